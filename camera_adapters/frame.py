@@ -1,0 +1,67 @@
+"""The `Frame`: one decoded picture, ready to be judged, with its full size kept for evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from camera_adapters.geometry import Letterbox, Size
+
+Picture = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB, C-contiguous, origin top left."""
+
+
+class FullPicture(Protocol):
+    """A handle to the full-resolution picture; cheap to hold, converted only on demand."""
+
+    @property
+    def size(self) -> Size:
+        """Size of the upright picture in pixels."""
+        ...
+
+    def rgb(self) -> Picture:
+        """The upright picture as (H, W, 3) uint8 RGB; converts on every call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalysisPicture:
+    """A frame scaled for one model input size.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB, letterboxed with `PADDING_VALUE`.
+        letterbox: The placement, to turn boxes back into normalised picture coordinates.
+    """
+
+    picture: Picture
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture of one camera.
+
+    Attributes:
+        camera: Camera id.
+        index: Position among the decoded frames of this camera since its worker started.
+        epoch: Counts stream restarts; trackers start anew when it changes.
+        captured_at: Arrival at this host, UTC.
+        captured_mono_s: Arrival on the monotonic clock, seconds; all elapsed time uses this.
+        tasks: Names of the tasks that are due on this frame.
+        views: Analysis pictures by size; every due task finds its model's input size here.
+        full: The full-resolution picture, held until this frame's result is in.
+    """
+
+    camera: str
+    index: int
+    epoch: int
+    captured_at: datetime
+    captured_mono_s: float
+    tasks: frozenset[str]
+    views: Mapping[Size, AnalysisPicture]
+    full: FullPicture

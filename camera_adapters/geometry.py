@@ -1,0 +1,75 @@
+"""Picture geometry: sizes, and the letterbox between a full picture and an analysis picture.
+
+Everything downstream of a camera works in normalised picture coordinates, so a zone survives a
+change of resolution and a box survives a change of model input size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+PADDING_VALUE = 114
+"""Grey level (0 to 255) of letterbox borders, the value YOLO-family detectors are trained with."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """Width and height of a picture in pixels."""
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a picture needs a positive size, got {self.width}x{self.height}")
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where the full picture lies inside an analysis picture: centred, aspect kept.
+
+    Attributes:
+        full: Size of the upright full picture in pixels.
+        analysis: Size of the analysis picture in pixels.
+        content: Size of the scaled picture inside the analysis picture in pixels.
+        left: Columns of padding on the left side.
+        top: Rows of padding above.
+    """
+
+    full: Size
+    analysis: Size
+    content: Size
+    left: int
+    top: int
+
+    @classmethod
+    def fit(cls, full: Size, analysis: Size) -> Letterbox:
+        """The largest centred placement of `full` inside `analysis`; content sizes are even."""
+        scale = min(analysis.width / full.width, analysis.height / full.height)
+        width = min(analysis.width, max(2, round(full.width * scale / 2) * 2))
+        height = min(analysis.height, max(2, round(full.height * scale / 2) * 2))
+        return cls(
+            full=full,
+            analysis=analysis,
+            content=Size(width, height),
+            left=(analysis.width - width) // 2,
+            top=(analysis.height - height) // 2,
+        )
+
+    def to_normalised(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised picture coordinates in 0..1."""
+        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
+        extent = np.array([self.content.width, self.content.height] * 2, np.float32)
+        return np.clip((boxes - offset) / extent, 0.0, 1.0).astype(np.float32)
+
+    def to_analysis(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes (N, 4) x1 y1 x2 y2 in normalised picture coordinates → analysis pixels."""
+        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
+        extent = np.array([self.content.width, self.content.height] * 2, np.float32)
+        return (boxes * extent + offset).astype(np.float32)

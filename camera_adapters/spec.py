@@ -1,0 +1,63 @@
+"""Cameras as configured: `CameraSpec`, its place, and credentials that never print themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera stands: WGS 84 degrees and the administrative division code."""
+
+    lon: float | None = None
+    lat: float | None = None
+    division: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """A camera login. Its `repr` and `str` show neither name nor password."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """One camera as configured.
+
+    Attributes:
+        id: Unique, stable, of letters, digits, `-`, `_` and `.`; the only camera label in metrics.
+        source: URL without credentials (`rtsp://host/path`, `file:///clip.mp4?realtime=1`).
+        name: What people call it.
+        place: Where it stands.
+        credentials: Kept apart from the URL so that no log line can carry them.
+        rates: Wanted analysed frames per second, by task name.
+        open_timeout_s: How long connecting may take until it counts as failed.
+        read_timeout_s: How long a silent stream is waited for.
+        transport: RTSP transport, `tcp` or `udp`.
+    """
+
+    id: str
+    source: str
+    name: str = ""
+    place: Place = Place()
+    credentials: Credentials | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 8.0
+    transport: str = "tcp"
+
+    def __post_init__(self) -> None:
+        if "@" in self.source.split("://", 1)[-1].split("/", 1)[0]:
+            raise ValueError(f"camera {self.id}: the source URL must not carry credentials")
+
+    @property
+    def fps(self) -> float:
+        """The highest wanted rate of all tasks, in frames per second."""
+        return max(self.rates.values(), default=0.0)
+

@@ -1,0 +1,80 @@
+"""`Incident` and `Transition`: something that is going on, and each change in its life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pipelines.track import Box
+
+
+class Phase(StrEnum):
+    """A step in an incident's life."""
+
+    STARTED = "started"
+    UPDATED = "updated"
+    ENDED = "ended"
+
+
+class Severity(StrEnum):
+    """How much an incident matters to the people who work through it."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class EndReason(StrEnum):
+    """Why an incident is over."""
+
+    CLEARED = "cleared"
+    STREAM_LOST = "stream_lost"
+    SHUTDOWN = "shutdown"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that takes part in an incident, in the picture that shows it."""
+
+    track: int
+    label: str
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The state of an incident after its newest transition. Times are UTC.
+
+    Attributes:
+        id: Deterministic (uuid5), the same over retries and restarts of delivery.
+        kind: `traffic.congestion`, `littering.dropped_object`, `crowding.density`.
+        camera: Camera id.
+        zone: Name of the zone it is going on in.
+        revision: 1 for the opening, plus one per transition; consumers keep the highest.
+        detail: Figures that the rule measured, by name with unit (`mean_speed_mps`).
+    """
+
+    id: str
+    kind: str
+    camera: str
+    zone: str
+    severity: Severity
+    opened_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    revision: int
+    subjects: tuple[Subject, ...]
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step in an incident's life, with the incident as it is after that step."""
+
+    phase: Phase
+    incident: Incident

@@ -1,0 +1,36 @@
+"""`Zone`: where a rule looks, in normalised picture coordinates, optionally on a ground plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundCalibration:
+    """Four or more picture points with their place on the ground.
+
+    Attributes:
+        picture: Normalised picture points (x, y).
+        metres: The same points on the ground plane (x, y) in metres, any origin.
+    """
+
+    picture: tuple[Point, ...]
+    metres: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A named polygon.
+
+    Attributes:
+        name: Unique per camera; part of incident identity.
+        polygon: At least three normalised picture points (x, y).
+        ground: Calibration of the camera's ground plane; without it rules fall back to
+            measures in box sizes and persons per picture area.
+    """
+
+    name: str
+    polygon: tuple[Point, ...]
+    ground: GroundCalibration | None = None
