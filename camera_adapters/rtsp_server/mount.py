@@ -1,0 +1,73 @@
+"""What the server serves: one `Mount` per camera, and the counters that it reports back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Auth = Literal["none", "basic", "digest"]
+Start = Literal["first_viewer", "server"]
+
+_PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One clip as one endless camera.
+
+    Attributes:
+        path: Path of the URL without the leading slash, such as `square` or `north/gate-1`.
+        clip: An H.264 or H.265 clip in MP4, MOV or Matroska.
+        users: Passwords by user name; needed unless `auth` is `none`.
+        auth: How a viewer has to log in.
+        start: `first_viewer`: the viewer who finds nobody else watching sees the clip from its
+            first frame on, and whoever joins later starts at the next key frame. `server`: the
+            clip plays on from the server's start, watched or not, like a clock on the wall.
+    """
+
+    path: str
+    clip: Path
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth: Auth = "none"
+    start: Start = "first_viewer"
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.path):
+            raise ValueError(
+                f"mount path {self.path!r} must be words of letters, digits, '.', '_', '~' and '-'"
+                " joined by single slashes"
+            )
+        if self.auth != "none" and not self.users:
+            raise ValueError(f"mount {self.path}: {self.auth} login needs at least one user")
+
+
+@dataclass(frozen=True, slots=True)
+class MountCounters:
+    """What happened on one mount since the server started.
+
+    Attributes:
+        viewers: Viewers that are playing now.
+        viewers_total: Viewers that ever started to play.
+        frames: Frames packetised.
+        packets: RTP packets made, once for all viewers.
+        octets: Their payload bytes.
+        reports: RTCP sender reports made.
+        frames_skipped: Frames that one viewer missed because its connection was full.
+        viewers_dropped: Viewers cut off because they stopped reading.
+        frames_late: Frames never sent because the server itself had been held up.
+        refused_logins: Requests refused for a missing or wrong login.
+    """
+
+    viewers: int = 0
+    viewers_total: int = 0
+    frames: int = 0
+    packets: int = 0
+    octets: int = 0
+    reports: int = 0
+    frames_skipped: int = 0
+    viewers_dropped: int = 0
+    frames_late: int = 0
+    refused_logins: int = 0

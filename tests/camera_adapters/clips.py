@@ -1,0 +1,94 @@
+"""Small clips whose frames tell their own number, for every test that needs video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+CODE_BITS = 8
+_BLACK, _WHITE, _GREY = 16, 235, 126
+_MIDDLE = 126
+
+
+@dataclass(frozen=True)
+class TinyClip:
+    """An encoded clip; frame i shows i as a row of black and white blocks across the top half.
+
+    Attributes:
+        path: The MP4 file.
+        width, height: Picture size in pixels.
+        fps: Frames per second.
+        frames: Number of frames, numbered from 0.
+        gop: Distance of key frames in frames.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: float
+    frames: int
+    gop: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length of one round in seconds."""
+        return self.frames / self.fps
+
+
+def paint(number: int, width: int, height: int) -> Picture:
+    """Frame `number` as (H, W, 3) RGB: its bits in the top half, a moving bar in the lower."""
+    picture = np.full((height, width, 3), _GREY, np.uint8)
+    block = width // CODE_BITS
+    for bit in range(CODE_BITS):
+        level = _WHITE if number >> bit & 1 else _BLACK
+        picture[: height // 2, bit * block : (bit + 1) * block] = level
+    left = number * 8 % (width - 16)
+    picture[height * 3 // 4 :, left : left + 16] = (200, 40, 40)
+    return picture
+
+
+def read_number(picture: Picture) -> int:
+    """The number of a decoded frame, (H, W, 3) in RGB or BGR, at any scale without borders."""
+    height, width = picture.shape[:2]
+    block = width / CODE_BITS
+    row = picture[height // 8 : height * 3 // 8].mean(axis=(0, 2))
+    return sum(
+        1 << bit
+        for bit in range(CODE_BITS)
+        if row[int((bit + 0.25) * block) : int((bit + 0.75) * block)].mean() > _MIDDLE
+    )
+
+
+def write_clip(
+    path: Path,
+    *,
+    width: int = 320,
+    height: int = 180,
+    fps: Fraction = Fraction(25, 2),
+    frames: int = 36,
+    gop: int = 12,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+) -> TinyClip:
+    """Encode a numbered clip; without `options` there are no B-frames."""
+    codec_options = {
+        "libx264": {"preset": "ultrafast", "crf": "20", "bf": "0", "sc_threshold": "0"},
+        "libx265": {"preset": "ultrafast", "x265-params": "bframes=0:scenecut=0:log-level=none"},
+    }[codec]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps, options=codec_options | (options or {}))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.gop_size = gop
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(paint(number, width, height), format="rgb24")
+            frame.pts, frame.time_base = number, 1 / fps
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return TinyClip(path, width, height, float(fps), frames, gop)
