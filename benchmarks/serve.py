@@ -1,0 +1,179 @@
+"""What Ray Serve costs: pictures per second of worker → handle → session over the bare session.
+
+Both run in the same minute on the same machine with the same model, batch and threads, in turns,
+so that a noisy neighbour hits both. The serve path is the production one: the very client, two
+micro-batches in flight, one copy into the object store per batch.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import ray
+
+from camera_adapters.frame import AnalysisPicture, Frame, Picture
+from camera_adapters.geometry import Letterbox, Size
+from models.detector import Detector
+from models.repository import ModelRepository
+from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
+from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
+from pipelines.plan import ModelRef
+from serving.city import deploy
+from serving.city_plan import model_ref, served_model
+from serving.cluster import ClusterSettings, cluster
+from serving.serve_detector import ServeDetector
+
+FULL = Size(1280, 720)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeBenchmark:
+    """What to compare.
+
+    Attributes:
+        repository: Folder of model packages.
+        model: Package name.
+        threads: ONNX Runtime threads on both sides.
+        batch: Pictures per micro-batch.
+        rounds: How often each side is measured, in turns.
+        round_s: Length of one measurement in seconds.
+        api_port: Port for the cluster's HTTP proxy.
+    """
+
+    repository: Path
+    model: str = "traffic"
+    threads: int = 1
+    batch: int = 8
+    rounds: int = 7
+    round_s: float = 4.0
+    api_port: int = 8599
+
+
+@dataclass(frozen=True, slots=True)
+class _RefusedFullPicture:
+    """The benchmark keeps no evidence, so nobody may ask for it."""
+
+    size: Size = FULL
+
+    def rgb(self) -> Picture:
+        """Never called here."""
+        raise NotImplementedError("the serve benchmark keeps no full-resolution pictures")
+
+
+def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, object]:
+    """Measures and returns the report, ready for JSON.
+
+    The key `ratio` is the median over rounds of serve path / bare session, and `ratio_range` its
+    least and greatest value.
+    """
+    package = ModelRepository(benchmark.repository).find(benchmark.model)
+    ref = model_ref(package)
+    batch = _batch(ref, benchmark.batch)
+    bare = Detector(package, threads=benchmark.threads, provider="auto")
+    settings = ClusterSettings(api_port=benchmark.api_port, log_to_driver=False)
+    on_step("starting Ray Serve")
+    with cluster(settings):
+        deploy(served_model(package, threads=benchmark.threads))
+        port = ServeDetector()
+        _serve_loop(port, batch, 1.0)
+        rounds = []
+        for number in range(benchmark.rounds):
+            bare_fps = _bare_loop(bare, batch, benchmark.round_s)
+            serve_fps = _serve_loop(port, batch, benchmark.round_s)
+            rounds.append({"bare_fps": bare_fps, "serve_fps": serve_fps})
+            on_step(
+                f"round {number + 1} of {benchmark.rounds}: bare {bare_fps:.1f} pictures/s, "
+                f"serve {serve_fps:.1f} pictures/s, ratio {serve_fps / bare_fps:.3f}"
+            )
+    return _report(benchmark, package.version, bare.provider, rounds)
+
+
+def main(benchmark: ServeBenchmark, json_path: Path | None, on_step: Callable[[str], None]) -> int:
+    """Runs the benchmark, writes the report; returns the exit status."""
+    report = run(benchmark, on_step)
+    if json_path is not None:
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    on_step(
+        f"the Serve path reaches {report['ratio']:.3f} of the bare session "
+        f"(range {report['ratio_range'][0]:.3f} to {report['ratio_range'][1]:.3f})"
+    )
+    return 0
+
+
+def _bare_loop(detector: Detector, batch: MicroBatch, seconds: float) -> float:
+    """Pictures per second of the session alone."""
+    pictures, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds:
+        pictures += len(detector.detect(batch.pictures))
+    return pictures / (time.monotonic() - started_s)
+
+
+def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
+    """Pictures per second through the detector port, as a camera worker drives it."""
+    in_flight: deque[PendingDetections] = deque()
+    pictures, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds:
+        while len(in_flight) < MAX_IN_FLIGHT:
+            in_flight.append(port.submit(batch))
+        pictures += _count(in_flight.popleft())
+    elapsed_s = time.monotonic() - started_s
+    while in_flight:
+        in_flight.popleft().result(RESULT_TIMEOUT_S)
+    return pictures / elapsed_s
+
+
+def _count(pending: PendingDetections) -> int:
+    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).values())
+
+
+def _batch(model: ModelRef, count: int) -> MicroBatch:
+    rng = np.random.default_rng(0)
+    letterbox = Letterbox.fit(FULL, model.size)
+    shape = (count, model.size.height, model.size.width, 3)
+    pictures = rng.integers(0, 256, shape, np.uint8)
+    frames = tuple(
+        Frame(
+            camera=f"camera-{row}",
+            index=0,
+            epoch=0,
+            captured_at=datetime.now(UTC),
+            captured_mono_s=time.monotonic(),
+            tasks=frozenset(("benchmark",)),
+            views={model.size: AnalysisPicture(pictures[row], letterbox)},
+            full=_RefusedFullPicture(),
+        )
+        for row in range(count)
+    )
+    return MicroBatch(pictures, frames, {model: tuple(range(count))})
+
+
+def _report(
+    benchmark: ServeBenchmark, version: str, provider: str, rounds: Sequence[dict[str, float]]
+) -> dict[str, object]:
+    ratios = [entry["serve_fps"] / entry["bare_fps"] for entry in rounds]
+    return {
+        "ratio": round(statistics.median(ratios), 4),
+        "ratio_range": [round(min(ratios), 4), round(max(ratios), 4)],
+        "bare_fps": round(statistics.median(entry["bare_fps"] for entry in rounds), 2),
+        "serve_fps": round(statistics.median(entry["serve_fps"] for entry in rounds), 2),
+        "rounds": rounds,
+        "settings": {**asdict(benchmark), "repository": str(benchmark.repository)},
+        "model_version": version,
+        "provider": provider,
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+            "ray": ray.__version__,
+        },
+    }

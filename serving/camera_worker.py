@@ -1,0 +1,102 @@
+"""The camera worker: one process, one group of cameras, one outbox; the fault domain.
+
+Whatever a decoder does to this process costs these cameras a few seconds and nobody else a frame.
+What the worker has promised to deliver outlives it in the outbox file.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.camera_group import CameraGroup, GroupSnapshot
+from pipelines.evidence import EvidenceDesk
+from pipelines.outbox import Outbox
+from pipelines.relay import Relay, RelayCounters
+from pipelines.sinks.http import HttpSink
+from pipelines.spool import Spool
+from pipelines.stores.folder import FolderStore
+from pipelines.stores.s3 import S3Store
+from pipelines.stores.store import KeyframeStore
+from serving.city_plan import DeliveryPlan, WorkerPlan
+from serving.serve_detector import ServeDetector
+
+log = logging.getLogger(__name__)
+
+GROUP_STOP_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSnapshot:
+    """A worker's cameras and its delivery at one moment.
+
+    Attributes:
+        running: False once the frame loop has ended, wanted or not.
+        fault: Why the loop ended unasked, empty otherwise.
+    """
+
+    name: str
+    group: GroupSnapshot
+    relay: RelayCounters
+    running: bool
+    fault: str
+
+
+class CameraWorker:
+    """Runs as a Ray actor with a few threads; a plain class, so that it is tested without Ray."""
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        """Ends what a crash left open, then starts the cameras and the relay."""
+        folder = plan.delivery.state / plan.name
+        folder.mkdir(parents=True, exist_ok=True)
+        self._plan = plan
+        self._fault = ""
+        self._outbox = Outbox(folder / "outbox.db")
+        spool = Spool(folder / "spool")
+        desk = EvidenceDesk(self._outbox, spool, source=f"cityeye/{plan.name}")
+        recovered = desk.recover()
+        if recovered:
+            log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
+        sinks = [HttpSink.from_settings(settings) for settings in plan.delivery.sinks]
+        self._relay = Relay(self._outbox, spool, keyframe_store(plan.delivery), sinks)
+        self._group = CameraGroup(plan.cameras, ServeDetector(), desk, epoch=uuid.uuid4().hex)
+        self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
+        self._relay.start()
+        self._thread.start()
+
+    def snapshot(self) -> WorkerSnapshot:
+        """The worker now; answers even while the loop is stuck."""
+        return WorkerSnapshot(
+            name=self._plan.name,
+            group=self._group.snapshot(),
+            relay=self._relay.counters,
+            running=self._thread.is_alive(),
+            fault=self._fault,
+        )
+
+    def stop(self) -> WorkerSnapshot:
+        """Ends open incidents, delivers what is left within the drain time, says how it stands."""
+        last = self.snapshot()
+        self._group.stop()
+        self._thread.join(GROUP_STOP_S)
+        self._relay.stop(self._plan.drain_s)
+        self._outbox.close()
+        return WorkerSnapshot(last.name, last.group, self._relay.counters, False, self._fault)
+
+    def _run(self) -> None:
+        try:
+            self._group.run()
+        except Exception as error:
+            # The director sees `running` false and starts a new worker over the same outbox.
+            self._fault = f"{type(error).__name__}: {error}"
+            log.exception("camera_group_died", extra={"worker": self._plan.name})
+
+
+def keyframe_store(delivery: DeliveryPlan) -> KeyframeStore:
+    """The configured keyframe store."""
+    if isinstance(delivery.keyframes, Path):
+        return FolderStore(delivery.keyframes)
+    return S3Store(delivery.keyframes)

@@ -1,0 +1,89 @@
+"""Starts and stops Ray and Ray Serve on this machine, on loopback unless told otherwise.
+
+A cluster that this module started is stopped by it; one that was there is only joined.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray import serve
+from ray.serve.config import HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from serving.director import NAMESPACE
+from serving.errors import ClusterError
+from serving.loopback import LOOPBACK, confine_ray
+
+OBJECT_STORE_BYTES = 512 * 1024 * 1024
+LOGICAL_CPUS_AT_LEAST = 8
+"""Ray places by reservation; the small shares that we reserve must fit on a two-core machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """How to get at Ray.
+
+    Attributes:
+        address: Of a cluster to join; None starts one on this machine.
+        api_host: Where the control API listens.
+        api_port: Its port.
+        log_to_driver: Whether what workers log appears on this terminal.
+    """
+
+    address: str | None = None
+    api_host: str = LOOPBACK
+    api_port: int = 8500
+    log_to_driver: bool = True
+
+
+@contextmanager
+def cluster(settings: ClusterSettings) -> Iterator[None]:
+    """Ray and Serve for as long as the context lasts.
+
+    Raises:
+        ClusterError: They did not start.
+    """
+    try:
+        _start(settings)
+    except (RuntimeError, ConnectionError, OSError) as error:
+        ray.shutdown()
+        raise ClusterError(
+            f"Ray did not start ({str(error).strip().splitlines()[0]}); is another one running "
+            "here, or /dev/shm full? `ray stop` ends a forgotten one"
+        ) from error
+    try:
+        yield
+    finally:
+        if settings.address is None:
+            serve.shutdown()
+        ray.shutdown()
+
+
+def _start(settings: ClusterSettings) -> None:
+    # Workers start from this very environment; under `uv run` Ray would rebuild it for each.
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if settings.address is not None:
+        ray.init(address=settings.address, namespace=NAMESPACE)
+    else:
+        confine_ray()
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            _node_ip_address=LOOPBACK,
+            log_to_driver=settings.log_to_driver,
+            logging_level=logging.ERROR,
+        )
+    serve.start(
+        http_options=HTTPOptions(host=settings.api_host, port=settings.api_port),
+        logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+    )

@@ -1,0 +1,67 @@
+"""Hop 4, the detector deployment: hands the array to the model, nothing else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from ray import serve
+
+from models.detector import Detector
+from models.package import ModelPackage
+from serving.loopback import confine_replica
+
+# A replica imports this module before it opens its server: the only moment to confine it.
+confine_replica()
+
+HEALTH_LOOK_AFTER_S = 10.0
+
+
+@serve.deployment(health_check_period_s=5, health_check_timeout_s=10)
+class DetectorDeployment:
+    """One replica of one model version. Calls come from Serve's thread pool, several at once."""
+
+    def __init__(
+        self, package: str, threads: int, provider: Literal["auto", "cpu", "cuda"]
+    ) -> None:
+        loaded = ModelPackage.load(Path(package))
+        self._detector = Detector(loaded, threads=threads, provider=provider)
+        size = loaded.manifest.input
+        self._blank = np.zeros((1, size.height, size.width, 3), np.uint8)
+        self._answered_s = time.monotonic()
+
+    def detect(
+        self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...]
+    ) -> npt.NDArray[np.float32]:
+        """Judges some rows of a micro-batch.
+
+        Args:
+            pictures: (N, H, W, 3) uint8 RGB, read-only.
+            rows: Which of the N to look at, ascending.
+
+        Returns:
+            (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; M as large as needed.
+        """
+        if len(rows) != len(pictures):
+            pictures = np.ascontiguousarray(pictures[list(rows)])
+        found = self._detector.run(pictures)
+        self._answered_s = time.monotonic()
+        # Padding rows come last and need no transport.
+        used = int((found[:, :, 4] > 0).sum(axis=1).max(initial=0))
+        return np.ascontiguousarray(found[:, :used])
+
+    def provider(self) -> str:
+        """The execution provider in use."""
+        return self._detector.provider
+
+    def check_health(self) -> None:
+        """Raises when the session no longer answers; Serve then replaces the replica.
+
+        A busy replica proves its health by its answers; an idle one looks at a blank picture.
+        """
+        if time.monotonic() - self._answered_s > HEALTH_LOOK_AFTER_S:
+            self._detector.run(self._blank)
+            self._answered_s = time.monotonic()

@@ -1,0 +1,42 @@
+"""Keeps every listener of a one-machine Ray on loopback.
+
+Ray 2.60 listens on all interfaces by default, and has no public setting against it. Its switch
+for desktop systems makes all of Ray's own servers use 127.0.0.1; the one that remains is the
+server that each Serve replica opens for calls between deployments. Both reach into private parts
+of Ray, which is why its version is pinned, and why a test lists the listeners of a running city.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ray._private import ray_constants
+from ray.serve._private import replica
+
+CONFINED = "CITYEYE_RAY_ON_LOOPBACK"
+LOOPBACK = "127.0.0.1"
+_DESKTOP_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_EVERY_INTERFACE = "[::]:"
+
+
+def confine_ray() -> None:
+    """To be called before `ray.init`: this process and all that Ray starts stay on loopback."""
+    os.environ[CONFINED] = "1"
+    os.environ[_DESKTOP_SWITCH] = "0"
+    # Ray read the variable when it was imported; its workers read it when they start.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def confine_replica() -> None:
+    """To be called where a Serve replica imports its deployment, before its server starts."""
+    if os.environ.get(CONFINED) != "1":
+        return
+    open_port = replica.add_port_to_grpc_server
+
+    def open_loopback_port(server: Any, address: str, *args: Any, **kwargs: Any) -> Any:
+        if address.startswith(_EVERY_INTERFACE):
+            address = address.replace(_EVERY_INTERFACE, f"{LOOPBACK}:", 1)
+        return open_port(server, address, *args, **kwargs)
+
+    replica.add_port_to_grpc_server = open_loopback_port

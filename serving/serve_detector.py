@@ -1,0 +1,88 @@
+"""Hop 3, the client: a micro-batch goes once into the object store, every due model gets it by
+reference, from a replica on the same node where there is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from models.detections import Detections
+from pipelines.detector import DetectorError, MicroBatch
+from pipelines.plan import ModelRef
+
+
+def application_name(model: ModelRef) -> str:
+    """Name of the Serve application of a model version."""
+    return f"detector-{model.name}-{model.version}"
+
+
+class ServePending:
+    """A micro-batch under way at one or more Serve applications."""
+
+    def __init__(self, responses: Mapping[ModelRef, DeploymentResponse[npt.NDArray[np.float32]]]):
+        self._responses = responses
+
+    def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:
+        """Waits for all due models.
+
+        Raises:
+            DetectorError: A model failed or did not answer within `timeout_s` seconds.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        results = {}
+        for model, response in self._responses.items():
+            try:
+                rows = response.result(timeout_s=max(0.0, deadline_s - time.monotonic()))
+            except TimeoutError:
+                response.cancel()
+                raise DetectorError(model.name, f"no answer within {timeout_s:.0f} s") from None
+            except (RayError, RayServeException) as error:
+                raise DetectorError(model.name, _reason(error)) from error
+            results[model] = tuple(Detections.from_rows(r, model.threshold) for r in rows)
+        return results
+
+
+class ServeDetector:
+    """The detector port over Ray Serve."""
+
+    def __init__(self) -> None:
+        self._handles: dict[ModelRef, DeploymentHandle[object]] = {}
+
+    def submit(self, batch: MicroBatch) -> ServePending:
+        """Sends a micro-batch to its due models; returns at once.
+
+        Raises:
+            DetectorError: A model is not being served.
+        """
+        pictures = ray.put(batch.pictures)
+        return ServePending(
+            {
+                model: self._handle(model).detect.remote(pictures, rows)
+                for model, rows in batch.rows.items()
+            }
+        )
+
+    def _handle(self, model: ModelRef) -> DeploymentHandle[object]:
+        if model not in self._handles:
+            try:
+                handle = serve.get_app_handle(application_name(model))
+            except (RayError, RayServeException) as error:
+                raise DetectorError(model.name, f"is not served: {_reason(error)}") from error
+            # Private, but the only way to ask for a replica on the same node (Ray 2.60).
+            handle._init(_prefer_local_routing=True)
+            self._handles[model] = handle.options(_by_reference=True)
+        return self._handles[model]
+
+
+def _reason(error: Exception) -> str:
+    """The last line of a remote error, which is where the cause stands."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
