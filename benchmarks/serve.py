@@ -29,8 +29,9 @@ from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
 from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
 from pipelines.plan import ModelRef
 from serving.city import deploy
-from serving.city_plan import model_ref, served_model
+from serving.city_plan import served_model
 from serving.cluster import ClusterSettings, cluster
+from serving.model_ref import model_ref
 from serving.serve_detector import ServeDetector
 
 FULL = Size(1280, 720)

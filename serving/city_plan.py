@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from camera_adapters.geometry import Size
 from models.package import ModelPackage
 from pipelines.plan import CameraPlan, ModelRef
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.stores.s3 import S3Settings
 from serving.app import DetectorArgs
+from serving.model_ref import model_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,6 @@ class ServedModel:
     ref: ModelRef
     args: DetectorArgs
     sha256: str
-
-
-def model_ref(package: ModelPackage) -> ModelRef:
-    """What a pipeline needs to know of a package."""
-    manifest = package.manifest
-    return ModelRef(
-        name=package.name,
-        version=package.version,
-        size=Size(manifest.input.width, manifest.input.height),
-        labels=package.labels,
-        threshold=manifest.thresholds.default,
-        max_batch=manifest.input.max_batch,
-    )
 
 
 def served_model(package: ModelPackage, **args: object) -> ServedModel:
