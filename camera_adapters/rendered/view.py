@@ -145,10 +145,10 @@ class View:
         for owner in painting_order(placements, eye):
             while sprites and sprites[0].reach_m > reaches[owner]:
                 self._lay_over(picture, ids, sprites.pop(0), painted)
-            if np.isnan(drawing.boxes[owner]).any():
-                continue
-            paint(picture, drawing, owner)
             first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
+            if first == last:
+                continue  # behind the camera, or a speck
+            paint(picture, drawing, owner)
             hull = cv2.convexHull(np.concatenate(drawing.polygons[first:last]))
             areas[owner] = cv2.contourArea(hull) / float(1 << (2 * SHIFT))
             cv2.fillConvexPoly(ids, hull, owner + 1, cv2.LINE_8, SHIFT)
