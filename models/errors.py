@@ -1,0 +1,50 @@
+"""What can go wrong with a model; every message names the model and says what to do.
+
+ModelError
+├── PackageError        a package directory is not what `package.py` says it must be
+├── UnknownModelError   the repository has no such name or version
+├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
+├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
+└── PictureError        a batch of pictures does not fit the model's input
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ModelError(Exception):
+    """Something about a model; `model` is `name` or `name/version`."""
+
+    def __init__(self, model: str, sentence: str) -> None:
+        super().__init__(f"model {model}: {sentence}")
+        self.model = model
+
+
+class PackageError(ModelError):
+    """A package on disk is unusable; `file` is the culprit."""
+
+    def __init__(self, model: str, file: Path, problem: str, remedy: str) -> None:
+        super().__init__(model, f"{file}: {problem}; {remedy}")
+        self.file = file
+
+
+class UnknownModelError(ModelError):
+    """The repository does not hold what was asked for; `available` is what it holds."""
+
+    def __init__(self, model: str, root: Path, available: tuple[str, ...]) -> None:
+        there = ", ".join(available) or "nothing"
+        super().__init__(model, f"not in the model repository {root}, which holds {there}")
+        self.available = available
+
+
+class GraphError(ModelError):
+    """A network does not look as its head says it must."""
+
+
+class SessionError(ModelError):
+    """No usable ONNX Runtime session."""
+
+
+class PictureError(ModelError):
+    """The caller's pictures have the wrong shape or type."""

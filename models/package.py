@@ -1,0 +1,227 @@
+"""`ModelPackage`: a model version on disk, usable only if everything about it checks out.
+
+A package is a directory `<name>/<version>/` with `model.yaml` (the manifest), `model.onnx`,
+`labels.txt` (one class name per line, row = class id) and `CARD.md` (what it was trained on, what
+it measures, what it is weak at). A loaded package has passed every check that needs no inference:
+names, checksum, size, labels, and the tensor contract of the graph. ONNX Runtime is not imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
+
+from models.errors import PackageError
+from models.graph.contract import ContractViolation, check_contract
+
+MANIFEST_FILE = "model.yaml"
+ONNX_FILE = "model.onnx"
+LABELS_FILE = "labels.txt"
+CARD_FILE = "CARD.md"
+MAX_ONNX_BYTES = 512 * 1024 * 1024
+MAX_TEXT_BYTES = 256 * 1024
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+VERSION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputTensor(_Section):
+    """The only input: (N, height, width, 3) uint8 RGB, letterboxed pictures."""
+
+    name: StrictStr = "pictures"
+    width: int = Field(gt=0, le=8192)
+    height: int = Field(gt=0, le=8192)
+    layout: Literal["NHWC uint8 RGB"] = "NHWC uint8 RGB"
+    dynamic_batch: bool = True
+    max_batch: int = Field(default=16, ge=1, le=256)
+
+
+class OutputTensor(_Section):
+    """The only output: (N, rows, 6) float32 in input pixels, padding rows with score 0."""
+
+    name: StrictStr = "detections"
+    rows: int = Field(gt=0, le=10_000)
+    layout: Literal["x1 y1 x2 y2 score class"] = "x1 y1 x2 y2 score class"
+
+
+class Thresholds(_Section):
+    """Score below which a detection is noise."""
+
+    default: float = Field(ge=0.0, lt=1.0)
+
+
+class Source(_Section):
+    """Where the model comes from."""
+
+    architecture: StrictStr
+    training_data: StrictStr
+    command: StrictStr = ""
+
+
+class Manifest(_Section):
+    """The content of `model.yaml`; unknown keys are errors."""
+
+    name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
+    version: Annotated[str, Field(pattern=VERSION_PATTERN)]
+    tasks: tuple[StrictStr, ...] = Field(min_length=1)
+    input: InputTensor
+    output: OutputTensor
+    thresholds: Thresholds
+    sha256: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+    opset: int = Field(ge=13)
+    licence: StrictStr
+    source: Source
+    measured: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _version_is_text(cls, value: object) -> object:
+        if isinstance(value, float):
+            raise ValueError("YAML read it as a number (1.10 becomes 1.1): put it in quotes")
+        return str(value) if isinstance(value, int) else value
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A verified model version.
+
+    Attributes:
+        directory: Where it lies.
+        manifest: What `model.yaml` says.
+        labels: Class names; row = class id.
+    """
+
+    directory: Path
+    manifest: Manifest
+    labels: tuple[str, ...]
+
+    @classmethod
+    def load(cls, directory: Path) -> ModelPackage:
+        """Reads and verifies a package directory.
+
+        Raises:
+            PackageError: Anything is missing, inconsistent or unsafe; one sentence says what.
+        """
+        directory = Path(directory)
+        model = f"{directory.parent.name}/{directory.name}"
+        manifest = _read_manifest(model, directory)
+        _check_place(model, directory, manifest)
+        labels = _read_labels(model, directory / LABELS_FILE)
+        _existing(model, directory / CARD_FILE)
+        _check_onnx(model, directory / ONNX_FILE, manifest)
+        return cls(directory=directory, manifest=manifest, labels=labels)
+
+    @property
+    def name(self) -> str:
+        """Package name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """Package version."""
+        return self.manifest.version
+
+    @property
+    def onnx_path(self) -> Path:
+        """The graph file."""
+        return self.directory / ONNX_FILE
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _existing(model: str, path: Path, cap_bytes: int = MAX_TEXT_BYTES) -> Path:
+    if not path.is_file():
+        raise PackageError(model, path, "is missing", "a package needs all four of its files")
+    size = path.stat().st_size
+    if size > cap_bytes:
+        raise PackageError(
+            model, path, f"has {size} bytes, more than {cap_bytes}", "export a smaller file"
+        )
+    return path
+
+
+def _read_text(model: str, path: Path) -> str:
+    try:
+        return _existing(model, path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PackageError(model, path, "is not UTF-8 text", "save it as UTF-8") from error
+
+
+def _read_manifest(model: str, directory: Path) -> Manifest:
+    path = directory / MANIFEST_FILE
+    try:
+        return Manifest.model_validate(yaml.safe_load(_read_text(model, path)))
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise PackageError(model, path, f"is not YAML ({problem})", "correct it") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg']}"
+            for one in error.errors(include_url=False)
+        )
+        raise PackageError(model, path, problems, "correct the named keys") from error
+
+
+def _check_place(model: str, directory: Path, manifest: Manifest) -> None:
+    told = f"{manifest.name}/{manifest.version}"
+    resolved = directory.resolve()
+    if told != f"{resolved.parent.name}/{resolved.name}":
+        raise PackageError(
+            model,
+            directory / MANIFEST_FILE,
+            f"describes {told} but lies in {resolved.parent.name}/{resolved.name}",
+            "rename the folder or correct name and version",
+        )
+
+
+def _read_labels(model: str, path: Path) -> tuple[str, ...]:
+    labels = tuple(line.strip() for line in _read_text(model, path).splitlines() if line.strip())
+    if not labels:
+        raise PackageError(model, path, "names no class", "write one class name per line")
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise PackageError(model, path, f"repeats {', '.join(repeated)}", "name each class once")
+    return labels
+
+
+def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:
+    _existing(model, path, MAX_ONNX_BYTES)
+    actual = sha256_of(path)
+    if actual != manifest.sha256:
+        raise PackageError(
+            model,
+            path,
+            f"has sha256 {actual[:12]}…, the manifest says {manifest.sha256[:12]}…",
+            "copy the file again, or assemble the package anew if the change was wanted",
+        )
+    try:
+        check_contract(
+            path,
+            input_name=manifest.input.name,
+            size=(manifest.input.width, manifest.input.height),
+            batch=None if manifest.input.dynamic_batch else 1,
+            output_name=manifest.output.name,
+            rows=manifest.output.rows,
+            opset=manifest.opset,
+        )
+    except ContractViolation as error:
+        raise PackageError(model, path, str(error), error.remedy) from error
+    if not manifest.input.dynamic_batch and manifest.input.max_batch != 1:
+        raise PackageError(
+            model, path.with_name(MANIFEST_FILE), "has a fixed batch", "write max_batch: 1"
+        )
