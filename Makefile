@@ -1,0 +1,57 @@
+# Everything a fresh machine needs is fetched into this folder: .tools (uv) and .venv (CityEye).
+# Needs make and Python 3.11 or newer; nothing is installed outside this folder.
+
+PYTHON ?= python3
+ARGS ?=
+EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
+TEST_EXTRAS := --extra kafka --extra mqtt
+BIN := .venv/bin
+READY := .venv/.ready-$(EXTRA)
+PREPARE := PYTHON="$(PYTHON)" sh .ci/prepare $(EXTRA)
+LEFTOVERS := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+    .nicegui .coverage var
+
+# Ray would otherwise start every worker through `uv run` again, and phone home.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
+export RAY_USAGE_STATS_ENABLED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY)-run ## run the whole product on rendered cameras (ARGS="--duration 60")
+	$(BIN)/cityeye demo $(ARGS)
+
+test: lint ## check style, types and architecture, then run every test (ARGS="tests/models")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)-test ## check style, types and architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)-test ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)-run ## measure what this machine carries (ARGS="--json out.json")
+	$(BIN)/cityeye bench serve $(ARGS)
+
+install: $(READY)-run ## make .venv/bin/cityeye ready
+
+clean: ## remove what make made
+	rm -rf $(LEFTOVERS)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY)-run: pyproject.toml uv.lock
+	@rm -f .venv/.ready-*
+	@$(PREPARE) --no-dev
+	@touch $@
+
+$(READY)-test: pyproject.toml uv.lock
+	@rm -f .venv/.ready-*
+	@$(PREPARE) $(TEST_EXTRAS) --group dev
+	@touch $(READY)-run $@

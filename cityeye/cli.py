@@ -1,0 +1,86 @@
+"""The command line: `cityeye demo`, `run`, `check`, `hub`, `models`, `bench`, `cameras`.
+
+Only what a command needs is imported, when it runs: help appears at once. Whatever goes wrong is
+said in one sentence on stderr with a non-zero exit status; `--debug` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from cityeye.commands import bench, cameras, check, demo, hub, run
+from cityeye.commands import models as models_command
+from cityeye.logs import LogFormat, redact, set_up_logs
+
+OUR_PACKAGES = frozenset(
+    {"benchmarks", "camera_adapters", "cityeye", "event_hub", "models", "pipelines", "serving"}
+)
+
+app = typer.Typer(
+    name="cityeye",
+    help="The AI centre behind a district's city eye.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("hub")(hub.hub)
+app.add_typer(models_command.app, name="models")
+app.add_typer(bench.app, name="bench")
+app.add_typer(cameras.app, name="cameras")
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What one call of the command line was asked for as a whole."""
+
+    debug: bool = False
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
+) -> None:
+    """The AI centre behind a district's city eye."""
+    context.ensure_object(Invocation).debug = debug
+    set_up_logs(log_format, "debug" if debug else "info", sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit status: 0 for success, 1 for a failure, 2 for a wrong command line.
+    """
+    invocation = Invocation()
+    try:
+        app(None if arguments is None else list(arguments), obj=invocation)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        if invocation.debug:
+            sys.stderr.write(redact(traceback.format_exc()))
+        sys.stderr.write(f"cityeye: {sentence(error)}\n")
+        return 1
+    return 0
+
+
+def sentence(error: Exception) -> str:
+    """An exception as one line for a person, without logins."""
+    text = " ".join(redact(str(error)).split())
+    if type(error).__module__.partition(".")[0] in OUR_PACKAGES:
+        return text
+    name = type(error).__name__
+    facts = f"{name}: {text}" if text else name
+    return f"stopped by an unexpected {facts} (`cityeye --debug ...` shows where)"

@@ -1,0 +1,66 @@
+"""`cityeye check`: says everything that is wrong with a configuration file, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cityeye.config import Config, Problem
+
+
+def check(
+    config: Annotated[Path, typer.Argument(metavar="CITY.YAML", help="The configuration file.")],
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also open every camera and load every model.")
+    ] = False,
+) -> None:
+    """Check a configuration file; lists every mistake with its line and what to do."""
+    from cityeye.config import load_config
+    from cityeye.errors import ConfigurationError
+
+    try:
+        loaded = load_config(config, os.environ)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            typer.echo(_line(config, problem))
+        raise typer.Exit(1) from error
+    for warning in loaded.warnings:
+        typer.echo(f"{_line(config, warning)} (warning)")
+    if connect:
+        _connect(loaded)
+    typer.echo(_summary(loaded))
+
+
+def _line(path: Path, problem: Problem) -> str:
+    return f"{path}:{problem.line}: {problem}"
+
+
+def _summary(config: Config) -> str:
+    """One sentence about a good file."""
+    tasks = [task for plan in config.plans for task in plan.tasks]
+    models = {(task.model.name, task.model.version) for task in tasks}
+    counts = (
+        _count(len(config.plans), "camera"),
+        _count(len(tasks), "task"),
+        _count(sum(len(task.rules) for task in tasks), "rule"),
+    )
+    return f"{config.path} is good: {', '.join(counts)} and {_count(len(models), 'model')}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _connect(config: Config) -> None:
+    from cityeye.commands.connect import try_everything
+
+    failures = 0
+    for result in try_everything(config):
+        typer.echo(f"{result.subject}: {result.sentence}")
+        failures += not result.good
+    if failures:
+        raise typer.Exit(1)

@@ -1,0 +1,27 @@
+"""`cityeye demo`: the whole product on rendered cameras, nothing to prepare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MAX_CAMERAS = 64
+
+
+def demo(
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds to run; until Ctrl-C without it.", min=1.0)
+    ] = None,
+    cameras: Annotated[
+        int, typer.Option(help="Number of rendered cameras.", min=1, max=MAX_CAMERAS)
+    ] = 3,
+    json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
+) -> None:
+    """Run everything on rendered cameras: streams, detection, incidents, hub and console."""
+    from rich.console import Console
+
+    from cityeye.demo import run_demo
+
+    raise typer.Exit(run_demo(duration, cameras, json, Console()))

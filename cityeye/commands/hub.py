@@ -1,0 +1,40 @@
+"""`cityeye hub`: the embedded event hub and its console on their own."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from cityeye.errors import CommandError
+
+SECRET_VARIABLE = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
+
+
+def hub(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8600,
+    database: Annotated[
+        str, typer.Option(help="SQLAlchemy URL of the database.")
+    ] = "sqlite:///event_hub.db",
+) -> None:
+    """Run the event hub and the operators' console alone.
+
+    Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret.
+    """
+    from pydantic import ValidationError
+
+    from event_hub.server import serve
+    from event_hub.settings import HubSettings
+
+    secret = os.environ.get(SECRET_VARIABLE)
+    options = {"host": host, "port": port, "database": database}
+    try:
+        settings = HubSettings.model_validate(
+            {**options, "webhook_secrets": (secret,) if secret else ()}
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise CommandError(f"--{first['loc'][0]}: {first['msg']}") from None
+    serve(settings)

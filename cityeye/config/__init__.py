@@ -1,0 +1,6 @@
+"""The one configuration file, checked as a whole and resolved into plans."""
+
+from cityeye.config.load import Config, load_config
+from cityeye.config.problem import Problem
+
+__all__ = ["Config", "Problem", "load_config"]

@@ -1,0 +1,231 @@
+"""`Document`: a YAML file as plain data that still knows the line of every key.
+
+Reading never raises on what a person may have written: whatever cannot be read becomes a
+`Problem`, and the rest of the file is still looked at, so that one run reports every mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cityeye.config.problem import Key, Problem, dotted
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Largest configuration that is read: some thousand cameras."""
+
+MAX_NODES = 500_000
+"""Most values in a document after its aliases are followed."""
+
+MERGE_TAG = "tag:yaml.org,2002:merge"
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+@dataclass(slots=True)
+class Document:
+    """What a YAML file says.
+
+    Attributes:
+        data: The file's mapping; empty where the file could not be read.
+        lines: Line of each value's key, counted from 1.
+        problems: What is wrong with the file as YAML.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, key: Key) -> int:
+        """The line of a key, or of its nearest parent that the file has."""
+        while key and key not in self.lines:
+            key = key[:-1]
+        return self.lines.get(key, 1)
+
+    def report(self, key: Key, what: str, remedy: str) -> None:
+        """Adds a problem at a key."""
+        self.problems.append(Problem(self.line(key), dotted(key), what, remedy))
+
+
+def read_document(path: Path, environment: Mapping[str, str]) -> Document:
+    """Reads a file; `${NAME}` and `${NAME:-default}` in values are taken from `environment`."""
+    text, problem = _read_text(path)
+    if problem is not None:
+        return Document(problems=[problem])
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        return _failed(1, "the file is nested too deeply", "Flatten it; see examples/city.yaml.")
+    except yaml.YAMLError as error:
+        return Document(problems=list(_syntax_problems(text, error)))
+    if root is None:
+        return _failed(1, "the file is empty", "Start from examples/city.yaml.")
+    if not isinstance(root, yaml.MappingNode):
+        return _failed(
+            root.start_mark.line + 1,
+            "the file is not a mapping of keys to values",
+            "Start it with `city:` and `cameras:`; see examples/city.yaml.",
+        )
+    return _Reader(environment).read(root)
+
+
+def _failed(line: int, what: str, remedy: str) -> Document:
+    return Document(problems=[Problem(line, "", what, remedy)])
+
+
+def _read_text(path: Path) -> tuple[str, Problem | None]:
+    """The text of a file, or why there is none."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be opened").lower()
+        return "", Problem(1, "", f"the file cannot be read: {reason}", "Check the path.")
+    if len(raw) > MAX_BYTES:
+        remedy = "Name a configuration file, not a recording."
+        return "", Problem(1, "", f"the file is larger than {MAX_BYTES // 2**20} MiB", remedy)
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return "", Problem(line, "", "the file is not UTF-8 text", "Save it as UTF-8.")
+
+
+def _syntax_problems(text: str, error: yaml.YAMLError) -> Iterator[Problem]:
+    """Why PyYAML gave up; every line that is indented with a tab is named."""
+    tabs = [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if "\t" in line[: len(line) - len(line.lstrip())]
+    ]
+    for number in tabs:
+        yield Problem(number, "", "the line is indented with a tab", "Indent with spaces.")
+    if tabs:
+        return
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        reason = error.problem or error.context or "it cannot be read"
+        line = error.problem_mark.line + 1
+        remedy = "Look for a missing colon, quote or bracket here or on the line before."
+        yield Problem(line, "", f"the file is not valid YAML: {reason}", remedy)
+        return
+    position = getattr(error, "position", 0)
+    line = text.count("\n", 0, position) + 1
+    yield Problem(line, "", "the file holds a character that YAML forbids", "Remove it.")
+
+
+class _Reader:
+    """Turns one document's nodes into plain data."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._scalars = yaml.SafeLoader("")
+        self._document = Document()
+        self._open: set[int] = set()
+        self._visited = 0
+
+    def read(self, root: yaml.MappingNode) -> Document:
+        self._document.lines[()] = root.start_mark.line + 1
+        try:
+            self._document.data = self._mapping(root, ())
+        except (_TooLargeError, RecursionError):
+            self._document = _failed(
+                1, "the file's aliases unfold to too many values", "Use fewer YAML aliases."
+            )
+        return self._document
+
+    def _value(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - plain YAML data
+        self._visited += 1
+        if self._visited > MAX_NODES:
+            raise _TooLargeError
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, key)
+        if id(node) in self._open:
+            self._document.report(key, "the value contains itself", "Remove the YAML alias.")
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, key)
+            return self._sequence(node, key) if isinstance(node, yaml.SequenceNode) else None
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        for name, value in node.value:
+            if name.tag == MERGE_TAG:
+                merged = {**self._merge(value, key), **merged}
+        for name, value in node.value:
+            if name.tag == MERGE_TAG:
+                continue
+            line = name.start_mark.line + 1
+            if not isinstance(name, yaml.ScalarNode):
+                self._document.problems.append(
+                    Problem(line, dotted(key), "a key is not plain text", "Name it with a word.")
+                )
+            elif name.value in own:
+                self._document.problems.append(
+                    Problem(
+                        line,
+                        dotted((*key, name.value)),
+                        f"the key is already given on line {first[name.value]}",
+                        "Remove one of the two.",
+                    )
+                )
+            else:
+                first[name.value] = self._document.lines[(*key, name.value)] = line
+                own[name.value] = self._value(value, (*key, name.value))
+        return {**merged, **own}
+
+    def _merge(self, node: yaml.Node, key: Key) -> dict[str, Any]:
+        """What `<<:` brings in: a mapping, or several of which the earlier win."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        result: dict[str, Any] = {}
+        for source in sources:
+            value = self._value(source, key)
+            if isinstance(value, dict):
+                result = {**value, **result}
+            else:
+                self._document.report(key, "`<<` names no mapping", "Give it a mapping's alias.")
+        return result
+
+    def _sequence(self, node: yaml.SequenceNode, key: Key) -> list[Any]:
+        items = []
+        for index, item in enumerate(node.value):
+            place = (*key, index)
+            self._document.lines[place] = item.start_mark.line + 1
+            items.append(self._value(item, place))
+        return items
+
+    def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:  # noqa: ANN401 - plain YAML data
+        try:
+            value = self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError):
+            self._document.report(key, "the value cannot be read", "Put it in quotes.")
+            return None
+        return self._expand(value, key) if isinstance(value, str) else value
+
+    def _expand(self, text: str, key: Key) -> str:
+        def substitute(match: re.Match[str]) -> str:
+            name, default = match.group(1), match.group(2)
+            if name in self._environment:
+                return self._environment[name]
+            if default is None:
+                self._document.report(
+                    key,
+                    f"the environment variable {name} is not set",
+                    f"Set it before the start, for example `export {name}=...`.",
+                )
+            return default or ""
+
+        return VARIABLE.sub(substitute, text)
+
+
+class _TooLargeError(Exception):
+    """The document unfolds to more values than are read."""

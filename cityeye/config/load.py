@@ -1,0 +1,90 @@
+"""`load_config`: from a YAML file to plans, with every mistake of the file in one error.
+
+Nothing is connected to, created or changed by loading. What comes out is complete: a
+`Config` can be run without a further check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cityeye.config.catalogue import Catalogue
+from cityeye.config.document import Document, read_document
+from cityeye.config.login import lift_logins
+from cityeye.config.mistakes import report_mistakes
+from cityeye.config.plans import camera_plans
+from cityeye.config.problem import Problem
+from cityeye.config.references import check_references
+from cityeye.config.schema import ModelsSection, Settings
+from cityeye.errors import ConfigurationError
+from pipelines.plan import CameraPlan
+
+DEFAULT_KEYFRAMES = "var/keyframes"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid configuration.
+
+    Attributes:
+        path: The file it came from.
+        settings: The file's sections, paths made absolute, secrets still wrapped.
+        plans: Every camera with what is to be done with its frames.
+        warnings: What works but should be changed.
+    """
+
+    path: Path
+    settings: Settings
+    plans: tuple[CameraPlan, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+def load_config(
+    path: Path, environment: Mapping[str, str], catalogue: Catalogue | None = None
+) -> Config:
+    """Reads, checks and resolves a configuration.
+
+    Args:
+        path: The YAML file; relative paths in it start from its folder.
+        environment: Where `${NAME}` comes from.
+        catalogue: Rules and models to choose from; the product's own and the file's
+            `models.path` without it.
+
+    Raises:
+        ConfigurationError: With every mistake, sorted by line.
+    """
+    document = read_document(path, environment)
+    if document.problems and not document.data:
+        raise ConfigurationError(path, document.problems)
+    warnings = lift_logins(document)
+    document.data.setdefault("keyframes", {"folder": DEFAULT_KEYFRAMES})
+    context = {"base": path.absolute().parent}
+    catalogue = catalogue or Catalogue.of(_models_path(document.data, context))
+    settings = _validate(document, context)
+    check_references(document, catalogue)
+    if document.problems or settings is None:
+        raise ConfigurationError(path, document.problems)
+    return Config(path, settings, camera_plans(settings, catalogue), tuple(sorted(warnings)))
+
+
+def _validate(document: Document, context: Mapping[str, Path]) -> Settings | None:
+    """The settings, or None after every mistake was reported."""
+    try:
+        return Settings.model_validate(document.data, context=dict(context))
+    except ValidationError as error:
+        report_mistakes(document, error, Settings)
+        return None
+
+
+def _models_path(data: dict[str, Any], context: Mapping[str, Path]) -> Path:
+    """The folder of models, even where the rest of the file is wrong."""
+    section = data.get("models")
+    path = section.get("path") if isinstance(section, dict) else None
+    if isinstance(path, str):
+        return context["base"] / Path(path).expanduser()
+    return ModelsSection().path

@@ -1,0 +1,83 @@
+"""Resolves a valid configuration into plans: cameras with their models, zones and rules."""
+
+from __future__ import annotations
+
+from camera_adapters.spec import CameraSpec, Credentials, Place
+from cityeye.config.catalogue import Catalogue
+from cityeye.config.schema import CameraSection, Settings, TaskSection
+from pipelines.plan import CameraPlan, RulePlan, TaskPlan
+from pipelines.zone import GroundCalibration, Zone
+from serving.model_ref import model_ref
+
+WHOLE_PICTURE = "picture"
+"""Name of the zone of a task that names none."""
+
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+
+
+def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, ...]:
+    """One plan per camera, in the order of the file.
+
+    Raises:
+        ModelError: A package changed on disk after it was checked.
+    """
+    return tuple(
+        CameraPlan(
+            camera=_camera(camera, settings.city.division),
+            tasks=tuple(
+                _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
+            ),
+        )
+        for camera in settings.cameras
+    )
+
+
+def _camera(camera: CameraSection, division: str) -> CameraSpec:
+    credentials = None
+    if camera.username is not None:
+        password = camera.password.get_secret_value() if camera.password is not None else ""
+        credentials = Credentials(camera.username, password)
+    place = Place(camera.place.lon, camera.place.lat, camera.place.division or division)
+    return CameraSpec(
+        id=camera.id,
+        source=camera.source,
+        name=camera.name or camera.id,
+        place=place,
+        credentials=credentials,
+        rates={name: task.fps for name, task in camera.tasks.items()},
+        open_timeout_s=camera.open_timeout_s,
+        read_timeout_s=camera.read_timeout_s,
+        transport=camera.transport,
+    )
+
+
+def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
+    zones = _zones(task, camera)
+    wanted = task.rules or dict.fromkeys(catalogue.rules_of(name))
+    return TaskPlan(
+        task=name,
+        model=model_ref(catalogue.find_model(task.model)),
+        fps=task.fps,
+        rules=tuple(
+            RulePlan(
+                kind=kind,
+                zones=zones,
+                parameters=catalogue.rules[kind]
+                .Parameters.model_validate(parameters or {})
+                .model_dump(),
+            )
+            for kind, parameters in wanted.items()
+        ),
+    )
+
+
+def _zones(task: TaskSection, camera: CameraSection) -> tuple[Zone, ...]:
+    ground = None
+    if camera.ground is not None:
+        ground = GroundCalibration(
+            picture=tuple((x, y) for x, y, _, _ in camera.ground),
+            metres=tuple((x, y) for _, _, x, y in camera.ground),
+        )
+    if task.zones is None:
+        return (Zone(WHOLE_PICTURE, CORNERS, ground),)
+    return tuple(Zone(name, camera.zones[name], ground) for name in task.zones)

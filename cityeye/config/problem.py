@@ -1,0 +1,61 @@
+"""`Problem`: one mistake in a configuration, with its key, its line and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Key = tuple[str | int, ...]
+"""Where a value stands in the document: `("cameras", 0, "tasks")`."""
+
+
+def dotted(key: Key) -> str:
+    """A key as people write it: `cameras[0].tasks`."""
+    text = ""
+    for part in key:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, or None."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def listing(known: Iterable[str]) -> str:
+    """Known words for the end of a sentence: `a, b`, or `none` where there are none."""
+    return ", ".join(sorted(known)) or "none"
+
+
+def choice(word: str, known: Iterable[str], noun: str) -> str:
+    """The remedy for a word that is not among `known`."""
+    names = sorted(known)
+    guess = closest(word, names)
+    hint = f"Did you mean `{guess}`? " if guess else ""
+    return f"{hint}Known {noun}: {listing(names)}."
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake.
+
+    Attributes:
+        line: Line of the file, counted from 1.
+        key: Dotted key, empty where the file as a whole is meant.
+        what: What is wrong, a clause without a full stop.
+        remedy: What to do, a sentence.
+    """
+
+    line: int
+    key: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        subject = f"{self.key}: " if self.key else ""
+        return f"{subject}{self.what}. {self.remedy}"

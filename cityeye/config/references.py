@@ -1,0 +1,158 @@
+"""Checks what refers to what: ids, zones, models, rules, ports.
+
+Works on the document as written, not on validated sections, so that a mistake in one place does not
+hide the next one. Where something has the wrong type it looks away: the schema has said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from cityeye.config.catalogue import Catalogue
+from cityeye.config.document import Document
+from cityeye.config.mistakes import report_mistakes
+from cityeye.config.problem import Key, choice, listing
+from models.errors import ModelError, UnknownModelError
+
+ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORTS = {"api": 8500, "hub": 8600}
+
+
+def check_references(document: Document, catalogue: Catalogue) -> None:
+    """Adds a problem for everything that names what does not exist, or exists twice."""
+    _check_camera_ids(document)
+    _check_ports(document)
+    _check_destinations(document)
+    for key, camera in _cameras(document):
+        _check_login(document, key, camera)
+        for task, entry in _mapping(camera, "tasks").items():
+            _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
+
+
+def _cameras(document: Document) -> Iterator[tuple[Key, dict[str, Any]]]:
+    cameras = document.data.get("cameras")
+    for index, camera in enumerate(cameras if isinstance(cameras, list) else ()):
+        if isinstance(camera, dict):
+            yield ("cameras", index), camera
+
+
+def _mapping(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _check_camera_ids(document: Document) -> None:
+    first: dict[str, int] = {}
+    for key, camera in _cameras(document):
+        name = camera.get("id")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            what = f"the id `{name}` is already taken by the camera on line {first[name]}"
+            document.report((*key, "id"), what, "Give every camera an id of its own.")
+        else:
+            first[name] = document.line((*key, "id"))
+
+
+def _check_ports(document: Document) -> None:
+    if not isinstance(document.data.get("hub"), dict):
+        return
+    api, hub = _mapping(document.data, "api"), _mapping(document.data, "hub")
+    api_port = api.get("port", DEFAULT_PORTS["api"])
+    hub_port = hub.get("port", DEFAULT_PORTS["hub"])
+    hosts = {api.get("host", DEFAULT_HOST), hub.get("host", DEFAULT_HOST)}
+    if str(api_port) != str(hub_port) or str(api_port) == "0":
+        return
+    if len(hosts) == 1 or hosts & ANY_HOST:
+        key = ("hub", "port") if "port" in hub else ("api", "port")
+        document.report(
+            key, f"port {hub_port} is wanted by `api` and by `hub`", "Give one of them another."
+        )
+
+
+def _check_destinations(document: Document) -> None:
+    keyframes = document.data.get("keyframes")
+    if isinstance(keyframes, dict):
+        given = [name for name in ("folder", "s3") if keyframes.get(name) is not None]
+        if len(given) != 1:
+            what = "both `folder` and `s3` are given" if given else "no place is given"
+            document.report(("keyframes",), what, "Give either `folder:` or `s3:`.")
+    if not document.data.get("sinks") and "hub" not in document.data:
+        document.report(
+            (),
+            "nobody would receive the events: there is no `hub` and no `sinks`",
+            "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own.",
+        )
+
+
+def _check_login(document: Document, key: Key, camera: dict[str, Any]) -> None:
+    if camera.get("password") is not None and camera.get("username") is None:
+        document.report((*key, "password"), "a password without a name", "Add `username:`.")
+
+
+def _check_task(
+    document: Document, catalogue: Catalogue, camera: dict[str, Any], key: Key, entry: object
+) -> None:
+    task = str(key[-1])
+    if task not in catalogue.tasks:
+        document.report(key, "the task is unknown", choice(task, catalogue.tasks, "tasks"))
+    if not isinstance(entry, dict):
+        return
+    _check_zones(document, key, entry, _mapping(camera, "zones"))
+    if isinstance(entry.get("model"), str):
+        _check_model(document, catalogue, (*key, "model"), entry["model"])
+    for kind, parameters in _mapping(entry, "rules").items():
+        _check_rule(document, catalogue, (*key, "rules", kind), parameters)
+
+
+def _check_zones(
+    document: Document, key: Key, entry: dict[str, Any], zones: dict[str, Any]
+) -> None:
+    zones_entry = entry.get("zones")
+    wanted: list[object] = zones_entry if isinstance(zones_entry, list) else []
+    for index, zone in enumerate(wanted):
+        place = (*key, "zones", index)
+        if isinstance(zone, str) and zone not in zones:
+            remedy = choice(zone, zones, "zones of this camera")
+            document.report(place, f"the zone `{zone}` is unknown", remedy)
+        elif zone in wanted[:index]:
+            document.report(place, f"the zone `{zone}` is named twice", "Name it once.")
+
+
+def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str) -> None:
+    task = str(key[-2])
+    try:
+        package = catalogue.find_model(wanted)
+    except UnknownModelError:
+        remedy = choice(wanted, catalogue.model_names(), "models")
+        document.report(key, f"the model `{wanted}` is unknown", remedy)
+        return
+    except ModelError as error:
+        document.report(key, f"the model cannot be used: {error}", "Correct the package.")
+        return
+    if task in catalogue.tasks and task not in package.manifest.tasks:
+        what = f"the model `{wanted}` is not made for {task}, but for "
+        document.report(
+            key, what + listing(package.manifest.tasks), "Choose a model that is made for the task."
+        )
+
+
+def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: object) -> None:
+    task, kind = str(key[-3]), str(key[-1])
+    rule = catalogue.rules.get(kind)
+    own = catalogue.rules_of(task) or tuple(catalogue.rules)
+    if rule is None:
+        document.report(key, "the rule is unknown", choice(kind, own, "rules"))
+        return
+    if task in catalogue.tasks and rule.task != task:
+        remedy = f"Move it there. Rules of {task}: {listing(own)}."
+        document.report(key, f"the rule belongs to the task {rule.task}", remedy)
+    if isinstance(parameters, dict):
+        try:
+            rule.Parameters.model_validate(parameters)
+        except ValidationError as error:
+            report_mistakes(document, error, rule.Parameters, prefix=key)

@@ -1,0 +1,263 @@
+"""The configuration file as a schema: every key, its type, its default and what it is for.
+
+Unknown keys are refused. A field's description and example are what `cityeye check` tells a person
+whose value does not fit, so they are written for that person.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+import models
+from cityeye.config.values import (
+    GroundPoint,
+    absolute_path,
+    camera_source,
+    database_url,
+    existing_folder,
+    ground_points,
+    mistake,
+    polygon,
+)
+from pipelines.zone import Point
+
+MAX_FPS = 30.0
+MIN_FPS = 0.05
+MAX_PORT = 65_535
+MAX_THREADS = 256
+MAX_CAMERAS_PER_WORKER = 64
+MAX_TIMEOUT_S = 120.0
+
+FilePath = Annotated[Path, AfterValidator(absolute_path)]
+Polygon = Annotated[tuple[Point, ...], AfterValidator(polygon)]
+Ground = Annotated[tuple[GroundPoint, ...], AfterValidator(ground_points)]
+Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
+Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+RuleParameters = dict[str, Any]
+"""Judged by the rule itself, see `cityeye.config.references`."""
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and no key that we do not know."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True
+    )
+
+
+class CitySection(Section):
+    """Whose eye this is."""
+
+    name: str = Field(
+        default="", description="the name that stands on events and console", examples=["Xinjin"]
+    )
+    division: Division = Field(
+        default="", description="the administrative division code in quotes", examples=['"510118"']
+    )
+
+
+class PlaceSection(Section):
+    """Where a camera stands."""
+
+    lon: float | None = Field(
+        default=None, ge=-180, le=180, description="degrees east, WGS 84", examples=[103.81]
+    )
+    lat: float | None = Field(
+        default=None, ge=-90, le=90, description="degrees north, WGS 84", examples=[30.41]
+    )
+    division: Division = Field(
+        default="", description="the administrative division code in quotes", examples=['"510118"']
+    )
+
+
+class TaskSection(Section):
+    """What is to be watched for on one camera."""
+
+    model: str = Field(
+        description="a model package, newest version, or NAME/VERSION", examples=["traffic"]
+    )
+    fps: float = Field(
+        default=5.0,
+        ge=MIN_FPS,
+        le=MAX_FPS,
+        description=f"pictures per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
+        examples=[5],
+    )
+    zones: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="names of this camera's zones; the whole picture without it",
+        examples=["[approach]"],
+    )
+    rules: dict[str, RuleParameters | None] | None = Field(
+        default=None,
+        min_length=1,
+        description="rules with their parameters; all rules of the task without it",
+        examples=["{traffic.congestion: {confirm_s: 6}}"],
+    )
+
+
+class CameraSection(Section):
+    """One camera."""
+
+    id: Name = Field(
+        description="a unique id of letters, digits, `-`, `_` and `.`", examples=["crossroad-1"]
+    )
+    name: str = Field(default="", description="what people call it", examples=["Crossroad north"])
+    source: Annotated[str, AfterValidator(camera_source)] = Field(
+        description="an RTSP address or a video file", examples=["rtsp://10.0.0.12/stream1"]
+    )
+    username: str | None = Field(default=None, description="the login", examples=["viewer"])
+    password: SecretStr | None = Field(
+        default=None, description="the password in quotes", examples=['"${CAMERA_PASSWORD}"']
+    )
+    place: PlaceSection = PlaceSection()
+    transport: Literal["tcp", "udp"] = Field(
+        default="tcp", description="`tcp` or `udp`", examples=["tcp"]
+    )
+    open_timeout_s: Timeout = Field(
+        default=10.0, description="seconds that connecting may take", examples=[10]
+    )
+    read_timeout_s: Timeout = Field(
+        default=8.0, description="seconds that a silent stream is waited for", examples=[8]
+    )
+    ground: Ground | None = Field(
+        default=None,
+        description="four or more points [x, y, metres x, metres y]",
+        examples=["[0.1, 0.9, 0, 0]"],
+    )
+    zones: dict[str, Polygon] = Field(
+        default={},
+        description="polygons by name, corners as [x, y] in 0..1",
+        examples=["approach: [[0.2, 0.5], [0.8, 0.5], [0.9, 0.9]]"],
+    )
+    tasks: dict[str, TaskSection] = Field(
+        min_length=1, description="at least one task", examples=["traffic: {model: traffic}"]
+    )
+
+
+class ModelsSection(Section):
+    """Where model packages lie and how they run."""
+
+    path: Annotated[FilePath, AfterValidator(existing_folder)] = Field(
+        default=Path(models.__file__).parent / "builtin",
+        description="the folder of model packages",
+        examples=["models/builtin"],
+    )
+    threads: int = Field(
+        default=1, ge=1, le=MAX_THREADS, description="CPU threads per model", examples=[1]
+    )
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="`auto`, `cpu` or `cuda`", examples=["auto"]
+    )
+
+
+class WorkersSection(Section):
+    """How cameras are spread over processes."""
+
+    cameras_per_worker: int = Field(
+        default=8,
+        ge=1,
+        le=MAX_CAMERAS_PER_WORKER,
+        description="cameras that share one process",
+        examples=[8],
+    )
+
+
+class S3Section(Section):
+    """An S3-compatible store."""
+
+    endpoint: str = Field(description="the store's address", examples=["https://minio.local:9000"])
+    bucket: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="an existing bucket",
+        examples=["keyframes"],
+    )
+    access_key: str = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
+    secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
+    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
+    secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
+
+
+class KeyframesSection(Section):
+    """Where evidence is kept: a folder, or an S3-compatible store."""
+
+    folder: FilePath | None = Field(
+        default=None, description="a folder", examples=["var/keyframes"]
+    )
+    s3: S3Section | None = Field(default=None, description="an S3-compatible store")
+
+
+class SinkSection(Section):
+    """Somebody who wants the events."""
+
+    url: str = Field(
+        description="where events are sent", examples=["https://city.example/api/events"]
+    )
+    secret: SecretStr | None = Field(
+        default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.lower().startswith(("http://", "https://")):
+            raise mistake("the sink's address is not http", "Write http:// or https://.")
+        return url
+
+
+class HubSection(Section):
+    """The embedded event hub and its console."""
+
+    host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
+    port: Port = Field(default=8600, description="a port, 0 for any free one", examples=[8600])
+    database: SecretStr = Field(
+        default=SecretStr("sqlite:///var/hub.db"),
+        description="a database URL",
+        examples=["sqlite:///var/hub.db"],
+    )
+
+    @field_validator("database")
+    @classmethod
+    def _is_absolute(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        return SecretStr(database_url(url.get_secret_value(), info))
+
+
+class ApiSection(Section):
+    """The control API."""
+
+    host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
+    port: Port = Field(default=8500, description="a port, 0 for any free one", examples=[8500])
+
+
+class Settings(Section):
+    """The whole file."""
+
+    city: CitySection = CitySection()
+    cameras: tuple[CameraSection, ...] = Field(
+        min_length=1, description="at least one camera", examples=["- id: crossroad-1"]
+    )
+    models: ModelsSection = ModelsSection()
+    workers: WorkersSection = WorkersSection()
+    keyframes: KeyframesSection = Field(
+        description="a folder or an S3-compatible store", examples=["{folder: var/keyframes}"]
+    )
+    sinks: tuple[SinkSection, ...] = ()
+    hub: HubSection | None = None
+    api: ApiSection = ApiSection()
+    state: FilePath = Field(
+        default=Path("var"), description="the folder of outbox and spool", examples=["var"]
+    )

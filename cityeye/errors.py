@@ -1,0 +1,42 @@
+"""What the command line tells a person in one sentence, with exit status 1.
+
+CityEyeError
+├── ConfigurationError   a configuration file has mistakes; it carries all of them
+└── CommandError         a command cannot do what was asked, and says what to change
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cityeye.config.problem import Problem
+
+
+class CityEyeError(Exception):
+    """A failure whose message is made for the person at the command line."""
+
+
+class ConfigurationError(CityEyeError):
+    """A configuration file cannot be used.
+
+    Attributes:
+        path: The file.
+        problems: Its mistakes, sorted by line, at most one per key and line.
+    """
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        first: dict[tuple[int, str], Problem] = {}
+        for problem in problems:
+            first.setdefault((problem.line, problem.key or problem.what), problem)
+        self.path = path
+        self.problems = tuple(sorted(first.values()))
+        count = len(self.problems)
+        noun = "mistake" if count == 1 else "mistakes"
+        super().__init__(f"{path} has {count} {noun}; `cityeye check {path}` lists them")
+
+
+class CommandError(CityEyeError):
+    """A command cannot do what was asked."""

@@ -1,0 +1,78 @@
+"""Logging of the whole process: one line per record, for people or as JSON, never with a login.
+
+Code below the command line logs stable event names with facts in `extra`. Whatever a third party
+puts into a message or a traceback, a login in a URL is blacked out before a line is written; our
+own code keeps logins out of its messages in the first place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TextIO
+
+URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"<>]*(?:/[^\s@'\"<>]*)?@")
+PASSWORD_FIELD = re.compile(r"(?i)\b(?P<name>pass(?:word|wd)?|pwd|secret|token)=[^\s&'\";,)_]+")
+STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+LEVEL_WIDTH = 7
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def redact(text: str) -> str:
+    """The text without logins: `rtsp://user:pass@host/` becomes `rtsp://***@host/`."""
+    text = URL_LOGIN.sub(r"\g<scheme>***@", text)
+    return PASSWORD_FIELD.sub(r"\g<name>=***", text)
+
+
+class TextFormatter(logging.Formatter):
+    """`09:30:01 INFO    pipelines.outbox  outbox.drained camera=gate-1 events=3`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One redacted line; a traceback, where there is one, on the lines after it."""
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        facts = "".join(f" {name}={value}" for name, value in _facts(record).items())
+        line = f"{time} {record.levelname:<{LEVEL_WIDTH}} {record.name}  {record.getMessage()}"
+        line = f"{line}{facts}".replace("\n", " ")
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        return redact(f"{line}\n{trace}" if trace else line)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: `time`, `level`, `logger`, `event`, and the record's facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One redacted line."""
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": redact(record.getMessage()),
+        }
+        for name, value in _facts(record).items():
+            plain = value is None or isinstance(value, bool | int | float)
+            entry.setdefault(name, value if plain else redact(str(value)))
+        if record.exc_info:
+            entry["traceback"] = redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
+    """Sends every log record and warning of the process to one stream, redacted."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _facts(record: logging.LogRecord) -> dict[str, object]:
+    """What a record carries beside its message."""
+    return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
