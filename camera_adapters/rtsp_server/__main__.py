@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from camera_adapters.rtsp_server.errors import RtspServerError
-from camera_adapters.rtsp_server.mount import Mount
+from camera_adapters.rtsp_server.mount import Auth, Mount
 from camera_adapters.rtsp_server.server import RtspServer
 
 
@@ -22,16 +22,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("clips", metavar="CLIP", nargs="+", type=Path, help="H.264 or H.265 file")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", default=0, type=int, help="TCP port; 0 takes a free one")
+    parser.add_argument(
+        "--logins",
+        metavar="FILE",
+        type=Path,
+        help="lines of NAME:PASSWORD that viewers log in with",
+    )
+    parser.add_argument(
+        "--auth", default="digest", choices=("basic", "digest"), help="kind of login"
+    )
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(mounts_for(options.clips), options.host, options.port))
+        users = read_logins(options.logins) if options.logins else {}
+        mounts = mounts_for(options.clips, users, options.auth if users else "none")
+        asyncio.run(_serve(mounts, options.host, options.port))
     except (RtspServerError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def mounts_for(clips: Iterable[Path]) -> list[Mount]:
+def read_logins(path: Path) -> dict[str, str]:
+    """Passwords by user name; they come from a file because command lines are public."""
+    users: dict[str, str] = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        name, colon, password = line.partition(":")
+        if line and not (name and colon):
+            raise ValueError(f"{path}, line {number}: expected NAME:PASSWORD")
+        if line:
+            users[name] = password
+    if not users:
+        raise ValueError(f"{path} holds no login")
+    return users
+
+
+def mounts_for(clips: Iterable[Path], users: Mapping[str, str], auth: Auth) -> list[Mount]:
     """One mount per clip, named after its file; equal names get a number."""
     mounts: dict[str, Mount] = {}
     for clip in clips:
@@ -39,7 +64,7 @@ def mounts_for(clips: Iterable[Path]) -> list[Mount]:
         while path in mounts:
             number += 1
             path = f"{clip.stem}-{number}"
-        mounts[path] = Mount(path, clip)
+        mounts[path] = Mount(path, clip, users, auth)
     return list(mounts.values())
 
 

@@ -26,7 +26,8 @@ MAX_CLIP_BYTES = 512 * 1024 * 1024
 Codec = Literal["h264", "h265"]
 
 _CODECS: dict[str, Codec] = {"h264": "h264", "hevc": "h265"}
-_H264_IDR, _H264_SPS = 5, 7
+H264_SPS = 7
+_H264_IDR = 5
 _H265_IRAP, _H265_SPS = range(16, 22), 33
 
 
@@ -103,7 +104,7 @@ def load_clip(path: Path) -> Clip:
         raise ClipError(path, error.strerror or type(error).__name__) from error
 
 
-def _clip_from(path: Path, stream: VideoStream, packets: list[Packet]) -> Clip:
+def _clip_from(path: Path, stream: VideoStream, packets: list[Packet[VideoStream]]) -> Clip:
     codec = _CODECS.get(stream.codec_context.name)
     if codec is None:
         raise ClipError(path, f"codec {stream.codec_context.name} is not H.264 or H.265")
@@ -136,7 +137,7 @@ def _duration_ticks(units: tuple[AccessUnit, ...], fps: float) -> int:
 
 
 def _access_units(
-    codec: Codec, packets: list[Packet], length_bytes: int, time_base: Fraction
+    codec: Codec, packets: list[Packet[VideoStream]], length_bytes: int, time_base: Fraction
 ) -> tuple[AccessUnit, ...]:
     scale = time_base * CLOCK_HZ
     first_sent = min(_time(packet.dts) for packet in packets)
@@ -167,7 +168,7 @@ def _starts_decoding(codec: Codec, kind: int) -> bool:
 
 def carries_parameter_sets(codec: Codec, nals: tuple[bytes, ...]) -> bool:
     """Whether an access unit brings its own SPS."""
-    sps = _H264_SPS if codec == "h264" else _H265_SPS
+    sps = H264_SPS if codec == "h264" else _H265_SPS
     return any(nal_type(codec, nal) == sps for nal in nals)
 
 

@@ -7,16 +7,21 @@ with `set_fault(path, None)`.
 | fault | what a viewer sees |
 |---|---|
 | `refuse(status)` | every request but OPTIONS and TEARDOWN is answered with the status |
-| `redirect(location)` | DESCRIBE, SETUP and PLAY are answered with 302 to the location |
-| `mute()` | the connection is accepted and nothing is ever sent on it: no answers, no media |
-| `stall()` | RTP stops, sender reports and answers go on; ends at the next key frame |
+| `redirect(location)` | every request but OPTIONS and TEARDOWN is answered with 302 |
+| `description(sdp)` | DESCRIBE is answered with this text in place of the proper description |
+| `mute()` | connections are accepted and nothing is sent on them: no answers, no media |
+| `stall()` | RTP stops, sender reports and answers go on |
 | `no_rtp()` | PLAY succeeds and neither RTP nor RTCP comes |
+| `freeze()` | frames go on coming in time, and all show the same picture |
+| `jump(seconds)` | RTP time stamps leap by so much, and leap back when the fault is taken away |
+| `wrong_clock(seconds)` | sender reports tell a wall-clock time that is off by so much |
 | `corrupt(every)` | the payload of every nth RTP packet is damaged; sequence numbers are not |
 | `drop(every)` | every nth RTP packet is missing, its sequence number stays used |
 | `kill()` | viewers' connections are reset (RST), now and as soon as one plays |
 | `end()` | viewers get an RTCP BYE and the connection closes, now and as soon as one plays |
 
-`kill` and `end` act at once, so setting and clearing them is a single interruption.
+`kill` and `end` act at once, so setting and clearing them is a single interruption. After `stall`,
+`no_rtp`, `mute` and `freeze`, video comes back with the next key frame.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from camera_adapters.rtsp_server.packetiser import RTP_HEADER_BYTES
+
+_REFUSALS = range(400, 600)
 
 _DAMAGE_AFTER_BYTES = RTP_HEADER_BYTES + 2
 """RTP, NAL and FU headers stay whole, so the damage reaches the decoder."""
@@ -38,9 +45,13 @@ class FaultKind(StrEnum):
 
     REFUSE = auto()
     REDIRECT = auto()
+    DESCRIPTION = auto()
     MUTE = auto()
     STALL = auto()
     NO_RTP = auto()
+    FREEZE = auto()
+    JUMP = auto()
+    WRONG_CLOCK = auto()
     CORRUPT = auto()
     DROP = auto()
     KILL = auto()
@@ -54,13 +65,15 @@ class Fault:
     Attributes:
         kind: What goes wrong.
         status: RTSP status of a refusal.
-        location: Where a redirection points.
+        text: Where a redirection points, or a false description.
+        offset_s: How far time stamps leap or the clock is off, in seconds.
         every: Period in packets of `corrupt` and `drop`; the first packet of a period is spared.
     """
 
     kind: FaultKind
     status: int = 0
-    location: str = ""
+    text: str = ""
+    offset_s: float = 0.0
     every: int = 1
 
     def __post_init__(self) -> None:
@@ -70,18 +83,23 @@ class Fault:
     @classmethod
     def refuse(cls, status: int) -> Fault:
         """Answer with an error, whatever the login: 401, 403, 404, 453, 503, ..."""
-        if not 400 <= status <= 599:
+        if status not in _REFUSALS:
             raise ValueError(f"a refusal needs a status from 400 to 599, got {status}")
         return cls(FaultKind.REFUSE, status=status)
 
     @classmethod
     def redirect(cls, location: str) -> Fault:
         """Send the viewer to another URL."""
-        return cls(FaultKind.REDIRECT, location=location)
+        return cls(FaultKind.REDIRECT, text=location)
+
+    @classmethod
+    def description(cls, sdp: str) -> Fault:
+        """Describe the stream as something else: another codec, an absurd size, no video."""
+        return cls(FaultKind.DESCRIPTION, text=sdp)
 
     @classmethod
     def mute(cls) -> Fault:
-        """Never send anything again."""
+        """Send nothing at all."""
         return cls(FaultKind.MUTE)
 
     @classmethod
@@ -93,6 +111,21 @@ class Fault:
     def no_rtp(cls) -> Fault:
         """Stop RTP and RTCP, keep answering."""
         return cls(FaultKind.NO_RTP)
+
+    @classmethod
+    def freeze(cls) -> Fault:
+        """Repeat one picture."""
+        return cls(FaultKind.FREEZE)
+
+    @classmethod
+    def jump(cls, offset_s: float) -> Fault:
+        """Shift RTP time stamps, forwards or backwards."""
+        return cls(FaultKind.JUMP, offset_s=offset_s)
+
+    @classmethod
+    def wrong_clock(cls, offset_s: float) -> Fault:
+        """Shift the wall-clock time of sender reports."""
+        return cls(FaultKind.WRONG_CLOCK, offset_s=offset_s)
 
     @classmethod
     def corrupt(cls, every: int) -> Fault:
@@ -113,6 +146,16 @@ class Fault:
     def end(cls) -> Fault:
         """End the stream properly."""
         return cls(FaultKind.END)
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether viewers lose their connection."""
+        return self.kind in {FaultKind.KILL, FaultKind.END}
+
+    @property
+    def damages_packets(self) -> bool:
+        """Whether single packets are changed or lost."""
+        return self.kind in {FaultKind.CORRUPT, FaultKind.DROP}
 
     @property
     def withholds_rtp(self) -> bool:

@@ -152,10 +152,10 @@ def parse_head(head: bytes) -> Request:
 
 
 def _parse_request_line(line: str) -> tuple[str, str]:
-    parts = line.split(" ")
-    if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not parts[1].isprintable():
+    method, _, rest = line.partition(" ")
+    uri, _, version = rest.partition(" ")
+    if not _METHOD.fullmatch(method) or not uri or not uri.isprintable():
         raise ProtocolError(400, "the request line is malformed", fatal=True)
-    method, uri, version = parts
     if version != VERSION:
         raise ProtocolError(505, "only RTSP/1.0 is spoken here", fatal=True)
     return method, uri

@@ -58,7 +58,8 @@ class MountCounters:
         frames_skipped: Frames that one viewer missed because its connection was full.
         viewers_dropped: Viewers cut off because they stopped reading.
         frames_late: Frames never sent because the server itself had been held up.
-        refused_logins: Requests refused for a missing or wrong login.
+        descriptions: DESCRIBE requests received, which tells how often clients tried to connect.
+        refused_logins: Requests refused for a wrong login; the first one without any is none.
     """
 
     viewers: int = 0
@@ -70,4 +71,5 @@ class MountCounters:
     frames_skipped: int = 0
     viewers_dropped: int = 0
     frames_late: int = 0
+    descriptions: int = 0
     refused_logins: int = 0

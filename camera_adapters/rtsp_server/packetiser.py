@@ -50,11 +50,6 @@ class Packetiser:
         self._sequence = secrets.randbelow(1 << 16)
         self.ssrc = secrets.randbelow(1 << 32)
 
-    @property
-    def next_sequence(self) -> int:
-        """The sequence number that the next packet will carry."""
-        return self._sequence
-
     def packets(self, nals: tuple[bytes, ...], timestamp: int) -> list[bytes]:
         """RTP packets of one access unit; the last one carries the marker bit."""
         parts = [part for nal in nals for part in payloads(self._codec, nal)]

@@ -12,9 +12,7 @@ _SENDER_REPORT, _SOURCE_DESCRIPTION, _GOODBYE = 200, 202, 203
 _CNAME = 1
 
 
-def sender_report(
-    ssrc: int, wall_s: float, rtp_timestamp: int, packets: int, octets: int
-) -> bytes:
+def sender_report(ssrc: int, wall_s: float, rtp_timestamp: int, packets: int, octets: int) -> bytes:
     """A sender report with its source description.
 
     Args:

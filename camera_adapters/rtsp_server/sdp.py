@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 
-from camera_adapters.rtsp_server.clip import Clip, nal_type
+from camera_adapters.rtsp_server.clip import H264_SPS, Clip, nal_type
 from camera_adapters.rtsp_server.packetiser import PAYLOAD_TYPE
 
 TRACK = "trackID=0"
 """Control name of the only track, relative to the mount's URL."""
 
 _BITRATE_HEADROOM = 1.2
+_UNSPECIFIED = {"IP4": "0.0.0.0", "IP6": "::"}  # noqa: S104 - what unicast descriptions say
 _H265_NAMES = {32: "sprop-vps", 33: "sprop-sps", 34: "sprop-pps"}
 
 
@@ -29,7 +30,7 @@ def describe(clip: Clip, *, name: str, session: int, host: str) -> str:
         "v=0",
         f"o=- {session} 1 IN {family} {host}",
         f"s={name}",
-        f"c=IN {family} {'::' if family == 'IP6' else '0.0.0.0'}",
+        f"c=IN {family} {_UNSPECIFIED[family]}",
         "t=0 0",
         "a=control:*",
         "a=range:npt=now-",
@@ -46,7 +47,7 @@ def describe(clip: Clip, *, name: str, session: int, host: str) -> str:
 def _format_parameters(clip: Clip) -> str:
     if clip.codec == "h264":
         sets = ",".join(_base64(nal) for nal in clip.parameter_sets)
-        sps = next(nal for nal in clip.parameter_sets if nal_type("h264", nal) == 7)
+        sps = next(nal for nal in clip.parameter_sets if nal_type("h264", nal) == H264_SPS)
         level = sps[1:4].hex().upper()
         return f"packetization-mode=1;profile-level-id={level};sprop-parameter-sets={sets}"
     named = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from camera_adapters.rtsp_server.clip import Clip, load_clip
-from camera_adapters.rtsp_server.connection import Connection, Limits
+from camera_adapters.rtsp_server.connection import Connection
 from camera_adapters.rtsp_server.errors import UnknownMountError
 from camera_adapters.rtsp_server.faults import Fault
+from camera_adapters.rtsp_server.limits import Limits
 from camera_adapters.rtsp_server.message import MAX_HEAD_BYTES, Response
 from camera_adapters.rtsp_server.mount import Mount, MountCounters
 from camera_adapters.rtsp_server.stream import LiveStream
-from camera_adapters.rtsp_server.viewer import UdpPorts, open_udp_ports
+from camera_adapters.rtsp_server.udp import UdpPorts, open_udp_ports
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +30,13 @@ class RtspServer:
 
     Args:
         mounts: What to serve; every path once. Clips are loaded here, each file once.
-        host: Address to listen on. The default is reachable from this machine alone.
+        host: IP address to listen on. The default is reachable from this machine alone.
         port: TCP port; 0 takes a free one, see `port`.
         limits: Bounds on what clients may cost.
 
     Raises:
         ClipError: A clip cannot be served.
-        ValueError: Two mounts share a path.
+        ValueError: Two mounts share a path, or `host` is no IP address.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class RtspServer:
         *,
         limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> None:
-        self._host = host
+        self._host = str(ipaddress.ip_address(host))
         self._wanted_port = port
         self._limits = limits
         self._streams = _load_streams(mounts)
@@ -93,8 +95,8 @@ class RtspServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._server is not None
-        assert self._ports is not None
+        if self._server is None or self._ports is None:
+            return
         self._server.close()
         for stream in self._streams.values():
             stream.close()
@@ -105,7 +107,8 @@ class RtspServer:
         self._ports.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._ports is not None
+        if self._ports is None:
+            raise RuntimeError("a client came before the server was entered")
         if len(self._connections) >= self._limits.connections:
             log.warning("rtsp_connection_refused", extra={"connections": len(self._connections)})
             writer.write(Response(503).encode(None))

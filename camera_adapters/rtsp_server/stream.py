@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 
 from camera_adapters.rtsp_server import rtcp
-from camera_adapters.rtsp_server.clip import AccessUnit, Clip, carries_parameter_sets
+from camera_adapters.rtsp_server.clip import CLOCK_HZ, AccessUnit, Clip, carries_parameter_sets
 from camera_adapters.rtsp_server.faults import Fault, FaultKind, PacketDamage
 from camera_adapters.rtsp_server.mount import Mount, MountCounters
 from camera_adapters.rtsp_server.packetiser import RTP_HEADER_BYTES, Packetiser
@@ -60,10 +60,11 @@ class LiveStream:
 
     def set_fault(self, fault: Fault | None) -> None:
         """Misbehave from now on, or stop doing so; `kill` and `end` act on viewers at once."""
+        if self.fault is not None and self.fault.kind is FaultKind.FREEZE:
+            self._wait_for_key()
         self.fault = fault
-        damages = fault is not None and fault.kind in {FaultKind.CORRUPT, FaultKind.DROP}
-        self._damage = PacketDamage(fault) if fault is not None and damages else None
-        if fault is not None and fault.kind in {FaultKind.KILL, FaultKind.END}:
+        self._damage = PacketDamage(fault) if fault is not None and fault.damages_packets else None
+        if fault is not None and fault.cuts_off:
             for viewer in list(self._viewers):
                 self._cut_off(viewer, fault)
 
@@ -82,9 +83,10 @@ class LiveStream:
         viewer.waiting_for_key = True
         self._viewers[viewer] = None
         self.count(viewers_total=1)
-        if self._pump is None or self._pump.done():
+        if self._pump is None:
             self._pump = asyncio.create_task(self._play())
-        if self.fault is not None and self.fault.kind in {FaultKind.KILL, FaultKind.END}:
+            self._pump.add_done_callback(self._pump_ended)
+        if self.fault is not None and self.fault.cuts_off:
             self._cut_off(viewer, self.fault)
         else:
             self._report([viewer])
@@ -121,23 +123,38 @@ class LiveStream:
                 self._skip_late(resumed - self._next)
                 self._next = resumed
                 continue
-            number, self._next = self._next, self._next + 1
-            self._emit(timeline.unit(number), timeline.rtp_timestamp(number), now_s)
+            self._next += 1
+            self._emit(self._next - 1, now_s)
             if now_s >= report_due_s:
                 self._report(list(self._viewers))
                 report_due_s = now_s + REPORT_PERIOD_S
 
+    def _pump_ended(self, pump: asyncio.Task[None]) -> None:
+        if pump.cancelled() or (error := pump.exception()) is None:
+            return
+        log.error("rtsp_stream_failed", extra={"mount": self.mount.path}, exc_info=error)
+        self._pump = None
+        self.close()
+
     def _skip_late(self, frames: int) -> None:
         log.warning("rtsp_frames_late", extra={"mount": self.mount.path, "frames": frames})
         self.count(frames_late=frames)
+        self._wait_for_key()
+
+    def _wait_for_key(self) -> None:
         for viewer in self._viewers:
             viewer.waiting_for_key = True
 
-    def _emit(self, unit: AccessUnit, timestamp: int, now_s: float) -> None:
-        if self.fault is not None and self.fault.withholds_rtp:
-            for viewer in self._viewers:
-                viewer.waiting_for_key = True
+    def _emit(self, number: int, now_s: float) -> None:
+        fault = self.fault
+        if fault is not None and fault.withholds_rtp:
+            self._wait_for_key()
             return
+        unit, timestamp = self._timeline.unit(number), self._timeline.rtp_timestamp(number)
+        if fault is not None and fault.kind is FaultKind.FREEZE:
+            unit = self.clip.units[0]
+        elif fault is not None and fault.kind is FaultKind.JUMP:
+            timestamp = (timestamp + round(fault.offset_s * CLOCK_HZ)) & 0xFFFF_FFFF
         packets = self._packetiser.packets(self._nals_to_send(unit), timestamp)
         octets = sum(map(len, packets)) - RTP_HEADER_BYTES * len(packets)
         self.count(frames=1, packets=len(packets), octets=octets)
@@ -161,12 +178,16 @@ class LiveStream:
             self.leave(viewer)
 
     def _report(self, viewers: list[Viewer]) -> None:
-        if self.fault is not None and self.fault.withholds_rtcp:
+        fault = self.fault
+        if fault is not None and fault.withholds_rtcp:
             return
+        wrong_s = (
+            fault.offset_s if fault is not None and fault.kind is FaultKind.WRONG_CLOCK else 0.0
+        )
         rtp_now = self._timeline.rtp_now(time.monotonic())
         counters = self._counters
         packet = rtcp.sender_report(
-            self.ssrc, time.time(), rtp_now, counters.packets, counters.octets
+            self.ssrc, time.time() + wrong_s, rtp_now, counters.packets, counters.octets
         )
         self.count(reports=1)
         for viewer in viewers:

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Self, TypeVar
 
-from camera_adapters.rtsp_server.connection import Limits
 from camera_adapters.rtsp_server.faults import Fault
+from camera_adapters.rtsp_server.limits import Limits
 from camera_adapters.rtsp_server.mount import Mount, MountCounters
 from camera_adapters.rtsp_server.server import RtspServer
 
