@@ -36,6 +36,7 @@ class Track:
         score: Detection score in 0..1.
         first_seen_s: Monotonic time of its first detection, seconds.
         last_seen_s: Monotonic time of its newest detection, seconds.
+        aspect: Width over height of the picture in pixels; makes normalised distances comparable.
     """
 
     id: int
@@ -44,3 +45,4 @@ class Track:
     score: float
     first_seen_s: float
     last_seen_s: float
+    aspect: float = 16 / 9

@@ -1,0 +1,37 @@
+"""Label groups: which class names of a model mean the same thing to trackers and rules.
+
+Models name their classes as they please (COCO says `handbag`, others `plastic bag`); rules ask for
+a group. Names are compared in lower case with underscores.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PERSONS: Final = frozenset({"person", "pedestrian", "people"})
+
+VEHICLES: Final = frozenset({"car", "van", "truck", "bus", "minibus", "tricycle", "vehicle"})
+"""What fills a lane. Motorcycles and bicycles pass a queue, so they make none."""
+
+CYCLES: Final = frozenset({"motorcycle", "motorbike", "scooter", "bicycle", "cyclist"})
+
+BAGS: Final = frozenset({"bag", "handbag", "backpack", "suitcase", "luggage"})
+
+BOTTLES: Final = frozenset({"bottle", "can", "cup"})
+
+BIN_BAGS: Final = frozenset({"bin_bag", "garbage_bag", "trash_bag", "plastic_bag", "garbage"})
+
+LITTER: Final = BAGS | BOTTLES | BIN_BAGS
+
+_GROUPS: Final = (PERSONS, VEHICLES, CYCLES, LITTER)
+
+
+def plain(label: str) -> str:
+    """The spelling that groups use: `Bin bag` → `bin_bag`."""
+    return "_".join(label.lower().replace("-", " ").split())
+
+
+def group_of(label: str) -> frozenset[str]:
+    """The labels that one object may flicker between; an unknown label stands alone."""
+    name = plain(label)
+    return next((group for group in _GROUPS if name in group), frozenset({name}))

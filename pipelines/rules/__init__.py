@@ -1,0 +1,49 @@
+"""The rules: what counts as an incident, judged on tracks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import ValidationError
+
+from pipelines.plan import RulePlan
+from pipelines.rules.congestion import CongestionRule
+from pipelines.rules.density import DensityRule
+from pipelines.rules.dropped_object import DroppedObjectRule
+from pipelines.rules.rule import Rule, RuleError, RuleType
+from pipelines.zone_geometry import ZoneError
+
+__all__ = ["RULES", "Rule", "RuleError", "RuleType", "build_rule"]
+
+RULES: Final[Mapping[str, RuleType]] = MappingProxyType(
+    {
+        CongestionRule.kind: CongestionRule,
+        DroppedObjectRule.kind: DroppedObjectRule,
+        DensityRule.kind: DensityRule,
+    }
+)
+"""Every kind of rule that a plan may name."""
+
+
+def build_rule(plan: RulePlan, camera: str, epoch: str) -> Rule:
+    """Makes the rule that a plan asks for.
+
+    Args:
+        plan: Kind, zones and parameters.
+        camera: Camera id.
+        epoch: Differs between worker starts, so that incident ids never repeat.
+
+    Raises:
+        RuleError: There is no such rule, or its zones or parameters cannot be used.
+    """
+    rule = RULES.get(plan.kind)
+    if rule is None:
+        raise RuleError(
+            f"camera {camera}: there is no rule {plan.kind!r}; choose from {', '.join(RULES)}"
+        )
+    try:
+        return rule.build(camera, plan.zones, plan.parameters, epoch)
+    except (ValidationError, ZoneError) as error:
+        raise RuleError(f"camera {camera}: rule {plan.kind}: {error}") from error

@@ -1,0 +1,208 @@
+"""`littering.dropped_object`: a bag, bottle or bin bag lies somewhere, and nobody stays with it.
+
+Every object at rest is an incident of its own. It may change its track id, be missed or be covered
+for a while; what counts is that something lies at the same place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, Self
+
+from pydantic import Field
+
+from pipelines.incident import EndReason, Severity, Transition
+from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, plain
+from pipelines.rules.resting_place import RestingPlace
+from pipelines.rules.rule import Moment, RuleParameters
+from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.track import Track
+from pipelines.zone import Zone
+from pipelines.zone_geometry import ZoneShape
+
+MISSED_S: Final = 2.0
+"""An object not yet confirmed that is not seen for longer than this is not there any more."""
+
+COVERED_S: Final = 120.0
+"""How long an object is remembered while something stands in front of it."""
+
+MAX_PLACES: Final = 100
+MEDIUM_AFTER_S: Final = 300.0
+HIGH_AFTER_S: Final = 1800.0
+
+
+class DroppedObjectParameters(RuleParameters):
+    """When a thing that lies around counts as dropped."""
+
+    cooldown_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=86400,
+        description="seconds after an end until a new incident may begin at the same place",
+    )
+    owner_distance_m: float = Field(
+        default=3.0,
+        gt=0,
+        le=50,
+        description="metres within which a person may belong to the object (calibrated cameras)",
+    )
+    owner_distance_heights: float = Field(
+        default=1.8,
+        gt=0,
+        le=20,
+        description="the same in heights of that person (uncalibrated cameras)",
+    )
+
+
+class _Ground:
+    """One zone of the rule, and the objects at rest in it."""
+
+    def __init__(
+        self, shape: ZoneShape, identity: Identity, parameters: DroppedObjectParameters
+    ) -> None:
+        self._shape = shape
+        self._identity = identity
+        self._parameters = parameters
+        self._places: list[RestingPlace] = []
+
+    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
+        things = [t for t in tracks if plain(t.label) in LITTER]
+        persons = [t for t in tracks if plain(t.label) in PERSONS]
+        cover = persons + [t for t in tracks if plain(t.label) in VEHICLES]
+        seen = self._place([t for t in things if self._shape.contains(t.box.foot)], at)
+        person_ids = frozenset(person.id for person in persons)
+        transitions = []
+        for place in self._places:
+            near = [person for person in persons if self._is_near(place, person)]
+            attended = place.attendance.observe(near, person_ids, at.mono_s)
+            covered = place not in seen and place.is_covered(cover)
+            transition = self._judge(place, place in seen, attended, covered, at)
+            if transition:
+                transitions.append(transition)
+        self._forget(cover, at.mono_s)
+        return transitions
+
+    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
+        transitions = (place.situation.close(reason, at) for place in self._places)
+        return [transition for transition in transitions if transition]
+
+    def _place(self, things: list[Track], at: Moment) -> set[RestingPlace]:
+        """Finds the place of every sighting, best pairs first; new places for the rest."""
+        pairs = sorted(
+            (
+                (likeness, place_index, thing_index)
+                for place_index, place in enumerate(self._places)
+                for thing_index, thing in enumerate(things)
+                if (likeness := place.likeness(thing)) > 0
+            ),
+            key=lambda pair: (-pair[0], pair[1], pair[2]),
+        )
+        seen: set[RestingPlace] = set()
+        placed: set[int] = set()
+        for _, place_index, thing_index in pairs:
+            place = self._places[place_index]
+            if place not in seen and thing_index not in placed:
+                place.see(things[thing_index], at.mono_s)
+                seen.add(place)
+            # A second sighting of a place that is already found shows the same object again.
+            placed.add(thing_index)
+        for thing_index, thing in enumerate(things):
+            if thing_index not in placed and len(self._places) < MAX_PLACES:
+                situation = Situation(self._identity, self._parameters)
+                place = RestingPlace(thing, situation, at.mono_s)
+                self._places.append(place)
+                seen.add(place)
+        return seen
+
+    def _judge(
+        self, place: RestingPlace, seen: bool, attended: bool, covered: bool, at: Moment
+    ) -> Transition | None:
+        holds: bool | None
+        if seen:
+            holds = place.situation.is_open or not attended
+        elif covered:
+            holds = None
+        elif not place.situation.is_open and at.mono_s - place.seen_s <= MISSED_S:
+            # Not a look at all: the next sighting decides what the time until then was.
+            return None
+        else:
+            holds = False
+        lasted_s = place.situation.open_for_s(at)
+        reading = Reading(
+            holds=holds,
+            severity=_severity(place.label, lasted_s),
+            subjects=(place.subject,),
+            detail={"resting_s": round(at.mono_s - place.since_s, 1)},
+        )
+        return place.situation.observe(reading, at)
+
+    def _is_near(self, place: RestingPlace, person: Track) -> bool:
+        foot, spot = person.box.foot, place.box.foot
+        if self._shape.ground:
+            here, there = self._shape.ground.metres(foot), self._shape.ground.metres(spot)
+            if here is None or there is None:
+                return False
+            return math.dist(here, there) <= self._parameters.owner_distance_m
+        reach = self._parameters.owner_distance_heights * (person.box.y2 - person.box.y1)
+        return math.hypot((foot[0] - spot[0]) * person.aspect, foot[1] - spot[1]) <= reach
+
+    def _forget(self, cover: list[Track], at_s: float) -> None:
+        self._places = [
+            place
+            for place in self._places
+            if place.situation.is_open
+            or not place.situation.is_cool(at_s)
+            or at_s - place.seen_s <= (COVERED_S if place.is_covered(cover) else MISSED_S)
+        ]
+
+
+def _severity(label: str, lasted_s: float) -> Severity:
+    name = plain(label)
+    if lasted_s >= HIGH_AFTER_S and name not in BOTTLES:
+        return Severity.HIGH
+    if lasted_s >= MEDIUM_AFTER_S or name in BIN_BAGS:
+        return Severity.MEDIUM
+    return Severity.LOW
+
+
+class DroppedObjectRule:
+    """Dropped objects on one camera: one incident per object."""
+
+    kind: ClassVar[str] = "littering.dropped_object"
+    version: ClassVar[str] = "1"
+    task: ClassVar[str] = "littering"
+    Parameters: ClassVar[type[RuleParameters]] = DroppedObjectParameters
+
+    def __init__(
+        self, camera: str, zones: Sequence[Zone], parameters: DroppedObjectParameters, epoch: str
+    ) -> None:
+        variant = parameters.model_dump_json()
+        self._grounds = tuple(
+            _Ground(
+                ZoneShape(zone),
+                Identity(self.kind, camera, zone.name, epoch, variant=variant),
+                parameters,
+            )
+            for zone in zones
+        )
+
+    @classmethod
+    def build(
+        cls, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
+    ) -> Self:
+        """See `RuleType.build`."""
+        return cls(camera, zones, DroppedObjectParameters.model_validate(parameters), epoch)
+
+    def observe(self, tracks: Sequence[Track], at: Moment) -> tuple[Transition, ...]:
+        """See `Rule.observe`."""
+        return tuple(
+            itertools.chain.from_iterable(ground.observe(tracks, at) for ground in self._grounds)
+        )
+
+    def close(self, reason: EndReason, at: Moment) -> tuple[Transition, ...]:
+        """See `Rule.close`."""
+        return tuple(
+            itertools.chain.from_iterable(ground.close(reason, at) for ground in self._grounds)
+        )

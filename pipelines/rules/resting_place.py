@@ -1,0 +1,113 @@
+"""`RestingPlace`: a spot where an object lies, recognised by where it is and not by track ids.
+
+Ids change, detections fail, passers-by cover the object; the place stays the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from pipelines.incident import Subject
+from pipelines.rules.attendance import Attendance
+from pipelines.rules.situation import Situation
+from pipelines.track import Box, Track
+
+SAME_IOU: Final = 0.3
+SAME_SIZES: Final = 0.6
+"""Two objects of a kind are one if their boxes overlap or their centres are this near, in sizes."""
+
+SETTLE: Final = 0.2
+"""Weight of a new box in the place's box; jitter averages out."""
+
+COVERED_SHARE: Final = 0.3
+
+
+class RestingPlace:
+    """One object at rest.
+
+    Attributes:
+        situation: The incident at this place.
+        attendance: Who stays with the object.
+        seen_s: When it was last seen, monotonic seconds.
+        since_s: When it was first seen here.
+    """
+
+    def __init__(self, track: Track, situation: Situation, at_s: float) -> None:
+        self.situation = situation
+        self.attendance = Attendance()
+        self.since_s = at_s
+        self.seen_s = at_s
+        self.box = track.box
+        self._track = track
+        self._votes: Counter[str] = Counter({track.label: 1})
+
+    @property
+    def label(self) -> str:
+        """What it was taken for most often."""
+        return self._votes.most_common(1)[0][0]
+
+    @property
+    def subject(self) -> Subject:
+        """The object as last seen."""
+        return Subject(self._track.id, self.label, self._track.box, self._track.score)
+
+    def likeness(self, track: Track) -> float:
+        """How surely a sighting is this object: 0 not at all, above 0 the same place."""
+        iou = overlap(self.box, track.box)
+        away = _distance(self.box, track.box, track.aspect) / max(
+            _size(self.box, track.aspect), _size(track.box, track.aspect)
+        )
+        if iou < SAME_IOU and away > SAME_SIZES:
+            return 0.0
+        return iou + 1 / (1 + away)
+
+    def see(self, track: Track, at_s: float) -> None:
+        """Notes that the object is seen here."""
+        self.seen_s = at_s
+        self._track = track
+        self._votes[track.label] += 1
+        old, new = self.box, track.box
+        self.box = Box(
+            old.x1 + SETTLE * (new.x1 - old.x1),
+            old.y1 + SETTLE * (new.y1 - old.y1),
+            old.x2 + SETTLE * (new.x2 - old.x2),
+            old.y2 + SETTLE * (new.y2 - old.y2),
+        )
+
+    def is_covered(self, others: Iterable[Track]) -> bool:
+        """Whether somebody or something stands between the camera and the object."""
+        area = (self.box.x2 - self.box.x1) * (self.box.y2 - self.box.y1)
+        return any(
+            other.box.y2 >= self.box.y1 + 0.5 * (self.box.y2 - self.box.y1)
+            and _common(self.box, other.box) >= COVERED_SHARE * area
+            for other in others
+        )
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    common = _common(one, other)
+    union = _area(one) + _area(other) - common
+    return common / union if union > 0 else 0.0
+
+
+def _common(one: Box, other: Box) -> float:
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    return max(0.0, width) * max(0.0, height)
+
+
+def _area(box: Box) -> float:
+    return (box.x2 - box.x1) * (box.y2 - box.y1)
+
+
+def _size(box: Box, aspect: float) -> float:
+    return max((box.x2 - box.x1) * aspect, box.y2 - box.y1, 1e-6)
+
+
+def _distance(one: Box, other: Box, aspect: float) -> float:
+    (x1, y1), (x2, y2) = one.centre, other.centre
+    return math.hypot((x1 - x2) * aspect, y1 - y2)

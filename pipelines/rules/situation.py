@@ -1,0 +1,187 @@
+"""`Situation`: readings of one condition at one place become the transitions of its incidents.
+
+Guarantees: every opened incident ends exactly once, revisions rise by one from 1, severity never
+falls within an incident, and times within an incident never run backwards: they are counted on the
+monotonic clock from the opening, so that a step of the wall clock cannot disturb them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from pipelines.hysteresis import Edge, Hysteresis
+from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
+from pipelines.rules.rule import Moment, RuleParameters
+from pipelines.track import Track
+
+NAMESPACE: Final = uuid.UUID("6f1f5cd2-9c0e-5d0b-8a53-1d1c2f5b7a40")
+MAX_SUBJECTS: Final = 30
+_ORDER: Final = tuple(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a rule makes of one frame at one place.
+
+    Attributes:
+        holds: Whether the condition holds; None where this frame cannot tell.
+        severity: How bad it is now.
+        subjects: The objects that take part.
+        detail: Figures by name with unit.
+    """
+
+    holds: bool | None
+    severity: Severity = Severity.LOW
+    subjects: tuple[Subject, ...] = ()
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What incident ids are made of.
+
+    Attributes:
+        kind: Kind of incident.
+        camera: Camera id.
+        zone: Name of the zone.
+        epoch: Differs between worker starts.
+        numbers: Running numbers, shared by all situations of the zone.
+        variant: Tells two rules of one kind in one zone apart.
+    """
+
+    kind: str
+    camera: str
+    zone: str
+    epoch: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    variant: str = ""
+
+    def mint(self) -> str:
+        """The next incident id; the same run gives the same ids."""
+        parts = (self.camera, self.kind, self.zone, self.epoch, self.variant, next(self.numbers))
+        return str(uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts))))
+
+
+class Situation:
+    """One condition at one place, from reading to reading."""
+
+    def __init__(self, identity: Identity, parameters: RuleParameters) -> None:
+        self._identity = identity
+        self._update_every_s = parameters.update_every_s
+        self._hysteresis = Hysteresis(parameters.timing)
+        self._incident: Incident | None = None
+        self._opened = Moment(datetime.min, 0.0)
+        self._told_s = 0.0
+        self._latest = Reading(holds=None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an incident is going on."""
+        return self._incident is not None
+
+    def is_cool(self, at_s: float) -> bool:
+        """Whether the cool-down after the last incident is over."""
+        return self._hysteresis.is_cool(at_s)
+
+    def open_for_s(self, at: Moment) -> float:
+        """How long the open incident has been going on, seconds; 0 without one."""
+        return at.mono_s - self._opened.mono_s if self._incident else 0.0
+
+    def observe(self, reading: Reading, at: Moment) -> Transition | None:
+        """Takes a reading; gives the transition that it brings, if any."""
+        if reading.holds:
+            self._latest = reading
+        edge = self._hysteresis.observe(reading.holds, at.mono_s)
+        if edge:
+            return self._open(edge, reading, at) if edge.opened else self._end(edge, reading, at)
+        if self._incident and reading.holds and self._is_due(self._incident, reading, at):
+            return self._update(self._incident, reading, at)
+        return None
+
+    def close(self, reason: EndReason, at: Moment) -> Transition | None:
+        """Ends the open incident, if there is one."""
+        self._hysteresis.close()
+        if not self._incident:
+            return None
+        return self._finish(self._incident, reason, at.mono_s, at, self._incident.subjects)
+
+    def _open(self, edge: Edge, reading: Reading, at: Moment) -> Transition:
+        began = timedelta(seconds=at.mono_s - edge.since_s)
+        self._opened = Moment(at.utc - began, edge.since_s)
+        self._told_s = at.mono_s
+        self._incident = Incident(
+            id=self._identity.mint(),
+            kind=self._identity.kind,
+            camera=self._identity.camera,
+            zone=self._identity.zone,
+            severity=reading.severity,
+            opened_at=self._opened.utc,
+            updated_at=at.utc,
+            ended_at=None,
+            end_reason=None,
+            revision=1,
+            subjects=reading.subjects,
+            detail=dict(reading.detail),
+        )
+        return Transition(Phase.STARTED, self._incident)
+
+    def _is_due(self, incident: Incident, reading: Reading, at: Moment) -> bool:
+        if worse(reading.severity, incident.severity) != incident.severity:
+            return True
+        return at.mono_s - self._told_s >= self._update_every_s
+
+    def _update(self, incident: Incident, reading: Reading, at: Moment) -> Transition:
+        self._told_s = at.mono_s
+        self._incident = replace(
+            incident,
+            severity=worse(reading.severity, incident.severity),
+            updated_at=self._utc(at.mono_s),
+            revision=incident.revision + 1,
+            subjects=reading.subjects,
+            detail=dict(reading.detail),
+        )
+        return Transition(Phase.UPDATED, self._incident)
+
+    def _end(self, edge: Edge, reading: Reading, at: Moment) -> Transition | None:
+        if not self._incident:
+            return None
+        return self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, reading.subjects)
+
+    def _finish(
+        self,
+        incident: Incident,
+        reason: EndReason,
+        ended_s: float,
+        at: Moment,
+        subjects: tuple[Subject, ...],
+    ) -> Transition:
+        self._incident = None
+        ended = replace(
+            incident,
+            updated_at=self._utc(at.mono_s),
+            ended_at=self._utc(ended_s),
+            end_reason=reason,
+            revision=incident.revision + 1,
+            subjects=subjects,
+            detail=dict(self._latest.detail),
+        )
+        return Transition(Phase.ENDED, ended)
+
+    def _utc(self, mono_s: float) -> datetime:
+        return self._opened.utc + timedelta(seconds=max(0.0, mono_s - self._opened.mono_s))
+
+
+def worse(one: Severity, other: Severity) -> Severity:
+    """The higher of two severities."""
+    return max(one, other, key=_ORDER.index)
+
+
+def subjects_of(tracks: Iterable[Track]) -> tuple[Subject, ...]:
+    """Tracks as subjects, best score first, at most `MAX_SUBJECTS`."""
+    best = sorted(tracks, key=lambda track: (-track.score, track.id))[:MAX_SUBJECTS]
+    return tuple(Subject(track.id, track.label, track.box, track.score) for track in best)

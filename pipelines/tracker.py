@@ -1,0 +1,214 @@
+"""`CameraTracker`: detections become tracks, with real elapsed time instead of frame counts.
+
+Guarantees: an id is never reused and never shared between trackers of a camera; objects of grossly
+different classes are never joined; a pause longer than the lost buffer ends every track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+from trackers import BIoU, ByteTrackTracker
+
+from camera_adapters.geometry import Letterbox
+from models.detections import Detections
+from pipelines.labels import group_of
+from pipelines.track import Box, Track
+
+LOST_S: Final = 2.0
+"""How long a track is looked for after its last detection, seconds."""
+
+LOST_LOOKS: Final = 2.5
+"""The same in looks, for cameras that look rarely."""
+
+REFERENCE_FPS: Final = 30.0
+"""The rate that the library's noise figures and buffer lengths are meant for."""
+
+THRESHOLD: Final = 0.3
+"""Score from which on a detection may begin a track; a weaker one only continues it."""
+
+SURE, WEAK = 1.0, 0.5
+"""What the library is told instead of scores, so that it does not weigh places by them."""
+
+BUFFER_RATIO: Final = 0.4
+MIN_SIMILARITY: Final = 0.1
+SAME_OBJECT_IOU: Final = 0.75
+"""Boxes of one group that overlap this much show one object under two class names."""
+
+CONFIRM_LOOKS: Final = 2
+EPSILON_S: Final = 1e-4
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is remembered of a track beyond its box."""
+
+    id: int
+    first_seen_s: float
+    last_seen_s: float
+    votes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The class name with the greatest sum of scores."""
+        return max(self.votes, key=lambda label: self.votes[label])
+
+    def vote(self, label: str, score: float) -> None:
+        """Counts what it was taken for this time."""
+        self.votes[label] = self.votes.get(label, 0.0) + score
+
+
+class _Group:
+    """The objects of one group of labels: one instance of the tracking library."""
+
+    def __init__(self, lost_s: float) -> None:
+        self._tracker = ByteTrackTracker(
+            lost_track_buffer=round(lost_s * REFERENCE_FPS),
+            frame_rate=REFERENCE_FPS,
+            track_activation_threshold=SURE,
+            high_conf_det_threshold=SURE,
+            minimum_consecutive_frames=CONFIRM_LOOKS,
+            minimum_iou_threshold=MIN_SIMILARITY,
+            iou=BIoU(BUFFER_RATIO),
+        )
+        self._lost_s = lost_s
+        self._looked_s = 0.0
+        self._lives: dict[int, _Life] = {}
+
+    def update(
+        self,
+        boxes: npt.NDArray[np.float32],
+        sure: npt.NDArray[np.bool_],
+        ids: Iterator[int],
+        at_s: float,
+    ) -> list[tuple[int, _Life]]:
+        """Row and life of every confirmed track among `boxes` (N, 4), analysis pixels."""
+        found = self._tracker.update(
+            sv.Detections(
+                xyxy=boxes.astype(np.float64),
+                confidence=np.where(sure, SURE, WEAK),
+                class_id=np.arange(len(boxes)),
+            ),
+            timestamp=at_s,
+        )
+        first_s, self._looked_s = self._looked_s, at_s
+        lives = []
+        for row, key in zip(_integers(found.class_id), _integers(found.tracker_id), strict=True):
+            if key < 0:
+                continue
+            if key not in self._lives:
+                self._lives[key] = _Life(next(ids), first_s, at_s)
+            self._lives[key].last_seen_s = at_s
+            lives.append((row, self._lives[key]))
+        self._lives = {
+            key: life
+            for key, life in self._lives.items()
+            if at_s - life.last_seen_s <= self._lost_s
+        }
+        return lives
+
+
+class CameraTracker:
+    """Follows the objects that one model sees on one camera. Not thread-safe."""
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        ids: Iterator[int],
+        fps: float,
+        *,
+        threshold: float = THRESHOLD,
+        lost_s: float = LOST_S,
+    ) -> None:
+        """Starts with nothing.
+
+        Args:
+            labels: Class names by class id.
+            ids: Where ids come from; shared by all trackers of the camera.
+            fps: Looks per second that are to be expected.
+            threshold: Score from which on a detection may begin a track. Weaker detections
+                that are passed in only continue one.
+            lost_s: How long a track is looked for after its last detection.
+        """
+        self._labels = labels
+        self._group_of = tuple(group_of(label) for label in labels)
+        self._ids = ids
+        self._threshold = threshold
+        self._lost_s = max(lost_s, LOST_LOOKS / fps)
+        self._groups: dict[frozenset[str], _Group] = {}
+        self._letterbox: Letterbox | None = None
+        self._looked_s = float("-inf")
+
+    def update(
+        self, detections: Detections, letterbox: Letterbox, at_s: float
+    ) -> tuple[Track, ...]:
+        """Takes one frame's detections.
+
+        Args:
+            detections: What the model saw, boxes in pixels of the analysis picture.
+            letterbox: Where the picture lies in the analysis picture. When it changes, tracks
+                start anew: pixels mean something else now.
+            at_s: Capture time on the monotonic clock, seconds.
+
+        Returns:
+            The confirmed objects that are seen in this frame, boxes normalised.
+        """
+        if letterbox != self._letterbox or at_s < self._looked_s:
+            self.restart()
+        self._letterbox = letterbox
+        at_s = self._looked_s = max(at_s, self._looked_s + EPSILON_S)
+        aspect = letterbox.full.width / letterbox.full.height
+        normalised = letterbox.to_normalised(detections.boxes)
+        tracks = []
+        for group, rows in self._rows(detections).items():
+            sure = detections.scores[rows] >= self._threshold
+            tracker = self._groups.setdefault(group, _Group(self._lost_s))
+            for row, life in tracker.update(detections.boxes[rows], sure, self._ids, at_s):
+                index = rows[row]
+                score = float(detections.scores[index])
+                life.vote(self._labels[detections.class_ids[index]], score)
+                tracks.append(
+                    Track(
+                        id=life.id,
+                        label=life.label,
+                        box=Box(*map(float, normalised[index])),
+                        score=score,
+                        first_seen_s=life.first_seen_s,
+                        last_seen_s=at_s,
+                        aspect=aspect,
+                    )
+                )
+        return tuple(tracks)
+
+    def restart(self) -> None:
+        """Forgets all objects, as after a restart of the stream; ids go on."""
+        self._groups.clear()
+        self._looked_s = float("-inf")
+
+    def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
+        """Detections by group; a group that has objects gets its turn even if it sees none."""
+        rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
+        for row in range(len(detections)):
+            rows.setdefault(self._group_of[detections.class_ids[row]], []).append(row)
+        return {group: _distinct(detections.boxes, own) for group, own in rows.items()}
+
+
+def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
+    """Leaves out a row whose box is that of a better one under another class name."""
+    if len(rows) < 2:  # noqa: PLR2004 - a pair
+        return rows
+    similarity = sv.box_iou_batch(boxes[rows], boxes[rows])
+    kept: list[int] = []
+    for index in range(len(rows)):
+        if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):
+            kept.append(index)
+    return [rows[index] for index in kept]
+
+
+def _integers(values: npt.NDArray[np.generic] | None) -> list[int]:
+    return [] if values is None else [int(value) for value in values]
