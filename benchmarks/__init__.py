@@ -1,0 +1,1 @@
+"""Measures the product: what serving costs, and what a machine carries."""

@@ -16,11 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import ray
+from rich.console import Console
 
+import models
 from camera_adapters.frame import AnalysisPicture, Frame, Picture
 from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
@@ -51,7 +54,7 @@ class ServeBenchmark:
         api_port: Port for the cluster's HTTP proxy.
     """
 
-    repository: Path
+    repository: Path = Path(models.__file__).parent / "builtin"
     model: str = "traffic"
     threads: int = 1
     batch: int = 8
@@ -71,7 +74,7 @@ class _RefusedFullPicture:
         raise NotImplementedError("the serve benchmark keeps no full-resolution pictures")
 
 
-def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, object]:
+def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Measures and returns the report, ready for JSON.
 
     The key `ratio` is the median over rounds of serve path / bare session, and `ratio_range` its
@@ -99,14 +102,16 @@ def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, 
     return _report(benchmark, package.version, bare.provider, rounds)
 
 
-def main(benchmark: ServeBenchmark, json_path: Path | None, on_step: Callable[[str], None]) -> int:
-    """Runs the benchmark, writes the report; returns the exit status."""
-    report = run(benchmark, on_step)
+def main(json_path: Path | None, benchmark: ServeBenchmark | None = None) -> int:
+    """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
+    console = Console(stderr=True)
+    report = run(benchmark or ServeBenchmark(), lambda text: console.print(text, highlight=False))
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    on_step(
+    low, high = report["ratio_range"]
+    console.print(
         f"the Serve path reaches {report['ratio']:.3f} of the bare session "
-        f"(range {report['ratio_range'][0]:.3f} to {report['ratio_range'][1]:.3f})"
+        f"({low:.3f} to {high:.3f} over the rounds)"
     )
     return 0
 
@@ -160,7 +165,7 @@ def _batch(model: ModelRef, count: int) -> MicroBatch:
 
 def _report(
     benchmark: ServeBenchmark, version: str, provider: str, rounds: Sequence[dict[str, float]]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     ratios = [entry["serve_fps"] / entry["bare_fps"] for entry in rounds]
     return {
         "ratio": round(statistics.median(ratios), 4),

@@ -66,9 +66,10 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
 
 
 def _start(settings: ClusterSettings) -> None:
-    # Workers start from this very environment; under `uv run` Ray would rebuild it for each.
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray takes these from the environment alone, and hands them on to what it starts. Workers start
+    # from this very virtual environment; under `uv run` Ray would rebuild it for each of them.
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # noqa: TID251
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
     if settings.address is not None:
         ray.init(address=settings.address, namespace=NAMESPACE)
     else:

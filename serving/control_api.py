@@ -8,7 +8,7 @@ source or credentials.
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve import Application
-from ray.serve.schema import LoggingConfig
+from ray.serve.schema import ApplicationStatusOverview, LoggingConfig
 
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
 from models.detections import Detections
@@ -250,7 +250,7 @@ def _camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     )
 
 
-def _model_answer(model: ServedModel, application: Any) -> ModelAnswer:
+def _model_answer(model: ServedModel, application: ApplicationStatusOverview | None) -> ModelAnswer:
     return ModelAnswer(
         name=model.ref.name,
         version=model.ref.version,

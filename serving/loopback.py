@@ -9,7 +9,6 @@ of Ray, which is why its version is pinned, and why a test lists the listeners o
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ray._private import ray_constants
 from ray.serve._private import replica
@@ -22,21 +21,21 @@ _EVERY_INTERFACE = "[::]:"
 
 def confine_ray() -> None:
     """To be called before `ray.init`: this process and all that Ray starts stay on loopback."""
-    os.environ[CONFINED] = "1"
-    os.environ[_DESKTOP_SWITCH] = "0"
+    os.environ[CONFINED] = "1"  # noqa: TID251 - it must reach every process that Ray starts
+    os.environ[_DESKTOP_SWITCH] = "0"  # noqa: TID251
     # Ray read the variable when it was imported; its workers read it when they start.
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def confine_replica() -> None:
     """To be called where a Serve replica imports its deployment, before its server starts."""
-    if os.environ.get(CONFINED) != "1":
+    if os.environ.get(CONFINED) != "1":  # noqa: TID251
         return
     open_port = replica.add_port_to_grpc_server
 
-    def open_loopback_port(server: Any, address: str, *args: Any, **kwargs: Any) -> Any:
+    def open_loopback_port(server: object, address: str) -> int:
         if address.startswith(_EVERY_INTERFACE):
             address = address.replace(_EVERY_INTERFACE, f"{LOOPBACK}:", 1)
-        return open_port(server, address, *args, **kwargs)
+        return int(open_port(server, address))
 
     replica.add_port_to_grpc_server = open_loopback_port

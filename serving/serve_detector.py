@@ -1,5 +1,7 @@
-"""Hop 3, the client: a micro-batch goes once into the object store, every due model gets it by
-reference, from a replica on the same node where there is one.
+"""Hop 3, the client of the detector deployments.
+
+A micro-batch goes once into the object store, and every due model gets it by reference, from a
+replica on the same node where there is one.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def application_name(model: ModelRef) -> str:
 class ServePending:
     """A micro-batch under way at one or more Serve applications."""
 
-    def __init__(self, responses: Mapping[ModelRef, DeploymentResponse[npt.NDArray[np.float32]]]):
+    def __init__(
+        self, responses: Mapping[ModelRef, DeploymentResponse[npt.NDArray[np.float32]]]
+    ) -> None:
         self._responses = responses
 
     def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:

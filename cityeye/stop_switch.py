@@ -1,0 +1,50 @@
+"""`StopSwitch`: Ctrl-C and SIGTERM end a run at once while it starts, and gently once it runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+
+
+class StopSwitch:
+    """Takes over both signals for as long as the context lasts.
+
+    Until `be_gentle`, a signal raises `KeyboardInterrupt` where the program is. After it, the
+    first signal sets the switch, and only a second one interrupts.
+    """
+
+    def __init__(self) -> None:
+        self._set = threading.Event()
+        self._gentle = False
+
+    def __enter__(self) -> StopSwitch:
+        """Takes over the signals. Only possible in the main thread."""
+        self._previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Gives the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def be_gentle(self) -> None:
+        """From now on the first signal only sets the switch."""
+        self._gentle = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` seconds; true once the switch is set."""
+        return self._set.wait(timeout_s)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._gentle or self._set.is_set():
+            raise KeyboardInterrupt
+        self._set.set()

@@ -1,0 +1,112 @@
+"""The micro-batcher: nobody waits for a timer, nobody starves, every model gets its rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from camera_adapters.geometry import Size
+from camera_adapters.mailbox import Mailbox
+from camera_adapters.spec import CameraSpec
+from pipelines.batcher import Bell, MicroBatcher
+from pipelines.plan import CameraPlan, ModelRef, TaskPlan
+from tests.pipelines.frames import SIZE, make_frame
+
+LARGE = Size(96, 64)
+TRAFFIC = ModelRef("traffic", "1", SIZE, ("car",), 0.3)
+CROWDING = ModelRef("crowding", "1", SIZE, ("person",), 0.3)
+WIDE = ModelRef("wide", "1", LARGE, ("car",), 0.3)
+
+
+def plan(camera: str, models: Mapping[str, ModelRef]) -> CameraPlan:
+    spec = CameraSpec(camera, "file:///none.mp4", rates=dict.fromkeys(models, 5.0))
+    tasks = tuple(TaskPlan(task, model, 5.0, ()) for task, model in models.items())
+    return CameraPlan(spec, tasks)
+
+
+def batcher(
+    *plans: CameraPlan, max_frames: int = 16
+) -> tuple[MicroBatcher, dict[str, Mailbox], Bell]:
+    bell = Bell()
+    mailboxes = {p.camera.id: Mailbox(on_arrival=bell.ring) for p in plans}
+    return MicroBatcher(plans, mailboxes, bell, max_frames), mailboxes, bell
+
+
+def test_takes_what_is_ready_as_one_contiguous_array() -> None:
+    taker, mailboxes, _ = batcher(
+        plan("a", {"traffic": TRAFFIC}),
+        plan("b", {"traffic": TRAFFIC}),
+        plan("c", {"traffic": WIDE}),
+    )
+    mailboxes["a"].put(make_frame("a", value=10))
+    mailboxes["b"].put(make_frame("b", value=20))
+    (batch,) = taker.take(0.0)
+    assert batch.pictures.shape == (2, SIZE.height, SIZE.width, 3)
+    assert batch.pictures.flags.c_contiguous
+    assert [int(np.median(picture)) for picture in batch.pictures] == [10, 20]
+    assert batch.rows == {TRAFFIC: (0, 1)}
+
+
+def test_each_model_gets_only_the_rows_that_are_due_for_it() -> None:
+    both = {"traffic": TRAFFIC, "crowding": CROWDING}
+    taker, mailboxes, _ = batcher(plan("a", both), plan("b", both))
+    mailboxes["a"].put(make_frame("a", ("traffic",)))
+    mailboxes["b"].put(make_frame("b", ("traffic", "crowding")))
+    (batch,) = taker.take(0.0)
+    assert batch.rows == {TRAFFIC: (0, 1), CROWDING: (1,)}
+
+
+def test_models_of_different_input_size_get_batches_of_their_own() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC, "wide": WIDE}))
+    mailboxes["a"].put(make_frame("a", ("traffic", "wide"), sizes=(SIZE, LARGE)))
+    batches = taker.take(0.0)
+    assert {(b.pictures.shape[2], tuple(b.rows)) for b in batches} == {
+        (SIZE.width, (TRAFFIC,)),
+        (LARGE.width, (WIDE,)),
+    }
+
+
+def test_cameras_take_turns_when_a_batch_cannot_hold_all() -> None:
+    names = ("a", "b", "c")
+    taker, mailboxes, _ = batcher(
+        *(plan(name, {"traffic": TRAFFIC}) for name in names), max_frames=2
+    )
+    served = []
+    for _ in range(3):
+        for name in names:
+            mailboxes[name].put(make_frame(name))
+        (batch,) = taker.take(0.0)
+        served += [frame.camera for frame in batch.frames]
+    assert {name: served.count(name) for name in names} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_what_did_not_fit_is_taken_next_without_a_new_arrival() -> None:
+    taker, mailboxes, _ = batcher(
+        plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": TRAFFIC}), max_frames=1
+    )
+    mailboxes["a"].put(make_frame("a"))
+    mailboxes["b"].put(make_frame("b"))
+    assert [f.camera for b in taker.take(0.0) for f in b.frames] == ["a"]
+    assert [f.camera for b in taker.take(5.0) for f in b.frames] == ["b"]
+
+
+def test_a_model_that_takes_one_picture_at_a_time_gets_one() -> None:
+    single = ModelRef("single", "1", SIZE, ("car",), 0.3, max_batch=1)
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": single}), plan("b", {"traffic": single}))
+    mailboxes["a"].put(make_frame("a"))
+    mailboxes["b"].put(make_frame("b"))
+    assert [len(batch.frames) for batch in taker.take(0.0)] == [1]
+
+
+def test_an_arrival_ends_the_wait() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    threading.Timer(0.05, mailboxes["a"].put, (make_frame("a"),)).start()
+    (batch,) = taker.take(10.0)
+    assert batch.frames[0].camera == "a"
+
+
+def test_no_frame_is_no_batch() -> None:
+    taker, _, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    assert taker.take(0.01) == []

@@ -1,0 +1,74 @@
+"""A tiny real model whose answer is known: one box, its score the mean brightness of the picture.
+
+Its score tells which picture a row came from, so tests can see whether rows were mixed up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from camera_adapters.geometry import Size
+from models.package import ModelPackage, sha256_of
+
+SIZE = Size(64, 48)
+LABELS = ("thing",)
+BOX = (8.0, 8.0, 40.0, 32.0)
+OPSET = 17
+
+
+def brightness_package(root: Path, name: str = "brightness", version: str = "1") -> ModelPackage:
+    """Writes the package under `root` and loads it."""
+    directory = root / name / version
+    directory.mkdir(parents=True)
+    onnx.save_model(_graph(), str(directory / "model.onnx"))
+    (directory / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+    (directory / "CARD.md").write_text("# Mean brightness, for tests\n", encoding="utf-8")
+    manifest = {
+        "name": name,
+        "version": version,
+        "tasks": ["traffic"],
+        "input": {"width": SIZE.width, "height": SIZE.height},
+        "output": {"rows": 1},
+        "thresholds": {"default": 0.05},
+        "sha256": sha256_of(directory / "model.onnx"),
+        "opset": OPSET,
+        "licence": "none",
+        "source": {"architecture": "mean", "training_data": "none"},
+    }
+    (directory / "model.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    return ModelPackage.load(directory)
+
+
+def _graph() -> onnx.ModelProto:
+    box = numpy_helper.from_array(np.array([[[*BOX]]], np.float32), "box")
+    zero = numpy_helper.from_array(np.zeros((1, 1, 1), np.float32), "class")
+    full = numpy_helper.from_array(np.array(255.0, np.float32), "full")
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["values"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Div", ["mean", "full"], ["score"]),
+        helper.make_node("Unsqueeze", ["score", "one_two"], ["scores"]),
+        helper.make_node("Mul", ["scores", "no"], ["nothing"]),
+        helper.make_node("Add", ["box", "nothing"], ["boxes"]),
+        helper.make_node("Add", ["class", "nothing"], ["classes"]),
+        helper.make_node("Concat", ["boxes", "scores", "classes"], ["detections"], axis=2),
+    ]
+    one_two = numpy_helper.from_array(np.array([1, 2], np.int64), "one_two")
+    no = numpy_helper.from_array(np.array(0.0, np.float32), "no")
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [
+            helper.make_tensor_value_info(
+                "pictures", TensorProto.UINT8, ["N", SIZE.height, SIZE.width, 3]
+            )
+        ],
+        [helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["N", 1, 6])],
+        [box, zero, full, one_two, no],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

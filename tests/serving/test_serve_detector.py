@@ -1,0 +1,91 @@
+"""The detector port, contract-tested over Ray Serve and in process: same batch, same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from models.detector import Detector
+from models.package import ModelPackage
+from pipelines.detector import DetectorError, DetectorPort, MicroBatch
+from pipelines.plan import ModelRef
+from serving.city import deploy
+from serving.city_plan import served_model
+from serving.in_process import InProcessDetector
+from serving.model_ref import model_ref
+from serving.serve_detector import ServeDetector
+from tests.pipelines.frames import make_frame
+from tests.serving.packages import BOX, SIZE
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=["serve", "in_process"])
+def port(request: pytest.FixtureRequest, brightness: ModelPackage) -> Iterator[DetectorPort]:
+    if request.param == "serve":
+        request.getfixturevalue("running_cluster")
+        deploy(served_model(brightness))
+        yield ServeDetector()
+    else:
+        detector = InProcessDetector({model_ref(brightness): Detector(brightness)})
+        yield detector
+        detector.close()
+
+
+def batch_of(model: ModelRef, values: list[int], rows: tuple[int, ...]) -> MicroBatch:
+    pictures = np.stack([np.full((SIZE.height, SIZE.width, 3), v, np.uint8) for v in values])
+    frames = tuple(make_frame(f"c{row}", sizes=(SIZE,)) for row in range(len(values)))
+    return MicroBatch(pictures, frames, {model: rows})
+
+
+def test_every_row_gets_its_own_answer(port: DetectorPort, brightness: ModelPackage) -> None:
+    model = model_ref(brightness)
+    pending = port.submit(batch_of(model, [51, 102, 153, 204], (0, 1, 2, 3)))
+    found = pending.result(20.0)[model]
+    assert [float(d.scores[0]) for d in found] == pytest.approx([0.2, 0.4, 0.6, 0.8], abs=1e-3)
+    assert found[0].boxes[0] == pytest.approx(BOX)
+
+
+def test_only_the_wanted_rows_are_judged(port: DetectorPort, brightness: ModelPackage) -> None:
+    model = model_ref(brightness)
+    found = port.submit(batch_of(model, [51, 102, 153], (0, 2))).result(20.0)[model]
+    assert [float(d.scores[0]) for d in found] == pytest.approx([0.2, 0.6], abs=1e-3)
+
+
+def test_a_picture_with_nothing_in_it_has_no_detection(
+    port: DetectorPort, brightness: ModelPackage
+) -> None:
+    model = model_ref(brightness)
+    found = port.submit(batch_of(model, [0, 204], (0, 1))).result(20.0)[model]
+    assert [len(detections) for detections in found] == [0, 1]
+
+
+def test_a_model_that_is_not_served_is_named(port: DetectorPort) -> None:
+    unknown = ModelRef("unknown", "7", SIZE, ("thing",), 0.1)
+    with pytest.raises(DetectorError, match="unknown"):
+        port.submit(batch_of(unknown, [0], (0,))).result(20.0)
+
+
+def test_results_of_two_in_flight_are_not_mixed_up(
+    port: DetectorPort, brightness: ModelPackage
+) -> None:
+    model = model_ref(brightness)
+    first = port.submit(batch_of(model, [51] * 4, (0, 1, 2, 3)))
+    second = port.submit(batch_of(model, [204] * 4, (0, 1, 2, 3)))
+    late = [float(d.scores[0]) for d in second.result(20.0)[model]]
+    early = [float(d.scores[0]) for d in first.result(20.0)[model]]
+    assert early == pytest.approx([0.2] * 4, abs=1e-3)
+    assert late == pytest.approx([0.8] * 4, abs=1e-3)
+
+
+@pytest.mark.usefixtures("running_cluster")
+def test_a_wrong_shape_comes_back_as_one_sentence(brightness: ModelPackage) -> None:
+    deploy(served_model(brightness))
+    model = model_ref(brightness)
+    pictures = np.zeros((1, 10, 10, 3), np.uint8)
+    pending = ServeDetector().submit(MicroBatch(pictures, (make_frame(),), {model: (0,)}))
+    with pytest.raises(DetectorError, match=r"brightness.*uint8") as caught:
+        pending.result(20.0)
+    assert "\n" not in str(caught.value)
