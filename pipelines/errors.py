@@ -1,0 +1,103 @@
+"""What can go wrong between a transition and its delivery; every error says what to do about it.
+
+PipelineError
+├── OutboxError            the outbox file
+│   ├── OutboxInUse            another process or connection has it open
+│   └── OutboxUnavailable      it cannot be read or written now (disk full, read-only, damaged)
+├── SpoolError             the spool folder
+│   ├── SpoolFull              a bound is reached; shed something or go without the picture
+│   ├── SpoolUnavailable       the folder cannot be written
+│   └── SpoolDamaged           a spooled picture is gone or altered
+├── StoreError             the keyframe store
+│   ├── StoreUnavailable       try again later
+│   ├── StoreRefused           a person must change the configuration
+│   ├── KeyframeMissing        no such key
+│   └── KeyframeAltered        the data does not match its sha256
+├── SinkError              where events go
+│   ├── SinkUnavailable        try again later
+│   ├── SinkRefused            this event is not wanted, and will not be
+│   └── SinkGone               the sink wants nothing any more
+└── EncodingError          a picture could not be made into a keyframe
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Anything in this package that is not a programming error."""
+
+
+class OutboxError(PipelineError):
+    """The outbox file cannot be used."""
+
+
+class OutboxInUse(OutboxError):
+    """Another connection has the file; exactly one may."""
+
+
+class OutboxUnavailable(OutboxError):
+    """The file cannot be read or written now."""
+
+
+class SpoolError(PipelineError):
+    """The spool folder, or a picture in it, cannot be used."""
+
+
+class SpoolFull(SpoolError):
+    """A bound on bytes, files or free disk is reached."""
+
+
+class SpoolUnavailable(SpoolError):
+    """The spool folder cannot be written."""
+
+
+class SpoolDamaged(SpoolError):
+    """A spooled picture is gone or no longer matches its sha256."""
+
+
+class StoreError(PipelineError):
+    """The keyframe store did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or is not well; try again later."""
+
+
+class StoreRefused(StoreError):
+    """The store answered no: credentials, bucket or rights need a person."""
+
+
+class KeyframeMissing(StoreError):
+    """The store has no picture under this key."""
+
+
+class KeyframeAltered(StoreError):
+    """The data does not match the sha256 it was announced with."""
+
+
+class SinkError(PipelineError):
+    """An event was not acknowledged."""
+
+
+class SinkUnavailable(SinkError):
+    """The sink cannot take events now.
+
+    Attributes:
+        retry_after_s: How long it asked to be left alone, seconds, if it did.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SinkRefused(SinkError):
+    """The sink does not accept this event, however often it is sent."""
+
+
+class SinkGone(SinkError):
+    """The sink is permanently gone and must not be called again until it is configured anew."""
+
+
+class EncodingError(PipelineError):
+    """A picture could not be encoded."""

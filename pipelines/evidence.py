@@ -1,0 +1,200 @@
+"""The evidence desk: first the keyframe is made durable, then the event; neither stops the cameras.
+
+`publish` never raises for disk trouble and never waits for the network. Where the picture cannot be
+kept, the event goes out without it; where the event cannot be committed, it waits in memory. All of
+it is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from camera_adapters.frame import FullPicture
+from camera_adapters.spec import CameraSpec
+from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
+from pipelines.event import IncidentEvent
+from pipelines.incident import Phase, Severity, Transition
+from pipelines.keyframe import Keyframe, Role, encode, keyframe
+from pipelines.outbox import Outbox
+from pipelines.plan import ModelRef
+from pipelines.publication import CameraChange, incident_event, recovered_event, state_event
+from pipelines.spool import Spool
+
+log = logging.getLogger(__name__)
+
+SEVERITIES = tuple(Severity)
+SHED_AT_ONCE = 16
+"""Keyframes given up together when the spool is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskCounters:
+    """What a desk has done since it started.
+
+    Attributes:
+        published: Events recorded.
+        keyframes: Keyframes spooled.
+        keyframes_missed: Keyframes that events had to go without.
+    """
+
+    published: int
+    keyframes: int
+    keyframes_missed: int
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What an open incident has shown so far."""
+
+    severity: Severity
+    keyframes: int = 0
+
+
+class EvidenceDesk:
+    """One per camera worker; safe for use from several threads."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        spool: Spool,
+        source: str,
+        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Call `recover` before the first `publish`.
+
+        Args:
+            outbox: Where events go.
+            spool: Where keyframes go.
+            source: CloudEvents source, unique per outbox (`cityeye/worker-0`).
+            utc_now: Clock for recovered incidents.
+        """
+        self._outbox = outbox
+        self._spool = spool
+        self._source = source
+        self._utc_now = utc_now
+        self._lock = threading.Lock()
+        self._shown: dict[str, _Shown] = {}
+        self._published = 0
+        self._keyframes = 0
+        self._missed = 0
+
+    @property
+    def counters(self) -> DeskCounters:
+        """What the desk has done."""
+        return DeskCounters(self._published, self._keyframes, self._missed)
+
+    def publish(
+        self,
+        transition: Transition,
+        camera: CameraSpec,
+        model: ModelRef,
+        rule: tuple[str, str],
+        picture: FullPicture | None,
+    ) -> None:
+        """Makes a transition durable, with its picture where it deserves one.
+
+        Openings, endings and updates that raise the severity above all before get a keyframe.
+
+        Args:
+            transition: What happened.
+            camera: Where.
+            model: Whose detections led to it.
+            rule: Kind and version of the rule that judged.
+            picture: The full picture of that moment, if there is one.
+        """
+        event = incident_event(transition, camera, model, rule, self._source)
+        with self._lock:
+            shot = self._shoot(transition, event, picture)
+            self._outbox.record(event, (shot.data(),) if shot else ())
+            self._published += 1
+
+    def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
+        """Makes a camera-state change durable."""
+        event = state_event(change, camera, self._source)
+        with self._lock:
+            self._outbox.record(event)
+            self._published += 1
+
+    def recover(self) -> int:
+        """Ends incidents that a crash left open and clears pictures that no event names.
+
+        What this desk has published itself is left alone.
+
+        Returns:
+            How many incidents were ended.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        with self._lock:
+            if not self._published:
+                for name in self._spool.names() - self._outbox.blob_names():
+                    self._spool.remove(name)
+            known = set(self._shown)
+        incidents = self._outbox.open_incidents()
+        left_open = [last for last in incidents if last.data.incident_id not in known]
+        for last in left_open:
+            self._outbox.record(recovered_event(last, self._utc_now()))
+        if left_open:
+            log.warning("evidence.recovered", extra={"incidents": len(left_open)})
+        return len(left_open)
+
+    def _shoot(
+        self, transition: Transition, event: IncidentEvent, picture: FullPicture | None
+    ) -> Keyframe | None:
+        incident = transition.incident
+        role = self._role(transition)
+        shown = self._shown.setdefault(incident.id, _Shown(incident.severity))
+        shown.severity = max(shown.severity, incident.severity, key=SEVERITIES.index)
+        number = shown.keyframes
+        if transition.phase is Phase.ENDED:
+            del self._shown[incident.id]
+        if role is None or picture is None:
+            return None
+        try:
+            still = encode(picture)
+            shot = keyframe(still, role, incident.camera, event.id, number, incident.updated_at)
+            self._spool_one(shot, incident.severity)
+        except (EncodingError, SpoolError) as error:
+            self._missed += 1
+            log.error(
+                "evidence.keyframe_missed", extra={"camera": incident.camera, "error": str(error)}
+            )
+            return None
+        shown.keyframes += 1
+        self._keyframes += 1
+        return shot
+
+    def _role(self, transition: Transition) -> Role | None:
+        if transition.phase is Phase.STARTED:
+            return "opening"
+        if transition.phase is Phase.ENDED:
+            return "closing"
+        shown = self._shown.get(transition.incident.id)
+        if shown is None:
+            return None
+        raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(shown.severity)
+        return "peak" if raised else None
+
+    def _spool_one(self, shot: Keyframe, severity: Severity) -> None:
+        try:
+            self._spool.put(shot.name, shot.still.jpeg)
+        except SpoolFull:
+            if not self._shed(severity):
+                raise
+            self._spool.put(shot.name, shot.still.jpeg)
+
+    def _shed(self, severity: Severity) -> bool:
+        try:
+            names = self._outbox.shed_blobs(severity.value, SHED_AT_ONCE)
+        except OutboxUnavailable:
+            return False
+        for name in names:
+            self._spool.remove(name)
+        if names:
+            log.warning("evidence.keyframes_shed", extra={"keyframes": len(names)})
+        return bool(names)

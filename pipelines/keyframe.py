@@ -1,0 +1,110 @@
+"""`Keyframe`: a picture made into evidence.
+
+Its key names its content, so that storing it twice is the same as storing it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import cv2
+
+from camera_adapters.frame import FullPicture
+from pipelines.errors import EncodingError
+from pipelines.event import KeyframeData
+
+Role = Literal["opening", "peak", "closing"]
+"""Which moment of an incident a keyframe shows."""
+
+JPEG = "image/jpeg"
+JPEG_QUALITY = 85
+RETENTION_CLASS = "kf-30d"
+"""First part of every key: object lifecycle rules work by prefix."""
+DIGEST_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Still:
+    """An encoded picture.
+
+    Attributes:
+        jpeg: The file, bytes.
+        width: Pixels.
+        height: Pixels.
+        sha256: Hex digest of `jpeg`.
+    """
+
+    jpeg: bytes
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keyframe:
+    """A still with its place in the store and its role in an incident."""
+
+    key: str
+    role: Role
+    still: Still
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rsplit("/", 1)[-1]
+
+    def data(self) -> KeyframeData:
+        """How events speak of it before the store has it."""
+        return KeyframeData(
+            role=self.role,
+            key=self.key,
+            sha256=self.still.sha256,
+            size_bytes=len(self.still.jpeg),
+            width=self.still.width,
+            height=self.still.height,
+            media_type=JPEG,
+            state="pending",
+        )
+
+
+def encode(picture: FullPicture) -> Still:
+    """Encodes the full-resolution picture as JPEG.
+
+    Raises:
+        EncodingError: The picture could not be had or encoded. Its text names no source: decoder
+            errors carry camera URLs.
+    """
+    # Whatever holds the picture may fail in its own ways; the event must go out all the same.
+    try:
+        rgb = picture.rgb()
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except Exception as error:
+        raise EncodingError(f"the picture cannot be encoded: {type(error).__name__}") from None
+    if not done:
+        raise EncodingError("the JPEG encoder gave no data")
+    jpeg = encoded.tobytes()
+    height, width = rgb.shape[:2]
+    return Still(jpeg, width, height, hashlib.sha256(jpeg).hexdigest())
+
+
+def keyframe(
+    still: Still, role: Role, camera: str, event: str, number: int, at: datetime
+) -> Keyframe:
+    """Gives a still its key: `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
+
+    Args:
+        still: The encoded picture.
+        role: Which moment it shows.
+        camera: Camera id.
+        event: Id of the event that brings it.
+        number: Counts the keyframes of the incident.
+        at: When it was taken, with a UTC offset.
+    """
+    utc = at.astimezone(UTC)
+    name = f"{event}-{number}-{still.sha256[:DIGEST_CHARS]}.jpg"
+    key = f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}"
+    return Keyframe(key, role, still)

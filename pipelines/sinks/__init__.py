@@ -1,0 +1,1 @@
+"""Where events go: the ends of the outbox."""

@@ -1,0 +1,1 @@
+"""Where keyframes are kept: a local folder, or anything that speaks S3."""

@@ -1,0 +1,53 @@
+"""`KeyframeStore`: what the relay needs from a place where keyframes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from pipelines.errors import KeyframeAltered
+
+
+class KeyframeStore(Protocol):
+    """Keeps pictures by key. Every call ends within the store's own timeouts.
+
+    All methods raise `StoreUnavailable` where trying again later may help, and `StoreRefused` where
+    a person has to change something first.
+    """
+
+    def put(self, key: str, data: bytes, sha256: str, media_type: str) -> None:
+        """Stores a picture; after it returns the whole picture is there. Idempotent.
+
+        Args:
+            key: Relative path of safe parts.
+            data: The file.
+            sha256: Hex digest that `data` must have.
+            media_type: `image/jpeg`.
+
+        Raises:
+            KeyframeAltered: `data` does not have this sha256; nothing was stored.
+        """
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The picture as stored; checking it is the reader's part.
+
+        Raises:
+            KeyframeMissing: There is none.
+        """
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a picture under this key."""
+        ...
+
+
+def check_digest(key: str, data: bytes, sha256: str) -> None:
+    """Refuses data that is not what the event will say it is.
+
+    Raises:
+        KeyframeAltered: The digests differ.
+    """
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise KeyframeAltered(f"{key} has sha256 {found}, expected {sha256}: do not store it")
