@@ -1,0 +1,96 @@
+"""What the hub's API answers: typed, so that the OpenAPI description says it all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.event import CameraStateData, IncidentData
+
+
+class Answer(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Receipt(Answer):
+    """How many events of a delivery were new, and how many the hub already had."""
+
+    stored: int
+    duplicates: int
+
+
+class Problem(Answer):
+    """Why a request was refused, in one sentence, and the attribute or parameter behind it."""
+
+    error: str
+    attribute: str | None = None
+
+
+class IncidentPage(Answer):
+    """Incidents, newest first. Pass `next_before` as `before` for the next page."""
+
+    incidents: list[IncidentData]
+    next_before: str | None
+
+
+class IncidentStep(Answer):
+    """One transition in an incident's life."""
+
+    revision: int
+    phase: Literal["started", "updated", "ended"]
+    severity: Literal["low", "medium", "high"]
+    at: datetime
+    received_at: datetime
+    event_id: str
+    end_reason: str | None
+
+
+class IncidentRecord(Answer):
+    """An incident with its transitions, in order of revision."""
+
+    incident: IncidentData
+    history: list[IncidentStep]
+
+
+class StoredEvent(Answer):
+    """An event as it arrived. `sha256` and `size_bytes` are those of the received bytes."""
+
+    position: int
+    received_at: datetime
+    sha256: str
+    size_bytes: int
+    event: dict[str, Any]
+
+
+class EventPage(Answer):
+    """Events in order of arrival. Pass `next_after` as `after` to go on from here."""
+
+    events: list[StoredEvent]
+    next_after: int
+
+
+class CameraStatus(CameraStateData):
+    """The newest known state of a camera, and when the hub was told."""
+
+    reported_at: datetime
+    received_at: datetime
+
+
+class CameraList(Answer):
+    """Every camera the hub has heard of, by id."""
+
+    cameras: list[CameraStatus]
+    online: int
+
+
+class Health(Answer):
+    """That the hub can read its database, and what is in it."""
+
+    status: Literal["ok"] = "ok"
+    events: int
+    open_incidents: int
+    last_received_at: datetime | None

@@ -1,0 +1,272 @@
+"""The hub's HTTP API: events in, incidents, cameras and pictures out.
+
+A 2xx to a delivery means that its events are on disk, new or not. A 4xx means that repeating it is
+no use and says why in one sentence; a 5xx means try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from event_hub import queries
+from event_hub.answers import (
+    CameraList,
+    EventPage,
+    Health,
+    IncidentPage,
+    IncidentRecord,
+    Problem,
+    Receipt,
+)
+from event_hub.envelope import (
+    BATCH_MAX_BYTES,
+    EVENT_MAX_BYTES,
+    Received,
+    parse_event,
+    split_batch,
+)
+from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
+from event_hub.keyframes import KeyframeSource
+from event_hub.signature import verify
+from event_hub.store import EventStore
+
+SINGLE: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
+BODY_TIMEOUT_S: Final = 10.0
+RETRY_AFTER_S: Final = 2
+PAGE_MAX: Final = 200
+PICTURE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+PICTURE_HEADERS: Final = {
+    "Cache-Control": "private, max-age=86400, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in statuses}
+
+
+def api_router(
+    store: EventStore, keyframes: KeyframeSource, webhook_keys: Sequence[bytes] = ()
+) -> APIRouter:
+    """Every route of the API.
+
+    Args:
+        store: Where events are kept.
+        keyframes: Where pictures are read.
+        webhook_keys: Keys that deliveries must be signed with; none accepts unsigned ones.
+    """
+    router = APIRouter()
+    _add_delivery(router, store, webhook_keys)
+    _add_incidents(router, store)
+    _add_the_rest(router, store)
+    _add_pictures(router, store, keyframes)
+    return router
+
+
+def _add_delivery(router: APIRouter, store: EventStore, webhook_keys: Sequence[bytes]) -> None:
+    schema = {"schema": {"type": "object"}}
+
+    @router.post(
+        "/api/events",
+        tags=["events"],
+        summary="File one event or a batch",
+        responses=_problems(400, 401, 408, 413, 415, 422, 503),
+        openapi_extra={
+            "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
+        },
+    )
+    async def post_events(request: Request) -> Receipt:
+        """Takes CloudEvents 1.0 in structured JSON mode. Filing an event again changes nothing."""
+        media_type = _media_type(request)
+        body = await _body(request, BODY_LIMITS[media_type])
+        if webhook_keys:
+            verify(webhook_keys, request.headers, body, time.time())
+        return await run_in_threadpool(_file, store, media_type, body)
+
+
+def _file(store: EventStore, media_type: str, body: bytes) -> Receipt:
+    received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
+    outcome = store.add(received)
+    return Receipt(stored=outcome.stored, duplicates=outcome.duplicates)
+
+
+def _parse_batch(body: bytes) -> list[Received]:
+    received = []
+    for index, piece in enumerate(split_batch(body)):
+        try:
+            received.append(parse_event(piece))
+        except MalformedEventError as error:
+            place = f"{index}.{error.attribute}" if error.attribute else str(index)
+            raise MalformedEventError(place, error.problem) from None
+    return received
+
+
+def _media_type(request: Request) -> str:
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type not in BODY_LIMITS or charset not in {"", "utf-8"}:
+        raise HTTPException(415, f"send {SINGLE} or {BATCH} in UTF-8")
+    return media_type
+
+
+async def _body(request: Request, limit_bytes: int) -> bytes:
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > limit_bytes:
+                    raise HTTPException(413, f"the body has more than {limit_bytes} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"the body took more than {BODY_TIMEOUT_S:.0f} s") from None
+    return bytes(chunks)
+
+
+def _incident_filter(
+    state: queries.State | None = None, kind: str | None = None, camera: str | None = None
+) -> queries.IncidentFilter:
+    return queries.IncidentFilter(state, kind, camera)
+
+
+def _add_incidents(router: APIRouter, store: EventStore) -> None:
+    @router.get(
+        "/api/incidents",
+        tags=["incidents"],
+        summary="List incidents, newest first",
+        responses=_problems(422, 503),
+    )
+    def get_incidents(
+        wanted: Annotated[queries.IncidentFilter, Depends(_incident_filter)],
+        limit: Limit = 50,
+        before: str | None = None,
+    ) -> IncidentPage:
+        """Each incident in its newest state. `before` takes the `next_before` of a page."""
+        with store.database.read() as connection:
+            try:
+                return queries.incident_page(connection, wanted, limit, before)
+            except ValueError:
+                raise HTTPException(422, "parameter 'before' is not a page's next_before") from None
+
+    @router.get(
+        "/api/incidents/{incident_id}",
+        tags=["incidents"],
+        summary="One incident and its history",
+        responses=_problems(404, 503),
+    )
+    def get_incident(incident_id: str) -> IncidentRecord:
+        """The newest state and every transition that has arrived."""
+        with store.database.read() as connection:
+            record = queries.incident_record(connection, incident_id)
+        if record is None:
+            raise HTTPException(404, "no such incident")
+        return record
+
+
+def _add_the_rest(router: APIRouter, store: EventStore) -> None:
+    @router.get(
+        "/api/events",
+        tags=["events"],
+        summary="Read events in order of arrival",
+        responses=_problems(422, 503),
+    )
+    def get_events(
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = 50
+    ) -> EventPage:
+        """For followers: pass `next_after` as `after` and nothing is missed or seen twice."""
+        with store.database.read() as connection:
+            return queries.event_page(connection, after, limit)
+
+    @router.get(
+        "/api/cameras",
+        tags=["cameras"],
+        summary="Cameras and their state",
+        responses=_problems(503),
+    )
+    def get_cameras() -> CameraList:
+        """The newest state of every camera the hub has heard of."""
+        with store.database.read() as connection:
+            return queries.camera_list(connection)
+
+    @router.get(
+        "/health", tags=["health"], summary="Whether the hub works", responses=_problems(503)
+    )
+    def get_health() -> Health:
+        """Reads the database; 503 when that fails."""
+        with store.database.read() as connection:
+            return queries.health(connection)
+
+
+def _add_pictures(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
+    @router.get(
+        "/api/keyframes/{key:path}",
+        tags=["keyframes"],
+        summary="A picture that an event names",
+        response_class=Response,
+        responses=_problems(404, 502, 503) | {200: {"content": {"image/jpeg": {}}}},
+    )
+    def get_keyframe(key: str) -> Response:
+        """Only keys that a stored event names are looked up, and the digest must be the event's."""
+        with store.database.read() as connection:
+            named = queries.picture(connection, key)
+        if named is None:
+            raise HTTPException(404, "no event names this picture")
+        try:
+            data = keyframes.fetch(key)
+        except LookupError:
+            raise HTTPException(404, "the picture is not in the store") from None
+        except OSError:
+            raise HTTPException(503, "the picture store does not answer: try again") from None
+        if hashlib.sha256(data).hexdigest() != named.sha256:
+            raise HTTPException(502, "the stored picture is not the one that the event names")
+        media_type = named.media_type if named.media_type in PICTURE_TYPES else "image/jpeg"
+        return Response(data, media_type=media_type, headers=PICTURE_HEADERS)
+
+
+def add_problem_answers(app: FastAPI) -> None:
+    """Make every refusal a `Problem`."""
+
+    @app.exception_handler(MalformedEventError)
+    async def malformed(_: Request, error: MalformedEventError) -> JSONResponse:
+        status = 422 if error.attribute else 400
+        return _answer(status, str(error), error.attribute or None)
+
+    @app.exception_handler(SignatureError)
+    async def unsigned(_: Request, error: SignatureError) -> JSONResponse:
+        return _answer(401, str(error))
+
+    @app.exception_handler(StoreUnavailableError)
+    async def unavailable(_: Request, error: StoreUnavailableError) -> JSONResponse:
+        return _answer(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        return _answer(error.status_code, error.detail)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])
+        return _answer(422, f"parameter {name!r} is wrong: {first['msg']}", name)
+
+
+def _answer(
+    status: int, error: str, attribute: str | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    problem = Problem(error=error, attribute=attribute)
+    return JSONResponse(problem.model_dump(), status, headers=headers)

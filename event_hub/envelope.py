@@ -1,0 +1,187 @@
+"""Turns received bytes into a checked event, or into one sentence that names what is wrong.
+
+What passes here can be stored, projected, answered as JSON and drawn: text is bounded and free of
+control characters, numbers are finite, times carry an offset, picture keys are plain paths.
+An event of a `cityeye.` type this version does not know passes with its envelope alone, so that a
+newer camera side loses nothing to an older hub.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from event_hub.errors import MalformedEventError
+from event_hub.keyframes import is_safe_key
+from pipelines.event import (
+    CAMERA_STATE,
+    INCIDENT_ENDED,
+    INCIDENT_STARTED,
+    INCIDENT_UPDATED,
+    CameraStateEvent,
+    Event,
+    EventBase,
+    IncidentEvent,
+)
+
+EVENT_MAX_BYTES: Final = 64 * 1024
+BATCH_MAX_BYTES: Final = 1024 * 1024
+BATCH_MAX_EVENTS: Final = 256
+TEXT_MAX_CHARS: Final = 512
+REVISION_MAX: Final = 2**31 - 1
+YEARS: Final = range(1970, 9999)
+TYPE_PREFIX: Final = "cityeye."
+
+_KNOWN_TYPES: Final = frozenset({INCIDENT_STARTED, INCIDENT_UPDATED, INCIDENT_ENDED, CAMERA_STATE})
+_JSON_SPACE: Final = " \t\r\n"
+_T = TypeVar("_T")
+
+
+class Envelope(EventBase):
+    """The attributes every event has, of whatever type."""
+
+    type: str
+
+
+_EVENT: Final[TypeAdapter[IncidentEvent | CameraStateEvent]] = TypeAdapter(Event)
+_ENVELOPE: Final = TypeAdapter(Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One checked event with the bytes it came as."""
+
+    body: bytes
+    event: IncidentEvent | CameraStateEvent | Envelope
+
+
+def parse_event(body: bytes) -> Received:
+    """Check one structured-mode event.
+
+    Raises:
+        MalformedEventError: Not JSON, or an attribute breaks the contract.
+    """
+    if len(body) > EVENT_MAX_BYTES:
+        raise MalformedEventError("", f"an event has at most {EVENT_MAX_BYTES} bytes")
+    event: IncidentEvent | CameraStateEvent | Envelope
+    event = _validate(_ENVELOPE, body)
+    if event.type in _KNOWN_TYPES:
+        event = _validate(_EVENT, body)
+    elif not event.type.startswith(TYPE_PREFIX):
+        raise MalformedEventError("type", f"must begin with {TYPE_PREFIX!r}")
+    _refuse_infinite_numbers(body)
+    for name, text in _texts(event):
+        if not 0 < len(text) <= TEXT_MAX_CHARS or not text.isprintable():
+            raise MalformedEventError(name, f"must be 1 to {TEXT_MAX_CHARS} printable characters")
+    for name, moment in _moments(event):
+        if moment.tzinfo is None:
+            raise MalformedEventError(name, "must carry a UTC offset")
+        if moment.year not in YEARS:
+            raise MalformedEventError(name, f"must lie in {YEARS.start} to {YEARS.stop - 1}")
+    if isinstance(event, IncidentEvent):
+        _check_incident(event)
+    return Received(body, event)
+
+
+def split_batch(body: bytes) -> list[bytes]:
+    """The events of a JSON array, each as the very bytes it was written in.
+
+    Raises:
+        MalformedEventError: Not a JSON array, empty, or too long.
+    """
+    try:
+        events = [piece.encode() for piece in _array_items(body.decode())]
+    except (ValueError, RecursionError):
+        raise MalformedEventError("", "the body is not a JSON array of events") from None
+    if not 0 < len(events) <= BATCH_MAX_EVENTS:
+        raise MalformedEventError("", f"a batch has 1 to {BATCH_MAX_EVENTS} events")
+    return events
+
+
+def _array_items(text: str) -> Iterator[str]:
+    decoder = json.JSONDecoder()
+    rest = text.strip(_JSON_SPACE)
+    if not (rest.startswith("[") and rest.endswith("]")):
+        raise ValueError("no array")
+    at, end = 1, len(rest) - 1
+    while rest[at:end].strip(_JSON_SPACE):
+        while rest[at] in _JSON_SPACE:
+            at += 1
+        _, stop = decoder.raw_decode(rest, at)
+        if stop > end:
+            raise ValueError("an item runs past the end of the array")
+        yield rest[at:stop]
+        tail = rest[stop:end].lstrip(_JSON_SPACE)
+        if not tail:
+            return
+        if not tail.startswith(",") or not tail[1:].strip(_JSON_SPACE):
+            raise ValueError("items are separated by commas")
+        at = end - len(tail) + 1
+
+
+def _validate(adapter: TypeAdapter[_T], body: bytes) -> _T:
+    try:
+        return adapter.validate_json(body, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise MalformedEventError("", "the body is not JSON") from None
+        steps = [str(step) for step in first["loc"] if step not in _KNOWN_TYPES]
+        message = "is missing" if first["type"] == "missing" else f"is wrong: {first['msg']}"
+        if not steps:
+            raise MalformedEventError("", "the body is not a JSON object") from None
+        raise MalformedEventError(".".join(steps), message) from None
+
+
+def _refuse_infinite_numbers(body: bytes) -> None:
+    def finite(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise MalformedEventError("data", f"holds {text}, which is not a finite number")
+        return number
+
+    try:
+        json.loads(body, parse_float=finite, parse_constant=finite)
+    except (ValueError, RecursionError):
+        raise MalformedEventError("", "the body holds a number or nesting out of bounds") from None
+
+
+def _texts(event: IncidentEvent | CameraStateEvent | Envelope) -> Iterator[tuple[str, str]]:
+    for name in ("id", "source", "subject", "partitionkey", "sequence", "type"):
+        yield name, getattr(event, name)
+    if isinstance(event, Envelope):
+        return
+    yield "data.camera.id", event.data.camera.id
+    if isinstance(event, IncidentEvent):
+        yield "data.incident_id", event.data.incident_id
+        yield "data.kind", event.data.kind
+
+
+def _moments(event: IncidentEvent | CameraStateEvent | Envelope) -> Iterator[tuple[str, datetime]]:
+    yield "time", event.time
+    if isinstance(event, IncidentEvent):
+        yield "data.opened_at", event.data.opened_at
+        yield "data.updated_at", event.data.updated_at
+        if event.data.ended_at is not None:
+            yield "data.ended_at", event.data.ended_at
+    elif isinstance(event, CameraStateEvent):
+        yield "data.since", event.data.since
+
+
+def _check_incident(event: IncidentEvent) -> None:
+    incident = event.data
+    if not 0 < incident.revision <= REVISION_MAX:
+        raise MalformedEventError("data.revision", f"must lie in 1 to {REVISION_MAX}")
+    if event.type != f"{TYPE_PREFIX}incident.{incident.phase}":
+        raise MalformedEventError("data.phase", f"does not fit the type {event.type!r}")
+    for index, keyframe in enumerate(incident.keyframes):
+        if not is_safe_key(keyframe.key):
+            raise MalformedEventError(
+                f"data.keyframes.{index}.key", "must be a relative path without '..'"
+            )

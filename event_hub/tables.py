@@ -1,0 +1,109 @@
+"""The hub's tables: every event as it came, and three projections that can be rebuilt from them.
+
+Times are whole microseconds since 1970 UTC and text keys are plain strings, so that order and
+equality mean the same in SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY = String(512)
+
+METADATA = MetaData()
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("source", _KEY, primary_key=True),
+    Column("event_id", _KEY, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("type", _KEY, nullable=False),
+    Column("partitionkey", _KEY, nullable=False),
+    Column("sequence", _KEY, nullable=False),
+    Column("incident_id", _KEY),
+    Column("revision", Integer),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("position", name="events_position"),
+    Index("events_incident", "incident_id", "revision"),
+)
+"""`position` is the order of arrival. `body` holds the bytes that were received, unchanged."""
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    Column("incident_id", _KEY, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("sequence", _KEY, nullable=False),
+    Column("source", _KEY, nullable=False),
+    Column("event_id", _KEY, nullable=False),
+    Column("kind", _KEY, nullable=False),
+    Column("camera", _KEY, nullable=False),
+    Column("severity", _KEY, nullable=False),
+    Column("is_open", Integer, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("data", Text, nullable=False),
+    Index("incidents_newest", "opened_us", "incident_id"),
+    Index("incidents_open", "is_open", "opened_us", "incident_id"),
+    Index("incidents_ended", "ended_us"),
+)
+"""The state after the greatest (revision, sequence, source, event_id) that has arrived."""
+
+KEYFRAMES = Table(
+    "keyframes",
+    METADATA,
+    Column("key", _KEY, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("sequence", _KEY, nullable=False),
+    Column("source", _KEY, nullable=False),
+    Column("event_id", _KEY, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", _KEY, nullable=False),
+    Column("subjects", Text, nullable=False),
+)
+"""The pictures that events name. The least (revision, ...) tells what a picture shows: later
+events repeat the key while their subjects have moved on."""
+
+CAMERA_STATES = Table(
+    "camera_states",
+    METADATA,
+    Column("camera", _KEY, primary_key=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("sequence", _KEY, nullable=False),
+    Column("source", _KEY, nullable=False),
+    Column("event_id", _KEY, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("state", _KEY, nullable=False),
+    Column("data", Text, nullable=False),
+)
+"""The newest state per camera by (time, sequence, source, event_id). Time leads because a sequence
+counts per outbox, and a camera that moves to another worker changes outbox."""
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of a time with an offset."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_us(us: int) -> datetime:
+    """The UTC time behind `to_us`."""
+    return _EPOCH + timedelta(microseconds=us)

@@ -1,0 +1,79 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from event_hub.keyframes import FolderKeyframes, KeyframeSource
+from event_hub.server import HubThread
+from event_hub.settings import HubSettings
+from tests.event_hub.samples import dump
+
+SINGLE = "application/cloudevents+json"
+
+
+@dataclass
+class Client:
+    """Talks to a running hub over its socket."""
+
+    url: str
+    http: urllib3.PoolManager
+
+    def post(self, event: Any, headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:
+        body = event if isinstance(event, bytes) else dump(event)
+        headers = {"Content-Type": SINGLE} | (headers or {})
+        return self.http.request("POST", f"{self.url}/api/events", body=body, headers=headers)
+
+    def get(self, path: str, **query: str) -> urllib3.BaseHTTPResponse:
+        return self.http.request("GET", self.url + path, fields=query)
+
+    def json(self, path: str, **query: str) -> Any:
+        answer = self.get(path, **query)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+
+StartHub = Callable[..., Client]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[StartHub]:
+    """Starts hubs without a console, their files in the folder; all end with the block."""
+    with ExitStack() as stack:
+
+        def start(keyframes: KeyframeSource | None = None, **settings: Any) -> Client:
+            chosen = {"database": f"sqlite:///{folder}/hub.db", "port": 0, "console": False}
+            hub = HubThread(
+                HubSettings(**(chosen | settings)), keyframes or FolderKeyframes(folder / "kf")
+            )
+            stack.enter_context(hub)
+            http = urllib3.PoolManager(timeout=10, retries=False)
+            stack.callback(http.clear)
+            return Client(hub.url, http)
+
+        yield start
+
+
+@pytest.fixture
+def start_hub(tmp_path: Path) -> Iterator[StartHub]:
+    """Starts hubs that end with the test."""
+    with running(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def hub(start_hub: StartHub) -> Client:
+    """A fresh hub."""
+    return start_hub()
+
+
+@pytest.fixture(scope="module")
+def empty_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A hub shared by tests that only make refused requests; it is empty to the last."""
+    with running(tmp_path_factory.mktemp("hub")) as start:
+        client = start()
+        yield client
+        assert client.json("/health")["events"] == 0
