@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,23 +19,33 @@ def hub(
     database: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the database.")
     ] = "sqlite:///event_hub.db",
+    keyframes: Annotated[
+        Path, typer.Option(help="Folder that the pictures lie in.", file_okay=False)
+    ] = Path("keyframes"),
 ) -> None:
     """Run the event hub and the operators' console alone.
 
     Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret.
     """
-    from pydantic import ValidationError
+    from pydantic import SecretStr, ValidationError
 
+    from event_hub.keyframes import FolderKeyframes
     from event_hub.server import serve
     from event_hub.settings import HubSettings
 
     secret = os.environ.get(SECRET_VARIABLE)
-    options = {"host": host, "port": port, "database": database}
     try:
-        settings = HubSettings.model_validate(
-            {**options, "webhook_secrets": (secret,) if secret else ()}
+        settings = HubSettings(
+            host=host,
+            port=port,
+            database=database,
+            webhook_secrets=(SecretStr(secret),) if secret else (),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise CommandError(f"--{first['loc'][0]}: {first['msg']}") from None
-    serve(settings)
+        raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
+    serve(settings, FolderKeyframes(keyframes), on_ready=_announce)
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"CityEye event hub at {url}")

@@ -7,24 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from models.package import ModelPackage
 from models.repository import ModelRepository
-
-
-class RuleKind(Protocol):
-    """A kind of rule: the task it belongs to, and the schema of its parameters."""
-
-    @property
-    def task(self) -> str:
-        """Name of the task."""
-        ...
-
-    @property
-    def Parameters(self) -> type[BaseModel]:
-        """Schema of the parameters; every one has a default."""
-        ...
+from pipelines.rules import RULES, RuleType
 
 
 class ModelShelf(Protocol):
@@ -52,14 +37,12 @@ class Catalogue:
         models: Where model packages are found.
     """
 
-    rules: Mapping[str, RuleKind]
+    rules: Mapping[str, RuleType]
     models: ModelShelf
 
     @classmethod
     def of(cls, models_path: Path) -> Catalogue:
         """The product's own rules, and the packages under a folder."""
-        from pipelines.rules import RULES
-
         return cls(rules=RULES, models=ModelRepository(models_path))
 
     @property

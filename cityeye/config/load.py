@@ -20,11 +20,13 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.plans import camera_plans
 from cityeye.config.problem import Problem
 from cityeye.config.references import check_references
-from cityeye.config.schema import ModelsSection, Settings
+from cityeye.config.schema import Settings
 from cityeye.errors import ConfigurationError
+from models.repository import BUILTIN_ROOT
 from pipelines.plan import CameraPlan
 
-DEFAULT_KEYFRAMES = "var/keyframes"
+LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
+"""What sections with paths mean when the file leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def load_config(
     if document.problems and not document.data:
         raise ConfigurationError(path, document.problems)
     warnings = lift_logins(document)
-    document.data.setdefault("keyframes", {"folder": DEFAULT_KEYFRAMES})
+    document.data = {**LEFT_OUT, **document.data}
     context = {"base": path.absolute().parent}
     catalogue = catalogue or Catalogue.of(_models_path(document.data, context))
     settings = _validate(document, context)
@@ -85,6 +87,4 @@ def _models_path(data: dict[str, Any], context: Mapping[str, Path]) -> Path:
     """The folder of models, even where the rest of the file is wrong."""
     section = data.get("models")
     path = section.get("path") if isinstance(section, dict) else None
-    if isinstance(path, str):
-        return context["base"] / Path(path).expanduser()
-    return ModelsSection().path
+    return context["base"] / Path(path).expanduser() if isinstance(path, str) else BUILTIN_ROOT

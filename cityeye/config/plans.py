@@ -5,8 +5,9 @@ from __future__ import annotations
 from camera_adapters.spec import CameraSpec, Credentials, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
+from cityeye.config.values import calibration
 from pipelines.plan import CameraPlan, RulePlan, TaskPlan
-from pipelines.zone import GroundCalibration, Zone
+from pipelines.zone import Zone
 from serving.model_ref import model_ref
 
 WHOLE_PICTURE = "picture"
@@ -72,12 +73,7 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
 
 
 def _zones(task: TaskSection, camera: CameraSection) -> tuple[Zone, ...]:
-    ground = None
-    if camera.ground is not None:
-        ground = GroundCalibration(
-            picture=tuple((x, y) for x, y, _, _ in camera.ground),
-            metres=tuple((x, y) for _, _, x, y in camera.ground),
-        )
+    ground = calibration(camera.ground) if camera.ground is not None else None
     if task.zones is None:
         return (Zone(WHOLE_PICTURE, CORNERS, ground),)
     return tuple(Zone(name, camera.zones[name], ground) for name in task.zones)

@@ -19,7 +19,6 @@ from pydantic import (
     field_validator,
 )
 
-import models
 from cityeye.config.values import (
     GroundPoint,
     absolute_path,
@@ -27,9 +26,11 @@ from cityeye.config.values import (
     database_url,
     existing_folder,
     ground_points,
-    mistake,
     polygon,
+    signing_secret,
+    sink_url,
 )
+from models.repository import BUILTIN_ROOT
 from pipelines.zone import Point
 
 MAX_FPS = 30.0
@@ -153,7 +154,7 @@ class ModelsSection(Section):
     """Where model packages lie and how they run."""
 
     path: Annotated[FilePath, AfterValidator(existing_folder)] = Field(
-        default=Path(models.__file__).parent / "builtin",
+        default=BUILTIN_ROOT,
         description="the folder of model packages",
         examples=["models/builtin"],
     )
@@ -204,19 +205,12 @@ class KeyframesSection(Section):
 class SinkSection(Section):
     """Somebody who wants the events."""
 
-    url: str = Field(
+    url: Annotated[str, AfterValidator(sink_url)] = Field(
         description="where events are sent", examples=["https://city.example/api/events"]
     )
-    secret: SecretStr | None = Field(
+    secret: Annotated[SecretStr, AfterValidator(signing_secret)] | None = Field(
         default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
     )
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not url.lower().startswith(("http://", "https://")):
-            raise mistake("the sink's address is not http", "Write http:// or https://.")
-        return url
 
 
 class HubSection(Section):
@@ -250,7 +244,7 @@ class Settings(Section):
     cameras: tuple[CameraSection, ...] = Field(
         min_length=1, description="at least one camera", examples=["- id: crossroad-1"]
     )
-    models: ModelsSection = ModelsSection()
+    models: ModelsSection
     workers: WorkersSection = WorkersSection()
     keyframes: KeyframesSection = Field(
         description="a folder or an S3-compatible store", examples=["{folder: var/keyframes}"]

@@ -7,15 +7,15 @@ wrong. A check that fails raises through `mistake` and never repeats a value tha
 from __future__ import annotations
 
 import re
-from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-from pydantic import ValidationInfo
+from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from pipelines.zone import Point
+from pipelines.signature import decode_secret
+from pipelines.zone import GroundCalibration, Point, Zone
+from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
 
 GroundPoint = tuple[float, float, float, float]
 """Normalised picture x, y and the same point on the ground in metres x, y."""
@@ -37,11 +37,6 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps"})
-MIN_POLYGON_POINTS = 3
-MIN_GROUND_POINTS = 4
-MIN_AREA = 1e-5
-"""Smallest zone, as a share of the picture: about 20 pixels of a 1080p picture."""
-COLLINEAR = 1e-9
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
@@ -118,45 +113,59 @@ def _video_file(source: str, info: ValidationInfo) -> str:
 
 
 def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """A simple polygon inside the picture, of any orientation, not closed twice."""
+    """A simple polygon inside the picture, of any orientation."""
     _inside_picture(points)
-    if len(points) > 1 and points[0] == points[-1]:
-        points = points[:-1]
-    if len(points) < MIN_POLYGON_POINTS:
+    try:
+        ZoneShape(Zone("zone", points))
+    except ZoneError as error:
         raise mistake(
-            f"a zone needs at least {MIN_POLYGON_POINTS} corners, this one has {len(points)}",
-            "Add corners as [x, y] pairs in 0..1.",
-        )
-    count = len(points)
-    for i, j in combinations(range(count), 2):
-        neighbours = j - i == 1 or (i == 0 and j == count - 1)
-        if points[i] == points[j]:
-            raise mistake(f"corner {i + 1} and corner {j + 1} are the same", "Remove one of them.")
-        if not neighbours and _cross(points[i], points[i + 1], points[j], points[(j + 1) % count]):
-            raise mistake(
-                f"the edge after corner {i + 1} crosses the edge after corner {j + 1}",
-                "List the corners in the order in which one walks around the zone.",
-            )
-    if abs(_area(points)) < MIN_AREA:
-        raise mistake("the zone has no area", "Move its corners apart.")
+            str(error).removeprefix("zone zone: "),
+            "List three or more corners as [x, y], in the order in which one walks around.",
+        ) from error
     return points
 
 
 def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
-    """Points that fix the ground plane: four or more, not on one line in picture or on ground."""
+    """Points that fix the ground plane."""
     _inside_picture(tuple((x, y) for x, y, _, _ in points))
-    if len(points) < MIN_GROUND_POINTS:
+    try:
+        GroundPlane(calibration(points))
+    except ZoneError as error:
         raise mistake(
-            f"a calibration needs at least {MIN_GROUND_POINTS} points, this one has {len(points)}",
-            "Add points as [x, y, metres x, metres y].",
-        )
-    for columns, where in ((slice(0, 2), "in the picture"), (slice(2, 4), "on the ground")):
-        if not _has_frame(np.array([point[columns] for point in points], np.float64)):
-            raise mistake(
-                f"the calibration points do not span a plane {where}",
-                "Use four points of which no three lie on one line.",
-            )
+            str(error), "List four or more points as [x, y, metres x, metres y]."
+        ) from error
     return points
+
+
+def calibration(points: tuple[GroundPoint, ...]) -> GroundCalibration:
+    """The same points as pipelines take them."""
+    return GroundCalibration(
+        picture=tuple((x, y) for x, y, _, _ in points),
+        metres=tuple((x, y) for _, _, x, y in points),
+    )
+
+
+def sink_url(url: str) -> str:
+    """An HTTP address with a host and without a login."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise mistake("the address is not an HTTP one", "Write http://HOST/PATH or https://....")
+    if "@" in parts.netloc:
+        raise mistake("the address holds a login", "Use `secret:` instead.")
+    return url
+
+
+def signing_secret(secret: SecretStr) -> SecretStr:
+    """A Standard Webhooks secret."""
+    try:
+        decode_secret(secret.get_secret_value())
+    except ValueError as error:
+        remedy = 'Make one: echo "whsec_$(openssl rand -base64 32)"'
+        raise mistake(str(error), f"{remedy}.") from None
+    return secret
 
 
 def database_url(url: str, info: ValidationInfo) -> str:
@@ -179,39 +188,3 @@ def _inside_picture(points: tuple[Point, ...]) -> None:
                 f"point {number} at [{x:g}, {y:g}] lies outside the picture",
                 "Use shares of width and height in 0..1, not pixels.",
             )
-
-
-def _turn(a: Point, b: Point, c: Point) -> int:
-    """1 for a left turn a → b → c, -1 for a right turn, 0 for a straight line."""
-    area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-    return 0 if abs(area) < COLLINEAR else (1 if area > 0 else -1)
-
-
-def _between(a: Point, b: Point, c: Point) -> bool:
-    """Whether c, on the line through a and b, lies between them."""
-    return min(a[0], b[0]) <= c[0] <= max(a[0], b[0]) and min(a[1], b[1]) <= c[1] <= max(a[1], b[1])
-
-
-def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """Whether the segments a-b and c-d share a point."""
-    turns = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
-    if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
-        return True
-    ends = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
-    return any(turn == 0 and _between(*end) for turn, end in zip(turns, ends, strict=True))
-
-
-def _area(points: tuple[Point, ...]) -> float:
-    """Signed area of a polygon, as a share of the picture."""
-    following = (*points[1:], points[0])
-    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, following, strict=True)) / 2
-
-
-def _has_frame(points: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
-    """Whether four of the points (N, 2) have no three on one line, so that they fix a plane."""
-    extent = float(np.ptp(points, axis=0).max()) or 1.0
-    scaled = [(float(x) / extent, float(y) / extent) for x, y in points]
-    return any(
-        all(_turn(*triple) for triple in combinations(four, 3))
-        for four in combinations(scaled, MIN_GROUND_POINTS)
-    )
