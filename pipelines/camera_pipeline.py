@@ -52,7 +52,9 @@ class CameraPipeline:
         self._sights: dict[ModelRef, _Sight] = {}
         for task in plan.tasks:
             if task.model not in self._sights:
-                tracker = CameraTracker(task.model.labels, ids, task.fps)
+                tracker = CameraTracker(
+                    task.model.labels, ids, task.fps, threshold=task.model.threshold
+                )
                 self._sights[task.model] = _Sight(tracker)
             rules = tuple(build_rule(rule, plan.camera.id, epoch) for rule in task.rules)
             self._sights[task.model].tasks.append(_Task(task, rules))

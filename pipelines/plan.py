@@ -9,6 +9,8 @@ from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
 from pipelines.zone import Zone
 
+WEAK_SHARE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
@@ -19,7 +21,7 @@ class ModelRef:
         version: Package version.
         size: Input size in pixels.
         labels: Class names by class id.
-        threshold: Score below which a detection is noise.
+        threshold: Score from which on a detection may begin a track.
         max_batch: Largest micro-batch the model accepts.
     """
 
@@ -29,6 +31,11 @@ class ModelRef:
     labels: tuple[str, ...]
     threshold: float
     max_batch: int = 16
+
+    @property
+    def floor(self) -> float:
+        """Score up to which a detection is noise; above it, it may at least continue a track."""
+        return self.threshold * WEAK_SHARE
 
 
 @dataclass(frozen=True, slots=True)

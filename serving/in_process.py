@@ -59,5 +59,5 @@ class InProcessDetector:
         for model, rows in batch.rows.items():
             pictures = np.ascontiguousarray(batch.pictures[list(rows)])
             found = self._detectors[model].run(pictures)
-            results[model] = tuple(Detections.from_rows(r, model.threshold) for r in found)
+            results[model] = tuple(Detections.from_rows(r, model.floor) for r in found)
         return results

@@ -51,7 +51,7 @@ class ServePending:
                 raise DetectorError(model.name, f"no answer within {timeout_s:.0f} s") from None
             except (RayError, RayServeException) as error:
                 raise DetectorError(model.name, _reason(error)) from error
-            results[model] = tuple(Detections.from_rows(r, model.threshold) for r in rows)
+            results[model] = tuple(Detections.from_rows(r, model.floor) for r in rows)
         return results
 
 
