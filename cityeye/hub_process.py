@@ -1,0 +1,136 @@
+"""The embedded hub in a process of its own: what the console does costs no frame its turn."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+
+from cityeye.config.schema import HubSection
+from cityeye.errors import CommandError
+from event_hub.settings import HubSettings
+from pipelines.stores.s3 import S3Settings
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+EVENTS_PATH = "/api/events"
+
+
+class HubProcess:
+    """A running hub; ready inside the context, ended with its database closed after it."""
+
+    def __init__(self, section: HubSection, keyframes: Path | S3Settings) -> None:
+        """Describes the hub.
+
+        Args:
+            section: The configuration's section.
+            keyframes: Where it finds pictures.
+        """
+        self._settings = HubSettings(
+            host=section.host, port=section.port, database=section.database.get_secret_value()
+        )
+        self._keyframes = keyframes
+        self.url = ""
+
+    @property
+    def events_url(self) -> str:
+        """Where it takes events."""
+        return self.url + EVENTS_PATH
+
+    @property
+    def console_url(self) -> str:
+        """The page for people."""
+        return self.url + "/"
+
+    def __enter__(self) -> HubProcess:
+        """Starts it.
+
+        Raises:
+            CommandError: It did not start; the text says why.
+        """
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
+        )
+        self._process.start()
+        there.close()
+        told = _told(here)
+        if not told.startswith("http"):
+            self._end()
+            raise CommandError(f"the event hub did not start: {told}")
+        self.url = told
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops it; a hub that does not end in time is killed."""
+        self._end()
+
+    def _end(self) -> None:
+        self._process.terminate()
+        self._process.join(STOP_TIMEOUT_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _told(connection: Connection) -> str:
+    """What the child says first: its URL, or why it has none."""
+    try:
+        return str(connection.recv()) if connection.poll(START_TIMEOUT_S) else "it does not answer"
+    except EOFError:
+        return "its process ended without a word"
+
+
+def _serve(settings: HubSettings, keyframes: Path | S3Settings, told: Connection) -> None:
+    """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
+    from event_hub.errors import HubError
+    from event_hub.server import serve
+
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        serve(settings, _source(keyframes), on_ready=told.send)
+    except (HubError, OSError) as error:
+        told.send(str(error))
+
+
+class _StoreKeyframes:
+    """The hub's picture source over an S3-compatible store."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        from pipelines.stores.s3 import S3Store
+
+        self._store = S3Store(settings)
+
+    def fetch(self, key: str) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            LookupError: There is none under this key.
+            OSError: The store cannot be reached.
+        """
+        from pipelines.errors import KeyframeMissing, StoreUnavailable
+
+        try:
+            return self._store.get(key)
+        except KeyframeMissing as error:
+            raise KeyError(key) from error
+        except StoreUnavailable as error:
+            raise OSError(str(error)) from error
+
+
+def _source(keyframes: Path | S3Settings) -> object:
+    from event_hub.keyframes import FolderKeyframes
+
+    return FolderKeyframes(keyframes) if isinstance(keyframes, Path) else _StoreKeyframes(keyframes)
