@@ -13,10 +13,14 @@ from contextlib import suppress
 from camera_adapters.rtsp_server.transport import Datagrams
 from camera_adapters.rtsp_server.viewer import Burst, Outcome, reset_connection
 
-PACKETS_AT_ONCE = 24
-"""A large key frame goes out in portions, so that it fits a receiver's socket buffer."""
+PACKETS_AT_ONCE = 8
+PORTION_GAP_S = 0.001
+"""Frames go out in portions, about as fast as a camera's 100 Mbit/s port would send them: a key
+frame sent at once overflows a receiver's socket buffer."""
 
-_PORTION_GAP_S = 0.001
+MAX_BACKLOG_S = 0.5
+"""A viewer whose portions lag behind by this much waits for the next key frame."""
+
 _BIND_TRIES = 64
 
 Address = tuple[str, int]
@@ -124,6 +128,7 @@ class UdpViewer:
         self._ports = ports
         self._host = host
         self._theirs = theirs
+        self._busy_until_s = 0.0
 
     @property
     def rtcp_address(self) -> Address:
@@ -132,17 +137,22 @@ class UdpViewer:
 
     def offer(self, burst: Burst, now_s: float) -> Outcome:
         """Send a frame in portions, unless the viewer waits for a key frame."""
-        del now_s
         if self.waiting_for_key and not burst.key:
             return Outcome.WAITING
+        if self._busy_until_s - now_s > MAX_BACKLOG_S:
+            self.waiting_for_key = True
+            return Outcome.SKIPPED
         self.waiting_for_key = False
         loop = asyncio.get_running_loop()
+        starts_s = max(now_s, self._busy_until_s)
         for at in range(0, len(burst.packets), PACKETS_AT_ONCE):
             portion = burst.packets[at : at + PACKETS_AT_ONCE]
-            if at == 0:
+            if starts_s <= now_s:
                 self._send(portion)
             else:
-                loop.call_later(at // PACKETS_AT_ONCE * _PORTION_GAP_S, self._send, portion)
+                loop.call_later(starts_s - now_s, self._send, portion)
+            starts_s += PORTION_GAP_S
+        self._busy_until_s = starts_s
         return Outcome.SENT
 
     def send_control(self, packet: bytes) -> None:

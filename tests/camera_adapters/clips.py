@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -54,7 +55,7 @@ def paint(number: int, width: int, height: int) -> Picture:
     return picture
 
 
-def read_number(picture: Picture) -> int:
+def read_number(picture: npt.NDArray[Any]) -> int:
     """The number of a decoded frame, (H, W, 3) in RGB or BGR, at any scale without borders."""
     height, width = picture.shape[:2]
     block = width / CODE_BITS
@@ -76,8 +77,10 @@ def write_clip(
     gop: int = 12,
     codec: str = "libx264",
     options: dict[str, str] | None = None,
+    noise: bool = False,
 ) -> TinyClip:
-    """Encode a numbered clip; without `options` there are no B-frames."""
+    """Encode a numbered clip, without B-frames unless asked for; `noise` makes frames large."""
+    random = np.random.default_rng(7)
     codec_options = {
         "libx264": {"preset": "ultrafast", "crf": "20", "bf": "0", "sc_threshold": "0"},
         "libx265": {"preset": "ultrafast", "x265-params": "bframes=0:scenecut=0:log-level=none"},
@@ -87,7 +90,11 @@ def write_clip(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.gop_size = gop
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(paint(number, width, height), format="rgb24")
+            picture = paint(number, width, height)
+            if noise:
+                lower = picture[height // 2 :]
+                lower[:] = random.integers(0, 256, lower.shape, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = number, 1 / fps
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
