@@ -1,0 +1,124 @@
+"""The intake: from decoded pictures to frames in the mailbox; converts only what somebody wants.
+
+A picture that is due for no task costs its decoding and nothing else. One that is due is converted
+once per distinct analysis size.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from camera_adapters.frame import Frame
+from camera_adapters.geometry import Size
+from camera_adapters.mailbox import Mailbox
+from camera_adapters.pacing import Pacer, PlaybackClock
+from camera_adapters.source import DecodedPicture, Source, Timing
+from camera_adapters.spec import CameraSpec
+
+POLL_S = 0.1
+"""How often a wait for the consumer looks whether it should stop."""
+
+
+class Intake:
+    """Takes the pictures of one camera, source after source. Belongs to the reader's thread."""
+
+    def __init__(
+        self,
+        spec: CameraSpec,
+        sizes: Mapping[str, Size],
+        mailbox: Mailbox,
+        stopping: threading.Event,
+        *,
+        clock: Callable[[], float],
+        utc_now: Callable[[], datetime],
+    ) -> None:
+        """Prepares the schedule of every task.
+
+        Args:
+            spec: The camera.
+            sizes: Analysis size by task.
+            mailbox: Where due frames go.
+            stopping: Ends every wait.
+            clock: Monotonic seconds.
+            utc_now: Wall clock.
+        """
+        self._camera = spec.id
+        self._sizes = dict(sizes)
+        self._mailbox = mailbox
+        self._stopping = stopping
+        self._clock = clock
+        self._utc_now = utc_now
+        self._pacer = Pacer(spec.rates)
+        self._timing = Timing.LIVE
+        self._playback = PlaybackClock()
+        self._media_start_s = 0.0
+        self._last_s: float | None = None
+        self._epoch = -1
+        self.decoded = 0
+        self.converted = 0
+        self.size_changes = 0
+        self.picture_size: Size | None = None
+
+    def begin(self, source: Source) -> None:
+        """Another source starts: trackers have to start anew."""
+        self._epoch += 1
+        self._timing = source.timing
+        self._playback = PlaybackClock()
+        # A recording read fast is dated as if it had just been made, so that no frame lies in the
+        # future, and never before the frames of an earlier attempt.
+        self._media_start_s = self._clock() - source.duration_s
+        if self._last_s is not None:
+            self._media_start_s = max(self._media_start_s, self._last_s)
+
+    def admit(self, picture: DecodedPicture) -> None:
+        """Takes one clean picture; waits where the source's timing asks for it."""
+        captured_s = self._capture_time(picture)
+        if self._stopping.is_set():
+            return
+        self._note_scene(picture)
+        index = self.decoded
+        self.decoded += 1
+        self._last_s = captured_s
+        tasks = self._pacer.due(captured_s)
+        if not tasks:
+            return
+        if self._timing is Timing.FAST and not self.wait_until_read():
+            return
+        # A frame that nobody has read passes its tasks on, so its sizes are needed again.
+        sizes = {self._sizes[task] for task in tasks | self._mailbox.waiting_tasks}
+        frame = Frame(
+            camera=self._camera,
+            index=index,
+            epoch=self._epoch,
+            captured_at=self._utc_now() + timedelta(seconds=captured_s - self._clock()),
+            captured_mono_s=captured_s,
+            tasks=tasks,
+            views=picture.views(sizes),
+            full=picture.full,
+        )
+        self.converted += 1
+        self._mailbox.put(frame)
+
+    def wait_until_read(self) -> bool:
+        """Waits until the last frame was taken; false when told to stop instead."""
+        while not self._stopping.is_set():
+            if self._mailbox.wait_empty(POLL_S):
+                return True
+        return False
+
+    def _capture_time(self, picture: DecodedPicture) -> float:
+        if self._timing is Timing.FAST:
+            return self._media_start_s + picture.media_s
+        if self._timing is Timing.PACED:
+            self._stopping.wait(self._playback.delay_s(picture.media_s, self._clock()))
+        return self._clock()
+
+    def _note_scene(self, picture: DecodedPicture) -> None:
+        resized = self.picture_size is not None and picture.size != self.picture_size
+        if resized:
+            self.size_changes += 1
+        if resized or picture.cut:
+            self._epoch += 1
+        self.picture_size = picture.size

@@ -1,0 +1,293 @@
+"""The reader of one camera: one thread that decodes, and reconnects for ever until it is stopped.
+
+Guarantees that the state follows decoded pictures, that every fault leads to another attempt after
+a pause, and that `stop` returns in time even while FFmpeg blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from camera_adapters.backoff import Backoff, RetryDelays
+from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
+from camera_adapters.factory import open_source
+from camera_adapters.geometry import Size
+from camera_adapters.intake import Intake
+from camera_adapters.mailbox import Mailbox
+from camera_adapters.source import Sign, Source, Timing
+from camera_adapters.spec import CameraSpec
+from camera_adapters.state import ENDED, CameraState, StateChange, StateMachine, silence
+
+log = logging.getLogger(__name__)
+
+WELL_AFTER_S = 10.0
+"""After this long without a fault, the next one counts as the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderCounters:
+    """What a reader did so far.
+
+    Attributes:
+        decoded: Clean pictures decoded.
+        converted: Frames converted for at least one task.
+        dropped: Frames that were replaced before anybody read them.
+        reconnects: Attempts to open the source after the first.
+        corrupt: Pictures left out because they were damaged or rested on damaged ones.
+        size_changes: How often the picture size changed.
+        decoded_fps: Clean pictures per second lately.
+        last_frame_age_s: Seconds since the last clean picture, None before the first.
+        picture: Size of the upright picture, None before the first.
+    """
+
+    decoded: int
+    converted: int
+    dropped: int
+    reconnects: int
+    corrupt: int
+    size_changes: int
+    decoded_fps: float
+    last_frame_age_s: float | None
+    picture: Size | None
+
+
+def _ignore_state(_: StateChange) -> None:
+    pass
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CameraReader:
+    """Reads one camera into its mailbox. Everything public is safe from any thread."""
+
+    def __init__(
+        self,
+        spec: CameraSpec,
+        sizes: Mapping[str, Size],
+        mailbox: Mailbox,
+        on_state: Callable[[StateChange], None] = _ignore_state,
+        *,
+        delays: RetryDelays = RetryDelays(),  # noqa: B008 - immutable
+        opener: Callable[[CameraSpec], Source] = open_source,
+        clock: Callable[[], float] = time.monotonic,
+        utc_now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Prepares a reader; nothing happens before `start`.
+
+        Args:
+            spec: The camera.
+            sizes: Analysis size by task; the tasks are those of `spec.rates`.
+            mailbox: Where due frames go.
+            on_state: Called after every state change, mostly from the reader's thread.
+            delays: Pauses between attempts.
+            opener: Opens the source.
+            clock: Monotonic seconds.
+            utc_now: Wall clock.
+
+        Raises:
+            ValueError: Rates and sizes do not name the same tasks.
+        """
+        if set(sizes) != set(spec.rates):
+            raise ValueError(
+                f"camera {spec.id}: every task needs a rate and an analysis size, got rates for"
+                f" {sorted(spec.rates)} and sizes for {sorted(sizes)}"
+            )
+        self._spec = spec
+        self._mailbox = mailbox
+        self._on_state = on_state
+        self._opener = opener
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._intake = Intake(spec, sizes, mailbox, self._stopping, clock=clock, utc_now=utc_now)
+        self._backoff = Backoff(delays)
+        self._lock = threading.Lock()
+        self._machine = StateMachine(
+            spec.id,
+            wanted_fps=spec.fps,
+            silence_s=spec.read_timeout_s,
+            clock=clock,
+            utc_now=utc_now,
+        )
+        self._attempts = 0
+        self._corrupt = 0
+        self._ended = False
+        self._told: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{spec.id}", daemon=True)
+
+    @property
+    def state(self) -> CameraState:
+        """The camera's state; looking at it also notices a decoder that hangs."""
+        self._update(StateMachine.check)
+        return self._machine.state
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is; empty when all is well."""
+        return self._machine.reason
+
+    @property
+    def ended(self) -> bool:
+        """Whether a recording that does not loop was read to its end and taken."""
+        return self._ended
+
+    @property
+    def counters(self) -> ReaderCounters:
+        """What happened so far."""
+        with self._lock:
+            fps, last_s = self._machine.recent_fps, self._machine.last_picture_s
+        return ReaderCounters(
+            decoded=self._intake.decoded,
+            converted=self._intake.converted,
+            dropped=self._mailbox.dropped,
+            reconnects=max(0, self._attempts - 1),
+            corrupt=self._corrupt,
+            size_changes=self._intake.size_changes,
+            decoded_fps=round(fps, 2),
+            last_frame_age_s=None if last_s is None else max(0.0, self._clock() - last_s),
+            picture=self._intake.picture_size,
+        )
+
+    def start(self) -> None:
+        """Starts reading; once."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Stops reading.
+
+        Args:
+            timeout_s: Longest wait. A thread that FFmpeg still holds is left to its own timeouts;
+                it puts nothing into the mailbox any more.
+
+        Returns:
+            Whether the thread ended in time.
+        """
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            retry_in_s = self._attempt()
+            if retry_in_s is None:
+                return
+            self._stopping.wait(retry_in_s)
+
+    def _attempt(self) -> float | None:
+        """Opens and reads until something ends it; how long to pause then, None for no more."""
+        source: Source | None = None
+        try:
+            self._attempts += 1
+            source = self._opener(self._spec)
+            self._read(source)
+        except CameraFault as fault:
+            return self._note_fault(fault)
+        except Exception as error:
+            return self._note_fault(self._defect(error))
+        else:
+            self._finish()
+            return None
+        finally:
+            # The state is told before this: closing may block on a connection that is half dead.
+            if source is not None:
+                source.close()
+
+    def _read(self, source: Source) -> None:
+        opened_s = self._clock()
+        self._intake.begin(source)
+        with self._lock:
+            self._machine.begin(source.timing)
+        for arrival in source.arrivals():
+            if self._stopping.is_set():
+                return
+            if isinstance(arrival, Sign):
+                if arrival is Sign.DAMAGE:
+                    self._corrupt += 1
+                    self._update(StateMachine.damage)
+                if source.timing is Timing.LIVE:
+                    self._watch_silence(opened_s)
+                continue
+            self._intake.admit(arrival)
+            self._update(StateMachine.picture)
+
+    def _watch_silence(self, opened_s: float) -> None:
+        """Bytes keep coming; that is not enough."""
+        last_s = self._machine.last_picture_s
+        if last_s is None or last_s < opened_s:
+            allowed_s = max(self._spec.open_timeout_s, self._spec.read_timeout_s)
+            since_s = opened_s
+        else:
+            allowed_s, since_s = self._spec.read_timeout_s, last_s
+        if self._clock() - since_s > allowed_s:
+            raise StreamLostFault(
+                self._spec.id,
+                silence(allowed_s),
+                "data arrives but no whole picture: check the camera's video settings and network",
+            )
+
+    def _finish(self) -> None:
+        if self._stopping.is_set() or not self._intake.wait_until_read():
+            return
+        self._ended = True
+        self._update(lambda machine: machine.fault(ENDED))
+        log.info("camera_ended", extra={"camera": self._spec.id})
+
+    def _note_fault(self, fault: CameraFault) -> float:
+        if self._machine.streaming_for_s >= WELL_AFTER_S:
+            self._backoff.reset()
+        retry_in_s = self._backoff.next_s(slow=fault.slow)
+        if self._stopping.is_set():
+            return retry_in_s
+        if fault.reason not in self._told:
+            self._told.add(fault.reason)
+            log.warning(
+                "camera_fault",
+                extra={
+                    "camera": self._spec.id,
+                    "reason": fault.reason,
+                    "remedy": fault.remedy,
+                    "retry_in_s": round(retry_in_s, 1),
+                },
+            )
+        unauthorized = isinstance(fault, UnauthorizedFault)
+        self._update(lambda machine: machine.fault(fault.reason, unauthorized=unauthorized))
+        return retry_in_s
+
+    def _defect(self, error: Exception) -> CameraFault:
+        """A defect of this program must not blind the camera for ever; its text is not trusted."""
+        log.error(
+            "camera_reader_defect",
+            extra={
+                "camera": self._spec.id,
+                "error": type(error).__name__,
+                "where": "".join(traceback.format_tb(error.__traceback__)),
+            },
+        )
+        return CameraFault(
+            self._spec.id,
+            f"the reader failed ({type(error).__name__})",
+            "report this with the log line camera_reader_defect",
+        )
+
+    def _update(self, step: Callable[[StateMachine], StateChange | None]) -> None:
+        with self._lock:
+            change = step(self._machine)
+        if change is None:
+            return
+        if change.state is CameraState.ONLINE and change.previous is not CameraState.DEGRADED:
+            self._told.clear()
+            log.info(
+                "camera_online",
+                extra={"camera": self._spec.id, "picture": str(self._intake.picture_size)},
+            )
+        elif change.state is CameraState.DEGRADED:
+            log.warning("camera_degraded", extra={"camera": self._spec.id, "reason": change.reason})
+        self._on_state(change)

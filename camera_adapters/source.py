@@ -1,0 +1,88 @@
+"""What a reader sees of a camera: a `Source` that yields decoded pictures until it fails or ends.
+
+The reader knows neither FFmpeg nor files; a source knows neither threads nor tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, StrEnum, auto
+from typing import Protocol
+
+from camera_adapters.frame import AnalysisPicture, FullPicture
+from camera_adapters.geometry import Size
+
+
+class Timing(StrEnum):
+    """How the pictures of a source relate to time."""
+
+    LIVE = auto()
+    """They arrive when they are made. The stream has no end; when it ends, that is a fault."""
+
+    PACED = auto()
+    """A recording played at the speed of life; a slow consumer misses some, as with a camera."""
+
+    FAST = auto()
+    """A recording read as fast as its consumer takes it; nothing is missed."""
+
+
+class Sign(Enum):
+    """What may come instead of a picture."""
+
+    LIFE = auto()
+    """Bytes came that made no picture."""
+
+    DAMAGE = auto()
+    """A picture came that is damaged, or rests on a damaged one."""
+
+
+class DecodedPicture(Protocol):
+    """One clean decoded picture. Usable after later ones were decoded; `views` only in its thread.
+
+    Attributes:
+        size: Size of the upright picture in pixels.
+        media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
+        cut: Whether the scene restarts with this picture, as in a recording that loops.
+    """
+
+    @property
+    def size(self) -> Size: ...  # noqa: D102
+    @property
+    def media_s(self) -> float: ...  # noqa: D102
+    @property
+    def cut(self) -> bool: ...  # noqa: D102
+
+    @property
+    def full(self) -> FullPicture:
+        """The full-resolution picture."""
+        ...
+
+    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisPicture]:
+        """Upright, letterboxed analysis pictures by size; each size is converted once."""
+        ...
+
+
+class Source(Protocol):
+    """An open camera or recording."""
+
+    @property
+    def timing(self) -> Timing:
+        """How its pictures relate to time."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a recording in seconds, 0 where unknown or endless."""
+        ...
+
+    def arrivals(self) -> Iterator[DecodedPicture | Sign]:
+        """What comes in, in order; ends only at the proper end of a recording.
+
+        Raises:
+            CameraFault: The source failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives everything back; the source cannot be used any more."""
+        ...

@@ -1,0 +1,235 @@
+"""The state of one camera, derived from decoded pictures alone. Pure: no thread, no I/O, no sleep.
+
+A camera is online when a clean picture was decoded lately. That a connection is open, or that bytes
+arrive on it, says nothing.
+
+| from | to | when |
+|---|---|---|
+| any | ONLINE | a clean picture is decoded after a fault |
+| ONLINE | DEGRADED | over the window, pictures are too few or too many of them are damaged |
+| DEGRADED | ONLINE | both are well again, by a margin |
+| any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
+| any | UNAUTHORIZED | the camera refuses the login |
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+
+from camera_adapters.source import Timing
+
+WINDOW_S = 5.0
+WINDOW_PICTURES = 4
+"""The window is long enough for this many wanted pictures, so that slow tasks are judged fairly."""
+
+TOO_FEW = 0.5
+ENOUGH = 0.6
+"""Shares of the wanted rate below which a camera is degraded and from which it is well again."""
+
+TOO_DAMAGED = 0.3
+CLEAN_ENOUGH = 0.15
+"""Shares of damaged pictures above which it is degraded and up to which it is well again."""
+
+MAX_REMEMBERED = 2048
+SHORTEST_SPAN_S = 1.0
+
+CONNECTING = "connecting"
+ENDED = "ended"
+TOO_FEW_PICTURES = "too few pictures"
+DAMAGED_PICTURES = "too many damaged pictures"
+
+
+class CameraState(StrEnum):
+    """Whether a camera can be relied on."""
+
+    ONLINE = auto()
+    DEGRADED = auto()
+    OFFLINE = auto()
+    UNAUTHORIZED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A camera's state changed.
+
+    Attributes:
+        camera: Camera id.
+        state: The state from now on.
+        previous: The state before; the same only for the first fault of a camera never seen.
+        reason: Why, in words without secrets; empty when all is well.
+        at: When, UTC.
+        at_mono_s: When, on the monotonic clock in seconds.
+    """
+
+    camera: str
+    state: CameraState
+    previous: CameraState
+    reason: str
+    at: datetime
+    at_mono_s: float
+
+
+class RecentPictures:
+    """Counts clean and damaged pictures over the last seconds."""
+
+    def __init__(self, window_s: float) -> None:
+        self.window_s = window_s
+        self._seen: deque[tuple[float, bool]] = deque()
+        self._clean = 0
+
+    def add(self, now_s: float, *, clean: bool) -> None:
+        """One more picture."""
+        self._seen.append((now_s, clean))
+        self._clean += clean
+        self._forget(now_s)
+
+    def clear(self) -> None:
+        """Forgets everything, as after a fault."""
+        self._seen.clear()
+        self._clean = 0
+
+    def rate(self, now_s: float, since_s: float) -> float:
+        """Clean pictures per second over the window, or since `since_s` where that is shorter."""
+        self._forget(now_s)
+        start_s = max(since_s, now_s - self.window_s)
+        if len(self._seen) == MAX_REMEMBERED:
+            start_s = max(start_s, self._seen[0][0])
+        return self._clean / max(now_s - start_s, SHORTEST_SPAN_S)
+
+    def damaged_share(self, now_s: float) -> float:
+        """Share of damaged pictures over the window, 0 to 1."""
+        self._forget(now_s)
+        return 1 - self._clean / len(self._seen) if self._seen else 0.0
+
+    def _forget(self, now_s: float) -> None:
+        oldest_s = now_s - self.window_s
+        while self._seen and (self._seen[0][0] <= oldest_s or len(self._seen) > MAX_REMEMBERED):
+            self._clean -= self._seen.popleft()[1]
+
+
+class StateMachine:
+    """Turns pictures and faults into states. Not thread-safe."""
+
+    def __init__(
+        self,
+        camera: str,
+        *,
+        wanted_fps: float,
+        silence_s: float,
+        clock: Callable[[], float],
+        utc_now: Callable[[], datetime],
+    ) -> None:
+        """Starts OFFLINE, connecting.
+
+        Args:
+            camera: Camera id.
+            wanted_fps: Highest wanted rate; 0 where nothing is wanted of it.
+            silence_s: Longest silence of a live stream in seconds.
+            clock: Monotonic seconds.
+            utc_now: Wall clock, for people only.
+        """
+        self.state = CameraState.OFFLINE
+        self.reason = CONNECTING
+        self.last_picture_s: float | None = None
+        self._camera = camera
+        self._wanted_fps = wanted_fps
+        self._silence_s = silence_s
+        self._clock = clock
+        self._utc_now = utc_now
+        window_s = max(WINDOW_S, WINDOW_PICTURES / wanted_fps) if wanted_fps > 0 else WINDOW_S
+        self._recent = RecentPictures(window_s)
+        self._well_since_s: float | None = None
+        self._timing = Timing.LIVE
+
+    @property
+    def recent_fps(self) -> float:
+        """Clean pictures per second lately."""
+        if self._well_since_s is None:
+            return 0.0
+        return self._recent.rate(self._clock(), self._well_since_s)
+
+    @property
+    def streaming_for_s(self) -> float:
+        """How long pictures have been coming without a fault, in seconds."""
+        return 0.0 if self._well_since_s is None else self._clock() - self._well_since_s
+
+    def begin(self, timing: Timing) -> None:
+        """A source was opened.
+
+        Silence is a fault of live sources alone, and a recording that is read as fast as it is
+        taken has no rate of its own.
+        """
+        self._timing = timing
+
+    def picture(self) -> StateChange | None:
+        """A clean picture was decoded."""
+        now_s = self._clock()
+        self.last_picture_s = now_s
+        self._recent.add(now_s, clean=True)
+        if self._well_since_s is None:
+            self._well_since_s = now_s
+            return self._become(CameraState.ONLINE, "")
+        return self._judge(now_s)
+
+    def damage(self) -> StateChange | None:
+        """A damaged picture was decoded, or one that rests on a damaged one."""
+        now_s = self._clock()
+        self._recent.add(now_s, clean=False)
+        return None if self._well_since_s is None else self._judge(now_s)
+
+    def fault(self, reason: str, *, unauthorized: bool = False) -> StateChange | None:
+        """The source failed or could not be opened."""
+        state = CameraState.UNAUTHORIZED if unauthorized else CameraState.OFFLINE
+        self._well_since_s = None
+        self._recent.clear()
+        return self._become(state, reason)
+
+    def check(self) -> StateChange | None:
+        """Looks at the clock: a silence that lasts too long is a fault even if nobody says so."""
+        if self._well_since_s is None or self.last_picture_s is None:
+            return None
+        if (
+            self._timing is not Timing.LIVE
+            or self._clock() - self.last_picture_s <= self._silence_s
+        ):
+            return None
+        return self.fault(silence(self._silence_s))
+
+    def _judge(self, now_s: float) -> StateChange | None:
+        if self._timing is Timing.FAST:
+            return None
+        if self._well_since_s is None or now_s - self._well_since_s < self._recent.window_s:
+            return None
+        degraded = self.state is CameraState.DEGRADED
+        rate = self._recent.rate(now_s, self._well_since_s)
+        if rate < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
+            return self._become(CameraState.DEGRADED, TOO_FEW_PICTURES)
+        if self._recent.damaged_share(now_s) > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
+            return self._become(CameraState.DEGRADED, DAMAGED_PICTURES)
+        return self._become(CameraState.ONLINE, "")
+
+    def _become(self, state: CameraState, reason: str) -> StateChange | None:
+        first_fault = self.reason == CONNECTING
+        if state is self.state and not first_fault:
+            # The reason of an outage may change while it lasts; the state does not change again.
+            self.reason = reason
+            return None
+        change = StateChange(
+            camera=self._camera,
+            state=state,
+            previous=self.state,
+            reason=reason,
+            at=self._utc_now(),
+            at_mono_s=self._clock(),
+        )
+        self.state, self.reason = state, reason
+        return change
+
+
+def silence(silence_s: float) -> str:
+    """The reason of a stream that fell silent."""
+    return f"no picture for {silence_s:g} s"
