@@ -12,6 +12,7 @@ from types import TracebackType
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
+from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
 from pipelines.stores.s3 import S3Settings
 
@@ -130,7 +131,5 @@ class _StoreKeyframes:
             raise OSError(str(error)) from error
 
 
-def _source(keyframes: Path | S3Settings) -> object:
-    from event_hub.keyframes import FolderKeyframes
-
+def _source(keyframes: Path | S3Settings) -> KeyframeSource:
     return FolderKeyframes(keyframes) if isinstance(keyframes, Path) else _StoreKeyframes(keyframes)

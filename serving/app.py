@@ -7,7 +7,7 @@ or the command line of CityEye.
 # Serve looks at the class annotation of the builder's parameter: no postponed annotations here.
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray.serve import Application
@@ -43,10 +43,12 @@ class DetectorArgs(BaseModel):
 
 def build(args: DetectorArgs) -> Application:
     """The Serve application for one model version."""
-    return DetectorDeployment.options(
+    deployment: Any = DetectorDeployment
+    application: Application = deployment.options(
         num_replicas=args.replicas,
         max_ongoing_requests=args.max_ongoing,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         # A log line per micro-batch would cost more than the hop itself.
         logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
     ).bind(str(args.package), args.threads, args.provider)
+    return application

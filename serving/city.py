@@ -7,21 +7,19 @@ from collections.abc import Callable, Sequence
 
 import ray
 from ray import serve
-from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
+from serving.actor import start_actor, wait_for
 from serving.app import build
 from serving.city_plan import CityPlan, ServedModel
 from serving.control_api import build_api
-from serving.director import DIRECTOR, NAMESPACE, Director, WorkerState
+from serving.director import DIRECTOR, Director, WorkerState
 from serving.errors import DirectorError, ServingError
 from serving.serve_detector import application_name
 
 log = logging.getLogger(__name__)
 
 API_APPLICATION = "control-api"
-DIRECTOR_CPUS = 0.1
-DIRECTOR_THREADS = 4
 ASK_TIMEOUT_S = 10.0
 STOP_MARGIN_S = 45.0
 
@@ -46,16 +44,7 @@ class City:
         on_step("starting the control API")
         serve.run(build_api(plan.models), name=API_APPLICATION, route_prefix="/")
         on_step(f"starting {len(plan.cameras)} cameras")
-        self._director: ActorHandle[Director] = (
-            ray.remote(Director)
-            .options(
-                name=DIRECTOR,
-                namespace=NAMESPACE,
-                num_cpus=DIRECTOR_CPUS,
-                max_concurrency=DIRECTOR_THREADS,
-            )
-            .remote(plan)
-        )
+        self._director = start_actor(Director, plan, name=DIRECTOR)
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.
@@ -64,9 +53,7 @@ class City:
             DirectorError: The director does not answer.
         """
         try:
-            answer: Sequence[WorkerState] = ray.get(
-                self._director.workers.remote(), timeout=ASK_TIMEOUT_S
-            )
+            answer: Sequence[WorkerState] = wait_for(self._director.workers.remote(), ASK_TIMEOUT_S)
         except RayError as error:
             raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
         return answer
@@ -78,8 +65,8 @@ class City:
             DirectorError: The director did not finish in time; outboxes keep what is left.
         """
         try:
-            last: Sequence[WorkerState] = ray.get(
-                self._director.stop.remote(), timeout=self._plan.drain_s + STOP_MARGIN_S
+            last: Sequence[WorkerState] = wait_for(
+                self._director.stop.remote(), self._plan.drain_s + STOP_MARGIN_S
             )
         except RayError as error:
             raise DirectorError(

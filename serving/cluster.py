@@ -61,7 +61,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
         yield
     finally:
         if settings.address is None:
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 

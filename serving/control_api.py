@@ -8,7 +8,7 @@ source or credentials.
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -212,7 +212,9 @@ class ControlApi:
 
 def build_api(models: tuple[ServedModel, ...]) -> Application:
     """The Serve application of the control API."""
-    return ControlApi.bind(models)
+    deployment: Any = ControlApi
+    application: Application = deployment.bind(models)
+    return application
 
 
 def _on(camera: CameraSnapshot) -> bool:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
+from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, WorkerPlan, shares
 
@@ -26,10 +27,10 @@ NAMESPACE = "cityeye"
 CHECK_EVERY_S = 1.0
 SNAPSHOT_TIMEOUT_S = 3.0
 START_GRACE_S = 60.0
+SILENT_AFTER_S = 15.0
+STOP_MARGIN_S = 20.0
 HANG_AFTER_S = 45.0
 RESTART_BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
-WORKER_CPUS = 0.1
-WORKER_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,13 @@ class _Post:
         self.snapshot: WorkerSnapshot | None = None
         self.alive = False
         self.next_start_s = 0.0
-        self.worker: ActorHandle[CameraWorker] | None = None
+        self.worker: Any = None
         self.start()
 
     def start(self) -> None:
+        """Starts a worker over this share's outbox."""
         self.started_s = self.answered_s = time.monotonic()
-        self.worker = (
-            ray.remote(CameraWorker)
-            .options(num_cpus=WORKER_CPUS, max_concurrency=WORKER_THREADS, max_restarts=0)
-            .remote(self.plan)
-        )
+        self.worker = start_actor(CameraWorker, self.plan)
 
     def check(self) -> str:
         """Asks the worker how it is; returns why it must be replaced, empty if it need not."""
@@ -74,21 +72,24 @@ class _Post:
             return ""
         now_s = time.monotonic()
         try:
-            self.snapshot = ray.get(self.worker.snapshot.remote(), timeout=SNAPSHOT_TIMEOUT_S)
+            snapshot: WorkerSnapshot = wait_for(self.worker.snapshot.remote(), SNAPSHOT_TIMEOUT_S)
         except GetTimeoutError:
             self.alive = False
             first = self.answered_s == self.started_s
             silent_s = now_s - self.answered_s
-            return "does not answer" if silent_s > (START_GRACE_S if first else 15.0) else ""
+            return (
+                "does not answer" if silent_s > (START_GRACE_S if first else SILENT_AFTER_S) else ""
+            )
         except (RayActorError, RayTaskError) as error:
             self.alive = False
             return f"died: {str(error).strip().splitlines()[-1].strip()}"
+        self.snapshot = snapshot
         self.answered_s = time.monotonic()
         self.alive = True
-        if not self.snapshot.running:
-            return f"its frame loop ended: {self.snapshot.fault or 'no reason given'}"
-        if self.snapshot.group.beat_s > HANG_AFTER_S:
-            return f"its frame loop hangs for {self.snapshot.group.beat_s:.0f} s"
+        if not snapshot.running:
+            return f"its frame loop ended: {snapshot.fault or 'no reason given'}"
+        if snapshot.group.beat_s > HANG_AFTER_S:
+            return f"its frame loop hangs for {snapshot.group.beat_s:.0f} s"
         return ""
 
     def replace(self, reason: str) -> None:
@@ -133,11 +134,11 @@ class Director:
         with self._lock:
             live = [(post, post.worker) for post in self._posts if post.worker is not None]
             goodbyes = [(post, worker.stop.remote()) for post, worker in live]
-            deadline_s = time.monotonic() + self._plan.drain_s + 20.0
+            deadline_s = time.monotonic() + self._plan.drain_s + STOP_MARGIN_S
             for post, goodbye in goodbyes:
                 try:
                     left_s = max(0.1, deadline_s - time.monotonic())
-                    post.snapshot = ray.get(goodbye, timeout=left_s)
+                    post.snapshot = wait_for(goodbye, left_s)
                 except (GetTimeoutError, RayActorError, RayTaskError) as error:
                     log.warning(
                         "worker_stop_failed",

@@ -9,6 +9,7 @@ of Ray, which is why its version is pinned, and why a test lists the listeners o
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ray._private import ray_constants
 from ray.serve._private import replica
@@ -31,11 +32,12 @@ def confine_replica() -> None:
     """To be called where a Serve replica imports its deployment, before its server starts."""
     if os.environ.get(CONFINED) != "1":  # noqa: TID251
         return
-    open_port = replica.add_port_to_grpc_server
+    module: Any = replica
+    open_port = module.add_port_to_grpc_server
 
     def open_loopback_port(server: object, address: str) -> int:
         if address.startswith(_EVERY_INTERFACE):
             address = address.replace(_EVERY_INTERFACE, f"{LOOPBACK}:", 1)
         return int(open_port(server, address))
 
-    replica.add_port_to_grpc_server = open_loopback_port
+    module.add_port_to_grpc_server = open_loopback_port

@@ -1,0 +1,38 @@
+"""Ray actors behind two calls: start a plain class as an actor, and wait for what a method says.
+
+Ray's annotations do not describe the methods of an actor, so handles are `Any` from here on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+
+RESERVED_CPUS = 0.1
+"""Share of a core that Ray reserves; the real limit is what cameras and models need."""
+
+THREADS = 4
+"""Calls that an actor answers at once; a stuck one must not hide the others."""
+
+
+def start_actor(plain: type, *arguments: object, name: str | None = None) -> Any:  # noqa: ANN401
+    """Starts `plain(*arguments)` as an actor; Ray itself never restarts it."""
+    options: dict[str, Any] = {
+        "num_cpus": RESERVED_CPUS,
+        "max_concurrency": THREADS,
+        "max_restarts": 0,
+    }
+    if name is not None:
+        options["name"] = name
+    actor: Any = ray.remote(plain)
+    return actor.options(**options).remote(*arguments)
+
+
+def wait_for(answer: object, timeout_s: float) -> Any:  # noqa: ANN401
+    """What a method call of an actor returned.
+
+    Raises:
+        ray.exceptions.RayError: The actor is gone, failed, or did not answer in time.
+    """
+    return ray.get(answer, timeout=timeout_s)  # type: ignore[call-overload]
