@@ -46,16 +46,12 @@ class Config:
     warnings: tuple[Problem, ...] = ()
 
 
-def load_config(
-    path: Path, environment: Mapping[str, str], catalogue: Catalogue | None = None
-) -> Config:
+def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     """Reads, checks and resolves a configuration.
 
     Args:
         path: The YAML file; relative paths in it start from its folder.
         environment: Where `${NAME}` comes from.
-        catalogue: Rules and models to choose from; the product's own and the file's
-            `models.path` without it.
 
     Raises:
         ConfigurationError: With every mistake, sorted by line.
@@ -66,7 +62,7 @@ def load_config(
     warnings = lift_logins(document)
     document.data = {**LEFT_OUT, **document.data}
     context = {"base": path.absolute().parent}
-    catalogue = catalogue or Catalogue.of(_models_path(document.data, context))
+    catalogue = Catalogue.of(_models_path(document.data, context))
     settings = _validate(document, context)
     check_references(document, catalogue)
     if document.problems or settings is None:

@@ -72,7 +72,7 @@ def _explain(detail: Mapping[str, Any], place: Key, schema: type[BaseModel]) -> 
     remedy = _expectation(_field(schema, place))
     if kind != "missing" and detail.get("input", "") is None:
         return "the value is missing", f"{remedy} Or remove the key."
-    if kind == "string_type":
+    if kind == "string_type" and "quotes" not in remedy:
         remedy += " Put a value that looks like a number, date or yes/no in quotes."
     return _what(detail, place), remedy
 

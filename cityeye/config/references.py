@@ -27,6 +27,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_camera_ids(document)
     _check_ports(document)
     _check_destinations(document)
+    _check_models(document, catalogue)
     for key, camera in _cameras(document):
         _check_login(document, key, camera)
         for task, entry in _mapping(camera, "tasks").items():
@@ -89,6 +90,15 @@ def _check_destinations(document: Document) -> None:
         )
 
 
+def _check_models(document: Document, catalogue: Catalogue) -> None:
+    if not catalogue.models.names():
+        document.report(
+            ("models", "path"),
+            "the folder holds no model package",
+            "Name a folder with NAME/VERSION/model.yaml below it.",
+        )
+
+
 def _check_login(document: Document, key: Key, camera: dict[str, Any]) -> None:
     if camera.get("password") is not None and camera.get("username") is None:
         document.report((*key, "password"), "a password without a name", "Add `username:`.")
@@ -103,7 +113,7 @@ def _check_task(
     if not isinstance(entry, dict):
         return
     _check_zones(document, key, entry, _mapping(camera, "zones"))
-    if isinstance(entry.get("model"), str):
+    if isinstance(entry.get("model"), str) and catalogue.models.names():
         _check_model(document, catalogue, (*key, "model"), entry["model"])
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)

@@ -26,6 +26,7 @@ from cityeye.config.values import (
     database_url,
     existing_folder,
     ground_points,
+    not_empty,
     polygon,
     signing_secret,
     sink_url,
@@ -43,6 +44,7 @@ MAX_TIMEOUT_S = 120.0
 FilePath = Annotated[Path, AfterValidator(absolute_path)]
 Polygon = Annotated[tuple[Point, ...], AfterValidator(polygon)]
 Ground = Annotated[tuple[GroundPoint, ...], AfterValidator(ground_points)]
+NotEmpty = AfterValidator(not_empty)
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
@@ -97,15 +99,13 @@ class TaskSection(Section):
         description=f"pictures per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
         examples=[5],
     )
-    zones: tuple[str, ...] | None = Field(
+    zones: Annotated[tuple[str, ...], NotEmpty] | None = Field(
         default=None,
-        min_length=1,
         description="names of this camera's zones; the whole picture without it",
         examples=["[approach]"],
     )
-    rules: dict[str, RuleParameters | None] | None = Field(
+    rules: Annotated[dict[str, RuleParameters | None], NotEmpty] | None = Field(
         default=None,
-        min_length=1,
         description="rules with their parameters; all rules of the task without it",
         examples=["{traffic.congestion: {confirm_s: 6}}"],
     )
@@ -145,8 +145,8 @@ class CameraSection(Section):
         description="polygons by name, corners as [x, y] in 0..1",
         examples=["approach: [[0.2, 0.5], [0.8, 0.5], [0.9, 0.9]]"],
     )
-    tasks: dict[str, TaskSection] = Field(
-        min_length=1, description="at least one task", examples=["traffic: {model: traffic}"]
+    tasks: Annotated[dict[str, TaskSection], NotEmpty] = Field(
+        description="at least one task", examples=["traffic: {model: traffic}"]
     )
 
 
@@ -241,8 +241,8 @@ class Settings(Section):
     """The whole file."""
 
     city: CitySection = CitySection()
-    cameras: tuple[CameraSection, ...] = Field(
-        min_length=1, description="at least one camera", examples=["- id: crossroad-1"]
+    cameras: Annotated[tuple[CameraSection, ...], NotEmpty] = Field(
+        description="at least one camera", examples=["- id: crossroad-1"]
     )
     models: ModelsSection
     workers: WorkersSection = WorkersSection()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationInfo
@@ -16,6 +17,8 @@ from pydantic_core import PydanticCustomError
 from pipelines.signature import decode_secret
 from pipelines.zone import GroundCalibration, Point, Zone
 from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
+
+_Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
 GroundPoint = tuple[float, float, float, float]
 """Normalised picture x, y and the same point on the ground in metres x, y."""
@@ -61,6 +64,13 @@ def existing_folder(path: Path) -> Path:
     if not path.is_dir():
         raise mistake("there is no such folder", "Correct the path, it starts from this file.")
     return path
+
+
+def not_empty(values: _Collection) -> _Collection:
+    """A list or mapping with something in it."""
+    if not values:
+        raise mistake("nothing is given", "Add one, or remove the key where it may be left out.")
+    return values
 
 
 def camera_source(source: str, info: ValidationInfo) -> str:

@@ -1,0 +1,61 @@
+"""Real, tiny model packages to configure with."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper
+
+WIDTH, HEIGHT, OPSET = 96, 64, 17
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory) -> Path:
+    """A folder of packages: traffic/1, traffic/2, crowding/1 and littering/1."""
+    root = tmp_path_factory.mktemp("packages")
+    for name, version in (("traffic", 1), ("traffic", 2), ("crowding", 1), ("littering", 1)):
+        write_package(root / name / str(version))
+    return root
+
+
+def write_package(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    graph = average_colour().SerializeToString()
+    (folder / "model.onnx").write_bytes(graph)
+    (folder / "labels.txt").write_text("car\nperson\n", encoding="utf-8")
+    (folder / "CARD.md").write_text(f"# {folder.parent.name}\nFor tests.\n", encoding="utf-8")
+    manifest = {
+        "name": folder.parent.name,
+        "version": folder.name,
+        "tasks": [folder.parent.name],
+        "input": {"width": WIDTH, "height": HEIGHT},
+        "output": {"rows": 1},
+        "thresholds": {"default": 0.3},
+        "sha256": hashlib.sha256(graph).hexdigest(),
+        "opset": OPSET,
+        "licence": "MIT",
+        "source": {"architecture": "average colour", "training_data": "none"},
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+
+
+def average_colour() -> onnx.ModelProto:
+    """A network of the house contract: one detection, made of the picture's mean colour."""
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "one"], ["row"]),
+        helper.make_node("Concat", ["row", "row"], ["detections"], axis=2),
+    ]
+    pictures = helper.make_tensor_value_info(
+        "pictures", TensorProto.UINT8, ["batch", HEIGHT, WIDTH, 3]
+    )
+    detections = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["batch", 1, 6])
+    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "average", [pictures], [detections], [one])
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8)

@@ -1,0 +1,192 @@
+"""A good file becomes plans; the example file is good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camera_adapters.geometry import Size
+from camera_adapters.spec import Place
+from cityeye.config import load_config
+from cityeye.errors import ConfigurationError
+from pipelines.rules import RULES, build_rule
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"
+
+SMALL = """
+cameras:
+  - id: gate
+    source: rtsp://10.0.0.5/live
+    tasks:
+      traffic: {model: traffic}
+hub: {}
+"""
+
+
+@pytest.fixture
+def load(tmp_path, packages):
+    def load_text(text: str, environment=None):
+        file = tmp_path / "city.yaml"
+        file.write_text(f"{text}\nmodels: {{path: {packages}}}\n", encoding="utf-8")
+        return load_config(file, environment or {})
+
+    return load_text
+
+
+@pytest.fixture
+def example(tmp_path, packages):
+    """The example file, with the tests' packages."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    file = tmp_path / "example.yaml"
+    file.write_text(text.replace("# path: ../models/builtin", f"path: {packages}"), "utf-8")
+    return load_config(file, {})
+
+
+def test_the_example_file_is_good_and_makes_plans(example):
+    config = example
+    assert [plan.camera.id for plan in config.plans] == ["crossroad-1", "square-east"]
+    assert not config.warnings
+    crossroad, square = config.plans
+    (traffic,) = crossroad.tasks
+    assert traffic.model.size == Size(96, 64)
+    assert traffic.rules[0].parameters["confirm_s"] == 6
+    assert traffic.rules[0].zones[0].ground is not None
+    assert {task.task for task in square.tasks} == {"crowding", "littering"}
+    for plan in config.plans:
+        for task in plan.tasks:
+            for rule in task.rules:
+                build_rule(rule, plan.camera.id, "epoch")
+
+
+def test_what_is_left_out_has_the_value_that_the_example_shows(load, example):
+    left_out, shown = load(SMALL).settings, example.settings
+    assert left_out.workers == shown.workers
+    assert left_out.api == shown.api
+    assert left_out.models == shown.models
+    assert left_out.hub == shown.hub
+    assert left_out.keyframes == shown.keyframes
+    assert left_out.state == shown.state
+    assert left_out.cameras[0].transport == shown.cameras[0].transport
+    crossroad = example.plans[0].tasks[0]
+    assert load(SMALL).plans[0].tasks[0].rules[0].parameters == crossroad.rules[0].parameters
+    assert load(SMALL).plans[0].tasks[0].fps == crossroad.fps
+
+
+def test_relative_paths_start_from_the_file(load, tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "gate one.mp4").write_bytes(b"video")
+    config = load(SMALL.replace("rtsp://10.0.0.5/live", '"clips/gate one.mp4?realtime=1"'))
+    assert config.settings.state == tmp_path / "var"
+    assert config.settings.keyframes.folder == tmp_path / "var" / "keyframes"
+    hub = config.settings.hub
+    assert hub is not None
+    assert hub.database.get_secret_value() == f"sqlite:///{tmp_path}/var/hub.db"
+    clip = (tmp_path / "clips" / "gate one.mp4").as_uri()
+    assert config.plans[0].camera.source == f"{clip}?realtime=1"
+
+
+def test_a_task_without_zones_and_rules_gets_the_whole_picture_and_all_its_rules(load):
+    (plan,) = load(SMALL).plans
+    (task,) = plan.tasks
+    assert {rule.kind for rule in task.rules} == {
+        kind for kind, rule in RULES.items() if rule.task == "traffic"
+    }
+    (zone,) = task.rules[0].zones
+    assert set(zone.polygon) == {(0, 0), (1, 0), (1, 1), (0, 1)}
+    assert task.rules[0].parameters == RULES["traffic.congestion"].Parameters().model_dump()
+    assert plan.camera.rates == {"traffic": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version"), [("traffic", "2"), ("traffic/1", "1"), ("traffic/2", "2")]
+)
+def test_a_model_is_the_newest_version_unless_one_is_named(load, wanted, version):
+    (plan,) = load(SMALL.replace("model: traffic", f"model: {wanted}")).plans
+    assert plan.tasks[0].model.version == version
+
+
+def test_a_camera_inherits_the_citys_division(load):
+    city = 'city: {division: "510118"}\n'
+    (plan,) = load(city + SMALL).plans
+    assert plan.camera.place == Place(division="510118")
+    own = SMALL.replace("id: gate", 'id: gate\n    place: {division: "510107"}')
+    (plan,) = load(city + own).plans
+    assert plan.camera.place.division == "510107"
+
+
+def test_variables_come_from_the_environment(load):
+    text = SMALL.replace(
+        "    tasks:", "    username: viewer\n    password: ${GATE:-open} ${AT}\n    tasks:"
+    )
+    (plan,) = load(text, {"AT": "night"}).plans
+    assert plan.camera.credentials is not None
+    assert plan.camera.credentials.password == "open night"
+    (plan,) = load(text, {"AT": "night", "GATE": "shut"}).plans
+    assert plan.camera.credentials is not None
+    assert plan.camera.credentials.password == "shut night"
+
+
+@pytest.mark.parametrize(
+    ("address", "username", "password"),
+    [
+        ("rtsp://viewer:secret@10.0.0.5/live", "viewer", "secret"),
+        ("rtsp://viewer:p%40ss%3A@10.0.0.5/live", "viewer", "p@ss:"),
+        ("rtsp://viewer:p@ss:word@10.0.0.5/live", "viewer", "p@ss:word"),
+        ("rtsp://viewer@10.0.0.5/live", "viewer", ""),
+    ],
+)
+def test_a_login_in_the_address_is_moved_out_with_a_warning(load, address, username, password):
+    config = load(SMALL.replace("rtsp://10.0.0.5/live", address))
+    camera = config.plans[0].camera
+    assert camera.source == "rtsp://10.0.0.5/live"
+    assert camera.credentials is not None
+    assert (camera.credentials.username, camera.credentials.password) == (username, password)
+    (warning,) = config.warnings
+    assert (warning.key, warning.line) == ("cameras[0].source", 4)
+    assert "secret" not in repr(config)
+    assert "p@ss" not in repr(config)
+
+
+def test_an_at_sign_in_the_path_is_no_login(load):
+    config = load(SMALL.replace("/live", ":554/live@main"))
+    assert config.plans[0].camera.source == "rtsp://10.0.0.5:554/live@main"
+    assert not config.warnings
+
+
+def test_a_password_in_the_path_is_warned_about(load):
+    config = load(SMALL.replace("/live", "/user=admin&password=hunter2"))
+    (warning,) = config.warnings
+    assert "hunter2" not in str(warning)
+
+
+def test_anchors_and_merges_spare_repetition(load):
+    text = """
+x: &x {traffic: {model: traffic, fps: 3}}
+cameras:
+  - &gate
+    id: gate
+    source: rtsp://10.0.0.5/live
+    tasks: {traffic: {model: traffic, fps: 3}}
+  - <<: *gate
+    id: yard
+hub: {}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    assert [problem.key for problem in caught.value.problems] == ["x"]
+    config = load(text.replace("x: &x {traffic: {model: traffic, fps: 3}}", ""))
+    assert [plan.camera.id for plan in config.plans] == ["gate", "yard"]
+    assert config.plans[1].tasks[0].fps == 3
+
+
+def test_secrets_never_print(load):
+    text = SMALL.replace("    tasks:", "    username: viewer\n    password: hunter2\n    tasks:")
+    text += "keyframes: {s3: {endpoint: 'http://s3', bucket: frames, access_key: AKIA, "
+    text += "secret_key: hunter3}}\n"
+    text += "sinks: [{url: 'http://hub/events', secret: 'whsec_" + "aHVu" * 10 + "'}]\n"
+    config = load(text)
+    assert "hunter" not in repr(config)
+    assert "aHVu" not in repr(config)
+    assert config.settings.keyframes.s3 is not None
+    assert config.settings.keyframes.s3.secret_key.get_secret_value() == "hunter3"

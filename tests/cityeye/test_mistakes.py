@@ -1,0 +1,302 @@
+"""Every kind of mistake is named with its key, its line and what to do, and hides no other."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cityeye.config import load_config
+from cityeye.errors import ConfigurationError
+
+GOOD = """\
+city: {name: Xinjin}
+cameras:
+  - id: gate
+    source: rtsp://10.0.0.5/live
+    place: {lon: 103.8}
+    zones:
+      road: [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]
+    tasks:
+      traffic:
+        model: traffic
+        fps: 5
+        zones: [road]
+        rules: {traffic.congestion: {confirm_s: 6}}
+hub: {port: 8600}
+"""
+
+
+def problems_of(tmp_path, packages, text: str, environment=None):
+    file = tmp_path / "city.yaml"
+    file.write_text(text + f"models: {{path: {packages}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(file, environment or {})
+    return caught.value.problems
+
+
+def problems_in(file):
+    try:
+        load_config(file, {})
+    except ConfigurationError as error:
+        return error.problems
+    return ()
+
+
+def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
+    file = tmp_path / "city.yaml"
+    file.write_text(GOOD + f"models: {{path: {packages}}}\n", encoding="utf-8")
+    assert len(load_config(file, {}).plans) == 1
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "key", "said"),
+    [
+        # keys and types
+        ("fps: 5", "fpss: 5", 11, "cameras[0].tasks.traffic.fpss", "Did you mean `fps`?"),
+        ("city: {name:", "city: {nam:", 1, "city.nam", "Did you mean `name`?"),
+        ("hub:", "hubb:", 14, "hubb", "Did you mean `hub`?"),
+        ("fps: 5", "fps: fast", 11, "cameras[0].tasks.traffic.fps", "`fast` is not a number"),
+        ("fps: 5", "fps:", 11, "cameras[0].tasks.traffic.fps", "the value is missing"),
+        ("fps: 5", "fps: 0", 11, "cameras[0].tasks.traffic.fps", "`0` is below 0.05"),
+        ("fps: 5", "fps: 31", 11, "cameras[0].tasks.traffic.fps", "`31` is above 30"),
+        ("fps: 5", "fps: .nan", 11, "cameras[0].tasks.traffic.fps", "`nan`"),
+        ("city: {name: Xinjin}", "city: Xinjin", 1, "city", "not a mapping"),
+        ("name: Xinjin", "name: 2024-01-01", 1, "city.name", "in quotes"),
+        ("name: Xinjin", "division: 510118", 1, "city.division", "in quotes"),
+        ("port: 8600", "port: 86000", 14, "hub.port", "above 65535"),
+        ("lon: 103.8", "lon: 190", 5, "cameras[0].place.lon", "above 180"),
+        ("model: traffic", "zonez: x", 9, "cameras[0].tasks.traffic.model", "key is missing"),
+        # cameras
+        ("id: gate", "id: gate/1", 3, "cameras[0].id", "letters, digits"),
+        ("id: gate", "id: 7", 3, "cameras[0].id", "in quotes"),
+        ("id: gate", "id: .gate", 3, "cameras[0].id", "letters, digits"),
+        ("rtsp://10.0.0.5", "http://10.0.0.5", 4, "cameras[0].source", "not a kind of source"),
+        ("rtsp://10.0.0.5", "rtsp://", 4, "cameras[0].source", "cannot be read"),
+        ("10.0.0.5", "10.0.0.5:99999", 4, "cameras[0].source", "cannot be read"),
+        ("rtsp://10.0.0.5/live", "gone.mp4", 4, "cameras[0].source", "no such file"),
+        ("rtsp://10.0.0.5/live", "city.yaml", 4, "cameras[0].source", "not named like a video"),
+        ("place:", "password: x\n    place:", 5, "cameras[0].password", "without a name"),
+        # zones
+        ("[0.1, 0.1], ", "", 7, "cameras[0].zones.road", "at least 3 corners"),
+        ("[0.9, 0.9]]", "[0.9, 1.9]]", 7, "cameras[0].zones.road", "outside the picture"),
+        ("[0.9, 0.9]]", "[900, 900]]", 7, "cameras[0].zones.road", "not pixels"),
+        (
+            "[0.9, 0.1], [0.9, 0.9]]",
+            "[0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]",
+            7,
+            "cameras[0].zones.road",
+            "edges cross",
+        ),
+        ("[0.9, 0.9]]", "[0.5, 0.1]]", 7, "cameras[0].zones.road", "no area"),
+        ("[0.9, 0.9]]", "[0.9]]", 7, "cameras[0].zones.road[2][1]", "ends before"),
+        (
+            "zones:\n      road",
+            "ground: [[0, 0, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]]\n    zones:\n      road",
+            6,
+            "cameras[0].ground",
+            "at least 4",
+        ),
+        # tasks, models, rules
+        ("traffic:\n", "trafic:\n", 9, "cameras[0].tasks.trafic", "Did you mean `traffic`?"),
+        ("[road]", "[raod]", 12, "cameras[0].tasks.traffic.zones[0]", "Did you mean `road`?"),
+        ("[road]", "[road, road]", 12, "cameras[0].tasks.traffic.zones[1]", "named twice"),
+        ("[road]", "[]", 12, "cameras[0].tasks.traffic.zones", "nothing is given"),
+        ("model: traffic", "model: trafic", 10, "cameras[0].tasks.traffic.model", "`traffic`"),
+        ("model: traffic", "model: traffic/9", 10, "cameras[0].tasks.traffic.model", "traffic/2"),
+        ("model: traffic", "model: crowding", 10, "cameras[0].tasks.traffic.model", "not made"),
+        (
+            "traffic.congestion",
+            "traffic.congested",
+            13,
+            "cameras[0].tasks.traffic.rules.traffic.congested",
+            "Did you mean `traffic.congestion`?",
+        ),
+        (
+            "traffic.congestion",
+            "crowding.density",
+            13,
+            "cameras[0].tasks.traffic.rules.crowding.density",
+            "belongs to the task crowding",
+        ),
+        (
+            "confirm_s: 6",
+            "confirm: 6",
+            13,
+            "cameras[0].tasks.traffic.rules.traffic.congestion.confirm",
+            "Did you mean `confirm_s`?",
+        ),
+        (
+            "confirm_s: 6",
+            "confirm_s: -6",
+            13,
+            "cameras[0].tasks.traffic.rules.traffic.congestion.confirm_s",
+            "below 0",
+        ),
+        # the rest of the house
+        ("hub: {port: 8600}", "hub: {port: 8500}", 14, "hub.port", "wanted by `api`"),
+        ("hub: {port: 8600}", "", 1, "", "nobody would receive the events"),
+        (
+            "hub: {port: 8600}",
+            "hub: {}\nkeyframes: {folder: x, s3: {}}",
+            15,
+            "keyframes",
+            "both `folder` and `s3`",
+        ),
+        (
+            "hub: {port: 8600}",
+            "sinks: [{url: ftp://hub/events}]",
+            14,
+            "sinks[0].url",
+            "not an HTTP one",
+        ),
+        (
+            "hub: {port: 8600}",
+            "sinks: [{url: 'http://hub/events', secret: short}]",
+            14,
+            "sinks[0].secret",
+            "openssl rand",
+        ),
+        ("hub: {port: 8600}", "hub: {database: hub.db}", 14, "hub.database", "sqlite:///"),
+        # YAML
+        ("fps: 5", "fps: 5\n        fps: 6", 12, "cameras[0].tasks.traffic.fps", "on line 11"),
+        ("fps: 5", "fps: ${RATE}", 11, "cameras[0].tasks.traffic.fps", "`export RATE=...`"),
+        ("name: Xinjin", "name: !!python/name:os.x y", 1, "city.name", "cannot be read"),
+    ],
+)
+def test_a_mistake(tmp_path, packages, good, bad, line, key, said):
+    assert good in GOOD
+    problems = problems_of(tmp_path, packages, GOOD.replace(good, bad, 1))
+    found = {(problem.line, problem.key): problem for problem in problems}
+    assert (line, key) in found, [str(problem) for problem in problems]
+    assert said in str(found[line, key])
+
+
+def test_a_duplicate_id_names_the_first(tmp_path, packages):
+    camera = dedent(GOOD.split("cameras:\n")[1].split("hub:", maxsplit=1)[0])
+    indented = "".join(f"  {line}\n" for line in camera.splitlines())
+    text = f"cameras:\n{indented}{indented}hub: {{}}\n"
+    (problem,) = problems_of(tmp_path, packages, text)
+    assert problem.key == "cameras[1].id"
+    assert "line 2" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "empty"),
+        ("# nothing\n", 1, "empty"),
+        ("- a\n- b\n", 1, "not a mapping"),
+        ("just words\n", 1, "not a mapping"),
+        ("city:\n  name: x\n\tdivision: y\n", 3, "tab"),
+        ("city: {name: x\ncameras: []\n", 2, "not valid YAML"),
+        ("city: 'x\n", 2, "not valid YAML"),
+        ("a: &a [*a]\n", 1, "contains itself"),
+        ("city: x\n---\ncity: y\n", 2, "not valid YAML"),
+        ("? [a, b]\n: c\n", 1, "not plain text"),
+        ("a: \x07\n", 1, "forbids"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path, text, line, said):
+    file = tmp_path / "city.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(file, {})
+    found = {(problem.line, said in problem.what) for problem in caught.value.problems}
+    assert (line, True) in found, caught.value.problems
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(tmp_path / "gone.yaml", {})
+    assert "no such file" in caught.value.problems[0].what
+    file = tmp_path / "city.yaml"
+    file.write_bytes(b"city: 1\ncity: \xff\xfe\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(file, {})
+    assert (caught.value.problems[0].line, "UTF-8" in caught.value.problems[0].what) == (2, True)
+
+
+def test_aliases_cannot_unfold_without_end(tmp_path):
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    file = tmp_path / "city.yaml"
+    file.write_text(bomb, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(file, {})
+    assert "aliases" in caught.value.problems[0].what
+
+
+def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path, packages):
+    text = (
+        GOOD.replace("name: Xinjin", "nam: Xinjin")
+        .replace("id: gate", "id: gate!")
+        .replace("[0.9, 0.9]]", "[9, 9]]")
+        .replace("model: traffic", "model: trafik")
+        .replace("fps: 5", "fps: 99")
+        .replace("[road]", "[rod]")
+        .replace("confirm_s: 6", "confirm_s: soon")
+        .replace("port: 8600", "port: 8500")
+    )
+    lines = [problem.line for problem in problems_of(tmp_path, packages, text)]
+    assert lines == [1, 3, 7, 10, 11, 12, 13, 14]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://viewer:hunter2@10.0.0.5:99999/live",
+        "rtsp://viewer:hunt/er2@10.0.0.5/live",
+        "ftp://viewer:hunter2@10.0.0.5/live",
+        "rtsp://viewer:hunter2@/live",
+    ],
+)
+def test_no_message_repeats_a_password(tmp_path, packages, address):
+    text = GOOD.replace("rtsp://10.0.0.5/live", address)
+    (problem,) = problems_of(tmp_path, packages, text)
+    assert problem.key == "cameras[0].source"
+    assert "er2" not in str(problem)
+
+
+def test_two_logins_for_one_camera_are_a_mistake(tmp_path, packages):
+    text = GOOD.replace("rtsp://10.0.0.5", "rtsp://a:b@10.0.0.5").replace(
+        "    place:", "    username: c\n    password: d\n    place:"
+    )
+    (problem,) = problems_of(tmp_path, packages, text)
+    assert "so do `username:` and `password:`" in problem.what
+
+
+def test_a_broken_package_is_told_once_per_task(tmp_path, packages):
+    models = tmp_path / "models" / "traffic" / "1"
+    models.mkdir(parents=True)
+    (models / "model.yaml").write_text("name: traffic\n", encoding="utf-8")
+    file = tmp_path / "city.yaml"
+    file.write_text(GOOD + "models: {path: models}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(file, {})
+    (problem,) = caught.value.problems
+    assert problem.key == "cameras[0].tasks.traffic.model"
+    assert "cannot be used" in problem.what
+
+
+PIECES = st.sampled_from(
+    [*GOOD, "\t", "\n", ": ", "- ", "&a ", "*a ", "<<: ", "{", "]", "!!int ", "'"]
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(place=st.integers(0, len(GOOD)), cut=st.integers(0, 12), pieces=st.lists(PIECES, max_size=4))
+def test_no_edit_of_a_file_leads_to_a_traceback(tmp_path, place, cut, pieces):
+    text = GOOD[:place] + "".join(pieces) + GOOD[place + cut :]
+    file = tmp_path / "city.yaml"
+    file.write_text(text, encoding="utf-8")
+    problems = problems_in(file)
+    assert all(1 <= problem.line <= text.count("\n") + 2 for problem in problems)
+    assert not any("\n" in str(problem) for problem in problems)
