@@ -13,12 +13,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
-from trackers import BIoU, ByteTrackTracker
+from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
 from models.detections import Detections
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
+
+Boxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
 """How long a track is looked for after its last detection, seconds."""
@@ -26,8 +28,12 @@ LOST_S: Final = 2.0
 LOST_LOOKS: Final = 2.5
 """The same in looks, for cameras that look rarely."""
 
-REFERENCE_FPS: Final = 30.0
-"""The rate that the library's noise figures and buffer lengths are meant for."""
+BUFFER_FPS: Final = 30.0
+"""The library counts its buffer in frames of this rate."""
+
+STEPS_PER_LOOK: Final = 2.5
+"""Filter steps between two looks: how quickly a new track learns its speed. Found by sweeping
+synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
 
 THRESHOLD: Final = 0.3
 """Score from which on a detection may begin a track; a weaker one only continues it."""
@@ -35,8 +41,14 @@ THRESHOLD: Final = 0.3
 SURE, WEAK = 1.0, 0.5
 """What the library is told instead of scores, so that it does not weigh places by them."""
 
-BUFFER_RATIO: Final = 0.4
-MIN_SIMILARITY: Final = 0.1
+REACH_SIZES: Final = 1.0
+"""How far a box may be from where its track is expected, in box sizes, if they do not overlap."""
+
+MIN_SIZE_RATIO: Final = 0.5
+CLOSENESS_WEIGHT: Final = 0.02
+"""Small, so that boxes that are merely near never outbid boxes that overlap."""
+
+MIN_SIMILARITY: Final = 0.001
 SAME_OBJECT_IOU: Final = 0.75
 """Boxes of one group that overlap this much show one object under two class names."""
 
@@ -63,18 +75,35 @@ class _Life:
         self.votes[label] = self.votes.get(label, 0.0) + score
 
 
+class _Nearness(BaseIoU):
+    """Overlap first, nearness second: at low frame rates boxes of one object may not overlap."""
+
+    def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> npt.NDArray[np.float64]:
+        sizes_1, sizes_2 = _sizes(boxes_1)[:, None], _sizes(boxes_2)[None]
+        larger = np.maximum(sizes_1, sizes_2)
+        centres_1 = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2
+        centres_2 = (boxes_2[:, :2] + boxes_2[:, 2:]) / 2
+        away = np.linalg.norm(centres_1[:, None] - centres_2[None], axis=2) / larger
+        alike = np.minimum(sizes_1, sizes_2) >= MIN_SIZE_RATIO * larger
+        closeness = np.clip(1 - away / REACH_SIZES, 0, 1) * alike
+        similarity: npt.NDArray[np.float64] = (
+            sv.box_iou_batch(boxes_1, boxes_2) + CLOSENESS_WEIGHT * closeness
+        )
+        return similarity
+
+
 class _Group:
     """The objects of one group of labels: one instance of the tracking library."""
 
-    def __init__(self, lost_s: float) -> None:
+    def __init__(self, fps: float, lost_s: float) -> None:
         self._tracker = ByteTrackTracker(
-            lost_track_buffer=round(lost_s * REFERENCE_FPS),
-            frame_rate=REFERENCE_FPS,
+            lost_track_buffer=round(lost_s * BUFFER_FPS),
+            frame_rate=STEPS_PER_LOOK * fps,
             track_activation_threshold=SURE,
             high_conf_det_threshold=SURE,
             minimum_consecutive_frames=CONFIRM_LOOKS,
             minimum_iou_threshold=MIN_SIMILARITY,
-            iou=BIoU(BUFFER_RATIO),
+            iou=_Nearness(),
         )
         self._lost_s = lost_s
         self._looked_s = 0.0
@@ -138,6 +167,7 @@ class CameraTracker:
         self._labels = labels
         self._group_of = tuple(group_of(label) for label in labels)
         self._ids = ids
+        self._fps = fps
         self._threshold = threshold
         self._lost_s = max(lost_s, LOST_LOOKS / fps)
         self._groups: dict[frozenset[str], _Group] = {}
@@ -167,7 +197,7 @@ class CameraTracker:
         tracks = []
         for group, rows in self._rows(detections).items():
             sure = detections.scores[rows] >= self._threshold
-            tracker = self._groups.setdefault(group, _Group(self._lost_s))
+            tracker = self._groups.setdefault(group, _Group(self._fps, self._lost_s))
             for row, life in tracker.update(detections.boxes[rows], sure, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
@@ -208,6 +238,13 @@ def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
         if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):
             kept.append(index)
     return [rows[index] for index in kept]
+
+
+def _sizes(boxes: Boxes) -> Boxes:
+    """Side of a square with the area of the box, pixels; at least one."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+    sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
+    return sizes
 
 
 def _integers(values: npt.NDArray[np.generic] | None) -> list[int]:

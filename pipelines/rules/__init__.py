@@ -9,20 +9,16 @@ from typing import Final
 from pydantic import ValidationError
 
 from pipelines.plan import RulePlan
-from pipelines.rules.congestion import CongestionRule
-from pipelines.rules.density import DensityRule
-from pipelines.rules.dropped_object import DroppedObjectRule
+from pipelines.rules.congestion import CONGESTION
+from pipelines.rules.density import DENSITY
+from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.rule import Rule, RuleError, RuleType
 from pipelines.zone_geometry import ZoneError
 
 __all__ = ["RULES", "Rule", "RuleError", "RuleType", "build_rule"]
 
 RULES: Final[Mapping[str, RuleType]] = MappingProxyType(
-    {
-        CongestionRule.kind: CongestionRule,
-        DroppedObjectRule.kind: DroppedObjectRule,
-        DensityRule.kind: DensityRule,
-    }
+    {rule.kind: rule for rule in (CONGESTION, DROPPED_OBJECT, DENSITY)}
 )
 """Every kind of rule that a plan may name."""
 
@@ -45,5 +41,5 @@ def build_rule(plan: RulePlan, camera: str, epoch: str) -> Rule:
         )
     try:
         return rule.build(camera, plan.zones, plan.parameters, epoch)
-    except (ValidationError, ZoneError) as error:
+    except (ValidationError, RuleError, ZoneError) as error:
         raise RuleError(f"camera {camera}: rule {plan.kind}: {error}") from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Self
+from collections.abc import Sequence
+from typing import Final
 
 from pydantic import Field
 
@@ -14,8 +14,8 @@ from pipelines.labels import VEHICLES, plain
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
 from pipelines.rules.speed import SpeedGauge
+from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone import Zone
 from pipelines.zone_geometry import ZoneShape
 
 EXIT_COUNT_SHARE: Final = 0.75
@@ -48,24 +48,33 @@ class CongestionParameters(RuleParameters):
 
 
 class _Approach:
-    """One zone of the rule."""
+    """One zone, with at most one incident at a time."""
 
-    def __init__(self, shape: ZoneShape, situation: Situation, par: CongestionParameters) -> None:
+    def __init__(
+        self, shape: ZoneShape, identity: Identity, parameters: CongestionParameters
+    ) -> None:
         self._shape = shape
         self._gauge = SpeedGauge(shape.ground)
-        self._parameters = par
-        self._limit = par.max_speed_mps if shape.ground else par.max_speed_boxes
+        self._parameters = parameters
+        self._limit = parameters.max_speed_mps if shape.ground else parameters.max_speed_boxes
         self._speed_name = "median_speed_mps" if shape.ground else "median_speed_boxes_per_s"
-        self.situation = situation
+        self._situation = Situation(identity, parameters)
 
-    def observe(self, vehicles: Sequence[Track], at: Moment) -> Transition | None:
-        inside = [vehicle for vehicle in vehicles if self._shape.contains(vehicle.box.foot)]
+    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
+        inside = [
+            track
+            for track in tracks
+            if plain(track.label) in VEHICLES and self._shape.contains(track.box.foot)
+        ]
         self._gauge.observe(inside, at.mono_s)
-        return self.situation.observe(self._read(inside, at), at)
+        return self._situation.observe(self._read(inside, at), at)
+
+    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
+        return self._situation.close(reason, at)
 
     def _read(self, inside: list[Track], at: Moment) -> Reading:
         enough, limit = self._parameters.min_vehicles, self._limit
-        if self.situation.is_open:
+        if self._situation.is_open:
             enough = math.ceil(enough * EXIT_COUNT_SHARE)
             limit *= EXIT_SPEED_FACTOR
         if len(inside) < enough:
@@ -84,7 +93,7 @@ class _Approach:
 
     def _severity(self, vehicles: int, at: Moment) -> Severity:
         ratio = vehicles / self._parameters.min_vehicles
-        lasted_s = self.situation.open_for_s(at)
+        lasted_s = self._situation.open_for_s(at)
         if ratio >= HIGH_COUNT or lasted_s >= HIGH_AFTER_S:
             return Severity.HIGH
         if ratio >= MEDIUM_COUNT or lasted_s >= MEDIUM_AFTER_S:
@@ -92,43 +101,10 @@ class _Approach:
         return Severity.LOW
 
 
-class CongestionRule:
-    """Congestion on one camera: one incident at a time per zone."""
-
-    kind: ClassVar[str] = "traffic.congestion"
-    version: ClassVar[str] = "1"
-    task: ClassVar[str] = "traffic"
-    Parameters: ClassVar[type[RuleParameters]] = CongestionParameters
-
-    def __init__(
-        self, camera: str, zones: Sequence[Zone], parameters: CongestionParameters, epoch: str
-    ) -> None:
-        variant = parameters.model_dump_json()
-        self._approaches = tuple(
-            _Approach(
-                ZoneShape(zone),
-                Situation(
-                    Identity(self.kind, camera, zone.name, epoch, variant=variant), parameters
-                ),
-                parameters,
-            )
-            for zone in zones
-        )
-
-    @classmethod
-    def build(
-        cls, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
-    ) -> Self:
-        """See `RuleType.build`."""
-        return cls(camera, zones, CongestionParameters.model_validate(parameters), epoch)
-
-    def observe(self, tracks: Sequence[Track], at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.observe`."""
-        vehicles = [track for track in tracks if plain(track.label) in VEHICLES]
-        transitions = (approach.observe(vehicles, at) for approach in self._approaches)
-        return tuple(transition for transition in transitions if transition)
-
-    def close(self, reason: EndReason, at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.close`."""
-        transitions = (approach.situation.close(reason, at) for approach in self._approaches)
-        return tuple(transition for transition in transitions if transition)
+CONGESTION: Final = ZonedRuleType(
+    kind="traffic.congestion",
+    version="1",
+    task="traffic",
+    Parameters=CongestionParameters,
+    watch=_Approach,
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Self
+from collections.abc import Sequence
+from typing import Final
 
 from pydantic import Field
 
@@ -11,8 +11,8 @@ from pipelines.incident import EndReason, Severity, Transition
 from pipelines.labels import PERSONS, plain
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
+from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone import Zone
 from pipelines.zone_geometry import ZoneShape
 
 MEDIUM_RATIO: Final = 1.5
@@ -40,17 +40,24 @@ class DensityParameters(RuleParameters):
     )
 
 
-class _Place:
-    """One zone of the rule."""
+class _Square:
+    """One zone, with at most one incident at a time."""
 
-    def __init__(self, shape: ZoneShape, situation: Situation, par: DensityParameters) -> None:
+    def __init__(self, shape: ZoneShape, identity: Identity, parameters: DensityParameters) -> None:
         self._shape = shape
-        self._parameters = par
-        self.situation = situation
+        self._parameters = parameters
+        self._situation = Situation(identity, parameters)
 
-    def observe(self, persons: Sequence[Track], at: Moment) -> Transition | None:
-        inside = [person for person in persons if self._shape.contains(person.box.foot)]
-        return self.situation.observe(self._read(inside), at)
+    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
+        inside = [
+            track
+            for track in tracks
+            if plain(track.label) in PERSONS and self._shape.contains(track.box.foot)
+        ]
+        return self._situation.observe(self._read(inside), at)
+
+    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
+        return self._situation.close(reason, at)
 
     def _read(self, inside: list[Track]) -> Reading:
         parameters, area_m2 = self._parameters, self._shape.area_m2
@@ -61,7 +68,7 @@ class _Place:
             detail["persons_per_m2"] = round(per_m2, 3)
             ratio = min(ratio, per_m2 / parameters.max_per_m2)
         return Reading(
-            holds=ratio >= (parameters.exit_share if self.situation.is_open else 1.0),
+            holds=ratio >= (parameters.exit_share if self._situation.is_open else 1.0),
             severity=_severity(ratio),
             subjects=subjects_of(inside),
             detail=detail,
@@ -74,43 +81,10 @@ def _severity(ratio: float) -> Severity:
     return Severity.MEDIUM if ratio >= MEDIUM_RATIO else Severity.LOW
 
 
-class DensityRule:
-    """Crowding on one camera: one incident at a time per zone."""
-
-    kind: ClassVar[str] = "crowding.density"
-    version: ClassVar[str] = "1"
-    task: ClassVar[str] = "crowding"
-    Parameters: ClassVar[type[RuleParameters]] = DensityParameters
-
-    def __init__(
-        self, camera: str, zones: Sequence[Zone], parameters: DensityParameters, epoch: str
-    ) -> None:
-        variant = parameters.model_dump_json()
-        self._places = tuple(
-            _Place(
-                ZoneShape(zone),
-                Situation(
-                    Identity(self.kind, camera, zone.name, epoch, variant=variant), parameters
-                ),
-                parameters,
-            )
-            for zone in zones
-        )
-
-    @classmethod
-    def build(
-        cls, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
-    ) -> Self:
-        """See `RuleType.build`."""
-        return cls(camera, zones, DensityParameters.model_validate(parameters), epoch)
-
-    def observe(self, tracks: Sequence[Track], at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.observe`."""
-        persons = [track for track in tracks if plain(track.label) in PERSONS]
-        transitions = (place.observe(persons, at) for place in self._places)
-        return tuple(transition for transition in transitions if transition)
-
-    def close(self, reason: EndReason, at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.close`."""
-        transitions = (place.situation.close(reason, at) for place in self._places)
-        return tuple(transition for transition in transitions if transition)
+DENSITY: Final = ZonedRuleType(
+    kind="crowding.density",
+    version="1",
+    task="crowding",
+    Parameters=DensityParameters,
+    watch=_Square,
+)

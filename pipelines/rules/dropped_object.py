@@ -6,10 +6,9 @@ for a while; what counts is that something lies at the same place.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Self
+from collections.abc import Sequence
+from typing import Final
 
 from pydantic import Field
 
@@ -18,8 +17,8 @@ from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, plain
 from pipelines.rules.resting_place import RestingPlace
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone import Zone
 from pipelines.zone_geometry import ZoneShape
 
 MISSED_S: Final = 2.0
@@ -57,7 +56,7 @@ class DroppedObjectParameters(RuleParameters):
 
 
 class _Ground:
-    """One zone of the rule, and the objects at rest in it."""
+    """One zone, and the objects at rest in it."""
 
     def __init__(
         self, shape: ZoneShape, identity: Identity, parameters: DroppedObjectParameters
@@ -73,20 +72,17 @@ class _Ground:
         cover = persons + [t for t in tracks if plain(t.label) in VEHICLES]
         seen = self._place([t for t in things if self._shape.contains(t.box.foot)], at)
         person_ids = frozenset(person.id for person in persons)
-        transitions = []
+        transitions: list[Transition] = []
         for place in self._places:
             near = [person for person in persons if self._is_near(place, person)]
             attended = place.attendance.observe(near, person_ids, at.mono_s)
             covered = place not in seen and place.is_covered(cover)
-            transition = self._judge(place, place in seen, attended, covered, at)
-            if transition:
-                transitions.append(transition)
+            transitions += self._judge(place, place in seen, attended, covered, at)
         self._forget(cover, at.mono_s)
         return transitions
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
-        transitions = (place.situation.close(reason, at) for place in self._places)
-        return [transition for transition in transitions if transition]
+        return [step for place in self._places for step in place.situation.close(reason, at)]
 
     def _place(self, things: list[Track], at: Moment) -> set[RestingPlace]:
         """Finds the place of every sighting, best pairs first; new places for the rest."""
@@ -118,7 +114,7 @@ class _Ground:
 
     def _judge(
         self, place: RestingPlace, seen: bool, attended: bool, covered: bool, at: Moment
-    ) -> Transition | None:
+    ) -> list[Transition]:
         holds: bool | None
         if seen:
             holds = place.situation.is_open or not attended
@@ -126,7 +122,7 @@ class _Ground:
             holds = None
         elif not place.situation.is_open and at.mono_s - place.seen_s <= MISSED_S:
             # Not a look at all: the next sighting decides what the time until then was.
-            return None
+            return []
         else:
             holds = False
         lasted_s = place.situation.open_for_s(at)
@@ -167,42 +163,10 @@ def _severity(label: str, lasted_s: float) -> Severity:
     return Severity.LOW
 
 
-class DroppedObjectRule:
-    """Dropped objects on one camera: one incident per object."""
-
-    kind: ClassVar[str] = "littering.dropped_object"
-    version: ClassVar[str] = "1"
-    task: ClassVar[str] = "littering"
-    Parameters: ClassVar[type[RuleParameters]] = DroppedObjectParameters
-
-    def __init__(
-        self, camera: str, zones: Sequence[Zone], parameters: DroppedObjectParameters, epoch: str
-    ) -> None:
-        variant = parameters.model_dump_json()
-        self._grounds = tuple(
-            _Ground(
-                ZoneShape(zone),
-                Identity(self.kind, camera, zone.name, epoch, variant=variant),
-                parameters,
-            )
-            for zone in zones
-        )
-
-    @classmethod
-    def build(
-        cls, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
-    ) -> Self:
-        """See `RuleType.build`."""
-        return cls(camera, zones, DroppedObjectParameters.model_validate(parameters), epoch)
-
-    def observe(self, tracks: Sequence[Track], at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.observe`."""
-        return tuple(
-            itertools.chain.from_iterable(ground.observe(tracks, at) for ground in self._grounds)
-        )
-
-    def close(self, reason: EndReason, at: Moment) -> tuple[Transition, ...]:
-        """See `Rule.close`."""
-        return tuple(
-            itertools.chain.from_iterable(ground.close(reason, at) for ground in self._grounds)
-        )
+DROPPED_OBJECT: Final = ZonedRuleType(
+    kind="littering.dropped_object",
+    version="1",
+    task="littering",
+    Parameters=DroppedObjectParameters,
+    watch=_Ground,
+)

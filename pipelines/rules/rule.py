@@ -81,10 +81,7 @@ class Rule(Protocol):
 
 
 class RuleType(Protocol):
-    """A kind of rule: what it is called, what it can be told, how it is made.
-
-    The rule classes themselves are of this type.
-    """
+    """A kind of rule: what it is called, what it can be told, how it is made."""
 
     @property
     def kind(self) -> str:
@@ -108,12 +105,13 @@ class RuleType(Protocol):
 
         Args:
             camera: Camera id.
-            zones: Where to look.
+            zones: Where to look; their names differ.
             parameters: Deviations from the defaults of `Parameters`.
             epoch: Differs between worker starts, so that incident ids never repeat.
 
         Raises:
             pydantic.ValidationError: A parameter is unknown or out of bounds.
+            RuleError: There is no zone, or two have one name.
             ZoneError: A zone or its calibration means nothing.
         """
         ...

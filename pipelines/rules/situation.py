@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from pipelines.track import Track
 
 NAMESPACE: Final = uuid.UUID("6f1f5cd2-9c0e-5d0b-8a53-1d1c2f5b7a40")
 MAX_SUBJECTS: Final = 30
+SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
 
 
@@ -78,6 +80,7 @@ class Situation:
         self._opened = Moment(datetime.min, 0.0)
         self._told_s = 0.0
         self._latest = Reading(holds=None)
+        self._severities: deque[tuple[float, Severity]] = deque()
 
     @property
     def is_open(self) -> bool:
@@ -92,23 +95,27 @@ class Situation:
         """How long the open incident has been going on, seconds; 0 without one."""
         return at.mono_s - self._opened.mono_s if self._incident else 0.0
 
-    def observe(self, reading: Reading, at: Moment) -> Transition | None:
+    def observe(self, reading: Reading, at: Moment) -> list[Transition]:
         """Takes a reading; gives the transition that it brings, if any."""
         if reading.holds:
             self._latest = reading
+            self._severities.append((at.mono_s, reading.severity))
+            while self._severities[0][0] < at.mono_s - SETTLE_S:
+                self._severities.popleft()
         edge = self._hysteresis.observe(reading.holds, at.mono_s)
         if edge:
-            return self._open(edge, reading, at) if edge.opened else self._end(edge, reading, at)
-        if self._incident and reading.holds and self._is_due(self._incident, reading, at):
-            return self._update(self._incident, reading, at)
-        return None
+            step = self._open(edge, reading, at) if edge.opened else self._end(edge, reading, at)
+            return [step] if step else []
+        if self._incident and reading.holds and self._is_due(self._incident, at):
+            return [self._update(self._incident, reading, at)]
+        return []
 
-    def close(self, reason: EndReason, at: Moment) -> Transition | None:
+    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
         """Ends the open incident, if there is one."""
         self._hysteresis.close()
         if not self._incident:
-            return None
-        return self._finish(self._incident, reason, at.mono_s, at, self._incident.subjects)
+            return []
+        return [self._finish(self._incident, reason, at.mono_s, at, self._incident.subjects)]
 
     def _open(self, edge: Edge, reading: Reading, at: Moment) -> Transition:
         began = timedelta(seconds=at.mono_s - edge.since_s)
@@ -119,7 +126,7 @@ class Situation:
             kind=self._identity.kind,
             camera=self._identity.camera,
             zone=self._identity.zone,
-            severity=reading.severity,
+            severity=self._severity(),
             opened_at=self._opened.utc,
             updated_at=at.utc,
             ended_at=None,
@@ -130,8 +137,12 @@ class Situation:
         )
         return Transition(Phase.STARTED, self._incident)
 
-    def _is_due(self, incident: Incident, reading: Reading, at: Moment) -> bool:
-        if worse(reading.severity, incident.severity) != incident.severity:
+    def _severity(self) -> Severity:
+        """The severity that has lasted, so that one odd frame does not raise it."""
+        return min((severity for _, severity in self._severities), key=_ORDER.index)
+
+    def _is_due(self, incident: Incident, at: Moment) -> bool:
+        if _worse(self._severity(), incident.severity) != incident.severity:
             return True
         return at.mono_s - self._told_s >= self._update_every_s
 
@@ -139,7 +150,7 @@ class Situation:
         self._told_s = at.mono_s
         self._incident = replace(
             incident,
-            severity=worse(reading.severity, incident.severity),
+            severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
             revision=incident.revision + 1,
             subjects=reading.subjects,
@@ -176,7 +187,7 @@ class Situation:
         return self._opened.utc + timedelta(seconds=max(0.0, mono_s - self._opened.mono_s))
 
 
-def worse(one: Severity, other: Severity) -> Severity:
+def _worse(one: Severity, other: Severity) -> Severity:
     """The higher of two severities."""
     return max(one, other, key=_ORDER.index)
 

@@ -58,6 +58,12 @@ class View:
             return None
         return 0.5 + self.focal * x / ahead / self.aspect, 0.5 - self.focal * above / ahead
 
+    def point(self, x: float, y: float) -> Point:
+        """Where a point of the ground before the camera lies in the picture."""
+        point = self.picture(x, y)
+        assert point is not None
+        return point
+
     def box(self, x: float, y: float, label: str) -> Box | None:
         """The box of an object that stands on the ground; None if it is not in the picture."""
         width, length, height = SIZES[label]
@@ -75,12 +81,11 @@ class View:
 
     def calibration(self, places: Sequence[Point] = ((-5, 9), (5, 9), (6, 35), (-6, 35))):
         """Picture points of places on the ground."""
-        points = tuple(self.picture(*place) for place in places)
-        return GroundCalibration(points, tuple(places))
+        return GroundCalibration(tuple(self.point(*place) for place in places), tuple(places))
 
     def zone(self, *ground: Point, calibrated: bool = True, name: str = "zone") -> Zone:
         """A zone given by corners on the ground, or the whole picture."""
-        polygon = tuple(self.picture(*corner) for corner in ground) if ground else WHOLE
+        polygon = tuple(self.point(*corner) for corner in ground) if ground else WHOLE
         return Zone(name, polygon, self.calibration() if calibrated else None)
 
 
@@ -164,8 +169,9 @@ class World:
             if self._rng.random() >= flaws.recall or (hidden and hidden(t)):
                 continue
             if label in {"car", "truck"} and self._rng.random() < flaws.flicker:
-                label = "truck" if label == "car" else "car"
-            seen.append((index, label, self._shaken(box)))
+                seen.append((index, "truck" if label == "car" else "car", self._shaken(box)))
+            else:
+                seen.append((index, label, self._shaken(box)))
         return seen
 
     def tracks(self, t: float) -> tuple[Track, ...]:
