@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from camera_adapters.frame import FullPicture
 from camera_adapters.spec import CameraSpec
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import IncidentEvent
+from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.keyframe import Keyframe, Role, encode, keyframe
 from pipelines.outbox import Outbox
@@ -76,7 +76,8 @@ class EvidenceDesk:
         self._spool = spool
         self._source = source
         self._utc_now = utc_now
-        self._lock = threading.Lock()
+        self._publishing = threading.Lock()
+        self._counting = threading.Lock()
         self._shown: dict[str, _Shown] = {}
         self._published = 0
         self._keyframes = 0
@@ -107,17 +108,13 @@ class EvidenceDesk:
             picture: The full picture of that moment, if there is one.
         """
         event = incident_event(transition, camera, model, rule, self._source)
-        with self._lock:
+        with self._publishing:
             shot = self._shoot(transition, event, picture)
-            self._outbox.record(event, (shot.data(),) if shot else ())
-            self._published += 1
+            self._record(event, (shot.data(),) if shot else ())
 
     def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
-        """Makes a camera-state change durable."""
-        event = state_event(change, camera, self._source)
-        with self._lock:
-            self._outbox.record(event)
-            self._published += 1
+        """Makes a camera-state change durable; does not wait for a picture being encoded."""
+        self._record(state_event(change, camera, self._source))
 
     def recover(self) -> int:
         """Ends incidents that a crash left open and clears pictures that no event names.
@@ -130,7 +127,7 @@ class EvidenceDesk:
         Raises:
             OutboxUnavailable: The outbox cannot be read.
         """
-        with self._lock:
+        with self._publishing:
             if not self._published:
                 for name in self._spool.names() - self._outbox.blob_names():
                     self._spool.remove(name)
@@ -142,6 +139,13 @@ class EvidenceDesk:
         if left_open:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
         return len(left_open)
+
+    def _record(
+        self, event: IncidentEvent | CameraStateEvent, keyframes: tuple[KeyframeData, ...] = ()
+    ) -> None:
+        self._outbox.record(event, keyframes)
+        with self._counting:
+            self._published += 1
 
     def _shoot(
         self, transition: Transition, event: IncidentEvent, picture: FullPicture | None

@@ -167,6 +167,11 @@ class Relay:
                 log.error("relay.outbox_unavailable", extra={"error": str(error)})
                 self._stopping.wait(IDLE_S)
                 continue
+            except Exception:
+                # Delivery must outlive a mistake of ours in one round.
+                log.exception("relay.round_failed")
+                self._stopping.wait(IDLE_S)
+                continue
             if due_s is None or due_s > 0:
                 seen = self._outbox.file.wait(seen, min(IDLE_S, due_s or IDLE_S))
 

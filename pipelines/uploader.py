@@ -74,6 +74,11 @@ class Uploader:
         except (StoreError, SpoolUnavailable) as error:
             self._failed(blob, error)
             return
+        except Exception as error:
+            # A store is foreign code; its mistakes must not end the thread that retries it.
+            log.exception("relay.store_failed", extra={"key": keyframe.key})
+            self._failed(blob, error)
+            return
         self._stored(blob)
 
     def _stored(self, blob: Blob) -> None:

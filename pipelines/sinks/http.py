@@ -8,6 +8,7 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -32,31 +33,54 @@ STATUS_NOT_AUTHORISED = frozenset({401, 403, 404, 407})
 """Wrong credentials or URL: a person will put it right, and the events must still be there then."""
 
 
+@dataclass(frozen=True, slots=True)
+class HttpSinkSettings:
+    """How to reach an HTTP sink. Its `repr` shows neither secret nor token.
+
+    Attributes:
+        url: Where to post to, `http` or `https`, without credentials.
+        secret: Standard Webhooks secret; deliveries are signed when given.
+        name: Progress is kept under it; host, port and path of the URL when empty.
+        token: Sent as `Authorization: Bearer`.
+        ca_certs: File of certificate authorities, instead of the system's.
+        connect_timeout_s: Seconds.
+        read_timeout_s: Seconds without a byte of the answer.
+    """
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
+    name: str = ""
+    token: str | None = field(default=None, repr=False)
+    ca_certs: str | None = None
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 15.0
+
+
 class HttpSink:
     """A `Sink` that posts each event to a URL. Its `repr` shows neither secret nor token."""
 
     def __init__(
         self,
         url: str,
+        secret: str | None = None,
         *,
         name: str = "",
-        secret: str | None = None,
         token: str | None = None,
+        ca_certs: str | None = None,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 15.0,
-        ca_certs: str | None = None,
         utc_s: Callable[[], float] = time.time,
     ) -> None:
         """Prepares the connection pool; connects on first use.
 
         Args:
-            url: Where to post to, `http` or `https`, without credentials.
-            name: Progress is kept under it; host, port and path when empty.
-            secret: Standard Webhooks secret; deliveries are signed when given.
-            token: Sent as `Authorization: Bearer`.
-            connect_timeout_s: Seconds.
-            read_timeout_s: Seconds without a byte of the answer.
-            ca_certs: File of certificate authorities, instead of the system's.
+            url: As in `HttpSinkSettings`, like all that follows.
+            secret: See there.
+            name: See there.
+            token: See there.
+            ca_certs: See there.
+            connect_timeout_s: See there.
+            read_timeout_s: See there.
             utc_s: Seconds since the epoch, for signatures and `Retry-After`.
 
         Raises:
@@ -79,6 +103,23 @@ class HttpSink:
             retries=False,
             maxsize=1,
             ca_certs=ca_certs,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: HttpSinkSettings) -> HttpSink:
+        """A sink as configured.
+
+        Raises:
+            ValueError: The URL or the secret cannot be used.
+        """
+        return cls(
+            settings.url,
+            settings.secret,
+            name=settings.name,
+            token=settings.token,
+            ca_certs=settings.ca_certs,
+            connect_timeout_s=settings.connect_timeout_s,
+            read_timeout_s=settings.read_timeout_s,
         )
 
     def __repr__(self) -> str:

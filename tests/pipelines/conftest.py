@@ -1,0 +1,20 @@
+"""Servers that several pipeline tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pipelines.swift_server import SwiftServer
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """A real S3 server; needs the dependency group `s3server`."""
+    if importlib.util.find_spec("swift") is None:
+        pytest.skip("uv sync --group s3server brings the S3 server")
+    server = SwiftServer(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
