@@ -18,12 +18,13 @@ from cityeye.commands import bench, cameras, check, demo, hub, run
 from cityeye.commands import models as models_command
 from cityeye.logs import LogFormat, redact, set_up_logs
 
+PROGRAM = "cityeye"
 OUR_PACKAGES = frozenset(
     {"benchmarks", "camera_adapters", "cityeye", "event_hub", "models", "pipelines", "serving"}
 )
 
 app = typer.Typer(
-    name="cityeye",
+    name=PROGRAM,
     help="The AI centre behind a district's city eye.",
     no_args_is_help=True,
     add_completion=False,
@@ -65,13 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     invocation = Invocation()
     try:
-        app(None if arguments is None else list(arguments), obj=invocation)
+        app(None if arguments is None else list(arguments), prog_name=PROGRAM, obj=invocation)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
         if invocation.debug:
             sys.stderr.write(redact(traceback.format_exc()))
-        sys.stderr.write(f"cityeye: {sentence(error)}\n")
+        sys.stderr.write(f"{PROGRAM}: {sentence(error)}\n")
         return 1
     return 0
 

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from camera_adapters.errors import CameraFault
+from camera_adapters.spec import CameraSpec
 from pipelines.signature import decode_secret
 from pipelines.zone import GroundCalibration, Point, Zone
 from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
@@ -101,6 +103,8 @@ def _stream(source: str) -> str:
 
 
 def _video_file(source: str, info: ValidationInfo) -> str:
+    from camera_adapters.file import parse_file_address
+
     text, _, query = source.removeprefix("file://").partition("?")
     path = (base_folder(info) / Path(unquote(text)).expanduser()).absolute()
     if path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -119,7 +123,12 @@ def _video_file(source: str, info: ValidationInfo) -> str:
         ) from error
     if empty:
         raise mistake(f"the video file {path} is empty", "Name a recording.")
-    return path.as_uri() + (f"?{query}" if query else "")
+    url = path.as_uri() + (f"?{query}" if query else "")
+    try:
+        parse_file_address(CameraSpec("camera", url))
+    except CameraFault as fault:
+        raise mistake(fault.reason, f"{fault.remedy.capitalize()}.") from fault
+    return url
 
 
 def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:

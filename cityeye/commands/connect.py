@@ -1,0 +1,115 @@
+"""Tries what a configuration names: one picture of every camera, one picture through every model.
+
+Every attempt is bounded in time, also where a camera accepts the connection and then says nothing,
+and only a few run at once, as cameras that share an uplink would otherwise fail each other.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from camera_adapters.errors import CameraFault
+from camera_adapters.factory import open_source
+from camera_adapters.source import Sign
+from camera_adapters.spec import CameraSpec
+from cityeye.config import Config
+from models.detector import Detector
+from models.errors import ModelError
+from models.repository import ModelRepository
+
+AT_ONCE = 8
+MARGIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt went.
+
+    Attributes:
+        subject: What was tried: `camera gate`, `model traffic/2`.
+        good: Whether it works.
+        sentence: What was seen, or what is wrong and what to do.
+    """
+
+    subject: str
+    good: bool
+    sentence: str
+
+
+def try_everything(config: Config) -> Iterator[Attempt]:
+    """Tries all models, then all cameras, in the order of the file."""
+    wanted = dict.fromkeys(
+        (task.model.name, task.model.version) for plan in config.plans for task in plan.tasks
+    )
+    for name, version in wanted:
+        yield _try_model(config, name, version)
+    seats = threading.BoundedSemaphore(AT_ONCE)
+    trials = [_CameraTrial(plan.camera, seats) for plan in config.plans]
+    for number, trial in enumerate(trials):
+        yield trial.result(turns=number // AT_ONCE + 1)
+
+
+def _try_model(config: Config, name: str, version: str) -> Attempt:
+    section = config.settings.models
+    started_s = time.monotonic()
+    try:
+        package = ModelRepository(section.path).find(name, version)
+        detector = Detector(package, threads=section.threads, provider=section.provider)
+    except ModelError as error:
+        return Attempt(f"model {name}/{version}", good=False, sentence=str(error))
+    took_s = time.monotonic() - started_s
+    sentence = f"runs on {detector.provider}, loaded in {took_s:.1f} s"
+    return Attempt(f"model {name}/{version}", good=True, sentence=sentence)
+
+
+class _CameraTrial:
+    """One camera being opened for one picture, in a thread that is not waited for beyond reason."""
+
+    def __init__(self, camera: CameraSpec, seats: threading.BoundedSemaphore) -> None:
+        self._camera = camera
+        self._seats = seats
+        self._done = threading.Event()
+        self._attempt = Attempt(
+            f"camera {camera.id}",
+            good=False,
+            sentence="does not answer in time; check address and network",
+        )
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def result(self, turns: int) -> Attempt:
+        """How it went; waits no longer than as many cameras in turn may take."""
+        self._done.wait(self._limit_s * turns)
+        return self._attempt
+
+    @property
+    def _limit_s(self) -> float:
+        return self._camera.open_timeout_s + self._camera.read_timeout_s + MARGIN_S
+
+    def _run(self) -> None:
+        with self._seats:
+            try:
+                self._attempt = self._look()
+            except CameraFault as fault:
+                said = f"{fault.reason}; {fault.remedy}"
+                self._attempt = Attempt(self._attempt.subject, good=False, sentence=said)
+            finally:
+                self._done.set()
+
+    def _look(self) -> Attempt:
+        started_s = time.monotonic()
+        source = open_source(self._camera)
+        try:
+            for arrival in source.arrivals():
+                took_s = time.monotonic() - started_s
+                if not isinstance(arrival, Sign):
+                    seen = f"{arrival.size} after {took_s:.1f} s"
+                    return Attempt(self._attempt.subject, good=True, sentence=seen)
+                if took_s > self._limit_s:
+                    break
+        finally:
+            source.close()
+        said = "sends data but no picture; check the camera's video settings"
+        return Attempt(self._attempt.subject, good=False, sentence=said)

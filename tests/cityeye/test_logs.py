@@ -1,0 +1,88 @@
+"""Log lines carry facts, one record per line, and never a login."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+
+import pytest
+
+from cityeye.logs import LogFormat, redact, set_up_logs
+
+
+@pytest.fixture
+def written():
+    """A stream that gets the process's logs for the length of a test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    stream = io.StringIO()
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("open rtsp://viewer:hunter2@10.0.0.5/live now", "open rtsp://***@10.0.0.5/live now"),
+        ("rtsp://viewer:hun/ter2@10.0.0.5/live", "rtsp://***@10.0.0.5/live"),
+        ("rtsp://viewer:hun@ter2@10.0.0.5/live", "rtsp://***@10.0.0.5/live"),
+        (
+            "'rtsp://a:hunter2@b/x' and 'rtsp://c:hunter2@d/y'",
+            "'rtsp://***@b/x' and 'rtsp://***@d/y'",
+        ),
+        ("postgresql+psycopg://city:hunter2@db/hub", "postgresql+psycopg://***@db/hub"),
+        ("rtsp://h/user=a&password=hunter2&x=1", "rtsp://h/user=a&password=***&x=1"),
+        ("http://hub/events?token=hunter2", "http://hub/events?token=***"),
+        ("rtsp://10.0.0.5:554/live", "rtsp://10.0.0.5:554/live"),
+        ("mail to city@example.org", "mail to city@example.org"),
+    ],
+)
+def test_redaction(text, clean):
+    assert redact(text) == clean
+
+
+@pytest.mark.parametrize("log_format", list(LogFormat))
+def test_no_login_reaches_a_line_whatever_carries_it(written, log_format):
+    set_up_logs(log_format, "info", written)
+    url = "rtsp://viewer:hunter2@10.0.0.5/live"
+    log = logging.getLogger("camera_adapters.rtsp")
+    log.warning("camera.failed %s", url)
+    log.warning("camera.failed", extra={"address": url, "parts": [url]})
+    try:
+        raise OSError(1, "no route", url)
+    except OSError:
+        log.exception("camera.failed")
+    warnings.warn(f"cannot open {url}", ResourceWarning, stacklevel=1)
+    assert written.getvalue().count("10.0.0.5") >= 5
+    assert "hunter2" not in written.getvalue()
+
+
+def test_json_lines_carry_the_facts(written):
+    set_up_logs(LogFormat.JSON, "info", written)
+    logging.getLogger("pipelines.outbox").info(
+        "outbox.drained %d", 3, extra={"camera": "gate", "events": 3, "late": None}
+    )
+    entry = json.loads(written.getvalue())
+    assert entry.pop("time").endswith("+00:00")
+    assert entry == {
+        "level": "info",
+        "logger": "pipelines.outbox",
+        "event": "outbox.drained 3",
+        "camera": "gate",
+        "events": 3,
+        "late": None,
+    }
+
+
+def test_text_is_one_line_per_record_and_respects_the_level(written):
+    set_up_logs(LogFormat.TEXT, "info", written)
+    log = logging.getLogger("serving.city")
+    log.debug("city.thinking")
+    log.info("city.started\nin two lines", extra={"cameras": 8})
+    (line,) = written.getvalue().splitlines()
+    assert line.endswith("INFO    serving.city  city.started in two lines cameras=8")
