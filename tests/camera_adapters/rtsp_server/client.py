@@ -67,12 +67,17 @@ class RawClient:
 
     port: int
     path: str = "cam"
+    receive_buffer: int | None = None
     session: str = ""
     cseq: int = 0
     chunks: list[tuple[int, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_S)
+        self.sock = socket.socket()
+        self.sock.settimeout(TIMEOUT_S)
+        if self.receive_buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self.sock.connect(("127.0.0.1", self.port))
         self._received = b""
 
     def __enter__(self) -> Self:
@@ -151,6 +156,16 @@ class RawClient:
             for channel, packet in self.stream()
             if channel == 1 and packet[1] == 200
         )
+
+    def until_lost(self) -> list[tuple[int, bytes]]:
+        """Read on until the connection is closed or reset: the chunks that came."""
+        chunks: list[tuple[int, bytes]] = []
+        try:
+            for chunk in self.stream():
+                chunks.append(chunk)
+        except ConnectionError:
+            return chunks
+        raise AssertionError("the connection stayed")
 
     def is_closed(self) -> bool:
         """Wait for the server to close; False when it says something instead."""

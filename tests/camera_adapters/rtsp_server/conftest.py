@@ -30,6 +30,13 @@ def server(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
         Mount("basic", fast_clip.path, users, "basic"),
         Mount("digest", fast_clip.path, users, "digest"),
     ]
-    limits = Limits(connections=8, session_timeout_s=2.0, idle_timeout_s=2.0, message_timeout_s=0.5)
-    with RtspServerThread(mounts, limits=limits) as running:
+    with RtspServerThread(mounts, limits=Limits(connections=8, message_timeout_s=0.5)) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
+    """A server that gives up on silent clients after a second."""
+    limits = Limits(session_timeout_s=1.0, idle_timeout_s=1.0)
+    with RtspServerThread([Mount("cam", fast_clip.path)], limits=limits) as running:
         yield running
