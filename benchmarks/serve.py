@@ -84,10 +84,10 @@ def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, 
     ref = model_ref(package)
     batch = _batch(ref, benchmark.batch)
     bare = Detector(package, threads=benchmark.threads, provider="auto")
-    settings = ClusterSettings(api_port=benchmark.api_port, log_to_driver=False)
+    settings = ClusterSettings(api_port=benchmark.api_port)
     on_step("starting Ray Serve")
     with cluster(settings):
-        deploy(served_model(package, threads=benchmark.threads))
+        deploy([served_model(package, threads=benchmark.threads)])
         port = ServeDetector()
         _serve_loop(port, batch, 1.0)
         rounds = []
@@ -154,6 +154,7 @@ def _batch(model: ModelRef, count: int) -> MicroBatch:
             epoch=0,
             captured_at=datetime.now(UTC),
             captured_mono_s=time.monotonic(),
+            arrived_mono_s=time.monotonic(),
             tasks=frozenset(("benchmark",)),
             views={model.size: AnalysisPicture(pictures[row], letterbox)},
             full=_RefusedFullPicture(),

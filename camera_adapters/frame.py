@@ -50,8 +50,10 @@ class Frame:
         camera: Camera id.
         index: Position among the decoded frames of this camera since its worker started.
         epoch: Counts stream restarts; trackers start anew when it changes.
-        captured_at: Arrival at this host, UTC.
-        captured_mono_s: Arrival on the monotonic clock, seconds; all elapsed time uses this.
+        captured_at: When the picture was taken as far as this host knows, UTC: its arrival, or
+            its place on the time line of a recording that is read fast.
+        captured_mono_s: The same on the monotonic clock, seconds; all elapsed time uses this.
+        arrived_mono_s: Arrival at this host on the monotonic clock; a frame's age counts from it.
         tasks: Names of the tasks that are due on this frame.
         views: Analysis pictures by size; every due task finds its model's input size here.
         full: The full-resolution picture, held until this frame's result is in.
@@ -62,6 +64,7 @@ class Frame:
     epoch: int
     captured_at: datetime
     captured_mono_s: float
+    arrived_mono_s: float
     tasks: frozenset[str]
     views: Mapping[Size, AnalysisPicture]
     full: FullPicture

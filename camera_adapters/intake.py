@@ -88,12 +88,14 @@ class Intake:
             return
         # A frame that nobody has read passes its tasks on, so its sizes are needed again.
         sizes = {self._sizes[task] for task in tasks | self._mailbox.waiting_tasks}
+        now_s = self._clock()
         frame = Frame(
             camera=self._camera,
             index=index,
             epoch=self._epoch,
-            captured_at=self._utc_now() + timedelta(seconds=captured_s - self._clock()),
+            captured_at=self._utc_now() + timedelta(seconds=captured_s - now_s),
             captured_mono_s=captured_s,
+            arrived_mono_s=now_s,
             tasks=tasks,
             views=picture.views(sizes),
             full=picture.full,

@@ -12,12 +12,16 @@ import logging
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TextIO
 
 URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"<>]*(?:/[^\s@'\"<>]*)?@")
 PASSWORD_FIELD = re.compile(r"(?i)\b(?P<name>pass(?:word|wd)?|pwd|secret|token)=[^\s&'\";,)_]+")
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 LEVEL_WIDTH = 7
+LOG_FILE_BYTES = 5 * 1024 * 1024
+LOG_FILES_KEPT = 3
 
 
 class LogFormat(StrEnum):
@@ -70,6 +74,15 @@ def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+
+
+def log_to_file(path: Path) -> None:
+    """Sends every log record of this process to a file that is bounded by rotation, redacted."""
+    handler = RotatingFileHandler(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT)
+    handler.setFormatter(TextFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("ray").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cityeye.config.load import Config
 from cityeye.config.schema import S3Section, SinkSection
+from cityeye.logs import log_to_file
 from models.repository import ModelRepository
 from pipelines.plan import ModelRef
 from pipelines.sinks.http import HttpSinkSettings
@@ -32,6 +33,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         models=_models(config),
         delivery=DeliveryPlan(keyframes=keyframes(config), sinks=sinks, state=settings.state),
         cameras_per_worker=settings.workers.cameras_per_worker,
+        log_to=log_to_file,
     )
 
 

@@ -64,7 +64,8 @@ def watch(
         api = config.settings.api
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
         city = City(city_plan(config, hub.events_url if hub else None), progress.step)
-        progress.step(f"control API: http://{api.host}:{api.port}/docs")
+        progress.step(f"control API: http://{api.host}:{api.port}/health")
+        progress.step(f"logs, outbox and spool: {config.settings.state}")
         if hub is not None:
             progress.step(f"console: {hub.console_url}", "bold green")
         last: Sequence[WorkerState] = []

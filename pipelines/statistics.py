@@ -80,7 +80,7 @@ class CameraStatistics:
     def analysed(self, frame: Frame, now_s: float) -> None:
         """All due models have answered for a frame."""
         self._frames += 1
-        self._ages_s.append(now_s - frame.captured_mono_s)
+        self._ages_s.append(now_s - frame.arrived_mono_s)
 
     def failed(self) -> None:
         """A frame's detector gave an error."""

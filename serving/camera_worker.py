@@ -6,13 +6,15 @@ What the worker has promised to deliver outlives it in the outbox file.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.camera_group import CameraGroup, GroupSnapshot
+from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceDesk
 from pipelines.outbox import Outbox
 from pipelines.relay import Relay, RelayCounters
@@ -52,6 +54,7 @@ class CameraWorker:
         """Ends what a crash left open, then starts the cameras and the relay."""
         folder = plan.delivery.state / plan.name
         folder.mkdir(parents=True, exist_ok=True)
+        plan.log_to(folder / "worker.log")
         self._plan = plan
         self._fault = ""
         self._outbox = Outbox(folder / "outbox.db")
@@ -64,6 +67,7 @@ class CameraWorker:
         self._relay = Relay(self._outbox, spool, keyframe_store(plan.delivery), sinks)
         self._group = CameraGroup(plan.cameras, ServeDetector(), desk, epoch=uuid.uuid4().hex)
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
+        self._delivered = self._relay.counters
         self._relay.start()
         self._thread.start()
 
@@ -72,7 +76,7 @@ class CameraWorker:
         return WorkerSnapshot(
             name=self._plan.name,
             group=self._group.snapshot(),
-            relay=self._relay.counters,
+            relay=self._delivery(),
             running=self._thread.is_alive(),
             fault=self._fault,
         )
@@ -83,8 +87,15 @@ class CameraWorker:
         self._group.stop()
         self._thread.join(GROUP_STOP_S)
         self._relay.stop(self._plan.drain_s)
+        relay = self._delivery()
         self._outbox.close()
-        return WorkerSnapshot(last.name, last.group, self._relay.counters, False, self._fault)
+        return replace(last, relay=relay, running=False)
+
+    def _delivery(self) -> RelayCounters:
+        """The relay's figures; the last ones known while the outbox cannot be read."""
+        with contextlib.suppress(OutboxUnavailable):
+            self._delivered = self._relay.counters
+        return self._delivered
 
     def _run(self) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import ray
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve.api import RunTarget
 
 from serving.actor import start_actor, wait_for
 from serving.app import build
@@ -38,11 +39,9 @@ class City:
             ServingError: A model could not be served; the text names it.
         """
         self._plan = plan
-        for model in plan.models:
-            on_step(f"loading model {model.ref.name} {model.ref.version}")
-            deploy(model)
-        on_step("starting the control API")
-        serve.run(build_api(plan.models), name=API_APPLICATION, route_prefix="/")
+        names = ", ".join(f"{model.ref.name} {model.ref.version}" for model in plan.models)
+        on_step(f"loading models: {names}")
+        deploy(plan.models, api=True)
         on_step(f"starting {len(plan.cameras)} cameras")
         self._director = start_actor(Director, plan, name=DIRECTOR)
 
@@ -78,21 +77,37 @@ class City:
         return last
 
 
-def deploy(model: ServedModel) -> None:
-    """Serves a model version and waits until it answers.
+def deploy(models: Sequence[ServedModel], *, api: bool = False) -> None:
+    """Serves model versions, side by side, and waits until all of them answer.
+
+    Args:
+        models: The model versions.
+        api: Whether the control API is started with them.
 
     Raises:
-        ServingError: It could not be served; the text names model, version and cause.
+        ServingError: One could not be served; the text names model, version and cause.
     """
-    name = application_name(model.ref)
+    targets = [
+        RunTarget(build(model.args), name=application_name(model.ref), route_prefix=None)
+        for model in models
+    ]
+    if api:
+        targets.append(RunTarget(build_api(tuple(models)), name=API_APPLICATION, route_prefix="/"))
     try:
-        serve.run(build(model.args), name=name, route_prefix=None)
+        serve.run_many(targets)
     except (RuntimeError, RayError) as error:
-        status = serve.status().applications.get(name)
-        message = status.message if status and status.message else str(error)
-        raise ServingError(
-            f"model {model.ref.name} {model.ref.version} cannot be served: {_cause(message)}"
-        ) from None
+        raise ServingError(_why_not(models, error)) from None
+
+
+def _why_not(models: Sequence[ServedModel], error: Exception) -> str:
+    """One sentence that names the model that could not be served, and the cause."""
+    applications = serve.status().applications
+    for model in models:
+        status = applications.get(application_name(model.ref))
+        if status is not None and status.status.value in ("DEPLOY_FAILED", "UNHEALTHY"):
+            cause = _cause(status.message)
+            return f"model {model.ref.name} {model.ref.version} cannot be served: {cause}"
+    return f"the models cannot be served: {_cause(str(error))}"
 
 
 def _cause(message: str) -> str:

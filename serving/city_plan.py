@@ -5,7 +5,7 @@ Plain picklable values: the plan travels to the director and its workers through
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,13 @@ from pipelines.sinks.http import HttpSinkSettings
 from pipelines.stores.s3 import S3Settings
 from serving.app import DetectorArgs
 from serving.model_ref import model_ref
+
+LogSetUp = Callable[[Path], None]
+"""Called first in a new process: sends its log to a file. Travels by its import path."""
+
+
+def keep_default_logs(_: Path) -> None:
+    """Leaves logging as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,19 @@ class DeliveryPlan:
 
 @dataclass(frozen=True, slots=True)
 class CityPlan:
-    """All cameras, the models that they need, and where evidence goes."""
+    """All cameras, the models that they need, and where evidence goes.
+
+    Attributes:
+        drain_s: How long a stopping worker goes on delivering.
+        log_to: How director and workers set up their logs.
+    """
 
     cameras: tuple[CameraPlan, ...]
     models: tuple[ServedModel, ...]
     delivery: DeliveryPlan
     cameras_per_worker: int = 8
     drain_s: float = 10.0
+    log_to: LogSetUp = keep_default_logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ class WorkerPlan:
     cameras: tuple[CameraPlan, ...]
     delivery: DeliveryPlan = field(repr=False)
     drain_s: float = 10.0
+    log_to: LogSetUp = keep_default_logs
 
 
 def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
@@ -76,6 +90,6 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
     size = plan.cameras_per_worker
     groups = [plan.cameras[start : start + size] for start in range(0, len(plan.cameras), size)]
     return [
-        WorkerPlan(f"worker-{number}", group, plan.delivery, plan.drain_s)
+        WorkerPlan(f"worker-{number}", group, plan.delivery, plan.drain_s, plan.log_to)
         for number, group in enumerate(groups)
     ]

@@ -1,7 +1,4 @@
-"""Starts and stops Ray and Ray Serve on this machine, on loopback unless told otherwise.
-
-A cluster that this module started is stopped by it; one that was there is only joined.
-"""
+"""Starts Ray and Ray Serve on this machine, on loopback, and stops what it started."""
 
 from __future__ import annotations
 
@@ -27,19 +24,10 @@ LOGICAL_CPUS_AT_LEAST = 8
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """How to get at Ray.
+    """Where the control API of a one-machine cluster listens."""
 
-    Attributes:
-        address: Of a cluster to join; None starts one on this machine.
-        api_host: Where the control API listens.
-        api_port: Its port.
-        log_to_driver: Whether what workers log appears on this terminal.
-    """
-
-    address: str | None = None
     api_host: str = LOOPBACK
     api_port: int = 8500
-    log_to_driver: bool = True
 
 
 @contextmanager
@@ -60,8 +48,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     try:
         yield
     finally:
-        if settings.address is None:
-            serve.shutdown()  # type: ignore[no-untyped-call]
+        # Ends every process of this Ray, Serve's among them.
         ray.shutdown()
 
 
@@ -70,20 +57,19 @@ def _start(settings: ClusterSettings) -> None:
     # from this very virtual environment; under `uv run` Ray would rebuild it for each of them.
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # noqa: TID251
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
-    if settings.address is not None:
-        ray.init(address=settings.address, namespace=NAMESPACE)
-    else:
-        confine_ray()
-        ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _node_ip_address=LOOPBACK,
-            log_to_driver=settings.log_to_driver,
-            logging_level=logging.ERROR,
-        )
+    confine_ray()
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        _node_ip_address=LOOPBACK,
+        # What workers log goes to files of their own; this terminal shows what a person needs.
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(
         http_options=HTTPOptions(host=settings.api_host, port=settings.api_port),
         logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),

@@ -113,6 +113,8 @@ class Director:
 
     def __init__(self, plan: CityPlan) -> None:
         """Starts a worker per group of cameras and begins to watch them."""
+        plan.delivery.state.mkdir(parents=True, exist_ok=True)
+        plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()
         self._stopping = threading.Event()

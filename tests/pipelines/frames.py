@@ -40,6 +40,7 @@ def make_frame(
     value: int = 0,
 ) -> Frame:
     """A frame whose analysis pictures are filled with `value` inside the letterbox."""
+    at_s = time.monotonic() if at_s is None else at_s
     views = {}
     for size in sizes:
         letterbox = Letterbox.fit(FULL, size)
@@ -53,7 +54,8 @@ def make_frame(
         index=index,
         epoch=epoch,
         captured_at=datetime.now(UTC),
-        captured_mono_s=time.monotonic() if at_s is None else at_s,
+        captured_mono_s=at_s,
+        arrived_mono_s=at_s,
         tasks=frozenset(tasks),
         views=views,
         full=PlainPicture(np.full((FULL.height, FULL.width, 3), value, np.uint8)),

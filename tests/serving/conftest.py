@@ -26,7 +26,7 @@ def running_cluster() -> Iterator[RunningCluster]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with cluster(ClusterSettings(api_port=port, log_to_driver=False)):
+    with cluster(ClusterSettings(api_port=port)):
         yield RunningCluster(port)
 
 

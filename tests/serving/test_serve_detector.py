@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 def port(request: pytest.FixtureRequest, brightness: ModelPackage) -> Iterator[DetectorPort]:
     if request.param == "serve":
         request.getfixturevalue("running_cluster")
-        deploy(served_model(brightness))
+        deploy([served_model(brightness)])
         yield ServeDetector()
     else:
         detector = InProcessDetector({model_ref(brightness): Detector(brightness)})
@@ -82,7 +82,7 @@ def test_results_of_two_in_flight_are_not_mixed_up(
 
 @pytest.mark.usefixtures("running_cluster")
 def test_a_wrong_shape_comes_back_as_one_sentence(brightness: ModelPackage) -> None:
-    deploy(served_model(brightness))
+    deploy([served_model(brightness)])
     model = model_ref(brightness)
     pictures = np.zeros((1, 10, 10, 3), np.uint8)
     pending = ServeDetector().submit(MicroBatch(pictures, (make_frame(),), {model: (0,)}))
