@@ -57,7 +57,10 @@ def test_no_login_reaches_a_line_whatever_carries_it(written, log_format):
         raise OSError(1, "no route", url)
     except OSError:
         log.exception("camera.failed")
-    warnings.warn(f"cannot open {url}", ResourceWarning, stacklevel=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn(f"cannot open {url}", ResourceWarning, stacklevel=1)
     assert written.getvalue().count("10.0.0.5") >= 5
     assert "hunter2" not in written.getvalue()
 
