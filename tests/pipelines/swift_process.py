@@ -4,6 +4,7 @@ Run as a script with a folder, the access key and the secret key. Prints the por
 it answers, and ends when its standard input does, so that it never outlives the test run.
 """
 
+# mypy: disable-error-code="import-untyped,import-not-found"
 from __future__ import annotations
 
 import sys
@@ -100,7 +101,8 @@ def main(folder: Path, access_key: str, secret: str) -> None:
             protocol=wsgi.SwiftHttpProtocol,
             capitalize_response_headers=False,
         )
-    print(listeners["proxy"].getsockname()[1], flush=True)
+    sys.stdout.write(f"{listeners['proxy'].getsockname()[1]}\n")
+    sys.stdout.flush()
     eventlet.tpool.execute(sys.stdin.read)
 
 

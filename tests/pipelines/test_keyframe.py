@@ -1,0 +1,70 @@
+"""Pictures become evidence: right colours, a key that names the content, no secrets in errors."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta, timezone
+
+import cv2
+import numpy as np
+import pytest
+
+from camera_adapters.geometry import Size
+from pipelines.errors import EncodingError
+from pipelines.keyframe import encode, keyframe
+from tests.pipelines.frames import PlainPicture
+
+CHINA = timezone(timedelta(hours=8))
+
+
+def test_a_red_picture_is_red_in_the_file():
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[..., 0] = 220
+    still = encode(PlainPicture(pixels))
+    decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    blue, green, red = decoded.reshape(-1, 3).mean(axis=0)
+    assert red > 200
+    assert max(blue, green) < 20
+    assert (still.width, still.height) == (64, 48)
+
+
+def test_a_keyframe_says_what_is_in_the_file():
+    still = encode(PlainPicture(np.full((48, 64, 3), 9, np.uint8)))
+    said = keyframe(still, "peak", "gate", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA)).data()
+    assert said.sha256 == hashlib.sha256(still.jpeg).hexdigest()
+    assert (said.size_bytes, said.width, said.height) == (len(still.jpeg), 64, 48)
+    assert (said.role, said.state, said.media_type) == ("peak", "pending", "image/jpeg")
+
+
+def test_the_key_is_dated_in_utc_and_ends_in_the_digest():
+    still = encode(PlainPicture(np.full((48, 64, 3), 9, np.uint8)))
+    shot = keyframe(still, "opening", "gate", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA))
+    assert shot.key == f"kf-30d/v1/2025/12/31/gate/23/event-3-{still.sha256[:16]}.jpg"
+    assert shot.name == shot.key.split("/")[-1]
+
+
+class LeakyPicture:
+    """Fails as a decoder does, with the camera's password in the text."""
+
+    size = Size(64, 48)
+
+    def rgb(self):
+        raise OSError("rtsp://admin:secret@camera/main: broken")
+
+
+class StripedPicture:
+    """Not a picture at all."""
+
+    size = Size(64, 48)
+
+    def rgb(self):
+        return np.zeros((48, 64), np.float64)
+
+
+@pytest.mark.parametrize("broken", [LeakyPicture(), StripedPicture()])
+def test_what_cannot_be_encoded_is_named_without_its_source(broken):
+    with pytest.raises(EncodingError) as caught:
+        encode(broken)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
