@@ -1,4 +1,7 @@
-"""Rendered cameras: street scenes with ground truth, for training, demo, tests and benchmarks."""
+"""Rendered cameras: street scenes with ground truth, for training, demo, tests and benchmarks.
+
+Clips are made by `camera_adapters.rendered.encode`, kept apart because it needs PyAV.
+"""
 
 from camera_adapters.rendered.labels import (
     CLASS_ID,
@@ -8,14 +11,31 @@ from camera_adapters.rendered.labels import (
     TRAINING_SEEDS,
 )
 from camera_adapters.rendered.sample import Sample, render_sample, render_samples
+from camera_adapters.rendered.scene import GroundPoint, Scene, SceneIncident, SceneZone
+from camera_adapters.rendered.scenes import DEMO_SCENES, SCENES, scene_named
+from camera_adapters.rendered.truth import SceneTruth, read_truth, truth
+from camera_adapters.rendered.view import ObjectState, Truth, View
 
 __all__ = [
     "CLASS_ID",
+    "DEMO_SCENES",
     "EVALUATION_SEEDS",
     "LABELS",
+    "SCENES",
     "SCENE_SEEDS",
     "TRAINING_SEEDS",
+    "GroundPoint",
+    "ObjectState",
     "Sample",
+    "Scene",
+    "SceneIncident",
+    "SceneTruth",
+    "SceneZone",
+    "Truth",
+    "View",
+    "read_truth",
     "render_sample",
     "render_samples",
+    "scene_named",
+    "truth",
 ]

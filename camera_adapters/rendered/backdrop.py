@@ -1,7 +1,7 @@
 """The still part of a picture: ground, sky, houses and furniture, drawn once per camera and light.
 
-Furniture that something could stand behind is also kept as a sprite, to be laid over whatever is farther
-away.
+Furniture that something could stand behind is also kept as a sprite, to be laid over whatever is
+farther away.
 """
 
 import math
@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from camera_adapters.rendered.light import Light
 from camera_adapters.rendered.painter import (
-    SHIFT, Assembly, Drawing, Placement, paint, paint_mask, painting_order,
+    SHIFT,
+    Assembly,
+    Drawing,
+    Placement,
+    paint,
+    paint_mask,
+    painting_order,
 )
 from camera_adapters.rendered.place import Place
 from camera_adapters.rendered.props import building, prop_solid
@@ -59,8 +65,11 @@ class Backdrop:
 def _noise_tile(rng: np.random.Generator, size: int = 512) -> Floats:
     """Return tileable grain (size, size) around 1.0: fine speckle over soft patches."""
     fine = rng.standard_normal((size, size)).astype(np.float32)
-    soft = cv2.resize(rng.standard_normal((size // 16, size // 16)).astype(np.float32), (size, size),
-                      interpolation=cv2.INTER_CUBIC)
+    soft = cv2.resize(
+        rng.standard_normal((size // 16, size // 16)).astype(np.float32),
+        (size, size),
+        interpolation=cv2.INTER_CUBIC,
+    )
     return np.asarray(fine * 0.5 + soft * 0.5)
 
 
@@ -69,7 +78,9 @@ def _grain(tile: Floats, x_m: Floats, y_m: Floats, per_m: float) -> Floats:
     # Half a tile of offset keeps the seam of the soft grain out of the middle of the place.
     u = np.mod(x_m * per_m + size / 2, size).astype(np.float32)
     v = np.mod(y_m * per_m, size).astype(np.float32)
-    return np.asarray(cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+    return np.asarray(
+        cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
+    )
 
 
 def _flat_ground(place: Place, projector: Projector) -> tuple[Picture, Picture]:
@@ -93,8 +104,13 @@ def _flat_ground(place: Place, projector: Projector) -> tuple[Picture, Picture]:
     return colour, rough
 
 
-def _ground(place: Place, projector: Projector, light: Light, lamps: list[tuple[float, float]],
-            rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
+def _ground(
+    place: Place,
+    projector: Projector,
+    light: Light,
+    lamps: list[tuple[float, float]],
+    rng: np.random.Generator,
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the lit ground and sky (H, W, 3) float32 and where there is ground (H, W)."""
     width, height = projector.size_px
     x_m, y_m, reach = projector.ground_grid()
@@ -106,7 +122,9 @@ def _ground(place: Place, projector: Projector, light: Light, lamps: list[tuple[
     lit = colour.astype(np.float32) * (1.0 + grain * (rough.astype(np.float32) / 255.0))[..., None]
     coarse_x, coarse_y, _ = projector.ground_grid(4)
     pools = cv2.resize(light.level_at(coarse_x, coarse_y, lamps), (width, height))
-    up = np.array(light.ambient, np.float32) + light.sun_direction[2] * np.array(light.sun, np.float32)
+    up = np.array(light.ambient, np.float32) + light.sun_direction[2] * np.array(
+        light.sun, np.float32
+    )
     lit *= pools + up * (0.82 if light.wet else 1.0)
     haze = np.array(light.haze, np.float32)
     seen = np.exp(-light.haze_per_m * np.minimum(reach, 400))[..., None]
@@ -117,7 +135,9 @@ def _ground(place: Place, projector: Projector, light: Light, lamps: list[tuple[
     return lit, reach < 300.0
 
 
-def _sky(picture: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator) -> None:
+def _sky(
+    picture: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator
+) -> None:
     height, width = ground.shape
     rows = np.flatnonzero(~ground.any(axis=1))
     if not len(rows):
@@ -125,22 +145,33 @@ def _sky(picture: Floats, ground: NDArray[np.bool_], light: Light, rng: np.rando
     depth = int(rows[-1]) + 1
     up = np.linspace(1.0, 0.0, depth, dtype=np.float32)[:, None, None]
     sky = np.array(light.haze, np.float32) * (1 - up) + np.array(light.sky_top, np.float32) * up
-    clouds = cv2.resize(rng.standard_normal((6, 14)).astype(np.float32), (width, depth),
-                        interpolation=cv2.INTER_CUBIC)
+    clouds = cv2.resize(
+        rng.standard_normal((6, 14)).astype(np.float32),
+        (width, depth),
+        interpolation=cv2.INTER_CUBIC,
+    )
     glow = np.clip(clouds, 0, 1.5)[..., None] * (8.0 if light.lamps_on else 20.0)
     picture[:depth] = np.broadcast_to(sky, (depth, width, 3)) + glow
     del height
 
 
 def _houses(place: Place, light: Light) -> list[Placement]:
-    return [Placement(building(h.width_m, 10.0, h.height_m, h.look, lit=light.lamps_on),
-                      h.x_m - 5.0 * math.cos(h.facing_rad), h.y_m - 5.0 * math.sin(h.facing_rad), 0.0,
-                      h.facing_rad) for h in place.houses]
+    return [
+        Placement(
+            building(h.width_m, 10.0, h.height_m, h.look, lit=light.lamps_on),
+            h.x_m - 5.0 * math.cos(h.facing_rad),
+            h.y_m - 5.0 * math.sin(h.facing_rad),
+            0.0,
+            h.facing_rad,
+        )
+        for h in place.houses
+    ]
 
 
 def _props(place: Place) -> list[Placement]:
-    return [Placement(prop_solid(p.kind, p.look), p.x_m, p.y_m, 0.0, p.heading_rad)
-            for p in place.props]
+    return [
+        Placement(prop_solid(p.kind, p.look), p.x_m, p.y_m, 0.0, p.heading_rad) for p in place.props
+    ]
 
 
 def _sprite(picture: Picture, drawing: Drawing, owner: int, reach_m: float) -> Sprite | None:
@@ -161,8 +192,11 @@ def _sprite(picture: Picture, drawing: Drawing, owner: int, reach_m: float) -> S
 def build_backdrop(place: Place, projector: Projector, light: Light, seed: int) -> Backdrop:
     """Draw the still picture of a place."""
     rng = np.random.default_rng(seed)
-    lamps = [(p.x_m + 1.2 * math.cos(p.heading_rad), p.y_m + 1.2 * math.sin(p.heading_rad))
-             for p in place.props if p.kind == "lamp"]
+    lamps = [
+        (p.x_m + 1.2 * math.cos(p.heading_rad), p.y_m + 1.2 * math.sin(p.heading_rad))
+        for p in place.props
+        if p.kind == "lamp"
+    ]
     heads = np.array([(x, y, 6.1) for x, y in lamps], np.float32).reshape(-1, 3)
     lit, is_ground = _ground(place, projector, light, lamps, rng)
     _sky(lit, is_ground, light, rng)
@@ -188,5 +222,6 @@ def build_backdrop(place: Place, projector: Projector, light: Light, seed: int) 
             if sprite is not None:
                 sprites.append(sprite)
     cv2.copyTo(plain, solid, shaded)
-    return Backdrop(plain, shaded, tuple(sprites), tuple(lamps),
-                    heads if light.lamps_on else heads[:0])
+    return Backdrop(
+        plain, shaded, tuple(sprites), tuple(lamps), heads if light.lamps_on else heads[:0]
+    )

@@ -9,8 +9,14 @@ from camera_adapters.rendered.people import STRIDE_STEPS, seated_rider
 from camera_adapters.rendered.solid import Colour, Point, Solid, SolidBuilder
 
 _PAINT: tuple[Colour, ...] = (
-    (190, 36, 34), (36, 70, 150), (34, 34, 38), (220, 220, 216), (40, 130, 90), (230, 170, 40),
-    (90, 160, 190), (200, 90, 130),
+    (190, 36, 34),
+    (36, 70, 150),
+    (34, 34, 38),
+    (220, 220, 216),
+    (40, 130, 90),
+    (230, 170, 40),
+    (90, 160, 190),
+    (200, 90, 130),
 )
 _TYRE: Colour = (30, 30, 32)
 
@@ -36,8 +42,15 @@ def bicycle(look: int, ridden: bool, step: int = 0) -> Solid:
     _ring(builder, rear, 0.33, 0.022)
     _ring(builder, front, 0.33, 0.022)
     seat, head, bar = (-0.22, 0.0, 0.86), (0.36, 0.0, 0.82), (0.34, 0.0, 1.02)
-    for start, end in ((crank, seat), (crank, head), ((-0.18, 0.0, 0.76), head), (rear, crank),
-                       (rear, (-0.18, 0.0, 0.76)), (head, front), (head, bar)):
+    for start, end in (
+        (crank, seat),
+        (crank, head),
+        ((-0.18, 0.0, 0.76), head),
+        (rear, crank),
+        (rear, (-0.18, 0.0, 0.76)),
+        (head, front),
+        (head, bar),
+    ):
         builder.limb(start, end, 0.022, 0.022, paint)
     builder.limb((0.34, 0.27, 1.03), (0.34, -0.27, 1.03), 0.02, 0.02, (40, 40, 42))
     builder.limb((-0.34, 0.0, 0.9), (-0.12, 0.0, 0.9), 0.06, 0.035, (36, 32, 30))
@@ -68,8 +81,14 @@ def motorcycle(look: int, ridden: bool) -> Solid:
     builder.limb((0.55, 0.0, 0.86), (0.55, 0.0, 0.86), 0.12, 0.12, paint, 1)
     builder.limb((0.64, 0.0, 0.86), (0.64, 0.0, 0.86), 0.08, 0.08, (250, 246, 220), 2)
     if rng.random() < 0.45:
-        builder.box((-1.0, -0.6, -0.2, 0.2), 0.85, 1.2, _PAINT[rng.integers(len(_PAINT))], 2,
-                    anchor=(-0.8, 0, 1.0))
+        builder.box(
+            (-1.0, -0.6, -0.2, 0.2),
+            0.85,
+            1.2,
+            _PAINT[rng.integers(len(_PAINT))],
+            2,
+            anchor=(-0.8, 0, 1.0),
+        )
     builder.lamp((0.66, 0.0, 0.86), 1.0, (255, 244, 205))
     builder.lamp((-0.95, 0.0, 0.7), -1.0, (255, 40, 30))
     if ridden:
@@ -77,4 +96,3 @@ def motorcycle(look: int, ridden: bool) -> Solid:
         head = builder.highest()
         builder.limb(head, head, 0.145, 0.145, _PAINT[rng.integers(len(_PAINT))], 4)
     return builder.build(1.05, 0.35)
-

@@ -1,7 +1,7 @@
 """The label order and the seed spaces that every rendered picture keeps to.
 
-Training, evaluation and demo draw from disjoint ranges of one seed axis, so that no detector is ever
-judged on a picture, or on a scene, that it was trained on.
+Training, evaluation and demo draw from disjoint ranges of one seed axis, so that no detector is
+ever judged on a picture, or on a scene, that it was trained on.
 """
 
 from typing import Final
@@ -23,6 +23,3 @@ CLASS_ID: Final[dict[str, int]] = {label: index for index, label in enumerate(LA
 TRAINING_SEEDS: Final = range(0, 1_000_000)
 EVALUATION_SEEDS: Final = range(1_000_000, 2_000_000)
 SCENE_SEEDS: Final = range(2_000_000, 3_000_000)
-
-# Part of every cache key: raise it whenever the same input would draw other pixels.
-RENDERER_VERSION: Final = 1

@@ -1,12 +1,13 @@
 """Paints solids into a picture, far to near, and keeps the exact outline of each.
 
-All objects of a frame are turned, shaded and projected together in a few array operations; what is left
-per face is one polygon fill.
+All objects of a frame are turned, shaded and projected together in a few array operations; what
+is left per face is one polygon fill.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ SHIFT = 4  # sub-pixel bits of polygon corners
 _SCALE = 1 << SHIFT
 _LIMIT_PX = 6000.0
 _SPECK_PX = 0.9  # faces smaller than this are not worth a fill
+_SOFT_EDGE_PX = 0.7  # how far an anti-aliased fill reaches beyond its outline
 _ROUND = 5  # corners of each rounded end of a limb
 
 
@@ -57,7 +59,7 @@ class Drawing:
     depths: Floats
 
 
-def _stacked(parts: list[NDArray]) -> NDArray:  # type: ignore[type-arg]
+def _stacked(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
@@ -83,7 +85,7 @@ class Pose:
 
 
 def outlines(ends: Floats, radii: Floats) -> Floats:
-    """Return the outlines (C, 10, 2) of limbs with ends (C, 2, 2) and radii (C, 2), any flat unit."""
+    """Return the outlines (C, 10, 2) of limbs with ends (C, 2, 2) and radii (C, 2), any unit."""
     along = ends[:, 1] - ends[:, 0]
     base = np.arctan2(along[:, 1], along[:, 0])
     fan = np.linspace(-math.pi / 2, math.pi / 2, _ROUND, dtype=np.float32)
@@ -105,7 +107,10 @@ class Assembly:
     """The faces of all placements of a frame, shaded and projected."""
 
     def __init__(
-        self, placements: Sequence[Placement], projector: Projector, light: Light,
+        self,
+        placements: Sequence[Placement],
+        projector: Projector,
+        light: Light,
         levels: Floats | None = None,
     ) -> None:
         """Prepare; ``levels`` (N, 3) are lamp factors at each placement."""
@@ -126,7 +131,13 @@ class Assembly:
         owners = self._owners([len(s.quads) for s in solids])
         if not len(owners):
             empty = np.zeros((0, 3), np.float32)
-            return owners, np.zeros((0, 4, 2), np.float32), empty, owners.astype(np.float32), empty[:, 0]
+            return (
+                owners,
+                np.zeros((0, 4, 2), np.float32),
+                empty,
+                owners.astype(np.float32),
+                empty[:, 0],
+            )
         world = self.pose.world(_stacked([s.quads for s in solids]), owners)
         normals = np.cross(world[:, 1] - world[:, 0], world[:, 3] - world[:, 0])
         # A lid with a repeated corner still has its plane: take the other diagonal's corner.
@@ -136,8 +147,11 @@ class Assembly:
         normals = normals[keep] / (np.linalg.norm(normals[keep], axis=1, keepdims=True) + 1e-9)
         owners, middle = owners[keep], depth[keep].mean(axis=1)
         sunny = np.maximum(normals @ np.array(self.light.sun_direction, np.float32), 0)
-        factor = (np.array(self.light.ambient, np.float32) * (0.86 + 0.14 * normals[:, 2:])
-                  + sunny[:, None] * np.array(self.light.sun, np.float32) + self.levels[owners])
+        factor = (
+            np.array(self.light.ambient, np.float32) * (0.86 + 0.14 * normals[:, 2:])
+            + sunny[:, None] * np.array(self.light.sun, np.float32)
+            + self.levels[owners]
+        )
         glows = _stacked([s.quad_glows for s in solids])[keep]
         factor[glows] = 1.0 if self.light.lamps_on else factor[glows] * 1.1
         colours = _stacked([s.quad_colours for s in solids])[keep] * factor
@@ -158,14 +172,23 @@ class Assembly:
         keep = depth.min(axis=1) > NEAR_M
         owners, depth = owners[keep], depth[keep]
         radii = _stacked([s.limb_radii for s in solids])[keep] * self.projector.focal_px / depth
-        factor = (np.array(self.light.ambient, np.float32) * 0.92
-                  + 0.42 * np.array(self.light.sun, np.float32) + self.levels[owners])
+        factor = (
+            np.array(self.light.ambient, np.float32) * 0.92
+            + 0.42 * np.array(self.light.sun, np.float32)
+            + self.levels[owners]
+        )
         colours = _stacked([s.limb_colours for s in solids])[keep] * factor
         anchors = self.pose.world(_stacked([s.limb_anchors for s in solids])[keep], owners)
         reach = np.linalg.norm(anchors - self.projector.eye, axis=1)
         layers = _stacked([s.limb_layers for s in solids])[keep]
-        return (owners, pixels[keep], radii, _faded(colours, depth.mean(axis=1), self.light),
-                reach, layers)
+        return (
+            owners,
+            pixels[keep],
+            radii,
+            _faded(colours, depth.mean(axis=1), self.light),
+            reach,
+            layers,
+        )
 
     def drawing(self) -> Drawing:
         """Project and shade everything and sort the faces of each object."""
@@ -183,23 +206,32 @@ class Assembly:
         layers = np.concatenate([q_layer, l_layer, l_layer[big] + 0.005])
         colours = np.minimum(np.concatenate([q_colour, l_colour, shine_colour]), 255)
         order = np.lexsort((layers, -reach, owners))
-        specks = np.concatenate([np.ptp(q_pixels, axis=1).max(axis=1, initial=0) < _SPECK_PX,
-                                 radii.max(axis=1, initial=0) < _SPECK_PX / 3,
-                                 np.zeros(len(big), np.bool_)])
+        specks = np.concatenate(
+            [
+                np.ptp(q_pixels, axis=1).max(axis=1, initial=0) < _SPECK_PX,
+                radii.max(axis=1, initial=0) < _SPECK_PX / 3,
+                np.zeros(len(big), np.bool_),
+            ]
+        )
         order = order[~specks[order]]
         shapes = [*self._fixed(q_pixels), *self._fixed(rounds), *self._fixed(shine)]
         shades = colours.tolist()
         return Drawing(
-            owners[order], [shapes[k] for k in order], [shades[k] for k in order],
-            boxes, self.depths)
+            owners[order],
+            [shapes[k] for k in order],
+            [shades[k] for k in order],
+            boxes,
+            self.depths,
+        )
 
     @staticmethod
     def _fixed(polygons: Floats) -> list[Ints]:
         limited = np.clip(polygons, -_LIMIT_PX, _LIMIT_PX) - 0.5
         return list(np.rint(limited * _SCALE).astype(np.int32))
 
-    def _boxes(self, q_owner: NDArray[np.int64], quads: Floats, l_owner: NDArray[np.int64],
-               rounds: Floats) -> Floats:
+    def _boxes(
+        self, q_owner: NDArray[np.int64], quads: Floats, l_owner: NDArray[np.int64], rounds: Floats
+    ) -> Floats:
         count = len(self.placements)
         low = np.full((2, count), np.inf, np.float32)
         high = np.full((2, count), -np.inf, np.float32)
@@ -208,6 +240,7 @@ class Assembly:
                 np.minimum.at(low[axis], owner, outline[:, :, axis].min(axis=1, initial=np.inf))
                 np.maximum.at(high[axis], owner, outline[:, :, axis].max(axis=1, initial=-np.inf))
         boxes = np.stack([low[0], low[1], high[0], high[1]], axis=1)
+        boxes += np.array([-1, -1, 1, 1], np.float32) * _SOFT_EDGE_PX
         boxes[~np.isfinite(boxes).all(axis=1)] = np.nan
         return boxes
 
@@ -229,8 +262,8 @@ def paint_mask(mask: Picture, drawing: Drawing, owner: int, value: int) -> None:
 def painting_order(placements: Sequence[Placement], eye: Floats) -> list[int]:
     """Return far-to-near order that also holds for long vehicles side by side.
 
-    Two footprints that a side of one of them separates are ordered by which of them lies on the camera's
-    side of it; everything else by distance.
+    Two footprints that a side of one of them separates are ordered by which of them lies on the
+    camera's side of it; everything else by distance.
     """
     count = len(placements)
     middle = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
@@ -242,13 +275,21 @@ def painting_order(placements: Sequence[Placement], eye: Floats) -> list[int]:
     turn = np.array([p.heading_rad for p in placements], np.float32)
     ahead = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     aside = np.stack([-np.sin(turn), np.cos(turn)], axis=1)
-    corners = np.stack([middle + sx * half[:, :1] * ahead + sy * half[:, 1:] * aside
-                        for sx, sy in ((1, 1), (1, -1), (-1, -1), (-1, 1))], axis=1)
+    corners = np.stack(
+        [
+            middle + sx * half[:, :1] * ahead + sy * half[:, 1:] * aside
+            for sx, sy in ((1, 1), (1, -1), (-1, -1), (-1, 1))
+        ],
+        axis=1,
+    )
     normals = np.stack([ahead, -ahead, aside, -aside], axis=1)
     limit = half[:, [0, 0, 1, 1]]
     # Distance of every corner of a beyond side s of b: (a, b, s).
-    gaps = np.einsum("acd,bsd->abcs", corners, normals) - np.einsum("bd,bsd->bs", middle, normals)[None, :, None]
-    outside = (gaps.min(axis=2) > limit - 0.05)
+    gaps = (
+        np.einsum("acd,bsd->abcs", corners, normals)
+        - np.einsum("bd,bsd->bs", middle, normals)[None, :, None]
+    )
+    outside = gaps.min(axis=2) > limit - 0.05
     eye_out = (np.einsum("bsd,bsd->bs", eye[:2] - middle[:, None], normals) > limit)[None]
     nearer = (outside & eye_out).any(axis=2)  # a in front of b
     behind = (outside & ~eye_out).any(axis=2) & ~nearer

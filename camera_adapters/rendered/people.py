@@ -14,17 +14,45 @@ from camera_adapters.rendered.solid import Colour, Point, Solid, SolidBuilder
 STRIDE_STEPS = 12
 
 _SKIN: tuple[Colour, ...] = (
-    (236, 200, 172), (224, 180, 148), (198, 150, 116), (150, 104, 74), (104, 70, 50))
+    (236, 200, 172),
+    (224, 180, 148),
+    (198, 150, 116),
+    (150, 104, 74),
+    (104, 70, 50),
+)
 _HAIR: tuple[Colour, ...] = (
-    (30, 26, 24), (62, 44, 32), (110, 78, 48), (172, 140, 90), (150, 150, 150))
+    (30, 26, 24),
+    (62, 44, 32),
+    (110, 78, 48),
+    (172, 140, 90),
+    (150, 150, 150),
+)
 _TOP: tuple[Colour, ...] = (
-    (196, 44, 44), (36, 62, 120), (230, 230, 226), (40, 42, 46), (70, 120, 80), (222, 180, 60),
-    (120, 70, 130), (90, 140, 190), (150, 150, 148), (220, 120, 60), (110, 84, 62), (210, 140, 160),
-    (50, 130, 140), (80, 90, 60),
+    (196, 44, 44),
+    (36, 62, 120),
+    (230, 230, 226),
+    (40, 42, 46),
+    (70, 120, 80),
+    (222, 180, 60),
+    (120, 70, 130),
+    (90, 140, 190),
+    (150, 150, 148),
+    (220, 120, 60),
+    (110, 84, 62),
+    (210, 140, 160),
+    (50, 130, 140),
+    (80, 90, 60),
 )
 _LEGS: tuple[Colour, ...] = (
-    (40, 48, 74), (32, 32, 36), (90, 90, 94), (150, 130, 100), (60, 70, 60), (70, 84, 120),
-    (200, 196, 184), (84, 60, 48))
+    (40, 48, 74),
+    (32, 32, 36),
+    (90, 90, 94),
+    (150, 130, 100),
+    (60, 70, 60),
+    (70, 84, 120),
+    (200, 196, 184),
+    (84, 60, 48),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +81,22 @@ def outfit(look: int) -> Outfit:
     def pick(palette: tuple[Colour, ...]) -> Colour:
         red, green, blue = palette[rng.integers(len(palette))]
         tint = rng.uniform(-14, 14, 3)
-        return (float(np.clip(red + tint[0], 8, 250)), float(np.clip(green + tint[1], 8, 250)),
-                float(np.clip(blue + tint[2], 8, 250)))
+        return (
+            float(np.clip(red + tint[0], 8, 250)),
+            float(np.clip(green + tint[1], 8, 250)),
+            float(np.clip(blue + tint[2], 8, 250)),
+        )
 
     return Outfit(
         height_m=float(np.clip(rng.normal(1.7, 0.1), 1.2, 1.95)),
         girth=float(rng.uniform(0.92, 1.22)),
-        skin=pick(_SKIN), hair=pick(_HAIR), top=pick(_TOP), legs=pick(_LEGS),
+        skin=pick(_SKIN),
+        hair=pick(_HAIR),
+        top=pick(_TOP),
+        legs=pick(_LEGS),
         shoes=pick(((30, 30, 32), (220, 220, 220), (90, 60, 44))),
-        bare_arms=bool(rng.random() < 0.35), coat=bool(rng.random() < 0.25),
+        bare_arms=bool(rng.random() < 0.35),
+        coat=bool(rng.random() < 0.25),
         skirt=bool(rng.random() < 0.15),
         backpack=pick(_TOP) if rng.random() < 0.15 else None,
         hat=pick(_TOP) if rng.random() < 0.18 else None,
@@ -70,8 +105,11 @@ def outfit(look: int) -> Outfit:
 
 def _swing(origin: Point, length_m: float, angle_rad: float) -> Point:
     """Return the far end of a limb that hangs from ``origin``, swung forward by the angle."""
-    return (origin[0] + length_m * math.sin(angle_rad), origin[1],
-            origin[2] - length_m * math.cos(angle_rad))
+    return (
+        origin[0] + length_m * math.sin(angle_rad),
+        origin[1],
+        origin[2] - length_m * math.cos(angle_rad),
+    )
 
 
 def _leg(builder: SolidBuilder, hip: Point, swing: float, bend: float, wear: Outfit) -> None:
@@ -110,8 +148,14 @@ def _trunk(builder: SolidBuilder, hip_z: float, lean: float, x: float, wear: Out
     reach = 0.125 * tall
     head = (chest[0] + reach * math.sin(lean), 0.0, chest[2] + reach * math.cos(lean))
     builder.limb(chest, head, 0.03 * tall, 0.03 * tall, wear.skin)
-    builder.limb(head, (head[0] + 0.008, 0.0, head[2] - 0.015 * tall), 0.062 * tall, 0.052 * tall,
-                 wear.skin, 1)
+    builder.limb(
+        head,
+        (head[0] + 0.008, 0.0, head[2] - 0.015 * tall),
+        0.062 * tall,
+        0.052 * tall,
+        wear.skin,
+        1,
+    )
     crown = (head[0] - 0.022 * tall, 0.0, head[2] + 0.022 * tall)
     builder.limb(crown, crown, 0.06 * tall, 0.06 * tall, wear.hair, 2)
     if wear.hat is not None:
@@ -119,8 +163,13 @@ def _trunk(builder: SolidBuilder, hip_z: float, lean: float, x: float, wear: Out
         builder.limb(top, top, 0.06 * tall, 0.06 * tall, wear.hat, 3)
     if wear.backpack is not None:
         pack = (x - 0.12 * tall, 0.0, hip_z + 0.08 * tall)
-        builder.limb(pack, (chest[0] - 0.1 * tall, 0.0, chest[2] - 0.04 * tall), 0.075 * tall,
-                     0.065 * tall, wear.backpack)
+        builder.limb(
+            pack,
+            (chest[0] - 0.1 * tall, 0.0, chest[2] - 0.04 * tall),
+            0.075 * tall,
+            0.065 * tall,
+            wear.backpack,
+        )
     return chest
 
 
@@ -139,7 +188,9 @@ def person(look: int, gesture: str = "stand", step: int = 0) -> Solid:
     lean = {"walk": 0.06, "stand": 0.0, "bend": 1.15}[gesture]
     for side, way in ((0.052, 1.0), (-0.052, -1.0)):
         moving = gesture == "walk" and math.cos(phase) * way > 0
-        bend = 0.15 + (0.55 * abs(math.cos(phase)) if moving else 0.0) if gesture == "walk" else 0.06
+        bend = (
+            0.15 + (0.55 * abs(math.cos(phase)) if moving else 0.0) if gesture == "walk" else 0.06
+        )
         _leg(builder, (0.0, side * tall, hip_z), swing * way, bend, wear)
     chest = _trunk(builder, hip_z, lean, 0.0, wear)
     for side, way in ((0.118, -1.0), (-0.118, 1.0)):
@@ -150,19 +201,29 @@ def person(look: int, gesture: str = "stand", step: int = 0) -> Solid:
     return builder.build(0.25, 0.25)
 
 
-def seated_rider(builder: SolidBuilder, look: int, saddle: Point, lean: float, phase: float) -> None:
+def seated_rider(
+    builder: SolidBuilder, look: int, saddle: Point, lean: float, phase: float
+) -> None:
     """Add a rider on a saddle, hands forward on the bar; ``phase`` turns the pedals."""
     wear = outfit(look)
     tall = wear.height_m
     for side, turn in ((0.06, phase), (-0.06, phase + math.pi)):
         hip = (saddle[0], side * tall, saddle[2] + 0.04)
-        knee = (saddle[0] + 0.36 + 0.06 * math.cos(turn), side * tall, saddle[2] - 0.14
-                + 0.09 * math.sin(turn))
-        foot = (saddle[0] + 0.2 + 0.13 * math.cos(turn), side * tall, max(
-            saddle[2] - 0.56 + 0.13 * math.sin(turn), 0.12))
+        knee = (
+            saddle[0] + 0.36 + 0.06 * math.cos(turn),
+            side * tall,
+            saddle[2] - 0.14 + 0.09 * math.sin(turn),
+        )
+        foot = (
+            saddle[0] + 0.2 + 0.13 * math.cos(turn),
+            side * tall,
+            max(saddle[2] - 0.56 + 0.13 * math.sin(turn), 0.12),
+        )
         builder.limb(hip, knee, 0.05 * tall, 0.038 * tall, wear.legs)
         builder.limb(knee, foot, 0.036 * tall, 0.026 * tall, wear.legs)
-        builder.limb(foot, (foot[0] + 0.12, foot[1], foot[2]), 0.03 * tall, 0.024 * tall, wear.shoes)
+        builder.limb(
+            foot, (foot[0] + 0.12, foot[1], foot[2]), 0.03 * tall, 0.024 * tall, wear.shoes
+        )
     chest = _trunk(builder, saddle[2] + 0.06, lean, saddle[0], wear)
     for side in (0.118, -0.118):
         shoulder = (chest[0], side * tall, chest[2])

@@ -43,8 +43,10 @@ class Lane:
     def at(self, along_m: float, aside_m: float = 0.0) -> tuple[float, float]:
         """Return the point ``along_m`` from the start, ``aside_m`` to the left."""
         turn = self.heading_rad
-        return (self.start[0] + along_m * math.cos(turn) - aside_m * math.sin(turn),
-                self.start[1] + along_m * math.sin(turn) + aside_m * math.cos(turn))
+        return (
+            self.start[0] + along_m * math.cos(turn) - aside_m * math.sin(turn),
+            self.start[1] + along_m * math.sin(turn) + aside_m * math.cos(turn),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +94,51 @@ def rectangle(x0: float, x1: float, y0: float, y1: float, colour: Colour, rough:
     return Patch(corners, colour, rough)
 
 
-def line(a: tuple[float, float], b: tuple[float, float], width_m: float, colour: Colour,
-         rough: float = 0.25) -> Patch:
+def line(
+    a: tuple[float, float],
+    b: tuple[float, float],
+    width_m: float,
+    colour: Colour,
+    rough: float = 0.25,
+) -> Patch:
     """Return a painted stripe from a to b."""
     along = np.array(b, np.float32) - np.array(a, np.float32)
-    side = np.array([-along[1], along[0]], np.float32) / (np.linalg.norm(along) + 1e-9) * width_m / 2
+    side = (
+        np.array([-along[1], along[0]], np.float32) / (np.linalg.norm(along) + 1e-9) * width_m / 2
+    )
     start, end = np.array(a, np.float32), np.array(b, np.float32)
     return Patch(np.stack([start - side, end - side, end + side, start + side]), colour, rough)
 
 
-def dashes(a: tuple[float, float], b: tuple[float, float], width_m: float, colour: Colour,
-           on_m: float = 3.0, off_m: float = 4.5) -> list[Patch]:
+def dashes(
+    a: tuple[float, float],
+    b: tuple[float, float],
+    width_m: float,
+    colour: Colour,
+    on_m: float = 3.0,
+    off_m: float = 4.5,
+) -> list[Patch]:
     """Return a broken line from a to b."""
     length = math.dist(a, b)
     ahead = ((b[0] - a[0]) / length, (b[1] - a[1]) / length)
     out, here = [], 0.0
     while here < length:
         end = min(here + on_m, length)
-        out.append(line((a[0] + ahead[0] * here, a[1] + ahead[1] * here),
-                        (a[0] + ahead[0] * end, a[1] + ahead[1] * end), width_m, colour))
+        out.append(
+            line(
+                (a[0] + ahead[0] * here, a[1] + ahead[1] * here),
+                (a[0] + ahead[0] * end, a[1] + ahead[1] * end),
+                width_m,
+                colour,
+            )
+        )
         here += on_m + off_m
     return out
 
 
-def blob(x_m: float, y_m: float, size_m: float, colour: Colour, rough: float,
-         rng: np.random.Generator) -> Patch:
+def blob(
+    x_m: float, y_m: float, size_m: float, colour: Colour, rough: float, rng: np.random.Generator
+) -> Patch:
     """Return an irregular round patch: a puddle, a stain, a patch of leaves, a lid."""
     turns = np.linspace(0, 2 * math.pi, 10, endpoint=False)
     reach = size_m * rng.uniform(0.75, 1.15, 10)

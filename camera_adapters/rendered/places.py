@@ -20,7 +20,17 @@ PLACES: Final[dict[str, Callable[[np.random.Generator], Place]]] = {
     "square": square,
     "park": park,
 }
-_SCATTERED: Final = ("bin", "bollard", "bush", "hydrant", "stone", "sign", "planter", "bench", "lamp")
+_SCATTERED: Final = (
+    "bin",
+    "bollard",
+    "bush",
+    "hydrant",
+    "stone",
+    "sign",
+    "planter",
+    "bench",
+    "lamp",
+)
 
 
 @lru_cache(maxsize=16)
@@ -37,10 +47,13 @@ def wandered(viewpoint: Viewpoint, rng: np.random.Generator) -> Viewpoint:
         return float(rng.uniform(-limit, limit)) * reach
 
     return Viewpoint(
-        viewpoint.x_m + shift(5.0), viewpoint.y_m + shift(4.0),
-        viewpoint.height_m * (1 + shift(0.35)), viewpoint.yaw_rad + shift(0.35),
+        viewpoint.x_m + shift(5.0),
+        viewpoint.y_m + shift(4.0),
+        viewpoint.height_m * (1 + shift(0.35)),
+        viewpoint.yaw_rad + shift(0.35),
         float(np.clip(viewpoint.pitch_rad + shift(0.14), 0.14, 0.7)),
-        viewpoint.focal * math.exp(shift(0.38)))
+        viewpoint.focal * math.exp(shift(0.38)),
+    )
 
 
 def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> Place:
@@ -53,6 +66,13 @@ def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> P
         except ValueError:
             continue
         kind = _SCATTERED[rng.integers(len(_SCATTERED))]
-        extra.append(Prop(kind, float(spot[0]), float(spot[1]), float(rng.uniform(0, 6.28)),
-                          int(rng.integers(1 << 20))))
+        extra.append(
+            Prop(
+                kind,
+                float(spot[0]),
+                float(spot[1]),
+                float(rng.uniform(0, 6.28)),
+                int(rng.integers(1 << 20)),
+            )
+        )
     return replace(place, props=place.props + tuple(extra))

@@ -9,10 +9,28 @@ from camera_adapters.rendered.place import Lane, Place
 from camera_adapters.rendered.view import ObjectState
 from camera_adapters.rendered.viewpoint import Projector
 
-_LENGTH_M = {"car": 4.6, "bus": 11.0, "truck": 8.5, "motorcycle": 2.2, "bicycle": 1.8,
-             "person": 0.5, "bag": 0.45, "bottle": 0.3, "bin_bag": 0.6}
-_HEIGHT_M = {"person": 1.6, "bag": 0.38, "bottle": 0.32, "bin_bag": 0.6, "bicycle": 1.0,
-             "motorcycle": 1.0, "car": 1.4, "truck": 2.6, "bus": 3.0}
+_LENGTH_M = {
+    "car": 4.6,
+    "bus": 11.0,
+    "truck": 8.5,
+    "motorcycle": 2.2,
+    "bicycle": 1.8,
+    "person": 0.5,
+    "bag": 0.45,
+    "bottle": 0.3,
+    "bin_bag": 0.6,
+}
+_HEIGHT_M = {
+    "person": 1.6,
+    "bag": 0.38,
+    "bottle": 0.32,
+    "bin_bag": 0.6,
+    "bicycle": 1.0,
+    "motorcycle": 1.0,
+    "car": 1.4,
+    "truck": 2.6,
+    "bus": 3.0,
+}
 _TRAFFIC = (("car", 0.56), ("bus", 0.09), ("truck", 0.12), ("motorcycle", 0.13), ("bicycle", 0.1))
 _LITTER = (("bag", 0.36), ("bottle", 0.34), ("bin_bag", 0.3))
 _REACH_M = 90.0
@@ -22,9 +40,14 @@ def carried_bag(carrier: ObjectState, key: int, look: int, *, left: bool = False
     """Return a bag that hangs in the hand of a person."""
     aside = 0.3 if left else -0.3
     return ObjectState(
-        key, "bag", look,
+        key,
+        "bag",
+        look,
         carrier.x_m - aside * math.sin(carrier.heading_rad),
-        carrier.y_m + aside * math.cos(carrier.heading_rad), carrier.heading_rad, z_m=0.26)
+        carrier.y_m + aside * math.cos(carrier.heading_rad),
+        carrier.heading_rad,
+        z_m=0.26,
+    )
 
 
 class Population:
@@ -50,12 +73,23 @@ class Population:
         elif label in ("motorcycle", "bicycle"):
             gesture = "ride" if rng.random() < 0.8 else "parked"
         # Looks come from a small pool, so that solids are built once and reused.
-        state = ObjectState(len(self.states), label, int(rng.integers(600)), x_m, y_m, heading_rad,
-                            gesture=gesture, step=step)
+        state = ObjectState(
+            len(self.states),
+            label,
+            int(rng.integers(600)),
+            x_m,
+            y_m,
+            heading_rad,
+            gesture=gesture,
+            step=step,
+        )
         self.states.append(state)
         if label == "person" and gesture != "bend" and rng.random() < 0.14:
-            self.states.append(carried_bag(state, len(self.states), int(rng.integers(400)),
-                                           left=bool(rng.random() < 0.5)))
+            self.states.append(
+                carried_bag(
+                    state, len(self.states), int(rng.integers(400)), left=bool(rng.random() < 0.5)
+                )
+            )
         return True
 
     def _pick(self, table: tuple[tuple[str, float], ...]) -> str:
@@ -104,7 +138,9 @@ class Population:
             return
         for _ in range(count):
             x, y = self.rng.normal(centre, spread_m)
-            self.add(self._pick(labels), float(x), float(y), float(self.rng.uniform(-math.pi, math.pi)))
+            self.add(
+                self._pick(labels), float(x), float(y), float(self.rng.uniform(-math.pi, math.pi))
+            )
 
 
 def populate(place: Place, projector: Projector, rng: np.random.Generator) -> list[ObjectState]:
@@ -119,8 +155,12 @@ def populate(place: Place, projector: Projector, rng: np.random.Generator) -> li
     on_foot = not place.lanes
     for area in place.walks:
         for _ in range(int(rng.choice([0, 1, 3, 6], p=[0.2, 0.3, 0.3, 0.2]))):
-            crowd.add("person", float(rng.uniform(area[0], area[1])), float(rng.uniform(area[2], area[3])),
-                      float(rng.uniform(-math.pi, math.pi)))
+            crowd.add(
+                "person",
+                float(rng.uniform(area[0], area[1])),
+                float(rng.uniform(area[2], area[3])),
+                float(rng.uniform(-math.pi, math.pi)),
+            )
     if rng.random() < (0.3 if on_foot else 0.06):
         crowd.gather((("person", 1.0),), int(rng.integers(6, 34)), float(rng.uniform(0.9, 3.0)))
     if rng.random() < (0.3 if on_foot else 0.1):

@@ -1,6 +1,7 @@
 """Street furniture and plants: everything that stands about and is no labelled object.
 
-Each is a hard negative for a detector: posts beside people, litter bins beside bags, bushes beside bin bags.
+Each is a hard negative for a detector: posts beside people, litter bins beside bags, bushes
+beside bin bags.
 """
 
 import math
@@ -28,8 +29,14 @@ class Prop:
     look: int = 0
 
 
-def _foliage(builder: SolidBuilder, rng: np.random.Generator, z: float, wide: float, count: int,
-             green: Colour) -> None:
+def _foliage(
+    builder: SolidBuilder,
+    rng: np.random.Generator,
+    z: float,
+    wide: float,
+    count: int,
+    green: Colour,
+) -> None:
     """Add balls of leaves around height ``z``: dark below, light on top."""
     for k in range(count):
         turn = float(rng.uniform(0, 2 * math.pi))
@@ -46,7 +53,11 @@ def _tree(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     tall, wide = float(rng.uniform(3.2, 4.6)), float(rng.uniform(1.4, 2.3))
     builder.limb((0, 0, 0), (0.05, 0, tall), 0.2, 0.12, (92, 74, 58), anchor=(0, 0, 0))
-    green: Colour = (float(rng.uniform(52, 96)), float(rng.uniform(96, 128)), float(rng.uniform(40, 62)))
+    green: Colour = (
+        float(rng.uniform(52, 96)),
+        float(rng.uniform(96, 128)),
+        float(rng.uniform(40, 62)),
+    )
     _foliage(builder, rng, tall + wide * 0.5, wide, 34, green)
     return builder.build(0.25, 0.25)
 
@@ -54,7 +65,11 @@ def _tree(rng: np.random.Generator) -> Solid:
 def _bush(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     wide = float(rng.uniform(0.45, 0.9))
-    green: Colour = (float(rng.uniform(48, 90)), float(rng.uniform(84, 120)), float(rng.uniform(40, 60)))
+    green: Colour = (
+        float(rng.uniform(48, 90)),
+        float(rng.uniform(84, 120)),
+        float(rng.uniform(40, 60)),
+    )
     _foliage(builder, rng, wide * 0.5, wide, 16, green)
     return builder.build(wide, wide)
 
@@ -97,8 +112,14 @@ def _bin(rng: np.random.Generator) -> Solid:
         builder.limb((0, 0, 0.14), (0, 0, 0.82), 0.25, 0.29, colour)
         builder.limb((0, 0, 0.86), (0, 0, 0.9), 0.24, 0.22, (22, 22, 22), 1, anchor=(0, 0, 0.48))
     else:
-        faces = builder.frustum((-0.24, 0.24, -0.24, 0.24), 0.05, (-0.29, 0.29, -0.29, 0.29), 0.95,
-                                colour, lid=(44, 44, 44))
+        faces = builder.frustum(
+            (-0.24, 0.24, -0.24, 0.24),
+            0.05,
+            (-0.29, 0.29, -0.29, 0.29),
+            0.95,
+            colour,
+            lid=(44, 44, 44),
+        )
         for name in ("front", "left", "rear", "right"):
             builder.quad(patch(faces[name], 0.2, 0.8, 0.72, 0.88), (20, 20, 20), 1)
     return builder.build(0.3, 0.3)
@@ -130,14 +151,17 @@ def _signal(rng: np.random.Generator) -> Solid:
     for k, colour in enumerate(((60, 235, 140), (90, 70, 20), (240, 50, 40))):
         lit = (k == 0 and green) or (k == 2 and not green)
         shade: Colour = colour if lit else (50, 48, 46)
-        builder.quad(patch(head["front"], 0.25, 0.75, 0.07 + 0.31 * k, 0.31 + 0.31 * k), shade, 2,
-                     glow=lit)
+        builder.quad(
+            patch(head["front"], 0.25, 0.75, 0.07 + 0.31 * k, 0.31 + 0.31 * k), shade, 2, glow=lit
+        )
     return builder.build(0.2, 0.2)
 
 
 def _planter(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder((0, 0, 0.3))
-    builder.frustum((-0.6, 0.6, -0.6, 0.6), 0, (-0.7, 0.7, -0.7, 0.7), 0.55, _STONE, lid=(70, 56, 44))
+    builder.frustum(
+        (-0.6, 0.6, -0.6, 0.6), 0, (-0.7, 0.7, -0.7, 0.7), 0.55, _STONE, lid=(70, 56, 44)
+    )
     for k in range(14):
         x, y = rng.uniform(-0.5, 0.5, 2)
         colour: Colour = (70, 110, 56) if k % 3 else (206, 84, 110)
@@ -155,7 +179,9 @@ def _fountain(rng: np.random.Generator) -> Solid:
         (ax, ay), (bx, by) = ring[k], ring[k + 1]
         (cx, cy), (dx, dy) = inner[k], inner[k + 1]
         builder.quad([(ax, ay, 0), (bx, by, 0), (bx, by, 0.5), (ax, ay, 0.5)], _STONE, 2)
-        builder.quad([(dx, dy, 0.5), (cx, cy, 0.5), (ax, ay, 0.5), (bx, by, 0.5)], (186, 180, 170), 1)
+        builder.quad(
+            [(dx, dy, 0.5), (cx, cy, 0.5), (ax, ay, 0.5), (bx, by, 0.5)], (186, 180, 170), 1
+        )
         builder.quad([(0, 0, 0.4), (cx, cy, 0.4), (dx, dy, 0.4), (0, 0, 0.4)], (96, 140, 160), 0)
     builder.limb((0, 0, 0.4), (0, 0, 1.4), 0.3, 0.16, _STONE, 3, anchor=(0, 0, 0.3))
     builder.limb((0, 0, 1.4), (0, 0, 1.5), 0.55, 0.5, (180, 174, 164), 4, anchor=(0, 0, 0.3))
@@ -188,15 +214,32 @@ def _stone(rng: np.random.Generator) -> Solid:
     for k in range(3):
         x, y = (float(v) for v in rng.uniform(-0.15, 0.15, 2))
         size = float(rng.uniform(0.1, 0.22))
-        builder.limb((x, y, size * 0.5), (x + 0.1, y, size * 0.6), size, size * 0.8,
-                     (tone, tone * 0.97, tone * 0.92), k)
+        builder.limb(
+            (x, y, size * 0.5),
+            (x + 0.1, y, size * 0.6),
+            size,
+            size * 0.8,
+            (tone, tone * 0.97, tone * 0.92),
+            k,
+        )
     return builder.build(0.3, 0.3)
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
-    "tree": _tree, "bush": _bush, "hedge": _hedge, "lamp": _lamp, "bench": _bench, "bin": _bin,
-    "bollard": _bollard, "sign": _sign, "signal": _signal, "planter": _planter,
-    "fountain": _fountain, "kiosk": _kiosk, "hydrant": _hydrant, "stone": _stone,
+    "tree": _tree,
+    "bush": _bush,
+    "hedge": _hedge,
+    "lamp": _lamp,
+    "bench": _bench,
+    "bin": _bin,
+    "bollard": _bollard,
+    "sign": _sign,
+    "signal": _signal,
+    "planter": _planter,
+    "fountain": _fountain,
+    "kiosk": _kiosk,
+    "hydrant": _hydrant,
+    "stone": _stone,
 }
 
 
@@ -209,8 +252,15 @@ def prop_solid(kind: str, look: int) -> Solid:
 def building(width_m: float, depth_m: float, height_m: float, look: int, *, lit: bool) -> Solid:
     """Build a house front with rows of windows on its front side; ``lit`` lights some of them."""
     rng = np.random.default_rng(look)
-    wall = ((186, 168, 146), (160, 150, 140), (196, 186, 172), (150, 112, 92), (176, 182, 186),
-            (206, 176, 136), (128, 130, 136))[rng.integers(7)]
+    wall = (
+        (186, 168, 146),
+        (160, 150, 140),
+        (196, 186, 172),
+        (150, 112, 92),
+        (176, 182, 186),
+        (206, 176, 136),
+        (128, 130, 136),
+    )[rng.integers(7)]
     builder = SolidBuilder((0, 0, 2))
     walls = builder.box((-depth_m / 2, depth_m / 2, -width_m / 2, width_m / 2), 0, height_m, wall)
     face = walls["front"]

@@ -1,8 +1,8 @@
 """Training pictures with labels: any seed gives one picture, always the same.
 
-Pictures come in the shape the detectors see in service: 16:9 content letterboxed with grey 114. Seeds in
-one block of `SEEDS_PER_VIEW` share a camera and its backdrop, which makes a run of seeds fast; take
-whole blocks for one purpose.
+Pictures come in the shape the detectors see in service: 16:9 content letterboxed with grey 114.
+Seeds in one block of `SEEDS_PER_VIEW` share a camera and its backdrop, which makes a run of seeds
+fast; take whole blocks for one purpose.
 """
 
 from collections.abc import Iterable, Iterator
@@ -76,7 +76,7 @@ def render_sample(seed: int, size: tuple[int, int] = (640, 384)) -> Sample:
     width, height = size
     top = (height - content[1]) // 2
     picture = np.full((height, width, 3), PADDING, np.uint8)
-    picture[top:top + content[1]] = drawn
+    picture[top : top + content[1]] = drawn
     return Sample(picture, _shifted(truth, scale, top), truth.class_ids, truth.ignore)
 
 

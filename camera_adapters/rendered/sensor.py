@@ -16,7 +16,7 @@ _NOISE_PX = 1024
 
 @lru_cache(maxsize=1)
 def _noise() -> NDArray[np.int8]:
-    """Return one large tile of unit noise (times 16), cut at random offsets instead of drawn anew."""
+    """Return a large tile of unit noise times 16, to be cut at random offsets."""
     tile = np.random.default_rng(0).standard_normal((_NOISE_PX, _NOISE_PX * 3)) * 16
     return np.clip(tile, -127, 127).astype(np.int8)
 
@@ -40,7 +40,7 @@ def _grainy(picture: Picture, rng: np.random.Generator) -> Picture:
     height, width = picture.shape[:2]
     top = int(rng.integers(max(_NOISE_PX - height, 1)))
     left = 3 * int(rng.integers(max(_NOISE_PX - width, 1)))
-    tile = _noise()[top:top + height, left:left + 3 * width]
+    tile = _noise()[top : top + height, left : left + 3 * width]
     if tile.shape != (height, 3 * width):
         return picture
     grain = tile.astype(np.float32) * (float(rng.uniform(0.5, 5.0)) / 16)
@@ -58,7 +58,9 @@ def _compressed(picture: Picture, rng: np.random.Generator) -> Picture:
 def through_camera(picture: Picture, rng: np.random.Generator) -> Picture:
     """Return the picture (H, W, 3) uint8 RGB as some ordinary camera would deliver it."""
     if rng.random() < 0.35:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8)
+        picture = np.asarray(
+            cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8
+        )
     if rng.random() < 0.8:
         picture = _toned(picture, rng)
     if rng.random() < 0.12:

@@ -68,8 +68,9 @@ def _fixed(ground: Floats, projector: Projector) -> list[NDArray[np.int32]]:
     return list(np.rint(limited * (1 << SHIFT)).astype(np.int32))
 
 
-def fill_shadows(mask: Picture, placements: Sequence[Placement], projector: Projector,
-                 light: Light) -> None:
+def fill_shadows(
+    mask: Picture, placements: Sequence[Placement], projector: Projector, light: Light
+) -> None:
     """Set the pixels of a mask (H, W) uint8 that any of the placements darkens to 255."""
     if not placements:
         return
@@ -82,6 +83,6 @@ def fill_shadows(mask: Picture, placements: Sequence[Placement], projector: Proj
             if len(quads):
                 spots = pose.world(quads, np.full(len(quads), owner))
                 corners = _fixed(_fallen(spots, light).reshape(1, -1, 2), projector)
-                polygons += [cv2.convexHull(c)[:, 0] for c in corners]
+                polygons += [np.asarray(cv2.convexHull(c)[:, 0], np.int32) for c in corners]
     for polygon in polygons:
         cv2.fillConvexPoly(mask, polygon, 255, cv2.LINE_8, SHIFT)

@@ -1,8 +1,8 @@
 """Solids: small bundles of coloured faces and rounded limbs that objects and props are built of.
 
-A solid is drawn without a depth buffer: faces that look away are dropped, groups are painted from far to
-near by their anchor, and inside a group by layer. That is exact for what is used here (convex parts
-stacked upwards and seen from above) and costs a few microseconds per face.
+A solid is drawn without a depth buffer: faces that look away are dropped, groups are painted from
+far to near by their anchor, and inside a group by layer. That is exact for what is used here
+(convex parts stacked upwards and seen from above) and costs a few microseconds per face.
 """
 
 import math
@@ -82,8 +82,14 @@ class SolidBuilder:
         self._lamps: list[tuple[Point, float, Colour]] = []
 
     def quad(
-        self, corners: ArrayLike, colour: Colour, layer: float = 0.0, *,
-        anchor: Point | None = None, glow: bool = False, both_sides: bool = False,
+        self,
+        corners: ArrayLike,
+        colour: Colour,
+        layer: float = 0.0,
+        *,
+        anchor: Point | None = None,
+        glow: bool = False,
+        both_sides: bool = False,
     ) -> None:
         """Add one face; ``both_sides`` keeps it visible from behind."""
         face = np.asarray(corners, np.float32)
@@ -92,10 +98,18 @@ class SolidBuilder:
             self._quads.append((face[::-1], colour, anchor or self.anchor, layer, glow))
 
     def frustum(
-        self, bottom: Rect, z0: float, top: Rect, z1: float, colour: Colour, layer: float = 0.0, *,
-        anchor: Point | None = None, lid: Colour | None = None,
+        self,
+        bottom: Rect,
+        z0: float,
+        top: Rect,
+        z1: float,
+        colour: Colour,
+        layer: float = 0.0,
+        *,
+        anchor: Point | None = None,
+        lid: Colour | None = None,
     ) -> dict[str, Floats]:
-        """Add a tapered box without floor; rectangles are (x0, x1, y0, y1). Return its faces by name."""
+        """Add a tapered box without floor over (x0, x1, y0, y1); return its faces by name."""
         x0, x1, y0, y1 = bottom
         b = [(x0, y0, z0), (x1, y0, z0), (x1, y1, z0), (x0, y1, z0)]
         x0, x1, y0, y1 = top
@@ -113,15 +127,29 @@ class SolidBuilder:
         return faces
 
     def box(
-        self, rect: Rect, z0: float, z1: float, colour: Colour, layer: float = 0.0, *,
-        anchor: Point | None = None, lid: Colour | None = None,
+        self,
+        rect: Rect,
+        z0: float,
+        z1: float,
+        colour: Colour,
+        layer: float = 0.0,
+        *,
+        anchor: Point | None = None,
+        lid: Colour | None = None,
     ) -> dict[str, Floats]:
         """Add an upright box over the rectangle (x0, x1, y0, y1)."""
         return self.frustum(rect, z0, rect, z1, colour, layer, anchor=anchor, lid=lid)
 
     def limb(
-        self, start: Point, end: Point, start_radius_m: float, end_radius_m: float, colour: Colour,
-        layer: float = 0.0, *, anchor: Point | None = None,
+        self,
+        start: Point,
+        end: Point,
+        start_radius_m: float,
+        end_radius_m: float,
+        colour: Colour,
+        layer: float = 0.0,
+        *,
+        anchor: Point | None = None,
     ) -> None:
         """Add a rounded limb; equal ends make a ball. Ordered by its middle unless anchored."""
         middle = tuple((a + b) / 2 for a, b in zip(start, end, strict=True))
@@ -129,7 +157,13 @@ class SolidBuilder:
         self._limbs.append((start, end, start_radius_m, end_radius_m, colour, place, layer))
 
     def disc(
-        self, centre: Point, radius_m: float, colour: Colour, layer: float, *, left: bool,
+        self,
+        centre: Point,
+        radius_m: float,
+        colour: Colour,
+        layer: float,
+        *,
+        left: bool,
         anchor: Point | None = None,
     ) -> None:
         """Add an upright octagon that looks to the left or right side: a wheel."""
@@ -137,8 +171,13 @@ class SolidBuilder:
         ring = []
         for k in range(8):
             turn = math.radians(22.5 + 45 * k)
-            ring.append((centre[0] - sign * radius_m * math.cos(turn), centre[1],
-                         centre[2] + radius_m * math.sin(turn)))
+            ring.append(
+                (
+                    centre[0] - sign * radius_m * math.cos(turn),
+                    centre[1],
+                    centre[2] + radius_m * math.sin(turn),
+                )
+            )
         for pick in ((0, 1, 2, 3), (3, 4, 7, 0), (4, 5, 6, 7)):
             self.quad([ring[k] for k in pick], colour, layer, anchor=anchor)
 

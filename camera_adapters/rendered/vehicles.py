@@ -14,22 +14,50 @@ HEAD_LAMP: Colour = (255, 250, 225)
 TAIL_LAMP: Colour = (215, 30, 24)
 
 _CAR_PAINT: tuple[Colour, ...] = (
-    (232, 233, 235), (226, 226, 222), (42, 43, 47), (28, 28, 31), (168, 172, 177), (120, 124, 130),
-    (86, 90, 96), (42, 68, 122), (30, 92, 150), (158, 30, 32), (190, 44, 36), (224, 180, 40),
-    (34, 84, 62), (190, 172, 140), (98, 66, 46), (96, 160, 190), (220, 120, 40),
+    (232, 233, 235),
+    (226, 226, 222),
+    (42, 43, 47),
+    (28, 28, 31),
+    (168, 172, 177),
+    (120, 124, 130),
+    (86, 90, 96),
+    (42, 68, 122),
+    (30, 92, 150),
+    (158, 30, 32),
+    (190, 44, 36),
+    (224, 180, 40),
+    (34, 84, 62),
+    (190, 172, 140),
+    (98, 66, 46),
+    (96, 160, 190),
+    (220, 120, 40),
 )
 _BUS_PAINT: tuple[Colour, ...] = (
-    (206, 40, 38), (236, 188, 44), (40, 110, 190), (232, 232, 230), (40, 140, 90), (90, 150, 200),
+    (206, 40, 38),
+    (236, 188, 44),
+    (40, 110, 190),
+    (232, 232, 230),
+    (40, 140, 90),
+    (90, 150, 200),
     (220, 110, 40),
 )
 _CARGO_PAINT: tuple[Colour, ...] = (
-    (226, 226, 224), (190, 196, 200), (60, 96, 150), (170, 50, 44), (210, 170, 60), (80, 110, 80),
-    (120, 100, 84), (40, 60, 90),
+    (226, 226, 224),
+    (190, 196, 200),
+    (60, 96, 150),
+    (170, 50, 44),
+    (210, 170, 60),
+    (80, 110, 80),
+    (120, 100, 84),
+    (40, 60, 90),
 )
 
 
 def _wheels(
-    builder: SolidBuilder, axles: tuple[float, ...], half_width_m: float, radius_m: float,
+    builder: SolidBuilder,
+    axles: tuple[float, ...],
+    half_width_m: float,
+    radius_m: float,
 ) -> None:
     for x in axles:
         for left in (True, False):
@@ -61,27 +89,40 @@ def car(look: int) -> Solid:
     paint = _CAR_PAINT[rng.integers(len(_CAR_PAINT))]
     kind = rng.choice(["saloon", "hatch", "suv", "van"], p=[0.38, 0.28, 0.22, 0.12])
     length, width, height, waist = {
-        "saloon": (4.6, 1.82, 1.45, 0.88), "hatch": (4.0, 1.75, 1.48, 0.9),
-        "suv": (4.6, 1.9, 1.72, 1.02), "van": (5.0, 1.95, 2.05, 1.1),
+        "saloon": (4.6, 1.82, 1.45, 0.88),
+        "hatch": (4.0, 1.75, 1.48, 0.9),
+        "suv": (4.6, 1.9, 1.72, 1.02),
+        "van": (5.0, 1.95, 2.05, 1.1),
     }[str(kind)]
     front, rear, half = length / 2, -length / 2, width / 2
     # Cabin: foot and roof, from rear to front, as shares of the half length.
     foot_r, foot_f, roof_r, roof_f = {
-        "saloon": (-0.72, 0.42, -0.46, 0.1), "hatch": (-0.97, 0.42, -0.8, 0.1),
-        "suv": (-0.97, 0.45, -0.86, 0.16), "van": (-0.98, 0.72, -0.95, 0.42),
+        "saloon": (-0.72, 0.42, -0.46, 0.1),
+        "hatch": (-0.97, 0.42, -0.8, 0.1),
+        "suv": (-0.97, 0.45, -0.86, 0.16),
+        "van": (-0.98, 0.72, -0.95, 0.42),
     }[str(kind)]
     builder = SolidBuilder()
     body = builder.frustum(
-        (rear, front, -half, half), 0.24, (rear + 0.06, front - 0.1, -half + 0.03, half - 0.03),
-        waist, paint)
+        (rear, front, -half, half),
+        0.24,
+        (rear + 0.06, front - 0.1, -half + 0.03, half - 0.03),
+        waist,
+        paint,
+    )
     for side in ("left", "right"):
         builder.quad(patch(body[side], 0.0, 1.0, 0.0, 0.14), CHASSIS, 1)
         builder.quad(patch(body[side], 0.3, 0.305, 0.2, 0.98), CHASSIS, 1)
     _wheels(builder, (rear * 0.62, front * 0.66), half, 0.33 if kind != "suv" else 0.37)
     _ends(builder, body["front"], body["rear"], 0.86)
     cabin = builder.frustum(
-        (foot_r * front, foot_f * front, -half + 0.06, half - 0.06), waist,
-        (roof_r * front, roof_f * front, -half + 0.24, half - 0.24), height, paint, 6)
+        (foot_r * front, foot_f * front, -half + 0.06, half - 0.06),
+        waist,
+        (roof_r * front, roof_f * front, -half + 0.24, half - 0.24),
+        height,
+        paint,
+        6,
+    )
     builder.quad(patch(cabin["front"], 0.05, 0.95, 0.06, 0.92), GLASS, 7)
     builder.quad(patch(cabin["rear"], 0.07, 0.93, 0.12, 0.9), GLASS, 7)
     for side in ("left", "right"):
@@ -101,8 +142,13 @@ def bus(look: int) -> Solid:
     front, rear = length / 2, -length / 2
     builder = SolidBuilder((0.0, 0.0, 1.2))
     body = builder.frustum(
-        (rear, front, -half, half), 0.32, (rear + 0.05, front - 0.12, -half + 0.04, half - 0.04),
-        height, paint, lid=(214, 214, 212))
+        (rear, front, -half, half),
+        0.32,
+        (rear + 0.05, front - 0.12, -half + 0.04, half - 0.04),
+        height,
+        paint,
+        lid=(214, 214, 212),
+    )
     stripe: Colour = (235, 235, 232) if sum(paint) < 520 else (50, 110, 180)
     panes = int(length / 1.5)
     for side in ("left", "right"):
@@ -135,12 +181,26 @@ def truck(look: int) -> Solid:
     builder = SolidBuilder(cab_at)
     builder.box((rear, front, -half + 0.1, half - 0.1), 0.45, 0.95, CHASSIS, 0, anchor=(0, 0, -9))
     cab = builder.frustum(
-        (cab_rear, front, -half, half), 0.4, (cab_rear, front - 0.25, -half + 0.08, half - 0.08),
-        cab_top, paint, 0.5)
+        (cab_rear, front, -half, half),
+        0.4,
+        (cab_rear, front - 0.25, -half + 0.08, half - 0.08),
+        cab_top,
+        paint,
+        0.5,
+    )
     builder.quad(patch(cab["front"], 0.06, 0.94, 0.5, 0.88), GLASS, 1)
-    _ends(builder, cab["front"], patch(
-        [(rear, half, 0.45), (rear, -half, 0.45), (rear, -half, 0.95), (rear, half, 0.95)],
-        0, 1, 0, 1), 0.34)
+    _ends(
+        builder,
+        cab["front"],
+        patch(
+            [(rear, half, 0.45), (rear, -half, 0.45), (rear, -half, 0.95), (rear, half, 0.95)],
+            0,
+            1,
+            0,
+            1,
+        ),
+        0.34,
+    )
     for side in ("left", "right"):
         builder.quad(patch(cab[side], 0.3, 0.85, 0.52, 0.86), GLASS, 1)
     kind = rng.choice(["box", "tipper", "flat"], p=[0.6, 0.25, 0.15])
@@ -149,14 +209,27 @@ def truck(look: int) -> Solid:
     load = builder.box(rect, 0.95, top, cargo, 0.5, anchor=box_at)
     if kind == "tipper":
         inner = (rear + 0.3, cab_rear - 0.4, -half + 0.3, half - 0.3)
-        builder.frustum(inner, top, (rear + 1.2, cab_rear - 1.2, -0.3, 0.3), top + 0.6,
-                        (122, 100, 78), 1, anchor=box_at)
+        builder.frustum(
+            inner,
+            top,
+            (rear + 1.2, cab_rear - 1.2, -0.3, 0.3),
+            top + 0.6,
+            (122, 100, 78),
+            1,
+            anchor=box_at,
+        )
     elif kind == "flat":
         for k in range(int(rng.integers(1, 4))):
             x = rear + 0.4 + 1.5 * k
             if x + 1.2 < cab_rear:
-                builder.box((x, x + 1.2, -0.9, 0.9), top, top + float(rng.uniform(0.5, 1.3)),
-                            _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))], 1, anchor=box_at)
+                builder.box(
+                    (x, x + 1.2, -0.9, 0.9),
+                    top,
+                    top + float(rng.uniform(0.5, 1.3)),
+                    _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))],
+                    1,
+                    anchor=box_at,
+                )
     else:
         tone: Colour = (70, 90, 130) if sum(cargo) > 500 else (230, 230, 225)
         for side in ("left", "right"):

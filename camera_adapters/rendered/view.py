@@ -1,10 +1,10 @@
 """One rendered camera: objects in, picture and ground truth out.
 
-The same objects always give the same pixels. Ground truth comes from the outlines that were painted, so
-a box fits what is seen to the pixel.
+The same objects always give the same pixels. Ground truth comes from the outlines that were
+painted, so a box fits what is seen to the pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,8 +16,15 @@ from camera_adapters.rendered.cycles import bicycle, motorcycle
 from camera_adapters.rendered.labels import CLASS_ID
 from camera_adapters.rendered.light import Light
 from camera_adapters.rendered.litter import bag, bin_bag, bottle
-from camera_adapters.rendered.painter import SHIFT, Assembly, Drawing, Placement, paint, painting_order
-from camera_adapters.rendered.people import person
+from camera_adapters.rendered.painter import (
+    SHIFT,
+    Assembly,
+    Drawing,
+    Placement,
+    paint,
+    painting_order,
+)
+from camera_adapters.rendered.people import STRIDE_STEPS, person
 from camera_adapters.rendered.place import Place
 from camera_adapters.rendered.shadow import fill_shadows
 from camera_adapters.rendered.solid import Solid
@@ -80,36 +87,45 @@ class Truth:
     keys: NDArray[np.int64]
 
 
+_STILL: dict[str, Callable[[int], Solid]] = {
+    "car": car,
+    "bus": bus,
+    "truck": truck,
+    "bag": bag,
+    "bottle": bottle,
+    "bin_bag": bin_bag,
+}
+
+
 def solid_of(state: ObjectState) -> Solid:
-    """Return the solid that draws an object."""
+    """Return the solid that draws an object.
+
+    Raises:
+        KeyError: The label is not one of `LABELS`.
+    """
     ridden = state.gesture == "ride"
     match state.label:
         case "person":
-            return person(state.look, state.gesture, state.step % 12 if state.gesture == "walk" else 0)
-        case "car":
-            return car(state.look)
-        case "bus":
-            return bus(state.look)
-        case "truck":
-            return truck(state.look)
+            step = state.step % STRIDE_STEPS if state.gesture == "walk" else 0
+            return person(state.look, state.gesture, step)
         case "motorcycle":
             return motorcycle(state.look, ridden)
         case "bicycle":
-            return bicycle(state.look, ridden, state.step % 12 if ridden else 0)
-        case "bag":
-            return bag(state.look)
-        case "bottle":
-            return bottle(state.look)
-        case "bin_bag":
-            return bin_bag(state.look)
-    raise ValueError(f"no such label: {state.label!r}")
+            return bicycle(state.look, ridden, state.step % STRIDE_STEPS if ridden else 0)
+    return _STILL[state.label](state.look)
 
 
 class View:
     """A camera that draws the moving part of a scene over its backdrop."""
 
-    def __init__(self, place: Place, viewpoint: Viewpoint, light: Light,
-                 size_px: tuple[int, int], seed: int = 0) -> None:
+    def __init__(
+        self,
+        place: Place,
+        viewpoint: Viewpoint,
+        light: Light,
+        size_px: tuple[int, int],
+        seed: int = 0,
+    ) -> None:
         """Draw the backdrop for pictures of ``size_px`` = (width, height)."""
         self.projector = Projector(viewpoint, size_px)
         self.light = light
@@ -134,8 +150,13 @@ class View:
             add_rain(picture, frame)
         return picture, self._truth(states, drawing, ids, areas)
 
-    def _paint(self, picture: Picture, ids: NDArray[np.int16], placements: Sequence[Placement],
-               drawing: Drawing) -> Floats:
+    def _paint(
+        self,
+        picture: Picture,
+        ids: NDArray[np.int16],
+        placements: Sequence[Placement],
+        drawing: Drawing,
+    ) -> Floats:
         """Paint objects and the furniture before them; return the full silhouette areas."""
         areas = np.zeros(len(placements), np.float32)
         sprites = list(self.backdrop.sprites)
@@ -158,19 +179,26 @@ class View:
         return areas
 
     @staticmethod
-    def _lay_over(picture: Picture, ids: NDArray[np.int16], sprite: Sprite,
-                  painted: list[Floats]) -> None:
+    def _lay_over(
+        picture: Picture, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
+    ) -> None:
         height, width = sprite.mask.shape
         right, bottom = sprite.left_px + width, sprite.top_px + height
         for box in painted:
-            if box[0] < right and box[2] > sprite.left_px and box[1] < bottom and box[3] > sprite.top_px:
-                window = np.s_[sprite.top_px:bottom, sprite.left_px:right]
+            if (
+                box[0] < right
+                and box[2] > sprite.left_px
+                and box[1] < bottom
+                and box[3] > sprite.top_px
+            ):
+                window = np.s_[sprite.top_px : bottom, sprite.left_px : right]
                 cv2.copyTo(sprite.patch, sprite.mask, picture[window])
                 ids[window][sprite.mask > 0] = 0
                 return
 
-    def _truth(self, states: Sequence[ObjectState], drawing: Drawing, ids: NDArray[np.int16],
-               areas: Floats) -> Truth:
+    def _truth(
+        self, states: Sequence[ObjectState], drawing: Drawing, ids: NDArray[np.int16], areas: Floats
+    ) -> Truth:
         width, height = self.projector.size_px
         scale = width / 640.0
         rows: list[tuple[list[float], int, bool, float, int]] = []
@@ -178,14 +206,25 @@ class View:
             x1, y1, x2, y2 = drawing.boxes[owner]
             if not (x1 < width and x2 > 0 and y1 < height and y2 > 0):
                 continue  # also drops NaN: behind the camera
-            box = [max(float(x1), 0.0), max(float(y1), 0.0), min(float(x2), width),
-                   min(float(y2), height)]
-            window = ids[int(box[1]):int(box[3]) + 1, int(box[0]):int(box[2]) + 1]
+            box = [
+                max(float(x1), 0.0),
+                max(float(y1), 0.0),
+                min(float(x2), width),
+                min(float(y2), height),
+            ]
+            window = ids[int(box[1]) : int(box[3]) + 1, int(box[0]) : int(box[2]) + 1]
             seen = float(np.count_nonzero(window == owner + 1))
             visible = min(seen / max(float(areas[owner]), 1.0), 1.0)
-            small = (box[3] - box[1] < MIN_HEIGHT_PX * scale or box[2] - box[0] < MIN_WIDTH_PX * scale)
-            rows.append((box, CLASS_ID[state.label], small or visible < MIN_VISIBLE, visible, state.key))
+            small = (
+                box[3] - box[1] < MIN_HEIGHT_PX * scale or box[2] - box[0] < MIN_WIDTH_PX * scale
+            )
+            rows.append(
+                (box, CLASS_ID[state.label], small or visible < MIN_VISIBLE, visible, state.key)
+            )
         return Truth(
             np.array([r[0] for r in rows], np.float32).reshape(-1, 4),
-            np.array([r[1] for r in rows], np.int64), np.array([r[2] for r in rows], np.bool_),
-            np.array([r[3] for r in rows], np.float32), np.array([r[4] for r in rows], np.int64))
+            np.array([r[1] for r in rows], np.int64),
+            np.array([r[2] for r in rows], np.bool_),
+            np.array([r[3] for r in rows], np.float32),
+            np.array([r[4] for r in rows], np.int64),
+        )

@@ -1,8 +1,8 @@
 """Where a rendered camera stands and how the world falls on its picture.
 
 World frame: metres, x to the right, y away from the nominal camera, z up, ground at z = 0.
-Picture frame: pixels, x right, y down. The focal length is given in picture widths, so one viewpoint
-draws the same view at any resolution of the same shape.
+Picture frame: pixels, x right, y down. The focal length is given in picture widths, so one
+viewpoint draws the same view at any resolution of the same shape.
 """
 
 import math
@@ -66,7 +66,7 @@ class Projector:
         depth = np.maximum(seen[..., 2], NEAR_M)
         pixels = seen[..., :2] * (self.focal_px / depth)[..., None]
         pixels += np.array(self.centre_px, np.float32)
-        return pixels, seen[..., 2]
+        return np.asarray(pixels, np.float32), np.asarray(seen[..., 2], np.float32)
 
     def clip_ground(self, polygon: ArrayLike) -> Floats | None:
         """Project a ground polygon (K, 2), cut at the near plane; None when all is behind."""
@@ -87,10 +87,10 @@ class Projector:
         return np.asarray(np.clip(pixels, -1e6, 1e6), np.float32)
 
     def rays(self, step_px: int = 1) -> Floats:
-        """Return viewing directions (H/step, W/step, 3) in the world, unit depth, not normalised."""
+        """Return viewing directions (H/step, W/step, 3) in the world, of unit depth."""
         width, height = self.size_px
-        xs = (np.arange(0, width, step_px, dtype=np.float32) + 0.5 * step_px - self.centre_px[0])
-        ys = (np.arange(0, height, step_px, dtype=np.float32) + 0.5 * step_px - self.centre_px[1])
+        xs = np.arange(0, width, step_px, dtype=np.float32) + 0.5 * step_px - self.centre_px[0]
+        ys = np.arange(0, height, step_px, dtype=np.float32) + 0.5 * step_px - self.centre_px[1]
         right, down, forward = self.axes
         across = (xs / self.focal_px)[None, :, None] * right
         along = (ys / self.focal_px)[:, None, None] * down
@@ -117,4 +117,5 @@ class Projector:
         if np.any(rays[:, 2] >= -1e-6):
             raise ValueError("a picture point on or above the horizon has no ground point")
         reach = self.viewpoint.height_m / -rays[:, 2:]
-        return np.array([self.viewpoint.x_m, self.viewpoint.y_m]) + rays[:, :2] * reach
+        ground = np.array([self.viewpoint.x_m, self.viewpoint.y_m]) + rays[:, :2] * reach
+        return np.asarray(ground, np.float64)

@@ -16,13 +16,16 @@ Picture = NDArray[np.uint8]
 
 _GLOW_STEP = 4  # the glow is blurred anyway, so it is drawn at a quarter of the size
 _RAIN_FRAMES = 8
+_STREAKS = 170
 
 
-def add_beams(picture: Picture, placements: Sequence[Placement], projector: Projector,
-              light: Light) -> None:
+def add_beams(
+    picture: Picture, placements: Sequence[Placement], projector: Projector, light: Light
+) -> None:
     """Light the ground before head lamps; call it before the objects are painted."""
-    bright = [p for p in placements
-              if p.solid.half_length_m > 0.9 and (p.solid.lamp_facings > 0).any()]
+    bright = [
+        p for p in placements if p.solid.half_length_m > 0.9 and (p.solid.lamp_facings > 0).any()
+    ]
     if not light.lamps_on or not bright:
         return
     pose = Pose(bright)
@@ -65,8 +68,13 @@ def _object_lamps(placements: Sequence[Placement], projector: Projector) -> tupl
     return world[keep], (colours * bright)[keep]
 
 
-def add_glow(picture: Picture, placements: Sequence[Placement], projector: Projector, light: Light,
-             lamp_heads: Floats) -> None:
+def add_glow(
+    picture: Picture,
+    placements: Sequence[Placement],
+    projector: Projector,
+    light: Light,
+    lamp_heads: Floats,
+) -> None:
     """Add the shine of street lamps, head lamps and tail lamps; wet ground mirrors them."""
     if not light.lamps_on:
         return
@@ -96,7 +104,7 @@ def _rain_layer(size_px: tuple[int, int], frame: int) -> Picture:
     rng = np.random.default_rng(frame)
     layer = np.zeros((height, width), np.uint8)
     scale = width / 640.0
-    for _ in range(int(170)):
+    for _ in range(_STREAKS):
         x, y = int(rng.uniform(0, width)), int(rng.uniform(-20, height))
         length = rng.uniform(10, 34) * scale
         tone = int(rng.uniform(14, 52))
