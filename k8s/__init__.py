@@ -1,0 +1,1 @@
+"""How CityEye is deployed on Kubernetes: manifests that the test run keeps true."""
