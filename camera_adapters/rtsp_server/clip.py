@@ -100,7 +100,7 @@ def load_clip(path: Path) -> Clip:
             stream = container.streams.video[0]
             packets = [packet for packet in container.demux(stream) if packet.size]
             return _clip_from(path, stream, packets)
-    except OSError as error:  # also the root of PyAV's own errors
+    except (OSError, av.error.FFmpegError) as error:
         raise ClipError(path, error.strerror or type(error).__name__) from error
 
 

@@ -56,6 +56,9 @@ class Connection:
                     break
         except (OSError, TimeoutError) as error:
             log.debug("rtsp_client_lost", extra={"reason": type(error).__name__})
+        except asyncio.CancelledError:
+            self._writer.transport.abort()  # the server stops: nobody waits for slow readers
+            raise
         except Exception:  # one client's trouble must not become another's
             log.exception("rtsp_connection_failed")
         finally:

@@ -26,6 +26,7 @@ class Mount:
         start: `first_viewer`: the viewer who finds nobody else watching sees the clip from its
             first frame on, and whoever joins later starts at the next key frame. `server`: the
             clip plays on from the server's start, watched or not, like a clock on the wall.
+        report_period_s: Seconds between RTCP sender reports; a new viewer gets one at once.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Mount:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: Auth = "none"
     start: Start = "first_viewer"
+    report_period_s: float = 5.0
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path):

@@ -23,7 +23,6 @@ from camera_adapters.rtsp_server.viewer import Burst, Outcome, Viewer
 
 log = logging.getLogger(__name__)
 
-REPORT_PERIOD_S = 5.0
 MAX_LATE_S = 1.0
 """A frame later than this is not sent: after a suspension, a burst of old frames helps nobody."""
 
@@ -114,7 +113,7 @@ class LiveStream:
 
     async def _play(self) -> None:
         timeline = self._timeline
-        report_due_s = time.monotonic() + REPORT_PERIOD_S
+        report_due_s = time.monotonic() + self.mount.report_period_s
         while True:
             await asyncio.sleep(max(0.0, timeline.due_s(self._next) - time.monotonic()))
             now_s = time.monotonic()
@@ -127,7 +126,7 @@ class LiveStream:
             self._emit(self._next - 1, now_s)
             if now_s >= report_due_s:
                 self._report(list(self._viewers))
-                report_due_s = now_s + REPORT_PERIOD_S
+                report_due_s = now_s + self.mount.report_period_s
 
     def _pump_ended(self, pump: asyncio.Task[None]) -> None:
         if pump.cancelled() or (error := pump.exception()) is None:

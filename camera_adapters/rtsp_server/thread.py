@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ from camera_adapters.rtsp_server.faults import Fault
 from camera_adapters.rtsp_server.limits import Limits
 from camera_adapters.rtsp_server.mount import Mount, MountCounters
 from camera_adapters.rtsp_server.server import RtspServer
+
+log = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S = 10.0
 
@@ -68,6 +71,8 @@ class RtspServerThread:
     ) -> None:
         self._started.result().call_soon_threadsafe(self._stop.set)
         self._thread.join(_CALL_TIMEOUT_S)
+        if self._thread.is_alive():
+            log.error("rtsp_server_thread_stuck")
 
     def _call(self, action: Callable[[], _Result]) -> _Result:
         done: Future[_Result] = Future()

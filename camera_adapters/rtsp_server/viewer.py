@@ -95,7 +95,7 @@ class InterleavedViewer:
         if self._is_out_of_patience(now_s):
             reset_connection(self._writer)
             return Outcome.DISCONNECTED
-        if self.waiting_for_key and not burst.key:
+        if self._writer.is_closing() or (self.waiting_for_key and not burst.key):
             return Outcome.WAITING
         data = burst.framed(self._channels.rtp)
         if not self._has_room(len(data)):
@@ -110,7 +110,7 @@ class InterleavedViewer:
 
     def send_control(self, packet: bytes) -> None:
         """Write one RTCP packet where there is room for it."""
-        if self._has_room(len(packet)):
+        if not self._writer.is_closing() and self._has_room(len(packet)):
             self._writer.write(interleave(self._channels.rtcp, packet))
 
     def close(self, *, reset: bool) -> None:
@@ -125,8 +125,5 @@ class InterleavedViewer:
         return since_s is not None and now_s - since_s > self._limits.viewer_patience_s
 
     def _has_room(self, size_bytes: int) -> bool:
-        transport = self._writer.transport
-        if transport.is_closing():
-            return False
-        pending = transport.get_write_buffer_size()
+        pending = self._writer.transport.get_write_buffer_size()
         return pending == 0 or pending + size_bytes <= self._limits.viewer_buffer_bytes

@@ -36,7 +36,8 @@ def server(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
 
 @pytest.fixture
 def impatient(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
-    """A server that gives up on silent clients after a second."""
+    """A server that gives up on silent clients after a second, and reports twice a second."""
     limits = Limits(session_timeout_s=1.0, idle_timeout_s=1.0)
-    with RtspServerThread([Mount("cam", fast_clip.path)], limits=limits) as running:
+    mount = Mount("cam", fast_clip.path, report_period_s=0.5)
+    with RtspServerThread([mount], limits=limits) as running:
         yield running

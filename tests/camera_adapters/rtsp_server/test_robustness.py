@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import socket
@@ -15,9 +16,10 @@ import pytest
 
 from camera_adapters.rtsp_server.limits import Limits
 from camera_adapters.rtsp_server.mount import Mount
+from camera_adapters.rtsp_server.server import RtspServer
 from camera_adapters.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, write_clip
-from tests.camera_adapters.rtsp_server.client import RawClient
+from tests.camera_adapters.rtsp_server.client import RawClient, Rtp
 
 pytestmark = pytest.mark.integration
 
@@ -185,17 +187,53 @@ def test_a_viewer_that_pauses_reading_goes_on_at_a_key_frame(heavy_clip: TinyCli
     assert all(packet.payload[0] & 0x1F == 7 for packet in gaps)
 
 
-def test_the_server_stops_with_viewers_and_idle_clients_connected(fast_clip: TinyClip) -> None:
-    with RtspServerThread([Mount("cam", fast_clip.path)]) as server:
+def test_the_server_stops_with_stuck_and_idle_clients_connected(heavy_clip: TinyClip) -> None:
+    with RtspServerThread([Mount("cam", heavy_clip.path)]) as server:
         port = server.port
-        viewer, idle = RawClient(port), RawClient(port)
+        viewer, stuck, idle = (
+            RawClient(port),
+            RawClient(port, receive_buffer=65536),
+            RawClient(port),
+        )
         viewer.play()
+        stuck.play()
         idle.ask("OPTIONS")
-    with viewer, idle:
+        for _ in viewer.stream():
+            if server.counters("cam").frames_skipped:
+                break
+        stopping_s = time.monotonic()
+    assert time.monotonic() - stopping_s < 5
+    with viewer, stuck, idle:
         viewer.until_lost()
         assert idle.is_closed()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 1.0)
+
+
+def test_after_a_suspension_the_stream_goes_on_at_the_present(fast_clip: TinyClip) -> None:
+    """What a stopped process or a busy machine does, old frames are not sent in a rush."""
+
+    async def exercise() -> tuple[int, list[Rtp]]:
+        async with RtspServer([Mount("cam", fast_clip.path)]) as server:
+            client = await asyncio.to_thread(RawClient, server.port)
+            with client:
+                await asyncio.to_thread(client.play)
+                before = await asyncio.to_thread(client.rtp, 5)
+                block(1.3)
+                after = await asyncio.to_thread(client.rtp, 60)
+                return server.counters("cam").frames_late, before[-1:] + after
+
+    block = time.sleep
+    late, packets = asyncio.run(exercise())
+    assert late >= 50
+    leaps = [
+        (after, (after.timestamp - before.timestamp) % 2**32)
+        for before, after in pairwise(packets)
+        if (after.timestamp - before.timestamp) % 2**32 > 1800
+    ]
+    ((resumed, leap),) = leaps
+    assert leap > 90_000
+    assert resumed.payload[0] & 0x1F == 7
 
 
 def assert_serving(server: RtspServerThread) -> None:

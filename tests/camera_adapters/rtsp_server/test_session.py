@@ -131,7 +131,7 @@ def test_udp_media_comes_from_the_ports_announced(server: RtspServerThread) -> N
         assert Rtp.parse(packet).ssrc == SenderReport.parse(report).ssrc
 
 
-def test_reports_come_every_five_seconds_and_those_of_a_viewer_keep_its_session_alive(
+def test_reports_come_in_time_and_those_of_a_viewer_keep_its_session_alive(
     impatient: RtspServerThread,
 ) -> None:
     """Over UDP; without receiver reports, this server ends a session after a second."""
@@ -145,19 +145,19 @@ def test_reports_come_every_five_seconds_and_those_of_a_viewer_keep_its_session_
         client.setup(f"RTP/AVP;unicast;client_port={ports[0]}-{ports[1]}")
         client.ask("PLAY")
         until_s = time.monotonic() + 10
-        while len(reports) < 2 and time.monotonic() < until_s:
+        while len(reports) < 5 and time.monotonic() < until_s:
             with suppress(TimeoutError):
                 packet, server_address = rtcp.recvfrom(2048)
                 reports.append(SenderReport.parse(packet))
             rtcp.sendto(b"\x80\xc9\x00\x01\x00\x00\x00\x07", server_address)
         assert client.ask("GET_PARAMETER").status == 200
-    first, second = reports
-    elapsed_s = second.wall_s - first.wall_s
-    assert 4.5 < elapsed_s < 7.0
-    assert second.timestamp - first.timestamp == pytest.approx(elapsed_s * 90_000, abs=900)
+    first, last = reports[0], reports[-1]
+    elapsed_s = last.wall_s - first.wall_s
+    assert 1.8 < elapsed_s < 4.0
+    assert last.timestamp - first.timestamp == pytest.approx(elapsed_s * 90_000, abs=900)
     assert (first.packets, first.octets) == (0, 0)
-    assert second.packets >= elapsed_s * 40
-    assert second.octets > second.packets
+    assert last.packets >= elapsed_s * 40
+    assert last.octets > last.packets
 
 
 def test_silent_clients_are_hung_up_on(impatient: RtspServerThread) -> None:
