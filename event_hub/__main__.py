@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--database", default="sqlite:///event_hub.db", metavar="URL")
     parser.add_argument("--keyframes", type=Path, default=Path("keyframes"), metavar="FOLDER")
     parser.add_argument("--webhook-secret-file", type=Path, help="one whsec_ secret per line")
+    parser.add_argument("--no-console", action="store_true", help="serve the API alone")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     try:
@@ -30,6 +31,7 @@ def main() -> int:
             host=arguments.host,
             port=arguments.port,
             database=arguments.database,
+            console=not arguments.no_console,
             webhook_secrets=_secrets(arguments.webhook_secret_file),
         )
         serve(settings, FolderKeyframes(arguments.keyframes), on_ready=_announce)

@@ -163,10 +163,26 @@ def pictures(connection: Connection, keys: Sequence[str]) -> dict[str, Picture]:
     }
 
 
-def count_open(connection: Connection) -> int:
-    """Incidents going on now."""
-    query = select(func.count()).select_from(INCIDENTS).where(INCIDENTS.c.is_open == 1)
-    return connection.scalar(query) or 0
+def newest_incidents(connection: Connection, state: State, limit: int) -> list[IncidentData]:
+    """Open ones by their opening, ended ones by their end, newest first."""
+    moment = INCIDENTS.c.opened_us if state == "open" else INCIDENTS.c.ended_us
+    rows = connection.scalars(
+        select(INCIDENTS.c.data)
+        .where(INCIDENTS.c.is_open == int(state == "open"))
+        .order_by(moment.desc(), INCIDENTS.c.incident_id.desc())
+        .limit(limit)
+    )
+    return [IncidentData.model_validate_json(data) for data in rows]
+
+
+def open_by_severity(connection: Connection) -> dict[str, int]:
+    """How many incidents are going on now."""
+    rows = connection.execute(
+        select(INCIDENTS.c.severity, func.count())
+        .where(INCIDENTS.c.is_open == 1)
+        .group_by(INCIDENTS.c.severity)
+    ).all()
+    return {row[0]: row[1] for row in rows}
 
 
 def count_ended_since(connection: Connection, since_us: int) -> int:
@@ -186,6 +202,6 @@ def health(connection: Connection) -> Health:
     """Proof that the database answers."""
     return Health(
         events=connection.scalar(select(func.max(EVENTS.c.position))) or 0,
-        open_incidents=count_open(connection),
+        open_incidents=sum(open_by_severity(connection).values()),
         last_received_at=last_received(connection),
     )

@@ -7,11 +7,13 @@ database last.
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,6 +25,9 @@ from event_hub.settings import HubSettings
 from event_hub.signature import decode_secret
 from event_hub.store import EventStore
 
+if TYPE_CHECKING:
+    from event_hub.console import Console
+
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
@@ -30,6 +35,7 @@ STOP_TIMEOUT_S = 10.0
 GRACE_S = 3
 CONNECTIONS_MAX = 512
 BACKLOG = 128
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
@@ -41,11 +47,13 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         StoreUnavailableError: The database cannot be opened.
     """
     store = EventStore(settings.database)
+    console = _console(store, settings) if settings.console else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            yield
+            async with console.running() if console else nullcontext():
+                yield
         finally:
             store.close()
 
@@ -62,7 +70,16 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     keys = [decode_secret(secret.get_secret_value()) for secret in settings.webhook_secrets]
     app.include_router(api_router(store, keyframes, keys))
     add_problem_answers(app)
+    if console is not None:
+        console.mount(app)
     return app
+
+
+def _console(store: EventStore, settings: HubSettings) -> Console:
+    # Loading the page's framework takes two seconds: only where there is a page.
+    from event_hub.console import Console
+
+    return Console(store, settings.silence_notice_s)
 
 
 class _Server(uvicorn.Server):
@@ -76,6 +93,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End well on SIGINT and SIGTERM: uvicorn would raise them again when it is done."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
 
 class Hub:
@@ -191,6 +221,8 @@ class HubThread:
         self._hub.stop()
         if self._thread.ident is not None:
             self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                logger.warning("hub_did_not_stop url=%s", self.url)
 
     def __enter__(self) -> HubThread:
         self.start()

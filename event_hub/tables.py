@@ -64,7 +64,7 @@ INCIDENTS = Table(
     Column("data", Text, nullable=False),
     Index("incidents_newest", "opened_us", "incident_id"),
     Index("incidents_open", "is_open", "opened_us", "incident_id"),
-    Index("incidents_ended", "ended_us"),
+    Index("incidents_ended", "is_open", "ended_us", "incident_id"),
 )
 """The state after the greatest (revision, sequence, source, event_id) that has arrived."""
 

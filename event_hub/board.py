@@ -1,0 +1,86 @@
+"""What the operators' page shows: one consistent reading of the store, bounded in size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from event_hub import queries
+from event_hub.answers import CameraStatus
+from event_hub.store import EventStore
+from event_hub.tables import to_us
+from pipelines.event import IncidentData
+
+INCIDENTS_MAX = 100
+ENDED_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """An incident with what its pictures show, by key."""
+
+    incident: IncidentData
+    pictures: dict[str, queries.Picture]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still going on."""
+        return self.incident.phase != "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The state of the city at one moment.
+
+    Attributes:
+        incidents: The newest open ones first, then the newest ended ones; 100 at most.
+        open_by_severity: How many are open in all.
+        ended: How many ended in the last 24 hours.
+        cameras: Every camera heard of, by id.
+        last_received_at: When the newest event arrived.
+        read_at: When this was read.
+    """
+
+    incidents: tuple[IncidentView, ...]
+    open_by_severity: dict[str, int]
+    ended: int
+    cameras: tuple[CameraStatus, ...]
+    last_received_at: datetime | None
+    read_at: datetime
+
+    @property
+    def open(self) -> int:
+        """How many incidents are open in all."""
+        return sum(self.open_by_severity.values())
+
+    @property
+    def watching(self) -> int:
+        """How many cameras are online."""
+        return sum(camera.state == "online" for camera in self.cameras)
+
+
+def read_board(store: EventStore) -> Board:
+    """The board as of now.
+
+    Raises:
+        StoreUnavailableError: The database cannot be read.
+    """
+    now = datetime.now(UTC)
+    with store.database.read() as connection:
+        incidents = queries.newest_incidents(connection, "open", INCIDENTS_MAX)
+        incidents += queries.newest_incidents(connection, "ended", INCIDENTS_MAX - len(incidents))
+        keys = [keyframe.key for one in incidents for keyframe in one.keyframes]
+        pictures = queries.pictures(connection, keys)
+        return Board(
+            incidents=tuple(_view(incident, pictures) for incident in incidents),
+            open_by_severity=queries.open_by_severity(connection),
+            ended=queries.count_ended_since(connection, to_us(now - ENDED_WINDOW)),
+            cameras=tuple(queries.camera_list(connection).cameras),
+            last_received_at=queries.last_received(connection),
+            read_at=now,
+        )
+
+
+def _view(incident: IncidentData, pictures: dict[str, queries.Picture]) -> IncidentView:
+    own = {k.key: pictures[k.key] for k in incident.keyframes if k.key in pictures}
+    return IncidentView(incident, own)

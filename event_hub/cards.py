@@ -1,0 +1,234 @@
+"""The page's HTML, from data to markup. Every piece of data passes through `_text` or `_url`.
+
+Nothing here changes with the clock alone, so an unchanged incident gives the same markup and is not
+sent again; the browser counts durations and writes times in its own zone (`assets/console.js`).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from event_hub import words
+from event_hub.answers import CameraStatus
+from event_hub.board import Board, IncidentView
+from pipelines.event import CameraData, KeyframeData, SubjectData
+
+BOXES_MAX = 40
+CAMERAS_SHOWN = 60
+FIGURES_SHOWN = 2
+BEST_FIRST = ("peak", "opening", "closing")
+LABEL_FRACTION = 1 / 42
+"""Height of a box's label by the width of the picture."""
+
+
+def counts(board: Board) -> str:
+    """The numbers at the top."""
+    high = board.open_by_severity.get("high", 0)
+    cameras = f"{board.watching}/{len(board.cameras)}"
+    blind = "" if board.cameras and board.watching == len(board.cameras) else "cy-warn"
+    tiles = [
+        _tile("open now", str(board.open), "cy-live" if board.open else ""),
+        _tile("of high severity", str(high), "cy-high" if high else ""),
+        _tile("ended in 24 h", str(board.ended), ""),
+        _tile("cameras watching", cameras, blind),
+    ]
+    return "".join(tiles)
+
+
+def _tile(label: str, number: str, css: str) -> str:
+    return (
+        f'<div class="cy-tile {css}"><span class="cy-number">{_text(number)}</span> '
+        f'<span class="cy-label">{_text(label)}</span></div>'
+    )
+
+
+def notice(board: Board, silence_notice_s: float | None) -> str:
+    """A warning when the city is not being watched; empty when it is."""
+    last = board.last_received_at
+    if not board.cameras:
+        return _notice(
+            "No camera has reported yet.",
+            "Until one does, nobody is watching: no incident here means nothing.",
+        )
+    if not board.watching:
+        return _notice("No camera is online.", "The city is not being watched right now.")
+    if silence_notice_s is not None and last is not None:
+        limit = timedelta(seconds=silence_notice_s)
+        if board.read_at - last > limit:
+            return _notice(
+                f"Nothing heard from the cameras for more than {words.duration(limit)}.",
+                "They may be cut off from this hub.",
+            )
+    return ""
+
+
+def _notice(headline: str, more: str) -> str:
+    return f'<p class="cy-notice" role="alert"><strong>{_text(headline)}</strong> {_text(more)}</p>'
+
+
+def empty(board: Board) -> str:
+    """What stands where no incident is open: quiet and blind are different."""
+    if board.open:
+        return ""
+    total, watching = len(board.cameras), board.watching
+    if not watching:
+        line, css = "No incident known, and no camera is watching.", "cy-blind"
+    else:
+        verb = "is" if total == 1 else "are"
+        line = f"No incident. {watching} of {words.count(total, 'camera')} {verb} watching."
+        css = "" if watching == total else "cy-blind"
+    return f'<p class="cy-empty {css}">{_text(line)}</p>'
+
+
+def overflow(board: Board) -> str:
+    """That there are more open incidents than the page shows."""
+    shown = sum(view.is_open for view in board.incidents)
+    if board.open <= shown:
+        return ""
+    return f'<p class="cy-more">The newest {shown} of {board.open} open incidents are shown.</p>'
+
+
+def last_word(board: Board) -> str:
+    """When the hub heard something the last time."""
+    if board.last_received_at is None:
+        return "Nothing heard yet."
+    return f"Last word from the cameras: {_clock(board.last_received_at, seconds=True)}."
+
+
+def incident_card(view: IncidentView) -> str:
+    """One incident: picture, what, where, since when; with what the viewer shows on a click."""
+    incident = view.incident
+    severity = _text(incident.severity)
+    zone = f' <span class="cy-zone">{_text(incident.zone)}</span>' if incident.zone else ""
+    figures = [words.figure(name, value) for name, value in incident.detail.items()]
+    facts = "".join(f"<li>{_text(figure)}</li>" for figure in figures[:FIGURES_SHOWN])
+    return (
+        f"{_shot(view)}"
+        f'<div class="cy-what"><h3>{_text(words.kind(incident.kind))} '
+        f'<span class="cy-severity cy-{severity}">{severity}</span></h3>'
+        f'<p class="cy-where"><span class="cy-camera">{_text(_name(incident.camera))}</span>'
+        f"{zone}</p>"
+        f'<p class="cy-when">{_when(view)}</p>'
+        f'<ul class="cy-figures">{facts}</ul></div>'
+        f'<template data-incident="{_text(incident.incident_id)}">'
+        f"{_viewer(view, figures)}</template>"
+    )
+
+
+def _when(view: IncidentView) -> str:
+    incident = view.incident
+    if view.is_open:
+        since = _text(incident.opened_at.isoformat())
+        return (
+            f'Since {_clock(incident.opened_at)}, <span class="cy-for">for '
+            f'<span data-since="{since}"></span></span>'
+        )
+    ended_at = incident.ended_at or incident.updated_at
+    lasted = words.duration(ended_at - incident.opened_at)
+    reason = words.end_reason(incident.end_reason)
+    why = f' <span class="cy-reason">{_text(reason)}</span>' if reason else ""
+    return f"Ended {_clock(ended_at)}, lasted {_text(lasted)}{why}"
+
+
+def _clock(moment: datetime, seconds: bool = False) -> str:
+    style = "seconds" if seconds else "minutes"
+    iso = moment.isoformat()
+    return f'<time datetime="{_text(iso)}" data-clock="{style}">{_text(iso)}</time>'
+
+
+def _shot(view: IncidentView) -> str:
+    pictures = sorted(view.incident.keyframes, key=lambda one: BEST_FIRST.index(one.role))
+    stored = [one for one in pictures if one.state == "stored"]
+    if not stored:
+        text = "Picture is on its way" if pictures else "No picture"
+        return f'<button class="cy-shot cy-none" data-view><span>{text}</span></button>'
+    title = _text(f"{words.kind(view.incident.kind)}: open the picture")
+    return (
+        f'<button class="cy-shot" data-view aria-label="{title}">'
+        f'<img src="{_url(stored[0].key)}" alt="" loading="lazy" decoding="async">'
+        "<span>Picture not available</span></button>"
+    )
+
+
+def _viewer(view: IncidentView, figures: Sequence[str]) -> str:
+    incident = view.incident
+    model, rule = incident.model, incident.rule
+    rows = [
+        ("Where", ", ".join(part for part in (_name(incident.camera), incident.zone) if part)),
+        ("Measured", ", ".join(figures)),
+        ("Judged by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
+        ("Incident", incident.incident_id),
+    ]
+    facts = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in rows if text)
+    stored = [keyframe for keyframe in incident.keyframes if keyframe.state == "stored"]
+    figures_html = "".join(_figure(view, keyframe) for keyframe in stored)
+    history = quote(incident.incident_id, safe="")
+    return (
+        f"<header><h2>{_text(words.kind(incident.kind))}</h2>"
+        f'<p class="cy-when">{_when(view)}</p></header>{figures_html}<dl>{facts}</dl>'
+        f'<a href="/api/incidents/{history}" target="_blank" rel="noopener">History (JSON)</a>'
+    )
+
+
+def _figure(view: IncidentView, keyframe: KeyframeData) -> str:
+    picture = view.pictures.get(keyframe.key)
+    subjects = picture.subjects[:BOXES_MAX] if picture else ()
+    width, height = max(1, keyframe.width), max(1, keyframe.height)
+    boxes = "".join(_box(subject, width, height) for subject in subjects)
+    return (
+        f'<figure style="--ratio:{width / height:.4f}"><div class="cy-frame">'
+        f'<img src="{_url(keyframe.key)}" alt="{_text(words.moment(keyframe.role))}">'
+        f"<span>Picture not available</span>"
+        f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{boxes}</svg></div>'
+        f"<figcaption>{_text(words.moment(keyframe.role))}</figcaption></figure>"
+    )
+
+
+def _box(subject: SubjectData, width: int, height: int) -> str:
+    x1, x2 = (min(1.0, max(0.0, edge)) * width for edge in subject.box[0::2])
+    y1, y2 = (min(1.0, max(0.0, edge)) * height for edge in subject.box[1::2])
+    if x2 <= x1 or y2 <= y1:
+        return ""
+    size = width * LABEL_FRACTION
+    above = y1 - size * 0.3 if y1 > size * 1.3 else y2 + size
+    return (
+        f'<rect x="{x1:.1f}" y="{y1:.1f}" width="{x2 - x1:.1f}" height="{y2 - y1:.1f}"/>'
+        f'<text x="{x1:.1f}" y="{above:.1f}" font-size="{size:.1f}">{_text(subject.label)} '
+        f"{subject.score:.0%}</text>"
+    )
+
+
+def camera_rows(cameras: Iterable[CameraStatus]) -> str:
+    """The cameras: those that do not watch first."""
+    ordered = sorted(cameras, key=lambda one: (one.state == "online", _name(one.camera)))
+    rows = "".join(_camera_row(camera) for camera in ordered[:CAMERAS_SHOWN])
+    hidden = len(ordered) - CAMERAS_SHOWN
+    more = f'<p class="cy-more">and {words.count(hidden, "more camera")}</p>' if hidden > 0 else ""
+    return f"<ul>{rows}</ul>{more}"
+
+
+def _camera_row(status: CameraStatus) -> str:
+    state = _text(status.state)
+    why = ""
+    if status.state != "online":
+        reason = f"{_text(status.reason)}, " if status.reason else ""
+        why = f'<span class="cy-why">{reason}since {_clock(status.since)}</span>'
+    return (
+        f'<li class="cy-{state}"><i></i><span class="cy-camera">{_text(_name(status.camera))}'
+        f'</span><span class="cy-state">{_text(words.camera_state(status.state))}</span>{why}</li>'
+    )
+
+
+def _name(camera: CameraData) -> str:
+    return camera.name or camera.id
+
+
+def _text(data: str) -> str:
+    return html.escape(data, quote=True)
+
+
+def _url(key: str) -> str:
+    return _text("/api/keyframes/" + quote(key, safe="/"))

@@ -1,0 +1,148 @@
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from event_hub import cards
+from event_hub.board import Board, read_board
+from event_hub.envelope import parse_event
+from event_hub.store import EventStore
+from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
+
+EVIL = "<img src=x onerror=alert(1)>\"'`&{{7*7}}</template></script>"
+PLAIN = {"article", "button", "div", "header", "i", "li", "p", "span", "strong", "time", "ul"}
+VIEWER = {"a", "dd", "dl", "dt", "figcaption", "figure", "h2", "h3", "template"}
+PICTURE = {"img", "rect", "svg", "text"}
+TAGS = PLAIN | VIEWER | PICTURE
+
+
+class Markup(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def board_of(folder: Path, *events: dict[str, Any]) -> Board:
+    store = EventStore(f"sqlite:///{folder}/hub.db")
+    try:
+        store.add([parse_event(dump(event)) for event in events])
+        return read_board(store)
+    finally:
+        store.close()
+
+
+def test_no_data_becomes_markup(tmp_path: Path) -> None:
+    key = "kf/" + EVIL.replace("</", "<") + ".jpg"
+    camera = {"id": EVIL, "name": EVIL, "place": {}}
+    bad = incident(
+        EVIL,
+        kind=EVIL,
+        zone=EVIL,
+        camera=camera,
+        detail={EVIL: 1.0},
+        keyframes=[keyframe(key, picture())],
+        subjects=[{"track": 1, "label": EVIL, "score": 0.5, "box": [0.1, 0.1, 0.2, 0.2]}],
+        model={"name": EVIL, "version": EVIL},
+    )
+    ended = incident(EVIL + "2", 2, "ended", end_reason=EVIL, zone=EVIL)
+    state = camera_state(state="offline")
+    state["data"] |= {"camera": camera, "reason": EVIL}
+    board = board_of(tmp_path, bad, ended, state)
+    html = [cards.incident_card(view) for view in board.incidents]
+    for part in [*html, cards.camera_rows(board.cameras)]:
+        seen = Markup(part)
+        assert seen.tags <= TAGS
+        assert not [name for name, _ in seen.attributes if name.startswith("on")]
+        assert EVIL in seen.words
+
+
+def card_of(folder: Path, *events: dict[str, Any]) -> Markup:
+    return Markup(cards.incident_card(board_of(folder, *events).incidents[0]))
+
+
+def test_boxes_are_drawn_where_the_subjects_were_when_the_picture_was_taken(
+    tmp_path: Path,
+) -> None:
+    shot = [keyframe("kf/a.jpg", picture())]
+    later = [{"track": 4, "label": "car", "score": 0.9, "box": [0.9, 0.9, 1.0, 1.0]}]
+    card = card_of(
+        tmp_path,
+        incident(keyframes=shot),
+        incident(revision=2, phase="updated", keyframes=shot, subjects=later),
+    )
+    attributes = [pair for pair in card.attributes if pair[0] in {"x", "y", "width", "height"}]
+    rect = [("x", "80.0"), ("y", "59.4"), ("width", "80.0"), ("height", "59.4")]
+    assert attributes[:4] == rect
+    assert "car 90%" in card.words
+
+
+@pytest.mark.parametrize("box", [[0.5, 0.5, 0.5, 0.9], [0.9, 0.1, 0.2, 0.3], [1.5, 0, 2, 1]])
+def test_a_box_without_area_in_the_picture_is_left_out(tmp_path: Path, box: list[float]) -> None:
+    subject = {"track": 1, "label": "car", "score": 0.9, "box": box}
+    card = card_of(
+        tmp_path, incident(keyframes=[keyframe("kf/a.jpg", picture())], subjects=[subject])
+    )
+    assert "rect" not in card.tags
+
+
+def test_the_thumbnail_is_the_peak_and_a_pending_picture_is_announced(tmp_path: Path) -> None:
+    opening, peak = keyframe("kf/o.jpg", b"o"), keyframe("kf/p.jpg", b"p", "peak")
+    card = card_of(tmp_path, incident(keyframes=[opening, peak]))
+    pictures = [value for name, value in card.attributes if name == "src"]
+    assert pictures[0] == "/api/keyframes/kf/p.jpg"
+    assert set(pictures[1:]) == {"/api/keyframes/kf/o.jpg", "/api/keyframes/kf/p.jpg"}
+    waiting = incident("b", keyframes=[keyframe("kf/x.jpg", b"", state="pending")])
+    waiting["data"]["opened_at"] = (START + timedelta(hours=1)).isoformat()
+    pending = card_of(tmp_path, waiting)
+    assert "Picture is on its way" in pending.words
+    assert "img" not in pending.tags
+
+
+def test_quiet_and_blind_read_differently(tmp_path: Path) -> None:
+    def lines(*events: dict[str, Any]) -> str:
+        board = board_of(tmp_path, *events)
+        return Markup(cards.notice(board, None) + cards.empty(board)).words
+
+    def later(seconds: int, name: str, state: str) -> dict[str, Any]:
+        return camera_state(name, state, seconds, at=START + timedelta(seconds=seconds))
+
+    assert "No camera has reported yet" in lines()
+    assert lines(later(1, "a", "online")) == "No incident. 1 of 1 camera is watching."
+    assert lines(later(2, "b", "degraded")) == "No incident. 1 of 2 cameras are watching."
+    blind = lines(later(3, "a", "offline"))
+    assert "No camera is online" in blind
+    assert "no camera is watching" in blind
+
+
+def test_silence_is_noticed_when_a_limit_is_set(tmp_path: Path) -> None:
+    board = board_of(tmp_path, camera_state())
+    assert cards.notice(board, 3600) == ""
+    assert "Nothing heard" in cards.notice(board, 1e-9)
+
+
+def test_the_page_is_bounded_and_says_so(tmp_path: Path) -> None:
+    many = [incident(f"i-{n}", opened_at=START + timedelta(seconds=n)) for n in range(103)]
+    ended = incident("old", 2, "ended")
+    board = board_of(tmp_path, *many, ended)
+    assert (board.open, len(board.incidents)) == (103, 100)
+    assert board.incidents[0].incident.incident_id == "i-102"
+    assert "newest 100 of 103" in cards.overflow(board)
+    states = [camera_state(f"c-{n}", "online" if n else "offline") for n in range(70)]
+    crowd = board_of(tmp_path, *states)
+    listing = Markup(cards.camera_rows(crowd.cameras)).words
+    assert listing.startswith("C-0offline")
+    assert "and 10 more cameras" in listing

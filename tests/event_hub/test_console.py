@@ -1,0 +1,101 @@
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.event_hub.browser import Tab, chromium, is_installed
+from tests.event_hub.process import Process, hub_process
+from tests.event_hub.samples import camera_state, incident, keyframe, picture
+
+REQUIRED = os.environ.get("CITYEYE_REQUIRE_FOREIGN_SERVERS") == "1"
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not is_installed() and not REQUIRED, reason="chromium is not installed"),
+]
+
+KEY = "kf-30d/v1/2026/11/20/cam-1/04/jam.jpg"
+ZONE = "<script>document.title='owned'</script>"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Process]:
+    with hub_process(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Tab]:
+    with chromium("Asia/Kolkata") as tab:
+        yield tab
+
+
+def test_an_incident_lives_on_an_open_page(hub: Process, tab: Tab, tmp_path: Path) -> None:
+    data = picture()
+    (tmp_path / "kf" / KEY).parent.mkdir(parents=True)
+    (tmp_path / "kf" / KEY).write_bytes(data)
+    opened = datetime.now(UTC) - timedelta(seconds=65)
+    shots = [keyframe(KEY, data), keyframe("kf/lost.jpg", b"gone", "closing")]
+
+    tab.open(hub.client.url + "/")
+    tab.js("window.sameDocument = true")
+    assert "No camera has reported yet." in tab.text()
+    for number in range(4):
+        hub.client.post(camera_state(f"cam-{number}", number=number, at=opened))
+    tab.wait("document.body.innerText.includes('No incident. 4 of 4 cameras are watching.')")
+
+    hub.client.post(incident("jam", zone=ZONE, opened_at=opened, keyframes=shots))
+    tab.wait("document.querySelector('.cy-open .cy-shot img')?.naturalWidth == 320")
+    seen = tab.text()
+    for words in ("Traffic jam", "medium", "North Gate", ZONE, "1 open now", "UTC+5:30"):
+        assert words in seen
+    look_at_the_viewer(tab)
+
+    hub.client.post(incident("jam", 2, "ended", opened_at=opened, keyframes=shots, zone=ZONE))
+    tab.wait("document.querySelector('.cy-ended article')")
+    tab.wait("document.querySelector('dialog header')?.innerText.includes('lasted 0:10')")
+    tab.js("document.querySelector('.cy-close').click()")
+    seen = tab.text()
+    assert "No incident. 4 of 4" in seen
+    local = (opened + timedelta(seconds=10, hours=5, minutes=30)).strftime("%H:%M")
+    assert f"Ended {local}, lasted 0:10 cleared" in seen.replace("\n", " ")
+    assert tab.js("window.sameDocument === true")
+    look_for_damage(tab, hub.client.url)
+    assert hub.end() == 0
+
+
+def look_at_the_viewer(tab: Tab) -> None:
+    first = tab.js("document.querySelector('[data-since]').textContent")
+    assert first[:2] in {"1:", "2:"}
+    tab.wait(f"document.querySelector('[data-since]').textContent != '{first}'")
+    tab.js("document.querySelector('.cy-open .cy-shot').click()")
+    tab.wait("document.querySelector('dialog[open] img')?.complete")
+    corner = "(({x, y, width}) => [x, y, width])(document.querySelector('dialog rect').getBBox())"
+    assert tab.js(corner) == pytest.approx([80, 59.4, 80], abs=0.1)
+    tab.wait("document.querySelector('dialog img.cy-missing')")
+    assert "Picture not available" in tab.text()
+
+
+def look_for_damage(tab: Tab, url: str) -> None:
+    assert tab.js("document.title") == "CityEye"
+    for width in (1280, 390):
+        tab.size(width, 800)
+        assert tab.js("document.documentElement.scrollWidth") <= width
+    assert [one for one in tab.requests if not one.startswith((url, "data:"))] == []
+    assert [text for text in tab.complaints if "404" not in text] == []
+
+
+def test_a_page_loaded_later_shows_the_same_and_keeps_up_after_a_burst(
+    hub: Process, tab: Tab
+) -> None:
+    for number in range(30):
+        hub.client.post(incident(f"i-{number}"))
+    tab.open(hub.client.url + "/")
+    assert tab.js("document.querySelectorAll('.cy-open article').length") == 30
+    for number in range(20, 50):
+        hub.client.post(incident(f"i-{number}"))
+        hub.client.post(incident(f"i-{number}", 2, "ended"))
+    tab.wait("document.querySelectorAll('.cy-ended article').length == 30")
+    assert tab.js("document.querySelectorAll('.cy-open article').length") == 20
+    assert "20 open now" in tab.text()

@@ -1,0 +1,58 @@
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from event_hub.keyframes import FolderKeyframes
+from event_hub.server import HubThread
+from event_hub.settings import HubSettings
+from tests.event_hub.process import command, hub_process
+from tests.event_hub.samples import incident
+
+pytestmark = pytest.mark.integration
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    with hub_process(tmp_path, "--no-console") as first:
+        for number in range(20):
+            assert first.client.post(incident(f"i-{number}")).status == 200
+        first.popen.kill()
+        first.popen.wait()
+    with hub_process(tmp_path, "--no-console") as second:
+        assert second.client.json("/health")["events"] == 20
+        assert second.client.post(incident("i-19")).json() == {"stored": 0, "duplicates": 1}
+        assert second.end() == 0
+
+
+def test_a_hub_that_cannot_begin_says_why_and_exits(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_c2hvcnQ=\n")
+    ended = subprocess.run(
+        command(tmp_path, "--webhook-secret-file", str(secret)),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "24 to 64 bytes" in ended.stderr
+    assert "c2hvcnQ" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_is_an_error_and_leaves_the_database_free(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = HubSettings(
+            database=f"sqlite:///{tmp_path}/hub.db", port=taken.getsockname()[1], console=False
+        )
+        with pytest.raises(OSError, match="in use"):
+            HubThread(settings, FolderKeyframes(tmp_path))
+    with HubThread(settings, FolderKeyframes(tmp_path)):
+        pass
+
+
+def test_a_hub_in_a_thread_gives_everything_back(tmp_path: Path) -> None:
+    settings = HubSettings(database=f"sqlite:///{tmp_path}/hub.db", port=0, console=False)
+    for _ in range(2):
+        hub = HubThread(settings, FolderKeyframes(tmp_path))
+        hub.start()
+        hub.stop()
+        hub.stop()
