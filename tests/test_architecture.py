@@ -1,0 +1,167 @@
+"""The architecture page and the import contracts are true, and each contract can fail."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+IMPORTS = PROJECT["tool"]["importlinter"]
+CONTRACTS = {contract["id"]: contract["name"] for contract in IMPORTS["contracts"]}
+PACKAGES = IMPORTS["root_packages"]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+LINT = Path(sys.executable).with_name("lint-imports")
+MAX_LINES = 400
+
+OFFENCES = {
+    "layers": ("pipelines/zone.py", "import serving.errors"),
+    "acyclic": ("camera_adapters/geometry.py", "import camera_adapters.frame"),
+    "pipelines": ("pipelines/track.py", "import models.detector"),
+    "event": ("pipelines/event.py", "import pipelines.track"),
+    "hub": ("event_hub/errors.py", "import pipelines.plan"),
+    "training": ("serving/errors.py", "import models.training.network"),
+    "ray": ("cityeye/errors.py", "import ray"),
+    "onnxruntime": ("models/package.py", "import onnxruntime"),
+    "torch": ("models/package.py", "import torch"),
+    "av": ("pipelines/keyframe.py", "import av"),
+    "trackers": ("pipelines/camera_pipeline.py", "import trackers"),
+    "minio": ("serving/camera_worker.py", "import minio"),
+    "hub-libraries": ("serving/control_api.py", "import nicegui"),
+}
+"""For each contract a file and an import that it must not have."""
+
+
+def lint_imports(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LINT, *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def sources() -> list[Path]:
+    folders = [ROOT / name for name in (*PACKAGES, "tests")]
+    return [path for folder in folders for path in folder.rglob("*.py")]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the code in which contracts may be broken."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__", "*.onnx", "*.md", "*.mp4", "*.png")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignore)
+    return folder
+
+
+def test_every_contract_is_kept():
+    done = lint_imports(ROOT, "--no-cache")
+    assert done.returncode == 0, done.stdout
+    assert f"Contracts: {len(CONTRACTS)} kept, 0 broken." in done.stdout
+
+
+def test_there_is_an_offence_for_every_contract():
+    assert set(OFFENCES) == set(CONTRACTS)
+
+
+@pytest.mark.parametrize("contract", OFFENCES)
+def test_a_contract_is_broken_by_an_import_against_it(copy, contract):
+    file, offence = OFFENCES[contract]
+    innocent = (copy / file).read_text(encoding="utf-8")
+    (copy / file).write_text(f"{innocent}\n{offence}\n", encoding="utf-8")
+    try:
+        done = lint_imports(copy, "--contract", contract)
+    finally:
+        (copy / file).write_text(innocent, encoding="utf-8")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{CONTRACTS[contract]} BROKEN" in done.stdout
+
+
+def test_the_page_states_the_contracts_that_are_enforced():
+    rules = section("Who may import whom")
+    assert re.findall(r"^- (.+)$", rules, re.MULTILINE) == list(CONTRACTS.values())
+    stated = [re.findall(r"`(\w+)`", line) for line in re.findall(r"^\d+\. (.+)$", rules, re.M)]
+    (layers,) = [c["layers"] for c in IMPORTS["contracts"] if c["id"] == "layers"]
+    assert stated == [layer.split(" | ") for layer in layers]
+    assert {name for line in stated for name in line} == set(PACKAGES) - {"k8s"}
+
+
+@pytest.mark.parametrize("title", ["One frame, eight hops", "The nouns", "Why it is so"])
+def test_every_name_on_the_page_exists(title):
+    names = [
+        name
+        for name in re.findall(r"`([a-z_0-9]+(?:\.\w+)+)`", section(title))
+        if name.split(".")[0] in PACKAGES
+    ]
+    assert names
+    for name in names:
+        assert exists(name), f"the architecture page names {name}, which is not there"
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module or something in one."""
+    if importlib.util.find_spec(name.rpartition(".")[0]) is None:
+        return False
+    module, _, last = name.rpartition(".")
+    if last[:1].islower():
+        return importlib.util.find_spec(name) is not None
+    return hasattr(importlib.import_module(module), last)
+
+
+def test_the_hop_table_has_eight_hops_with_a_module_each():
+    rows = re.findall(r"^\| (\d) \|.+\| (.+) \|$", section("One frame, eight hops"), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 9))
+    assert all("`" in where for _, where in rows)
+
+
+def test_our_packages_are_the_ones_that_are_imported():
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin == str(ROOT / package / "__init__.py"), "a foreign package is in the way"
+
+
+def test_packages_import_nothing_heavy_by_themselves():
+    code = (
+        f"import sys\nimport {', '.join(PACKAGES)}\n"
+        "heavy = {'ray', 'onnx', 'onnxruntime', 'cv2', 'av', 'nicegui', 'fastapi', 'torch'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_longer_than_a_room():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert not {str(path): lines for path, lines in lengths.items() if lines > MAX_LINES}
+
+
+def test_every_test_folder_is_a_package():
+    """Otherwise a folder `tests/models` would be imported as `models`."""
+    folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
+
+
+def test_the_lock_names_public_hosts_only():
+    lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://([^/\"]+)", lock)) == {"pypi.org", "files.pythonhosted.org"}
