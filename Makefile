@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
-TEST_EXTRAS := --extra kafka --extra mqtt
+TEST_GROUPS := --group dev --group s3server
 BIN := .venv/bin
 READY := .venv/.ready-$(EXTRA)
 PREPARE := PYTHON="$(PYTHON)" sh .ci/prepare $(EXTRA)
@@ -53,5 +53,5 @@ $(READY)-run: pyproject.toml uv.lock
 
 $(READY)-test: pyproject.toml uv.lock
 	@rm -f .venv/.ready-*
-	@$(PREPARE) $(TEST_EXTRAS) --group dev
+	@$(PREPARE) $(TEST_GROUPS)
 	@touch $(READY)-run $@
