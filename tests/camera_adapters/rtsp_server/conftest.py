@@ -30,14 +30,14 @@ def server(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
         Mount("basic", fast_clip.path, users, "basic"),
         Mount("digest", fast_clip.path, users, "digest"),
     ]
-    with RtspServerThread(mounts, limits=Limits(connections=8, message_timeout_s=0.5)) as running:
+    with RtspServerThread(mounts, limits=Limits(connections=8, message_timeout_s=0.3)) as running:
         yield running
 
 
 @pytest.fixture
 def impatient(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
-    """A server that gives up on silent clients after a second, and reports twice a second."""
+    """A server that gives up on silent clients after a second, and reports every 0.4 s."""
     limits = Limits(session_timeout_s=1.0, idle_timeout_s=1.0)
-    mount = Mount("cam", fast_clip.path, report_period_s=0.5)
+    mount = Mount("cam", fast_clip.path, report_period_s=0.4)
     with RtspServerThread([mount], limits=limits) as running:
         yield running

@@ -21,8 +21,8 @@ from tests.camera_adapters.rtsp_server.test_foreign_clients import watch
 
 pytestmark = pytest.mark.integration
 
-_SILENCE_S = 0.4
-"""Twenty frames of the fast clip: long enough that missing media is no accident."""
+_SILENCE_S = 0.25
+"""Twelve frames of the fast clip: long enough that missing media is no accident."""
 
 
 def chunks_within(client: RawClient, seconds: float) -> list[tuple[int, bytes]]:
@@ -88,7 +88,7 @@ def test_a_mute_camera_accepts_and_says_nothing(server: RtspServerThread) -> Non
         with pytest.raises(TimeoutError):
             client.reply()
     with pytest.raises((av.error.FFmpegError, TimeoutError)):
-        av.open(server.url("cam"), options={"rtsp_transport": "tcp"}, timeout=(0.5, 0.5))
+        av.open(server.url("cam"), options={"rtsp_transport": "tcp"}, timeout=(0.3, 0.3))
 
 
 def test_falling_mute_silences_a_viewer(server: RtspServerThread) -> None:

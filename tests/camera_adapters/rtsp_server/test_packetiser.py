@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camera_adapters.rtsp_server.clip import Codec
@@ -39,6 +39,7 @@ def reassemble(codec: Codec, parts: list[bytes]) -> list[bytes]:
 
 @pytest.mark.parametrize(("codec", "headers"), [("h264", _H264_HEADERS), ("h265", _H265_HEADERS)])
 def test_every_nal_unit_arrives_whole(codec: Codec, headers: st.SearchStrategy[bytes]) -> None:
+    @settings(max_examples=40)
     @given(st.lists(st.tuples(headers, st.integers(0, 6000)), min_size=1, max_size=4))
     def check(shapes: list[tuple[bytes, int]]) -> None:
         nals = [header + bytes(n % 251 for n in range(size)) for header, size in shapes]

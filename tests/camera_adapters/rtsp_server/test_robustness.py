@@ -219,8 +219,8 @@ def test_after_a_suspension_the_stream_goes_on_at_the_present(fast_clip: TinyCli
             with client:
                 await asyncio.to_thread(client.play)
                 before = await asyncio.to_thread(client.rtp, 5)
-                block(1.3)
-                after = await asyncio.to_thread(client.rtp, 60)
+                block(1.2)
+                after = await asyncio.to_thread(client.rtp, 40)
                 return server.counters("cam").frames_late, before[-1:] + after
 
     block = time.sleep

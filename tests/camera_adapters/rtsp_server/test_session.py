@@ -95,8 +95,8 @@ def test_two_viewers_get_the_same_packets(server: RtspServerThread) -> None:
     with RawClient(server.port) as one, RawClient(server.port) as two:
         one.play()
         two.play()
-        theirs = two.rtp(20)
-        ours = {packet.sequence: packet for packet in one.rtp(80)}
+        theirs = two.rtp(10)
+        ours = {packet.sequence: packet for packet in one.rtp(60)}
     assert all(ours[packet.sequence] == packet for packet in theirs)
 
 
@@ -145,7 +145,7 @@ def test_reports_come_in_time_and_those_of_a_viewer_keep_its_session_alive(
         client.setup(f"RTP/AVP;unicast;client_port={ports[0]}-{ports[1]}")
         client.ask("PLAY")
         until_s = time.monotonic() + 10
-        while len(reports) < 5 and time.monotonic() < until_s:
+        while len(reports) < 4 and time.monotonic() < until_s:
             with suppress(TimeoutError):
                 packet, server_address = rtcp.recvfrom(2048)
                 reports.append(SenderReport.parse(packet))
@@ -153,7 +153,7 @@ def test_reports_come_in_time_and_those_of_a_viewer_keep_its_session_alive(
         assert client.ask("GET_PARAMETER").status == 200
     first, last = reports[0], reports[-1]
     elapsed_s = last.wall_s - first.wall_s
-    assert 1.8 < elapsed_s < 4.0
+    assert 1.1 < elapsed_s < 3.0
     assert last.timestamp - first.timestamp == pytest.approx(elapsed_s * 90_000, abs=900)
     assert (first.packets, first.octets) == (0, 0)
     assert last.packets >= elapsed_s * 40
@@ -171,7 +171,7 @@ def test_silent_clients_are_hung_up_on(impatient: RtspServerThread) -> None:
 def test_interleaved_receiver_reports_keep_a_session_alive(impatient: RtspServerThread) -> None:
     with RawClient(impatient.port) as client:
         client.play()
-        for number, (channel, _) in enumerate(client.stream(1.5)):
+        for number, (channel, _) in enumerate(client.stream(1.2)):
             if channel == 0 and number % 30 == 0:
                 client.sock.sendall(b"$\x01\x00\x08\x80\xc9\x00\x01\x00\x00\x00\x07")
         assert client.ask("GET_PARAMETER").status == 200
