@@ -34,10 +34,12 @@ class OutboxLimits:
     Attributes:
         max_events: Number of events, delivered ones that are kept for replay included.
         max_bytes: Sum of their bodies.
+        max_unsaved: Events in memory while the disk does not take them.
     """
 
     max_events: int = 200_000
     max_bytes: int = 256 * MEBIBYTE
+    max_unsaved: int = 1000
 
     @property
     def batch(self) -> int:

@@ -36,7 +36,6 @@ from pipelines.publication import event_id
 
 log = logging.getLogger(__name__)
 
-MAX_UNSAVED = 1000
 PRUNE_BATCH = 1000
 
 
@@ -93,7 +92,8 @@ class Outbox:
         """
         self._utc_s = utc_s
         self.file = OutboxFile(path)
-        self._log = EventLog(limits or OutboxLimits(), monotonic, utc_s)
+        self._limits = limits or OutboxLimits()
+        self._log = EventLog(self._limits, monotonic, utc_s)
         self.deliveries = Deliveries(self.file, monotonic, utc_s)
         self._recording = threading.Lock()
         self._unsaved: deque[_Unsaved] = deque()
@@ -228,7 +228,7 @@ class Outbox:
                 if not self._failing:
                     log.error("outbox.unsaved", extra={"error": str(error)})
                 self._failing = True
-                if len(self._unsaved) > MAX_UNSAVED:
+                if len(self._unsaved) > self._limits.max_unsaved:
                     self._lose_one()
                 return
             self._unsaved.popleft()

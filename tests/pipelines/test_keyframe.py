@@ -22,6 +22,7 @@ def test_a_red_picture_is_red_in_the_file():
     pixels[..., 0] = 220
     still = encode(PlainPicture(pixels))
     decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
     blue, green, red = decoded.reshape(-1, 3).mean(axis=0)
     assert red > 200
     assert max(blue, green) < 20

@@ -14,6 +14,7 @@ import pytest
 from event_hub.envelope import parse_event
 from pipelines.deliveries import Held, Parcel
 from pipelines.errors import OutboxInUse, OutboxUnavailable
+from pipelines.event import IncidentEvent
 from pipelines.event_log import OutboxLimits
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.outbox import Outbox
@@ -106,6 +107,7 @@ def test_the_hub_understands_every_event(edge):
     edge.desk.publish_state(Change(), camera())
     parsed = [parse_event(json.dumps(event).encode()).event for event in drain(edge)]
     assert len(parsed) == 5
+    assert isinstance(parsed[0], IncidentEvent)
     assert parsed[0].data.detail == {"persons": 3.0}
 
 
