@@ -34,6 +34,10 @@ FAVICON = (
     'stroke="#2f7d8c" stroke-width="3" d="M3 16q13-18 26 0q-13 18-26 0z"/>'
     '<circle cx="16" cy="16" r="4.5" fill="#2f7d8c"/></svg>'
 )
+LOST = (
+    '<p class="cy-notice" id="cy-lost" role="alert"><strong>This page has lost the hub.</strong> '
+    'It shows the city as it was at <span id="cy-lost-since"></span> and is trying again.</p>'
+)
 
 
 class _Page:
@@ -48,6 +52,7 @@ class _Page:
             with ui.element("header").classes("cy-top"):
                 _raw(f"{FAVICON}<h1>CityEye</h1>", "cy-brand")
                 self._counts = _raw("", "cy-counts")
+            _raw(LOST)
             self._notice = _raw("")
             with ui.element("div").classes("cy-main"):
                 with _section("Open incidents", "cy-open"):

@@ -50,6 +50,17 @@
     }
   }
 
+  // Without the hub the page is a memory, not the city: it says so and fades.
+  let heard = Date.now();
+
+  function watch() {
+    if (window.socket?.connected) heard = Date.now();
+    const lost = Date.now() - heard > 3000;
+    document.documentElement.classList.toggle("cy-lost", lost);
+    const since = document.getElementById("cy-lost-since");
+    if (lost && since) write(since, clock(new Date(heard), true));
+  }
+
   const viewer = () => document.getElementById("cy-viewer");
   const templates = () => Array.from(document.querySelectorAll("template[data-incident]"));
   let viewed = "";
@@ -95,5 +106,8 @@
   );
 
   new MutationObserver(follow).observe(document.documentElement, { childList: true, subtree: true });
-  setInterval(tell, 1000);
+  setInterval(() => {
+    tell();
+    watch();
+  }, 1000);
 })();

@@ -62,7 +62,9 @@ def test_an_incident_lives_on_an_open_page(hub: Process, tab: Tab, tmp_path: Pat
     assert f"Ended {local}, lasted 0:10 cleared" in seen.replace("\n", " ")
     assert tab.js("window.sameDocument === true")
     look_for_damage(tab, hub.client.url)
+    assert "lost the hub" not in seen
     assert hub.end() == 0
+    tab.wait("document.body.innerText.includes('This page has lost the hub.')")
 
 
 def look_at_the_viewer(tab: Tab) -> None:
