@@ -8,6 +8,8 @@ from camera_adapters.rendered.labels import SCENE_SEEDS
 from camera_adapters.rendered.motion import Actor, Path, Spell, Thing, Walker, Waypoint, stroll
 from camera_adapters.rendered.places import place_named
 from camera_adapters.rendered.scene import (
+    LOOP_S,
+    SIZE_PX,
     Point,
     Polygon,
     Scene,
@@ -19,9 +21,6 @@ from camera_adapters.rendered.scene import (
 )
 from camera_adapters.rendered.viewpoint import Viewpoint
 
-LOOP_S = 64.0
-FPS = 12.5
-SIZE_PX = (1280, 720)
 _PACE_MPS = 1.35
 _BEND_S = 0.8
 
@@ -148,20 +147,28 @@ def park_bag() -> Scene:
         *_passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), rng),
     ]
     return Scene(
-        "park-bag",
-        "A park by day: a bag is left on the path",
-        place,
-        "day",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("littering",),
-        (zone,),
-        tuple(actors),
-        (SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
+        name="park-bag",
+        title="A park by day: a bag is left on the path",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
     )
+
+
+# What is left, its looks, where, and when.
+_DROPS = (
+    ("bin_bag", 4, (1.2, 11.0), 5.0),
+    ("bin_bag", 9, (1.9, 11.3), 10.0),
+    ("bottle", 3, (0.6, 11.2), 15.0),
+    ("bag", 12, (1.5, 10.3), 20.0),
+    ("bin_bag", 17, (2.5, 10.7), 25.0),
+    ("bottle", 8, (0.7, 10.4), 30.0),
+)
 
 
 def park_pile() -> Scene:
@@ -170,14 +177,6 @@ def park_pile() -> Scene:
     rng = np.random.default_rng(seed)
     place = place_named("park", 8)
     zone = _park_zone(place.viewpoint)
-    drops = (
-        ("bin_bag", 4, (1.2, 11.0), 5.0),
-        ("bin_bag", 9, (1.9, 11.3), 10.0),
-        ("bottle", 3, (0.6, 11.2), 15.0),
-        ("bag", 12, (1.5, 10.3), 20.0),
-        ("bin_bag", 17, (2.5, 10.7), 25.0),
-        ("bottle", 8, (0.7, 10.4), 30.0),
-    )
     doors = ([(30.0, 21.6), (3.0, 21.0)], [(-0.5, 50.0), (0.8, 24.0)], [(-0.4, -3.0), (-0.6, 6.0)])
     actors: list[Actor] = []
     incidents: list[SceneIncident] = []
@@ -192,7 +191,7 @@ def park_pile() -> Scene:
         )
         for k in range(3)
     ]
-    for k, (label, look, spot, drop_s) in enumerate(drops):
+    for k, (label, look, spot, drop_s) in enumerate(_DROPS):
         come, leave = doors[k % 3], doors[(k + 1) % 3][::-1]
         owner = _errand(1 + k, int(rng.integers(600)), drop_s, come, _beside(spot, come[-1]), leave)
         pick_s = 57.0 + 0.5 * (k % 3)
@@ -207,26 +206,23 @@ def park_pile() -> Scene:
         SceneIncident(
             "littering.accumulation",
             zone.name,
-            drops[2][3],
+            _DROPS[2][3],
             57.0,
-            tuple(20 + k for k in range(len(drops))),
+            tuple(20 + k for k in range(len(_DROPS))),
         )
     )
     actors += collectors
     return Scene(
-        "park-pile",
-        "A park in the rain: rubbish piles up",
-        place,
-        "rain",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("littering",),
-        (zone,),
-        tuple(actors),
-        tuple(incidents),
+        name="park-pile",
+        title="A park in the rain: rubbish piles up",
+        place=place,
+        light="rain",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=tuple(incidents),
     )
 
 
@@ -275,19 +271,16 @@ def square_crowd() -> Scene:
 
     start, end = longest_spell(lambda now: len(inside(now)) >= 0.4 * zone.area_m2, LOOP_S)
     return Scene(
-        "square-crowd",
-        "A square at dusk: a crowd gathers",
-        place,
-        "dusk",
-        view,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("crowding",),
-        (zone,),
-        cast,
-        (
+        name="square-crowd",
+        title="A square at dusk: a crowd gathers",
+        place=place,
+        light="dusk",
+        viewpoint=view,
+        seed=seed,
+        tasks=("crowding",),
+        zones=(zone,),
+        actors=cast,
+        incidents=(
             SceneIncident(
                 "crowding.density", zone.name, start, end, tuple(sorted(inside((start + end) / 2)))
             ),
@@ -314,19 +307,16 @@ def square_bag() -> Scene:
         *_passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), rng),
     ]
     return Scene(
-        "square-bag",
-        "A square at dusk: a bag is left behind",
-        place,
-        "dusk",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("littering",),
-        (zone,),
-        tuple(actors),
-        (SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
+        name="square-bag",
+        title="A square at dusk: a bag is left behind",
+        place=place,
+        light="dusk",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
     )
 
 
@@ -340,19 +330,16 @@ def park_quiet() -> Scene:
         *_idler(rng, (-1.4, 11.6), (-0.8, 38.0)),
     ]
     return Scene(
-        "park-quiet",
-        "A park by day: a few walkers",
-        place,
-        "day",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("littering",),
-        (_park_zone(place.viewpoint),),
-        tuple(actors),
-        (),
+        name="park-quiet",
+        title="A park by day: a few walkers",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(_park_zone(place.viewpoint),),
+        actors=tuple(actors),
+        incidents=(),
     )
 
 
@@ -378,17 +365,14 @@ def square_quiet() -> Scene:
         *_idler(rng, (1.8, 12.4), (-15.0, 19.0)),
     ]
     return Scene(
-        "square-quiet",
-        "A square by day: people cross",
-        place,
-        "day",
-        view,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("crowding", "littering"),
-        zones,
-        tuple(actors),
-        (),
+        name="square-quiet",
+        title="A square by day: people cross",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("crowding", "littering"),
+        zones=zones,
+        actors=tuple(actors),
+        incidents=(),
     )

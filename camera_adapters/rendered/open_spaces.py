@@ -49,8 +49,8 @@ def _leaves(
     return out
 
 
-def square(rng: np.random.Generator) -> Place:
-    """A plaza of slabs with bands, benches, planters and a fountain, houses behind."""
+def _paving(rng: np.random.Generator) -> list[Patch]:
+    """Return the slabs and bands of the square, and the street behind it."""
     patches = [rectangle(-60, 60, -5, 60, _SLAB, 0.45)]
     for k in range(-16, 17):
         patches.append(line((1.5 * k, 5), (1.5 * k, 40), 0.035, _JOINT, 0.3))
@@ -63,6 +63,12 @@ def square(rng: np.random.Generator) -> Place:
     patches.append(rectangle(-60, 60, 40.0, 47.0, (98, 98, 100), 0.5))
     patches.append(rectangle(-60, 60, 39.7, 40.0, (190, 188, 180), 0.3))
     patches += _leaves(rng, (-12, 12), (7, 24), 36)
+    return patches
+
+
+def square(rng: np.random.Generator) -> Place:
+    """A plaza of slabs with bands, benches, planters and a fountain, houses behind."""
+    patches = _paving(rng)
     props = [
         Prop("fountain", 7.5, 27.0, 0, 1),
         Prop("kiosk", -15.0, 30.0, -0.6, 2),
@@ -75,12 +81,8 @@ def square(rng: np.random.Generator) -> Place:
     ]
     for x, y in ((-9.4, 12.5), (9.8, 22.5), (-11.0, 27.0), (12.0, 31.5), (0.5, 33.0)):
         props.append(Prop("planter", x, y, 0, int(rng.integers(1 << 16))))
-    for x, y, turn in (
-        (-6.6, 13.4, 0.0),
-        (10.6, 17.4, math.pi),
-        (-8.0, 31.0, 0.0),
-        (6.0, 35.0, math.pi),
-    ):
+    lamps = ((-6.6, 13.4, 0.0), (10.6, 17.4, math.pi), (-8.0, 31.0, 0.0), (6.0, 35.0, math.pi))
+    for x, y, turn in lamps:
         props.append(Prop("lamp", x, y, turn, 1))
     props += [Prop("bollard", -20 + 2.5 * k, 39.2, 0, 2) for k in range(17)]
     props += [
@@ -111,15 +113,15 @@ def square(rng: np.random.Generator) -> Place:
         for side in (-1, 1)
     ]
     return Place(
-        "square",
-        Viewpoint(0.0, 0.0, 5.6, 0.0, math.radians(16.5), 0.95),
-        (_SLAB, 0.45),
-        tuple(patches),
-        tuple(props),
-        tuple(houses),
-        (),
-        ((-8.5, 8.5, 9.0, 24.0), (-13.0, 13.0, 20.0, 32.0)),
-        (-5.5, 5.5, 8.8, 16.0),
+        name="square",
+        viewpoint=Viewpoint(0.0, 0.0, 5.6, 0.0, math.radians(16.5), 0.95),
+        ground=(_SLAB, 0.45),
+        patches=tuple(patches),
+        props=tuple(props),
+        houses=tuple(houses),
+        lanes=(),
+        walks=((-8.5, 8.5, 9.0, 24.0), (-13.0, 13.0, 20.0, 32.0)),
+        near=(-5.5, 5.5, 8.8, 16.0),
     )
 
 
@@ -154,9 +156,7 @@ def _winding(rng: np.random.Generator) -> list[Patch]:
     return out
 
 
-def park(rng: np.random.Generator) -> Place:
-    """A lawn with a path, trees, benches and bushes, watched from a low mast."""
-    patches = _winding(rng) + _leaves(rng, (-9, 9), (6, 22), 70)
+def _park_props(rng: np.random.Generator) -> list[Prop]:
     props = [
         Prop("bench", -4.4, 14.0, -math.pi / 2, 0),
         Prop("bench", 4.6, 17.2, math.pi / 2, 0),
@@ -198,6 +198,13 @@ def park(rng: np.random.Generator) -> Place:
         )
         for k in range(12)
     ]
+    return props
+
+
+def park(rng: np.random.Generator) -> Place:
+    """A lawn with a path, trees, benches and bushes, watched from a low mast."""
+    patches = _winding(rng) + _leaves(rng, (-9, 9), (6, 22), 70)
+    props = _park_props(rng)
     houses = [
         House(
             -36 + 24 * k,
@@ -210,13 +217,13 @@ def park(rng: np.random.Generator) -> Place:
         for k in range(4)
     ]
     return Place(
-        "park",
-        Viewpoint(0.0, 0.0, 4.9, 0.0, math.radians(15.5), 0.98),
-        (_GRASS, 0.9),
-        tuple(patches),
-        tuple(props),
-        tuple(houses),
-        (),
-        ((-2.6, 2.2, 8.0, 30.0), (-7.0, 7.0, 9.0, 22.0)),
-        (-4.0, 4.0, 7.6, 15.0),
+        name="park",
+        viewpoint=Viewpoint(0.0, 0.0, 4.9, 0.0, math.radians(15.5), 0.98),
+        ground=(_GRASS, 0.9),
+        patches=tuple(patches),
+        props=tuple(props),
+        houses=tuple(houses),
+        lanes=(),
+        walks=((-2.6, 2.2, 8.0, 30.0), (-7.0, 7.0, 9.0, 22.0)),
+        near=(-4.0, 4.0, 7.6, 15.0),
     )

@@ -10,6 +10,8 @@ from camera_adapters.rendered.motion import Actor, Path, Vehicle, Walker, stroll
 from camera_adapters.rendered.place import Lane
 from camera_adapters.rendered.places import place_named
 from camera_adapters.rendered.scene import (
+    LOOP_S,
+    SIZE_PX,
     Polygon,
     Scene,
     SceneIncident,
@@ -21,9 +23,6 @@ from camera_adapters.rendered.scene import (
 from camera_adapters.rendered.traffic import Arrival, Hold, drive_lane, flow
 from camera_adapters.rendered.viewpoint import Viewpoint
 
-LOOP_S = 64.0
-FPS = 12.5
-SIZE_PX = (1280, 720)
 _MIX = {"car": 0.66, "truck": 0.12, "bus": 0.08, "motorcycle": 0.14}
 _CITY = {"car": 0.6, "truck": 0.08, "bus": 0.08, "motorcycle": 0.12, "bicycle": 0.12}
 _LANE_KEYS = 100  # keys set aside for each lane
@@ -138,19 +137,16 @@ def crossroad_jam() -> Scene:
     start, end = longest_spell(jammed, LOOP_S)
     keys = tuple(sorted({key for key, _, _ in inside((start + end) / 2)}))
     return Scene(
-        "crossroad-jam",
-        "A crossroad by day: the near approach backs up",
-        place,
-        "day",
-        view,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("traffic",),
-        (zone,),
-        cast,
-        (SceneIncident("traffic.congestion", zone.name, start, end, keys),),
+        name="crossroad-jam",
+        title="A crossroad by day: the near approach backs up",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(zone,),
+        actors=cast,
+        incidents=(SceneIncident("traffic.congestion", zone.name, start, end, keys),),
     )
 
 
@@ -166,19 +162,16 @@ def crossroad_quiet() -> Scene:
     actors = _crossroad_traffic(rng, place.lanes, main, cross, near)
     actors += _crossing_walkers(rng, [(-18.5, 1.0), (13.5, -1.0)])
     return Scene(
-        "crossroad-quiet",
-        "A crossroad by day: traffic flows",
-        place,
-        "day",
-        view,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("traffic",),
-        (_approach(view),),
-        tuple(actors),
-        (),
+        name="crossroad-quiet",
+        title="A crossroad by day: traffic flows",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(_approach(view),),
+        actors=tuple(actors),
+        incidents=(),
     )
 
 
@@ -224,19 +217,16 @@ def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
     place = place_named("arterial", 5)
     actors = _arterial_traffic(np.random.default_rng(seed), place.lanes, ())
     return Scene(
-        name,
-        title,
-        place,
-        light,
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("traffic",),
-        _carriageways(place.viewpoint),
-        tuple(actors),
-        (),
+        name=name,
+        title=title,
+        place=place,
+        light=light,
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=_carriageways(place.viewpoint),
+        actors=tuple(actors),
+        incidents=(),
     )
 
 
@@ -262,19 +252,16 @@ def arterial_wrong_way() -> Scene:
 
     start, end = longest_spell(in_zone, LOOP_S)
     return Scene(
-        "arterial-wrong-way",
-        "An arterial by day: one car drives against the traffic",
-        place,
-        "day",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("traffic",),
-        zones,
-        cast,
-        (SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,)),),
+        name="arterial-wrong-way",
+        title="An arterial by day: one car drives against the traffic",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=zones,
+        actors=cast,
+        incidents=(SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,)),),
     )
 
 
@@ -308,17 +295,14 @@ def arterial_stop() -> Scene:
         "no stopping", "traffic", place.viewpoint, SIZE_PX, kerb, ((9.5, 16.0), (9.5, 44.0))
     )
     return Scene(
-        "arterial-stop",
-        "An arterial in the rain: a car stops where it must not",
-        place,
-        "rain",
-        place.viewpoint,
-        seed,
-        LOOP_S,
-        FPS,
-        SIZE_PX,
-        ("traffic",),
-        (zone,),
-        (*actors, parker),
-        (SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,)),),
+        name="arterial-stop",
+        title="An arterial in the rain: a car stops where it must not",
+        place=place,
+        light="rain",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(zone,),
+        actors=(*actors, parker),
+        incidents=(SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,)),),
     )

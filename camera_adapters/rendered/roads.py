@@ -99,15 +99,15 @@ def arterial(rng: np.random.Generator) -> Place:
     lanes = [Lane((x, -6.0), (x, 125.0)) for x in (2.65, 6.05, 9.5)]
     lanes += [Lane((-x, 125.0), (-x, -6.0)) for x in (2.65, 6.05, 9.5)]
     return Place(
-        "arterial",
-        Viewpoint(0.6, 0.0, 8.2, 0.02, math.radians(14.5), 0.92),
-        ((120, 128, 98), 0.7),
-        tuple(patches),
-        tuple(props),
-        tuple(houses),
-        tuple(lanes),
-        ((12.2, 16.0, 14.0, 60.0), (-16.0, -12.2, 14.0, 60.0)),
-        (-9.0, 9.0, 14.0, 30.0),
+        name="arterial",
+        viewpoint=Viewpoint(0.6, 0.0, 8.2, 0.02, math.radians(14.5), 0.92),
+        ground=((120, 128, 98), 0.7),
+        patches=tuple(patches),
+        props=tuple(props),
+        houses=tuple(houses),
+        lanes=tuple(lanes),
+        walks=((12.2, 16.0, 14.0, 60.0), (-16.0, -12.2, 14.0, 60.0)),
+        near=(-9.0, 9.0, 14.0, 30.0),
     )
 
 
@@ -151,8 +151,19 @@ def _crossing_patches(rng: np.random.Generator) -> list[Patch]:
     return patches
 
 
-def crossroad(rng: np.random.Generator) -> Place:
-    """Two roads of two lanes each way; the camera looks over the near approach to the crossing."""
+_CROSSING_LANES = (
+    Lane((1.85, -6.0), (1.85, 115.0)),
+    Lane((5.4, -6.0), (5.4, 115.0)),
+    Lane((-1.85, 115.0), (-1.85, -6.0)),
+    Lane((-5.4, 115.0), (-5.4, -6.0)),
+    Lane((-62.0, 31.2), (62.0, 31.2)),
+    Lane((-62.0, 27.5), (62.0, 27.5)),
+    Lane((62.0, 34.8), (-62.0, 34.8)),
+    Lane((62.0, 38.5), (-62.0, 38.5)),
+)
+
+
+def _crossing_props(rng: np.random.Generator) -> list[Prop]:
     props = [
         Prop("signal", 8.4, 20.8, -math.pi / 2, 2),
         Prop("signal", -8.6, 45.6, math.pi / 2, 2),
@@ -200,6 +211,10 @@ def crossroad(rng: np.random.Generator) -> Place:
     props += [
         Prop("bollard", side * 8.3, 12.0 + 1.7 * k, 0, 1) for k in range(4) for side in (-1, 1)
     ]
+    return props
+
+
+def _crossing_houses(rng: np.random.Generator) -> list[House]:
     houses = []
     for k in range(5):
         for side in (-1, 1):
@@ -224,30 +239,26 @@ def crossroad(rng: np.random.Generator) -> Place:
                 )
             )
     houses += [House(-27.0, 15.0, 0.0, 16.0, 12.0, 7), House(28.0, 15.0, math.pi, 16.0, 9.0, 11)]
-    lanes = (
-        Lane((1.85, -6.0), (1.85, 115.0)),
-        Lane((5.4, -6.0), (5.4, 115.0)),
-        Lane((-1.85, 115.0), (-1.85, -6.0)),
-        Lane((-5.4, 115.0), (-5.4, -6.0)),
-        Lane((-62.0, 31.2), (62.0, 31.2)),
-        Lane((-62.0, 27.5), (62.0, 27.5)),
-        Lane((62.0, 34.8), (-62.0, 34.8)),
-        Lane((62.0, 38.5), (-62.0, 38.5)),
-    )
+    return houses
+
+
+def crossroad(rng: np.random.Generator) -> Place:
+    """Two roads of two lanes each way; the camera looks over the near approach to the crossing."""
+    props, houses = _crossing_props(rng), _crossing_houses(rng)
     return Place(
-        "crossroad",
-        Viewpoint(8.6, -2.0, 8.8, math.radians(15), math.radians(15.5), 0.86),
-        (_PAVING, 0.5),
-        tuple(_crossing_patches(rng)),
-        tuple(props),
-        tuple(houses),
-        lanes,
-        (
+        name="crossroad",
+        viewpoint=Viewpoint(8.6, -2.0, 8.8, math.radians(15), math.radians(15.5), 0.86),
+        ground=(_PAVING, 0.5),
+        patches=tuple(_crossing_patches(rng)),
+        props=tuple(props),
+        houses=tuple(houses),
+        lanes=_CROSSING_LANES,
+        walks=(
             (7.9, 14.0, 10.0, 20.0),
             (-14.0, -7.9, 12.0, 25.0),
             (-7.0, 7.0, 21.6, 24.6),
             (-16.0, -8.0, 41.0, 50.0),
             (-11.4, -8.4, 25.8, 40.2),
         ),
-        (-8.0, 12.0, 12.0, 30.0),
+        near=(-8.0, 12.0, 12.0, 30.0),
     )

@@ -20,6 +20,9 @@ from camera_adapters.rendered.viewpoint import Projector, Viewpoint
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]
 
+LOOP_S: Final = 64.0
+SIZE_PX: Final = (1280, 720)
+
 # Picture points, normalised, whose ground positions calibrate a scene.
 _CALIBRATION: Final = ((0.1, 0.95), (0.9, 0.95), (0.75, 0.45), (0.25, 0.45))
 
@@ -83,13 +86,13 @@ class Scene:
         light: ``day``, ``dusk``, ``night`` or ``rain``.
         viewpoint: The camera.
         seed: Everything random in it comes from here; one of `SCENE_SEEDS`.
-        duration_s: Length of the loop.
-        fps: Pictures per second.
-        size_px: Width and height of the pictures.
         tasks: Which tasks should watch it.
         zones: Where they should look.
         actors: Everything that moves or is carried.
         incidents: What they should report, and nothing else.
+        duration_s: Length of the loop.
+        fps: Pictures per second.
+        size_px: Width and height of the pictures.
     """
 
     name: str
@@ -98,13 +101,13 @@ class Scene:
     light: str
     viewpoint: Viewpoint
     seed: int
-    duration_s: float
-    fps: float
-    size_px: tuple[int, int]
     tasks: tuple[str, ...]
     zones: tuple[SceneZone, ...]
     actors: tuple[Actor, ...]
     incidents: tuple[SceneIncident, ...]
+    duration_s: float = LOOP_S
+    fps: float = 12.5
+    size_px: tuple[int, int] = SIZE_PX
 
     @property
     def frame_count(self) -> int:

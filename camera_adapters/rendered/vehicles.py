@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from camera_adapters.rendered.solid import Colour, Solid, SolidBuilder, patch
+from camera_adapters.rendered.solid import Colour, Point, Solid, SolidBuilder, patch
 
 GLASS: Colour = (44, 56, 66)
 TYRE: Colour = (26, 26, 28)
@@ -168,12 +168,51 @@ def bus(look: int) -> Solid:
     return builder.build(front, half)
 
 
+def _cargo(
+    builder: SolidBuilder, rng: np.random.Generator, bed: tuple[float, float, float], at: Point
+) -> None:
+    """Load a bed (rear x, front x, half width in metres): a box, a tipper with earth, crates."""
+    rear, front, half = bed
+    cargo = _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))]
+    kind = rng.choice(["box", "tipper", "flat"], p=[0.6, 0.25, 0.15])
+    top = {"box": float(rng.uniform(2.8, 3.5)), "tipper": 2.0, "flat": 1.25}[str(kind)]
+    rect = (rear, front, -half, half)
+    load = builder.box(rect, 0.95, top, cargo, 0.5, anchor=at)
+    if kind == "tipper":
+        inner = (rear + 0.3, front - 0.25, -half + 0.3, half - 0.3)
+        builder.frustum(
+            inner,
+            top,
+            (rear + 1.2, front - 1.05, -0.3, 0.3),
+            top + 0.6,
+            (122, 100, 78),
+            1,
+            anchor=at,
+        )
+    elif kind == "flat":
+        for k in range(int(rng.integers(1, 4))):
+            x = rear + 0.4 + 1.5 * k
+            if x + 1.2 < front:
+                builder.box(
+                    (x, x + 1.2, -0.9, 0.9),
+                    top,
+                    top + float(rng.uniform(0.5, 1.3)),
+                    _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))],
+                    1,
+                    anchor=at,
+                )
+    else:
+        tone: Colour = (70, 90, 130) if sum(cargo) > 500 else (230, 230, 225)
+        for side in ("left", "right"):
+            builder.quad(patch(load[side], 0.15, 0.85, 0.35, 0.65), tone, 1, anchor=at)
+        builder.quad(patch(load["rear"], 0.49, 0.51, 0.05, 0.95), CHASSIS, 1, anchor=at)
+
+
 @lru_cache(maxsize=128)
 def truck(look: int) -> Solid:
     """Build a lorry: a cab and a box, a tipper with a load, or a flat bed."""
     rng = np.random.default_rng(look)
     paint = _CAR_PAINT[rng.integers(len(_CAR_PAINT))]
-    cargo = _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))]
     length, half = float(rng.uniform(6.0, 9.5)), 1.22
     front, rear = length / 2, -length / 2
     cab_rear, cab_top = front - 2.0, float(rng.uniform(2.4, 2.9))
@@ -203,38 +242,7 @@ def truck(look: int) -> Solid:
     )
     for side in ("left", "right"):
         builder.quad(patch(cab[side], 0.3, 0.85, 0.52, 0.86), GLASS, 1)
-    kind = rng.choice(["box", "tipper", "flat"], p=[0.6, 0.25, 0.15])
-    top = {"box": float(rng.uniform(2.8, 3.5)), "tipper": 2.0, "flat": 1.25}[str(kind)]
-    rect = (rear, cab_rear - 0.15, -half, half)
-    load = builder.box(rect, 0.95, top, cargo, 0.5, anchor=box_at)
-    if kind == "tipper":
-        inner = (rear + 0.3, cab_rear - 0.4, -half + 0.3, half - 0.3)
-        builder.frustum(
-            inner,
-            top,
-            (rear + 1.2, cab_rear - 1.2, -0.3, 0.3),
-            top + 0.6,
-            (122, 100, 78),
-            1,
-            anchor=box_at,
-        )
-    elif kind == "flat":
-        for k in range(int(rng.integers(1, 4))):
-            x = rear + 0.4 + 1.5 * k
-            if x + 1.2 < cab_rear:
-                builder.box(
-                    (x, x + 1.2, -0.9, 0.9),
-                    top,
-                    top + float(rng.uniform(0.5, 1.3)),
-                    _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))],
-                    1,
-                    anchor=box_at,
-                )
-    else:
-        tone: Colour = (70, 90, 130) if sum(cargo) > 500 else (230, 230, 225)
-        for side in ("left", "right"):
-            builder.quad(patch(load[side], 0.15, 0.85, 0.35, 0.65), tone, 1, anchor=box_at)
-        builder.quad(patch(load["rear"], 0.49, 0.51, 0.05, 0.95), CHASSIS, 1, anchor=box_at)
+    _cargo(builder, rng, (rear, cab_rear - 0.15, half), box_at)
     # Wheels stand proud of both parts, so they follow whichever part is nearest to them.
     for x, anchor in ((front - 0.9, cab_at), (rear + 1.1, box_at), (rear + 2.2, box_at)):
         for left in (True, False):
