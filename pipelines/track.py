@@ -24,6 +24,25 @@ class Box:
         """Middle of the box."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
+    @property
+    def area(self) -> float:
+        """Share of the picture that it covers."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+
+def common_area(one: Box, other: Box) -> float:
+    """Share of the picture that two boxes both cover."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    return max(0.0, width) * max(0.0, height)
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    common = common_area(one, other)
+    union = one.area + other.area - common
+    return common / union if union > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Track:

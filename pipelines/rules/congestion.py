@@ -10,7 +10,8 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import VEHICLES, plain
+from pipelines.labels import VEHICLES
+from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
 from pipelines.rules.speed import SpeedGauge
@@ -53,7 +54,7 @@ class _Approach:
     def __init__(
         self, shape: ZoneShape, identity: Identity, parameters: CongestionParameters
     ) -> None:
-        self._shape = shape
+        self._presence = Presence(shape, VEHICLES)
         self._gauge = SpeedGauge(shape.ground)
         self._parameters = parameters
         self._limit = parameters.max_speed_mps if shape.ground else parameters.max_speed_boxes
@@ -61,34 +62,30 @@ class _Approach:
         self._situation = Situation(identity, parameters)
 
     def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
-        inside = [
-            track
-            for track in tracks
-            if plain(track.label) in VEHICLES and self._shape.contains(track.box.foot)
-        ]
-        self._gauge.observe(inside, at.mono_s)
-        return self._situation.observe(self._read(inside, at), at)
+        seen, vehicles = self._presence.observe(tracks, at.mono_s)
+        self._gauge.observe(seen, at.mono_s)
+        return self._situation.observe(self._read(seen, vehicles, at), at)
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
         return self._situation.close(reason, at)
 
-    def _read(self, inside: list[Track], at: Moment) -> Reading:
+    def _read(self, seen: list[Track], vehicles: int, at: Moment) -> Reading:
         enough, limit = self._parameters.min_vehicles, self._limit
         if self._situation.is_open:
             enough = math.ceil(enough * EXIT_COUNT_SHARE)
             limit *= EXIT_SPEED_FACTOR
-        if len(inside) < enough:
-            return Reading(holds=False, subjects=subjects_of(inside))
-        gauged = [self._gauge.speed(vehicle) for vehicle in inside]
+        if vehicles < enough:
+            return Reading(holds=False, subjects=subjects_of(seen))
+        gauged = [self._gauge.speed(vehicle) for vehicle in seen]
         speeds = [speed for speed in gauged if speed is not None]
-        if len(speeds) < max(1, KNOWN_SPEED_SHARE * len(inside)):
-            return Reading(holds=None, subjects=subjects_of(inside))
+        if len(speeds) < max(1, KNOWN_SPEED_SHARE * len(seen)):
+            return Reading(holds=None, subjects=subjects_of(seen))
         median = statistics.median(speeds)
         return Reading(
             holds=median < limit,
-            severity=self._severity(len(inside), at),
-            subjects=subjects_of(inside),
-            detail={"vehicles": float(len(inside)), self._speed_name: round(median, 2)},
+            severity=self._severity(vehicles, at),
+            subjects=subjects_of(seen),
+            detail={"vehicles": float(vehicles), self._speed_name: round(median, 2)},
         )
 
     def _severity(self, vehicles: int, at: Moment) -> Severity:

@@ -8,7 +8,8 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import PERSONS, plain
+from pipelines.labels import PERSONS
+from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
 from pipelines.rules.zoned import ZonedRuleType
@@ -44,33 +45,30 @@ class _Square:
     """One zone, with at most one incident at a time."""
 
     def __init__(self, shape: ZoneShape, identity: Identity, parameters: DensityParameters) -> None:
-        self._shape = shape
+        self._area_m2 = shape.area_m2
+        self._presence = Presence(shape, PERSONS)
         self._parameters = parameters
         self._situation = Situation(identity, parameters)
 
     def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
-        inside = [
-            track
-            for track in tracks
-            if plain(track.label) in PERSONS and self._shape.contains(track.box.foot)
-        ]
-        return self._situation.observe(self._read(inside), at)
+        seen, persons = self._presence.observe(tracks, at.mono_s)
+        return self._situation.observe(self._read(seen, persons), at)
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
         return self._situation.close(reason, at)
 
-    def _read(self, inside: list[Track]) -> Reading:
-        parameters, area_m2 = self._parameters, self._shape.area_m2
-        detail = {"persons": float(len(inside))}
-        ratio = len(inside) / parameters.min_persons
+    def _read(self, seen: list[Track], persons: int) -> Reading:
+        parameters, area_m2 = self._parameters, self._area_m2
+        detail = {"persons": float(persons)}
+        ratio = persons / parameters.min_persons
         if area_m2:
-            per_m2 = len(inside) / area_m2
+            per_m2 = persons / area_m2
             detail["persons_per_m2"] = round(per_m2, 3)
             ratio = min(ratio, per_m2 / parameters.max_per_m2)
         return Reading(
             holds=ratio >= (parameters.exit_share if self._situation.is_open else 1.0),
             severity=_severity(ratio),
-            subjects=subjects_of(inside),
+            subjects=subjects_of(seen),
             detail=detail,
         )
 

@@ -14,18 +14,18 @@ from pydantic import Field
 
 from pipelines.incident import EndReason, Severity, Transition
 from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, plain
-from pipelines.rules.resting_place import RestingPlace
+from pipelines.rules.resting_place import MISSED_S, RestingPlace
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation
 from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
 from pipelines.zone_geometry import ZoneShape
 
-MISSED_S: Final = 2.0
-"""An object not yet confirmed that is not seen for longer than this is not there any more."""
-
 COVERED_S: Final = 120.0
 """How long an object is remembered while something stands in front of it."""
+
+DEPTH_STRETCH: Final = 2.0
+"""Without calibration: what lies behind is this much farther than the picture shows (30° tilt)."""
 
 MAX_PLACES: Final = 100
 MEDIUM_AFTER_S: Final = 300.0
@@ -35,12 +35,6 @@ HIGH_AFTER_S: Final = 1800.0
 class DroppedObjectParameters(RuleParameters):
     """When a thing that lies around counts as dropped."""
 
-    cooldown_s: float = Field(
-        default=60.0,
-        ge=0,
-        le=86400,
-        description="seconds after an end until a new incident may begin at the same place",
-    )
     owner_distance_m: float = Field(
         default=3.0,
         gt=0,
@@ -104,13 +98,27 @@ class _Ground:
                 seen.add(place)
             # A second sighting of a place that is already found shows the same object again.
             placed.add(thing_index)
-        for thing_index, thing in enumerate(things):
-            if thing_index not in placed and len(self._places) < MAX_PLACES:
-                situation = Situation(self._identity, self._parameters)
-                place = RestingPlace(thing, situation, at.mono_s)
-                self._places.append(place)
-                seen.add(place)
-        return seen
+        fresh = [thing for index, thing in enumerate(things) if index not in placed]
+        return seen | self._lay(fresh, seen, at)
+
+    def _lay(self, things: list[Track], seen: set[RestingPlace], at: Moment) -> set[RestingPlace]:
+        """Makes places for things that lie at none; what was carried on leaves its last one."""
+        carried = {thing.id for thing in things}
+        self._places = [
+            place
+            for place in self._places
+            if place.subject.track not in carried
+            or place in seen
+            or place.situation.is_open
+            or not place.situation.is_cool(at.mono_s)
+        ]
+        room = MAX_PLACES - len(self._places)
+        laid = [
+            RestingPlace(thing, Situation(self._identity, self._parameters), at.mono_s)
+            for thing in things[:room]
+        ]
+        self._places += laid
+        return set(laid)
 
     def _judge(
         self, place: RestingPlace, seen: bool, attended: bool, covered: bool, at: Moment
@@ -125,6 +133,7 @@ class _Ground:
             return []
         else:
             holds = False
+            place.miss(at.mono_s)
         lasted_s = place.situation.open_for_s(at)
         reading = Reading(
             holds=holds,
@@ -142,7 +151,8 @@ class _Ground:
                 return False
             return math.dist(here, there) <= self._parameters.owner_distance_m
         reach = self._parameters.owner_distance_heights * (person.box.y2 - person.box.y1)
-        return math.hypot((foot[0] - spot[0]) * person.aspect, foot[1] - spot[1]) <= reach
+        deep = DEPTH_STRETCH * (foot[1] - spot[1])
+        return math.hypot((foot[0] - spot[0]) * person.aspect, deep) <= reach
 
     def _forget(self, cover: list[Track], at_s: float) -> None:
         self._places = [

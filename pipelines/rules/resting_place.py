@@ -13,7 +13,7 @@ from typing import Final
 from pipelines.incident import Subject
 from pipelines.rules.attendance import Attendance
 from pipelines.rules.situation import Situation
-from pipelines.track import Box, Track
+from pipelines.track import Box, Track, common_area, overlap
 
 SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
@@ -21,6 +21,9 @@ SAME_SIZES: Final = 0.6
 
 SETTLE: Final = 0.2
 """Weight of a new box in the place's box; jitter averages out."""
+
+MISSED_S: Final = 2.0
+"""An object not seen for longer, though nothing covers it, is not there any more."""
 
 COVERED_SHARE: Final = 0.3
 
@@ -41,6 +44,7 @@ class RestingPlace:
         self.since_s = at_s
         self.seen_s = at_s
         self.box = track.box
+        self._is_empty = False
         self._track = track
         self._votes: Counter[str] = Counter({track.label: 1})
 
@@ -66,6 +70,10 @@ class RestingPlace:
 
     def see(self, track: Track, at_s: float) -> None:
         """Notes that the object is seen here."""
+        if self._is_empty:
+            self._is_empty = False
+            self.attendance = Attendance()
+            self.since_s = at_s
         self.seen_s = at_s
         self._track = track
         self._votes[track.label] += 1
@@ -77,31 +85,19 @@ class RestingPlace:
             old.y2 + SETTLE * (new.y2 - old.y2),
         )
 
+    def miss(self, at_s: float) -> None:
+        """Notes that nothing lies here; what comes next is another object with other owners."""
+        if not self.situation.is_open and at_s - self.seen_s > MISSED_S:
+            self._is_empty = True
+
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the object."""
-        area = (self.box.x2 - self.box.x1) * (self.box.y2 - self.box.y1)
+        area = self.box.area
         return any(
             other.box.y2 >= self.box.y1 + 0.5 * (self.box.y2 - self.box.y1)
-            and _common(self.box, other.box) >= COVERED_SHARE * area
+            and common_area(self.box, other.box) >= COVERED_SHARE * area
             for other in others
         )
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    common = _common(one, other)
-    union = _area(one) + _area(other) - common
-    return common / union if union > 0 else 0.0
-
-
-def _common(one: Box, other: Box) -> float:
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    return max(0.0, width) * max(0.0, height)
-
-
-def _area(box: Box) -> float:
-    return (box.x2 - box.x1) * (box.y2 - box.y1)
 
 
 def _size(box: Box, aspect: float) -> float:

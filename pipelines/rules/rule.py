@@ -43,7 +43,7 @@ class RuleParameters(BaseModel):
         default=8.0, ge=0, le=3600, description="seconds it must be over until the incident ends"
     )
     cooldown_s: float = Field(
-        default=30.0,
+        default=20.0,
         ge=0,
         le=86400,
         description="seconds after an end until a new incident may begin at the same place",

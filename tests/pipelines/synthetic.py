@@ -24,6 +24,7 @@ LABELS = ("person", "car", "bus", "truck", "motorcycle", "bicycle", "bag", "bott
 FULL = Size(1920, 1080)
 LETTERBOX = Letterbox.fit(FULL, Size(640, 384))
 START = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
+MONO_START_S = 1000.0
 WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 Path = Callable[[float], Point | None]
@@ -183,8 +184,9 @@ class World:
                 self._ids[index] = self._next_id
                 self._next_id += 1
             track = self._ids[index]
-            born = self._born.setdefault(track, t)
-            tracks.append(Track(track, label, box, 0.9, born, t, self.view.aspect))
+            now = MONO_START_S + t
+            born = self._born.setdefault(track, now)
+            tracks.append(Track(track, label, box, 0.9, born, now, self.view.aspect))
         return tuple(tracks)
 
     def detections(
@@ -218,7 +220,7 @@ def times(until_s: float, fps: float = 5.0, start_s: float = 0.0) -> Iterator[fl
 
 def moment(t: float, clock_step: Callable[[float], float] = lambda t: 0.0) -> Moment:
     """The moment `t` seconds after `START`; the wall clock may be off by `clock_step(t)`."""
-    return Moment(START + timedelta(seconds=t + clock_step(t)), 1000.0 + t)
+    return Moment(START + timedelta(seconds=t + clock_step(t)), MONO_START_S + t)
 
 
 def run(rule: Rule, world: World, until_s: float, fps: float = 5.0) -> list[Transition]:
