@@ -54,11 +54,13 @@ def grid(size: tuple[int, int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np
 
 
 def add_cityeye_head(graph: GraphBuilder, raw: str, task: HeadTask) -> str:
-    """The built-in network: (N, 4 + C, A), ltrb distances in strides (rectified) and logits."""
+    """The built-in network: (N, 4 + C, A), ltrb distances in strides and logits.
+
+    Distances may be negative: a point beside a very small object may answer for it.
+    """
     cells, strides = grid(task.size)
     centres = graph.constant(((cells + 0.5) * strides).T[None])
-    distances = graph.node("Relu", graph.take(raw, 1, 0, 4))
-    distances = graph.node("Mul", distances, graph.constant(strides.T[None]))
+    distances = graph.node("Mul", graph.take(raw, 1, 0, 4), graph.constant(strides.T[None]))
     near = graph.node("Sub", centres, graph.take(distances, 1, 0, 2))
     far = graph.node("Add", centres, graph.take(distances, 1, 2, 4))
     boxes = graph.node("Transpose", graph.node("Concat", near, far, axis=1), perm=[0, 2, 1])

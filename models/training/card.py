@@ -1,0 +1,89 @@
+"""The model card: what a built-in package is, how it was made, what it measures, what is hard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.evaluation import mean_average_precision
+from models.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from models.training.build import Measured, Provenance
+
+HARD_BELOW = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """Everything that a card tells."""
+
+    recipe: Recipe
+    version: str
+    measured: Measured
+    provenance: Provenance
+
+
+def card_text(facts: CardFacts) -> str:
+    """The card in Markdown."""
+    recipe, provenance = facts.recipe, facts.provenance
+    return f"""# {recipe.name} {facts.version}
+
+{recipe.purpose} Classes: {", ".join(recipe.labels)}.
+
+**A stand-in, not a product for real streets.** It was trained on rendered scenes only and knows
+what they look like. For real cameras, wrap real weights with `python -m models.assemble`.
+
+## How well it finds what there is
+
+Average precision at an overlap of 0.5 on {facts.measured.pictures} rendered pictures of unseen
+seeds ({provenance.evaluation_data}), through this very `model.onnx` and `Detector`. Objects that
+are tiny or mostly hidden are neither demanded nor punished. Precision and recall are those at the
+default threshold {recipe.threshold}.
+
+{_table(facts.measured)}
+
+Mean: **{mean_average_precision(facts.measured.results):.3f}**.
+
+{_hard(facts.measured)}
+
+## How fast
+
+{facts.measured.milliseconds:.1f} ms of one CPU core per 640x384 picture (median CPU time of
+single-picture runs on one thread, preprocessing, decoding and suppression included), on
+{provenance.machine}.
+
+## How it was made
+
+- Training data: {provenance.training_data}.
+- Command: `{provenance.command}`
+- Date: {provenance.date}.
+- Augmentation: mirroring, scale 0.7 to 1.6, exposure, gamma and white balance, blur, low
+  resolution and JPEG artefacts.
+- Licence of the weights: same as the project; no third-party data or weights are in it.
+"""
+
+
+def _table(measured: Measured) -> str:
+    lines = ["| class | AP50 | objects | precision | recall |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {label} | {one.average_precision:.3f} | {one.objects} "
+        f"| {one.precision_at_threshold:.2f} | {one.recall_at_threshold:.2f} |"
+        for label, one in zip(measured.labels, measured.results, strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _hard(measured: Measured) -> str:
+    pairs = zip(measured.labels, measured.results, strict=True)
+    hard = [
+        f"{label} ({one.average_precision:.2f})"
+        for label, one in pairs
+        if one.average_precision < HARD_BELOW
+    ]
+    if not hard:
+        return f"Every class reaches {HARD_BELOW}."
+    return (
+        f"Below {HARD_BELOW}: {', '.join(hard)}. Hard are objects of a few pixels far away, dark "
+        "clothes and bags at night, and people who cover each other in dense groups."
+    )
