@@ -87,5 +87,6 @@ def log_to_file(path: Path) -> None:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
-    """What a record carries beside its message."""
-    return {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+    """What a record carries beside its message; names with an underscore are a library's own."""
+    facts = vars(record).items()
+    return {k: v for k, v in facts if k not in STANDARD_FIELDS and not k.startswith("_")}

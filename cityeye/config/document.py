@@ -19,7 +19,7 @@ from cityeye.config.problem import Key, Problem, dotted
 MAX_BYTES = 4 * 1024 * 1024
 """Largest configuration that is read: some thousand cameras."""
 
-MAX_NODES = 500_000
+MAX_NODES = 150_000
 """Most values in a document after its aliases are followed."""
 
 MERGE_TAG = "tag:yaml.org,2002:merge"

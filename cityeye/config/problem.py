@@ -57,5 +57,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
+        """One printable line, whatever was written into the file."""
         subject = f"{self.key}: " if self.key else ""
-        return f"{subject}{self.what}. {self.remedy}"
+        text = f"{subject}{self.what}. {self.remedy}"
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
