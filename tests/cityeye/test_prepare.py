@@ -22,39 +22,41 @@ esac
 """
 
 
-@pytest.fixture
-def machine(tmp_path):
-    """A folder to prepare on a machine of which only the named programs are special."""
-    programs = tmp_path / "programs"
-    project = tmp_path / "project"
-    programs.mkdir()
-    (project / ".venv" / "bin").mkdir(parents=True)
+class Machine:
+    """A machine of which only the installed programs are special, with a folder to prepare."""
 
-    def install(name: str, script: str) -> None:
-        path = project / name if "/" in name else programs / name
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder / "programs"
+        self.project = folder / "project"
+        self.programs.mkdir()
+        (self.project / ".venv" / "bin").mkdir(parents=True)
+        self.install(self.project / ".venv" / "bin" / "python", "exit 0")
+
+    def install(self, name: str | Path, script: str) -> None:
+        path = self.programs / name
         path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
-    def prepare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def prepare(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["sh", PREPARE, *arguments],
-            cwd=project,
-            env={"PATH": f"{programs}:/usr/bin:/bin"},
+            cwd=self.project,
+            env={"PATH": f"{self.programs}:/usr/bin:/bin"},
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
 
-    install(".venv/bin/python", "exit 0")
-    prepare.install = install
-    prepare.project = project
-    return prepare
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
 
 
 def test_a_recent_uv_of_the_machine_is_used(machine):
     machine.install("uv", GOOD_UV)
-    done = machine("gpu", "--no-dev")
+    done = machine.prepare("gpu", "--no-dev")
     assert done.returncode == 0, done.stderr
     log = (machine.project / "uv.log").read_text(encoding="utf-8")
     assert log == "sync --quiet --locked --extra gpu --no-dev\n"
@@ -75,7 +77,7 @@ def test_a_recent_uv_of_the_machine_is_used(machine):
 def test_what_a_machine_lacks_is_said_in_a_sentence(machine, python, said):
     machine.install("uv", "echo uv 0.1.0")
     machine.install("python3", python)
-    done = machine("cpu")
+    done = machine.prepare("cpu")
     assert done.returncode == 1
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
@@ -84,7 +86,7 @@ def test_what_a_machine_lacks_is_said_in_a_sentence(machine, python, said):
 def test_without_ensurepip_uv_is_put_into_a_folder(machine):
     machine.install("uv", "exit 1")
     machine.install("python3", NO_VENV.replace("{uv}", GOOD_UV))
-    done = machine("cpu")
+    done = machine.prepare("cpu")
     assert done.returncode == 0, done.stderr
     assert "--target .tools" in (machine.project / "pip.log").read_text(encoding="utf-8")
     assert (machine.project / "uv.log").exists()
@@ -103,7 +105,7 @@ def test_without_ensurepip_uv_is_put_into_a_folder(machine):
 )
 def test_an_opencv_that_cannot_be_imported_is_explained(machine, problem, said):
     machine.install("uv", GOOD_UV)
-    machine.install(".venv/bin/python", f"echo '{problem}' >&2; exit 1")
-    done = machine("cpu")
+    machine.install(machine.project / ".venv" / "bin" / "python", f"echo '{problem}' >&2; exit 1")
+    done = machine.prepare("cpu")
     assert done.returncode == 1
     assert said in done.stderr
