@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
 from ray import serve
+from ray._private import worker
+from ray.exceptions import RayError
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
@@ -17,6 +20,10 @@ from serving.director import NAMESPACE
 from serving.errors import ClusterError
 from serving.loopback import LOOPBACK, confine_ray
 
+log = logging.getLogger(__name__)
+
+START_ATTEMPTS = 2
+STOP_TIMEOUT_S = 10.0
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
 LOGICAL_CPUS_AT_LEAST = 8
 """Ray places by reservation; the small shares that we reserve must fit on a two-core machine."""
@@ -37,27 +44,42 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     Raises:
         ClusterError: They did not start.
     """
+    _prepare()
     try:
-        _start(settings)
-    except (RuntimeError, ConnectionError, OSError) as error:
-        ray.shutdown()
-        raise ClusterError(
-            f"Ray did not start ({str(error).strip().splitlines()[0]}); is another one running "
-            "here, or /dev/shm full? `ray stop` ends a forgotten one"
-        ) from error
-    try:
+        _start_ray()
+        _start_serve(settings)
         yield
     finally:
-        # Ends every process of this Ray, Serve's among them.
-        ray.shutdown()
+        _stop_ray()
 
 
-def _start(settings: ClusterSettings) -> None:
+def _prepare() -> None:
     # Ray takes these from the environment alone, and hands them on to what it starts. Workers start
     # from this very virtual environment; under `uv run` Ray would rebuild it for each of them.
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # noqa: TID251
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
     confine_ray()
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
+def _start_ray() -> None:
+    """Starts Ray, a second time where a busy machine exceeded the time that Ray allows itself."""
+    for attempt in range(START_ATTEMPTS):
+        try:
+            _init()
+        except Exception as error:
+            _stop_ray()
+            if attempt + 1 < START_ATTEMPTS:
+                log.warning("ray_start_failed", extra={"reason": _first_line(error)})
+                continue
+            raise ClusterError(
+                f"Ray did not start: {_first_line(error)}; check free memory and /dev/shm, and "
+                "end a forgotten Ray with `ray stop`"
+            ) from error
+        return
+
+
+def _init() -> None:
     ray.init(
         address="local",
         namespace=NAMESPACE,
@@ -69,8 +91,33 @@ def _start(settings: ClusterSettings) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serve.start(
-        http_options=HTTPOptions(host=settings.api_host, port=settings.api_port),
-        logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
-    )
+
+
+def _start_serve(settings: ClusterSettings) -> None:
+    try:
+        serve.start(
+            http_options=HTTPOptions(host=settings.api_host, port=settings.api_port),
+            logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+        )
+    except (RuntimeError, RayError) as error:
+        raise ClusterError(f"Ray Serve did not start: {_first_line(error)}") from error
+
+
+def _stop_ray() -> None:
+    """Ends every process of this Ray, Serve's among them, and sees them gone."""
+    started = [
+        info.process
+        for infos in (node.all_processes.values() if (node := worker._global_node) else ())
+        for info in infos
+    ]
+    ray.shutdown()
+    for process in started:
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -16,22 +16,24 @@ from camera_adapters.geometry import Size
 from models.package import ModelPackage, sha256_of
 
 SIZE = Size(64, 48)
-LABELS = ("thing",)
+
 BOX = (8.0, 8.0, 40.0, 32.0)
 OPSET = 17
 
 
-def brightness_package(root: Path, name: str = "brightness", version: str = "1") -> ModelPackage:
+def brightness_package(
+    root: Path, name: str = "brightness", version: str = "1", label: str = "person"
+) -> ModelPackage:
     """Writes the package under `root` and loads it."""
     directory = root / name / version
     directory.mkdir(parents=True)
     onnx.save_model(_graph(), str(directory / "model.onnx"))
-    (directory / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+    (directory / "labels.txt").write_text(f"{label}\n", encoding="utf-8")
     (directory / "CARD.md").write_text("# Mean brightness, for tests\n", encoding="utf-8")
     manifest = {
         "name": name,
         "version": version,
-        "tasks": ["traffic"],
+        "tasks": ["crowding"],
         "input": {"width": SIZE.width, "height": SIZE.height},
         "output": {"rows": 1},
         "thresholds": {"default": 0.05},

@@ -63,7 +63,7 @@ def test_a_picture_with_nothing_in_it_has_no_detection(
 
 
 def test_a_model_that_is_not_served_is_named(port: DetectorPort) -> None:
-    unknown = ModelRef("unknown", "7", SIZE, ("thing",), 0.1)
+    unknown = ModelRef("unknown", "7", SIZE, ("person",), 0.1)
     with pytest.raises(DetectorError, match="unknown"):
         port.submit(batch_of(unknown, [0], (0,))).result(20.0)
 

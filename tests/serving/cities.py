@@ -1,0 +1,44 @@
+"""A small city for tests: recorded cameras, the brightness model, and a rule that it triggers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from camera_adapters.spec import CameraSpec
+from models.package import ModelPackage
+from pipelines.plan import CameraPlan, RulePlan, TaskPlan
+from pipelines.sinks.http import HttpSinkSettings
+from pipelines.zone import Zone
+from serving.city_plan import CityPlan, DeliveryPlan, served_model
+from serving.model_ref import model_ref
+
+WHOLE = Zone("picture", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+FPS = 5.0
+
+
+def camera_plan(camera: str, source: str, package: ModelPackage) -> CameraPlan:
+    """A camera on which one bright picture after another is a crowd of one."""
+    rule = RulePlan(
+        "crowding.density",
+        (WHOLE,),
+        {"min_persons": 1, "confirm_s": 1.0, "expire_s": 1.0, "update_every_s": 3600.0},
+    )
+    spec = CameraSpec(camera, source, name=camera.title(), rates={"crowding": FPS})
+    return CameraPlan(spec, (TaskPlan("crowding", model_ref(package), FPS, (rule,)),))
+
+
+def city_plan(
+    cameras: dict[str, str], package: ModelPackage, folder: Path, sink_url: str
+) -> CityPlan:
+    """The city, one camera per worker, keyframes and outboxes under `folder`."""
+    return CityPlan(
+        cameras=tuple(camera_plan(name, source, package) for name, source in cameras.items()),
+        models=(served_model(package),),
+        delivery=DeliveryPlan(
+            keyframes=folder / "keyframes",
+            sinks=(HttpSinkSettings(url=sink_url),),
+            state=folder / "state",
+        ),
+        cameras_per_worker=1,
+        drain_s=5.0,
+    )

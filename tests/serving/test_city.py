@@ -1,0 +1,201 @@
+"""A whole city on a real Ray: evidence arrives, a killed worker comes back, nothing is exposed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from pydantic import TypeAdapter
+
+from models.package import ModelPackage
+from pipelines.event import Event, IncidentEvent
+from serving.city import City, deploy
+from serving.city_plan import served_model
+from serving.director import WorkerState
+from serving.errors import ServingError
+from tests.camera_adapters.clips import TinyClip
+from tests.pipelines.http_receiver import Receiver
+from tests.serving.cities import city_plan
+from tests.serving.conftest import RunningCluster
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+WAIT_S = 60.0
+EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+@dataclass(frozen=True)
+class Running:
+    city: City
+    receiver: Receiver
+    folder: Path
+    api: str
+
+    def incidents(self) -> list[IncidentEvent]:
+        events = [EVENTS.validate_json(delivery.body) for delivery in self.receiver.deliveries]
+        return [event for event in events if isinstance(event, IncidentEvent)]
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.api + path, timeout=10) as answer:
+            return json.load(answer)
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {WAIT_S:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+def analysed(state: WorkerState) -> int:
+    return state.snapshot.group.cameras[0].statistics.analysed if state.snapshot else 0
+
+
+@pytest.fixture(scope="module")
+def running(
+    running_cluster: RunningCluster,
+    brightness: ModelPackage,
+    tiny_clip: TinyClip,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("city")
+    receiver = Receiver()
+    clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
+    dead = "rtsp://127.0.0.1:9/none"
+    plan = city_plan({"gate": clip, "yard": clip, "dead": dead}, brightness, folder, receiver.url)
+    city = City(plan)
+    yield Running(city, receiver, folder, f"http://127.0.0.1:{running_cluster.api_port}")
+    city.stop()
+    receiver.close()
+
+
+def test_incidents_arrive_with_a_keyframe_that_matches_its_checksum(running: Running) -> None:
+    wait_until(lambda: {e.data.camera.id for e in running.incidents()} >= {"gate", "yard"}, "both")
+    for event in running.incidents():
+        (keyframe, *_) = event.data.keyframes
+        stored = (running.folder / "keyframes" / keyframe.key).read_bytes()
+        assert hashlib.sha256(stored).hexdigest() == keyframe.sha256
+        picture = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape == (180, 320, 3), "evidence is full size, not analysis size"
+
+
+def test_the_api_tells_cameras_health_and_models(running: Running) -> None:
+    wait_until(lambda: running.get("/health")["cameras_online"] == 2, "two cameras online")
+    health = running.get("/health")
+    assert health["status"] == "degraded"
+    assert any("dead" in problem for problem in health["problems"])
+    cameras = {camera["id"]: camera for camera in running.get("/cameras")}
+    assert cameras["gate"]["state"] == "online"
+    assert cameras["gate"]["requested_fps"] == 5.0
+    assert cameras["dead"]["state"] == "offline"
+    assert running.get("/cameras/yard")["analysed"] > 0
+    (model,) = running.get("/models")
+    assert (model["name"], model["status"]) == ("brightness", "RUNNING")
+
+
+def test_an_unknown_camera_is_404_with_a_remedy(running: Running) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        running.get("/cameras/nowhere")
+    with caught.value as answer:
+        assert answer.code == 404
+        assert "GET /cameras" in json.load(answer)["detail"]
+
+
+def post_picture(running: Running, body: bytes, model: str = "brightness") -> Any:
+    request = urllib.request.Request(
+        f"{running.api}/models/{model}/detect", body, {"Content-Type": "image/jpeg"}
+    )
+    with urllib.request.urlopen(request, timeout=15) as answer:
+        return json.load(answer)
+
+
+def test_one_picture_is_judged_by_the_serving_graph(running: Running) -> None:
+    white = cv2.imencode(".png", np.full((96, 128, 3), 255, np.uint8))[1].tobytes()
+    answer = post_picture(running, white)
+    (found,) = answer["detections"]
+    assert found["label"] == "person"
+    assert found["score"] == pytest.approx(1.0, abs=1e-3)
+    assert found["box"] == pytest.approx([8 / 64, 8 / 48, 40 / 64, 32 / 48], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "code"),
+    [(b"not a picture", "brightness", 422), (b"\xff\xd8", "nobody", 404), (b"", "brightness", 422)],
+    ids=["garbage", "unknown model", "empty"],
+)
+def test_a_bad_detect_request_is_refused_in_a_sentence(
+    running: Running, body: bytes, model: str, code: int
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        post_picture(running, body, model)
+    with caught.value as answer:
+        assert answer.code == code
+
+
+def test_every_listener_is_on_loopback(running: Running) -> None:
+    wait_until(lambda: len(running.city.workers()) == 3, "workers")
+    exposed = [
+        (process.name(), connection.laddr)
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+        and connection.laddr.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+    ]
+    assert not exposed
+
+
+def test_a_killed_worker_comes_back_and_the_others_go_on(running: Running) -> None:
+    def state(name: str) -> WorkerState:
+        return next(state for state in running.city.workers() if state.name == name)
+
+    wait_until(lambda: analysed(state("worker-0")) > 0 and analysed(state("worker-1")) > 0, "work")
+    others_before = analysed(state("worker-1"))
+    victim = next(
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "ray::CameraWorker" in " ".join(process.cmdline())
+        and any("worker-0" in file.path for file in process.open_files())
+    )
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: state("worker-0").restarts == 1, "a replacement")
+    wait_until(lambda: state("worker-0").alive and analysed(state("worker-0")) > 0, "work again")
+    assert state("worker-1").restarts == 0
+    assert analysed(state("worker-1")) > others_before
+    ended = [e for e in running.incidents() if e.data.end_reason == "recovered"]
+    wait_until(
+        lambda: any(e.data.end_reason == "recovered" for e in running.incidents()),
+        f"the crash's open incident to be ended (so far {ended})",
+    )
+
+
+def test_a_broken_model_is_named_in_one_sentence(
+    running_cluster: RunningCluster, brightness: ModelPackage, tmp_path: Path
+) -> None:
+    assert running_cluster.api_port
+    broken = served_model(brightness)
+    copy = tmp_path / "brightness" / "1"
+    copy.mkdir(parents=True)
+    for file in brightness.directory.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    (copy / "model.onnx").write_bytes(b"not a model")
+    args = broken.args.model_copy(update={"package": copy})
+    other = type(broken)(
+        type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64
+    )
+    with pytest.raises(ServingError, match=r"model broken 1 cannot be served.*sha256") as caught:
+        deploy([other])
+    assert "\n" not in str(caught.value)
