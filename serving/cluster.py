@@ -105,11 +105,9 @@ def _start_serve(settings: ClusterSettings) -> None:
 
 def _stop_ray() -> None:
     """Ends every process of this Ray, Serve's among them, and sees them gone."""
-    started = [
-        info.process
-        for infos in (node.all_processes.values() if (node := worker._global_node) else ())
-        for info in infos
-    ]
+    node = worker._global_node
+    kinds = node.all_processes.values() if node is not None else ()
+    started: list[subprocess.Popen[bytes]] = [info.process for kind in kinds for info in kind]
     ray.shutdown()
     for process in started:
         try:
