@@ -20,14 +20,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from camera_adapters.conversion import AnalysisConverter, HeldPicture
-from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisPicture
 from camera_adapters.geometry import Size
 from camera_adapters.key_frames import KeyFrameWatch
 from camera_adapters.source import Sign
 
 MAX_PIXELS = 8192 * 4320
-"""8K. Anything larger is refused before it is decoded: a stream may claim any size it likes."""
+"""8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
+size it likes. What is refused comes as damage, and never as a picture."""
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
@@ -167,11 +167,7 @@ class Decoder:
         self._key_frames = KeyFrameWatch(wanted_fps, longest_s=self._hold_s)
 
     def steps(self) -> Iterator[CleanPicture | Sign | Failure]:
-        """What every packet makes, in order. A failure is the last step.
-
-        Raises:
-            UnreadableFault: The pictures are larger than allowed.
-        """
+        """What every packet makes, in order. A failure is the last step."""
         for packet in _packets(self._container, self._stream):
             if isinstance(packet, Failure):
                 yield packet
@@ -195,8 +191,6 @@ class Decoder:
             # Damaged payload; the decoder itself goes on.
             frames = None
         if frames is None:
-            context = self._stream.codec_context
-            self._refuse_giants(context.width, context.height)
             self._await_key_frame(damaged=True)
             yield Sign.DAMAGE
         elif not frames:
@@ -206,7 +200,6 @@ class Decoder:
                 yield self._judge(frame)
 
     def _judge(self, frame: VideoFrame) -> CleanPicture | Sign:
-        self._refuse_giants(frame.width, frame.height)
         if frame.is_corrupt:
             self._await_key_frame(damaged=True)
             return Sign.DAMAGE
@@ -230,14 +223,6 @@ class Decoder:
         # Some encoders never send another key frame and refresh the picture in stripes instead.
         since_s = self._waits_since_s
         return since_s is not None and self._clock() - since_s > self._hold_s
-
-    def _refuse_giants(self, width: int, height: int) -> None:
-        if width * height > MAX_PIXELS:
-            raise UnreadableFault(
-                self._camera,
-                f"pictures of {width}x{height} are larger than 8K",
-                "choose a smaller stream of this camera",
-            )
 
 
 def _packets(

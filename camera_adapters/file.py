@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -17,7 +18,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from camera_adapters.conversion import AnalysisConverter
-from camera_adapters.decoding import CleanPicture, Decoder, Failure, open_container
+from camera_adapters.decoding import CALL_ERRORS, CleanPicture, Decoder, Failure, open_container
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
 from camera_adapters.pacing import MediaStamps
 from camera_adapters.source import DecodedPicture, Sign, Timing
@@ -106,7 +107,9 @@ class FileSource:
                     pictures += 1
                 yield step
             if not pictures:
-                raise self._fault("holds no picture that can be decoded")
+                raise self._fault(
+                    "holds no picture that can be decoded, or only larger ones than 8K"
+                )
             if not self._address.loop:
                 return
             self._container.close()
@@ -116,7 +119,8 @@ class FileSource:
 
     def close(self) -> None:
         """Closes the file."""
-        self._container.close()
+        with suppress(*CALL_ERRORS):
+            self._container.close()
 
     def _decoder(self) -> Decoder:
         return Decoder(

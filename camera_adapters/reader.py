@@ -290,4 +290,8 @@ class CameraReader:
             )
         elif change.state is CameraState.DEGRADED:
             log.warning("camera_degraded", extra={"camera": self._spec.id, "reason": change.reason})
-        self._on_state(change)
+        try:
+            self._on_state(change)
+        except Exception:
+            # Whoever listens may fail; the camera is read all the same.
+            log.exception("camera_state_listener_failed", extra={"camera": self._spec.id})

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import av
 import av.error
 
 from camera_adapters.conversion import AnalysisConverter
-from camera_adapters.decoding import Decoder, Failure, open_container
+from camera_adapters.decoding import CALL_ERRORS, Decoder, Failure, open_container
 from camera_adapters.errors import (
     CameraFault,
     StreamLostFault,
@@ -33,6 +34,7 @@ MAX_LOGIN_BYTES = 127
 
 UDP_BUFFER_BYTES = 2 * 1024 * 1024
 SOCKET_MARGIN_S = 2.0
+PROBE_S = 0.1
 MICROSECONDS = 1_000_000
 
 TOO_LATE = 0.9
@@ -110,7 +112,8 @@ class RtspSource:
 
     def close(self) -> None:
         """Says goodbye to the camera, as far as it still listens."""
-        self._container.close()
+        with suppress(*CALL_ERRORS):
+            self._container.close()
 
 
 def _options(spec: CameraSpec) -> dict[str, str]:
@@ -121,9 +124,10 @@ def _options(spec: CameraSpec) -> dict[str, str]:
         "protocol_whitelist": "rtsp,rtp,tcp,udp,tls",
         # A second bound below PyAV's own, for the calls that PyAV does not watch.
         "timeout": str(int(socket_s * MICROSECONDS)),
-        # Measuring the frame rate would hold back the first picture by 20 frames. "nobuffer" would
+        # Probing would hold back the first picture by a whole group of pictures. "nobuffer" would
         # do worse: it throws away what was read while opening, and with it the first key frame.
         "fpsprobesize": "0",
+        "analyzeduration": str(int(PROBE_S * MICROSECONDS)),
         "buffer_size": str(UDP_BUFFER_BYTES),
     }
 

@@ -84,5 +84,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Gives everything back; the source cannot be used any more."""
+        """Gives everything back; never raises. The source cannot be used any more."""
         ...

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-import gi
+import gi  # type: ignore[import-not-found]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # type: ignore[import-not-found]  # noqa: E402
 
 VIDEO = (
     "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1"

@@ -1,0 +1,67 @@
+"""Recordings with peculiarities that other tests do not need: turned, coloured, damaged."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from tests.camera_adapters.clips import Picture
+
+FPS = 10
+
+
+def write_pictures(
+    path: Path,
+    pictures: list[Picture],
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    turn: int | None = None,
+    colorspace: Colorspace = Colorspace.ITU601,
+    color_range: ColorRange = ColorRange.MPEG,
+    tagged: bool = True,
+) -> Path:
+    """Encodes (H, W, 3) RGB pictures.
+
+    `turn` is what the recording says of itself: degrees, counter-clockwise, to make it upright.
+    `colorspace` and `color_range` are what it is encoded in; it says so only if `tagged`.
+    """
+    height, width = pictures[0].shape[:2]
+    options = {"libx264": {"preset": "ultrafast", "crf": "4", "bf": "0"}}.get(codec, {})
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=FPS, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        if tagged:
+            stream.codec_context.colorspace = colorspace
+            stream.codec_context.color_range = color_range
+        if turn is not None:
+            stream.set_display_rotation(turn)
+        scaler = VideoReformatter()
+        for number, picture in enumerate(pictures):
+            frame = scaler.reformat(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"),
+                format=pix_fmt,
+                dst_colorspace=colorspace,
+                dst_color_range=color_range,
+            )
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def damage_picture(path: Path, number: int) -> None:
+    """Flips bits all over the coded picture `number` of a recording without B-frames, in place."""
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux(video=0) if p.size][number]
+        start, size = packet.pos, packet.size
+    assert start is not None
+    content = bytearray(path.read_bytes())
+    for at in range(start + 12, start + size, 5):
+        content[at] ^= 0x5A
+    path.write_bytes(content)

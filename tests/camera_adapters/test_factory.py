@@ -1,0 +1,64 @@
+"""The factory: schemes lead to adapters, and what is not supported says so at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from camera_adapters.errors import UnsupportedSourceError
+from camera_adapters.factory import open_source, scheme_of
+from tests.camera_adapters.readers import camera
+
+
+@pytest.mark.parametrize(
+    ("source", "scheme"),
+    [
+        ("rtsp://10.0.0.5/live", "rtsp"),
+        ("RTSPS://10.0.0.5/live", "rtsps"),
+        ("file:///data/clip.mp4", "file"),
+        ("clips/clip.mp4", "file"),
+        ("/data/clip.mp4", "file"),
+    ],
+)
+def test_schemes(source, scheme):
+    assert scheme_of(camera(source)) == scheme
+
+
+def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
+    with pytest.raises(UnsupportedSourceError) as caught:
+        open_source(camera("https://10.0.0.5/video.m3u8"))
+    text = str(caught.value)
+    assert "gate-1" in text
+    assert "'https'" in text
+    assert "rtsp, rtsps, file" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "transport", "reason"),
+    [
+        ("rtsp:///live", "tcp", "no valid host"),
+        ("rtsp://cam:99999/live", "tcp", "no valid host"),
+        ("rtsp://cam/live", "smoke", "'smoke' is unknown"),
+        ("file://host/clip.mp4", "tcp", "no absolute path"),
+        ("file:///clip.mp4?speed=2", "tcp", "unknown setting speed=2"),
+        ("file:///clip.mp4?loop=maybe", "tcp", "unknown setting loop=maybe"),
+    ],
+)
+def test_an_address_that_can_never_work_says_why(source, transport, reason):
+    with pytest.raises(UnsupportedSourceError, match=reason):
+        open_source(camera(source, transport=transport))
+
+
+def test_a_login_that_ffmpeg_would_cut_off_is_refused():
+    from camera_adapters.spec import Credentials
+
+    spec = camera("rtsp://127.0.0.1:9/live", credentials=Credentials("operator", "ä" * 40))
+    with pytest.raises(UnsupportedSourceError, match="too long"):
+        open_source(spec)
+
+
+def test_ffmpeg_is_loaded_only_when_a_camera_is_opened():
+    code = "import camera_adapters.reader, sys; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

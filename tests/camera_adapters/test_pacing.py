@@ -1,0 +1,93 @@
+"""Pacing: long-run rates are kept whatever the camera's own, and recordings keep sane time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camera_adapters.pacing import LARGEST_LAG_S, MediaStamps, Pacer, PlaybackClock
+
+
+def served(pacer: Pacer, times: list[float], task: str = "traffic") -> int:
+    return sum(task in pacer.due(at_s) for at_s in times)
+
+
+@pytest.mark.parametrize(("wanted", "camera_fps"), [(5, 12.5), (10, 12.5), (8, 25), (1, 29.97)])
+def test_the_long_run_rate_is_the_wanted_one(wanted, camera_fps):
+    times = [index / camera_fps for index in range(int(200 * camera_fps))]
+    assert served(Pacer({"traffic": wanted}), times) == pytest.approx(200 * wanted, abs=2)
+
+
+@given(
+    wanted=st.floats(0.2, 30),
+    camera_fps=st.floats(1, 60),
+    jitter=st.lists(st.floats(-0.3, 0.3), min_size=7, max_size=7),
+)
+def test_the_rate_is_kept_under_jitter(wanted: float, camera_fps: float, jitter: list[float]):
+    count = 600
+    times = [(index + jitter[index % 7]) / camera_fps for index in range(count)]
+    expected = min(wanted, camera_fps) * count / camera_fps
+    # Jitter shifts single pictures across the schedule; near the camera's own rate some are lost.
+    assert served(Pacer({"traffic": wanted}), times) == pytest.approx(expected, rel=0.1, abs=2)
+
+
+@pytest.mark.parametrize("wanted", [10.0, 12.5, 100.0])
+def test_whoever_wants_as_much_as_there_is_gets_every_picture(wanted):
+    times = [index / 10 for index in range(500)]
+    assert served(Pacer({"traffic": wanted}), times) == 500
+
+
+def test_a_gap_is_not_made_up_for_by_a_burst():
+    pacer = Pacer({"traffic": 5.0})
+    served(pacer, [0.0, 0.2, 0.4])
+    after_gap = [100 + index / 25 for index in range(25)]
+    assert served(pacer, after_gap) <= 6
+
+
+def test_tasks_have_their_own_rates_and_start_together():
+    pacer = Pacer({"traffic": 5.0, "litter": 0.5, "off": 0.0})
+    times = [index / 25 for index in range(250)]
+    due = [pacer.due(at_s) for at_s in times]
+    assert due[0] == {"traffic", "litter"}
+    assert sum("traffic" in tasks for tasks in due) == pytest.approx(50, abs=1)
+    assert sum("litter" in tasks for tasks in due) == pytest.approx(5, abs=1)
+    assert not any("off" in tasks for tasks in due)
+
+
+def test_stamps_follow_the_recording():
+    stamps = MediaStamps(0.04)
+    assert [stamps.stamp(pts) for pts in (7.0, 7.1, 7.5)] == pytest.approx([0.0, 0.1, 0.5])
+
+
+def test_stamps_bridge_what_the_recording_does_not_say():
+    stamps = MediaStamps(0.04)
+    seen = [stamps.stamp(pts) for pts in (None, None, 1.0, None, 1.2)]
+    assert seen == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.28])
+
+
+def test_stamps_grow_over_jumps_and_loops():
+    stamps = MediaStamps(0.04)
+    assert stamps.stamp(0.0) == 0.0
+    assert stamps.stamp(9000.0) == pytest.approx(0.04), "a jump forward"
+    assert stamps.stamp(9000.0) == pytest.approx(0.08), "a repeated stamp"
+    assert stamps.stamp(3.0) == pytest.approx(0.12), "a jump back"
+    assert stamps.stamp(3.1) == pytest.approx(0.22)
+    stamps.restart()
+    assert stamps.stamp(0.0) == pytest.approx(0.26), "the next round"
+    assert stamps.stamp(0.5) == pytest.approx(0.76)
+
+
+def test_playback_waits_for_the_turn_of_a_picture():
+    playback = PlaybackClock()
+    assert playback.delay_s(0.0, 50.0) == 0.0
+    assert playback.delay_s(0.5, 50.1) == pytest.approx(0.4)
+    assert playback.delay_s(0.6, 50.9) == 0.0
+
+
+def test_playback_that_fell_behind_goes_on_from_there():
+    playback = PlaybackClock()
+    playback.delay_s(0.0, 0.0)
+    late_s = 1.0 + LARGEST_LAG_S + 5.0
+    assert playback.delay_s(1.0, late_s) == 0.0
+    assert playback.delay_s(1.4, late_s + 0.1) == pytest.approx(0.3)

@@ -1,0 +1,281 @@
+"""The RTSP adapter against our own server: what it sees, and what faults turn into."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from camera_adapters.backoff import RetryDelays
+from camera_adapters.errors import CameraFault, UnauthorizedFault, UnreachableFault
+from camera_adapters.factory import open_source
+from camera_adapters.rtsp_server.faults import Fault
+from camera_adapters.rtsp_server.mount import Mount
+from camera_adapters.rtsp_server.thread import RtspServerThread
+from camera_adapters.spec import Credentials
+from camera_adapters.state import CameraState
+from tests.camera_adapters.clips import TinyClip, read_number, write_clip
+from tests.camera_adapters.readers import camera, logged, watching
+
+pytestmark = pytest.mark.integration
+
+PASSWORD = "p:@/?#%&$ä 'x'\"+"
+LOGIN = Credentials("operator", PASSWORD)
+ONLINE, DEGRADED, OFFLINE = CameraState.ONLINE, CameraState.DEGRADED, CameraState.OFFLINE
+
+
+@pytest.fixture(scope="module")
+def shared_server(tiny_clip: TinyClip) -> Iterator[RtspServerThread]:
+    users = {"operator": PASSWORD}
+    mounts = [
+        Mount("gate", tiny_clip.path),
+        Mount("basic", tiny_clip.path, users=users, auth="basic"),
+        Mount("digest", tiny_clip.path, users=users, auth="digest"),
+    ]
+    with RtspServerThread(mounts) as thread:
+        yield thread
+
+
+@pytest.fixture
+def server(shared_server: RtspServerThread) -> Iterator[RtspServerThread]:
+    yield shared_server
+    for path in ("gate", "basic", "digest"):
+        shared_server.set_fault(path, None)
+
+
+def numbers(watched, count: int) -> list[int]:
+    return [read_number(watched.frame().full.rgb()) for _ in range(count)]
+
+
+def test_frames_come_in_order_from_the_first_picture_on(server):
+    with watching(camera(server.url("gate"))) as watched:
+        frame = watched.frame()
+        assert watched.wait_for(ONLINE).previous is OFFLINE
+        assert frame.camera == "gate-1"
+        assert (frame.full.size.width, frame.full.size.height) == (320, 180)
+        later = watched.frame()
+        assert later.index > frame.index
+        assert later.captured_mono_s >= frame.captured_mono_s
+        assert read_number(frame.full.rgb()) < 36
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_both_transports_deliver(server, transport):
+    with watching(camera(server.url("gate"), transport=transport)) as watched:
+        assert len(set(numbers(watched, 5))) >= 2
+        assert watched.reader.counters.corrupt == 0
+
+
+def test_h265_is_read_like_h264(tmp_path: Path):
+    clip = write_clip(tmp_path / "hevc.mp4", codec="libx265")
+    with (
+        RtspServerThread([Mount("gate", clip.path)]) as thread,
+        watching(camera(thread.url("gate"))) as watched,
+    ):
+        assert 0 <= numbers(watched, 1)[0] < 36
+
+
+@pytest.mark.parametrize("path", ["basic", "digest"])
+def test_a_password_of_special_characters_logs_in(server, path):
+    refused = server.counters(path).refused_logins
+    with watching(camera(server.url(path), credentials=LOGIN)) as watched:
+        watched.wait_for(ONLINE)
+    assert server.counters(path).refused_logins == refused
+
+
+@pytest.mark.parametrize("path", ["basic", "digest"])
+@pytest.mark.parametrize("credentials", [Credentials("operator", "wrong"), None])
+def test_a_refused_login_is_unauthorized_and_takes_the_slow_path(
+    server, path, credentials, caplog: pytest.LogCaptureFixture
+):
+    slow = RetryDelays(soon_s=(0.01,), slow_s=(3600.0,), jitter=0.0)
+    tries = server.counters(path).descriptions
+    with watching(camera(server.url(path), credentials=credentials), delays=slow) as watched:
+        assert "login" in watched.wait_for(CameraState.UNAUTHORIZED).reason
+    (fault,) = logged(caplog, "camera_fault")
+    assert fault["retry_in_s"] == 3600.0
+    assert watched.states == [CameraState.UNAUTHORIZED]
+    assert server.counters(path).descriptions - tries <= 2, (
+        "every further try helps to lock the account"
+    )
+
+
+def test_a_forbidden_camera_is_unauthorized(server):
+    server.set_fault("gate", Fault.refuse(403))
+    with watching(camera(server.url("gate"))) as watched:
+        watched.wait_for(CameraState.UNAUTHORIZED)
+
+
+def test_a_closed_port_is_offline_at_once_and_said_once(caplog: pytest.LogCaptureFixture):
+    with socket.socket() as placeholder:
+        placeholder.bind(("127.0.0.1", 0))
+        url = f"rtsp://127.0.0.1:{placeholder.getsockname()[1]}/gate"
+    started_s = time.monotonic()
+    with caplog.at_level(logging.INFO), watching(camera(url, open_timeout_s=15)) as watched:
+        change = watched.wait_for(OFFLINE)
+        assert change.at_mono_s - started_s < 10
+        assert "refused the connection" in change.reason
+        watched.wait_until(lambda: watched.reader.counters.reconnects >= 3)
+        assert len(watched.changes) == 1
+    (fault,) = logged(caplog, "camera_fault")
+    assert fault["camera"] == "gate-1"
+    assert fault["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(404, "has no such stream"), (453, "refused the request"), (503, "server error")],
+)
+def test_what_the_camera_answers_becomes_the_reason(server, status, reason):
+    server.set_fault("gate", Fault.refuse(status))
+    with watching(camera(server.url("gate"))) as watched:
+        assert reason in watched.wait_for(OFFLINE).reason
+        server.set_fault("gate", None)
+        watched.wait_for(ONLINE)
+
+
+def test_a_server_that_accepts_and_says_nothing_did_not_answer(server):
+    server.set_fault("gate", Fault.mute())
+    with watching(camera(server.url("gate"), open_timeout_s=0.6)) as watched:
+        assert "did not answer in time" in watched.wait_for(OFFLINE).reason
+
+
+@pytest.mark.parametrize("fault", [Fault.stall(), Fault.mute()])
+def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
+    """A stall goes on with sender reports, so bytes alone must not count as life."""
+    with watching(camera(server.url("gate"), read_timeout_s=0.5)) as watched:
+        watched.wait_for(ONLINE)
+        server.set_fault("gate", fault)
+        assert "no data for 0.5 s" in watched.wait_for(OFFLINE).reason
+        seen = len(watched.changes)
+        server.set_fault("gate", None)
+        watched.wait_for(ONLINE, after=seen)
+        assert watched.reader.counters.reconnects >= 1
+
+
+@pytest.mark.parametrize("fault", [Fault.kill(), Fault.end()])
+def test_a_stream_that_is_cut_comes_back_as_a_new_epoch(server, fault):
+    with watching(camera(server.url("gate"))) as watched:
+        assert watched.frame().epoch == 0
+        watched.wait_for(ONLINE)
+        server.set_fault("gate", fault)
+        assert watched.wait_for(OFFLINE).reason
+        seen = len(watched.changes)
+        server.set_fault("gate", None)
+        watched.wait_for(ONLINE, after=seen)
+        watched.mailbox.take()
+        later = watched.frame()
+        assert later.epoch >= 1
+        assert later.index > 0
+
+
+def test_no_damaged_picture_is_analysed(server):
+    with watching(camera(server.url("gate"))) as watched:
+        watched.wait_for(ONLINE)
+        server.set_fault("gate", Fault.corrupt(5))
+        watched.wait_until(lambda: watched.reader.counters.corrupt >= 5)
+        server.set_fault("gate", None)
+        assert watched.reader.counters.decoded > 0
+        watched.wait_for_decoded(watched.reader.counters.decoded + 1)
+
+
+def test_leaping_time_stamps_do_not_matter(server):
+    with watching(camera(server.url("gate"))) as watched:
+        watched.wait_for(ONLINE)
+        for leap_s in (3600.0, -7200.0):
+            server.set_fault("gate", Fault.jump(leap_s))
+            wanted = watched.reader.counters.decoded + 4
+            watched.wait_for_decoded(wanted)
+        assert watched.states == [ONLINE]
+        assert watched.reader.counters.reconnects == 0
+
+
+def test_a_camera_that_offers_only_sound_says_so(server):
+    sound = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n"
+    server.set_fault("gate", Fault.description(sound))
+    with pytest.raises(UnreachableFault, match="check that this path has video"):
+        open_source(camera(server.url("gate")))
+
+
+def test_data_that_never_becomes_a_picture_is_a_silence(server):
+    server.set_fault("gate", Fault.corrupt(1))
+    spec = camera(server.url("gate"), open_timeout_s=0.6, read_timeout_s=0.6)
+    with watching(spec) as watched:
+        assert watched.wait_for(OFFLINE).reason
+        assert watched.reader.counters.decoded == 0
+        seen = len(watched.changes)
+        server.set_fault("gate", None)
+        watched.wait_for(ONLINE, after=seen)
+
+
+def test_key_frames_alone_are_decoded_where_they_are_enough(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", fps=Fraction(25), frames=50, gop=5)
+    with (
+        RtspServerThread([Mount("gate", clip.path)]) as thread,
+        watching(camera(thread.url("gate"), {"litter": 4.0}, read_timeout_s=4.0)) as watched,
+    ):
+        seen = numbers(watched, 7)
+        assert all(number % 5 == 0 for number in seen[-3:]), seen
+        before, started_s = watched.reader.counters.decoded, time.monotonic()
+        numbers(watched, 2)
+        rate = (watched.reader.counters.decoded - before) / (time.monotonic() - started_s)
+        assert rate < 12.5, "half of the pictures would still be too many"
+
+
+def test_stop_returns_while_ffmpeg_blocks(server):
+    server.set_fault("gate", Fault.mute())
+    spec = camera(server.url("gate"), open_timeout_s=0.8)
+    with watching(spec) as watched:
+        started_s = time.monotonic()
+        assert watched.reader.stop(0.1) is False
+        assert time.monotonic() - started_s < 1.0
+        assert watched.mailbox.take() is None
+
+
+def test_the_password_is_nowhere_to_be_found(
+    server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    canary = "kanarienvogel:@/?#%ä"
+    spec = camera(server.url("digest"), credentials=Credentials("operator", canary))
+    with caplog.at_level(logging.DEBUG), watching(spec) as watched:
+        change = watched.wait_for(CameraState.UNAUTHORIZED)
+        watched.wait_until(lambda: watched.reader.counters.reconnects >= 1)
+    with pytest.raises(UnauthorizedFault) as caught:
+        open_source(spec)
+    told = [repr(change), *map(repr, chain(caught.value)), *map(str, chain(caught.value))]
+    told += [repr(vars(record)) for record in caplog.records]
+    told += [*capfd.readouterr()]
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert not [text for text in told if "kanarienvogel" in text]
+
+
+def test_no_password_in_what_a_running_stream_says(server, caplog: pytest.LogCaptureFixture):
+    spec = camera(server.url("basic"), credentials=LOGIN, read_timeout_s=0.6)
+    with caplog.at_level(logging.DEBUG), watching(spec) as watched:
+        watched.wait_for(ONLINE)
+        server.set_fault("basic", Fault.stall())
+        watched.wait_for(OFFLINE)
+        server.set_fault("basic", Fault.kill())
+        watched.wait_until(lambda: watched.reader.counters.reconnects >= 2)
+        told = [repr(change) for change in watched.changes]
+    told += [repr(vars(record)) for record in caplog.records]
+    assert not [text for text in told if "operator" in text or "%40" in text]
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def test_a_fault_names_the_camera_and_the_remedy(server):
+    with pytest.raises(CameraFault) as caught:
+        open_source(camera(server.url("basic")))
+    assert "gate-1" in str(caught.value)
+    assert caught.value.remedy in str(caught.value)
