@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray import serve
@@ -105,7 +106,7 @@ def _start_serve(settings: ClusterSettings) -> None:
 
 def _stop_ray() -> None:
     """Ends every process of this Ray, Serve's among them, and sees them gone."""
-    node = worker._global_node
+    node: Any = worker._global_node
     kinds = node.all_processes.values() if node is not None else ()
     started: list[subprocess.Popen[bytes]] = [info.process for kind in kinds for info in kind]
     ray.shutdown()

@@ -31,7 +31,7 @@ from tests.pipelines.http_receiver import Receiver
 from tests.serving.cities import city_plan
 from tests.serving.conftest import RunningCluster
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 WAIT_S = 60.0
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)

@@ -19,7 +19,7 @@ from serving.serve_detector import ServeDetector
 from tests.pipelines.frames import make_frame
 from tests.serving.packages import BOX, SIZE
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(params=["serve", "in_process"])
