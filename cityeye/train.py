@@ -17,6 +17,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def _draw_block(folder: Path, block: int) -> int:
 def _trained(options: argparse.Namespace) -> Network:
     import torch
 
-    from models.training.loop import Schedule, train
+    from models.training.loop import STAGES, train
     from models.training.network import Network
 
     torch.manual_seed(options.seed)
@@ -82,20 +83,30 @@ def _trained(options: argparse.Namespace) -> Network:
         network.eval()
         return network
     draw_training_pictures(options.cache, options.pictures, options.workers)
-    schedule = Schedule(steps=options.steps, workers=options.workers, seed=options.seed)
-    return train(network, options.cache, schedule, options.cache / "network.pt")
+    for stage in STAGES:
+        schedule = replace(
+            stage,
+            steps=max(1, round(stage.steps * options.effort)),
+            workers=options.workers,
+            seed=stage.seed + options.seed,
+        )
+        network = train(network, options.cache, schedule, options.cache / "network.pt")
+    return network
 
 
 def _provenance(options: argparse.Namespace) -> Provenance:
     from models.training.build import Provenance
+    from models.training.loop import STAGES
 
-    last = options.pictures - 1
+    steps = [round(stage.steps * options.effort) for stage in STAGES]
     return Provenance(
-        training_data=f"{options.pictures} rendered pictures 640x384, seeds 0 to {last}, "
-        f"{options.steps} steps, seed {options.seed}, all classes of the renderer together",
+        training_data=f"{options.pictures} rendered pictures 640x384, seeds 0 to "
+        f"{options.pictures - 1}, all classes of the renderer together, "
+        f"{' + '.join(str(count) for count in steps)} steps of "
+        f"{options.workers * STAGES[0].batch} pictures",
         command=f"python -m cityeye.train --package {' '.join(options.package)} "
-        f"--pictures {options.pictures} --steps {options.steps} --workers {options.workers} "
-        f"--seed {options.seed} --out models/builtin",
+        f"--pictures {options.pictures} --effort {options.effort:g} "
+        f"--workers {options.workers} --seed {options.seed} --out models/builtin",
         evaluation_data=f"seeds {EVALUATION_SEEDS[0]} to "
         f"{EVALUATION_SEEDS[options.evaluation_pictures - 1]}",
         date=datetime.now(UTC).date().isoformat(),
@@ -149,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=Path("var/training"), help="drawn pictures")
     parser.add_argument("--pictures", type=int, default=DEFAULT_PICTURES)
     parser.add_argument("--evaluation-pictures", type=int, default=EVALUATION_PICTURES)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--effort", type=float, default=1.0, help="factor on the training steps")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="use these trained weights; do not train")

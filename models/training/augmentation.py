@@ -12,8 +12,32 @@ PADDING_VALUE = 114
 LEAST_VISIBLE = 0.35
 """A box that loses more of its area at the border is neither demanded nor punished."""
 LEAST_SIDE_PX = 4.0
-SCALES = (0.7, 1.6)
-SCALED_SHARE = 0.6
+MIDDLE_GREY = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How much pictures are changed.
+
+    Attributes:
+        scales: Smallest and largest scale.
+        scaled_share: Share of pictures that are scaled at all.
+        gamma: Largest change of the logarithm of gamma.
+        contrast: Largest relative change of contrast.
+        balance: Largest relative change of one colour.
+        brightness: Largest shift, as a share of full scale.
+    """
+
+    scales: tuple[float, float]
+    scaled_share: float
+    gamma: float
+    contrast: float
+    balance: float
+    brightness: float
+
+
+WIDE = Strength((0.7, 1.6), 0.6, gamma=0.35, contrast=0.25, balance=0.1, brightness=0.04)
+MILD = Strength((0.8, 1.4), 0.4, gamma=0.2, contrast=0.15, balance=0.05, brightness=0.03)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +51,10 @@ class TrainingPicture:
 
 
 def augmented(
-    sample: TrainingPicture, rng: np.random.Generator, crop: tuple[int, int] | None
+    sample: TrainingPicture,
+    rng: np.random.Generator,
+    crop: tuple[int, int] | None,
+    strength: Strength = MILD,
 ) -> TrainingPicture:
     """A randomly changed copy: mirrored, scaled, cut out, recoloured, degraded.
 
@@ -36,12 +63,13 @@ def augmented(
         rng: Decides.
         crop: Width and height of the cut-out; None leaves place and colours alone, for the last
             steps of training, which shall look like service.
+        strength: How much scale and colours change.
     """
     if rng.random() < 0.5:  # noqa: PLR2004 - even odds
         sample = mirrored(sample)
     if crop is not None:
-        sample = cut_out(sample, crop, rng)
-        sample = replace(sample, picture=recoloured(sample.picture, rng))
+        sample = cut_out(sample, crop, rng, strength)
+        sample = replace(sample, picture=recoloured(sample.picture, rng, strength))
     return replace(sample, picture=degraded(sample.picture, rng))
 
 
@@ -50,14 +78,20 @@ def mirrored(sample: TrainingPicture) -> TrainingPicture:
     width = sample.picture.shape[1]
     boxes = sample.boxes.copy()
     boxes[:, [0, 2]] = width - sample.boxes[:, [2, 0]]
-    return replace(sample, picture=np.ascontiguousarray(sample.picture[:, ::-1]), boxes=boxes)
+    flipped = np.asarray(cv2.flip(sample.picture, 1), np.uint8)
+    return replace(sample, picture=flipped, boxes=boxes)
 
 
 def cut_out(
-    sample: TrainingPicture, size: tuple[int, int], rng: np.random.Generator
+    sample: TrainingPicture,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    strength: Strength = MILD,
 ) -> TrainingPicture:
     """A window at a random scale around a random object, each class equally likely."""
-    scale = float(np.exp(rng.uniform(*np.log(SCALES)))) if rng.random() < SCALED_SHARE else 1.0
+    scale = 1.0
+    if rng.random() < strength.scaled_share:
+        scale = float(np.exp(rng.uniform(*np.log(strength.scales))))
     height, width = sample.picture.shape[:2]
     extent = np.array([width, height]) * scale
     window = np.array(size, np.float64)
@@ -106,15 +140,18 @@ def _cut_labels(
     )
 
 
-def recoloured(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def recoloured(
+    picture: npt.NDArray[np.uint8], rng: np.random.Generator, strength: Strength = MILD
+) -> npt.NDArray[np.uint8]:
     """Other exposure, contrast, gamma and white balance, through one table per channel."""
     levels = np.linspace(0.0, 1.0, 256)
-    gamma = np.exp(rng.uniform(-0.35, 0.35))
-    contrast = rng.uniform(0.75, 1.25)
+    curve = levels ** np.exp(strength.gamma * rng.uniform(-1, 1)) - MIDDLE_GREY
+    contrast = 1.0 + strength.contrast * rng.uniform(-1, 1)
     tables = np.empty((1, 256, 3))
     for channel in range(3):
-        gain = contrast * rng.uniform(0.9, 1.1)
-        tables[0, :, channel] = 0.45 + (levels**gamma - 0.45) * gain + rng.uniform(-0.04, 0.04)
+        gain = contrast * (1.0 + strength.balance * rng.uniform(-1, 1))
+        shift = strength.brightness * rng.uniform(-1, 1)
+        tables[0, :, channel] = MIDDLE_GREY + curve * gain + shift
     table = np.clip(tables * 255.0, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(picture, table), np.uint8)
 

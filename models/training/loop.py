@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.graph.heads import grid
 from models.training.assignment import Points
-from models.training.augmentation import TrainingPicture, augmented
+from models.training.augmentation import MILD, WIDE, Strength, TrainingPicture, augmented
 from models.training.cache import CachedSample, read_cache
 from models.training.loss import Labels, detection_loss
 from models.training.network import Network
@@ -51,10 +51,12 @@ class Schedule:
         crop: Width and height of the cut-outs that most steps learn from; cheaper than whole
             pictures, and full of objects.
         whole_from: Fraction of the steps after which whole, unscaled pictures are learnt.
+        strength: How much the cut-outs are changed.
+        focus: See `detection_loss`.
         seed: Picks order, augmentation and initial weights.
     """
 
-    steps: int = 2000
+    steps: int
     batch: int = 8
     workers: int = 2
     peak_rate: float = 2e-3
@@ -64,6 +66,8 @@ class Schedule:
     weight_decay: float = 0.02
     crop: tuple[int, int] = (416, 256)
     whole_from: float = 0.92
+    strength: Strength = MILD
+    focus: float = 0.0
     seed: int = 0
 
     def rate(self, step: int) -> float:
@@ -73,6 +77,13 @@ class Schedule:
         done = (step - self.warm_up_steps) / max(1, self.steps - self.warm_up_steps)
         cosine = 0.5 * (1.0 + math.cos(math.pi * done))
         return self.peak_rate * (self.last_fraction + (1.0 - self.last_fraction) * cosine)
+
+
+STAGES = (
+    Schedule(steps=2000, strength=WIDE, focus=1.5),
+    Schedule(steps=2800, warm_up_steps=50, whole_from=0.95, seed=1),
+)
+"""How the built-in packages were trained: one pass, and a second that starts from its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +169,7 @@ def _work(
         with torch.autocast("cpu", torch.bfloat16):
             raw = network(batch.pictures)
         height, width = batch.pictures.shape[2:]
-        loss = detection_loss(raw.float(), points_of((width, height)), batch.labels)
+        loss = detection_loss(raw.float(), points_of((width, height)), batch.labels, schedule.focus)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
         exchange.average(rank, network)
@@ -231,7 +242,9 @@ def _batch(
     rng = np.random.default_rng((schedule.seed, 2, *step_and_rank))
     whole = step_and_rank[0] >= schedule.whole_from * schedule.steps
     crop = None if whole else schedule.crop
-    prepared = [augmented(_loaded(samples[index]), rng, crop) for index in chosen]
+    prepared = [
+        augmented(_loaded(samples[index]), rng, crop, schedule.strength) for index in chosen
+    ]
     stacked = torch.from_numpy(np.stack([one.picture for one in prepared]))
     # A permuted view of the stacked pictures already has the channels-last layout.
     pictures = stacked.permute(0, 3, 1, 2).float() / FULL_SCALE

@@ -12,8 +12,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from models.training.assignment import TINY, Points, assign, pairwise_overlap
 
 BOX_WEIGHT = 4.0
-NEGATIVE_FOCUS = 1.5
-"""Easy negatives count with score^1.5: nearly all points see background."""
 NEGATIVE_WEIGHT = 0.75
 
 
@@ -43,13 +41,18 @@ def decode(raw: Tensor, points: Points) -> Tensor:
     return torch.cat((near, far), -1)
 
 
-def detection_loss(raw: Tensor, points: Points, labels: Sequence[Labels]) -> LossParts:
+def detection_loss(
+    raw: Tensor, points: Points, labels: Sequence[Labels], focus: float = 0.0
+) -> LossParts:
     """Loss of a batch.
 
     Args:
         raw: (N, 4 + C, A) predictions of the network, float32.
         points: The anchor points.
         labels: One entry per picture.
+        focus: Above 0, negatives count with 0.75 * score^focus (Zhang et al., "VarifocalNet",
+            2021): nearly all points see background, which calms the first steps of training.
+            At 0 all count fully, which tells look-alike classes apart sooner.
     """
     rows = raw.transpose(1, 2)
     boxes, logits = decode(rows[..., :4], points), rows[..., 4:]
@@ -61,12 +64,12 @@ def detection_loss(raw: Tensor, points: Points, labels: Sequence[Labels]) -> Los
         ]
         targets = torch.stack([one.scores for one in assigned])
         demanded = torch.stack([one.demanded for one in assigned])
-        weight = (
-            torch.where(targets > 0, 1.0, NEGATIVE_WEIGHT * scores.pow(NEGATIVE_FOCUS)) * demanded
-        )
+        if focus > 0:
+            hard = NEGATIVE_WEIGHT * scores.pow(focus)
+            demanded = demanded * torch.where(targets > 0, 1.0, hard)
         normaliser = targets.sum().clamp(min=1.0)
     score_loss = (
-        binary_cross_entropy_with_logits(logits, targets, reduction="none") * weight
+        binary_cross_entropy_with_logits(logits, targets, reduction="none") * demanded
     ).sum() / normaliser
     losses = []
     for index, one in enumerate(assigned):
@@ -78,7 +81,7 @@ def detection_loss(raw: Tensor, points: Points, labels: Sequence[Labels]) -> Los
 
 
 def _box_loss(predicted: Tensor, wanted: Tensor) -> Tensor:
-    """1 - generalised IoU (Rezatofighi et al., 2019), plus nothing else."""
+    """1 - generalised IoU (Rezatofighi et al., 2019)."""
     hull = torch.maximum(predicted[:, 2:], wanted[:, 2:]) - torch.minimum(
         predicted[:, :2], wanted[:, :2]
     )

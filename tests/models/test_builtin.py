@@ -1,0 +1,88 @@
+"""The packages that ship: what they are, and that they find things in pictures never trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from camera_adapters.rendered import EVALUATION_SEEDS, LABELS, render_samples
+from models.detector import Detector
+from models.evaluation import GroundTruth, evaluate, mean_average_precision
+from models.package import ModelPackage
+from models.repository import BUILTIN_ROOT, ModelRepository
+
+MAX_BYTES = 6 * 1024 * 1024
+PICTURES = 32
+FIRST_BLOCK = 40
+"""A block of evaluation seeds away from those on the cards."""
+
+CONTENT = {
+    "traffic": ("car", "bus", "truck", "motorcycle", "bicycle", "person"),
+    "littering": ("person", "bag", "bottle", "bin_bag"),
+    "crowding": ("person",),
+}
+
+
+@pytest.fixture(scope="module")
+def samples():
+    start = FIRST_BLOCK * 16
+    return list(render_samples(EVALUATION_SEEDS[start : start + PICTURES]))
+
+
+def builtin(name: str) -> ModelPackage:
+    return ModelRepository(BUILTIN_ROOT).find(name)
+
+
+def test_these_packages_ship():
+    assert set(ModelRepository(BUILTIN_ROOT).names()) == set(CONTENT)
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_package_is_small_and_says_what_it_is(name):
+    package = builtin(name)
+    assert package.labels == CONTENT[name]
+    assert package.manifest.tasks == (name,)
+    assert (package.manifest.input.width, package.manifest.input.height) == (640, 384)
+    assert package.onnx_path.stat().st_size <= MAX_BYTES
+    assert package.manifest.source.command.startswith("python -m cityeye.train")
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_the_card_tells_the_figures_of_the_manifest(name):
+    package = builtin(name)
+    card = (package.directory / "CARD.md").read_text(encoding="utf-8")
+    for label in package.labels:
+        assert f"| {label} | {package.manifest.measured[f'ap50_{label}']:.3f} |" in card
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_package_finds_what_a_new_scene_shows(name, samples):
+    package = builtin(name)
+    detector = Detector(package)
+    numbers = np.array(
+        [package.labels.index(one) if one in package.labels else -1 for one in LABELS]
+    )
+    found, real = [], []
+    for sample in samples:
+        found += detector.detect(sample.picture[None], threshold=0.0)
+        class_ids = numbers[sample.class_ids]
+        mine = class_ids >= 0
+        real.append(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
+    results = evaluate(found, real, len(package.labels))
+    # Two blocks are a small sample; the cards tell the figures of forty.
+    told = package.manifest.measured["map50"]
+    assert mean_average_precision(results) > 0.75 * told
+
+
+def test_a_batch_gives_what_single_pictures_give(samples):
+    detector = Detector(builtin("traffic"))
+    pictures = np.stack([one.picture for one in samples[:4]])
+    together = detector.run(pictures)
+    alone = np.concatenate([detector.run(one[None]) for one in pictures])
+    np.testing.assert_allclose(together[..., 4], alone[..., 4], atol=1e-3)
+
+
+def test_an_empty_grey_picture_shows_nothing():
+    grey = np.full((1, 384, 640, 3), 114, np.uint8)
+    for name in CONTENT:
+        assert len(Detector(builtin(name)).detect(grey)[0]) == 0
