@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from models.package import ModelPackage
 from models.repository import ModelRepository
 from pipelines.rules import RULES, RuleType
-
-
-class ModelShelf(Protocol):
-    """Where models are found: `models.repository.ModelRepository` is one."""
-
-    def names(self) -> tuple[str, ...]:
-        """Names that have at least one version."""
-        ...
-
-    def versions(self, name: str) -> tuple[str, ...]:
-        """Versions of a name, oldest first."""
-        ...
-
-    def find(self, name: str, version: str | None = None) -> ModelPackage:
-        """A verified package, the newest version unless one is named."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +17,22 @@ class Catalogue:
 
     Attributes:
         rules: Kinds of rules by name (`traffic.congestion`).
-        models: Where model packages are found.
+        models: Everything that `find_model` understands.
     """
 
     rules: Mapping[str, RuleType]
-    models: ModelShelf
+    models: frozenset[str]
+    _repository: ModelRepository
+    _verified: dict[str, ModelPackage] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, models_path: Path) -> Catalogue:
         """The product's own rules, and the packages under a folder."""
-        return cls(rules=RULES, models=ModelRepository(models_path))
+        repository = ModelRepository(models_path)
+        names = repository.names()
+        versions = (f"{name}/{one}" for name in names for one in repository.versions(name))
+        models = frozenset((*names, *versions))
+        return cls(rules=RULES, models=models, _repository=repository)
 
     @property
     def tasks(self) -> frozenset[str]:
@@ -55,16 +44,12 @@ class Catalogue:
         return tuple(sorted(kind for kind, rule in self.rules.items() if rule.task == task))
 
     def find_model(self, wanted: str) -> ModelPackage:
-        """The package that `NAME` (newest version) or `NAME/VERSION` means.
+        """The package that `NAME` (newest version) or `NAME/VERSION` means; verified once.
 
         Raises:
             ModelError: There is none, or it is unusable.
         """
-        name, _, version = wanted.partition("/")
-        return self.models.find(name, version or None)
-
-    def model_names(self) -> Iterator[str]:
-        """Everything that `find_model` understands."""
-        for name in self.models.names():
-            yield name
-            yield from (f"{name}/{version}" for version in self.models.versions(name))
+        if wanted not in self._verified:
+            name, _, version = wanted.partition("/")
+            self._verified[wanted] = self._repository.find(name, version or None)
+        return self._verified[wanted]

@@ -91,7 +91,7 @@ def _check_destinations(document: Document) -> None:
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
-    if not catalogue.models.names():
+    if not catalogue.models:
         document.report(
             ("models", "path"),
             "the folder holds no model package",
@@ -113,7 +113,7 @@ def _check_task(
     if not isinstance(entry, dict):
         return
     _check_zones(document, key, entry, _mapping(camera, "zones"))
-    if isinstance(entry.get("model"), str) and catalogue.models.names():
+    if isinstance(entry.get("model"), str) and catalogue.models:
         _check_model(document, catalogue, (*key, "model"), entry["model"])
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
@@ -138,7 +138,7 @@ def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str
     try:
         package = catalogue.find_model(wanted)
     except UnknownModelError:
-        remedy = choice(wanted, catalogue.model_names(), "models")
+        remedy = choice(wanted, catalogue.models, "models")
         document.report(key, f"the model `{wanted}` is unknown", remedy)
         return
     except ModelError as error:

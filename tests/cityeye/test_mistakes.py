@@ -197,6 +197,8 @@ def test_a_duplicate_id_names_the_first(tmp_path, packages):
         ("city: x\n---\ncity: y\n", 2, "not valid YAML"),
         ("? [a, b]\n: c\n", 1, "not plain text"),
         ("a: \x07\n", 1, "forbids"),
+        ("\na: " + "[" * 200_000 + "\n", 2, "nested too deeply"),
+        ("a: " + "{a: " * 40 + "1" + "}" * 40 + "\n", 1, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_configuration(tmp_path, text, line, said):
