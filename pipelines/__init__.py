@@ -1,0 +1,1 @@
+"""From frames to incidents to events that arrive: what happens between a model and the city."""

@@ -125,9 +125,7 @@ class EventBase(Contract):
 class IncidentEvent(EventBase):
     """An incident transition."""
 
-    type: Literal[
-        "cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"
-    ]
+    type: Literal["cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"]
     data: IncidentData
 
 
