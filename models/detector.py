@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 Provider = Literal["cpu", "cuda"]
 CUDA_PROVIDER = "CUDAExecutionProvider"
 CPU_PROVIDER = "CPUExecutionProvider"
+ERRORS_ONLY = 3
+"""ONNX Runtime's log level; its warnings are about graph details, its refusals become errors."""
 CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
     "cudnn_conv_algo_search": "EXHAUSTIVE",
@@ -201,6 +203,7 @@ def _session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # Spinning threads would burn the cores that decoders need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
