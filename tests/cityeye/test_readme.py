@@ -34,7 +34,7 @@ def test_make_alone_lists_every_target():
 
 
 def test_commands_exist():
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands
     named = set(re.findall(r"^cityeye ([a-z]+)", CODE, re.MULTILINE))
     assert named >= {"check", "run", "hub", "models"}
     assert named <= set(commands)
