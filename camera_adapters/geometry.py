@@ -72,4 +72,5 @@ class Letterbox:
         """Boxes (N, 4) x1 y1 x2 y2 in normalised picture coordinates → analysis pixels."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
-        return (boxes * extent + offset).astype(np.float32)
+        moved: npt.NDArray[np.float32] = (boxes * extent + offset).astype(np.float32)
+        return moved

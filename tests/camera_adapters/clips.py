@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.stream import VideoStream
 
 Picture = npt.NDArray[np.uint8]
 
@@ -87,6 +88,7 @@ def write_clip(
     }[codec]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=codec_options | (options or {}))
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.gop_size = gop
         for number in range(frames):
