@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.25
 REFRESH_EVERY_S = 15.0
 """Counts over the last 24 hours and silence change without an event."""
+RECONNECT_S = 10.0
+"""How long a page that lost its connection may come back as itself; also sets the heartbeat."""
 PAGES_MAX = 200
 ASSETS = Path(__file__).parent / "assets"
 FAVICON = (
@@ -154,6 +156,7 @@ class Console:
             dark=None,
             language="en-US",
             tailwind=False,
+            reconnect_timeout=RECONNECT_S,
             show_welcome_message=False,
         )
 

@@ -23,6 +23,10 @@ FLAGS = (
 WAIT_S = 30.0
 
 
+class TabError(Exception):
+    """The browser did not do what it was told."""
+
+
 class Tab:
     """One page of the browser."""
 
@@ -40,7 +44,8 @@ class Tab:
         while True:
             message = json.loads(self._socket.recv(timeout=WAIT_S))
             if message.get("id") == self._number:
-                assert "error" not in message, message
+                if "error" in message:
+                    raise TabError(message["error"]["message"])
                 return message["result"]
             self._note(message)
 
@@ -64,11 +69,20 @@ class Tab:
 
     def wait(self, condition: str, seconds: float = WAIT_S) -> None:
         """Return as soon as the condition holds in the page; it is looked at after each frame."""
-        held = self.js(
+        look = (
             f"new Promise(done => {{ const end = performance.now() + {seconds * 1000};"
             f"const look = () => ({condition}) ? done(true) : performance.now() > end ? done(false)"
             ": setTimeout(look, 20); look(); })"
         )
+        end_s = time.monotonic() + seconds
+        while True:
+            try:
+                held = self.js(look)
+                break
+            except TabError:
+                # The document that was looked at has just been replaced by the next one.
+                if time.monotonic() > end_s:
+                    raise
         assert held, f"{condition} did not come to hold; the page says: {self.text()}"
 
     def open(self, url: str) -> None:

@@ -12,6 +12,7 @@ from tests.event_hub.samples import camera_state, incident, keyframe, picture
 REQUIRED = os.environ.get("CITYEYE_REQUIRE_FOREIGN_SERVERS") == "1"
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(240),
     pytest.mark.skipif(not is_installed() and not REQUIRED, reason="chromium is not installed"),
 ]
 
