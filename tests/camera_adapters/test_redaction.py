@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camera_adapters.errors import CameraFault
@@ -29,6 +29,7 @@ def test_only_scheme_host_and_port_are_shown(source, shown):
     assert shown_address(source) == shown
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     user=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     password=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),

@@ -185,13 +185,13 @@ def test_no_damaged_picture_is_analysed(server):
 
 
 def test_leaping_time_stamps_do_not_matter(server):
-    with watching(camera(server.url("gate"))) as watched:
+    with watching(camera(server.url("gate"), read_timeout_s=10.0)) as watched:
         watched.wait_for(ONLINE)
         for leap_s in (3600.0, -7200.0):
             server.set_fault("gate", Fault.jump(leap_s))
             wanted = watched.reader.counters.decoded + 4
             watched.wait_for_decoded(wanted)
-        assert watched.states == [ONLINE]
+        assert OFFLINE not in watched.states
         assert watched.reader.counters.reconnects == 0
 
 
