@@ -66,11 +66,11 @@ class Letterbox:
         """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised picture coordinates in 0..1."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
-        return np.clip((boxes - offset) / extent, 0.0, 1.0).astype(np.float32)
+        shares: npt.NDArray[np.float32] = np.clip((boxes - offset) / extent, 0.0, 1.0)
+        return shares.astype(np.float32)
 
     def to_analysis(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) x1 y1 x2 y2 in normalised picture coordinates → analysis pixels."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
-        moved: npt.NDArray[np.float32] = (boxes * extent + offset).astype(np.float32)
-        return moved
+        return (boxes * extent + offset).astype(np.float32)

@@ -59,6 +59,15 @@ def test_the_example_file_is_good_and_makes_plans(example):
                 build_rule(rule, plan.camera.id, "epoch")
 
 
+def test_the_example_file_is_good_as_it_ships():
+    config = load_config(EXAMPLE, {})
+    assert {task.model.name for plan in config.plans for task in plan.tasks} == {
+        "traffic",
+        "crowding",
+        "littering",
+    }
+
+
 def test_what_is_left_out_has_the_value_that_the_example_shows(load, example):
     left_out, shown = load(SMALL).settings, example.settings
     assert left_out.workers == shown.workers

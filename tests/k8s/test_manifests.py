@@ -12,6 +12,7 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from camera_adapters.geometry import Size
+from models.package import ModelPackage
 from pipelines.plan import ModelRef
 from serving.serve_detector import application_name
 
@@ -60,6 +61,12 @@ def test_every_application_is_built_by_a_function_that_takes_its_arguments(appli
         (parameter,) = inspect.signature(builder).parameters.values()
         parameter.annotation.model_validate(application.args)
         assert application.route_prefix is None, "detectors are called by handle, not over HTTP"
+
+
+def test_every_model_ships_with_the_image(applications):
+    for application in applications:
+        package = ModelPackage.load(ROOT / application.args["package"])
+        assert str(package) == "/".join(Path(application.args["package"]).parts[-2:])
 
 
 def test_camera_workers_find_every_application_by_its_name(applications):
