@@ -79,6 +79,40 @@ def mean_average_precision(results: Sequence[ClassResult]) -> float:
     return float(np.mean(present)) if present else float("nan")
 
 
+def recall_by_size(
+    found: Sequence[Detections],
+    truth: Sequence[GroundTruth],
+    bounds_px: Sequence[float],
+    *,
+    overlap: float = AP50_OVERLAP,
+    threshold: float = 0.4,
+) -> tuple[tuple[int, float], ...]:
+    """Demanded objects and share of them found, by size (square root of the box area).
+
+    Args:
+        found: Detections of each picture.
+        truth: Ground truth of each picture, in the same order and class numbering.
+        bounds_px: Ascending limits between the size ranges; one range more than limits.
+        overlap: Intersection over union that makes a match of the same class.
+        threshold: Least score.
+    """
+    sizes, hits = [np.zeros(0)], [np.zeros(0, np.bool_)]
+    for seen, real in zip(found, truth, strict=True):
+        demanded = ~real.ignore
+        boxes, class_ids = real.boxes[demanded], real.class_ids[demanded]
+        good = seen.where(seen.scores > threshold)
+        same = class_ids[:, None] == good.class_ids[None, :]
+        hits.append(((overlaps(boxes, good.boxes) >= overlap) & same).any(1))
+        sizes.append(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)))
+    ranges = np.digitize(np.concatenate(sizes), bounds_px)
+    hit = np.concatenate(hits)
+    counts = [int((ranges == index).sum()) for index in range(len(bounds_px) + 1)]
+    return tuple(
+        (count, float(hit[ranges == index].mean()) if count else float("nan"))
+        for index, count in enumerate(counts)
+    )
+
+
 def overlaps(
     first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:

@@ -18,10 +18,16 @@ import numpy.typing as npt
 from models.assemble import PackageFacts, write_package
 from models.detections import Detections
 from models.detector import Detector
-from models.evaluation import ClassResult, GroundTruth, evaluate, mean_average_precision
+from models.evaluation import (
+    ClassResult,
+    GroundTruth,
+    evaluate,
+    mean_average_precision,
+    recall_by_size,
+)
 from models.package import ModelPackage, Source
 from models.training.cache import LabelledPicture
-from models.training.card import CardFacts, card_text
+from models.training.card import SIZE_BOUNDS_PX, CardFacts, card_text
 from models.training.export import export
 from models.training.network import Network
 from models.training.recipe import Recipe
@@ -48,6 +54,7 @@ class Measured:
 
     labels: tuple[str, ...]
     results: tuple[ClassResult, ...]
+    by_size: tuple[tuple[int, float], ...]
     milliseconds: float
     pictures: int
 
@@ -120,14 +127,12 @@ def measure(
     found: list[Detections] = []
     for one in pictures:
         found.extend(detector.detect(one.picture[None], threshold=0.0))
-    results = evaluate(
-        found,
-        [truth_for(package.labels, known, one) for one in pictures],
-        len(package.labels),
-        threshold=package.manifest.thresholds.default,
-    )
+    real = [truth_for(package.labels, known, one) for one in pictures]
+    threshold = package.manifest.thresholds.default
+    results = evaluate(found, real, len(package.labels), threshold=threshold)
+    by_size = recall_by_size(found, real, SIZE_BOUNDS_PX, threshold=threshold)
     milliseconds = _milliseconds(detector, pictures[0].picture[None])
-    return Measured(package.labels, results, milliseconds, len(pictures))
+    return Measured(package.labels, results, by_size, milliseconds, len(pictures))
 
 
 def truth_for(labels: Sequence[str], known: Sequence[str], sample: LabelledPicture) -> GroundTruth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from models.evaluation import mean_average_precision
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from models.training.build import Measured, Provenance
 
 HARD_BELOW = 0.85
+SIZE_BOUNDS_PX = (12.0, 24.0, 48.0)
+"""Limits between the size ranges of the card: square root of the box area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ Mean: **{mean_average_precision(facts.measured.results):.3f}**.
 
 {_hard(facts.measured)}
 
+| object size, square root of area | objects | recall |
+|---|---|---|
+{_sizes(facts.measured)}
+
 ## How fast
 
 {facts.measured.milliseconds:.1f} ms of one CPU core per 640x384 picture (median CPU time of
@@ -72,6 +79,17 @@ def _table(measured: Measured) -> str:
         for label, one in zip(measured.labels, measured.results, strict=True)
     ]
     return "\n".join(lines)
+
+
+def _sizes(measured: Measured) -> str:
+    edges = [f"{bound:g}" for bound in SIZE_BOUNDS_PX]
+    names = [f"under {edges[0]} px"]
+    names += [f"{low} to {high} px" for low, high in pairwise(edges)]
+    names.append(f"over {edges[-1]} px")
+    return "\n".join(
+        f"| {name} | {count} | {recall:.2f} |"
+        for name, (count, recall) in zip(names, measured.by_size, strict=True)
+    )
 
 
 def _hard(measured: Measured) -> str:

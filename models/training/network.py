@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-STRIDES = (8, 16, 32)
+from models.graph.heads import STRIDES
+
 PRIOR_PROBABILITY = 0.01
 """Initial score of every class everywhere; keeps the first training steps calm."""
 

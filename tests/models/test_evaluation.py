@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from models.detections import Detections
-from models.evaluation import GroundTruth, evaluate, mean_average_precision, overlaps
+from models.evaluation import (
+    GroundTruth,
+    evaluate,
+    mean_average_precision,
+    overlaps,
+    recall_by_size,
+)
 
 HERE = (0.0, 0.0, 10.0, 10.0)
 THERE = (50.0, 0.0, 60.0, 10.0)
@@ -106,3 +112,14 @@ def test_precision_and_recall_at_the_threshold():
 def test_overlap_of_boxes():
     table = overlaps(np.array([HERE], np.float32), np.array([HERE, THERE, (5, 0, 15, 10)]))
     np.testing.assert_allclose(table, [[1.0, 0.0, 1 / 3]], rtol=1e-6)
+
+
+def test_recall_is_told_by_object_size():
+    small, large = (0.0, 0.0, 8.0, 8.0), (100.0, 0.0, 140.0, 40.0)
+    missed = (0.0, 100.0, 8.0, 108.0)
+    found = [seen((small, 0.9, 0), (missed, 0.2, 0), (large, 0.8, 1))]
+    real = [truth((small, 0), (missed, 0), (large, 0), (ELSEWHERE, 0), ignore=(3,))]
+    by_size = recall_by_size(found, real, (16.0, 64.0), threshold=0.5)
+    assert by_size[:2] == ((2, 0.5), (1, 0.0))
+    assert by_size[2][0] == 0
+    assert math.isnan(by_size[2][1])
