@@ -1,5 +1,5 @@
 # Everything a fresh machine needs is fetched into this folder: .tools (uv) and .venv (CityEye).
-# Needs make and Python 3.11 or newer; nothing is installed outside this folder.
+# Needs make and Python 3.11 or newer. Outside this folder only caches grow, under ~/.cache.
 
 PYTHON ?= python3
 ARGS ?=
@@ -43,7 +43,7 @@ bench: $(READY)-run ## measure what this machine carries (ARGS="--json out.json"
 install: $(READY)-run ## make .venv/bin/cityeye ready
 
 clean: ## remove what make made
-	rm -rf $(LEFTOVERS)
+	rm -rf $(LEFTOVERS) "$${XDG_CACHE_HOME:-$$HOME/.cache}/cityeye"
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY)-run: pyproject.toml uv.lock
