@@ -60,5 +60,6 @@ def _camera(camera: CameraSnapshot) -> dict[str, Any]:
         "achieved_fps": figures.achieved_fps,
         "frame_age_ms": dict(figures.frame_age_ms),
         "state": camera.state.value,
+        "reason": camera.reason,
         "incidents": dict(figures.incidents),
     }

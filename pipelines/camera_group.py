@@ -201,12 +201,11 @@ class CameraGroup:
 
     def _camera_snapshot(self, camera: str, now_s: float) -> CameraSnapshot:
         reader = self._readers[camera]
-        change = self._changes.get(camera)
         return CameraSnapshot(
             id=camera,
             name=self._specs[camera].name,
             state=reader.state,
-            reason=change.reason if change else "connecting",
+            reason=reader.reason,
             ended=reader.ended,
             reader=reader.counters,
             statistics=self._pipelines[camera].statistics.snapshot(now_s),
