@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from camera_adapters.state import CONNECTING
 from cityeye.config import Config, load_config
 from cityeye.hub_process import HubProcess
 from cityeye.plan import city_plan, keyframes
@@ -109,7 +110,7 @@ def _all_told(workers: Sequence[WorkerState]) -> bool:
     """Whether every camera has been decided on: it decodes, or it is known why not."""
     if not workers or any(state.snapshot is None for state in workers):
         return False
-    return all(c.reader.decoded > 0 or c.reason != "connecting" for c in cameras_of(workers))
+    return all(c.reader.decoded > 0 or c.reason != CONNECTING for c in cameras_of(workers))
 
 
 def _stop(city: City, last: Sequence[WorkerState], progress: Progress) -> Sequence[WorkerState]:
