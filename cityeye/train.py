@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 BLOCK = 16
 """Consecutive seeds that share a camera; drawing them together is several times faster."""
 DEFAULT_PICTURES = 8000
-EVALUATION_PICTURES = 640
+EVALUATION_PICTURES = 480
 
 
 def draw_training_pictures(folder: Path, pictures: int, workers: int) -> None:

@@ -71,9 +71,11 @@ def test_a_picture_without_objects_only_punishes():
     raw = network(torch.zeros(2, 3, SIZE[1], SIZE[0]))
     nothing = Labels(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0).bool())
     loss = detection_loss(raw, points_of(SIZE), [nothing, nothing])
+    calm = detection_loss(raw, points_of(SIZE), [nothing, nothing], focus=1.5)
     loss.total.backward()
-    assert loss.box == 0.0
-    assert 0.0 < loss.score < 1.0
+    assert loss.box == calm.box == 0.0
+    assert 0.0 < calm.score < loss.score
+    assert (network.heads[0].score.bias.grad > 0).all()
 
 
 def test_learning_one_picture_lowers_the_loss_until_the_object_is_found():
