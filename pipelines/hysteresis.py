@@ -91,6 +91,12 @@ class _Sustained:
         return self._stretches[0].start_s
 
     @property
+    def run_since_s(self) -> float | None:
+        """Since when it has been so without interruption; None if it is not so now."""
+        newest = self._stretches[-1] if self._stretches else None
+        return newest.start_s if newest and newest.held else None
+
+    @property
     def reached(self) -> bool:
         """Whether it has been so for long enough."""
         total_s = self._total_s()
@@ -166,11 +172,17 @@ class Hysteresis:
         """Whether the cool-down after the last end is over."""
         return at_s >= self._cool_at_s
 
-    def close(self) -> None:
-        """Ends without looking: the next opening needs a whole confirmation again."""
+    def close(self) -> float | None:
+        """Ends without looking: the next opening needs a whole confirmation again.
+
+        Returns:
+            Since when it has not held, seconds; None if it held to the last look.
+        """
+        since_s = self._off.run_since_s
         self.is_open = False
         self._on.clear()
         self._off.clear()
+        return since_s
 
     def _open(self) -> Edge:
         self.is_open = True

@@ -1,7 +1,7 @@
 """`Presence`: how many objects are in a zone, although the detector misses one now and then.
 
-A track that is not seen for a moment still counts where it was, unless something else is there now,
-which may be the same object under a new id.
+A track that is not seen for a moment still counts where it was, unless a track that began since is
+there now, which may be the same object under a new id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ class Presence:
         inside = [track for track in seen if self._shape.contains(track.box.foot)]
         missed = self._missed({track.id for track in seen}, at_s)
         absent = [
-            track
-            for track in missed
-            if all(overlap(track.box, other.box) < TAKEN_IOU for other in seen)
+            track for track in missed if not any(_may_be_new_id(other, track) for other in seen)
         ]
         self._latest = {track.id: track for track in (*missed, *inside)}
         return inside, len(inside) + len(absent)
@@ -46,3 +44,9 @@ class Presence:
             for track in self._latest.values()
             if track.id not in seen and at_s - track.last_seen_s <= MISSED_S
         ]
+
+
+def _may_be_new_id(other: Track, track: Track) -> bool:
+    """Whether `other` may be the object of the missed `track`, found again."""
+    begun_since = other.first_seen_s > track.last_seen_s
+    return begun_since and overlap(track.box, other.box) >= TAKEN_IOU

@@ -111,11 +111,12 @@ class Situation:
         return []
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
-        """Ends the open incident, if there is one."""
-        self._hysteresis.close()
+        """Ends the open incident, if there is one: now, or when it was last seen to cease."""
+        ceased_s = self._hysteresis.close()
         if not self._incident:
             return []
-        return [self._finish(self._incident, reason, at.mono_s, at, self._incident.subjects)]
+        ended_s = at.mono_s if ceased_s is None else ceased_s
+        return [self._finish(self._incident, reason, ended_s, at, self._incident.subjects)]
 
     def _open(self, edge: Edge, reading: Reading, at: Moment) -> Transition:
         began = timedelta(seconds=at.mono_s - edge.since_s)

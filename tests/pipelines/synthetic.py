@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ class View:
         assert point is not None
         return point
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - views are few and small
     def box(self, x: float, y: float, label: str) -> Box | None:
         """The box of an object that stands on the ground; None if it is not in the picture."""
         width, length, height = SIZES[label]

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.incident import EndReason
+from pipelines.plan import RulePlan
+from pipelines.rules import RULES, RuleError, build_rule
+from pipelines.zone import Zone
+from tests.pipelines.synthetic import (
+    WHOLE,
+    Flaws,
+    Thing,
+    View,
+    World,
+    at,
+    moment,
+    moving,
+    run,
+    times,
+)
+
+VIEW = View()
+GROUND = ((-6, 9), (6, 9), (6, 40), (-6, 40))
+BUSY = [
+    *(Thing("car", at(-5 + 3.5 * (i % 4), 14 + 6 * (i // 4))) for i in range(12)),
+    *(Thing("person", at(-4 + i, 11)) for i in range(9)),
+    Thing("bag", at(5, 30)),
+]
+
+
+def rules(camera="cam-1", epoch="e1", view=VIEW, names=("zone",)):
+    zones = tuple(view.zone(*GROUND, calibrated=False, name=name) for name in names)
+    return [build_rule(RulePlan(kind, zones), camera, epoch) for kind in RULES]
+
+
+def life(own, world=None, until_s=15):
+    world = world or World(BUSY)
+    steps = []
+    for t in times(until_s):
+        tracks = world.tracks(t)
+        steps += [step for rule in own for step in rule.observe(tracks, moment(t))]
+    return steps + [
+        step for rule in own for step in rule.close(EndReason.SHUTDOWN, moment(until_s))
+    ]
+
+
+def test_the_registry_names_kinds_by_task():
+    assert {kind: rule.task for kind, rule in RULES.items()} == {
+        "traffic.congestion": "traffic",
+        "littering.dropped_object": "littering",
+        "crowding.density": "crowding",
+    }
+    assert all(kind.startswith(f"{rule.task}.") for kind, rule in RULES.items())
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_every_parameter_says_what_it_is_has_a_default_and_bounds(kind):
+    parameters = RULES[kind].Parameters
+    assert parameters() == parameters.model_validate({})
+    assert {"confirm_s", "expire_s", "cooldown_s", "update_every_s"} <= set(parameters.model_fields)
+    for name, field in parameters.model_fields.items():
+        assert field.description, name
+        bounds = {type(bound).__name__ for bound in field.metadata}
+        assert bounds & {"Gt", "Ge"}, name
+        assert bounds & {"Lt", "Le"}, name
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_a_rule_knows_its_kind_and_version(kind):
+    rule = build_rule(RulePlan(kind, (Zone("z", WHOLE),)), "cam-1", "e1")
+    assert rule.kind == kind
+    assert rule.version
+
+
+@pytest.mark.parametrize(
+    ("why", "plan"),
+    [
+        ("choose from traffic.congestion", RulePlan("traffic.flying", (Zone("z", WHOLE),))),
+        ("at least one zone", RulePlan("traffic.congestion", ())),
+        ("name of its own", RulePlan("traffic.congestion", (Zone("z", WHOLE),) * 2)),
+        ("zone gate: .* 3 corners", RulePlan("traffic.congestion", (Zone("gate", WHOLE[:2]),))),
+        (
+            "confirm_seconds",
+            RulePlan("traffic.congestion", (Zone("z", WHOLE),), {"confirm_seconds": 3}),
+        ),
+        ("confirm_s", RulePlan("traffic.congestion", (Zone("z", WHOLE),), {"confirm_s": -1})),
+        (
+            "min_vehicles",
+            RulePlan("traffic.congestion", (Zone("z", WHOLE),), {"min_vehicles": 2.5}),
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_refused_by_camera_and_reason(why, plan):
+    with pytest.raises(RuleError, match=why) as refusal:
+        build_rule(plan, "cam-9", "e1")
+    assert "cam-9" in str(refusal.value)
+
+
+def test_quiet_streets_give_nothing():
+    quiet = [
+        *(Thing("car", moving(-2, 45, 0, -12, start=4 * i)) for i in range(8)),
+        *(Thing("person", moving(-6, 12 + 2 * i, 1.3, 0, start=3 * i)) for i in range(6)),
+        Thing("car", at(5, 20)),
+    ]
+    world = World(quiet, flaws=Flaws(jitter=0.03, recall=0.9, switch_every_s=20))
+    assert life(rules(), world, 40) == []
+
+
+def test_two_cameras_are_independent_and_never_share_an_incident_id():
+    alone = life(rules("cam-1"))
+    one, other = rules("cam-1"), rules("cam-2")
+    world, noise = World(BUSY), World(BUSY, flaws=Flaws(recall=0.8, jitter=0.05, seed=4))
+    together, others = [], []
+    for t in times(15):
+        tracks, noisy = world.tracks(t), noise.tracks(t)
+        together += [step for rule in one for step in rule.observe(tracks, moment(t))]
+        others += [step for rule in other for step in rule.observe(noisy, moment(t))]
+    together += [step for rule in one for step in rule.close(EndReason.SHUTDOWN, moment(15))]
+    assert together == alone
+    assert others
+    assert not {s.incident.id for s in together} & {s.incident.id for s in others}
+
+
+def test_a_worker_that_starts_again_mints_other_ids():
+    first, again, next_epoch = life(rules()), life(rules()), life(rules(epoch="e2"))
+    ids = [{step.incident.id for step in steps} for steps in (first, again, next_epoch)]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 3
+    assert not ids[0] & ids[2]
+
+
+def test_two_rules_of_one_kind_in_one_zone_have_other_ids():
+    zones = (VIEW.zone(*GROUND, calibrated=False),)
+    plans = [
+        RulePlan("traffic.congestion", zones, {"min_vehicles": count}) for count in (6.0, 10.0)
+    ]
+    steps = life([build_rule(plan, "cam-1", "e1") for plan in plans])
+    assert len({step.incident.id for step in steps}) == 2
+
+
+@pytest.mark.parametrize("size", [(16, 9), (1, 1), (9, 16)])
+def test_the_shape_of_the_picture_makes_no_difference(size):
+    view = View(aspect=size[0] / size[1], focal=0.6)
+    zone = view.zone((-3, 12), (3, 12), (3, 40), (-3, 40), calibrated=False)
+    cars = [Thing("car", moving(-2 + 2 * (i % 3), 18 + 6 * (i // 3), 0, -0.5)) for i in range(9)]
+    rule = build_rule(RulePlan("traffic.congestion", (zone,)), "cam-1", "e1")
+    (started,) = run(rule, World(cars, view), 8)
+    assert started.incident.detail["vehicles"] == 9
+    assert started.incident.detail["median_speed_boxes_per_s"] == pytest.approx(0.12, abs=0.05)
+
+
+def test_rules_are_light_to_import():
+    heavy = ("av", "cv2", "ray", "supervision", "trackers")
+    probe = f"import sys, pipelines.rules; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout.strip() == "[]"
