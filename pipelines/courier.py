@@ -133,7 +133,7 @@ class Courier:
             return False
         self._deliveries.acknowledge(self.sink.name, parcel)
         self.counters.delivered += 1
-        self._answered()
+        self._breaker.succeeded()
         backoff.succeeded()
         return True
 
@@ -143,18 +143,11 @@ class Courier:
         backoff.failed(now_s, at_least_s)
         self._breaker.failed(now_s, at_least_s)
 
-    def _answered(self) -> None:
-        if self._breaker.open:
-            # It is back: the waits that cameras gathered while it was down are void.
-            for backoff in self._backoffs.values():
-                backoff.succeeded()
-        self._breaker.succeeded()
-
     def _refused(
         self, parcel: Parcel, backoff: Backoff, error: SinkRefused, facts: dict[str, str]
     ) -> bool:
         self.counters.refused += 1
-        self._answered()
+        self._breaker.succeeded()
         if parcel.refusals + 1 >= self._policy.max_refusals:
             self._deliveries.bury(self.sink.name, parcel, str(error))
             self.counters.dead += 1

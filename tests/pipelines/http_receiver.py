@@ -58,7 +58,11 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.server_address[1]}/events"
 
     def reply(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        length = int(request.headers.get("Content-Length", 0))
+        body = request.rfile.read(length)
+        if len(body) < length:  # The sender died in the middle.
+            request.close_connection = True
+            return
         headers = {name.lower(): value for name, value in request.headers.items()}
         peer = (str(request.client_address[0]), int(request.client_address[1]))
         self.deliveries.append(Delivery(request.path, headers, body, peer))

@@ -151,9 +151,11 @@ def test_all_cameras_go_on_as_soon_as_one_probe_comes_through(world):
     world.sink.answer = answer
     for number in range(8):
         world.publish(f"i{number}", f"camera-{number}", 1)
-    world.run(600.0)
+    world.run(1200.0)
     down = False
-    world.run(61.0)
+    while not world.delivered():
+        world.run(0.5)
+    world.courier.round()
     assert len(world.delivered()) == 8
 
 
