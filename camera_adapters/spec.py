@@ -60,4 +60,3 @@ class CameraSpec:
     def fps(self) -> float:
         """The highest wanted rate of all tasks, in frames per second."""
         return max(self.rates.values(), default=0.0)
-
