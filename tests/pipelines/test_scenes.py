@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from camera_adapters.geometry import Letterbox, Size
@@ -19,6 +20,7 @@ from pipelines.zone import GroundCalibration, Zone
 from tests.pipelines.synthetic import MONO_START_S, moment, seconds
 
 SIZE = (320, 180)
+PICTURE: npt.NDArray[np.float32] = np.array([*SIZE, *SIZE], np.float32)
 LETTERBOX = Letterbox.fit(Size(*SIZE), Size(320, 192))
 MIN_VISIBLE = 0.25
 
@@ -34,7 +36,7 @@ def looks(scene: Scene, fps: float) -> Iterator[tuple[float, Detections]]:
     for index in range(int(scene.duration_s * fps)):
         _, truth = view.render(scene.states_at(index / fps), index)
         seen = truth.visible >= MIN_VISIBLE
-        boxes = LETTERBOX.to_analysis(truth.boxes[seen] / np.array([*SIZE, *SIZE], np.float32))
+        boxes = LETTERBOX.to_analysis((truth.boxes[seen] / PICTURE).astype(np.float32))
         scores = np.full(len(boxes), 0.9, np.float32)
         yield index / fps, Detections(boxes, scores, truth.class_ids[seen])
 
