@@ -29,8 +29,6 @@ def hub(
     """
     from pydantic import SecretStr, ValidationError
 
-    from event_hub.keyframes import FolderKeyframes
-    from event_hub.server import serve
     from event_hub.settings import HubSettings
 
     secret = os.environ.get(SECRET_VARIABLE)
@@ -44,6 +42,10 @@ def hub(
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
+
+    from event_hub.keyframes import FolderKeyframes
+    from event_hub.server import serve
+
     serve(settings, FolderKeyframes(keyframes), on_ready=_announce)
 
 
