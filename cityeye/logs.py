@@ -18,7 +18,12 @@ from typing import TextIO
 
 URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"<>]*(?:/[^\s@'\"<>]*)?@")
 PASSWORD_FIELD = re.compile(r"(?i)\b(?P<name>pass(?:word|wd)?|pwd|secret|token)=[^\s&'\";,)_]+")
-STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
+    "asctime",
+    "color_message",  # uvicorn's message once more, for terminals
+    "message",
+    "taskName",
+}
 LEVEL_WIDTH = 7
 LOG_FILE_BYTES = 5 * 1024 * 1024
 LOG_FILES_KEPT = 3
@@ -82,7 +87,8 @@ def log_to_file(path: Path) -> None:
     handler = RotatingFileHandler(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT)
     handler.setFormatter(TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("ray").setLevel(logging.WARNING)
+    for chatty in ("ray", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

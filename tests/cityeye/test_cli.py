@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import av
 import numpy as np
@@ -180,6 +181,20 @@ def test_the_hub_refuses_a_weak_secret_without_showing_it(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert "webhook" in err
     assert "hunter2" not in err
+
+
+def test_the_hub_runs_alone_until_it_is_stopped(tmp_path):
+    options = ["--port", "0", "--database", f"sqlite:///{tmp_path}/hub.db"]
+    command = [sys.executable, "-m", "cityeye", "hub", *options, "--keyframes", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as hub:
+        assert hub.stdout is not None
+        url = hub.stdout.readline().rpartition(" ")[2].strip()
+        try:
+            with urlopen(f"{url}/api/openapi.json", timeout=20) as answer:
+                assert answer.status == 200
+        finally:
+            hub.terminate()
+        assert hub.wait(20) == 0
 
 
 def test_clips_are_served_until_interrupted(tmp_path):
