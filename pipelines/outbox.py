@@ -209,12 +209,13 @@ class Outbox:
             dropped = self._log.drop_delivered(db, PRUNE_BATCH, self._utc_s() - keep_s)
             db.execute(
                 "DELETE FROM blob WHERE state != 'spooled'"
-                " AND incident NOT IN (SELECT incident FROM event WHERE incident IS NOT NULL)"
-                " AND incident NOT IN (SELECT id FROM incident WHERE open)"
+                " AND NOT EXISTS (SELECT 1 FROM event e WHERE e.incident = blob.incident)"
+                " AND NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = blob.incident AND i.open)"
             )
             db.execute(
-                "DELETE FROM incident WHERE NOT open AND id NOT IN (SELECT incident FROM blob)"
-                " AND id NOT IN (SELECT incident FROM event WHERE incident IS NOT NULL)"
+                "DELETE FROM incident WHERE NOT open"
+                " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.incident = incident.id)"
+                " AND NOT EXISTS (SELECT 1 FROM event e WHERE e.incident = incident.id)"
             )
         return dropped
 

@@ -6,6 +6,7 @@ sink therefore holds back neither the others nor the capture.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -98,6 +99,7 @@ class Relay:
         retry = retry or RetryPolicy()
         self._uploader = Uploader(outbox, spool, store, retry.backoff)
         self._couriers = [Courier(sink, outbox.deliveries, blob_grace_s, retry) for sink in sinks]
+        self._pending = (0, 0)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -128,11 +130,9 @@ class Relay:
 
     @property
     def counters(self) -> RelayCounters:
-        """Totals over all sinks.
-
-        Raises:
-            OutboxUnavailable: The outbox cannot be read.
-        """
+        """Totals over all sinks; what is pending is the last known where the outbox is closed."""
+        with contextlib.suppress(OutboxUnavailable):
+            self._pending = self._outbox.deliveries.pending(), self._outbox.blobs_pending()
         sinks = [courier.counters for courier in self._couriers]
         stored = self._uploader.counters
         return RelayCounters(
@@ -140,11 +140,11 @@ class Relay:
             events_failed=sum(sink.failed for sink in sinks),
             events_refused=sum(sink.refused for sink in sinks),
             dead=sum(sink.dead for sink in sinks),
-            pending=self._outbox.deliveries.pending(),
+            pending=self._pending[0],
             keyframes_stored=stored.stored,
             keyframes_failed=stored.failed,
             keyframes_lost=stored.lost,
-            keyframes_pending=self._outbox.blobs_pending(),
+            keyframes_pending=self._pending[1],
             sinks_gone=tuple(c.sink.name for c in self._couriers if c.counters.gone),
         )
 
@@ -153,7 +153,7 @@ class Relay:
             return bool(
                 self._outbox.counters.unsaved
                 or self._outbox.blobs_pending()
-                or self._outbox.deliveries.pending()
+                or not self._outbox.deliveries.idle()
             )
         except OutboxUnavailable:
             return True

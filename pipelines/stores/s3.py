@@ -42,7 +42,7 @@ TRANSIENT_CODES = frozenset(
         "XMinioServerNotInitialized",
     }
 )
-BUCKET_THERE_CODES = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+BUCKET_THERE_CODES = frozenset({"AccessDenied", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 STATUS_SERVER_ERROR = 500
 
 
@@ -76,7 +76,10 @@ class S3Settings:
 
 
 class S3Store:
-    """A `KeyframeStore` in a bucket. Connects on first use; safe for use from several threads."""
+    """A `KeyframeStore` in a bucket. Connects on first use; safe for use from several threads.
+
+    Needs the rights to put, get and head objects; making the bucket only where it is missing.
+    """
 
     def __init__(self, settings: S3Settings) -> None:
         """Prepares the client.
@@ -153,13 +156,13 @@ class S3Store:
         with self._bucket_lock:
             if self._bucket_checked or not self._settings.create_bucket:
                 return
-            if not self._client.bucket_exists(self._settings.bucket):
-                try:
+            try:
+                if not self._client.bucket_exists(self._settings.bucket):
                     self._client.make_bucket(self._settings.bucket, self._settings.region)
-                except S3Error as error:
-                    # Another worker was faster.
-                    if error.code not in BUCKET_THERE_CODES:
-                        raise
+            except S3Error as error:
+                # Another worker was faster, or our rights end at objects: the put will tell.
+                if error.code not in BUCKET_THERE_CODES:
+                    raise
             self._bucket_checked = True
 
     @contextlib.contextmanager

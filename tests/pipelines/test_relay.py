@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pipelines.errors import SinkUnavailable
 from pipelines.relay import Relay
 from pipelines.sinks.http import HttpSink
 from pipelines.stores.s3 import S3Store
-from tests.pipelines.delivery import Change, Edge, Recorder, camera, life
+from tests.pipelines.delivery import OPENED, Change, Edge, Recorder, camera, life
 from tests.pipelines.http_receiver import Receiver
 
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.02, cap_s=0.1))
@@ -53,7 +54,8 @@ def started():
 
 
 def phases(sink: Recorder, name: str) -> list[str]:
-    return [e["data"]["phase"] for e in sink.events if e["data"]["incident_id"] == name]
+    incidents = [e["data"] for e in sink.events if "incident_id" in e["data"]]
+    return [data["phase"] for data in incidents if data["incident_id"] == name]
 
 
 def test_evidence_arrives_with_the_word(edge, started):
@@ -224,6 +226,49 @@ def test_stopping_does_not_wait_for_a_sink_that_is_down(edge, started):
     relay.stop(0.1)
     assert relay.counters.pending == 3
     assert not [t for t in threading.enumerate() if t.name.startswith("relay-")]
+
+
+def test_the_figures_can_be_read_after_everything_was_closed(edge, started):
+    def answer(_: dict[str, Any]) -> None:
+        raise SinkUnavailable("down")
+
+    relay = started(edge, Recorder("down", answer))
+    edge.publish(*life(), value=None)
+    relay.stop()
+    assert relay.counters.pending == 3
+    edge.close()
+    assert relay.counters.pending == 3
+
+
+def test_many_threads_publish_while_the_relay_works(edge, started):
+    sink = Recorder()
+    started(edge, sink)
+
+    def incidents(at: str) -> None:
+        for number in range(10):
+            edge.publish(*life(f"{at}-{number}", at))
+
+    def states(at: str) -> None:
+        for number in range(10):
+            change = Change(camera=at, at=OPENED + timedelta(seconds=number))
+            edge.desk.publish_state(change, camera(at))
+
+    threads = [
+        threading.Thread(target=work, args=(at,))
+        for at in ("north", "south")
+        for work in (incidents, states)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sink.wait_count(80)
+    assert len(set(sink.ids)) == 80
+    for at in ("north", "south"):
+        sequences = [e["sequence"] for e in sink.events if e["partitionkey"] == at]
+        assert sequences == sorted(sequences)
+        for number in range(10):
+            assert phases(sink, f"{at}-{number}") == ["started", "updated", "ended"]
 
 
 def test_two_sinks_of_one_name_are_refused(edge):

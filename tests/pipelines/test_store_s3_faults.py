@@ -154,6 +154,28 @@ def test_a_store_that_kept_something_else_is_not_believed():
     assert asked == ["PUT /keyframes/kf/a.jpg", "HEAD /keyframes/kf/a.jpg"]
 
 
+def test_rights_to_objects_alone_are_enough():
+    def strict(request: BaseHTTPRequestHandler) -> None:
+        if request.path.count("/") == 1 or request.path.endswith("/"):
+            status(403, Content_Type="application/xml")(request)
+            return
+        kept = hashlib.md5(DATA).hexdigest()
+        request.send_response(200)
+        request.send_header("ETag", f'"{kept}"')
+        request.send_header("Last-Modified", "Wed, 04 Mar 2026 05:06:07 GMT")
+        request.send_header("Content-Length", "7" if request.command == "HEAD" else "0")
+        request.end_headers()
+
+    with answering(strict) as (endpoint, asked):
+        store = S3Store(replace(settings(endpoint), create_bucket=True))
+        put(store)
+        put(store)
+    assert asked == [
+        "HEAD /keyframes",
+        *["PUT /keyframes/kf/a.jpg", "HEAD /keyframes/kf/a.jpg"] * 2,
+    ]
+
+
 def test_the_secret_is_nowhere_to_be_read():
     config = settings("127.0.0.1:9")
     store = S3Store(config)
