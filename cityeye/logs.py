@@ -78,15 +78,19 @@ def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
     """Sends every log record and warning of the process to one stream, redacted."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.captureWarnings(capture=True)
+    _install(handler, level.upper())
 
 
 def log_to_file(path: Path) -> None:
     """Sends every log record of this process to a file that is bounded by rotation, redacted."""
     handler = RotatingFileHandler(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT)
     handler.setFormatter(TextFormatter())
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    _install(handler, "INFO")
+
+
+def _install(handler: logging.Handler, level: str) -> None:
+    """Makes a handler the only one of this process."""
+    logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
