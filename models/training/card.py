@@ -102,6 +102,7 @@ def _hard(measured: Measured) -> str:
     if not hard:
         return f"Every class reaches {HARD_BELOW}."
     return (
-        f"Below {HARD_BELOW}: {', '.join(hard)}. Hard are objects of a few pixels far away, dark "
-        "clothes and bags at night, and people who cover each other in dense groups."
+        f"Below {HARD_BELOW}: {', '.join(hard)}. Hard are objects of a few pixels far away, "
+        "anything dark at night, two-wheelers seen end on, whose rider looks like a pedestrian, "
+        "and people who cover each other in groups."
     )

@@ -30,22 +30,22 @@ RECIPES = (
     Recipe(
         name="traffic",
         labels=("car", "bus", "truck", "motorcycle", "bicycle", "person"),
-        threshold=0.4,
-        selection=Selection(rows=200, overlap=0.6),
+        threshold=0.35,
+        selection=Selection(rows=200, overlap=0.5),
         purpose="Finds road users, for congestion, stopped vehicles, flow and speed.",
     ),
     Recipe(
         name="littering",
         labels=("person", "bag", "bottle", "bin_bag"),
-        threshold=0.35,
-        selection=Selection(rows=200, overlap=0.6),
+        threshold=0.3,
+        selection=Selection(rows=200, overlap=0.5),
         purpose="Finds people and what they leave behind, for dropped and dumped litter.",
     ),
     Recipe(
         name="crowding",
         labels=("person",),
         threshold=0.35,
-        selection=Selection(rows=200, overlap=0.65),
+        selection=Selection(rows=200, overlap=0.5),
         purpose="Finds every single person, for counts and densities of crowds.",
     ),
 )
