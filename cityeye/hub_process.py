@@ -22,7 +22,10 @@ EVENTS_PATH = "/api/events"
 
 
 class HubProcess:
-    """A running hub; ready inside the context, ended with its database closed after it."""
+    """A hub in the making, so that other things can start beside it.
+
+    It runs inside the context; after it, its database is closed.
+    """
 
     def __init__(self, section: HubSection, keyframes: Path | S3Settings) -> None:
         """Describes the hub.
@@ -35,37 +38,31 @@ class HubProcess:
             host=section.host, port=section.port, database=section.database.get_secret_value()
         )
         self._keyframes = keyframes
-        self.url = ""
-
-    @property
-    def events_url(self) -> str:
-        """Where it takes events."""
-        return self.url + EVENTS_PATH
-
-    @property
-    def console_url(self) -> str:
-        """The page for people."""
-        return self.url + "/"
 
     def __enter__(self) -> HubProcess:
-        """Starts it.
-
-        Raises:
-            CommandError: It did not start; the text says why.
-        """
+        """Starts it; `wait` tells when it is ready."""
         context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe(duplex=False)
+        self._told, there = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
         )
         self._process.start()
         there.close()
-        told = _told(here)
-        if not told.startswith("http"):
-            self._end()
-            raise CommandError(f"the event hub did not start: {told}")
-        self.url = told
         return self
+
+    def wait(self) -> str:
+        """Waits until the hub listens; once.
+
+        Returns:
+            Its address: the console, and before `EVENTS_PATH` where it takes events.
+
+        Raises:
+            CommandError: It did not start; the text says why.
+        """
+        told = _first_words(self._told)
+        if not told.startswith("http"):
+            raise CommandError(f"the event hub did not start: {told}")
+        return told
 
     def __exit__(
         self,
@@ -74,9 +71,6 @@ class HubProcess:
         traceback: TracebackType | None,
     ) -> None:
         """Stops it; a hub that does not end in time is killed."""
-        self._end()
-
-    def _end(self) -> None:
         self._process.terminate()
         self._process.join(STOP_TIMEOUT_S)
         if self._process.is_alive():
@@ -84,7 +78,7 @@ class HubProcess:
             self._process.join()
 
 
-def _told(connection: Connection) -> str:
+def _first_words(connection: Connection) -> str:
     """What the child says first: its URL, or why it has none."""
     try:
         return str(connection.recv()) if connection.poll(START_TIMEOUT_S) else "it does not answer"

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from camera_adapters.state import CONNECTING
 from cityeye.config import Config, load_config
-from cityeye.hub_process import HubProcess
+from cityeye.hub_process import EVENTS_PATH, HubProcess
 from cityeye.plan import city_plan, keyframes
 from cityeye.progress import Progress
 from cityeye.report import cameras_of, report, write_report
@@ -64,11 +64,12 @@ def watch(
         progress.step("starting Ray")
         api = config.settings.api
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
-        city = City(city_plan(config, hub.events_url if hub else None), progress.step)
+        hub_url = hub.wait() if hub is not None else None
+        city = City(city_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
         progress.step(f"control API: http://{api.host}:{api.port}/health")
         progress.step(f"logs, outbox and spool: {config.settings.state}")
-        if hub is not None:
-            progress.step(f"console: {hub.console_url}", "bold green")
+        if hub_url is not None:
+            progress.step(f"console: {hub_url}/", "bold green")
         last: Sequence[WorkerState] = []
         try:
             switch.be_gentle()

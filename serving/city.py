@@ -105,7 +105,9 @@ def _why_not(models: Sequence[ServedModel], error: Exception) -> str:
     for model in models:
         status = applications.get(application_name(model.ref))
         if status is not None and status.status.value in ("DEPLOY_FAILED", "UNHEALTHY"):
-            cause = _cause(status.message)
+            # The application only says that a deployment failed; the deployment says why.
+            told = [one.message for one in status.deployments.values() if one.message]
+            cause = _cause("\n".join(told) or status.message)
             return f"model {model.ref.name} {model.ref.version} cannot be served: {cause}"
     return f"the models cannot be served: {_cause(str(error))}"
 

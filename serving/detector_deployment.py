@@ -14,9 +14,6 @@ from models.detector import Detector
 from models.package import ModelPackage
 from serving.loopback import confine_replica
 
-# A replica imports this module before it opens its server: the only moment to confine it.
-confine_replica()
-
 HEALTH_LOOK_AFTER_S = 10.0
 
 
@@ -27,6 +24,7 @@ class DetectorDeployment:
     def __init__(
         self, package: str, threads: int, provider: Literal["auto", "cpu", "cuda"]
     ) -> None:
+        confine_replica()
         loaded = ModelPackage.load(Path(package))
         self._detector = Detector(loaded, threads=threads, provider=provider)
         size = loaded.manifest.input

@@ -29,7 +29,7 @@ def confine_ray() -> None:
 
 
 def confine_replica() -> None:
-    """To be called where a Serve replica imports its deployment, before its server starts."""
+    """To be called first in a deployment's constructor: its server is opened right after that."""
     if os.environ.get(CONFINED) != "1":  # noqa: TID251
         return
     module: Any = replica

@@ -1,0 +1,170 @@
+"""What the control API answers: typed, and made from snapshots without a camera's source."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from ray.serve.schema import ApplicationStatusOverview
+
+from camera_adapters.geometry import Letterbox
+from models.detections import Detections
+from pipelines.camera_group import CameraSnapshot
+from serving.city_plan import ServedModel
+from serving.director import WorkerState
+from serving.serve_detector import application_name
+
+
+class Answer(BaseModel):
+    """Base of what the API answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class RateAnswer(Answer):
+    """Wanted and achieved looks per second."""
+
+    requested_fps: float
+    achieved_fps: float
+
+
+class CameraAnswer(Answer):
+    """One camera. `frame_age_ms` is arrival of a frame to its result."""
+
+    id: str
+    name: str
+    worker: str
+    state: Literal["online", "degraded", "offline", "unauthorized"]
+    reason: str
+    decoded: int
+    analysed: int
+    dropped: int
+    failed: int
+    reconnects: int
+    last_frame_age_s: float | None
+    requested_fps: float
+    achieved_fps: float
+    frame_age_ms: dict[str, float]
+    tasks: dict[str, RateAnswer]
+    incidents: dict[str, int]
+
+
+class ModelAnswer(Answer):
+    """One model version in service."""
+
+    name: str
+    version: str
+    sha256: str
+    width: int
+    height: int
+    labels: tuple[str, ...]
+    threshold: float
+    application: str
+    status: str
+
+
+class HealthAnswer(Answer):
+    """The whole at a glance: `ok` when every worker answers and every model is served."""
+
+    status: Literal["ok", "degraded"]
+    problems: tuple[str, ...]
+    cameras: int
+    cameras_online: int
+    events_delivered: int
+    events_pending: int
+
+
+class DetectionAnswer(Answer):
+    """One object. `box` is x1 y1 x2 y2 in normalised picture coordinates."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+class DetectAnswer(Answer):
+    """What a model sees in one picture."""
+
+    model: str
+    version: str
+    width: int
+    height: int
+    detections: tuple[DetectionAnswer, ...]
+
+
+def is_on(camera: CameraSnapshot) -> bool:
+    """Whether pictures come from it."""
+    return camera.state.value in ("online", "degraded")
+
+
+def cameras_of(workers: list[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
+    """Worker name and newest snapshot of every camera that a worker has told about."""
+    return [
+        (state.name, camera)
+        for state in workers
+        if state.snapshot
+        for camera in state.snapshot.group.cameras
+    ]
+
+
+def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
+    """A camera's snapshot as the API shows it."""
+    reader, figures = camera.reader, camera.statistics
+    return CameraAnswer(
+        id=camera.id,
+        name=camera.name,
+        worker=worker,
+        state=camera.state.value,
+        reason=camera.reason,
+        decoded=reader.decoded,
+        analysed=figures.analysed,
+        dropped=reader.dropped,
+        failed=figures.failed,
+        reconnects=reader.reconnects,
+        last_frame_age_s=reader.last_frame_age_s,
+        requested_fps=figures.requested_fps,
+        achieved_fps=figures.achieved_fps,
+        frame_age_ms=dict(figures.frame_age_ms),
+        tasks={task: RateAnswer(**asdict(rate)) for task, rate in figures.tasks.items()},
+        incidents=dict(figures.incidents),
+    )
+
+
+def model_answer(model: ServedModel, application: ApplicationStatusOverview | None) -> ModelAnswer:
+    """A model version with the state of its Serve application, None where there is none."""
+    return ModelAnswer(
+        name=model.ref.name,
+        version=model.ref.version,
+        sha256=model.sha256,
+        width=model.ref.size.width,
+        height=model.ref.size.height,
+        labels=model.ref.labels,
+        threshold=model.ref.threshold,
+        application=application_name(model.ref),
+        status=application.status.value if application else "NOT_STARTED",
+    )
+
+
+def detect_answer(model: ServedModel, letterbox: Letterbox, found: Detections) -> DetectAnswer:
+    """Detections with labels, in normalised picture coordinates."""
+    boxes = letterbox.to_normalised(found.boxes)
+    return DetectAnswer(
+        model=model.ref.name,
+        version=model.ref.version,
+        width=letterbox.full.width,
+        height=letterbox.full.height,
+        detections=tuple(
+            DetectionAnswer(
+                label=model.ref.labels[int(class_id)],
+                score=round(float(score), 4),
+                box=(
+                    round(float(box[0]), 5),
+                    round(float(box[1]), 5),
+                    round(float(box[2]), 5),
+                    round(float(box[3]), 5),
+                ),
+            )
+            for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True)
+        ),
+    )
