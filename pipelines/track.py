@@ -29,6 +29,15 @@ class Box:
         """Share of the picture that it covers."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
 
+    def towards(self, other: Box, share: float) -> Box:
+        """The box that lies a share of the way (0..1) to another."""
+        return Box(
+            self.x1 + share * (other.x1 - self.x1),
+            self.y1 + share * (other.y1 - self.y1),
+            self.x2 + share * (other.x2 - self.x2),
+            self.y2 + share * (other.y2 - self.y2),
+        )
+
 
 def common_area(one: Box, other: Box) -> float:
     """Share of the picture that two boxes both cover."""

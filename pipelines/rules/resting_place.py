@@ -19,13 +19,14 @@ SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
 """Two objects of a kind are one if their boxes overlap or their centres are this near, in sizes."""
 
-SETTLE: Final = 0.2
-"""Weight of a new box in the place's box; jitter averages out."""
+SETTLE_S: Final = 10.0
+"""The place's box is the mean of about this time, so that jitter averages out but nothing that
+moves on, however slowly, is taken for a thing at rest."""
 
 MISSED_S: Final = 2.0
 """An object not seen for longer, though nothing covers it, is not there any more."""
 
-COVERED_SHARE: Final = 0.3
+COVERED_SHARE: Final = 0.4
 
 
 class RestingPlace:
@@ -74,16 +75,12 @@ class RestingPlace:
             self._is_empty = False
             self.attendance = Attendance()
             self.since_s = at_s
+        span_s = at_s - self.seen_s
+        weight = span_s / (span_s + min(at_s - self.since_s, SETTLE_S)) if span_s > 0 else 0.0
+        self.box = self.box.towards(track.box, weight)
         self.seen_s = at_s
         self._track = track
         self._votes[track.label] += 1
-        old, new = self.box, track.box
-        self.box = Box(
-            old.x1 + SETTLE * (new.x1 - old.x1),
-            old.y1 + SETTLE * (new.y1 - old.y1),
-            old.x2 + SETTLE * (new.x2 - old.x2),
-            old.y2 + SETTLE * (new.y2 - old.y2),
-        )
 
     def miss(self, at_s: float) -> None:
         """Notes that nothing lies here; what comes next is another object with other owners."""
@@ -92,11 +89,8 @@ class RestingPlace:
 
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the object."""
-        area = self.box.area
         return any(
-            other.box.y2 >= self.box.y1 + 0.5 * (self.box.y2 - self.box.y1)
-            and common_area(self.box, other.box) >= COVERED_SHARE * area
-            for other in others
+            common_area(self.box, other.box) >= COVERED_SHARE * self.box.area for other in others
         )
 
 

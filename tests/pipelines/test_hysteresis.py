@@ -89,6 +89,12 @@ def test_within_the_cool_down_it_opens_no_more_and_after_it_with_its_true_beginn
     assert edges[2][0] == pytest.approx(40.0, abs=0.3)
 
 
+def test_only_the_newest_seconds_decide_however_long_it_held_before():
+    timing = Timing(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
+    edges = watch(timing, every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
+    assert [edge.since_s for _, edge in edges] == pytest.approx([0, 8], abs=0.1)
+
+
 def test_a_clock_that_runs_backwards_is_taken_for_a_gap():
     looks = every(0.2, 5.0, spans((0, 99))) + every(0.2, 5.0, spans((0, 99)))
     assert watch(TIMING, looks) == []

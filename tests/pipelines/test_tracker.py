@@ -79,9 +79,11 @@ BRAKES = then((3, moving(-2, 10, 0, 9)), (8, at(-2, 37)), (12, moving(-2, 37, 0,
         ("slow traffic at 2 fps", convoy(4, 12, count=4), 2, 14, Flaws()),
         ("a lorry sideways", [Thing("truck", moving(-14, 16, 9, 0))], 5, 4, Flaws(jitter=0.02)),
         ("parked cars", PARKED, 5, 20, Flaws(jitter=0.02)),
-        ("parked cars at 1 fps", PARKED, 1, 40, Flaws(jitter=0.02)),
+        ("parked cars at 1 fps", PARKED, 1, 40, Flaws(jitter=0.04)),
+        ("parked cars every two seconds", PARKED[:6], 0.5, 40, Flaws(jitter=0.02)),
         ("people who cross", CROSSING, 5, 9, Flaws(jitter=0.02)),
         ("people who cross at 2 fps", CROSSING, 2, 9, Flaws()),
+        ("a runner at 2 fps", [Thing("person", moving(-7, 14, 2.4, 0))], 2, 7, Flaws()),
         (
             "a car that brakes and goes on",
             [Thing("car", BRAKES)],
@@ -256,6 +258,7 @@ def test_a_moment_that_is_not_later_does_no_harm(later_s):
     camera.update(detections(box), LETTERBOX, later_s)
     tracks = camera.update(detections(box), LETTERBOX, later_s + 0.2)
     assert [track.label for track in tracks] == ["car"]
+    assert tracks[0].last_seen_s == pytest.approx(later_s + 0.2, abs=0.01)
 
 
 def test_labels_that_no_group_knows_are_followed_on_their_own():

@@ -141,10 +141,34 @@ def test_severity_grows_with_time():
     )
 
 
-def test_a_queue_that_thins_out_and_fills_again_is_one_incident():
-    things = queue(5, end=70) + queue(8, end=30)[5:] + queue(8, start=33, end=70)[5:]
+def test_a_queue_that_thins_out_a_little_goes_on():
+    things = queue(5, end=70) + queue(8, end=30)[5:]
     steps = run(rule(), World(things), 60)
     assert [s.phase for s in steps if s.phase is not Phase.UPDATED] == [Phase.STARTED]
+
+
+def test_a_queue_that_creeps_a_little_faster_goes_on_and_ends_when_it_flows():
+    pace = ((15, 0.0), (35, 1.8), (60, 6.0))
+
+    def path(x, y):
+        def place(t):
+            moved, since = 0.0, 0.0
+            for until, speed in pace:
+                moved += speed * (min(t, until) - since)
+                since = until
+                if t < until:
+                    break
+            return x, y - moved
+
+        return place
+
+    things = [Thing("car", path(x, 11 + 6 * row)) for row in range(40) for x in (-2, 2)]
+    steps = run(rule(), World(things), 50)
+    assert [s.phase for s in steps if s.phase is not Phase.UPDATED] == [
+        Phase.STARTED,
+        Phase.ENDED,
+    ]
+    assert seconds(steps[-1].incident.ended_at) == pytest.approx(35.5, abs=1.5)
 
 
 def test_two_zones_are_judged_apart():

@@ -83,6 +83,13 @@ def test_a_number_around_the_threshold_is_one_incident():
     assert [step.phase for step in steps if step.phase is not Phase.UPDATED] == [Phase.STARTED]
 
 
+def test_a_crowd_that_thins_out_a_little_goes_on():
+    things = [*crowd(7, end=50), *crowd(8, end=12)[7:]]
+    steps = run(rule(calibrated=False), World(things), 60)
+    ended = [seconds(step.incident.ended_at) for step in of(steps, Phase.ENDED)]
+    assert ended == [pytest.approx(51, abs=1)]
+
+
 @pytest.mark.parametrize(
     ("persons", "severity"), [(9, Severity.LOW), (12, Severity.MEDIUM), (16, Severity.HIGH)]
 )
