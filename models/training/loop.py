@@ -82,6 +82,7 @@ class Schedule:
 STAGES = (
     Schedule(steps=2000, strength=WIDE, focus=1.5),
     Schedule(steps=2800, warm_up_steps=50, whole_from=0.95, seed=1),
+    Schedule(steps=1300, peak_rate=8e-4, warm_up_steps=30, whole_from=0.93, seed=2),
 )
 """How the built-in packages were trained: passes, each going on from the last one's result."""
 
