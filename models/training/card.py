@@ -65,8 +65,8 @@ single-picture runs on one thread, preprocessing, decoding and suppression inclu
 - Training data: {provenance.training_data}.
 - Command: `{provenance.command}`
 - Date: {provenance.date}.
-- Augmentation: mirroring, scale 0.8 to 1.4, exposure, gamma and white balance, blur, low
-  resolution and JPEG artefacts.
+- Augmentation: mirroring, scale (0.7 to 1.6 in the first pass, then 0.8 to 1.4), exposure,
+  gamma and white balance, blur, low resolution and JPEG artefacts.
 - Licence of the weights: same as the project; no third-party data or weights are in it.
 """
 
