@@ -104,20 +104,24 @@ class _Ground:
     def _lay(self, things: list[Track], seen: set[RestingPlace], at: Moment) -> set[RestingPlace]:
         """Makes places for things that lie at none; what was carried on leaves its last one."""
         carried = {thing.id for thing in things}
-        self._places = [
+        begun = [place for place in self._places if place.situation.is_open]
+        others = [
             place
             for place in self._places
-            if place.subject.track not in carried
-            or place in seen
-            or place.situation.is_open
-            or not place.situation.is_cool(at.mono_s)
+            if not place.situation.is_open
+            and (
+                place in seen
+                or place.subject.track not in carried
+                or not place.situation.is_cool(at.mono_s)
+            )
         ]
-        room = MAX_PLACES - len(self._places)
         laid = [
             RestingPlace(thing, Situation(self._identity, self._parameters), at.mono_s)
-            for thing in things[:room]
+            for thing in things
         ]
-        self._places += laid
+        # When there are too many, what was seen least lately is forgotten, never an incident.
+        others = sorted(others, key=lambda place: place.seen_s) + laid
+        self._places = begun + others[-max(MAX_PLACES - len(begun), 1) :]
         return set(laid)
 
     def _judge(

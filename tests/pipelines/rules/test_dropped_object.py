@@ -249,3 +249,16 @@ def test_a_lot_that_moves_leaves_room_for_what_lies():
     things = [Thing("bag", to_and_fro(14 + 0.5 * i)) for i in range(30)]
     steps = run(rule(), World([*things, Thing("bag", at(0, 12, start=4))]), 15)
     assert starts(steps) == [pytest.approx(4, abs=0.3)]
+
+
+def test_more_litter_than_can_be_watched_loses_no_incident_that_has_begun():
+    things = [
+        Thing("bottle", at(-7.5 + i % 16, 10 + 1.1 * (i // 16), start=10 * (i // 96), end=60))
+        for i in range(128)
+    ]
+    watch = rule(owner_distance_m=1)
+    steps = run(watch, World(things), 80, fps=0.5)
+    assert 96 <= len(of(steps, Phase.STARTED)) <= 110
+    assert {s.incident.id for s in of(steps, Phase.STARTED)} == {
+        s.incident.id for s in of(steps, Phase.ENDED)
+    }
