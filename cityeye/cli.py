@@ -78,10 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """An exception as one line for a person, without logins."""
-    text = " ".join(redact(str(error)).split())
+    """An exception for a person, without logins: one line, or one for each mistake."""
+    lines = [" ".join(line.split()) for line in redact(str(error)).splitlines()]
     if type(error).__module__.partition(".")[0] in OUR_PACKAGES:
-        return text
+        return "\n".join(lines)
+    text = " ".join(lines)
     name = type(error).__name__
     facts = f"{name}: {text}" if text else name
     return f"stopped by an unexpected {facts} (`cityeye --debug ...` shows where)"

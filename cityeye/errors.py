@@ -20,7 +20,7 @@ class CityEyeError(Exception):
 
 
 class ConfigurationError(CityEyeError):
-    """A configuration file cannot be used.
+    """A configuration file cannot be used; the message has one line for each mistake.
 
     Attributes:
         path: The file.
@@ -33,9 +33,9 @@ class ConfigurationError(CityEyeError):
             first.setdefault((problem.line, problem.key or problem.what), problem)
         self.path = path
         self.problems = tuple(sorted(first.values()))
-        count = len(self.problems)
-        noun = "mistake" if count == 1 else "mistakes"
-        super().__init__(f"{path} has {count} {noun}; `cityeye check {path}` lists them")
+        super().__init__(
+            "\n".join(f"{path}:{problem.line}: {problem}" for problem in self.problems)
+        )
 
 
 class CommandError(CityEyeError):

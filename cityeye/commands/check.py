@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cityeye.config import Config, Problem
+    from cityeye.config import Config
 
 
 def check(
@@ -25,18 +25,13 @@ def check(
     try:
         loaded = load_config(config, os.environ)
     except ConfigurationError as error:
-        for problem in error.problems:
-            typer.echo(_line(config, problem))
+        typer.echo(str(error))
         raise typer.Exit(1) from error
     for warning in loaded.warnings:
-        typer.echo(f"{_line(config, warning)} (warning)")
+        typer.echo(f"{config}:{warning.line}: {warning} (warning)")
     if connect:
         _connect(loaded)
     typer.echo(_summary(loaded))
-
-
-def _line(path: Path, problem: Problem) -> str:
-    return f"{path}:{problem.line}: {problem}"
 
 
 def _summary(config: Config) -> str:
