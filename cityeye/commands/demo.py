@@ -16,7 +16,7 @@ def demo(
     ] = None,
     cameras: Annotated[
         int, typer.Option(help="Number of rendered cameras.", min=1, max=MAX_CAMERAS)
-    ] = 3,
+    ] = 4,
     json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
 ) -> None:
     """Run everything on rendered cameras: streams, detection, incidents, hub and console."""
