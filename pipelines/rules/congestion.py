@@ -1,4 +1,7 @@
-"""`traffic.congestion`: many vehicles in a zone, and slow, for a while."""
+"""`traffic.congestion`: many vehicles in a zone, and slow, for a while.
+
+Parked vehicles do not count, motorcycles and bicycles neither.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import VEHICLES
+from pipelines.labels import VEHICLES, plain
+from pipelines.rules.kerb import Kerb
 from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
@@ -55,6 +59,7 @@ class _Approach:
         self, shape: ZoneShape, identity: Identity, parameters: CongestionParameters
     ) -> None:
         self._presence = Presence(shape, VEHICLES)
+        self._kerb = Kerb()
         self._gauge = SpeedGauge(shape.ground)
         self._parameters = parameters
         self._limit = parameters.max_speed_mps if shape.ground else parameters.max_speed_boxes
@@ -62,9 +67,11 @@ class _Approach:
         self._situation = Situation(identity, parameters)
 
     def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
-        seen, vehicles = self._presence.observe(tracks, at.mono_s)
+        vehicles = [track for track in tracks if plain(track.label) in VEHICLES]
+        traffic = self._kerb.traffic(vehicles, at.mono_s, jam=self._situation.is_open)
+        seen, count = self._presence.observe(traffic, at.mono_s)
         self._gauge.observe(seen, at.mono_s)
-        return self._situation.observe(self._read(seen, vehicles, at), at)
+        return self._situation.observe(self._read(seen, count, at), at)
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
         return self._situation.close(reason, at)

@@ -171,6 +171,52 @@ def test_a_queue_that_creeps_a_little_faster_goes_on_and_ends_when_it_flows():
     assert seconds(steps[-1].incident.ended_at) == pytest.approx(35.5, abs=1.5)
 
 
+def parking(count, every_s):
+    """Cars that park at the kerb one after the other and stay."""
+    return [
+        Thing("car", at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2), i * every_s)) for i in range(count)
+    ]
+
+
+def test_cars_that_park_one_after_the_other_are_no_congestion():
+    flaws = Flaws(jitter=0.03, recall=0.9, switch_every_s=60)
+    assert run(rule(), World(parking(10, every_s=60), flaws=flaws), 900, fps=1) == []
+
+
+def test_a_queue_beside_parked_cars_is_found_and_ends():
+    things = parking(5, every_s=2) + [
+        Thing("car", at(0, 12 + 5.5 * i, start=300, end=340)) for i in range(6)
+    ]
+    steps = run(rule(), World(things), 380, fps=1)
+    assert len(of(steps, Phase.STARTED)) == len(of(steps, Phase.ENDED)) == 1
+    assert steps[0].incident.detail["vehicles"] == 6
+    assert seconds(steps[0].incident.opened_at) == pytest.approx(300, abs=4)
+
+
+def test_cars_that_drive_off_from_the_kerb_are_traffic_again():
+    kerb = [at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2)) for i in range(5)]
+    lane = [at(0, 10 + 5.5 * i) for i in range(6)]
+    things = [
+        *(Thing("car", then((300 + i, kerb[i]), (400, lane[i]))) for i in range(5)),
+        Thing("car", then((306, lambda t: None), (400, lane[5]))),
+    ]
+    steps = run(rule(), World(things), 340, fps=2)
+    (started,) = of(steps, Phase.STARTED)
+    assert seconds(started.incident.opened_at) == pytest.approx(306, abs=4)
+
+
+def test_a_jam_that_stands_for_minutes_goes_on():
+    steps = run(rule(), World(queue(8, end=600)), 500, fps=0.5)
+    assert of(steps, Phase.ENDED) == []
+
+
+def test_what_never_moves_is_no_jam_for_ever():
+    steps = run(rule(), World(queue(8, end=9999)), 2000, fps=0.5)
+    assert len(of(steps, Phase.STARTED)) == 1
+    (ended,) = of(steps, Phase.ENDED)
+    assert seconds(ended.incident.ended_at) == pytest.approx(1800, abs=10)
+
+
 def test_two_zones_are_judged_apart():
     left = VIEW.zone((-4, 9), (0, 9), (0, 40), (-4, 40), name="left")
     right = VIEW.zone((0, 9), (4, 9), (4, 40), (0, 40), name="right")
