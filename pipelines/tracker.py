@@ -223,9 +223,17 @@ class CameraTracker:
     def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
         """Detections by group; a group that has objects gets its turn even if it sees none."""
         rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
-        for row in range(len(detections)):
-            rows.setdefault(self._group_of[detections.class_ids[row]], []).append(row)
+        for row in np.flatnonzero(_real(detections.boxes)):
+            rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))
         return {group: _distinct(detections.boxes, own) for group, own in rows.items()}
+
+
+def _real(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which boxes are boxes: a network may give anything, and one NaN would stop the tracker."""
+    real: npt.NDArray[np.bool_] = np.isfinite(boxes).all(axis=1) & (
+        boxes[:, 2:] > boxes[:, :2]
+    ).all(axis=1)
+    return real
 
 
 def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:

@@ -267,3 +267,16 @@ def test_labels_that_no_group_knows_are_followed_on_their_own():
     camera.update(detections(*rows), LETTERBOX, 0.0)
     tracks = camera.update(detections(*rows), LETTERBOX, 0.2)
     assert {track.label for track in tracks} == {"Dog", "Plastic bag"}
+
+
+def test_what_is_no_box_is_left_out():
+    camera, nan, inf = tracker(), float("nan"), float("inf")
+    rows = [
+        (100, 100, 140, 130, 0.9, CAR),
+        (nan, 100, 140, 130, 0.8, CAR),
+        (0, 0, inf, 100, 0.8, CAR),
+        (300, 100, 300, 130, 0.8, CAR),
+        (300, 130, 340, 100, 0.8, PERSON),
+    ]
+    seen = [camera.update(detections(*rows), LETTERBOX, i * 0.2) for i in range(3)]
+    assert [len(tracks) for tracks in seen] == [0, 1, 1]

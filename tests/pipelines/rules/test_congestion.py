@@ -195,7 +195,7 @@ def test_a_queue_beside_parked_cars_is_found_and_ends():
 
 def test_cars_that_drive_off_from_the_kerb_are_traffic_again():
     kerb = [at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2)) for i in range(5)]
-    lane = [at(0, 10 + 5.5 * i) for i in range(6)]
+    lane = [at(0, 12 + 5.5 * i) for i in range(6)]
     things = [
         *(Thing("car", then((300 + i, kerb[i]), (400, lane[i]))) for i in range(5)),
         Thing("car", then((306, lambda t: None), (400, lane[5]))),
