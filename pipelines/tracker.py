@@ -230,9 +230,8 @@ class CameraTracker:
 
 def _real(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Which boxes are boxes: a network may give anything, and one NaN would stop the tracker."""
-    real: npt.NDArray[np.bool_] = np.isfinite(boxes).all(axis=1) & (
-        boxes[:, 2:] > boxes[:, :2]
-    ).all(axis=1)
+    finite = np.isfinite(boxes).all(axis=1)
+    real: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1) & finite
     return real
 
 

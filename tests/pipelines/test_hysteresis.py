@@ -127,10 +127,9 @@ def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expi
     assert [edge.opened for _, edge in edges] == [index % 2 == 0 for index in range(len(edges))]
     since = [edge.since_s for _, edge in edges]
     assert since == sorted(since)
-    holds_at = dict(looks)
     for told_s, edge in edges:
         assert edge.since_s <= told_s
-        assert holds_at[told_s] is edge.opened
+        assert (told_s, edge.opened) in looks
         needed_s = confirm_s if edge.opened else expire_s
         assert told_s - edge.since_s >= needed_s - 1e-3
 
