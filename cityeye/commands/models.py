@@ -65,6 +65,25 @@ def show_model(
     typer.echo((package.directory / CARD_FILE).read_text(encoding="utf-8").rstrip())
 
 
+@app.command("try")
+def try_out(
+    model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
+    recording: Annotated[Path, typer.Argument(help="A video file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the annotated pictures.")] = Path("trial"),
+    fps: Annotated[
+        float, typer.Option(help="Pictures to judge per second of the recording.", min=0.05, max=30)
+    ] = 1.0,
+    path: Folder = None,
+) -> None:
+    """Run a model over a recording and draw what it finds into pictures."""
+    from cityeye.model_trial import try_model
+
+    name, _, version = model.partition("/")
+    package = _repository(path).find(name, version or None)
+    count = try_model(package, recording, fps, out)
+    typer.echo(f"{count} annotated pictures in {out}")
+
+
 def _repository(path: Path | None) -> ModelRepository:
     from models.repository import BUILTIN_ROOT, ModelRepository
 
