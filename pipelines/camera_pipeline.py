@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from camera_adapters.frame import Frame
@@ -33,6 +33,11 @@ class _Sight:
     tasks: list[_Task] = field(default_factory=list)
 
 
+def _sight(plan: CameraPlan, model: ModelRef, ids: Iterator[int]) -> _Sight:
+    fps = max(task.fps for task in plan.tasks if task.model == model)
+    return _Sight(CameraTracker(model.labels, ids, fps, threshold=model.threshold))
+
+
 class CameraPipeline:
     """Judges one camera's frames in order. Not thread-safe: the worker's loop owns it."""
 
@@ -51,13 +56,9 @@ class CameraPipeline:
         ids = itertools.count(1)
         self._sights: dict[ModelRef, _Sight] = {}
         for task in plan.tasks:
-            if task.model not in self._sights:
-                tracker = CameraTracker(
-                    task.model.labels, ids, task.fps, threshold=task.model.threshold
-                )
-                self._sights[task.model] = _Sight(tracker)
+            sight = self._sights.setdefault(task.model, _sight(plan, task.model, ids))
             rules = tuple(build_rule(rule, plan.camera.id, epoch) for rule in task.rules)
-            self._sights[task.model].tasks.append(_Task(task, rules))
+            sight.tasks.append(_Task(task, rules))
 
     @property
     def camera(self) -> str:
