@@ -2,8 +2,9 @@
 
     python -m cityeye.train --package traffic --out /tmp/packages
 
-Draws the scenes, trains one network on all of their classes, and writes the wanted packages, each
-measured on scenes that training never saw. Needs PyTorch, which nothing else in the project uses:
+Draws the scenes, trains one network on all of their classes and places, goes on with a copy for
+the places that the wanted packages are made for, and writes the packages, each measured on scenes
+of those places that training never saw. Needs PyTorch, which nothing else in the project uses:
 `uv run --with torch python -m cityeye.train ...`. The same seed on the same machine gives the same
 weights up to the order of floating-point sums.
 """
@@ -15,10 +16,11 @@ import logging
 import multiprocessing
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +29,14 @@ import cv2
 from camera_adapters.rendered import (
     EVALUATION_SEEDS,
     LABELS,
+    SEEDS_PER_VIEW,
     TRAINING_SEEDS,
     Sample,
+    place_of,
     render_samples,
 )
 from models.training.cache import write_block
-from models.training.recipe import RECIPES, recipe_named
+from models.training.recipe import RECIPES, Speciality, recipe_named
 
 if TYPE_CHECKING:
     from models.training.build import Provenance
@@ -40,37 +44,60 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BLOCK = 16
+BLOCK = SEEDS_PER_VIEW
 """Consecutive seeds that share a camera; drawing them together is several times faster."""
 DEFAULT_PICTURES = 8000
+SPECIAL_PICTURES = 11360
 EVALUATION_PICTURES = 480
+LOG_EVERY_BLOCKS = 50
 
 
-def draw_training_pictures(folder: Path, pictures: int, workers: int) -> None:
-    """Fills the cache folder with samples of the training seeds; what is there is kept."""
+def blocks_showing(places: Container[str], seeds: Sequence[int]) -> Iterator[int]:
+    """The first seed of each block of a range of seeds that shows one of the places."""
+    return (seed for seed in seeds[::BLOCK] if place_of(seed) in places)
+
+
+def draw_training_pictures(folder: Path, blocks: Sequence[int], workers: int) -> list[Path]:
+    """Draws blocks into the cache folder unless they are there; returns their files.
+
+    Args:
+        folder: Made if need be.
+        blocks: First seed of each block.
+        workers: Processes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    blocks = range(-(-pictures // BLOCK))
     context = multiprocessing.get_context("spawn")
+    paths = []
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for block in pool.map(_draw_block, [folder] * len(blocks), blocks, chunksize=4):
-            if block % 50 == 0:
-                logger.info("training_pictures_drawn %d", (block + 1) * BLOCK)
+        for path in pool.map(_draw_block, [folder] * len(blocks), blocks, chunksize=4):
+            paths.append(path)
+            if len(paths) % LOG_EVERY_BLOCKS == 0:
+                logger.info("training_pictures_drawn %d", len(paths) * BLOCK)
+    return paths
 
 
-def evaluation_pictures(count: int) -> Iterator[Sample]:
-    """Samples of the evaluation seeds, whole blocks spread over different cameras."""
-    return render_samples(EVALUATION_SEEDS[:count])
+def evaluation_pictures(pictures: int, places: Container[str]) -> Iterator[Sample]:
+    """Samples of the first blocks of evaluation seeds that show one of the places."""
+    return render_samples(_evaluation_seeds(pictures, places))
 
 
-def _draw_block(folder: Path, block: int) -> int:
+def _evaluation_seeds(pictures: int, places: Container[str]) -> list[int]:
+    starts = blocks_showing(places, EVALUATION_SEEDS)
+    return list(
+        islice((seed for start in starts for seed in islice(count(start), BLOCK)), pictures)
+    )
+
+
+def _draw_block(folder: Path, first_seed: int) -> Path:
     cv2.setNumThreads(1)
-    path = folder / f"block-{block:06d}.npz"
+    path = folder / f"block-{first_seed // BLOCK:06d}.npz"
     if not path.exists():
-        write_block(path, render_samples(TRAINING_SEEDS[block * BLOCK : (block + 1) * BLOCK]))
-    return block
+        write_block(path, render_samples(range(first_seed, first_seed + BLOCK)))
+    return path
 
 
-def _trained(options: argparse.Namespace) -> Network:
+def _base(options: argparse.Namespace) -> Network:
+    """All passes that the networks of all places share."""
     import torch
 
     from models.training.loop import STAGES, train
@@ -78,37 +105,85 @@ def _trained(options: argparse.Namespace) -> Network:
 
     torch.manual_seed(options.seed)
     network = Network(len(LABELS))
-    if options.weights is not None:
-        network.load_state_dict(torch.load(options.weights, weights_only=True))
-        network.eval()
-        return network
-    draw_training_pictures(options.cache, options.pictures, options.workers)
+    blocks = TRAINING_SEEDS[: options.pictures : BLOCK]
+    paths = draw_training_pictures(options.cache, blocks, options.workers)
     for stage in STAGES:
         schedule = replace(
             stage,
-            steps=max(1, round(stage.steps * options.effort)),
+            steps=_steps(stage.steps, options),
             workers=options.workers,
             seed=stage.seed + options.seed,
         )
-        network = train(network, options.cache, schedule, options.cache / "network.pt")
+        network = train(network, paths, schedule, options.cache / "base.pt")
     return network
 
 
-def _provenance(options: argparse.Namespace) -> Provenance:
+def _specialised(base: Network, speciality: Speciality, options: argparse.Namespace) -> Network:
+    """Goes on from the shared network with pictures of the speciality's places only."""
+    from models.training.loop import SPECIAL_STAGE, train
+
+    blocks = blocks_showing(speciality.places, TRAINING_SEEDS[: options.special_pictures])
+    paths = draw_training_pictures(options.cache, list(blocks), options.workers)
+    network = base
+    for index, steps in enumerate(speciality.steps):
+        schedule = replace(
+            SPECIAL_STAGE,
+            steps=_steps(steps, options),
+            workers=options.workers,
+            interest=speciality.interest_in(LABELS),
+            seed=SPECIAL_STAGE.seed + index + options.seed,
+        )
+        network = train(network, paths, schedule, options.cache / f"{speciality.name}.pt")
+    return network
+
+
+def _steps(wanted: int, options: argparse.Namespace) -> int:
+    effort: float = options.effort
+    return max(1, round(wanted * effort))
+
+
+def _networks(options: argparse.Namespace) -> dict[str, Network]:
+    """The trained network of every speciality that the wanted packages need, by its name."""
+    import torch
+
+    from models.training.network import Network
+
+    wanted = {
+        recipe.speciality.name: recipe.speciality for recipe in map(recipe_named, options.package)
+    }
+    if options.weights is None:
+        base = _base(options)
+        return {name: _specialised(base, special, options) for name, special in wanted.items()}
+    networks = {}
+    for name in wanted:
+        networks[name] = Network(len(LABELS))
+        stored = torch.load(options.weights / f"{name}.pt", weights_only=True)
+        networks[name].load_state_dict(stored)
+        networks[name].eval()
+    return networks
+
+
+def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenance:
     from models.training.build import Provenance
     from models.training.loop import STAGES
 
-    steps = [round(stage.steps * options.effort) for stage in STAGES]
+    base = " + ".join(str(_steps(stage.steps, options)) for stage in STAGES)
+    special = " + ".join(str(_steps(steps, options)) for steps in speciality.steps)
+    seeds = TRAINING_SEEDS[: options.special_pictures]
+    drawn = len(list(blocks_showing(speciality.places, seeds))) * BLOCK
+    judged_on = _evaluation_seeds(options.evaluation_pictures, speciality.places)
     return Provenance(
-        training_data=f"{options.pictures} rendered pictures 640x384, seeds 0 to "
-        f"{options.pictures - 1}, all classes of the renderer together, "
-        f"{' + '.join(str(count) for count in steps)} steps of "
-        f"{options.workers * STAGES[0].batch} pictures",
+        training_data=f"rendered pictures 640x384, all classes of the renderer together; first "
+        f"{options.pictures} of all places (seeds 0 to {options.pictures - 1}), {base} steps of "
+        f"{options.workers * STAGES[0].batch} pictures; then {drawn} that show "
+        f"{' or '.join(speciality.places)} (blocks of {BLOCK} within seeds 0 to {len(seeds) - 1}), "
+        f"{special} steps{options.note and '; ' + options.note}",
         command=f"python -m cityeye.train --package {' '.join(options.package)} "
-        f"--pictures {options.pictures} --effort {options.effort:g} "
-        f"--workers {options.workers} --seed {options.seed} --out models/builtin",
-        evaluation_data=f"seeds {EVALUATION_SEEDS[0]} to "
-        f"{EVALUATION_SEEDS[options.evaluation_pictures - 1]}",
+        f"--pictures {options.pictures} --special-pictures {options.special_pictures} "
+        f"--effort {options.effort:g} --workers {options.workers} --seed {options.seed} "
+        "--out models/builtin",
+        evaluation_data=f"the first blocks of {BLOCK} that show these places, within seeds "
+        f"{EVALUATION_SEEDS[0]} to {judged_on[-1]}",
         date=datetime.now(UTC).date().isoformat(),
         machine=f"{_processor()}, ONNX Runtime",
     )
@@ -134,16 +209,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from models.training.build import build_package
 
-    network = _trained(options)
+    networks = _networks(options)
     torch.set_num_threads(1)
-    judged_on = list(evaluation_pictures(options.evaluation_pictures))
     for name in options.package:
+        recipe = recipe_named(name)
+        special = recipe.speciality
         measured = build_package(
-            network,
+            networks[special.name],
             LABELS,
-            recipe_named(name),
-            judged_on,
-            _provenance(options),
+            recipe,
+            evaluation_pictures(options.evaluation_pictures, special.places),
+            _provenance(options, special),
             options.version,
             options.out,
         )
@@ -159,11 +235,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="root of the model repository")
     parser.add_argument("--cache", type=Path, default=Path("var/training"), help="drawn pictures")
     parser.add_argument("--pictures", type=int, default=DEFAULT_PICTURES)
+    parser.add_argument(
+        "--special-pictures",
+        type=int,
+        default=SPECIAL_PICTURES,
+        help="of these, the ones that show the places of a package train its last passes",
+    )
     parser.add_argument("--evaluation-pictures", type=int, default=EVALUATION_PICTURES)
     parser.add_argument("--effort", type=float, default=1.0, help="factor on the training steps")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--weights", type=Path, help="use these trained weights; do not train")
+    parser.add_argument("--weights", type=Path, help="folder of trained weights; do not train")
+    parser.add_argument("--note", default="", help="what else the cards should tell of the data")
     return parser
 
 

@@ -10,7 +10,13 @@ from camera_adapters.rendered.labels import (
     SCENE_SEEDS,
     TRAINING_SEEDS,
 )
-from camera_adapters.rendered.sample import Sample, render_sample, render_samples
+from camera_adapters.rendered.sample import (
+    SEEDS_PER_VIEW,
+    Sample,
+    place_of,
+    render_sample,
+    render_samples,
+)
 from camera_adapters.rendered.scene import GroundPoint, Scene, SceneIncident, SceneZone
 from camera_adapters.rendered.scenes import DEMO_SCENES, SCENES, scene_named
 from camera_adapters.rendered.truth import SceneTruth, read_truth, truth
@@ -23,6 +29,7 @@ __all__ = [
     "LABELS",
     "SCENES",
     "SCENE_SEEDS",
+    "SEEDS_PER_VIEW",
     "TRAINING_SEEDS",
     "GroundPoint",
     "ObjectState",
@@ -33,6 +40,7 @@ __all__ = [
     "SceneZone",
     "Truth",
     "View",
+    "place_of",
     "read_truth",
     "render_sample",
     "render_samples",

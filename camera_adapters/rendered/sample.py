@@ -42,12 +42,25 @@ class Sample:
     ignore: NDArray[np.bool_]
 
 
+def place_of(seed: int) -> str:
+    """Return the name of the place that the picture of a seed shows, without drawing it."""
+    return _drawn_place(_view_rng(seed // SEEDS_PER_VIEW))
+
+
+def _view_rng(block: int) -> np.random.Generator:
+    return np.random.default_rng((block, 7))
+
+
+def _drawn_place(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(PLACES), p=[0.26, 0.24, 0.25, 0.25]))
+
+
 @lru_cache(maxsize=2)
 def _view_of(block: int, size_px: tuple[int, int]) -> tuple[Place, View, tuple[int, int]]:
     """Return place, camera and picture size of one block of seeds."""
     width, height = size_px
-    rng = np.random.default_rng((block, 7))
-    name = str(rng.choice(list(PLACES), p=[0.26, 0.24, 0.25, 0.25]))
+    rng = _view_rng(block)
+    name = _drawn_place(rng)
     light = varied(LIGHTS[str(rng.choice(list(LIGHTS), p=[0.46, 0.14, 0.2, 0.2]))], rng)
     place = place_named(name, int(rng.integers(64)))
     viewpoint = wandered(place.viewpoint, rng)

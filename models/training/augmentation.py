@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -55,6 +56,7 @@ def augmented(
     rng: np.random.Generator,
     crop: tuple[int, int] | None,
     strength: Strength = MILD,
+    interest: Sequence[float] | None = None,
 ) -> TrainingPicture:
     """A randomly changed copy: mirrored, scaled, cut out, recoloured, degraded.
 
@@ -64,11 +66,12 @@ def augmented(
         crop: Width and height of the cut-out; None leaves place and colours alone, for the last
             steps of training, which shall look like service.
         strength: How much scale and colours change.
+        interest: See `cut_out`.
     """
     if rng.random() < 0.5:  # noqa: PLR2004 - even odds
         sample = mirrored(sample)
     if crop is not None:
-        sample = cut_out(sample, crop, rng, strength)
+        sample = cut_out(sample, crop, rng, strength, interest)
         sample = replace(sample, picture=recoloured(sample.picture, rng, strength))
     return replace(sample, picture=degraded(sample.picture, rng))
 
@@ -87,15 +90,25 @@ def cut_out(
     size: tuple[int, int],
     rng: np.random.Generator,
     strength: Strength = MILD,
+    interest: Sequence[float] | None = None,
 ) -> TrainingPicture:
-    """A window at a random scale around a random object, each class equally likely."""
+    """A window at a random scale around a random object.
+
+    Args:
+        sample: The picture; it is left as it is.
+        size: Width and height of the window.
+        rng: Decides.
+        strength: How much the scale changes.
+        interest: Weight of every class, by class id, in the choice of the object; by default each
+            class in the picture is equally likely, however few objects it has.
+    """
     scale = 1.0
     if rng.random() < strength.scaled_share:
         scale = float(np.exp(rng.uniform(*np.log(strength.scales))))
     height, width = sample.picture.shape[:2]
     extent = np.array([width, height]) * scale
     window = np.array(size, np.float64)
-    centre = _place_of_interest(sample, rng) * scale + rng.uniform(-0.4, 0.4, 2) * window
+    centre = _place_of_interest(sample, rng, interest) * scale + rng.uniform(-0.4, 0.4, 2) * window
     # Windows stay inside the picture where it is large enough, else the picture inside them.
     slack = extent - window
     origin = np.clip(centre - window / 2, np.minimum(slack, 0), np.maximum(slack, 0))
@@ -107,13 +120,15 @@ def cut_out(
 
 
 def _place_of_interest(
-    sample: TrainingPicture, rng: np.random.Generator
+    sample: TrainingPicture, rng: np.random.Generator, interest: Sequence[float] | None
 ) -> npt.NDArray[np.float64]:
     clear = ~sample.ignore
     height, width = sample.picture.shape[:2]
     if not clear.any():
         return rng.uniform(0.0, 1.0, 2) * (width, height)
-    chosen = rng.choice(np.unique(sample.class_ids[clear]))
+    present = np.unique(sample.class_ids[clear])
+    chances = None if interest is None else np.asarray(interest, np.float64)[present]
+    chosen = rng.choice(present, p=None if chances is None else chances / chances.sum())
     box = rng.choice(sample.boxes[clear & (sample.class_ids == chosen)])
     return np.array([box[0] + box[2], box[1] + box[3]], np.float64) / 2
 

@@ -40,15 +40,16 @@ what they look like. For real cameras, wrap real weights with `python -m models.
 ## How well it finds what there is
 
 Average precision at an overlap of 0.5 on {facts.measured.pictures} rendered pictures of unseen
-seeds ({provenance.evaluation_data}), through this very `model.onnx` and `Detector`. Objects that
-are tiny or mostly hidden are neither demanded nor punished. Precision and recall are those at the
-default threshold {recipe.threshold}.
+seeds ({provenance.evaluation_data}), through this very `model.onnx` and `Detector`. **They show
+only the places that this package is made for: {" and ".join(recipe.speciality.places)}.** Objects
+that are tiny or mostly hidden are neither demanded nor punished. Precision and recall are those at
+the default threshold {recipe.threshold}.
 
 {_table(facts.measured)}
 
 Mean: **{mean_average_precision(facts.measured.results):.3f}**.
 
-{_hard(facts.measured)}
+{_hard(recipe, facts.measured)}
 
 | object size, square root of area | objects | recall |
 |---|---|---|
@@ -92,17 +93,14 @@ def _sizes(measured: Measured) -> str:
     )
 
 
-def _hard(measured: Measured) -> str:
+def _hard(recipe: Recipe, measured: Measured) -> str:
     pairs = zip(measured.labels, measured.results, strict=True)
     hard = [
         f"{label} ({one.average_precision:.2f})"
         for label, one in pairs
         if one.average_precision < HARD_BELOW
     ]
-    if not hard:
-        return f"Every class reaches {HARD_BELOW}."
-    return (
-        f"Below {HARD_BELOW}: {', '.join(hard)}. Hard are objects of a few pixels far away, "
-        "anything dark at night, two-wheelers seen end on, whose rider looks like a pedestrian, "
-        "and people who cover each other in groups."
+    below = (
+        f"Below {HARD_BELOW}: {', '.join(hard)}." if hard else f"Every class reaches {HARD_BELOW}."
     )
+    return f"{below} What is missed most: {recipe.hard}."

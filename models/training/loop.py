@@ -21,7 +21,7 @@ from torch import Tensor
 from models.graph.heads import grid
 from models.training.assignment import Points
 from models.training.augmentation import MILD, WIDE, Strength, TrainingPicture, augmented
-from models.training.cache import CachedSample, read_cache
+from models.training.cache import CachedSample, read_block
 from models.training.loss import Labels, detection_loss
 from models.training.network import Network
 
@@ -53,6 +53,7 @@ class Schedule:
         whole_from: Fraction of the steps after which whole, unscaled pictures are learnt.
         strength: How much the cut-outs are changed.
         focus: See `detection_loss`.
+        interest: See `cut_out`.
         seed: Picks order, augmentation and initial weights.
     """
 
@@ -68,6 +69,7 @@ class Schedule:
     whole_from: float = 0.92
     strength: Strength = MILD
     focus: float = 0.0
+    interest: tuple[float, ...] | None = None
     seed: int = 0
 
     def rate(self, step: int) -> float:
@@ -84,7 +86,10 @@ STAGES = (
     Schedule(steps=2800, warm_up_steps=50, whole_from=0.95, seed=1),
     Schedule(steps=1300, peak_rate=8e-4, warm_up_steps=30, whole_from=0.93, seed=2),
 )
-"""How the built-in packages were trained: passes, each going on from the last one's result."""
+"""How all built-in packages were trained: passes, each going on from the last one's result."""
+
+SPECIAL_STAGE = Schedule(steps=1600, peak_rate=1.3e-3, warm_up_steps=30, whole_from=0.93, seed=3)
+"""How the passes of a speciality follow; it has its own steps and interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,14 @@ def points_of(size: tuple[int, int]) -> Points:
     return Points(centres=(torch.from_numpy(cells) + 0.5) * steps, strides=steps.squeeze(1))
 
 
-def train(network: Network, source: Path, schedule: Schedule, checkpoint: Path) -> Network:
+def train(
+    network: Network, source: Sequence[Path], schedule: Schedule, checkpoint: Path
+) -> Network:
     """Trains a network and returns its averaged weights, in evaluation mode.
 
     Args:
         network: Where to start from; it is left as it is.
-        source: Folder of cached samples, all of the same picture size.
+        source: Files of cached samples, all of the same picture size.
         schedule: How long.
         checkpoint: File that receives the averaged weights now and then, and at the end.
     """
@@ -150,7 +157,7 @@ class GradientExchange:
 def _work(
     rank: int,
     network: Network,
-    source: Path,
+    source: Sequence[Path],
     schedule: Schedule,
     checkpoint: Path,
     exchange: GradientExchange,
@@ -159,7 +166,7 @@ def _work(
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format=LOG_FORMAT)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    samples = read_cache(source)
+    samples = [sample for path in source for sample in read_block(path)]
     network = network.train().to(memory_format=torch.channels_last)
     average = copy.deepcopy(network).eval()
     optimiser = _optimiser(network, schedule)
@@ -244,7 +251,8 @@ def _batch(
     whole = step_and_rank[0] >= schedule.whole_from * schedule.steps
     crop = None if whole else schedule.crop
     prepared = [
-        augmented(_loaded(samples[index]), rng, crop, schedule.strength) for index in chosen
+        augmented(_loaded(samples[index]), rng, crop, schedule.strength, schedule.interest)
+        for index in chosen
     ]
     stacked = torch.from_numpy(np.stack([one.picture for one in prepared]))
     # A permuted view of the stacked pictures already has the channels-last layout.

@@ -7,7 +7,9 @@ from camera_adapters.rendered import (
     EVALUATION_SEEDS,
     LABELS,
     SCENE_SEEDS,
+    SEEDS_PER_VIEW,
     TRAINING_SEEDS,
+    place_of,
     render_sample,
     render_samples,
 )
@@ -68,3 +70,15 @@ def test_every_class_appears() -> None:
 )
 def test_seed_spaces_are_disjoint(one: range, other: range) -> None:
     assert one.stop <= other.start or other.stop <= one.start
+
+
+def test_the_place_of_a_seed_is_what_its_picture_shows() -> None:
+    vehicles = {LABELS.index(name) for name in ("car", "bus", "truck")}
+    counts: dict[str, list[int]] = {}
+    for seed in range(0, 24 * SEEDS_PER_VIEW, SEEDS_PER_VIEW):
+        shown = sum(int(c) in vehicles for c in render_sample(seed, SIZE).class_ids)
+        counts.setdefault(place_of(seed), []).append(shown)
+        assert place_of(seed) == place_of(seed + SEEDS_PER_VIEW - 1)
+    assert set(counts) == {"crossroad", "arterial", "square", "park"}
+    roads = [*counts["crossroad"], *counts["arterial"]]
+    assert np.mean(roads) > 3 * np.mean([*counts["square"], *counts["park"]])

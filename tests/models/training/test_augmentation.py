@@ -67,3 +67,22 @@ def test_a_picture_without_objects_can_be_cut():
         np.zeros(0, np.bool_),
     )
     assert cut_out(empty, (96, 64), np.random.default_rng(0)).boxes.shape == (0, 4)
+
+
+def test_cut_outs_go_where_the_interest_is():
+    boxes = np.array([[4, 30, 24, 60], [170, 30, 190, 60]], np.float32)
+    sample = TrainingPicture(
+        np.full((128, 192, 3), GREY, np.uint8), boxes, np.array([0, 1]), np.array([False, False])
+    )
+
+    def share_with(label, interest):
+        found = [
+            label
+            in cut_out(sample, (48, 48), np.random.default_rng(seed), interest=interest).class_ids
+            for seed in range(40)
+        ]
+        return np.mean(found)
+
+    assert share_with(1, (0.0, 1.0)) > 0.9
+    assert share_with(0, (0.0, 1.0)) == 0.0
+    assert 0.2 < share_with(0, None) < 0.8
