@@ -125,7 +125,8 @@ def _document(urls: Mapping[str, str], scenes: Mapping[str, str]) -> dict[str, A
 def _camera(camera: str, scene: Scene, url: str, lon_lat: tuple[float, float]) -> dict[str, Any]:
     return {
         "id": camera,
-        "name": scene.title,
+        # The part after the colon tells what will happen; that is for the console to find out.
+        "name": scene.title.partition(":")[0],
         "source": url,
         "username": USER,
         "password": f"${{{PASSWORD_VARIABLE}}}",

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -93,11 +94,20 @@ def _serve(settings: HubSettings, keyframes: Path | S3Settings, told: Connection
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     try:
         serve(settings, _source(keyframes), on_ready=told.send)
     except (HubError, OSError) as error:
         told.send(str(error))
+
+
+def _end_with_parent() -> None:
+    """A hub whose parent was killed must not hold its port and database for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _StoreKeyframes:

@@ -64,6 +64,7 @@ def watch(
         progress.step("starting Ray")
         api = config.settings.api
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
+        switch.take_over()
         hub_url = hub.wait() if hub is not None else None
         city = City(city_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
         progress.step(f"control API: http://{api.host}:{api.port}/health")

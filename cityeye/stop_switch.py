@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopSwitch:
     """Takes over both signals for as long as the context lasts.
@@ -20,10 +22,8 @@ class StopSwitch:
 
     def __enter__(self) -> StopSwitch:
         """Takes over the signals. Only possible in the main thread."""
-        self._previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+        self.take_over()
         return self
 
     def __exit__(
@@ -36,8 +36,14 @@ class StopSwitch:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def take_over(self) -> None:
+        """Takes the signals again: Ray puts handlers of its own, which kill, in place of ours."""
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
     def be_gentle(self) -> None:
         """From now on the first signal only sets the switch."""
+        self.take_over()
         self._gentle = True
 
     def wait(self, timeout_s: float) -> bool:
