@@ -51,7 +51,7 @@ class CameraAnswer(Answer):
 
 
 class ModelAnswer(Answer):
-    """One model version in service."""
+    """One model version in service. `provider` is where it really runs: `cpu` or `cuda`."""
 
     name: str
     version: str
@@ -60,6 +60,7 @@ class ModelAnswer(Answer):
     height: int
     labels: tuple[str, ...]
     threshold: float
+    provider: str
     application: str
     status: str
 
@@ -131,7 +132,9 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     )
 
 
-def model_answer(model: ServedModel, application: ApplicationStatusOverview | None) -> ModelAnswer:
+def model_answer(
+    model: ServedModel, provider: str, application: ApplicationStatusOverview | None
+) -> ModelAnswer:
     """A model version with the state of its Serve application, None where there is none."""
     return ModelAnswer(
         name=model.ref.name,
@@ -141,6 +144,7 @@ def model_answer(model: ServedModel, application: ApplicationStatusOverview | No
         height=model.ref.size.height,
         labels=model.ref.labels,
         threshold=model.ref.threshold,
+        provider=provider,
         application=application_name(model.ref),
         status=application.status.value if application else "NOT_STARTED",
     )

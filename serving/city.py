@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 import ray
@@ -11,7 +12,7 @@ from ray.exceptions import RayError
 from ray.serve.api import RunTarget
 
 from serving.actor import start_actor, wait_for
-from serving.app import build
+from serving.app import DetectorArgs, build
 from serving.city_plan import CityPlan, ServedModel
 from serving.control_api import build_api
 from serving.director import DIRECTOR, Director, WorkerState
@@ -87,9 +88,10 @@ def deploy(models: Sequence[ServedModel], *, api: bool = False) -> None:
     Raises:
         ServingError: One could not be served; the text names model, version and cause.
     """
+    gpus = float(ray.cluster_resources().get("GPU", 0.0))  # type: ignore[no-untyped-call]
     targets = [
-        RunTarget(build(model.args), name=application_name(model.ref), route_prefix=None)
-        for model in models
+        RunTarget(build(args), name=application_name(model.ref), route_prefix=None)
+        for model, args in zip(models, placed(models, gpus), strict=True)
     ]
     if api:
         targets.append(RunTarget(build_api(tuple(models)), name=API_APPLICATION, route_prefix="/"))
@@ -97,6 +99,35 @@ def deploy(models: Sequence[ServedModel], *, api: bool = False) -> None:
         serve.run_many(targets)
     except (RuntimeError, RayError) as error:
         raise ServingError(_why_not(models, error)) from None
+
+
+def placed(models: Sequence[ServedModel], gpus: float) -> list[DetectorArgs]:
+    """The arguments of each model with its share of the GPUs, all shares equal.
+
+    Ray hides every GPU from a replica that reserves none of it, so a model that may use one has
+    to reserve something even where it does not mind to share.
+
+    Args:
+        models: The model versions.
+        gpus: GPUs that Ray sees.
+
+    Raises:
+        ServingError: A model must run on a GPU and there is none.
+    """
+    willing = sum(model.args.provider != "cpu" and not model.args.gpus for model in models)
+    share = min(1.0, math.floor(gpus / willing * 100) / 100) if willing else 0.0
+    arguments = []
+    for model in models:
+        args = model.args
+        if args.provider == "cuda" and gpus == 0:
+            raise ServingError(
+                f"model {model.ref.name} {model.ref.version} is to run on a GPU, but Ray sees none "
+                "here; check the driver with nvidia-smi, or write provider: cpu"
+            )
+        if args.provider != "cpu" and not args.gpus:
+            args = args.model_copy(update={"gpus": share / args.replicas})
+        arguments.append(args)
+    return arguments
 
 
 def _why_not(models: Sequence[ServedModel], error: Exception) -> str:

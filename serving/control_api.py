@@ -15,6 +15,7 @@ from fastapi import Body, FastAPI, HTTPException, Path
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve import Application
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from camera_adapters.geometry import Letterbox, Size
@@ -39,6 +40,7 @@ from serving.serve_detector import application_name
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DIRECTOR_TIMEOUT_S = 5.0
 DETECT_TIMEOUT_S = 10.0
+PROVIDER_TIMEOUT_S = 2.0
 
 
 api = FastAPI(
@@ -104,9 +106,10 @@ class ControlApi:
     async def list_models(self) -> list[ModelAnswer]:
         """With the state of each one's Serve application."""
         applications = (await asyncio.to_thread(serve.status)).applications
+        providers = await asyncio.gather(*(self._provider(model) for model in self._models))
         return [
-            model_answer(model, applications.get(application_name(model.ref)))
-            for model in self._models
+            model_answer(model, provider, applications.get(application_name(model.ref)))
+            for model, provider in zip(self._models, providers, strict=True)
         ]
 
     @api.post("/models/{name}/detect", summary="Judge one picture")
@@ -130,6 +133,14 @@ class ControlApi:
             raise HTTPException(504, f"model {name} did not answer in time; try again") from None
         found = Detections.from_rows(rows[0], model.ref.threshold)
         return detect_answer(model, letterbox, found)
+
+    async def _provider(self, model: ServedModel) -> str:
+        """Where a model really runs; `unknown` while it does not answer."""
+        try:
+            handle = serve.get_app_handle(application_name(model.ref))
+            return str(await asyncio.wait_for(handle.provider.remote(), PROVIDER_TIMEOUT_S))
+        except (RayServeException, RayError, TimeoutError):
+            return "unknown"
 
     async def _workers(self) -> list[WorkerState]:
         try:

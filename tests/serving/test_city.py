@@ -104,7 +104,7 @@ def test_the_api_tells_cameras_health_and_models(running: Running) -> None:
     assert cameras["dead"]["state"] == "offline"
     assert running.get("/cameras/yard")["analysed"] > 0
     (model,) = running.get("/models")
-    assert (model["name"], model["status"]) == ("brightness", "RUNNING")
+    assert (model["name"], model["status"], model["provider"]) == ("brightness", "RUNNING", "cpu")
 
 
 def test_an_unknown_camera_is_404_with_a_remedy(running: Running) -> None:

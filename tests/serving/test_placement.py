@@ -1,0 +1,48 @@
+"""Which share of the GPUs a model gets: without one, Ray would hide them all from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.package import ModelPackage
+from serving.city import placed
+from serving.city_plan import ServedModel, served_model
+from serving.errors import ServingError
+
+
+def models(package: ModelPackage, *providers: str, **args: object) -> list[ServedModel]:
+    return [served_model(package, provider=provider, **args) for provider in providers]
+
+
+@pytest.mark.parametrize(
+    ("providers", "gpus", "shares"),
+    [
+        (("auto",), 0.0, [0.0]),
+        (("auto",), 1.0, [1.0]),
+        (("auto", "auto", "auto"), 1.0, [0.33, 0.33, 0.33]),
+        (("auto", "cpu", "cuda"), 1.0, [0.5, 0.0, 0.5]),
+        (("auto", "cuda"), 4.0, [1.0, 1.0]),
+    ],
+    ids=["no GPU", "alone", "three share", "cpu takes none", "more GPUs than models"],
+)
+def test_shares(
+    brightness: ModelPackage, providers: tuple[str, ...], gpus: float, shares: list[float]
+) -> None:
+    found = [args.gpus for args in placed(models(brightness, *providers), gpus)]
+    assert found == pytest.approx(shares)
+    assert sum(found) <= max(gpus, 0.0)
+
+
+def test_replicas_share_what_their_model_has(brightness: ModelPackage) -> None:
+    (args,) = placed(models(brightness, "auto", replicas=4), 1.0)
+    assert args.gpus * args.replicas == pytest.approx(1.0)
+
+
+def test_an_explicit_share_is_kept(brightness: ModelPackage) -> None:
+    (args,) = placed(models(brightness, "cuda", gpus=0.25), 1.0)
+    assert args.gpus == 0.25
+
+
+def test_a_model_that_needs_a_gpu_says_so_where_there_is_none(brightness: ModelPackage) -> None:
+    with pytest.raises(ServingError, match=r"brightness 1 is to run on a GPU.*nvidia-smi"):
+        placed(models(brightness, "cuda"), 0.0)
