@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 API_APPLICATION = "control-api"
 ASK_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 120.0
 STOP_MARGIN_S = 45.0
 
 
@@ -45,6 +46,7 @@ class City:
         deploy(plan.models, api=True)
         on_step(f"starting {len(plan.cameras)} cameras")
         self._director = start_actor(Director, plan, name=DIRECTOR)
+        self._ask(START_TIMEOUT_S)
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.
@@ -52,11 +54,7 @@ class City:
         Raises:
             DirectorError: The director does not answer.
         """
-        try:
-            answer: Sequence[WorkerState] = wait_for(self._director.workers.remote(), ASK_TIMEOUT_S)
-        except RayError as error:
-            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
-        return answer
+        return self._ask(ASK_TIMEOUT_S)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops cameras, drains outboxes, and says how every worker stood at its end.
@@ -76,6 +74,13 @@ class City:
         finally:
             ray.kill(self._director, no_restart=True)
         return last
+
+    def _ask(self, timeout_s: float) -> Sequence[WorkerState]:
+        try:
+            answer: Sequence[WorkerState] = wait_for(self._director.workers.remote(), timeout_s)
+        except RayError as error:
+            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
+        return answer
 
 
 def deploy(models: Sequence[ServedModel], *, api: bool = False) -> None:
