@@ -62,7 +62,7 @@ LITTLE_INTEREST = 0.05
 STREET = Speciality(
     name="street",
     places=("crossroad", "arterial"),
-    steps=(800, 1600),
+    steps=(800, 1600, 650),
     # Two-wheelers are few, small and the hardest to learn.
     interest={
         "car": 0.6,
