@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,9 @@ class DetectorDeployment:
         size = loaded.manifest.input
         self._blank = np.zeros((1, size.height, size.width, 3), np.uint8)
         self._answered_s = time.monotonic()
+        # One run at a time: a replica takes the threads that it was given, not a multiple of them.
+        # What waits here has its transport behind it already.
+        self._running = threading.Lock()
 
     def detect(
         self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...]
@@ -45,7 +49,8 @@ class DetectorDeployment:
         """
         if len(rows) != len(pictures):
             pictures = np.ascontiguousarray(pictures[list(rows)])
-        found = self._detector.run(pictures)
+        with self._running:
+            found = self._detector.run(pictures)
         self._answered_s = time.monotonic()
         # Padding rows come last and need no transport.
         used = int((found[:, :, 4] > 0).sum(axis=1).max(initial=0))
@@ -61,5 +66,6 @@ class DetectorDeployment:
         A busy replica proves its health by its answers; an idle one looks at a blank picture.
         """
         if time.monotonic() - self._answered_s > HEALTH_LOOK_AFTER_S:
-            self._detector.run(self._blank)
+            with self._running:
+                self._detector.run(self._blank)
             self._answered_s = time.monotonic()
