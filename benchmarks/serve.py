@@ -132,7 +132,7 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
         while len(in_flight) < MAX_IN_FLIGHT:
             in_flight.append(port.submit(batch))
         pictures += _count(in_flight.popleft())
-    # What is under way has cost time already, so it counts, and so does the time that it still takes.
+    # What is under way has cost time already: it counts, with the time that it still takes.
     while in_flight:
         pictures += _count(in_flight.popleft())
     return pictures / (time.monotonic() - started_s)

@@ -59,6 +59,8 @@ def _prepare() -> None:
     # from this very virtual environment; under `uv run` Ray would rebuild it for each of them.
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # noqa: TID251
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
+    # Ray runs its workers as background jobs (niceness 15); here they are what the machine is for.
+    os.environ.setdefault("RAY_worker_niceness", "0")  # noqa: TID251
     confine_ray()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
