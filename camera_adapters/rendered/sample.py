@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from camera_adapters.geometry import PADDING_VALUE
 from camera_adapters.rendered.light import LIGHTS, varied
 from camera_adapters.rendered.place import Place
 from camera_adapters.rendered.places import PLACES, cluttered, place_named, wandered
@@ -22,7 +23,6 @@ from camera_adapters.rendered.sensor import through_camera
 from camera_adapters.rendered.view import Truth, View
 
 SEEDS_PER_VIEW: Final = 16
-PADDING: Final = 114
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ def render_sample(seed: int, size: tuple[int, int] = (640, 384)) -> Sample:
     drawn = through_camera(drawn, rng)
     width, height = size
     top = (height - content[1]) // 2
-    picture = np.full((height, width, 3), PADDING, np.uint8)
+    picture = np.full((height, width, 3), PADDING_VALUE, np.uint8)
     picture[top : top + content[1]] = drawn
     return Sample(picture, _shifted(truth, scale, top), truth.class_ids, truth.ignore)
 
