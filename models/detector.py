@@ -1,39 +1,25 @@
-"""`Detector`: runs a packaged model; the only module that imports ONNX Runtime.
+"""`Detector`: runs a packaged model, one `session.run` per micro-batch.
 
-One `session.run` per micro-batch, uint8 pictures in, final boxes out. Threads are set explicitly
-because ONNX Runtime would otherwise take every core of the host, and a wanted GPU that is not in
-use after loading is an error, because a silent fall-back to the CPU looks like a slow success.
+uint8 pictures in, final boxes out; everything that differs between networks is inside the graph.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from models.detections import Detections
 from models.errors import PictureError, SessionError
 from models.package import ModelPackage
+from models.session import WantedProvider, first_line, open_session
 
-logger = logging.getLogger(__name__)
-
-Provider = Literal["cpu", "cuda"]
-CUDA_PROVIDER = "CUDAExecutionProvider"
-CPU_PROVIDER = "CPUExecutionProvider"
-ERRORS_ONLY = 3
-"""ONNX Runtime's log level; its warnings are about graph details, its refusals become errors."""
-CUDA_OPTIONS = {
-    "arena_extend_strategy": "kSameAsRequested",
-    "cudnn_conv_algo_search": "EXHAUSTIVE",
-    "cudnn_conv_use_max_workspace": "1",
-}
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Batch sizes that a GPU is warmed up for, besides a model's own largest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +54,7 @@ class Detector:
         package: ModelPackage,
         *,
         threads: int = 1,
-        provider: Literal["cpu", "cuda", "auto"] = "cpu",
+        provider: WantedProvider = "cpu",
     ) -> None:
         """Loads the model, asserts its provider and warms it up.
 
@@ -82,7 +68,9 @@ class Detector:
             SessionError: ONNX Runtime refuses the model or the provider.
         """
         self.package = package
-        self._session, self.provider = _open_session(package, threads, provider)
+        self._session, self.provider = open_session(
+            str(package), package.onnx_path, threads=threads, provider=provider
+        )
         self._lock = threading.Lock()
         self._latency = Latency()
         self._warm_up()
@@ -149,73 +137,28 @@ class Detector:
             )
         except Exception as error:
             raise SessionError(
-                str(self.package), f"inference on {count} pictures failed: {_first_line(error)}"
+                str(self.package), f"inference on {count} pictures failed: {first_line(error)}"
             ) from error
         result: npt.NDArray[np.float32] = rows[:count]
         return result
 
     def _to_bucket(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         # A GPU tunes its kernels for every new shape, for seconds; only warmed-up shapes go there.
-        if self.provider == "cpu":
+        if self.provider == "cpu" and self.package.manifest.input.dynamic_batch:
             return pictures
-        bucket = next(size for size in self._buckets() if size >= len(pictures))
+        bucket = next(size for size in self.buckets() if size >= len(pictures))
         missing = bucket - len(pictures)
         return np.pad(pictures, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else pictures
 
-    def _buckets(self) -> list[int]:
-        most = self.package.manifest.input.max_batch
-        return [size for size in (1, 2, 4, 8, 16, 32, 64, 128) if size < most] + [most]
+    def buckets(self) -> list[int]:
+        """Batch sizes that reach the graph on a GPU, ascending."""
+        wanted = self.package.manifest.input
+        if not wanted.dynamic_batch:
+            return [wanted.max_batch]
+        return [size for size in BATCH_BUCKETS if size < wanted.max_batch] + [wanted.max_batch]
 
     def _warm_up(self) -> None:
         wanted = self.package.manifest.input
-        sizes = self._buckets() if self.provider == "cuda" else [1]
+        sizes = self.buckets() if self.provider == "cuda" else self.buckets()[:1]
         for size in sizes:
             self._infer(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))
-
-
-def _open_session(
-    package: ModelPackage, threads: int, provider: Literal["cpu", "cuda", "auto"]
-) -> tuple[ort.InferenceSession, Provider]:
-    if provider == "cpu":
-        return _session(package, threads, [CPU_PROVIDER]), "cpu"
-    if CUDA_PROVIDER not in ort.get_available_providers():
-        if provider == "auto":
-            return _session(package, threads, [CPU_PROVIDER]), "cpu"
-        raise SessionError(
-            str(package),
-            "the installed ONNX Runtime has no CUDA provider; install the gpu extra",
-        )
-    ort.preload_dlls()
-    session = _session(package, threads, [(CUDA_PROVIDER, CUDA_OPTIONS), CPU_PROVIDER])
-    if session.get_providers()[0] == CUDA_PROVIDER:
-        return session, "cuda"
-    if provider == "auto":
-        logger.warning("detector_gpu_unusable", extra={"model": str(package)})
-        return session, "cpu"
-    raise SessionError(
-        str(package), "fell back to the CPU; check the GPU driver and the CUDA libraries"
-    )
-
-
-def _session(
-    package: ModelPackage, threads: int, providers: list[str | tuple[str, dict[str, str]]]
-) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # Spinning threads would burn the cores that decoders need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return ort.InferenceSession(str(package.onnx_path), options, providers=providers)
-    except Exception as error:
-        raise SessionError(
-            str(package),
-            f"{package.onnx_path}: ONNX Runtime cannot load it ({_first_line(error)}); "
-            "export the network again with supported operators",
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

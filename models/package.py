@@ -23,10 +23,15 @@ MANIFEST_FILE = "model.yaml"
 ONNX_FILE = "model.onnx"
 LABELS_FILE = "labels.txt"
 CARD_FILE = "CARD.md"
+GOLDEN_FILE = "golden.npz"
+ADMISSION_FILE = "admission.json"
 MAX_ONNX_BYTES = 512 * 1024 * 1024
 MAX_TEXT_BYTES = 256 * 1024
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 VERSION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$"
+
+Precision = Literal["fp32", "fp16", "int8"]
+"""Number format of the network's arithmetic; input and output stay uint8 and float32."""
 
 
 class _Section(BaseModel):
@@ -34,7 +39,10 @@ class _Section(BaseModel):
 
 
 class InputTensor(_Section):
-    """The only input: (N, height, width, 3) uint8 RGB, letterboxed pictures."""
+    """The only input: (N, height, width, 3) uint8 RGB, letterboxed pictures.
+
+    Without `dynamic_batch` the graph takes exactly `max_batch` pictures; whoever runs it fills up.
+    """
 
     name: StrictStr = "pictures"
     width: int = Field(gt=0, le=8192)
@@ -59,15 +67,26 @@ class Thresholds(_Section):
 
 
 class Source(_Section):
-    """Where the model comes from."""
+    """Where the model comes from.
+
+    `file` and `sha256` tell the imported file, `head` how its output was read, `preprocessing` what
+    was built into the graph before it.
+    """
 
     architecture: StrictStr
     training_data: StrictStr
     command: StrictStr = ""
+    file: StrictStr = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    head: StrictStr = ""
+    preprocessing: StrictStr = ""
 
 
 class Manifest(_Section):
-    """The content of `model.yaml`; unknown keys are errors."""
+    """The content of `model.yaml`; unknown keys are errors.
+
+    `golden` is the sha256 of `golden.npz`, empty where the package has none.
+    """
 
     name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
     version: Annotated[str, Field(pattern=VERSION_PATTERN)]
@@ -79,6 +98,8 @@ class Manifest(_Section):
     opset: int = Field(ge=13)
     licence: StrictStr
     source: Source
+    precision: Precision = "fp32"
+    golden: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     measured: dict[str, float] = Field(default_factory=dict)
 
     @field_validator("version", mode="before")
@@ -214,14 +235,10 @@ def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:
             path,
             input_name=manifest.input.name,
             size=(manifest.input.width, manifest.input.height),
-            batch=None if manifest.input.dynamic_batch else 1,
+            batch=None if manifest.input.dynamic_batch else manifest.input.max_batch,
             output_name=manifest.output.name,
             rows=manifest.output.rows,
             opset=manifest.opset,
         )
     except ContractViolation as error:
         raise PackageError(model, path, str(error), error.remedy) from error
-    if not manifest.input.dynamic_batch and manifest.input.max_batch != 1:
-        raise PackageError(
-            model, path.with_name(MANIFEST_FILE), "has a fixed batch", "write max_batch: 1"
-        )
