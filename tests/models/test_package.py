@@ -188,5 +188,6 @@ def test_a_fixed_batch_is_the_largest_batch(tmp_path):
     directory = tiny_package(tmp_path, batch=1).directory
     assert ModelPackage.load(directory).manifest.input.max_batch == 1
     edit_manifest(directory, lambda document: document["input"].update(max_batch=2))
-    with pytest.raises(PackageError, match=re.escape("UINT8 [2, 64, 96, 3], is UINT8 [1, 64, 96, 3]")):
+    problem = "UINT8 [2, 64, 96, 3], is UINT8 [1, 64, 96, 3]"
+    with pytest.raises(PackageError, match=re.escape(problem)):
         ModelPackage.load(directory)
