@@ -139,7 +139,7 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
 
 
 def _count(pending: PendingDetections) -> int:
-    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).values())
+    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).found.values())
 
 
 def _batch(model: ModelRef, count: int) -> MicroBatch:

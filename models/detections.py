@@ -52,3 +52,15 @@ class Detections:
     def where(self, mask: npt.NDArray[np.bool_]) -> Detections:
         """The detections for which `mask` (N,) is true."""
         return Detections(self.boxes[mask], self.scores[mask], self.class_ids[mask])
+
+
+def overlaps(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Intersection over union of (N, 4) with (M, 4) boxes: (N, M)."""
+    near = np.maximum(first[:, None, :2], second[None, :, :2])
+    far = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    common = np.clip(far - near, 0, None).prod(-1)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None, :] - common
+    return np.asarray(common / np.maximum(union, np.finfo(np.float32).tiny), np.float32)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import Detections
+from models.detections import Detections, overlaps
 
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 AP50_OVERLAP = 0.5
@@ -111,18 +111,6 @@ def recall_by_size(
         (count, float(hit[ranges == index].mean()) if count else float("nan"))
         for index, count in enumerate(counts)
     )
-
-
-def overlaps(
-    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Intersection over union of (N, 4) with (M, 4) boxes: (N, M)."""
-    near = np.maximum(first[:, None, :2], second[None, :, :2])
-    far = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.clip(far - near, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - common
-    return np.asarray(common / np.maximum(union, np.finfo(np.float32).tiny), np.float32)
 
 
 def _judge(

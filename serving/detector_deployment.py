@@ -14,6 +14,7 @@ from ray import serve
 from models.detector import Detector
 from models.package import ModelPackage
 from serving.loopback import confine_replica
+from serving.model_figures import Timing
 
 HEALTH_LOOK_AFTER_S = 10.0
 
@@ -36,25 +37,31 @@ class DetectorDeployment:
         self._running = threading.Lock()
 
     def detect(
-        self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...]
-    ) -> npt.NDArray[np.float32]:
+        self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
+    ) -> tuple[npt.NDArray[np.float32], Timing]:
         """Judges some rows of a micro-batch.
 
         Args:
             pictures: (N, H, W, 3) uint8 RGB, read-only.
             rows: Which of the N to look at, ascending.
+            sent_at_s: When the caller sent them, seconds since the epoch.
 
         Returns:
-            (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; M as large as needed.
+            (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; M as large as needed. And how
+            long it took.
         """
         if len(rows) != len(pictures):
             pictures = np.ascontiguousarray(pictures[list(rows)])
         with self._running:
+            # Clocks of two nodes may differ by more than a micro-batch waits.
+            queue_s = max(0.0, time.time() - sent_at_s)
+            started_s = time.monotonic()
             found = self._detector.run(pictures)
-        self._answered_s = time.monotonic()
+            self._answered_s = time.monotonic()
+        timing = Timing(queue_s, self._answered_s - started_s, self._detector.provider)
         # Padding rows come last and need no transport.
         used = int((found[:, :, 4] > 0).sum(axis=1).max(initial=0))
-        return np.ascontiguousarray(found[:, :used])
+        return np.ascontiguousarray(found[:, :used]), timing
 
     def provider(self) -> str:
         """The execution provider in use."""

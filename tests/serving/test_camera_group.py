@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from models.detections import Detections
 from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot
-from pipelines.detector import DetectorError, MicroBatch, PendingDetections
+from pipelines.detector import DetectorError, MicroBatch, PendingDetections, Verdict
 from pipelines.evidence import EvidenceDesk
 from pipelines.outbox import Outbox
-from pipelines.plan import ModelRef
 from pipelines.relay import Relay
 from pipelines.spool import Spool
 from pipelines.stores.folder import FolderStore
@@ -39,21 +37,31 @@ class Failing:
         self.result_fails = False
 
     def submit(self, batch: MicroBatch) -> PendingDetections:
-        if self.submission_fails:
-            raise DetectorError("brightness", "is not served")
-        return _Pending(self, self.inner.submit(batch))
+        return _Pending(self, batch, self.inner.submit(batch), self.submission_fails)
+
+    def retain(self, models: frozenset[str]) -> None:
+        self.inner.retain(models)
 
 
 @dataclass
 class _Pending:
     port: Failing
+    batch: MicroBatch
     inner: PendingDetections
+    submission_failed: bool
 
-    def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:
-        found = self.inner.result(timeout_s)
-        if self.port.result_fails:
-            raise DetectorError("brightness", "its replica died")
-        return found
+    def result(self, timeout_s: float) -> Verdict:
+        verdict = self.inner.result(timeout_s)
+        if self.submission_failed or self.port.result_fails:
+            error = DetectorError("brightness/1", "its replica died")
+            return Verdict({}, dict.fromkeys(self.batch.rows, error))
+        return verdict
+
+    def shadow_result(self) -> Verdict | None:
+        return self.inner.shadow_result()
+
+    def abandon_shadows(self) -> None:
+        self.inner.abandon_shadows()
 
 
 @dataclass
@@ -85,7 +93,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     port = Failing(detector)
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("gate", "yard")]
-    group = CameraGroup(plans, port, desk, epoch="test")
+    group = CameraGroup(plans, port, desk, "test", tmp_path / "comparisons")
     thread = threading.Thread(target=group.run)
     relay.start()
     thread.start()
