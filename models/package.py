@@ -133,7 +133,7 @@ class ModelPackage:
         """
         directory = Path(directory)
         model = f"{directory.parent.name}/{directory.name}"
-        manifest = _read_manifest(model, directory)
+        manifest = read_manifest(model, directory)
         _check_place(model, directory, manifest)
         labels = _read_labels(model, directory / LABELS_FILE)
         _existing(model, directory / CARD_FILE)
@@ -183,7 +183,12 @@ def _read_text(model: str, path: Path) -> str:
         raise PackageError(model, path, "is not UTF-8 text", "save it as UTF-8") from error
 
 
-def _read_manifest(model: str, directory: Path) -> Manifest:
+def read_manifest(model: str, directory: Path) -> Manifest:
+    """What the manifest in a package directory says; nothing else of the package is looked at.
+
+    Raises:
+        PackageError: There is none, or it is not what a manifest must be.
+    """
     path = directory / MANIFEST_FILE
     try:
         return Manifest.model_validate(yaml.safe_load(_read_text(model, path)))
