@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cityeye.config.load import Config
+from cityeye.config.model_source import model_source
 from cityeye.config.schema import S3Section, SinkSection
 from cityeye.logs import log_to_file
-from models.repository import ModelRepository
 from pipelines.plan import ModelRef
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.stores.s3 import S3Settings
@@ -49,17 +49,19 @@ def keyframes(config: Config) -> Path | S3Settings:
 
 def _models(config: Config) -> tuple[ServedModel, ...]:
     section = config.settings.models
-    repository = ModelRepository(section.path)
+    source = model_source(section)
+    repository = source.open()
     wanted: dict[ModelRef, None] = {
         task.model: None for plan in config.plans for task in plan.tasks
     }
     return tuple(
         served_model(
-            repository.find(ref.name, ref.version),
+            package,
+            package=source.place(package),
             threads=section.threads,
             provider=section.provider,
         )
-        for ref in wanted
+        for package in (repository.find(ref.name, ref.version) for ref in wanted)
     )
 
 

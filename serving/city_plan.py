@@ -33,7 +33,7 @@ class ServedModel:
     sha256: str
 
 
-def served_model(package: ModelPackage, **args: object) -> ServedModel:
+def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
     """A package with the arguments of its Serve application; `args` as in `DetectorArgs`."""
     return ServedModel(
         ref=model_ref(package),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy.typing as npt
 from ray import serve
 
 from models.detector import Detector
-from models.package import ModelPackage
 from serving.loopback import confine_replica
 from serving.model_figures import Timing
+from serving.model_source import RemotePackage, package_from
 
 HEALTH_LOOK_AFTER_S = 10.0
 
@@ -24,10 +25,11 @@ class DetectorDeployment:
     """One replica of one model version. Calls come from Serve's thread pool, several at once."""
 
     def __init__(
-        self, package: str, threads: int, provider: Literal["auto", "cpu", "cuda"]
+        self, package: Path | RemotePackage, threads: int, provider: Literal["auto", "cpu", "cuda"]
     ) -> None:
         confine_replica()
-        loaded = ModelPackage.load(Path(package))
+        # Keys that the arguments leave out are this node's own; there they need not be told.
+        loaded = package_from(package, os.environ)  # noqa: TID251
         self._detector = Detector(loaded, threads=threads, provider=provider)
         size = loaded.manifest.input
         self._blank = np.zeros((1, size.height, size.width, 3), np.uint8)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cityeye.commands import model_store
 from cityeye.errors import CommandError
-
-if TYPE_CHECKING:
-    from models.repository import ModelRepository
+from cityeye.model_place import HELP, repository_at
 
 app = typer.Typer(help="List and inspect model packages.", no_args_is_help=True)
 
-Folder = Annotated[
-    Path | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")
-]
+Place = Annotated[str | None, typer.Option("--path", help=f"{HELP} The built-in ones without it.")]
 
 
 @app.command("list")
-def list_models(path: Folder = None) -> None:
+def list_models(path: Place = None) -> None:
     """List every model package with its input, labels and state."""
     from rich.console import Console
     from rich.table import Table
 
     from models.errors import ModelError
 
-    repository = _repository(path)
+    repository = repository_at(path, os.environ)
     table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
     for name in repository.names():
         for version in repository.versions(name):
@@ -46,20 +44,20 @@ def list_models(path: Folder = None) -> None:
                 "good",
             )
     if not table.row_count:
-        raise CommandError(f"{repository.root} holds no model package")
+        raise CommandError(f"{repository} holds no model package")
     Console().print(table)
 
 
 @app.command("show")
 def show_model(
     model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
-    path: Folder = None,
+    path: Place = None,
 ) -> None:
     """Show one model package: its manifest and its card."""
     from models.package import CARD_FILE, MANIFEST_FILE
 
     name, _, version = model.partition("/")
-    package = _repository(path).find(name, version or None)
+    package = repository_at(path, os.environ).find(name, version or None)
     typer.echo((package.directory / MANIFEST_FILE).read_text(encoding="utf-8").rstrip())
     typer.echo()
     typer.echo((package.directory / CARD_FILE).read_text(encoding="utf-8").rstrip())
@@ -73,20 +71,16 @@ def try_out(
     fps: Annotated[
         float, typer.Option(help="Pictures to judge per second of the recording.", min=0.05, max=30)
     ] = 1.0,
-    path: Folder = None,
+    path: Place = None,
 ) -> None:
     """Run a model over a recording and draw what it finds into pictures."""
     from cityeye.model_trial import try_model
 
     name, _, version = model.partition("/")
-    package = _repository(path).find(name, version or None)
+    package = repository_at(path, os.environ).find(name, version or None)
     count = try_model(package, recording, fps, out)
     typer.echo(f"{count} annotated pictures in {out}")
 
 
-def _repository(path: Path | None) -> ModelRepository:
-    from models.repository import BUILTIN_ROOT, ModelRepository
-
-    if path is not None and not path.is_dir():
-        raise CommandError(f"there is no folder {path}; give --path a folder of model packages")
-    return ModelRepository(path or BUILTIN_ROOT)
+app.command("push")(model_store.push)
+app.command("pull")(model_store.pull)
