@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def attempts(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
         with socket.socket() as one:
             one.connect(("127.0.0.1", arguments["port"]))
 
-    tries = {
+    tries: dict[str, Callable[[], object]] = {
         "write here": lambda: Path("here").write_text("x"),
         "write in TMPDIR": lambda: (Path(os.environ["TMPDIR"]) / "there").write_text("x"),
         "write outside": lambda: (outside / "new").write_text("x"),
