@@ -12,7 +12,9 @@ import numpy.typing as npt
 from ray import serve
 
 from models.detector import Detector
+from models.errors import SessionError
 from models.package import ModelPackage
+from models.proof import disproof, golden_of
 from serving.loopback import confine_replica
 from serving.model_figures import Timing
 
@@ -29,12 +31,17 @@ class DetectorDeployment:
         confine_replica()
         loaded = ModelPackage.load(Path(package))
         self._detector = Detector(loaded, threads=threads, provider=provider)
+        self._golden = golden_of(loaded)
         size = loaded.manifest.input
         self._blank = np.zeros((1, size.height, size.width, 3), np.uint8)
         self._answered_s = time.monotonic()
         # One run at a time: a replica takes the threads that it was given, not a multiple of them.
         # What waits here has its transport behind it already.
         self._running = threading.Lock()
+        # A replica that answers nonsense must never be sent a frame: it does not even start.
+        problem = self.prove()
+        if problem:
+            raise SessionError(str(loaded), problem)
 
     def detect(
         self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
@@ -69,7 +76,10 @@ class DetectorDeployment:
 
     def prove(self) -> str:
         """Answers the package's golden pictures; says what is wrong, empty if nothing is."""
-        return ""
+        if self._golden is None:
+            return ""
+        with self._running:
+            return disproof(self._detector, self._golden)
 
     def check_health(self) -> None:
         """Raises when the session no longer answers; Serve then replaces the replica.

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cityeye.commands import model_compare, model_rollout
 from cityeye.errors import CommandError
 
 if TYPE_CHECKING:
     from models.repository import ModelRepository
 
 app = typer.Typer(help="List and inspect model packages.", no_args_is_help=True)
+
+app.command("rollout")(model_rollout.rollout)
+app.command("promote")(model_rollout.promote)
+app.command("rollback")(model_rollout.rollback)
+app.command("compare")(model_compare.compare)
 
 Folder = Annotated[
     Path | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")
