@@ -14,7 +14,7 @@ from models.detections import Detections
 from pipelines.camera_group import CameraSnapshot
 from serving.director import WorkerState
 from serving.model_figures import ModelFigures
-from serving.rollout import Rollout
+from serving.rollouts import RolloutState
 from serving.serve_detector import application_name
 from serving.served_model import ServedModel
 
@@ -161,7 +161,7 @@ def model_answer(
     model: ServedModel,
     provider: str,
     application: ApplicationStatusOverview | None,
-    table: Rollout | None,
+    state: RolloutState | None,
     cameras: Sequence[str],
     figures: ModelFigures | None,
 ) -> ModelAnswer:
@@ -171,12 +171,14 @@ def model_answer(
         model: The version, with the threshold in force.
         provider: Where it runs.
         application: The state of its Serve application, None where there is none.
-        table: The rollout of its model, None where every camera names its version.
+        state: The rollout of its model, None where every camera names its version.
         cameras: Cameras on which it counts.
         figures: What was asked of it, None before the first call.
     """
     figures = figures or ModelFigures()
-    role = table.role(model.ref.version) if table else ""
+    version = model.ref.version
+    leaving = state is not None and version in state.leaving
+    role = state.rollout.role(version) if state else ""
     run_ms = figures.run_ms_per_picture
     return ModelAnswer(
         name=model.ref.name,
@@ -189,7 +191,7 @@ def model_answer(
         provider=provider,
         application=application_name(model.ref),
         status=application.status.value if application else "NOT_STARTED",
-        role=role or ("pinned" if cameras else "leaving"),
+        role=role or ("leaving" if leaving else "pinned"),
         cameras=tuple(cameras),
         requests=figures.requests,
         errors=figures.errors,

@@ -121,7 +121,7 @@ class ControlApi:
         """With role, cameras, figures, and the state of each one's Serve application."""
         models = await served_models()
         workers = await all_workers()
-        tables = {state.rollout.model: state.rollout for state in await rollout_states()}
+        tables = {state.rollout.model: state for state in await rollout_states()}
         applications = (await asyncio.to_thread(serve.status)).applications
         providers = await asyncio.gather(*(self._provider(model) for model in models))
         cameras, figures = cameras_by_version(workers), summed(workers)

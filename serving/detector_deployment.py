@@ -62,10 +62,12 @@ class DetectorDeployment:
         with self._running:
             # Clocks of two nodes may differ by more than a micro-batch waits.
             queue_s = max(0.0, time.time() - sent_at_s)
-            started_s = time.monotonic()
+            started_s, cpu_started_s = time.monotonic(), time.process_time()
             found = self._detector.run(pictures)
             self._answered_s = time.monotonic()
-        timing = Timing(queue_s, self._answered_s - started_s, self._detector.provider)
+            cpu_s = time.process_time() - cpu_started_s
+        run_s = self._answered_s - started_s
+        timing = Timing(queue_s, run_s, cpu_s, self._detector.provider)
         # Padding rows come last and need no transport.
         used = int((found[:, :, 4] > 0).sum(axis=1).max(initial=0))
         return np.ascontiguousarray(found[:, :used]), timing

@@ -64,6 +64,12 @@ class _Snapshot:
             for labels, figures in self._figures():
                 counter.add_metric(labels, value(figures))
             yield counter
+        seconds = CounterMetricFamily(
+            "cityeye_model_cpu_seconds", "Processor time of its runs", labels=MODEL
+        )
+        for labels, figures in self._figures():
+            seconds.add_metric(labels, figures.cpu_s)
+        yield seconds
         for name, (text, histogram) in HISTOGRAMS.items():
             family = HistogramMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
             for labels, figures in self._figures():

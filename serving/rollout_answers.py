@@ -78,13 +78,14 @@ class CameraComparison(Answer):
 
 
 class CostAnswer(Answer):
-    """What one version costs: milliseconds, and its share of failed calls."""
+    """What one version costs. `core_ms_per_picture` is processor time, which waiting is not in."""
 
     model: str
     pictures: int
     requests: int
     errors: int
     run_ms_per_picture: float | None
+    core_ms_per_picture: float | None
     queue_ms: float | None
     provider: str
 
@@ -201,6 +202,7 @@ def _cost(model: str, figures: Mapping[str, ModelFigures]) -> CostAnswer:
         requests=own.requests,
         errors=own.errors,
         run_ms_per_picture=_rounded(own.run_ms_per_picture),
+        core_ms_per_picture=_rounded(own.core_ms_per_picture),
         queue_ms=_rounded(own.queue_ms),
         provider=own.provider,
     )

@@ -88,12 +88,14 @@ def _tell_costs(costs: list[dict[str, Any]]) -> None:
             typer.echo(f"{cost['model']}: has judged nothing since the workers started")
             continue
         typer.echo(
-            f"{cost['model']}: {run:.1f} ms per picture on {cost['provider']}, {queue:.1f} ms of "
-            f"waiting per batch, {cost['errors']} of {cost['requests']} calls failed"
+            f"{cost['model']}: {run:.1f} ms per picture on {cost['provider']}, of which "
+            f"{cost['core_ms_per_picture']:.1f} ms of a core; {queue:.1f} ms of waiting per batch; "
+            f"{cost['errors']} of {cost['requests']} calls failed"
         )
-    runs = [cost["run_ms_per_picture"] for cost in costs]
-    if all(runs):
-        typer.echo(f"the second costs {runs[1] / runs[0]:.2f} times the first")
+    prices = [cost["core_ms_per_picture"] for cost in costs]
+    if all(prices):
+        times = prices[1] / prices[0]
+        typer.echo(f"the second takes {times:.2f} times the processor time of the first")
 
 
 def _fetch(client: CityClient, found: dict[str, Any], out: Path) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +12,10 @@ from cityeye.errors import CommandError
 
 if TYPE_CHECKING:
     from cityeye.city_client import CityClient
+
+FOLLOW_S: Final = 10.0
+"""A camera that sends nothing follows when it sends again; nobody waits longer than this."""
+POLL_S: Final = 0.2
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
 Api = Annotated[
@@ -47,7 +52,7 @@ def rollout(
     if not change:
         _show(client, name, client.get(f"/models/{name}/rollout"))
         return
-    _show(client, name, client.post(f"/models/{name}/rollout", change))
+    _follow(client, name, client.post(f"/models/{name}/rollout", change))
 
 
 def promote(name: Name, api: Api = DEFAULT_API) -> None:
@@ -55,7 +60,7 @@ def promote(name: Name, api: Api = DEFAULT_API) -> None:
     from cityeye.city_client import CityClient
 
     client = CityClient(api)
-    _show(client, name, client.post(f"/models/{name}/promote"))
+    _follow(client, name, client.post(f"/models/{name}/promote"))
 
 
 def rollback(name: Name, api: Api = DEFAULT_API) -> None:
@@ -63,7 +68,7 @@ def rollback(name: Name, api: Api = DEFAULT_API) -> None:
     from cityeye.city_client import CityClient
 
     client = CityClient(api)
-    _show(client, name, client.post(f"/models/{name}/rollback"))
+    _follow(client, name, client.post(f"/models/{name}/rollback"))
 
 
 def _threshold(text: str) -> tuple[str, float | None]:
@@ -76,6 +81,25 @@ def _threshold(text: str) -> tuple[str, float | None]:
         raise CommandError(
             f"--threshold {text}: write VERSION=SCORE, for example 2=0.4, or 2=default"
         ) from None
+
+
+def _follow(client: CityClient, name: str, table: dict[str, Any]) -> None:
+    """Waits a little until the cameras have followed a change, then shows the table."""
+    deadline_s = time.monotonic() + FOLLOW_S
+    while time.monotonic() < deadline_s and not _followed(client, name, table):
+        time.sleep(POLL_S)
+    _show(client, name, table)
+
+
+def _followed(client: CityClient, name: str, table: dict[str, Any]) -> bool:
+    canary = table["canary"]
+    wanted = dict.fromkeys(table["cameras"], table["stable"])
+    wanted |= dict.fromkeys(canary["cameras"], canary["version"]) if canary else {}
+    counts: dict[str, str] = {}
+    for one in client.get("/models"):
+        if one["name"] == name and one["role"] != "pinned":
+            counts |= dict.fromkeys(one["cameras"], one["version"])
+    return counts == wanted
 
 
 def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
