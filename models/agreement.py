@@ -143,9 +143,7 @@ def _cut_off(full: npt.NDArray[np.float32], judged: npt.NDArray[np.float32]) -> 
 def _partners(
     found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], tolerance: Tolerance
 ) -> dict[int, int]:
-    """Which found row is which wanted row: same class, nearest in place and score over all."""
-    from scipy.optimize import linear_sum_assignment
-
+    """Which found row is which wanted row: same class, nearest in place and score first."""
     here, there = np.flatnonzero(wanted[:, 4] > 0), np.flatnonzero(found[:, 4] > 0)
     if not len(here) or not len(there):
         return {}
@@ -156,12 +154,14 @@ def _partners(
         (overlap >= SAME_OBJECT) | (nearness >= 0.0)
     )
     likeness = np.maximum(overlap, nearness) + 1.0 - np.abs(one[:, None, 4] - other[None, :, 4])
-    rows, columns = linear_sum_assignment(np.where(possible, likeness, 0.0), maximize=True)
-    return {
-        int(here[row]): int(there[column])
-        for row, column in zip(rows, columns, strict=True)
-        if possible[row, column]
-    }
+    pairs = np.argwhere(possible)
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for row, column in pairs[np.argsort(-likeness[possible], kind="stable")].tolist():
+        if row not in partner and column not in taken:
+            partner[row] = column
+            taken.add(column)
+    return {int(here[row]): int(there[column]) for row, column in partner.items()}
 
 
 def _edges(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> _Distances:
