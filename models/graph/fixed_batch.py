@@ -53,6 +53,16 @@ def with_free_batch(network: ModelProto, batch: int) -> ModelProto:
     return freed
 
 
+def pinned(network: ModelProto, batch: int) -> ModelProto:
+    """A copy of a network that takes exactly `batch` pictures."""
+    copy = ModelProto()
+    copy.CopyFrom(network)
+    for value in [*Exported(copy).inputs, *copy.graph.output]:
+        for size in value.type.tensor_type.shape.dim[:1]:
+            size.dim_value = batch
+    return copy
+
+
 def follow_batch(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
     """The shape argument of a Reshape that does the same for every batch.
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.assemble import PackageFacts, write_package
-from models.graph.heads import STRIDES, HeadTask
+from models.importing.writing import PackageFacts, write_package
+from models.graph.heads import STRIDES, HeadTask, each_alone
 from models.graph.selection import Selection
 from models.graph.wrapping import wrap
 from models.package import ModelPackage, Source
@@ -175,7 +175,8 @@ def tiny_package(
 ) -> ModelPackage:
     """A complete package around a random network with the built-in head."""
     network = cityeye_network(Patches(4 + len(LABELS), seed, gain=1.0, score_bias=-1.0), 3, batch)
-    task = HeadTask(SIZE, len(LABELS), tuple(range(len(LABELS))), Selection(rows=20))
+    groups = each_alone(tuple(range(len(LABELS))))
+    task = HeadTask(SIZE, len(LABELS), groups, Selection(rows=20))
     return write_package(root, wrap(network, "cityeye", task), SIZE, facts(name, version))
 
 
