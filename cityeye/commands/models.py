@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cityeye.commands.model_import import import_file
 from cityeye.errors import CommandError
 
 if TYPE_CHECKING:
     from models.repository import ModelRepository
 
 app = typer.Typer(help="List and inspect model packages.", no_args_is_help=True)
+app.command("import")(import_file)
 
 Folder = Annotated[
     Path | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")

@@ -165,7 +165,7 @@ def _check_tensor(
     element: int,
     shape: tuple[int | None, ...],
 ) -> None:
-    remedy = "wrap the network with `python -m models.assemble`"
+    remedy = "bring it in with `cityeye models import`"
     if [value.name for value in values] != [name]:
         names = ", ".join(value.name for value in values) or "none"
         raise ContractViolation(f"must have the one {role} {name}, has {names}", remedy)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.assemble import PackageFacts, write_package
+from models.importing.writing import PackageFacts, write_package
 from models.detections import Detections
 from models.detector import Detector
 from models.evaluation import (

@@ -11,12 +11,12 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.assemble import PackageFacts, write_package
 from models.detector import Detector
 from models.golden import GoldenSet
-from models.graph.heads import STRIDES, HeadTask
+from models.graph.heads import STRIDES, HeadTask, each_alone
 from models.graph.selection import Selection
 from models.graph.wrapping import wrap
+from models.importing.writing import PackageFacts, write_package
 from models.package import GOLDEN_FILE, MANIFEST_FILE, ModelPackage, Source, sha256_of
 
 SIZE = (96, 64)
@@ -178,7 +178,8 @@ def tiny_package(
 ) -> ModelPackage:
     """A complete package around a random network with the built-in head."""
     network = cityeye_network(Patches(4 + len(LABELS), seed, gain=1.0, score_bias=-1.0), 3, batch)
-    task = HeadTask(SIZE, len(LABELS), tuple(range(len(LABELS))), Selection(rows=20))
+    groups = each_alone(tuple(range(len(LABELS))))
+    task = HeadTask(SIZE, len(LABELS), groups, Selection(rows=20))
     return write_package(root, wrap(network, "cityeye", task), SIZE, facts(name, version))
 
 
