@@ -96,7 +96,9 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     return _facts(fused, plan, golden, result)
 
 
-def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted) -> dict[str, Any]:
+def _facts(
+    fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted
+) -> dict[str, Any]:
     graph = Exported(result.model)
     return {
         "input": graph.inputs[0].name,

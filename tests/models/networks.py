@@ -85,7 +85,9 @@ def yolo_network(
 ) -> ModelProto:
     """Ultralytics' raw output: (N, 4 + C, A)."""
     drawing = Drawing(4 + classes, seed, size)
-    raw = drawing.node("Concat", drawing.centres_and_extents(), drawing.scores(4 + classes), axis=1)
+    raw = drawing.node(
+        "Concat", drawing.centres_and_extents(), drawing.scores(4 + classes), axis=1
+    )
     shape = [batch, 4 + classes, cell_count(size)]
     return drawing.model({"output0": (raw, FLOAT, shape)}, batch, **more)
 
