@@ -20,8 +20,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from models.admission.report import AdmissionReport, Check, Findings
-from models.errors import SandboxError
-from models.package import LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE
+from models.errors import PackageError, SandboxError
+from models.package import ADMISSION_FILE, LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE
 from models.sandbox import Limits, run
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,9 @@ def admit(
 
     Returns:
         The report, whether it passed or was refused.
+
+    Raises:
+        PackageError: The report cannot be written there.
     """
     directory = Path(directory)
     gpu = provider != "cpu" and any(Path("/dev").glob(GPU_DEVICES))
@@ -102,9 +105,23 @@ def admit(
         at=datetime.now(UTC),
         cityeye=_version(),
     )
-    if directory.is_dir() and not directory.is_symlink() and not directory.parent.is_symlink():
-        report.save(directory)
+    _keep(report, directory)
     return report
+
+
+def _keep(report: AdmissionReport, directory: Path) -> None:
+    # Behind a link the report would land outside the repository.
+    if not directory.is_dir() or directory.is_symlink() or directory.parent.is_symlink():
+        return
+    try:
+        report.save(directory)
+    except OSError as error:
+        raise PackageError(
+            report.model,
+            directory / ADMISSION_FILE,
+            f"cannot be written ({error.strerror})",
+            "put the package where you may write",
+        ) from error
 
 
 def _limits(gpu: bool) -> Limits:
