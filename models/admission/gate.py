@@ -140,16 +140,15 @@ class _Steps:
         self.on_step(step)
 
     def refused(self, reason: str) -> tuple[Check, ...]:
+        if not self.begun:
+            return (Check(name="start", verdict="refused", sentence=reason, seconds=0.0),)
         ends = [when for _, when in self.begun[1:]] + [time.monotonic()]
-        checks = [
+        *passed, last = (
             Check(name=step, verdict="passed", seconds=round(end - when, 3))
             for (step, when), end in zip(self.begun, ends, strict=True)
-        ]
-        if not checks:
-            return (Check(name="start", verdict="refused", sentence=reason, seconds=0.0),)
-        last = checks.pop()
+        )
         refused = last.model_copy(update={"verdict": "refused", "sentence": reason})
-        return (*checks, refused)
+        return (*passed, refused)
 
 
 def _with_checksums(directory: Path, findings: Findings) -> Findings:

@@ -409,7 +409,7 @@ FILES: dict[str, tuple[Maker, str]] = {
     "shadowing function": (shadowing_function, "redefines operator Relu of domain ai.onnx"),
     "function that calls itself": (function_that_calls_itself, "functions .* in a circle"),
     "functions that double": (exploding_functions, "nests functions more than 16 deep"),
-    "functions that multiply": (wide_functions, "more than 100,000 nodes when its functions"),
+    "functions that multiply": (wide_functions, "more than 50,000 nodes when its functions"),
     "branches in branches": (lambda: nested_branches(20), "nests graphs more than 12 deep"),
     "branches without end": (lambda: nested_types(400), "nests more than 80 deep"),
     "huge tensor": (lambda: declared_size([2**20, 2**20]), "tensor huge of 4,398,046,511,104"),
@@ -428,8 +428,8 @@ FILES: dict[str, tuple[Maker, str]] = {
     "pickle": (pickled, "is a Python pickle, which is code, not an ONNX file"),
     "zip": (zipped, "is a zip archive, such as a PyTorch checkpoint, not an ONNX file"),
     "nothing": (lambda: b"", "is empty"),
-    "a million nodes": (nodes_by_the_million, "more than 100,000 nodes"),
-    "millions of fields": (fields_by_the_million, "more than 1,000,000 fields"),
+    "a million nodes": (nodes_by_the_million, "more than 50,000 nodes"),
+    "millions of fields": (fields_by_the_million, "more than 500,000 fields"),
     "huge opset": (lambda: shown(opset=9999), "opset 9999"),
 }
 """What is refused by looking at the file: how it is made, and a pattern of the refusal."""
