@@ -129,7 +129,6 @@ def import_model(
         _copy(file, network, request)
         arguments = {"request": request.to_json(), "network": str(network.absolute())}
         inspected = _inspected(_call(INSPECT, arguments, request, staging, on_step))
-        on_step(f"{inspected.head}, {inspected.preprocessing}")
         proof = proof_for(inspected)
         arguments |= _saved(proof, staging)
         built = _call(BUILD, arguments, request, staging, on_step)
@@ -145,7 +144,8 @@ def import_model(
         manifest = _manifest(request, staging, inspected, facts, origin)
         card = card_text(manifest, inspected.labels, facts, request.mapping)
         write_texts(staging.directory, manifest, inspected.labels, card)
-        report = admit(staging.directory, on_step=on_step)
+        on_step("examining the result")
+        report = admit(staging.directory)
         if not report.passed:
             raise RefusedError(f"{staging.name}/{staging.version}", report.reason)
         settle(staging.directory)
