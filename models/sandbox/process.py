@@ -214,7 +214,7 @@ class _Watch:
     def _seconds_left(self) -> float:
         now = time.monotonic()
         if now - self.step_started > self.step_s:
-            raise self._error(f"did not finish {self.step} within {self.step_s:g} s", "time")
+            raise self._error(f"did not finish {self.step} within {self.step_s:.3g} s", "time")
         if now - self.started > self.limits.total_s:
             raise self._error(
                 f"did not finish within {self.limits.total_s:g} s, it was {self.step}", "time"
