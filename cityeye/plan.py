@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cityeye.config.load import Config
+from cityeye.config.model_source import model_source
 from cityeye.config.schema import S3Section, SinkSection
 from cityeye.logs import log_to_file
 from pipelines.plan import CameraPlan, ModelRef, Route
@@ -38,7 +39,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         sinks += (HttpSinkSettings(url=hub_url),)
     section = settings.models
     versions = RepositoryVersions(
-        section.path, {"threads": section.threads, "provider": section.provider}
+        model_source(section), {"threads": section.threads, "provider": section.provider}
     )
     rollouts = _rollouts(config)
     served = _served(config, rollouts, versions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -13,10 +14,10 @@ from ray import serve
 
 from models.detector import Detector
 from models.errors import SessionError
-from models.package import ModelPackage
 from models.proof import disproof, golden_of
 from serving.loopback import confine_replica
 from serving.model_figures import Timing
+from serving.model_source import RemotePackage, package_from
 
 HEALTH_LOOK_AFTER_S = 10.0
 
@@ -26,10 +27,11 @@ class DetectorDeployment:
     """One replica of one model version. Calls come from Serve's thread pool, several at once."""
 
     def __init__(
-        self, package: str, threads: int, provider: Literal["auto", "cpu", "cuda"]
+        self, package: Path | RemotePackage, threads: int, provider: Literal["auto", "cpu", "cuda"]
     ) -> None:
         confine_replica()
-        loaded = ModelPackage.load(Path(package))
+        # Keys that the arguments leave out are this node's own; there they need not be told.
+        loaded = package_from(package, os.environ)  # noqa: TID251
         self._detector = Detector(loaded, threads=threads, provider=provider)
         self._golden = golden_of(loaded)
         size = loaded.manifest.input

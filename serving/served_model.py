@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
+from models.admission import why_not_admitted
 from models.errors import ModelError
 from models.package import ModelPackage
-from models.repository import ModelRepository
 from pipelines.plan import ModelRef
 from serving.app import DetectorArgs
 from serving.errors import RolloutError
 from serving.model_ref import model_ref
+from serving.model_source import ModelSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ServedModel:
     sha256: str
 
 
-def served_model(package: ModelPackage, **args: object) -> ServedModel:
+def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
     """A package with the arguments of its Serve application; `args` as in `DetectorArgs`."""
     return ServedModel(
         ref=model_ref(package),
@@ -50,17 +50,20 @@ class RepositoryVersions:
     """The versions of a repository, all run in the same way.
 
     Attributes:
-        root: Folder of packages.
+        source: The repository.
         args: Arguments of every Serve application, as in `DetectorArgs`.
     """
 
-    root: Path
+    source: ModelSource
     args: dict[str, object] = field(default_factory=dict)
 
     def find(self, name: str, version: str) -> ServedModel:
         """See `VersionSource.find`."""
         try:
-            package = ModelRepository(self.root).find(name, version)
+            package = self.source.open().find(name, version)
         except ModelError as error:
             raise RolloutError(str(error)) from None
-        return served_model(package, **self.args)
+        problem = why_not_admitted(package)
+        if problem:
+            raise RolloutError(f"model {package} is not admitted: {problem}")
+        return served_model(package, package=self.source.place(package), **self.args)

@@ -19,6 +19,8 @@ from models.errors import ModelError, UnknownModelError
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 DEFAULT_HOST = "127.0.0.1"
+NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
+STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
 DEFAULT_PORTS = {"api": 8500, "hub": 8600}
 
 
@@ -91,7 +93,24 @@ def _check_destinations(document: Document) -> None:
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
-    if not catalogue.models:
+    section = _mapping(document.data, "models")
+    if section.get("url") is None:
+        for key in set(STORE_KEYS).intersection(section):
+            document.report(("models", key), "no `url` is given", "Add `url: s3://BUCKET/PREFIX`.")
+    elif section.get("path") is not None:
+        what = "both `path` and `url` are given"
+        document.report(("models", "url"), what, "Give either `path:` or `url:`.")
+    for key in NEEDED_STORE_KEYS if section.get("url") is not None else ():
+        if section.get(key) is None:
+            remedy = f"Add `{key}:`; see examples/city.yaml."
+            document.report(("models", key), "the key is missing", remedy)
+    if catalogue.fault is not None:
+        remedy = f"{catalogue.fault.remedy[:1].upper()}{catalogue.fault.remedy[1:]}."
+        document.report(("models", "url"), catalogue.fault.problem, remedy)
+    elif catalogue.is_empty and section.get("url") is not None:
+        remedy = "Publish one: cityeye models push NAME --path FOLDER --to s3://BUCKET/PREFIX."
+        document.report(("models", "url"), "the store holds no model package", remedy)
+    elif catalogue.is_empty:
         document.report(
             ("models", "path"),
             "the folder holds no model package",

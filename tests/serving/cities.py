@@ -11,6 +11,7 @@ from pipelines.sinks.http import HttpSinkSettings
 from pipelines.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.model_ref import model_ref
+from serving.model_source import FolderModels
 from serving.rollout import Rollout
 from serving.served_model import RepositoryVersions, served_model
 
@@ -47,7 +48,7 @@ def city_plan(
             state=folder / "state",
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
-        versions=RepositoryVersions(package.directory.parents[1]),
+        versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
         cameras_per_worker=cameras_per_worker,
         drain_s=5.0,
     )

@@ -13,6 +13,7 @@ from models.package import ModelPackage
 from pipelines.plan import Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.fleet import Fleet
+from serving.model_source import FolderModels
 from serving.rollout import Rollout, RolloutChange
 from serving.rollout_file import load_rollouts
 from serving.rollouts import Rollouts
@@ -64,7 +65,7 @@ def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
         for version in ("1", "2", "3")
     }
     plans = [camera_plan(name, "file:///none.mp4", packages["1"]) for name in ("gate", "yard")]
-    versions = RepositoryVersions(tmp_path / "packages")
+    versions = RepositoryVersions(FolderModels(path=tmp_path / "packages"))
     fleet = Fleet(
         {"brightness": Rollout(model="brightness", stable="1")},
         {"brightness/1": versions.find("brightness", "1")},
