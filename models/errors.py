@@ -3,6 +3,7 @@
 ModelError
 ├── PackageError        a package directory is not what `package.py` says it must be
 ├── UnknownModelError   the repository has no such name or version
+├── NotAdmittedError    a version was not examined, or was refused, and must not serve
 ├── RepositoryError     a repository does not answer, refuses, or gives other bytes than published
 │   └── ObjectMissingError  its store has nothing under a key
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
@@ -43,6 +44,10 @@ class UnknownModelError(ModelError):
         there = ", ".join(available) or "nothing"
         super().__init__(model, f"not in the model repository {root}, which holds {there}")
         self.available = available
+
+
+class NotAdmittedError(ModelError):
+    """A version was not examined, or was refused; it must not serve."""
 
 
 class RepositoryError(ModelError):

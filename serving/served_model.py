@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from models.admission import why_not_admitted
+from models.admission import admitted
 from models.errors import ModelError
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
@@ -60,10 +60,7 @@ class RepositoryVersions:
     def find(self, name: str, version: str) -> ServedModel:
         """See `VersionSource.find`."""
         try:
-            package = self.source.open().find(name, version)
+            package = admitted(self.source.open(), name, version)
         except ModelError as error:
             raise RolloutError(str(error)) from None
-        problem = why_not_admitted(package)
-        if problem:
-            raise RolloutError(f"model {package} is not admitted: {problem}")
         return served_model(package, package=self.source.place(package), **self.args)

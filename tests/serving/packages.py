@@ -5,6 +5,7 @@ Its score tells which picture a row came from, so tests can see whether rows wer
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from camera_adapters.geometry import Size
+from models.admission.report import AdmissionReport, Findings
 from models.golden import GoldenSet
 from models.package import ModelPackage, sha256_of
 
@@ -57,7 +59,31 @@ def brightness_package(
         "source": {"architecture": "mean", "training_data": "none"},
     }
     (directory / "model.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
-    return ModelPackage.load(directory)
+    package = ModelPackage.load(directory)
+    _report(package).save(directory)
+    return package
+
+
+def _report(package: ModelPackage) -> AdmissionReport:
+    """As if it had been examined; whether examining works is tested elsewhere."""
+    findings = Findings(
+        sha256=package.manifest.sha256,
+        labels=sha256_of(package.directory / "labels.txt"),
+        golden=package.manifest.golden,
+        max_batch=package.manifest.input.max_batch,
+        provider="cpu",
+    )
+    return AdmissionReport(
+        model=str(package),
+        passed=True,
+        reason="",
+        checks=(),
+        provider_asked="cpu",
+        threads=1,
+        findings=findings,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        cityeye="tests",
+    )
 
 
 def _graph(size: Size, gain: float) -> onnx.ModelProto:
