@@ -5,7 +5,6 @@ Its score tells which picture a row came from, so tests can see whether rows wer
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from camera_adapters.geometry import Size
-from models.admission.report import AdmissionReport, Findings
 from models.golden import GoldenSet
 from models.package import ModelPackage, sha256_of
+from tests.models.admitted import as_if_admitted
 
 SIZE = Size(64, 48)
 
@@ -59,31 +58,7 @@ def brightness_package(
         "source": {"architecture": "mean", "training_data": "none"},
     }
     (directory / "model.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
-    package = ModelPackage.load(directory)
-    _report(package).save(directory)
-    return package
-
-
-def _report(package: ModelPackage) -> AdmissionReport:
-    """As if it had been examined; whether examining works is tested elsewhere."""
-    findings = Findings(
-        sha256=package.manifest.sha256,
-        labels=sha256_of(package.directory / "labels.txt"),
-        golden=package.manifest.golden,
-        max_batch=package.manifest.input.max_batch,
-        provider="cpu",
-    )
-    return AdmissionReport(
-        model=str(package),
-        passed=True,
-        reason="",
-        checks=(),
-        provider_asked="cpu",
-        threads=1,
-        findings=findings,
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        cityeye="tests",
-    )
+    return as_if_admitted(ModelPackage.load(directory))
 
 
 def _graph(size: Size, gain: float) -> onnx.ModelProto:

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from ray import serve
 
 from camera_adapters.geometry import Size
 from cityeye.cli import main
-from models.package import sha256_of
+from models.package import ModelPackage, sha256_of
 from pipelines.camera_group import CameraSnapshot
 from serving.city import City
 from tests.camera_adapters.clips import TinyClip
+from tests.models.admitted import as_if_admitted
 from tests.pipelines.http_receiver import Receiver
 from tests.serving.cities import city_plan
 from tests.serving.conftest import RunningCluster
@@ -212,28 +214,37 @@ def wrong_shape(directory: Path) -> None:
 
 
 def crashes_on_load(directory: Path) -> None:
-    (directory / "model.onnx").write_bytes(b"no graph at all")
-    _rehash(directory)
+    model = onnx.load(directory / "model.onnx")
+    model.graph.node[1].op_type = "NoSuchOperator"
+    onnx.save(model, directory / "model.onnx")
+    _admit_all_the_same(directory)
 
 
 def nonsense(directory: Path) -> None:
     other = brightness_package(directory / "elsewhere", gain=0.3)
     (directory / "model.onnx").write_bytes((other.directory / "model.onnx").read_bytes())
-    _rehash(directory)
+    _admit_all_the_same(directory)
 
 
-def _rehash(directory: Path) -> None:
+def _admit_all_the_same(directory: Path) -> None:
+    """A report that lies: the replica itself has to notice."""
     lines = (directory / "model.yaml").read_text("utf-8").splitlines()
     digest = sha256_of(directory / "model.onnx")
     lines = [f"sha256: {digest}" if line.startswith("sha256:") else line for line in lines]
     (directory / "model.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+    as_if_admitted(ModelPackage.load(directory))
+
+
+def unexamined(directory: Path) -> None:
+    (directory / "admission.json").unlink()
 
 
 BROKEN = {
     "11": (wrong_sha, "sha256"),
     "12": (wrong_shape, "UINT8"),
-    "13": (crashes_on_load, "not an ONNX file"),
-    "14": (nonsense, "golden"),
+    "13": (crashes_on_load, "NoSuchOperator"),
+    "14": (nonsense, "wrong answers to its golden pictures"),
+    "15": (unexamined, "is not admitted: unchecked"),
 }
 
 
