@@ -1,1 +1,1 @@
-"""Models judge: what a model package is, how it is assembled, and how it is run."""
+"""Models judge: what a model package is, how it comes about, and how it is run."""

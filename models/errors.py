@@ -3,16 +3,22 @@
 ModelError
 ├── PackageError        a package directory is not what `package.py` says it must be
 ├── UnknownModelError   the repository has no such name or version
+├── NotAdmittedError    a version was not examined, or was refused, and must not serve
 ├── RepositoryError     a repository does not answer, refuses, or gives other bytes than published
 │   └── ObjectMissingError  its store has nothing under a key
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
+├── SandboxError        a throw-away process failed, crashed, or used up its limits
 └── PictureError        a batch of pictures does not fit the model's input
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+FailureKind = Literal["refused", "unexpected", "crashed", "memory", "time"]
+"""How work in a throw-away process came to nothing; `unexpected` is an unforeseen exception."""
 
 
 class ModelError(Exception):
@@ -38,6 +44,10 @@ class UnknownModelError(ModelError):
         there = ", ".join(available) or "nothing"
         super().__init__(model, f"not in the model repository {root}, which holds {there}")
         self.available = available
+
+
+class NotAdmittedError(ModelError):
+    """A version was not examined, or was refused; it must not serve."""
 
 
 class RepositoryError(ModelError):
@@ -73,6 +83,32 @@ class GraphError(ModelError):
 
 class SessionError(ModelError):
     """No usable ONNX Runtime session."""
+
+
+class SandboxError(ModelError):
+    """Work on a model in a throw-away process came to nothing.
+
+    Attributes:
+        reason: One sentence without the model's name.
+        kind: How it came to nothing.
+        step: What was being done.
+        output: The end of what libraries printed.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        reason: str,
+        *,
+        kind: FailureKind,
+        step: str = "",
+        output: bytes = b"",
+    ) -> None:
+        super().__init__(model, reason)
+        self.reason = reason
+        self.kind = kind
+        self.step = step
+        self.output = output.decode("utf-8", "replace")
 
 
 class PictureError(ModelError):

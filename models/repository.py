@@ -100,10 +100,18 @@ class ModelRepository:
             UnknownModelError: There is no such package; the message lists what there is.
             PackageError: It is there but unusable.
         """
+        return ModelPackage.load(self.directory_of(name, version))
+
+    def directory_of(self, name: str, version: str | None = None) -> Path:
+        """Where a version lies, the newest one unless one is named; nothing of it is read.
+
+        Raises:
+            UnknownModelError: There is no such package; the message lists what there is.
+        """
         versions = self.versions(name)
         if not versions or (version is not None and version not in versions):
             raise unknown(self, name, version)
-        return ModelPackage.load(self.root / name / (version or versions[-1]))
+        return self.root / name / (version or versions[-1])
 
     def publish(self, package: ModelPackage) -> tuple[str, ...]:
         """See `Repository.publish`."""

@@ -48,6 +48,8 @@ def build(args: DetectorArgs) -> Application:
     application: Application = deployment.options(
         num_replicas=args.replicas,
         max_ongoing_requests=args.max_ongoing,
+        # What fails to start twice is broken, and whoever waits for it wants to know.
+        max_constructor_retry_count=2,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         # A log line per micro-batch would cost more than the hop itself.
         logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 BATCH_BOUNDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -37,11 +37,13 @@ class Timing:
     Attributes:
         queue_s: From sending to the start of the run: transport and waiting, seconds.
         run_s: In the model, seconds.
+        cpu_s: Processor time that the run took, seconds of one core.
         provider: Where it ran: `cpu` or `cuda`.
     """
 
     queue_s: float
     run_s: float
+    cpu_s: float
     provider: str
 
 
@@ -95,6 +97,7 @@ class ModelFigures:
         batch: Pictures per answered call.
         queue: Seconds from sending to the start of the run.
         run: Seconds in the model, per call.
+        cpu_s: Processor time of all runs, seconds of one core.
         provider: Where the newest answer was computed, empty before the first.
     """
 
@@ -104,6 +107,7 @@ class ModelFigures:
     batch: Histogram = field(default_factory=lambda: Histogram.empty(BATCH_BOUNDS))
     queue: Histogram = field(default_factory=_seconds)
     run: Histogram = field(default_factory=_seconds)
+    cpu_s: float = 0.0
     provider: str = ""
 
     def answered(self, pictures: int, timing: Timing) -> ModelFigures:
@@ -115,20 +119,13 @@ class ModelFigures:
             batch=self.batch.plus(pictures),
             queue=self.queue.plus(timing.queue_s),
             run=self.run.plus(timing.run_s),
+            cpu_s=self.cpu_s + timing.cpu_s,
             provider=timing.provider,
         )
 
     def failed(self) -> ModelFigures:
         """These figures after one more call without an answer."""
-        return ModelFigures(
-            requests=self.requests + 1,
-            errors=self.errors + 1,
-            pictures=self.pictures,
-            batch=self.batch,
-            queue=self.queue,
-            run=self.run,
-            provider=self.provider,
-        )
+        return replace(self, requests=self.requests + 1, errors=self.errors + 1)
 
     def __add__(self, other: ModelFigures) -> ModelFigures:
         return ModelFigures(
@@ -138,6 +135,7 @@ class ModelFigures:
             batch=self.batch + other.batch,
             queue=self.queue + other.queue,
             run=self.run + other.run,
+            cpu_s=self.cpu_s + other.cpu_s,
             provider=other.provider or self.provider,
         )
 
@@ -145,6 +143,11 @@ class ModelFigures:
     def run_ms_per_picture(self) -> float | None:
         """Milliseconds in the model per picture; None before the first."""
         return self.run.total / self.pictures * 1000 if self.pictures else None
+
+    @property
+    def core_ms_per_picture(self) -> float | None:
+        """Milliseconds of one core per picture; None before the first. The price on a processor."""
+        return self.cpu_s / self.pictures * 1000 if self.pictures else None
 
     @property
     def queue_ms(self) -> float | None:

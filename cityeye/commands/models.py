@@ -8,21 +8,31 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import model_store
+from cityeye.commands import model_compare, model_rollout, model_store
+from cityeye.commands.model_check import check_model
+from cityeye.commands.model_import import import_file
+from cityeye.commands.model_option import Name, Place, name_and_version
 from cityeye.errors import CommandError
-from cityeye.model_place import HELP, repository_at
+from cityeye.model_place import repository_at
 
-app = typer.Typer(help="List and inspect model packages.", no_args_is_help=True)
-
-Place = Annotated[str | None, typer.Option("--path", help=f"{HELP} The built-in ones without it.")]
+app = typer.Typer(help="Bring in, check and inspect model packages.", no_args_is_help=True)
+app.command("import")(import_file)
+app.command("check")(check_model)
+app.command("rollout")(model_rollout.rollout)
+app.command("promote")(model_rollout.promote)
+app.command("rollback")(model_rollout.rollback)
+app.command("compare")(model_compare.compare)
+app.command("push")(model_store.push)
+app.command("pull")(model_store.pull)
 
 
 @app.command("list")
 def list_models(path: Place = None) -> None:
-    """List every model package with its input, labels and state."""
+    """List every model package with its input, labels and whether it may serve."""
     from rich.console import Console
     from rich.table import Table
 
+    from cityeye.commands.model_report import plain, state
     from models.errors import ModelError
 
     repository = repository_at(path, os.environ)
@@ -32,16 +42,16 @@ def list_models(path: Place = None) -> None:
             try:
                 package = repository.find(name, version)
             except ModelError as error:
-                table.add_row(f"{name}/{version}", "", "", "", "", str(error))
+                table.add_row(f"{name}/{version}", "", "", "", "", f"unusable: {plain(str(error))}")
                 continue
             manifest = package.manifest
             table.add_row(
                 str(package),
-                ", ".join(manifest.tasks),
+                plain(", ".join(manifest.tasks)),
                 f"{manifest.input.width}x{manifest.input.height}",
                 f"{manifest.thresholds.default:g}",
-                ", ".join(package.labels),
-                "good",
+                plain(", ".join(package.labels)),
+                state(package),
             )
     if not table.row_count:
         raise CommandError(f"{repository} holds no model package")
@@ -49,23 +59,27 @@ def list_models(path: Place = None) -> None:
 
 
 @app.command("show")
-def show_model(
-    model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
-    path: Place = None,
-) -> None:
-    """Show one model package: its manifest and its card."""
+def show_model(model: Name, path: Place = None) -> None:
+    """Show one model package: its manifest, its admission report and its card."""
+    from cityeye.commands.model_report import lines, plain
+    from models.admission import read_report, why_not_admitted
     from models.package import CARD_FILE, MANIFEST_FILE
 
-    name, _, version = model.partition("/")
-    package = repository_at(path, os.environ).find(name, version or None)
-    typer.echo((package.directory / MANIFEST_FILE).read_text(encoding="utf-8").rstrip())
-    typer.echo()
-    typer.echo((package.directory / CARD_FILE).read_text(encoding="utf-8").rstrip())
+    package = repository_at(path, os.environ).find(*name_and_version(model))
+    manifest = (package.directory / MANIFEST_FILE).read_text(encoding="utf-8")
+    typer.echo(f"{plain(manifest).rstrip()}\n")
+    report, reason = read_report(package.directory), why_not_admitted(package)
+    if reason and (report is None or report.passed):
+        typer.echo(f"{package} is not admitted: {plain(reason)}")
+    for line in lines(report) if report is not None else ():
+        typer.echo(line)
+    card = (package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace")
+    typer.echo(f"\n{plain(card).rstrip()}")
 
 
 @app.command("try")
 def try_out(
-    model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
+    model: Name,
     recording: Annotated[Path, typer.Argument(help="A video file.")],
     out: Annotated[Path, typer.Option(help="Folder for the annotated pictures.")] = Path("trial"),
     fps: Annotated[
@@ -76,11 +90,6 @@ def try_out(
     """Run a model over a recording and draw what it finds into pictures."""
     from cityeye.model_trial import try_model
 
-    name, _, version = model.partition("/")
-    package = repository_at(path, os.environ).find(name, version or None)
+    package = repository_at(path, os.environ).find(*name_and_version(model))
     count = try_model(package, recording, fps, out)
     typer.echo(f"{count} annotated pictures in {out}")
-
-
-app.command("push")(model_store.push)
-app.command("pull")(model_store.pull)

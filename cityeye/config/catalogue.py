@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from models.admission import admitted
 from models.errors import RepositoryError, UnknownModelError
 from models.package import ModelPackage
 from models.repository import Repository
@@ -54,14 +55,14 @@ class Catalogue:
         return tuple(sorted(kind for kind, rule in self.rules.items() if rule.task == task))
 
     def find_model(self, wanted: str) -> ModelPackage:
-        """The package that `NAME` (newest version) or `NAME/VERSION` means; verified once.
+        """The package that `NAME` (newest admitted version) or `NAME/VERSION` means; verified once.
 
         Raises:
-            ModelError: There is none, or it is unusable.
+            ModelError: There is none, or it is unusable or not admitted.
         """
         if self._repository is None:
             raise UnknownModelError(wanted, "that the file names", ())
         if wanted not in self._verified:
             name, _, version = wanted.partition("/")
-            self._verified[wanted] = self._repository.find(name, version or None)
+            self._verified[wanted] = admitted(self._repository, name, version or None)
         return self._verified[wanted]

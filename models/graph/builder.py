@@ -37,6 +37,10 @@ class GraphBuilder:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def number(self, value: float) -> str:
+        """A constant float32 scalar."""
+        return self.constant(np.array(value, np.float32))
+
     def integers(self, *values: int) -> str:
         """A constant int64 vector."""
         return self.constant(np.array(values, np.int64))
@@ -69,6 +73,20 @@ class GraphBuilder:
         return self.node(
             "Slice", tensor, self.integers(start), self.integers(end), self.integers(axis)
         )
+
+    def zeros(self, shape: str) -> str:
+        """A float32 tensor of zeros; `shape` names an int64 vector."""
+        name = self.fresh("zeros")
+        zero = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.0])
+        self.nodes.append(
+            helper.make_node("ConstantOfShape", [shape], [name], name=name, value=zero)
+        )
+        return name
+
+    def alias(self, tensor: str, name: str) -> None:
+        """Gives a tensor a second name."""
+        node = helper.make_node("Identity", [tensor], [name], name=self.fresh("identity"))
+        self.nodes.append(node)
 
     def largest(self, tensor: str, axis: int) -> str:
         """Maximum along one axis, which disappears."""

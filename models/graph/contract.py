@@ -6,26 +6,34 @@ weights inside the file: a graph that points at other files could read them at l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx.defs import onnx_opset_version
 
-ALLOWED_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-"""Operator domains that ONNX Runtime itself implements; anything else needs foreign code."""
+from models.graph.operators import check_operators
+from models.graph.violation import ContractViolation
+from models.graph.weights import check_weights
+from models.graph.wire import check_wire
+
+__all__ = [
+    "MAX_MODEL_BYTES",
+    "ContractViolation",
+    "Dimension",
+    "check_contract",
+    "check_model",
+    "check_self_contained",
+    "dimensions",
+    "opset_of",
+    "parse_model",
+    "read_model",
+]
+
+MAX_MODEL_BYTES = 512 * 1024 * 1024
 
 Dimension = int | str | None
 """A size, the name of a symbolic size, or unknown."""
-
-
-class ContractViolation(Exception):
-    """The graph is not what its manifest promises; `remedy` says how to mend it."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.remedy = remedy
 
 
 def check_contract(
@@ -52,8 +60,29 @@ def check_contract(
     Raises:
         ContractViolation: What differs first.
     """
-    model = read_model(path)
-    _check_self_contained(model)
+    check_model(
+        read_model(path),
+        input_name=input_name,
+        size=size,
+        batch=batch,
+        output_name=output_name,
+        rows=rows,
+        opset=opset,
+    )
+
+
+def check_model(
+    model: ModelProto,
+    *,
+    input_name: str,
+    size: tuple[int, int],
+    batch: int | None,
+    output_name: str,
+    rows: int,
+    opset: int,
+) -> None:
+    """Checks a parsed graph likewise; it must have been read by `read_model` or `parse_model`."""
+    check_self_contained(model)
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
@@ -67,14 +96,51 @@ def check_contract(
 
 
 def read_model(path: Path) -> ModelProto:
-    """Parses an ONNX file; external data is neither followed nor loaded."""
+    """Parses an ONNX file; external data is neither followed nor loaded.
+
+    Raises:
+        ContractViolation: It is too large, or `parse_model` refuses it.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(MAX_MODEL_BYTES + 1)
+    if len(content) > MAX_MODEL_BYTES:
+        raise ContractViolation(f"has more than {MAX_MODEL_BYTES} bytes", "export a smaller file")
+    return parse_model(content)
+
+
+def parse_model(content: bytes) -> ModelProto:
+    """Parses the bytes of an ONNX file that are known to be harmless to parse.
+
+    Raises:
+        ContractViolation: They are no ONNX file, or more than a detector can have of something.
+    """
+    check_wire(content)
+    model = ModelProto()
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
+        model.ParseFromString(content)
     except DecodeError as error:
         raise ContractViolation("is not an ONNX file", "export the network again") from error
     if not model.graph.node:
         raise ContractViolation("holds no graph", "export the network again")
     return model
+
+
+def check_self_contained(model: ModelProto) -> None:
+    """Checks that a graph needs nothing but itself and ONNX Runtime, and no absurd amount of that.
+
+    Raises:
+        ContractViolation: It keeps data elsewhere, uses a foreign operator, or is oversized.
+    """
+    if model.training_info:
+        raise ContractViolation("holds training graphs", "export it for inference")
+    newest = onnx_opset_version()
+    if opset_of(model) > newest:
+        raise ContractViolation(
+            f"uses opset {opset_of(model)}, the newest known one is {newest}",
+            "export with an older opset",
+        )
+    check_operators(model)
+    check_weights(model)
 
 
 def opset_of(model: ModelProto) -> int:
@@ -92,60 +158,6 @@ def dimensions(value: ValueInfoProto) -> tuple[Dimension, ...]:
     )
 
 
-def _check_self_contained(model: ModelProto) -> None:
-    for node in _nodes(model):
-        if node.domain not in ALLOWED_DOMAINS:
-            raise ContractViolation(
-                f"uses operator {node.op_type} of domain {node.domain}",
-                "export with standard operators only",
-            )
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)):
-        raise ContractViolation(
-            "keeps weights outside the file", "save the model with all weights inside"
-        )
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        yield from _inner_graphs(node)
-
-
-def _inner_graphs(node: NodeProto) -> Iterator[GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield from _graphs(attribute.g)
-        for inner in attribute.graphs:
-            yield from _graphs(inner)
-
-
-def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
-    yield from _graphs(model.graph)
-    for function in model.functions:
-        for node in function.node:
-            yield from _inner_graphs(node)
-
-
-def _nodes(model: ModelProto) -> Iterator[NodeProto]:
-    for graph in _all_graphs(model):
-        yield from graph.node
-    for function in model.functions:
-        yield from function.node
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    for graph in _all_graphs(model):
-        yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield sparse.values
-            yield sparse.indices
-    for node in _nodes(model):
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-
-
 def _check_tensor(
     role: str,
     values: list[ValueInfoProto],
@@ -153,7 +165,7 @@ def _check_tensor(
     element: int,
     shape: tuple[int | None, ...],
 ) -> None:
-    remedy = "wrap the network with `python -m models.assemble`"
+    remedy = "bring it in with `cityeye models import`"
     if [value.name for value in values] != [name]:
         names = ", ".join(value.name for value in values) or "none"
         raise ContractViolation(f"must have the one {role} {name}, has {names}", remedy)

@@ -1,12 +1,13 @@
 """Wrapping: a network in, a packaged graph out: uint8 (N, H, W, 3) RGB to float32 (N, M, 6).
 
 The network keeps its operators and weights; preprocessing is put before it and its head's
-decoding and selection after it, in the network's own opset.
+decoding and selection after it, in the network's own opset. Nodes that are added here are called
+`cityeye/…`, those of the network `network/…`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -14,22 +15,37 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, compose, helper, versi
 
 from models.errors import GraphError
 from models.graph.builder import GraphBuilder
-from models.graph.contract import Dimension, dimensions, opset_of
+from models.graph.contract import Dimension, dimensions
+from models.graph.exported import Exported, shown, shown_shape
 from models.graph.heads import (
     HeadName,
     HeadTask,
     add_cityeye_head,
-    add_detr_head,
+    add_logits_head,
+    add_row_head,
+    add_rtdetr_head,
+    add_table_head,
+    add_yolo_head,
     add_yolox_head,
     grid,
 )
-from models.graph.preprocessing import FULL_SCALE, Preprocessing, add_preprocessing
+from models.graph.placement import Size
+from models.graph.preprocessing import (
+    FULL_SCALE,
+    Preprocessing,
+    add_preprocessing,
+    add_way_back,
+)
+from models.graph.selection import Choice, add_rows
 
 INPUT_NAME = "pictures"
 OUTPUT_NAME = "detections"
 OLDEST_OPSET = 13
 NETWORK_PREFIX = "network/"
+ADDED_PREFIX = "cityeye"
 DETR_SIZE_INPUT = "orig_target_sizes"
+COLUMNS = 6
+FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +55,19 @@ class WrappedGraph:
     Attributes:
         model: The ONNX model.
         rows: Detections per picture.
-        dynamic_batch: False where the network was exported for exactly one picture.
         opset: Version of the default operator set.
+        fixed_batch: How many pictures it takes at once, exactly; None where any number does.
     """
 
     model: ModelProto
     rows: int
-    dynamic_batch: bool
     opset: int
+    fixed_batch: int | None = None
+
+    @property
+    def dynamic_batch(self) -> bool:
+        """Whether it takes any number of pictures."""
+        return self.fixed_batch is None
 
 
 def wrap(
@@ -58,7 +79,7 @@ def wrap(
     """Wraps a network.
 
     Args:
-        network: As exported, float32 (N, 3, h, w) pictures in.
+        network: As exported, float (N, 3, h, w) pictures in.
         head: Which family of outputs it has.
         task: Input size, classes and selection limits.
         preprocessing: What it expects; None takes the family's habit.
@@ -66,128 +87,176 @@ def wrap(
     Raises:
         GraphError: The network's tensors are not those of the head.
     """
-    if opset_of(network) < OLDEST_OPSET:
-        network = _converted(network, head)
-    opset = opset_of(network)
-    network_size, dynamic_batch = _network_input(network, head, task.size)
+    exported = Exported(modern(network, head))
+    size, batch = picture_input(exported, head, task.size)
     wanted = preprocessing or default_preprocessing(head)
-    if network_size != task.size:
-        wanted = replace(wanted, stretch_to=network_size)
-    inner = compose.add_prefix(network, NETWORK_PREFIX)
-    graph = GraphBuilder(opset, prefix="cityeye")
-    prepared = add_preprocessing(graph, INPUT_NAME, wanted)
-    _connect_inputs(graph, inner, prepared, task.size)
-    graph.nodes.extend(inner.graph.node)
-    rows = _add_head(graph, inner, head, task)
-    graph.nodes.append(helper.make_node("Identity", [rows], [OUTPUT_NAME], name="cityeye/output"))
-    model = _assembled(graph, inner, task, dynamic_batch)
-    return WrappedGraph(model, task.selection.rows, dynamic_batch, opset)
+    placement = wanted.place(task.size, size)
+    inner = Exported(compose.add_prefix(exported.model, NETWORK_PREFIX))
+    graph = GraphBuilder(exported.opset, prefix=ADDED_PREFIX)
+    prepared = add_preprocessing(graph, INPUT_NAME, wanted, placement)
+    _connect_inputs(graph, inner, prepared, size)
+    graph.nodes.extend(inner.model.graph.node)
+    found = _add_head(graph, inner, head, task, size)
+    found = Choice(add_way_back(graph, found.boxes, placement), found.scores, found.labels)
+    graph.alias(add_rows(graph, found), OUTPUT_NAME)
+    model = _assembled(graph, inner.model, task, batch)
+    return WrappedGraph(model, task.selection.rows, exported.opset, batch)
 
 
 def default_preprocessing(head: HeadName) -> Preprocessing:
     """What networks of this family are usually trained on."""
-    if head == "yolox":
-        return Preprocessing(colour_order="bgr", scale=1.0)
+    if head in {"yolox", "yolox-decoded"}:
+        return Preprocessing(colour_order="bgr", scale=1.0, fit="letterbox", centred=False)
+    if head in {"yolo", "yolo-e2e", "cityeye"}:
+        return Preprocessing(scale=1.0 / FULL_SCALE, fit="letterbox")
     return Preprocessing(scale=1.0 / FULL_SCALE)
 
 
-def _converted(network: ModelProto, head: HeadName) -> ModelProto:
+def modern(network: ModelProto, head: str) -> ModelProto:
+    """The network in an operator set that packages may have.
+
+    Raises:
+        GraphError: It is too old to be converted.
+    """
+    opset = Exported(network).opset
+    if opset >= OLDEST_OPSET:
+        return network
     try:
         return version_converter.convert_version(network, OLDEST_OPSET)
     except RuntimeError as error:
         raise _mismatch(
-            head, f"opset {opset_of(network)} is too old", f"export with {OLDEST_OPSET} or later"
+            head,
+            f"operator set {opset} is too old and cannot be converted",
+            f"export it with opset {OLDEST_OPSET} or later",
         ) from error
 
 
-def _picture_inputs(network: ModelProto) -> list[ValueInfoProto]:
-    weights = {tensor.name for tensor in network.graph.initializer}
-    return [value for value in network.graph.input if value.name not in weights]
+def picture_input(exported: Exported, head: str, size: Size) -> tuple[Size, int | None]:
+    """Size of the network's picture, `size` where it is free, and its batch if that is fixed.
 
-
-def _network_input(
-    network: ModelProto, head: HeadName, size: tuple[int, int]
-) -> tuple[tuple[int, int], bool]:
-    inputs = _picture_inputs(network)
+    Raises:
+        GraphError: It takes no pictures that can be made here.
+    """
+    inputs = exported.inputs
     shape = dimensions(inputs[0]) if inputs else ()
     if len(shape) != 4 or shape[1] != 3:  # noqa: PLR2004
+        seen = shown(inputs[0]) if inputs else "none"
         raise _mismatch(
-            head, f"the first input has shape {list(shape)}", "it must be (N, 3, height, width)"
+            head, f"the first input is {seen}", "it must be float [N, 3, height, width]"
+        )
+    if inputs[0].type.tensor_type.elem_type not in FLOATS:
+        raise _mismatch(
+            head, f"the input is {shown(inputs[0])}", "export it with float pictures as input"
         )
     batch, _, height, width = shape
-    if isinstance(batch, int) and batch != 1:
-        raise _mismatch(head, f"batch is fixed to {batch}", "export it with a free batch")
-    network_size = (
-        width if isinstance(width, int) else size[0],
-        height if isinstance(height, int) else size[1],
+    network = (
+        width if isinstance(width, int) and width > 0 else size[0],
+        height if isinstance(height, int) and height > 0 else size[1],
     )
-    if head != "detr" and network_size != size:
-        raise _mismatch(
-            head,
-            f"it takes {network_size[0]}x{network_size[1]} pictures, not {size[0]}x{size[1]}",
-            "choose that size for the package",
-        )
-    return network_size, not isinstance(batch, int)
+    return network, batch if isinstance(batch, int) and batch > 0 else None
 
 
-def _connect_inputs(
-    graph: GraphBuilder, inner: ModelProto, prepared: str, size: tuple[int, int]
-) -> None:
-    pictures, *others = _picture_inputs(inner)
-    graph.nodes.append(helper.make_node("Identity", [prepared], [pictures.name]))
+def gives_rows(exported: Exported) -> bool:
+    """Whether an RT-DETR output ends in score and class instead of in all class scores."""
+    shape = dimensions(exported.first_output)
+    # With exactly two classes both layouts have six columns; the newer one joins three parts.
+    parts = exported.joined(exported.first_output.name)
+    return shape[-1] == COLUMNS and len(parts) != 2  # noqa: PLR2004
+
+
+def _connect_inputs(graph: GraphBuilder, inner: Exported, prepared: str, size: Size) -> None:
+    pictures, *others = inner.inputs
+    element = pictures.type.tensor_type.elem_type
+    if element != TensorProto.FLOAT:
+        prepared = graph.cast(prepared, element)
+    graph.alias(prepared, pictures.name)
     for other in others:
         if other.name != NETWORK_PREFIX + DETR_SIZE_INPUT:
-            raise _mismatch("detr", f"unknown input {other.name}", "remove it from the export")
+            name = other.name.removeprefix(NETWORK_PREFIX)
+            raise _mismatch("detr", f"unknown input {name}", "remove it from the export")
         batch = graph.size_of(INPUT_NAME, 0)
         shape = graph.node("Concat", batch, graph.integers(2), axis=0)
         sizes = graph.node("Expand", graph.constant(np.array([size], np.int64)), shape)
-        element = other.type.tensor_type.elem_type
-        graph.nodes.append(helper.make_node("Cast", [sizes], [other.name], to=element))
+        graph.alias(graph.cast(sizes, other.type.tensor_type.elem_type), other.name)
 
 
-def _add_head(graph: GraphBuilder, inner: ModelProto, head: HeadName, task: HeadTask) -> str:
-    outputs = {value.name.removeprefix(NETWORK_PREFIX): value for value in inner.graph.output}
+def _add_head(
+    graph: GraphBuilder, inner: Exported, head: HeadName, task: HeadTask, size: Size
+) -> Choice:
+    if head in {"detr", "detr-logits"}:
+        return _add_named_outputs(graph, inner, head, task, size)
+    output = inner.first_output
+    shape = dimensions(output)
+    if len(shape) != 3:  # noqa: PLR2004
+        raise _mismatch(head, f"output {shown_shape(shape)} has not three axes", "check the head")
+    raw = _as_float(graph, output)
+    if head in {"yolo-e2e", "packaged"}:
+        _check_axis(head, shape, 2, COLUMNS)
+        return add_table_head(graph, raw, task)
+    if head == "rtdetr":
+        rows = gives_rows(inner)
+        _check_axis(head, shape, 2, COLUMNS if rows else 4 + task.classes)
+        return add_rtdetr_head(graph, raw, task, size, rows=rows)
+    if head in {"yolox", "yolox-decoded"}:
+        _check_axis(head, shape, 2, 5 + task.classes)
+        if head == "yolox":
+            _check_axis(head, shape, 1, len(grid(size)[0]))
+        return add_yolox_head(graph, raw, task, size if head == "yolox" else None)
+    _check_axis(head, shape, 1, 4 + task.classes)
+    if head == "yolo":
+        return add_yolo_head(graph, raw, task)
+    _check_axis(head, shape, 2, len(grid(size)[0]))
+    return add_cityeye_head(graph, raw, task, size)
+
+
+def _add_named_outputs(
+    graph: GraphBuilder, inner: Exported, head: HeadName, task: HeadTask, size: Size
+) -> Choice:
+    wanted = ("labels", "boxes", "scores") if head == "detr" else ("logits", "pred_boxes")
+    outputs = {name.removeprefix(NETWORK_PREFIX): one for name, one in inner.outputs.items()}
+    missing = sorted(set(wanted) - set(outputs))
+    if missing:
+        raise _mismatch(head, f"it has no output {', '.join(missing)}", "export it so")
     if head == "detr":
-        missing = {"labels", "boxes", "scores"} - set(outputs)
-        if missing:
-            raise _mismatch(head, f"it has no output {', '.join(sorted(missing))}", "export it so")
-        labels, boxes, scores = (outputs[key].name for key in ("labels", "boxes", "scores"))
-        _check_axis(head, dimensions(outputs["scores"]), 1, task.selection.rows, at_least=True)
-        return add_detr_head(graph, labels, boxes, scores, task)
-    raw = inner.graph.output[0]
-    points = len(grid(task.size)[0])
-    channel_axis, point_axis, fixed = (1, 2, 4) if head == "cityeye" else (2, 1, 5)
-    _check_axis(head, dimensions(raw), channel_axis, fixed + task.classes)
-    _check_axis(head, dimensions(raw), point_axis, points)
-    add = add_cityeye_head if head == "cityeye" else add_yolox_head
-    return add(graph, raw.name, task)
+        boxes, scores = (_as_float(graph, outputs[name]) for name in ("boxes", "scores"))
+        return add_row_head(graph, boxes, scores, outputs["labels"].name, task)
+    columns = dimensions(outputs["logits"])[-1]
+    softmax = columns == task.classes + 1
+    if not softmax:
+        _check_axis(head, dimensions(outputs["logits"]), 2, task.classes)
+    logits, boxes = (_as_float(graph, outputs[name]) for name in wanted)
+    return add_logits_head(graph, logits, boxes, task, size, softmax=softmax)
 
 
-def _check_axis(
-    head: HeadName, shape: tuple[Dimension, ...], axis: int, wanted: int, *, at_least: bool = False
-) -> None:
+def _as_float(graph: GraphBuilder, output: ValueInfoProto) -> str:
+    if output.type.tensor_type.elem_type == TensorProto.FLOAT:
+        return output.name
+    return graph.cast(output.name, TensorProto.FLOAT)
+
+
+def _check_axis(head: str, shape: tuple[Dimension, ...], axis: int, wanted: int) -> None:
     found = shape[axis] if axis < len(shape) else 0
-    if isinstance(found, int) and (found < wanted if at_least else found != wanted):
-        relation = "at least " if at_least else ""
+    if isinstance(found, int) and found != wanted:
         raise _mismatch(
             head,
-            f"output {list(shape)} must have {relation}{wanted} on axis {axis}",
+            f"output {shown_shape(shape)} must have {wanted} on axis {axis}",
             "check head, size and labels",
         )
 
 
 def _assembled(
-    graph: GraphBuilder, inner: ModelProto, task: HeadTask, dynamic_batch: bool
+    graph: GraphBuilder, inner: ModelProto, task: HeadTask, fixed_batch: int | None
 ) -> ModelProto:
-    batch: str | int = "N" if dynamic_batch else 1
+    batch: str | int = fixed_batch or "N"
     width, height = task.size
     rows = task.selection.rows
     merged = helper.make_graph(
         graph.nodes,
         "cityeye",
         [helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, [batch, height, width, 3])],
-        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [batch, rows, 6])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [batch, rows, COLUMNS])],
         [*inner.graph.initializer, *graph.constants],
+        sparse_initializer=list(inner.graph.sparse_initializer),
     )
     model = helper.make_model(
         merged,
@@ -196,9 +265,13 @@ def _assembled(
         ir_version=inner.ir_version,
         producer_name="cityeye",
     )
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        problem = str(error).splitlines()[0]
+        raise GraphError("graph", f"is not valid ONNX ({problem}); export it again") from error
     return model
 
 
-def _mismatch(head: HeadName, problem: str, remedy: str) -> GraphError:
+def _mismatch(head: str, problem: str, remedy: str) -> GraphError:
     return GraphError(f"with head {head}", f"{problem}; {remedy}")

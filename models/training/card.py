@@ -35,7 +35,7 @@ def card_text(facts: CardFacts) -> str:
 {recipe.purpose} Classes: {", ".join(recipe.labels)}.
 
 **A stand-in, not a product for real streets.** It was trained on rendered scenes only and knows
-what they look like. For real cameras, wrap real weights with `python -m models.assemble`.
+what they look like. For real cameras, bring real weights in with `cityeye models import`.
 
 ## How well it finds what there is
 

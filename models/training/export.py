@@ -10,7 +10,7 @@ import onnx
 import torch
 from onnx import ModelProto
 
-from models.graph.heads import HeadTask
+from models.graph.heads import HeadTask, each_alone
 from models.graph.preprocessing import FULL_SCALE, Preprocessing
 from models.graph.selection import Selection
 from models.graph.wrapping import WrappedGraph, wrap
@@ -27,7 +27,8 @@ def export(
     with torch.no_grad():
         # The graph then feeds 0 to 255 straight in and saves a pass over the picture.
         narrowed.stem[0][0].weight.div_(FULL_SCALE)
-    task = HeadTask(size=size, classes=len(kept), kept=tuple(range(len(kept))), selection=selection)
+    groups = each_alone(tuple(range(len(kept))))
+    task = HeadTask(size=size, classes=len(kept), groups=groups, selection=selection)
     return wrap(to_onnx(narrowed, size), "cityeye", task, Preprocessing(scale=1.0))
 
 

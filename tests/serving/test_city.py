@@ -22,10 +22,11 @@ from pydantic import TypeAdapter
 
 from models.package import ModelPackage
 from pipelines.event import Event, IncidentEvent
-from serving.city import City, deploy
-from serving.city_plan import served_model
+from serving.city import City
 from serving.director import WorkerState
 from serving.errors import ServingError
+from serving.launch import deploy
+from serving.served_model import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.http_receiver import Receiver
 from tests.serving.cities import city_plan

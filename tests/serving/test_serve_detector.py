@@ -14,11 +14,11 @@ from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.detector import DetectorPort, MicroBatch
 from pipelines.plan import ModelRef
-from serving.city import deploy
-from serving.city_plan import served_model
 from serving.in_process import InProcessDetector
+from serving.launch import deploy
 from serving.model_ref import model_ref
 from serving.serve_detector import ServeDetector
+from serving.served_model import served_model
 from tests.pipelines.frames import make_frame
 from tests.serving.packages import BOX, SIZE
 

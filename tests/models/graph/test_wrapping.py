@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-import onnxruntime as ort
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from models.errors import GraphError
-from models.graph.heads import STRIDES, HeadTask
+from models.graph.heads import STRIDES, HeadTask, each_alone
+from models.graph.packaged import relabelled
 from models.graph.preprocessing import Preprocessing
 from models.graph.selection import Selection
 from models.graph.wrapping import wrap
+from tests.models.graph.numpy_heads import Wanted, expected, session_of
+from tests.models.networks import (
+    decoded_yolox_network,
+    end_to_end_network,
+    logits_network,
+    rtdetr_network,
+    yolo_network,
+)
 from tests.models.tiny import (
     LABELS,
     QUERIES,
@@ -24,12 +31,10 @@ from tests.models.tiny import (
     yolox_network,
 )
 
-ALL = tuple(range(len(LABELS)))
+ALL = each_alone(tuple(range(len(LABELS))))
 SELECTION = Selection(rows=30, least_score=0.3, overlap=0.5)
-
-
-def session_of(model: ModelProto) -> ort.InferenceSession:
-    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+OTHER_SIZE = (128, 64)
+PICTURES = 21
 
 
 def run(model: ModelProto, pictures: np.ndarray) -> np.ndarray:
@@ -37,66 +42,16 @@ def run(model: ModelProto, pictures: np.ndarray) -> np.ndarray:
     return rows
 
 
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    return np.asarray(1.0 / (1.0 + np.exp(-values)))
+def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = PICTURES) -> None:
+    """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
+    assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
+    np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
 
 
-def cell_grid() -> list[tuple[int, int, int]]:
-    return [
-        (column, row, stride)
-        for stride in STRIDES
-        for row in range(SIZE[1] // stride)
-        for column in range(SIZE[0] // stride)
-    ]
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    common = width * height
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
-    return float(common / union)
-
-
-def reference_rows(boxes: np.ndarray, scores: np.ndarray, wanted: Selection) -> np.ndarray:
-    """boxes (A, 4), scores (A, C) → rows (M, 6), in the plainest possible way."""
-    boxes = np.clip(boxes, 0, [SIZE[0], SIZE[1], SIZE[0], SIZE[1]])
-    rows = []
-    for label in range(scores.shape[1]):
-        kept: list[int] = []
-        for index in np.argsort(-scores[:, label]):
-            if scores[index, label] <= wanted.least_score:
-                break
-            if all(iou(boxes[index], boxes[other]) <= wanted.overlap for other in kept):
-                kept.append(index)
-        rows += [(*boxes[index], scores[index, label], label) for index in kept]
-    rows.sort(key=lambda row: -row[4])
-    padded = np.zeros((wanted.rows, 6), np.float32)
-    for index, row in enumerate(rows[: wanted.rows]):
-        padded[index] = row
-    return padded
-
-
-def cityeye_reference(patches: Patches, planes: np.ndarray, kept=ALL) -> np.ndarray:
-    result = []
-    for raw in patches.predict(planes):
-        boxes = [
-            (
-                (column + 0.5 - left) * stride,
-                (row + 0.5 - top) * stride,
-                (column + 0.5 + right) * stride,
-                (row + 0.5 + bottom) * stride,
-            )
-            for (column, row, stride), (left, top, right, bottom) in zip(
-                cell_grid(), raw[:, :4], strict=True
-            )
-        ]
-        result.append(
-            reference_rows(np.array(boxes), sigmoid(raw[:, 4:])[:, list(kept)], SELECTION)
-        )
-    return np.stack(result)
+def ordered(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 0].round(1), rows[:, 5], -rows[:, 4].round(4)))]
 
 
 def positive_distances(patches: Patches) -> Patches:
@@ -107,85 +62,130 @@ def positive_distances(patches: Patches) -> Patches:
     return patches
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_built_in_head_equals_numpy(count):
-    patches = positive_distances(Patches(7, seed=5, gain=1.5, score_bias=-1.5))
-    wanted_task = HeadTask(SIZE, 3, ALL, SELECTION)
-    pictures = random_pictures(count)
-    found = run(wrap(cityeye_network(patches, 3), "cityeye", wanted_task).model, pictures)
-    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    wanted = cityeye_reference(patches, planes)
-    assert (wanted[:, :, 4] > 0).sum() > 3 * count
-    np.testing.assert_allclose(found, wanted, atol=2e-3)
+CITYEYE = cityeye_network(positive_distances(Patches(7, seed=5, gain=1.5, score_bias=-1.5)), 3)
+YOLOX = yolox_network(Patches(8, seed=9, gain=0.008, score_bias=0.3), 3)
+NETWORKS = {
+    "cityeye": (CITYEYE, "cityeye"),
+    "yolo": (yolo_network(3), "yolo"),
+    "yolo of half floats": (yolo_network(3, element=TensorProto.FLOAT16), "yolo"),
+    "end to end": (end_to_end_network(3), "yolo-e2e"),
+    "yolox": (YOLOX, "yolox"),
+    "yolox decoded": (decoded_yolox_network(3), "yolox-decoded"),
+    "detr": (detr_network(SIZE, 3), "detr"),
+    "rtdetr": (rtdetr_network(3, rows=False), "rtdetr"),
+    "rtdetr rows": (rtdetr_network(3, rows=True), "rtdetr"),
+}
+YOLOX_HABIT = {"bgr": True, "factor": 1.0}
 
 
-def test_kept_classes_are_renumbered_in_the_order_of_the_labels():
-    patches = positive_distances(Patches(7, seed=6, gain=1.5, score_bias=-1.5))
-    wanted_task = HeadTask(SIZE, 3, (2, 0), SELECTION)
-    pictures = random_pictures(2)
-    found = run(wrap(cityeye_network(patches, 3), "cityeye", wanted_task).model, pictures)
-    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    np.testing.assert_allclose(found, cityeye_reference(patches, planes, (2, 0)), atol=2e-3)
+def wanted_of(name: str, head: str, **more) -> Wanted:
+    told = "rtdetr-rows" if name == "rtdetr rows" else head
+    habit = YOLOX_HABIT if head.startswith("yolox") else {}
+    return Wanted(told, SIZE, SIZE, **{"groups": ALL, **habit, **more})
 
 
-def test_mean_deviation_and_colour_order_reach_the_network():
-    patches = positive_distances(Patches(7, seed=7, gain=1.0, score_bias=-1.5))
-    expected = Preprocessing("bgr", 1 / 255, mean=(0.1, 0.4, 0.6), deviation=(0.2, 0.3, 0.4))
-    wanted_task = HeadTask(SIZE, 3, ALL, SELECTION)
-    pictures = random_pictures(2, seed=8)
-    found = run(wrap(cityeye_network(patches, 3), "cityeye", wanted_task, expected).model, pictures)
-    bgr = pictures[..., ::-1].astype(np.float32) / 255
-    normal = (bgr - np.array(expected.mean)) / np.array(expected.deviation)
-    wanted = cityeye_reference(patches, normal.transpose(0, 3, 1, 2).astype(np.float32))
-    np.testing.assert_allclose(found, wanted, atol=2e-3)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_head_equals_numpy_in_any_batch(name):
+    network, head = NETWORKS[name]
+    wrapped = wrap(network, head, HeadTask(SIZE, 3, ALL, SELECTION))
+    assert wrapped.dynamic_batch
+    pictures = random_pictures(PICTURES)
+    wanted = expected(network, wanted_of(name, head), pictures)
+    same_rows(run(wrapped.model, pictures), wanted)
+    alone = np.concatenate([run(wrapped.model, one[None]) for one in pictures[:3]])
+    same_rows(alone, wanted[:3], least=3)
 
 
-def yolox_reference(patches: Patches, planes: np.ndarray) -> np.ndarray:
-    result = []
-    for raw in patches.predict(planes):
-        boxes = []
-        for (column, row, stride), (dx, dy, dw, dh) in zip(cell_grid(), raw[:, :4], strict=True):
-            x, y = (column + dx) * stride, (row + dy) * stride
-            width, height = np.exp(dw) * stride, np.exp(dh) * stride
-            boxes.append((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-        scores = sigmoid(raw[:, 4:5]) * sigmoid(raw[:, 5:])
-        result.append(reference_rows(np.array(boxes), scores, SELECTION))
-    return np.stack(result)
+@pytest.mark.parametrize("groups", [((2, 0),), ((2,), (1, 0))])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_kept_classes_are_merged_and_renumbered(name, groups):
+    network, head = NETWORKS[name]
+    pictures = random_pictures(PICTURES, seed=3)
+    wrapped = wrap(network, head, HeadTask(SIZE, 3, groups, SELECTION))
+    wanted = expected(network, wanted_of(name, head, groups=groups), pictures)
+    same_rows(run(wrapped.model, pictures), wanted, least=10)
 
 
-@pytest.mark.parametrize(("count", "batch"), [(1, 1), (3, "N")])
-def test_yolox_head_equals_numpy(count, batch):
-    patches = Patches(8, seed=9, gain=0.008, score_bias=0.3)
-    wrapped = wrap(yolox_network(patches, 3, batch), "yolox", HeadTask(SIZE, 3, ALL, SELECTION))
-    assert wrapped.dynamic_batch == (batch == "N")
-    pictures = random_pictures(count)
-    planes = pictures[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
-    wanted = yolox_reference(patches, np.ascontiguousarray(planes))
-    assert (wanted[:, :, 4] > 0).sum() > 3 * count
-    np.testing.assert_allclose(run(wrapped.model, pictures), wanted, atol=2e-3)
-
-
-def test_detr_head_equals_numpy_on_a_stretched_picture():
-    network_size = (48, 48)
-    network = detr_network(network_size, classes=4)
-    wanted_task = HeadTask(SIZE, 4, (3, 1, 0), Selection(rows=QUERIES - 2, least_score=0.2))
-    pictures = random_pictures(3)
-    found = run(wrap(network, "detr", wanted_task).model, pictures)
-    stretched = [cv2.resize(one.astype(np.float32), network_size) / 255 for one in pictures]
-    planes = np.stack(stretched).transpose(0, 3, 1, 2)
-    labels, boxes, scores = session_of(network).run(
-        ["labels", "boxes", "scores"],
-        {"images": planes, "orig_target_sizes": np.array([SIZE] * 3, np.int64)},
+@pytest.mark.parametrize(
+    ("fit", "centred", "told"),
+    [("stretch", True, ""), ("letterbox", True, "middle"), ("letterbox", False, "corner")],
+)
+@pytest.mark.parametrize("package", [OTHER_SIZE, (64, 64), (101, 63)])
+@pytest.mark.parametrize("name", ["yolo", "yolox", "detr"])
+def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, told, package):
+    network, head = NETWORKS[name]
+    expected_of = Preprocessing(
+        "bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0
     )
-    for rows, label, box, score in zip(found, labels, boxes, scores, strict=True):
-        wanted = [
-            (*box[query], score[query], {3: 0, 1: 1, 0: 2}[label[query]])
-            for query in np.argsort(-score)
-            if label[query] != 2 and score[query] > 0.2
-        ]
-        padded = np.zeros_like(rows)
-        padded[: len(wanted)] = np.array(wanted).reshape(-1, 6)[: len(rows)]
-        np.testing.assert_allclose(rows, padded, atol=2e-2)
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(0, 256, (3, package[1], package[0], 3), np.uint8)
+    task = HeadTask(package, 3, ALL, SELECTION)
+    wanted = Wanted(
+        head,
+        SIZE,
+        package,
+        ALL,
+        bgr=True,
+        factor=1 / 128,
+        mean=expected_of.mean,
+        deviation=expected_of.deviation,
+        letterbox=told,
+        padding=99.0,
+    )
+    found = run(wrap(network, head, task, expected_of).model, pictures)
+    same_rows(found, expected(network, wanted, pictures), least=3)
+
+
+def logits_reference(
+    logits: np.ndarray, boxes: np.ndarray, *, nothing: bool
+) -> list[tuple[np.ndarray, float, int]]:
+    if nothing:
+        powers = np.exp(logits)
+        scores = (powers / powers.sum(1, keepdims=True))[:, :-1]
+        pairs = [(query, int(row.argmax())) for query, row in enumerate(scores)]
+    else:
+        scores = 1 / (1 + np.exp(-logits))
+        pairs = [(q, c) for q in range(scores.shape[0]) for c in range(scores.shape[1])]
+        pairs = sorted(pairs, key=lambda pair: -scores[pair])[:QUERIES]
+    found = [(boxes[query], float(scores[query, label]), label) for query, label in pairs]
+    return sorted((one for one in found if one[1] > 0.3), key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize("nothing", [True, False])
+def test_logits_equal_numpy(nothing):
+    network = logits_network(3, nothing=nothing)
+    pictures = random_pictures(PICTURES, seed=6)
+    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    wanted = np.zeros((PICTURES, 30, 6))
+    outputs = session_of(network).run(["logits", "pred_boxes"], {"images": planes})
+    for table, logits, boxes in zip(wanted, *outputs, strict=True):
+        for row, ((x, y, w, h), score, label) in zip(
+            table, logits_reference(logits, boxes, nothing=nothing), strict=False
+        ):
+            corners = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]) * (SIZE * 2)
+            row[:] = (*np.clip(corners, 0, SIZE * 2), score, label)
+    task = HeadTask(SIZE, 3, ALL, SELECTION)
+    same_rows(run(wrap(network, "detr-logits", task).model, pictures), wanted)
+
+
+def test_a_package_is_kept_as_it_is_or_relabelled():
+    packaged = wrap(CITYEYE, "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).model
+    same = relabelled(packaged, HeadTask(SIZE, 3, ALL, Selection(rows=30, least_score=0.0)))
+    assert same.model is packaged
+    assert same.dynamic_batch
+    pictures = random_pictures(4)
+    rows = run(packaged, pictures)
+    chosen = HeadTask(SIZE, 3, ((1,), (0,)), Selection(rows=30, least_score=0.0))
+    once = relabelled(packaged, chosen).model
+    twice = relabelled(once, HeadTask(SIZE, 2, ((1,),), Selection(rows=30, least_score=0.0))).model
+    for before, after, last in zip(rows, run(once, pictures), run(twice, pictures), strict=True):
+        kept = before[(before[:, 4] > 0) & (before[:, 5] < 2)]
+        np.testing.assert_array_equal(after[: len(kept), :5], kept[:, :5])
+        np.testing.assert_array_equal(after[: len(kept), 5], 1 - kept[:, 5])
+        assert not after[len(kept) :].any()
+        people = kept[kept[:, 5] == 0]
+        np.testing.assert_array_equal(last[: len(people)], people)
+        assert not last[len(people) :].any()
 
 
 def test_a_picture_without_detections_gives_zero_rows_beside_one_with_some():
@@ -203,12 +203,21 @@ def test_a_picture_without_detections_gives_zero_rows_beside_one_with_some():
     assert not run(model, pictures[:1]).any()
 
 
-def test_more_rows_than_candidates_are_padded():
-    patches = positive_distances(Patches(7, seed=5, gain=1.5, score_bias=-1.5))
+@pytest.mark.parametrize("name", ["cityeye", "yolo", "detr"])
+def test_more_rows_than_candidates_are_padded(name):
+    network, head = NETWORKS[name]
     wanted_task = HeadTask(SIZE, 3, ALL, Selection(rows=600, candidates=8))
-    found = run(wrap(cityeye_network(patches, 3), "cityeye", wanted_task).model, random_pictures(2))
+    found = run(wrap(network, head, wanted_task).model, random_pictures(2))
     assert found.shape == (2, 600, 6)
-    assert 0 < (found[..., 4] > 0).sum() <= 2 * 8 * 3
+    assert 0 < (found[..., 4] > 0).sum() <= 2 * QUERIES * 3
+
+
+def test_a_class_beyond_the_labels_is_no_detection_and_no_crash():
+    network = detr_network(SIZE, classes=4)
+    found = run(
+        wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_pictures(5)
+    )
+    assert set(np.unique(found[..., 5])) <= {0, 1}
 
 
 def test_an_old_export_is_converted():
@@ -218,24 +227,35 @@ def test_an_old_export_is_converted():
     assert wrap(network, "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).opset == 13
 
 
-def task(size: tuple[int, int] = SIZE, classes: int = 3, rows: int = 10) -> HeadTask:
-    return HeadTask(size, classes, tuple(range(classes)), Selection(rows=rows))
+def test_an_export_for_a_batch_keeps_it():
+    wrapped = wrap(yolo_network(3, batch=2), "yolo", HeadTask(SIZE, 3, ALL, SELECTION))
+    assert wrapped.fixed_batch == 2
+    pictures = random_pictures(2)
+    wanted = expected(yolo_network(3, batch=2), wanted_of("yolo", "yolo"), pictures)
+    same_rows(run(wrapped.model, pictures), wanted, least=2)
 
 
-YOLOX = yolox_network(Patches(8, 1, 1, 0), 3)
-FIXED = cityeye_network(Patches(7, 1, 1, 0), 3, batch=2)
+def test_what_is_added_is_called_after_us_and_the_rest_after_the_network():
+    model = wrap(NETWORKS["detr"][0], "detr", HeadTask(SIZE, 3, ALL, SELECTION)).model
+    named = {node.name.partition("/")[0] for node in model.graph.node if node.name}
+    assert named == {"cityeye"}, "the tiny network's own nodes have no names"
+    ours = [node for node in model.graph.node if node.name]
+    assert {"Cast", "Expand", "TopK", "Where", "Identity"} <= {node.op_type for node in ours}
+    assert any(node.output[0].startswith("network/") for node in ours)
+
+
+def task(size: tuple[int, int] = SIZE, classes: int = 3) -> HeadTask:
+    return HeadTask(size, classes, each_alone(tuple(range(classes))), Selection(rows=10))
 
 
 @pytest.mark.parametrize(
     ("network", "head", "wanted", "says"),
     [
         pytest.param(YOLOX, "yolox", task(classes=4), "9 on axis 2", id="wrong class count"),
-        pytest.param(YOLOX, "yolox", task((64, 64)), "takes 96x64", id="wrong size"),
         pytest.param(YOLOX, "detr", task(), "no output boxes", id="wrong family"),
-        pytest.param(
-            detr_network(SIZE, 3), "detr", task(rows=50), "at least 50", id="too few queries"
-        ),
-        pytest.param(FIXED, "cityeye", task(), "batch is fixed to 2", id="fixed batch"),
+        pytest.param(YOLOX, "detr-logits", task(), "no output logits", id="no logits"),
+        pytest.param(CITYEYE, "yolo-e2e", task(), "6 on axis 2", id="no table"),
+        pytest.param(YOLOX, "yolo", task(), "must have 7 on axis 1", id="rows for columns"),
     ],
 )
 def test_a_network_that_does_not_fit_is_refused_with_a_reason(network, head, wanted, says):

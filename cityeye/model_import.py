@@ -1,0 +1,149 @@
+"""Imports a model: reads what the command line names, and lends pictures to prove the graph on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import ValidationError
+
+from camera_adapters.geometry import Size
+from cityeye.errors import CommandError
+from cityeye.pictures import drawn_pictures, pictures_in
+from models.importing.coco import COCO_LABELS
+from models.importing.exporting import export_checkpoint
+from models.importing.importer import Imported, Inspected, Proof, import_model
+from models.importing.request import ImportRequest
+from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
+
+COCO: Final = "coco"
+CHECKPOINT: Final = ".pt"
+GOLDEN_PICTURES: Final = 4
+CALIBRATION_PICTURES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an import is made from.
+
+    Attributes:
+        file: ONNX file or checkpoint.
+        trusted: Whether a checkpoint may be loaded, which runs the code in it.
+        golden: Folder of pictures to prove the graph on; drawn scenes if None.
+        calibration: Folder of pictures to choose int8 ranges by.
+    """
+
+    file: Path
+    trusted: bool = False
+    golden: Path | None = None
+    calibration: Path | None = None
+
+
+def import_from(
+    source: Source, request: ImportRequest, repository: Path, on_step: Callable[[str], None]
+) -> Imported:
+    """Makes the next version.
+
+    Raises:
+        CommandError: Something that the command line names is not there or not usable.
+        ModelError: The model is not usable, or not admitted.
+    """
+    if not source.file.is_file():
+        raise CommandError(f"there is no file {source.file}")
+    request = _with_neighbours(source.file, request)
+
+    def proof_for(inspected: Inspected) -> Proof:
+        return _proof(source, inspected)
+
+    with tempfile.TemporaryDirectory(prefix="cityeye-export-") as folder:
+        file = source.file
+        if file.suffix == CHECKPOINT:
+            if not source.trusted:
+                raise CommandError(
+                    f"{file} is a PyTorch checkpoint: loading it runs whatever code is in it. "
+                    "If you trust where it comes from, add --trust-pt"
+                )
+            on_step(f"exporting {file.name} with ultralytics")
+            file = Path(folder) / f"{source.file.stem}.onnx"
+            export_checkpoint(request.name, source.file.absolute(), file, request.size)
+        return import_model(file, request, repository, proof_for, on_step=on_step)
+
+
+def labels_from(told: str) -> tuple[str, ...]:
+    """Class names: `coco`, or a file with one per line."""
+    if told == COCO:
+        return COCO_LABELS
+    lines = _text(Path(told), "--labels").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise CommandError(f"{told} names no class; write one name per line")
+    return names
+
+
+def mapping_from(path: Path) -> dict[str, str | None]:
+    """Foreign class → label of ours or None, from YAML lines like `cell phone: null`."""
+    text = _text(path, "--map")
+    try:
+        _refuse_aliases(text)
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CommandError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(document, dict) or not document:
+        raise CommandError(f"{path} must hold lines like `car: car` or `cell phone: null`")
+    wrong = [key for key, value in document.items() if isinstance(value, dict | list)]
+    if wrong:
+        raise CommandError(f"{path}: {wrong[0]} must be a label or null")
+    return {str(key): None if value is None else str(value) for key, value in document.items()}
+
+
+def _refuse_aliases(text: str) -> None:
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise yaml.YAMLError("aliases are not wanted here")
+
+
+def _proof(source: Source, inspected: Inspected) -> Proof:
+    size = Size(*inspected.package)
+    calibration = None
+    if source.calibration is not None:
+        calibration = pictures_in(source.calibration, size, CALIBRATION_PICTURES)
+    if source.golden is None:
+        return Proof(drawn_pictures(size), "drawn street scenes", calibration)
+    golden = pictures_in(source.golden, size, GOLDEN_PICTURES)
+    return Proof(golden, f"from the folder {source.golden.name}", calibration)
+
+
+def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
+    """A graph that lies in a package brings labels and facts of that package along."""
+    manifest_file = file.with_name(MANIFEST_FILE)
+    if not manifest_file.is_file() or not file.with_name(LABELS_FILE).is_file():
+        return request
+    try:
+        manifest = Manifest.model_validate(yaml.safe_load(_text(manifest_file, "the manifest")))
+    except (yaml.YAMLError, ValidationError):
+        return request
+    told = request.labels is not None
+    return replace(
+        request,
+        labels=request.labels if told else labels_from(str(file.with_name(LABELS_FILE))),
+        threshold=_first(request.threshold, manifest.thresholds.default),
+        tasks=request.tasks or manifest.tasks,
+        licence=request.licence or manifest.licence,
+        training_data=request.training_data or manifest.source.training_data,
+    )
+
+
+def _first(told: float | None, known: float) -> float:
+    return known if told is None else told
+
+
+def _text(path: Path, option: str) -> str:
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise CommandError(f"{path} has more than {MAX_TEXT_BYTES} bytes; check {option}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read ({error}); check {option}") from error

@@ -1,0 +1,181 @@
+"""Building, in a throw-away process: the graph of a package, its golden rows and its facts.
+
+Nothing of a foreign file is parsed or run anywhere else. The functions that take `(arguments,
+tell)` are called by the sandbox; arguments and results are JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from models.errors import GraphError, SessionError
+from models.golden import STRICT, GoldenSet, disagreement
+from models.graph.contract import check_self_contained, read_model
+from models.graph.exported import Exported
+from models.graph.fixed_batch import pinned, with_free_batch
+from models.graph.packaged import relabelled
+from models.graph.wrapping import WrappedGraph, wrap
+from models.importing.plan import Plan, plan_for, prepared
+from models.importing.precisions import Converted, converted
+from models.importing.reference import reference_rows
+from models.importing.request import ImportRequest
+from models.package import GOLDEN_FILE, ONNX_FILE
+from models.session import open_session
+
+Tell = Callable[..., None]
+Pictures = np.ndarray[Any, np.dtype[np.uint8]]
+
+PICTURES = "pictures"
+READ_S = 60.0
+RUN_S = 300.0
+CONVERT_S = 900.0
+PROOF_BATCH = 3
+
+
+def inspect(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Says how a file would be imported: head, sizes, labels, preprocessing.
+
+    Raises:
+        GraphError: It cannot be, or something must be told first.
+        ContractViolation: It is no self-contained ONNX file.
+    """
+    tell("reading the network", seconds=READ_S)
+    network = _read(Path(arguments["network"]))
+    plan = plan_for(network, ImportRequest.from_json(arguments["request"]))
+    metadata = Exported(network).metadata
+    return {
+        "head": plan.head,
+        "package": list(plan.package),
+        "network": list(plan.network),
+        "classes": len(plan.classes),
+        "labels": list(plan.labels),
+        "preprocessing": plan.told,
+        "notices": list(plan.notices),
+        "description": metadata.get("description", "")[:200].strip(),
+        "licence": metadata.get("license", "")[:200].strip(),
+    }
+
+
+def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Writes `model.onnx` and `golden.npz` and returns what the manifest must say about them.
+
+    Raises:
+        GraphError: The network cannot be made into a package.
+        ContractViolation: It is no self-contained ONNX file.
+        SessionError: ONNX Runtime refuses it.
+    """
+    tell("reading the network", seconds=READ_S)
+    path, out = Path(arguments["network"]), Path(arguments["out"])
+    request = ImportRequest.from_json(arguments["request"])
+    network = _read(path)
+    plan = plan_for(network, request)
+    pictures = _pictures(arguments[PICTURES])
+    tell("running the network as it was given", seconds=RUN_S)
+    golden = GoldenSet(pictures, reference_rows(request.name, path.read_bytes(), plan, pictures))
+    tell("building the graph", seconds=RUN_S)
+    fused = _Fusing(request.name, plan).fused(prepared(network, plan), pictures)
+    tell("comparing the graph with the network", seconds=RUN_S)
+    found = _run(request.name, fused.model, pictures, fused.fixed_batch)
+    problem = disagreement(found, golden.rows, STRICT)
+    if problem:
+        raise GraphError(
+            request.name, f"the built graph differs from the network itself: {problem}; report it"
+        )
+    if request.precision != "fp32":
+        tell(f"converting to {request.precision}", seconds=CONVERT_S)
+    result = converted(fused.model, request.precision, _calibration(arguments), golden)
+    onnx.save_model(result.model, str(out / ONNX_FILE))
+    golden.save(out / GOLDEN_FILE)
+    return _facts(fused, plan, golden, result)
+
+
+def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted) -> dict[str, Any]:
+    graph = Exported(result.model)
+    return {
+        "input": graph.inputs[0].name,
+        "output": graph.first_output.name,
+        "rows": fused.rows,
+        "opset": graph.opset,
+        "fixed_batch": fused.fixed_batch,
+        "batch_of_file": plan.batch,
+        "objects": int((golden.rows[:, :, 4] > STRICT.floor).sum()),
+        "measured": result.measured,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Fusing:
+    """Wraps a network, with a free batch if that proves to give the same."""
+
+    model: str
+    plan: Plan
+
+    def fused(self, network: ModelProto, pictures: Pictures) -> WrappedGraph:
+        """The graph for any number of pictures, or for exactly as many as the network takes."""
+        fixed = self._wrapped(pinned(network, self.plan.batch or 1))
+        try:
+            batch = self.plan.batch
+            free = self._wrapped(with_free_batch(network, batch) if batch else network)
+            if self._same(free, fixed, pictures):
+                return free
+        except (GraphError, SessionError, onnx.shape_inference.InferenceError):
+            # Some part of the network holds on to its batch: it stays as it is.
+            pass
+        return fixed
+
+    def _wrapped(self, network: ModelProto) -> WrappedGraph:
+        if self.plan.head == "packaged":
+            return relabelled(network, self.plan.task)
+        return wrap(network, self.plan.head, self.plan.task, self.plan.preprocessing)
+
+    def _same(self, free: WrappedGraph, fixed: WrappedGraph, pictures: Pictures) -> bool:
+        some = np.resize(pictures, (PROOF_BATCH, *pictures.shape[1:]))
+        together = _run(self.model, free.model, some, None)
+        return not disagreement(
+            together, _run(self.model, fixed.model, some, fixed.fixed_batch), STRICT
+        )
+
+
+def _run(
+    model: str, graph: ModelProto, pictures: Pictures, batch: int | None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Rows of all pictures: at once, or in groups of exactly `batch`.
+
+    Raises:
+        SessionError: ONNX Runtime refuses the graph or fails in it.
+    """
+    session, _ = open_session(model, graph.SerializeToString())
+    step = batch or len(pictures)
+    tables = []
+    for start in range(0, len(pictures), step):
+        chunk = pictures[start : start + step]
+        filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
+        try:
+            (rows,) = session.run(None, {session.get_inputs()[0].name: filled})
+        except Exception as error:
+            raise SessionError(model, f"the graph fails on {step} pictures: {error}") from error
+        tables.append(rows[: len(chunk)])
+    return np.concatenate(tables)
+
+
+def _read(path: Path) -> ModelProto:
+    network = read_model(path)
+    check_self_contained(network)
+    return network
+
+
+def _pictures(path: str) -> Pictures:
+    with np.load(path, allow_pickle=False) as archive:
+        return np.asarray(archive[PICTURES], np.uint8)
+
+
+def _calibration(arguments: Mapping[str, Any]) -> Pictures | None:
+    path = arguments.get("calibration")
+    return _pictures(path) if path else None

@@ -1,0 +1,252 @@
+"""The reference: what the network itself says about pictures, computed without any graph of ours.
+
+The file as it was given runs in a session of its own; preprocessing, decoding and selection are
+plain numpy. Golden rows come from here, so that a mistake in graph building cannot prove itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.importing.plan import Plan
+from models.session import open_session
+
+Floats = npt.NDArray[np.float32]
+Pictures = npt.NDArray[np.uint8]
+Decoder = Callable[[dict[str, npt.NDArray[Any]], int, Plan], tuple[Floats, Floats]]
+"""Outputs, picture, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
+
+NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -> Floats:
+    """What the unfused network finds.
+
+    Args:
+        model: Who it is, for errors.
+        network: The file as it was given.
+        plan: How it is to be read.
+        pictures: (K, H, W, 3) uint8 RGB of the package's size.
+
+    Returns:
+        (K, M, 6) float32: x1 y1 x2 y2 score class; padding rows are zero.
+
+    Raises:
+        SessionError: ONNX Runtime refuses the network.
+    """
+    session, _ = open_session(model, network)
+    step = plan.batch or 1
+    tables = []
+    for start in range(0, len(pictures), step):
+        chunk = pictures[start : start + step]
+        filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
+        outputs = _outputs(session, plan, filled)
+        tables.extend(_rows(outputs, index, plan) for index in range(len(chunk)))
+    return np.stack(tables)
+
+
+def network_picture(picture: Pictures, plan: Plan) -> Floats:
+    """One (H, W, 3) uint8 RGB picture as the network wants it: (3, h, w) float32."""
+    wanted = plan.preprocessing
+    values = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
+    values = values.astype(np.float32)
+    width, height = plan.network
+    if wanted.fit == "stretch":
+        values = resized(values, width, height)
+    else:
+        scale, left, top, inner = _letterbox(plan)
+        del scale
+        canvas = np.full((height, width, 3), wanted.padding, np.float32)
+        canvas[top : top + inner[1], left : left + inner[0]] = resized(values, *inner)
+        values = canvas
+    values = values * np.float32(wanted.scale)
+    values = (values - np.array(wanted.mean, np.float32)) / np.array(wanted.deviation, np.float32)
+    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+
+
+def resized(values: Floats, width: int, height: int) -> Floats:
+    """Bilinear, sample points at pixel centres, borders repeated.
+
+    In single precision, term by term as runtimes do it: the last digit of a pixel moves weak boxes
+    of a DETR by hundredths of a pixel.
+    """
+    if values.shape[:2] == (height, width):
+        return values
+    above, below, down, up = _neighbours(values.shape[0], height)
+    left, right, across, back = _neighbours(values.shape[1], width)
+    down, up = down[:, None, None], up[:, None, None]
+    across, back = across[None, :, None], back[None, :, None]
+    total = back * up * values[above][:, left] + across * up * values[above][:, right]
+    total = total + back * down * values[below][:, left]
+    return np.asarray(total + across * down * values[below][:, right], np.float32)
+
+
+def _neighbours(
+    old: int, new: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
+    """For each new pixel of an axis its two old neighbours, and the way from each of them."""
+    half = np.float32(0.5)
+    places = (np.arange(new, dtype=np.float32) + half) / (np.float32(new) / np.float32(old)) - half
+    places = np.clip(places, np.float32(0), np.float32(old - 1))
+    low = places.astype(np.int64)
+    high = np.minimum(low + 1, old - 1)
+    one = np.where(low == high, half, np.abs(places - low.astype(np.float32)))
+    other = np.where(low == high, half, np.abs(places - high.astype(np.float32)))
+    return low, high, one, other
+
+
+def _letterbox(plan: Plan) -> tuple[tuple[float, float], int, int, tuple[int, int]]:
+    """Scale across and down, left, top, and the size of the picture inside."""
+    (width, height), (wide, high) = plan.network, plan.package
+    factor = min(width / wide, height / high)
+    if not plan.preprocessing.centred:
+        inner = (max(1, int(wide * factor + 1e-6)), max(1, int(high * factor + 1e-6)))
+        return (inner[0] / wide, inner[1] / high), 0, 0, inner
+    inner = (max(1, round(wide * factor)), max(1, round(high * factor)))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    return (inner[0] / wide, inner[1] / high), left, top, inner
+
+
+def _outputs(session: Any, plan: Plan, pictures: Pictures) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401
+    first, *others = session.get_inputs()
+    if plan.head == "packaged":
+        feed = {first.name: pictures}
+    else:
+        planes = np.stack([network_picture(one, plan) for one in pictures])
+        feed = {first.name: planes.astype(NUMBERS[first.type])}
+    for other in others:
+        kind = np.int64 if "int64" in other.type else np.float32
+        feed[other.name] = np.array([plan.network] * len(pictures), kind)
+    names = [one.name for one in session.get_outputs()]
+    return dict(zip(names, session.run(None, feed), strict=True))
+
+
+def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Floats:
+    """The final (M, 6) table of one picture."""
+    found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
+    boxes, scores, classes = _candidates(found, plan)
+    labels = np.full(len(scores), -1)
+    for label, members in enumerate(plan.groups):
+        labels[np.isin(classes, members)] = label
+    good = (labels >= 0) & (scores > plan.selection.least_score)
+    boxes, scores, labels = boxes[good], scores[good], labels[good]
+    order = np.argsort(-scores, kind="stable")
+    if plan.head in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
+        order = np.array(_survivors(boxes, scores, labels, order, plan), int)
+    order = order[: plan.selection.rows]
+    table = np.zeros((plan.selection.rows, 6), np.float32)
+    table[: len(order), :4] = _package_boxes(boxes[order], plan)
+    table[: len(order), 4], table[: len(order), 5] = scores[order], labels[order]
+    return table
+
+
+def _candidates(
+    found: dict[str, npt.NDArray[np.float64]], plan: Plan
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Boxes (A, 4) x1 y1 x2 y2 in network pixels, scores (A,) and network classes (A,)."""
+    count = len(plan.classes)
+    if plan.head == "detr":
+        return found["boxes"], found["scores"], found["labels"].astype(np.int64)
+    if plan.head == "detr-logits":
+        return _from_logits(found["logits"], found["pred_boxes"], plan)
+    raw = next(iter(found.values()))
+    if plan.head in {"yolo-e2e", "packaged"}:
+        return raw[:, :4], raw[:, 4], raw[:, 5].astype(np.int64)
+    if plan.head == "rtdetr":
+        boxes = _corners(raw[:, :4]) * np.array(plan.network * 2)
+        if raw.shape[1] == 6 and count != 2:  # noqa: PLR2004
+            return boxes, raw[:, 4], raw[:, 5].astype(np.int64)
+        return boxes, raw[:, 4:].max(1), raw[:, 4:].argmax(1)
+    if plan.head == "yolo":
+        return _corners(raw[:4].T), raw[4:].max(0), raw[4:].argmax(0)
+    if plan.head == "cityeye":
+        return _from_distances(raw, plan)
+    if plan.head == "yolox":
+        cells, strides = _cells(plan.network)
+        centres = (raw[:, :2] + cells) * strides
+        raw = np.concatenate([centres, np.exp(raw[:, 2:4]) * strides, raw[:, 4:]], axis=1)
+    scores = raw[:, 4:5] * raw[:, 5:]
+    return _corners(raw[:, :4]), scores.max(1), scores.argmax(1)
+
+
+def _from_logits(
+    logits: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64], plan: Plan
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    corners = _corners(boxes) * np.array(plan.network * 2)
+    if logits.shape[1] == len(plan.classes) + 1:
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        scores = (powers / powers.sum(1, keepdims=True))[:, :-1]
+        return corners, scores.max(1), scores.argmax(1)
+    scores = 1 / (1 + np.exp(-logits))
+    best = np.argsort(-scores.ravel(), kind="stable")[: len(logits)]
+    return corners[best // scores.shape[1]], scores.ravel()[best], best % scores.shape[1]
+
+
+def _from_distances(
+    raw: npt.NDArray[np.float64], plan: Plan
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The built-in head: a point may be several classes, so each is a candidate of its own."""
+    cells, strides = _cells(plan.network)
+    centres = cells + 0.5
+    corners = np.concatenate([centres - raw[:2].T, centres + raw[2:4].T], axis=1) * strides
+    scores = 1 / (1 + np.exp(-raw[4:].T))
+    boxes = np.clip(corners, 0, np.array(plan.network * 2))
+    merged = np.stack([scores[:, list(members)].max(1) for members in plan.groups], axis=1)
+    firsts = np.array([members[0] for members in plan.groups])
+    points, columns = np.indices(merged.shape)
+    return boxes[points.ravel()], merged.ravel(), firsts[columns.ravel()]
+
+
+def _survivors(
+    boxes: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    plan: Plan,
+) -> list[int]:
+    """Greedy suppression, class by class, best score first."""
+    del scores
+    kept: list[int] = []
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    for index in order[: plan.selection.candidates * (len(plan.groups))]:
+        rivals = np.array([other for other in kept if labels[other] == labels[index]], int)
+        if len(rivals):
+            near = np.maximum(boxes[rivals, :2], boxes[index, :2])
+            far = np.minimum(boxes[rivals, 2:], boxes[index, 2:])
+            shared = np.prod(np.clip(far - near, 0, None), axis=1)
+            union = areas[rivals] + areas[index] - shared
+            if (shared > plan.selection.overlap * union).any():
+                continue
+        kept.append(int(index))
+    return kept
+
+
+def _package_boxes(boxes: npt.NDArray[np.float64], plan: Plan) -> npt.NDArray[np.float64]:
+    if plan.preprocessing.fit == "stretch":
+        scale = np.array(plan.network) / np.array(plan.package)
+        origin = np.zeros(2)
+    else:
+        (across, down), left, top, _ = _letterbox(plan)
+        scale, origin = np.array([across, down]), np.array([left, top])
+    boxes = (boxes - np.tile(origin, 2)) / np.tile(scale, 2)
+    return np.asarray(np.clip(boxes, 0, np.array(plan.package * 2)))
+
+
+def _corners(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    half = boxes[:, 2:] / 2
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def _cells(size: tuple[int, int]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(A, 2) column and row of each cell, and (A, 1) its stride, stride 8 first."""
+    cells, strides = [], []
+    for stride in (8, 16, 32):
+        for row in range(size[1] // stride):
+            for column in range(size[0] // stride):
+                cells.append((column, row))
+                strides.append(stride)
+    return np.array(cells, float), np.array(strides, float)[:, None]

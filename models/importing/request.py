@@ -1,0 +1,81 @@
+"""`ImportRequest`: what somebody wants of an import; what it leaves open, the network decides."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from models.graph.heads import HeadName
+from models.graph.placement import Size
+from models.graph.preprocessing import ColourOrder, Fit
+from models.package import Precision
+
+DEFAULT_THRESHOLD = 0.4
+DEFAULT_MAX_BATCH = 16
+UNKNOWN = "unknown"
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What somebody wants of an import; None is what head, graph or file say.
+
+    Attributes:
+        name: Name of the package.
+        file: Name of the file that is imported, for manifest and card.
+        labels: Names of the network's classes.
+        mapping: Foreign class name → label of ours, or None where the class is dropped; without
+            a mapping every class is kept under its own name.
+        head: Family of the output.
+        size: Size of the pictures that the package takes.
+        colour: Colour order that the network expects.
+        scale: Factor on the values 0 to 255.
+        mean: Subtracted after that, per channel.
+        std: Divided by after that, per channel.
+        fit: How a picture of another size is brought to the network's.
+        padding: Value of 0 to 255 beside a letterboxed picture.
+        threshold: Score at or below which a detection is noise.
+        overlap: Intersection over union of the suppression.
+        tasks: What the package is for; its name if empty.
+        licence: Of the weights.
+        training_data: What the network was trained on.
+        max_batch: Most pictures in one run, where the graph leaves it open.
+        precision: Number format of the package's network.
+    """
+
+    name: str
+    file: str
+    labels: tuple[str, ...] | None = None
+    mapping: dict[str, str | None] | None = None
+    head: HeadName | None = None
+    size: Size | None = None
+    colour: ColourOrder | None = None
+    scale: float | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    fit: Fit | None = None
+    padding: float | None = None
+    threshold: float | None = None
+    overlap: float | None = None
+    tasks: tuple[str, ...] = ()
+    licence: str | None = None
+    training_data: str | None = None
+    max_batch: int = DEFAULT_MAX_BATCH
+    precision: Precision = "fp32"
+
+    def to_json(self) -> dict[str, Any]:
+        """For the way into another process."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> ImportRequest:
+        """The request again; JSON knows lists only."""
+        known = {one.name for one in fields(cls)}
+        return cls(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in document.items()
+                if key in known
+            }
+        )
