@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -13,11 +14,11 @@ from models.errors import PackageError, RepositoryError
 from models.package import ModelPackage
 from models.repository import ModelRepository
 from serving.app import DetectorArgs
-from serving.city import deploy
-from serving.city_plan import served_model
 from serving.errors import ServingError
+from serving.launch import deploy
 from serving.model_source import FolderModels, RemoteModels, package_from, parse_url
 from serving.serve_detector import application_name
+from serving.served_model import served_model
 from tests.pipelines.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from tests.serving.packages import brightness_package
 
@@ -141,9 +142,10 @@ def test_a_replica_fetches_its_package_and_no_key_is_written_anywhere(
     with pytest.raises(ServingError, match=r"model stored 2 .*stored/1: bucket models at") as told:
         deploy([broken])
     assert "hunter2" not in str(told.value)
+    node: Any = ray._private.worker._global_node
     for secret in (SECRET_KEY, "hunter2-hunter2"):
         assert secret not in str(serve.status())
-        assert not files_with(secret, Path(ray._private.worker._global_node.get_logs_dir_path()))
+        assert not files_with(secret, Path(node.get_logs_dir_path()))
     for one in (model, broken):
         serve.delete(application_name(one.ref))
 
