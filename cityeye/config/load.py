@@ -21,7 +21,7 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.model_source import model_source
 from cityeye.config.plans import camera_plans
 from cityeye.config.problem import Problem
-from cityeye.config.references import NEEDED_STORE_KEYS, check_references
+from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
 from cityeye.config.schema import ModelsSection, Settings
 from cityeye.errors import ConfigurationError
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
@@ -88,11 +88,10 @@ def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository
         path = section.get("path") if isinstance(section, dict) else None
         known = context["base"] / Path(path).expanduser() if isinstance(path, str) else BUILTIN_ROOT
         return ModelRepository(known)
-    if section.get("path") is not None or any(
-        section.get(key) is None for key in NEEDED_STORE_KEYS
-    ):
+    if section.get("path") is not None or not all(map(section.get, NEEDED_STORE_KEYS)):
         return None
+    store = {key: section[key] for key in ("url", *STORE_KEYS) if key in section}
     try:
-        return model_source(ModelsSection.model_validate(section, context=dict(context))).open()
+        return model_source(ModelsSection.model_validate(store, context=dict(context))).open()
     except ValidationError:
         return None

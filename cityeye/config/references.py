@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
-from cityeye.config.problem import Key, choice, listing
+from cityeye.config.problem import Key, choice, listing, sentence
 from models.errors import ModelError, UnknownModelError
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -101,12 +101,12 @@ def _check_models(document: Document, catalogue: Catalogue) -> None:
         what = "both `path` and `url` are given"
         document.report(("models", "url"), what, "Give either `path:` or `url:`.")
     for key in NEEDED_STORE_KEYS if section.get("url") is not None else ():
-        if section.get(key) is None:
+        if not section.get(key):
             remedy = f"Add `{key}:`; see examples/city.yaml."
-            document.report(("models", key), "the key is missing", remedy)
+            document.report(("models", key), "the key or its value is missing", remedy)
     if catalogue.fault is not None:
-        remedy = f"{catalogue.fault.remedy[:1].upper()}{catalogue.fault.remedy[1:]}."
-        document.report(("models", "url"), catalogue.fault.problem, remedy)
+        fault = catalogue.fault
+        document.report(("models", "url"), fault.problem, sentence(fault.remedy))
     elif catalogue.is_empty and section.get("url") is not None:
         remedy = "Publish one: cityeye models push NAME --path FOLDER --to s3://BUCKET/PREFIX."
         document.report(("models", "url"), "the store holds no model package", remedy)

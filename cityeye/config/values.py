@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
 from camera_adapters.spec import CameraSpec
+from cityeye.config.problem import sentence
 from pipelines.signature import decode_secret
 from pipelines.zone import GroundCalibration, Point, Zone
 from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
@@ -185,14 +186,19 @@ def models_url(url: str) -> str:
         parse_url(url)
     except ValueError as error:
         what, _, remedy = str(error).partition("; ")
-        raise mistake(what, f"{remedy.capitalize()}.") from None
+        raise mistake(what, sentence(remedy)) from None
     return url
 
 
 def store_endpoint(endpoint: str) -> str:
     """The address of an S3-compatible store: with TLS unless it says `http://`."""
     scheme, _, rest = endpoint.rpartition("://")
-    if scheme not in {"", "http", "https"} or not STORE_ADDRESS.fullmatch(rest):
+    good = scheme in {"", "http", "https"} and STORE_ADDRESS.fullmatch(rest)
+    try:
+        _ = urlsplit(f"//{rest}").port
+    except ValueError:
+        good = None
+    if not good:
         raise mistake(
             "the address is not that of a store",
             "Write https://HOST:PORT, and keys under `access_key:` and `secret_key:`.",
