@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from camera_adapters.geometry import Size
 from cityeye.errors import CommandError
-from cityeye.pictures import drawn_pictures, pictures_in
+from cityeye.pictures import pictures_in
 from models.importing.coco import COCO_LABELS
 from models.importing.exporting import export_checkpoint
 from models.importing.importer import Imported, Inspected, Proof, import_model
 from models.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
+from serving.drawn import drawn_pictures
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"

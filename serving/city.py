@@ -46,7 +46,11 @@ class City:
         on_step(f"starting {len(plan.cameras)} cameras")
         self._director = start_actor(Director, plan, absent, name=DIRECTOR)
         self._ask(START_TIMEOUT_S)
-        serve.run(build_api(), name=API_APPLICATION, route_prefix="/")
+        serve.run(
+            build_api(plan.versions.source if plan.versions else None),
+            name=API_APPLICATION,
+            route_prefix="/",
+        )
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.
