@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 EXAMINATION = "models.admission.examination:examine"
 TOTAL_S = 300.0
+STEP_S = 8.0
+"""Patience with a step, short enough that a graph without an end is refused within 15 s."""
+
 MEMORY_MB = 3072
 GPU_MEMORY_MB = 16384
 """A GPU's libraries keep much more in the process."""
@@ -125,7 +128,7 @@ def _keep(report: AdmissionReport, directory: Path) -> None:
 
 
 def _limits(gpu: bool) -> Limits:
-    return Limits(memory_mb=GPU_MEMORY_MB if gpu else MEMORY_MB, total_s=TOTAL_S)
+    return Limits(memory_mb=GPU_MEMORY_MB if gpu else MEMORY_MB, step_s=STEP_S, total_s=TOTAL_S)
 
 
 @dataclass(slots=True)
