@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def tree(root: Path) -> dict[str, tuple[int, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory) -> dict[str, Future[Outcome]]:
+def outcomes(tmp_path_factory) -> Iterator[dict[str, Future[Outcome]]]:
     """All cases, examined a few at a time while the tests ask for them."""
     roots = {name: tmp_path_factory.mktemp("case") for name in CASES}
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -101,7 +101,7 @@ def outcomes(tmp_path_factory) -> dict[str, Future[Outcome]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _surroundings(outcomes) -> None:
+def _surroundings(outcomes) -> Iterator[None]:
     """Nothing appears in the working directory, the home directory or the temporary folder."""
     places = (Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
     before = {place: set(os.listdir(place)) for place in places}

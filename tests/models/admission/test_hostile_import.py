@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def attempt(name: str, root: Path) -> Attempt:
 
 
 @pytest.fixture(scope="module")
-def attempts(tmp_path_factory) -> dict[str, Future[Attempt]]:
+def attempts(tmp_path_factory) -> Iterator[dict[str, Future[Attempt]]]:
     roots = {name: tmp_path_factory.mktemp("import") for name in CASES}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(attempt, name, root) for name, root in roots.items()}
