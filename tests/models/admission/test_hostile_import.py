@@ -13,7 +13,8 @@ import pytest
 from models.errors import ModelError
 from models.importing.importer import Proof, import_model
 from models.importing.request import ImportRequest
-from tests.models.hostile import FILES, RUNS, Maker, endless_loop
+from tests.models.hostile import FILES, RUNS, Maker
+from tests.models.hostile_graphs import endless_loop
 from tests.models.tiny import LABELS, random_pictures
 
 AT_ONCE = 3

@@ -11,7 +11,8 @@ from models.graph import wire
 from models.graph.contract import ContractViolation, check_self_contained, parse_model
 from models.graph.operators import MICROSOFT_OPERATORS
 from models.graph.weights import check_weights
-from tests.models.hostile import FILES, graph_of, nested_branches, opset_id, shown
+from tests.models.hostile import FILES
+from tests.models.hostile_graphs import graph_of, nested_branches, opset_id, shown
 
 
 def accept(model: ModelProto) -> ModelProto:
