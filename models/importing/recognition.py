@@ -116,6 +116,10 @@ def _by_shape(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> H
         )
     if middle == cells and isinstance(last, int) and last > 5:  # noqa: PLR2004
         return "yolox-decoded" if exported.has("Exp") else "yolox"
+    if not isinstance(middle, int) and not isinstance(last, int):
+        # Not even the channels have a size; only the last operator tells the axes apart.
+        if _ends_in_scores(exported) and exported.joined_on(exported.first_output.name) == 1:
+            return "yolo"
     if isinstance(middle, int) and middle > 4 and not (isinstance(last, int) and last < middle):  # noqa: PLR2004
         return _dense(model, exported, shape)
     if isinstance(middle, int) and isinstance(last, int) and last > 4 and middle <= MOST_QUERIES:  # noqa: PLR2004
@@ -128,8 +132,7 @@ def _by_shape(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> H
 
 
 def _dense(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> HeadName:
-    parts = exported.joined(exported.first_output.name)
-    if parts[-1:] == ("Sigmoid",):
+    if _ends_in_scores(exported):
         return "yolo"
     raise GraphError(
         model,
@@ -137,6 +140,11 @@ def _dense(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> Head
         "come from a sigmoid; give --head yolo if they are scores from 0 to 1 with boxes in "
         "pixels, or --head cityeye for a network of this project",
     )
+
+
+def _ends_in_scores(exported: Exported) -> bool:
+    """Whether the last part of the output is made by a sigmoid."""
+    return exported.joined(exported.first_output.name)[-1:] == ("Sigmoid",)
 
 
 def _queries(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> HeadName:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import GraphError
 from models.importing.plan import Plan
 from models.session import open_session
 
@@ -19,6 +20,9 @@ Floats = npt.NDArray[np.float32]
 Pictures = npt.NDArray[np.uint8]
 Decoder = Callable[[dict[str, npt.NDArray[Any]], int, Plan], tuple[Floats, Floats]]
 """Outputs, picture, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
+
+ONE_CLASS = frozenset({"yolo", "yolox", "yolox-decoded"})
+"""Heads with suppression where a candidate is of one class."""
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -129,14 +133,23 @@ def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Float
     """The final (M, 6) table of one picture."""
     found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
     boxes, scores, classes = _candidates(found, plan)
+    beyond = classes[scores > plan.selection.least_score].max(initial=0)
+    if beyond >= len(plan.classes):
+        raise GraphError(
+            plan.head,
+            f"the network finds class {beyond}, but only {len(plan.classes)} are named; "
+            "give --labels with one name per class, in the network's order",
+        )
     labels = np.full(len(scores), -1)
     for label, members in enumerate(plan.groups):
         labels[np.isin(classes, members)] = label
     good = (labels >= 0) & (scores > plan.selection.least_score)
     boxes, scores, labels = boxes[good], scores[good], labels[good]
     order = np.argsort(-scores, kind="stable")
-    if plan.head in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
-        order = np.array(_survivors(boxes, scores, labels, order, plan), int)
+    if plan.head in ONE_CLASS:
+        order = order[: plan.selection.candidates]
+    if plan.head in {"cityeye", *ONE_CLASS}:
+        order = np.array(_survivors(boxes, labels, order, plan), int)
     order = order[: plan.selection.rows]
     table = np.zeros((plan.selection.rows, 6), np.float32)
     table[: len(order), :4] = _package_boxes(boxes[order], plan)
@@ -148,17 +161,17 @@ def _candidates(
     found: dict[str, npt.NDArray[np.float64]], plan: Plan
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Boxes (A, 4) x1 y1 x2 y2 in network pixels, scores (A,) and network classes (A,)."""
-    count = len(plan.classes)
     if plan.head == "detr":
         return found["boxes"], found["scores"], found["labels"].astype(np.int64)
     if plan.head == "detr-logits":
         return _from_logits(found["logits"], found["pred_boxes"], plan)
     raw = next(iter(found.values()))
+    _check_classes(raw, plan)
     if plan.head in {"yolo-e2e", "packaged"}:
         return raw[:, :4], raw[:, 4], raw[:, 5].astype(np.int64)
     if plan.head == "rtdetr":
         boxes = _corners(raw[:, :4]) * np.array(plan.network * 2)
-        if raw.shape[1] == 6 and count != 2:  # noqa: PLR2004
+        if plan.table:
             return boxes, raw[:, 4], raw[:, 5].astype(np.int64)
         return boxes, raw[:, 4:].max(1), raw[:, 4:].argmax(1)
     if plan.head == "yolo":
@@ -171,6 +184,18 @@ def _candidates(
         raw = np.concatenate([centres, np.exp(raw[:, 2:4]) * strides, raw[:, 4:]], axis=1)
     scores = raw[:, 4:5] * raw[:, 5:]
     return _corners(raw[:, :4]), scores.max(1), scores.argmax(1)
+
+
+def _check_classes(raw: npt.NDArray[np.float64], plan: Plan) -> None:
+    """An export may leave the number of its classes open until it runs."""
+    places = {"yolo": (0, 4), "yolox": (1, 5), "yolox-decoded": (1, 5), "rtdetr": (1, 4)}
+    axis, others = places.get(plan.head, (0, 0))
+    if others and not plan.table and raw.shape[axis] != others + len(plan.classes):
+        raise GraphError(
+            plan.head,
+            f"the network has {raw.shape[axis] - others} classes, {len(plan.classes)} are named; "
+            "give --labels with one name per class, in the network's order",
+        )
 
 
 def _from_logits(
@@ -197,22 +222,22 @@ def _from_distances(
     boxes = np.clip(corners, 0, np.array(plan.network * 2))
     merged = np.stack([scores[:, list(members)].max(1) for members in plan.groups], axis=1)
     firsts = np.array([members[0] for members in plan.groups])
+    best = np.argsort(-merged.max(1), kind="stable")[: plan.selection.candidates]
+    merged, boxes = merged[best], boxes[best]
     points, columns = np.indices(merged.shape)
     return boxes[points.ravel()], merged.ravel(), firsts[columns.ravel()]
 
 
 def _survivors(
     boxes: npt.NDArray[np.float64],
-    scores: npt.NDArray[np.float64],
     labels: npt.NDArray[np.int64],
     order: npt.NDArray[np.int64],
     plan: Plan,
 ) -> list[int]:
     """Greedy suppression, class by class, best score first."""
-    del scores
     kept: list[int] = []
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    for index in order[: plan.selection.candidates * (len(plan.groups))]:
+    for index in order:
         rivals = np.array([other for other in kept if labels[other] == labels[index]], int)
         if len(rivals):
             near = np.maximum(boxes[rivals, :2], boxes[index, :2])
