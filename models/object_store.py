@@ -25,6 +25,10 @@ class ObjectStore(Protocol):
     again later may help.
     """
 
+    def prepare(self) -> None:
+        """Called before something is published: makes what is missing of the store itself."""
+        ...
+
     def keys(self, prefix: str) -> Sequence[str]:
         """The keys that begin with `prefix`, in no order."""
         ...
@@ -54,6 +58,9 @@ class FolderObjects:
 
     def __str__(self) -> str:
         return str(self.root)
+
+    def prepare(self) -> None:
+        """See `ObjectStore.prepare`; folders are made where they are needed."""
 
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""

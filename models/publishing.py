@@ -34,6 +34,7 @@ def publish(package: ModelPackage, store: ObjectStore) -> tuple[str, ...]:
 
 
 def _publish(package: ModelPackage, store: ObjectStore) -> tuple[str, ...]:
+    store.prepare()
     base = f"{package.name}/{package.version}/"
     stale = _stale(package.directory, store, base)
     for file in stale:

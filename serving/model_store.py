@@ -33,9 +33,14 @@ class ModelObjects:
     def __str__(self) -> str:
         return f"{self._bucket}, {self._prefix}" if self._prefix else str(self._bucket)
 
+    def prepare(self) -> None:
+        """See `ObjectStore.prepare`."""
+        with self._translated():
+            self._bucket.make()
+
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ObjectStore.keys`."""
-        with self._translated(prefix):
+        with self._translated():
             found = self._bucket.keys(self._prefix + prefix, MAX_KEYS)
         if len(found) == MAX_KEYS:
             problem = f"{self} holds {MAX_KEYS} objects or more"
@@ -54,7 +59,7 @@ class ModelObjects:
             self._bucket.put(self._prefix + key, data, media_type)
 
     @contextlib.contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def _translated(self, key: str = "") -> Iterator[None]:
         try:
             yield
         except KeyframeMissing:

@@ -185,6 +185,11 @@ class S3Bucket:
                 found.append(one.object_name or "")
         return found
 
+    def make(self) -> None:
+        """Makes the bucket if it is missing and the settings allow it."""
+        with self._translated(""):
+            self._ensure_bucket()
+
     def _ensure_bucket(self) -> None:
         with self._bucket_lock:
             if self._bucket_checked or not self._settings.create_bucket:

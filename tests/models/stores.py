@@ -34,6 +34,9 @@ class MemoryObjects:
     def __str__(self) -> str:
         return "bucket models at memory"
 
+    def prepare(self) -> None:
+        self._asked("prepare")
+
     def keys(self, prefix: str) -> Sequence[str]:
         self._asked(f"keys {prefix}")
         return [key for key in self.objects if key.startswith(prefix)]
@@ -68,6 +71,9 @@ class SlowFolder:
 
     def __str__(self) -> str:
         return str(self.root)
+
+    def prepare(self) -> None:
+        FolderObjects(self.root).prepare()
 
     def keys(self, prefix: str) -> Sequence[str]:
         return FolderObjects(self.root).keys(prefix)

@@ -161,7 +161,7 @@ class TestS3(RepositoryContract):
         assert ModelRepository(tmp_path / "cache").names() == ()
 
     def test_a_missing_object_is_named(self, store):
-        with pytest.raises(RepositoryError, match="there is no tiny/1/CARD.md in bucket models"):
+        with pytest.raises(RepositoryError, match=r"there is no tiny/1/CARD.md in bucket models"):
             store.read("tiny/1/CARD.md", bytes)
 
     def test_a_wrong_secret_is_refused_without_being_shown(self, s3_server, tmp_path):

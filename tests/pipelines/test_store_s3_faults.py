@@ -164,11 +164,11 @@ def slow_reader(pause_s: float) -> Callable[[BaseHTTPRequestHandler], None]:
 
     def reply(request: BaseHTTPRequestHandler) -> None:
         if request.command == "PUT":
-            bites = []
-            while missing := int(request.headers["Content-Length"]) - sum(map(len, bites)):
-                bites.append(request.rfile.read(min(missing, 2**16)))
+            body = b""
+            while missing := int(request.headers["Content-Length"]) - len(body):
+                body += request.rfile.read(min(missing, 2**16))
                 time.sleep(pause_s)
-            kept[request.path] = b"".join(bites)
+            kept[request.path] = body
         body = kept[request.path]
         request.send_response(200)
         request.send_header("ETag", f'"{hashlib.md5(body).hexdigest()}"')
