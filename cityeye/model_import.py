@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -125,19 +125,15 @@ def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
         manifest = Manifest.model_validate(yaml.safe_load(_text(manifest_file, "the manifest")))
     except (yaml.YAMLError, ValidationError):
         return request
-    told = request.labels is not None
-    return replace(
-        request,
-        labels=request.labels if told else labels_from(str(file.with_name(LABELS_FILE))),
-        threshold=_first(request.threshold, manifest.thresholds.default),
-        tasks=request.tasks or manifest.tasks,
-        licence=request.licence or manifest.licence,
-        training_data=request.training_data or manifest.source.training_data,
-    )
-
-
-def _first(told: float | None, known: float) -> float:
-    return known if told is None else told
+    known = {
+        "labels": labels_from(str(file.with_name(LABELS_FILE))),
+        "threshold": manifest.thresholds.default,
+        "tasks": manifest.tasks,
+        "licence": manifest.licence,
+        "training_data": manifest.source.training_data,
+    }
+    told = {key for key in known if getattr(request, key) not in {None, ()}}
+    return request.model_copy(update={key: known[key] for key in known if key not in told})
 
 
 def _text(path: Path, option: str) -> str:

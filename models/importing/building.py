@@ -48,7 +48,7 @@ def inspect(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """
     tell("reading the network", seconds=READ_S)
     network = _read(Path(arguments["network"]))
-    plan = plan_for(network, ImportRequest.from_json(arguments["request"]))
+    plan = plan_for(network, ImportRequest.model_validate(arguments["request"]))
     metadata = Exported(network).metadata
     return {
         "head": plan.head,
@@ -73,7 +73,7 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """
     tell("reading the network", seconds=READ_S)
     path, out = Path(arguments["network"]), Path(arguments["out"])
-    request = ImportRequest.from_json(arguments["request"])
+    request = ImportRequest.model_validate(arguments["request"])
     network = _read(path)
     plan = plan_for(network, request)
     pictures = _pictures(arguments[PICTURES])
@@ -81,6 +81,8 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     ready = prepared(network, plan)
     # A free picture size is optimised differently, which some networks make visible.
     given = path.read_bytes() if has_size(network) else ready.SerializeToString()
+    fusing = _Fusing(request.name, plan)
+    fixed = fusing.fixed(ready)
     golden = GoldenSet(pictures, reference_rows(request.name, given, plan, pictures))
     if not golden.shows_something:
         raise GraphError(
@@ -89,7 +91,7 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
             "give --golden a folder with pictures of what it detects",
         )
     tell("building the graph", seconds=RUN_S)
-    fused = _Fusing(request.name, plan).fused(ready, pictures)
+    fused = fusing.fused(ready, fixed, pictures)
     tell("comparing the graph with the network", seconds=RUN_S)
     # As few at a time as the network was asked itself: sums of other batches end otherwise.
     found = _run(request.name, fused.model, pictures, plan.batch or 1)
@@ -106,9 +108,7 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     return _facts(fused, plan, golden, result)
 
 
-def _facts(
-    fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted
-) -> dict[str, Any]:
+def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted) -> dict[str, Any]:
     graph = Exported(result.model)
     return {
         "input": graph.inputs[0].name,
@@ -129,9 +129,16 @@ class _Fusing:
     model: str
     plan: Plan
 
-    def fused(self, network: ModelProto, pictures: Pictures) -> WrappedGraph:
-        """The graph for any number of pictures, or for exactly as many as the network takes."""
-        fixed = self._wrapped(pinned(network, self.plan.batch or 1))
+    def fixed(self, network: ModelProto) -> WrappedGraph:
+        """The graph for exactly as many pictures as the network takes, or one.
+
+        Raises:
+            GraphError: The network's tensors are not those of the head.
+        """
+        return self._wrapped(pinned(network, self.plan.batch or 1))
+
+    def fused(self, network: ModelProto, fixed: WrappedGraph, pictures: Pictures) -> WrappedGraph:
+        """The graph for any number of pictures, if that proves to give the same as `fixed`."""
         try:
             batch = self.plan.batch
             free = self._wrapped(with_free_batch(network, batch) if batch else network)

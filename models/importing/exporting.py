@@ -35,7 +35,9 @@ def export_checkpoint(model: str, checkpoint: Path, out: Path, size: Size | None
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ModelError(model, f"the export took more than {LIMIT_S:g} s; export it by hand") from error
+        raise ModelError(
+            model, f"the export took more than {LIMIT_S:g} s; export it by hand"
+        ) from error
     if done.returncode == NOT_INSTALLED:
         raise ModelError(
             model,

@@ -192,10 +192,10 @@ def _saved(proof: Proof, staging: Staging) -> dict[str, str]:
     """Pictures on the way into the sandbox."""
     directory = staging.directory.absolute()
     saved = {PICTURES: str(directory / PICTURES_FILE), "out": str(directory)}
-    np.savez(saved[PICTURES], **{PICTURES: proof.golden})
+    np.savez(saved[PICTURES], pictures=proof.golden)
     if proof.calibration is not None:
         saved["calibration"] = str(directory / CALIBRATION_FILE)
-        np.savez(saved["calibration"], **{PICTURES: proof.calibration})
+        np.savez(saved["calibration"], pictures=proof.calibration)
     return saved
 
 

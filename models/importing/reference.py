@@ -44,7 +44,7 @@ def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -
     """
     session, _ = open_session(model, network)
     step = plan.batch or 1
-    tables = []
+    tables: list[Floats] = []
     for start in range(0, len(pictures), step):
         chunk = pictures[start : start + step]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
@@ -56,20 +56,18 @@ def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -
 def network_picture(picture: Pictures, plan: Plan) -> Floats:
     """One (H, W, 3) uint8 RGB picture as the network wants it: (3, h, w) float32."""
     wanted = plan.preprocessing
-    values = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
-    values = values.astype(np.float32)
+    ordered = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
+    values: Floats = ordered.astype(np.float32)
     width, height = plan.network
     if wanted.fit == "stretch":
-        values = resized(values, width, height)
+        placed = resized(values, width, height)
     else:
-        scale, left, top, inner = _letterbox(plan)
-        del scale
-        canvas = np.full((height, width, 3), wanted.padding, np.float32)
-        canvas[top : top + inner[1], left : left + inner[0]] = resized(values, *inner)
-        values = canvas
-    values = values * np.float32(wanted.scale)
-    values = (values - np.array(wanted.mean, np.float32)) / np.array(wanted.deviation, np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+        _, left, top, inner = _letterbox(plan)
+        placed = np.full((height, width, 3), wanted.padding, np.float32)
+        placed[top : top + inner[1], left : left + inner[0]] = resized(values, *inner)
+    mean, deviation = (np.array(one, np.float32) for one in (wanted.mean, wanted.deviation))
+    scaled = (placed * np.float32(wanted.scale) - mean) / deviation
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
 
 def resized(values: Floats, width: int, height: int) -> Floats:

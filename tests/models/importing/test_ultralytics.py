@@ -151,7 +151,10 @@ def test_an_export_equals_ultralytics_own_selection(tmp_path, name):
     done = imported(tmp_path, path, pictures, size=size)
     assert done.inspected.head == head
     assert done.package.manifest.input.dynamic_batch
-    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (WIDTH, HEIGHT)
+    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
+        WIDTH,
+        HEIGHT,
+    )
     raw = raw_output(path, pictures)
     wanted = non_max_suppression(
         raw, CONFIDENCE, OVERLAP, max_det=300, end2end=head == "yolo-e2e", max_time_img=100.0
@@ -213,5 +216,8 @@ def test_a_checkpoint_becomes_an_export_in_a_process_of_its_own(tmp_path):
     export_checkpoint("street", tmp_path / "best.pt", out, (WIDTH, HEIGHT))
     done = imported(tmp_path, out, pictures_of(HEIGHT, WIDTH))
     assert done.inspected.head == "yolo"
-    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (WIDTH, HEIGHT)
+    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
+        WIDTH,
+        HEIGHT,
+    )
     assert "AGPL" in done.package.manifest.licence
