@@ -1,4 +1,4 @@
-"""Tiny random networks of the head families that are not in `tiny`, as their exporters write them."""
+"""Tiny random networks of more head families than `tiny` has, as their exporters write them."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def weighed(old: int, new: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.array(one), np.array(other)) for one, other in zip(places, weights, strict=True)]
 
 
-def decode(outputs: dict[str, np.ndarray], wanted: Wanted):
+def decode(outputs: dict[str, np.ndarray], wanted: Wanted):  # noqa: PLR0911
     """[(box in network pixels, {class: score})] of one picture."""
     raw = next(iter(outputs.values()))
     width, height = wanted.network

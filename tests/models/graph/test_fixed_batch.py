@@ -32,7 +32,7 @@ def test_a_reshape_follows_the_batch_wherever_it_is(before, after, wanted):
 
 
 def attention_like(batch: int) -> ModelProto:
-    """Heads split off and joined again, a learned query spread over the batch, shapes as numbers."""
+    """Heads split off and joined again, a query spread over the batch, shapes as numbers."""
     rng = np.random.default_rng(0)
     constants = {
         "weights": rng.normal(size=(12, 8)).astype(np.float32),

@@ -163,7 +163,7 @@ def test_what_is_no_network_is_a_sentence_and_leaves_nothing(tmp_path, content):
 
 def test_pictures_on_which_nothing_is_found_prove_nothing(tmp_path):
     network = yolox_network(Patches(8, 9, 0.0, -9.0), 3)
-    with pytest.raises(ModelError, match="finds nothing on the 3 pictures.* give --golden"):
+    with pytest.raises(ModelError, match=r"finds nothing on the 3 pictures.* give --golden"):
         bring_in(tmp_path, saved(tmp_path, network))
     assert not (tmp_path / "packages").exists()
 
@@ -180,7 +180,7 @@ def test_what_admission_refuses_is_not_in_the_repository(tmp_path, monkeypatch):
 
 
 def test_a_broken_graph_builder_cannot_prove_itself(tmp_path, monkeypatch):
-    """The reference is asked for golden rows, so a graph that reads boxes otherwise is found out."""
+    """Golden rows come from the reference, so a graph that reads boxes otherwise is found out."""
     from models.importing import building
 
     file = saved(tmp_path)
