@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
@@ -23,16 +24,17 @@ from models.graph.fixed_batch import pinned, with_free_batch
 from models.graph.packaged import relabelled
 from models.graph.wrapping import WrappedGraph, wrap
 from models.importing.plan import Plan, has_size, plan_for, prepared
-from models.importing.precisions import Converted, converted
+from models.importing.precisions import Conversion, Converted
 from models.importing.reference import reference_rows
 from models.importing.request import ImportRequest
 from models.package import GOLDEN_FILE, ONNX_FILE
 from models.session import open_session
 
 Tell = Callable[..., None]
-Pictures = np.ndarray[Any, np.dtype[np.uint8]]
+Pictures = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.float32]
 
-PICTURES = "pictures"
+PICTURES, CALIBRATION, COMPARED = "pictures", "calibration", "compared"
 READ_S = 60.0
 RUN_S = 300.0
 CONVERT_S = 900.0
@@ -101,14 +103,32 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
             request.name, f"the built graph differs from the network itself: {problem}; report it"
         )
     if request.precision != "fp32":
-        tell(f"converting to {request.precision}", seconds=CONVERT_S)
-    result = converted(fused.model, request.precision, _calibration(arguments), golden)
+        tell(f"converting to {request.precision}, and comparing with fp32", seconds=CONVERT_S)
+    result = _conversion(request, arguments, fused).converted(fused.model)
     onnx.save_model(result.model, str(out / ONNX_FILE))
     golden.save(out / GOLDEN_FILE)
-    return _facts(fused, plan, golden, result)
+    return _facts(fused, plan, golden, result, request.least_in_service)
 
 
-def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted) -> dict[str, Any]:
+def _conversion(
+    request: ImportRequest, arguments: Mapping[str, Any], fused: WrappedGraph
+) -> Conversion:
+    def rows(graph: ModelProto, pictures: Pictures) -> Rows:
+        return _run(request.name, graph, pictures, fused.fixed_batch or 1)
+
+    return Conversion(
+        request.name,
+        request.precision,
+        request.least_in_service,
+        _optional(arguments, CALIBRATION),
+        _optional(arguments, COMPARED),
+        rows,
+    )
+
+
+def _facts(
+    fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted, threshold: float
+) -> dict[str, Any]:
     graph = Exported(result.model)
     return {
         "input": graph.inputs[0].name,
@@ -117,7 +137,7 @@ def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted
         "opset": graph.opset,
         "fixed_batch": fused.fixed_batch,
         "batch_of_file": plan.batch,
-        "objects": int((golden.rows[:, :, 4] > STRICT.floor).sum()),
+        "objects": int((golden.rows[:, :, 4] > threshold).sum()),
         "measured": result.measured,
     }
 
@@ -162,9 +182,7 @@ class _Fusing:
         return not disagreement(together, alone, LOOSE)
 
 
-def _run(
-    model: str, graph: ModelProto, pictures: Pictures, step: int | None
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _run(model: str, graph: ModelProto, pictures: Pictures, step: int | None) -> Rows:
     """Rows of all pictures, run in groups of exactly `step`.
 
     Raises:
@@ -195,6 +213,6 @@ def _pictures(path: str) -> Pictures:
         return np.asarray(archive[PICTURES], np.uint8)
 
 
-def _calibration(arguments: Mapping[str, Any]) -> Pictures | None:
-    path = arguments.get("calibration")
-    return _pictures(path) if path else None
+def _optional(arguments: Mapping[str, Any], key: str) -> Pictures:
+    path = arguments.get(key)
+    return _pictures(path) if path else np.zeros((0, 1, 1, 3), np.uint8)

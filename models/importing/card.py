@@ -43,7 +43,8 @@ says otherwise.
 - Pictures: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
 - Proof: on {facts["pictures"]} golden pictures ({facts["origin"]}) with {facts["objects"]} objects
-  the fp32 graph gave what the file gives on its own, within 0.01 pixels and 0.001 of score.
+  above the threshold, the fp32 graph gave what the file gives on its own, within 0.01 pixels and
+  0.001 of score.
 
 ## How well it finds what there is
 

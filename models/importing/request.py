@@ -66,6 +66,11 @@ class ImportRequest(BaseModel):
     max_batch: int = DEFAULT_MAX_BATCH
     precision: Precision = "fp32"
 
+    @property
+    def least_in_service(self) -> float:
+        """The threshold that the manifest will have."""
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+
     def to_json(self) -> dict[str, Any]:
         """For the way into another process; `model_validate` makes the request again."""
         return self.model_dump(mode="json")

@@ -142,7 +142,7 @@ def test_pictures_of_a_folder_are_letterboxed_as_cameras_do(tmp_path):
         pictures_in(tmp_path, Size(*SIZE), 9)
 
 
-def test_drawn_pictures_show_one_scene_of_each_place():
-    drawn = drawn_pictures(Size(160, 96))
-    assert drawn.shape == (4, 96, 160, 3)
-    assert len({picture.tobytes() for picture in drawn}) == 4
+def test_drawn_pictures_are_all_different():
+    drawn = drawn_pictures(Size(160, 96), 8)
+    assert drawn.shape == (8, 96, 160, 3)
+    assert len({picture.tobytes() for picture in drawn}) == 8
