@@ -14,12 +14,18 @@ from camera_adapters.rendered.sample import render_sample
 PLACES: Final = 4
 
 
-def drawn_pictures(size: Size) -> npt.NDArray[np.uint8]:
-    """(4, H, W, 3) uint8 RGB: one drawn street scene of each place, of seeds kept for judging."""
-    first: dict[str, int] = {}
+def drawn_pictures(size: Size, count: int = PLACES) -> npt.NDArray[np.uint8]:
+    """(count, H, W, 3) uint8 RGB: drawn street scenes, of seeds kept for judging.
+
+    Every place is shown equally often, the places one after the other.
+    """
+    each = -(-count // PLACES)
+    seeds: dict[str, list[int]] = {}
     for seed in EVALUATION_SEEDS[::SEEDS_PER_VIEW]:
-        first.setdefault(place_of(seed), seed)
-        if len(first) == PLACES:
+        shown = seeds.setdefault(place_of(seed), [])
+        if len(shown) < each:
+            shown.append(seed)
+        if sum(map(len, seeds.values())) == each * PLACES:
             break
-    drawn = [render_sample(seed, (size.width, size.height)).picture for seed in first.values()]
-    return np.stack(drawn)
+    chosen = [seed for shown in seeds.values() for seed in shown][:count]
+    return np.stack([render_sample(seed, (size.width, size.height)).picture for seed in chosen])

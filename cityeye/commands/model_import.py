@@ -46,7 +46,7 @@ class Fit(StrEnum):
     STRETCH = "stretch"
 
 
-def import_file(  # noqa: PLR0913
+def import_file(  # noqa: PLR0913, PLR0917
     file: Annotated[Path, typer.Argument(help="An ONNX file, or a .pt with the export extra.")],
     name: Annotated[str, typer.Option(help="Name of the package.")],
     labels: Annotated[

@@ -38,7 +38,8 @@ class Exported:
     @property
     def first_output(self) -> ValueInfoProto:
         """The only output of most heads."""
-        return self.model.graph.output[0]
+        output: ValueInfoProto = self.model.graph.output[0]
+        return output
 
     @cached_property
     def metadata(self) -> dict[str, str]:

@@ -39,7 +39,9 @@ def _used(node: NodeProto) -> Iterator[str]:
     """Tensors that a node needs, those of its branches and bodies included."""
     yield from node.input
     for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs:
+        for graph in (
+            [attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs
+        ):
             yield from _used_inside(graph)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
@@ -23,16 +24,17 @@ from models.graph.fixed_batch import pinned, with_free_batch
 from models.graph.packaged import relabelled
 from models.graph.wrapping import WrappedGraph, wrap
 from models.importing.plan import Plan, has_size, plan_for, prepared
-from models.importing.precisions import Converted, converted
+from models.importing.precisions import Conversion, Converted
 from models.importing.reference import reference_rows
 from models.importing.request import ImportRequest
 from models.package import GOLDEN_FILE, ONNX_FILE
 from models.session import open_session
 
 Tell = Callable[..., None]
-Pictures = np.ndarray[Any, np.dtype[np.uint8]]
+Pictures = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.float32]
 
-PICTURES = "pictures"
+PICTURES, CALIBRATION, COMPARED = "pictures", "calibration", "compared"
 READ_S = 60.0
 ONCE_S = 6.0
 ONCE_BYTES_PER_S = 20e6
@@ -50,7 +52,7 @@ def inspect(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """
     tell("reading the network", seconds=READ_S)
     network = _read(Path(arguments["network"]))
-    plan = plan_for(network, ImportRequest.from_json(arguments["request"]))
+    plan = plan_for(network, ImportRequest.model_validate(arguments["request"]))
     metadata = Exported(network).metadata
     return {
         "head": plan.head,
@@ -75,7 +77,7 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     """
     tell("reading the network", seconds=READ_S)
     path, out = Path(arguments["network"]), Path(arguments["out"])
-    request = ImportRequest.from_json(arguments["request"])
+    request = ImportRequest.model_validate(arguments["request"])
     network = _read(path)
     plan = plan_for(network, request)
     pictures = _pictures(arguments[PICTURES])
@@ -86,6 +88,8 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     ready = prepared(network, plan)
     # A free picture size is optimised differently, which some networks make visible.
     given = path.read_bytes() if has_size(network) else ready.SerializeToString()
+    fusing = _Fusing(request.name, plan)
+    fixed = fusing.fixed(ready)
     golden = GoldenSet(pictures, reference_rows(request.name, given, plan, pictures))
     if not golden.shows_something:
         raise GraphError(
@@ -94,7 +98,7 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
             "give --golden a folder with pictures of what it detects",
         )
     tell("building the graph", seconds=RUN_S)
-    fused = _Fusing(request.name, plan).fused(ready, pictures)
+    fused = fusing.fused(ready, fixed, pictures)
     tell("comparing the graph with the network", seconds=RUN_S)
     # As few at a time as the network was asked itself: sums of other batches end otherwise.
     found = _run(request.name, fused.model, pictures, plan.batch or 1)
@@ -104,14 +108,32 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
             request.name, f"the built graph differs from the network itself: {problem}; report it"
         )
     if request.precision != "fp32":
-        tell(f"converting to {request.precision}", seconds=CONVERT_S)
-    result = converted(fused.model, request.precision, _calibration(arguments), golden)
+        tell(f"converting to {request.precision}, and comparing with fp32", seconds=CONVERT_S)
+    result = _conversion(request, arguments, fused).converted(fused.model)
     onnx.save_model(result.model, str(out / ONNX_FILE))
     golden.save(out / GOLDEN_FILE)
-    return _facts(fused, plan, golden, result)
+    return _facts(fused, plan, golden, result, request.least_in_service)
 
 
-def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted) -> dict[str, Any]:
+def _conversion(
+    request: ImportRequest, arguments: Mapping[str, Any], fused: WrappedGraph
+) -> Conversion:
+    def rows(graph: ModelProto, pictures: Pictures) -> Rows:
+        return _run(request.name, graph, pictures, fused.fixed_batch or 1)
+
+    return Conversion(
+        request.name,
+        request.precision,
+        request.least_in_service,
+        _optional(arguments, CALIBRATION),
+        _optional(arguments, COMPARED),
+        rows,
+    )
+
+
+def _facts(
+    fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted, threshold: float
+) -> dict[str, Any]:
     graph = Exported(result.model)
     return {
         "input": graph.inputs[0].name,
@@ -120,7 +142,7 @@ def _facts(fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted
         "opset": graph.opset,
         "fixed_batch": fused.fixed_batch,
         "batch_of_file": plan.batch,
-        "objects": int((golden.rows[:, :, 4] > STRICT.floor).sum()),
+        "objects": int((golden.rows[:, :, 4] > threshold).sum()),
         "measured": result.measured,
     }
 
@@ -132,9 +154,16 @@ class _Fusing:
     model: str
     plan: Plan
 
-    def fused(self, network: ModelProto, pictures: Pictures) -> WrappedGraph:
-        """The graph for any number of pictures, or for exactly as many as the network takes."""
-        fixed = self._wrapped(pinned(network, self.plan.batch or 1))
+    def fixed(self, network: ModelProto) -> WrappedGraph:
+        """The graph for exactly as many pictures as the network takes, or one.
+
+        Raises:
+            GraphError: The network's tensors are not those of the head.
+        """
+        return self._wrapped(pinned(network, self.plan.batch or 1))
+
+    def fused(self, network: ModelProto, fixed: WrappedGraph, pictures: Pictures) -> WrappedGraph:
+        """The graph for any number of pictures, if that proves to give the same as `fixed`."""
         try:
             batch = self.plan.batch
             free = self._wrapped(with_free_batch(network, batch) if batch else network)
@@ -158,9 +187,7 @@ class _Fusing:
         return not disagreement(together, alone, LOOSE)
 
 
-def _run(
-    model: str, graph: ModelProto, pictures: Pictures, step: int | None
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _run(model: str, graph: ModelProto, pictures: Pictures, step: int | None) -> Rows:
     """Rows of all pictures, run in groups of exactly `step`.
 
     Raises:
@@ -191,6 +218,6 @@ def _pictures(path: str) -> Pictures:
         return np.asarray(archive[PICTURES], np.uint8)
 
 
-def _calibration(arguments: Mapping[str, Any]) -> Pictures | None:
-    path = arguments.get("calibration")
-    return _pictures(path) if path else None
+def _optional(arguments: Mapping[str, Any], key: str) -> Pictures:
+    path = arguments.get(key)
+    return _pictures(path) if path else np.zeros((0, 1, 1, 3), np.uint8)

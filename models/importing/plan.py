@@ -26,7 +26,7 @@ CAMERA_SIZE = (640, 384)
 MOST_ROWS = 300
 LEAST_SCORE = 0.01
 OVERLAPS: dict[HeadName, float] = {"yolo": 0.7, "yolox": 0.65, "yolox-decoded": 0.65}
-"""Ultralytics' `iou` default, and YOLOX's `nmsthre`; others suppress nothing or as the built-ins."""
+"""Ultralytics' `iou` and YOLOX's `nmsthre`; others suppress nothing or as the built-ins do."""
 STRIDE = 32
 ON_QUERIES: frozenset[HeadName] = frozenset({"yolo-e2e", "detr", "detr-logits", "rtdetr"})
 
@@ -96,7 +96,7 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
         least_score=LEAST_SCORE,
         overlap=request.overlap or OVERLAPS.get(head, Selection().overlap),
     )
-    notices = ()
+    notices: tuple[str, ...] = ()
     if known.names == COCO_LABELS and request.labels is None and "names" not in exported.metadata:
         notices = ("the file does not name its classes: they are taken to be the 80 of COCO",)
     return Plan(

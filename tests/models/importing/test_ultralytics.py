@@ -100,9 +100,9 @@ def imported(tmp_path, path, pictures, **more):
 
 
 def raw_output(path, pictures):
-    """What the exported file gives, in a session of its own, as few pictures at a time as it takes.
+    """What the exported file gives, in a session of its own, as few pictures at once as it takes.
 
-    The input is the very one that the package computes: a random network makes much of a last digit.
+    The input is the very one that the package computes: random networks make much of a last digit.
     """
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     first = session.get_inputs()[0]
@@ -127,10 +127,10 @@ def compare(found, wanted, size) -> tuple[int, float]:
     count, farthest = 0, 0.0
     for rows, theirs in zip(found, wanted, strict=True):
         mine = list(rows[rows[:, 4] > CONFIDENCE])
-        theirs = np.array(theirs, np.float32)
-        theirs[:, :4] = np.clip(theirs[:, :4], 0, [size[0], size[1]] * 2)
-        assert len(mine) == len(theirs)
-        for row in theirs:
+        clipped = np.array(theirs, np.float32)
+        clipped[:, :4] = np.clip(clipped[:, :4], 0, [size[0], size[1]] * 2)
+        assert len(mine) == len(clipped)
+        for row in clipped:
             # Near-equal scores may come in any order.
             distances = [np.abs(one - row).max() for one in mine]
             nearest = int(np.argmin(distances))
@@ -141,7 +141,7 @@ def compare(found, wanted, size) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_an_export_equals_ultralytics_own_selection(tmp_path, name):
+def test_an_export_equals_ultralytics_own_selection(tmp_path, name, record_property):
     from ultralytics.utils.nms import non_max_suppression
 
     cfg, options, head = HEADS[name]
@@ -151,14 +151,17 @@ def test_an_export_equals_ultralytics_own_selection(tmp_path, name):
     done = imported(tmp_path, path, pictures, size=size)
     assert done.inspected.head == head
     assert done.package.manifest.input.dynamic_batch
-    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (WIDTH, HEIGHT)
+    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
+        WIDTH,
+        HEIGHT,
+    )
     raw = raw_output(path, pictures)
     wanted = non_max_suppression(
         raw, CONFIDENCE, OVERLAP, max_det=300, end2end=head == "yolo-e2e", max_time_img=100.0
     )
     found = rows_of(done.package, pictures, options.get("batch", 1))
     count, farthest = compare(found, [rows.numpy() for rows in wanted], (WIDTH, HEIGHT))
-    print(f"{name}: {count} rows of {PICTURES} pictures, farthest {farthest:.2g}")
+    record_property("rows", f"{count} rows, farthest {farthest:.2g}")
     assert farthest < 1e-3
     if head == "yolo":
         assert count < int((raw[:, 4:].amax(1) > CONFIDENCE).sum()), "something was suppressed"
@@ -166,7 +169,7 @@ def test_an_export_equals_ultralytics_own_selection(tmp_path, name):
 
 
 @pytest.mark.parametrize("options", [{}, {"dynamic": True}], ids=["fixed", "dynamic"])
-def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options):
+def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options, record_property):
     from ultralytics.models.rtdetr.predict import RTDETRPredictor
 
     pictures = pictures_of(SQUARE, SQUARE)
@@ -181,7 +184,7 @@ def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options):
     found = rows_of(done.package, pictures, 1)
     wanted = [one.boxes.data.numpy() for one in theirs]
     count, farthest = compare(found, wanted, (SQUARE, SQUARE))
-    print(f"RT-DETR {options}: {count} rows of {PICTURES} pictures, farthest {farthest:.2g}")
+    record_property("rows", f"{count} rows, farthest {farthest:.2g}")
     assert farthest < 1e-3
     assert count > 5 * PICTURES
 
@@ -213,5 +216,8 @@ def test_a_checkpoint_becomes_an_export_in_a_process_of_its_own(tmp_path):
     export_checkpoint("street", tmp_path / "best.pt", out, (WIDTH, HEIGHT))
     done = imported(tmp_path, out, pictures_of(HEIGHT, WIDTH))
     assert done.inspected.head == "yolo"
-    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (WIDTH, HEIGHT)
+    assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
+        WIDTH,
+        HEIGHT,
+    )
     assert "AGPL" in done.package.manifest.licence
