@@ -22,6 +22,7 @@ from models.importing.importer import Inspected, Proof, import_model
 from models.importing.request import ImportRequest
 from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
+from pipelines.labels import tasks_of
 from serving.drawn import drawn_pictures
 from serving.version_answers import VersionAnswer, VersionDetail, version_answers, version_detail
 
@@ -151,7 +152,8 @@ def _check(models: Repository, name: str, version: str) -> AdmissionReport:
 
 
 def _proof(inspected: Inspected) -> Proof:
-    return Proof(drawn_pictures(Size(*inspected.package)), "drawn street scenes")
+    drawn = drawn_pictures(Size(*inspected.package))
+    return Proof(drawn, "drawn street scenes", tasks=tasks_of(inspected.labels))
 
 
 def _own_folder(models: Repository) -> ModelRepository:

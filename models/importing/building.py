@@ -81,15 +81,15 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     network = _read(path)
     plan = plan_for(network, request)
     pictures = _pictures(arguments[PICTURES])
+    ready = prepared(network, plan)
+    fusing = _Fusing(request.name, plan)
+    fixed = fusing.fixed(ready)
     # With little patience, so that a network without an end is soon known.
     tell("running the network once", seconds=ONCE_S + path.stat().st_size / ONCE_BYTES_PER_S)
     reference_rows(request.name, path.read_bytes(), plan, pictures[:1])
     tell("running the network as it was given", seconds=RUN_S)
-    ready = prepared(network, plan)
     # A free picture size is optimised differently, which some networks make visible.
     given = path.read_bytes() if has_size(network) else ready.SerializeToString()
-    fusing = _Fusing(request.name, plan)
-    fixed = fusing.fixed(ready)
     golden = GoldenSet(pictures, reference_rows(request.name, given, plan, pictures))
     if not golden.shows_something:
         raise GraphError(
