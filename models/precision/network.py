@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from onnx import ModelProto, NodeProto
 
 from models.errors import GraphError
@@ -82,12 +83,21 @@ def parts_of(model: ModelProto, name: str) -> NetworkParts:
     )
 
 
-def only_used_domains(model: ModelProto) -> None:
-    """Takes out of a graph the operator sets that tools declared without using them."""
-    used = {node.domain for node in nodes(model)} | {one.domain for one in model.functions}
-    kept = [one for one in model.opset_import if one.domain in used | {""}]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
+def finished(converted: ModelProto, original: ModelProto) -> ModelProto:
+    """A converted graph with the same outside as the original, and without the tools' traces."""
+    del converted.graph.input[:], converted.graph.output[:]
+    converted.graph.input.extend(original.graph.input)
+    converted.graph.output.extend(original.graph.output)
+    del converted.graph.value_info[:], converted.metadata_props[:]
+    converted.metadata_props.extend(original.metadata_props)
+    converted.producer_name = original.producer_name
+    converted.producer_version = original.producer_version
+    used = {node.domain for node in nodes(converted)} | {one.domain for one in converted.functions}
+    kept = [one for one in converted.opset_import if one.domain in used | {""}]
+    del converted.opset_import[:]
+    converted.opset_import.extend(kept)
+    onnx.checker.check_model(converted, full_check=True)
+    return converted
 
 
 def _is_added(node: NodeProto) -> bool:
