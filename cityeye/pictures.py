@@ -37,15 +37,21 @@ def pictures_in(folder: Path, size: Size, most: int) -> Pictures:
     return np.concatenate([_picture(path, size) for path in chosen])
 
 
-def drawn_pictures(size: Size) -> Pictures:
-    """(4, H, W, 3) uint8 RGB: one drawn street scene of each place, of seeds kept for judging."""
-    first: dict[str, int] = {}
+def drawn_pictures(size: Size, count: int) -> Pictures:
+    """(count, H, W, 3) uint8 RGB: drawn street scenes, of seeds kept for judging.
+
+    Every place is shown equally often, the places one after the other.
+    """
+    each = -(-count // DRAWN_PLACES)
+    seeds: dict[str, list[int]] = {}
     for seed in EVALUATION_SEEDS[::SEEDS_PER_VIEW]:
-        first.setdefault(place_of(seed), seed)
-        if len(first) == DRAWN_PLACES:
+        shown = seeds.setdefault(place_of(seed), [])
+        if len(shown) < each:
+            shown.append(seed)
+        if sum(map(len, seeds.values())) == each * DRAWN_PLACES:
             break
-    drawn = [render_sample(seed, (size.width, size.height)).picture for seed in first.values()]
-    return np.stack(drawn)
+    chosen = [seed for shown in seeds.values() for seed in shown][:count]
+    return np.stack([render_sample(seed, (size.width, size.height)).picture for seed in chosen])
 
 
 def _picture(path: Path, size: Size) -> Pictures:

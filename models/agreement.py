@@ -5,12 +5,14 @@ Rows are compared as sets of objects, class by class and by overlap, since near-
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 _Distances = npt.NDArray[np.float64]
+_Pairing = Callable[[npt.NDArray[np.float64]], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,24 @@ def disagreement(
     if not np.isfinite(found_rows).all():
         picture = int(np.argmin(np.isfinite(found_rows).all(axis=(1, 2))))
         return f"picture {picture}: the output holds numbers that are not finite"
+    problem = _judged(found_rows, wanted_rows, tolerance, _nearest_first)
+    if not problem:
+        return ""
+    # Among objects that all but cover each other, the nearest ones need not belong together.
+    return _judged(found_rows, wanted_rows, tolerance, _best_in_all)
+
+
+def _judged(
+    found_rows: npt.NDArray[np.float32],
+    wanted_rows: npt.NDArray[np.float32],
+    tolerance: Tolerance,
+    pair: _Pairing,
+) -> str:
     floor = min(tolerance.floor, float(wanted_rows[:, :, 4].max(initial=0.0)) / 2)
     weak = _Weak()
     for picture, (found, wanted) in enumerate(zip(found_rows, wanted_rows, strict=True)):
-        problem = _compare(found, wanted, floor, tolerance, weak)
+        partner = _partners(found, wanted, tolerance, pair)
+        problem = _compare(found, wanted, partner, floor, tolerance, weak)
         if problem:
             return f"picture {picture}: {problem}"
     return weak.problem(tolerance.lost)
@@ -101,12 +117,12 @@ class _Weak:
 def _compare(
     found: npt.NDArray[np.float32],
     wanted: npt.NDArray[np.float32],
+    partner: dict[int, int],
     floor: float,
     tolerance: Tolerance,
     weak: _Weak,
 ) -> str:
     """Compares one picture: (M, 6) with (M, 6); counts what is weak."""
-    partner = _partners(found, wanted, tolerance)
     least = max(floor, _cut_off(found, wanted))
     sure = max(least, tolerance.sure)
     for index in np.flatnonzero(wanted[:, 4] > least).tolist():
@@ -141,11 +157,12 @@ def _cut_off(full: npt.NDArray[np.float32], judged: npt.NDArray[np.float32]) -> 
 
 
 def _partners(
-    found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], tolerance: Tolerance
+    found: npt.NDArray[np.float32],
+    wanted: npt.NDArray[np.float32],
+    tolerance: Tolerance,
+    pair: _Pairing,
 ) -> dict[int, int]:
-    """Which found row is which wanted row: same class, nearest in place and score over all."""
-    from scipy.optimize import linear_sum_assignment
-
+    """Which found row is which wanted row: same class, near in place and score."""
     here, there = np.flatnonzero(wanted[:, 4] > 0), np.flatnonzero(found[:, 4] > 0)
     if not len(here) or not len(there):
         return {}
@@ -156,12 +173,32 @@ def _partners(
         (overlap >= SAME_OBJECT) | (nearness >= 0.0)
     )
     likeness = np.maximum(overlap, nearness) + 1.0 - np.abs(one[:, None, 4] - other[None, :, 4])
-    rows, columns = linear_sum_assignment(np.where(possible, likeness, 0.0), maximize=True)
-    return {
-        int(here[row]): int(there[column])
-        for row, column in zip(rows, columns, strict=True)
-        if possible[row, column]
-    }
+    pairs = pair(np.where(possible, likeness, 0.0))
+    return {int(here[row]): int(there[column]) for row, column in pairs if possible[row, column]}
+
+
+def _nearest_first(likeness: _Distances) -> list[tuple[int, int]]:
+    """Pairs of (A, B), the likest ones first; 0 stands for no likeness at all."""
+    rows: set[int] = set()
+    columns: set[int] = set()
+    pairs = []
+    for index in np.argsort(-likeness, axis=None, kind="stable").tolist():
+        row, column = divmod(index, likeness.shape[1])
+        if likeness[row, column] <= 0.0 or len(rows) == min(likeness.shape):
+            break
+        if row not in rows and column not in columns:
+            rows.add(row)
+            columns.add(column)
+            pairs.append((row, column))
+    return pairs
+
+
+def _best_in_all(likeness: _Distances) -> list[tuple[int, int]]:
+    """Pairs of (A, B) whose likeness is largest together."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(likeness, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _edges(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> _Distances:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from models.detections import Detections
 from models.errors import PictureError, SessionError
 from models.package import ModelPackage
-from models.session import WantedProvider, first_line, open_session
+from models.session import WantedProvider, first_line, open_session, placement
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batch sizes that a GPU is warmed up for, besides a model's own largest one."""
@@ -55,6 +55,7 @@ class Detector:
         *,
         threads: int = 1,
         provider: WantedProvider = "cpu",
+        graph: bytes | None = None,
     ) -> None:
         """Loads the model, asserts its provider and warms it up.
 
@@ -63,13 +64,16 @@ class Detector:
             threads: Threads inside one `run`; two detectors with one thread each serve more
                 pictures per second than one with two.
             provider: `auto` takes the GPU where there is one.
+            graph: The content of the package's file, for whoever has read it already.
 
         Raises:
             SessionError: ONNX Runtime refuses the model or the provider.
         """
         self.package = package
+        # From bytes, so that nothing beside the file can be pulled in.
+        content = package.onnx_path.read_bytes() if graph is None else graph
         self._session, self.provider = open_session(
-            str(package), package.onnx_path, threads=threads, provider=provider
+            str(package), content, threads=threads, provider=provider
         )
         self._lock = threading.Lock()
         self._latency = Latency()
@@ -149,6 +153,10 @@ class Detector:
         bucket = next(size for size in self.buckets() if size >= len(pictures))
         missing = bucket - len(pictures)
         return np.pad(pictures, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else pictures
+
+    def placement(self) -> dict[str, dict[str, int]]:
+        """Which provider runs how many nodes of which operator."""
+        return placement(self._session)
 
     def buckets(self) -> list[int]:
         """Batch sizes that reach the graph on a GPU, ascending."""

@@ -9,15 +9,16 @@ names, checksum, size, labels, and the tensor contract of the graph. ONNX Runtim
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
 
 from models.errors import PackageError
-from models.graph.contract import ContractViolation, check_contract
+from models.graph.contract import MAX_MODEL_BYTES, ContractViolation, check_contract
 
 MANIFEST_FILE = "model.yaml"
 ONNX_FILE = "model.onnx"
@@ -25,8 +26,10 @@ LABELS_FILE = "labels.txt"
 CARD_FILE = "CARD.md"
 GOLDEN_FILE = "golden.npz"
 ADMISSION_FILE = "admission.json"
-MAX_ONNX_BYTES = 512 * 1024 * 1024
+MAX_ONNX_BYTES = MAX_MODEL_BYTES
 MAX_TEXT_BYTES = 256 * 1024
+MAX_LABELS = 10_000
+MAX_YAML_DEPTH = 8
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 VERSION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$"
 
@@ -131,13 +134,24 @@ class ModelPackage:
         Raises:
             PackageError: Anything is missing, inconsistent or unsafe; one sentence says what.
         """
+        package = cls.described(directory)
+        _check_onnx(str(package), package.onnx_path, package.manifest)
+        return package
+
+    @classmethod
+    def described(cls, directory: Path) -> ModelPackage:
+        """Reads a package directory without looking into its graph.
+
+        Raises:
+            PackageError: Its place, its manifest, its labels or its card are not as they must be.
+        """
         directory = Path(directory)
         model = f"{directory.parent.name}/{directory.name}"
+        _check_folder(model, directory)
         manifest = _read_manifest(model, directory)
         _check_place(model, directory, manifest)
         labels = _read_labels(model, directory / LABELS_FILE)
-        _existing(model, directory / CARD_FILE)
-        _check_onnx(model, directory / ONNX_FILE, manifest)
+        existing(model, directory / CARD_FILE)
         return cls(directory=directory, manifest=manifest, labels=labels)
 
     @property
@@ -165,9 +179,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _existing(model: str, path: Path, cap_bytes: int = MAX_TEXT_BYTES) -> Path:
+def existing(
+    model: str,
+    path: Path,
+    cap_bytes: int = MAX_TEXT_BYTES,
+    remedy: str = "a package needs all four of its files",
+) -> Path:
+    """The path of a file that is one of its own and not too large.
+
+    Raises:
+        PackageError: It is missing, a link to some other file, or too large.
+    """
+    if path.is_symlink():
+        raise PackageError(model, path, "is a symbolic link", "put the file itself there")
     if not path.is_file():
-        raise PackageError(model, path, "is missing", "a package needs all four of its files")
+        raise PackageError(model, path, "is missing", remedy)
     size = path.stat().st_size
     if size > cap_bytes:
         raise PackageError(
@@ -178,24 +204,45 @@ def _existing(model: str, path: Path, cap_bytes: int = MAX_TEXT_BYTES) -> Path:
 
 def _read_text(model: str, path: Path) -> str:
     try:
-        return _existing(model, path).read_text(encoding="utf-8")
+        return existing(model, path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise PackageError(model, path, "is not UTF-8 text", "save it as UTF-8") from error
+
+
+def _check_folder(model: str, directory: Path) -> None:
+    for folder in (directory.parent, directory):
+        if folder.is_symlink():
+            raise PackageError(
+                model, folder, "is a symbolic link", "put the package itself into the repository"
+            )
 
 
 def _read_manifest(model: str, directory: Path) -> Manifest:
     path = directory / MANIFEST_FILE
     try:
-        return Manifest.model_validate(yaml.safe_load(_read_text(model, path)))
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise PackageError(model, path, f"is not YAML ({problem})", "correct it") from error
+        return Manifest.model_validate(_plain_yaml(_read_text(model, path)))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg']}"
             for one in error.errors(include_url=False)
         )
         raise PackageError(model, path, problems, "correct the named keys") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = " ".join(str(error).split())
+        raise PackageError(model, path, f"is not YAML ({problem})", "correct it") from error
+
+
+def _plain_yaml(text: str) -> object:
+    """Reads YAML that cannot unfold into more than its text: no aliases, hardly any nesting."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it uses an alias; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise ValueError(f"it nests more than {MAX_YAML_DEPTH} deep")
+    return yaml.safe_load(text)
 
 
 def _check_place(model: str, directory: Path, manifest: Manifest) -> None:
@@ -214,31 +261,50 @@ def _read_labels(model: str, path: Path) -> tuple[str, ...]:
     labels = tuple(line.strip() for line in _read_text(model, path).splitlines() if line.strip())
     if not labels:
         raise PackageError(model, path, "names no class", "write one class name per line")
-    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if len(labels) > MAX_LABELS:
+        raise PackageError(
+            model, path, f"names {len(labels)} classes, more than {MAX_LABELS}", "name fewer"
+        )
+    repeated = sorted(label for label, count in Counter(labels).items() if count > 1)
     if repeated:
         raise PackageError(model, path, f"repeats {', '.join(repeated)}", "name each class once")
     return labels
 
 
 def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:
-    _existing(model, path, MAX_ONNX_BYTES)
+    existing(model, path, MAX_ONNX_BYTES)
     actual = sha256_of(path)
     if actual != manifest.sha256:
         raise PackageError(
             model,
             path,
             f"has sha256 {actual[:12]}…, the manifest says {manifest.sha256[:12]}…",
-            "copy the file again, or assemble the package anew if the change was wanted",
+            "copy the file again, or import the model anew if the change was wanted",
         )
     try:
-        check_contract(
-            path,
-            input_name=manifest.input.name,
-            size=(manifest.input.width, manifest.input.height),
-            batch=None if manifest.input.dynamic_batch else manifest.input.max_batch,
-            output_name=manifest.output.name,
-            rows=manifest.output.rows,
-            opset=manifest.opset,
-        )
+        check_contract(path, **promises(manifest))
     except ContractViolation as error:
         raise PackageError(model, path, str(error), error.remedy) from error
+
+
+class Promises(TypedDict):
+    """What a manifest says about its graph, as `check_contract` and `check_model` take it."""
+
+    input_name: str
+    size: tuple[int, int]
+    batch: int | None
+    output_name: str
+    rows: int
+    opset: int
+
+
+def promises(manifest: Manifest) -> Promises:
+    """What the manifest says about the graph."""
+    return Promises(
+        input_name=manifest.input.name,
+        size=(manifest.input.width, manifest.input.height),
+        batch=None if manifest.input.dynamic_batch else manifest.input.max_batch,
+        output_name=manifest.output.name,
+        rows=manifest.output.rows,
+        opset=manifest.opset,
+    )

@@ -31,18 +31,20 @@ class ModelRepository:
         """Names that have at least one version, sorted."""
         if not self.root.is_dir():
             return ()
-        names = sorted(one.name for one in self.root.iterdir() if re.match(NAME_PATTERN, one.name))
+        names = sorted(
+            one.name for one in self.root.iterdir() if re.fullmatch(NAME_PATTERN, one.name)
+        )
         return tuple(name for name in names if self.versions(name))
 
     def versions(self, name: str) -> tuple[str, ...]:
         """Versions of a name, oldest first; empty if there is none."""
         folder = self.root / name
-        if not re.match(NAME_PATTERN, name) or not folder.is_dir():
+        if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
             return ()
         found = (
             one.name
             for one in folder.iterdir()
-            if re.match(VERSION_PATTERN, one.name) and (one / MANIFEST_FILE).is_file()
+            if re.fullmatch(VERSION_PATTERN, one.name) and (one / MANIFEST_FILE).is_file()
         )
         return tuple(sorted(found, key=version_order))
 
@@ -53,11 +55,19 @@ class ModelRepository:
             UnknownModelError: There is no such package; the message lists what there is.
             PackageError: It is there but unusable.
         """
+        return ModelPackage.load(self.directory_of(name, version))
+
+    def directory_of(self, name: str, version: str | None = None) -> Path:
+        """Where a version lies, the newest one unless one is named; nothing of it is read.
+
+        Raises:
+            UnknownModelError: There is no such package; the message lists what there is.
+        """
         versions = self.versions(name)
         if not versions or (version is not None and version not in versions):
             asked = name if version is None else f"{name}/{version}"
             raise UnknownModelError(asked, self.root, self._available())
-        return ModelPackage.load(self.root / name / (version or versions[-1]))
+        return self.root / name / (version or versions[-1])
 
     def _available(self) -> tuple[str, ...]:
         return tuple(f"{name}/{one}" for name in self.names() for one in self.versions(name))

@@ -46,7 +46,7 @@ def open_session(
     """
     if provider == "cpu":
         return _session(model, graph, threads, [CPU_PROVIDER]), "cpu"
-    if CUDA_PROVIDER not in ort.get_available_providers():
+    if not has_cuda():
         if provider == "auto":
             return _session(model, graph, threads, [CPU_PROVIDER]), "cpu"
         raise SessionError(
@@ -60,6 +60,27 @@ def open_session(
         logger.warning("detector_gpu_unusable", extra={"model": model})
         return session, "cpu"
     raise SessionError(model, "fell back to the CPU; check the GPU driver and the CUDA libraries")
+
+
+def placement(session: ort.InferenceSession) -> dict[str, dict[str, int]]:
+    """Which provider runs how many nodes of which operator; empty where the library cannot tell."""
+    found: dict[str, dict[str, int]] = {}
+    tell = getattr(session, "get_provider_graph_assignment_info", None)
+    for part in tell() if tell is not None else ():
+        operators = found.setdefault(part.ep_name, {})
+        for node in part.get_nodes():
+            operators[node.op_type] = operators.get(node.op_type, 0) + 1
+    return found
+
+
+def has_cuda() -> bool:
+    """Whether the installed ONNX Runtime can use a GPU at all."""
+    return CUDA_PROVIDER in ort.get_available_providers()
+
+
+def runtime_version() -> str:
+    """The version of ONNX Runtime."""
+    return str(ort.__version__)
 
 
 def first_line(error: Exception) -> str:
@@ -80,6 +101,8 @@ def _session(
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # Spinning threads would burn the cores that decoders need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Otherwise nobody can tell afterwards which nodes a GPU left to the CPU.
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     source = str(graph) if isinstance(graph, Path) else graph
     try:
         return ort.InferenceSession(source, options, providers=providers)

@@ -46,7 +46,7 @@ class Fit(StrEnum):
     STRETCH = "stretch"
 
 
-def import_file(  # noqa: PLR0913
+def import_file(  # noqa: PLR0913, PLR0917
     file: Annotated[Path, typer.Argument(help="An ONNX file, or a .pt with the export extra.")],
     name: Annotated[str, typer.Option(help="Name of the package.")],
     labels: Annotated[
@@ -59,7 +59,9 @@ def import_file(  # noqa: PLR0913
     repository: Annotated[
         Path, typer.Option(help="Folder of packages, made if missing.")
     ] = DEFAULT_REPOSITORY,
-    head: Annotated[Head | None, typer.Option(help="Family of the output; else recognised.")] = None,
+    head: Annotated[
+        Head | None, typer.Option(help="Family of the output; else recognised.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Pictures that the package takes.")
     ] = None,

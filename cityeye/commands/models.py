@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cityeye.commands.model_check import check_model
+from cityeye.commands.model_folder import Folder, Name, name_and_version, repository_at
 from cityeye.commands.model_import import import_file
 from cityeye.errors import CommandError
 
-if TYPE_CHECKING:
-    from models.repository import ModelRepository
-
-app = typer.Typer(help="List and inspect model packages.", no_args_is_help=True)
+app = typer.Typer(help="Bring in, check and inspect model packages.", no_args_is_help=True)
 app.command("import")(import_file)
-
-Folder = Annotated[
-    Path | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")
-]
+app.command("check")(check_model)
 
 
 @app.command("list")
 def list_models(path: Folder = None) -> None:
-    """List every model package with its input, labels and state."""
+    """List every model package with its input, labels and whether it may serve."""
     from rich.console import Console
     from rich.table import Table
 
+    from cityeye.commands.model_report import plain, state
     from models.errors import ModelError
 
-    repository = _repository(path)
+    repository = repository_at(path)
     table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
     for name in repository.names():
         for version in repository.versions(name):
             try:
                 package = repository.find(name, version)
             except ModelError as error:
-                table.add_row(f"{name}/{version}", "", "", "", "", str(error))
+                table.add_row(f"{name}/{version}", "", "", "", "", f"unusable: {plain(str(error))}")
                 continue
             manifest = package.manifest
             table.add_row(
                 str(package),
-                ", ".join(manifest.tasks),
+                plain(", ".join(manifest.tasks)),
                 f"{manifest.input.width}x{manifest.input.height}",
                 f"{manifest.thresholds.default:g}",
-                ", ".join(package.labels),
-                "good",
+                plain(", ".join(package.labels)),
+                state(package),
             )
     if not table.row_count:
         raise CommandError(f"{repository.root} holds no model package")
@@ -53,23 +50,27 @@ def list_models(path: Folder = None) -> None:
 
 
 @app.command("show")
-def show_model(
-    model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
-    path: Folder = None,
-) -> None:
-    """Show one model package: its manifest and its card."""
+def show_model(model: Name, path: Folder = None) -> None:
+    """Show one model package: its manifest, its admission report and its card."""
+    from cityeye.commands.model_report import lines, plain
+    from models.admission import read_report, why_not_admitted
     from models.package import CARD_FILE, MANIFEST_FILE
 
-    name, _, version = model.partition("/")
-    package = _repository(path).find(name, version or None)
-    typer.echo((package.directory / MANIFEST_FILE).read_text(encoding="utf-8").rstrip())
-    typer.echo()
-    typer.echo((package.directory / CARD_FILE).read_text(encoding="utf-8").rstrip())
+    package = repository_at(path).find(*name_and_version(model))
+    manifest = (package.directory / MANIFEST_FILE).read_text(encoding="utf-8")
+    typer.echo(f"{plain(manifest).rstrip()}\n")
+    report, reason = read_report(package.directory), why_not_admitted(package)
+    if reason and (report is None or report.passed):
+        typer.echo(f"{package} is not admitted: {plain(reason)}")
+    for line in lines(report) if report is not None else ():
+        typer.echo(line)
+    card = (package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace")
+    typer.echo(f"\n{plain(card).rstrip()}")
 
 
 @app.command("try")
 def try_out(
-    model: Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")],
+    model: Name,
     recording: Annotated[Path, typer.Argument(help="A video file.")],
     out: Annotated[Path, typer.Option(help="Folder for the annotated pictures.")] = Path("trial"),
     fps: Annotated[
@@ -80,15 +81,6 @@ def try_out(
     """Run a model over a recording and draw what it finds into pictures."""
     from cityeye.model_trial import try_model
 
-    name, _, version = model.partition("/")
-    package = _repository(path).find(name, version or None)
+    package = repository_at(path).find(*name_and_version(model))
     count = try_model(package, recording, fps, out)
     typer.echo(f"{count} annotated pictures in {out}")
-
-
-def _repository(path: Path | None) -> ModelRepository:
-    from models.repository import BUILTIN_ROOT, ModelRepository
-
-    if path is not None and not path.is_dir():
-        raise CommandError(f"there is no folder {path}; give --path a folder of model packages")
-    return ModelRepository(path or BUILTIN_ROOT)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx.defs import onnx_opset_version
 
 from models.graph.operators import check_operators
 from models.graph.violation import ContractViolation
@@ -132,6 +133,12 @@ def check_self_contained(model: ModelProto) -> None:
     """
     if model.training_info:
         raise ContractViolation("holds training graphs", "export it for inference")
+    newest = onnx_opset_version()
+    if opset_of(model) > newest:
+        raise ContractViolation(
+            f"uses opset {opset_of(model)}, the newest known one is {newest}",
+            "export with an older opset",
+        )
     check_operators(model)
     check_weights(model)
 

@@ -135,12 +135,16 @@ def _constants(graph: GraphProto) -> dict[str, list[int]]:
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
-            values = [helper.get_attribute_value(one) for one in node.attribute if one.name == "value"]
-            tensors.update({node.output[0]: value for value in values})
+            values = [
+                helper.get_attribute_value(one) for one in node.attribute if one.name == "value"
+            ]
+            tensors |= dict.fromkeys(node.output[:1], values[0]) if values else {}
     short = {
         name: tensor
         for name, tensor in tensors.items()
-        if tensor.data_type == onnx.TensorProto.INT64 and len(tensor.dims) == 1 and tensor.dims[0] < 9  # noqa: PLR2004
+        if tensor.data_type == onnx.TensorProto.INT64
+        and len(tensor.dims) == 1
+        and tensor.dims[0] < 9  # noqa: PLR2004
     }
     return {
         name: [int(one) for one in np.asarray(numpy_helper.to_array(tensor)).ravel()]

@@ -132,9 +132,7 @@ def add_yolox_head(graph: GraphBuilder, raw: str, task: HeadTask, grid_of: Size 
         stride = graph.constant(strides[None])
         offset = graph.node("Add", graph.take(raw, 2, 0, 2), graph.constant(cells[None]))
         extent = graph.node("Exp", graph.take(raw, 2, 2, 4))
-        boxes = graph.node(
-            "Mul", graph.node("Concat", offset, extent, axis=2), stride
-        )
+        boxes = graph.node("Mul", graph.node("Concat", offset, extent, axis=2), stride)
     classes = graph.take(raw, 2, 5, 5 + task.classes)
     scores = graph.node("Mul", classes, graph.take(raw, 2, 4, 5))
     found = _best_class(graph, _corners(graph, boxes), scores, task, axis=2)
@@ -182,9 +180,7 @@ def add_logits_head(
     corners = _to_pixels(graph, boxes, network)
     if softmax:
         scores = graph.take(graph.node("Softmax", logits, axis=-1), 2, 0, task.classes)
-        return take_best(
-            graph, _best_class(graph, corners, scores, task, axis=2), task.selection
-        )
+        return take_best(graph, _best_class(graph, corners, scores, task, axis=2), task.selection)
     scores = graph.node("Reshape", graph.node("Sigmoid", logits), graph.integers(0, -1))
     count = graph.integers(task.classes)
     most = graph.node("Min", graph.size_of(scores, 1), graph.size_of(logits, 1))
@@ -213,7 +209,7 @@ def _column(graph: GraphBuilder, table: str, column: int) -> str:
 def _best_class(
     graph: GraphBuilder, boxes: str, scores: str, task: HeadTask, *, axis: int
 ) -> Choice:
-    """The best class of every candidate; where it is a dropped one, the candidate counts nothing."""
+    """The best class of every candidate, which counts nothing where that class is dropped."""
     labels = graph.node("ArgMax", scores, axis=axis, keepdims=0)
     return _renumbered(graph, boxes, graph.largest(scores, axis), labels, task)
 

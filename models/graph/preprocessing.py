@@ -61,9 +61,7 @@ class Preprocessing:
             if self.fit == "letterbox":
                 where = "centred" if self.centred else "in the upper left corner"
                 parts.append(f"{where}, padding {self.padding:g}")
-        inverse = 1.0 / self.scale
-        whole = abs(inverse - round(inverse)) < 1e-6 * inverse
-        parts.append(f"values / {round(inverse)}" if whole else f"values × {self.scale:g}")
+        parts.append(_factor(self.scale))
         if any(self.mean) or self.deviation != (1.0, 1.0, 1.0):
             parts.append(f"minus {_list(self.mean)}, divided by {_list(self.deviation)}")
         return ", ".join(parts)
@@ -121,6 +119,14 @@ def _resized(graph: GraphBuilder, planes: str, size: Size) -> str:
     return graph.node(
         "Resize", planes, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel"
     )
+
+
+def _factor(scale: float) -> str:
+    if scale == 1.0:
+        return "values 0 to 255"
+    if scale == 1.0 / FULL_SCALE:
+        return "values 0 to 1"
+    return f"values × {scale:g}"
 
 
 def _by(size: Size) -> str:

@@ -7,6 +7,7 @@ encoding is that of https://protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,8 +16,8 @@ from onnx import ModelProto
 
 from models.graph.violation import ContractViolation
 
-MAX_FIELDS = 1_000_000
-MAX_NODES = 100_000
+MAX_FIELDS = 500_000
+MAX_NODES = 50_000
 MAX_GRAPH_DEPTH = 12
 MAX_DEPTH = 80
 MAX_PACKED_BYTES = 256 * 1024 * 1024
@@ -25,8 +26,9 @@ MAX_PACKED_BYTES = 256 * 1024 * 1024
 AGAIN = "export the network again"
 SIMPLER = "export a smaller, flatter network"
 
-_VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
-_LONGEST_VARINT = 10
+_VARINT, _BYTES = 0, 2
+_FIXED = {1: 8, 5: 4}
+_LONGEST_SHIFT = 70
 _SIGNS = (
     (0, b"PK\x03\x04", "is a zip archive, such as a PyTorch checkpoint"),
     (0, b"\x80\x02", "is a Python pickle, which is code"),
@@ -70,31 +72,6 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _Cursor:
-    content: bytes
-    at: int
-    end: int
-
-    def varint(self) -> int:
-        value = shift = 0
-        for _ in range(_LONGEST_VARINT):
-            if self.at >= self.end:
-                raise _truncated()
-            byte = self.content[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004
-                return value
-            shift += 7
-        raise _not_onnx()
-
-    def skip(self, size: int) -> None:
-        self.at += size
-        if self.at > self.end:
-            raise _truncated()
-
-
-@dataclass(slots=True)
 class _Census:
     content: bytes
     count: _Count = field(default_factory=_Count)
@@ -102,33 +79,33 @@ class _Census:
     def take(self) -> None:
         spans = [_Span(_kind(ModelProto.DESCRIPTOR), 0, len(self.content))]
         while spans:
-            span = spans.pop()
-            cursor = _Cursor(self.content, span.at, span.end)
-            while cursor.at < cursor.end:
-                inner = self._field(cursor, span)
-                if inner is not None:
-                    spans.append(inner)
+            spans.extend(self._messages(spans.pop()))
 
-    def _field(self, cursor: _Cursor, span: _Span) -> _Span | None:
-        self.count.fields += 1
-        if self.count.fields > MAX_FIELDS:
-            raise ContractViolation(f"holds more than {MAX_FIELDS:,} fields", SIMPLER)
-        tag = cursor.varint()
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            cursor.varint()
-        elif wire == _FIXED_64:
-            cursor.skip(8)
-        elif wire == _FIXED_32:
-            cursor.skip(4)
-        elif wire == _BYTES and number:
-            size = cursor.varint()
-            start = cursor.at
-            cursor.skip(size)
-            return self._content(span, number, start, cursor.at)
-        else:
-            raise _not_onnx()
-        return None
+    def _messages(self, span: _Span) -> Iterator[_Span]:
+        """The messages directly inside one; everything else is counted and stepped over."""
+        content, at, end = self.content, span.at, span.end
+        while at < end:
+            self.count.fields += 1
+            if self.count.fields > MAX_FIELDS:
+                raise ContractViolation(f"holds more than {MAX_FIELDS:,} fields", SIMPLER)
+            tag, at = _varint(content, at, end)
+            wire = tag & 7
+            if wire == _BYTES and tag > wire:
+                size, start = _varint(content, at, end)
+                at = start + size
+                if at > end:
+                    raise _truncated()
+                inner = self._content(span, tag >> 3, start, at)
+                if inner is not None:
+                    yield inner
+            elif wire == _VARINT:
+                _, at = _varint(content, at, end)
+            elif wire in _FIXED:
+                at += _FIXED[wire]
+            else:
+                raise _not_onnx()
+        if at > end:
+            raise _truncated()
 
     def _content(self, span: _Span, number: int, start: int, end: int) -> _Span | None:
         if number in span.kind.packed:
@@ -165,6 +142,21 @@ def check_wire(content: bytes) -> None:
         if content[offset : offset + len(sign)] == sign:
             raise ContractViolation(f"{what}, not an ONNX file", AGAIN)
     _Census(content).take()
+
+
+def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
+    """A number of variable length, and where it ends."""
+    value = shift = 0
+    while at < end:
+        byte = content[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004
+            return value, at
+        shift += 7
+        if shift >= _LONGEST_SHIFT:
+            raise _not_onnx()
+    raise _truncated()
 
 
 @cache

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models.errors import ModelError
+from models.graph.violation import ContractViolation
 from models.sandbox.confinement import confine
 from models.sandbox.limits import Limits
 
@@ -50,15 +51,26 @@ def main(order: Mapping[str, Any], pipe: int) -> None:
             say(_failure(error))
 
 
-def _failure(error: Exception) -> dict[str, str]:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a library says with it that there is no memory left."""
+    text = f"{type(error).__name__} {error}".lower()
+    return any(sign in text for sign in OUT_OF_MEMORY)
+
+
+def sentence_of(error: Exception) -> str:
+    """What an error says in one line, without the model's name and with what to do."""
     text = " ".join(str(error).split())
-    lowered = f"{type(error).__name__} {text}".lower()
-    if any(sign in lowered for sign in OUT_OF_MEMORY):
-        return {"failure": text, "kind": "memory"}
-    remedy = getattr(error, "remedy", "")
-    if remedy:
-        return {"failure": f"{text}; {remedy}", "kind": "refused"}
     if isinstance(error, ModelError):
-        return {"failure": text.removeprefix(f"model {error.model}: "), "kind": "refused"}
+        return text.removeprefix(f"model {error.model}: ")
+    remedy = getattr(error, "remedy", "")
+    return f"{text}; {remedy}" if remedy else text
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    text = sentence_of(error)
+    if is_out_of_memory(error):
+        return {"failure": text, "kind": "memory"}
+    if isinstance(error, ModelError | ContractViolation):
+        return {"failure": text, "kind": "refused"}
     name = type(error).__name__
     return {"failure": f"{name}: {text}" if text else name, "kind": "unexpected"}

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.importing.writing import PackageFacts, write_package
 from models.detections import Detections
 from models.detector import Detector
 from models.evaluation import (
@@ -25,6 +24,7 @@ from models.evaluation import (
     mean_average_precision,
     recall_by_size,
 )
+from models.importing.writing import PackageFacts, write_package
 from models.package import ModelPackage, Source
 from models.training.cache import LabelledPicture
 from models.training.card import SIZE_BOUNDS_PX, CardFacts, card_text

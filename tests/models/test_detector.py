@@ -113,7 +113,7 @@ def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(tmp_path):
     document = yaml.safe_load(manifest.read_text())
     document["sha256"] = sha256_of(package.onnx_path)
     manifest.write_text(yaml.safe_dump(document))
-    with pytest.raises(SessionError, match=r"tiny/1: .*model\.onnx: ONNX Runtime cannot load"):
+    with pytest.raises(SessionError, match="tiny/1: ONNX Runtime cannot load"):
         Detector(ModelPackage.load(package.directory))
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.importing.writing import PackageFacts, write_package
+from models.detector import Detector
+from models.golden import GoldenSet
 from models.graph.heads import STRIDES, HeadTask, each_alone
 from models.graph.selection import Selection
 from models.graph.wrapping import wrap
-from models.package import ModelPackage, Source
+from models.importing.writing import PackageFacts, write_package
+from models.package import GOLDEN_FILE, MANIFEST_FILE, ModelPackage, Source, sha256_of
 
 SIZE = (96, 64)
 LABELS = ("person", "car", "bus")
@@ -183,3 +186,17 @@ def tiny_package(
 def random_pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (count, SIZE[1], SIZE[0], 3), np.uint8)
+
+
+def with_golden(package: ModelPackage, count: int = 3) -> ModelPackage:
+    """The package with golden pictures in which it found what it finds."""
+    wanted = package.manifest.input
+    shape = (count, wanted.height, wanted.width, 3)
+    pictures = np.random.default_rng(11).integers(0, 256, shape, np.uint8)
+    path = package.directory / GOLDEN_FILE
+    GoldenSet(pictures, Detector(package).run(pictures)).save(path)
+    manifest = package.directory / MANIFEST_FILE
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    document["golden"] = sha256_of(path)
+    manifest.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return ModelPackage.load(package.directory)

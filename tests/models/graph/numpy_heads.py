@@ -72,7 +72,7 @@ def one_picture(session: ort.InferenceSession, wanted: Wanted, picture: np.ndarr
 
 def preprocess(picture: np.ndarray, wanted: Wanted):
     """(3, h, w) and how far network pixels are from package pixels."""
-    values = picture.astype(float)
+    values: np.ndarray = picture.astype(np.float32)
     if wanted.bgr:
         values = values[:, :, [2, 1, 0]]
     (nw, nh), (pw, ph) = wanted.network, wanted.package
@@ -84,36 +84,49 @@ def preprocess(picture: np.ndarray, wanted: Wanted):
         else:
             cw, ch = round(pw * ratio), round(ph * ratio)
             left, top = (nw - cw) // 2, (nh - ch) // 2
-        canvas = np.full((nh, nw, 3), wanted.padding)
+        canvas = np.full((nh, nw, 3), wanted.padding, np.float32)
         canvas[top : top + ch, left : left + cw] = sampled(values, cw, ch)
         values = canvas
     else:
         cw, ch = nw, nh
         values = sampled(values, nw, nh)
-    values = (values * wanted.factor - np.array(wanted.mean)) / np.array(wanted.deviation)
+    values = values * np.float32(wanted.factor) - np.array(wanted.mean, np.float32)
+    values = values / np.array(wanted.deviation, np.float32)
     return values.transpose(2, 0, 1), (cw / pw, ch / ph, left, top)
 
 
 def sampled(values: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Bilinear, one output row and column at a time."""
+    """Bilinear, corner by corner, in single precision as runtimes have it."""
     high, wide = values.shape[:2]
     if (wide, high) == (width, height):
         return values
-
-    def along(values: np.ndarray, old: int, new: int) -> np.ndarray:
-        lines = []
-        for index in range(new):
-            place = min(max((index + 0.5) * old / new - 0.5, 0), old - 1)
-            low = int(place)
-            share = place - low
-            lines.append(values[low] * (1 - share) + values[min(low + 1, old - 1)] * share)
-        return np.array(lines)
-
-    tall = along(values, high, height)
-    return along(tall.transpose(1, 0, 2), wide, width).transpose(1, 0, 2)
+    values = values.astype(np.float32)
+    rows, columns = weighed(high, height), weighed(wide, width)
+    total = np.zeros((height, width, 3), np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            (places, down), (others, across) = rows[row], columns[column]
+            total = total + across[None, :, None] * down[:, None, None] * values[places][:, others]
+    return total
 
 
-def decode(outputs: dict[str, np.ndarray], wanted: Wanted):
+def weighed(old: int, new: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The lower and the upper neighbour of every sample point, each with its weight."""
+    places: list[list[int]] = [[], []]
+    weights: list[list[np.float32]] = [[], []]
+    for index in range(new):
+        place = (np.float32(index) + np.float32(0.5)) / (np.float32(new) / np.float32(old))
+        place = min(max(place - np.float32(0.5), np.float32(0)), np.float32(old - 1))
+        low = int(place)
+        near = low + 1 < old
+        places[0].append(low)
+        places[1].append(low + near)
+        weights[0].append(np.float32(low + 1) - place if near else np.float32(0.5))
+        weights[1].append(place - np.float32(low) if near else np.float32(0.5))
+    return [(np.array(one), np.array(other)) for one, other in zip(places, weights, strict=True)]
+
+
+def decode(outputs: dict[str, np.ndarray], wanted: Wanted):  # noqa: PLR0911
     """[(box in network pixels, {class: score})] of one picture."""
     raw = next(iter(outputs.values()))
     width, height = wanted.network
@@ -206,7 +219,7 @@ def select(candidates, wanted: Wanted):
     found = sorted((one for one in found if one[1] > wanted.least), key=lambda one: -one[1])
     if wanted.head not in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
         return found
-    kept = []
+    kept: list = []
     for box, score, label in found:
         rivals = [other for other, _, same in kept if same == label]
         if all(iou(box, other) <= wanted.overlap for other in rivals):

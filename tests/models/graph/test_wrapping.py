@@ -114,7 +114,9 @@ def test_kept_classes_are_merged_and_renumbered(name, groups):
 @pytest.mark.parametrize("name", ["yolo", "yolox", "detr"])
 def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, told, package):
     network, head = NETWORKS[name]
-    expected_of = Preprocessing("bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0)
+    expected_of = Preprocessing(
+        "bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0
+    )
     rng = np.random.default_rng(4)
     pictures = rng.integers(0, 256, (3, package[1], package[0], 3), np.uint8)
     task = HeadTask(package, 3, ALL, SELECTION)
@@ -212,7 +214,9 @@ def test_more_rows_than_candidates_are_padded(name):
 
 def test_a_class_beyond_the_labels_is_no_detection_and_no_crash():
     network = detr_network(SIZE, classes=4)
-    found = run(wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_pictures(5))
+    found = run(
+        wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_pictures(5)
+    )
     assert set(np.unique(found[..., 5])) <= {0, 1}
 
 

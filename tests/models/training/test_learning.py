@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
-from models.importing.writing import write_package  # noqa: E402
 from models.detector import Detector  # noqa: E402
 from models.graph.selection import Selection  # noqa: E402
+from models.importing.writing import write_package  # noqa: E402
 from models.training.assignment import assign  # noqa: E402
 from models.training.export import export  # noqa: E402
 from models.training.loop import points_of  # noqa: E402

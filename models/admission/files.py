@@ -1,0 +1,83 @@
+"""Checks of the files: there, ordinary, not too large, and the ones that the manifest names."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from models.errors import PackageError
+from models.golden import MAX_FILE_BYTES, GoldenSet
+from models.package import GOLDEN_FILE, LABELS_FILE, MAX_ONNX_BYTES, ModelPackage, existing
+
+MEGABYTE = 1024 * 1024
+
+
+def described(directory: Path) -> tuple[ModelPackage, str]:
+    """Reads the manifest, the labels and the card."""
+    package = ModelPackage.described(directory)
+    existing(str(package), package.onnx_path, MAX_ONNX_BYTES)
+    size = package.onnx_path.stat().st_size / MEGABYTE
+    return package, f"{len(package.labels)} classes, a graph of {size:.1f} MB"
+
+
+def verified(package: ModelPackage, findings: dict[str, Any]) -> tuple[bytes, str]:
+    """Reads the graph's bytes; sets the checksums."""
+    content = package.onnx_path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    findings["sha256"] = found
+    findings["labels"] = _checksum(package.directory / LABELS_FILE)
+    manifest = package.manifest
+    if found != manifest.sha256:
+        raise PackageError(
+            str(package),
+            package.onnx_path,
+            f"has sha256 {found[:12]}…, the manifest says {manifest.sha256[:12]}…",
+            "copy the file again, or import the model anew if the change was wanted",
+        )
+    return content, f"sha256 {found[:12]}… as the manifest says"
+
+
+def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, str]:
+    """Reads the golden pictures, which must be those of the manifest and show something."""
+    model, path, manifest = str(package), package.directory / GOLDEN_FILE, package.manifest
+    if not manifest.golden:
+        raise PackageError(
+            model,
+            path,
+            "the manifest names no golden pictures, so nobody can tell whether the model is right",
+            "import the model again with `cityeye models import`, which makes them",
+        )
+    existing(model, path, MAX_FILE_BYTES, "copy it again, or import the model anew")
+    checksum = findings["golden"] = _checksum(path)
+    if checksum != manifest.golden:
+        raise PackageError(
+            model,
+            path,
+            f"has sha256 {checksum[:12]}…, the manifest says {manifest.golden[:12]}…",
+            "copy the file again, or import the model anew",
+        )
+    found = GoldenSet.load(path)
+    size = (manifest.input.height, manifest.input.width, 3)
+    if found.pictures.shape[1:] != size or found.rows.shape[1] != manifest.output.rows:
+        raise PackageError(
+            model,
+            path,
+            f"holds pictures {found.pictures.shape} and rows {found.rows.shape}, "
+            f"the model takes {size} and gives {manifest.output.rows} rows",
+            "import the model again",
+        )
+    if not found.shows_something:
+        raise PackageError(
+            model,
+            path,
+            f"shows {len(found)} pictures in which nothing was found, which prove nothing",
+            "import the model again with pictures of what it detects",
+        )
+    objects = int((found.rows[:, :, 4] > manifest.thresholds.default).sum())
+    return found, f"{len(found)} pictures with {objects} objects above the threshold"
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
