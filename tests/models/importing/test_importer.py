@@ -181,18 +181,18 @@ def test_what_admission_refuses_is_not_in_the_repository(tmp_path, monkeypatch):
 
 def test_a_broken_graph_builder_cannot_prove_itself(tmp_path, monkeypatch):
     """Golden rows come from the reference, so a graph that reads boxes otherwise is found out."""
-    from models.importing import building
+    from models.importing import building, fusing
 
     file = saved(tmp_path)
     pictures = tmp_path / "pictures.npz"
     np.savez(pictures, pictures=PICTURES)
     request = ImportRequest(name="street", file=file.name, labels=LABELS)
-    right = building.wrap
+    right = fusing.wrap
 
     def wrong(network, head, task, preprocessing):
         return right(network, head, type(task)(task.size, 3, ((1,), (0,), (2,)), task.selection))
 
-    monkeypatch.setattr(building, "wrap", wrong)
+    monkeypatch.setattr(fusing, "wrap", wrong)
     arguments = {
         "request": request.to_json(),
         "network": str(file),
