@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
 
 from camera_adapters.geometry import Size
 from cityeye.errors import CommandError
-from cityeye.pictures import drawn_pictures, pictures_in
+from cityeye.pictures import pictures_in
 from models.importing.coco import COCO_LABELS
 from models.importing.exporting import export_checkpoint
 from models.importing.importer import Imported, Inspected, Proof, import_model
 from models.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
+from pipelines.labels import tasks_of
+from serving.drawn import drawn_pictures
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"
 GOLDEN_PICTURES: Final = 4
+COMPARED_PICTURES: Final = 16
 CALIBRATION_PICTURES: Final = 200
+JUDGING_SHARE: Final = 5
+"""One in so many of the int8 pictures is kept to compare with fp32 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def import_from(
     request = _with_neighbours(source.file, request)
 
     def proof_for(inspected: Inspected) -> Proof:
-        return _proof(source, inspected)
+        return _proof(source, request, inspected)
 
     with tempfile.TemporaryDirectory(prefix="cityeye-export-") as folder:
         file = source.file
@@ -105,15 +111,23 @@ def _refuse_aliases(text: str) -> None:
         raise yaml.YAMLError("aliases are not wanted here")
 
 
-def _proof(source: Source, inspected: Inspected) -> Proof:
+def _proof(source: Source, request: ImportRequest, inspected: Inspected) -> Proof:
     size = Size(*inspected.package)
-    calibration = None
-    if source.calibration is not None:
-        calibration = pictures_in(source.calibration, size, CALIBRATION_PICTURES)
+    origin = "drawn street scenes"
+    tasks = tasks_of(inspected.labels)
     if source.golden is None:
-        return Proof(drawn_pictures(size), "drawn street scenes", calibration)
-    golden = pictures_in(source.golden, size, GOLDEN_PICTURES)
-    return Proof(golden, f"from the folder {source.golden.name}", calibration)
+        some = drawn_pictures(size, COMPARED_PICTURES)
+    else:
+        some = pictures_in(source.golden, size, COMPARED_PICTURES)
+        origin = f"from the folder {source.golden.name}"
+    golden = some[:: max(1, len(some) // GOLDEN_PICTURES)][:GOLDEN_PICTURES]
+    if source.calibration is not None:
+        known = pictures_in(source.calibration, size, CALIBRATION_PICTURES)
+        # What ranges were chosen by must not judge them.
+        judging = np.arange(len(known)) % JUDGING_SHARE == 0
+        return Proof(golden, origin, known[~judging], known[judging], tasks)
+    compared = None if request.precision == "fp32" else some
+    return Proof(golden, origin, compared=compared, tasks=tasks)
 
 
 def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
@@ -125,19 +139,15 @@ def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
         manifest = Manifest.model_validate(yaml.safe_load(_text(manifest_file, "the manifest")))
     except (yaml.YAMLError, ValidationError):
         return request
-    told = request.labels is not None
-    return replace(
-        request,
-        labels=request.labels if told else labels_from(str(file.with_name(LABELS_FILE))),
-        threshold=_first(request.threshold, manifest.thresholds.default),
-        tasks=request.tasks or manifest.tasks,
-        licence=request.licence or manifest.licence,
-        training_data=request.training_data or manifest.source.training_data,
-    )
-
-
-def _first(told: float | None, known: float) -> float:
-    return known if told is None else told
+    known = {
+        "labels": labels_from(str(file.with_name(LABELS_FILE))),
+        "threshold": manifest.thresholds.default,
+        "tasks": manifest.tasks,
+        "licence": manifest.licence,
+        "training_data": manifest.source.training_data,
+    }
+    told = {key for key in known if getattr(request, key) not in {None, ()}}
+    return request.model_copy(update={key: known[key] for key in known if key not in told})
 
 
 def _text(path: Path, option: str) -> str:

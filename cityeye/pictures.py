@@ -1,4 +1,4 @@
-"""Pictures for models: from a folder, or drawn, as a camera adapter would have handed them over."""
+"""Pictures for models from a folder, as a camera adapter would have handed them over."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_adapters.geometry import Letterbox, Size
-from camera_adapters.rendered import EVALUATION_SEEDS, SEEDS_PER_VIEW, place_of
-from camera_adapters.rendered.sample import render_sample
 from cityeye.errors import CommandError
 from serving.picture_body import letterboxed
 
 ENDINGS: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-DRAWN_PLACES: Final = 4
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -35,17 +32,6 @@ def pictures_in(folder: Path, size: Size, most: int) -> Pictures:
     step = max(1.0, len(paths) / most)
     chosen = [paths[int(index * step)] for index in range(min(most, len(paths)))]
     return np.concatenate([_picture(path, size) for path in chosen])
-
-
-def drawn_pictures(size: Size) -> Pictures:
-    """(4, H, W, 3) uint8 RGB: one drawn street scene of each place, of seeds kept for judging."""
-    first: dict[str, int] = {}
-    for seed in EVALUATION_SEEDS[::SEEDS_PER_VIEW]:
-        first.setdefault(place_of(seed), seed)
-        if len(first) == DRAWN_PLACES:
-            break
-    drawn = [render_sample(seed, (size.width, size.height)).picture for seed in first.values()]
-    return np.stack(drawn)
 
 
 def _picture(path: Path, size: Size) -> Pictures:

@@ -179,7 +179,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def existing(model: str, path: Path, cap_bytes: int = MAX_TEXT_BYTES) -> Path:
+def existing(
+    model: str,
+    path: Path,
+    cap_bytes: int = MAX_TEXT_BYTES,
+    remedy: str = "a package needs all four of its files",
+) -> Path:
     """The path of a file that is one of its own and not too large.
 
     Raises:
@@ -188,7 +193,7 @@ def existing(model: str, path: Path, cap_bytes: int = MAX_TEXT_BYTES) -> Path:
     if path.is_symlink():
         raise PackageError(model, path, "is a symbolic link", "put the file itself there")
     if not path.is_file():
-        raise PackageError(model, path, "is missing", "a package needs all four of its files")
+        raise PackageError(model, path, "is missing", remedy)
     size = path.stat().st_size
     if size > cap_bytes:
         raise PackageError(
@@ -279,7 +284,7 @@ def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:
             model,
             path,
             f"has sha256 {actual[:12]}…, the manifest says {manifest.sha256[:12]}…",
-            "copy the file again, or assemble the package anew if the change was wanted",
+            "copy the file again, or import the model anew if the change was wanted",
         )
     try:
         check_contract(path, **promises(manifest))

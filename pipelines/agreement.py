@@ -124,7 +124,7 @@ def box_agreement(first: Seen, second: Seen) -> BoxAgreement:
     )
 
 
-def _pairs(table: npt.NDArray[np.float32]) -> Iterable[tuple[int, int]]:
+def _pairs(table: npt.NDArray[np.float64]) -> Iterable[tuple[int, int]]:
     """Row and column of each pair of boxes that overlap enough, best first, none used twice."""
     rows, columns = np.nonzero(table >= SAME_OBJECT_IOU)
     taken_rows, taken_columns = set[int](), set[int]()

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 import ray
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve.api import RunTarget
 
 from serving.actor import start_actor, wait_for
 from serving.city_plan import CityPlan
 from serving.control_api import build_api
 from serving.director import DIRECTOR, Director, WorkerState
 from serving.errors import DirectorError, ServingError
-from serving.launch import deploy, launch
+from serving.launch import deploy, launch, wait_until_running
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,10 @@ class City:
             ServingError: A model could not be served; the text names it.
         """
         self._plan = plan
+        source = plan.versions.source if plan.versions else None
+        # It starts while the models do, and is waited for at the end.
+        api = RunTarget(build_api(source), name=API_APPLICATION, route_prefix="/")
+        serve.run_many([api], wait_for_applications_running=False)
         needed = [model for model in plan.models if plan.needs(model)]
         names = ", ".join(f"{model.ref.name} {model.ref.version}" for model in needed)
         on_step(f"loading models: {names}")
@@ -46,7 +51,7 @@ class City:
         on_step(f"starting {len(plan.cameras)} cameras")
         self._director = start_actor(Director, plan, absent, name=DIRECTOR)
         self._ask(START_TIMEOUT_S)
-        serve.run(build_api(), name=API_APPLICATION, route_prefix="/")
+        wait_until_running({API_APPLICATION: "the control API"})
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.

@@ -34,6 +34,7 @@ from serving.answers import (
 )
 from serving.api_rollouts import router as rollouts_router
 from serving.api_rollouts import summed
+from serving.api_versions import router as versions_router
 from serving.director_client import (
     all_workers,
     rollout_states,
@@ -44,6 +45,7 @@ from serving.fleet_figures import cameras_by_version
 from serving.loopback import confine_replica
 from serving.metrics import CONTENT_TYPE, exposition
 from serving.model_figures import FigureBook
+from serving.model_source import ModelSource
 from serving.picture_body import MAX_PICTURE_BYTES, decode, letterboxed
 from serving.serve_detector import application_name
 from serving.served_model import ServedModel
@@ -60,6 +62,7 @@ api = FastAPI(
     description="Cameras, models, rollouts and health of one CityEye installation.",
 )
 api.include_router(rollouts_router)
+api.include_router(versions_router)
 
 
 @serve.deployment(
@@ -69,8 +72,9 @@ api.include_router(rollouts_router)
 class ControlApi:
     """The ingress. Picture work leaves the event loop; the director is asked with a timeout."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: ModelSource | None) -> None:
         confine_replica()
+        self.models = models
         self._book = FigureBook()
 
     @api.get("/health", summary="Is everything that was configured at work?")
@@ -187,8 +191,8 @@ class ControlApi:
             return "unknown"
 
 
-def build_api() -> Application:
-    """The Serve application of the control API."""
+def build_api(models: ModelSource | None) -> Application:
+    """The Serve application of the control API; `models` is the repository it tells of."""
     deployment: Any = ControlApi
-    application: Application = deployment.bind()
+    application: Application = deployment.bind(models)
     return application

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -22,6 +22,7 @@ from serving.served_model import ServedModel
 LAUNCH_TIMEOUT_S = 180.0
 PROOF_TIMEOUT_S = 60.0
 POLL_S = 0.2
+FAILED = frozenset({ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY})
 ROLLOUT_GPUS = 0.01
 """Share of a GPU that Ray reserves for a version that joins later: a place, not a limit."""
 FREE_GPUS = 0.1
@@ -90,8 +91,8 @@ def placed(models: Sequence[ServedModel], gpus: float) -> list[DetectorArgs]:
         args = model.args
         if args.provider == "cuda" and gpus == 0:
             raise ServingError(
-                f"model {model.ref.name} {model.ref.version} is to run on a GPU, but Ray sees none "
-                "here; check the driver with nvidia-smi, or write provider: cpu"
+                f"{_called(model)} is to run on a GPU, but Ray sees none here; "
+                "check the driver with nvidia-smi, or write provider: cpu"
             )
         if args.provider != "cpu" and not args.gpus:
             args = args.model_copy(update={"gpus": share / args.replicas})
@@ -107,34 +108,38 @@ def _launch(models: Sequence[ServedModel], arguments: Sequence[DetectorArgs]) ->
     try:
         _wait_until_gone(models)
         serve.run_many(targets, wait_for_applications_running=False)
-        _wait(models)
+        # A replica runs only when it has answered its golden pictures.
+        wait_until_running({application_name(one.ref): _called(one) for one in models})
         for model in models:
             _prove(model)
     except (RuntimeError, RayError, RayServeException) as error:
         raise ServingError(f"the models cannot be served: {_cause(str(error))}") from None
 
 
-def _wait(models: Sequence[ServedModel]) -> None:
-    """Waits until all run; a replica runs only when it has answered its golden pictures."""
+def wait_until_running(applications: Mapping[str, str]) -> None:
+    """Waits until Serve applications run.
+
+    Args:
+        applications: What people call them, by name of the application.
+
+    Raises:
+        ServingError: One failed, or did not start in time; the text names it and the cause.
+    """
     deadline_s = time.monotonic() + LAUNCH_TIMEOUT_S
-    waiting = list(models)
-    while True:
-        applications = serve.status().applications
-        still = []
-        for model in waiting:
-            found = applications.get(application_name(model.ref))
-            state = found.status if found else ApplicationStatus.DEPLOYING
-            if found and state in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-                raise ServingError(_named(model, _why_not(found)))
-            if state != ApplicationStatus.RUNNING:
-                still.append(model)
-        waiting = still
-        if not waiting:
-            return
-        if time.monotonic() > deadline_s:
-            reason = f"it did not start within {LAUNCH_TIMEOUT_S:.0f} s; look at free memory, "
-            raise ServingError(_named(waiting[0], f"{reason}processors and GPUs"))
-        time.sleep(POLL_S)
+    waiting = dict(applications)
+    while waiting:
+        states = serve.status().applications
+        for application, called in tuple(waiting.items()):
+            found = states.get(application)
+            if found and found.status in FAILED:
+                raise ServingError(_cannot(called, _why_not(found)))
+            if found and found.status is ApplicationStatus.RUNNING:
+                del waiting[application]
+            elif time.monotonic() > deadline_s:
+                reason = f"it did not start within {LAUNCH_TIMEOUT_S:.0f} s; look at free memory, "
+                raise ServingError(_cannot(called, f"{reason}processors and GPUs"))
+        if waiting:
+            time.sleep(POLL_S)
 
 
 def _wait_until_gone(models: Sequence[ServedModel]) -> None:
@@ -164,11 +169,15 @@ def _prove(model: ServedModel) -> None:
     except (RayError, RayServeException) as error:
         problem = _cause(str(error))
     if problem:
-        raise ServingError(_named(model, problem))
+        raise ServingError(_cannot(_called(model), problem))
 
 
-def _named(model: ServedModel, cause: str) -> str:
-    return f"model {model.ref.name} {model.ref.version} cannot be served: {cause}"
+def _called(model: ServedModel) -> str:
+    return f"model {model.ref.name} {model.ref.version}"
+
+
+def _cannot(called: str, cause: str) -> str:
+    return f"{called} cannot be served: {cause}"
 
 
 def _why_not(application: ApplicationStatusOverview) -> str:

@@ -36,6 +36,11 @@ def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
 class VersionSource(Protocol):
     """Gives versions that a rollout names. Travels to the director through Ray."""
 
+    @property
+    def source(self) -> ModelSource:
+        """The repository behind it."""
+        ...
+
     def find(self, name: str, version: str) -> ServedModel:
         """An admitted version.
 

@@ -48,7 +48,7 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
             "the manifest names no golden pictures, so nobody can tell whether the model is right",
             "import the model again with `cityeye models import`, which makes them",
         )
-    existing(model, path, MAX_FILE_BYTES)
+    existing(model, path, MAX_FILE_BYTES, "copy it again, or import the model anew")
     checksum = findings["golden"] = _checksum(path)
     if checksum != manifest.golden:
         raise PackageError(

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from models.admission.report import AdmissionReport, Check, Findings
+from models.admission.report import AdmissionReport, Check, Examined, Findings
 from models.errors import PackageError, SandboxError
 from models.package import ADMISSION_FILE, LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE
 from models.sandbox import Limits, run
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 EXAMINATION = "models.admission.examination:examine"
 TOTAL_S = 300.0
+STEP_S = 8.0
+"""Patience with a step, short enough that a graph without an end is refused within 15 s."""
+
 MEMORY_MB = 3072
 GPU_MEMORY_MB = 16384
 """A GPU's libraries keep much more in the process."""
@@ -73,7 +76,6 @@ def admit(
     }
     model = f"{directory.parent.name}/{directory.name}"
     steps = _Steps(on_step)
-    findings = Findings()
     try:
         answer = run(
             EXAMINATION,
@@ -84,24 +86,21 @@ def admit(
             environment=environment if gpu else None,
             gpu=gpu,
         )
-        checks = tuple(Check.model_validate(one) for one in answer["checks"])
-        findings = Findings.model_validate(answer["findings"])
-        reason = str(answer["reason"])
+        examined = Examined.model_validate(answer)
     except SandboxError as error:
-        checks, reason = steps.refused(error.reason), error.reason
+        examined = steps.refused(error.reason)
         logger.debug("admission_failed", extra={"model": model, "output": error.output})
-    except (ValidationError, KeyError, TypeError) as error:
-        reason = "the examination answered nonsense"
-        checks = steps.refused(reason)
+    except ValidationError as error:
+        examined = steps.refused("the examination answered nonsense")
         logger.warning("admission_nonsense", extra={"model": model, "error": str(error)})
     report = AdmissionReport(
         model=model,
-        passed=not reason,
-        reason=reason,
-        checks=checks,
+        passed=not examined.reason,
+        reason=examined.reason,
+        checks=examined.checks,
         provider_asked=provider,
         threads=threads,
-        findings=_with_checksums(directory, findings),
+        findings=_with_checksums(directory, examined.findings),
         at=datetime.now(UTC),
         cityeye=_version(),
     )
@@ -125,7 +124,7 @@ def _keep(report: AdmissionReport, directory: Path) -> None:
 
 
 def _limits(gpu: bool) -> Limits:
-    return Limits(memory_mb=GPU_MEMORY_MB if gpu else MEMORY_MB, total_s=TOTAL_S)
+    return Limits(memory_mb=GPU_MEMORY_MB if gpu else MEMORY_MB, step_s=STEP_S, total_s=TOTAL_S)
 
 
 @dataclass(slots=True)
@@ -139,16 +138,16 @@ class _Steps:
         self.begun.append((step, time.monotonic()))
         self.on_step(step)
 
-    def refused(self, reason: str) -> tuple[Check, ...]:
-        if not self.begun:
-            return (Check(name="start", verdict="refused", sentence=reason, seconds=0.0),)
-        ends = [when for _, when in self.begun[1:]] + [time.monotonic()]
+    def refused(self, reason: str) -> Examined:
+        """The steps as checks, of which the last one was refused."""
+        steps = self.begun or [("starting", time.monotonic())]
+        ends = [when for _, when in steps[1:]] + [time.monotonic()]
         *passed, last = (
             Check(name=step, verdict="passed", seconds=round(end - when, 3))
-            for (step, when), end in zip(self.begun, ends, strict=True)
+            for (step, when), end in zip(steps, ends, strict=True)
         )
         refused = last.model_copy(update={"verdict": "refused", "sentence": reason})
-        return (*passed, refused)
+        return Examined(checks=(*passed, refused), reason=reason, findings=Findings())
 
 
 def _with_checksums(directory: Path, findings: Findings) -> Findings:

@@ -84,6 +84,14 @@ class Findings(_Section):
     load_s: float = 0.0
 
 
+class Examined(_Section):
+    """What an examination answers; `reason` is empty if every check passed."""
+
+    checks: tuple[Check, ...]
+    reason: str
+    findings: Findings
+
+
 class AdmissionReport(_Section):
     """The content of `admission.json`; unknown keys are errors.
 

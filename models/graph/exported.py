@@ -38,7 +38,8 @@ class Exported:
     @property
     def first_output(self) -> ValueInfoProto:
         """The only output of most heads."""
-        return self.model.graph.output[0]
+        output: ValueInfoProto = self.model.graph.output[0]
+        return output
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -73,6 +74,13 @@ class Exported:
             return ()
         parts = (self.origin(part) for part in node.input)
         return tuple(part.op_type if part else "" for part in parts)
+
+    def joined_on(self, tensor: str) -> int | None:
+        """The axis on which the parts of a tensor are put together; None if they are not."""
+        node = self.origin(tensor)
+        if node is None or node.op_type != "Concat":
+            return None
+        return next((one.i for one in node.attribute if one.name == "axis"), None)
 
     def _upwards(self, tensor: str) -> Iterator[NodeProto]:
         for _ in range(len(self.model.graph.node)):

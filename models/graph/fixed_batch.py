@@ -138,7 +138,7 @@ def _constants(graph: GraphProto) -> dict[str, list[int]]:
             values = [
                 helper.get_attribute_value(one) for one in node.attribute if one.name == "value"
             ]
-            tensors.update({node.output[0]: value for value in values})
+            tensors |= dict.fromkeys(node.output[:1], values[0]) if values else {}
     short = {
         name: tensor
         for name, tensor in tensors.items()

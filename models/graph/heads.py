@@ -209,7 +209,7 @@ def _column(graph: GraphBuilder, table: str, column: int) -> str:
 def _best_class(
     graph: GraphBuilder, boxes: str, scores: str, task: HeadTask, *, axis: int
 ) -> Choice:
-    """The best class of every candidate; where it is a dropped one, the candidate counts nothing."""
+    """The best class of every candidate, which counts nothing where that class is dropped."""
     labels = graph.node("ArgMax", scores, axis=axis, keepdims=0)
     return _renumbered(graph, boxes, graph.largest(scores, axis), labels, task)
 

@@ -11,6 +11,9 @@ from models.graph.heads import HeadTask, add_table_head, each_alone
 from models.graph.selection import add_rows
 from models.graph.wrapping import ADDED_PREFIX, WrappedGraph
 
+RELABELLING = f"{ADDED_PREFIX}/labels"
+"""How the names of nodes begin that choose and renumber the rows of a whole package."""
+
 
 def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     """The graph itself where all classes are kept, else with its rows chosen and renumbered."""
@@ -22,7 +25,7 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     changed.CopyFrom(model)
     (output,) = changed.graph.output
     # A graph that was relabelled before has nodes and tensors of that name already.
-    prefix = f"{ADDED_PREFIX}/labels{len(changed.graph.node)}"
+    prefix = f"{RELABELLING}{len(changed.graph.node)}"
     rows = f"{prefix}/before"
     for node in changed.graph.node:
         node.output[:] = [rows if name == output.name else name for name in node.output]

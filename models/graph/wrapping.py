@@ -158,10 +158,12 @@ def picture_input(exported: Exported, head: str, size: Size) -> tuple[Size, int 
 
 def gives_rows(exported: Exported) -> bool:
     """Whether an RT-DETR output ends in score and class instead of in all class scores."""
-    shape = dimensions(exported.first_output)
-    # With exactly two classes both layouts have six columns; the newer one joins three parts.
     parts = exported.joined(exported.first_output.name)
-    return shape[-1] == COLUMNS and len(parts) != 2  # noqa: PLR2004
+    # With exactly two classes both have six columns, and free exports do not tell their columns:
+    # the number of parts does, boxes and scores, or boxes, scores and classes.
+    if len(parts) in {2, 3}:
+        return len(parts) == 3  # noqa: PLR2004
+    return dimensions(exported.first_output)[-1] == COLUMNS
 
 
 def _connect_inputs(graph: GraphBuilder, inner: Exported, prepared: str, size: Size) -> None:

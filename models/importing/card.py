@@ -42,8 +42,9 @@ says otherwise.
 - Preprocessing, inside the graph: {source.preprocessing}.
 - Pictures: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
-- Proof: on {facts["pictures"]} golden pictures ({facts["origin"]}) the graph gave what the file
-  gives on its own, within 0.01 pixels and 0.001 of score in fp32, {facts["objects"]} objects in all.
+- Proof: on {facts["pictures"]} golden pictures ({facts["origin"]}) with {facts["objects"]} objects
+  above the threshold, the fp32 graph gave what the file gives on its own, within 0.01 pixels and
+  0.001 of score.
 
 ## How well it finds what there is
 

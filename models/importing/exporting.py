@@ -6,6 +6,7 @@ the person whose files lie beside it. It is done only for files that a person sa
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def export_checkpoint(model: str, checkpoint: Path, out: Path, size: Size | None
     Raises:
         ModelError: `ultralytics` is missing, or the export failed.
     """
-    command = [*NO_INSTALLING, sys.executable, "-m", MODULE, str(checkpoint), str(out)]
+    path = f"PYTHONPATH={os.pathsep.join(sys.path)}"
+    command = [*NO_INSTALLING, path, sys.executable, "-m", MODULE, str(checkpoint), str(out)]
     if size is not None:
         command.append(f"{size[0]}x{size[1]}")
     try:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from models.admission import AdmissionReport, admit
 from models.errors import ModelError
 from models.graph.placement import Size
-from models.importing.building import PICTURES
+from models.importing.building import CALIBRATION, COMPARED, PICTURES
 from models.importing.card import card_text
-from models.importing.request import DEFAULT_THRESHOLD, UNKNOWN, ImportRequest
+from models.importing.request import UNKNOWN, ImportRequest
 from models.importing.staging import Staging, next_version
 from models.importing.writing import settle, write_texts
 from models.package import (
@@ -42,6 +42,7 @@ BUILD = "models.importing.building:build"
 NETWORK_FILE = ".network.onnx"
 PICTURES_FILE = ".pictures.npz"
 CALIBRATION_FILE = ".calibration.npz"
+COMPARED_FILE = ".compared.npz"
 LIMITS = Limits(memory_mb=6144, total_s=3600.0, file_mb=1024)
 
 Pictures = npt.NDArray[np.uint8]
@@ -60,11 +61,15 @@ class Proof:
         golden: (K, H, W, 3) uint8 RGB of the package's size, to prove the graph on.
         origin: Where they come from, for the card.
         calibration: Likewise, to choose int8 ranges by; None without int8.
+        compared: Likewise, to compare another precision with fp32 on; None with fp32.
+        tasks: What the package is for, where the request leaves it open.
     """
 
     golden: Pictures
     origin: str
     calibration: Pictures | None = None
+    compared: Pictures | None = None
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ def import_model(
         arguments |= _saved(proof, staging)
         built = _call(BUILD, arguments, request, staging, on_step)
         origin = sha256_of(network)
-        for scratch in (NETWORK_FILE, PICTURES_FILE, CALIBRATION_FILE):
+        for scratch in (NETWORK_FILE, PICTURES_FILE, CALIBRATION_FILE, COMPARED_FILE):
             (staging.directory / scratch).unlink(missing_ok=True)
         facts = {
             **inspected.facts,
@@ -141,7 +146,8 @@ def import_model(
             "pictures": len(proof.golden),
             "origin": proof.origin,
         }
-        manifest = _manifest(request, staging, inspected, facts, origin)
+        tasks = request.tasks or proof.tasks or (request.name,)
+        manifest = _manifest(request, staging, inspected, facts, origin, tasks)
         card = card_text(manifest, inspected.labels, facts, request.mapping)
         write_texts(staging.directory, manifest, inspected.labels, card)
         on_step("examining the result")
@@ -191,11 +197,15 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
 def _saved(proof: Proof, staging: Staging) -> dict[str, str]:
     """Pictures on the way into the sandbox."""
     directory = staging.directory.absolute()
-    saved = {PICTURES: str(directory / PICTURES_FILE), "out": str(directory)}
-    np.savez(saved[PICTURES], **{PICTURES: proof.golden})
-    if proof.calibration is not None:
-        saved["calibration"] = str(directory / CALIBRATION_FILE)
-        np.savez(saved["calibration"], **{PICTURES: proof.calibration})
+    saved = {"out": str(directory)}
+    for key, file, pictures in (
+        (PICTURES, PICTURES_FILE, proof.golden),
+        (CALIBRATION, CALIBRATION_FILE, proof.calibration),
+        (COMPARED, COMPARED_FILE, proof.compared),
+    ):
+        if pictures is not None:
+            saved[key] = str(directory / file)
+            np.savez(saved[key], pictures=pictures)
     return saved
 
 
@@ -205,17 +215,16 @@ def _manifest(
     inspected: Inspected,
     facts: dict[str, Any],
     origin: str,
+    tasks: tuple[str, ...],
 ) -> Manifest:
     fixed = facts["fixed_batch"]
     width, height = inspected.package
-    described = facts["description"] or f"{inspected.head} network, {facts['network'][0]}x"
-    if not facts["description"]:
-        described += f"{facts['network'][1]}"
-    threshold = DEFAULT_THRESHOLD if request.threshold is None else request.threshold
+    across, down = facts["network"]
+    described = facts["description"] or f"{inspected.head} network, {across}x{down}"
     return Manifest(
         name=request.name,
         version=staging.version,
-        tasks=request.tasks or (request.name,),
+        tasks=tasks,
         input=InputTensor(
             name=facts["input"],
             width=width,
@@ -224,7 +233,7 @@ def _manifest(
             max_batch=fixed or request.max_batch,
         ),
         output=OutputTensor(name=facts["output"], rows=facts["rows"]),
-        thresholds=Thresholds(default=threshold),
+        thresholds=Thresholds(default=request.least_in_service),
         sha256=sha256_of(staging.directory / ONNX_FILE),
         opset=facts["opset"],
         licence=request.licence or facts["licence"] or UNKNOWN,

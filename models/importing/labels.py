@@ -1,4 +1,4 @@
-"""Labels: what a network's classes are called, and which of them a package keeps under which name."""
+"""Labels: what a network's classes are called, and what a package calls those that it keeps."""
 
 from __future__ import annotations
 

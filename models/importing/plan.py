@@ -11,10 +11,11 @@ from models.errors import GraphError
 from models.graph.contract import dimensions
 from models.graph.exported import Exported
 from models.graph.heads import Groups, HeadName, HeadTask
+from models.graph.ordering import in_order
 from models.graph.placement import Size
 from models.graph.preprocessing import Preprocessing
 from models.graph.selection import Selection
-from models.graph.wrapping import default_preprocessing, modern, picture_input
+from models.graph.wrapping import default_preprocessing, gives_rows, modern, picture_input
 from models.importing.coco import COCO_LABELS
 from models.importing.labels import grouped, known_classes
 from models.importing.recognition import class_count, recognised
@@ -25,7 +26,7 @@ CAMERA_SIZE = (640, 384)
 MOST_ROWS = 300
 LEAST_SCORE = 0.01
 OVERLAPS: dict[HeadName, float] = {"yolo": 0.7, "yolox": 0.65, "yolox-decoded": 0.65}
-"""Ultralytics' `iou` default, and YOLOX's `nmsthre`; others suppress nothing or as the built-ins."""
+"""Ultralytics' `iou` and YOLOX's `nmsthre`; others suppress nothing or as the built-ins do."""
 STRIDE = 32
 ON_QUERIES: frozenset[HeadName] = frozenset({"yolo-e2e", "detr", "detr-logits", "rtdetr"})
 
@@ -45,6 +46,7 @@ class Plan:
         preprocessing: What the network expects.
         selection: Limits of the selection.
         notices: What the person should know, in sentences.
+        table: Whether an RT-DETR gives rows that end in score and class.
     """
 
     head: HeadName
@@ -57,6 +59,7 @@ class Plan:
     preprocessing: Preprocessing
     selection: Selection
     notices: tuple[str, ...] = ()
+    table: bool = False
 
     @property
     def task(self) -> HeadTask:
@@ -93,7 +96,7 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
         least_score=LEAST_SCORE,
         overlap=request.overlap or OVERLAPS.get(head, Selection().overlap),
     )
-    notices = ()
+    notices: tuple[str, ...] = ()
     if known.names == COCO_LABELS and request.labels is None and "names" not in exported.metadata:
         notices = ("the file does not name its classes: they are taken to be the 80 of COCO",)
     return Plan(
@@ -107,13 +110,19 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
         preprocessing,
         selection,
         notices,
+        head == "rtdetr" and gives_rows(exported),
     )
+
+
+def has_size(network: ModelProto) -> bool:
+    """Whether the network's input says how large its pictures are."""
+    return all(isinstance(one, int) for one in dimensions(Exported(network).inputs[0])[1:])
 
 
 def prepared(network: ModelProto, plan: Plan) -> ModelProto:
     """A copy of the network in a usable operator set, its picture size written down."""
     copy = ModelProto()
-    copy.CopyFrom(modern(network, plan.head))
+    copy.CopyFrom(modern(in_order(network), plan.head))
     shape = Exported(copy).inputs[0].type.tensor_type.shape.dim
     if plan.head != "packaged":
         shape[2].dim_value, shape[3].dim_value = plan.network[1], plan.network[0]

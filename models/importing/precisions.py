@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from models.golden import GoldenSet
+from models.errors import GraphError
 from models.package import Precision
+
+Pictures = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.float32]
+LEAST_CALIBRATION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +32,49 @@ class Converted:
     measured: dict[str, float] = field(default_factory=dict)
 
 
-def converted(
-    model: ModelProto,
-    precision: Precision,
-    pictures: npt.NDArray[np.uint8] | None,
-    golden: GoldenSet,
-) -> Converted:
-    """Converts a fused fp32 graph."""
-    del pictures, golden
-    return Converted(model)
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How to convert, and what to compare on.
+
+    Attributes:
+        model: Who it is, for errors.
+        precision: What is wished.
+        threshold: Score above which detections count in service.
+        calibration: (K, H, W, 3) uint8 RGB to choose int8 ranges by; empty without int8.
+        compared: (K, H, W, 3) uint8 RGB to compare both precisions on; none of `calibration`.
+        rows: Runs a graph over pictures, one at a time.
+    """
+
+    model: str
+    precision: Precision
+    threshold: float
+    calibration: Pictures
+    compared: Pictures
+    rows: Callable[[ModelProto, Pictures], Rows]
+
+    def converted(self, fused: ModelProto) -> Converted:
+        """Converts a fused fp32 graph and measures what that changed.
+
+        Raises:
+            GraphError: It cannot be converted.
+        """
+        if self.precision == "fp32":
+            return Converted(fused)
+        # Imported where it is used: converters load tools that no fp32 import needs.
+        tools = importlib.import_module("models.precision")
+        cheap = self._cheaper(tools, fused)
+        before, after = self.rows(fused, self.compared), self.rows(cheap, self.compared)
+        return Converted(cheap, tools.fidelity(before, after, self.threshold).as_measured())
+
+    def _cheaper(self, tools: Any, fused: ModelProto) -> ModelProto:  # noqa: ANN401
+        if self.precision == "fp16":
+            cheap: ModelProto = tools.to_fp16(fused)
+            return cheap
+        if len(self.calibration) < LEAST_CALIBRATION:
+            raise GraphError(
+                self.model,
+                f"int8 needs at least {LEAST_CALIBRATION} pictures to be calibrated on, there are "
+                f"{len(self.calibration)}; give --int8 a folder with more",
+            )
+        cheap = tools.to_int8(fused, self.calibration)
+        return cheap

@@ -44,7 +44,7 @@ def recognised(model: str, exported: Exported) -> HeadName:
         raise GraphError(
             model,
             f"has {len(outputs)} outputs ({exported.told()}); masks, key points and undecoded maps "
-            "are not supported: export a detector with one output, or with labels, boxes and scores",
+            "are not supported: export a detector with one output, or labels, boxes and scores",
         )
     shape = dimensions(exported.first_output)
     if len(shape) != 3:  # noqa: PLR2004
@@ -116,6 +116,8 @@ def _by_shape(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> H
         )
     if middle == cells and isinstance(last, int) and last > 5:  # noqa: PLR2004
         return "yolox-decoded" if exported.has("Exp") else "yolox"
+    if not isinstance(middle, int) and not isinstance(last, int) and _joins_channels(exported):
+        return "yolo"
     if isinstance(middle, int) and middle > 4 and not (isinstance(last, int) and last < middle):  # noqa: PLR2004
         return _dense(model, exported, shape)
     if isinstance(middle, int) and isinstance(last, int) and last > 4 and middle <= MOST_QUERIES:  # noqa: PLR2004
@@ -128,8 +130,7 @@ def _by_shape(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> H
 
 
 def _dense(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> HeadName:
-    parts = exported.joined(exported.first_output.name)
-    if parts[-1:] == ("Sigmoid",):
+    if _ends_in_scores(exported):
         return "yolo"
     raise GraphError(
         model,
@@ -137,6 +138,16 @@ def _dense(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> Head
         "come from a sigmoid; give --head yolo if they are scores from 0 to 1 with boxes in "
         "pixels, or --head cityeye for a network of this project",
     )
+
+
+def _ends_in_scores(exported: Exported) -> bool:
+    """Whether the last part of the output is made by a sigmoid."""
+    return exported.joined(exported.first_output.name)[-1:] == ("Sigmoid",)
+
+
+def _joins_channels(exported: Exported) -> bool:
+    """Whether boxes and scores are joined on the middle axis, where shapes do not tell the axes."""
+    return _ends_in_scores(exported) and exported.joined_on(exported.first_output.name) == 1
 
 
 def _queries(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> HeadName:

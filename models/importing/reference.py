@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import GraphError
+from models.importing.decoding import candidates
 from models.importing.plan import Plan
 from models.session import open_session
 
@@ -19,6 +21,9 @@ Floats = npt.NDArray[np.float32]
 Pictures = npt.NDArray[np.uint8]
 Decoder = Callable[[dict[str, npt.NDArray[Any]], int, Plan], tuple[Floats, Floats]]
 """Outputs, picture, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
+
+ONE_CLASS = frozenset({"yolo", "yolox", "yolox-decoded"})
+"""Heads with suppression where a candidate is of one class."""
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -40,7 +45,7 @@ def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -
     """
     session, _ = open_session(model, network)
     step = plan.batch or 1
-    tables = []
+    tables: list[Floats] = []
     for start in range(0, len(pictures), step):
         chunk = pictures[start : start + step]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
@@ -52,20 +57,18 @@ def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -
 def network_picture(picture: Pictures, plan: Plan) -> Floats:
     """One (H, W, 3) uint8 RGB picture as the network wants it: (3, h, w) float32."""
     wanted = plan.preprocessing
-    values = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
-    values = values.astype(np.float32)
+    ordered = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
+    values: Floats = ordered.astype(np.float32)
     width, height = plan.network
     if wanted.fit == "stretch":
-        values = resized(values, width, height)
+        placed = resized(values, width, height)
     else:
-        scale, left, top, inner = _letterbox(plan)
-        del scale
-        canvas = np.full((height, width, 3), wanted.padding, np.float32)
-        canvas[top : top + inner[1], left : left + inner[0]] = resized(values, *inner)
-        values = canvas
-    values = values * np.float32(wanted.scale)
-    values = (values - np.array(wanted.mean, np.float32)) / np.array(wanted.deviation, np.float32)
-    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+        _, left, top, inner = _letterbox(plan)
+        placed = np.full((height, width, 3), wanted.padding, np.float32)
+        placed[top : top + inner[1], left : left + inner[0]] = resized(values, *inner)
+    mean, deviation = (np.array(one, np.float32) for one in (wanted.mean, wanted.deviation))
+    scaled = (placed * np.float32(wanted.scale) - mean) / deviation
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
 
 def resized(values: Floats, width: int, height: int) -> Floats:
@@ -128,15 +131,24 @@ def _outputs(session: Any, plan: Plan, pictures: Pictures) -> dict[str, npt.NDAr
 def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Floats:
     """The final (M, 6) table of one picture."""
     found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
-    boxes, scores, classes = _candidates(found, plan)
+    boxes, scores, classes = candidates(found, plan)
+    beyond = classes[scores > plan.selection.least_score].max(initial=0)
+    if beyond >= len(plan.classes):
+        raise GraphError(
+            plan.head,
+            f"the network finds class {beyond}, but only {len(plan.classes)} are named; "
+            "give --labels with one name per class, in the network's order",
+        )
     labels = np.full(len(scores), -1)
     for label, members in enumerate(plan.groups):
         labels[np.isin(classes, members)] = label
     good = (labels >= 0) & (scores > plan.selection.least_score)
     boxes, scores, labels = boxes[good], scores[good], labels[good]
     order = np.argsort(-scores, kind="stable")
-    if plan.head in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
-        order = np.array(_survivors(boxes, scores, labels, order, plan), int)
+    if plan.head in ONE_CLASS:
+        order = order[: plan.selection.candidates]
+    if plan.head in {"cityeye", *ONE_CLASS}:
+        order = np.array(_survivors(boxes, labels, order, plan), int)
     order = order[: plan.selection.rows]
     table = np.zeros((plan.selection.rows, 6), np.float32)
     table[: len(order), :4] = _package_boxes(boxes[order], plan)
@@ -144,75 +156,16 @@ def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Float
     return table
 
 
-def _candidates(
-    found: dict[str, npt.NDArray[np.float64]], plan: Plan
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Boxes (A, 4) x1 y1 x2 y2 in network pixels, scores (A,) and network classes (A,)."""
-    count = len(plan.classes)
-    if plan.head == "detr":
-        return found["boxes"], found["scores"], found["labels"].astype(np.int64)
-    if plan.head == "detr-logits":
-        return _from_logits(found["logits"], found["pred_boxes"], plan)
-    raw = next(iter(found.values()))
-    if plan.head in {"yolo-e2e", "packaged"}:
-        return raw[:, :4], raw[:, 4], raw[:, 5].astype(np.int64)
-    if plan.head == "rtdetr":
-        boxes = _corners(raw[:, :4]) * np.array(plan.network * 2)
-        if raw.shape[1] == 6 and count != 2:  # noqa: PLR2004
-            return boxes, raw[:, 4], raw[:, 5].astype(np.int64)
-        return boxes, raw[:, 4:].max(1), raw[:, 4:].argmax(1)
-    if plan.head == "yolo":
-        return _corners(raw[:4].T), raw[4:].max(0), raw[4:].argmax(0)
-    if plan.head == "cityeye":
-        return _from_distances(raw, plan)
-    if plan.head == "yolox":
-        cells, strides = _cells(plan.network)
-        centres = (raw[:, :2] + cells) * strides
-        raw = np.concatenate([centres, np.exp(raw[:, 2:4]) * strides, raw[:, 4:]], axis=1)
-    scores = raw[:, 4:5] * raw[:, 5:]
-    return _corners(raw[:, :4]), scores.max(1), scores.argmax(1)
-
-
-def _from_logits(
-    logits: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64], plan: Plan
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    corners = _corners(boxes) * np.array(plan.network * 2)
-    if logits.shape[1] == len(plan.classes) + 1:
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        scores = (powers / powers.sum(1, keepdims=True))[:, :-1]
-        return corners, scores.max(1), scores.argmax(1)
-    scores = 1 / (1 + np.exp(-logits))
-    best = np.argsort(-scores.ravel(), kind="stable")[: len(logits)]
-    return corners[best // scores.shape[1]], scores.ravel()[best], best % scores.shape[1]
-
-
-def _from_distances(
-    raw: npt.NDArray[np.float64], plan: Plan
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The built-in head: a point may be several classes, so each is a candidate of its own."""
-    cells, strides = _cells(plan.network)
-    centres = cells + 0.5
-    corners = np.concatenate([centres - raw[:2].T, centres + raw[2:4].T], axis=1) * strides
-    scores = 1 / (1 + np.exp(-raw[4:].T))
-    boxes = np.clip(corners, 0, np.array(plan.network * 2))
-    merged = np.stack([scores[:, list(members)].max(1) for members in plan.groups], axis=1)
-    firsts = np.array([members[0] for members in plan.groups])
-    points, columns = np.indices(merged.shape)
-    return boxes[points.ravel()], merged.ravel(), firsts[columns.ravel()]
-
-
 def _survivors(
     boxes: npt.NDArray[np.float64],
-    scores: npt.NDArray[np.float64],
     labels: npt.NDArray[np.int64],
     order: npt.NDArray[np.int64],
     plan: Plan,
 ) -> list[int]:
     """Greedy suppression, class by class, best score first."""
-    del scores
     kept: list[int] = []
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    for index in order[: plan.selection.candidates * (len(plan.groups))]:
+    for index in order:
         rivals = np.array([other for other in kept if labels[other] == labels[index]], int)
         if len(rivals):
             near = np.maximum(boxes[rivals, :2], boxes[index, :2])
@@ -234,19 +187,3 @@ def _package_boxes(boxes: npt.NDArray[np.float64], plan: Plan) -> npt.NDArray[np
         scale, origin = np.array([across, down]), np.array([left, top])
     boxes = (boxes - np.tile(origin, 2)) / np.tile(scale, 2)
     return np.asarray(np.clip(boxes, 0, np.array(plan.package * 2)))
-
-
-def _corners(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    half = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
-
-
-def _cells(size: tuple[int, int]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(A, 2) column and row of each cell, and (A, 1) its stride, stride 8 first."""
-    cells, strides = [], []
-    for stride in (8, 16, 32):
-        for row in range(size[1] // stride):
-            for column in range(size[0] // stride):
-                cells.append((column, row))
-                strides.append(stride)
-    return np.array(cells, float), np.array(strides, float)[:, None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from models.graph.heads import HeadName
 from models.graph.placement import Size
@@ -17,8 +18,7 @@ UNKNOWN = "unknown"
 Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
+class ImportRequest(BaseModel):
     """What somebody wants of an import; None is what head, graph or file say.
 
     Attributes:
@@ -37,12 +37,14 @@ class ImportRequest:
         padding: Value of 0 to 255 beside a letterboxed picture.
         threshold: Score at or below which a detection is noise.
         overlap: Intersection over union of the suppression.
-        tasks: What the package is for; its name if empty.
+        tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
         training_data: What the network was trained on.
         max_batch: Most pictures in one run, where the graph leaves it open.
         precision: Number format of the package's network.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     file: str
@@ -64,18 +66,11 @@ class ImportRequest:
     max_batch: int = DEFAULT_MAX_BATCH
     precision: Precision = "fp32"
 
-    def to_json(self) -> dict[str, Any]:
-        """For the way into another process."""
-        return asdict(self)
+    @property
+    def least_in_service(self) -> float:
+        """The threshold that the manifest will have."""
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
 
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> ImportRequest:
-        """The request again; JSON knows lists only."""
-        known = {one.name for one in fields(cls)}
-        return cls(
-            **{
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in document.items()
-                if key in known
-            }
-        )
+    def to_json(self) -> dict[str, Any]:
+        """For the way into another process; `model_validate` makes the request again."""
+        return self.model_dump(mode="json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -184,8 +185,10 @@ class _Watch:
         self.selector.close()
 
     def _begin(self, step: str, seconds: object) -> None:
-        self.step = step[:MAX_SENTENCE]
-        self.step_s = float(seconds) if isinstance(seconds, int | float) else self.limits.step_s
+        self.step = _clean(step)
+        self.step_s = self.limits.step_s
+        if isinstance(seconds, int | float) and 0 < seconds < math.inf:
+            self.step_s = float(seconds)
         self.step_started = time.monotonic()
         self.on_step(self.step)
 
@@ -282,5 +285,10 @@ class _Watch:
 
     def _error(self, reason: str, kind: FailureKind) -> SandboxError:
         return SandboxError(
-            self.model, reason[:MAX_SENTENCE], kind=kind, step=self.step, output=self.output
+            self.model, _clean(reason), kind=kind, step=self.step, output=self.output
         )
+
+
+def _clean(text: str) -> str:
+    """What can be printed and written of a text from the child, at a bearable length."""
+    return "".join(one if one.isprintable() else "?" for one in text)[:MAX_SENTENCE]

@@ -15,7 +15,7 @@ from onnx import ModelProto
 
 from models.golden import GoldenSet
 from models.package import sha256_of
-from tests.models.hostile import Writer, good_rows, shown
+from tests.models.hostile_graphs import Writer, good_rows, shown
 from tests.models.tiny import LABELS, random_pictures, tiny_package, with_golden
 
 PICTURES = 3

@@ -1,4 +1,4 @@
-"""Tiny random networks of the head families that are not in `tiny`, as their exporters write them."""
+"""Tiny random networks of more head families than `tiny` has, as their exporters write them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ class Drawing:
                 nodes,
                 "tiny",
                 [helper.make_tensor_value_info(name, element, [batch, 3, height, width])],
-                [helper.make_tensor_value_info(key, *rest) for key, (_, *rest) in outputs.items()],
+                [
+                    helper.make_tensor_value_info(key, kind, shape)
+                    for key, (_, kind, shape) in outputs.items()
+                ],
                 self.graph.constants,
             ),
             opset_imports=[helper.make_opsetid("", OPSET)],

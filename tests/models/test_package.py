@@ -130,7 +130,7 @@ def test_a_file_that_is_no_graph_is_refused(directory, content):
 def test_a_changed_graph_is_refused(directory):
     with (directory / "model.onnx").open("ab") as stream:
         stream.write(b"\0")
-    with pytest.raises(PackageError, match=r"sha256 .* the manifest says .* assemble the package"):
+    with pytest.raises(PackageError, match=r"sha256 .* the manifest says .* import the model anew"):
         ModelPackage.load(directory)
 
 

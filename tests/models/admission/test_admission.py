@@ -15,7 +15,7 @@ from models.admission.machine import left_behind
 from models.errors import ModelError
 from models.package import ModelPackage
 from models.sandbox import Limits
-from tests.models.hostile import good_rows, shown
+from tests.models.hostile_graphs import good_rows, shown
 from tests.models.hostile_packages import describe, good_package, package_of
 from tests.models.tiny import tiny_package, with_golden
 

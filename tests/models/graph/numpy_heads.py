@@ -72,7 +72,7 @@ def one_picture(session: ort.InferenceSession, wanted: Wanted, picture: np.ndarr
 
 def preprocess(picture: np.ndarray, wanted: Wanted):
     """(3, h, w) and how far network pixels are from package pixels."""
-    values = picture.astype(np.float32)
+    values: np.ndarray = picture.astype(np.float32)
     if wanted.bgr:
         values = values[:, :, [2, 1, 0]]
     (nw, nh), (pw, ph) = wanted.network, wanted.package
@@ -126,7 +126,7 @@ def weighed(old: int, new: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.array(one), np.array(other)) for one, other in zip(places, weights, strict=True)]
 
 
-def decode(outputs: dict[str, np.ndarray], wanted: Wanted):
+def decode(outputs: dict[str, np.ndarray], wanted: Wanted):  # noqa: PLR0911
     """[(box in network pixels, {class: score})] of one picture."""
     raw = next(iter(outputs.values()))
     width, height = wanted.network
@@ -219,7 +219,7 @@ def select(candidates, wanted: Wanted):
     found = sorted((one for one in found if one[1] > wanted.least), key=lambda one: -one[1])
     if wanted.head not in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
         return found
-    kept = []
+    kept: list = []
     for box, score, label in found:
         rivals = [other for other, _, same in kept if same == label]
         if all(iou(box, other) <= wanted.overlap for other in rivals):
