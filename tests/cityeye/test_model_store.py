@@ -95,6 +95,16 @@ def test_a_store_that_is_down_is_one_problem_and_hides_no_other(tmp_path):
     assert set(problems) == {(4, "models.url"), (8, "models.threads")}
 
 
+def test_the_store_that_the_example_shows_is_good(tmp_path):
+    text = (Path(__file__).parents[2] / "examples" / "city.yaml").read_text("utf-8")
+    shown = text.split("models push` publishes to:\n")[1].split("  threads:")[0]
+    section = yaml.safe_load(shown.replace("  # ", "  "))
+    source = model_source(ModelsSection.model_validate(section, context={"base": tmp_path}))
+    assert str(source.open()) == "bucket models at minio.example:9000, xinjin/"
+    assert ModelsSection.model_validate({}, context={"base": tmp_path}).region == section["region"]
+    assert section["cache"] == "var/models"
+
+
 @pytest.mark.integration
 def test_a_file_with_a_store_is_checked_and_planned(tmp_path, packages, s3_server):
     store = STORE.replace("127.0.0.1:9", s3_server.endpoint).replace("xinjin", "planned")
