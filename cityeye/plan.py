@@ -16,7 +16,7 @@ from pipelines.stores.s3 import S3Settings
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
 from serving.rollout import Rollout
-from serving.rollout_file import load_rollouts
+from serving.rollout_file import FILE, load_rollouts
 from serving.served_model import RepositoryVersions, ServedModel
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,12 @@ def _served(
         try:
             served[key] = versions.find(name, version)
         except RolloutError as error:
-            if key in pinned | stable:
+            if key in stable:
+                raise RolloutError(
+                    f"{error}; {config.settings.state / FILE} names {version} as stable, put it "
+                    "back or name another version there"
+                ) from None
+            if key in pinned:
                 raise
             log.warning("version_absent", extra={"model": key, "reason": str(error)})
     return served

@@ -61,6 +61,12 @@ class Fleet:
         return task.pinned or task.model.name not in self.rollouts
 
 
+def tasks_of(plans: Sequence[CameraPlan], model: str) -> frozenset[str]:
+    """The tasks that a model has on cameras that do not name a version."""
+    tasks = (task for plan in plans for task in plan.tasks)
+    return frozenset(t.task for t in tasks if t.model.name == model and not t.pinned)
+
+
 def followers(plans: Sequence[CameraPlan], model: str) -> tuple[str, ...]:
     """Ids of the cameras that a model looks at without being pinned to a version."""
     return tuple(

@@ -19,9 +19,9 @@ from typing import Protocol
 
 from pipelines.plan import CameraPlan, Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
-from serving.fleet import Fleet, followers
+from serving.fleet import Fleet, followers, tasks_of
 from serving.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
-from serving.rollout_file import save_rollouts
+from serving.rollout_file import load_rollouts, save_rollouts
 from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,9 @@ class Rollouts:
             launcher: Starts and ends versions.
             reroute: Tells the workers.
             state: Folder in which the tables are kept.
+
+        Raises:
+            RolloutError: The tables cannot be kept there.
         """
         self._plans = tuple(plans)
         self._fleet = fleet
@@ -94,6 +97,8 @@ class Rollouts:
         self._changing = threading.Lock()
         self._under_way: tuple[str, str] | None = None
         self._changed_s = time.monotonic()
+        # From the first start on, a newer version in the repository changes nothing by itself.
+        self._save(fleet)
 
     @property
     def fleet(self) -> Fleet:
@@ -162,7 +167,7 @@ class Rollouts:
             fleet = self._with_versions(new)
             fleet = replace(fleet, rollouts={**fleet.rollouts, model: new})
             try:
-                save_rollouts(self._state, fleet.rollouts)
+                self._save(fleet)
             except RolloutError:
                 self._forget(fleet)
                 raise
@@ -194,6 +199,7 @@ class Rollouts:
             self._under_way = (table.model, f"starting {key}")
             try:
                 served = self._find(table.model, version)
+                self._check_tasks(served)
                 self._launcher.launch(served)
             except ServingError as error:
                 self._forget(fleet)
@@ -202,6 +208,18 @@ class Rollouts:
             absent = {name: why for name, why in fleet.absent.items() if name != key}
             fleet = replace(fleet, served={**fleet.served, key: served}, absent=absent)
         return fleet
+
+    def _check_tasks(self, model: ServedModel) -> None:
+        missing = tasks_of(self._plans, model.ref.name) - set(model.tasks)
+        if missing:
+            raise RolloutError(
+                f"model {model.ref.key} is made for {', '.join(model.tasks)}, but cameras use it "
+                f"for {', '.join(sorted(missing))} too; import it with --tasks if it can do that"
+            )
+
+    def _save(self, fleet: Fleet) -> None:
+        """Keeps the tables, and those of models that no camera uses at present."""
+        save_rollouts(self._state, {**load_rollouts(self._state), **fleet.rollouts})
 
     def _forget(self, fleet: Fleet) -> None:
         """Ends versions that were started for a change that did not happen."""

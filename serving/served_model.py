@@ -17,11 +17,16 @@ from serving.model_source import ModelSource
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model version and how its Serve application is built."""
+    """A model version and how its Serve application is built.
+
+    Attributes:
+        tasks: What its package says that it is made for.
+    """
 
     ref: ModelRef
     args: DetectorArgs
     sha256: str
+    tasks: tuple[str, ...]
 
 
 def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
@@ -30,6 +35,7 @@ def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
         ref=model_ref(package),
         args=DetectorArgs.model_validate({"package": package.directory.resolve(), **args}),
         sha256=package.manifest.sha256,
+        tasks=package.manifest.tasks,
     )
 
 

@@ -195,7 +195,7 @@ def test_a_broken_model_is_named_in_one_sentence(
     (copy / "model.onnx").write_bytes(b"not a model")
     args = broken.args.model_copy(update={"package": copy})
     other = type(broken)(
-        type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64
+        type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64, ()
     )
     with pytest.raises(ServingError, match=r"model broken 1 cannot be served.*sha256") as caught:
         deploy([other])

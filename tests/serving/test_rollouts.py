@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.fleet import Fleet
 from serving.model_source import FolderModels
 from serving.rollout import Rollout, RolloutChange
-from serving.rollout_file import load_rollouts
+from serving.rollout_file import load_rollouts, save_rollouts
 from serving.rollouts import Rollouts
 from serving.served_model import RepositoryVersions, ServedModel
 from tests.serving.cities import camera_plan
@@ -128,9 +129,9 @@ def test_of_two_new_versions_the_good_one_is_ended_if_the_other_fails(
 def test_a_disk_that_refuses_the_table_changes_nothing(
     rollouts: Rollouts, recorder: Recorder
 ) -> None:
-    recorder.state.parent.mkdir(exist_ok=True)
+    shutil.rmtree(recorder.state)
     recorder.state.write_text("a file where the folder should be")
-    with pytest.raises(RolloutError, match="cannot be written"):
+    with pytest.raises(RolloutError, match=r"rollouts\.json cannot be"):
         rollouts.change("brightness", CANARY)
     assert recorder.steps == ["launch 2", "remove 2"]
     assert rollouts.states()[0].rollout.canary is None
@@ -163,3 +164,28 @@ def test_thresholds_need_no_launch(rollouts: Rollouts, recorder: Recorder) -> No
     assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.7}
     rollouts.change("brightness", RolloutChange(thresholds={"1": None}))
     assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.05}
+
+
+def test_the_stable_version_is_remembered_from_the_first_start_on(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    assert rollouts.states()[0].rollout.stable == "1"
+    assert load_rollouts(recorder.state)["brightness"].stable == "1"
+
+
+def test_tables_of_models_that_no_camera_uses_are_kept(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    save_rollouts(recorder.state, {"other": Rollout(model="other", stable="7")})
+    rollouts.change("brightness", CANARY)
+    assert load_rollouts(recorder.state)["other"].stable == "7"
+
+
+def test_a_version_that_is_not_made_for_the_cameras_task_is_refused(
+    rollouts: Rollouts, recorder: Recorder, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "packages" / "brightness" / "2" / "model.yaml"
+    manifest.write_text(manifest.read_text("utf-8").replace("- crowding", "- traffic"), "utf-8")
+    with pytest.raises(RolloutError, match=r"brightness/2 is made for traffic.*crowding"):
+        rollouts.change("brightness", CANARY)
+    assert recorder.steps == []
