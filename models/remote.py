@@ -59,6 +59,7 @@ class RemoteRepository:
         self._attempts = attempts
         self._pause_s = pause_s
         self._silence: tuple[float, RepositoryError] | None = None
+        self._told: RepositoryError | None = None
 
     def __str__(self) -> str:
         return str(self._store)
@@ -229,7 +230,9 @@ class RemoteRepository:
         """A list from the cache, where it has one and the store only does not answer."""
         if not (error.again and found):
             raise error
-        log.warning("models.listed_from_cache", extra={"store": str(self), "error": str(error)})
+        if error is not self._told:
+            log.warning("models.listed_from_cache", extra={"store": str(self), "error": str(error)})
+            self._told = error
         return found
 
     def _place(self, model: str) -> str:

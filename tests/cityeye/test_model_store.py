@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_store_that_is_down_is_one_problem_and_hides_no_other(tmp_path):
 def test_the_store_that_the_example_shows_is_good(tmp_path):
     text = (Path(__file__).parents[2] / "examples" / "city.yaml").read_text("utf-8")
     shown = text.split("models push` publishes to:\n")[1].split("  threads:")[0]
-    section = yaml.safe_load(shown.replace("  # ", "  "))
+    section = yaml.safe_load(re.sub("(?m)^  # ", "  ", shown))
     source = model_source(ModelsSection.model_validate(section, context={"base": tmp_path}))
     assert str(source.open()) == "bucket models at minio.example:9000, xinjin/"
     assert ModelsSection.model_validate({}, context={"base": tmp_path}).region == section["region"]

@@ -106,6 +106,9 @@ def test_two_stores_never_share_a_copy(
     second.open().publish(other)
     assert first.open().find("stored").labels == ("person",)
     assert second.open().find("stored").labels == ("bag",)
+    elsewhere = {"endpoint": first.endpoint.replace("127.0.0.1", "localhost")}
+    assert first.model_copy(update=elsewhere).open().find("stored").labels == ("person",)
+    assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 @pytest.mark.integration
