@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
-from cityeye import __version__
 from cityeye.pictures import fitted, read_picture
 from models.detections import Detections
 from models.detector import Detector
@@ -62,7 +61,6 @@ def evaluate_model(
         means=means,
         classes=classes,
         at=datetime.now(UTC),
-        cityeye=__version__,
     )
 
 

@@ -104,7 +104,6 @@ class EvaluationReport(_Section):
         means: Means over the classes that have objects.
         classes: The classes that were judged, in the order of the package.
         at: When, in UTC.
-        cityeye: Version of the project that judged it.
     """
 
     model: str
@@ -122,7 +121,6 @@ class EvaluationReport(_Section):
     means: ReportedFigures
     classes: tuple[ReportedClass, ...]
     at: datetime
-    cityeye: str
 
     def save(self, package: ModelPackage) -> Path:
         """Keeps it with a version, in place of an older one on data of the same name.

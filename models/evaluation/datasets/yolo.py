@@ -84,11 +84,12 @@ def _description(place: Path) -> tuple[Path, _Description]:
             file, "is not there", f"a YOLO folder names its classes in {DATA_FILE} or classes.txt"
         )
     try:
-        return file, _Description.model_validate(plain_yaml(_text(file, MAX_TEXT_BYTES)))
+        told = plain_yaml(_text(file, MAX_TEXT_BYTES))
+        return file, _Description.model_validate(told if isinstance(told, dict) else {})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise DataError(file, f"{where}: {first['msg']}", "correct it") from error
+        where = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise DataError(file, f"{where}{first['msg']}", "correct it") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise DataError(file, f"is not YAML ({problem})", "correct it") from error
