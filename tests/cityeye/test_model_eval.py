@@ -82,7 +82,7 @@ def data(samples, tmp_path_factory) -> Path:
 
 def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
     """COCO's way to tell the same; pictures are listed backwards, ids go forwards."""
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for index, one in enumerate(samples):
         for row, (x1, y1, x2, y2) in enumerate(one.boxes.tolist()):
             box = [x1, y1, x2 - x1, y2 - y1]
