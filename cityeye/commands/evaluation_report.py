@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cityeye.commands.model_report import plain
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from models.evaluation.report import EvaluationReport
     from models.package import ModelPackage
+
+SHOWN = 12
 
 
 def tell(report: EvaluationReport, console: Console) -> None:
@@ -32,9 +35,9 @@ def head(report: EvaluationReport) -> list[str]:
         f"{report.objects} objects",
     ]
     if report.left_out:
-        lines.append(f"classes of the data that are left out: {', '.join(report.left_out)}")
+        lines.append(f"classes of the data that are left out: {_some(report.left_out)}")
     if report.unlabelled:
-        lines.append(f"classes of the model that are not judged: {', '.join(report.unlabelled)}")
+        lines.append(f"classes of the model that are not judged: {_some(report.unlabelled)}")
     return [plain(line) for line in lines]
 
 
@@ -88,6 +91,11 @@ def _table(first: str, *others: str) -> Table:
     for title in others:
         table.add_column(title, justify="right")
     return table
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _share(value: float | None) -> str:
