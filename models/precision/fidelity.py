@@ -119,7 +119,8 @@ def _truth(rows: Rows, threshold: float) -> Objects:
 
 
 def _counts(found: Sequence[Detections], truth: Sequence[Objects], threshold: float) -> _Counts:
-    labels = {int(label) for one in (*found, *truth) for label in one.class_ids}
+    labels = {int(label) for one in found for label in one.class_ids}
+    labels |= {int(label) for one in truth for label in one.class_ids}
     objects = right = wrong = 0
     for label in sorted(labels):
         verdicts = judged(found, truth, label, Demand((SAME_OBJECT,)))
