@@ -16,10 +16,10 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench install clean
+.PHONY: help demo test lint format bench install export-tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY)-run ## run the whole product on rendered cameras (ARGS="--duration 60")
 	$(BIN)/cityeye demo $(ARGS)
@@ -41,6 +41,9 @@ bench: $(READY)-run ## measure what this machine carries (ARGS="--json out.json"
 	$(BIN)/cityeye bench serve $(ARGS)
 
 install: $(READY)-run ## make .venv/bin/cityeye ready
+
+export-tools: $(READY)-run ## add ultralytics and PyTorch, for .pt files (several GB, AGPL-3.0)
+	$(PREPARE) --no-dev --extra export
 
 clean: ## remove what make made
 	rm -rf $(LEFTOVERS) "$${XDG_CACHE_HOME:-$$HOME/.cache}/cityeye"

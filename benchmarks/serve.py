@@ -31,11 +31,11 @@ from models.repository import ModelRepository
 from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
 from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
 from pipelines.plan import ModelRef
-from serving.city import deploy
-from serving.city_plan import served_model
 from serving.cluster import ClusterSettings, cluster
+from serving.launch import deploy
 from serving.model_ref import model_ref
 from serving.serve_detector import ServeDetector
+from serving.served_model import served_model
 
 FULL = Size(1280, 720)
 
@@ -139,7 +139,7 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
 
 
 def _count(pending: PendingDetections) -> int:
-    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).values())
+    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).found.values())
 
 
 def _batch(model: ModelRef, count: int) -> MicroBatch:

@@ -22,12 +22,16 @@ POLL_S = 0.1
 
 
 class Intake:
-    """Takes the pictures of one camera, source after source. Belongs to the reader's thread."""
+    """Takes the pictures of one camera, source after source. Belongs to the reader's thread.
+
+    Attributes:
+        sizes: Analysis sizes by task; replaced as a whole, from any thread.
+    """
 
     def __init__(
         self,
         spec: CameraSpec,
-        sizes: Mapping[str, Size],
+        sizes: Mapping[str, frozenset[Size]],
         mailbox: Mailbox,
         stopping: threading.Event,
         *,
@@ -38,14 +42,14 @@ class Intake:
 
         Args:
             spec: The camera.
-            sizes: Analysis size by task.
+            sizes: Analysis sizes by task.
             mailbox: Where due frames go.
             stopping: Ends every wait.
             clock: Monotonic seconds.
             utc_now: Wall clock.
         """
         self._camera = spec.id
-        self._sizes = dict(sizes)
+        self.sizes = sizes
         self._mailbox = mailbox
         self._stopping = stopping
         self._clock = clock
@@ -87,7 +91,11 @@ class Intake:
         if self._timing is Timing.FAST and not self.wait_until_read():
             return
         # A frame that nobody has read passes its tasks on, so its sizes are needed again.
-        sizes = {self._sizes[task] for task in tasks | self._mailbox.waiting_tasks}
+        # They are looked up once: a frame has all sizes from before a change, or all from after it.
+        by_task = self.sizes
+        sizes = frozenset[Size]().union(
+            *(by_task[task] for task in tasks | self._mailbox.waiting_tasks)
+        )
         now_s = self._clock()
         frame = Frame(
             camera=self._camera,

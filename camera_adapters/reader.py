@@ -71,7 +71,7 @@ class CameraReader:
     def __init__(
         self,
         spec: CameraSpec,
-        sizes: Mapping[str, Size],
+        sizes: Mapping[str, frozenset[Size]],
         mailbox: Mailbox,
         on_state: Callable[[StateChange], None] = _ignore_state,
         *,
@@ -84,7 +84,7 @@ class CameraReader:
 
         Args:
             spec: The camera.
-            sizes: Analysis size by task; the tasks are those of `spec.rates`.
+            sizes: Analysis sizes by task; the tasks are those of `spec.rates`.
             mailbox: Where due frames go.
             on_state: Called after every state change, mostly from the reader's thread.
             delays: Pauses between attempts.
@@ -95,12 +95,8 @@ class CameraReader:
         Raises:
             ValueError: Rates and sizes do not name the same tasks.
         """
-        if set(sizes) != set(spec.rates):
-            raise ValueError(
-                f"camera {spec.id}: every task needs a rate and an analysis size, got rates for"
-                f" {sorted(spec.rates)} and sizes for {sorted(sizes)}"
-            )
         self._spec = spec
+        self._check(sizes)
         self._mailbox = mailbox
         self._on_state = on_state
         self._opener = opener
@@ -159,6 +155,18 @@ class CameraReader:
         """Starts reading; once."""
         self._thread.start()
 
+    def resize(self, sizes: Mapping[str, frozenset[Size]]) -> None:
+        """Scales frames for other sizes from the next one on.
+
+        Args:
+            sizes: Analysis sizes by task, as in the constructor.
+
+        Raises:
+            ValueError: Rates and sizes do not name the same tasks.
+        """
+        self._check(sizes)
+        self._intake.sizes = sizes
+
     def stop(self, timeout_s: float) -> bool:
         """Stops reading.
 
@@ -173,6 +181,13 @@ class CameraReader:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _check(self, sizes: Mapping[str, frozenset[Size]]) -> None:
+        if set(sizes) != set(self._spec.rates):
+            raise ValueError(
+                f"camera {self._spec.id}: every task needs a rate and an analysis size, got rates"
+                f" for {sorted(self._spec.rates)} and sizes for {sorted(sizes)}"
+            )
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 
 from camera_adapters.geometry import Size
 from cityeye.errors import CommandError
-from cityeye.pictures import drawn_pictures, pictures_in
+from cityeye.pictures import pictures_in
 from models.importing.coco import COCO_LABELS
 from models.importing.exporting import export_checkpoint
 from models.importing.importer import Imported, Inspected, Proof, import_model
 from models.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
+from pipelines.labels import tasks_of
+from serving.drawn import drawn_pictures
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"
@@ -112,6 +114,7 @@ def _refuse_aliases(text: str) -> None:
 def _proof(source: Source, request: ImportRequest, inspected: Inspected) -> Proof:
     size = Size(*inspected.package)
     origin = "drawn street scenes"
+    tasks = tasks_of(inspected.labels)
     if source.golden is None:
         some = drawn_pictures(size, COMPARED_PICTURES)
     else:
@@ -122,8 +125,9 @@ def _proof(source: Source, request: ImportRequest, inspected: Inspected) -> Proo
         known = pictures_in(source.calibration, size, CALIBRATION_PICTURES)
         # What ranges were chosen by must not judge them.
         judging = np.arange(len(known)) % JUDGING_SHARE == 0
-        return Proof(golden, origin, known[~judging], known[judging])
-    return Proof(golden, origin, compared=None if request.precision == "fp32" else some)
+        return Proof(golden, origin, known[~judging], known[judging], tasks)
+    compared = None if request.precision == "fp32" else some
+    return Proof(golden, origin, compared=compared, tasks=tasks)
 
 
 def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:

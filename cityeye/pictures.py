@@ -1,4 +1,4 @@
-"""Pictures for models: from a folder, or drawn, as a camera adapter would have handed them over."""
+"""Pictures for models from a folder, as a camera adapter would have handed them over."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_adapters.geometry import Letterbox, Size
-from camera_adapters.rendered import EVALUATION_SEEDS, SEEDS_PER_VIEW, place_of
-from camera_adapters.rendered.sample import render_sample
 from cityeye.errors import CommandError
 from serving.picture_body import letterboxed
 
 ENDINGS: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-DRAWN_PLACES: Final = 4
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -35,23 +32,6 @@ def pictures_in(folder: Path, size: Size, most: int) -> Pictures:
     step = max(1.0, len(paths) / most)
     chosen = [paths[int(index * step)] for index in range(min(most, len(paths)))]
     return np.concatenate([_picture(path, size) for path in chosen])
-
-
-def drawn_pictures(size: Size, count: int) -> Pictures:
-    """(count, H, W, 3) uint8 RGB: drawn street scenes, of seeds kept for judging.
-
-    Every place is shown equally often, the places one after the other.
-    """
-    each = -(-count // DRAWN_PLACES)
-    seeds: dict[str, list[int]] = {}
-    for seed in EVALUATION_SEEDS[::SEEDS_PER_VIEW]:
-        shown = seeds.setdefault(place_of(seed), [])
-        if len(shown) < each:
-            shown.append(seed)
-        if sum(map(len, seeds.values())) == each * DRAWN_PLACES:
-            break
-    chosen = [seed for shown in seeds.values() for seed in shown][:count]
-    return np.stack([render_sample(seed, (size.width, size.height)).picture for seed in chosen])
 
 
 def _picture(path: Path, size: Size) -> Pictures:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cityeye.config.load import Config
+from cityeye.config.model_source import model_source
 from cityeye.config.schema import S3Section, SinkSection
 from cityeye.logs import log_to_file
-from models.repository import ModelRepository
-from pipelines.plan import ModelRef
+from pipelines.plan import CameraPlan, ModelRef, Route
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.stores.s3 import S3Settings
-from serving.city_plan import CityPlan, DeliveryPlan, ServedModel, served_model
+from serving.city_plan import CityPlan, DeliveryPlan
+from serving.errors import RolloutError
+from serving.rollout import Rollout
+from serving.rollout_file import FILE, load_rollouts
+from serving.served_model import RepositoryVersions, ServedModel
+
+log = logging.getLogger(__name__)
 
 
 def city_plan(config: Config, hub_url: str | None) -> CityPlan:
@@ -23,18 +31,72 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
 
     Raises:
         ModelError: A package changed on disk after it was checked.
+        RolloutError: A version that is in service is missing, or the rollout tables are unreadable.
     """
     settings = config.settings
     sinks = tuple(_sink(section) for section in settings.sinks)
     if hub_url is not None:
         sinks += (HttpSinkSettings(url=hub_url),)
+    section = settings.models
+    versions = RepositoryVersions(
+        model_source(section), {"threads": section.threads, "provider": section.provider}
+    )
+    rollouts = _rollouts(config)
+    served = _served(config, rollouts, versions)
+    stable = {table.model: served[f"{table.model}/{table.stable}"].ref for table in rollouts}
     return CityPlan(
-        cameras=config.plans,
-        models=_models(config),
+        cameras=tuple(_on_stable(plan, stable) for plan in config.plans),
+        models=tuple(served.values()),
         delivery=DeliveryPlan(keyframes=keyframes(config), sinks=sinks, state=settings.state),
+        rollouts=rollouts,
+        versions=versions,
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
     )
+
+
+def _rollouts(config: Config) -> tuple[Rollout, ...]:
+    """A table for every model that a task names without a version: as it was left, or a new one."""
+    known = load_rollouts(config.settings.state)
+    tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
+    newest = {task.model.name: task.model.version for task in tasks}
+    return tuple(
+        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
+    )
+
+
+def _served(
+    config: Config, rollouts: Sequence[Rollout], versions: RepositoryVersions
+) -> dict[str, ServedModel]:
+    """Every version that is to run, stable and pinned ones first.
+
+    A canary or shadow that has become unusable is left to the stable version, which is told when
+    the city starts.
+    """
+    pinned = {t.model.key for plan in config.plans for t in plan.tasks if t.pinned}
+    stable = {f"{table.model}/{table.stable}" for table in rollouts}
+    joining = {f"{table.model}/{version}" for table in rollouts for version in table.versions}
+    served = {}
+    for key in (*sorted(pinned | stable), *sorted(joining - pinned - stable)):
+        name, _, version = key.partition("/")
+        try:
+            served[key] = versions.find(name, version)
+        except RolloutError as error:
+            if key in stable:
+                raise RolloutError(
+                    f"{error}; {config.settings.state / FILE} names {version} as stable, put it "
+                    "back or name another version there"
+                ) from None
+            if key in pinned:
+                raise
+            log.warning("version_absent", extra={"model": key, "reason": str(error)})
+    return served
+
+
+def _on_stable(plan: CameraPlan, stable: Mapping[str, ModelRef]) -> CameraPlan:
+    """The same camera with the stable versions for what it does not pin."""
+    routes = {t.task: Route(stable[t.model.name]) for t in plan.tasks if not t.pinned}
+    return plan.rerouted(routes)
 
 
 def keyframes(config: Config) -> Path | S3Settings:
@@ -45,22 +107,6 @@ def keyframes(config: Config) -> Path | S3Settings:
     if section.s3 is None:
         raise ValueError("a checked configuration keeps keyframes in a folder or in S3")
     return _s3(section.s3)
-
-
-def _models(config: Config) -> tuple[ServedModel, ...]:
-    section = config.settings.models
-    repository = ModelRepository(section.path)
-    wanted: dict[ModelRef, None] = {
-        task.model: None for plan in config.plans for task in plan.tasks
-    }
-    return tuple(
-        served_model(
-            repository.find(ref.name, ref.version),
-            threads=section.threads,
-            provider=section.provider,
-        )
-        for ref in wanted
-    )
 
 
 def _sink(section: SinkSection) -> HttpSinkSettings:

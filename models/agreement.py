@@ -27,7 +27,7 @@ class Tolerance:
         score: Largest distance between two scores.
         sure: Objects with a score above it must be in both.
         lost: Share of the golden objects between `floor` and `sure` that may be without a
-            partner, and as many may be new.
+            partner or too far from it, and as many may be new.
     """
 
     floor: float
@@ -42,7 +42,10 @@ STRICT = Tolerance(floor=0.05, box_px=1e-2, score=1e-3)
 """For float32 arithmetic on a processor, whatever its vector width."""
 
 LOOSE = Tolerance(floor=0.1, box_px=2.0, box_share=0.02, score=0.03, sure=0.3, lost=0.05)
-"""For float16 arithmetic, or another provider than the one that gave the golden rows."""
+"""For another provider than the one that gave the golden rows."""
+
+HALF = Tolerance(floor=0.15, box_px=4.0, box_share=0.05, score=0.1, sure=0.5, lost=0.2)
+"""For float16 arithmetic: what is sure stays, among near-equal weak objects another may win."""
 
 QUANTISED = Tolerance(floor=0.2, box_px=4.0, box_share=0.25, score=0.3, sure=0.5, lost=0.34)
 """For int8 arithmetic: weak objects may go, sure ones must stay where they are."""
@@ -108,7 +111,10 @@ class _Weak:
     def problem(self, share: float) -> str:
         allowed = int(share * self.golden)
         if self.missing > allowed:
-            return f"{self.missing} of {self.golden} weak objects are missing, {allowed} may be"
+            return (
+                f"{self.missing} of {self.golden} weak objects are missing or elsewhere, "
+                f"{allowed} may be"
+            )
         if self.new > allowed:
             return f"{self.new} weak objects are new to {self.golden}, {allowed} may be"
         return ""
@@ -129,12 +135,12 @@ def _compare(
         row = wanted[index]
         if index in partner:
             problem = _distance(found[partner[index]], row, tolerance)
-            if problem:
-                return problem
-        elif row[4] > sure:
-            return f"{_named(row)} is missing"
+        else:
+            problem = f"{_named(row)} is missing"
+        if problem and row[4] > sure:
+            return problem
         weak.golden += row[4] <= sure
-        weak.missing += index not in partner
+        weak.missing += bool(problem)
     least = max(floor, _cut_off(wanted, found))
     sure = max(least, tolerance.sure)
     for index in set(np.flatnonzero(found[:, 4] > least).tolist()) - set(partner.values()):

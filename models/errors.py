@@ -3,6 +3,9 @@
 ModelError
 ├── PackageError        a package directory is not what `package.py` says it must be
 ├── UnknownModelError   the repository has no such name or version
+├── NotAdmittedError    a version was not examined, or was refused, and must not serve
+├── RepositoryError     a repository does not answer, refuses, or gives other bytes than published
+│   └── ObjectMissingError  its store has nothing under a key
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
 ├── SandboxError        a throw-away process failed, crashed, or used up its limits
@@ -19,10 +22,10 @@ FailureKind = Literal["refused", "unexpected", "crashed", "memory", "time"]
 
 
 class ModelError(Exception):
-    """Something about a model; `model` is `name` or `name/version`."""
+    """Something about a model; `model` is `name` or `name/version`, empty where all are meant."""
 
     def __init__(self, model: str, sentence: str) -> None:
-        super().__init__(f"model {model}: {sentence}")
+        super().__init__(f"model {model}: {sentence}" if model else sentence)
         self.model = model
 
 
@@ -37,10 +40,41 @@ class PackageError(ModelError):
 class UnknownModelError(ModelError):
     """The repository does not hold what was asked for; `available` is what it holds."""
 
-    def __init__(self, model: str, root: Path, available: tuple[str, ...]) -> None:
+    def __init__(self, model: str, root: Path | str, available: tuple[str, ...]) -> None:
         there = ", ".join(available) or "nothing"
         super().__init__(model, f"not in the model repository {root}, which holds {there}")
         self.available = available
+
+
+class NotAdmittedError(ModelError):
+    """A version was not examined, or was refused; it must not serve."""
+
+
+class RepositoryError(ModelError):
+    """A repository does not do what was asked.
+
+    Attributes:
+        problem: What is wrong, and where.
+        remedy: What to do.
+        again: Whether trying again may help without anybody doing anything.
+    """
+
+    def __init__(self, model: str, problem: str, remedy: str, *, again: bool = False) -> None:
+        super().__init__(model, f"{problem}; {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+        self.again = again
+
+    def about(self, model: str) -> RepositoryError:
+        """The same, about a model."""
+        return RepositoryError(model, self.problem, self.remedy, again=self.again)
+
+
+class ObjectMissingError(RepositoryError):
+    """The store behind a repository has nothing under a key."""
+
+    def __init__(self, key: str, place: str) -> None:
+        super().__init__("", f"there is no {key} in {place}", "publish the version again")
 
 
 class GraphError(ModelError):

@@ -16,10 +16,20 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from models.agreement import LOOSE, QUANTISED, STRICT, Tolerance, disagreement
+from models.agreement import HALF, LOOSE, QUANTISED, STRICT, Tolerance, disagreement
 from models.errors import PackageError
+from models.package import Precision
 
-__all__ = ["LOOSE", "QUANTISED", "STRICT", "GoldenSet", "Tolerance", "disagreement"]
+__all__ = [
+    "HALF",
+    "LOOSE",
+    "QUANTISED",
+    "STRICT",
+    "GoldenSet",
+    "Tolerance",
+    "disagreement",
+    "tolerance_of",
+]
 
 MAX_FILE_BYTES = 128 * 1024 * 1024
 MAX_ARRAY_BYTES = 256 * 1024 * 1024
@@ -99,6 +109,18 @@ class GoldenSet:
         except _DAMAGE as error:
             problem = " ".join(str(error).split()) or type(error).__name__
             raise PackageError(model, path, f"holds no arrays ({problem})", _REMEDY) from error
+
+
+def tolerance_of(precision: Precision, provider: str) -> Tolerance:
+    """How far a version may be from its golden rows, which are those of the float32 network.
+
+    Args:
+        precision: Number format of the version's network.
+        provider: Where it runs: `cpu` or `cuda`.
+    """
+    if precision == "fp32":
+        return STRICT if provider == "cpu" else LOOSE
+    return HALF if precision == "fp16" else QUANTISED
 
 
 class _Unreadable(Exception):

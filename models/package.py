@@ -148,7 +148,7 @@ class ModelPackage:
         directory = Path(directory)
         model = f"{directory.parent.name}/{directory.name}"
         _check_folder(model, directory)
-        manifest = _read_manifest(model, directory)
+        manifest = read_manifest(model, directory)
         _check_place(model, directory, manifest)
         labels = _read_labels(model, directory / LABELS_FILE)
         existing(model, directory / CARD_FILE)
@@ -217,7 +217,12 @@ def _check_folder(model: str, directory: Path) -> None:
             )
 
 
-def _read_manifest(model: str, directory: Path) -> Manifest:
+def read_manifest(model: str, directory: Path) -> Manifest:
+    """What the manifest in a package directory says; nothing else of the package is looked at.
+
+    Raises:
+        PackageError: There is none, or it is not what a manifest must be.
+    """
     path = directory / MANIFEST_FILE
     try:
         return Manifest.model_validate(_plain_yaml(_read_text(model, path)))

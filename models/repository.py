@@ -1,6 +1,6 @@
-"""`ModelRepository`: finds model packages under one root folder, newest version first in line.
+"""`Repository`: where model packages are found by name and version; here, under one root folder.
 
-Listing looks at folder names only; nothing is parsed or verified until a package is asked for.
+Listing looks at names only; nothing is parsed or verified until a package is asked for.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from models.errors import UnknownModelError
+from models.object_store import FolderObjects
 from models.package import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN, ModelPackage
+from models.publishing import publish
 
 BUILTIN_ROOT = Path(__file__).parent / "builtin"
 """The packages that ship with the project."""
@@ -21,35 +24,77 @@ def version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def is_model(name: str, version: str = "0") -> bool:
+    """Whether a package may be called so."""
+    return bool(re.fullmatch(NAME_PATTERN, name) and re.fullmatch(VERSION_PATTERN, version))
+
+
+class Repository(Protocol):
+    """Finds model packages. All methods raise `ModelError`."""
+
+    def names(self) -> tuple[str, ...]:
+        """Names that have at least one version, sorted."""
+        ...
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Versions of a name, oldest first; empty if there is none."""
+        ...
+
+    def find(self, name: str, version: str | None = None) -> ModelPackage:
+        """A verified package on this machine's disk; the newest version unless one is named.
+
+        Raises:
+            UnknownModelError: There is no such package; the message lists what there is.
+            ModelError: It is there but unusable, or cannot be got.
+        """
+        ...
+
+    def publish(self, package: ModelPackage) -> tuple[str, ...]:
+        """Keeps a package under its name and version; see `models.publishing.publish`."""
+        ...
+
+    def __str__(self) -> str:
+        """Where it is, for people; without credentials."""
+        ...
+
+
+def unknown(repository: Repository, name: str, version: str | None) -> UnknownModelError:
+    """The error for a package that is not there; lists what is."""
+    asked = name if version is None else f"{name}/{version}"
+    there = (f"{one}/{number}" for one in repository.names() for number in repository.versions(one))
+    return UnknownModelError(asked, str(repository), tuple(there))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRepository:
     """A folder of `<name>/<version>/` packages."""
 
     root: Path
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     def names(self) -> tuple[str, ...]:
-        """Names that have at least one version, sorted."""
+        """See `Repository.names`."""
         if not self.root.is_dir():
             return ()
-        names = sorted(
-            one.name for one in self.root.iterdir() if re.fullmatch(NAME_PATTERN, one.name)
-        )
+        names = sorted(one.name for one in self.root.iterdir() if is_model(one.name))
         return tuple(name for name in names if self.versions(name))
 
     def versions(self, name: str) -> tuple[str, ...]:
-        """Versions of a name, oldest first; empty if there is none."""
+        """See `Repository.versions`."""
         folder = self.root / name
-        if not re.fullmatch(NAME_PATTERN, name) or not folder.is_dir():
+        if not is_model(name) or not folder.is_dir():
             return ()
         found = (
             one.name
             for one in folder.iterdir()
-            if re.fullmatch(VERSION_PATTERN, one.name) and (one / MANIFEST_FILE).is_file()
+            if is_model(name, one.name) and (one / MANIFEST_FILE).is_file()
         )
         return tuple(sorted(found, key=version_order))
 
     def find(self, name: str, version: str | None = None) -> ModelPackage:
-        """Loads and verifies a package; the newest version unless one is named.
+        """See `Repository.find`.
 
         Raises:
             UnknownModelError: There is no such package; the message lists what there is.
@@ -65,9 +110,9 @@ class ModelRepository:
         """
         versions = self.versions(name)
         if not versions or (version is not None and version not in versions):
-            asked = name if version is None else f"{name}/{version}"
-            raise UnknownModelError(asked, self.root, self._available())
+            raise unknown(self, name, version)
         return self.root / name / (version or versions[-1])
 
-    def _available(self) -> tuple[str, ...]:
-        return tuple(f"{name}/{one}" for name in self.names() for one in self.versions(name))
+    def publish(self, package: ModelPackage) -> tuple[str, ...]:
+        """See `Repository.publish`."""
+        return publish(package, FolderObjects(self.root))

@@ -2,6 +2,9 @@
 
 There is no timer: whoever has a free detector calls `take` and gets what is ready. Cameras take
 turns at being first, so that none starves when more frames are due than a batch may hold.
+
+Guarantees that a frame is judged by the versions of one set of routes, and that a camera's frames
+never go back to an older set: a new one takes over with the first frame that was scaled for it.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +20,7 @@ from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from pipelines.detector import MicroBatch
-from pipelines.plan import CameraPlan, ModelRef
+from pipelines.plan import CameraPlan, ModelRef, Routes
 
 
 class Bell:
@@ -36,8 +40,21 @@ class Bell:
         return rung
 
 
+@dataclass(slots=True)
+class _Wanted:
+    """The models that shall look at one frame at one analysis size."""
+
+    frame: Frame
+    models: set[ModelRef] = field(default_factory=set)
+    shadows: set[ModelRef] = field(default_factory=set)
+
+
 class MicroBatcher:
-    """Collects newest frames into micro-batches, one per analysis size."""
+    """Collects newest frames into micro-batches, one per analysis size. One thread uses it.
+
+    Attributes:
+        misfits: Frames left out because they were scaled for versions that are over already.
+    """
 
     def __init__(
         self,
@@ -54,14 +71,34 @@ class MicroBatcher:
             bell: Rung by every arrival.
             max_frames: Most frames in one turn, whatever the models accept.
         """
-        self._models = {
-            (plan.camera.id, task.task): task.model for plan in plans for task in plan.tasks
-        }
+        # Oldest first; the first one is in force, the others wait for a frame that fits them.
+        self._routes: dict[str, list[Routes]] = {plan.camera.id: [plan.routes] for plan in plans}
         self._order = [plan.camera.id for plan in plans]
         self._mailboxes = mailboxes
         self._bell = bell
-        smallest = min((model.max_batch for model in self._models.values()), default=max_frames)
-        self._max_frames = max(1, min(max_frames, smallest))
+        self._ceiling = max_frames
+        self.misfits = 0
+
+    def routes(self, camera: str) -> Routes:
+        """The routes in force: those of the camera's newest frame."""
+        return self._routes[camera][0]
+
+    def reroute(self, camera: str, routes: Routes) -> None:
+        """Changes versions from the first frame on that has the sizes that they need."""
+        self._routes[camera].append(routes)
+
+    def settle(self, camera: str) -> None:
+        """Puts the newest routes into force; for a camera from which no old frame can come."""
+        del self._routes[camera][:-1]
+
+    def wanted(self, camera: str) -> frozenset[str]:
+        """Every `name/version` that a frame of the camera may still be sent to."""
+        return frozenset(
+            model.key
+            for routes in self._routes[camera]
+            for route in routes.values()
+            for model in route.models
+        )
 
     def take(self, timeout_s: float) -> list[MicroBatch]:
         """What is ready now; waits up to `timeout_s` for a first frame, then may be empty."""
@@ -72,6 +109,7 @@ class MicroBatcher:
 
     def _collect(self) -> list[Frame]:
         frames: list[Frame] = []
+        most = self._max_frames()
         for camera in tuple(self._order):
             frame = self._mailboxes[camera].take()
             if frame is None:
@@ -80,28 +118,68 @@ class MicroBatcher:
             # Served cameras queue up again behind those that still wait.
             self._order.remove(camera)
             self._order.append(camera)
-            if len(frames) == self._max_frames:
+            if len(frames) == most:
                 # Somebody may still have a frame; the next take must not wait for a new arrival.
                 self._bell.ring()
                 break
         return frames
 
+    def _max_frames(self) -> int:
+        accepted = (
+            model.max_batch
+            for sets in self._routes.values()
+            for route in sets[-1].values()
+            for model in route.models
+        )
+        return max(1, min(self._ceiling, min(accepted, default=self._ceiling)))
+
     def _assemble(self, frames: Sequence[Frame]) -> list[MicroBatch]:
-        wanted: dict[Size, list[tuple[Frame, set[ModelRef]]]] = defaultdict(list)
+        sizes: dict[Size, list[_Wanted]] = defaultdict(list)
         for frame in frames:
-            models = {self._models[frame.camera, task] for task in frame.tasks}
-            for size in sorted({model.size for model in models}):
-                wanted[size].append((frame, {model for model in models if model.size == size}))
-        return [_stack(size, members) for size, members in wanted.items()]
+            routes = self._routes_for(frame)
+            if routes is None:
+                self.misfits += 1
+                continue
+            for size, wanted in _by_size(frame, routes).items():
+                sizes[size].append(wanted)
+        return [_stack(size, members) for size, members in sizes.items()]
+
+    def _routes_for(self, frame: Frame) -> Routes | None:
+        """The newest routes that the frame was scaled for; older ones are over with it."""
+        sets = self._routes[frame.camera]
+        for index in range(len(sets) - 1, -1, -1):
+            if _fits(frame, sets[index]):
+                del sets[:index]
+                return sets[0]
+        return None
 
 
-def _stack(size: Size, members: Sequence[tuple[Frame, set[ModelRef]]]) -> MicroBatch:
+def _fits(frame: Frame, routes: Routes) -> bool:
+    return all(model.size in frame.views for task in frame.tasks for model in routes[task].models)
+
+
+def _by_size(frame: Frame, routes: Routes) -> dict[Size, _Wanted]:
+    """Who shall look at a frame, by analysis size."""
+    wanted: dict[Size, _Wanted] = {}
+    for task in sorted(frame.tasks):
+        route = routes[task]
+        wanted.setdefault(route.model.size, _Wanted(frame)).models.add(route.model)
+        if route.shadow is not None:
+            wanted.setdefault(route.shadow.size, _Wanted(frame)).shadows.add(route.shadow)
+    return wanted
+
+
+def _stack(size: Size, members: Sequence[_Wanted]) -> MicroBatch:
     rows: dict[ModelRef, list[int]] = defaultdict(list)
-    for row, (_, models) in enumerate(members):
-        for model in models:
+    shadows: dict[ModelRef, list[int]] = defaultdict(list)
+    for row, member in enumerate(members):
+        for model in member.models:
             rows[model].append(row)
+        for model in member.shadows:
+            shadows[model].append(row)
     return MicroBatch(
-        pictures=np.stack([frame.views[size].picture for frame, _ in members]),
-        frames=tuple(frame for frame, _ in members),
+        pictures=np.stack([member.frame.views[size].picture for member in members]),
+        frames=tuple(member.frame for member in members),
         rows={model: tuple(indices) for model, indices in rows.items()},
+        shadows={model: tuple(indices) for model, indices in shadows.items()},
     )

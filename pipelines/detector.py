@@ -7,7 +7,7 @@ benchmarks, so that both can be measured side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from camera_adapters.frame import Frame, Picture
@@ -16,11 +16,17 @@ from pipelines.plan import ModelRef
 
 
 class DetectorError(Exception):
-    """A micro-batch could not be judged; `model` says by whom."""
+    """A micro-batch could not be judged.
 
-    def __init__(self, model: str, reason: str) -> None:
+    Attributes:
+        model: By whom, `name/version`.
+        timed_out: Whether there was no answer in time, rather than a refusal.
+    """
+
+    def __init__(self, model: str, reason: str, *, timed_out: bool = False) -> None:
         super().__init__(f"model {model}: {reason}")
         self.model = model
+        self.timed_out = timed_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,22 +37,48 @@ class MicroBatch:
         pictures: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
         frames: The frames, at most one per camera.
         rows: For each model that is due: the rows that it shall look at, ascending.
+        shadows: The same for versions that are only compared. Nobody waits for them.
     """
 
     pictures: Picture
     frames: tuple[Frame, ...]
     rows: Mapping[ModelRef, tuple[int, ...]]
+    shadows: Mapping[ModelRef, tuple[int, ...]] = field(default_factory=dict)
+
+
+Found = Mapping[ModelRef, tuple[Detections, ...]]
+"""Per model one `Detections` per row that it looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What became of a micro-batch: one model's failure is not another's.
+
+    Attributes:
+        found: The answers of the models that answered.
+        failures: Why the others did not.
+    """
+
+    found: Found
+    failures: Mapping[ModelRef, DetectorError] = field(default_factory=dict)
 
 
 class PendingDetections(Protocol):
     """A micro-batch under way."""
 
-    def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:
-        """Waits for all due models: per model one `Detections` per row of `MicroBatch.rows`.
+    def result(self, timeout_s: float) -> Verdict:
+        """Waits for the models of `MicroBatch.rows`, `timeout_s` seconds in all."""
+        ...
 
-        Raises:
-            DetectorError: A model failed or did not answer in time.
+    def shadow_result(self) -> Verdict | None:
+        """What the models of `MicroBatch.shadows` say, or None while one of them still works.
+
+        Never waits. Given once: asking again after an answer is an error of the caller.
         """
+        ...
+
+    def abandon_shadows(self) -> None:
+        """Nobody wants the shadows' answers any more."""
         ...
 
 
@@ -54,5 +86,9 @@ class DetectorPort(Protocol):
     """Something that judges micro-batches."""
 
     def submit(self, batch: MicroBatch) -> PendingDetections:
-        """Starts judging; returns at once."""
+        """Starts judging; returns at once. A model that cannot be reached fails in the verdict."""
+        ...
+
+    def retain(self, models: frozenset[str]) -> None:
+        """Lets go of what it keeps for models other than these `name/version`."""
         ...

@@ -6,6 +6,7 @@ a group. Names are compared in lower case with underscores.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 PERSONS: Final = frozenset({"person", "pedestrian", "people"})
@@ -24,6 +25,19 @@ BIN_BAGS: Final = frozenset({"bin_bag", "garbage_bag", "trash_bag", "plastic_bag
 LITTER: Final = BAGS | BOTTLES | BIN_BAGS
 
 _GROUPS: Final = (PERSONS, VEHICLES, CYCLES, LITTER)
+
+
+_TASKS: Final = (
+    ("traffic", VEHICLES | CYCLES),
+    ("littering", LITTER),
+    ("crowding", PERSONS),
+)
+
+
+def tasks_of(labels: Iterable[str]) -> tuple[str, ...]:
+    """The tasks whose rules find something to ask for among a model's classes."""
+    names = {plain(label) for label in labels}
+    return tuple(task for task, wanted in _TASKS if names & wanted)
 
 
 def plain(label: str) -> str:

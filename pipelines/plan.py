@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
@@ -17,7 +17,7 @@ class ModelRef:
     """A model version as a pipeline needs to know it: no file, no session.
 
     Attributes:
-        name: Package name, also the name of its Serve application.
+        name: Package name.
         version: Package version.
         size: Input size in pixels.
         labels: Class names by class id.
@@ -33,9 +33,36 @@ class ModelRef:
     max_batch: int = 16
 
     @property
+    def key(self) -> str:
+        """`name/version`; two references with one key differ in the threshold at most."""
+        return f"{self.name}/{self.version}"
+
+    @property
     def floor(self) -> float:
         """Score up to which a detection is noise; above it, it may at least continue a track."""
         return self.threshold * WEAK_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which versions look for one task of one camera.
+
+    Attributes:
+        model: The one whose detections count.
+        shadow: One that looks at the same frames and is only compared, never published.
+    """
+
+    model: ModelRef
+    shadow: ModelRef | None = None
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """All that look."""
+        return (self.model,) if self.shadow is None else (self.model, self.shadow)
+
+
+Routes = Mapping[str, Route]
+"""The routes of one camera by task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +76,19 @@ class RulePlan:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task of one camera: which model looks, how often, and which rules judge."""
+    """One task of one camera: which model looks, how often, and which rules judge.
+
+    Attributes:
+        shadow: A version that is only compared.
+        pinned: Whether the configuration names the very version; rollouts then leave it alone.
+    """
 
     task: str
     model: ModelRef
     fps: float
     rules: tuple[RulePlan, ...]
+    shadow: ModelRef | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +97,18 @@ class CameraPlan:
 
     camera: CameraSpec
     tasks: tuple[TaskPlan, ...]
+
+    @property
+    def routes(self) -> Routes:
+        """Which versions look, by task."""
+        return {task.task: Route(task.model, task.shadow) for task in self.tasks}
+
+    def rerouted(self, routes: Routes) -> CameraPlan:
+        """The same plan with other versions; tasks that `routes` leaves out keep theirs."""
+        tasks = tuple(
+            replace(task, model=routes[task.task].model, shadow=routes[task.task].shadow)
+            if task.task in routes
+            else task
+            for task in self.tasks
+        )
+        return replace(self, tasks=tasks)

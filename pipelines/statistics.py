@@ -34,6 +34,8 @@ class StatisticsSnapshot:
         frame_age_ms: Arrival of a frame to its result, milliseconds, by percentile name.
         tasks: Rates by task.
         incidents: Incidents opened, by kind.
+        models: Looks whose result counted, by task and `name/version` of the model that looked.
+        reroutes: How often the versions were changed.
     """
 
     analysed: int
@@ -43,6 +45,8 @@ class StatisticsSnapshot:
     frame_age_ms: Mapping[str, float]
     tasks: Mapping[str, Rate]
     incidents: Mapping[str, int]
+    models: Mapping[str, Mapping[str, int]]
+    reroutes: int
 
 
 @dataclass(slots=True)
@@ -67,12 +71,16 @@ class CameraStatistics:
     _looks: dict[str, _Looks] = field(default_factory=dict)
     _ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=AGES_KEPT))
     _incidents: Counter[str] = field(default_factory=Counter)
+    _models: dict[str, Counter[str]] = field(default_factory=dict)
+    _reroutes: int = 0
 
     def __post_init__(self) -> None:
         self._looks = {task: _Looks(fps) for task, fps in self.rates.items()}
+        self._models = {task: Counter() for task in self.rates}
 
-    def looked(self, task: str, now_s: float) -> None:
-        """A task got its result."""
+    def looked(self, task: str, model: str, now_s: float) -> None:
+        """A task got its result from `model`, a `name/version`."""
+        self._models[task][model] += 1
         looks = self._looks[task]
         looks.first_s = looks.first_s if looks.count else now_s
         looks.count += 1
@@ -85,6 +93,10 @@ class CameraStatistics:
     def failed(self) -> None:
         """A frame's detector gave an error."""
         self._failed += 1
+
+    def rerouted(self) -> None:
+        """Other versions look from now on."""
+        self._reroutes += 1
 
     def transition(self, transition: Transition) -> None:
         """An incident moved on."""
@@ -105,4 +117,6 @@ class CameraStatistics:
             frame_age_ms={"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
             tasks=rates,
             incidents=dict(self._incidents),
+            models={task: dict(counts) for task, counts in self._models.items()},
+            reroutes=self._reroutes,
         )

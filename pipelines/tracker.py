@@ -143,7 +143,11 @@ class _Group:
 
 
 class CameraTracker:
-    """Follows the objects that one model sees on one camera. Not thread-safe."""
+    """Follows the objects that one model sees on one camera. Not thread-safe.
+
+    Attributes:
+        threshold: Score from which on a detection may begin a track; may be changed at any time.
+    """
 
     def __init__(
         self,
@@ -168,7 +172,7 @@ class CameraTracker:
         self._group_of = tuple(group_of(label) for label in labels)
         self._ids = ids
         self._fps = fps
-        self._threshold = threshold
+        self.threshold = threshold
         self._lost_s = max(lost_s, LOST_LOOKS / fps)
         self._groups: dict[frozenset[str], _Group] = {}
         self._letterbox: Letterbox | None = None
@@ -196,7 +200,7 @@ class CameraTracker:
         normalised = letterbox.to_normalised(detections.boxes)
         tracks = []
         for group, rows in self._rows(detections).items():
-            sure = detections.scores[rows] >= self._threshold
+            sure = detections.scores[rows] >= self.threshold
             tracker = self._groups.setdefault(group, _Group(self._fps, self._lost_s))
             for row, life in tracker.update(detections.boxes[rows], sure, self._ids, at_s):
                 index = rows[row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -11,9 +12,11 @@ from ray.serve.schema import ApplicationStatusOverview
 from camera_adapters.geometry import Letterbox
 from models.detections import Detections
 from pipelines.camera_group import CameraSnapshot
-from serving.city_plan import ServedModel
 from serving.director import WorkerState
+from serving.model_figures import ModelFigures
+from serving.rollouts import RolloutState
 from serving.serve_detector import application_name
+from serving.served_model import ServedModel
 
 
 class Answer(BaseModel):
@@ -30,7 +33,11 @@ class RateAnswer(Answer):
 
 
 class CameraAnswer(Answer):
-    """One camera. `frame_age_ms` is arrival of a frame to its result."""
+    """One camera. `frame_age_ms` is arrival of a frame to its result.
+
+    `models` and `shadows` are the `name/version` by task that judged its newest frame; `looks`
+    counts by task how many frames each version has judged, `reroutes` how often they changed.
+    """
 
     id: str
     name: str
@@ -48,10 +55,18 @@ class CameraAnswer(Answer):
     frame_age_ms: dict[str, float]
     tasks: dict[str, RateAnswer]
     incidents: dict[str, int]
+    models: dict[str, str]
+    shadows: dict[str, str]
+    looks: dict[str, dict[str, int]]
+    reroutes: int
 
 
 class ModelAnswer(Answer):
-    """One model version in service. `provider` is where it really runs: `cpu` or `cuda`."""
+    """One model version in service. `provider` is where it really runs: `cpu` or `cuda`.
+
+    `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
+    `pinned` where cameras name the version themselves. `cameras` are those on which it counts.
+    """
 
     name: str
     version: str
@@ -63,6 +78,12 @@ class ModelAnswer(Answer):
     provider: str
     application: str
     status: str
+    role: str
+    cameras: tuple[str, ...]
+    requests: int
+    errors: int
+    pictures: int
+    run_ms_per_picture: float | None
 
 
 class HealthAnswer(Answer):
@@ -129,13 +150,36 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
         frame_age_ms=dict(figures.frame_age_ms),
         tasks={task: RateAnswer(**asdict(rate)) for task, rate in figures.tasks.items()},
         incidents=dict(figures.incidents),
+        models={task: route.model.key for task, route in camera.routes.items()},
+        shadows={task: r.shadow.key for task, r in camera.routes.items() if r.shadow},
+        looks={task: dict(counts) for task, counts in figures.models.items()},
+        reroutes=figures.reroutes,
     )
 
 
 def model_answer(
-    model: ServedModel, provider: str, application: ApplicationStatusOverview | None
+    model: ServedModel,
+    provider: str,
+    application: ApplicationStatusOverview | None,
+    state: RolloutState | None,
+    cameras: Sequence[str],
+    figures: ModelFigures | None,
 ) -> ModelAnswer:
-    """A model version with the state of its Serve application, None where there is none."""
+    """A model version in service.
+
+    Args:
+        model: The version, with the threshold in force.
+        provider: Where it runs.
+        application: The state of its Serve application, None where there is none.
+        state: The rollout of its model, None where every camera names its version.
+        cameras: Cameras on which it counts.
+        figures: What was asked of it, None before the first call.
+    """
+    figures = figures or ModelFigures()
+    version = model.ref.version
+    leaving = state is not None and version in state.leaving
+    role = state.rollout.role(version) if state else ""
+    run_ms = figures.run_ms_per_picture
     return ModelAnswer(
         name=model.ref.name,
         version=model.ref.version,
@@ -147,6 +191,12 @@ def model_answer(
         provider=provider,
         application=application_name(model.ref),
         status=application.status.value if application else "NOT_STARTED",
+        role=role or ("leaving" if leaving else "pinned"),
+        cameras=tuple(cameras),
+        requests=figures.requests,
+        errors=figures.errors,
+        pictures=figures.pictures,
+        run_ms_per_picture=None if run_ms is None else round(run_ms, 3),
     )
 
 

@@ -14,13 +14,14 @@ from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
 from serving.detector_deployment import DetectorDeployment
+from serving.model_source import RemotePackage
 
 
 class DetectorArgs(BaseModel):
     """Typed argument of `build`.
 
     Attributes:
-        package: Directory of the model package, `<name>/<version>`.
+        package: Directory of the model package, `<name>/<version>`, or where else it is found.
         threads: ONNX Runtime threads per replica.
         provider: `cpu`, `cuda`, or `auto` for the best that the machine has.
         replicas: Copies of the model.
@@ -32,7 +33,7 @@ class DetectorArgs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    package: Path
+    package: Path | RemotePackage
     threads: int = Field(default=1, ge=1, le=256)
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     replicas: int = Field(default=1, ge=1, le=1024)
@@ -47,8 +48,10 @@ def build(args: DetectorArgs) -> Application:
     application: Application = deployment.options(
         num_replicas=args.replicas,
         max_ongoing_requests=args.max_ongoing,
+        # What fails to start twice is broken, and whoever waits for it wants to know.
+        max_constructor_retry_count=2,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         # A log line per micro-batch would cost more than the hop itself.
         logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
-    ).bind(str(args.package), args.threads, args.provider)
+    ).bind(args.package, args.threads, args.provider)
     return application

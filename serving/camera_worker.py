@@ -10,13 +10,18 @@ import contextlib
 import logging
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.camera_group import CameraGroup, GroupSnapshot
+from pipelines.comparison import MAX_PICTURES, PICTURES
+from pipelines.comparison_state import ComparisonState, states_in
 from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceDesk
+from pipelines.gallery import Gallery
 from pipelines.outbox import Outbox
+from pipelines.plan import Routes
 from pipelines.relay import Relay, RelayCounters
 from pipelines.sinks.http import HttpSink
 from pipelines.spool import Spool
@@ -24,6 +29,7 @@ from pipelines.stores.folder import FolderStore
 from pipelines.stores.s3 import S3Store
 from pipelines.stores.store import KeyframeStore
 from serving.city_plan import DeliveryPlan, WorkerPlan
+from serving.model_figures import ModelFigures
 from serving.serve_detector import ServeDetector
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,7 @@ class WorkerSnapshot:
     """A worker's cameras and its delivery at one moment.
 
     Attributes:
+        models: What was asked of each `name/version` so far.
         running: False once the frame loop has ended, wanted or not.
         fault: Why the loop ended unasked, empty otherwise.
     """
@@ -43,6 +50,7 @@ class WorkerSnapshot:
     name: str
     group: GroupSnapshot
     relay: RelayCounters
+    models: Mapping[str, ModelFigures]
     running: bool
     fault: str
 
@@ -65,7 +73,11 @@ class CameraWorker:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [HttpSink.from_settings(settings) for settings in plan.delivery.sinks]
         self._relay = Relay(self._outbox, spool, keyframe_store(plan.delivery), sinks)
-        self._group = CameraGroup(plan.cameras, ServeDetector(), desk, epoch=uuid.uuid4().hex)
+        self._detector = ServeDetector()
+        self._comparisons = folder / "comparisons"
+        self._group = CameraGroup(
+            plan.cameras, self._detector, desk, uuid.uuid4().hex, self._comparisons
+        )
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
         self._relay.start()
@@ -77,9 +89,22 @@ class CameraWorker:
             name=self._plan.name,
             group=self._group.snapshot(),
             relay=self._delivery(),
+            models=self._detector.figures,
             running=self._thread.is_alive(),
             fault=self._fault,
         )
+
+    def reroute(self, routes: Mapping[str, Routes]) -> None:
+        """Changes the versions that look; see `CameraGroup.reroute`."""
+        self._group.reroute(routes)
+
+    def comparisons(self, first: str, second: str) -> tuple[ComparisonState, ...]:
+        """What is known of two `name/version` that looked at the same frames here."""
+        return states_in(self._comparisons, first, second)
+
+    def picture(self, name: str) -> bytes | None:
+        """A picture that a comparison names, JPEG; None where there is none."""
+        return Gallery(self._comparisons / PICTURES, MAX_PICTURES).read(name)
 
     def stop(self) -> WorkerSnapshot:
         """Ends open incidents, delivers what is left within the drain time, says how it stands."""

@@ -5,16 +5,17 @@ Plain picklable values: the plan travels to the director and its workers through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.package import ModelPackage
-from pipelines.plan import CameraPlan, ModelRef
+from pipelines.plan import CameraPlan
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.stores.s3 import S3Settings
-from serving.app import DetectorArgs
-from serving.model_ref import model_ref
+from serving.errors import RolloutError
+from serving.fleet import Fleet
+from serving.rollout import Rollout
+from serving.served_model import ServedModel, VersionSource
 
 LogSetUp = Callable[[Path], None]
 """Called first in a new process: sends its log to a file. Travels by its import path."""
@@ -22,24 +23,6 @@ LogSetUp = Callable[[Path], None]
 
 def keep_default_logs(_: Path) -> None:
     """Leaves logging as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model version and how its Serve application is built."""
-
-    ref: ModelRef
-    args: DetectorArgs
-    sha256: str
-
-
-def served_model(package: ModelPackage, **args: object) -> ServedModel:
-    """A package with the arguments of its Serve application; `args` as in `DetectorArgs`."""
-    return ServedModel(
-        ref=model_ref(package),
-        args=DetectorArgs.model_validate({"package": package.directory.resolve(), **args}),
-        sha256=package.manifest.sha256,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +45,10 @@ class CityPlan:
     """All cameras, the models that they need, and where evidence goes.
 
     Attributes:
+        cameras: Every camera; a task that is not pinned names the stable version of its model.
+        models: Every version that is to run, canaries and shadows included.
+        rollouts: A table for every model that a task names without a version.
+        versions: Where further versions come from; None where there are none.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
     """
@@ -69,9 +56,31 @@ class CityPlan:
     cameras: tuple[CameraPlan, ...]
     models: tuple[ServedModel, ...]
     delivery: DeliveryPlan
+    rollouts: tuple[Rollout, ...] = ()
+    versions: VersionSource | None = None
     cameras_per_worker: int = 8
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
+
+    def needs(self, model: ServedModel) -> bool:
+        """Whether the city cannot do without: a stable version, or one that a camera names."""
+        keys = {task.model.key for plan in self.cameras for task in plan.tasks}
+        return model.ref.key in keys
+
+    def fleet(self, absent: Mapping[str, str]) -> Fleet:
+        """Tables and versions at the start, without those that could not be started."""
+        served = {one.ref.key: one for one in self.models if one.ref.key not in absent}
+        return Fleet({table.model: table for table in self.rollouts}, served, absent)
+
+    def find(self, name: str, version: str) -> ServedModel:
+        """An admitted version of the repository.
+
+        Raises:
+            RolloutError: There is none, or it was not admitted; the text says what to do.
+        """
+        if self.versions is None:
+            raise RolloutError(f"model {name}: this city has no repository of versions")
+        return self.versions.find(name, version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
-"""The control API: what runs, how it is, and one picture judged on request.
+"""The control API: what runs, how it is, which versions look, and one picture judged on request.
 
-A Serve ingress of its own; it holds no state and asks the director. It never shows a camera's
-source or credentials. Serve copies the routes while this module is still being imported, so what
-they call is defined in other modules.
+A Serve ingress of its own; it keeps no state of the city and asks the director. It never shows a
+camera's source or credentials. Serve copies the routes while this module is still being imported,
+so what they call is defined in other modules.
 """
 
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
 
 import asyncio
+import time
 from typing import Annotated, Any
 
-import ray
-from fastapi import Body, FastAPI, HTTPException, Path
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve import Application
@@ -20,6 +20,7 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
+from models.package import VERSION_PATTERN
 from serving.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -31,22 +32,37 @@ from serving.answers import (
     is_on,
     model_answer,
 )
-from serving.city_plan import ServedModel
-from serving.director import DIRECTOR, NAMESPACE, WorkerState
+from serving.api_rollouts import router as rollouts_router
+from serving.api_rollouts import summed
+from serving.api_versions import router as versions_router
+from serving.director_client import (
+    all_workers,
+    rollout_states,
+    running_version,
+    served_models,
+)
+from serving.fleet_figures import cameras_by_version
 from serving.loopback import confine_replica
+from serving.metrics import CONTENT_TYPE, exposition
+from serving.model_figures import FigureBook
+from serving.model_source import ModelSource
 from serving.picture_body import MAX_PICTURE_BYTES, decode, letterboxed
 from serving.serve_detector import application_name
+from serving.served_model import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
-DIRECTOR_TIMEOUT_S = 5.0
 DETECT_TIMEOUT_S = 10.0
 PROVIDER_TIMEOUT_S = 2.0
+OWN_FIGURES = "control-api"
+"""Stands for the worker in the metrics of pictures that were judged on request."""
 
 
 api = FastAPI(
     title="CityEye control API",
-    description="Cameras, models and health of one CityEye installation.",
+    description="Cameras, models, rollouts and health of one CityEye installation.",
 )
+api.include_router(rollouts_router)
+api.include_router(versions_router)
 
 
 @serve.deployment(
@@ -56,14 +72,15 @@ api = FastAPI(
 class ControlApi:
     """The ingress. Picture work leaves the event loop; the director is asked with a timeout."""
 
-    def __init__(self, models: tuple[ServedModel, ...]) -> None:
+    def __init__(self, models: ModelSource | None) -> None:
         confine_replica()
-        self._models = models
+        self.models = models
+        self._book = FigureBook()
 
     @api.get("/health", summary="Is everything that was configured at work?")
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
-        workers = await self._workers()
+        workers = await all_workers()
         cameras = [camera for _, camera in cameras_of(workers)]
         problems = [f"{state.name} does not answer" for state in workers if not state.alive]
         problems += [
@@ -75,10 +92,11 @@ class ControlApi:
             f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)
         ]
         problems += [
-            f"model {model.name} is {model.status.lower()}"
+            f"model {model.name}/{model.version} is {model.status.lower()}"
             for model in await self.list_models()
             if model.status != "RUNNING"
         ]
+        problems += [why for state in await rollout_states() for why in state.absent.values()]
         relays = [state.snapshot.relay for state in workers if state.snapshot]
         return HealthAnswer(
             status="degraded" if problems else "ok",
@@ -92,7 +110,7 @@ class ControlApi:
     @api.get("/cameras", summary="All cameras with state and figures")
     async def list_cameras(self) -> list[CameraAnswer]:
         """In the order of the configuration."""
-        return [camera_answer(worker, c) for worker, c in cameras_of(await self._workers())]
+        return [camera_answer(worker, c) for worker, c in cameras_of(await all_workers())]
 
     @api.get("/cameras/{camera}", summary="One camera")
     async def show_camera(self, camera: Annotated[str, Path(max_length=128)]) -> CameraAnswer:
@@ -104,33 +122,63 @@ class ControlApi:
 
     @api.get("/models", summary="Model versions in service")
     async def list_models(self) -> list[ModelAnswer]:
-        """With the state of each one's Serve application."""
+        """With role, cameras, figures, and the state of each one's Serve application."""
+        models = await served_models()
+        workers = await all_workers()
+        tables = {state.rollout.model: state for state in await rollout_states()}
         applications = (await asyncio.to_thread(serve.status)).applications
-        providers = await asyncio.gather(*(self._provider(model) for model in self._models))
+        providers = await asyncio.gather(*(self._provider(model) for model in models))
+        cameras, figures = cameras_by_version(workers), summed(workers)
         return [
-            model_answer(model, provider, applications.get(application_name(model.ref)))
-            for model, provider in zip(self._models, providers, strict=True)
+            model_answer(
+                model,
+                provider,
+                applications.get(application_name(model.ref)),
+                tables.get(model.ref.name),
+                cameras.get(model.ref.key, ()),
+                figures.get(model.ref.key),
+            )
+            for model, provider in zip(models, providers, strict=True)
         ]
+
+    @api.get(
+        "/metrics",
+        summary="Metrics of every model version for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
+    async def metrics(self) -> Response:
+        """Exposition format, text."""
+        workers, rollouts = await all_workers(), await rollout_states()
+        own = {OWN_FIGURES: self._book.snapshot()}
+        return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
 
     @api.post("/models/{name}/detect", summary="Judge one picture")
     async def detect(
         self,
         name: Annotated[str, Path(max_length=128)],
         picture: Annotated[bytes, Body(media_type="image/jpeg", max_length=MAX_PICTURE_BYTES)],
+        version: Annotated[str | None, Query(pattern=VERSION_PATTERN)] = None,
     ) -> DetectAnswer:
-        """Body: one JPEG or PNG. Goes through the very graph that serves the cameras."""
-        model = next((model for model in self._models if model.ref.name == name), None)
-        if model is None:
-            known = ", ".join(sorted({model.ref.name for model in self._models}))
-            raise HTTPException(404, f"there is no model {name!r}; in service: {known}")
+        """Body: one JPEG or PNG. Goes through the very graph that serves the cameras.
+
+        Without `version` the stable one judges.
+        """
+        model = await running_version(name, version)
         full = await asyncio.to_thread(decode, picture)
         letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
         batch = await asyncio.to_thread(letterboxed, full, letterbox)
-        handle = serve.get_app_handle(application_name(model.ref))
         try:
-            rows = await asyncio.wait_for(handle.detect.remote(batch, (0,)), DETECT_TIMEOUT_S)
+            handle: Any = serve.get_app_handle(application_name(model.ref))
+            call = handle.detect.remote(batch, (0,), time.time())
+            rows, timing = await asyncio.wait_for(call, DETECT_TIMEOUT_S)
         except TimeoutError:
+            self._book.failed(model.ref.key)
             raise HTTPException(504, f"model {name} did not answer in time; try again") from None
+        except (RayError, RayServeException):
+            self._book.failed(model.ref.key)
+            raise HTTPException(503, f"model {name} failed; GET /health may tell why") from None
+        self._book.answered(model.ref.key, 1, timing)
         found = Detections.from_rows(rows[0], model.ref.threshold)
         return detect_answer(model, letterbox, found)
 
@@ -142,16 +190,9 @@ class ControlApi:
         except (RayServeException, RayError, TimeoutError):
             return "unknown"
 
-    async def _workers(self) -> list[WorkerState]:
-        try:
-            director = ray.get_actor(DIRECTOR, namespace=NAMESPACE)
-            return list(await asyncio.wait_for(director.workers.remote(), DIRECTOR_TIMEOUT_S))
-        except (ValueError, RayError, TimeoutError):
-            raise HTTPException(503, "the director does not answer; is the city running?") from None
 
-
-def build_api(models: tuple[ServedModel, ...]) -> Application:
-    """The Serve application of the control API."""
+def build_api(models: ModelSource | None) -> Application:
+    """The Serve application of the control API; `models` is the repository it tells of."""
     deployment: Any = ControlApi
     application: Application = deployment.bind(models)
     return application

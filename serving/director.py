@@ -1,24 +1,35 @@
 """The director: assigns cameras to workers, watches their heartbeats, replaces what hangs.
 
+It also carries out rollouts, as it alone knows where every camera is and what it is sent to.
+
 Liveness is judged by the worker's loop coming round, not by its process being there. A replaced
 worker gets the same share and the same outbox file, so nothing that was promised is lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
 
+from pipelines.comparison_state import ComparisonState
+from pipelines.plan import Routes
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, WorkerPlan, shares
+from serving.errors import RolloutBusy, RolloutError
+from serving.launch import launch, remove
+from serving.rollout import RolloutChange
+from serving.rollouts import Rollouts, RolloutState
+from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +60,18 @@ class WorkerState:
     alive: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a change of versions did not happen.
+
+    Attributes:
+        busy: Whether only because another one is under way.
+    """
+
+    sentence: str
+    busy: bool
+
+
 class _Post:
     """A share of cameras and the worker that holds it at present."""
 
@@ -63,7 +86,7 @@ class _Post:
 
     def start(self) -> None:
         """Starts a worker over this share's outbox."""
-        self.started_s = self.answered_s = time.monotonic()
+        self.started_s = self.answered_s = self.asked_s = time.monotonic()
         self.worker = start_actor(CameraWorker, self.plan)
 
     def check(self) -> str:
@@ -84,6 +107,7 @@ class _Post:
             self.alive = False
             return f"died: {str(error).strip().splitlines()[-1].strip()}"
         self.snapshot = snapshot
+        self.asked_s = now_s
         self.answered_s = time.monotonic()
         self.alive = True
         if not snapshot.running:
@@ -102,6 +126,14 @@ class _Post:
             self.next_start_s = time.monotonic() + wait_s
             self.restarts += 1
 
+    def reroute(self, routes: Mapping[str, Routes]) -> None:
+        """Changes the versions of its cameras, for this worker and for any that replaces it."""
+        own = {plan.camera.id: routes[plan.camera.id] for plan in self.plan.cameras}
+        cameras = tuple(plan.rerouted(own[plan.camera.id]) for plan in self.plan.cameras)
+        self.plan = replace(self.plan, cameras=cameras)
+        if self.worker is not None:
+            self.worker.reroute.remote(own)
+
     @property
     def due(self) -> bool:
         """Whether a new worker shall be started now."""
@@ -111,14 +143,24 @@ class _Post:
 class Director:
     """Runs as one named Ray actor with a few threads."""
 
-    def __init__(self, plan: CityPlan) -> None:
-        """Starts a worker per group of cameras and begins to watch them."""
+    def __init__(self, plan: CityPlan, absent: Mapping[str, str]) -> None:
+        """Starts a worker per group of cameras and begins to watch them.
+
+        Args:
+            plan: What to run; its models are served already.
+            absent: Why versions that a rollout table names are not.
+        """
         plan.delivery.state.mkdir(parents=True, exist_ok=True)
         plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._posts = [_Post(share) for share in shares(plan)]
+        fleet = plan.fleet(absent)
+        self._rollouts = Rollouts(
+            plan.cameras, fleet, plan.find, _Serve(), self._reroute, plan.delivery.state
+        )
+        routed = replace(plan, cameras=tuple(c.rerouted(fleet.routes(c)) for c in plan.cameras))
+        self._posts = [_Post(share) for share in shares(routed)]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
@@ -128,6 +170,38 @@ class Director:
             WorkerState(post.plan.name, post.snapshot, post.restarts, post.alive)
             for post in self._posts
         ]
+
+    def models(self) -> Sequence[ServedModel]:
+        """Every version that runs, with the threshold in force, in the order of their start."""
+        fleet = self._rollouts.fleet
+        refs = ((one, fleet.ref(one.ref.name, one.ref.version)) for one in fleet.served.values())
+        return [replace(one, ref=ref or one.ref) for one, ref in refs]
+
+    def rollouts(self) -> Sequence[RolloutState]:
+        """All rollout tables."""
+        return self._rollouts.states()
+
+    def change_rollout(self, model: str, change: RolloutChange) -> RolloutState | Refusal:
+        """See `Rollouts.change`; returns when the cameras have been told."""
+        return _answered(lambda: self._rollouts.change(model, change))
+
+    def promote(self, model: str) -> RolloutState | Refusal:
+        """See `Rollouts.promote`."""
+        return _answered(lambda: self._rollouts.promote(model))
+
+    def rollback(self, model: str) -> RolloutState | Refusal:
+        """See `Rollouts.rollback`."""
+        return _answered(lambda: self._rollouts.rollback(model))
+
+    def comparisons(self, first: str, second: str) -> Sequence[ComparisonState]:
+        """What all workers know of two `name/version` that looked at the same frames."""
+        answers = self._ask_all(lambda worker: worker.comparisons.remote(first, second))
+        return [state for answer in answers for state in answer]
+
+    def picture(self, name: str) -> bytes | None:
+        """A picture that a comparison names, JPEG; None where no worker has it."""
+        answers = self._ask_all(lambda worker: worker.picture.remote(name))
+        return next((answer for answer in answers if answer is not None), None)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""
@@ -160,3 +234,49 @@ class Director:
                     reason = post.check()
                     if reason:
                         post.replace(reason)
+            self._retire()
+
+    def _retire(self) -> None:
+        """Lets versions go that no camera uses, as far as all workers that live have told."""
+        live = [post for post in self._posts if post.worker is not None]
+        snapshots = [post.snapshot for post in live]
+        if not live or any(snapshot is None for snapshot in snapshots):
+            return
+        cameras = (c for snapshot in snapshots if snapshot for c in snapshot.group.cameras)
+        serving = frozenset[str]().union(*(camera.serving for camera in cameras))
+        try:
+            self._rollouts.retire(serving, min(post.asked_s for post in live))
+        except (RayError, RayServeException, RuntimeError) as error:
+            log.warning("model_not_retired", extra={"reason": str(error)})
+
+    def _reroute(self, routes: Mapping[str, Routes]) -> None:
+        with self._lock:
+            for post in self._posts:
+                post.reroute(routes)
+
+    def _ask_all(self, ask: Callable[[Any], object]) -> list[Any]:
+        """The answers of all workers that answer in time."""
+        pending = [ask(post.worker) for post in self._posts if post.worker is not None]
+        answers = []
+        for answer in pending:
+            with contextlib.suppress(RayError):
+                answers.append(wait_for(answer, SNAPSHOT_TIMEOUT_S))
+        return answers
+
+
+class _Serve:
+    """The launcher over Ray Serve."""
+
+    def launch(self, model: ServedModel) -> None:
+        launch(model)
+
+    def remove(self, model: ServedModel) -> None:
+        remove(model)
+
+
+def _answered(change: Callable[[], RolloutState]) -> RolloutState | Refusal:
+    # Told as a value: an exception would reach the caller wrapped by Ray.
+    try:
+        return change()
+    except RolloutError as error:
+        return Refusal(str(error), busy=isinstance(error, RolloutBusy))

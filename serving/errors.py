@@ -2,7 +2,9 @@
 
 ServingError
 ├── ClusterError    Ray or Serve could not be started or reached
-└── DirectorError   the director does not answer or was asked for a camera it does not know
+├── DirectorError   the director does not answer or was asked for a camera it does not know
+└── RolloutError    a change of versions was refused; the versions in service stay
+    └── RolloutBusy another change of the same model is under way
 """
 
 from __future__ import annotations
@@ -18,3 +20,11 @@ class ClusterError(ServingError):
 
 class DirectorError(ServingError):
     """The director does not answer, or does not know what it was asked for."""
+
+
+class RolloutError(ServingError):
+    """A change of versions was refused; the versions in service stay as they are."""
+
+
+class RolloutBusy(RolloutError):
+    """Another change is under way; try again when it is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -10,26 +11,38 @@ import numpy as np
 
 from models.detections import Detections
 from models.detector import Detector
-from pipelines.detector import DetectorError, MicroBatch
+from models.errors import ModelError
+from pipelines.detector import DetectorError, Found, MicroBatch, Verdict
 from pipelines.plan import ModelRef
+
+Answers = Mapping[ModelRef, Future[tuple[Detections, ...]]]
 
 
 class InProcessPending:
     """A micro-batch under way in the detector's own thread."""
 
-    def __init__(self, future: Future[Mapping[ModelRef, tuple[Detections, ...]]]) -> None:
-        self._future = future
+    def __init__(
+        self, answers: Answers, shadows: Answers, unknown: Mapping[ModelRef, DetectorError]
+    ) -> None:
+        self._answers = answers
+        self._shadows = shadows
+        self._unknown = unknown
 
-    def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:
-        """Waits for all due models.
+    def result(self, timeout_s: float) -> Verdict:
+        """See `PendingDetections.result`."""
+        verdict = _verdict(self._answers, timeout_s)
+        return Verdict(verdict.found, {**verdict.failures, **self._unknown})
 
-        Raises:
-            DetectorError: The models did not answer within `timeout_s` seconds.
-        """
-        try:
-            return self._future.result(timeout_s)
-        except FutureTimeoutError:
-            raise DetectorError("in-process", f"no answer within {timeout_s:.0f} s") from None
+    def shadow_result(self) -> Verdict | None:
+        """See `PendingDetections.shadow_result`."""
+        if not all(future.done() for future in self._shadows.values()):
+            return None
+        return _verdict(self._shadows, 0.0)
+
+    def abandon_shadows(self) -> None:
+        """See `PendingDetections.abandon_shadows`."""
+        for future in self._shadows.values():
+            future.cancel()
 
 
 class InProcessDetector:
@@ -40,24 +53,50 @@ class InProcessDetector:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detector")
 
     def submit(self, batch: MicroBatch) -> InProcessPending:
-        """Starts judging; returns at once.
+        """See `DetectorPort.submit`."""
+        unknown = {
+            model: DetectorError(model.key, "is not loaded in this process")
+            for model in batch.rows
+            if model not in self._detectors
+        }
+        known = {model: rows for model, rows in batch.rows.items() if model not in unknown}
+        return InProcessPending(
+            self._start(batch, known), self._start(batch, batch.shadows), unknown
+        )
 
-        Raises:
-            DetectorError: A due model has no detector here.
-        """
-        for model in batch.rows:
-            if model not in self._detectors:
-                raise DetectorError(model.name, "is not loaded in this process")
-        return InProcessPending(self._pool.submit(self._judge, batch))
+    def retain(self, models: frozenset[str]) -> None:
+        """See `DetectorPort.retain`; what is loaded here stays."""
 
     def close(self) -> None:
         """Waits for what is under way and ends the thread."""
         self._pool.shutdown()
 
-    def _judge(self, batch: MicroBatch) -> Mapping[ModelRef, tuple[Detections, ...]]:
-        results = {}
-        for model, rows in batch.rows.items():
-            pictures = np.ascontiguousarray(batch.pictures[list(rows)])
-            found = self._detectors[model].run(pictures)
-            results[model] = tuple(Detections.from_rows(r, model.floor) for r in found)
-        return results
+    def _start(self, batch: MicroBatch, wanted: Mapping[ModelRef, tuple[int, ...]]) -> Answers:
+        return {
+            model: self._pool.submit(self._judge, batch, model, rows)
+            for model, rows in wanted.items()
+        }
+
+    def _judge(
+        self, batch: MicroBatch, model: ModelRef, rows: tuple[int, ...]
+    ) -> tuple[Detections, ...]:
+        pictures = np.ascontiguousarray(batch.pictures[list(rows)])
+        found = self._detectors[model].run(pictures)
+        return tuple(Detections.from_rows(r, model.floor) for r in found)
+
+
+def _verdict(answers: Answers, timeout_s: float) -> Verdict:
+    deadline_s = time.monotonic() + timeout_s
+    found: dict[ModelRef, tuple[Detections, ...]] = {}
+    failures = {}
+    for model, future in answers.items():
+        try:
+            found[model] = future.result(max(0.0, deadline_s - time.monotonic()))
+        except FutureTimeoutError:
+            failures[model] = DetectorError(
+                model.key, f"no answer within {timeout_s:.0f} s", timed_out=True
+            )
+        except (ModelError, KeyError) as error:
+            failures[model] = DetectorError(model.key, str(error))
+    complete: Found = found
+    return Verdict(complete, failures)

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands.model_folder import Folder, Name, name_and_version, repository_at
+from cityeye.commands.model_option import Name, Place, name_and_version
+from cityeye.errors import CommandError
+from cityeye.model_place import repository_at
 
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
 """What a GPU's libraries look for; nothing else of the environment reaches the process."""
@@ -25,7 +27,7 @@ class Provider(StrEnum):
 
 def check_model(
     model: Name,
-    path: Folder = None,
+    path: Place = None,
     provider: Annotated[
         Provider, typer.Option(help="Where it must run; auto means the GPU where there is one.")
     ] = Provider.AUTO,
@@ -37,8 +39,15 @@ def check_model(
     """Examine a model package; only what passes may serve. The report stays with the version."""
     from cityeye.commands.model_report import measured, verdict
     from models.admission import admit
+    from models.repository import ModelRepository
 
-    directory = repository_at(path).directory_of(*name_and_version(model))
+    repository = repository_at(path, os.environ)
+    if not isinstance(repository, ModelRepository):
+        raise CommandError(
+            f"{repository} holds published packages, which never change; `cityeye models pull` "
+            "brings one into a folder, where it can be examined"
+        )
+    directory = repository.directory_of(*name_and_version(model))
     report = admit(
         directory,
         provider=provider.value,

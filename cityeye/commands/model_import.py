@@ -83,7 +83,9 @@ def import_file(  # noqa: PLR0913, PLR0917
     overlap: Annotated[
         float | None, typer.Option(help="IoU above which the weaker box goes.", min=0.01, max=1)
     ] = None,
-    tasks: Annotated[str, typer.Option(help="What it is for, comma-separated.")] = "",
+    tasks: Annotated[
+        str, typer.Option(help="What it is for, comma-separated; its labels tell otherwise.")
+    ] = "",
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     training_data: Annotated[str | None, typer.Option(help="What it was trained on.")] = None,
     max_batch: Annotated[int, typer.Option(help="Most pictures in one run.", min=1, max=256)] = 16,
@@ -157,6 +159,7 @@ def _tell(imported: Imported, repository: Path) -> None:
     typer.echo(f"  pictures       {tensor.width}x{tensor.height}, {batch} at a time")
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
+    typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")
     typer.echo(f"  precision      {package.manifest.precision}")
     for figure, value in package.manifest.measured.items():
         typer.echo(f"    {figure}: {value:g}")

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cityeye.commands import model_compare, model_rollout, model_store
 from cityeye.commands.model_check import check_model
-from cityeye.commands.model_folder import Folder, Name, name_and_version, repository_at
 from cityeye.commands.model_import import import_file
+from cityeye.commands.model_option import Name, Place, name_and_version
 from cityeye.errors import CommandError
+from cityeye.model_place import repository_at
 
 app = typer.Typer(help="Bring in, check and inspect model packages.", no_args_is_help=True)
 app.command("import")(import_file)
 app.command("check")(check_model)
+app.command("rollout")(model_rollout.rollout)
+app.command("promote")(model_rollout.promote)
+app.command("rollback")(model_rollout.rollback)
+app.command("compare")(model_compare.compare)
+app.command("push")(model_store.push)
+app.command("pull")(model_store.pull)
 
 
 @app.command("list")
-def list_models(path: Folder = None) -> None:
+def list_models(path: Place = None) -> None:
     """List every model package with its input, labels and whether it may serve."""
     from rich.console import Console
     from rich.table import Table
@@ -26,7 +35,7 @@ def list_models(path: Folder = None) -> None:
     from cityeye.commands.model_report import plain, state
     from models.errors import ModelError
 
-    repository = repository_at(path)
+    repository = repository_at(path, os.environ)
     table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
     for name in repository.names():
         for version in repository.versions(name):
@@ -45,18 +54,18 @@ def list_models(path: Folder = None) -> None:
                 state(package),
             )
     if not table.row_count:
-        raise CommandError(f"{repository.root} holds no model package")
+        raise CommandError(f"{repository} holds no model package")
     Console().print(table)
 
 
 @app.command("show")
-def show_model(model: Name, path: Folder = None) -> None:
+def show_model(model: Name, path: Place = None) -> None:
     """Show one model package: its manifest, its admission report and its card."""
     from cityeye.commands.model_report import lines, plain
     from models.admission import read_report, why_not_admitted
     from models.package import CARD_FILE, MANIFEST_FILE
 
-    package = repository_at(path).find(*name_and_version(model))
+    package = repository_at(path, os.environ).find(*name_and_version(model))
     manifest = (package.directory / MANIFEST_FILE).read_text(encoding="utf-8")
     typer.echo(f"{plain(manifest).rstrip()}\n")
     report, reason = read_report(package.directory), why_not_admitted(package)
@@ -76,11 +85,11 @@ def try_out(
     fps: Annotated[
         float, typer.Option(help="Pictures to judge per second of the recording.", min=0.05, max=30)
     ] = 1.0,
-    path: Folder = None,
+    path: Place = None,
 ) -> None:
     """Run a model over a recording and draw what it finds into pictures."""
     from cityeye.model_trial import try_model
 
-    package = repository_at(path).find(*name_and_version(model))
+    package = repository_at(path, os.environ).find(*name_and_version(model))
     count = try_model(package, recording, fps, out)
     typer.echo(f"{count} annotated pictures in {out}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from models.admission import admitted
+from models.errors import RepositoryError, UnknownModelError
 from models.package import ModelPackage
-from models.repository import ModelRepository
+from models.repository import Repository
 from pipelines.rules import RULES, RuleType
 
 
@@ -18,21 +19,31 @@ class Catalogue:
     Attributes:
         rules: Kinds of rules by name (`traffic.congestion`).
         models: Everything that `find_model` understands.
+        fault: Why the models could not be listed, where they could not.
     """
 
     rules: Mapping[str, RuleType]
     models: frozenset[str]
-    _repository: ModelRepository
+    _repository: Repository | None
+    fault: RepositoryError | None = None
     _verified: dict[str, ModelPackage] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, models_path: Path) -> Catalogue:
-        """The product's own rules, and the packages under a folder."""
-        repository = ModelRepository(models_path)
-        names = repository.names()
-        versions = (f"{name}/{one}" for name in names for one in repository.versions(name))
-        models = frozenset((*names, *versions))
-        return cls(rules=RULES, models=models, _repository=repository)
+    def of(cls, repository: Repository | None) -> Catalogue:
+        """The product's own rules, and the packages of a repository, if it is known which."""
+        if repository is None:
+            return cls(RULES, frozenset(), None)
+        try:
+            names = repository.names()
+            versions = [f"{name}/{one}" for name in names for one in repository.versions(name)]
+        except RepositoryError as error:
+            return cls(RULES, frozenset(), repository, error)
+        return cls(RULES, frozenset((*names, *versions)), repository)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there certainly is no model."""
+        return self._repository is not None and self.fault is None and not self.models
 
     @property
     def tasks(self) -> frozenset[str]:
@@ -44,12 +55,14 @@ class Catalogue:
         return tuple(sorted(kind for kind, rule in self.rules.items() if rule.task == task))
 
     def find_model(self, wanted: str) -> ModelPackage:
-        """The package that `NAME` (newest version) or `NAME/VERSION` means; verified once.
+        """The package that `NAME` (newest admitted version) or `NAME/VERSION` means; verified once.
 
         Raises:
-            ModelError: There is none, or it is unusable.
+            ModelError: There is none, or it is unusable or not admitted.
         """
+        if self._repository is None:
+            raise UnknownModelError(wanted, "that the file names", ())
         if wanted not in self._verified:
             name, _, version = wanted.partition("/")
-            self._verified[wanted] = self._repository.find(name, version or None)
+            self._verified[wanted] = admitted(self._repository, name, version or None)
         return self._verified[wanted]

@@ -1,7 +1,8 @@
 """`load_config`: from a YAML file to plans, with every mistake of the file in one error.
 
-Nothing is connected to, created or changed by loading. What comes out is complete: a
-`Config` can be run without a further check.
+Loading changes nothing and connects to nothing, except where models are in a store: that is asked
+for them, and verified copies enter the cache. What comes out is complete: a `Config` can be run
+without a further check.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
+from cityeye.config.model_source import model_source
 from cityeye.config.plans import camera_plans
 from cityeye.config.problem import Problem
-from cityeye.config.references import check_references
-from cityeye.config.schema import Settings
+from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
+from cityeye.config.schema import ModelsSection, Settings
 from cityeye.errors import ConfigurationError
-from models.repository import BUILTIN_ROOT
+from models.repository import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines.plan import CameraPlan
 
 LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
@@ -62,7 +64,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     warnings = lift_logins(document)
     document.data = {**LEFT_OUT, **document.data}
     context = {"base": path.absolute().parent}
-    catalogue = Catalogue.of(_models_path(document.data, context))
+    catalogue = Catalogue.of(_repository(document.data, context))
     settings = _validate(document, context)
     check_references(document, catalogue)
     if document.problems or settings is None:
@@ -79,8 +81,17 @@ def _validate(document: Document, context: Mapping[str, Path]) -> Settings | Non
         return None
 
 
-def _models_path(data: dict[str, Any], context: Mapping[str, Path]) -> Path:
-    """The folder of models, even where the rest of the file is wrong."""
+def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository | None:
+    """Where models are, even where the rest of the file is wrong; None where that is not known."""
     section = data.get("models")
-    path = section.get("path") if isinstance(section, dict) else None
-    return context["base"] / Path(path).expanduser() if isinstance(path, str) else BUILTIN_ROOT
+    if not isinstance(section, dict) or section.get("url") is None:
+        path = section.get("path") if isinstance(section, dict) else None
+        known = context["base"] / Path(path).expanduser() if isinstance(path, str) else BUILTIN_ROOT
+        return ModelRepository(known)
+    if section.get("path") is not None or not all(map(section.get, NEEDED_STORE_KEYS)):
+        return None
+    store = {key: section[key] for key in ("url", *STORE_KEYS) if key in section}
+    try:
+        return model_source(ModelsSection.model_validate(store, context=dict(context))).open()
+    except ValidationError:
+        return None

@@ -69,6 +69,7 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
             )
             for kind, parameters in wanted.items()
         ),
+        pinned="/" in task.model,
     )
 
 

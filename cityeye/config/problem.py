@@ -32,6 +32,11 @@ def listing(known: Iterable[str]) -> str:
     return ", ".join(sorted(known)) or "none"
 
 
+def sentence(clause: str) -> str:
+    """A clause with a capital and a full stop."""
+    return f"{clause[:1].upper()}{clause[1:]}."
+
+
 def choice(word: str, known: Iterable[str], noun: str) -> str:
     """The remedy for a word that is not among `known`."""
     names = sorted(known)

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
-from cityeye.config.problem import Key, choice, listing
+from cityeye.config.problem import Key, choice, listing, sentence
 from models.errors import ModelError, UnknownModelError
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 DEFAULT_HOST = "127.0.0.1"
+NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
+STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
 DEFAULT_PORTS = {"api": 8500, "hub": 8600}
 
 
@@ -91,7 +93,24 @@ def _check_destinations(document: Document) -> None:
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
-    if not catalogue.models:
+    section = _mapping(document.data, "models")
+    if section.get("url") is None:
+        for key in set(STORE_KEYS).intersection(section):
+            document.report(("models", key), "no `url` is given", "Add `url: s3://BUCKET/PREFIX`.")
+    elif section.get("path") is not None:
+        what = "both `path` and `url` are given"
+        document.report(("models", "url"), what, "Give either `path:` or `url:`.")
+    for key in NEEDED_STORE_KEYS if section.get("url") is not None else ():
+        if not section.get(key):
+            remedy = f"Add `{key}:`; see examples/city.yaml."
+            document.report(("models", key), "the key or its value is missing", remedy)
+    if catalogue.fault is not None:
+        fault = catalogue.fault
+        document.report(("models", "url"), fault.problem, sentence(fault.remedy))
+    elif catalogue.is_empty and section.get("url") is not None:
+        remedy = "Publish one: cityeye models push NAME --path FOLDER --to s3://BUCKET/PREFIX."
+        document.report(("models", "url"), "the store holds no model package", remedy)
+    elif catalogue.is_empty:
         document.report(
             ("models", "path"),
             "the folder holds no model package",

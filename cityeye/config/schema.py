@@ -26,10 +26,12 @@ from cityeye.config.values import (
     database_url,
     existing_folder,
     ground_points,
+    models_url,
     not_empty,
     polygon,
     signing_secret,
     sink_url,
+    store_endpoint,
 )
 from models.repository import BUILTIN_ROOT
 from pipelines.zone import Point
@@ -151,12 +153,38 @@ class CameraSection(Section):
 
 
 class ModelsSection(Section):
-    """Where model packages lie and how they run."""
+    """Where model packages lie, in a folder or in an S3-compatible store, and how they run."""
 
     path: Annotated[FilePath, AfterValidator(existing_folder)] = Field(
         default=BUILTIN_ROOT,
         description="the folder of model packages",
         examples=["models/builtin"],
+    )
+    url: Annotated[str, AfterValidator(models_url)] | None = Field(
+        default=None,
+        description="bucket and prefix of model packages",
+        examples=["s3://models/xinjin"],
+    )
+    endpoint: Annotated[str, AfterValidator(store_endpoint)] | None = Field(
+        default=None, description="the store's address", examples=["https://minio.local:9000"]
+    )
+    access_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="the access key",
+        examples=["${CITYEYE_MODELS_ACCESS_KEY}"],
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="the secret key",
+        examples=["${CITYEYE_MODELS_SECRET_KEY}"],
+    )
+    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
+    cache: FilePath = Field(
+        default=Path("var/models"),
+        description="the folder for verified copies from the store",
+        examples=["var/models"],
     )
     threads: int = Field(
         default=1, ge=1, le=MAX_THREADS, description="CPU threads per model", examples=[1]

@@ -16,9 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
 from camera_adapters.spec import CameraSpec
+from cityeye.config.problem import sentence
 from pipelines.signature import decode_secret
 from pipelines.zone import GroundCalibration, Point, Zone
 from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
+from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
@@ -42,6 +44,7 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps"})
+STORE_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
@@ -175,6 +178,32 @@ def sink_url(url: str) -> str:
     if "@" in parts.netloc:
         raise mistake("the address holds a login", "Use `secret:` instead.")
     return url
+
+
+def models_url(url: str) -> str:
+    """A bucket, perhaps with a prefix, where model packages are kept."""
+    try:
+        parse_url(url)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise mistake(what, sentence(remedy)) from None
+    return url
+
+
+def store_endpoint(endpoint: str) -> str:
+    """The address of an S3-compatible store: with TLS unless it says `http://`."""
+    scheme, _, rest = endpoint.rpartition("://")
+    good = scheme in {"", "http", "https"} and STORE_ADDRESS.fullmatch(rest)
+    try:
+        _ = urlsplit(f"//{rest}").port
+    except ValueError:
+        good = None
+    if not good:
+        raise mistake(
+            "the address is not that of a store",
+            "Write https://HOST:PORT, and keys under `access_key:` and `secret_key:`.",
+        )
+    return endpoint
 
 
 def signing_secret(secret: SecretStr) -> SecretStr:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from models.detector import Detector
 from models.errors import GraphError
-from models.golden import LOOSE, QUANTISED, STRICT, GoldenSet, Tolerance, disagreement
+from models.golden import LOOSE, STRICT, GoldenSet, Tolerance, disagreement, tolerance_of
 from models.package import ModelPackage
 from models.sandbox.child import Tell
 
@@ -52,9 +52,7 @@ class Trial:
     @property
     def golden(self) -> Tolerance:
         """How far it may be from the golden rows, which are those of the float32 network."""
-        if self.package.manifest.precision == "int8":
-            return QUANTISED
-        return self.steady
+        return tolerance_of(self.package.manifest.precision, self.detector.provider)
 
 
 def alone(trial: Trial, golden: GoldenSet, tell: Tell) -> tuple[Rows, str]:

@@ -11,7 +11,6 @@ from models.evaluation.class_result import (
     mean_average_precision,
     recall_by_size,
 )
-from models.evaluation.overlap import overlaps
 from models.evaluation.truth import GroundTruth
 
 __all__ = [
@@ -19,6 +18,5 @@ __all__ = [
     "GroundTruth",
     "evaluate",
     "mean_average_precision",
-    "overlaps",
     "recall_by_size",
 ]

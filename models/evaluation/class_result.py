@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.detections import Detections
+from models.detections import Detections, overlaps
 from models.evaluation.curve import Curve
 from models.evaluation.matching import Demand, judged
-from models.evaluation.overlap import overlaps
 from models.evaluation.truth import GroundTruth, Objects
 
 AP50_OVERLAP = 0.5

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import Detections
-from models.evaluation.overlap import areas, overlaps
+from models.detections import Detections, areas, overlaps
 from models.evaluation.truth import Objects
 
 EVERY_SIZE = ((0.0, float("inf")),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.overlap import areas
+from models.detections import areas
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,12 +62,14 @@ class Proof:
         origin: Where they come from, for the card.
         calibration: Likewise, to choose int8 ranges by; None without int8.
         compared: Likewise, to compare another precision with fp32 on; None with fp32.
+        tasks: What the package is for, where the request leaves it open.
     """
 
     golden: Pictures
     origin: str
     calibration: Pictures | None = None
     compared: Pictures | None = None
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def import_model(
             "pictures": len(proof.golden),
             "origin": proof.origin,
         }
-        manifest = _manifest(request, staging, inspected, facts, origin)
+        tasks = request.tasks or proof.tasks or (request.name,)
+        manifest = _manifest(request, staging, inspected, facts, origin, tasks)
         card = card_text(manifest, inspected.labels, facts, request.mapping)
         write_texts(staging.directory, manifest, inspected.labels, card)
         on_step("examining the result")
@@ -212,6 +215,7 @@ def _manifest(
     inspected: Inspected,
     facts: dict[str, Any],
     origin: str,
+    tasks: tuple[str, ...],
 ) -> Manifest:
     fixed = facts["fixed_batch"]
     width, height = inspected.package
@@ -220,7 +224,7 @@ def _manifest(
     return Manifest(
         name=request.name,
         version=staging.version,
-        tasks=request.tasks or (request.name,),
+        tasks=tasks,
         input=InputTensor(
             name=facts["input"],
             width=width,

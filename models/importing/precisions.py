@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +11,7 @@ from onnx import ModelProto
 
 from models.errors import GraphError
 from models.package import Precision
+from models.precision import fidelity, to_fp16, to_int8
 
 Pictures = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
@@ -60,21 +59,17 @@ class Conversion:
         """
         if self.precision == "fp32":
             return Converted(fused)
-        # Imported where it is used: converters load tools that no fp32 import needs.
-        tools = importlib.import_module("models.precision")
-        cheap = self._cheaper(tools, fused)
+        cheap = self._cheaper(fused)
         before, after = self.rows(fused, self.compared), self.rows(cheap, self.compared)
-        return Converted(cheap, tools.fidelity(before, after, self.threshold).as_measured())
+        return Converted(cheap, fidelity(before, after, self.threshold).as_measured())
 
-    def _cheaper(self, tools: Any, fused: ModelProto) -> ModelProto:  # noqa: ANN401
+    def _cheaper(self, fused: ModelProto) -> ModelProto:
         if self.precision == "fp16":
-            cheap: ModelProto = tools.to_fp16(fused)
-            return cheap
+            return to_fp16(fused, name=self.model)
         if len(self.calibration) < LEAST_CALIBRATION:
             raise GraphError(
                 self.model,
                 f"int8 needs at least {LEAST_CALIBRATION} pictures to be calibrated on, there are "
                 f"{len(self.calibration)}; give --int8 a folder with more",
             )
-        cheap = tools.to_int8(fused, self.calibration)
-        return cheap
+        return to_int8(fused, self.calibration, name=self.model)

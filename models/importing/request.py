@@ -37,7 +37,7 @@ class ImportRequest(BaseModel):
         padding: Value of 0 to 255 beside a letterboxed picture.
         threshold: Score at or below which a detection is noise.
         overlap: Intersection over union of the suppression.
-        tasks: What the package is for; its name if empty.
+        tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
         training_data: What the network was trained on.
         max_batch: Most pictures in one run, where the graph leaves it open.

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import yaml
 
+from models.detector import Detector
+from models.errors import ModelError
+from models.golden import GoldenSet
 from models.graph.placement import Size
 from models.graph.wrapping import INPUT_NAME, OUTPUT_NAME, WrappedGraph
 from models.importing.request import DEFAULT_MAX_BATCH
 from models.package import (
     CARD_FILE,
+    GOLDEN_FILE,
     LABELS_FILE,
     MANIFEST_FILE,
     ONNX_FILE,
@@ -76,6 +82,27 @@ def write_package(
     )
     write_texts(directory, manifest, facts.labels, facts.card)
     return ModelPackage.load(directory)
+
+
+def keep_golden(package: ModelPackage, pictures: npt.NDArray[np.uint8]) -> ModelPackage:
+    """Keeps what a graph of our own answers to some pictures now as its golden rows.
+
+    Args:
+        package: A package that was just written and is known to be right.
+        pictures: (K, H, W, 3) uint8 RGB of its input size.
+
+    Raises:
+        ModelError: It cannot be run, or sees nothing in any of the pictures.
+    """
+    golden = GoldenSet(pictures, Detector(package).run(pictures))
+    if not golden.shows_something:
+        raise ModelError(str(package), "it sees nothing in its golden pictures; choose others")
+    path = package.directory / GOLDEN_FILE
+    golden.save(path)
+    manifest = package.manifest.model_copy(update={"golden": sha256_of(path)})
+    card = (package.directory / CARD_FILE).read_text(encoding="utf-8")
+    write_texts(package.directory, manifest, package.labels, card)
+    return ModelPackage.load(package.directory)
 
 
 def write_texts(directory: Path, manifest: Manifest, labels: tuple[str, ...], card: str) -> None:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import Detections
+from models.detections import Detections, overlaps
 from models.evaluation.coco_figures import coco_figures, mean_figures
 from models.evaluation.matching import Demand, judged
-from models.evaluation.overlap import overlaps
 from models.evaluation.truth import GroundTruth, Objects
 
 SAME_OBJECT = 0.5

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.admission import admit
 from models.detections import Detections
 from models.detector import Detector
+from models.errors import ModelError
 from models.evaluation import (
     ClassResult,
     GroundTruth,
@@ -24,7 +26,7 @@ from models.evaluation import (
     mean_average_precision,
     recall_by_size,
 )
-from models.importing.writing import PackageFacts, write_package
+from models.importing.writing import PackageFacts, keep_golden, write_package
 from models.package import ModelPackage, Source
 from models.training.cache import LabelledPicture
 from models.training.card import SIZE_BOUNDS_PX, CardFacts, card_text
@@ -35,6 +37,7 @@ from models.training.recipe import Recipe
 ARCHITECTURE = "CityEye dense-convolution detector, strides 8/16/32, trained from scratch"
 LICENCE = "as the project"
 TIMED_RUNS = 50
+GOLDEN_PICTURES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def build_package(
 ) -> Measured:
     """Exports, writes, measures and describes one package.
 
+    The package is admitted on two of the pictures, as any other has to be before it serves.
+
     Args:
         network: Trained on the classes `known`, in that order.
         known: Class names of the network and of the pictures' labels.
@@ -92,6 +97,9 @@ def build_package(
         provenance: Where it all comes from.
         version: Package version.
         out: Root of the model repository to write to.
+
+    Raises:
+        ModelError: The package is not admitted.
     """
     pictures = list(judged_on)
     height, width = pictures[0].picture.shape[:2]
@@ -115,7 +123,11 @@ def build_package(
     measured = measure(draft, known, pictures)
     card = card_text(CardFacts(recipe, version, measured, provenance))
     final = replace(facts, card=card, measured=measured.figures)
-    write_package(out, wrapped, (width, height), final)
+    package = write_package(out, wrapped, (width, height), final)
+    keep_golden(package, np.stack([one.picture for one in pictures[:GOLDEN_PICTURES]]))
+    report = admit(package.directory)
+    if not report.passed:
+        raise ModelError(str(package), f"is not admitted: {report.reason}")
     return measured
 
 

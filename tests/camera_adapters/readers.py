@@ -66,8 +66,9 @@ class Watched:
         self._arrived = threading.Event()
         self.mailbox = Mailbox(self._arrived.set)
         sizes = dict.fromkeys(spec.rates, SIZE) if sizes is None else sizes
+        by_task = {task: frozenset((size,)) for task, size in sizes.items()}
         self.reader = CameraReader(
-            spec, sizes, self.mailbox, self._note, delays=delays, opener=opener
+            spec, by_task, self.mailbox, self._note, delays=delays, opener=opener
         )
 
     @property

@@ -96,11 +96,11 @@ SPEC = camera("rtsp://unused/live", {"traffic": 1000.0})
 
 def test_rates_and_sizes_name_the_same_tasks():
     with pytest.raises(ValueError, match=r"gate-1.*\['traffic'\].*\['litter'\]"):
-        CameraReader(SPEC, {"litter": Size(64, 64)}, Mailbox())
+        CameraReader(SPEC, {"litter": frozenset((Size(64, 64),))}, Mailbox())
 
 
 def test_a_reader_that_was_never_started_can_be_stopped():
-    reader = CameraReader(SPEC, {"traffic": Size(64, 64)}, Mailbox())
+    reader = CameraReader(SPEC, {"traffic": frozenset((Size(64, 64),))}, Mailbox())
     assert (reader.state, reader.reason, reader.ended) == (OFFLINE, "connecting", False)
     assert reader.counters.last_frame_age_s is None
     assert reader.stop(0.0)
@@ -230,7 +230,7 @@ def test_a_listener_that_fails_does_not_end_the_reading(caplog: pytest.LogCaptur
     taken = Mailbox()
     reader = CameraReader(
         SPEC,
-        {"traffic": Size(64, 64)},
+        {"traffic": frozenset((Size(64, 64),))},
         taken,
         fail,
         opener=plays(Script([Grey()], timing=Timing.FAST)),

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
+from models.package import ModelPackage
+from tests.models.admitted import as_if_admitted
+
 WIDTH, HEIGHT, OPSET = 96, 64, 17
 
 
@@ -19,6 +22,7 @@ def packages(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("packages")
     for name, version in (("traffic", 1), ("traffic", 2), ("crowding", 1), ("littering", 1)):
         write_package(root / name / str(version))
+        as_if_admitted(ModelPackage.load(root / name / str(version)))
     return root
 
 

@@ -14,8 +14,9 @@ from camera_adapters.geometry import Size
 from cityeye.cli import main
 from cityeye.errors import CommandError
 from cityeye.model_import import labels_from, mapping_from
-from cityeye.pictures import drawn_pictures, pictures_in
-from models.repository import ModelRepository
+from cityeye.pictures import pictures_in
+from models.repository import BUILTIN_ROOT, ModelRepository
+from serving.drawn import drawn_pictures
 from tests.models.networks import yolo_network
 from tests.models.tiny import LABELS, SIZE, tiny_package
 
@@ -57,6 +58,31 @@ def test_a_package_brings_its_labels_and_facts_along(folder):
     assert package.labels == built.labels
     assert package.manifest.thresholds == built.manifest.thresholds
     assert (package.manifest.tasks, package.manifest.licence) == (("traffic",), "none")
+
+
+def test_its_labels_say_what_a_model_is_for(folder):
+    words = ["models", "import", "street.onnx", "--name", "street", "--labels", "labels.txt"]
+    assert main(words) == 0
+    package = ModelRepository(folder / "packages").find("street")
+    assert package.manifest.tasks == ("traffic", "crowding")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_built_in_model_is_imported_in_fewer_bits(folder, capsys, precision):
+    built_in = ModelRepository(BUILTIN_ROOT).find("crowding")
+    (folder / "calibration").mkdir()
+    for number, picture in enumerate(drawn_pictures(Size(640, 384), 20)):
+        cv2.imwrite(str(folder / "calibration" / f"{number:02}.png"), picture[..., ::-1])
+    told = ["--fp16"] if precision == "fp16" else ["--int8", "calibration"]
+    assert main(["models", "import", str(built_in.onnx_path), "--name", "crowding", *told]) == 0
+    said = capsys.readouterr().out
+    assert f"precision      {precision}" in said
+    assert "fidelity_ap50" in said
+    package = ModelRepository(folder / "packages").find("crowding")
+    assert package.manifest.precision == precision
+    assert package.manifest.tasks == ("crowding",)
+    assert package.manifest.measured["fidelity_found_again"] > 0.8
+    assert package.onnx_path.stat().st_size < 0.75 * built_in.onnx_path.stat().st_size
 
 
 @pytest.mark.parametrize(

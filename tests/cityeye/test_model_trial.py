@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cityeye.errors import CommandError
-from cityeye.model_trial import BOX_COLOUR, try_model
+from cityeye.model_trial import try_model
 from models.package import ModelPackage
+from pipelines.annotation import GREEN
 from tests.camera_adapters.clips import write_clip
 from tests.serving.packages import BOX, SIZE, brightness_package
 
@@ -29,7 +30,7 @@ def test_pictures_are_full_size_and_carry_the_box(package: ModelPackage, tmp_pat
     scale = 640 / SIZE.width
     left, middle = round(BOX[0] * scale), round((BOX[1] + BOX[3]) / 2 * scale)
     edge = first[middle, left, ::-1].astype(int)
-    assert np.abs(edge - BOX_COLOUR).max() < 60, "the left edge of the box is drawn"
+    assert np.abs(edge - GREEN).max() < 60, "the left edge of the box is drawn"
 
 
 def test_what_is_no_recording_is_told_in_a_sentence(package: ModelPackage, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ CODE = "\n".join(
 
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"\bmake ([a-z]+)", CODE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", CODE))
     assert named >= {"demo", "test", "bench", "clean"}
-    assert named <= set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    assert named <= set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
 
 
 def test_make_alone_lists_every_target():
@@ -40,7 +40,25 @@ def test_commands_exist():
     assert named <= set(commands)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_commands_about_models_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = typer.main.get_command(app).commands["models"].commands
+    named = set(re.findall(r"cityeye models ([a-z]+)", text))
+    assert named >= {"import", "show", "eval", "rollout", "promote", "rollback", "compare", "push"}
+    assert named <= set(commands)
+
+
+def test_metrics_on_the_page_are_those_that_there_are():
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    code = (ROOT / "serving" / "metrics.py").read_text(encoding="utf-8")
+    for name in re.findall(r"`cityeye_model_(\w+?)(?:_total)?`", page):
+        assert f'"cityeye_model_{name}"' in code or f'"{name}":' in code, name
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "docs/architecture.md", "docs/models.md"]
+)
 def test_links_lead_somewhere(page):
     path = ROOT / page
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):

@@ -14,6 +14,8 @@ from ray.serve.schema import ServeDeploySchema
 from camera_adapters.geometry import Size
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
+from serving.app import DetectorArgs
+from serving.model_source import ENVIRONMENT_PREFIX, RemotePackage
 from serving.serve_detector import application_name
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,28 @@ def test_camera_workers_find_every_application_by_its_name(applications):
         name, version = Path(application.args["package"]).parts[-2:]
         ref = ModelRef(name, version, Size(1, 1), (), 0.5)
         assert application.name == application_name(ref)
+
+
+def test_a_model_from_a_store_may_be_added_as_the_manifest_says(service, pods):
+    text = (ROOT / "k8s" / "rayservice.yaml").read_text(encoding="utf-8")
+    lines = text.split("like this one:\n#\n")[1].split("\n#\n")[0].splitlines()
+    (application,) = yaml.safe_load("\n".join(line.removeprefix("#") for line in lines))
+    package = DetectorArgs.model_validate(application["args"]).package
+    assert isinstance(package, RemotePackage)
+    assert application["name"] == f"detector-{package.name}-{package.version}"
+    (worker,) = pods[1]
+    names = {variable["name"] for variable in worker["env"]}
+    assert {f"{ENVIRONMENT_PREFIX}ACCESS_KEY", f"{ENVIRONMENT_PREFIX}SECRET_KEY"} <= names
+    mounts = {mount["mountPath"]: mount["name"] for mount in worker["volumeMounts"]}
+    (group,) = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    volumes = [volume["name"] for volume in group["template"]["spec"]["volumes"]]
+    assert mounts[str(package.cache)] in volumes
+
+
+def test_no_key_stands_in_the_manifest(pods):
+    keys = [v for pod in pods for one in pod for v in one["env"] if v["name"].endswith("_KEY")]
+    assert keys
+    assert all("value" not in key and key["valueFrom"]["secretKeyRef"] for key in keys)
 
 
 def test_the_head_places_work_and_does_none(service):

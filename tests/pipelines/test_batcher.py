@@ -11,7 +11,8 @@ from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
 from pipelines.batcher import Bell, MicroBatcher
-from pipelines.plan import CameraPlan, ModelRef, TaskPlan
+from pipelines.detector import MicroBatch
+from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from tests.pipelines.frames import SIZE, make_frame
 
 LARGE = Size(96, 64)
@@ -110,3 +111,69 @@ def test_an_arrival_ends_the_wait() -> None:
 def test_no_frame_is_no_batch() -> None:
     taker, _, _ = batcher(plan("a", {"traffic": TRAFFIC}))
     assert taker.take(0.01) == []
+
+
+def versions(batches: list[MicroBatch]) -> list[str]:
+    return [model.version for batch in batches for model in batch.rows]
+
+
+NEXT = ModelRef("traffic", "2", SIZE, ("car",), 0.3)
+NEXT_LARGE = ModelRef("traffic", "3", LARGE, ("car",), 0.3)
+
+
+def test_a_new_version_takes_over_with_the_next_frame() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    mailboxes["a"].put(make_frame("a"))
+    assert versions(taker.take(0.0)) == ["1"]
+    taker.reroute("a", {"traffic": Route(NEXT)})
+    assert taker.wanted("a") == {"traffic/1", "traffic/2"}, "a frame may still be on its way"
+    mailboxes["a"].put(make_frame("a"))
+    assert versions(taker.take(0.0)) == ["2"]
+    assert taker.wanted("a") == {"traffic/2"}
+
+
+def test_a_frame_that_was_scaled_before_the_change_goes_the_old_way() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
+    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
+    assert versions(taker.take(0.0)) == ["1"]
+    mailboxes["a"].put(make_frame("a", sizes=(LARGE,)))
+    assert versions(taker.take(0.0)) == ["3"]
+    assert taker.misfits == 0
+
+
+def test_a_camera_skips_changes_that_were_over_before_a_frame_came() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
+    taker.reroute("a", {"traffic": Route(NEXT)})
+    mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
+    assert versions(taker.take(0.0)) == ["2"]
+    assert taker.wanted("a") == {"traffic/2"}
+
+
+def test_only_the_camera_that_is_meant_changes() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": TRAFFIC}))
+    taker.reroute("b", {"traffic": Route(NEXT)})
+    for camera in ("a", "b"):
+        mailboxes[camera].put(make_frame(camera))
+    (batch,) = taker.take(0.0)
+    assert batch.rows == {TRAFFIC: (0,), NEXT: (1,)}
+
+
+def test_a_shadow_gets_its_rows_apart() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": NEXT}))
+    taker.reroute("a", {"traffic": Route(TRAFFIC, NEXT)})
+    for camera in ("a", "b"):
+        mailboxes[camera].put(make_frame(camera))
+    (batch,) = taker.take(0.0)
+    assert batch.rows == {TRAFFIC: (0,), NEXT: (1,)}
+    assert batch.shadows == {NEXT: (0,)}
+
+
+def test_a_late_frame_of_an_old_size_is_left_out_and_counted() -> None:
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
+    taker.settle("a")
+    mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
+    assert taker.take(0.0) == []
+    assert taker.misfits == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from pipelines.errors import StoreRefused, StoreUnavailable
-from pipelines.stores.s3 import S3Settings, S3Store
+from pipelines.stores.s3 import S3Bucket, S3Settings, S3Store
 
 SECRET = "the-secret-key-of-the-store"
 DATA = b"picture"
@@ -39,7 +40,9 @@ def put(store: S3Store) -> None:
 
 
 @contextmanager
-def answering(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
+def answering(
+    reply: Callable[[BaseHTTPRequestHandler], None], *, reads: bool = True
+) -> Iterator[tuple[str, list[str]]]:
     """A server that gives every request the same reply; what was asked is written down."""
     asked: list[str] = []
 
@@ -48,7 +51,8 @@ def answering(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple
 
         def reply(self) -> None:
             asked.append(f"{self.command} {self.path}")
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if reads:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
             reply(self)
 
         do_GET = do_HEAD = do_PUT = reply
@@ -152,6 +156,71 @@ def test_a_store_that_kept_something_else_is_not_believed():
     ):
         put(S3Store(settings(endpoint)))
     assert asked == ["PUT /keyframes/kf/a.jpg", "HEAD /keyframes/kf/a.jpg"]
+
+
+def slow_reader(pause_s: float) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Takes a body in small bites, as a narrow uplink does, and keeps it."""
+    kept: dict[str, bytes] = {}
+
+    def reply(request: BaseHTTPRequestHandler) -> None:
+        if request.command == "PUT":
+            body = b""
+            while missing := int(request.headers["Content-Length"]) - len(body):
+                body += request.rfile.read(min(missing, 2**16))
+                time.sleep(pause_s)
+            kept[request.path] = body
+        body = kept[request.path]
+        request.send_response(200)
+        request.send_header("ETag", f'"{hashlib.md5(body).hexdigest()}"')
+        request.send_header("Last-Modified", "Wed, 04 Mar 2026 05:06:07 GMT")
+        request.send_header("Content-Length", "0" if request.command == "PUT" else str(len(body)))
+        request.end_headers()
+
+    return reply
+
+
+def test_a_body_may_take_longer_than_any_wait_of_it():
+    body = bytes(6 * 2**20)
+    with answering(slow_reader(0.01), reads=False) as (endpoint, asked):
+        S3Bucket(settings(endpoint, read_timeout_s=10)).put("kf/a.jpg", body, "image/jpeg")
+    assert asked == ["PUT /keyframes/kf/a.jpg", "HEAD /keyframes/kf/a.jpg"]
+
+
+def test_a_body_that_trickles_is_given_up():
+    config = replace(settings("", read_timeout_s=5), transfer_timeout_s=0.2)
+    with (
+        answering(slow_reader(0.05), reads=False) as (endpoint, _),
+        pytest.raises(StoreUnavailable, match="does not answer"),
+    ):
+        S3Bucket(replace(config, endpoint=endpoint)).put("kf/a.jpg", bytes(2**24), "image/jpeg")
+
+
+def test_an_answer_that_trickles_is_given_up():
+    def trickle(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                request.wfile.write(b"x")
+                time.sleep(0.02)
+
+    with answering(trickle) as (endpoint, _):
+        store = S3Store(replace(settings(endpoint), transfer_timeout_s=0.3))
+        with pytest.raises(StoreUnavailable, match="takes too long to arrive"):
+            store.get("kf/a.jpg")
+
+
+def test_an_answer_that_breaks_off_is_unavailable():
+    def half(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "14")
+        request.end_headers()
+        request.wfile.write(b"picture")
+        request.close_connection = True
+
+    with answering(half) as (endpoint, _), pytest.raises(StoreUnavailable):
+        S3Store(settings(endpoint)).get("kf/a.jpg")
 
 
 def test_rights_to_objects_alone_are_enough():

@@ -9,8 +9,11 @@ from models.package import ModelPackage
 from pipelines.plan import CameraPlan, RulePlan, TaskPlan
 from pipelines.sinks.http import HttpSinkSettings
 from pipelines.zone import Zone
-from serving.city_plan import CityPlan, DeliveryPlan, served_model
+from serving.city_plan import CityPlan, DeliveryPlan
 from serving.model_ref import model_ref
+from serving.model_source import FolderModels
+from serving.rollout import Rollout
+from serving.served_model import RepositoryVersions, served_model
 
 WHOLE = Zone("picture", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0
@@ -28,9 +31,14 @@ def camera_plan(camera: str, source: str, package: ModelPackage) -> CameraPlan:
 
 
 def city_plan(
-    cameras: dict[str, str], package: ModelPackage, folder: Path, sink_url: str
+    cameras: dict[str, str],
+    package: ModelPackage,
+    folder: Path,
+    sink_url: str,
+    *,
+    cameras_per_worker: int = 1,
 ) -> CityPlan:
-    """The city, one camera per worker, keyframes and outboxes under `folder`."""
+    """The city, keyframes and outboxes under `folder`; all versions beside `package` can join."""
     return CityPlan(
         cameras=tuple(camera_plan(name, source, package) for name, source in cameras.items()),
         models=(served_model(package),),
@@ -39,6 +47,8 @@ def city_plan(
             sinks=(HttpSinkSettings(url=sink_url),),
             state=folder / "state",
         ),
-        cameras_per_worker=1,
+        rollouts=(Rollout(model=package.name, stable=package.version),),
+        versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
+        cameras_per_worker=cameras_per_worker,
         drain_s=5.0,
     )

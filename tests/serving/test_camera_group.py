@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from models.detections import Detections
 from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot
-from pipelines.detector import DetectorError, MicroBatch, PendingDetections
+from pipelines.detector import DetectorError, MicroBatch, PendingDetections, Verdict
 from pipelines.evidence import EvidenceDesk
 from pipelines.outbox import Outbox
-from pipelines.plan import ModelRef
+from pipelines.plan import ModelRef, Route, Routes
 from pipelines.relay import Relay
 from pipelines.spool import Spool
 from pipelines.stores.folder import FolderStore
@@ -39,21 +38,31 @@ class Failing:
         self.result_fails = False
 
     def submit(self, batch: MicroBatch) -> PendingDetections:
-        if self.submission_fails:
-            raise DetectorError("brightness", "is not served")
-        return _Pending(self, self.inner.submit(batch))
+        return _Pending(self, batch, self.inner.submit(batch), self.submission_fails)
+
+    def retain(self, models: frozenset[str]) -> None:
+        self.inner.retain(models)
 
 
 @dataclass
 class _Pending:
     port: Failing
+    batch: MicroBatch
     inner: PendingDetections
+    submission_failed: bool
 
-    def result(self, timeout_s: float) -> Mapping[ModelRef, tuple[Detections, ...]]:
-        found = self.inner.result(timeout_s)
-        if self.port.result_fails:
-            raise DetectorError("brightness", "its replica died")
-        return found
+    def result(self, timeout_s: float) -> Verdict:
+        verdict = self.inner.result(timeout_s)
+        if self.submission_failed or self.port.result_fails:
+            error = DetectorError("brightness/1", "its replica died")
+            return Verdict({}, dict.fromkeys(self.batch.rows, error))
+        return verdict
+
+    def shadow_result(self) -> Verdict | None:
+        return self.inner.shadow_result()
+
+    def abandon_shadows(self) -> None:
+        self.inner.abandon_shadows()
 
 
 @dataclass
@@ -85,7 +94,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     port = Failing(detector)
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("gate", "yard")]
-    group = CameraGroup(plans, port, desk, epoch="test")
+    group = CameraGroup(plans, port, desk, "test", tmp_path / "comparisons")
     thread = threading.Thread(target=group.run)
     relay.start()
     thread.start()
@@ -138,3 +147,74 @@ def test_a_failing_detector_is_told_and_work_goes_on_after_it(running: Running, 
         "looks after the failure",
     )
     assert running.group.snapshot().detector_fault == ""
+
+
+def other(model: ModelRef, version: str) -> ModelRef:
+    return replace(model, version=version)
+
+
+def routes(model: ModelRef, shadow: ModelRef | None = None) -> dict[str, Routes]:
+    return {name: {"crowding": Route(model, shadow)} for name in ("gate", "yard")}
+
+
+def test_a_shadow_that_is_not_there_costs_the_cameras_nothing(
+    running: Running, brightness: ModelPackage
+) -> None:
+    model = model_ref(brightness)
+    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first look")
+    running.group.reroute(routes(model, other(model, "2")))
+    shadowed = running.wait(
+        lambda s: all(c.routes["crowding"].shadow for c in s.cameras), "the shadow on both"
+    )
+    before = [camera.statistics.analysed for camera in shadowed.cameras]
+    after = running.wait(
+        lambda s: all(
+            c.statistics.analysed > b + 5 for c, b in zip(s.cameras, before, strict=True)
+        ),
+        "looks all the same",
+    )
+    assert [camera.statistics.failed for camera in after.cameras] == [0, 0]
+    assert after.detector_fault == ""
+
+
+def test_a_version_that_is_not_there_costs_only_its_own_cameras(
+    running: Running, brightness: ModelPackage
+) -> None:
+    model = model_ref(brightness)
+    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first look")
+    running.group.reroute({"gate": {"crowding": Route(other(model, "2"))}})
+    broken = running.wait(lambda s: s.cameras[0].statistics.failed > 2, "failures on the gate")
+    assert "brightness/2" in broken.detector_fault
+    assert broken.cameras[1].statistics.failed == 0
+    before = broken.cameras[1].statistics.analysed
+    running.wait(lambda s: s.cameras[1].statistics.analysed > before + 5, "looks on the yard")
+    running.group.reroute(routes(model))
+    back = running.wait(
+        lambda s: s.cameras[0].statistics.analysed > broken.cameras[0].statistics.analysed,
+        "looks on the gate again",
+    )
+    assert back.cameras[0].serving >= {"brightness/1"}
+
+
+def test_versions_of_a_camera_that_sends_nothing_are_let_go(
+    brightness: ModelPackage, tmp_path: Path
+) -> None:
+    model = model_ref(brightness)
+    outbox = Outbox(tmp_path / "outbox.db")
+    desk = EvidenceDesk(outbox, Spool(tmp_path / "spool"), "cityeye/test")
+    detector = InProcessDetector({model: Detector(brightness)})
+    plans = [camera_plan("gate", "rtsp://127.0.0.1:9/none", brightness)]
+    group = CameraGroup(plans, detector, desk, "test", tmp_path / "comparisons")
+    thread = threading.Thread(target=group.run)
+    thread.start()
+    try:
+        group.reroute({"gate": {"crowding": Route(other(model, "2"))}})
+        deadline_s = time.monotonic() + WAIT_S
+        while group.snapshot().cameras[0].serving != {"brightness/2"}:
+            assert time.monotonic() < deadline_s, group.snapshot()
+            time.sleep(0.05)
+    finally:
+        group.stop()
+        thread.join(WAIT_S)
+        outbox.close()
+        detector.close()

@@ -22,10 +22,11 @@ from pydantic import TypeAdapter
 
 from models.package import ModelPackage
 from pipelines.event import Event, IncidentEvent
-from serving.city import City, deploy
-from serving.city_plan import served_model
+from serving.city import City
 from serving.director import WorkerState
 from serving.errors import ServingError
+from serving.launch import deploy
+from serving.served_model import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.http_receiver import Receiver
 from tests.serving.cities import city_plan
@@ -194,7 +195,7 @@ def test_a_broken_model_is_named_in_one_sentence(
     (copy / "model.onnx").write_bytes(b"not a model")
     args = broken.args.model_copy(update={"package": copy})
     other = type(broken)(
-        type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64
+        type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64, ()
     )
     with pytest.raises(ServingError, match=r"model broken 1 cannot be served.*sha256") as caught:
         deploy([other])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from models.package import ModelPackage
-from serving.city import placed
-from serving.city_plan import ServedModel, served_model
 from serving.errors import ServingError
+from serving.launch import placed
+from serving.served_model import ServedModel, served_model
 
 
 def models(package: ModelPackage, *providers: str, **args: object) -> list[ServedModel]:
@@ -18,10 +18,10 @@ def models(package: ModelPackage, *providers: str, **args: object) -> list[Serve
     ("providers", "gpus", "shares"),
     [
         (("auto",), 0.0, [0.0]),
-        (("auto",), 1.0, [1.0]),
-        (("auto", "auto", "auto"), 1.0, [0.33, 0.33, 0.33]),
-        (("auto", "cpu", "cuda"), 1.0, [0.5, 0.0, 0.5]),
-        (("auto", "cuda"), 4.0, [1.0, 1.0]),
+        (("auto",), 1.0, [0.9]),
+        (("auto", "auto", "auto"), 1.0, [0.3, 0.3, 0.3]),
+        (("auto", "cpu", "cuda"), 1.0, [0.45, 0.0, 0.45]),
+        (("auto", "cuda"), 4.0, [0.9, 0.9]),
     ],
     ids=["no GPU", "alone", "three share", "cpu takes none", "more GPUs than models"],
 )
@@ -30,12 +30,12 @@ def test_shares(
 ) -> None:
     found = [args.gpus for args in placed(models(brightness, *providers), gpus)]
     assert found == pytest.approx(shares)
-    assert sum(found) <= max(gpus, 0.0)
+    assert sum(found) <= gpus * 0.9 + 1e-9, "a version that joins later finds a place"
 
 
 def test_replicas_share_what_their_model_has(brightness: ModelPackage) -> None:
     (args,) = placed(models(brightness, "auto", replicas=4), 1.0)
-    assert args.gpus * args.replicas == pytest.approx(1.0)
+    assert args.gpus * args.replicas == pytest.approx(0.9)
 
 
 def test_an_explicit_share_is_kept(brightness: ModelPackage) -> None:

@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from models.detections import Detections
+from models.detections import Detections, overlaps
 from models.evaluation import (
     GroundTruth,
     evaluate,
     mean_average_precision,
-    overlaps,
     recall_by_size,
 )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from models.detections import Detections
+from models.detections import Detections, areas
 from models.evaluation.coco_figures import SIZES, coco_figures, mean_figures
-from models.evaluation.overlap import areas
 from models.evaluation.truth import Objects
 
 CLASSES = ("car", "person", "bus", "never seen")
@@ -50,7 +50,7 @@ def random_found(rng: np.random.Generator, real: Objects, count: int) -> Detecti
 
 def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
     """The same data, judged by pycocotools."""
-    document = {
+    document: dict[str, list[Any]] = {
         "images": [{"id": index} for index in range(len(real))],
         "categories": [{"id": index, "name": name} for index, name in enumerate(CLASSES)],
         "annotations": [],

@@ -77,7 +77,7 @@ def network_of(
 
 def packaged(network: ModelProto) -> ModelProto:
     """The network with the built-in head, as an import leaves it."""
-    task = HeadTask(SIZE, len(LABELS), each_alone(range(len(LABELS))), Selection(rows=ROWS))
+    task = HeadTask(SIZE, len(LABELS), each_alone(tuple(range(len(LABELS)))), Selection(rows=ROWS))
     return wrap(network, "cityeye", task).model
 
 

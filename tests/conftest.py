@@ -1,4 +1,4 @@
-"""Servers that several pipeline tests share."""
+"""Servers that tests of several packages share."""
 
 from __future__ import annotations
 

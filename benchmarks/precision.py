@@ -1,0 +1,235 @@
+"""What fewer bits cost and gain: int8 and fp16 of a built-in model against its fp32, in one run.
+
+Accuracy is measured on drawn pictures of seeds that neither training nor calibration saw, of the
+places that the package is made for. Speed is measured in turns, so that a noisy neighbour hits all
+of them, and told as a ratio with its spread.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from rich.console import Console
+
+import models
+from camera_adapters.rendered import (
+    EVALUATION_SEEDS,
+    LABELS,
+    SEEDS_PER_VIEW,
+    Sample,
+    place_of,
+    render_samples,
+)
+from models.detections import Detections
+from models.detector import Detector
+from models.evaluation.coco_figures import Figures, coco_figures, mean_figures
+from models.evaluation.truth import GroundTruth, Objects
+from models.package import MANIFEST_FILE, ModelPackage, Precision, sha256_of
+from models.precision import fidelity, to_fp16, to_int8
+from models.repository import ModelRepository
+from models.training.recipe import recipe_named
+
+CALIBRATION_BLOCK = 40
+"""First of the blocks of evaluation seeds that calibrate; those that judge come before it."""
+JUDGING_BLOCK = 0
+CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
+Pictures = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionBenchmark:
+    """What to compare.
+
+    Attributes:
+        repository: Folder of model packages.
+        model: Package name.
+        pictures: Pictures to judge on.
+        calibration: Pictures to choose int8 ranges by.
+        batches: Pictures per run.
+        rounds: How often each is measured, in turns.
+        round_s: Length of one measurement in seconds.
+    """
+
+    repository: Path = Path(models.__file__).parent / "builtin"
+    model: str = "traffic"
+    pictures: int = 96
+    calibration: int = 64
+    batches: tuple[int, ...] = (1, 8)
+    rounds: int = 9
+    round_s: float = 1.0
+
+
+def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
+    """Measures and returns the report, ready for JSON."""
+    package = ModelRepository(benchmark.repository).find(benchmark.model)
+    places = recipe_named(benchmark.model).speciality.places
+    on_step("drawing pictures")
+    judging = _samples(places, JUDGING_BLOCK, benchmark.pictures)
+    calibration = np.stack(
+        [one.picture for one in _samples(places, CALIBRATION_BLOCK, benchmark.calibration)]
+    )
+    pictures = np.stack([one.picture for one in judging])
+    real = [_objects(package, one) for one in judging]
+    with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
+        detectors = {"fp32": Detector(package, provider="auto")}
+        for precision in CHEAPER:
+            on_step(f"converting to {precision}")
+            cheap = _converted(package, precision, calibration, Path(folder))
+            detectors[precision] = Detector(cheap, provider="auto")
+        rows = {}
+        for name, detector in detectors.items():
+            on_step(f"judging {len(pictures)} pictures with {name}")
+            rows[name] = detector.run(pictures)
+        accuracy = {name: _accuracy(package, found, real) for name, found in rows.items()}
+        speeds = {
+            batch: _speeds(detectors, pictures[:batch], benchmark, on_step)
+            for batch in benchmark.batches
+        }
+        provider = detectors["fp32"].provider
+    threshold = package.manifest.thresholds.default
+    return {
+        "model": str(package),
+        "sha256": package.manifest.sha256,
+        "provider": provider,
+        "accuracy": {name: asdict(figures) for name, figures in accuracy.items()},
+        "ap50_change": {one: accuracy[one].ap50 - accuracy["fp32"].ap50 for one in CHEAPER},
+        "ap_change": {one: accuracy[one].ap - accuracy["fp32"].ap for one in CHEAPER},
+        "fidelity": {
+            one: fidelity(rows["fp32"], rows[one], threshold).as_measured() for one in CHEAPER
+        },
+        "speed": {str(batch): _ratios(speed) for batch, speed in speeds.items()},
+        "settings": {**asdict(benchmark), "repository": str(benchmark.repository)},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+        },
+    }
+
+
+def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) -> int:
+    """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
+    console = Console(stderr=True)
+    report = run(
+        benchmark or PrecisionBenchmark(), lambda text: console.print(text, highlight=False)
+    )
+    if json_path is not None:
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    fp32 = report["accuracy"]["fp32"]
+    console.print(f"{report['model']} on {report['provider']}", highlight=False)
+    console.print(f"  fp32: AP50 {fp32['ap50']:.4f}, AP {fp32['ap']:.4f}", highlight=False)
+    for one in CHEAPER:
+        console.print(
+            f"  {one}: AP50 {report['ap50_change'][one]:+.4f}, AP {report['ap_change'][one]:+.4f}",
+            highlight=False,
+        )
+        for batch, ratios in report["speed"].items():
+            low, high = ratios[one]["range"]
+            console.print(
+                f"    {ratios[one]['ratio']:.2f} times the pictures per second in batches of "
+                f"{batch} ({low:.2f} to {high:.2f} over the rounds)",
+                highlight=False,
+            )
+    return 0
+
+
+def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample]:
+    """Labelled pictures of some places, block after block."""
+    starts = EVALUATION_SEEDS[first_block * SEEDS_PER_VIEW :: SEEDS_PER_VIEW]
+    blocks = (start for start in starts if place_of(start) in places)
+    needed = islice(blocks, -(-count // SEEDS_PER_VIEW))
+    seeds = [seed for start in needed for seed in range(start, start + SEEDS_PER_VIEW)]
+    return list(render_samples(seeds[:count]))
+
+
+def _objects(package: ModelPackage, sample: Sample) -> Objects:
+    """A picture's objects in the package's class numbering."""
+    numbers = np.array(
+        [package.labels.index(one) if one in package.labels else -1 for one in LABELS]
+    )
+    class_ids = numbers[sample.class_ids]
+    mine = class_ids >= 0
+    return Objects.of(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
+
+
+def _converted(
+    package: ModelPackage, precision: Precision, calibration: Pictures, folder: Path
+) -> ModelPackage:
+    """The package in another precision, in a folder of its own."""
+    model = onnx.load(package.onnx_path)
+    cheap = to_fp16(model) if precision == "fp16" else to_int8(model, calibration)
+    directory = folder / precision / package.name / package.version
+    directory.mkdir(parents=True)
+    for file in package.directory.iterdir():
+        if file.is_file():
+            (directory / file.name).write_bytes(file.read_bytes())
+    onnx.save(cheap, directory / package.onnx_path.name)
+    opset = max(one.version for one in cheap.opset_import if one.domain in {"", "ai.onnx"})
+    manifest = package.manifest.model_copy(
+        update={
+            "precision": precision,
+            "opset": opset,
+            "sha256": sha256_of(directory / package.onnx_path.name),
+        }
+    )
+    (directory / MANIFEST_FILE).write_text(manifest.model_dump_json(), encoding="utf-8")
+    return ModelPackage.load(directory)
+
+
+def _accuracy(
+    package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[Objects]
+) -> Figures:
+    found = [Detections.from_rows(one) for one in rows]
+    threshold = package.manifest.thresholds.default
+    return mean_figures(coco_figures(found, real, package.labels, threshold))
+
+
+def _speeds(
+    detectors: dict[str, Detector],
+    batch: Pictures,
+    benchmark: PrecisionBenchmark,
+    on_step: Callable[[str], None],
+) -> list[dict[str, float]]:
+    """Pictures per second of every precision, round by round."""
+    rounds = []
+    for number in range(benchmark.rounds):
+        speed = {one: _speed(detectors[one], batch, benchmark.round_s) for one in detectors}
+        told = ", ".join(f"{one} {value:.1f}" for one, value in speed.items())
+        on_step(f"batches of {len(batch)}, round {number + 1} of {benchmark.rounds}: {told}")
+        rounds.append(speed)
+    return rounds
+
+
+def _speed(detector: Detector, batch: Pictures, seconds: float) -> float:
+    detector.run(batch)
+    pictures, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds:
+        pictures += len(detector.run(batch))
+    return pictures / (time.monotonic() - started_s)
+
+
+def _ratios(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Each precision over fp32: median and range of the rounds' ratios."""
+    told: dict[str, Any] = {
+        "fp32_pictures_per_s": round(statistics.median(one["fp32"] for one in rounds), 2)
+    }
+    for cheap in CHEAPER:
+        ratios = [one[cheap] / one["fp32"] for one in rounds]
+        told[cheap] = {
+            "ratio": round(statistics.median(ratios), 4),
+            "range": [round(min(ratios), 4), round(max(ratios), 4)],
+        }
+    return told

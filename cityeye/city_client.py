@@ -1,0 +1,84 @@
+"""`CityClient`: asks a running city over its control API; every fault becomes one sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import urllib3
+from urllib3.util import Retry, Timeout
+
+from cityeye.errors import CommandError
+
+DEFAULT_API: Final = "http://127.0.0.1:8500"
+CHANGE_TIMEOUT_S: Final = 320.0
+"""Longer than the API waits for a change, so that its own sentence arrives."""
+STATUS_OK: Final = 200
+STATUS_MISSING: Final = 404
+STATUS_INVALID: Final = 422
+
+
+class CityClient:
+    """One control API. Nothing is tried twice: a change that was heard must not be made again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._pool = urllib3.PoolManager(
+            timeout=Timeout(connect=5.0, read=CHANGE_TIMEOUT_S), retries=Retry(0)
+        )
+
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+        """The JSON that a path answers.
+
+        Raises:
+            CommandError: Nobody answers, or the API refuses; the text is its reason.
+        """
+        return json.loads(self._ask("GET", path, fields=query))
+
+    def find_picture(self, path: str) -> bytes | None:
+        """The bytes that a path answers, None where there is nothing.
+
+        Raises:
+            CommandError: As for `get`.
+        """
+        answer = self._answer("GET", path)
+        return None if answer.status == STATUS_MISSING else self._checked(answer)
+
+    def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Sends JSON; gives the JSON of the answer.
+
+        Raises:
+            CommandError: As for `get`.
+        """
+        if body is None:
+            return json.loads(self._ask("POST", path))
+        return json.loads(self._ask("POST", path, json=body))
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> bytes:
+        return self._checked(self._answer(method, path, **arguments))
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(method, self._url + path, **arguments)
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None) or error
+            raise CommandError(
+                f"no control API answers at {self._url} ({type(reason).__name__}); start the city "
+                "with `cityeye run`, or say where it is with --api"
+            ) from None
+
+    def _checked(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        if answer.status != STATUS_OK:
+            raise CommandError(_reason(answer))
+        return answer.data
+
+
+def _reason(answer: urllib3.BaseHTTPResponse) -> str:
+    """What the API says is wrong."""
+    try:
+        detail = json.loads(answer.data)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return f"the control API answered {answer.status} without a reason"
+    if answer.status == STATUS_INVALID and isinstance(detail, list):
+        return "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail)
+    return str(detail)

@@ -1,0 +1,112 @@
+"""`cityeye models compare`: what a shadow would have told, beside what was told."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cityeye.city_client import DEFAULT_API
+from cityeye.commands.model_rollout import Api, Name
+
+if TYPE_CHECKING:
+    from cityeye.city_client import CityClient
+
+
+def compare(
+    name: Name,
+    first: Annotated[str, typer.Argument(metavar="V1", help="The version in service.")],
+    second: Annotated[str, typer.Argument(metavar="V2", help="Its shadow.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the disputed pictures.", file_okay=False)
+    ] = Path("disputed"),
+    json: Annotated[Path | None, typer.Option(help="Write everything to this file too.")] = None,
+    api: Api = DEFAULT_API,
+) -> None:
+    """Compare two versions that looked at the same frames, and fetch the disputed pictures."""
+    from cityeye.city_client import CityClient
+
+    client = CityClient(api)
+    found = client.get(f"/models/{name}/comparison", first=first, second=second)
+    if json is not None:
+        json.write_text(json_format.dumps(found, indent=2) + "\n", encoding="utf-8")
+    _tell_sum(found)
+    for camera in found["cameras"]:
+        _tell_camera(camera)
+    _tell_costs(found["costs"])
+    count = _fetch(client, found, out)
+    typer.echo(f"{count} disputed pictures in {out}" if count else "no disputed picture")
+
+
+def _tell_sum(found: dict[str, Any]) -> None:
+    boxes = found["boxes"]
+    typer.echo(f"{found['first']} in service, {found['second']} its shadow")
+    typer.echo(f"  {boxes['frames']} frames seen by both, {found['unseen']} by the first alone")
+    typer.echo(f"  boxes: {_boxes(boxes)}")
+    if boxes["both"]:
+        typer.echo(
+            f"  where both saw an object: mean overlap {boxes['mean_overlap']:.3f}, "
+            f"score {boxes['mean_score_difference']:+.3f}"
+        )
+    typer.echo(
+        f"  incidents: {found['incidents_both']} in both, {found['only_first']} only in the first, "
+        f"{found['only_second']} only in the second"
+    )
+
+
+def _boxes(boxes: dict[str, Any]) -> str:
+    share = "nothing to agree on" if boxes["share"] is None else f"{boxes['share']:.1%} in both"
+    return (
+        f"{share} ({boxes['both']}), only first {boxes['only_first']}, only second "
+        f"{boxes['only_second']}, weak in first {boxes['weak_first']}, weak in second "
+        f"{boxes['weak_second']}"
+    )
+
+
+def _tell_camera(camera: dict[str, Any]) -> None:
+    typer.echo(f"{camera['camera']} ({camera['task']}): {_boxes(camera['boxes'])}")
+    typer.echo(
+        f"  incidents: {camera['incidents_first']} of the first, "
+        f"{camera['incidents_second']} of the second, {camera['incidents_both']} the same"
+    )
+    for note in camera["only"]:
+        until = note["ended_at"] or "going on"
+        typer.echo(
+            f"  only {note['side']}: {note['kind']} in {note['zone']}, {note['severity']}, "
+            f"{note['opened_at']} to {until}"
+        )
+    if camera["fault"]:
+        typer.echo(f"  the shadow failed: {camera['fault']}")
+
+
+def _tell_costs(costs: list[dict[str, Any]]) -> None:
+    for cost in costs:
+        run, queue = cost["run_ms_per_picture"], cost["queue_ms"]
+        if run is None:
+            typer.echo(f"{cost['model']}: has judged nothing since the workers started")
+            continue
+        typer.echo(
+            f"{cost['model']}: {run:.1f} ms per picture on {cost['provider']}, of which "
+            f"{cost['core_ms_per_picture']:.1f} ms of a core; {queue:.1f} ms of waiting per batch; "
+            f"{cost['errors']} of {cost['requests']} calls failed"
+        )
+    prices = [cost["core_ms_per_picture"] for cost in costs]
+    if all(prices):
+        times = prices[1] / prices[0]
+        typer.echo(f"the second takes {times:.2f} times the processor time of the first")
+
+
+def _fetch(client: CityClient, found: dict[str, Any], out: Path) -> int:
+    """Fetches every picture that is disputed and still there; says how many."""
+    names = {name for camera in found["cameras"] for name in camera["pictures"]}
+    names |= {note["picture"] for camera in found["cameras"] for note in camera["only"]}
+    count = 0
+    for name in sorted(names - {""}):
+        picture = client.find_picture(f"/comparisons/pictures/{name}")
+        if picture is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes(picture)
+            count += 1
+    return count

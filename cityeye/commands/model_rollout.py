@@ -1,0 +1,135 @@
+"""`cityeye models rollout`, `promote`, `rollback`: versions on the cameras of a running city."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cityeye.city_client import DEFAULT_API
+from cityeye.errors import CommandError
+
+if TYPE_CHECKING:
+    from cityeye.city_client import CityClient
+
+FOLLOW_S: Final = 10.0
+"""A camera that sends nothing follows when it sends again; nobody waits longer than this."""
+POLL_S: Final = 0.2
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
+Api = Annotated[
+    str, typer.Option(envvar="CITYEYE_API", help="Address of the running city's control API.")
+]
+
+
+def rollout(
+    name: Name,
+    canary: Annotated[
+        str | None, typer.Option(metavar="VERSION|none", help="Version for some of the cameras.")
+    ] = None,
+    cameras: Annotated[
+        str | None, typer.Option(help="The canary's cameras: a share like 10%, or ids: gate,yard.")
+    ] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION|none", help="Version that looks too and is only compared."),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VERSION=SCORE", help="Another threshold; `2=default` undoes it."),
+    ] = None,
+    api: Api = DEFAULT_API,
+) -> None:
+    """Show which versions of a model are in service, or change canary, shadow and thresholds."""
+    from cityeye.city_client import CityClient
+
+    client = CityClient(api)
+    wanted = {"canary": canary, "cameras": cameras, "shadow": shadow}
+    change: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+    if threshold:
+        change["thresholds"] = dict(_threshold(text) for text in threshold)
+    if not change:
+        _show(client, name, client.get(f"/models/{name}/rollout"))
+        return
+    _follow(client, name, client.post(f"/models/{name}/rollout", change))
+
+
+def promote(name: Name, api: Api = DEFAULT_API) -> None:
+    """Make the canary (or the shadow, if there is no canary) the version of all cameras."""
+    from cityeye.city_client import CityClient
+
+    client = CityClient(api)
+    _follow(client, name, client.post(f"/models/{name}/promote"))
+
+
+def rollback(name: Name, api: Api = DEFAULT_API) -> None:
+    """Take the canary back; without one, go back to the stable version before this one."""
+    from cityeye.city_client import CityClient
+
+    client = CityClient(api)
+    _follow(client, name, client.post(f"/models/{name}/rollback"))
+
+
+def _threshold(text: str) -> tuple[str, float | None]:
+    version, _, score = text.partition("=")
+    if score == "default":
+        return version, None
+    try:
+        return version, float(score)
+    except ValueError:
+        raise CommandError(
+            f"--threshold {text}: write VERSION=SCORE, for example 2=0.4, or 2=default"
+        ) from None
+
+
+def _follow(client: CityClient, name: str, table: dict[str, Any]) -> None:
+    """Waits a little until the cameras have followed a change, then shows the table."""
+    deadline_s = time.monotonic() + FOLLOW_S
+    while time.monotonic() < deadline_s and not _followed(client, name, table):
+        time.sleep(POLL_S)
+    _show(client, name, table)
+
+
+def _followed(client: CityClient, name: str, table: dict[str, Any]) -> bool:
+    canary = table["canary"]
+    wanted = dict.fromkeys(table["cameras"], table["stable"])
+    wanted |= dict.fromkeys(canary["cameras"], canary["version"]) if canary else {}
+    counts: dict[str, str] = {}
+    for one in client.get("/models"):
+        if one["name"] == name and one["role"] != "pinned":
+            counts |= dict.fromkeys(one["cameras"], one["version"])
+    return counts == wanted
+
+
+def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
+    """The table as a person reads it, with where the cameras are at this moment."""
+    running = [one for one in client.get("/models") if one["name"] == name]
+    typer.echo(f"{name}: version {table['stable']} is stable{_before(table)}")
+    if table["canary"]:
+        canary = table["canary"]
+        chosen = canary["cameras"]
+        typer.echo(
+            f"  canary {canary['version']} on {len(chosen)} of {len(table['cameras'])} cameras "
+            f"({canary['asked']}): {', '.join(chosen)}"
+        )
+    if table["shadow"]:
+        typer.echo(f"  shadow {table['shadow']}: cityeye models compare {_versions(name, table)}")
+    for version, score in table["thresholds"].items():
+        typer.echo(f"  threshold of {version}: {score:g}")
+    for why in table["absent"].values():
+        typer.echo(f"  not running: {why}")
+    for one in running:
+        cameras = ", ".join(one["cameras"]) or "no camera"
+        typer.echo(
+            f"  {one['version']:>4} {one['role']:8} {one['status'].lower()} on {one['provider']}, "
+            f"{one['pictures']} pictures, {one['errors']} errors, counts on: {cameras}"
+        )
+
+
+def _before(table: dict[str, Any]) -> str:
+    return f", before it {table['previous']}" if table["previous"] else ""
+
+
+def _versions(name: str, table: dict[str, Any]) -> str:
+    return f"{name} {table['stable']} {table['shadow']}"

@@ -1,0 +1,50 @@
+"""Which version serves where nobody names one: the newest that was admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.admission.report import why_not_admitted
+from models.errors import ModelError, NotAdmittedError
+from models.package import ModelPackage
+
+
+class Versions(Protocol):
+    """A repository as far as a choice needs it."""
+
+    def versions(self, name: str) -> Sequence[str]:
+        """Versions of a name, oldest first."""
+        ...
+
+    def find(self, name: str, version: str | None = None) -> ModelPackage:
+        """A verified package."""
+        ...
+
+
+def admitted(repository: Versions, name: str, version: str | None = None) -> ModelPackage:
+    """A package that may serve: the version that is named, or the newest one that was admitted.
+
+    Raises:
+        UnknownModelError: There is no such package.
+        NotAdmittedError: The version was not admitted, or none of them was.
+        ModelError: The version that is named cannot be used.
+    """
+    if version is not None:
+        return _admitted(repository.find(name, version))
+    newest: ModelError | None = None
+    for candidate in reversed(repository.versions(name)):
+        try:
+            return _admitted(repository.find(name, candidate))
+        except ModelError as error:
+            newest = newest or error
+    if newest is not None:
+        raise newest
+    return repository.find(name)
+
+
+def _admitted(package: ModelPackage) -> ModelPackage:
+    reason = why_not_admitted(package)
+    if reason:
+        raise NotAdmittedError(str(package), f"is not admitted: {reason}")
+    return package

@@ -1,0 +1,181 @@
+"""`ModelFigures`: what one caller has asked of one model version, ready to become metrics.
+
+Callers count, not replicas: a figure survives the replica that it was got from, and every caller's
+figures travel with what it reports anyway.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+BATCH_BOUNDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+SECONDS_BOUNDS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a replica tells beside its answer.
+
+    Attributes:
+        queue_s: From sending to the start of the run: transport and waiting, seconds.
+        run_s: In the model, seconds.
+        cpu_s: Processor time that the run took, seconds of one core.
+        provider: Where it ran: `cpu` or `cuda`.
+    """
+
+    queue_s: float
+    run_s: float
+    cpu_s: float
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts by upper bound.
+
+    Attributes:
+        bounds: Upper bounds, ascending, inclusive.
+        counts: One more than there are bounds; the last is of values above all of them.
+        total: Sum of all values.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float = 0.0
+
+    @classmethod
+    def empty(cls, bounds: tuple[float, ...]) -> Histogram:
+        """No value yet."""
+        return cls(bounds, (0,) * (len(bounds) + 1))
+
+    def plus(self, value: float) -> Histogram:
+        """These counts after one more value."""
+        at = bisect.bisect_left(self.bounds, value)
+        counts = (*self.counts[:at], self.counts[at] + 1, *self.counts[at + 1 :])
+        return Histogram(self.bounds, counts, self.total + value)
+
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return sum(self.counts)
+
+    def __add__(self, other: Histogram) -> Histogram:
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return Histogram(self.bounds, counts, self.total + other.total)
+
+
+def _seconds() -> Histogram:
+    return Histogram.empty(SECONDS_BOUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What one caller has asked of one model version so far.
+
+    Attributes:
+        requests: Calls, answered or not.
+        errors: Calls that failed or were not answered in time.
+        pictures: Pictures judged.
+        batch: Pictures per answered call.
+        queue: Seconds from sending to the start of the run.
+        run: Seconds in the model, per call.
+        cpu_s: Processor time of all runs, seconds of one core.
+        provider: Where the newest answer was computed, empty before the first.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    pictures: int = 0
+    batch: Histogram = field(default_factory=lambda: Histogram.empty(BATCH_BOUNDS))
+    queue: Histogram = field(default_factory=_seconds)
+    run: Histogram = field(default_factory=_seconds)
+    cpu_s: float = 0.0
+    provider: str = ""
+
+    def answered(self, pictures: int, timing: Timing) -> ModelFigures:
+        """These figures after one more answer."""
+        return ModelFigures(
+            requests=self.requests + 1,
+            errors=self.errors,
+            pictures=self.pictures + pictures,
+            batch=self.batch.plus(pictures),
+            queue=self.queue.plus(timing.queue_s),
+            run=self.run.plus(timing.run_s),
+            cpu_s=self.cpu_s + timing.cpu_s,
+            provider=timing.provider,
+        )
+
+    def failed(self) -> ModelFigures:
+        """These figures after one more call without an answer."""
+        return replace(self, requests=self.requests + 1, errors=self.errors + 1)
+
+    def __add__(self, other: ModelFigures) -> ModelFigures:
+        return ModelFigures(
+            requests=self.requests + other.requests,
+            errors=self.errors + other.errors,
+            pictures=self.pictures + other.pictures,
+            batch=self.batch + other.batch,
+            queue=self.queue + other.queue,
+            run=self.run + other.run,
+            cpu_s=self.cpu_s + other.cpu_s,
+            provider=other.provider or self.provider,
+        )
+
+    @property
+    def run_ms_per_picture(self) -> float | None:
+        """Milliseconds in the model per picture; None before the first."""
+        return self.run.total / self.pictures * 1000 if self.pictures else None
+
+    @property
+    def core_ms_per_picture(self) -> float | None:
+        """Milliseconds of one core per picture; None before the first. The price on a processor."""
+        return self.cpu_s / self.pictures * 1000 if self.pictures else None
+
+    @property
+    def queue_ms(self) -> float | None:
+        """Mean milliseconds from sending to the start of the run; None before the first answer."""
+        return self.queue.total / self.queue.count * 1000 if self.queue.count else None
+
+
+class FigureBook:
+    """The figures of one caller by `name/version`; safe for use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._figures: dict[str, ModelFigures] = {}
+
+    def answered(self, model: str, pictures: int, timing: Timing) -> None:
+        """An answer came in."""
+        with self._lock:
+            self._figures[model] = self._of(model).answered(pictures, timing)
+
+    def failed(self, model: str) -> None:
+        """A call failed."""
+        with self._lock:
+            self._figures[model] = self._of(model).failed()
+
+    def snapshot(self) -> Mapping[str, ModelFigures]:
+        """The figures now."""
+        with self._lock:
+            return dict(self._figures)
+
+    def _of(self, model: str) -> ModelFigures:
+        return self._figures.get(model, ModelFigures())

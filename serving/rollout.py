@@ -1,0 +1,230 @@
+"""`Rollout`: which versions of one model are in service, and on which cameras.
+
+A rollout is a table, and every change of it is a pure function to a new one. A share of cameras is
+turned into names when the change is made: a camera keeps its version until somebody changes the
+table, also when cameras are added or the city starts anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.package import NAME_PATTERN, VERSION_PATTERN
+from serving.errors import RolloutError
+
+NOBODY: Final = "none"
+"""The word that ends a canary or a shadow."""
+
+PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+Version = Annotated[str, Field(pattern=VERSION_PATTERN)]
+VersionOrNobody = Annotated[str, Field(pattern=rf"{VERSION_PATTERN}|^{NOBODY}$")]
+Threshold = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Canary(_Table):
+    """A version that looks instead of the stable one on some cameras.
+
+    Attributes:
+        asked: How the cameras were asked for: `10%`, or names.
+        cameras: Ids of the cameras.
+    """
+
+    version: Version
+    asked: str
+    cameras: tuple[str, ...]
+
+
+class Rollout(_Table):
+    """The table of one model.
+
+    Attributes:
+        model: Package name.
+        stable: Version of all cameras that are not the canary's.
+        previous: The stable version before this one, empty where there was none.
+        shadow: Version that looks everywhere and is only compared, empty without one.
+        thresholds: Scores by version that replace the package's own.
+        changed_at: When it was last changed, UTC; None before the first change.
+    """
+
+    model: Annotated[str, Field(pattern=NAME_PATTERN)]
+    stable: Version
+    previous: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
+    canary: Canary | None = None
+    shadow: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    changed_at: datetime | None = None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version that has to be served, stable first."""
+        canary = (self.canary.version,) if self.canary else ()
+        shadow = (self.shadow,) if self.shadow else ()
+        return tuple(dict.fromkeys((self.stable, *canary, *shadow)))
+
+    def version_for(self, camera: str) -> str:
+        """The version whose detections count on a camera."""
+        if self.canary is not None and camera in self.canary.cameras:
+            return self.canary.version
+        return self.stable
+
+    def shadow_for(self, camera: str) -> str:
+        """The version that is only compared on a camera; empty where there is none."""
+        return "" if self.shadow == self.version_for(camera) else self.shadow
+
+    def role(self, version: str) -> str:
+        """What a version is: `stable`, `canary`, `shadow`, or empty."""
+        if version == self.stable:
+            return "stable"
+        if self.canary is not None and version == self.canary.version:
+            return "canary"
+        return "shadow" if version == self.shadow else ""
+
+
+class RolloutChange(_Table):
+    """What somebody wants changed; what is left out stays.
+
+    Attributes:
+        canary: A version, or `none` to take the canary's cameras back to the stable one.
+        cameras: The canary's cameras: a share (`10%`) or ids with commas between.
+        shadow: A version, or `none`.
+        thresholds: Scores by version; None goes back to the package's own.
+    """
+
+    canary: VersionOrNobody | None = None
+    cameras: str | None = Field(default=None, examples=["10%", "crossroad-1,square-east"])
+    shadow: VersionOrNobody | None = None
+    thresholds: dict[Version, Threshold | None] = Field(default_factory=dict)
+
+
+def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Rollout:
+    """The table after a change.
+
+    Args:
+        rollout: The table now.
+        change: What shall be different.
+        cameras: Ids of all cameras that the model looks at and that name no version themselves.
+
+    Raises:
+        RolloutError: The change means nothing; the text says what to give.
+    """
+    if change == RolloutChange():
+        raise RolloutError(f"model {rollout.model}: nothing to change; name a canary or a shadow")
+    canary = _canary(rollout, change, cameras)
+    shadow = rollout.shadow
+    if change.shadow is not None:
+        shadow = "" if change.shadow == NOBODY else change.shadow
+    if shadow and shadow == rollout.stable:
+        raise RolloutError(_is_stable(rollout, "shadow"))
+    thresholds = {**rollout.thresholds, **change.thresholds}
+    kept = {version: value for version, value in thresholds.items() if value is not None}
+    return rollout.model_copy(update={"canary": canary, "shadow": shadow, "thresholds": kept})
+
+
+def promoted(rollout: Rollout) -> Rollout:
+    """The table after the canary, or else the shadow, has become the stable version.
+
+    Raises:
+        RolloutError: There is neither.
+    """
+    version = rollout.canary.version if rollout.canary else rollout.shadow
+    if not version:
+        raise RolloutError(
+            f"model {rollout.model}: there is neither a canary nor a shadow to promote; "
+            "begin with --canary VERSION --cameras 10%"
+        )
+    return rollout.model_copy(
+        update={
+            "stable": version,
+            "previous": rollout.stable,
+            "canary": None,
+            "shadow": "" if rollout.shadow == version else rollout.shadow,
+        }
+    )
+
+
+def rolled_back(rollout: Rollout) -> Rollout:
+    """The table without its canary, or else with the stable version before this one.
+
+    Raises:
+        RolloutError: There is nothing to go back to.
+    """
+    if rollout.canary is not None:
+        return rollout.model_copy(update={"canary": None})
+    if not rollout.previous:
+        raise RolloutError(
+            f"model {rollout.model}: there is no canary to take back and no version before "
+            f"{rollout.stable}"
+        )
+    shadow = "" if rollout.shadow == rollout.previous else rollout.shadow
+    return rollout.model_copy(
+        update={"stable": rollout.previous, "previous": rollout.stable, "shadow": shadow}
+    )
+
+
+def _canary(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Canary | None:
+    old = rollout.canary
+    if change.canary == NOBODY:
+        return None
+    version = change.canary or (old.version if old else "")
+    if not version:
+        if change.cameras is not None:
+            raise RolloutError(f"model {rollout.model}: cameras without a canary; name its version")
+        return None
+    if version == rollout.stable:
+        raise RolloutError(_is_stable(rollout, "canary"))
+    asked = change.cameras
+    if asked is None:
+        if old is None:
+            raise RolloutError(
+                f"model {rollout.model}: which cameras shall version {version} have? "
+                "Give a share like 10%, or their ids"
+            )
+        return Canary(version=version, asked=old.asked, cameras=old.cameras)
+    return Canary(version=version, asked=asked, cameras=_chosen(rollout.model, asked, cameras))
+
+
+def _is_stable(rollout: Rollout, role: str) -> str:
+    return (
+        f"model {rollout.model}: version {rollout.stable} is the stable one; "
+        f"a {role} is another version"
+    )
+
+
+def _chosen(model: str, asked: str, cameras: Sequence[str]) -> tuple[str, ...]:
+    """The cameras that are meant, in the order of `cameras`."""
+    percent = PERCENT.fullmatch(asked.strip())
+    if percent:
+        share = float(percent.group(1)) / 100
+        if not 0 < share <= 1:
+            raise RolloutError(f"model {model}: {asked} is no share of cameras; give 1% to 100%")
+        # The order is random but always the same, so that 20 % include the 10 % from before.
+        order = sorted(cameras, key=lambda camera: _lot(model, camera))
+        chosen = set(order[: math.ceil(round(share * len(order), 6))])
+    else:
+        chosen = {name.strip() for name in asked.split(",") if name.strip()}
+        unknown = sorted(chosen - set(cameras))
+        if unknown or not chosen:
+            there = ", ".join(cameras) or "none"
+            problem = f"no camera {', '.join(unknown)}" if unknown else "no camera is named"
+            raise RolloutError(
+                f"model {model}: {problem}; cameras that the model looks at without a version of "
+                f"their own: {there}"
+            )
+    if not chosen:
+        raise RolloutError(f"model {model}: no camera uses it without naming a version")
+    return tuple(camera for camera in cameras if camera in chosen)
+
+
+def _lot(model: str, camera: str) -> bytes:
+    return hashlib.sha256(f"{model}|{camera}".encode()).digest()
