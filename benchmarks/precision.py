@@ -122,7 +122,7 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
 
 def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) -> int:
     """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     report = run(
         benchmark or PrecisionBenchmark(), lambda text: console.print(text, highlight=False)
     )

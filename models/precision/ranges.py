@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)
 MOST_VALUES = 100_000
 """Values of one tensor and picture that are counted; more are sampled evenly."""
 
-Feed = Mapping[str, npt.NDArray[Any]]
+Feed = Mapping[str, npt.NDArray[np.uint8] | npt.NDArray[np.float32]]
 Range = tuple[float, float]
 
 

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from models.errors import SessionError
-from models.precision.ranges import measured_ranges
+from models.precision.ranges import Feed, measured_ranges
 
 
 def ranges_of(*batches: np.ndarray, operator: str = "Identity") -> tuple[float, float]:
@@ -16,7 +16,7 @@ def ranges_of(*batches: np.ndarray, operator: str = "Identity") -> tuple[float, 
     other = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])
     graph = helper.make_graph([node], "one", [value], [other])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    feeds = [{"x": batch.astype(np.float32)} for batch in batches]
+    feeds: list[Feed] = [{"x": batch.astype(np.float32)} for batch in batches]
     return measured_ranges(model, ["y"], feeds, "test")["y"]
 
 
