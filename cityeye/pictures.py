@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
@@ -11,9 +10,8 @@ import numpy.typing as npt
 
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.errors import CommandError
+from models.evaluation.datasets.yolo import PICTURE_ENDINGS
 from serving.picture_body import letterboxed
-
-ENDINGS: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -26,17 +24,27 @@ def pictures_in(folder: Path, size: Size, most: int) -> Pictures:
     """
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}; give one with pictures in it")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
     if not paths:
-        raise CommandError(f"{folder} holds no picture ({', '.join(sorted(ENDINGS))})")
+        raise CommandError(f"{folder} holds no picture ({', '.join(sorted(PICTURE_ENDINGS))})")
     step = max(1.0, len(paths) / most)
     chosen = [paths[int(index * step)] for index in range(min(most, len(paths)))]
-    return np.concatenate([_picture(path, size) for path in chosen])
+    return np.concatenate([fitted(read_picture(path), size)[0] for path in chosen])
 
 
-def _picture(path: Path, size: Size) -> Pictures:
+def read_picture(path: Path) -> Pictures:
+    """(H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        CommandError: It is not readable.
+    """
     read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if read is None:
         raise CommandError(f"{path} is not a readable picture; remove it or convert it")
-    full = np.asarray(read, np.uint8)
-    return letterboxed(full, Letterbox.fit(Size(full.shape[1], full.shape[0]), size))
+    return np.asarray(read, np.uint8)
+
+
+def fitted(full: Pictures, size: Size) -> tuple[Pictures, Letterbox]:
+    """A full picture as (1, H, W, 3) of the wanted size, and where it lies in there."""
+    letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), size)
+    return letterboxed(full, letterbox), letterbox

@@ -9,7 +9,8 @@ ModelError
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
 ├── SandboxError        a throw-away process failed, crashed, or used up its limits
-└── PictureError        a batch of pictures does not fit the model's input
+├── PictureError        a batch of pictures does not fit the model's input
+└── DataError           labelled pictures to judge a model with are not usable
 """
 
 from __future__ import annotations
@@ -113,3 +114,11 @@ class SandboxError(ModelError):
 
 class PictureError(ModelError):
     """The caller's pictures have the wrong shape or type."""
+
+
+class DataError(ModelError):
+    """Labelled pictures are unusable; `place` is the culprit, with its line where it has lines."""
+
+    def __init__(self, place: Path | str, problem: str, remedy: str) -> None:
+        super().__init__("", f"{place}: {problem}; {remedy}")
+        self.place = str(place)

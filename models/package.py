@@ -225,7 +225,7 @@ def read_manifest(model: str, directory: Path) -> Manifest:
     """
     path = directory / MANIFEST_FILE
     try:
-        return Manifest.model_validate(_plain_yaml(_read_text(model, path)))
+        return Manifest.model_validate(plain_yaml(_read_text(model, path)))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg']}"
@@ -237,7 +237,7 @@ def read_manifest(model: str, directory: Path) -> Manifest:
         raise PackageError(model, path, f"is not YAML ({problem})", "correct it") from error
 
 
-def _plain_yaml(text: str) -> object:
+def plain_yaml(text: str) -> object:
     """Reads YAML that cannot unfold into more than its text: no aliases, hardly any nesting."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):

@@ -13,6 +13,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package
 
 
 def name_and_version(model: str) -> tuple[str, str | None]:
-    """`NAME/VERSION` in two parts; None where no version is named."""
-    name, _, version = model.partition("/")
+    """`NAME/VERSION` or `NAME@VERSION` in two parts; None where no version is named."""
+    name, _, version = model.replace("@", "/", 1).partition("/")
     return name, version or None

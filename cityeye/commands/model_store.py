@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cityeye.commands.model_option import name_and_version
 from cityeye.model_place import HELP, repository_at
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def pull(
 
 
 def _publish(model: str, source: Repository, target: Repository) -> None:
-    name, _, version = model.partition("/")
-    package = source.find(name, version or None)
+    package = source.find(*name_and_version(model))
     written = target.publish(package)
     said = f"is in {target}" if written else f"was in {target} already, byte by byte"
     typer.echo(f"{package} {said}")

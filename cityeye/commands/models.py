@@ -10,6 +10,7 @@ import typer
 
 from cityeye.commands import model_compare, model_rollout, model_store
 from cityeye.commands.model_check import check_model
+from cityeye.commands.model_eval import evaluate
 from cityeye.commands.model_import import import_file
 from cityeye.commands.model_option import Name, Place, name_and_version
 from cityeye.errors import CommandError
@@ -18,6 +19,7 @@ from cityeye.model_place import repository_at
 app = typer.Typer(help="Bring in, check and inspect model packages.", no_args_is_help=True)
 app.command("import")(import_file)
 app.command("check")(check_model)
+app.command("eval")(evaluate)
 app.command("rollout")(model_rollout.rollout)
 app.command("promote")(model_rollout.promote)
 app.command("rollback")(model_rollout.rollback)
@@ -60,9 +62,11 @@ def list_models(path: Place = None) -> None:
 
 @app.command("show")
 def show_model(model: Name, path: Place = None) -> None:
-    """Show one model package: its manifest, its admission report and its card."""
+    """Show one model package: its manifest, its admission, its evaluations and its card."""
+    from cityeye.commands.evaluation_report import kept_line
     from cityeye.commands.model_report import lines, plain
     from models.admission import read_report, why_not_admitted
+    from models.evaluation.report import read_evaluations
     from models.package import CARD_FILE, MANIFEST_FILE
 
     package = repository_at(path, os.environ).find(*name_and_version(model))
@@ -73,6 +77,8 @@ def show_model(model: Name, path: Place = None) -> None:
         typer.echo(f"{package} is not admitted: {plain(reason)}")
     for line in lines(report) if report is not None else ():
         typer.echo(line)
+    for evaluation in read_evaluations(package.directory):
+        typer.echo(kept_line(evaluation, package))
     card = (package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace")
     typer.echo(f"\n{plain(card).rstrip()}")
 

@@ -1,0 +1,94 @@
+"""An evaluation in words and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cityeye.commands.model_report import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.evaluation.report import EvaluationReport
+    from models.package import ModelPackage
+
+
+def tell(report: EvaluationReport, console: Console) -> None:
+    """Prints the whole report."""
+    # Not wrapped, so that a line can be found and copied as a whole.
+    for line in head(report):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(_classes(report))
+    console.print(_sizes(report))
+
+
+def head(report: EvaluationReport) -> list[str]:
+    """What was judged, on what, and what was not."""
+    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
+    lines = [
+        f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
+        f"with {threads}: {report.pictures} pictures of {report.data} ({report.form}), "
+        f"{report.objects} objects",
+    ]
+    if report.left_out:
+        lines.append(f"classes of the data that are left out: {', '.join(report.left_out)}")
+    if report.unlabelled:
+        lines.append(f"classes of the model that are not judged: {', '.join(report.unlabelled)}")
+    return [plain(line) for line in lines]
+
+
+def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
+    """The means in one line."""
+    means = report.means
+    stale = "" if report.sha256 == package.manifest.sha256 else ", of another graph"
+    return plain(
+        f"on {report.data}: AP {_share(means.ap)}, AP50 {_share(means.ap50)}, "
+        f"AP75 {_share(means.ap75)}, AR100 {_share(means.ar100)} over {report.pictures} pictures "
+        f"and {len(report.classes)} classes, judged {report.at:%Y-%m-%d} on {report.provider}"
+        f"{stale}"
+    )
+
+
+def _classes(report: EvaluationReport) -> Table:
+    from rich.text import Text
+
+    table = _table("class", "objects", "AP", "AP50", "AP75", "AR100")
+    at = f"at {report.threshold:g}"
+    for title in (f"precision {at}", f"recall {at}", "best F1 at"):
+        table.add_column(title, justify="right")
+    for one in report.classes:
+        figures, point = one.figures, one.at_threshold
+        table.add_row(
+            Text(plain(one.label)),
+            str(one.objects),
+            *map(_share, (figures.ap, figures.ap50, figures.ap75, figures.ar100)),
+            *map(_share, (point.precision, point.recall, one.best.threshold)),
+        )
+    means = report.means
+    table.add_row(
+        "mean", str(report.objects), *map(_share, (means.ap, means.ap50, means.ap75, means.ar100))
+    )
+    return table
+
+
+def _sizes(report: EvaluationReport) -> Table:
+    table = _table("objects in pixels", "AP", "AR100")
+    means = report.means
+    table.add_row("small, below 32x32", _share(means.ap_small), _share(means.ar_small))
+    table.add_row("medium", _share(means.ap_medium), _share(means.ar_medium))
+    table.add_row("large, above 96x96", _share(means.ap_large), _share(means.ar_large))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(first, box=None)
+    for title in others:
+        table.add_column(title, justify="right")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

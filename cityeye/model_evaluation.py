@@ -1,0 +1,93 @@
+"""Judges a model on labelled pictures, through exactly the graph that serves.
+
+Pictures are read and letterboxed as those of cameras are; what is found is brought back to the
+pixels in which the labels were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from camera_adapters.geometry import Letterbox, Size
+from cityeye.pictures import fitted, read_picture
+from models.detections import Detections
+from models.detector import Detector
+from models.evaluation.coco_figures import coco_figures
+from models.evaluation.datasets import Dataset, LabelledPicture
+from models.evaluation.report import EvaluationReport, reported
+from models.evaluation.truth import Objects
+
+
+def evaluate_model(
+    detector: Detector, threads: int, data: Dataset, on_pictures: Callable[[int], None]
+) -> EvaluationReport:
+    """Judges a loaded model.
+
+    Args:
+        detector: The model.
+        threads: With how many threads it was loaded.
+        data: Labelled pictures in the model's class numbering.
+        on_pictures: Told from time to time how many pictures were judged.
+
+    Raises:
+        CommandError: A picture cannot be read.
+        ModelError: The model fails, or labels do not fit a picture.
+    """
+    found, real = [], []
+    for seen, there in judged_pictures(detector, data.pictures):
+        found.append(seen)
+        real.append(there)
+        on_pictures(len(found))
+    package = detector.package
+    threshold = package.manifest.thresholds.default
+    everything = coco_figures(found, real, package.labels, threshold)
+    means, classes = reported([everything[row] for row in data.classes.judged])
+    return EvaluationReport(
+        model=str(package),
+        sha256=package.manifest.sha256,
+        precision=package.manifest.precision,
+        data=data.name,
+        form=data.form,
+        pictures=len(found),
+        objects=sum(one.objects for one in classes),
+        provider=detector.provider,
+        threads=threads,
+        threshold=threshold,
+        left_out=data.classes.left_out,
+        unlabelled=data.classes.unlabelled,
+        means=means,
+        classes=classes,
+        at=datetime.now(UTC),
+    )
+
+
+def judged_pictures(
+    detector: Detector, pictures: Sequence[LabelledPicture]
+) -> Iterator[tuple[Detections, Objects]]:
+    """For each picture what the model finds, down to its lowest scores, and what there is.
+
+    Both are in pixels of the picture on disk.
+    """
+    tensor = detector.package.manifest.input
+    size = Size(tensor.width, tensor.height)
+    for start in range(0, len(pictures), tensor.max_batch):
+        batch, letterboxes, real = [], [], []
+        for one in pictures[start : start + tensor.max_batch]:
+            full = read_picture(one.path)
+            picture, letterbox = fitted(full, size)
+            batch.append(picture)
+            letterboxes.append(letterbox)
+            real.append(one.objects_in(full.shape[1], full.shape[0]))
+        found = detector.detect(np.concatenate(batch), threshold=0.0)
+        for seen, letterbox, there in zip(found, letterboxes, real, strict=True):
+            yield _in_full(seen, letterbox), there
+
+
+def _in_full(seen: Detections, letterbox: Letterbox) -> Detections:
+    full = letterbox.full
+    extent = np.array([full.width, full.height] * 2, np.float32)
+    boxes = letterbox.to_normalised(seen.boxes) * extent
+    return Detections(boxes, seen.scores, seen.class_ids)
