@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,25 +120,40 @@ def evaluated(folder: Path, *arguments: str | Path) -> dict[str, Any]:
     return found
 
 
-def reference(file: Path, labels: Sequence[str]) -> COCOeval:
-    """pycocotools on the same file and detections, for classes of the package only."""
-    detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
-    dataset = read_dataset(file, labels, images=file.parent / "square" / "images")
-    results = []
-    for picture, (seen, _) in zip(
-        dataset.pictures, judged_pictures(detector, dataset.pictures), strict=True
-    ):
-        for (x1, y1, x2, y2), score, row in zip(
-            seen.boxes.tolist(), seen.scores, seen.class_ids, strict=True
-        ):
-            results.append(
-                {
-                    "image_id": int(picture.path.stem) + 100,
-                    "category_id": CATEGORY[LABELS.index(labels[row])],
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "score": float(score),
-                }
-            )
+def rows_of(detector: Detector, samples: Sequence[Sample]) -> Iterator[np.ndarray]:
+    """(M, 6) of each picture, in its own pixels, with a letterbox written apart from the code's."""
+    wanted = detector.package.manifest.input
+    batch = np.full((len(samples), wanted.height, wanted.width, 3), 114, np.uint8)
+    offsets, scales = [], []
+    for one, canvas in zip(samples, batch, strict=True):
+        height, width, _ = one.picture.shape
+        scale = min(wanted.width / width, wanted.height / height)
+        across, down = 2 * round(width * scale / 2), 2 * round(height * scale / 2)
+        left, top = (wanted.width - across) // 2, (wanted.height - down) // 2
+        content = cv2.resize(one.picture, (across, down), interpolation=cv2.INTER_AREA)
+        canvas[top : top + down, left : left + across] = content
+        offsets.append([left, top] * 2)
+        scales.append([across / width, down / height] * 2)
+    for rows, offset, scale, one in zip(detector.run(batch), offsets, scales, samples, strict=True):
+        used = rows[rows[:, 4] > 0].astype(np.float64)
+        height, width, _ = one.picture.shape
+        used[:, :4] = np.clip((used[:, :4] - offset) / scale, 0, [width, height] * 2)
+        yield used
+
+
+def reference(file: Path, samples: Sequence[Sample], detector: Detector) -> COCOeval:
+    """pycocotools on the same file, for the classes of the package only."""
+    labels = detector.package.labels
+    results = [
+        {
+            "image_id": index + 100,
+            "category_id": CATEGORY[LABELS.index(labels[int(row)])],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": score,
+        }
+        for index, rows in enumerate(rows_of(detector, samples))
+        for x1, y1, x2, y2, score, row in rows.tolist()
+    ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
         judge = COCOeval(truth, truth.loadRes(results), "bbox")
@@ -150,12 +165,13 @@ def reference(file: Path, labels: Sequence[str]) -> COCOeval:
 
 
 @pytest.mark.parametrize("name", ["coco.json", "crowds.json"])
-def test_the_figures_are_those_of_the_reference(tmp_path, data, name):
+def test_the_figures_are_those_of_the_reference(tmp_path, data, samples, name):
     found = evaluated(
         tmp_path, MODEL, "--data", data / name, "--images", data / "square" / "images"
     )
-    labels = ModelRepository(BUILTIN_ROOT).find(MODEL).labels
-    judge = reference(data / name, labels)
+    detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
+    labels = detector.package.labels
+    judge = reference(data / name, samples, detector)
     wanted = dict(zip(TWELVE, np.where(judge.stats < 0, np.nan, judge.stats), strict=True))
     means = {name: np.nan if value is None else value for name, value in found["means"].items()}
     assert means == pytest.approx(wanted, abs=1e-6, nan_ok=True)
@@ -187,6 +203,17 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     assert coco["left_out"] == ["bag", "bottle", "bin_bag"]
     assert (coco["model"], coco["provider"], coco["threshold"]) == ("traffic/1", "cpu", 0.35)
     assert coco["unlabelled"] == []
+
+
+def test_more_pictures_than_a_batch_holds_are_all_judged_in_their_order(data):
+    detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
+    assert detector.package.manifest.input.max_batch < 20
+    pictures = read_dataset(data / "square", detector.package.labels).pictures
+    judged = list(judged_pictures(detector, [*pictures, *pictures]))
+    assert len(judged) == 20
+    for (seen, real), (again, same) in zip(judged[:10], judged[10:], strict=True):
+        np.testing.assert_allclose(seen.scores, again.scores, atol=1e-4)
+        assert real.boxes.tolist() == same.boxes.tolist()
 
 
 def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path):
@@ -226,6 +253,18 @@ def test_a_map_says_which_class_is_which(tmp_path, data):
     assert mapped["classes"] == plain["classes"][:1]
     assert mapped["unlabelled"] == ["bus", "truck", "motorcycle", "bicycle", "person"]
     assert "a bus perhaps" in mapped["left_out"]
+
+
+def test_a_class_without_objects_has_no_figures(capsys, tmp_path, data):
+    told = json.loads((data / "coco.json").read_text("utf-8"))
+    bus = CATEGORY[LABELS.index("bus")]
+    told["annotations"] = [one for one in told["annotations"] if one["category_id"] != bus]
+    file = tmp_path / "busless.json"
+    file.write_text(json.dumps(told), "utf-8")
+    found = evaluated(tmp_path, MODEL, "--data", file, "--images", data / "square" / "images")
+    (one,) = [one for one in found["classes"] if one["label"] == "bus"]
+    assert set(one["figures"].values()) == {None}
+    assert " bus 0 - - - - - - - " in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_is_kept_is_shown_with_the_version(capsys, tmp_path, data):

@@ -121,7 +121,7 @@ def test_a_yolo_folder_may_be_described_in_many_ways(tmp_path, data):
 def test_a_yolo_folder_may_have_plain_names_and_labels_beside_the_pictures(tmp_path):
     (tmp_path / "a.jpg").touch()
     (tmp_path / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
-    (tmp_path / "classes.txt").write_text("Car\n", encoding="utf-8")
+    (tmp_path / "classes.txt").write_text("Car\n", encoding="utf-8-sig")
     data = read_dataset(tmp_path, LABELS)
     assert data.pictures[0].objects.class_ids.tolist() == [2]
 
