@@ -42,8 +42,8 @@ from models.precision import fidelity, to_fp16, to_int8
 from models.repository import ModelRepository
 from models.training.recipe import recipe_named
 
-CALIBRATION_BLOCK = 40
-"""First of the blocks of evaluation seeds that calibrate; those that judge come before it."""
+CALIBRATION_BLOCK = 10_000
+"""First of the blocks of evaluation seeds that calibrate; those that judge come long before it."""
 JUDGING_BLOCK = 0
 CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
 Pictures = npt.NDArray[np.uint8]
@@ -122,7 +122,7 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
 
 def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) -> int:
     """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     report = run(
         benchmark or PrecisionBenchmark(), lambda text: console.print(text, highlight=False)
     )
@@ -146,13 +146,17 @@ def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) ->
     return 0
 
 
-def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample]:
-    """Labelled pictures of some places, block after block."""
+def seeds_of(places: Sequence[str], first_block: int, count: int) -> list[int]:
+    """Evaluation seeds that show some places, block after block."""
     starts = EVALUATION_SEEDS[first_block * SEEDS_PER_VIEW :: SEEDS_PER_VIEW]
     blocks = (start for start in starts if place_of(start) in places)
     needed = islice(blocks, -(-count // SEEDS_PER_VIEW))
-    seeds = [seed for start in needed for seed in range(start, start + SEEDS_PER_VIEW)]
-    return list(render_samples(seeds[:count]))
+    return [seed for start in needed for seed in range(start, start + SEEDS_PER_VIEW)][:count]
+
+
+def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample]:
+    """Labelled pictures of some places."""
+    return list(render_samples(seeds_of(places, first_block, count)))
 
 
 def _objects(package: ModelPackage, sample: Sample) -> Objects:

@@ -93,6 +93,8 @@ def _install(handler: logging.Handler, level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Its retries are told in our own words by whoever made the request.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

@@ -42,13 +42,14 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         model_source(section), {"threads": section.threads, "provider": section.provider}
     )
     rollouts = _rollouts(config)
-    served = _served(config, rollouts, versions)
+    served, absent = _served(config, rollouts, versions)
     stable = {table.model: served[f"{table.model}/{table.stable}"].ref for table in rollouts}
     return CityPlan(
         cameras=tuple(_on_stable(plan, stable) for plan in config.plans),
         models=tuple(served.values()),
         delivery=DeliveryPlan(keyframes=keyframes(config), sinks=sinks, state=settings.state),
         rollouts=rollouts,
+        absent=absent,
         versions=versions,
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
@@ -67,16 +68,15 @@ def _rollouts(config: Config) -> tuple[Rollout, ...]:
 
 def _served(
     config: Config, rollouts: Sequence[Rollout], versions: RepositoryVersions
-) -> dict[str, ServedModel]:
-    """Every version that is to run, stable and pinned ones first.
+) -> tuple[dict[str, ServedModel], dict[str, str]]:
+    """Every version that is to run, stable and pinned ones first; and why others cannot.
 
-    A canary or shadow that has become unusable is left to the stable version, which is told when
-    the city starts.
+    Where a canary or shadow has become unusable, the stable version looks instead.
     """
     pinned = {t.model.key for plan in config.plans for t in plan.tasks if t.pinned}
     stable = {f"{table.model}/{table.stable}" for table in rollouts}
     joining = {f"{table.model}/{version}" for table in rollouts for version in table.versions}
-    served = {}
+    served, absent = {}, {}
     for key in (*sorted(pinned | stable), *sorted(joining - pinned - stable)):
         name, _, version = key.partition("/")
         try:
@@ -90,7 +90,8 @@ def _served(
             if key in pinned:
                 raise
             log.warning("version_absent", extra={"model": key, "reason": str(error)})
-    return served
+            absent[key] = str(error)
+    return served, absent
 
 
 def _on_stable(plan: CameraPlan, stable: Mapping[str, ModelRef]) -> CameraPlan:

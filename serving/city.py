@@ -85,7 +85,7 @@ class City:
 
         The stable versions do their work without them, so the city starts all the same.
         """
-        absent = {}
+        absent = dict(self._plan.absent)
         for model in self._plan.models:
             if self._plan.needs(model):
                 continue

@@ -48,6 +48,7 @@ class CityPlan:
         cameras: Every camera; a task that is not pinned names the stable version of its model.
         models: Every version that is to run, canaries and shadows included.
         rollouts: A table for every model that a task names without a version.
+        absent: Why versions that a table names are not among the models, by `name/version`.
         versions: Where further versions come from; None where there are none.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
@@ -57,6 +58,7 @@ class CityPlan:
     models: tuple[ServedModel, ...]
     delivery: DeliveryPlan
     rollouts: tuple[Rollout, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
     versions: VersionSource | None = None
     cameras_per_worker: int = 8
     drain_s: float = 10.0

@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from models.errors import GraphError
 from models.package import Precision
 from models.precision import fidelity, to_fp16, to_int8
 
 Pictures = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
-LEAST_CALIBRATION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,4 @@ class Conversion:
     def _cheaper(self, fused: ModelProto) -> ModelProto:
         if self.precision == "fp16":
             return to_fp16(fused, name=self.model)
-        if len(self.calibration) < LEAST_CALIBRATION:
-            raise GraphError(
-                self.model,
-                f"int8 needs at least {LEAST_CALIBRATION} pictures to be calibrated on, there are "
-                f"{len(self.calibration)}; give --int8 a folder with more",
-            )
         return to_int8(fused, self.calibration, name=self.model)

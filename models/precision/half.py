@@ -1,122 +1,148 @@
-"""fp16: the body of a network in half precision, for GPUs, whose kernels take it at twice the pace.
+"""fp16: the body of a network in half precision, its head and what was put around it in fp32.
 
-Preprocessing, head and selection stay in float32: pixel positions of large pictures do not fit into
-half precision's eleven bits. On a processor half precision gains nothing and costs conversions.
+It is for GPUs; a processor mostly converts back and forth.
+Every tensor keeps its name in fp32 and has `<name>/fp16` in half precision; whichever of the two
+is not computed but needed is made by a Cast, so that nothing is rounded where it need not be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import GraphError
-from models.graph.ordering import in_order
+from models.graph.parts import nodes_below
 from models.precision.network import copy_with_names, finished, parts_of
 
-KEPT_INPUTS = {"Resize": (1, 2), "Upsample": (1,)}
-"""Inputs that stay float32 whatever the others are: regions and scales, by place."""
-
-GREATEST = float(np.finfo(np.float16).max)
+SUFFIX = "/fp16"
+MOST = float(np.finfo(np.float16).max)
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+KEPT = frozenset(
+    {
+        *("Cast", "Constant", "ConstantOfShape", "EyeLike"),
+        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("CumSum", "NonMaxSuppression", "Range", "RoiAlign", "TopK"),
+        *("DequantizeLinear", "QuantizeLinear"),
+    }
+)
+"""Operators that stay in fp32: their type is part of them, or half precision would not do."""
+FLOAT_INPUTS = {"Resize": frozenset({1, 2})}
+"""Inputs of an operator that are fp32 whatever the others are."""
 
 
 def to_fp16(model: ModelProto, *, name: str = "to convert") -> ModelProto:
-    """A copy of a packaged graph whose network computes in half precision up to its head.
+    """A copy of a packaged graph whose network computes in float16 up to its head.
 
     Args:
         model: uint8 (N, H, W, 3) to float32 (N, M, 6); so is the copy.
         name: Who it is, for errors.
 
     Raises:
-        GraphError: The network has no layer to convert, or holds what cannot be converted.
+        GraphError: The network has no layers to convert, or bears no conversion.
     """
-    copy = copy_with_names(model)
-    body = set(parts_of(copy, name).body)
+    named = copy_with_names(model)
+    body = frozenset(parts_of(named, name).body)
     try:
-        converted = _Halving(onnx.shape_inference.infer_shapes(copy), body).converted()
-        return finished(in_order(converted), model)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = " ".join(str(error).split())
-        raise GraphError(
-            name, f"it cannot be converted to half precision ({reason}); keep fp32"
-        ) from error
+        typed = onnx.shape_inference.infer_shapes(named, strict_mode=True)
+        _Halving.of(typed, body).apply(named.graph)
+        return finished(named, model)
+    except Exception as error:
+        raise GraphError(name, f"it cannot be converted to fp16 ({error}); keep fp32") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Halving:
-    """One conversion; a value that crosses the body's border is cast there once."""
+    """Rewrites one graph.
 
-    model: ModelProto
-    body: set[str]
-    _added: dict[str, NodeProto] = field(default_factory=dict)
-    _weights: dict[str, TensorProto] = field(default_factory=dict)
+    Attributes:
+        body: Names of the nodes that may compute in half precision.
+        floats: Tensors that are float32 in the original.
+        weights: Initializers by name.
+        full: Tensors that are needed in fp32.
+        halves: Tensors of which there is a half version already.
+    """
 
-    def converted(self) -> ModelProto:
-        graph = self.model.graph
-        floats = self._float_values()
-        weights = {one.name: one for one in graph.initializer}
-        inside = {out for node in graph.node if node.name in self.body for out in node.output}
+    body: frozenset[str]
+    floats: frozenset[str]
+    weights: dict[str, TensorProto]
+    full: frozenset[str] = frozenset()
+    halves: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, typed: ModelProto, body: frozenset[str]) -> _Halving:
+        """Prepares for a graph whose types are known."""
+        graph = typed.graph
+        declared = [*graph.value_info, *graph.input, *graph.output]
+        floats = {v.name for v in declared if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+        weights = {one.name: one for one in graph.initializer if one.data_type == TensorProto.FLOAT}
+        halving = cls(body, frozenset(floats | set(weights)), weights)
+        halving.full = frozenset(halving._needed_in_full(graph))
+        return halving
+
+    def apply(self, graph: GraphProto) -> None:
+        """Rewrites the graph in place."""
+        rewritten = [new for node in list(graph.node) for new in self._rewritten(node)]
+        del graph.node[:]
+        graph.node.extend(rewritten)
+        halved = [_half(self.weights[one]) for one in self.weights if one in self.halves]
+        kept = [one for one in graph.initializer if one.name not in self._no_longer_used()]
+        del graph.initializer[:]
+        graph.initializer.extend([*kept, *halved])
+
+    def _is_half(self, node: NodeProto) -> bool:
+        return (
+            node.name in self.body
+            and node.domain in STANDARD_DOMAINS
+            and node.op_type not in KEPT
+            and len(list(nodes_below([node]))) == 1
+        )
+
+    def _needed_in_full(self, graph: GraphProto) -> Iterator[str]:
+        yield from (one.name for one in graph.output)
         for node in graph.node:
-            within = node.name in self.body
-            kept = KEPT_INPUTS.get(node.op_type, ()) if within else ()
-            for place, value in enumerate(node.input):
-                if value not in floats:
-                    continue
-                half = within and place not in kept
-                if value in weights:
-                    node.input[place] = self._weight(weights[value]) if half else value
-                elif half != (value in inside):
-                    node.input[place] = self._cast(value, half=half)
-            if within:
-                _halve_attributes(node)
-        for one in graph.output:
-            if one.name in inside:
-                raise onnx.checker.ValidationError(f"{one.name} comes out of the network's body")
-        graph.node.extend(self._added.values())
-        graph.initializer.extend(self._weights.values())
-        used = {value for node in graph.node for value in node.input}
-        unused = [one for one in graph.initializer if one.name not in used]
-        for one in unused:
-            graph.initializer.remove(one)
-        return self.model
+            if self._is_half(node):
+                fixed = FLOAT_INPUTS.get(node.op_type, frozenset())
+                yield from (one for index, one in enumerate(node.input) if index in fixed)
+            else:
+                yield from (one for inner in nodes_below([node]) for one in inner.input)
 
-    def _float_values(self) -> set[str]:
-        """Names of all float32 values."""
-        graph = self.model.graph
-        declared = (*graph.value_info, *graph.input, *graph.output)
-        values = {
-            one.name for one in declared if one.type.tensor_type.elem_type == TensorProto.FLOAT
-        }
-        return values | {
-            one.name for one in graph.initializer if one.data_type == TensorProto.FLOAT
-        }
+    def _no_longer_used(self) -> set[str]:
+        return {one for one in self.weights if one in self.halves and one not in self.full}
 
-    def _cast(self, value: str, *, half: bool) -> str:
-        kind, suffix = (TensorProto.FLOAT16, "half") if half else (TensorProto.FLOAT, "full")
-        name = f"{value}/{suffix}"
-        if name not in self._added:
-            self._added[name] = helper.make_node("Cast", [value], [name], name=name, to=kind)
-        return name
+    def _rewritten(self, node: NodeProto) -> Iterator[NodeProto]:
+        if not self._is_half(node):
+            yield node
+            return
+        fixed = FLOAT_INPUTS.get(node.op_type, frozenset())
+        for index, tensor in enumerate(node.input):
+            if tensor in self.floats and index not in fixed:
+                yield from self._made_half(tensor)
+                node.input[index] = tensor + SUFFIX
+        back = [tensor for tensor in node.output if tensor in self.floats]
+        node.output[:] = [one + SUFFIX if one in back else one for one in node.output]
+        self.halves.update(back)
+        yield node
+        yield from (_cast(one + SUFFIX, one, TensorProto.FLOAT) for one in back if one in self.full)
 
-    def _weight(self, tensor: TensorProto) -> str:
-        name = f"{tensor.name}/half"
-        if name not in self._weights:
-            self._weights[name] = _halved(tensor, name)
-        return name
+    def _made_half(self, tensor: str) -> Iterable[NodeProto]:
+        if tensor in self.halves:
+            return []
+        self.halves.add(tensor)
+        if tensor in self.weights:
+            return []
+        return [_cast(tensor, tensor + SUFFIX, TensorProto.FLOAT16)]
 
 
-def _halved(tensor: TensorProto, name: str) -> TensorProto:
-    # What is beyond half precision is mostly an infinity in disguise: the greatest value serves.
-    values = np.clip(numpy_helper.to_array(tensor), -GREATEST, GREATEST)
-    return numpy_helper.from_array(values.astype(np.float16), name)
+def _cast(source: str, target: str, element: int) -> NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"{target}/cast", to=element)
 
 
-def _halve_attributes(node: NodeProto) -> None:
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.TENSOR:
-            if attribute.t.data_type == TensorProto.FLOAT:
-                attribute.t.CopyFrom(_halved(attribute.t, attribute.t.name))
-        elif attribute.name == "to" and attribute.i == TensorProto.FLOAT:
-            attribute.i = TensorProto.FLOAT16
+def _half(tensor: TensorProto) -> TensorProto:
+    """A weight in half precision; what is too large becomes the largest there is."""
+    values = numpy_helper.to_array(tensor)
+    finite = np.where(np.isfinite(values), np.clip(values, -MOST, MOST), values)
+    return numpy_helper.from_array(finite.astype(np.float16), tensor.name + SUFFIX)

@@ -1,29 +1,35 @@
 """int8: the body of a network in 8-bit arithmetic, with ranges measured on calibration pictures.
 
 Static quantisation in the QDQ form, with standard operators: activations uint8 and asymmetric,
-weights int8 per output channel. That is the pair that ONNX Runtime has its fast x86 kernels for;
-with signed activations the same graph ran slower than fp32. Ranges are the least and greatest
-values seen, which lost less accuracy on the built-in models than entropy or percentiles do. It is
-for processors: CUDA has no int8 convolutions for it.
+weights int8 per output channel. That is the pair that ONNX Runtime has its fast x86 kernels for
+(with signed activations the same graph ran slower than fp32); without VNNI instructions its sums
+may saturate. It is for processors: CUDA has no int8 convolutions for it.
 """
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
-from models.errors import GraphError, PictureError
-from models.precision.network import copy_with_names, finished, parts_of
+from models.errors import GraphError, ModelError, PictureError, SessionError
+from models.precision.network import NetworkParts, copy_with_names, finished, parts_of
+from models.precision.ranges import Feed, Range, measured_ranges
+from models.precision.sections import Nodes, harmless, sections_of
+from models.session import CPU_PROVIDER, ERRORS_ONLY, first_line, open_session
 
 LEAST_PICTURES = 8
 """With fewer the ranges follow the pictures more than the network."""
-
+PROBES = 12
+"""Pictures on which each section is tried."""
 OPERATORS = [
     *("Conv", "ConvTranspose", "Gemm", "MatMul"),
     *("Add", "Mul", "Clip", "LeakyRelu", "Relu", "Sigmoid"),
@@ -40,6 +46,8 @@ def to_int8(
 ) -> ModelProto:
     """A copy of a packaged graph whose network computes in 8 bits up to its head.
 
+    Sections of the network that bear no rounding stay in fp32, as the calibration pictures show.
+
     Args:
         model: uint8 (N, H, W, 3) to float32 (N, M, 6); so is the copy.
         pictures: At least `LEAST_PICTURES` times (H, W, 3) uint8 RGB of the graph's size, of the
@@ -48,26 +56,135 @@ def to_int8(
 
     Raises:
         PictureError: Too few calibration pictures, or they do not fit the graph.
-        GraphError: The network has nothing to quantise, or the tool cannot do it.
+        GraphError: The network has nothing to quantise, or bears it nowhere.
+        SessionError: ONNX Runtime cannot run it.
     """
-    named = copy_with_names(model)
-    parts_of(named, name)
-    batches = _batches(model, pictures, name)
+    parts_of(copy_with_names(model), name)
+    feeds = _feeds(model, pictures, name)
+    try:
+        body = _Body.of(_prepared(model, name), feeds, name)
+        probes = feeds[:: max(1, len(feeds) // PROBES)][:PROBES]
+        reference = _rows(body.model, probes, name)
+        kept = harmless(
+            sections_of(body.parts),
+            reference,
+            lambda nodes: _rows(body.lowered(nodes), probes, name),
+        )
+        chosen = body.lowered(tuple(node for section in kept for node in section))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise GraphError(
+            name, f"ONNX Runtime cannot quantise it ({error}); keep fp32, or try fp16"
+        ) from error
+    if not kept:
+        raise GraphError(
+            name, "8 bits change what it finds wherever they are used; keep fp32, or try fp16"
+        )
+    return finished(chosen, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A prepared graph with what is needed to lower any part of its network."""
+
+    model: ModelProto
+    parts: NetworkParts
+    ranges: dict[str, Range]
+
+    @classmethod
+    def of(cls, model: ModelProto, feeds: Sequence[Feed], name: str) -> _Body:
+        parts = parts_of(model, name)
+        inside = set(parts.body)
+        floats = {
+            one.name
+            for one in model.graph.value_info
+            if one.type.tensor_type.elem_type == TensorProto.FLOAT
+        }
+        tensors = {
+            tensor: None
+            for node in model.graph.node
+            if node.name in inside and node.op_type in OPERATORS
+            for tensor in (*node.input, *node.output)
+            if tensor in floats
+        }
+        return cls(model, parts, measured_ranges(model, list(tensors), feeds, name))
+
+    def lowered(self, nodes: Nodes) -> ModelProto:
+        """A copy in which these nodes compute in 8 bits."""
+        from onnxruntime.quantization import CalibrationMethod, QuantType
+        from onnxruntime.quantization.calibrate import TensorData, TensorsData
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+        copy = ModelProto()
+        copy.CopyFrom(self.model)
+        if not nodes:
+            return copy
+        ranges = {
+            tensor: TensorData(lowest=np.float32(low), highest=np.float32(high))
+            for tensor, (low, high) in self.ranges.items()
+        }
+        quantizer = QDQQuantizer(
+            copy,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+            nodes_to_quantize=list(nodes),
+            nodes_to_exclude=[],
+            op_types_to_quantize=OPERATORS,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        with _without_noise():
+            quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        lowered: ModelProto = quantizer.model.model
+        return lowered
+
+
+def _prepared(model: ModelProto, name: str) -> ModelProto:
+    """A copy after the optimisations that must come first, with the type of every tensor.
+
+    Raises:
+        SessionError: ONNX Runtime refuses the graph.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory(prefix="cityeye-int8-") as folder:
+        path = str(Path(folder) / "prepared.onnx")
+        options.optimized_model_filepath = path
         try:
-            quantised = _quantised(named, batches, Path(folder), name)
-        except GraphError:
-            raise
+            ort.InferenceSession(model.SerializeToString(), options, providers=[CPU_PROVIDER])
         except Exception as error:
-            raise GraphError(
-                name, f"ONNX Runtime cannot quantise it ({error}); keep fp32, or try fp16"
+            raise SessionError(
+                name, f"ONNX Runtime cannot load it ({first_line(error)})"
             ) from error
-    return finished(quantised, model)
+        return copy_with_names(onnx.shape_inference.infer_shapes(onnx.load_model(path)))
 
 
-def _batches(
-    model: ModelProto, pictures: Sequence[_Pictures] | _Pictures, name: str
-) -> list[dict[str, _Pictures]]:
+class _ToolNoise(logging.Filter):
+    """Drops what the quantisation tool logs on the root logger, about details of the graph."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record stays."""
+        return record.levelno > logging.WARNING
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    noise, root = _ToolNoise(), logging.getLogger()
+    root.addFilter(noise)
+    try:
+        yield
+    finally:
+        root.removeFilter(noise)
+
+
+def _feeds(model: ModelProto, pictures: Sequence[_Pictures] | _Pictures, name: str) -> list[Feed]:
     """Calibration pictures as the graph takes them: one by one, or in its fixed batch."""
     value = model.graph.input[0]
     batch, *shape = (one.dim_value for one in value.type.tensor_type.shape.dim)
@@ -85,43 +202,12 @@ def _batches(
             f"{LEAST_PICTURES}, better 64, from the cameras that it will serve",
         )
     step = max(1, batch)
-    stacked = np.stack([pictures[index] for index in range(len(pictures))])
+    stacked = np.stack(list(pictures))
     filled = np.resize(stacked, (-(-len(stacked) // step) * step, *shape))
     return [{value.name: filled[at : at + step]} for at in range(0, len(filled), step)]
 
 
-def _quantised(
-    model: ModelProto, batches: list[dict[str, _Pictures]], folder: Path, name: str
-) -> ModelProto:
-    from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
-    from onnxruntime.quantization.calibrate import CalibrationDataReader
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        """The calibration batches, one after the other."""
-
-        def __init__(self) -> None:
-            self._batches = iter(batches)
-
-        def get_next(self) -> dict[str, _Pictures] | None:
-            """The next one, None after the last."""
-            return next(self._batches, None)
-
-    given, prepared, written = (folder / f"{one}.onnx" for one in ("given", "ready", "int8"))
-    onnx.save_model(model, str(given))
-    quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
-    ready = copy_with_names(onnx.load_model(str(prepared)))
-    onnx.save_model(ready, str(prepared))
-    quantize_static(
-        str(prepared),
-        str(written),
-        Reader(),
-        op_types_to_quantize=OPERATORS,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=list(parts_of(ready, name).body),
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options={"MatMulConstBOnly": True},
-    )
-    return onnx.load_model(str(written))
+def _rows(model: ModelProto, feeds: Sequence[Feed], name: str) -> npt.NDArray[np.float32]:
+    session, _ = open_session(name, model.SerializeToString())
+    output = model.graph.output[0].name
+    return np.concatenate([session.run([output], dict(feed))[0] for feed in feeds])

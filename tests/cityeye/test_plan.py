@@ -1,0 +1,86 @@
+"""From a configuration and what was rolled out before to what a city runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cityeye.config import load_config
+from cityeye.plan import city_plan
+from serving.errors import RolloutError
+from serving.rollout import Canary, Rollout
+from serving.rollout_file import save_rollouts
+
+
+@pytest.fixture
+def city(tmp_path, packages):
+    """A city of two cameras, one of which names a version; its packages may be spoilt."""
+    shutil.copytree(packages, tmp_path / "packages")
+    document = {
+        "cameras": [
+            camera("free", "traffic"),
+            camera("pinned", "traffic/1"),
+        ],
+        "models": {"path": "packages"},
+        "hub": {},
+        "state": "state",
+    }
+    path = tmp_path / "city.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def camera(name: str, model: str) -> dict[str, object]:
+    tasks = {"traffic": {"model": model}}
+    return {"id": name, "source": "rtsp://10.0.0.5/live", "tasks": tasks}
+
+
+def planned(city: Path):
+    return city_plan(load_config(city, {}), "http://127.0.0.1:8600/events")
+
+
+def versions(plan) -> dict[str, str]:
+    return {one.camera.id: one.tasks[0].model.version for one in plan.cameras}
+
+
+def test_the_first_start_takes_the_newest_admitted_version(city):
+    plan = planned(city)
+    assert versions(plan) == {"free": "2", "pinned": "1"}
+    assert plan.rollouts == (Rollout(model="traffic", stable="2"),)
+    assert {model.ref.key for model in plan.models} == {"traffic/1", "traffic/2"}
+    (city.parent / "packages" / "traffic" / "2" / "admission.json").unlink()
+    assert versions(planned(city)) == {"free": "1", "pinned": "1"}
+
+
+def test_what_was_rolled_out_is_what_runs(city):
+    canary = Canary(version="2", asked="free", cameras=("free",))
+    table = Rollout(model="traffic", stable="1", canary=canary, thresholds={"2": 0.6})
+    save_rollouts(city.parent / "state", {"traffic": table})
+    plan = planned(city)
+    assert versions(plan) == {"free": "1", "pinned": "1"}, "the canary joins when it runs"
+    fleet = plan.fleet(plan.absent)
+    routes = {one.camera.id: fleet.routes(one)["traffic"].model for one in plan.cameras}
+    assert (routes["free"].version, routes["free"].threshold) == ("2", 0.6)
+    assert routes["pinned"].version == "1"
+
+
+def test_a_canary_that_has_become_unusable_is_told_and_left_out(city):
+    canary = Canary(version="2", asked="free", cameras=("free",))
+    save_rollouts(
+        city.parent / "state", {"traffic": Rollout(model="traffic", stable="1", canary=canary)}
+    )
+    with (city.parent / "packages" / "traffic" / "2" / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    plan = planned(city)
+    assert "sha256" in plan.absent["traffic/2"]
+    fleet = plan.fleet(plan.absent)
+    assert all(fleet.routes(one)["traffic"].model.version == "1" for one in plan.cameras)
+
+
+def test_a_stable_version_that_is_gone_is_named_with_the_file_that_wants_it(city):
+    save_rollouts(city.parent / "state", {"traffic": Rollout(model="traffic", stable="9")})
+    with pytest.raises(RolloutError, match=r"traffic/9.*rollouts\.json names 9 as stable"):
+        planned(city)
