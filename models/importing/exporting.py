@@ -42,7 +42,7 @@ def export_checkpoint(model: str, checkpoint: Path, out: Path, size: Size | None
         raise ModelError(
             model,
             f"{checkpoint.name} is a PyTorch checkpoint and needs the export extra, which is not "
-            "installed: `uv sync --extra export`, or `pip install ultralytics` on another machine "
+            "installed: `make export-tools`, or `pip install ultralytics` on another machine "
             "and `yolo export model=... format=onnx` there, then import the ONNX file",
         )
     if done.returncode or not out.is_file():

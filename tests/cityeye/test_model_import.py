@@ -123,7 +123,7 @@ def test_a_trusted_checkpoint_needs_the_export_extra(folder, capsys):
         pytest.skip("the export extra is installed")
     (folder / "best.pt").write_bytes(b"weights")
     assert main(["models", "import", "best.pt", "--name", "street", "--trust-pt"]) == 1
-    assert "uv sync --extra export" in capsys.readouterr().err
+    assert "make export-tools" in capsys.readouterr().err
 
 
 def test_labels_may_be_those_of_coco():
