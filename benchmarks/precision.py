@@ -37,6 +37,7 @@ from models.detections import Detections
 from models.detector import Detector
 from models.evaluation.coco_figures import Figures, coco_figures, mean_figures
 from models.evaluation.truth import GroundTruth, Objects
+from models.graph.contract import opset_of
 from models.package import MANIFEST_FILE, ModelPackage, Precision, sha256_of
 from models.precision import fidelity, to_fp16, to_int8
 from models.repository import ModelRepository
@@ -161,12 +162,8 @@ def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample
 
 def _objects(package: ModelPackage, sample: Sample) -> Objects:
     """A picture's objects in the package's class numbering."""
-    numbers = np.array(
-        [package.labels.index(one) if one in package.labels else -1 for one in LABELS]
-    )
-    class_ids = numbers[sample.class_ids]
-    mine = class_ids >= 0
-    return Objects.of(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
+    truth = GroundTruth(sample.boxes, sample.class_ids, sample.ignore)
+    return Objects.of(truth.among(package.labels, LABELS))
 
 
 def _converted(
@@ -181,11 +178,10 @@ def _converted(
         if file.is_file():
             (directory / file.name).write_bytes(file.read_bytes())
     onnx.save(cheap, directory / package.onnx_path.name)
-    opset = max(one.version for one in cheap.opset_import if one.domain in {"", "ai.onnx"})
     manifest = package.manifest.model_copy(
         update={
             "precision": precision,
-            "opset": opset,
+            "opset": opset_of(cheap),
             "sha256": sha256_of(directory / package.onnx_path.name),
         }
     )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from models.admission import AdmissionReport, read_report, why_not_admitted
 from models.errors import ModelError
+from models.evaluation.report import EvaluationReport, file_name, read_evaluations
 from models.package import CARD_FILE, Manifest, ModelPackage
 from models.repository import Repository
 from serving.answers import Answer
-
-MAX_EVALUATION_BYTES = 4 * 1024 * 1024
-EVALUATIONS = "evaluations"
 
 
 class VersionAnswer(Answer):
@@ -31,7 +27,7 @@ class VersionAnswer(Answer):
 
 
 class VersionDetail(Answer):
-    """Everything that is kept with a version."""
+    """Everything that is kept with a version; evaluations by the name of their data."""
 
     name: str
     version: str
@@ -41,7 +37,7 @@ class VersionDetail(Answer):
     labels: tuple[str, ...]
     card: str
     admission: AdmissionReport | None
-    evaluations: dict[str, Any]
+    evaluations: dict[str, EvaluationReport]
 
 
 def version_answers(repository: Repository, name: str) -> Sequence[VersionAnswer]:
@@ -62,7 +58,7 @@ def version_detail(package: ModelPackage) -> VersionDetail:
         labels=package.labels,
         card=card,
         admission=read_report(package.directory),
-        evaluations=_evaluations(package),
+        evaluations={file_name(one.data): one for one in read_evaluations(package.directory)},
     )
 
 
@@ -94,15 +90,3 @@ def _answer(repository: Repository, name: str, version: str) -> VersionAnswer:
         width=tensor.width,
         height=tensor.height,
     )
-
-
-def _evaluations(package: ModelPackage) -> dict[str, Any]:
-    """The kept evaluations by the name of their data."""
-    found: dict[str, Any] = {}
-    for path in sorted((package.directory / EVALUATIONS).glob("*.json")):
-        if path.stat().st_size <= MAX_EVALUATION_BYTES:
-            try:
-                found[path.stem] = json.loads(path.read_bytes())
-            except ValueError:
-                continue
-    return found

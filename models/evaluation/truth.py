@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,18 @@ class GroundTruth:
     boxes: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int64]
     ignore: npt.NDArray[np.bool_]
+
+    def among(self, labels: Sequence[str], known: Sequence[str]) -> GroundTruth:
+        """The same in another class numbering, other classes left out.
+
+        Args:
+            labels: Classes to number by.
+            known: Classes that the present numbers mean.
+        """
+        numbers = np.array([labels.index(one) if one in labels else -1 for one in known])
+        class_ids = numbers[self.class_ids]
+        mine = class_ids >= 0
+        return GroundTruth(self.boxes[mine], class_ids[mine], self.ignore[mine])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -139,20 +139,15 @@ def measure(
     found: list[Detections] = []
     for one in pictures:
         found.extend(detector.detect(one.picture[None], threshold=0.0))
-    real = [truth_for(package.labels, known, one) for one in pictures]
+    real = [
+        GroundTruth(one.boxes, one.class_ids, one.ignore).among(package.labels, known)
+        for one in pictures
+    ]
     threshold = package.manifest.thresholds.default
     results = evaluate(found, real, len(package.labels), threshold=threshold)
     by_size = recall_by_size(found, real, SIZE_BOUNDS_PX, threshold=threshold)
     milliseconds = _milliseconds(detector, pictures[0].picture[None])
     return Measured(package.labels, results, by_size, milliseconds, len(pictures))
-
-
-def truth_for(labels: Sequence[str], known: Sequence[str], sample: LabelledPicture) -> GroundTruth:
-    """A sample's labels in a package's class numbering, other classes left out."""
-    numbers = np.array([labels.index(name) if name in labels else -1 for name in known])
-    class_ids = numbers[sample.class_ids]
-    mine = class_ids >= 0
-    return GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine])
 
 
 def _milliseconds(detector: Detector, picture: npt.NDArray[np.uint8]) -> float:
