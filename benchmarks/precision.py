@@ -21,11 +21,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from rich.console import Console
 
 import models
-from camera_adapters.rendered import (
+from model_tools.evaluation.coco_figures import Figures, coco_figures, mean_figures
+from model_tools.evaluation.truth import GroundTruth, Objects
+from model_tools.precision import fidelity, to_fp16, to_int8
+from models.detections import Detections
+from models.detector import Detector
+from models.graph.contract import opset_of
+from models.package import MANIFEST_FILE, ModelPackage, Precision, sha256_of
+from models.repository import ModelRepository
+from models.session import runtime_version
+from simulation.scenes import (
     EVALUATION_SEEDS,
     LABELS,
     SEEDS_PER_VIEW,
@@ -33,15 +41,7 @@ from camera_adapters.rendered import (
     place_of,
     render_samples,
 )
-from models.detections import Detections
-from models.detector import Detector
-from models.evaluation.coco_figures import Figures, coco_figures, mean_figures
-from models.evaluation.truth import GroundTruth, Objects
-from models.graph.contract import opset_of
-from models.package import MANIFEST_FILE, ModelPackage, Precision, sha256_of
-from models.precision import fidelity, to_fp16, to_int8
-from models.repository import ModelRepository
-from models.training.recipe import recipe_named
+from simulation.training.recipe import recipe_named
 
 CALIBRATION_BLOCK = 10_000
 """First of the blocks of evaluation seeds that calibrate; those that judge come long before it."""
@@ -116,7 +116,7 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": runtime_version(),
         },
     }
 

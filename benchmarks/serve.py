@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import ray
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from camera_adapters.frame import AnalysisPicture, Frame, Picture
 from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
 from models.repository import ModelRepository
+from models.session import runtime_version
 from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
 from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
 from pipelines.plan import ModelRef
@@ -180,7 +180,7 @@ def _report(
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": runtime_version(),
             "ray": ray.__version__,
         },
     }

@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from camera_adapters.rendered import DEMO_SCENES, Scene, scene_named
-from camera_adapters.rendered.encode import ensure_clips
-from camera_adapters.rtsp_server.mount import Mount
-from camera_adapters.rtsp_server.thread import RtspServerThread
 from cityeye.config import load_config
 from cityeye.progress import Progress
 from cityeye.run import watch
+from simulation.clips import ensure_clips
+from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.thread import RtspServerThread
+from simulation.scenes import DEMO_SCENES, Scene, scene_named
 
 LOOPBACK = "127.0.0.1"
 CONSOLE_PORT = 8600

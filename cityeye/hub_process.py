@@ -15,7 +15,7 @@ from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
-from pipelines.stores.s3 import S3Settings
+from pipelines.delivery.stores.s3 import S3Settings
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -114,7 +114,7 @@ class _StoreKeyframes:
     """The hub's picture source over an S3-compatible store."""
 
     def __init__(self, settings: S3Settings) -> None:
-        from pipelines.stores.s3 import S3Store
+        from pipelines.delivery.stores.s3 import S3Store
 
         self._store = S3Store(settings)
 

@@ -43,7 +43,7 @@ def redact(text: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`09:30:01 INFO    pipelines.outbox  outbox.drained camera=gate-1 events=3`."""
+    """`09:30:01 INFO    pipelines.delivery.outbox  outbox.drained camera=gate-1 events=3`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One redacted line; a traceback, where there is one, on the lines after it."""

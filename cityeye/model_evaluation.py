@@ -13,12 +13,12 @@ import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.pictures import fitted, read_picture
+from model_tools.evaluation.coco_figures import coco_figures
+from model_tools.evaluation.datasets import Dataset, LabelledPicture
+from model_tools.evaluation.report import EvaluationReport, reported
+from model_tools.evaluation.truth import Objects
 from models.detections import Detections
 from models.detector import Detector
-from models.evaluation.coco_figures import coco_figures
-from models.evaluation.datasets import Dataset, LabelledPicture
-from models.evaluation.report import EvaluationReport, reported
-from models.evaluation.truth import Objects
 
 
 def evaluate_model(

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 from camera_adapters.geometry import Size
 from cityeye.errors import CommandError
-from cityeye.pictures import pictures_in
-from models.importing.coco import COCO_LABELS
-from models.importing.exporting import export_checkpoint
-from models.importing.importer import Imported, Inspected, Proof, import_model
-from models.importing.request import ImportRequest
+from cityeye.pictures import fitted, pictures_in
+from model_tools.golden_images import golden_images
+from model_tools.importing.coco import COCO_LABELS
+from model_tools.importing.exporting import export_checkpoint
+from model_tools.importing.importer import Imported, Inspected, Proof, import_model
+from model_tools.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
 from pipelines.labels import tasks_of
-from serving.drawn import drawn_pictures
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"
@@ -116,7 +116,8 @@ def _proof(source: Source, request: ImportRequest, inspected: Inspected) -> Proo
     origin = "drawn street scenes"
     tasks = tasks_of(inspected.labels)
     if source.golden is None:
-        some = drawn_pictures(size, COMPARED_PICTURES)
+        shipped = golden_images(COMPARED_PICTURES)
+        some = np.concatenate([fitted(image, size)[0] for image in shipped])
     else:
         some = pictures_in(source.golden, size, COMPARED_PICTURES)
         origin = f"from the folder {source.golden.name}"

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.errors import CommandError
-from models.evaluation.datasets.yolo import PICTURE_ENDINGS
-from serving.picture_body import letterboxed
+from model_tools.evaluation.datasets.yolo import PICTURE_ENDINGS
+from serving.api.picture_body import letterboxed
 
 Pictures = npt.NDArray[np.uint8]
 

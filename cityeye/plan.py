@@ -10,13 +10,13 @@ from cityeye.config.load import Config
 from cityeye.config.model_source import model_source
 from cityeye.config.schema import S3Section, SinkSection
 from cityeye.logs import log_to_file
+from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.delivery.stores.s3 import S3Settings
 from pipelines.plan import CameraPlan, ModelRef, Route
-from pipelines.sinks.http import HttpSinkSettings
-from pipelines.stores.s3 import S3Settings
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
-from serving.rollout import Rollout
-from serving.rollout_file import FILE, load_rollouts
+from serving.rollout.rollout import Rollout
+from serving.rollout.rollout_file import FILE, load_rollouts
 from serving.served_model import RepositoryVersions, ServedModel
 
 log = logging.getLogger(__name__)

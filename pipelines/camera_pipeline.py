@@ -9,12 +9,12 @@ from pathlib import Path
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
-from pipelines.comparison import Comparison
 from pipelines.evidence import EvidenceDesk
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from pipelines.rules import build_rule
 from pipelines.rules.rule import Moment, Rule
+from pipelines.shadow.comparison import Comparison
 from pipelines.statistics import CameraStatistics
 from pipelines.tracker import CameraTracker
 

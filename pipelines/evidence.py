@@ -15,14 +15,19 @@ from datetime import UTC, datetime
 
 from camera_adapters.frame import FullPicture
 from camera_adapters.spec import CameraSpec
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.publication import (
+    CameraChange,
+    incident_event,
+    recovered_event,
+    state_event,
+)
+from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.keyframe import Keyframe, Role, encode, keyframe
-from pipelines.outbox import Outbox
 from pipelines.plan import ModelRef
-from pipelines.publication import CameraChange, incident_event, recovered_event, state_event
-from pipelines.spool import Spool
 
 log = logging.getLogger(__name__)
 

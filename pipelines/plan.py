@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
-from pipelines.zone import Zone
+from pipelines.rules.rule import RulePlan
 
 WEAK_SHARE = 0.5
 
@@ -63,15 +63,6 @@ class Route:
 
 Routes = Mapping[str, Route]
 """The routes of one camera by task."""
-
-
-@dataclass(frozen=True, slots=True)
-class RulePlan:
-    """One rule of one task: its kind (`traffic.congestion`) and its validated parameters."""
-
-    kind: str
-    zones: tuple[Zone, ...]
-    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,19 +15,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.camera_group import CameraGroup, GroupSnapshot
-from pipelines.comparison import MAX_PICTURES, PICTURES
-from pipelines.comparison_state import ComparisonState, states_in
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.relay import Relay, RelayCounters
+from pipelines.delivery.sinks.http import HttpSink
+from pipelines.delivery.spool import Spool
+from pipelines.delivery.stores.folder import FolderStore
+from pipelines.delivery.stores.s3 import S3Store
+from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceDesk
-from pipelines.gallery import Gallery
-from pipelines.outbox import Outbox
 from pipelines.plan import Routes
-from pipelines.relay import Relay, RelayCounters
-from pipelines.sinks.http import HttpSink
-from pipelines.spool import Spool
-from pipelines.stores.folder import FolderStore
-from pipelines.stores.s3 import S3Store
-from pipelines.stores.store import KeyframeStore
+from pipelines.shadow.comparison import MAX_PICTURES, PICTURES
+from pipelines.shadow.comparison_state import ComparisonState, states_in
+from pipelines.shadow.gallery import Gallery
 from serving.city_plan import DeliveryPlan, WorkerPlan
 from serving.model_figures import ModelFigures
 from serving.serve_detector import ServeDetector

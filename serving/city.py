@@ -11,8 +11,8 @@ from ray.exceptions import RayError
 from ray.serve.api import RunTarget
 
 from serving.actor import start_actor, wait_for
+from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
-from serving.control_api import build_api
 from serving.director import DIRECTOR, Director, WorkerState
 from serving.errors import DirectorError, ServingError
 from serving.launch import deploy, launch, wait_until_running

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.delivery.stores.s3 import S3Settings
 from pipelines.plan import CameraPlan
-from pipelines.sinks.http import HttpSinkSettings
-from pipelines.stores.s3 import S3Settings
 from serving.errors import RolloutError
-from serving.fleet import Fleet
-from serving.rollout import Rollout
+from serving.rollout.fleet import Fleet
+from serving.rollout.rollout import Rollout
 from serving.served_model import ServedModel, VersionSource
 
 LogSetUp = Callable[[Path], None]

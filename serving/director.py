@@ -20,15 +20,15 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from pipelines.comparison_state import ComparisonState
 from pipelines.plan import Routes
+from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.errors import RolloutBusy, RolloutError
 from serving.launch import launch, remove
-from serving.rollout import RolloutChange
-from serving.rollouts import Rollouts, RolloutState
+from serving.rollout.rollout import RolloutChange
+from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)

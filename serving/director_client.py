@@ -10,7 +10,7 @@ from fastapi import HTTPException
 from ray.exceptions import RayError
 
 from serving.director import DIRECTOR, NAMESPACE, Refusal, WorkerState
-from serving.rollouts import RolloutState
+from serving.rollout.rollouts import RolloutState
 from serving.served_model import ServedModel
 
 ASK_TIMEOUT_S = 5.0

@@ -97,7 +97,7 @@ class RemoteModels(_Value):
         Raises:
             RepositoryError: A key is nowhere to be found, or the endpoint cannot be one.
         """
-        from pipelines.stores.s3 import S3Settings
+        from pipelines.delivery.stores.s3 import S3Settings
         from serving.model_store import ModelObjects
 
         bucket, prefix = parse_url(self.url)

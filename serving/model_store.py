@@ -7,8 +7,8 @@ import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 
 from models.errors import ObjectMissingError, RepositoryError
+from pipelines.delivery.stores.s3 import S3Bucket, S3Settings
 from pipelines.errors import KeyframeMissing, StoreError, StoreUnavailable
-from pipelines.stores.s3 import S3Bucket, S3Settings
 
 MAX_KEYS = 100_000
 UNKNOWN_TYPE = "application/octet-stream"

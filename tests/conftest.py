@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.swift_server import SwiftServer
+from tests.pipelines.delivery.swift_server import SwiftServer
 
 
 @pytest.fixture(scope="session")

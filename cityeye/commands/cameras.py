@@ -22,7 +22,7 @@ def serve(
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 0,
 ) -> None:
     """Serve video files over RTSP, endlessly, and print their addresses."""
-    from camera_adapters.rtsp_server.__main__ import main
+    from simulation.rtsp_server.__main__ import main
 
     arguments = ["--host", host, "--port", str(port), *(str(clip) for clip in clips)]
     raise typer.Exit(main(arguments))

@@ -19,8 +19,7 @@ def check(
     ] = False,
 ) -> None:
     """Check a configuration file; lists every mistake with its line and what to do."""
-    from cityeye.config import load_config
-    from cityeye.errors import ConfigurationError
+    from cityeye.config import ConfigurationError, load_config
 
     try:
         loaded = load_config(config, os.environ)

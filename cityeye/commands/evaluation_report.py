@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from models.evaluation.report import EvaluationReport
+    from model_tools.evaluation.report import EvaluationReport
     from models.package import ModelPackage
 
 SHOWN = 12

@@ -38,7 +38,7 @@ def check_model(
 ) -> None:
     """Examine a model package; only what passes may serve. The report stays with the version."""
     from cityeye.commands.model_report import measured, verdict
-    from models.admission import admit
+    from model_tools.admission import admit
     from models.repository import ModelRepository
 
     repository = repository_at(path, os.environ)

@@ -56,8 +56,8 @@ def evaluate(  # noqa: PLR0913, PLR0917
     from cityeye.commands.evaluation_report import tell
     from cityeye.model_evaluation import evaluate_model
     from cityeye.model_import import mapping_from
+    from model_tools.evaluation.datasets import read_dataset
     from models.detector import Detector
-    from models.evaluation.datasets import read_dataset
     from models.repository import ModelRepository
 
     repository = repository_at(path, os.environ)

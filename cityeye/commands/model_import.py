@@ -11,8 +11,8 @@ import typer
 from cityeye.errors import CommandError
 
 if TYPE_CHECKING:
-    from models.importing.importer import Imported
-    from models.importing.request import ImportRequest, Triple
+    from model_tools.importing.importer import Imported
+    from model_tools.importing.request import ImportRequest, Triple
 
 DEFAULT_REPOSITORY = Path("packages")
 SHOWN_LABELS = 12
@@ -102,7 +102,7 @@ def import_file(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Make the next version of a package from a network file."""
     from cityeye.model_import import Source, import_from, labels_from, mapping_from
-    from models.importing.request import ImportRequest
+    from model_tools.importing.request import ImportRequest
 
     if fp16 and int8 is not None:
         raise CommandError("--fp16 and --int8 exclude each other; import the file twice")

@@ -65,8 +65,8 @@ def show_model(model: Name, path: Place = None) -> None:
     """Show one model package: its manifest, its admission, its evaluations and its card."""
     from cityeye.commands.evaluation_report import kept_line
     from cityeye.commands.model_report import lines, plain
+    from model_tools.evaluation.report import read_evaluations
     from models.admission import read_report, why_not_admitted
-    from models.evaluation.report import read_evaluations
     from models.package import CARD_FILE, MANIFEST_FILE
 
     package = repository_at(path, os.environ).find(*name_and_version(model))

@@ -20,10 +20,9 @@ from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.model_source import model_source
 from cityeye.config.plans import camera_plans
-from cityeye.config.problem import Problem
+from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
 from cityeye.config.schema import ModelsSection, Settings
-from cityeye.errors import ConfigurationError
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines.plan import CameraPlan
 

@@ -6,8 +6,9 @@ from camera_adapters.spec import CameraSpec, Credentials, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
-from pipelines.plan import CameraPlan, RulePlan, TaskPlan
-from pipelines.zone import Zone
+from pipelines.plan import CameraPlan, TaskPlan
+from pipelines.rules.rule import RulePlan
+from pipelines.rules.zone import Zone
 from serving.model_ref import model_ref
 
 WHOLE_PICTURE = "picture"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from cityeye.errors import CityEyeError
 
 Key = tuple[str | int, ...]
 """Where a value stands in the document: `("cameras", 0, "tasks")`."""
@@ -66,3 +69,22 @@ class Problem:
         subject = f"{self.key}: " if self.key else ""
         text = f"{subject}{self.what}. {self.remedy}"
         return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+class ConfigurationError(CityEyeError):
+    """A configuration file cannot be used; the message has one line for each mistake.
+
+    Attributes:
+        path: The file.
+        problems: Its mistakes, sorted by line, at most one per key and line.
+    """
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        first: dict[tuple[int, str], Problem] = {}
+        for problem in problems:
+            first.setdefault((problem.line, problem.key or problem.what), problem)
+        self.path = path
+        self.problems = tuple(sorted(first.values()))
+        super().__init__(
+            "\n".join(f"{path}:{problem.line}: {problem}" for problem in self.problems)
+        )

@@ -34,7 +34,7 @@ from cityeye.config.values import (
     store_endpoint,
 )
 from models.repository import BUILTIN_ROOT
-from pipelines.zone import Point
+from pipelines.rules.zone import Point
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05

@@ -17,9 +17,9 @@ from pydantic_core import PydanticCustomError
 from camera_adapters.errors import CameraFault
 from camera_adapters.spec import CameraSpec
 from cityeye.config.problem import sentence
-from pipelines.signature import decode_secret
-from pipelines.zone import GroundCalibration, Point, Zone
-from pipelines.zone_geometry import GroundPlane, ZoneError, ZoneShape
+from pipelines.delivery.signature import decode_secret
+from pipelines.rules.zone import GroundCalibration, Point, Zone
+from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape
 from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])

@@ -1,1 +1,1 @@
-"""Graph building: wraps a network into uint8 pictures in, final boxes out (the `onnx` door)."""
+"""The graph contract: what a served ONNX file may hold, and its tensors."""

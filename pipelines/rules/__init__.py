@@ -8,12 +8,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from pipelines.plan import RulePlan
 from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
-from pipelines.rules.rule import Rule, RuleError, RuleType
-from pipelines.zone_geometry import ZoneError
+from pipelines.rules.rule import Rule, RuleError, RulePlan, RuleType
+from pipelines.rules.zone_geometry import ZoneError
 
 __all__ = ["RULES", "Rule", "RuleError", "RuleType", "build_rule"]
 

@@ -19,9 +19,9 @@ from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
 from pipelines.rules.speed import SpeedGauge
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone_geometry import ZoneShape
 
 EXIT_COUNT_SHARE: Final = 0.75
 EXIT_SPEED_FACTOR: Final = 1.5

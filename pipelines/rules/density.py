@@ -12,9 +12,9 @@ from pipelines.labels import PERSONS
 from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone_geometry import ZoneShape
 
 MEDIUM_RATIO: Final = 1.5
 HIGH_RATIO: Final = 2.0

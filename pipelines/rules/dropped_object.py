@@ -17,9 +17,9 @@ from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, plain
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
-from pipelines.zone_geometry import ZoneShape
 
 COVERED_S: Final = 120.0
 """How long an object is remembered while something stands in front of it."""

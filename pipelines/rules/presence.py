@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipelines.labels import plain
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import Track, overlap
-from pipelines.zone_geometry import ZoneShape
 
 MISSED_S: Final = 1.0
 """How long a missed track still counts, seconds."""

@@ -7,16 +7,16 @@ its incidents always end: by what it sees, or by `close`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.hysteresis import Timing
 from pipelines.incident import EndReason, Transition
+from pipelines.rules.hysteresis import Timing
+from pipelines.rules.zone import Zone
 from pipelines.track import Track
-from pipelines.zone import Zone
 
 
 class RuleError(ValueError):
@@ -29,6 +29,15 @@ class Moment:
 
     utc: datetime
     mono_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """One rule of one task: its kind (`traffic.congestion`) and its validated parameters."""
+
+    kind: str
+    zones: tuple[Zone, ...]
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 class RuleParameters(BaseModel):

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pipelines.hysteresis import Edge, Hysteresis
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
+from pipelines.rules.hysteresis import Edge, Hysteresis
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.track import Track
 

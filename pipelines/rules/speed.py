@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import Final
 
+from pipelines.rules.zone_geometry import GroundPlane
 from pipelines.track import Track
-from pipelines.zone_geometry import GroundPlane
 
 WINDOW_S: Final = 1.6
 MIN_SPAN_S: Final = 0.7

@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from pipelines.incident import EndReason, Transition
 from pipelines.rules.rule import Moment, Rule, RuleError, RuleParameters
 from pipelines.rules.situation import Identity
+from pipelines.rules.zone import Zone
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import Track
-from pipelines.zone import Zone
-from pipelines.zone_geometry import ZoneShape
 
 P = TypeVar("P", bound=RuleParameters)
 

@@ -14,11 +14,11 @@ import pytest
 from camera_adapters.backoff import RetryDelays
 from camera_adapters.errors import CameraFault, UnauthorizedFault, UnreachableFault
 from camera_adapters.factory import open_source
-from camera_adapters.rtsp_server.faults import Fault
-from camera_adapters.rtsp_server.mount import Mount
-from camera_adapters.rtsp_server.thread import RtspServerThread
 from camera_adapters.spec import Credentials
 from camera_adapters.state import CameraState
+from simulation.rtsp_server.faults import Fault
+from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
 from tests.camera_adapters.readers import camera, logged, watching
 

@@ -8,8 +8,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import Place
-from cityeye.config import load_config
-from cityeye.errors import ConfigurationError
+from cityeye.config import ConfigurationError, load_config
 from pipelines.rules import RULES, build_rule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"

@@ -67,14 +67,14 @@ def test_no_login_reaches_a_line_whatever_carries_it(written, log_format):
 
 def test_json_lines_carry_the_facts(written):
     set_up_logs(LogFormat.JSON, "info", written)
-    logging.getLogger("pipelines.outbox").info(
+    logging.getLogger("pipelines.delivery.outbox").info(
         "outbox.drained %d", 3, extra={"camera": "gate", "events": 3, "late": None}
     )
     entry = json.loads(written.getvalue())
     assert entry.pop("time").endswith("+00:00")
     assert entry == {
         "level": "info",
-        "logger": "pipelines.outbox",
+        "logger": "pipelines.delivery.outbox",
         "event": "outbox.drained 3",
         "camera": "gate",
         "events": 3,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cityeye.config import load_config
-from cityeye.errors import ConfigurationError
+from cityeye.config import ConfigurationError, load_config
 
 GOOD = """\
 city: {name: Xinjin}

@@ -12,7 +12,7 @@ import pytest
 
 import cityeye.cli
 from cityeye.cli import main
-from tests.models.hostile_packages import describe, good_package, network_package, write
+from tests.model_tools.hostile_packages import describe, good_package, network_package, write
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import cityeye.cli
-from camera_adapters.rendered import LABELS, Sample, render_samples
 from cityeye.cli import main
 from cityeye.model_evaluation import judged_pictures
+from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
-from models.evaluation.datasets import read_dataset
 from models.repository import BUILTIN_ROOT, ModelRepository
+from simulation.scenes import LABELS, Sample, render_samples
 
 MODEL = "traffic"
 TWELVE = (

@@ -15,9 +15,9 @@ from cityeye.cli import main
 from cityeye.errors import CommandError
 from cityeye.model_import import labels_from, mapping_from
 from cityeye.pictures import pictures_in
+from model_tools.golden_images import golden_images
 from models.repository import BUILTIN_ROOT, ModelRepository
-from serving.drawn import drawn_pictures
-from tests.models.networks import yolo_network
+from tests.model_tools.networks import yolo_network
 from tests.models.tiny import LABELS, SIZE, tiny_package
 
 
@@ -71,7 +71,8 @@ def test_its_labels_say_what_a_model_is_for(folder):
 def test_a_built_in_model_is_imported_in_fewer_bits(folder, capsys, precision):
     built_in = ModelRepository(BUILTIN_ROOT).find("crowding")
     (folder / "calibration").mkdir()
-    for number, picture in enumerate(drawn_pictures(Size(640, 384), 20)):
+    images = golden_images()
+    for number, picture in enumerate([*images, *(image[:, ::-1] for image in images)]):
         cv2.imwrite(str(folder / "calibration" / f"{number:02}.png"), picture[..., ::-1])
     told = ["--fp16"] if precision == "fp16" else ["--int8", "calibration"]
     assert main(["models", "import", str(built_in.onnx_path), "--name", "crowding", *told]) == 0
@@ -166,9 +167,3 @@ def test_pictures_of_a_folder_are_letterboxed_as_cameras_do(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     with pytest.raises(CommandError, match=r"bad\.jpg is not a readable picture"):
         pictures_in(tmp_path, Size(*SIZE), 9)
-
-
-def test_drawn_pictures_are_all_different():
-    drawn = drawn_pictures(Size(160, 96), 8)
-    assert drawn.shape == (8, 96, 160, 3)
-    assert len({picture.tobytes() for picture in drawn}) == 8

@@ -13,15 +13,14 @@ import yaml
 
 import cityeye.cli
 from cityeye.cli import main
-from cityeye.config import load_config
+from cityeye.config import ConfigurationError, load_config
 from cityeye.config.model_source import model_source
 from cityeye.config.schema import ModelsSection
-from cityeye.errors import ConfigurationError
 from cityeye.plan import city_plan
 from models.repository import ModelRepository
-from pipelines.stores.s3 import S3Bucket
+from pipelines.delivery.stores.s3 import S3Bucket
 from serving.model_source import RemotePackage
-from tests.pipelines.swift_server import ACCESS_KEY, SECRET_KEY
+from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY
 
 CAMERAS = """\
 cameras: [{id: gate, source: rtsp://10.0.0.5/live, tasks: {traffic: {model: traffic}}}]

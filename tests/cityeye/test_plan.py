@@ -11,8 +11,8 @@ import yaml
 from cityeye.config import load_config
 from cityeye.plan import city_plan
 from serving.errors import RolloutError
-from serving.rollout import Canary, Rollout
-from serving.rollout_file import save_rollouts
+from serving.rollout.rollout import Canary, Rollout
+from serving.rollout.rollout_file import save_rollouts
 
 
 @pytest.fixture

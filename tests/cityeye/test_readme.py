@@ -51,7 +51,7 @@ def test_commands_about_models_exist(page):
 
 def test_metrics_on_the_page_are_those_that_there_are():
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    code = (ROOT / "serving" / "metrics.py").read_text(encoding="utf-8")
+    code = (ROOT / "serving" / "api" / "metrics.py").read_text(encoding="utf-8")
     for name in re.findall(r"`cityeye_model_(\w+?)(?:_total)?`", page):
         assert f'"cityeye_model_{name}"' in code or f'"{name}":' in code, name
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 import models
-from camera_adapters.rtsp_server.mount import Mount
-from camera_adapters.rtsp_server.thread import RtspServerThread
+from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import Ran, cityeye, free_ports, read_json
 

@@ -8,18 +8,18 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from camera_adapters.rendered import (
+from model_tools.evaluation import GroundTruth, evaluate, mean_average_precision
+from models.detector import Detector
+from models.package import ModelPackage
+from models.repository import BUILTIN_ROOT, ModelRepository
+from simulation.scenes import (
     EVALUATION_SEEDS,
     LABELS,
     SEEDS_PER_VIEW,
     place_of,
     render_samples,
 )
-from models.detector import Detector
-from models.evaluation import GroundTruth, evaluate, mean_average_precision
-from models.package import ModelPackage
-from models.repository import BUILTIN_ROOT, ModelRepository
-from models.training.recipe import recipe_named
+from simulation.training.recipe import recipe_named
 
 MAX_BYTES = 6 * 1024 * 1024
 BLOCKS = 2

@@ -11,12 +11,12 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from model_tools.graph.heads import STRIDES, HeadTask, each_alone
+from model_tools.graph.selection import Selection
+from model_tools.graph.wrapping import wrap
+from model_tools.importing.writing import PackageFacts, write_package
 from models.detector import Detector
 from models.golden import GoldenSet
-from models.graph.heads import STRIDES, HeadTask, each_alone
-from models.graph.selection import Selection
-from models.graph.wrapping import wrap
-from models.importing.writing import PackageFacts, write_package
 from models.package import GOLDEN_FILE, MANIFEST_FILE, ModelPackage, Source, sha256_of
 
 SIZE = (96, 64)

@@ -18,8 +18,8 @@ from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
 from pipelines.incident import Phase, Transition
 from pipelines.rules.rule import Moment, Rule
+from pipelines.rules.zone import GroundCalibration, Point, Zone
 from pipelines.track import Box, Track
-from pipelines.zone import GroundCalibration, Point, Zone
 
 LABELS = ("person", "car", "bus", "truck", "motorcycle", "bicycle", "bag", "bottle", "bin_bag")
 FULL = Size(1920, 1080)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pytest
 
 from camera_adapters.geometry import Letterbox, Size
-from camera_adapters.rendered import LABELS, SCENES, Scene, scene_named
 from models.detections import Detections
 from pipelines.incident import EndReason, Incident, Phase
-from pipelines.plan import RulePlan
 from pipelines.rules import RULES, build_rule
+from pipelines.rules.rule import RulePlan
+from pipelines.rules.zone import GroundCalibration, Zone
 from pipelines.tracker import CameraTracker
-from pipelines.zone import GroundCalibration, Zone
+from simulation.scenes import LABELS, SCENES, Scene, scene_named
 from tests.pipelines.synthetic import MONO_START_S, moment, seconds
 
 SIZE = (320, 180)

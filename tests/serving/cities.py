@@ -6,13 +6,14 @@ from pathlib import Path
 
 from camera_adapters.spec import CameraSpec
 from models.package import ModelPackage
-from pipelines.plan import CameraPlan, RulePlan, TaskPlan
-from pipelines.sinks.http import HttpSinkSettings
-from pipelines.zone import Zone
+from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.plan import CameraPlan, TaskPlan
+from pipelines.rules.rule import RulePlan
+from pipelines.rules.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.model_ref import model_ref
 from serving.model_source import FolderModels
-from serving.rollout import Rollout
+from serving.rollout.rollout import Rollout
 from serving.served_model import RepositoryVersions, served_model
 
 WHOLE = Zone("picture", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))

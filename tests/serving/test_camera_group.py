@@ -13,17 +13,17 @@ import pytest
 from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.relay import Relay
+from pipelines.delivery.spool import Spool
+from pipelines.delivery.stores.folder import FolderStore
 from pipelines.detector import DetectorError, MicroBatch, PendingDetections, Verdict
 from pipelines.evidence import EvidenceDesk
-from pipelines.outbox import Outbox
 from pipelines.plan import ModelRef, Route, Routes
-from pipelines.relay import Relay
-from pipelines.spool import Spool
-from pipelines.stores.folder import FolderStore
 from serving.in_process import InProcessDetector
 from serving.model_ref import model_ref
 from tests.camera_adapters.clips import TinyClip
-from tests.pipelines.delivery import Recorder
+from tests.pipelines.delivery.outboxes import Recorder
 from tests.serving.cities import camera_plan
 
 WAIT_S = 30.0

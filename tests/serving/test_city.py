@@ -28,7 +28,7 @@ from serving.errors import ServingError
 from serving.launch import deploy
 from serving.served_model import served_model
 from tests.camera_adapters.clips import TinyClip
-from tests.pipelines.http_receiver import Receiver
+from tests.pipelines.delivery.http_receiver import Receiver
 from tests.serving.cities import city_plan
 from tests.serving.conftest import RunningCluster
 

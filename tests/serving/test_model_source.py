@@ -19,7 +19,7 @@ from serving.launch import deploy
 from serving.model_source import FolderModels, RemoteModels, package_from, parse_url
 from serving.serve_detector import application_name
 from serving.served_model import served_model
-from tests.pipelines.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
+from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from tests.serving.packages import brightness_package
 
 KEYS = {"CITYEYE_MODELS_ACCESS_KEY": ACCESS_KEY, "CITYEYE_MODELS_SECRET_KEY": SECRET_KEY}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipelines.incident import Phase, Severity
-from pipelines.plan import RulePlan
 from pipelines.rules import build_rule
+from pipelines.rules.rule import RulePlan
 from tests.pipelines.synthetic import (
     Flaws,
     Thing,

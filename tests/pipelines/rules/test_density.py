@@ -5,8 +5,8 @@ import math
 import pytest
 
 from pipelines.incident import Phase, Severity
-from pipelines.plan import RulePlan
 from pipelines.rules import build_rule
+from pipelines.rules.rule import RulePlan
 from tests.pipelines.synthetic import Flaws, Thing, View, World, at, of, run, seconds
 
 VIEW = View()

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from pipelines.incident import EndReason
-from pipelines.plan import RulePlan
 from pipelines.rules import RULES, RuleError, build_rule
-from pipelines.zone import Zone
+from pipelines.rules.rule import RulePlan
+from pipelines.rules.zone import Zone
 from tests.pipelines.synthetic import (
     WHOLE,
     Flaws,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipelines.rules.speed import SpeedGauge
+from pipelines.rules.zone_geometry import GroundPlane
 from pipelines.track import Box, Track
-from pipelines.zone_geometry import GroundPlane
 from tests.pipelines.synthetic import MONO_START_S, Flaws, Thing, View, World, moving, times
 
 VIEW = View()

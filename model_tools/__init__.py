@@ -1,0 +1,1 @@
+"""The workshop: a foreign network becomes a measured, admitted version of a package."""

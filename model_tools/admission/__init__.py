@@ -1,0 +1,5 @@
+"""The admission gate: a version is examined in a throw-away process, its report stays with it."""
+
+from model_tools.admission.gate import admit
+
+__all__ = ["admit"]

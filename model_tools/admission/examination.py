@@ -1,0 +1,138 @@
+"""The examination: every check of admission, in order, inside the throw-away process.
+
+A check gives what it found and a sentence about it, or raises what is wrong. The first that raises
+ends the examination; what was measured until then is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from model_tools.admission import files, graph, machine, outputs, speed
+from model_tools.sandbox.child import Tell, is_out_of_memory, sentence_of
+from models.errors import ModelError
+from models.graph.contract import ContractViolation
+from models.package import ModelPackage
+
+T = TypeVar("T")
+
+
+def examine(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    """Examines the version in `arguments["directory"]`.
+
+    Returns:
+        `checks`, `reason` (empty if all passed) and `findings`, as in the report.
+    """
+    ledger = Ledger(tell)
+    try:
+        package, content = _read(ledger, Path(arguments["directory"]))
+        _run(ledger, package, content, arguments)
+    except Refused as refusal:
+        ledger.reason = str(refusal)
+    ledger.findings["peak_memory_mb"] = machine.peak_memory_mb()
+    ledger.findings["machine"] = machine.fingerprint(
+        ledger.findings.get("provider", "")
+    ).model_dump()
+    return {"checks": ledger.checks, "reason": ledger.reason, "findings": ledger.findings}
+
+
+class Refused(Exception):
+    """A check did not pass; the text is the reason."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The checks made so far, and what they measured.
+
+    Attributes:
+        tell: Announces a step with a time limit of its own.
+        checks: Name, verdict, sentence and seconds of each.
+        findings: Parts of a report's `Findings`.
+        reason: Why the version is refused; empty so far.
+    """
+
+    tell: Tell
+    checks: list[dict[str, object]] = field(default_factory=list)
+    findings: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    def check(
+        self, name: str, step: str, find: Callable[[], tuple[T, str]], seconds: float | None = None
+    ) -> T:
+        """Makes one check and gives what it found.
+
+        Raises:
+            Refused: It did not pass.
+        """
+        self.tell(step, seconds)
+        started = time.monotonic()
+        try:
+            found, sentence = find()
+        except (ModelError, ContractViolation) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = sentence_of(error)
+            self._note(name, "refused", reason, started)
+            raise Refused(reason) from error
+        self._note(name, "passed", sentence, started)
+        return found
+
+    def _note(self, name: str, verdict: str, sentence: str, started: float) -> None:
+        seconds = round(time.monotonic() - started, 3)
+        self.checks.append(
+            {"name": name, "verdict": verdict, "sentence": sentence, "seconds": seconds}
+        )
+
+
+def _read(ledger: Ledger, directory: Path) -> tuple[ModelPackage, bytes]:
+    """Everything that needs no ONNX Runtime."""
+    package = ledger.check("files", "reading the files", lambda: files.described(directory))
+    content = ledger.check(
+        "checksums", "comparing checksums", lambda: files.verified(package, ledger.findings)
+    )
+    model = ledger.check("graph", "parsing the graph", lambda: graph.parsed(content))
+    ledger.check(
+        "contract",
+        "comparing the graph with the manifest",
+        lambda: graph.as_promised(model, package.manifest),
+    )
+    ledger.check(
+        "labels", "counting the classes", lambda: graph.classes_named(model, package.labels)
+    )
+    return package, content
+
+
+def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[str, Any]) -> None:
+    """Everything that runs the model."""
+    golden = ledger.check(
+        "golden pictures",
+        "reading the golden pictures",
+        lambda: files.golden(package, ledger.findings),
+    )
+    trial = ledger.check(
+        "loading",
+        "loading the model",
+        lambda: speed.loaded(package, content, order, ledger.findings),
+        speed.loading_patience(content, order),
+    )
+    rows = ledger.check(
+        "outputs", "running the golden pictures", lambda: outputs.alone(trial, golden, ledger.tell)
+    )
+    ledger.check(
+        "agreement", "comparing with the golden rows", lambda: outputs.agree(trial, rows, golden)
+    )
+    ledger.check("noise", "running noise", lambda: outputs.noise(trial), trial.patience(4))
+    measured = ledger.check(
+        "batches",
+        "measuring batches",
+        lambda: speed.batches(trial, golden, rows, ledger.tell),
+        trial.patience(0),
+    )
+    ledger.findings |= measured
+    ledger.check(
+        "provider", "looking where it ran", lambda: machine.placed(trial, order["provider"])
+    )

@@ -1,0 +1,91 @@
+"""Loading and measuring: each batch size that will be served is warmed, checked and timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_tools.admission.outputs import Rows, Trial
+from model_tools.sandbox.child import Tell
+from models.admission.report import BatchLatency
+from models.detector import Detector
+from models.errors import GraphError
+from models.golden import GoldenSet, disagreement
+from models.package import ModelPackage
+
+MOST_RUNS = 7
+FEWEST_RUNS = 2
+ENOUGH_S = 1.5
+"""After so many seconds, and the fewest runs, a batch size is measured well enough."""
+
+MEGABYTES_PER_S = 20.0
+GPU_START_S = 180.0
+"""A GPU tries out kernels for every batch size while the model is loaded."""
+
+
+def loading_patience(content: bytes, order: Mapping[str, Any]) -> float:
+    """Wall-clock seconds that loading may take."""
+    patience = float(order["step_s"]) + len(content) / 1024**2 / MEGABYTES_PER_S
+    return patience + (GPU_START_S if order["gpu"] else 0.0)
+
+
+def loaded(
+    package: ModelPackage, content: bytes, order: Mapping[str, Any], findings: dict[str, Any]
+) -> tuple[Trial, str]:
+    """Opens the session from bytes and runs it once; sets load time, provider and placement."""
+    started = time.monotonic()
+    detector = Detector(
+        package, threads=order["threads"], provider=order["provider"], graph=content
+    )
+    findings["load_s"] = round(time.monotonic() - started, 3)
+    findings["provider"] = detector.provider
+    findings["placement"] = {
+        name: sum(operators.values()) for name, operators in detector.placement().items()
+    }
+    trial = Trial(package, detector, patience_s=float(order["step_s"]))
+    return trial, f"on {detector.provider} in {findings['load_s']:.2f} s"
+
+
+def batches(trial: Trial, golden: GoldenSet, alone: Rows, tell: Tell) -> tuple[dict[str, Any], str]:
+    """Warms, checks and times every batch size; a picture gives in each what it gives alone."""
+    measured = []
+    for size in trial.detector.buckets():
+        tell(f"measuring batches of {size}", trial.patience(size * (MOST_RUNS + 1)))
+        measured.append(_measured(trial, golden, alone, size))
+    best = max(one.pictures / one.median_ms for one in measured) * 1000
+    findings = {
+        "latency": [one.model_dump() for one in measured],
+        "max_batch": trial.package.manifest.input.max_batch,
+        "pictures_per_s": round(best, 1),
+    }
+    sizes = ", ".join(str(one.pictures) for one in measured)
+    return findings, f"{best:.1f} pictures per second at best, batches of {sizes}"
+
+
+def _measured(trial: Trial, golden: GoldenSet, alone: Rows, size: int) -> BatchLatency:
+    chosen = np.arange(size) % len(golden)
+    pictures = np.ascontiguousarray(golden.pictures[chosen])
+    problem = disagreement(trial.detector.run(pictures), alone[chosen], trial.steady)
+    if problem:
+        raise GraphError("", f"answers differently in a batch of {size} than alone: {problem}")
+    times = _times(trial.detector, pictures)
+    return BatchLatency(
+        pictures=size,
+        runs=len(times),
+        median_ms=round(float(np.median(times)) * 1000, 3),
+        p95_ms=round(float(np.percentile(times, 95)) * 1000, 3),
+    )
+
+
+def _times(detector: Detector, pictures: npt.NDArray[np.uint8]) -> list[float]:
+    """Seconds of each of several runs."""
+    times: list[float] = []
+    while len(times) < FEWEST_RUNS or (len(times) < MOST_RUNS and sum(times) < ENOUGH_S):
+        started = time.perf_counter()
+        detector.run(pictures)
+        times.append(time.perf_counter() - started)
+    return times

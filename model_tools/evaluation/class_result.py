@@ -1,0 +1,118 @@
+"""Average precision per class at one overlap: what training and the packages' cards go by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_tools.evaluation.curve import Curve
+from model_tools.evaluation.matching import Demand, judged
+from model_tools.evaluation.truth import GroundTruth, Objects
+from models.detections import Detections, overlaps
+
+AP50_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ClassResult:
+    """How well one class is found.
+
+    Attributes:
+        average_precision: 0 to 1; not a number where there is nothing to find.
+        objects: Demanded objects.
+        recall: Share of them found at any score.
+        precision_at_threshold: Share of right detections among those above the threshold.
+        recall_at_threshold: Share of objects found above the threshold.
+    """
+
+    average_precision: float
+    objects: int
+    recall: float
+    precision_at_threshold: float
+    recall_at_threshold: float
+
+
+def evaluate(
+    found: Sequence[Detections],
+    truth: Sequence[GroundTruth],
+    classes: int,
+    *,
+    overlap: float = AP50_OVERLAP,
+    threshold: float = 0.4,
+) -> tuple[ClassResult, ...]:
+    """Judges detections picture by picture.
+
+    Args:
+        found: Detections of each picture, down to very low scores.
+        truth: Ground truth of each picture, in the same order and class numbering.
+        classes: Number of classes.
+        overlap: Intersection over union that makes a match.
+        threshold: Score at which precision and recall are also told.
+    """
+    real = [Objects.of(one) for one in truth]
+    demand = Demand((overlap,))
+    return tuple(_result(found, real, label, demand, threshold) for label in range(classes))
+
+
+def mean_average_precision(results: Sequence[ClassResult]) -> float:
+    """Mean over the classes that occur; not a number if none does."""
+    present = [one.average_precision for one in results if one.objects]
+    return float(np.mean(present)) if present else float("nan")
+
+
+def recall_by_size(
+    found: Sequence[Detections],
+    truth: Sequence[GroundTruth],
+    bounds_px: Sequence[float],
+    *,
+    overlap: float = AP50_OVERLAP,
+    threshold: float = 0.4,
+) -> tuple[tuple[int, float], ...]:
+    """Demanded objects and share of them found, by size (square root of the box area).
+
+    Args:
+        found: Detections of each picture.
+        truth: Ground truth of each picture, in the same order and class numbering.
+        bounds_px: Ascending limits between the size ranges; one range more than limits.
+        overlap: Intersection over union that makes a match of the same class.
+        threshold: Least score.
+    """
+    sizes, hits = [np.zeros(0)], [np.zeros(0, np.bool_)]
+    for seen, real in zip(found, truth, strict=True):
+        demanded = ~real.ignore
+        boxes, class_ids = real.boxes[demanded], real.class_ids[demanded]
+        good = seen.where(seen.scores > threshold)
+        same = class_ids[:, None] == good.class_ids[None, :]
+        hits.append(((overlaps(boxes, good.boxes) >= overlap) & same).any(1))
+        sizes.append(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)))
+    ranges = np.digitize(np.concatenate(sizes), bounds_px)
+    hit = np.concatenate(hits)
+    counts = [int((ranges == index).sum()) for index in range(len(bounds_px) + 1)]
+    return tuple(
+        (count, float(hit[ranges == index].mean()) if count else float("nan"))
+        for index, count in enumerate(counts)
+    )
+
+
+def _result(
+    found: Sequence[Detections],
+    real: Sequence[Objects],
+    label: int,
+    demand: Demand,
+    threshold: float,
+) -> ClassResult:
+    verdicts = judged(found, real, label, demand)
+    counted = ~verdicts.excused[0, 0]
+    curve = Curve(
+        verdicts.scores[counted], verdicts.right[0, 0, counted], int(verdicts.demanded[0])
+    )
+    point = curve.at(threshold)
+    return ClassResult(
+        average_precision=curve.average_precision,
+        objects=curve.objects,
+        recall=curve.recall,
+        precision_at_threshold=point.precision,
+        recall_at_threshold=point.recall,
+    )

@@ -1,0 +1,109 @@
+"""`LabelledPicture`: where a picture lies and what there is to see in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from model_tools.evaluation.datasets.classes import MatchedClasses
+from model_tools.evaluation.truth import Objects
+from models.detections import areas
+from models.errors import DataError
+
+DataFormat = Literal["coco", "yolo"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPicture:
+    """A picture on disk and its objects of the package's classes.
+
+    Attributes:
+        path: The picture.
+        objects: In pixels of the picture, or in shares of its width and height if `in_shares`.
+        in_shares: Whether box coordinates run from 0 to 1.
+        told_size: Width and height in pixels as the labels tell them; None if they do not.
+    """
+
+    path: Path
+    objects: Objects
+    in_shares: bool = False
+    told_size: tuple[int, int] | None = None
+
+    def objects_in(self, width: int, height: int) -> Objects:
+        """The objects in pixels of the picture, whose size is only known once it is opened.
+
+        Raises:
+            DataError: The labels were made for a picture of another size.
+        """
+        if self.told_size is not None and self.told_size != (width, height):
+            told_width, told_height = self.told_size
+            raise DataError(
+                self.path,
+                f"has {width}x{height} pixels, its labels are for {told_width}x{told_height}",
+                "use the pictures that were labelled",
+            )
+        if not self.in_shares:
+            return self.objects
+        boxes = self.objects.boxes * np.array([width, height, width, height], np.float64)
+        own = self.objects
+        return Objects(boxes, own.class_ids, own.ignore, own.crowd, areas(boxes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Labelled pictures to judge a package with.
+
+    Attributes:
+        name: Name for people and files.
+        form: How the labels were written.
+        pictures: In the order in which they are judged, which decides between equal scores.
+        classes: Which classes of the data are which of the package.
+    """
+
+    name: str
+    form: DataFormat
+    pictures: Sequence[LabelledPicture]
+    classes: MatchedClasses
+
+
+def inside(folder: Path, name: str | Path, told_by: Path | str) -> Path:
+    """The path of a file in a folder, wherever links lead.
+
+    Args:
+        folder: The folder.
+        name: Relative name of the file, not trusted.
+        told_by: The file that names it, for the error.
+
+    Raises:
+        DataError: The name leads out of the folder.
+    """
+    path = folder / name
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path
+    except (OSError, ValueError, RuntimeError):
+        pass  # Endless links and impossible names lead nowhere good either.
+    raise DataError(
+        told_by, f"names {str(name)!r}, which is not inside {folder}", "give --images its folder"
+    )
+
+
+def check_present(paths: Sequence[Path], told_by: Path | str) -> None:
+    """Refuses a dataset whose pictures are not there.
+
+    Raises:
+        DataError: Pictures are missing; names the first and says how many.
+    """
+    if not paths:
+        raise DataError(told_by, "tells of no picture", "give --images a folder with pictures")
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise DataError(
+            told_by,
+            f"{len(missing)} of {len(paths)} pictures are missing, the first is {missing[0]}",
+            "give --images the folder in which they lie",
+        )

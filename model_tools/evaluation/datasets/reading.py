@@ -1,0 +1,37 @@
+"""Reads labelled pictures in whichever of the known formats they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from model_tools.evaluation.datasets.coco import read_coco
+from model_tools.evaluation.datasets.labelled import Dataset
+from model_tools.evaluation.datasets.yolo import YAML_ENDINGS, read_yolo
+from models.errors import DataError
+
+
+def read_dataset(
+    place: Path,
+    labels: Sequence[str],
+    mapping: Mapping[str, str | None] | None = None,
+    images: Path | None = None,
+) -> Dataset:
+    """Reads the labels of a dataset; no picture is opened.
+
+    Args:
+        place: A COCO file, a YOLO folder, or the `data.yaml` in one.
+        labels: Class names of the package; row = class id.
+        mapping: Class of the data → class of the package or None; plain spelling decides if None.
+        images: Folder of the pictures, if they do not lie where the format has them.
+
+    Raises:
+        DataError: Something is missing or wrong; one sentence names the file, and the line.
+    """
+    if images is not None and not images.is_dir():
+        raise DataError(images, "is no folder", "give --images the folder with the pictures")
+    if place.is_dir() or place.suffix.lower() in YAML_ENDINGS:
+        return read_yolo(place, labels, mapping, images)
+    if not place.is_file():
+        raise DataError(place, "is not there", "give --data a COCO file or a YOLO folder")
+    return read_coco(place, labels, mapping, images)

@@ -1,0 +1,39 @@
+"""A graph that fulfils the package contract already, imported again: kept, or relabelled."""
+
+from __future__ import annotations
+
+from onnx import ModelProto, helper
+
+from model_tools.graph.builder import GraphBuilder
+from model_tools.graph.exported import Exported
+from model_tools.graph.heads import HeadTask, add_table_head, each_alone
+from model_tools.graph.selection import add_rows
+from model_tools.graph.wrapping import ADDED_PREFIX, WrappedGraph
+from models.graph.contract import dimensions, opset_of
+
+RELABELLING = f"{ADDED_PREFIX}/labels"
+"""How the names of nodes begin that choose and renumber the rows of a whole package."""
+
+
+def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
+    """The graph itself where all classes are kept, else with its rows chosen and renumbered."""
+    batch = dimensions(Exported(model).inputs[0])[0]
+    fixed = batch if isinstance(batch, int) and batch > 0 else None
+    if task.groups == each_alone(tuple(range(task.classes))):
+        return WrappedGraph(model, task.selection.rows, opset_of(model), fixed)
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    (output,) = changed.graph.output
+    # A graph that was relabelled before has nodes and tensors of that name already.
+    prefix = f"{RELABELLING}{len(changed.graph.node)}"
+    rows = f"{prefix}/before"
+    for node in changed.graph.node:
+        node.output[:] = [rows if name == output.name else name for name in node.output]
+        node.input[:] = [rows if name == output.name else name for name in node.input]
+    graph = GraphBuilder(opset_of(changed), prefix=prefix)
+    last = add_rows(graph, add_table_head(graph, rows, task))
+    name = graph.fresh("output")
+    graph.nodes.append(helper.make_node("Identity", [last], [output.name], name=name))
+    changed.graph.node.extend(graph.nodes)
+    changed.graph.initializer.extend(graph.constants)
+    return WrappedGraph(changed, task.selection.rows, opset_of(changed), fixed)

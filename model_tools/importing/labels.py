@@ -1,0 +1,126 @@
+"""Labels: what a network's classes are called, and what a package calls those that it keeps."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from model_tools.graph.heads import Groups, each_alone
+from model_tools.importing.coco import COCO_LABELS
+from models.errors import GraphError
+
+MAX_NAMES_TEXT = 256 * 1024
+MAX_CLASSES = 10_000
+NEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClasses:
+    """The network's class names, in its order, and where they come from."""
+
+    names: tuple[str, ...]
+    source: str
+
+
+def plain(name: str) -> str:
+    """The spelling that rules compare: `Bin bag` → `bin_bag`."""
+    return "_".join(name.lower().replace("-", " ").split())
+
+
+def known_classes(
+    model: str, count: int | None, told: Sequence[str] | None, metadata: Mapping[str, str]
+) -> KnownClasses:
+    """Finds the names of the network's classes.
+
+    Args:
+        model: Who it is, for errors.
+        count: How many classes the output has, if that can be seen.
+        told: What the person gave.
+        metadata: What the exporter wrote beside the graph.
+
+    Raises:
+        GraphError: There are no names, or as many as the output has not.
+    """
+    if told is not None:
+        found = KnownClasses(tuple(told), "the given labels")
+    elif "names" in metadata:
+        found = KnownClasses(names_in(model, metadata["names"]), "the file's own names")
+    elif count in {None, len(COCO_LABELS)}:
+        found = KnownClasses(COCO_LABELS, "COCO, as the file names none")
+    else:
+        raise GraphError(
+            model, f"the file does not name its {count} classes; give --labels, one name per line"
+        )
+    if count is not None and count != len(found.names):
+        raise GraphError(
+            model,
+            f"the network has {count} classes, but {found.source} are {len(found.names)}; "
+            "give --labels with one name per class, in the network's order",
+        )
+    return found
+
+
+def names_in(model: str, text: str) -> tuple[str, ...]:
+    """Class names from Ultralytics' metadata: a Python literal, `{0: 'person', 1: …}` or a list.
+
+    Raises:
+        GraphError: It is none.
+    """
+    refusal = GraphError(model, "the class names in the file are unreadable; give --labels")
+    if len(text) > MAX_NAMES_TEXT:
+        raise refusal
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        raise refusal from error
+    if isinstance(value, dict):
+        if sorted(value, key=str) != sorted(range(len(value)), key=str):
+            raise refusal
+        value = [value[index] for index in range(len(value))]
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_CLASSES:
+        raise refusal
+    return tuple(" ".join(str(name).split()) for name in value)
+
+
+def grouped(
+    model: str, known: Sequence[str], mapping: Mapping[str, str | None] | None
+) -> tuple[tuple[str, ...], Groups]:
+    """The package's labels, and the network classes that make each of them.
+
+    Raises:
+        GraphError: A class is named twice, unknown, or nothing is kept.
+    """
+    if mapping is None:
+        repeated = sorted({name for name in known if list(known).count(name) > 1})
+        if repeated:
+            raise GraphError(
+                model, f"the classes repeat {', '.join(repeated)}; give --labels or --map"
+            )
+        return tuple(known), each_alone(tuple(range(len(known))))
+    groups: dict[str, list[int]] = {}
+    for foreign, ours in mapping.items():
+        members = _ids(model, foreign, known)
+        if ours is not None:
+            groups.setdefault(plain(ours), []).extend(members)
+    if not groups or "" in groups:
+        raise GraphError(model, "the map keeps no class; write lines like `car: car`")
+    return tuple(groups), tuple(tuple(members) for members in groups.values())
+
+
+def _ids(model: str, foreign: str, known: Sequence[str]) -> list[int]:
+    """Places of a class name, spelled as the network has it or plainly."""
+    exact = [index for index, name in enumerate(known) if name == foreign]
+    found = exact or [i for i, name in enumerate(known) if plain(name) == plain(foreign)]
+    if found:
+        return found
+    spelled = {plain(name): name for name in known}
+    near = [spelled[one] for one in difflib.get_close_matches(plain(foreign), spelled, NEAR)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; it has {_some(known)}"
+    raise GraphError(model, f"the map names {foreign}, which is no class of the network{hint}")
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,76 @@
+"""`ImportRequest`: what somebody wants of an import; what it leaves open, the network decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from model_tools.graph.heads import HeadName
+from model_tools.graph.placement import Size
+from model_tools.graph.preprocessing import ColourOrder, Fit
+from models.package import Precision
+
+DEFAULT_THRESHOLD = 0.4
+DEFAULT_MAX_BATCH = 16
+UNKNOWN = "unknown"
+
+Triple = tuple[float, float, float]
+
+
+class ImportRequest(BaseModel):
+    """What somebody wants of an import; None is what head, graph or file say.
+
+    Attributes:
+        name: Name of the package.
+        file: Name of the file that is imported, for manifest and card.
+        labels: Names of the network's classes.
+        mapping: Foreign class name → label of ours, or None where the class is dropped; without
+            a mapping every class is kept under its own name.
+        head: Family of the output.
+        size: Size of the pictures that the package takes.
+        colour: Colour order that the network expects.
+        scale: Factor on the values 0 to 255.
+        mean: Subtracted after that, per channel.
+        std: Divided by after that, per channel.
+        fit: How a picture of another size is brought to the network's.
+        padding: Value of 0 to 255 beside a letterboxed picture.
+        threshold: Score at or below which a detection is noise.
+        overlap: Intersection over union of the suppression.
+        tasks: What the package is for; left to the importer if empty.
+        licence: Of the weights.
+        training_data: What the network was trained on.
+        max_batch: Most pictures in one run, where the graph leaves it open.
+        precision: Number format of the package's network.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    file: str
+    labels: tuple[str, ...] | None = None
+    mapping: dict[str, str | None] | None = None
+    head: HeadName | None = None
+    size: Size | None = None
+    colour: ColourOrder | None = None
+    scale: float | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    fit: Fit | None = None
+    padding: float | None = None
+    threshold: float | None = None
+    overlap: float | None = None
+    tasks: tuple[str, ...] = ()
+    licence: str | None = None
+    training_data: str | None = None
+    max_batch: int = DEFAULT_MAX_BATCH
+    precision: Precision = "fp32"
+
+    @property
+    def least_in_service(self) -> float:
+        """The threshold that the manifest will have."""
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+
+    def to_json(self) -> dict[str, Any]:
+        """For the way into another process; `model_validate` makes the request again."""
+        return self.model_dump(mode="json")

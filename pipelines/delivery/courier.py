@@ -1,0 +1,160 @@
+"""Carries events to one sink: per camera in order, each until it is acknowledged.
+
+A failing camera waits by itself; a sink that fails for all of them is probed with one event at a
+time, from another camera each time, so that one bad event cannot keep the sink closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipelines.delivery.backoff import Backoff, BackoffPolicy, Breaker, Jitter
+from pipelines.delivery.deliveries import Deliveries, Held, Parcel
+from pipelines.delivery.sinks.sink import Sink
+from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
+
+log = logging.getLogger(__name__)
+
+BURST = 32
+"""Events of one camera before the others get their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How failure is treated.
+
+    Attributes:
+        backoff: Waits after failures.
+        max_refusals: Permanent refusals after which an event becomes a dead letter.
+        breaker_threshold: Failures in a row after which the sink counts as down.
+    """
+
+    backoff: BackoffPolicy = field(default_factory=BackoffPolicy)
+    max_refusals: int = 3
+    breaker_threshold: int = 5
+
+
+@dataclass(slots=True)
+class CourierCounters:
+    """What a courier has done since it started."""
+
+    delivered: int = 0
+    failed: int = 0
+    refused: int = 0
+    dead: int = 0
+    gone: bool = False
+
+
+class Courier:
+    """Delivers to one sink. Not thread-safe: one thread calls `round`."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        deliveries: Deliveries,
+        grace_s: float,
+        policy: RetryPolicy | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Jitter = random.random,
+    ) -> None:
+        self.sink = sink
+        self.counters = CourierCounters()
+        self._deliveries = deliveries
+        self._grace_s = grace_s
+        self._policy = policy or RetryPolicy()
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._backoffs: dict[str, Backoff] = {}
+        self._turns: dict[str, int] = {}
+        self._turn = 0
+        self._breaker = Breaker(self._policy.backoff, self._policy.breaker_threshold, jitter)
+
+    def round(self) -> float | None:
+        """Delivers what is due; gives seconds until more is due, None when only news can tell.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read or written.
+        """
+        waits: list[float] = []
+        # Who has waited longest goes first, so that probes go round.
+        cameras = self._deliveries.cameras(self.sink.name)
+        for camera in sorted(cameras, key=lambda camera: self._turns.get(camera, 0)):
+            if self._gone():
+                return None
+            if closed_s := self._breaker.due_in_s(self._monotonic()):
+                return closed_s
+            wait_s = self._serve(camera)
+            if wait_s is not None:
+                waits.append(wait_s)
+        return None if self._gone() else min(waits, default=None)
+
+    def _gone(self) -> bool:
+        return self.counters.gone
+
+    def _serve(self, camera: str) -> float | None:
+        backoff = self._backoffs.setdefault(camera, Backoff(self._policy.backoff, self._jitter))
+        if wait_s := backoff.due_in_s(self._monotonic()):
+            return wait_s
+        self._turn += 1
+        self._turns[camera] = self._turn
+        for _ in range(BURST):
+            parcel = self._deliveries.next(self.sink.name, camera, self._grace_s)
+            if parcel is None:
+                return None
+            if isinstance(parcel, Held):
+                return parcel.seconds
+            if not self._hand_over(parcel, backoff):
+                return backoff.due_in_s(self._monotonic())
+        return 0.0
+
+    def _hand_over(self, parcel: Parcel, backoff: Backoff) -> bool:
+        facts = {"sink": self.sink.name, "camera": parcel.camera, "event": parcel.event}
+        try:
+            self.sink.deliver(parcel.body, parcel.event)
+        except SinkUnavailable as error:
+            self._failed(backoff, error.retry_after_s or 0.0)
+            log.warning("relay.sink_unavailable", extra=facts | {"error": str(error)})
+            return False
+        except SinkGone as error:
+            self.counters.gone = True
+            self._deliveries.disable(self.sink.name)
+            log.error("relay.sink_gone", extra=facts | {"error": str(error)})
+            return False
+        except SinkRefused as error:
+            return self._refused(parcel, backoff, error, facts)
+        except Exception:
+            # A sink is foreign code; its mistakes must not end the thread that retries it.
+            self._failed(backoff, 0.0)
+            log.exception("relay.sink_failed", extra=facts)
+            return False
+        self._deliveries.acknowledge(self.sink.name, parcel)
+        self.counters.delivered += 1
+        self._breaker.succeeded()
+        backoff.succeeded()
+        return True
+
+    def _failed(self, backoff: Backoff, at_least_s: float) -> None:
+        now_s = self._monotonic()
+        self.counters.failed += 1
+        backoff.failed(now_s, at_least_s)
+        self._breaker.failed(now_s, at_least_s)
+
+    def _refused(
+        self, parcel: Parcel, backoff: Backoff, error: SinkRefused, facts: dict[str, str]
+    ) -> bool:
+        self.counters.refused += 1
+        self._breaker.succeeded()
+        if parcel.refusals + 1 >= self._policy.max_refusals:
+            self._deliveries.bury(self.sink.name, parcel, str(error))
+            self.counters.dead += 1
+            backoff.succeeded()
+            log.error("relay.dead_letter", extra=facts | {"error": str(error)})
+            return True
+        self._deliveries.refused(self.sink.name, parcel)
+        backoff.failed(self._monotonic())
+        log.warning("relay.sink_refused", extra=facts | {"error": str(error)})
+        return False

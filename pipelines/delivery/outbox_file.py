@@ -1,0 +1,155 @@
+"""One SQLite file behind one connection; what a finished transaction wrote survives a power loss.
+
+Exactly one connection may ever have an outbox file open: SQLite 3.7.0 to 3.51.2 can corrupt a WAL
+database when two connections write or checkpoint at once (https://sqlite.org/wal.html). The file is
+held in exclusive locking mode, so a second connection, the `sqlite3` shell included, is refused.
+Threads share the connection under one lock; no transaction waits for the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.delivery.durable import make_folder, sync_folder
+from pipelines.delivery.outbox_schema import SCHEMA, VERSION
+from pipelines.errors import OutboxInUse, OutboxUnavailable
+
+log = logging.getLogger(__name__)
+
+WAL_KEPT_BYTES = 16 * 1024 * 1024
+
+
+class OutboxFile:
+    """The connection, its lock, and a signal to those who wait for news."""
+
+    def __init__(self, path: Path, busy_timeout_s: float = 5.0) -> None:
+        """Opens or creates the file; a damaged one is set aside, never deleted.
+
+        Args:
+            path: The file; its folder is created.
+            busy_timeout_s: How long to wait for a predecessor that is going down.
+
+        Raises:
+            OutboxInUse: Another connection has the file open.
+            OutboxUnavailable: It cannot be created, read or written.
+        """
+        self.path = path
+        self._changed = threading.Condition()
+        self._news = 0
+        self._db: sqlite3.Connection | None = None
+        try:
+            make_folder(path.parent)
+        except OSError as error:
+            raise self._unavailable(error.strerror) from error
+        try:
+            self._db = self._open(busy_timeout_s)
+        except sqlite3.OperationalError as error:
+            raise self._classified(error) from error
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            self._db = self._open(busy_timeout_s)
+        sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def transaction(self, news: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it, durably, or nothing. Do not nest.
+
+        Args:
+            news: Whether the waiting threads find something new after it.
+
+        Raises:
+            OutboxUnavailable: The disk is full, read-only or failing; nothing was written.
+        """
+        with self._changed:
+            if self._db is None:
+                raise self._unavailable("it is closed")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                # Sub-classes other than these two mean a mistake in our own statements.
+                if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
+                    raise self._unavailable(str(error)) from error
+                raise
+            if news:
+                self._announce()
+
+    def wait(self, seen: int, timeout_s: float) -> int:
+        """Waits for news after `seen` (0 at first) or the timeout; gives the next `seen`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._news != seen, timeout_s)
+            return self._news
+
+    def wake(self) -> None:
+        """Ends all waits."""
+        with self._changed:
+            self._announce()
+
+    def close(self) -> None:
+        """Checkpoints and closes; later transactions raise `OutboxUnavailable`."""
+        with self._changed:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def _announce(self) -> None:
+        self._news += 1
+        self._changed.notify_all()
+
+    def _roll_back(self) -> None:
+        if self._db is not None and self._db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+
+    def _open(self, busy_timeout_s: float) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            elif found != VERSION:
+                raise self._unavailable(
+                    f"it has format {found}, this program writes {VERSION}; run the program that"
+                    " wrote it until it is drained, or move the file away"
+                )
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        # Starting over loses what was in the file; refusing to start would lose what is to come.
+        suffix = f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        for part in (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")):
+            if part.exists():
+                part.rename(f"{part}{suffix}")
+        log.error(
+            "outbox.set_aside",
+            extra={"path": str(self.path), "suffix": suffix, "error": str(error)},
+        )
+
+    def _classified(self, error: sqlite3.OperationalError) -> OutboxInUse | OutboxUnavailable:
+        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return OutboxInUse(
+                f"the outbox {self.path} is open elsewhere; one worker, one file, one connection"
+            )
+        return self._unavailable(str(error))
+
+    def _unavailable(self, reason: str | None) -> OutboxUnavailable:
+        return OutboxUnavailable(
+            f"the outbox {self.path} cannot be used: {reason}; check the disk and its rights"
+        )

@@ -1,0 +1,184 @@
+"""The relay: takes keyframes to the store and events to every sink, in threads of its own.
+
+One thread stores keyframes and keeps the outbox tidy, one thread per sink delivers; a slow store or
+sink therefore holds back neither the others nor the capture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipelines.delivery.courier import Courier, RetryPolicy
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.sinks.sink import Sink
+from pipelines.delivery.spool import Spool
+from pipelines.delivery.stores.store import KeyframeStore
+from pipelines.delivery.uploader import Uploader
+from pipelines.errors import OutboxUnavailable
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 1.0
+"""Longest sleep without news; also how often what the disk did not take is tried again."""
+TIDY_EVERY_S = 60.0
+DRAIN_STEP_S = 0.05
+JOIN_S = 5.0
+DAY_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayCounters:
+    """What a relay has done since it started, and what is before it.
+
+    Attributes:
+        events_delivered: Acknowledgements, counted per sink.
+        events_failed: Attempts that failed and are tried again.
+        events_refused: Permanent refusals.
+        dead: Events given up after too many refusals, per sink.
+        pending: Events not yet acknowledged, counted per sink.
+        keyframes_stored: Keyframes the store has.
+        keyframes_failed: Attempts that failed and are tried again.
+        keyframes_lost: Keyframes that were gone or altered in the spool.
+        keyframes_pending: Keyframes in the spool.
+        sinks_gone: Names of sinks that want nothing any more.
+    """
+
+    events_delivered: int
+    events_failed: int
+    events_refused: int
+    dead: int
+    pending: int
+    keyframes_stored: int
+    keyframes_failed: int
+    keyframes_lost: int
+    keyframes_pending: int
+    sinks_gone: tuple[str, ...]
+
+
+class Relay:
+    """Starts with `start`, ends with `stop`; a stopped relay is not started again."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        spool: Spool,
+        store: KeyframeStore,
+        sinks: Sequence[Sink],
+        *,
+        blob_grace_s: float = 30.0,
+        keep_s: float = DAY_S,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        """Registers the sinks with the outbox.
+
+        Args:
+            outbox: Where events come from.
+            spool: Where keyframes come from.
+            store: Where keyframes go.
+            sinks: Where events go; names are unique. A new name gets all that is still kept.
+            blob_grace_s: How long an event waits for its keyframes before it goes out without.
+            keep_s: How long acknowledged events are kept for replay.
+            retry: How failing sinks and a failing store are treated.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be written.
+            ValueError: Two sinks have the same name.
+        """
+        names = [sink.name for sink in sinks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two sinks have the same name: {', '.join(sorted(names))}")
+        outbox.deliveries.register(names)
+        self._outbox = outbox
+        self._keep_s = keep_s
+        self._tidy_due_s = time.monotonic()
+        retry = retry or RetryPolicy()
+        self._uploader = Uploader(outbox, spool, store, retry.backoff)
+        self._couriers = [Courier(sink, outbox.deliveries, blob_grace_s, retry) for sink in sinks]
+        self._pending = (0, 0)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Starts the threads."""
+        rounds = [("store", self._store_round)]
+        rounds += [(courier.sink.name, courier.round) for courier in self._couriers]
+        for name, step in rounds:
+            thread = threading.Thread(
+                target=self._run, args=(step,), name=f"relay-{name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Delivers what it can within `drain_s` seconds, then ends the threads.
+
+        A thread that is waiting for the network ends after that wait; what it was delivering is
+        delivered again at the next start.
+        """
+        deadline_s = time.monotonic() + drain_s
+        while time.monotonic() < deadline_s and self._has_work():
+            self._stopping.wait(DRAIN_STEP_S)
+        self._stopping.set()
+        self._outbox.file.wake()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+
+    @property
+    def counters(self) -> RelayCounters:
+        """Totals over all sinks; what is pending is the last known where the outbox is closed."""
+        with contextlib.suppress(OutboxUnavailable):
+            self._pending = self._outbox.deliveries.pending(), self._outbox.blobs_pending()
+        sinks = [courier.counters for courier in self._couriers]
+        stored = self._uploader.counters
+        return RelayCounters(
+            events_delivered=sum(sink.delivered for sink in sinks),
+            events_failed=sum(sink.failed for sink in sinks),
+            events_refused=sum(sink.refused for sink in sinks),
+            dead=sum(sink.dead for sink in sinks),
+            pending=self._pending[0],
+            keyframes_stored=stored.stored,
+            keyframes_failed=stored.failed,
+            keyframes_lost=stored.lost,
+            keyframes_pending=self._pending[1],
+            sinks_gone=tuple(c.sink.name for c in self._couriers if c.counters.gone),
+        )
+
+    def _has_work(self) -> bool:
+        try:
+            return bool(
+                self._outbox.counters.unsaved
+                or self._outbox.blobs_pending()
+                or not self._outbox.deliveries.idle()
+            )
+        except OutboxUnavailable:
+            return True
+
+    def _run(self, step: Callable[[], float | None]) -> None:
+        seen = 0
+        while not self._stopping.is_set():
+            try:
+                due_s = step()
+            except OutboxUnavailable as error:
+                log.error("relay.outbox_unavailable", extra={"error": str(error)})
+                self._stopping.wait(IDLE_S)
+                continue
+            except Exception:
+                # Delivery must outlive a mistake of ours in one round.
+                log.exception("relay.round_failed")
+                self._stopping.wait(IDLE_S)
+                continue
+            if due_s is None or due_s > 0:
+                seen = self._outbox.file.wait(seen, min(IDLE_S, due_s or IDLE_S))
+
+    def _store_round(self) -> float | None:
+        self._outbox.save_unsaved()
+        now_s = time.monotonic()
+        if now_s >= self._tidy_due_s:
+            self._tidy_due_s = now_s + TIDY_EVERY_S
+            self._outbox.prune(self._keep_s)
+        return self._uploader.round()

@@ -1,0 +1,132 @@
+"""The spool: keyframes on local disk until the store has them.
+
+What `put` returned from survives a power loss, and the folder never outgrows its bounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.delivery.durable import TEMPORARY_SUFFIX, make_folder, write_durably
+from pipelines.errors import SpoolDamaged, SpoolFull, SpoolUnavailable
+
+log = logging.getLogger(__name__)
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolLimits:
+    """Bounds of a spool.
+
+    Attributes:
+        max_bytes: Sum of all pictures.
+        max_files: Number of pictures.
+        min_free_bytes: Left to others, the outbox first, on the same disk.
+    """
+
+    max_bytes: int = 2048 * MEBIBYTE
+    max_files: int = 20_000
+    min_free_bytes: int = 256 * MEBIBYTE
+
+
+class Spool:
+    """A folder of pictures by file name. Safe for use from several threads."""
+
+    def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
+        """Creates or opens the folder and removes files that never became whole.
+
+        Raises:
+            SpoolUnavailable: The folder cannot be created or read.
+        """
+        self._path = path
+        self._limits = limits or SpoolLimits()
+        self._lock = threading.Lock()
+        try:
+            make_folder(path)
+            for part in path.glob(f"*{TEMPORARY_SUFFIX}"):
+                part.unlink()
+            self._sizes = {file.name: file.stat().st_size for file in path.iterdir()}
+        except OSError as error:
+            raise self._unavailable(error) from error
+        self._bytes = sum(self._sizes.values())
+
+    @property
+    def used_bytes(self) -> int:
+        """Sum of all pictures."""
+        return self._bytes
+
+    def names(self) -> frozenset[str]:
+        """All pictures in the spool."""
+        with self._lock:
+            return frozenset(self._sizes)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Makes a picture durable.
+
+        Raises:
+            SpoolFull: A bound is reached.
+            SpoolUnavailable: The folder cannot be written.
+        """
+        with self._lock:
+            if name in self._sizes:
+                return
+            self._check_room(len(data))
+            try:
+                write_durably(self._path / name, data)
+            except OSError as error:
+                raise self._unavailable(error) from error
+            self._sizes[name] = len(data)
+            self._bytes += len(data)
+
+    def read(self, name: str, sha256: str) -> bytes:
+        """The picture, checked.
+
+        Raises:
+            SpoolDamaged: It is gone or does not match `sha256`.
+            SpoolUnavailable: The disk does not answer.
+        """
+        try:
+            data = (self._path / name).read_bytes()
+        except FileNotFoundError:
+            raise SpoolDamaged(f"{name} is not in the spool {self._path}") from None
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise SpoolDamaged(f"{name} in the spool {self._path} does not match its sha256")
+        return data
+
+    def remove(self, name: str) -> None:
+        """Forgets a picture; one that is not there is no error."""
+        with self._lock:
+            try:
+                (self._path / name).unlink(missing_ok=True)
+            except OSError as error:
+                # The start-up scan gets another chance; until then the bytes stay counted.
+                log.warning("spool.remove_failed", extra={"file": name, "error": str(error)})
+                return
+            self._bytes -= self._sizes.pop(name, 0)
+
+    def _check_room(self, size: int) -> None:
+        limits = self._limits
+        if self._bytes + size > limits.max_bytes or len(self._sizes) >= limits.max_files:
+            raise SpoolFull(
+                f"the spool {self._path} holds {len(self._sizes)} pictures, {self._bytes} bytes:"
+                " bring the keyframe store back, or raise its bounds"
+            )
+        try:
+            free = shutil.disk_usage(self._path).free
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if free - size < limits.min_free_bytes:
+            raise SpoolFull(f"the disk of the spool {self._path} has {free} bytes left: free some")
+
+    def _unavailable(self, error: OSError) -> SpoolUnavailable:
+        return SpoolUnavailable(
+            f"the spool {self._path} cannot be used: {error.strerror}; check the disk and rights"
+        )

@@ -1,0 +1,293 @@
+"""Anything that speaks S3: a bucket, and keyframes in it; every wait has an end.
+
+Uses the portable subset only: PUT, GET, HEAD and LIST of objects, HEAD and PUT of buckets,
+path-style keys, signature 4. The client library would wait five minutes and try five times; here
+timeouts and retries are ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.util import Retry, Timeout
+
+from pipelines.delivery.stores.store import check_digest
+from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
+
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
+"""An ETag that is the object's MD5: neither multipart nor encrypted by the store."""
+
+MISSING_CODES = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "TooManyRequests",
+        "XMinioServerNotInitialized",
+    }
+)
+BUCKET_THERE_CODES = frozenset({"AccessDenied", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
+STATUS_SERVER_ERROR = 500
+MIN_PART_BYTES = 5 * 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """How to reach a store. Its `repr` does not show the secret key.
+
+    Attributes:
+        endpoint: `host:port`, or a URL whose scheme then decides about TLS.
+        bucket: Where objects are kept.
+        access_key: Who we are.
+        secret_key: Proof of it.
+        region: Part of every signature; the store must agree.
+        secure: TLS, where the endpoint has no scheme.
+        ca_certs: File of certificate authorities, instead of the system's.
+        create_bucket: Whether to create the bucket when it is missing.
+        connect_timeout_s: Seconds, also for each block that is sent.
+        read_timeout_s: Seconds without a byte of the answer.
+        transfer_timeout_s: Seconds that one object may take on its way, however it trickles.
+    """
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    secure: bool = True
+    ca_certs: str | None = None
+    create_bucket: bool = True
+    connect_timeout_s: float = 2.0
+    read_timeout_s: float = 10.0
+    transfer_timeout_s: float = 20.0
+
+
+class S3Bucket:
+    """The objects of a bucket. Connects on first use; safe for use from several threads.
+
+    Needs the rights to put, get, head and list objects; making the bucket only where it is missing.
+    All methods raise `StoreUnavailable` where trying again later may help, and `StoreRefused` where
+    a person has to change something first.
+    """
+
+    def __init__(self, settings: S3Settings) -> None:
+        """Prepares the client.
+
+        Raises:
+            ValueError: The endpoint is neither `host:port` nor a URL of them, or no bucket can
+                have this name.
+        """
+        if not BUCKET.fullmatch(settings.bucket):
+            raise ValueError(
+                f"{settings.bucket!r} is no bucket name: 3 to 63 of a-z, 0-9, '-' and '.'"
+            )
+        scheme, _, rest = settings.endpoint.rpartition("://")
+        if scheme not in {"", "http", "https"}:
+            raise ValueError(f"an S3 endpoint is http or https, not {scheme}")
+        address = urlsplit(f"//{rest.rstrip('/')}").netloc
+        if not address or address != rest.rstrip("/") or "@" in address:
+            raise ValueError("an S3 endpoint is host:port, without a path and credentials")
+        self._settings = settings
+        self._name = f"bucket {settings.bucket} at {address}"
+        self._bucket_checked = False
+        self._bucket_lock = threading.Lock()
+        self._client = Minio(
+            address,
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            region=settings.region,
+            secure=scheme == "https" if scheme else settings.secure,
+            http_client=_Pool(settings),
+        )
+
+    def __str__(self) -> str:
+        return self._name
+
+    def put(self, key: str, data: bytes, media_type: str) -> None:
+        """Stores an object in one request, and asks whether it arrived whole.
+
+        Raises:
+            StoreUnavailable: Also where the store keeps something else than was sent.
+        """
+        with self._translated(key):
+            self._ensure_bucket()
+            self._client.put_object(
+                self._settings.bucket,
+                key,
+                io.BytesIO(data),
+                len(data),
+                content_type=media_type,
+                part_size=max(MIN_PART_BYTES, len(data)),
+                num_parallel_uploads=1,
+            )
+            found = self._client.stat_object(self._settings.bucket, key)
+        etag = (found.etag or "").strip('"').lower()
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if found.size != len(data) or (PLAIN_MD5.fullmatch(etag) and etag != digest):
+            raise StoreUnavailable(f"{key} in {self._name} is not what was sent: send it again")
+
+    def read(self, key: str, sink: Callable[[bytes], object]) -> None:
+        """Hands an object to `sink`, piece by piece; what `sink` raises ends the transfer.
+
+        Raises:
+            KeyframeMissing: There is no such object.
+        """
+        deadline_s = time.monotonic() + self._settings.transfer_timeout_s
+        with self._translated(key):
+            response = self._client.get_object(self._settings.bucket, key)
+            try:
+                while piece := response.read1(CHUNK_BYTES):
+                    sink(piece)
+                    if time.monotonic() > deadline_s:
+                        raise StoreUnavailable(f"{key} from {self._name} takes too long to arrive")
+            finally:
+                response.close()
+                response.release_conn()
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under this key."""
+        try:
+            with self._translated(key):
+                self._client.stat_object(self._settings.bucket, key)
+        except KeyframeMissing:
+            return False
+        return True
+
+    def keys(self, prefix: str, limit: int) -> list[str]:
+        """The keys that begin with `prefix`, as the store tells them, at most `limit`."""
+        found: list[str] = []
+        with self._translated(prefix):
+            for one in self._client.list_objects(
+                self._settings.bucket, prefix=prefix, recursive=True
+            ):
+                if len(found) == limit:
+                    break
+                found.append(one.object_name or "")
+        return found
+
+    def make(self) -> None:
+        """Makes the bucket if it is missing and the settings allow it."""
+        with self._translated(""):
+            self._ensure_bucket()
+
+    def _ensure_bucket(self) -> None:
+        with self._bucket_lock:
+            if self._bucket_checked or not self._settings.create_bucket:
+                return
+            try:
+                if not self._client.bucket_exists(self._settings.bucket):
+                    self._client.make_bucket(self._settings.bucket, self._settings.region)
+            except S3Error as error:
+                # Another worker was faster, or our rights end at objects: the put will tell.
+                if error.code not in BUCKET_THERE_CODES:
+                    raise
+            self._bucket_checked = True
+
+    @contextlib.contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as error:
+            raise self._from_answer(key, error) from None
+        except (ServerError, InvalidResponseError, ParseError, UnicodeDecodeError) as error:
+            raise StoreUnavailable(f"{self._name}: {type(error).__name__}") from None
+        except MinioException as error:
+            raise StoreRefused(f"{self._name}: {type(error).__name__}") from None
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None) or error
+            raise StoreUnavailable(
+                f"{self._name} does not answer: {type(reason).__name__}"
+            ) from None
+
+    def _from_answer(self, key: str, error: S3Error) -> StoreError:
+        if error.code in MISSING_CODES:
+            return KeyframeMissing(f"there is no {key} in {self._name}")
+        answered = f"{self._name} answered {error.code}"
+        if error.code in TRANSIENT_CODES or error.response.status >= STATUS_SERVER_ERROR:
+            return StoreUnavailable(answered)
+        if error.code == "NoSuchBucket":
+            # It may be created again at the next attempt.
+            self._bucket_checked = False
+        return StoreRefused(f"{answered}: check bucket, region, keys, rights and clock")
+
+
+class S3Store:
+    """A `KeyframeStore` in a bucket; needs no right to list it."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        """Prepares the client.
+
+        Raises:
+            ValueError: See `S3Bucket`.
+        """
+        self._bucket = S3Bucket(settings)
+
+    def __repr__(self) -> str:
+        return f"S3Store({self._bucket})"
+
+    def put(self, key: str, data: bytes, sha256: str, media_type: str) -> None:
+        """See `KeyframeStore.put`."""
+        check_digest(key, data, sha256)
+        self._bucket.put(key, data, media_type)
+
+    def get(self, key: str) -> bytes:
+        """See `KeyframeStore.get`."""
+        pieces: list[bytes] = []
+        self._bucket.read(key, pieces.append)
+        return b"".join(pieces)
+
+    def exists(self, key: str) -> bool:
+        """See `KeyframeStore.exists`."""
+        return self._bucket.exists(key)
+
+
+class _Body(io.BytesIO):
+    """A body to be sent block by block, which runs dry with an error when its time is over."""
+
+    def __init__(self, data: bytes, limit_s: float) -> None:
+        super().__init__(data)
+        self._deadline_s = time.monotonic() + limit_s
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.monotonic() > self._deadline_s:
+            raise TimeoutError("the store takes too long to receive")
+        return super().read(size)
+
+
+class _Pool(urllib3.PoolManager):
+    """Sends large bodies in blocks: in one piece, a timeout would be a limit for all of it."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        super().__init__(
+            timeout=Timeout(connect=settings.connect_timeout_s, read=settings.read_timeout_s),
+            retries=Retry(total=1, redirect=0, backoff_factor=0.2, raise_on_redirect=False),
+            maxsize=4,
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=settings.ca_certs,
+        )
+        self._limit_s = settings.transfer_timeout_s
+
+    def urlopen(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
+        if isinstance(options.get("body"), bytes):
+            options["body"] = _Body(options["body"], self._limit_s)
+        return super().urlopen(*args, **options)

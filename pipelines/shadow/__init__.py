@@ -1,0 +1,1 @@
+"""Shadows: what another model version would have reported, compared and never published."""

@@ -1,0 +1,225 @@
+"""`Comparison`: a shadow version against the version in service, for one task of one camera.
+
+The shadow's detections go through a tracker and rules of their own; what would have been incidents
+is noted beside the real ones and never published. What was noted survives a restart of the worker.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from camera_adapters.frame import Frame, FullPicture, Picture
+from camera_adapters.geometry import Size
+from models.detections import Detections
+from pipelines.annotation import GREEN, MAGENTA, Colour, Drawing, annotated
+from pipelines.errors import EncodingError
+from pipelines.incident import EndReason, Incident, Transition
+from pipelines.keyframe import encode
+from pipelines.plan import ModelRef, Route, TaskPlan
+from pipelines.rules import build_rule
+from pipelines.rules.rule import Moment
+from pipelines.shadow.agreement import IncidentNote, Seen, Side, box_agreement
+from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
+from pipelines.shadow.gallery import Gallery
+from pipelines.tracker import CameraTracker
+
+log = logging.getLogger(__name__)
+
+MAX_NOTES: Final = 500
+PICTURES: Final = "pictures"
+"""Folder of the pictures beside the states."""
+MAX_PICTURES: Final = 256
+DISPUTE_EVERY_S: Final = 10.0
+"""Least time between two pictures of boxes that only one version sees."""
+SAVE_EVERY_S: Final = 2.0
+
+
+class Comparison:
+    """One shadow at work. Not thread-safe: the worker's loop owns it."""
+
+    def __init__(self, plan: TaskPlan, route: Route, camera: str, epoch: str, folder: Path) -> None:
+        """Starts, or goes on where an earlier worker stopped.
+
+        Args:
+            plan: The task; its rules are built anew for the shadow.
+            route: The versions; `route.shadow` must be there.
+            camera: Camera id.
+            epoch: Differs between worker starts.
+            folder: Where states and pictures are kept.
+        """
+        if route.shadow is None:
+            raise ValueError(f"camera {camera}: a comparison needs a shadow")
+        self._first, self._second = route.model, route.shadow
+        self._camera = camera
+        self._rules = tuple(
+            build_rule(rule, camera, f"{epoch}/{self._second.key}") for rule in plan.rules
+        )
+        self._tracker = CameraTracker(
+            self._second.labels, itertools.count(1), plan.fps, threshold=self._second.threshold
+        )
+        name = f"{camera}-{plan.task}-{self._first.key}-{self._second.key}".replace("/", "-")
+        self._path = folder / f"{name}.json"
+        self._gallery = Gallery(folder / PICTURES, most=MAX_PICTURES)
+        self._stream_epoch = 0
+        self._undrawn: list[str] = []
+        self._saved_s = self._disputed_s = float("-inf")
+        now = datetime.now(UTC)
+        self._state = _resumed(self._path) or ComparisonState(
+            camera, plan.task, self._first.key, self._second.key, since=now, until=now
+        )
+
+    @property
+    def state(self) -> ComparisonState:
+        """What is known so far."""
+        return self._state
+
+    def note(self, side: Side, transitions: Sequence[Transition]) -> None:
+        """Notes transitions of the version in service (`first`) or of the shadow (`second`)."""
+        for transition in transitions:
+            self._note(side, transition.incident)
+
+    def note_open(self, incidents: Sequence[Incident]) -> None:
+        """Notes incidents of the version in service that were open when the shadow began."""
+        for incident in incidents:
+            self._note("first", incident)
+        self._undrawn.clear()
+
+    def observe(self, frame: Frame, first: Detections, second: Detections) -> None:
+        """Compares one frame and lets the shadow's rules judge it.
+
+        Args:
+            frame: The frame, after the version in service has judged it.
+            first: Detections of the version in service, pixels of its analysis picture.
+            second: Detections of the shadow, likewise.
+        """
+        if frame.epoch != self._stream_epoch:
+            self._stream_epoch = frame.epoch
+            self._tracker.restart()
+        at = Moment(frame.captured_at, frame.captured_mono_s)
+        letterbox = frame.views[self._second.size].letterbox
+        tracks = self._tracker.update(second, letterbox, at.mono_s)
+        for rule in self._rules:
+            self.note("second", rule.observe(tracks, at))
+        boxes = box_agreement(_seen(self._first, frame, first), _seen(self._second, frame, second))
+        self._state = replace(self._state, boxes=self._state.boxes + boxes, until=at.utc)
+        disputed = boxes.disputed and at.mono_s - self._disputed_s >= DISPUTE_EVERY_S
+        if disputed:
+            self._disputed_s = at.mono_s
+        if disputed or self._undrawn:
+            self._draw(frame, first, second, disputed=disputed)
+        self._save_sometimes(at.mono_s)
+
+    def missed(self, fault: str = "") -> None:
+        """A frame that the shadow did not judge, and why if it failed."""
+        self._state = replace(
+            self._state, unseen=self._state.unseen + 1, fault=fault or self._state.fault
+        )
+
+    def end(self) -> None:
+        """The comparison is over: what is open is ended as far as it was seen, and saved."""
+        self._state = _ended(self._state)
+        save_state(self._path, self._state)
+
+    def close(self, reason: EndReason, at: Moment) -> None:
+        """Ends the shadow's open incidents and saves."""
+        for rule in self._rules:
+            self.note("second", rule.close(reason, at))
+        save_state(self._path, self._state)
+
+    def _save_sometimes(self, at_s: float) -> None:
+        if at_s - self._saved_s >= SAVE_EVERY_S:
+            self._saved_s = at_s
+            save_state(self._path, self._state)
+
+    def _note(self, side: Side, incident: Incident) -> None:
+        known = {note.id: note for note in self._state.notes if note.side == side}
+        old = known.get(incident.id)
+        note = IncidentNote(
+            side=side,
+            id=incident.id,
+            camera=incident.camera,
+            kind=incident.kind,
+            zone=incident.zone,
+            severity=incident.severity.value,
+            opened_at=incident.opened_at,
+            ended_at=incident.ended_at,
+            picture=old.picture if old else "",
+        )
+        others = tuple(one for one in self._state.notes if one is not old)
+        self._state = replace(self._state, notes=(*others, note)[-MAX_NOTES:])
+        if old is None:
+            self._undrawn.append(incident.id)
+
+    def _draw(self, frame: Frame, first: Detections, second: Detections, *, disputed: bool) -> None:
+        what = "incident" if self._undrawn else "boxes"
+        stamp = f"{frame.captured_at:%Y%m%dT%H%M%S}-{frame.index}"
+        versions = f"{self._first.key}-{self._second.version}".replace("/", "-")
+        name = f"{self._camera}-{versions}-{stamp}-{what}.jpg"
+        drawings = [
+            _drawing(self._first, frame, first, GREEN),
+            _drawing(self._second, frame, second, MAGENTA),
+        ]
+        try:
+            still = encode(_Annotated(frame.full, drawings))
+        except EncodingError as error:
+            log.warning("comparison_not_drawn", extra={"camera": self._camera, "why": str(error)})
+            self._undrawn.clear()
+            return
+        self._gallery.put(name, still.jpeg)
+        notes = tuple(
+            replace(note, picture=name) if note.id in self._undrawn else note
+            for note in self._state.notes
+        )
+        pictures = (*self._state.pictures, name) if disputed else self._state.pictures
+        self._state = replace(self._state, notes=notes, pictures=pictures[-MAX_PICTURES:])
+        self._undrawn.clear()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Annotated:
+    """A full picture with what both versions saw drawn in."""
+
+    full: FullPicture
+    drawings: Sequence[Drawing]
+
+    @property
+    def size(self) -> Size:
+        return self.full.size
+
+    def rgb(self) -> Picture:
+        return annotated(self.full.rgb(), self.drawings)
+
+
+def _seen(model: ModelRef, frame: Frame, found: Detections) -> Seen:
+    boxes = frame.views[model.size].letterbox.to_normalised(found.boxes)
+    return Seen(model, replace(found, boxes=boxes))
+
+
+def _drawing(model: ModelRef, frame: Frame, found: Detections, colour: Colour) -> Drawing:
+    return Drawing(
+        found=found.where(found.scores > model.threshold),
+        letterbox=frame.views[model.size].letterbox,
+        labels=model.labels,
+        colour=colour,
+        prefix=f"v{model.version} ",
+    )
+
+
+def _resumed(path: Path) -> ComparisonState | None:
+    """What an earlier worker left; what was open then is over, as far as it was seen."""
+    state = load_state(path)
+    return _ended(state) if state is not None else None
+
+
+def _ended(state: ComparisonState) -> ComparisonState:
+    notes: tuple[IncidentNote, ...] = tuple(
+        note if note.ended_at else replace(note, ended_at=max(state.until, note.opened_at))
+        for note in state.notes
+    )
+    return replace(state, notes=notes)

@@ -1,0 +1,75 @@
+"""`ComparisonState`: what is known of two versions that saw the same frames; JSON on disk."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipelines.shadow.agreement import BoxAgreement, IncidentNote
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonState:
+    """What is known so far.
+
+    Attributes:
+        first: `name/version` in service.
+        second: `name/version` of the shadow.
+        since: Beginning of the comparison, UTC.
+        until: Newest frame or note, UTC.
+        unseen: Frames that the shadow did not get or did not answer, because it is too slow or
+            fails; the comparison says nothing about them.
+        fault: Newest failure of the shadow, empty if there was none.
+        notes: Incidents of both, oldest first.
+        pictures: File names of disputed frames, oldest first.
+    """
+
+    camera: str
+    task: str
+    first: str
+    second: str
+    since: datetime
+    until: datetime
+    boxes: BoxAgreement = field(default_factory=BoxAgreement)
+    unseen: int = 0
+    fault: str = ""
+    notes: tuple[IncidentNote, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
+_STATE: Final = TypeAdapter(ComparisonState)
+
+
+def load_state(path: Path) -> ComparisonState | None:
+    """A saved state; None where there is none, or none that can be read."""
+    try:
+        return _STATE.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        log.warning("comparison_not_read", extra={"file": str(path), "reason": str(error)})
+        return None
+
+
+def save_state(path: Path, state: ComparisonState) -> None:
+    """Writes a state; trouble with the disk is logged and costs nothing else."""
+    temporary = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(_STATE.dump_json(state))
+        temporary.replace(path)
+    except OSError as error:
+        log.warning("comparison_not_saved", extra={"file": str(path), "reason": str(error)})
+
+
+def states_in(folder: Path, first: str, second: str) -> tuple[ComparisonState, ...]:
+    """The saved states of two `name/version`, in the order of their files."""
+    states = (load_state(path) for path in sorted(folder.glob("*.json")))
+    return tuple(one for one in states if one and (one.first, one.second) == (first, second))

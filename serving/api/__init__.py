@@ -1,0 +1,1 @@
+"""The control API: cameras, models, versions, rollouts and metrics over HTTP."""

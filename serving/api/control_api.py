@@ -1,0 +1,198 @@
+"""The control API: what runs, how it is, which versions look, and one picture judged on request.
+
+A Serve ingress of its own; it keeps no state of the city and asks the director. It never shows a
+camera's source or credentials. Serve copies the routes while this module is still being imported,
+so what they call is defined in other modules.
+"""
+
+# FastAPI reads the annotations of these routes at run time: no postponed annotations here.
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve import Application
+from ray.serve.exceptions import RayServeException
+from ray.serve.schema import LoggingConfig
+
+from camera_adapters.geometry import Letterbox, Size
+from models.detections import Detections
+from models.package import VERSION_PATTERN
+from serving.api.answers import (
+    CameraAnswer,
+    DetectAnswer,
+    HealthAnswer,
+    ModelAnswer,
+    camera_answer,
+    cameras_of,
+    detect_answer,
+    is_on,
+    model_answer,
+)
+from serving.api.fleet_figures import cameras_by_version
+from serving.api.metrics import CONTENT_TYPE, exposition
+from serving.api.picture_body import MAX_PICTURE_BYTES, decode, letterboxed
+from serving.api.rollouts import router as rollouts_router
+from serving.api.rollouts import summed
+from serving.api.versions import router as versions_router
+from serving.director_client import (
+    all_workers,
+    rollout_states,
+    running_version,
+    served_models,
+)
+from serving.loopback import confine_replica
+from serving.model_figures import FigureBook
+from serving.model_source import ModelSource
+from serving.serve_detector import application_name
+from serving.served_model import ServedModel
+
+QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
+DETECT_TIMEOUT_S = 10.0
+PROVIDER_TIMEOUT_S = 2.0
+OWN_FIGURES = "control-api"
+"""Stands for the worker in the metrics of pictures that were judged on request."""
+
+
+api = FastAPI(
+    title="CityEye control API",
+    description="Cameras, models, rollouts and health of one CityEye installation.",
+)
+api.include_router(rollouts_router)
+api.include_router(versions_router)
+
+
+@serve.deployment(
+    ray_actor_options={"num_cpus": 0.1}, max_ongoing_requests=64, logging_config=QUIET
+)
+@serve.ingress(api)
+class ControlApi:
+    """The ingress. Picture work leaves the event loop; the director is asked with a timeout."""
+
+    def __init__(self, models: ModelSource | None) -> None:
+        confine_replica()
+        self.models = models
+        self._book = FigureBook()
+
+    @api.get("/health", summary="Is everything that was configured at work?")
+    async def health(self) -> HealthAnswer:
+        """Names every problem; 200 in any case where the API itself works."""
+        workers = await all_workers()
+        cameras = [camera for _, camera in cameras_of(workers)]
+        problems = [f"{state.name} does not answer" for state in workers if not state.alive]
+        problems += [
+            f"{state.name}: {state.snapshot.group.detector_fault}"
+            for state in workers
+            if state.snapshot and state.snapshot.group.detector_fault
+        ]
+        problems += [
+            f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)
+        ]
+        problems += [
+            f"model {model.name}/{model.version} is {model.status.lower()}"
+            for model in await self.list_models()
+            if model.status != "RUNNING"
+        ]
+        problems += [why for state in await rollout_states() for why in state.absent.values()]
+        relays = [state.snapshot.relay for state in workers if state.snapshot]
+        return HealthAnswer(
+            status="degraded" if problems else "ok",
+            problems=tuple(problems),
+            cameras=len(cameras),
+            cameras_online=sum(is_on(camera) for camera in cameras),
+            events_delivered=sum(relay.events_delivered for relay in relays),
+            events_pending=sum(relay.pending for relay in relays),
+        )
+
+    @api.get("/cameras", summary="All cameras with state and figures")
+    async def list_cameras(self) -> list[CameraAnswer]:
+        """In the order of the configuration."""
+        return [camera_answer(worker, c) for worker, c in cameras_of(await all_workers())]
+
+    @api.get("/cameras/{camera}", summary="One camera")
+    async def show_camera(self, camera: Annotated[str, Path(max_length=128)]) -> CameraAnswer:
+        """404 for an id that is not configured."""
+        for answer in await self.list_cameras():
+            if answer.id == camera:
+                return answer
+        raise HTTPException(404, f"there is no camera {camera!r}; GET /cameras lists them")
+
+    @api.get("/models", summary="Model versions in service")
+    async def list_models(self) -> list[ModelAnswer]:
+        """With role, cameras, figures, and the state of each one's Serve application."""
+        models = await served_models()
+        workers = await all_workers()
+        tables = {state.rollout.model: state for state in await rollout_states()}
+        applications = (await asyncio.to_thread(serve.status)).applications
+        providers = await asyncio.gather(*(self._provider(model) for model in models))
+        cameras, figures = cameras_by_version(workers), summed(workers)
+        return [
+            model_answer(
+                model,
+                provider,
+                applications.get(application_name(model.ref)),
+                tables.get(model.ref.name),
+                cameras.get(model.ref.key, ()),
+                figures.get(model.ref.key),
+            )
+            for model, provider in zip(models, providers, strict=True)
+        ]
+
+    @api.get(
+        "/metrics",
+        summary="Metrics of every model version for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
+    async def metrics(self) -> Response:
+        """Exposition format, text."""
+        workers, rollouts = await all_workers(), await rollout_states()
+        own = {OWN_FIGURES: self._book.snapshot()}
+        return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
+
+    @api.post("/models/{name}/detect", summary="Judge one picture")
+    async def detect(
+        self,
+        name: Annotated[str, Path(max_length=128)],
+        picture: Annotated[bytes, Body(media_type="image/jpeg", max_length=MAX_PICTURE_BYTES)],
+        version: Annotated[str | None, Query(pattern=VERSION_PATTERN)] = None,
+    ) -> DetectAnswer:
+        """Body: one JPEG or PNG. Goes through the very graph that serves the cameras.
+
+        Without `version` the stable one judges.
+        """
+        model = await running_version(name, version)
+        full = await asyncio.to_thread(decode, picture)
+        letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
+        batch = await asyncio.to_thread(letterboxed, full, letterbox)
+        try:
+            handle: Any = serve.get_app_handle(application_name(model.ref))
+            call = handle.detect.remote(batch, (0,), time.time())
+            rows, timing = await asyncio.wait_for(call, DETECT_TIMEOUT_S)
+        except TimeoutError:
+            self._book.failed(model.ref.key)
+            raise HTTPException(504, f"model {name} did not answer in time; try again") from None
+        except (RayError, RayServeException):
+            self._book.failed(model.ref.key)
+            raise HTTPException(503, f"model {name} failed; GET /health may tell why") from None
+        self._book.answered(model.ref.key, 1, timing)
+        found = Detections.from_rows(rows[0], model.ref.threshold)
+        return detect_answer(model, letterbox, found)
+
+    async def _provider(self, model: ServedModel) -> str:
+        """Where a model really runs; `unknown` while it does not answer."""
+        try:
+            handle = serve.get_app_handle(application_name(model.ref))
+            return str(await asyncio.wait_for(handle.provider.remote(), PROVIDER_TIMEOUT_S))
+        except (RayServeException, RayError, TimeoutError):
+            return "unknown"
+
+
+def build_api(models: ModelSource | None) -> Application:
+    """The Serve application of the control API; `models` is the repository it tells of."""
+    deployment: Any = ControlApi
+    application: Application = deployment.bind(models)
+    return application

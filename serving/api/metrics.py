@@ -1,0 +1,136 @@
+"""Metrics in the exposition format of Prometheus, made from the workers' snapshots when asked.
+
+Counters carry the worker's name: a worker that is replaced starts at zero, and a query that takes
+rates before it sums sees that as a restart and not as a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from serving.api.fleet_figures import cameras_by_version
+from serving.director import WorkerState
+from serving.model_figures import Histogram, ModelFigures
+from serving.rollout.rollouts import RolloutState
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MODEL = ("model", "version", "worker")
+
+COUNTERS: Mapping[str, tuple[str, Callable[[ModelFigures], int]]] = {
+    "requests": ("Micro-batches sent to a model version", lambda one: one.requests),
+    "errors": ("Micro-batches that it did not answer", lambda one: one.errors),
+    "pictures": ("Pictures that it judged", lambda one: one.pictures),
+}
+HISTOGRAMS: Mapping[str, tuple[str, Callable[[ModelFigures], Histogram]]] = {
+    "batch_size": ("Pictures per micro-batch", lambda one: one.batch),
+    "queue_seconds": ("From sending a micro-batch to the start of its run", lambda one: one.queue),
+    "run_seconds": ("In the model, per micro-batch", lambda one: one.run),
+}
+Callers = Mapping[str, Mapping[str, ModelFigures]]
+"""Figures by caller and `name/version`."""
+
+
+class _Snapshot:
+    """A collector over one set of answers."""
+
+    def __init__(
+        self, workers: Sequence[WorkerState], rollouts: Sequence[RolloutState], others: Callers
+    ) -> None:
+        told = {state.name: state.snapshot.models for state in workers if state.snapshot}
+        self._callers: Callers = {**told, **others}
+        self._workers = workers
+        self._rollouts = rollouts
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._models()
+        yield self._providers()
+        yield self._cameras()
+        yield self._roles()
+
+    def _figures(self) -> Iterable[tuple[tuple[str, str, str], ModelFigures]]:
+        for caller, models in self._callers.items():
+            for key, figures in models.items():
+                name, _, version = key.partition("/")
+                yield (name, version, caller), figures
+
+    def _models(self) -> Iterable[Metric]:
+        for name, (text, value) in COUNTERS.items():
+            counter = CounterMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
+            for labels, figures in self._figures():
+                counter.add_metric(labels, value(figures))
+            yield counter
+        seconds = CounterMetricFamily(
+            "cityeye_model_cpu_seconds", "Processor time of its runs", labels=MODEL
+        )
+        for labels, figures in self._figures():
+            seconds.add_metric(labels, figures.cpu_s)
+        yield seconds
+        for name, (text, histogram) in HISTOGRAMS.items():
+            family = HistogramMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
+            for labels, figures in self._figures():
+                values = histogram(figures)
+                family.add_metric(labels, _buckets(values), values.total)
+            yield family
+
+    def _providers(self) -> Metric:
+        """The provider as a label, as it is no number."""
+        family = GaugeMetricFamily(
+            "cityeye_model_provider",
+            "1 for the execution provider that gave the newest answer",
+            labels=(*MODEL, "provider"),
+        )
+        for labels, figures in self._figures():
+            if figures.provider:
+                family.add_metric((*labels, figures.provider), 1)
+        return family
+
+    def _cameras(self) -> Metric:
+        family = GaugeMetricFamily(
+            "cityeye_model_cameras",
+            "Cameras whose newest frame counted by this version",
+            labels=("model", "version"),
+        )
+        for key, cameras in cameras_by_version(self._workers).items():
+            name, _, version = key.partition("/")
+            family.add_metric((name, version), len(cameras))
+        return family
+
+    def _roles(self) -> Metric:
+        family = GaugeMetricFamily(
+            "cityeye_model_role",
+            "1 for what a version is in its rollout table",
+            labels=("model", "version", "role"),
+        )
+        for state in self._rollouts:
+            table = state.rollout
+            for version in table.versions:
+                family.add_metric((table.model, version, table.role(version)), 1)
+        return family
+
+
+def exposition(
+    workers: Sequence[WorkerState], rollouts: Sequence[RolloutState], others: Callers
+) -> bytes:
+    """All metrics as text.
+
+    Args:
+        workers: All workers.
+        rollouts: All tables.
+        others: What callers that are no workers asked of each `name/version`, by caller.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(workers, rollouts, others))
+    return generate_latest(registry)
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
+    return [
+        (bound, float(count))
+        for bound, count in zip(bounds, accumulate(histogram.counts), strict=True)
+    ]

@@ -1,0 +1,214 @@
+"""Routes of the control API for the repository: list, show, import and examine versions."""
+
+# FastAPI reads the annotations of these routes at run time: no postponed annotations here.
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+
+from camera_adapters.geometry import Letterbox, Size
+from model_tools.admission import admit
+from model_tools.golden_images import golden_images
+from model_tools.graph.heads import HeadName
+from model_tools.importing.importer import Inspected, Proof, import_model
+from model_tools.importing.request import ImportRequest
+from models.admission import AdmissionReport
+from models.errors import ModelError, NotAdmittedError, RepositoryError, UnknownModelError
+from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
+from models.repository import BUILTIN_ROOT, ModelRepository, Repository
+from pipelines.labels import tasks_of
+from serving.api.picture_body import letterboxed
+from serving.api.version_answers import (
+    VersionAnswer,
+    VersionDetail,
+    version_answers,
+    version_detail,
+)
+
+router = APIRouter(tags=["versions"])
+Name = Annotated[str, Path(pattern=NAME_PATTERN)]
+Version = Annotated[str, Path(pattern=VERSION_PATTERN)]
+
+
+class UploadOptions(BaseModel):
+    """What an upload leaves open, the network decides. Lists have commas between."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(default="upload.onnx", max_length=128)
+    labels: str = Field(default="", max_length=8192)
+    head: HeadName | None = None
+    width: int | None = Field(default=None, ge=32, le=8192)
+    height: int | None = Field(default=None, ge=32, le=8192)
+    threshold: float | None = Field(default=None, ge=0, lt=1)
+    tasks: str = Field(default="", max_length=256)
+    licence: str | None = Field(default=None, max_length=256)
+    training_data: str | None = Field(default=None, max_length=1024)
+    precision: Literal["fp32", "fp16"] = "fp32"
+
+
+GOLDEN_IMAGES = 4
+"""Images to verify an uploaded network on: one of every place that is drawn."""
+
+_WORKING = threading.Lock()
+"""Imports and examinations use much memory; a second one has to wait its turn."""
+
+
+def repository() -> Repository:
+    """The repository of the running city.
+
+    Raises:
+        HTTPException: 503 where it has none.
+    """
+    ingress: Any = serve.get_replica_context().servable_object
+    if ingress.models is None:
+        raise HTTPException(503, "this city has no repository of models")
+    opened: Repository = ingress.models.open()
+    return opened
+
+
+Models = Annotated[Repository, Depends(repository)]
+
+
+@router.get("/repository", summary="Every model in the repository with its versions")
+async def list_repository(models: Models) -> dict[str, tuple[str, ...]]:
+    """Names with their versions, oldest first; whether they may serve is told one by one."""
+    return await asyncio.to_thread(lambda: {name: models.versions(name) for name in models.names()})
+
+
+@router.get("/models/{name}/versions", summary="The versions of a model in the repository")
+async def list_versions(name: Name, models: Models) -> list[VersionAnswer]:
+    """Oldest first, with admission; 404 for an unknown name."""
+    found = await asyncio.to_thread(version_answers, models, name)
+    if not found:
+        raise HTTPException(404, f"there is no model {name!r}; GET /repository lists what is there")
+    return list(found)
+
+
+@router.get("/models/{name}/versions/{version}", summary="All that is kept with a version")
+async def show_version(name: Name, version: Version, models: Models) -> VersionDetail:
+    """Manifest, card, admission report, and evaluations."""
+    return await asyncio.to_thread(_detail, models, name, version)
+
+
+@router.post("/models/{name}/versions", summary="Import an ONNX file as the next version")
+async def import_version(
+    name: Name,
+    models: Models,
+    network: Annotated[
+        bytes, Body(media_type="application/octet-stream", max_length=MAX_ONNX_BYTES)
+    ],
+    options: Annotated[UploadOptions, Query()],
+) -> VersionDetail:
+    """Body: one ONNX file. Parsed and examined in throw-away processes; 422 where it is refused.
+
+    Nothing serves it yet: see the rollout.
+    """
+    wanted = ImportRequest(
+        name=name,
+        file=options.file,
+        labels=_listed(options.labels) or None,
+        head=options.head,
+        size=(options.width, options.height) if options.width and options.height else None,
+        threshold=options.threshold,
+        tasks=_listed(options.tasks),
+        licence=options.licence,
+        training_data=options.training_data,
+        precision=options.precision,
+    )
+    return await asyncio.to_thread(_import, network, wanted, models)
+
+
+@router.post("/models/{name}/versions/{version}/check", summary="Examine a version again")
+async def check_version(name: Name, version: Version, models: Models) -> AdmissionReport:
+    """As `cityeye models check` does; the report stays with the version."""
+    return await asyncio.to_thread(_check, models, name, version)
+
+
+def _detail(models: Repository, name: str, version: str) -> VersionDetail:
+    try:
+        return version_detail(models.find(name, version))
+    except ModelError as error:
+        raise _http(error) from None
+
+
+def _import(network: bytes, wanted: ImportRequest, models: Repository) -> VersionDetail:
+    root = _own_folder(models).root
+    with _alone(), tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
+        file = FilePath(folder) / "network.onnx"
+        file.write_bytes(network)
+        try:
+            imported = import_model(file, wanted, root, _proof)
+        except ModelError as error:
+            raise _http(error) from None
+    return version_detail(imported.package)
+
+
+def _check(models: Repository, name: str, version: str) -> AdmissionReport:
+    folder = _own_folder(models)
+    with _alone():
+        try:
+            return admit(folder.directory_of(name, version), provider="auto")
+        except ModelError as error:
+            raise _http(error) from None
+
+
+def _proof(inspected: Inspected) -> Proof:
+    size = Size(*inspected.package)
+    images = [
+        letterboxed(image, Letterbox.fit(Size(image.shape[1], image.shape[0]), size))
+        for image in golden_images(GOLDEN_IMAGES)
+    ]
+    return Proof(np.concatenate(images), "drawn street scenes", tasks=tasks_of(inspected.labels))
+
+
+def _own_folder(models: Repository) -> ModelRepository:
+    """The repository as a folder that may be written to.
+
+    Raises:
+        HTTPException: 409 where it may not.
+    """
+    if not isinstance(models, ModelRepository):
+        raise HTTPException(
+            409, f"{models} holds published packages; import into a folder, then push from there"
+        )
+    if models.root.resolve() == BUILTIN_ROOT.resolve():
+        raise HTTPException(
+            409, "the built-in packages stay as they are; name a folder under `models: path:`"
+        )
+    return models
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Refuses a second import or examination while one is under way."""
+    if not _WORKING.acquire(blocking=False):
+        raise HTTPException(
+            409, "another model is being examined; try again", headers={"Retry-After": "15"}
+        )
+    try:
+        yield
+    finally:
+        _WORKING.release()
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _http(error: ModelError) -> HTTPException:
+    if isinstance(error, UnknownModelError):
+        return HTTPException(404, str(error))
+    if isinstance(error, RepositoryError):
+        return HTTPException(503, str(error))
+    code = 409 if isinstance(error, NotAdmittedError) else 422
+    return HTTPException(code, str(error))

@@ -1,0 +1,244 @@
+"""`Rollouts`: carries out changes of versions on a running city.
+
+The order is the guarantee: a new version is admitted, started and has answered its golden pictures
+before the table is written; the table is written before cameras are told; and an old version is
+removed only after the last camera has left it. Whatever fails on the way changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.plan import CameraPlan, Routes
+from serving.errors import RolloutBusy, RolloutError, ServingError
+from serving.rollout.fleet import Fleet, followers, tasks_of
+from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
+from serving.rollout.rollout_file import load_rollouts, save_rollouts
+from serving.served_model import ServedModel
+
+log = logging.getLogger(__name__)
+
+Change = Callable[[Rollout], Rollout]
+
+
+class Launcher(Protocol):
+    """Starts and ends model versions."""
+
+    def launch(self, model: ServedModel) -> None:
+        """Returns when the version runs and has answered its golden pictures.
+
+        Raises:
+            ServingError: It does not; nothing of it is left.
+        """
+        ...
+
+    def remove(self, model: ServedModel) -> None:
+        """Ends a version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutState:
+    """A table and what is being done about it.
+
+    Attributes:
+        cameras: Cameras that follow the table.
+        under_way: What is being done now, empty when nothing is.
+        leaving: Versions that run until their last camera has left them.
+        absent: Why versions of the table do not run.
+    """
+
+    rollout: Rollout
+    cameras: tuple[str, ...]
+    under_way: str
+    leaving: tuple[str, ...]
+    absent: Mapping[str, str]
+
+
+class Rollouts:
+    """The tables of a running city. Safe for use from several threads; one change at a time."""
+
+    def __init__(
+        self,
+        plans: Sequence[CameraPlan],
+        fleet: Fleet,
+        find: Callable[[str, str], ServedModel],
+        launcher: Launcher,
+        reroute: Callable[[Mapping[str, Routes]], None],
+        state: Path,
+    ) -> None:
+        """Takes over what runs.
+
+        Args:
+            plans: All cameras as configured.
+            fleet: Tables and versions that run already.
+            find: Gives an admitted version of the repository, or raises `RolloutError`.
+            launcher: Starts and ends versions.
+            reroute: Tells the workers.
+            state: Folder in which the tables are kept.
+
+        Raises:
+            RolloutError: The tables cannot be kept there.
+        """
+        self._plans = tuple(plans)
+        self._fleet = fleet
+        self._find = find
+        self._launcher = launcher
+        self._reroute = reroute
+        self._state = state
+        self._changing = threading.Lock()
+        self._under_way: tuple[str, str] | None = None
+        self._changed_s = time.monotonic()
+        # From the first start on, a newer version in the repository changes nothing by itself.
+        self._save(fleet)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Tables and running versions now."""
+        return self._fleet
+
+    def states(self) -> tuple[RolloutState, ...]:
+        """All tables, by the name of their model."""
+        return tuple(self._told(name) for name in sorted(self._fleet.rollouts))
+
+    def change(self, model: str, change: RolloutChange) -> RolloutState:
+        """Changes canary, shadow or thresholds of a model.
+
+        Raises:
+            RolloutError: Refused, or a version could not be started; nothing has changed.
+        """
+        cameras = followers(self._plans, model)
+        return self._apply(model, lambda rollout: changed(rollout, change, cameras))
+
+    def promote(self, model: str) -> RolloutState:
+        """Makes the canary, or else the shadow, the stable version.
+
+        Raises:
+            RolloutError: Refused; nothing has changed.
+        """
+        return self._apply(model, promoted)
+
+    def rollback(self, model: str) -> RolloutState:
+        """Takes the canary back, or else the newest promotion.
+
+        Raises:
+            RolloutError: Refused, or the old version could not be started; nothing has changed.
+        """
+        return self._apply(model, rolled_back)
+
+    def retire(self, serving: frozenset[str], heard_s: float) -> None:
+        """Removes versions that nobody needs any more.
+
+        Args:
+            serving: Every `name/version` that a camera may still send frames to.
+            heard_s: When the oldest of these answers was got, monotonic seconds.
+        """
+        if heard_s <= self._changed_s or not self._changing.acquire(blocking=False):
+            return
+        try:
+            fleet = self._fleet
+            idle = set(fleet.served) - fleet.needed(self._plans) - serving
+            for key in sorted(idle):
+                log.info("model_retired", extra={"model": key})
+                self._launcher.remove(fleet.served[key])
+            if idle:
+                kept = {key: one for key, one in fleet.served.items() if key not in idle}
+                self._fleet = replace(fleet, served=kept)
+        finally:
+            self._changing.release()
+
+    def _apply(self, model: str, change: Change) -> RolloutState:
+        with self._alone(model):
+            old = self._fleet.rollouts.get(model)
+            if old is None:
+                known = ", ".join(sorted(self._fleet.rollouts)) or "none"
+                raise RolloutError(
+                    f"model {model}: no camera uses it without naming a version; in use: {known}"
+                )
+            new = change(old).model_copy(update={"changed_at": datetime.now(UTC)})
+            fleet = self._with_versions(new)
+            fleet = replace(fleet, rollouts={**fleet.rollouts, model: new})
+            try:
+                self._save(fleet)
+            except RolloutError:
+                self._forget(fleet)
+                raise
+            self._fleet = fleet
+            self._changed_s = time.monotonic()
+            self._reroute({plan.camera.id: fleet.routes(plan) for plan in self._plans})
+            log.info("rollout_changed", extra={"rollout": new.model_dump(mode="json")})
+        return self._told(model)
+
+    @contextlib.contextmanager
+    def _alone(self, model: str) -> Iterator[None]:
+        if not self._changing.acquire(blocking=False):
+            under_way = self._under_way
+            what = f" ({under_way[1]})" if under_way else ""
+            raise RolloutBusy(f"model {model}: another change is under way{what}; try again soon")
+        try:
+            yield
+        finally:
+            self._under_way = None
+            self._changing.release()
+
+    def _with_versions(self, table: Rollout) -> Fleet:
+        """The fleet with every version of a table running, or an error and nothing started."""
+        fleet = self._fleet
+        for version in table.versions:
+            key = f"{table.model}/{version}"
+            if key in fleet.served:
+                continue
+            self._under_way = (table.model, f"starting {key}")
+            try:
+                served = self._find(table.model, version)
+                self._check_tasks(served)
+                self._launcher.launch(served)
+            except ServingError as error:
+                self._forget(fleet)
+                log.warning("rollout_refused", extra={"model": key, "reason": str(error)})
+                raise RolloutError(f"{error}; the versions in service stay") from None
+            absent = {name: why for name, why in fleet.absent.items() if name != key}
+            fleet = replace(fleet, served={**fleet.served, key: served}, absent=absent)
+        return fleet
+
+    def _check_tasks(self, model: ServedModel) -> None:
+        missing = tasks_of(self._plans, model.ref.name) - set(model.tasks)
+        if missing:
+            raise RolloutError(
+                f"model {model.ref.key} is made for {', '.join(model.tasks)}, but cameras use it "
+                f"for {', '.join(sorted(missing))} too; import it with --tasks if it can do that"
+            )
+
+    def _save(self, fleet: Fleet) -> None:
+        """Keeps the tables, and those of models that no camera uses at present."""
+        save_rollouts(self._state, {**load_rollouts(self._state), **fleet.rollouts})
+
+    def _forget(self, fleet: Fleet) -> None:
+        """Ends versions that were started for a change that did not happen."""
+        for key in set(fleet.served) - set(self._fleet.served):
+            self._launcher.remove(fleet.served[key])
+
+    def _told(self, model: str) -> RolloutState:
+        fleet, under_way = self._fleet, self._under_way
+        needed = fleet.needed(self._plans)
+        return RolloutState(
+            rollout=fleet.rollouts[model],
+            cameras=followers(self._plans, model),
+            under_way=under_way[1] if under_way and under_way[0] == model else "",
+            leaving=tuple(
+                one.ref.version
+                for key, one in sorted(fleet.served.items())
+                if one.ref.name == model and key not in needed
+            ),
+            absent={
+                key: why for key, why in fleet.absent.items() if key.partition("/")[0] == model
+            },
+        )

@@ -1,0 +1,1 @@
+"""Drawing: street scenes in perspective, with light, weather and a sensor."""

@@ -1,0 +1,194 @@
+"""Faults that a mount can be given at run time: what real cameras do to those who watch them.
+
+A fault is part of the server, not of a test double, so that an adapter, a demo and a benchmark all
+face the same misbehaviour. Set one with `RtspServer.set_fault(path, Fault.stall())`, take it away
+with `set_fault(path, None)`.
+
+| fault | what a viewer sees |
+|---|---|
+| `refuse(status)` | every request but OPTIONS and TEARDOWN is answered with the status |
+| `redirect(location)` | every request but OPTIONS and TEARDOWN is answered with 302 |
+| `description(sdp)` | DESCRIBE is answered with this text in place of the proper description |
+| `mute()` | connections are accepted and nothing is sent on them: no answers, no media |
+| `stall()` | RTP stops, sender reports and answers go on |
+| `no_rtp()` | PLAY succeeds and neither RTP nor RTCP comes |
+| `freeze()` | frames go on coming in time, and all show the same picture |
+| `jump(seconds)` | RTP time stamps leap by so much, and leap back when the fault is taken away |
+| `wrong_clock(seconds)` | sender reports tell a wall-clock time that is off by so much |
+| `corrupt(every)` | the payload of every nth RTP packet is damaged; sequence numbers are not |
+| `drop(every)` | every nth RTP packet is missing, its sequence number stays used |
+| `kill()` | viewers' connections are reset (RST), now and as soon as one plays |
+| `end()` | viewers get an RTCP BYE and the connection closes, now and as soon as one plays |
+
+`kill` and `end` act at once, so setting and clearing them is a single interruption. After `stall`,
+`no_rtp`, `mute` and `freeze`, video comes back with the next key frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from simulation.rtsp_server.packetiser import RTP_HEADER_BYTES
+
+_REFUSALS = range(400, 600)
+
+_DAMAGE_AFTER_BYTES = RTP_HEADER_BYTES + 2
+"""RTP, NAL and FU headers stay whole, so the damage reaches the decoder."""
+
+_DAMAGE_STRIDE_BYTES = 7
+_DAMAGE_BITS = 0x5A
+
+
+class FaultKind(StrEnum):
+    """The ways in which a mount can misbehave."""
+
+    REFUSE = auto()
+    REDIRECT = auto()
+    DESCRIPTION = auto()
+    MUTE = auto()
+    STALL = auto()
+    NO_RTP = auto()
+    FREEZE = auto()
+    JUMP = auto()
+    WRONG_CLOCK = auto()
+    CORRUPT = auto()
+    DROP = auto()
+    KILL = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way of misbehaving; build it with the class method of its name.
+
+    Attributes:
+        kind: What goes wrong.
+        status: RTSP status of a refusal.
+        text: Where a redirection points, or a false description.
+        offset_s: How far time stamps leap or the clock is off, in seconds.
+        every: Period in packets of `corrupt` and `drop`; the first packet of a period is spared.
+    """
+
+    kind: FaultKind
+    status: int = 0
+    text: str = ""
+    offset_s: float = 0.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"a packet fault needs a period of at least 1, got {self.every}")
+
+    @classmethod
+    def refuse(cls, status: int) -> Fault:
+        """Answer with an error, whatever the login: 401, 403, 404, 453, 503, ..."""
+        if status not in _REFUSALS:
+            raise ValueError(f"a refusal needs a status from 400 to 599, got {status}")
+        return cls(FaultKind.REFUSE, status=status)
+
+    @classmethod
+    def redirect(cls, location: str) -> Fault:
+        """Send the viewer to another URL."""
+        return cls(FaultKind.REDIRECT, text=location)
+
+    @classmethod
+    def description(cls, sdp: str) -> Fault:
+        """Describe the stream as something else: another codec, an absurd size, no video."""
+        return cls(FaultKind.DESCRIPTION, text=sdp)
+
+    @classmethod
+    def mute(cls) -> Fault:
+        """Send nothing at all."""
+        return cls(FaultKind.MUTE)
+
+    @classmethod
+    def stall(cls) -> Fault:
+        """Stop RTP, keep RTCP."""
+        return cls(FaultKind.STALL)
+
+    @classmethod
+    def no_rtp(cls) -> Fault:
+        """Stop RTP and RTCP, keep answering."""
+        return cls(FaultKind.NO_RTP)
+
+    @classmethod
+    def freeze(cls) -> Fault:
+        """Repeat one picture."""
+        return cls(FaultKind.FREEZE)
+
+    @classmethod
+    def jump(cls, offset_s: float) -> Fault:
+        """Shift RTP time stamps, forwards or backwards."""
+        return cls(FaultKind.JUMP, offset_s=offset_s)
+
+    @classmethod
+    def wrong_clock(cls, offset_s: float) -> Fault:
+        """Shift the wall-clock time of sender reports."""
+        return cls(FaultKind.WRONG_CLOCK, offset_s=offset_s)
+
+    @classmethod
+    def corrupt(cls, every: int) -> Fault:
+        """Damage the payload of every nth packet."""
+        return cls(FaultKind.CORRUPT, every=every)
+
+    @classmethod
+    def drop(cls, every: int) -> Fault:
+        """Lose every nth packet."""
+        return cls(FaultKind.DROP, every=every)
+
+    @classmethod
+    def kill(cls) -> Fault:
+        """Reset viewers' connections."""
+        return cls(FaultKind.KILL)
+
+    @classmethod
+    def end(cls) -> Fault:
+        """End the stream properly."""
+        return cls(FaultKind.END)
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether viewers lose their connection."""
+        return self.kind in {FaultKind.KILL, FaultKind.END}
+
+    @property
+    def damages_packets(self) -> bool:
+        """Whether single packets are changed or lost."""
+        return self.kind in {FaultKind.CORRUPT, FaultKind.DROP}
+
+    @property
+    def withholds_rtp(self) -> bool:
+        """Whether no RTP is sent at all."""
+        return self.kind in {FaultKind.MUTE, FaultKind.STALL, FaultKind.NO_RTP}
+
+    @property
+    def withholds_rtcp(self) -> bool:
+        """Whether no RTCP is sent at all."""
+        return self.kind in {FaultKind.MUTE, FaultKind.NO_RTP}
+
+
+class PacketDamage:
+    """Applies `corrupt` and `drop` to a packet stream, counting over frames."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+        self._count = 0
+
+    def apply(self, packets: list[bytes]) -> list[bytes]:
+        """The packets that go out in place of these."""
+        return [kept for packet in packets if (kept := self._one(packet)) is not None]
+
+    def _one(self, packet: bytes) -> bytes | None:
+        self._count += 1
+        if self._count % self._fault.every:
+            return packet
+        return None if self._fault.kind is FaultKind.DROP else damaged(packet)
+
+
+def damaged(packet: bytes) -> bytes:
+    """An RTP packet of the same size with bits flipped throughout its payload."""
+    changed = bytearray(packet)
+    for at in range(min(_DAMAGE_AFTER_BYTES, len(packet) - 1), len(packet), _DAMAGE_STRIDE_BYTES):
+        changed[at] ^= _DAMAGE_BITS
+    return bytes(changed)

@@ -1,0 +1,49 @@
+"""Rendered cameras: street scenes with ground truth, for training, demo, tests and benchmarks.
+
+Clips are made by `simulation.clips`, kept apart because it needs PyAV.
+"""
+
+from simulation.drawing.view import ObjectState, Truth, View
+from simulation.labels import (
+    CLASS_ID,
+    EVALUATION_SEEDS,
+    LABELS,
+    SCENE_SEEDS,
+    TRAINING_SEEDS,
+)
+from simulation.scenes.catalogue import DEMO_SCENES, SCENES, scene_named
+from simulation.scenes.sample import (
+    SEEDS_PER_VIEW,
+    Sample,
+    place_of,
+    render_sample,
+    render_samples,
+)
+from simulation.scenes.scene import GroundPoint, Scene, SceneIncident, SceneZone
+from simulation.scenes.truth import SceneTruth, read_truth, truth
+
+__all__ = [
+    "CLASS_ID",
+    "DEMO_SCENES",
+    "EVALUATION_SEEDS",
+    "LABELS",
+    "SCENES",
+    "SCENE_SEEDS",
+    "SEEDS_PER_VIEW",
+    "TRAINING_SEEDS",
+    "GroundPoint",
+    "ObjectState",
+    "Sample",
+    "Scene",
+    "SceneIncident",
+    "SceneTruth",
+    "SceneZone",
+    "Truth",
+    "View",
+    "place_of",
+    "read_truth",
+    "render_sample",
+    "render_samples",
+    "scene_named",
+    "truth",
+]

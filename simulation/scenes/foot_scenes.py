@@ -1,0 +1,378 @@
+"""Scripted scenes on foot: dropped bags, rubbish that piles up, a crowd, quiet walkers."""
+
+import math
+
+import numpy as np
+
+from simulation.drawing.places import place_named
+from simulation.drawing.viewpoint import Viewpoint
+from simulation.labels import SCENE_SEEDS
+from simulation.scenes.motion import Actor, Path, Spell, Thing, Walker, Waypoint, stroll
+from simulation.scenes.scene import (
+    LOOP_S,
+    SIZE_PX,
+    Point,
+    Polygon,
+    Scene,
+    SceneIncident,
+    SceneZone,
+    longest_spell,
+    states_of,
+    zone_on_ground,
+)
+
+_PACE_MPS = 1.35
+_BEND_S = 0.8
+
+PARK_ROUTES: tuple[tuple[Point, ...], ...] = (
+    ((-0.6, 52.0), (0.7, 26.0), (0.3, 12.0), (0.2, -3.0)),
+    ((0.4, -3.0), (-1.4, 14.0), (-0.3, 30.0), (-1.2, 52.0)),
+    ((30.0, 21.6), (2.0, 21.4), (-0.6, 30.0), (-1.0, 52.0)),
+    ((1.4, 52.0), (1.6, 24.0), (12.0, 21.2), (32.0, 21.6)),
+)
+SQUARE_ROUTES: tuple[tuple[Point, ...], ...] = (
+    ((-17.0, 21.0), (17.0, 20.6)),
+    ((18.0, 25.0), (-18.0, 23.6)),
+    ((-14.0, 36.0), (2.6, 18.0), (11.0, 7.0)),
+    ((13.0, 30.0), (3.0, 24.6), (-16.0, 28.5)),
+)
+
+
+def _errand(
+    key: int, look: int, stop_s: float, come: list[Point], stop: Point, leave: list[Point]
+) -> Walker:
+    """Return a person who comes to a spot, bends down there at ``stop_s`` and walks away."""
+    waypoints: list[Waypoint] = [(stop_s - 0.4, *stop)]
+    for there in reversed(come):
+        last = waypoints[0]
+        waypoints.insert(0, (last[0] - math.dist((last[1], last[2]), there) / _PACE_MPS, *there))
+    waypoints.append((stop_s + _BEND_S, *stop))
+    for there in leave:
+        last = waypoints[-1]
+        waypoints.append((last[0] + math.dist((last[1], last[2]), there) / _PACE_MPS, *there))
+    return Walker(key, look, Path(waypoints), ((stop_s - 0.3, stop_s + 0.5),))
+
+
+def _beside(stop: Point, towards: Point) -> Point:
+    """Return the spot half a step from where a person stops, on the way it came."""
+    away = math.dist(stop, towards)
+    return (
+        stop[0] + 0.45 * (towards[0] - stop[0]) / away,
+        stop[1] + 0.45 * (towards[1] - stop[1]) / away,
+    )
+
+
+def _left_behind(
+    key: int,
+    what: tuple[str, int],
+    owner: Walker,
+    drop_s: float,
+    spot: Point,
+    finder: Walker,
+    pick_s: float,
+    *,
+    left_hand: bool = False,
+) -> Thing:
+    """Return a thing (label, look) that one person puts down and another takes away."""
+    return Thing(
+        key,
+        *what,
+        (
+            Spell(owner.start_s, drop_s, owner, left_hand=left_hand),
+            Spell(drop_s, pick_s, None, spot),
+            Spell(pick_s, finder.end_s, finder, left_hand=left_hand),
+        ),
+    )
+
+
+def _passers(
+    routes: tuple[tuple[Point, ...], ...], starts: tuple[float, ...], rng: np.random.Generator
+) -> list[Actor]:
+    """Return walkers on the usual routes, one per start time."""
+    return [
+        stroll(
+            9000 + k,
+            int(rng.integers(600)),
+            start,
+            routes[k % len(routes)],
+            float(rng.uniform(1.2, 1.5)),
+        )
+        for k, start in enumerate(starts)
+    ]
+
+
+def _idler(rng: np.random.Generator, spot: Point, door: Point) -> list[Actor]:
+    """Return a person who stands a while with the own bag at the feet: no litter."""
+    walk_s = math.dist(spot, door) / _PACE_MPS
+    arrive, leave = 16.0, 46.0
+    waypoints = [(arrive - walk_s, *door), (arrive, *spot), (leave, *spot), (leave + walk_s, *door)]
+    person = Walker(8500, int(rng.integers(600)), Path(waypoints, -1.2))
+    put, take = arrive + 0.5, leave - 0.5
+    bag = Thing(
+        8501,
+        "bag",
+        int(rng.integers(400)),
+        (
+            Spell(person.start_s, put, person),
+            Spell(put, take, None, (spot[0] + 0.42, spot[1] + 0.1)),
+            Spell(take, person.end_s, person),
+        ),
+    )
+    return [person, bag]
+
+
+def _park_zone(view: Viewpoint) -> SceneZone:
+    lawn: Polygon = ((-5.5, 7.6), (5.5, 7.6), (7.5, 20.0), (-7.5, 20.0))
+    return zone_on_ground("path and lawn", "littering", view, SIZE_PX, lawn)
+
+
+def park_bag() -> Scene:
+    """Build a bag that is put down on the park path; its owner walks away."""
+    seed = SCENE_SEEDS.start + 31
+    rng = np.random.default_rng(seed)
+    place = place_named("park", 5)
+    zone = _park_zone(place.viewpoint)
+    drop_s, pick_s, spot = 10.0, 55.0, (0.9, 10.6)
+    come, leave = [(30.0, 21.6), (2.4, 21.2)], [(-3.2, 15.0), (-7.0, 22.0), (-22.0, 30.0)]
+    stop = _beside(spot, come[-1])
+    owner = _errand(1, 21, drop_s, come, stop, leave)
+    finder = _errand(
+        2, 84, pick_s, [(-0.4, 50.0), (0.9, 24.0)], _beside(spot, (0.9, 24.0)), [(0.6, -4.0)]
+    )
+    bag = _left_behind(3, ("bag", 47), owner, drop_s, spot, finder, pick_s)
+    actors: list[Actor] = [
+        owner,
+        finder,
+        bag,
+        *_passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), rng),
+    ]
+    return Scene(
+        name="park-bag",
+        title="A park by day: a bag is left on the path",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
+    )
+
+
+# What is left, its looks, where, and when.
+_DROPS = (
+    ("bin_bag", 4, (1.2, 11.0), 5.0),
+    ("bin_bag", 9, (1.9, 11.3), 10.0),
+    ("bottle", 3, (0.6, 11.2), 15.0),
+    ("bag", 12, (1.5, 10.3), 20.0),
+    ("bin_bag", 17, (2.5, 10.7), 25.0),
+    ("bottle", 8, (0.7, 10.4), 30.0),
+)
+
+
+def park_pile() -> Scene:
+    """Build rubbish that piles up on the lawn: five people leave something at one spot."""
+    seed = SCENE_SEEDS.start + 32
+    rng = np.random.default_rng(seed)
+    place = place_named("park", 8)
+    zone = _park_zone(place.viewpoint)
+    doors = ([(30.0, 21.6), (3.0, 21.0)], [(-0.5, 50.0), (0.8, 24.0)], [(-0.4, -3.0), (-0.6, 6.0)])
+    actors: list[Actor] = []
+    incidents: list[SceneIncident] = []
+    collectors = [
+        _errand(
+            50 + k,
+            90 + k,
+            57.0 + 0.5 * k,
+            [(0.6 - 0.5 * k, 46.0), (1.0, 22.0)],
+            (0.9 + 0.7 * k, 11.9),
+            [(1.0 + 0.8 * k, -4.0)],
+        )
+        for k in range(3)
+    ]
+    for k, (label, look, spot, drop_s) in enumerate(_DROPS):
+        come, leave = doors[k % 3], doors[(k + 1) % 3][::-1]
+        owner = _errand(1 + k, int(rng.integers(600)), drop_s, come, _beside(spot, come[-1]), leave)
+        pick_s = 57.0 + 0.5 * (k % 3)
+        thing = _left_behind(
+            20 + k, (label, look), owner, drop_s, spot, collectors[k % 3], pick_s, left_hand=k >= 3
+        )
+        actors += [owner, thing]
+        incidents.append(
+            SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (20 + k,))
+        )
+    incidents.append(
+        SceneIncident(
+            "littering.accumulation",
+            zone.name,
+            _DROPS[2][3],
+            57.0,
+            tuple(20 + k for k in range(len(_DROPS))),
+        )
+    )
+    actors += collectors
+    return Scene(
+        name="park-pile",
+        title="A park in the rain: rubbish piles up",
+        place=place,
+        light="rain",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=tuple(incidents),
+    )
+
+
+def _gatherer(key: int, rng: np.random.Generator, spot: Point, focus: Point) -> Walker:
+    """Return a person who comes to the crowd, stands facing its middle, and leaves."""
+    side = -1.0 if rng.random() < 0.5 else 1.0
+    door = (side * float(rng.uniform(13.0, 18.0)), float(rng.uniform(15.0, 24.0)))
+    exit_at = (-side * float(rng.uniform(13.0, 18.0)), float(rng.uniform(15.0, 26.0)))
+    pace = float(rng.uniform(1.3, 1.7))
+    arrive = float(rng.uniform(6.0, 19.0))
+    leave = float(rng.uniform(50.0, 53.5))
+    waypoints = [
+        (arrive - math.dist(door, spot) / pace, *door),
+        (arrive, *spot),
+        (leave, *spot),
+        (leave + math.dist(spot, exit_at) / pace, *exit_at),
+    ]
+    face = math.atan2(focus[1] - spot[1], focus[0] - spot[0])
+    return Walker(key, int(rng.integers(600)), Path(waypoints, face + float(rng.normal(0, 0.4))))
+
+
+def square_crowd() -> Scene:
+    """Build a crowd that gathers in the middle of the square at dusk and disperses."""
+    seed = SCENE_SEEDS.start + 41
+    rng = np.random.default_rng(seed)
+    place = place_named("square", 5)
+    view = place.viewpoint
+    focus = (0.0, 13.4)
+    ground: Polygon = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
+    zone = zone_on_ground("middle of the square", "crowding", view, SIZE_PX, ground)
+    spots = [
+        (
+            focus[0] + 1.0 * (column - 2.5) + (0.5 if row % 2 else 0.0) + float(rng.normal(0, 0.1)),
+            focus[1] + 1.05 * (row - 2.0) + float(rng.normal(0, 0.1)),
+        )
+        for row in range(5)
+        for column in range(6)
+    ]
+    people = [_gatherer(1 + k, rng, spot, focus) for k, spot in enumerate(spots)]
+    cast: tuple[Actor, ...] = (*people, *_passers(SQUARE_ROUTES, (-6.0, 14.0, 33.0), rng))
+
+    def inside(now: float) -> list[int]:
+        return [
+            s.key for s in states_of(cast, now, LOOP_S) if abs(s.x_m) < 3.4 and 10.6 < s.y_m < 16.6
+        ]
+
+    start, end = longest_spell(lambda now: len(inside(now)) >= 0.4 * zone.area_m2, LOOP_S)
+    return Scene(
+        name="square-crowd",
+        title="A square at dusk: a crowd gathers",
+        place=place,
+        light="dusk",
+        viewpoint=view,
+        seed=seed,
+        tasks=("crowding",),
+        zones=(zone,),
+        actors=cast,
+        incidents=(
+            SceneIncident(
+                "crowding.density", zone.name, start, end, tuple(sorted(inside((start + end) / 2)))
+            ),
+        ),
+    )
+
+
+def square_bag() -> Scene:
+    """Build a bag that is left in the square at night while a few people pass."""
+    seed = SCENE_SEEDS.start + 42
+    rng = np.random.default_rng(seed)
+    place = place_named("square", 3)
+    ground: Polygon = ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0))
+    zone = zone_on_ground("square", "littering", place.viewpoint, SIZE_PX, ground)
+    drop_s, pick_s, spot = 10.0, 55.0, (-1.6, 11.4)
+    come, leave = [(-17.0, 16.0)], [(4.0, 16.0), (16.0, 18.0)]
+    owner = _errand(1, 44, drop_s, come, _beside(spot, come[-1]), leave)
+    finder = _errand(2, 51, pick_s, [(17.0, 15.0)], _beside(spot, (17.0, 15.0)), [(-15.0, 13.0)])
+    bag = _left_behind(3, ("bag", 38), owner, drop_s, spot, finder, pick_s)
+    actors: list[Actor] = [
+        owner,
+        finder,
+        bag,
+        *_passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), rng),
+    ]
+    return Scene(
+        name="square-bag",
+        title="A square at dusk: a bag is left behind",
+        place=place,
+        light="dusk",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(zone,),
+        actors=tuple(actors),
+        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
+    )
+
+
+def park_quiet() -> Scene:
+    """Build walkers in the park, one of whom stands a while beside the own bag."""
+    seed = SCENE_SEEDS.start + 33
+    rng = np.random.default_rng(seed)
+    place = place_named("park", 12)
+    actors = [
+        *_passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), rng),
+        *_idler(rng, (-1.4, 11.6), (-0.8, 38.0)),
+    ]
+    return Scene(
+        name="park-quiet",
+        title="A park by day: a few walkers",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("littering",),
+        zones=(_park_zone(place.viewpoint),),
+        actors=tuple(actors),
+        incidents=(),
+    )
+
+
+def square_quiet() -> Scene:
+    """Build a square with a few people crossing and one waiting."""
+    seed = SCENE_SEEDS.start + 43
+    rng = np.random.default_rng(seed)
+    place = place_named("square", 9)
+    view = place.viewpoint
+    ground: Polygon = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
+    zones = (
+        zone_on_ground("middle of the square", "crowding", view, SIZE_PX, ground),
+        zone_on_ground(
+            "square",
+            "littering",
+            view,
+            SIZE_PX,
+            ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0)),
+        ),
+    )
+    actors = [
+        *_passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), rng),
+        *_idler(rng, (1.8, 12.4), (-15.0, 19.0)),
+    ]
+    return Scene(
+        name="square-quiet",
+        title="A square by day: people cross",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("crowding", "littering"),
+        zones=zones,
+        actors=tuple(actors),
+        incidents=(),
+    )

@@ -1,0 +1,308 @@
+"""Scripted road scenes: a jam, a wrong-way driver, a forbidden stop, quiet traffic."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from simulation.drawing.place import Lane
+from simulation.drawing.places import place_named
+from simulation.drawing.viewpoint import Viewpoint
+from simulation.labels import SCENE_SEEDS
+from simulation.scenes.motion import Actor, Path, Vehicle, Walker, stroll
+from simulation.scenes.scene import (
+    LOOP_S,
+    SIZE_PX,
+    Polygon,
+    Scene,
+    SceneIncident,
+    SceneZone,
+    longest_spell,
+    states_of,
+    zone_on_ground,
+)
+from simulation.scenes.traffic import Arrival, Hold, drive_lane, flow
+
+_MIX = {"car": 0.66, "truck": 0.12, "bus": 0.08, "motorcycle": 0.14}
+_CITY = {"car": 0.6, "truck": 0.08, "bus": 0.08, "motorcycle": 0.12, "bicycle": 0.12}
+_LANE_KEYS = 100  # keys set aside for each lane
+
+
+def _earlier(lane: Lane, by_m: float) -> Lane:
+    """Return the lane with its start moved back, so that vehicles enter out of sight."""
+    start = lane.at(-by_m)
+    return replace(lane, start=start)
+
+
+def _crossing_walkers(rng: np.random.Generator, spans: list[tuple[float, float]]) -> list[Walker]:
+    """Return people who cross on the near zebra while its road is held, and others beside it."""
+    out = []
+    for k, (start, side) in enumerate(spans):
+        y = float(rng.uniform(21.9, 24.2))
+        out.append(
+            stroll(
+                9000 + k,
+                int(rng.integers(600)),
+                start,
+                [(side * 34.0, y + 1.0), (side * 8.5, y), (-side * 8.5, y), (-side * 34.0, y - 2)],
+            )
+        )
+    for k, x in enumerate((9.6, 11.2, -9.8, -11.0)):
+        way = [(x, -8.0), (x, 20.8)] if k % 2 else [(x, 20.8), (x, -8.0)]
+        way = way if k % 2 else [(x + 16, 21.4), *way]
+        out.append(stroll(9100 + k, int(rng.integers(600)), 5.0 + 13 * k, way))
+    return out
+
+
+def _crossroad_traffic(
+    rng: np.random.Generator,
+    lanes: tuple[Lane, ...],
+    main: list[tuple[float, float]],
+    cross: list[tuple[float, float]],
+    near_flow: list[list[Arrival]],
+) -> list[Actor]:
+    """Return traffic for all eight lanes; ``main`` and ``cross`` are red spans of the two roads."""
+    actors: list[Actor] = []
+    for index, lane in enumerate(lanes):
+        on_main = index < 4
+        back = 62.0 if index < 2 else 0.0
+        path = _earlier(lane, back)
+        stop = {0: 26.6, 1: 26.6, 2: 69.6, 3: 69.6}.get(index, 49.4) + back
+        reds = [Hold(start, end, stop) for start, end in (main if on_main else cross)]
+        arrivals = near_flow[index] if index < 2 else flow(rng, LOOP_S, (8.0, 17.0), 10.5, _CITY)
+        actors += drive_lane(path, arrivals, reds, LOOP_S, _LANE_KEYS * (index + 1))
+    return actors
+
+
+def _over_the_approach(usual: Viewpoint) -> Viewpoint:
+    """Return a camera set back from the crossing, which sees a whole queue."""
+    return replace(
+        usual,
+        x_m=6.4,
+        y_m=-23.0,
+        height_m=11.5,
+        yaw_rad=math.radians(5),
+        pitch_rad=math.radians(17),
+        focal=0.95,
+    )
+
+
+def _approach(view: Viewpoint) -> SceneZone:
+    ground: Polygon = ((0.2, -10.0), (7.4, -10.0), (7.4, 20.8), (0.2, 20.8))
+    return zone_on_ground(
+        "near approach", "traffic", view, SIZE_PX, ground, ((3.7, -4.0), (3.7, 20.0))
+    )
+
+
+def crossroad_jam() -> Scene:
+    """Build the jam: the near approach is held while more and more vehicles arrive."""
+    seed = SCENE_SEEDS.start + 11
+    rng = np.random.default_rng(seed)
+    place = place_named("crossroad", 5)
+    view = _over_the_approach(place.viewpoint)
+    arrivals = []
+    for lane in range(2):
+        labels = (
+            "car",
+            "car",
+            "car",
+            "car",
+            "motorcycle" if lane else "car",
+            "car",
+            "car" if lane else "truck",
+        )
+        row = [
+            Arrival(-10.5 + 1.0 * lane + 2.0 * k, label, int(rng.integers(600)), 11.0)
+            for k, label in enumerate(labels)
+        ]
+        row += [Arrival(s + 2.0 * lane, "car", int(rng.integers(600)), 11.0) for s in (14.0, 26.0)]
+        arrivals.append(row)
+    actors = _crossroad_traffic(rng, place.lanes, [(0.5, 46.0)], [(42.0, LOOP_S)], arrivals)
+    actors += _crossing_walkers(rng, [(-14.0, 1.0), (-4.0, -1.0), (5.0, 1.0), (11.0, -1.0)])
+    zone = _approach(view)
+    cast = tuple(actors)
+
+    def inside(now: float) -> list[tuple[int, float, float]]:
+        return [
+            (s.key, s.x_m, s.y_m)
+            for s in states_of(cast, now, LOOP_S)
+            if s.label not in ("person", "bicycle") and 0 < s.x_m < 7.4 and -10 < s.y_m < 20.8
+        ]
+
+    def jammed(now: float) -> bool:
+        here, soon = inside(now), {key: (x, y) for key, x, y in inside(now + 1.0)}
+        speeds = [math.dist((x, y), soon[key]) for key, x, y in here if key in soon]
+        return len(speeds) >= 5 and float(np.mean(speeds)) < 1.2
+
+    start, end = longest_spell(jammed, LOOP_S)
+    keys = tuple(sorted({key for key, _, _ in inside((start + end) / 2)}))
+    return Scene(
+        name="crossroad-jam",
+        title="A crossroad by day: the near approach backs up",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(zone,),
+        actors=cast,
+        incidents=(SceneIncident("traffic.congestion", zone.name, start, end, keys),),
+    )
+
+
+def crossroad_quiet() -> Scene:
+    """Build ordinary traffic at the crossroad under short red phases."""
+    seed = SCENE_SEEDS.start + 12
+    rng = np.random.default_rng(seed)
+    place = place_named("crossroad", 9)
+    view = _over_the_approach(place.viewpoint)
+    near = [flow(rng, LOOP_S, (8.0, 15.0), 11.0, _CITY) for _ in range(2)]
+    main = [(0.0, 13.0), (32.0, 45.0)]
+    cross = [(10.5, 33.5), (42.5, LOOP_S), (0.0, 1.5)]
+    actors = _crossroad_traffic(rng, place.lanes, main, cross, near)
+    actors += _crossing_walkers(rng, [(-18.5, 1.0), (13.5, -1.0)])
+    return Scene(
+        name="crossroad-quiet",
+        title="A crossroad by day: traffic flows",
+        place=place,
+        light="day",
+        viewpoint=view,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(_approach(view),),
+        actors=tuple(actors),
+        incidents=(),
+    )
+
+
+def _arterial_traffic(
+    rng: np.random.Generator,
+    lanes: tuple[Lane, ...],
+    skip: tuple[int, ...],
+    headway_s: tuple[float, float] = (3.5, 9.0),
+) -> list[Actor]:
+    actors: list[Actor] = []
+    for index, lane in enumerate(lanes):
+        if index not in skip:
+            speed = (14.0, 12.5, 11.0)[index % 3]
+            back = _earlier(lane, 14.0)
+            actors += drive_lane(
+                back,
+                flow(rng, LOOP_S, headway_s, speed, _MIX),
+                [],
+                LOOP_S,
+                _LANE_KEYS * (index + 1),
+            )
+    for k, (x, start, end) in enumerate(
+        ((13.9, 62.0, -4.0), (-13.6, -4.0, 60.0), (14.4, -4.0, 60.0))
+    ):
+        actors.append(
+            stroll(9000 + k, int(rng.integers(600)), 4.0 + 17 * k, [(x, start), (x, end)], 1.45)
+        )
+    return actors
+
+
+def _carriageways(view: Viewpoint) -> tuple[SceneZone, SceneZone]:
+    away: Polygon = ((0.9, 13.0), (11.2, 13.0), (11.2, 60.0), (0.9, 60.0))
+    towards: Polygon = ((-11.2, 13.0), (-0.9, 13.0), (-0.9, 60.0), (-11.2, 60.0))
+    return (
+        zone_on_ground("outbound", "traffic", view, SIZE_PX, away, ((6.0, 16.0), (6.0, 50.0))),
+        zone_on_ground("inbound", "traffic", view, SIZE_PX, towards, ((-6.0, 50.0), (-6.0, 16.0))),
+    )
+
+
+def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
+    """Build flowing traffic on the arterial in a given light."""
+    seed = SCENE_SEEDS.start + number
+    place = place_named("arterial", 5)
+    actors = _arterial_traffic(np.random.default_rng(seed), place.lanes, ())
+    return Scene(
+        name=name,
+        title=title,
+        place=place,
+        light=light,
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=_carriageways(place.viewpoint),
+        actors=tuple(actors),
+        incidents=(),
+    )
+
+
+def arterial_wrong_way() -> Scene:
+    """Build a driver who comes down the outbound carriageway towards the camera."""
+    seed = SCENE_SEEDS.start + 23
+    rng = np.random.default_rng(seed)
+    place = place_named("arterial", 7)
+    zones = _carriageways(place.viewpoint)
+    actors = _arterial_traffic(rng, place.lanes, (0,))
+    stray = Vehicle(
+        8000,
+        "car",
+        30,
+        Path([(9.0, 2.65, 96.0), (13.0, 2.65, 64.0), (22.5, 2.65, 12.0), (26.0, 2.65, -12.0)]),
+    )
+    cast = (*actors, stray)
+
+    def in_zone(now: float) -> bool:
+        if not stray.start_s <= now < stray.end_s:
+            return False
+        return 13.0 < stray.state_at(now).y_m < 60.0
+
+    start, end = longest_spell(in_zone, LOOP_S)
+    return Scene(
+        name="arterial-wrong-way",
+        title="An arterial by day: one car drives against the traffic",
+        place=place,
+        light="day",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=zones,
+        actors=cast,
+        incidents=(SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,)),),
+    )
+
+
+def arterial_stop() -> Scene:
+    """Build a car that stops in the kerb lane of the arterial in the rain."""
+    seed = SCENE_SEEDS.start + 24
+    rng = np.random.default_rng(seed)
+    place = place_named("arterial", 11)
+    actors = _arterial_traffic(rng, place.lanes, (2,))
+    parker = Vehicle(
+        8000,
+        "car",
+        8,
+        Path(
+            [
+                (1.0, 9.5, -20.0),
+                (5.0, 9.5, 12.0),
+                (7.0, 9.6, 23.0),
+                (8.5, 9.9, 26.5),
+                (9.5, 10.0, 27.0),
+                (54.0, 10.0, 27.0),
+                (55.5, 9.9, 29.0),
+                (58.0, 9.6, 42.0),
+                (62.5, 9.5, 96.0),
+            ],
+            math.pi / 2,
+        ),
+    )
+    kerb: Polygon = ((8.2, 15.0), (11.3, 15.0), (11.3, 48.0), (8.2, 48.0))
+    zone = zone_on_ground(
+        "no stopping", "traffic", place.viewpoint, SIZE_PX, kerb, ((9.5, 16.0), (9.5, 44.0))
+    )
+    return Scene(
+        name="arterial-stop",
+        title="An arterial in the rain: a car stops where it must not",
+        place=place,
+        light="rain",
+        viewpoint=place.viewpoint,
+        seed=seed,
+        tasks=("traffic",),
+        zones=(zone,),
+        actors=(*actors, parker),
+        incidents=(SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,)),),
+    )

@@ -1,0 +1,221 @@
+"""Scripted scenes: a place, a light, actors on schedules, and what really goes on among them.
+
+A scene is a pure function of time and repeats after ``duration_s`` without a jump.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation.drawing.light import LIGHTS
+from simulation.drawing.place import Place
+from simulation.drawing.view import ObjectState, Truth, View
+from simulation.drawing.viewpoint import Projector, Viewpoint
+from simulation.scenes.motion import Actor
+
+Point = tuple[float, float]
+Polygon = tuple[Point, ...]
+
+LOOP_S: Final = 64.0
+SIZE_PX: Final = (1280, 720)
+
+# Picture points, normalised, whose ground positions calibrate a scene.
+_CALIBRATION: Final = ((0.1, 0.95), (0.9, 0.95), (0.75, 0.45), (0.25, 0.45))
+
+_LAP_KEY: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SceneZone:
+    """A part of the picture that a task watches.
+
+    Attributes:
+        name: Unique in its scene.
+        task: ``traffic``, ``littering`` or ``crowding``.
+        polygon: Corners x, y normalised to the picture, 0..1.
+        area_m2: Size of the zone on the ground.
+        flow: Where traffic may go, from one normalised point to another; None when it is no lane.
+    """
+
+    name: str
+    task: str
+    polygon: Polygon
+    area_m2: float
+    flow: tuple[Point, Point] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SceneIncident:
+    """What should be reported: a situation that holds from start to end, in seconds of the loop.
+
+    Attributes:
+        kind: Such as ``traffic.congestion``.
+        zone: Name of the zone it happens in.
+        start_s: When the situation begins to hold; confirmation comes later.
+        end_s: When it no longer holds.
+        keys: Identities of the objects that make it.
+    """
+
+    kind: str
+    zone: str
+    start_s: float
+    end_s: float
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundPoint:
+    """A picture point (x, y normalised) and the ground point in metres seen there."""
+
+    picture: Point
+    ground_m: Point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A looped scene as one camera sees it.
+
+    Attributes:
+        name: Key in the registry.
+        title: One line for people.
+        place: Where it is.
+        light: ``day``, ``dusk``, ``night`` or ``rain``.
+        viewpoint: The camera.
+        seed: Everything random in it comes from here; one of `SCENE_SEEDS`.
+        tasks: Which tasks should watch it.
+        zones: Where they should look.
+        actors: Everything that moves or is carried.
+        incidents: What they should report, and nothing else.
+        duration_s: Length of the loop.
+        fps: Pictures per second.
+        size_px: Width and height of the pictures.
+    """
+
+    name: str
+    title: str
+    place: Place
+    light: str
+    viewpoint: Viewpoint
+    seed: int
+    tasks: tuple[str, ...]
+    zones: tuple[SceneZone, ...]
+    actors: tuple[Actor, ...]
+    incidents: tuple[SceneIncident, ...]
+    duration_s: float = LOOP_S
+    fps: float = 12.5
+    size_px: tuple[int, int] = SIZE_PX
+
+    @property
+    def frame_count(self) -> int:
+        """Number of pictures in one loop."""
+        return round(self.duration_s * self.fps)
+
+    def states_at(self, time_s: float) -> list[ObjectState]:
+        """Return all objects at a moment; time wraps around the loop."""
+        return states_of(self.actors, time_s, self.duration_s)
+
+    def view(self, size_px: tuple[int, int] | None = None) -> View:
+        """Return the scene's camera, at its own picture size or another of the same shape."""
+        return View(
+            self.place, self.viewpoint, LIGHTS[self.light], size_px or self.size_px, self.seed
+        )
+
+    def frames(self, view: View) -> Iterator[tuple[NDArray[np.uint8], Truth]]:
+        """Draw one loop, picture by picture: (H, W, 3) uint8 RGB with its truth."""
+        for index in range(self.frame_count):
+            yield view.render(self.states_at(index / self.fps), index)
+
+    def ground_points(self) -> tuple[GroundPoint, ...]:
+        """Return four picture points with their ground positions, for calibration."""
+        width, height = self.size_px
+        projector = Projector(self.viewpoint, self.size_px)
+        ground = projector.ground_at([(x * width, y * height) for x, y in _CALIBRATION])
+        return tuple(
+            GroundPoint(point, (float(spot[0]), float(spot[1])))
+            for point, spot in zip(_CALIBRATION, ground, strict=True)
+        )
+
+    def homography(self) -> NDArray[np.float64]:
+        """Return the 3x3 matrix from normalised picture points to ground metres."""
+        points = self.ground_points()
+        source = np.array([p.picture for p in points], np.float32)
+        target = np.array([p.ground_m for p in points], np.float32)
+        return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
+
+
+def states_of(actors: tuple[Actor, ...], time_s: float, loop_s: float) -> list[ObjectState]:
+    """Return the states of the actors that live at a moment of the loop.
+
+    Who is still there from the loop before, or already on the way for the next, has another key.
+    """
+    now = time_s % loop_s
+    out = []
+    for actor in actors:
+        for lap, offset in ((0, 0), (1, _LAP_KEY), (-1, 2 * _LAP_KEY)):
+            moment = now + lap * loop_s
+            if actor.start_s <= moment < actor.end_s:
+                state = actor.state_at(moment)
+                out.append(replace(state, key=state.key + offset) if offset else state)
+    return out
+
+
+def normalised(projector: Projector, ground: Polygon) -> Polygon:
+    """Project a ground polygon in metres into the picture and cut it at the picture's edge."""
+    width, height = projector.size_px
+    pixels = projector.clip_ground(np.array(ground, np.float32))
+    if pixels is None:
+        raise ValueError(f"the ground polygon {ground} lies behind the camera")
+    frame = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    area, cut = cv2.intersectConvexConvex(cv2.convexHull(pixels), frame)
+    if area <= 0:
+        raise ValueError(f"the ground polygon {ground} lies outside the picture")
+    return tuple(
+        (round(float(x) / width, 4), round(float(y) / height, 4)) for x, y in cut.reshape(-1, 2)
+    )
+
+
+def zone_on_ground(
+    name: str,
+    task: str,
+    viewpoint: Viewpoint,
+    size_px: tuple[int, int],
+    ground: Polygon,
+    flow: tuple[Point, Point] | None = None,
+) -> SceneZone:
+    """Return the zone that covers a convex ground polygon; ``flow`` is given in metres too."""
+    projector = Projector(viewpoint, size_px)
+    polygon = normalised(projector, ground)
+    corners = projector.ground_at(np.array(polygon) * size_px)
+    area = float(cv2.contourArea(corners.astype(np.float32)))
+    arrow = None
+    if flow is not None:
+        ends, _ = projector.project([(*flow[0], 0.0), (*flow[1], 0.0)])
+        arrow = tuple(
+            (round(float(x) / size_px[0], 4), round(float(y) / size_px[1], 4)) for x, y in ends
+        )
+    return SceneZone(
+        name, task, polygon, round(area, 1), None if arrow is None else (arrow[0], arrow[1])
+    )
+
+
+def longest_spell(holds: Callable[[float], bool], loop_s: float, step_s: float = 0.2) -> Point:
+    """Return start and end of the longest span of the loop during which a condition holds.
+
+    Raises:
+        ValueError: It never holds, so the script does not show what it claims.
+    """
+    best, begin = (0.0, 0.0), None
+    for k in range(round(loop_s / step_s) + 1):
+        now = k * step_s
+        if k * step_s < loop_s and holds(now):
+            begin = now if begin is None else begin
+        elif begin is not None:
+            best = max(best, (begin, now), key=lambda span: span[1] - span[0])
+            begin = None
+    if best[1] <= best[0]:
+        raise ValueError("the scripted situation never holds")
+    return round(best[0], 2), round(best[1], 2)

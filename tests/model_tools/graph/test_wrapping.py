@@ -1,0 +1,263 @@
+"""Every wrapped graph against an independent numpy computation of the same thing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto
+
+from model_tools.graph.heads import STRIDES, HeadTask, each_alone
+from model_tools.graph.packaged import relabelled
+from model_tools.graph.preprocessing import Preprocessing
+from model_tools.graph.selection import Selection
+from model_tools.graph.wrapping import wrap
+from models.errors import GraphError
+from tests.model_tools.graph.numpy_heads import Wanted, expected, session_of
+from tests.model_tools.networks import (
+    decoded_yolox_network,
+    end_to_end_network,
+    logits_network,
+    rtdetr_network,
+    yolo_network,
+)
+from tests.models.tiny import (
+    LABELS,
+    QUERIES,
+    SIZE,
+    Patches,
+    cityeye_network,
+    detr_network,
+    random_pictures,
+    yolox_network,
+)
+
+ALL = each_alone(tuple(range(len(LABELS))))
+SELECTION = Selection(rows=30, least_score=0.3, overlap=0.5)
+OTHER_SIZE = (128, 64)
+PICTURES = 21
+
+
+def run(model: ModelProto, pictures: np.ndarray) -> np.ndarray:
+    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": pictures})[0]
+    return rows
+
+
+def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = PICTURES) -> None:
+    """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
+    assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
+    np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
+
+
+def ordered(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 0].round(1), rows[:, 5], -rows[:, 4].round(4)))]
+
+
+def positive_distances(patches: Patches) -> Patches:
+    """Keeps boxes from turning inside out, which no trained network lets happen."""
+    for stride in STRIDES:
+        patches.weights[stride][:4] *= 0.05
+        patches.biases[stride][:4] = np.abs(patches.biases[stride][:4]) + 0.5
+    return patches
+
+
+CITYEYE = cityeye_network(positive_distances(Patches(7, seed=5, gain=1.5, score_bias=-1.5)), 3)
+YOLOX = yolox_network(Patches(8, seed=9, gain=0.008, score_bias=0.3), 3)
+NETWORKS = {
+    "cityeye": (CITYEYE, "cityeye"),
+    "yolo": (yolo_network(3), "yolo"),
+    "yolo of half floats": (yolo_network(3, element=TensorProto.FLOAT16), "yolo"),
+    "end to end": (end_to_end_network(3), "yolo-e2e"),
+    "yolox": (YOLOX, "yolox"),
+    "yolox decoded": (decoded_yolox_network(3), "yolox-decoded"),
+    "detr": (detr_network(SIZE, 3), "detr"),
+    "rtdetr": (rtdetr_network(3, rows=False), "rtdetr"),
+    "rtdetr rows": (rtdetr_network(3, rows=True), "rtdetr"),
+}
+YOLOX_HABIT = {"bgr": True, "factor": 1.0}
+
+
+def wanted_of(name: str, head: str, **more) -> Wanted:
+    told = "rtdetr-rows" if name == "rtdetr rows" else head
+    habit = YOLOX_HABIT if head.startswith("yolox") else {}
+    return Wanted(told, SIZE, SIZE, **{"groups": ALL, **habit, **more})
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_head_equals_numpy_in_any_batch(name):
+    network, head = NETWORKS[name]
+    wrapped = wrap(network, head, HeadTask(SIZE, 3, ALL, SELECTION))
+    assert wrapped.dynamic_batch
+    pictures = random_pictures(PICTURES)
+    wanted = expected(network, wanted_of(name, head), pictures)
+    same_rows(run(wrapped.model, pictures), wanted)
+    alone = np.concatenate([run(wrapped.model, one[None]) for one in pictures[:3]])
+    same_rows(alone, wanted[:3], least=3)
+
+
+@pytest.mark.parametrize("groups", [((2, 0),), ((2,), (1, 0))])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_kept_classes_are_merged_and_renumbered(name, groups):
+    network, head = NETWORKS[name]
+    pictures = random_pictures(PICTURES, seed=3)
+    wrapped = wrap(network, head, HeadTask(SIZE, 3, groups, SELECTION))
+    wanted = expected(network, wanted_of(name, head, groups=groups), pictures)
+    same_rows(run(wrapped.model, pictures), wanted, least=10)
+
+
+@pytest.mark.parametrize(
+    ("fit", "centred", "told"),
+    [("stretch", True, ""), ("letterbox", True, "middle"), ("letterbox", False, "corner")],
+)
+@pytest.mark.parametrize("package", [OTHER_SIZE, (64, 64), (101, 63)])
+@pytest.mark.parametrize("name", ["yolo", "yolox", "detr"])
+def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, told, package):
+    network, head = NETWORKS[name]
+    expected_of = Preprocessing(
+        "bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0
+    )
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(0, 256, (3, package[1], package[0], 3), np.uint8)
+    task = HeadTask(package, 3, ALL, SELECTION)
+    wanted = Wanted(
+        head,
+        SIZE,
+        package,
+        ALL,
+        bgr=True,
+        factor=1 / 128,
+        mean=expected_of.mean,
+        deviation=expected_of.deviation,
+        letterbox=told,
+        padding=99.0,
+    )
+    found = run(wrap(network, head, task, expected_of).model, pictures)
+    same_rows(found, expected(network, wanted, pictures), least=3)
+
+
+def logits_reference(
+    logits: np.ndarray, boxes: np.ndarray, *, nothing: bool
+) -> list[tuple[np.ndarray, float, int]]:
+    if nothing:
+        powers = np.exp(logits)
+        scores = (powers / powers.sum(1, keepdims=True))[:, :-1]
+        pairs = [(query, int(row.argmax())) for query, row in enumerate(scores)]
+    else:
+        scores = 1 / (1 + np.exp(-logits))
+        pairs = [(q, c) for q in range(scores.shape[0]) for c in range(scores.shape[1])]
+        pairs = sorted(pairs, key=lambda pair: -scores[pair])[:QUERIES]
+    found = [(boxes[query], float(scores[query, label]), label) for query, label in pairs]
+    return sorted((one for one in found if one[1] > 0.3), key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize("nothing", [True, False])
+def test_logits_equal_numpy(nothing):
+    network = logits_network(3, nothing=nothing)
+    pictures = random_pictures(PICTURES, seed=6)
+    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    wanted = np.zeros((PICTURES, 30, 6))
+    outputs = session_of(network).run(["logits", "pred_boxes"], {"images": planes})
+    for table, logits, boxes in zip(wanted, *outputs, strict=True):
+        for row, ((x, y, w, h), score, label) in zip(
+            table, logits_reference(logits, boxes, nothing=nothing), strict=False
+        ):
+            corners = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]) * (SIZE * 2)
+            row[:] = (*np.clip(corners, 0, SIZE * 2), score, label)
+    task = HeadTask(SIZE, 3, ALL, SELECTION)
+    same_rows(run(wrap(network, "detr-logits", task).model, pictures), wanted)
+
+
+def test_a_package_is_kept_as_it_is_or_relabelled():
+    packaged = wrap(CITYEYE, "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).model
+    same = relabelled(packaged, HeadTask(SIZE, 3, ALL, Selection(rows=30, least_score=0.0)))
+    assert same.model is packaged
+    assert same.dynamic_batch
+    pictures = random_pictures(4)
+    rows = run(packaged, pictures)
+    chosen = HeadTask(SIZE, 3, ((1,), (0,)), Selection(rows=30, least_score=0.0))
+    once = relabelled(packaged, chosen).model
+    twice = relabelled(once, HeadTask(SIZE, 2, ((1,),), Selection(rows=30, least_score=0.0))).model
+    for before, after, last in zip(rows, run(once, pictures), run(twice, pictures), strict=True):
+        kept = before[(before[:, 4] > 0) & (before[:, 5] < 2)]
+        np.testing.assert_array_equal(after[: len(kept), :5], kept[:, :5])
+        np.testing.assert_array_equal(after[: len(kept), 5], 1 - kept[:, 5])
+        assert not after[len(kept) :].any()
+        people = kept[kept[:, 5] == 0]
+        np.testing.assert_array_equal(last[: len(people)], people)
+        assert not last[len(people) :].any()
+
+
+def test_a_picture_without_detections_gives_zero_rows_beside_one_with_some():
+    patches = positive_distances(Patches(7, seed=5, gain=0.0, score_bias=0.0))
+    for stride in STRIDES:
+        patches.weights[stride][4:] = 20.0 / (3 * stride * stride)
+        patches.biases[stride][4:] = -10.0
+    model = wrap(cityeye_network(patches, 3), "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).model
+    pictures = np.zeros((3, SIZE[1], SIZE[0], 3), np.uint8)
+    pictures[1] = 255
+    found = run(model, pictures)
+    assert not found[0].any()
+    assert not found[2].any()
+    assert (found[1, :, 4] > 0.9).any()
+    assert not run(model, pictures[:1]).any()
+
+
+@pytest.mark.parametrize("name", ["cityeye", "yolo", "detr"])
+def test_more_rows_than_candidates_are_padded(name):
+    network, head = NETWORKS[name]
+    wanted_task = HeadTask(SIZE, 3, ALL, Selection(rows=600, candidates=8))
+    found = run(wrap(network, head, wanted_task).model, random_pictures(2))
+    assert found.shape == (2, 600, 6)
+    assert 0 < (found[..., 4] > 0).sum() <= 2 * QUERIES * 3
+
+
+def test_a_class_beyond_the_labels_is_no_detection_and_no_crash():
+    network = detr_network(SIZE, classes=4)
+    found = run(
+        wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_pictures(5)
+    )
+    assert set(np.unique(found[..., 5])) <= {0, 1}
+
+
+def test_an_old_export_is_converted():
+    patches = Patches(7, seed=9, gain=1.0, score_bias=0.0)
+    network = cityeye_network(patches, 3)
+    network.opset_import[0].version = 11
+    assert wrap(network, "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).opset == 13
+
+
+def test_an_export_for_a_batch_keeps_it():
+    wrapped = wrap(yolo_network(3, batch=2), "yolo", HeadTask(SIZE, 3, ALL, SELECTION))
+    assert wrapped.fixed_batch == 2
+    pictures = random_pictures(2)
+    wanted = expected(yolo_network(3, batch=2), wanted_of("yolo", "yolo"), pictures)
+    same_rows(run(wrapped.model, pictures), wanted, least=2)
+
+
+def test_what_is_added_is_called_after_us_and_the_rest_after_the_network():
+    model = wrap(NETWORKS["detr"][0], "detr", HeadTask(SIZE, 3, ALL, SELECTION)).model
+    named = {node.name.partition("/")[0] for node in model.graph.node if node.name}
+    assert named == {"cityeye"}, "the tiny network's own nodes have no names"
+    ours = [node for node in model.graph.node if node.name]
+    assert {"Cast", "Expand", "TopK", "Where", "Identity"} <= {node.op_type for node in ours}
+    assert any(node.output[0].startswith("network/") for node in ours)
+
+
+def task(size: tuple[int, int] = SIZE, classes: int = 3) -> HeadTask:
+    return HeadTask(size, classes, each_alone(tuple(range(classes))), Selection(rows=10))
+
+
+@pytest.mark.parametrize(
+    ("network", "head", "wanted", "says"),
+    [
+        pytest.param(YOLOX, "yolox", task(classes=4), "9 on axis 2", id="wrong class count"),
+        pytest.param(YOLOX, "detr", task(), "no output boxes", id="wrong family"),
+        pytest.param(YOLOX, "detr-logits", task(), "no output logits", id="no logits"),
+        pytest.param(CITYEYE, "yolo-e2e", task(), "6 on axis 2", id="no table"),
+        pytest.param(YOLOX, "yolo", task(), "must have 7 on axis 1", id="rows for columns"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused_with_a_reason(network, head, wanted, says):
+    with pytest.raises(GraphError, match=says):
+        wrap(network, head, wanted)

@@ -1,0 +1,181 @@
+"""Transitions, sinks and stores for tests of what happens after the rules."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camera_adapters.geometry import Size
+from camera_adapters.spec import CameraSpec, Place
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.spool import Spool
+from pipelines.delivery.stores.folder import FolderStore
+from pipelines.errors import StoreUnavailable
+from pipelines.evidence import EvidenceDesk
+from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
+from pipelines.plan import ModelRef
+from pipelines.track import Box
+from tests.pipelines.frames import PlainPicture
+
+OPENED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+MODEL = ModelRef("street", "3", Size(640, 384), ("person",), 0.4)
+RULE = ("crowding.density", "2")
+SOURCE = "cityeye/worker-0"
+
+
+def camera(name: str = "gate") -> CameraSpec:
+    return CameraSpec(name, f"rtsp://{name}.local/main", "The gate", Place(7.1, 50.7, "05314"))
+
+
+def picture(value: int = 90) -> PlainPicture:
+    return PlainPicture(np.full((90, 160, 3), value, np.uint8))
+
+
+def incident(name: str = "i-1", at: str = "gate", severity: Severity = Severity.MEDIUM) -> Incident:
+    return Incident(
+        id=name,
+        kind="crowding.density",
+        camera=at,
+        zone="square",
+        severity=severity,
+        opened_at=OPENED,
+        updated_at=OPENED,
+        ended_at=None,
+        end_reason=None,
+        revision=1,
+        subjects=(Subject(7, "person", Box(0.1, 0.2, 0.3, 0.4), 0.8),),
+        detail={"persons": 12.0},
+    )
+
+
+def life(
+    name: str = "i-1", at: str = "gate", severity: Severity = Severity.MEDIUM, updates: int = 1
+) -> list[Transition]:
+    """An incident from its opening to its end."""
+    first = incident(name, at, severity)
+    steps = [Transition(Phase.STARTED, first)]
+    for number in range(updates):
+        later = replace(first, revision=number + 2, updated_at=OPENED + timedelta(seconds=number))
+        steps.append(Transition(Phase.UPDATED, later))
+    end = OPENED + timedelta(minutes=1)
+    over = replace(
+        first,
+        revision=updates + 2,
+        updated_at=end,
+        ended_at=end,
+        end_reason=EndReason.CLEARED,
+    )
+    return [*steps, Transition(Phase.ENDED, over)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A camera-state change as adapters report it."""
+
+    camera: str = "gate"
+    state: str = "offline"
+    previous: str = "online"
+    reason: str = "silent"
+    at: datetime = OPENED
+
+
+@dataclass
+class Recorder:
+    """A sink in memory. `answer` may raise what a sink raises."""
+
+    name: str = "recorder"
+    answer: Callable[[dict[str, Any]], None] = lambda event: None
+    bodies: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def deliver(self, body: bytes, event_id: str) -> None:
+        event = json.loads(body)
+        try:
+            self.answer(event)
+        finally:
+            with self.changed:
+                self.changed.notify_all()
+        with self.changed:
+            self.bodies.append(body)
+            self.ids.append(event_id)
+            self.changed.notify_all()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for body in self.bodies]
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout_s), self.events
+
+    def wait_count(self, count: int) -> None:
+        self.wait_for(lambda: len(self.bodies) >= count)
+
+
+@dataclass
+class SwitchedStore(FolderStore):
+    """A folder store that can be switched off."""
+
+    path: Path
+    down: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.path)
+
+    def put(self, key: str, data: bytes, sha256: str, media_type: str) -> None:
+        if self.down:
+            raise StoreUnavailable("switched off")
+        super().put(key, data, sha256, media_type)
+
+
+class Clock:
+    """Monotonic and UTC seconds that move on demand."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Edge:
+    """One worker's outbox, spool and desk in a folder."""
+
+    def __init__(
+        self, folder: Path, outbox: Outbox | None = None, spool: Spool | None = None
+    ) -> None:
+        self.folder = folder
+        self.outbox = outbox or Outbox(folder / "outbox.db")
+        self.spool = spool or Spool(folder / "spool")
+        self.desk = EvidenceDesk(self.outbox, self.spool, SOURCE)
+        self.store = SwitchedStore(folder / "keyframes")
+
+    def publish(self, *transitions: Transition, value: int | None = 90) -> None:
+        """Publishes with a picture of one colour, or without."""
+        for transition in transitions:
+            self.desk.publish(
+                transition,
+                camera(transition.incident.camera),
+                MODEL,
+                RULE,
+                None if value is None else picture(value),
+            )
+
+    def upload(self) -> None:
+        """Stores every spooled keyframe, as the relay's first thread does."""
+        while (blob := self.outbox.next_blob()) is not None:
+            data = self.spool.read(blob.name, blob.keyframe.sha256)
+            self.store.put(blob.keyframe.key, data, blob.keyframe.sha256, "image/jpeg")
+            self.outbox.blob_stored(blob.keyframe.key)
+            self.spool.remove(blob.name)
+
+    def close(self) -> None:
+        self.outbox.close()

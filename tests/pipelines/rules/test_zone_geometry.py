@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.rules.zone import GroundCalibration, Zone
+from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape, polygon_area
+from tests.pipelines.synthetic import WHOLE, View
+
+L_SHAPE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.5), (0.5, 0.5), (0.5, 0.8), (0.2, 0.8))
+SQUARE_M = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("where", "point", "inside"),
+    [
+        ("in the long arm", (0.3, 0.7), True),
+        ("in the short arm", (0.7, 0.3), True),
+        ("in the notch", (0.7, 0.7), False),
+        ("on an edge", (0.5, 0.65), True),
+        ("on a corner", (0.2, 0.2), True),
+        ("on the line of an edge, outside", (0.9, 0.5), False),
+        ("level with corners, left of it", (0.1, 0.5), False),
+        ("outside", (0.1, 0.9), False),
+    ],
+)
+def test_a_point_is_inside_or_not(where, point, inside):
+    assert ZoneShape(Zone("z", L_SHAPE)).contains(point) is inside, where
+    assert ZoneShape(Zone("z", L_SHAPE[::-1])).contains(point) is inside, where
+
+
+def test_feet_at_the_lower_edge_of_the_picture_are_in_a_zone_that_reaches_there():
+    shape = ZoneShape(Zone("whole", WHOLE))
+    assert shape.contains((0.5, 1.0))
+    assert shape.contains((1.0, 1.0))
+
+
+def test_a_ring_that_repeats_its_first_corner_is_the_same_polygon():
+    ring = ZoneShape(Zone("z", (*L_SHAPE, L_SHAPE[0])))
+    assert ring.contains((0.3, 0.3))
+    assert not ring.contains((0.7, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("why", "polygon"),
+    [
+        ("at least 3 corners", ((0.1, 0.1), (0.9, 0.9))),
+        ("at least 3 corners", ((0.1, 0.1), (0.9, 0.9), (0.1, 0.1))),
+        ("edges cross", ((0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9))),
+        ("no area", ((0.1, 0.1), (0.5, 0.5), (0.9, 0.9))),
+        ("in 0..1", ((100.0, 100.0), (900.0, 100.0), (900.0, 900.0))),
+        ("finite", ((0.1, 0.1), (math.nan, 0.5), (0.9, 0.1))),
+    ],
+)
+def test_a_polygon_that_means_nothing_is_refused(why, polygon):
+    with pytest.raises(ZoneError, match=why) as refusal:
+        ZoneShape(Zone("gate", polygon))
+    assert "gate" in str(refusal.value)
+
+
+def test_area_of_a_polygon():
+    assert polygon_area(L_SHAPE) == pytest.approx(0.27)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.builds(
+        View,
+        height_m=st.floats(3, 25),
+        pitch_deg=st.floats(10, 60),
+        focal=st.floats(0.6, 2.0),
+        aspect=st.sampled_from([16 / 9, 4 / 3, 9 / 16]),
+    ),
+    st.floats(-15, 15),
+    st.floats(5, 60),
+)
+def test_the_ground_of_any_camera_is_found_again(view, x, y):
+    ground = GroundPlane(view.calibration(((-6, 10), (7, 11), (8, 40), (-5, 37))))
+    assert ground.metres(view.point(x, y)) == pytest.approx((x, y), abs=1e-4)
+
+
+def test_many_points_average_out_their_errors():
+    view, rng = View(), np.random.default_rng(3)
+    places = tuple((float(x), float(y)) for x in (-6, -2, 2, 6) for y in (10, 15, 22, 30))
+    exact = view.calibration(places)
+    shaken = tuple((x + rng.normal(0, 0.001), y + rng.normal(0, 0.001)) for x, y in exact.picture)
+    ground = GroundPlane(GroundCalibration(shaken, places))
+    for place in ((0.0, 12.0), (3.0, 20.0), (-4.0, 28.0)):
+        found = ground.metres(view.point(*place))
+        assert found is not None
+        assert math.dist(found, place) < 0.3
+
+
+def picture_of(*places):
+    return tuple(View().point(*place) for place in places)
+
+
+@pytest.mark.parametrize(
+    ("why", "picture", "metres"),
+    [
+        ("at least 4 points", WHOLE[:3], SQUARE_M[:3]),
+        ("one ground point per picture point", WHOLE, SQUARE_M[:3]),
+        ("on a line", ((0.1, 0.9), (0.4, 0.9), (0.6, 0.9), (0.9, 0.9)), SQUARE_M),
+        ("on a line", WHOLE, ((0, 0), (3, 0), (6, 0), (9, 0))),
+        ("on a line", ((0.1, 0.9), (0.5, 0.9), (0.9, 0.9), (0.5, 0.2)), SQUARE_M),
+        ("on each other", ((0.5, 0.5),) * 4, SQUARE_M),
+        ("on each other", (WHOLE[0], WHOLE[0], *WHOLE[2:]), (*SQUARE_M[:1] * 2, *SQUARE_M[2:])),
+        ("another order", WHOLE, (SQUARE_M[0], SQUARE_M[2], SQUARE_M[1], SQUARE_M[3])),
+        ("finite", (*WHOLE[:3], (math.inf, 0.0)), SQUARE_M),
+        (
+            "misses its place by",
+            picture_of((-6, 10), (6, 10), (6, 30), (-6, 30), (0, 20)),
+            ((-6, 10), (6, 10), (6, 30), (-6, 30), (5, 14)),
+        ),
+    ],
+)
+def test_a_calibration_that_means_nothing_is_refused(why, picture, metres):
+    with pytest.raises(ZoneError, match=why):
+        GroundPlane(GroundCalibration(picture, metres))
+
+
+def test_the_area_of_a_zone_on_the_ground():
+    zone = View().zone((-4, 12), (4, 12), (4, 30), (-4, 30))
+    assert ZoneShape(zone).area_m2 == pytest.approx(8 * 18, rel=1e-6)
+
+
+def test_what_lies_above_the_horizon_has_no_place_and_no_area():
+    shape = ZoneShape(View(pitch_deg=15).zone())
+    assert shape.ground is not None
+    assert shape.ground.metres((0.5, 0.0)) is None
+    assert shape.area_m2 is None
+    assert ZoneShape(View().zone(calibrated=False)).area_m2 is None

@@ -1,0 +1,124 @@
+"""A shadow at work: its would-be incidents are noted and drawn, and survive a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.detections import Detections
+from pipelines.incident import EndReason
+from pipelines.plan import ModelRef, Route, TaskPlan
+from pipelines.rules.rule import Moment, RulePlan
+from pipelines.rules.zone import Zone
+from pipelines.shadow.agreement import in_one_only
+from pipelines.shadow.comparison import PICTURES, Comparison
+from pipelines.shadow.comparison_state import ComparisonState, load_state, states_in
+from pipelines.shadow.gallery import Gallery
+from tests.pipelines.frames import FULL, SIZE, make_frame
+
+STABLE = ModelRef("crowd", "1", SIZE, ("person",), 0.4)
+SHADOW = ModelRef("crowd", "2", SIZE, ("person",), 0.4)
+WHOLE = Zone("square", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+RULE = RulePlan("crowding.density", (WHOLE,), {"min_persons": 1, "confirm_s": 1.0, "expire_s": 1.0})
+PLAN = TaskPlan("crowding", STABLE, 5.0, (RULE,), SHADOW)
+NOBODY = Detections.from_rows(np.zeros((0, 6), np.float32))
+SOMEBODY = Detections.from_rows(np.array([[20, 15, 30, 35, 0.9, 0]], np.float32))
+
+
+def comparison(folder: Path) -> Comparison:
+    return Comparison(PLAN, Route(STABLE, SHADOW), "gate", "epoch", folder)
+
+
+def watch(one: Comparison, first: Detections, second: Detections, since_s: float, looks: int):
+    for look in range(looks):
+        at_s = since_s + look * 0.2
+        one.observe(make_frame(tasks=("crowding",), index=look, at_s=at_s), first, second)
+    return since_s + looks * 0.2
+
+
+def state_of(one: Comparison) -> ComparisonState:
+    return one.state
+
+
+def test_what_only_the_shadow_sees_becomes_a_would_be_incident_with_a_picture(tmp_path):
+    one = comparison(tmp_path)
+    at_s = watch(one, NOBODY, SOMEBODY, 1000.0, 12)
+    at_s = watch(one, NOBODY, NOBODY, at_s, 12)
+    (note,) = state_of(one).notes
+    assert (note.side, note.kind, note.zone) == ("second", "crowding.density", "square")
+    assert note.ended_at is not None
+    assert in_one_only(state_of(one).notes) == (note,)
+    jpeg = Gallery(tmp_path / PICTURES, 9).read(note.picture)
+    assert jpeg is not None
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert picture.shape == (FULL.height, FULL.width, 3)
+    assert picture.max() > 100, "the shadow's box is drawn into the black picture"
+
+
+def test_boxes_are_counted_and_disputed_frames_drawn_now_and_then(tmp_path):
+    one = comparison(tmp_path)
+    at_s = watch(one, SOMEBODY, SOMEBODY, 1000.0, 5)
+    assert state_of(one).boxes.both == 5
+    assert state_of(one).pictures == ()
+    watch(one, SOMEBODY, NOBODY, at_s, 100)
+    found = state_of(one)
+    assert found.boxes.only_first == 100
+    assert len(found.pictures) == 2, "twenty seconds of dispute, a picture every ten"
+
+
+def test_frames_that_the_shadow_did_not_see_are_told(tmp_path):
+    one = comparison(tmp_path)
+    one.missed()
+    one.missed("model crowd/2: its replica died")
+    assert (state_of(one).unseen, state_of(one).fault) == (2, "model crowd/2: its replica died")
+
+
+def test_a_restart_goes_on_where_it_was_and_ends_what_was_open(tmp_path):
+    one = comparison(tmp_path)
+    watch(one, NOBODY, SOMEBODY, 1000.0, 12)
+    (before,) = states_in(tmp_path, "crowd/1", "crowd/2")
+    again = comparison(tmp_path)
+    assert state_of(again).boxes == before.boxes
+    (note,) = state_of(again).notes
+    assert note.ended_at is not None, "nobody will ever end it otherwise"
+    watch(again, SOMEBODY, SOMEBODY, 2000.0, 1)
+    assert state_of(again).boxes.frames == before.boxes.frames + 1
+
+
+def test_closing_ends_the_shadows_incidents_and_saves(tmp_path):
+    one = comparison(tmp_path)
+    at_s = watch(one, NOBODY, SOMEBODY, 1000.0, 12)
+    one.close(EndReason.SHUTDOWN, Moment(make_frame(at_s=at_s).captured_at, at_s))
+    (saved,) = states_in(tmp_path, "crowd/1", "crowd/2")
+    assert [note.ended_at is not None for note in saved.notes] == [True]
+    assert states_in(tmp_path, "crowd/2", "crowd/1") == ()
+
+
+def test_a_spoilt_file_costs_the_past_but_not_the_comparison(tmp_path, caplog):
+    one = comparison(tmp_path)
+    watch(one, SOMEBODY, SOMEBODY, 1000.0, 1)
+    (path,) = tmp_path.glob("*.json")
+    path.write_text("{")
+    assert load_state(path) is None
+    assert "comparison_not_read" in caplog.text
+    assert state_of(comparison(tmp_path)).boxes.frames == 0
+
+
+def test_a_gallery_keeps_the_newest_and_gives_nothing_outside(tmp_path):
+    gallery = Gallery(tmp_path / "pictures", most=3)
+    for number in range(5):
+        gallery.put(f"p{number}.jpg", bytes([number]))
+    assert gallery.names() == ("p2.jpg", "p3.jpg", "p4.jpg")
+    assert gallery.read("p3.jpg") == b"\x03"
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    for name in ("../secret.jpg", "p0.jpg", "/etc/passwd", "", "p3.jpg/../p3.jpg"):
+        assert gallery.read(name) is None
+
+
+def test_a_comparison_without_a_shadow_is_a_mistake(tmp_path):
+    with pytest.raises(ValueError, match="needs a shadow"):
+        Comparison(PLAN, Route(STABLE), "gate", "epoch", tmp_path)

@@ -1,0 +1,352 @@
+"""Versions on a running city: no frame is lost, no camera has two, nothing broken takes traffic."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from ray import serve
+
+from camera_adapters.geometry import Size
+from cityeye.cli import main
+from models.package import ModelPackage, sha256_of
+from pipelines.camera_group import CameraSnapshot
+from serving.city import City
+from tests.camera_adapters.clips import TinyClip
+from tests.models.admitted import as_if_admitted
+from tests.pipelines.delivery.http_receiver import Receiver
+from tests.serving.cities import city_plan
+from tests.serving.conftest import RunningCluster
+from tests.serving.packages import brightness_package
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+
+WAIT_S = 60.0
+CAMERAS = ("east", "north", "south", "west")
+UNDER_WAY = 4
+"""Frames of a camera that may be between conversion and result at one moment."""
+
+
+@dataclass(frozen=True)
+class Running:
+    city: City
+    receiver: Receiver
+    folder: Path
+    repository: Path
+    api: str
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.api + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            content = answer.read()
+        return json.loads(content) if path != "/metrics" else content.decode()
+
+    def change(self, **wanted: object) -> Any:
+        return self.ask("POST", "/models/brightness/rollout", wanted)
+
+    def refused(self, **wanted: object) -> str:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.change(**wanted)
+        with caught.value as answer:
+            assert answer.code == 409
+            return str(json.load(answer)["detail"])
+
+    def cameras(self) -> dict[str, CameraSnapshot]:
+        states = self.city.workers()
+        return {c.id: c for s in states if s.snapshot for c in s.snapshot.group.cameras}
+
+    def versions(self) -> dict[str, str]:
+        return {c.id: c.routes["crowding"].model.version for c in self.cameras().values()}
+
+    def applications(self) -> set[str]:
+        return {name for name in serve.status().applications if name.startswith("detector-bright")}
+
+    def wait_for_version(self, camera: str, version: str) -> bool:
+        self.wait_until(lambda: self.versions()[camera] == version, f"{version} on {camera}")
+        return True
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {WAIT_S:.0f} s: {what}"
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def running(
+    running_cluster: RunningCluster, tiny_clip: TinyClip, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("rollout")
+    repository = folder / "packages"
+    first = brightness_package(repository)
+    brightness_package(repository, version="2", size=Size(96, 64), gain=0.9)
+    brightness_package(repository, version="3", gain=0.5)
+    receiver = Receiver()
+    clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
+    plan = city_plan(
+        dict.fromkeys(CAMERAS, clip), first, folder, receiver.url, cameras_per_worker=2
+    )
+    city = City(plan)
+    api = f"http://127.0.0.1:{running_cluster.api_port}"
+    running = Running(city, receiver, folder, repository, api)
+    running.wait_until(
+        lambda: (
+            all(c.statistics.analysed > 3 for c in running.cameras().values())
+            and len(running.cameras()) == len(CAMERAS)
+        ),
+        "looks on every camera",
+    )
+    yield running
+    city.stop()
+    receiver.close()
+
+
+def assert_nothing_was_lost(cameras: dict[str, CameraSnapshot]) -> None:
+    for camera in cameras.values():
+        figures, reader = camera.statistics, camera.reader
+        (looks,) = figures.models.values()
+        assert figures.failed == 0, camera.id
+        assert sum(looks.values()) == figures.analysed, "one version for each frame, never two"
+        under_way = reader.converted - reader.dropped - figures.analysed
+        assert 0 <= under_way <= UNDER_WAY, f"{camera.id}: {under_way} frames are nowhere"
+
+
+def test_canary_shadow_promote_and_rollback_lose_no_frame(running: Running) -> None:
+    table = running.change(canary="2", cameras="50%")
+    chosen = set(table["canary"]["cameras"])
+    assert len(chosen) == 2
+    wanted = {camera: "2" if camera in chosen else "1" for camera in CAMERAS}
+    running.wait_until(lambda: running.versions() == wanted, "the canary on half of the cameras")
+    assert_nothing_was_lost(running.cameras())
+
+    running.change(shadow="3")
+    running.wait_until(
+        lambda: all(c.routes["crowding"].shadow for c in running.cameras().values()), "shadows"
+    )
+    assert running.versions() == wanted, "a shadow changes nobody's version"
+
+    running.ask("POST", "/models/brightness/promote")
+    running.wait_until(lambda: set(running.versions().values()) == {"2"}, "the promoted version")
+    running.wait_until(
+        lambda: running.applications() == {"detector-brightness-2", "detector-brightness-3"},
+        "the end of the version that every camera has left",
+    )
+
+    table = running.ask("POST", "/models/brightness/rollback")
+    assert (table["stable"], table["previous"]) == ("1", "2")
+    running.wait_until(lambda: set(running.versions().values()) == {"1"}, "the old version")
+    running.change(shadow="none")
+    running.wait_until(
+        lambda: running.applications() == {"detector-brightness-1"}, "one version alone"
+    )
+    cameras = running.cameras()
+    assert_nothing_was_lost(cameras)
+    for camera in cameras.values():
+        (looks,) = camera.statistics.models.values()
+        assert set(looks) == {"brightness/1", "brightness/2"}, "a shadow never counts"
+        assert camera.statistics.reroutes >= 3
+
+
+def test_a_shadow_is_compared_and_publishes_nothing(running: Running) -> None:
+    running.change(shadow="3")
+    key = "/models/brightness/comparison?first=1&second=3"
+
+    def compared() -> bool:
+        try:
+            found = running.ask("GET", key)
+        except urllib.error.HTTPError:
+            return False
+        return len(found["cameras"]) == len(CAMERAS) and found["boxes"]["frames"] > 40
+
+    running.wait_until(compared, "frames seen by both")
+    found = running.ask("GET", key)
+    assert found["boxes"]["share"] is not None
+    assert found["boxes"]["both"] + found["boxes"]["weak_second"] > 0
+    assert found["costs"][1]["pictures"] > 0
+    versions = {
+        json.loads(delivery.body)["data"].get("model", {}).get("version")
+        for delivery in running.receiver.deliveries
+    }
+    assert "3" not in versions, "a shadow publishes nothing"
+    running.change(shadow="none")
+
+
+def test_a_threshold_changes_without_a_restart(running: Running) -> None:
+    before = running.ask("GET", "/models")
+    running.change(thresholds={"1": 0.25})
+    running.wait_until(
+        lambda: (
+            {c.routes["crowding"].model.threshold for c in running.cameras().values()} == {0.25}
+        ),
+        "the new threshold on every camera",
+    )
+    (model,) = running.ask("GET", "/models")
+    assert model["threshold"] == 0.25
+    assert model["application"] == before[0]["application"]
+    running.change(thresholds={"1": None})
+    running.wait_until(
+        lambda: (
+            {c.routes["crowding"].model.threshold for c in running.cameras().values()} == {0.05}
+        ),
+        "the package's own threshold",
+    )
+
+
+def wrong_sha(directory: Path) -> None:
+    with (directory / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+
+
+def wrong_shape(directory: Path) -> None:
+    text = (directory / "model.yaml").read_text("utf-8")
+    (directory / "model.yaml").write_text(text.replace("width: 64", "width: 80"), "utf-8")
+
+
+def crashes_on_load(directory: Path) -> None:
+    model = onnx.load(directory / "model.onnx")
+    model.graph.node[1].op_type = "NoSuchOperator"
+    onnx.save(model, directory / "model.onnx")
+    _admit_all_the_same(directory)
+
+
+def nonsense(directory: Path) -> None:
+    other = brightness_package(directory / "elsewhere", gain=0.3)
+    (directory / "model.onnx").write_bytes((other.directory / "model.onnx").read_bytes())
+    _admit_all_the_same(directory)
+
+
+def _admit_all_the_same(directory: Path) -> None:
+    """A report that lies: the replica itself has to notice."""
+    lines = (directory / "model.yaml").read_text("utf-8").splitlines()
+    digest = sha256_of(directory / "model.onnx")
+    lines = [f"sha256: {digest}" if line.startswith("sha256:") else line for line in lines]
+    (directory / "model.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+    as_if_admitted(ModelPackage.load(directory))
+
+
+def unexamined(directory: Path) -> None:
+    (directory / "admission.json").unlink()
+
+
+BROKEN = {
+    "11": (wrong_sha, "sha256"),
+    "12": (wrong_shape, "UINT8"),
+    "13": (crashes_on_load, "NoSuchOperator"),
+    "14": (nonsense, "wrong answers to its golden pictures"),
+    "15": (unexamined, "is not admitted: unchecked"),
+}
+
+
+@pytest.mark.parametrize("version", BROKEN)
+@pytest.mark.parametrize("role", ["canary", "shadow"])
+def test_a_broken_version_never_takes_traffic(running: Running, version: str, role: str) -> None:
+    damage, says = BROKEN[version]
+    if not (running.repository / "brightness" / version).exists():
+        damage(brightness_package(running.repository, version=version).directory)
+    before = running.ask("GET", "/models/brightness/rollout")
+    wanted = {"canary": version, "cameras": "100%"} if role == "canary" else {"shadow": version}
+    sentence = running.refused(**wanted)
+    assert says in sentence
+    assert "the versions in service stay" in sentence
+    assert "\n" not in sentence
+    assert running.ask("GET", "/models/brightness/rollout") == before
+    assert set(running.versions().values()) == {"1"}
+    running.wait_until(
+        lambda: running.applications() == {"detector-brightness-1"}, "the stable version alone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"canary": "9", "cameras": "10%"}, "not in the model repository"),
+        ({"canary": "2"}, "which cameras"),
+        ({"canary": "2", "cameras": "nowhere"}, "no camera nowhere"),
+        ({"canary": "1", "cameras": "10%"}, "is the stable one"),
+        ({}, "nothing to change"),
+    ],
+)
+def test_a_change_that_means_nothing_is_refused(
+    running: Running, wanted: dict[str, str], says: str
+) -> None:
+    assert says in running.refused(**wanted)
+
+
+def test_metrics_tell_every_version(running: Running) -> None:
+    text = running.ask("GET", "/metrics")
+    lines = dict(
+        line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")
+    )
+    label = 'model="brightness",version="1",worker="worker-0"'
+    assert float(lines[f"cityeye_model_pictures_total{{{label}}}"]) > 0
+    requests = float(lines[f"cityeye_model_requests_total{{{label}}}"])
+    assert float(lines[f"cityeye_model_run_seconds_count{{{label}}}"]) == requests
+    assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{label}}}']) == requests
+    with_provider = label.replace("version", 'provider="cpu",version')
+    assert lines[f"cityeye_model_provider{{{with_provider}}}"] == "1.0"
+    assert lines['cityeye_model_cameras{model="brightness",version="1"}'] == "4.0"
+
+
+def command(running: Running, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    status = main(["models", *words, "--api", running.api])
+    told = capsys.readouterr()
+    return status, told.out + told.err
+
+
+def test_an_engineer_does_it_from_the_command_line(
+    running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, told = command(
+        running, capsys, "rollout", "brightness", "--canary", "2", "--cameras", "north"
+    )
+    assert status == 0, told
+    assert "canary 2 on 1 of 4 cameras (north): north" in told
+    assert running.wait_for_version("north", "2")
+    status, told = command(running, capsys, "rollback", "brightness")
+    assert status == 0, told
+    assert "version 1 is stable, before it 2" in told
+    status, told = command(
+        running, capsys, "compare", "brightness", "1", "3", "--out", str(tmp_path / "pictures")
+    )
+    assert status == 0, told
+    assert "brightness/1 in service, brightness/3 its shadow" in told
+    assert "ms per picture on cpu" in told
+    status, told = command(running, capsys, "compare", "brightness", "1", "2")
+    assert status == 1
+    assert "was never a shadow" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("rollout", "brightness", "--canary", "2"), "which cameras"),
+        (("rollout", "brightness", "--canary", "two", "--cameras", "5%"), "canary"),
+        (("rollout", "brightness", "--threshold", "2"), "VERSION=SCORE"),
+        (("rollout", "unknown"), "no rollout of a model 'unknown'"),
+        (("promote", "brightness"), "neither a canary nor a shadow"),
+    ],
+)
+def test_a_mistake_at_the_command_line_is_one_sentence(
+    running: Running, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    status, told = command(running, capsys, *words)
+    assert status == 1
+    assert says in told
+    assert "Traceback" not in told
+
+
+def test_the_table_outlives_the_city(running: Running) -> None:
+    saved = json.loads((running.folder / "state" / "rollouts.json").read_text("utf-8"))
+    assert saved["brightness"]["stable"] == "1"
+    assert saved["brightness"]["previous"] == "2"

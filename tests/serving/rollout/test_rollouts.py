@@ -1,0 +1,191 @@
+"""Carrying rollouts out, without Ray: the order of steps, and what a failing step leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from models.package import ModelPackage
+from pipelines.plan import Routes
+from serving.errors import RolloutBusy, RolloutError, ServingError
+from serving.model_source import FolderModels
+from serving.rollout.fleet import Fleet
+from serving.rollout.rollout import Rollout, RolloutChange
+from serving.rollout.rollout_file import load_rollouts, save_rollouts
+from serving.rollout.rollouts import Rollouts
+from serving.served_model import RepositoryVersions, ServedModel
+from tests.serving.cities import camera_plan
+from tests.serving.packages import brightness_package
+
+CANARY = RolloutChange(canary="2", cameras="gate")
+
+
+class Recorder:
+    """A launcher and a worker in one, which keeps the order of what it is told."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.steps: list[str] = []
+        self.broken = ""
+        self.routes: Mapping[str, Routes] = {}
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def launch(self, model: ServedModel) -> None:
+        self.hold.wait(10)
+        if model.ref.version == self.broken:
+            raise ServingError(f"model {model.ref.key} cannot be served: broken on purpose")
+        self.steps.append(f"launch {model.ref.version}")
+
+    def remove(self, model: ServedModel) -> None:
+        self.steps.append(f"remove {model.ref.version}")
+
+    def reroute(self, routes: Mapping[str, Routes]) -> None:
+        saved = load_rollouts(self.state)["brightness"]
+        self.steps.append(f"reroute, saved {'/'.join(saved.versions)}")
+        self.routes = routes
+
+    def versions(self) -> dict[str, str]:
+        return {camera: one["crowding"].model.version for camera, one in self.routes.items()}
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path / "state")
+
+
+@pytest.fixture
+def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
+    packages: dict[str, ModelPackage] = {
+        version: brightness_package(tmp_path / "packages", version=version)
+        for version in ("1", "2", "3")
+    }
+    plans = [camera_plan(name, "file:///none.mp4", packages["1"]) for name in ("gate", "yard")]
+    versions = RepositoryVersions(FolderModels(path=tmp_path / "packages"))
+    fleet = Fleet(
+        {"brightness": Rollout(model="brightness", stable="1")},
+        {"brightness/1": versions.find("brightness", "1")},
+    )
+    state = tmp_path / "state"
+    return Rollouts(plans, fleet, versions.find, recorder, recorder.reroute, state)
+
+
+def retire(rollouts: Rollouts, *serving: str) -> None:
+    rollouts.retire(frozenset(serving), time.monotonic() + 1)
+
+
+def test_a_version_runs_before_the_table_says_so_and_the_table_before_cameras_do(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    rollouts.change("brightness", CANARY)
+    assert recorder.steps == ["launch 2", "reroute, saved 1/2"]
+    assert recorder.versions() == {"gate": "2", "yard": "1"}
+
+
+def test_an_old_version_goes_only_when_the_last_camera_has_left(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    rollouts.change("brightness", CANARY)
+    state = rollouts.promote("brightness")
+    assert state.leaving == ("1",)
+    recorder.steps.clear()
+    retire(rollouts, "brightness/1", "brightness/2")
+    assert recorder.steps == [], "a frame is still with it"
+    rollouts.retire(frozenset({"brightness/2"}), 0.0)
+    assert recorder.steps == [], "what was said before the change does not count"
+    retire(rollouts, "brightness/2")
+    assert recorder.steps == ["remove 1"]
+    assert rollouts.states()[0].leaving == ()
+    rollouts.rollback("brightness")
+    assert recorder.steps[1] == "launch 1", "it is started anew when it is needed again"
+
+
+@pytest.mark.parametrize("change", [CANARY, RolloutChange(shadow="2")])
+def test_a_version_that_does_not_start_changes_nothing(
+    rollouts: Rollouts, recorder: Recorder, change: RolloutChange
+) -> None:
+    recorder.broken = "2"
+    before = rollouts.states()
+    with pytest.raises(RolloutError, match="broken on purpose; the versions in service stay"):
+        rollouts.change("brightness", change)
+    assert rollouts.states() == before
+    assert recorder.steps == []
+
+
+def test_of_two_new_versions_the_good_one_is_ended_if_the_other_fails(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    recorder.broken = "3"
+    with pytest.raises(RolloutError):
+        rollouts.change("brightness", RolloutChange(canary="2", cameras="gate", shadow="3"))
+    assert recorder.steps == ["launch 2", "remove 2"]
+
+
+def test_a_disk_that_refuses_the_table_changes_nothing(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    shutil.rmtree(recorder.state)
+    recorder.state.write_text("a file where the folder should be")
+    with pytest.raises(RolloutError, match=r"rollouts\.json cannot be"):
+        rollouts.change("brightness", CANARY)
+    assert recorder.steps == ["launch 2", "remove 2"]
+    assert rollouts.states()[0].rollout.canary is None
+
+
+def test_a_second_change_is_told_to_wait(rollouts: Rollouts, recorder: Recorder) -> None:
+    recorder.hold.clear()
+    first = threading.Thread(target=rollouts.change, args=("brightness", CANARY))
+    first.start()
+    deadline_s = time.monotonic() + 10
+    while not rollouts.states()[0].under_way:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    with pytest.raises(RolloutBusy, match="starting brightness/2"):
+        rollouts.change("brightness", RolloutChange(shadow="3"))
+    recorder.hold.set()
+    first.join(10)
+    assert rollouts.states()[0].rollout.canary is not None
+    assert rollouts.states()[0].under_way == ""
+
+
+def test_an_unknown_model_is_named_with_those_that_there_are(rollouts: Rollouts) -> None:
+    with pytest.raises(RolloutError, match=r"model street.*in use: brightness"):
+        rollouts.promote("street")
+
+
+def test_thresholds_need_no_launch(rollouts: Rollouts, recorder: Recorder) -> None:
+    rollouts.change("brightness", RolloutChange(thresholds={"1": 0.7}))
+    assert recorder.steps == ["reroute, saved 1"]
+    assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.7}
+    rollouts.change("brightness", RolloutChange(thresholds={"1": None}))
+    assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.05}
+
+
+def test_the_stable_version_is_remembered_from_the_first_start_on(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    assert rollouts.states()[0].rollout.stable == "1"
+    assert load_rollouts(recorder.state)["brightness"].stable == "1"
+
+
+def test_tables_of_models_that_no_camera_uses_are_kept(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    save_rollouts(recorder.state, {"other": Rollout(model="other", stable="7")})
+    rollouts.change("brightness", CANARY)
+    assert load_rollouts(recorder.state)["other"].stable == "7"
+
+
+def test_a_version_that_is_not_made_for_the_cameras_task_is_refused(
+    rollouts: Rollouts, recorder: Recorder, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "packages" / "brightness" / "2" / "model.yaml"
+    manifest.write_text(manifest.read_text("utf-8").replace("- crowding", "- traffic"), "utf-8")
+    with pytest.raises(RolloutError, match=r"brightness/2 is made for traffic.*crowding"):
+        rollouts.change("brightness", CANARY)
+    assert recorder.steps == []
