@@ -1,6 +1,6 @@
 """What fewer bits cost and gain: int8 and fp16 of a built-in model against its fp32, in one run.
 
-Accuracy is measured on drawn pictures of seeds that neither training nor calibration saw, of the
+Accuracy is measured on drawn images of seeds that neither training nor calibration saw, of the
 places that the package is made for. Speed is measured in turns, so that a noisy neighbour hits all
 of them, and told as a ratio with its spread.
 """
@@ -47,7 +47,7 @@ CALIBRATION_BLOCK = 10_000
 """First of the blocks of evaluation seeds that calibrate; those that judge come long before it."""
 JUDGING_BLOCK = 0
 CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ class PrecisionBenchmark:
     Attributes:
         repository: Folder of model packages.
         model: Package name.
-        pictures: Pictures to judge on.
-        calibration: Pictures to choose int8 ranges by.
-        batches: Pictures per run.
+        images: Images to judge on.
+        calibration: Images to choose int8 ranges by.
+        batches: Images per run.
         rounds: How often each is measured, in turns.
         round_s: Length of one measurement in seconds.
     """
 
     repository: Path = Path(models.__file__).parent / "builtin"
     model: str = "traffic"
-    pictures: int = 96
+    images: int = 96
     calibration: int = 64
     batches: tuple[int, ...] = (1, 8)
     rounds: int = 9
@@ -77,12 +77,12 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
     """Measures and returns the report, ready for JSON."""
     package = ModelRepository(benchmark.repository).find(benchmark.model)
     places = recipe_named(benchmark.model).speciality.places
-    on_step("drawing pictures")
-    judging = _samples(places, JUDGING_BLOCK, benchmark.pictures)
+    on_step("drawing images")
+    judging = _samples(places, JUDGING_BLOCK, benchmark.images)
     calibration = np.stack(
-        [one.picture for one in _samples(places, CALIBRATION_BLOCK, benchmark.calibration)]
+        [one.image for one in _samples(places, CALIBRATION_BLOCK, benchmark.calibration)]
     )
-    pictures = np.stack([one.picture for one in judging])
+    images = np.stack([one.image for one in judging])
     real = [_objects(package, one) for one in judging]
     with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
         detectors = {"fp32": Detector(package, provider="auto")}
@@ -92,11 +92,11 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
             detectors[precision] = Detector(cheap, provider="auto")
         rows = {}
         for name, detector in detectors.items():
-            on_step(f"judging {len(pictures)} pictures with {name}")
-            rows[name] = detector.run(pictures)
+            on_step(f"judging {len(images)} images with {name}")
+            rows[name] = detector.run(images)
         accuracy = {name: _accuracy(package, found, real) for name, found in rows.items()}
         speeds = {
-            batch: _speeds(detectors, pictures[:batch], benchmark, on_step)
+            batch: _speeds(detectors, images[:batch], benchmark, on_step)
             for batch in benchmark.batches
         }
         provider = detectors["fp32"].provider
@@ -140,7 +140,7 @@ def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) ->
         for batch, ratios in report["speed"].items():
             low, high = ratios[one]["range"]
             console.print(
-                f"    {ratios[one]['ratio']:.2f} times the pictures per second in batches of "
+                f"    {ratios[one]['ratio']:.2f} times the images per second in batches of "
                 f"{batch} ({low:.2f} to {high:.2f} over the rounds)",
                 highlight=False,
             )
@@ -156,18 +156,18 @@ def seeds_of(places: Sequence[str], first_block: int, count: int) -> list[int]:
 
 
 def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample]:
-    """Labelled pictures of some places."""
+    """Labelled images of some places."""
     return list(render_samples(seeds_of(places, first_block, count)))
 
 
 def _objects(package: ModelPackage, sample: Sample) -> Objects:
-    """A picture's objects in the package's class numbering."""
+    """An image's objects in the package's class numbering."""
     truth = GroundTruth(sample.boxes, sample.class_ids, sample.ignore)
     return Objects.of(truth.among(package.labels, LABELS))
 
 
 def _converted(
-    package: ModelPackage, precision: Precision, calibration: Pictures, folder: Path
+    package: ModelPackage, precision: Precision, calibration: Images, folder: Path
 ) -> ModelPackage:
     """The package in another precision, in a folder of its own."""
     model = onnx.load(package.onnx_path)
@@ -199,11 +199,11 @@ def _accuracy(
 
 def _speeds(
     detectors: dict[str, Detector],
-    batch: Pictures,
+    batch: Images,
     benchmark: PrecisionBenchmark,
     on_step: Callable[[str], None],
 ) -> list[dict[str, float]]:
-    """Pictures per second of every precision, round by round."""
+    """Images per second of every precision, round by round."""
     rounds = []
     for number in range(benchmark.rounds):
         speed = {one: _speed(detectors[one], batch, benchmark.round_s) for one in detectors}
@@ -213,18 +213,18 @@ def _speeds(
     return rounds
 
 
-def _speed(detector: Detector, batch: Pictures, seconds: float) -> float:
+def _speed(detector: Detector, batch: Images, seconds: float) -> float:
     detector.run(batch)
-    pictures, started_s = 0, time.monotonic()
+    images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
-        pictures += len(detector.run(batch))
-    return pictures / (time.monotonic() - started_s)
+        images += len(detector.run(batch))
+    return images / (time.monotonic() - started_s)
 
 
 def _ratios(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Each precision over fp32: median and range of the rounds' ratios."""
     told: dict[str, Any] = {
-        "fp32_pictures_per_s": round(statistics.median(one["fp32"] for one in rounds), 2)
+        "fp32_images_per_s": round(statistics.median(one["fp32"] for one in rounds), 2)
     }
     for cheap in CHEAPER:
         ratios = [one[cheap] / one["fp32"] for one in rounds]

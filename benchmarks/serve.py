@@ -1,4 +1,4 @@
-"""What Ray Serve costs: pictures per second of worker → handle → session over the bare session.
+"""What Ray Serve costs: images per second of worker → handle → session over the bare session.
 
 Both run in the same minute on the same machine with the same model, batch and threads, in turns,
 so that a noisy neighbour hits both. The serve path is the production one: the very client, two
@@ -23,7 +23,7 @@ import ray
 from rich.console import Console
 
 import models
-from camera_adapters.frame import AnalysisPicture, Frame, Picture
+from camera_adapters.frame import AnalysisImage, Frame, Image
 from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
 from models.repository import ModelRepository
@@ -48,7 +48,7 @@ class ServeBenchmark:
         repository: Folder of model packages.
         model: Package name.
         threads: ONNX Runtime threads on both sides.
-        batch: Pictures per micro-batch.
+        batch: Images per micro-batch.
         rounds: How often each side is measured, in turns.
         round_s: Length of one measurement in seconds.
         api_port: Port for the cluster's HTTP proxy.
@@ -64,14 +64,14 @@ class ServeBenchmark:
 
 
 @dataclass(frozen=True, slots=True)
-class _RefusedFullPicture:
+class _RefusedFullImage:
     """The benchmark keeps no evidence, so nobody may ask for it."""
 
     size: Size = FULL
 
-    def rgb(self) -> Picture:
+    def rgb(self) -> Image:
         """Never called here."""
-        raise NotImplementedError("the serve benchmark keeps no full-resolution pictures")
+        raise NotImplementedError("the serve benchmark keeps no full-resolution images")
 
 
 def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, 
             serve_fps = _serve_loop(port, batch, benchmark.round_s)
             rounds.append({"bare_fps": bare_fps, "serve_fps": serve_fps})
             on_step(
-                f"round {number + 1} of {benchmark.rounds}: bare {bare_fps:.1f} pictures/s, "
-                f"serve {serve_fps:.1f} pictures/s, ratio {serve_fps / bare_fps:.3f}"
+                f"round {number + 1} of {benchmark.rounds}: bare {bare_fps:.1f} images/s, "
+                f"serve {serve_fps:.1f} images/s, ratio {serve_fps / bare_fps:.3f}"
             )
     return _report(benchmark, package.version, bare.provider, rounds)
 
@@ -117,25 +117,25 @@ def main(json_path: Path | None, benchmark: ServeBenchmark | None = None) -> int
 
 
 def _bare_loop(detector: Detector, batch: MicroBatch, seconds: float) -> float:
-    """Pictures per second of the session alone."""
-    pictures, started_s = 0, time.monotonic()
+    """Images per second of the session alone."""
+    images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
-        pictures += len(detector.detect(batch.pictures))
-    return pictures / (time.monotonic() - started_s)
+        images += len(detector.detect(batch.images))
+    return images / (time.monotonic() - started_s)
 
 
 def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
-    """Pictures per second through the detector port, as a camera worker drives it."""
+    """Images per second through the detector port, as a camera worker drives it."""
     in_flight: deque[PendingDetections] = deque()
-    pictures, started_s = 0, time.monotonic()
+    images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
         while len(in_flight) < MAX_IN_FLIGHT:
             in_flight.append(port.submit(batch))
-        pictures += _count(in_flight.popleft())
+        images += _count(in_flight.popleft())
     # What is under way has cost time already: it counts, with the time that it still takes.
     while in_flight:
-        pictures += _count(in_flight.popleft())
-    return pictures / (time.monotonic() - started_s)
+        images += _count(in_flight.popleft())
+    return images / (time.monotonic() - started_s)
 
 
 def _count(pending: PendingDetections) -> int:
@@ -146,22 +146,22 @@ def _batch(model: ModelRef, count: int) -> MicroBatch:
     rng = np.random.default_rng(0)
     letterbox = Letterbox.fit(FULL, model.size)
     shape = (count, model.size.height, model.size.width, 3)
-    pictures = rng.integers(0, 256, shape, np.uint8)
+    images = rng.integers(0, 256, shape, np.uint8)
     frames = tuple(
         Frame(
             camera=f"camera-{row}",
             index=0,
-            epoch=0,
+            stream_restarts=0,
             captured_at=datetime.now(UTC),
             captured_mono_s=time.monotonic(),
             arrived_mono_s=time.monotonic(),
             tasks=frozenset(("benchmark",)),
-            views={model.size: AnalysisPicture(pictures[row], letterbox)},
-            full=_RefusedFullPicture(),
+            views={model.size: AnalysisImage(images[row], letterbox)},
+            full=_RefusedFullImage(),
         )
         for row in range(count)
     )
-    return MicroBatch(pictures, frames, {model: tuple(range(count))})
+    return MicroBatch(images, frames, {model: tuple(range(count))})
 
 
 def _report(

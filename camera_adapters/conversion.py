@@ -1,4 +1,4 @@
-"""From decoded pictures to arrays: upright, RGB, in one pass of the scaler per size.
+"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size.
 
 Scaling and colour conversion happen together and straight to the size of the content, for the tasks
 that are due and for nothing else. Every scaler is explicit and owned by one thread: the scaler that
@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from camera_adapters.errors import UnreadableFault
-from camera_adapters.frame import AnalysisPicture, Picture
+from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
 
 FULL_TURN = 360
@@ -38,18 +38,18 @@ _COLORSPACES = {
 
 
 def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, that make the picture upright."""
+    """Counter-clockwise quarter turns, 0 to 3, that make the image upright."""
     return round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
 
 
 def upright_size(frame: VideoFrame) -> Size:
-    """Size of the picture in pixels once it is upright."""
+    """Size of the image in pixels once it is upright."""
     size = Size(frame.width, frame.height)
     return _turned(size) if quarter_turns(frame) % 2 else size
 
 
 class AnalysisConverter:
-    """Makes analysis pictures; belongs to one thread."""
+    """Makes analysis images; belongs to one thread."""
 
     def __init__(self, camera: str) -> None:
         """Starts without scalers.
@@ -61,15 +61,15 @@ class AnalysisConverter:
         self._scalers: dict[Size, VideoReformatter] = {}
         self._letterboxes: dict[tuple[Size, Size], Letterbox] = {}
 
-    def views(self, frame: VideoFrame, sizes: Iterable[Size]) -> Mapping[Size, AnalysisPicture]:
-        """Upright, letterboxed pictures of one frame by analysis size.
+    def views(self, frame: VideoFrame, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+        """Upright, letterboxed images of one frame by analysis size.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
         return {size: self._view(frame, size) for size in sizes}
 
-    def _view(self, frame: VideoFrame, size: Size) -> AnalysisPicture:
+    def _view(self, frame: VideoFrame, size: Size) -> AnalysisImage:
         letterbox = self._letterbox(upright_size(frame), size)
         turns = quarter_turns(frame)
         stored = _turned(letterbox.content) if turns % 2 else letterbox.content
@@ -79,12 +79,12 @@ class AnalysisConverter:
         bottom = letterbox.top + letterbox.content.height
         right = letterbox.left + letterbox.content.width
         canvas[letterbox.top : bottom, letterbox.left : right] = content
-        return AnalysisPicture(canvas, letterbox)
+        return AnalysisImage(canvas, letterbox)
 
     def _letterbox(self, full: Size, analysis: Size) -> Letterbox:
         key = (full, analysis)
         if key not in self._letterboxes:
-            # A camera that changes its picture size does so for good; old ones are not needed.
+            # A camera that changes its image size does so for good; old ones are not needed.
             self._letterboxes = {
                 known: box for known, box in self._letterboxes.items() if known[0] == full
             }
@@ -92,8 +92,8 @@ class AnalysisConverter:
         return self._letterboxes[key]
 
 
-class HeldPicture:
-    """A full-resolution picture in the decoder's own memory, converted when somebody asks."""
+class HeldImage:
+    """A full-resolution image in the decoder's own memory, converted when somebody asks."""
 
     def __init__(self, camera: str, frame: VideoFrame) -> None:
         """Holds a frame.
@@ -110,23 +110,23 @@ class HeldPicture:
 
     @property
     def size(self) -> Size:
-        """Size of the upright picture in pixels."""
+        """Size of the upright image in pixels."""
         return self._size
 
-    def rgb(self) -> Picture:
-        """The upright picture as (H, W, 3) uint8 RGB; converts on every call, from any thread.
+    def rgb(self) -> Image:
+        """The upright image as (H, W, 3) uint8 RGB; converts on every call, from any thread.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
         stored = Size(self._frame.width, self._frame.height)
         with self._lock:
-            picture = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
-        return np.ascontiguousarray(np.rot90(picture, quarter_turns(self._frame)))
+            image = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
+        return np.ascontiguousarray(np.rot90(image, quarter_turns(self._frame)))
 
 
-def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera: str) -> Picture:
-    """The stored picture at `size` as (H, W, 3) RGB; a view of memory that it keeps alive."""
+def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera: str) -> Image:
+    """The stored image at `size` as (H, W, 3) RGB; a view of memory that it keeps alive."""
     try:
         scaled = scaler.reformat(
             frame,
@@ -144,7 +144,7 @@ def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera:
     if scaled is None:
         raise UnreadableFault(
             camera,
-            f"pictures of format {frame.format.name} cannot be converted",
+            f"images of format {frame.format.name} cannot be converted",
             "set the camera to H.264 or H.265 with 8 bits per colour",
         )
     plane = scaled.planes[0]

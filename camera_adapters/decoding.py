@@ -1,6 +1,6 @@
-"""Decoding: from an open container to clean pictures; FFmpeg's exceptions end here.
+"""Decoding: from an open container to clean images; FFmpeg's exceptions end here.
 
-Guarantees that no picture is passed on that is damaged, rests on a damaged one, or is larger than
+Guarantees that no image is passed on that is damaged, rests on a damaged one, or is larger than
 allowed, and that nothing leaves this module which carries the address that was opened.
 """
 
@@ -19,15 +19,15 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from camera_adapters.conversion import AnalysisConverter, HeldPicture
-from camera_adapters.frame import AnalysisPicture
+from camera_adapters.conversion import AnalysisConverter, HeldImage
+from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Size
 from camera_adapters.key_frames import KeyFrameWatch
 from camera_adapters.source import Sign
 
 MAX_PIXELS = 8192 * 4320
 """8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
-size it likes. What is refused comes as damage, and never as a picture."""
+size it likes. What is refused comes as damage, and never as an image."""
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
@@ -88,8 +88,8 @@ def open_container(
     return Opened(container)
 
 
-class CleanPicture:
-    """A decoded picture without known damage."""
+class CleanImage:
+    """A decoded image without known damage."""
 
     def __init__(
         self, frame: VideoFrame, converter: AnalysisConverter, camera: str, pts_s: float | None
@@ -104,18 +104,18 @@ class CleanPicture:
         """
         self._frame = frame
         self._converter = converter
-        self.full = HeldPicture(camera, frame)
+        self.full = HeldImage(camera, frame)
         self.pts_s = pts_s
         self.media_s = 0.0
         self.cut = False
 
     @property
     def size(self) -> Size:
-        """Size of the upright picture in pixels."""
+        """Size of the upright image in pixels."""
         return self.full.size
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisPicture]:
-        """Upright, letterboxed analysis pictures by size."""
+    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+        """Upright, letterboxed analysis images by size."""
         return self._converter.views(self._frame, sizes)
 
 
@@ -139,7 +139,7 @@ class Decoder:
             container: The open container.
             stream: Its video stream.
             converter: The converter of the thread that will decode.
-            hold_s: Longest wait for a key frame after damage; then pictures pass again.
+            hold_s: Longest wait for a key frame after damage; then images pass again.
             clock: Monotonic seconds.
         """
         self._camera = camera
@@ -158,7 +158,7 @@ class Decoder:
         context.options = {"max_pixels": str(MAX_PIXELS)}
 
     def tune_for_live(self, wanted_fps: float) -> None:
-        """Passes pictures on at once, and decodes key frames alone where they are all it takes.
+        """Passes images on at once, and decodes key frames alone where they are all it takes.
 
         Args:
             wanted_fps: Highest wanted rate in frames per second.
@@ -166,7 +166,7 @@ class Decoder:
         self._stream.codec_context.flags |= Flags.low_delay
         self._key_frames = KeyFrameWatch(wanted_fps, longest_s=self._hold_s)
 
-    def steps(self) -> Iterator[CleanPicture | Sign | Failure]:
+    def steps(self) -> Iterator[CleanImage | Sign | Failure]:
         """What every packet makes, in order. A failure is the last step."""
         for packet in _packets(self._container, self._stream):
             if isinstance(packet, Failure):
@@ -181,7 +181,7 @@ class Decoder:
         enough = self._key_frames.is_enough(float(packet.pts * packet.time_base))
         self._stream.codec_context.skip_frame = "NONKEY" if enough else "DEFAULT"
 
-    def _decode(self, packet: Packet[VideoStream]) -> Iterator[CleanPicture | Sign]:
+    def _decode(self, packet: Packet[VideoStream]) -> Iterator[CleanImage | Sign]:
         if packet.is_corrupt:
             self._await_key_frame(damaged=True)
         frames: list[VideoFrame] | None
@@ -199,7 +199,7 @@ class Decoder:
             for frame in frames:
                 yield self._judge(frame)
 
-    def _judge(self, frame: VideoFrame) -> CleanPicture | Sign:
+    def _judge(self, frame: VideoFrame) -> CleanImage | Sign:
         if frame.is_corrupt:
             self._await_key_frame(damaged=True)
             return Sign.DAMAGE
@@ -211,7 +211,7 @@ class Decoder:
         pts_s = None
         if frame.pts is not None and frame.time_base is not None:
             pts_s = float(frame.pts * frame.time_base)
-        return CleanPicture(frame, self._converter, self._camera, pts_s)
+        return CleanImage(frame, self._converter, self._camera, pts_s)
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
@@ -220,7 +220,7 @@ class Decoder:
             self._waits_since_s = self._clock()
 
     def _waited_long_enough(self) -> bool:
-        # Some encoders never send another key frame and refresh the picture in stripes instead.
+        # Some encoders never send another key frame and refresh the image in stripes instead.
         since_s = self._waits_since_s
         return since_s is not None and self._clock() - since_s > self._hold_s
 

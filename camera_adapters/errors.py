@@ -4,7 +4,7 @@ CameraFault                 carries the camera id, the reason and the remedy
 ├── UnauthorizedFault       the camera refuses the login: check it; retried slowly, or it locks
 ├── UnreachableFault        no stream to be had: check network and URL; retried soon
 ├── StreamLostFault         the stream ended or fell silent: retried soon
-├── UnreadableFault         there is no picture in it that can be used; retried slowly
+├── UnreadableFault         there is no image in it that can be used; retried slowly
 └── UnsupportedSourceError  the source as configured can never work; retried slowly
 """
 
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 
 class CameraFault(Exception):
-    """A camera gives no pictures. Never carries a URL with a login, nor an FFmpeg exception.
+    """A camera gives no images. Never carries a URL with a login, nor an FFmpeg exception.
 
     Attributes:
         camera: Camera id.
@@ -50,7 +50,7 @@ class StreamLostFault(CameraFault):
 
 
 class UnreadableFault(CameraFault):
-    """The source has no picture that can be used."""
+    """The source has no image that can be used."""
 
     slow = True
 

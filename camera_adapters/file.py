@@ -18,10 +18,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from camera_adapters.conversion import AnalysisConverter
-from camera_adapters.decoding import CALL_ERRORS, CleanPicture, Decoder, Failure, open_container
+from camera_adapters.decoding import CALL_ERRORS, CleanImage, Decoder, Failure, open_container
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
 from camera_adapters.pacing import MediaStamps
-from camera_adapters.source import DecodedPicture, Sign, Timing
+from camera_adapters.source import DecodedImage, Sign, Timing
 from camera_adapters.spec import CameraSpec
 
 DEFAULT_FPS = 25.0
@@ -88,8 +88,8 @@ class FileSource:
         self._container, self._stream = self._open()
         self.duration_s = _duration_s(self._container)
 
-    def arrivals(self) -> Iterator[DecodedPicture | Sign]:
-        """Clean pictures and signs; ends with the recording, unless it loops.
+    def arrivals(self) -> Iterator[DecodedImage | Sign]:
+        """Clean images and signs; ends with the recording, unless it loops.
 
         Raises:
             UnreadableFault: Nothing in the file can be decoded, or it breaks off.
@@ -97,19 +97,17 @@ class FileSource:
         stamps = MediaStamps(1.0 / _fps(self._stream))
         cut = False
         while True:
-            pictures = 0
+            images = 0
             for step in self._decoder().steps():
                 if isinstance(step, Failure):
                     raise self._fault(f"breaks off ({step.text})")
-                if isinstance(step, CleanPicture):
+                if isinstance(step, CleanImage):
                     step.media_s, step.cut = stamps.stamp(step.pts_s), cut
                     cut = False
-                    pictures += 1
+                    images += 1
                 yield step
-            if not pictures:
-                raise self._fault(
-                    "holds no picture that can be decoded, or only larger ones than 8K"
-                )
+            if not images:
+                raise self._fault("holds no image that can be decoded, or only larger ones than 8K")
             if not self._address.loop:
                 return
             self._container.close()

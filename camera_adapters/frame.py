@@ -1,4 +1,4 @@
-"""The `Frame`: one decoded picture, ready to be judged, with its full size kept for evidence."""
+"""The `Frame`: one decoded image, ready to be judged, with its full size kept for evidence."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ import numpy.typing as npt
 
 from camera_adapters.geometry import Letterbox, Size
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, C-contiguous, origin top left."""
 
 
-class FullPicture(Protocol):
-    """A handle to the full-resolution picture; cheap to hold, converted only on demand."""
+class FullImage(Protocol):
+    """A handle to the full-resolution image; cheap to hold, converted only on demand."""
 
     @property
     def size(self) -> Size:
-        """Size of the upright picture in pixels."""
+        """Size of the upright image in pixels."""
         ...
 
-    def rgb(self) -> Picture:
-        """The upright picture as (H, W, 3) uint8 RGB; converts on every call."""
+    def rgb(self) -> Image:
+        """The upright image as (H, W, 3) uint8 RGB; converts on every call."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnalysisPicture:
+class AnalysisImage:
     """A frame scaled for one model input size.
 
     Attributes:
-        picture: (H, W, 3) uint8 RGB, letterboxed with `PADDING_VALUE`.
-        letterbox: The placement, to turn boxes back into normalised picture coordinates.
+        image: (H, W, 3) uint8 RGB, letterboxed with `PADDING_VALUE`.
+        letterbox: The placement, to turn boxes back into normalised image coordinates.
     """
 
-    picture: Picture
+    image: Image
     letterbox: Letterbox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture of one camera.
+    """One decoded image of one camera.
 
     Attributes:
         camera: Camera id.
         index: Position among the decoded frames of this camera since its worker started.
-        epoch: Counts stream restarts; trackers start anew when it changes.
-        captured_at: When the picture was taken as far as this host knows, UTC: its arrival, or
+        stream_restarts: Counts stream restarts; trackers start anew when it changes.
+        captured_at: When the image was taken as far as this host knows, UTC: its arrival, or
             its place on the time line of a recording that is read fast.
         captured_mono_s: The same on the monotonic clock, seconds; all elapsed time uses this.
         arrived_mono_s: Arrival at this host on the monotonic clock; a frame's age counts from it.
         tasks: Names of the tasks that are due on this frame.
-        views: Analysis pictures by size; every due task finds its model's input size here.
-        full: The full-resolution picture, held until this frame's result is in.
+        views: Analysis images by size; every due task finds its model's input size here.
+        full: The full-resolution image, held until this frame's result is in.
     """
 
     camera: str
     index: int
-    epoch: int
+    stream_restarts: int
     captured_at: datetime
     captured_mono_s: float
     arrived_mono_s: float
     tasks: frozenset[str]
-    views: Mapping[Size, AnalysisPicture]
-    full: FullPicture
+    views: Mapping[Size, AnalysisImage]
+    full: FullImage

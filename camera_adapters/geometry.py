@@ -1,6 +1,6 @@
-"""Picture geometry: sizes, and the letterbox between a full picture and an analysis picture.
+"""Image geometry: sizes, and the letterbox between a full image and an analysis image.
 
-Everything downstream of a camera works in normalised picture coordinates, so a zone survives a
+Everything downstream of a camera works in normalised image coordinates, so a zone survives a
 change of resolution and a box survives a change of model input size.
 """
 
@@ -17,14 +17,14 @@ PADDING_VALUE = 114
 
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
-    """Width and height of a picture in pixels."""
+    """Width and height of an image in pixels."""
 
     width: int
     height: int
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"a picture needs a positive size, got {self.width}x{self.height}")
+            raise ValueError(f"an image needs a positive size, got {self.width}x{self.height}")
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
@@ -32,12 +32,12 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Where the full picture lies inside an analysis picture: centred, aspect kept.
+    """Where the full image lies inside an analysis image: centred, aspect kept.
 
     Attributes:
-        full: Size of the upright full picture in pixels.
-        analysis: Size of the analysis picture in pixels.
-        content: Size of the scaled picture inside the analysis picture in pixels.
+        full: Size of the upright full image in pixels.
+        analysis: Size of the analysis image in pixels.
+        content: Size of the scaled image inside the analysis image in pixels.
         left: Columns of padding on the left side.
         top: Rows of padding above.
     """
@@ -63,14 +63,14 @@ class Letterbox:
         )
 
     def to_normalised(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised picture coordinates in 0..1."""
+        """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised image coordinates in 0..1."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
         shares: npt.NDArray[np.float32] = np.clip((boxes - offset) / extent, 0.0, 1.0)
         return shares.astype(np.float32)
 
     def to_analysis(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Boxes (N, 4) x1 y1 x2 y2 in normalised picture coordinates → analysis pixels."""
+        """Boxes (N, 4) x1 y1 x2 y2 in normalised image coordinates → analysis pixels."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
         return (boxes * extent + offset).astype(np.float32)

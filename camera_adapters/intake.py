@@ -1,6 +1,6 @@
-"""The intake: from decoded pictures to frames in the mailbox; converts only what somebody wants.
+"""The intake: from decoded images to frames in the mailbox; converts only what somebody wants.
 
-A picture that is due for no task costs its decoding and nothing else. One that is due is converted
+An image that is due for no task costs its decoding and nothing else. One that is due is converted
 once per distinct analysis size.
 """
 
@@ -14,7 +14,7 @@ from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.pacing import Pacer, PlaybackClock
-from camera_adapters.source import DecodedPicture, Source, Timing
+from camera_adapters.source import DecodedImage, Source, Timing
 from camera_adapters.spec import CameraSpec
 
 POLL_S = 0.1
@@ -22,7 +22,7 @@ POLL_S = 0.1
 
 
 class Intake:
-    """Takes the pictures of one camera, source after source. Belongs to the reader's thread.
+    """Takes the images of one camera, source after source. Belongs to the reader's thread.
 
     Attributes:
         sizes: Analysis sizes by task; replaced as a whole, from any thread.
@@ -59,15 +59,15 @@ class Intake:
         self._playback = PlaybackClock()
         self._media_start_s = 0.0
         self._last_s: float | None = None
-        self._epoch = -1
+        self._stream_restarts = -1
         self.decoded = 0
         self.converted = 0
         self.size_changes = 0
-        self.picture_size: Size | None = None
+        self.image_size: Size | None = None
 
     def begin(self, source: Source) -> None:
         """Another source starts: trackers have to start anew."""
-        self._epoch += 1
+        self._stream_restarts += 1
         self._timing = source.timing
         self._playback = PlaybackClock()
         # A recording read fast is dated as if it had just been made, so that no frame lies in the
@@ -76,12 +76,12 @@ class Intake:
         if self._last_s is not None:
             self._media_start_s = max(self._media_start_s, self._last_s)
 
-    def admit(self, picture: DecodedPicture) -> None:
-        """Takes one clean picture; waits where the source's timing asks for it."""
-        captured_s = self._capture_time(picture)
+    def admit(self, image: DecodedImage) -> None:
+        """Takes one clean image; waits where the source's timing asks for it."""
+        captured_s = self._capture_time(image)
         if self._stopping.is_set():
             return
-        self._note_scene(picture)
+        self._note_scene(image)
         index = self.decoded
         self.decoded += 1
         self._last_s = captured_s
@@ -100,13 +100,13 @@ class Intake:
         frame = Frame(
             camera=self._camera,
             index=index,
-            epoch=self._epoch,
+            stream_restarts=self._stream_restarts,
             captured_at=self._utc_now() + timedelta(seconds=captured_s - now_s),
             captured_mono_s=captured_s,
             arrived_mono_s=now_s,
             tasks=tasks,
-            views=picture.views(sizes),
-            full=picture.full,
+            views=image.views(sizes),
+            full=image.full,
         )
         self.converted += 1
         self._mailbox.put(frame)
@@ -118,17 +118,17 @@ class Intake:
                 return True
         return False
 
-    def _capture_time(self, picture: DecodedPicture) -> float:
+    def _capture_time(self, image: DecodedImage) -> float:
         if self._timing is Timing.FAST:
-            return self._media_start_s + picture.media_s
+            return self._media_start_s + image.media_s
         if self._timing is Timing.PACED:
-            self._stopping.wait(self._playback.delay_s(picture.media_s, self._clock()))
+            self._stopping.wait(self._playback.delay_s(image.media_s, self._clock()))
         return self._clock()
 
-    def _note_scene(self, picture: DecodedPicture) -> None:
-        resized = self.picture_size is not None and picture.size != self.picture_size
+    def _note_scene(self, image: DecodedImage) -> None:
+        resized = self.image_size is not None and image.size != self.image_size
         if resized:
             self.size_changes += 1
-        if resized or picture.cut:
-            self._epoch += 1
-        self.picture_size = picture.size
+        if resized or image.cut:
+            self._stream_restarts += 1
+        self.image_size = image.size

@@ -1,13 +1,13 @@
-"""Whether key frames alone are enough, because no task wants more pictures than there are of them.
+"""Whether key frames alone are enough, because no task wants more images than there are of them.
 
 Decoding is the price of a camera: a task that looks once in a few seconds need not pay for 25
-pictures a second.
+images a second.
 """
 
 from __future__ import annotations
 
 MARGIN = 1.05
-"""Key frames may be this much further apart than wanted pictures and still be called enough."""
+"""Key frames may be this much further apart than wanted images and still be called enough."""
 
 MIN_REGULAR = 2
 """Intervals in a row that must be short enough before anything is skipped."""

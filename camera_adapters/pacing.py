@@ -1,7 +1,7 @@
-"""Pacing: which tasks are due on a picture, and when a picture of a recording has its turn.
+"""Pacing: which tasks are due on an image, and when an image of a recording has its turn.
 
 The long-run rate of a task is the one it asked for, whatever the camera's own rate; a task that
-asks for more than the camera gives is due on every picture.
+asks for more than the camera gives is due on every image.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SLACK = 0.1
-"""Share of an interval by which a picture may come early and still count; absorbs jitter."""
+"""Share of an interval by which an image may come early and still count; absorbs jitter."""
 
 LONGEST_STEP_S = 10.0
 """A larger step between two timestamps of a recording is a defect of the recording, not a pause."""
@@ -31,7 +31,7 @@ class Pacer:
         self._next_s: dict[str, float] = {}
 
     def due(self, now_s: float) -> frozenset[str]:
-        """The tasks that are due on a picture at `now_s`; they are taken as served by it."""
+        """The tasks that are due on an image at `now_s`; they are taken as served by it."""
         return frozenset(task for task in self._interval_s if self._is_due(task, now_s))
 
     def _is_due(self, task: str, now_s: float) -> bool:
@@ -39,7 +39,7 @@ class Pacer:
         next_s = self._next_s.get(task, now_s)
         if now_s + SLACK * interval_s < next_s:
             return False
-        # The schedule advances by whole intervals, so a late picture does not lower the rate; it is
+        # The schedule advances by whole intervals, so a late image does not lower the rate; it is
         # never left behind the present, so a gap is not made up for by a burst.
         self._next_s[task] = max(next_s + interval_s, now_s)
         return True
@@ -52,14 +52,14 @@ class MediaStamps:
         """Starts at zero.
 
         Args:
-            frame_s: Nominal time from picture to picture in seconds, for where none is known.
+            frame_s: Nominal time from image to image in seconds, for where none is known.
         """
         self._frame_s = frame_s
         self._media_s: float | None = None
         self._pts_s: float | None = None
 
     def stamp(self, pts_s: float | None) -> float:
-        """Seconds from the first picture to this one.
+        """Seconds from the first image to this one.
 
         Args:
             pts_s: What the recording says, in seconds; None where it says nothing.
@@ -90,7 +90,7 @@ class PlaybackClock:
         self._anchor_s: float | None = None
 
     def delay_s(self, media_s: float, now_s: float) -> float:
-        """How long to wait until the picture at `media_s` has its turn, in seconds."""
+        """How long to wait until the image at `media_s` has its turn, in seconds."""
         if self._anchor_s is None:
             self._anchor_s = now_s - media_s
         delay_s = self._anchor_s + media_s - now_s

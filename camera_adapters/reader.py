@@ -1,6 +1,6 @@
 """The reader of one camera: one thread that decodes, and reconnects for ever until it is stopped.
 
-Guarantees that the state follows decoded pictures, that every fault leads to another attempt after
+Guarantees that the state follows decoded images, that every fault leads to another attempt after
 a pause, and that `stop` returns in time even while FFmpeg blocks.
 """
 
@@ -35,15 +35,15 @@ class ReaderCounters:
     """What a reader did so far.
 
     Attributes:
-        decoded: Clean pictures decoded.
+        decoded: Clean images decoded.
         converted: Frames converted for at least one task.
         dropped: Frames that were replaced before anybody read them.
         reconnects: Attempts to open the source after the first.
-        corrupt: Pictures left out because they were damaged or rested on damaged ones.
-        size_changes: How often the picture size changed.
-        decoded_fps: Clean pictures per second lately.
-        last_frame_age_s: Seconds since the last clean picture, None before the first.
-        picture: Size of the upright picture, None before the first.
+        corrupt: Images left out because they were damaged or rested on damaged ones.
+        size_changes: How often the image size changed.
+        decoded_fps: Clean images per second lately.
+        last_frame_age_s: Seconds since the last clean image, None before the first.
+        image: Size of the upright image, None before the first.
     """
 
     decoded: int
@@ -54,7 +54,7 @@ class ReaderCounters:
     size_changes: int
     decoded_fps: float
     last_frame_age_s: float | None
-    picture: Size | None
+    image: Size | None
 
 
 def _ignore_state(_: StateChange) -> None:
@@ -138,7 +138,7 @@ class CameraReader:
     def counters(self) -> ReaderCounters:
         """What happened so far."""
         with self._lock:
-            fps, last_s = self._machine.recent_fps, self._machine.last_picture_s
+            fps, last_s = self._machine.recent_fps, self._machine.last_image_s
         return ReaderCounters(
             decoded=self._intake.decoded,
             converted=self._intake.converted,
@@ -148,7 +148,7 @@ class CameraReader:
             size_changes=self._intake.size_changes,
             decoded_fps=round(fps, 2),
             last_frame_age_s=None if last_s is None else max(0.0, self._clock() - last_s),
-            picture=self._intake.picture_size,
+            image=self._intake.image_size,
         )
 
     def start(self) -> None:
@@ -231,11 +231,11 @@ class CameraReader:
                     self._watch_silence(opened_s)
                 continue
             self._intake.admit(arrival)
-            self._update(StateMachine.picture)
+            self._update(StateMachine.image)
 
     def _watch_silence(self, opened_s: float) -> None:
         """Bytes keep coming; that is not enough."""
-        last_s = self._machine.last_picture_s
+        last_s = self._machine.last_image_s
         if last_s is None or last_s < opened_s:
             allowed_s = max(self._spec.open_timeout_s, self._spec.read_timeout_s)
             since_s = opened_s
@@ -245,7 +245,7 @@ class CameraReader:
             raise StreamLostFault(
                 self._spec.id,
                 silence(allowed_s),
-                "data arrives but no whole picture: check the camera's video settings and network",
+                "data arrives but no whole image: check the camera's video settings and network",
             )
 
     def _finish(self) -> None:
@@ -301,7 +301,7 @@ class CameraReader:
             self._told.clear()
             log.info(
                 "camera_online",
-                extra={"camera": self._spec.id, "picture": str(self._intake.picture_size)},
+                extra={"camera": self._spec.id, "image": str(self._intake.image_size)},
             )
         elif change.state is CameraState.DEGRADED:
             log.warning("camera_degraded", extra={"camera": self._spec.id, "reason": change.reason})

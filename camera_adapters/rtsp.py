@@ -24,7 +24,7 @@ from camera_adapters.errors import (
     UnsupportedSourceError,
 )
 from camera_adapters.redaction import encoded_login, shown_address, url_with_login
-from camera_adapters.source import DecodedPicture, Sign, Timing
+from camera_adapters.source import DecodedImage, Sign, Timing
 from camera_adapters.spec import CameraSpec
 
 TRANSPORTS = ("tcp", "udp")
@@ -96,8 +96,8 @@ class RtspSource:
         )
         self._decoder.tune_for_live(spec.fps)
 
-    def arrivals(self) -> Iterator[DecodedPicture | Sign]:
-        """Clean pictures and signs, as they come.
+    def arrivals(self) -> Iterator[DecodedImage | Sign]:
+        """Clean images and signs, as they come.
 
         Raises:
             StreamLostFault: The stream ended, broke or fell silent.
@@ -124,7 +124,7 @@ def _options(spec: CameraSpec) -> dict[str, str]:
         "protocol_whitelist": "rtsp,rtp,tcp,udp,tls",
         # A second bound below PyAV's own, for the calls that PyAV does not watch.
         "timeout": str(int(socket_s * MICROSECONDS)),
-        # Probing would hold back the first picture by a whole group of pictures. "nobuffer" would
+        # Probing would hold back the first image by a whole group of images. "nobuffer" would
         # do worse: it throws away what was read while opening, and with it the first key frame.
         "fpsprobesize": "0",
         "analyzeduration": str(int(PROBE_S * MICROSECONDS)),

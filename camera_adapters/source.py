@@ -1,4 +1,4 @@
-"""What a reader sees of a camera: a `Source` that yields decoded pictures until it fails or ends.
+"""What a reader sees of a camera: a `Source` that yields decoded images until it fails or ends.
 
 The reader knows neither FFmpeg nor files; a source knows neither threads nor tasks.
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from camera_adapters.frame import AnalysisPicture, FullPicture
+from camera_adapters.frame import AnalysisImage, FullImage
 from camera_adapters.geometry import Size
 
 
 class Timing(StrEnum):
-    """How the pictures of a source relate to time."""
+    """How the images of a source relate to time."""
 
     LIVE = auto()
     """They arrive when they are made. The stream has no end; when it ends, that is a fault."""
@@ -27,22 +27,22 @@ class Timing(StrEnum):
 
 
 class Sign(Enum):
-    """What may come instead of a picture."""
+    """What may come instead of an image."""
 
     LIFE = auto()
-    """Bytes came that made no picture."""
+    """Bytes came that made no image."""
 
     DAMAGE = auto()
-    """A picture came that is damaged, or rests on a damaged one."""
+    """An image came that is damaged, or rests on a damaged one."""
 
 
-class DecodedPicture(Protocol):
-    """One clean decoded picture. Usable after later ones were decoded; `views` only in its thread.
+class DecodedImage(Protocol):
+    """One clean decoded image. Usable after later ones were decoded; `views` only in its thread.
 
     Attributes:
-        size: Size of the upright picture in pixels.
+        size: Size of the upright image in pixels.
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
-        cut: Whether the scene restarts with this picture, as in a recording that loops.
+        cut: Whether the scene restarts with this image, as in a recording that loops.
     """
 
     @property
@@ -53,12 +53,12 @@ class DecodedPicture(Protocol):
     def cut(self) -> bool: ...  # noqa: D102
 
     @property
-    def full(self) -> FullPicture:
-        """The full-resolution picture."""
+    def full(self) -> FullImage:
+        """The full-resolution image."""
         ...
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisPicture]:
-        """Upright, letterboxed analysis pictures by size; each size is converted once."""
+    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+        """Upright, letterboxed analysis images by size; each size is converted once."""
         ...
 
 
@@ -67,7 +67,7 @@ class Source(Protocol):
 
     @property
     def timing(self) -> Timing:
-        """How its pictures relate to time."""
+        """How its images relate to time."""
         ...
 
     @property
@@ -75,7 +75,7 @@ class Source(Protocol):
         """Length of a recording in seconds, 0 where unknown or endless."""
         ...
 
-    def arrivals(self) -> Iterator[DecodedPicture | Sign]:
+    def arrivals(self) -> Iterator[DecodedImage | Sign]:
         """What comes in, in order; ends only at the proper end of a recording.
 
         Raises:

@@ -1,12 +1,12 @@
-"""The state of one camera, derived from decoded pictures alone. Pure: no thread, no I/O, no sleep.
+"""The state of one camera, derived from decoded images alone. Pure: no thread, no I/O, no sleep.
 
-A camera is online when a clean picture was decoded lately. That a connection is open, or that bytes
+A camera is online when a clean image was decoded lately. That a connection is open, or that bytes
 arrive on it, says nothing.
 
 | from | to | when |
 |---|---|---|
-| any | ONLINE | a clean picture is decoded after a fault |
-| ONLINE | DEGRADED | over the window, pictures are too few or too many of them are damaged |
+| any | ONLINE | a clean image is decoded after a fault |
+| ONLINE | DEGRADED | over the window, images are too few or too many of them are damaged |
 | DEGRADED | ONLINE | both are well again, by a margin |
 | any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
 | any | UNAUTHORIZED | the camera refuses the login |
@@ -23,8 +23,8 @@ from enum import StrEnum, auto
 from camera_adapters.source import Timing
 
 WINDOW_S = 5.0
-WINDOW_PICTURES = 4
-"""The window is long enough for this many wanted pictures, so that slow tasks are judged fairly."""
+WINDOW_IMAGES = 4
+"""The window is long enough for this many wanted images, so that slow tasks are judged fairly."""
 
 TOO_FEW = 0.5
 ENOUGH = 0.6
@@ -32,15 +32,15 @@ ENOUGH = 0.6
 
 TOO_DAMAGED = 0.3
 CLEAN_ENOUGH = 0.15
-"""Shares of damaged pictures above which it is degraded and up to which it is well again."""
+"""Shares of damaged images above which it is degraded and up to which it is well again."""
 
 MAX_REMEMBERED = 2048
 SHORTEST_SPAN_S = 1.0
 
 CONNECTING = "connecting"
 ENDED = "ended"
-TOO_FEW_PICTURES = "too few pictures"
-DAMAGED_PICTURES = "too many damaged pictures"
+TOO_FEW_IMAGES = "too few images"
+DAMAGED_IMAGES = "too many damaged images"
 
 
 class CameraState(StrEnum):
@@ -73,8 +73,8 @@ class StateChange:
     at_mono_s: float
 
 
-class RecentPictures:
-    """Counts clean and damaged pictures over the last seconds."""
+class RecentImages:
+    """Counts clean and damaged images over the last seconds."""
 
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
@@ -82,7 +82,7 @@ class RecentPictures:
         self._clean = 0
 
     def add(self, now_s: float, *, clean: bool) -> None:
-        """One more picture."""
+        """One more image."""
         self._seen.append((now_s, clean))
         self._clean += clean
         self._forget(now_s)
@@ -93,7 +93,7 @@ class RecentPictures:
         self._clean = 0
 
     def rate(self, now_s: float, since_s: float) -> float:
-        """Clean pictures per second over the window, or since `since_s` where that is shorter."""
+        """Clean images per second over the window, or since `since_s` where that is shorter."""
         self._forget(now_s)
         start_s = max(since_s, now_s - self.window_s)
         if len(self._seen) == MAX_REMEMBERED:
@@ -101,7 +101,7 @@ class RecentPictures:
         return self._clean / max(now_s - start_s, SHORTEST_SPAN_S)
 
     def damaged_share(self, now_s: float) -> float:
-        """Share of damaged pictures over the window, 0 to 1."""
+        """Share of damaged images over the window, 0 to 1."""
         self._forget(now_s)
         return 1 - self._clean / len(self._seen) if self._seen else 0.0
 
@@ -112,7 +112,7 @@ class RecentPictures:
 
 
 class StateMachine:
-    """Turns pictures and faults into states. Not thread-safe."""
+    """Turns images and faults into states. Not thread-safe."""
 
     def __init__(
         self,
@@ -134,27 +134,27 @@ class StateMachine:
         """
         self.state = CameraState.OFFLINE
         self.reason = CONNECTING
-        self.last_picture_s: float | None = None
+        self.last_image_s: float | None = None
         self._camera = camera
         self._wanted_fps = wanted_fps
         self._silence_s = silence_s
         self._clock = clock
         self._utc_now = utc_now
-        window_s = max(WINDOW_S, WINDOW_PICTURES / wanted_fps) if wanted_fps > 0 else WINDOW_S
-        self._recent = RecentPictures(window_s)
+        window_s = max(WINDOW_S, WINDOW_IMAGES / wanted_fps) if wanted_fps > 0 else WINDOW_S
+        self._recent = RecentImages(window_s)
         self._well_since_s: float | None = None
         self._timing = Timing.LIVE
 
     @property
     def recent_fps(self) -> float:
-        """Clean pictures per second lately."""
+        """Clean images per second lately."""
         if self._well_since_s is None:
             return 0.0
         return self._recent.rate(self._clock(), self._well_since_s)
 
     @property
     def streaming_for_s(self) -> float:
-        """How long pictures have been coming without a fault, in seconds."""
+        """How long images have been coming without a fault, in seconds."""
         return 0.0 if self._well_since_s is None else self._clock() - self._well_since_s
 
     def begin(self, timing: Timing) -> None:
@@ -165,10 +165,10 @@ class StateMachine:
         """
         self._timing = timing
 
-    def picture(self) -> StateChange | None:
-        """A clean picture was decoded."""
+    def image(self) -> StateChange | None:
+        """A clean image was decoded."""
         now_s = self._clock()
-        self.last_picture_s = now_s
+        self.last_image_s = now_s
         self._recent.add(now_s, clean=True)
         if self._well_since_s is None:
             self._well_since_s = now_s
@@ -176,7 +176,7 @@ class StateMachine:
         return self._judge(now_s)
 
     def damage(self) -> StateChange | None:
-        """A damaged picture was decoded, or one that rests on a damaged one."""
+        """A damaged image was decoded, or one that rests on a damaged one."""
         now_s = self._clock()
         self._recent.add(now_s, clean=False)
         return None if self._well_since_s is None else self._judge(now_s)
@@ -190,12 +190,9 @@ class StateMachine:
 
     def check(self) -> StateChange | None:
         """Looks at the clock: a silence that lasts too long is a fault even if nobody says so."""
-        if self._well_since_s is None or self.last_picture_s is None:
+        if self._well_since_s is None or self.last_image_s is None:
             return None
-        if (
-            self._timing is not Timing.LIVE
-            or self._clock() - self.last_picture_s <= self._silence_s
-        ):
+        if self._timing is not Timing.LIVE or self._clock() - self.last_image_s <= self._silence_s:
             return None
         return self.fault(silence(self._silence_s))
 
@@ -207,9 +204,9 @@ class StateMachine:
         degraded = self.state is CameraState.DEGRADED
         rate = self._recent.rate(now_s, self._well_since_s)
         if rate < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
-            return self._become(CameraState.DEGRADED, TOO_FEW_PICTURES)
+            return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
         if self._recent.damaged_share(now_s) > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
-            return self._become(CameraState.DEGRADED, DAMAGED_PICTURES)
+            return self._become(CameraState.DEGRADED, DAMAGED_IMAGES)
         return self._become(CameraState.ONLINE, "")
 
     def _become(self, state: CameraState, reason: str) -> StateChange | None:
@@ -232,4 +229,4 @@ class StateMachine:
 
 def silence(silence_s: float) -> str:
     """The reason of a stream that fell silent."""
-    return f"no picture for {silence_s:g} s"
+    return f"no image for {silence_s:g} s"

@@ -35,7 +35,7 @@ class CityClient:
         """
         return json.loads(self._ask("GET", path, fields=query))
 
-    def find_picture(self, path: str) -> bytes | None:
+    def find_image(self, path: str) -> bytes | None:
         """The bytes that a path answers, None where there is nothing.
 
         Raises:

@@ -132,7 +132,7 @@ def _camera(camera: str, scene: Scene, url: str, lon_lat: tuple[float, float]) -
         "password": f"${{{PASSWORD_VARIABLE}}}",
         "place": {"lon": lon_lat[0], "lat": lon_lat[1]},
         "ground": [
-            [round(value, 4) for value in (*point.picture, *point.ground_m)]
+            [round(value, 4) for value in (*point.image, *point.ground_m)]
             for point in scene.ground_points()
         ],
         "zones": {

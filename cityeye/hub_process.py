@@ -33,7 +33,7 @@ class HubProcess:
 
         Args:
             section: The configuration's section.
-            keyframes: Where it finds pictures.
+            keyframes: Where it finds images.
         """
         self._settings = HubSettings(
             host=section.host, port=section.port, database=section.database.get_secret_value()
@@ -111,7 +111,7 @@ def _end_with_parent() -> None:
 
 
 class _StoreKeyframes:
-    """The hub's picture source over an S3-compatible store."""
+    """The hub's image source over an S3-compatible store."""
 
     def __init__(self, settings: S3Settings) -> None:
         from pipelines.delivery.stores.s3 import S3Store
@@ -119,7 +119,7 @@ class _StoreKeyframes:
         self._store = S3Store(settings)
 
     def fetch(self, key: str) -> bytes:
-        """The picture's bytes.
+        """The image's bytes.
 
         Raises:
             LookupError: There is none under this key.

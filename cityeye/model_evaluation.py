@@ -1,6 +1,6 @@
-"""Judges a model on labelled pictures, through exactly the graph that serves.
+"""Judges a model on labelled images, through exactly the graph that serves.
 
-Pictures are read and letterboxed as those of cameras are; what is found is brought back to the
+Images are read and letterboxed as those of cameras are; what is found is brought back to the
 pixels in which the labels were made.
 """
 
@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
-from cityeye.pictures import fitted, read_picture
+from cityeye.images import fitted, read_image
 from model_tools.evaluation.coco_figures import coco_figures
-from model_tools.evaluation.datasets import Dataset, LabelledPicture
+from model_tools.evaluation.datasets import Dataset, LabelledImage
 from model_tools.evaluation.report import EvaluationReport, reported
 from model_tools.evaluation.truth import Objects
 from models.detections import Detections
@@ -22,25 +22,25 @@ from models.detector import Detector
 
 
 def evaluate_model(
-    detector: Detector, threads: int, data: Dataset, on_pictures: Callable[[int], None]
+    detector: Detector, threads: int, data: Dataset, on_images: Callable[[int], None]
 ) -> EvaluationReport:
     """Judges a loaded model.
 
     Args:
         detector: The model.
         threads: With how many threads it was loaded.
-        data: Labelled pictures in the model's class numbering.
-        on_pictures: Told from time to time how many pictures were judged.
+        data: Labelled images in the model's class numbering.
+        on_images: Told from time to time how many images were judged.
 
     Raises:
-        CommandError: A picture cannot be read.
-        ModelError: The model fails, or labels do not fit a picture.
+        CommandError: An image cannot be read.
+        ModelError: The model fails, or labels do not fit an image.
     """
     found, real = [], []
-    for seen, there in judged_pictures(detector, data.pictures):
+    for seen, there in judged_images(detector, data.images):
         found.append(seen)
         real.append(there)
-        on_pictures(len(found))
+        on_images(len(found))
     package = detector.package
     threshold = package.manifest.thresholds.default
     everything = coco_figures(found, real, package.labels, threshold)
@@ -51,7 +51,7 @@ def evaluate_model(
         precision=package.manifest.precision,
         data=data.name,
         form=data.form,
-        pictures=len(found),
+        images=len(found),
         objects=sum(one.objects for one in classes),
         provider=detector.provider,
         threads=threads,
@@ -64,21 +64,21 @@ def evaluate_model(
     )
 
 
-def judged_pictures(
-    detector: Detector, pictures: Sequence[LabelledPicture]
+def judged_images(
+    detector: Detector, images: Sequence[LabelledImage]
 ) -> Iterator[tuple[Detections, Objects]]:
-    """For each picture what the model finds, down to its lowest scores, and what there is.
+    """For each image what the model finds, down to its lowest scores, and what there is.
 
-    Both are in pixels of the picture on disk.
+    Both are in pixels of the image on disk.
     """
     tensor = detector.package.manifest.input
     size = Size(tensor.width, tensor.height)
-    for start in range(0, len(pictures), tensor.max_batch):
+    for start in range(0, len(images), tensor.max_batch):
         batch, letterboxes, real = [], [], []
-        for one in pictures[start : start + tensor.max_batch]:
-            full = read_picture(one.path)
-            picture, letterbox = fitted(full, size)
-            batch.append(picture)
+        for one in images[start : start + tensor.max_batch]:
+            full = read_image(one.path)
+            image, letterbox = fitted(full, size)
+            batch.append(image)
             letterboxes.append(letterbox)
             real.append(one.objects_in(full.shape[1], full.shape[0]))
         found = detector.detect(np.concatenate(batch), threshold=0.0)

@@ -1,4 +1,4 @@
-"""Imports a model: reads what the command line names, and lends pictures to prove the graph on."""
+"""Imports a model: reads what the command line names, and lends images to prove the graph on."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pydantic import ValidationError
 
 from camera_adapters.geometry import Size
 from cityeye.errors import CommandError
-from cityeye.pictures import fitted, pictures_in
+from cityeye.images import fitted, images_in
 from model_tools.golden_images import golden_images
 from model_tools.importing.coco import COCO_LABELS
 from model_tools.importing.exporting import export_checkpoint
-from model_tools.importing.importer import Imported, Inspected, Proof, import_model
+from model_tools.importing.importer import Imported, Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
 from pipelines.labels import tasks_of
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"
-GOLDEN_PICTURES: Final = 4
-COMPARED_PICTURES: Final = 16
-CALIBRATION_PICTURES: Final = 200
+GOLDEN_IMAGES: Final = 4
+COMPARED_IMAGES: Final = 16
+CALIBRATION_IMAGES: Final = 200
 JUDGING_SHARE: Final = 5
-"""One in so many of the int8 pictures is kept to compare with fp32 on."""
+"""One in so many of the int8 images is kept to compare with fp32 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Source:
     Attributes:
         file: ONNX file or checkpoint.
         trusted: Whether a checkpoint may be loaded, which runs the code in it.
-        golden: Folder of pictures to prove the graph on; drawn scenes if None.
-        calibration: Folder of pictures to choose int8 ranges by.
+        golden: Folder of images to prove the graph on; drawn scenes if None.
+        calibration: Folder of images to choose int8 ranges by.
     """
 
     file: Path
@@ -62,8 +62,8 @@ def import_from(
         raise CommandError(f"there is no file {source.file}")
     request = _with_neighbours(source.file, request)
 
-    def proof_for(inspected: Inspected) -> Proof:
-        return _proof(source, request, inspected)
+    def validation_images_for(inspected: Inspected) -> ValidationImages:
+        return _validation_images(source, request, inspected)
 
     with tempfile.TemporaryDirectory(prefix="cityeye-export-") as folder:
         file = source.file
@@ -76,7 +76,7 @@ def import_from(
             on_step(f"exporting {file.name} with ultralytics")
             file = Path(folder) / f"{source.file.stem}.onnx"
             export_checkpoint(request.name, source.file.absolute(), file, request.size)
-        return import_model(file, request, repository, proof_for, on_step=on_step)
+        return import_model(file, request, repository, validation_images_for, on_step=on_step)
 
 
 def labels_from(told: str) -> tuple[str, ...]:
@@ -111,24 +111,26 @@ def _refuse_aliases(text: str) -> None:
         raise yaml.YAMLError("aliases are not wanted here")
 
 
-def _proof(source: Source, request: ImportRequest, inspected: Inspected) -> Proof:
+def _validation_images(
+    source: Source, request: ImportRequest, inspected: Inspected
+) -> ValidationImages:
     size = Size(*inspected.package)
     origin = "drawn street scenes"
     tasks = tasks_of(inspected.labels)
     if source.golden is None:
-        shipped = golden_images(COMPARED_PICTURES)
+        shipped = golden_images(COMPARED_IMAGES)
         some = np.concatenate([fitted(image, size)[0] for image in shipped])
     else:
-        some = pictures_in(source.golden, size, COMPARED_PICTURES)
+        some = images_in(source.golden, size, COMPARED_IMAGES)
         origin = f"from the folder {source.golden.name}"
-    golden = some[:: max(1, len(some) // GOLDEN_PICTURES)][:GOLDEN_PICTURES]
+    golden = some[:: max(1, len(some) // GOLDEN_IMAGES)][:GOLDEN_IMAGES]
     if source.calibration is not None:
-        known = pictures_in(source.calibration, size, CALIBRATION_PICTURES)
+        known = images_in(source.calibration, size, CALIBRATION_IMAGES)
         # What ranges were chosen by must not judge them.
         judging = np.arange(len(known)) % JUDGING_SHARE == 0
-        return Proof(golden, origin, known[~judging], known[judging], tasks)
+        return ValidationImages(golden, origin, known[~judging], known[judging], tasks)
     compared = None if request.precision == "fp32" else some
-    return Proof(golden, origin, compared=compared, tasks=tasks)
+    return ValidationImages(golden, origin, compared=compared, tasks=tasks)
 
 
 def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:

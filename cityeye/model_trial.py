@@ -1,4 +1,4 @@
-"""Tries a model on a recording: annotated pictures that a person can judge at a glance."""
+"""Tries a model on a recording: annotated images that a person can judge at a glance."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ JPEG_QUALITY: Final = 90
 
 
 def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> int:
-    """Judges a recording from its beginning to its end and writes annotated pictures.
+    """Judges a recording from its beginning to its end and writes annotated images.
 
     Args:
         package: The model.
         recording: A video file.
-        fps: Pictures per second of the recording to judge.
-        out: Folder for the pictures, created if missing.
+        fps: Images per second of the recording to judge.
+        out: Folder for the images, created if missing.
 
     Returns:
-        How many pictures were written.
+        How many images were written.
 
     Raises:
         CommandError: The recording cannot be read.
@@ -50,10 +50,10 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     count = 0
     for frame in _frames(recording, size, fps):
         view = frame.views[size]
-        (found,) = detector.detect(view.picture[np.newaxis])
-        picture = annotated(frame.full.rgb(), [Drawing(found, view.letterbox, package.labels)])
+        (found,) = detector.detect(view.image[np.newaxis])
+        image = annotated(frame.full.rgb(), [Drawing(found, view.letterbox, package.labels)])
         path = out / f"{package.name}-{frame.index:06d}.jpg"
-        cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         count += 1
     return count
 

@@ -76,6 +76,6 @@ def _summary(cameras: Sequence[CameraSnapshot]) -> str:
     age_ms = max((figure.frame_age_ms["p95"] for figure in figures), default=0.0)
     incidents = sum(sum(figure.incidents.values()) for figure in figures)
     return (
-        f"{online} of {len(cameras)} cameras online, {achieved:.1f} of {requested:.1f} pictures/s "
+        f"{online} of {len(cameras)} cameras online, {achieved:.1f} of {requested:.1f} images/s "
         f"judged, 95 % within {age_ms:.0f} ms, {incidents} incidents so far"
     )

@@ -60,10 +60,10 @@ NEAR_EQUAL = 1e-3
 def disagreement(
     found_rows: npt.NDArray[np.float32], wanted_rows: npt.NDArray[np.float32], tolerance: Tolerance
 ) -> str:
-    """Why two outputs for the same pictures are not the same; empty if they are.
+    """Why two outputs for the same images are not the same; empty if they are.
 
     Args:
-        found_rows: (K, M, 6) float32, or (M, 6) for one picture.
+        found_rows: (K, M, 6) float32, or (M, 6) for one image.
         wanted_rows: Likewise, the golden ones.
         tolerance: What is still the same.
 
@@ -75,8 +75,8 @@ def disagreement(
     found_rows = found_rows.reshape(-1, *found_rows.shape[-2:])
     wanted_rows = wanted_rows.reshape(found_rows.shape)
     if not np.isfinite(found_rows).all():
-        picture = int(np.argmin(np.isfinite(found_rows).all(axis=(1, 2))))
-        return f"picture {picture}: the output holds numbers that are not finite"
+        image = int(np.argmin(np.isfinite(found_rows).all(axis=(1, 2))))
+        return f"image {image}: the output holds numbers that are not finite"
     problem = _judged(found_rows, wanted_rows, tolerance, _nearest_first)
     if not problem:
         return ""
@@ -92,17 +92,17 @@ def _judged(
 ) -> str:
     floor = min(tolerance.floor, float(wanted_rows[:, :, 4].max(initial=0.0)) / 2)
     weak = _Weak()
-    for picture, (found, wanted) in enumerate(zip(found_rows, wanted_rows, strict=True)):
+    for image, (found, wanted) in enumerate(zip(found_rows, wanted_rows, strict=True)):
         partner = _partners(found, wanted, tolerance, pair)
         problem = _compare(found, wanted, partner, floor, tolerance, weak)
         if problem:
-            return f"picture {picture}: {problem}"
+            return f"image {image}: {problem}"
     return weak.problem(tolerance.lost)
 
 
 @dataclass(slots=True)
 class _Weak:
-    """Counts, over all pictures, of objects that are not sure."""
+    """Counts, over all images, of objects that are not sure."""
 
     golden: int = 0
     missing: int = 0
@@ -128,7 +128,7 @@ def _compare(
     tolerance: Tolerance,
     weak: _Weak,
 ) -> str:
-    """Compares one picture: (M, 6) with (M, 6); counts what is weak."""
+    """Compares one image: (M, 6) with (M, 6); counts what is weak."""
     least = max(floor, _cut_off(found, wanted))
     sure = max(least, tolerance.sure)
     for index in np.flatnonzero(wanted[:, 4] > least).tolist():

@@ -16,7 +16,7 @@ class Detections:
     """Detections of one frame, best score first.
 
     Attributes:
-        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the analysis picture.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the analysis image.
         scores: (N,) float32 in 0..1.
         class_ids: (N,) int64, rows of the package's `labels.txt`.
     """
@@ -38,7 +38,7 @@ class Detections:
 
     @classmethod
     def from_rows(cls, rows: npt.NDArray[np.float32], threshold: float = 0.0) -> Detections:
-        """Reads one picture's model output.
+        """Reads one image's model output.
 
         Args:
             rows: (M, 6) float32: x1, y1, x2, y2, score, class; padding rows have score 0.

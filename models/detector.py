@@ -1,6 +1,6 @@
 """`Detector`: runs a packaged model, one `session.run` per micro-batch.
 
-uint8 pictures in, final boxes out; everything that differs between networks is inside the graph.
+uint8 images in, final boxes out; everything that differs between networks is inside the graph.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.detections import Detections
-from models.errors import PictureError, SessionError
+from models.errors import ImageError, SessionError
 from models.package import ModelPackage
 from models.session import WantedProvider, first_line, open_session, placement
 
@@ -27,15 +27,15 @@ class Latency:
     """Time spent in `session.run` since the detector was made, warm-up left out."""
 
     calls: int = 0
-    pictures: int = 0
+    images: int = 0
     total_s: float = 0.0
     longest_s: float = 0.0
 
-    def plus(self, pictures: int, seconds: float) -> Latency:
+    def plus(self, images: int, seconds: float) -> Latency:
         """These counters after one more call."""
         return Latency(
             calls=self.calls + 1,
-            pictures=self.pictures + pictures,
+            images=self.images + images,
             total_s=self.total_s + seconds,
             longest_s=max(self.longest_s, seconds),
         )
@@ -62,7 +62,7 @@ class Detector:
         Args:
             package: The verified package.
             threads: Threads inside one `run`; two detectors with one thread each serve more
-                pictures per second than one with two.
+                images per second than one with two.
             provider: `auto` takes the GPU where there is one.
             graph: The content of the package's file, for whoever has read it already.
 
@@ -86,73 +86,73 @@ class Detector:
             return self._latency
 
     def detect(
-        self, pictures: npt.NDArray[np.uint8], threshold: float | None = None
+        self, images: npt.NDArray[np.uint8], threshold: float | None = None
     ) -> list[Detections]:
-        """Detections of each picture, best score first.
+        """Detections of each image, best score first.
 
         Args:
-            pictures: (N, H, W, 3) uint8 RGB of the package's input size; N may exceed `max_batch`.
+            images: (N, H, W, 3) uint8 RGB of the package's input size; N may exceed `max_batch`.
             threshold: Score at or below which a detection is dropped; the package's own if None.
 
         Raises:
-            PictureError: Wrong shape or type.
+            ImageError: Wrong shape or type.
             SessionError: ONNX Runtime failed.
         """
         least = self.package.manifest.thresholds.default if threshold is None else threshold
-        return [Detections.from_rows(rows, least) for rows in self.run(pictures)]
+        return [Detections.from_rows(rows, least) for rows in self.run(images)]
 
-    def run(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Raw output (N, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0."""
-        self._check(pictures)
-        chunks = [self._timed(chunk) for chunk in self._chunks(pictures)]
+        self._check(images)
+        chunks = [self._timed(chunk) for chunk in self._chunks(images)]
         if not chunks:
             return np.zeros((0, self.package.manifest.output.rows, 6), np.float32)
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
-    def _check(self, pictures: npt.NDArray[np.uint8]) -> None:
+    def _check(self, images: npt.NDArray[np.uint8]) -> None:
         wanted = self.package.manifest.input
         shape = (wanted.height, wanted.width, 3)
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != shape:  # noqa: PLR2004
-            raise PictureError(
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:  # noqa: PLR2004
+            raise ImageError(
                 str(self.package),
-                f"pictures must be uint8 (N, {wanted.height}, {wanted.width}, 3), "
-                f"got {pictures.dtype} {pictures.shape}; letterbox them to the input size",
+                f"images must be uint8 (N, {wanted.height}, {wanted.width}, 3), "
+                f"got {images.dtype} {images.shape}; letterbox them to the input size",
             )
 
-    def _chunks(self, pictures: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    def _chunks(self, images: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
         step = self.package.manifest.input.max_batch
-        for start in range(0, len(pictures), step):
-            yield np.ascontiguousarray(pictures[start : start + step])
+        for start in range(0, len(images), step):
+            yield np.ascontiguousarray(images[start : start + step])
 
-    def _timed(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _timed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         started = time.monotonic()
-        rows = self._infer(pictures)
+        rows = self._infer(images)
         elapsed = time.monotonic() - started
         with self._lock:
-            self._latency = self._latency.plus(len(pictures), elapsed)
+            self._latency = self._latency.plus(len(images), elapsed)
         return rows
 
-    def _infer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         manifest = self.package.manifest
-        count = len(pictures)
+        count = len(images)
         try:
             (rows,) = self._session.run(
-                [manifest.output.name], {manifest.input.name: self._to_bucket(pictures)}
+                [manifest.output.name], {manifest.input.name: self._to_bucket(images)}
             )
         except Exception as error:
             raise SessionError(
-                str(self.package), f"inference on {count} pictures failed: {first_line(error)}"
+                str(self.package), f"inference on {count} images failed: {first_line(error)}"
             ) from error
         result: npt.NDArray[np.float32] = rows[:count]
         return result
 
-    def _to_bucket(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _to_bucket(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         # A GPU tunes its kernels for every new shape, for seconds; only warmed-up shapes go there.
         if self.provider == "cpu" and self.package.manifest.input.dynamic_batch:
-            return pictures
-        bucket = next(size for size in self.buckets() if size >= len(pictures))
-        missing = bucket - len(pictures)
-        return np.pad(pictures, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else pictures
+            return images
+        bucket = next(size for size in self.buckets() if size >= len(images))
+        missing = bucket - len(images)
+        return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Which provider runs how many nodes of which operator."""

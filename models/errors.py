@@ -9,8 +9,8 @@ ModelError
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
 ├── SandboxError        a throw-away process failed, crashed, or used up its limits
-├── PictureError        a batch of pictures does not fit the model's input
-└── DataError           labelled pictures to judge a model with are not usable
+├── ImageError        a batch of images does not fit the model's input
+└── DataError           labelled images to judge a model with are not usable
 """
 
 from __future__ import annotations
@@ -112,12 +112,12 @@ class SandboxError(ModelError):
         self.output = output.decode("utf-8", "replace")
 
 
-class PictureError(ModelError):
-    """The caller's pictures have the wrong shape or type."""
+class ImageError(ModelError):
+    """The caller's images have the wrong shape or type."""
 
 
 class DataError(ModelError):
-    """Labelled pictures are unusable; `place` is the culprit, with its line where it has lines."""
+    """Labelled images are unusable; `place` is the culprit, with its line where it has lines."""
 
     def __init__(self, place: Path | str, problem: str, remedy: str) -> None:
         super().__init__("", f"{place}: {problem}; {remedy}")

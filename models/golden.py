@@ -1,4 +1,4 @@
-"""Golden pictures: inputs with the rows that a model gave for them when it was known to be right.
+"""Golden images: inputs with the rows that a model gave for them when it was known to be right.
 
 A version proves itself by giving the same rows again: after import, on another machine, after a
 download, in a new replica.
@@ -33,11 +33,11 @@ __all__ = [
 
 MAX_FILE_BYTES = 128 * 1024 * 1024
 MAX_ARRAY_BYTES = 256 * 1024 * 1024
-MAX_PICTURES = 256
+MAX_IMAGES = 256
 MAX_ROWS = 10_000
 COLUMNS = 6
 
-_PICTURES = "pictures.npy"
+_IMAGES = "pictures.npy"
 _ROWS = "rows.npy"
 _REMEDY = "import the model again"
 _DAMAGE = (
@@ -56,25 +56,23 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GoldenSet:
-    """Pictures and the rows that belong to them.
+    """Images and the rows that belong to them.
 
     Attributes:
-        pictures: (K, H, W, 3) uint8 RGB at the model's input size, K at least 1.
+        images: (K, H, W, 3) uint8 RGB at the model's input size, K at least 1.
         rows: (K, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0.
     """
 
-    pictures: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
     rows: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        problem = _misfit(
-            self.pictures.shape, self.pictures.dtype, self.rows.shape, self.rows.dtype
-        )
+        problem = _misfit(self.images.shape, self.images.dtype, self.rows.shape, self.rows.dtype)
         if problem or not np.isfinite(self.rows).all():
             raise ValueError(problem or "the rows hold numbers that are not finite")
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def shows_something(self) -> bool:
@@ -84,7 +82,7 @@ class GoldenSet:
     def save(self, path: Path) -> None:
         """Writes the compressed file; equal sets give equal bytes."""
         with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, pictures=self.pictures, rows=self.rows)
+            np.savez_compressed(stream, pictures=self.images, rows=self.rows)
 
     @classmethod
     def load(cls, path: Path) -> GoldenSet:
@@ -96,11 +94,11 @@ class GoldenSet:
         path = Path(path)
         model = f"{path.parent.parent.name}/{path.parent.name}"
         if not path.is_file():
-            raise PackageError(model, path, "is missing", f"{_REMEDY} to get golden pictures")
+            raise PackageError(model, path, "is missing", f"{_REMEDY} to get golden images")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise PackageError(
-                model, path, f"has {size} bytes, more than {MAX_FILE_BYTES}", "use fewer pictures"
+                model, path, f"has {size} bytes, more than {MAX_FILE_BYTES}", "use fewer images"
             )
         try:
             return cls(*_read(path))
@@ -130,13 +128,13 @@ class _Unreadable(Exception):
 def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     with zipfile.ZipFile(path) as archive:
         names = sorted(one.filename for one in archive.infolist())
-        if names != sorted((_PICTURES, _ROWS)):
-            raise _Unreadable(f"must hold {_PICTURES} and {_ROWS} and nothing else")
-        with archive.open(_PICTURES) as stream:
-            pictures = _array(stream, _PICTURES, np.dtype(np.uint8))
+        if names != sorted((_IMAGES, _ROWS)):
+            raise _Unreadable(f"must hold {_IMAGES} and {_ROWS} and nothing else")
+        with archive.open(_IMAGES) as stream:
+            images = _array(stream, _IMAGES, np.dtype(np.uint8))
         with archive.open(_ROWS) as stream:
             rows = _array(stream, _ROWS, np.dtype(np.float32))
-    return pictures, rows  # type: ignore[return-value]
+    return images, rows  # type: ignore[return-value]
 
 
 def _array(stream: IO[bytes], name: str, kind: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
@@ -161,12 +159,12 @@ def _array(stream: IO[bytes], name: str, kind: np.dtype[np.generic]) -> npt.NDAr
 
 
 def _misfit(
-    pictures: tuple[int, ...], picture_type: object, rows: tuple[int, ...], row_type: object
+    images: tuple[int, ...], image_type: object, rows: tuple[int, ...], row_type: object
 ) -> str:
-    if picture_type != np.uint8 or len(pictures) != 4 or pictures[3] != 3:  # noqa: PLR2004
-        return f"pictures must be uint8 (K, H, W, 3), are {picture_type} {pictures}"
+    if image_type != np.uint8 or len(images) != 4 or images[3] != 3:  # noqa: PLR2004
+        return f"images must be uint8 (K, H, W, 3), are {image_type} {images}"
     if row_type != np.float32 or len(rows) != 3 or rows[2] != COLUMNS:  # noqa: PLR2004
         return f"rows must be float32 (K, M, 6), are {row_type} {rows}"
-    if not 1 <= pictures[0] <= MAX_PICTURES or rows[0] != pictures[0]:
-        return f"there are {pictures[0]} pictures for {rows[0]} tables of rows"
-    return f"there are {rows[1]} rows per picture" if rows[1] > MAX_ROWS else ""
+    if not 1 <= images[0] <= MAX_IMAGES or rows[0] != images[0]:
+        return f"there are {images[0]} images for {rows[0]} tables of rows"
+    return f"there are {rows[1]} rows per image" if rows[1] > MAX_ROWS else ""

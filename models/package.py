@@ -42,9 +42,9 @@ class _Section(BaseModel):
 
 
 class InputTensor(_Section):
-    """The only input: (N, height, width, 3) uint8 RGB, letterboxed pictures.
+    """The only input: (N, height, width, 3) uint8 RGB, letterboxed images.
 
-    Without `dynamic_batch` the graph takes exactly `max_batch` pictures; whoever runs it fills up.
+    Without `dynamic_batch` the graph takes exactly `max_batch` images; whoever runs it fills up.
     """
 
     name: StrictStr = "pictures"

@@ -82,7 +82,7 @@ class PackageCache:
 
 
 def verified(directory: Path) -> ModelPackage:
-    """A package on disk, with every check of `ModelPackage.load` and its golden pictures' sha256.
+    """A package on disk, with every check of `ModelPackage.load` and its golden images' sha256.
 
     Raises:
         PackageError: It is no good package.

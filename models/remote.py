@@ -153,7 +153,7 @@ class RemoteRepository:
             told = read_manifest(model, directory)
             digests = {ONNX_FILE: told.sha256, GOLDEN_FILE: told.golden}
             for file in sorted(files - {MANIFEST_FILE}):
-                if digests.get(file) != "":  # pictures that the manifest does not stand for
+                if digests.get(file) != "":  # images that the manifest does not stand for
                     self._download(model, file, directory / file, digests.get(file))
             return self._cache.install(model)
         except PackageError as error:

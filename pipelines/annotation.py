@@ -1,4 +1,4 @@
-"""Annotation: what a model saw, drawn into a picture so that a person can judge it at a glance."""
+"""Annotation: what a model saw, drawn into an image so that a person can judge it at a glance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import cv2
 
-from camera_adapters.frame import Picture
+from camera_adapters.frame import Image
 from camera_adapters.geometry import Letterbox
 from models.detections import Detections
 
@@ -20,11 +20,11 @@ TEXT_COLOUR: Final[Colour] = (16, 16, 16)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """The detections of one model in one picture.
+    """The detections of one model in one image.
 
     Attributes:
-        found: Boxes in pixels of the analysis picture.
-        letterbox: Where the full picture lies in the analysis picture.
+        found: Boxes in pixels of the analysis image.
+        letterbox: Where the full image lies in the analysis image.
         labels: Class names by class id.
         colour: RGB.
         prefix: Written before every class name, to tell two models apart.
@@ -37,32 +37,32 @@ class Drawing:
     prefix: str = ""
 
 
-def annotated(full: Picture, drawings: Iterable[Drawing]) -> Picture:
-    """A copy of the full picture (H, W, 3) RGB with boxes, class names and scores drawn in."""
-    picture = full.copy()
+def annotated(full: Image, drawings: Iterable[Drawing]) -> Image:
+    """A copy of the full image (H, W, 3) RGB with boxes, class names and scores drawn in."""
+    image = full.copy()
     for drawing in drawings:
-        _draw(picture, drawing)
-    return picture
+        _draw(image, drawing)
+    return image
 
 
-def _draw(picture: Picture, drawing: Drawing) -> None:
-    height, width = picture.shape[:2]
+def _draw(image: Image, drawing: Drawing) -> None:
+    height, width = image.shape[:2]
     found = drawing.found
     boxes = drawing.letterbox.to_normalised(found.boxes) * (width, height, width, height)
     for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True):
         x1, y1, x2, y2 = (round(float(value)) for value in box)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), drawing.colour, 2)
+        cv2.rectangle(image, (x1, y1), (x2, y2), drawing.colour, 2)
         text = f"{drawing.prefix}{drawing.labels[int(class_id)]} {score:.2f}"
-        _write(picture, text, (x1, y1), drawing.colour)
+        _write(image, text, (x1, y1), drawing.colour)
 
 
-def _write(picture: Picture, text: str, corner: tuple[int, int], colour: Colour) -> None:
-    """Text on a plate above a box, or inside it at the upper edge of the picture."""
+def _write(image: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:
+    """Text on a plate above a box, or inside it at the upper edge of the image."""
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
     x, y = corner[0], max(corner[1], height + base)
-    cv2.rectangle(picture, (x, y - height - base), (x + width, y), colour, cv2.FILLED)
+    cv2.rectangle(image, (x, y - height - base), (x + width, y), colour, cv2.FILLED)
     cv2.putText(
-        picture,
+        image,
         text,
         (x, y - base),
         cv2.FONT_HERSHEY_SIMPLEX,

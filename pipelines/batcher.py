@@ -178,7 +178,7 @@ def _stack(size: Size, members: Sequence[_Wanted]) -> MicroBatch:
         for model in member.shadows:
             shadows[model].append(row)
     return MicroBatch(
-        pictures=np.stack([member.frame.views[size].picture for member in members]),
+        images=np.stack([member.frame.views[size].image for member in members]),
         frames=tuple(member.frame for member in members),
         rows={model: tuple(indices) for model, indices in rows.items()},
         shadows={model: tuple(indices) for model, indices in shadows.items()},

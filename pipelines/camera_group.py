@@ -26,7 +26,7 @@ from models.detections import Detections
 from pipelines.batcher import Bell, MicroBatcher
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.detector import DetectorError, DetectorPort, MicroBatch
-from pipelines.evidence import EvidenceDesk
+from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules.rule import Moment
@@ -89,8 +89,8 @@ class CameraGroup:
         self,
         plans: Sequence[CameraPlan],
         detector: DetectorPort,
-        desk: EvidenceDesk,
-        epoch: str,
+        recorder: EvidenceRecorder,
+        incarnation: str,
         comparisons: Path,
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
@@ -98,16 +98,17 @@ class CameraGroup:
         Args:
             plans: The cameras, ids unique.
             detector: Where micro-batches are judged.
-            desk: Where transitions and state changes go.
-            epoch: Differs between worker starts; part of incident ids.
+            recorder: Where transitions and state changes go.
+            incarnation: Differs between worker starts; part of incident ids.
             comparisons: Folder for what shadow versions would have said.
         """
         bell = Bell()
         self._detector = detector
-        self._desk = desk
+        self._recorder = recorder
         self._specs = {plan.camera.id: plan.camera for plan in plans}
         self._pipelines = {
-            plan.camera.id: CameraPipeline(plan, desk, epoch, comparisons) for plan in plans
+            plan.camera.id: CameraPipeline(plan, recorder, incarnation, comparisons)
+            for plan in plans
         }
         self._mailboxes = {plan.camera.id: Mailbox(on_arrival=bell.ring) for plan in plans}
         self._readers = {
@@ -236,7 +237,7 @@ class CameraGroup:
                     seen.setdefault(frame.camera, {})[model] = detections
         now_s = time.monotonic()
         for camera, frame in frames.items():
-            self._pipelines[camera].judge(frame, turn.routes[camera], seen[camera], now_s)
+            self._pipelines[camera].process_frame(frame, turn.routes[camera], seen[camera], now_s)
         if turn.has_shadows:
             self._shadows.append(ShadowTurn(turn, frames, seen, now_s))
         else:
@@ -270,9 +271,9 @@ class CameraGroup:
         self._serving = serving
 
     def _note_state(self, change: StateChange) -> None:
-        # Called from reader threads: the desk is thread-safe, the dictionary write is atomic.
+        # Called from reader threads: the recorder is thread-safe, the dictionary write is atomic.
         self._changes[change.camera] = change
-        self._desk.publish_state(change, self._specs[change.camera])
+        self._recorder.publish_state(change, self._specs[change.camera])
 
     def _end_lost_cameras(self) -> None:
         """Ends the incidents of cameras that have been blind for too long to vouch for them."""

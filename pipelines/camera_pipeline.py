@@ -9,7 +9,7 @@ from pathlib import Path
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
-from pipelines.evidence import EvidenceDesk
+from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from pipelines.rules import build_rule
@@ -32,24 +32,26 @@ class _Task:
 class CameraPipeline:
     """Judges one camera's frames in order. Not thread-safe: the worker's loop owns it."""
 
-    def __init__(self, plan: CameraPlan, desk: EvidenceDesk, epoch: str, comparisons: Path) -> None:
+    def __init__(
+        self, plan: CameraPlan, recorder: EvidenceRecorder, incarnation: str, comparisons: Path
+    ) -> None:
         """Builds trackers and rules.
 
         Args:
             plan: What is to be done with the camera's frames.
-            desk: Where incident transitions go with their pictures.
-            epoch: Differs between worker starts, so that incident ids never repeat.
+            recorder: Where incident transitions go with their images.
+            incarnation: Differs between worker starts, so that incident ids never repeat.
             comparisons: Folder for what shadows would have said.
         """
         self._plan = plan
-        self._desk = desk
-        self._epoch = epoch
+        self._recorder = recorder
+        self._incarnation = incarnation
         self._comparisons = comparisons
-        self._stream_epoch = 0
+        self._stream_restarts = 0
         self._ids = itertools.count(1)
         self._tasks = {
             task.task: _Task(
-                task, tuple(build_rule(rule, plan.camera.id, epoch) for rule in task.rules)
+                task, tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
             )
             for task in plan.tasks
         }
@@ -68,7 +70,7 @@ class CameraPipeline:
         """The versions that judged the newest frame."""
         return self._routes
 
-    def judge(
+    def process_frame(
         self, frame: Frame, routes: Routes, seen: Mapping[ModelRef, Detections], now_s: float
     ) -> None:
         """Follows one frame from its detections to the outbox.
@@ -82,8 +84,8 @@ class CameraPipeline:
         if routes != self._routes:
             self._follow(routes)
             self.statistics.rerouted()
-        if frame.epoch != self._stream_epoch:
-            self._restart(frame.epoch)
+        if frame.stream_restarts != self._stream_restarts:
+            self._restart(frame.stream_restarts)
         at = Moment(frame.captured_at, frame.captured_mono_s)
         tracks = {
             model: self._trackers[model].update(
@@ -97,7 +99,7 @@ class CameraPipeline:
                 continue
             for rule in task.rules:
                 self._publish(task, rule, rule.observe(tracks[model], at), frame)
-            self.statistics.looked(name, model.key, now_s)
+            self.statistics.inference_done(name, model.key, now_s)
         self.statistics.analysed(frame, now_s)
 
     def compare(
@@ -136,9 +138,9 @@ class CameraPipeline:
             if task.comparison is not None:
                 task.comparison.close(reason, at)
 
-    def _restart(self, epoch: int) -> None:
+    def _restart(self, stream_restarts: int) -> None:
         # Rules keep their state: a short reconnect must not cut one incident into two.
-        self._stream_epoch = epoch
+        self._stream_restarts = stream_restarts
         for tracker in self._trackers.values():
             tracker.restart()
 
@@ -167,19 +169,19 @@ class CameraPipeline:
             task.comparison = None
         if route.shadow is not None:
             folder = self._comparisons
-            task.comparison = Comparison(task.plan, route, self.camera, self._epoch, folder)
+            task.comparison = Comparison(task.plan, route, self.camera, self._incarnation, folder)
             task.comparison.note_open(tuple(task.open.values()))
 
     def _publish(
         self, task: _Task, rule: Rule, transitions: Sequence[Transition], frame: Frame | None
     ) -> None:
         for transition in transitions:
-            self._desk.publish(
+            self._recorder.publish(
                 transition,
                 camera=self._plan.camera,
                 model=self._routes[task.plan.task].model,
                 rule=(rule.kind, rule.version),
-                picture=frame.full if frame else None,
+                image=frame.full if frame else None,
             )
             self.statistics.transition(transition)
             if transition.phase is Phase.ENDED:

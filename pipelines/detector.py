@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from camera_adapters.frame import Frame, Picture
+from camera_adapters.frame import Frame, Image
 from models.detections import Detections
 from pipelines.plan import ModelRef
 
@@ -34,13 +34,13 @@ class MicroBatch:
     """Frames of one analysis size that are judged together.
 
     Attributes:
-        pictures: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
+        images: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
         frames: The frames, at most one per camera.
         rows: For each model that is due: the rows that it shall look at, ascending.
         shadows: The same for versions that are only compared. Nobody waits for them.
     """
 
-    pictures: Picture
+    images: Image
     frames: tuple[Frame, ...]
     rows: Mapping[ModelRef, tuple[int, ...]]
     shadows: Mapping[ModelRef, tuple[int, ...]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ Found = Mapping[ModelRef, tuple[Detections, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
+class BatchResult:
     """What became of a micro-batch: one model's failure is not another's.
 
     Attributes:
@@ -66,11 +66,11 @@ class Verdict:
 class PendingDetections(Protocol):
     """A micro-batch under way."""
 
-    def result(self, timeout_s: float) -> Verdict:
+    def result(self, timeout_s: float) -> BatchResult:
         """Waits for the models of `MicroBatch.rows`, `timeout_s` seconds in all."""
         ...
 
-    def shadow_result(self) -> Verdict | None:
+    def shadow_result(self) -> BatchResult | None:
         """What the models of `MicroBatch.shadows` say, or None while one of them still works.
 
         Never waits. Given once: asking again after an answer is an error of the caller.
@@ -86,7 +86,7 @@ class DetectorPort(Protocol):
     """Something that judges micro-batches."""
 
     def submit(self, batch: MicroBatch) -> PendingDetections:
-        """Starts judging; returns at once. A model that cannot be reached fails in the verdict."""
+        """Starts inference; returns at once. A model that cannot be reached fails in the result."""
         ...
 
     def retain(self, models: frozenset[str]) -> None:

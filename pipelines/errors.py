@@ -5,9 +5,9 @@ PipelineError
 │   ├── OutboxInUse            another process or connection has it open
 │   └── OutboxUnavailable      it cannot be read or written now (disk full, read-only, damaged)
 ├── SpoolError             the spool folder
-│   ├── SpoolFull              a bound is reached; shed something or go without the picture
+│   ├── SpoolFull              a bound is reached; shed something or go without the image
 │   ├── SpoolUnavailable       the folder cannot be written
-│   └── SpoolDamaged           a spooled picture is gone or altered
+│   └── SpoolDamaged           a spooled image is gone or altered
 ├── StoreError             the keyframe store
 │   ├── StoreUnavailable       try again later
 │   ├── StoreRefused           a person must change the configuration
@@ -17,7 +17,7 @@ PipelineError
 │   ├── SinkUnavailable        try again later
 │   ├── SinkRefused            this event is not wanted, and will not be
 │   └── SinkGone               the sink wants nothing any more
-└── EncodingError          a picture could not be made into a keyframe
+└── EncodingError          an image could not be made into a keyframe
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class OutboxUnavailable(OutboxError):
 
 
 class SpoolError(PipelineError):
-    """The spool folder, or a picture in it, cannot be used."""
+    """The spool folder, or an image in it, cannot be used."""
 
 
 class SpoolFull(SpoolError):
@@ -52,7 +52,7 @@ class SpoolUnavailable(SpoolError):
 
 
 class SpoolDamaged(SpoolError):
-    """A spooled picture is gone or no longer matches its sha256."""
+    """A spooled image is gone or no longer matches its sha256."""
 
 
 class StoreError(PipelineError):
@@ -68,7 +68,7 @@ class StoreRefused(StoreError):
 
 
 class KeyframeMissing(StoreError):
-    """The store has no picture under this key."""
+    """The store has no image under this key."""
 
 
 class KeyframeAltered(StoreError):
@@ -100,4 +100,4 @@ class SinkGone(SinkError):
 
 
 class EncodingError(PipelineError):
-    """A picture could not be encoded."""
+    """An image could not be encoded."""

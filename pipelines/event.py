@@ -48,7 +48,7 @@ class VersionData(Contract):
 
 
 class SubjectData(Contract):
-    """An object that takes part. `box` is x1 y1 x2 y2 in normalised picture coordinates."""
+    """An object that takes part. `box` is x1 y1 x2 y2 in normalised image coordinates."""
 
     track: int
     label: str
@@ -57,7 +57,7 @@ class SubjectData(Contract):
 
 
 class KeyframeData(Contract):
-    """A stored picture.
+    """A stored image.
 
     Attributes:
         role: Which moment it shows.

@@ -1,6 +1,6 @@
-"""The evidence desk: first the keyframe is made durable, then the event; neither stops the cameras.
+"""`EvidenceRecorder`: the keyframe is made durable, then the event; neither stops the cameras.
 
-`publish` never raises for disk trouble and never waits for the network. Where the picture cannot be
+`publish` never raises for disk trouble and never waits for the network. Where the image cannot be
 kept, the event goes out without it; where the event cannot be committed, it waits in memory. All of
 it is counted.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera_adapters.frame import FullPicture
+from camera_adapters.frame import FullImage
 from camera_adapters.spec import CameraSpec
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.publication import (
@@ -37,8 +37,8 @@ SHED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class DeskCounters:
-    """What a desk has done since it started.
+class EvidenceCounters:
+    """What a recorder has done since it started.
 
     Attributes:
         published: Events recorded.
@@ -59,7 +59,7 @@ class _Shown:
     keyframes: int = 0
 
 
-class EvidenceDesk:
+class EvidenceRecorder:
     """One per camera worker; safe for use from several threads."""
 
     def __init__(
@@ -89,9 +89,9 @@ class EvidenceDesk:
         self._missed = 0
 
     @property
-    def counters(self) -> DeskCounters:
-        """What the desk has done."""
-        return DeskCounters(self._published, self._keyframes, self._missed)
+    def counters(self) -> EvidenceCounters:
+        """What the recorder has done."""
+        return EvidenceCounters(self._published, self._keyframes, self._missed)
 
     def publish(
         self,
@@ -99,9 +99,9 @@ class EvidenceDesk:
         camera: CameraSpec,
         model: ModelRef,
         rule: tuple[str, str],
-        picture: FullPicture | None,
+        image: FullImage | None,
     ) -> None:
-        """Makes a transition durable, with its picture where it deserves one.
+        """Makes a transition durable, with its image where it deserves one.
 
         Openings, endings and updates that raise the severity above all before get a keyframe.
 
@@ -110,21 +110,21 @@ class EvidenceDesk:
             camera: Where.
             model: Whose detections led to it.
             rule: Kind and version of the rule that judged.
-            picture: The full picture of that moment, if there is one.
+            image: The full image of that moment, if there is one.
         """
         event = incident_event(transition, camera, model, rule, self._source)
         with self._publishing:
-            shot = self._shoot(transition, event, picture)
+            shot = self._capture_keyframe(transition, event, image)
             self._record(event, (shot.data(),) if shot else ())
 
     def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
-        """Makes a camera-state change durable; does not wait for a picture being encoded."""
+        """Makes a camera-state change durable; does not wait for an image being encoded."""
         self._record(state_event(change, camera, self._source))
 
     def recover(self) -> int:
-        """Ends incidents that a crash left open and clears pictures that no event names.
+        """Ends incidents that a crash left open and clears images that no event names.
 
-        What this desk has published itself is left alone.
+        What this recorder has published itself is left alone.
 
         Returns:
             How many incidents were ended.
@@ -152,8 +152,8 @@ class EvidenceDesk:
         with self._counting:
             self._published += 1
 
-    def _shoot(
-        self, transition: Transition, event: IncidentEvent, picture: FullPicture | None
+    def _capture_keyframe(
+        self, transition: Transition, event: IncidentEvent, image: FullImage | None
     ) -> Keyframe | None:
         incident = transition.incident
         role = self._role(transition)
@@ -162,10 +162,10 @@ class EvidenceDesk:
         number = shown.keyframes
         if transition.phase is Phase.ENDED:
             del self._shown[incident.id]
-        if role is None or picture is None:
+        if role is None or image is None:
             return None
         try:
-            still = encode(picture)
+            still = encode(image)
             shot = keyframe(still, role, incident.camera, event.id, number, incident.updated_at)
             self._spool_one(shot, incident.severity)
         except (EncodingError, SpoolError) as error:

@@ -37,7 +37,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An object that takes part in an incident, in the picture that shows it."""
+    """An object that takes part in an incident, in the image that shows it."""
 
     track: int
     label: str

@@ -1,4 +1,4 @@
-"""`Keyframe`: a picture made into evidence.
+"""`Keyframe`: an image made into evidence.
 
 Its key names its content, so that storing it twice is the same as storing it once.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 
 import cv2
 
-from camera_adapters.frame import FullPicture
+from camera_adapters.frame import FullImage
 from pipelines.errors import EncodingError
 from pipelines.event import KeyframeData
 
@@ -27,8 +27,8 @@ DIGEST_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Still:
-    """An encoded picture.
+class EncodedImage:
+    """An encoded image.
 
     Attributes:
         jpeg: The file, bytes.
@@ -49,7 +49,7 @@ class Keyframe:
 
     key: str
     role: Role
-    still: Still
+    still: EncodedImage
 
     @property
     def name(self) -> str:
@@ -70,34 +70,34 @@ class Keyframe:
         )
 
 
-def encode(picture: FullPicture) -> Still:
-    """Encodes the full-resolution picture as JPEG.
+def encode(image: FullImage) -> EncodedImage:
+    """Encodes the full-resolution image as JPEG.
 
     Raises:
-        EncodingError: The picture could not be had or encoded. Its text names no source: decoder
+        EncodingError: The image could not be had or encoded. Its text names no source: decoder
             errors carry camera URLs.
     """
-    # Whatever holds the picture may fail in its own ways; the event must go out all the same.
+    # Whatever holds the image may fail in its own ways; the event must go out all the same.
     try:
-        rgb = picture.rgb()
+        rgb = image.rgb()
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except Exception as error:
-        raise EncodingError(f"the picture cannot be encoded: {type(error).__name__}") from None
+        raise EncodingError(f"the image cannot be encoded: {type(error).__name__}") from None
     if not done:
         raise EncodingError("the JPEG encoder gave no data")
     jpeg = encoded.tobytes()
     height, width = rgb.shape[:2]
-    return Still(jpeg, width, height, hashlib.sha256(jpeg).hexdigest())
+    return EncodedImage(jpeg, width, height, hashlib.sha256(jpeg).hexdigest())
 
 
 def keyframe(
-    still: Still, role: Role, camera: str, event: str, number: int, at: datetime
+    still: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
 ) -> Keyframe:
     """Gives a still its key: `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
 
     Args:
-        still: The encoded picture.
+        still: The encoded image.
         role: Which moment it shows.
         camera: Camera id.
         event: Id of the event that brings it.

@@ -38,7 +38,7 @@ class ModelRef:
         return f"{self.name}/{self.version}"
 
     @property
-    def floor(self) -> float:
+    def min_score(self) -> float:
         """Score up to which a detection is noise; above it, it may at least continue a track."""
         return self.threshold * WEAK_SHARE
 

@@ -78,7 +78,7 @@ class CameraStatistics:
         self._looks = {task: _Looks(fps) for task, fps in self.rates.items()}
         self._models = {task: Counter() for task in self.rates}
 
-    def looked(self, task: str, model: str, now_s: float) -> None:
+    def inference_done(self, task: str, model: str, now_s: float) -> None:
         """A task got its result from `model`, a `name/version`."""
         self._models[task][model] += 1
         looks = self._looks[task]

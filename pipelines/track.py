@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in normalised picture coordinates: 0..1, origin top left."""
+    """A rectangle in normalised image coordinates: 0..1, origin top left."""
 
     x1: float
     y1: float
@@ -26,7 +26,7 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Share of the picture that it covers."""
+        """Share of the image that it covers."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
 
     def towards(self, other: Box, share: float) -> Box:
@@ -40,7 +40,7 @@ class Box:
 
 
 def common_area(one: Box, other: Box) -> float:
-    """Share of the picture that two boxes both cover."""
+    """Share of the image that two boxes both cover."""
     width = min(one.x2, other.x2) - max(one.x1, other.x1)
     height = min(one.y2, other.y2) - max(one.y1, other.y1)
     return max(0.0, width) * max(0.0, height)
@@ -64,7 +64,7 @@ class Track:
         score: Detection score in 0..1.
         first_seen_s: Monotonic time of its first detection, seconds.
         last_seen_s: Monotonic time of its newest detection, seconds.
-        aspect: Width over height of the picture in pixels; makes normalised distances comparable.
+        aspect: Width over height of the image in pixels; makes normalised distances comparable.
     """
 
     id: int

@@ -31,7 +31,7 @@ LOST_LOOKS: Final = 2.5
 BUFFER_FPS: Final = 30.0
 """The library counts its buffer in frames of this rate."""
 
-STEPS_PER_LOOK: Final = 2.5
+STEPS_PER_FRAME: Final = 2.5
 """Filter steps between two looks: how quickly a new track learns its speed. Found by sweeping
 synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
 
@@ -98,7 +98,7 @@ class _Group:
     def __init__(self, fps: float, lost_s: float) -> None:
         self._tracker = ByteTrackTracker(
             lost_track_buffer=round(lost_s * BUFFER_FPS),
-            frame_rate=STEPS_PER_LOOK * fps,
+            frame_rate=STEPS_PER_FRAME * fps,
             track_activation_threshold=SURE,
             high_conf_det_threshold=SURE,
             minimum_consecutive_frames=CONFIRM_LOOKS,
@@ -184,8 +184,8 @@ class CameraTracker:
         """Takes one frame's detections.
 
         Args:
-            detections: What the model saw, boxes in pixels of the analysis picture.
-            letterbox: Where the picture lies in the analysis picture. When it changes, tracks
+            detections: What the model saw, boxes in pixels of the analysis image.
+            letterbox: Where the image lies in the analysis image. When it changes, tracks
                 start anew: pixels mean something else now.
             at_s: Capture time on the monotonic clock, seconds.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
-from pipelines.detector import MicroBatch, PendingDetections, Verdict
+from pipelines.detector import BatchResult, MicroBatch, PendingDetections
 from pipelines.plan import ModelRef, Routes
 
 
@@ -55,23 +55,23 @@ class ShadowTurn:
     frames: Mapping[str, Frame]
     seen: Mapping[str, Mapping[ModelRef, Detections]]
     since_s: float
-    _verdicts: dict[int, Verdict] = field(default_factory=dict)
+    _batch_results: dict[int, BatchResult] = field(default_factory=dict)
 
     def answer(self) -> ShadowAnswer | None:
         """What all shadows said, None while one of them still works."""
         for index, (batch, pending) in enumerate(self.turn.under_way):
-            if batch.shadows and index not in self._verdicts:
-                verdict = pending.shadow_result()
-                if verdict is None:
+            if batch.shadows and index not in self._batch_results:
+                batch_result = pending.shadow_result()
+                if batch_result is None:
                     return None
-                self._verdicts[index] = verdict
+                self._batch_results[index] = batch_result
         return self._collected()
 
     def abandon(self) -> ShadowAnswer:
         """What was said so far; the rest is not wanted any more."""
         late = []
         for index, (batch, pending) in enumerate(self.turn.under_way):
-            if batch.shadows and index not in self._verdicts:
+            if batch.shadows and index not in self._batch_results:
                 pending.abandon_shadows()
                 late += [model.key for model in batch.shadows]
         answer = self._collected()
@@ -81,10 +81,10 @@ class ShadowTurn:
     def _collected(self) -> ShadowAnswer:
         found: dict[str, dict[ModelRef, Detections]] = {}
         fault = ""
-        for index, verdict in self._verdicts.items():
+        for index, batch_result in self._batch_results.items():
             batch, _ = self.turn.under_way[index]
-            fault = next((str(error) for error in verdict.failures.values()), fault)
-            for model, answers in verdict.found.items():
+            fault = next((str(error) for error in batch_result.failures.values()), fault)
+            for model, answers in batch_result.found.items():
                 for row, detections in zip(batch.shadows[model], answers, strict=True):
                     found.setdefault(batch.frames[row].camera, {})[model] = detections
         return ShadowAnswer(found, fault)

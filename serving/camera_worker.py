@@ -23,13 +23,13 @@ from pipelines.delivery.stores.folder import FolderStore
 from pipelines.delivery.stores.s3 import S3Store
 from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import OutboxUnavailable
-from pipelines.evidence import EvidenceDesk
+from pipelines.evidence import EvidenceRecorder
 from pipelines.plan import Routes
-from pipelines.shadow.comparison import MAX_PICTURES, PICTURES
+from pipelines.shadow.comparison import IMAGES, MAX_IMAGES
 from pipelines.shadow.comparison_state import ComparisonState, states_in
 from pipelines.shadow.gallery import Gallery
 from serving.city_plan import DeliveryPlan, WorkerPlan
-from serving.model_figures import ModelFigures
+from serving.inference_metrics import InferenceMetrics
 from serving.serve_detector import ServeDetector
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class WorkerSnapshot:
     name: str
     group: GroupSnapshot
     relay: RelayCounters
-    models: Mapping[str, ModelFigures]
+    models: Mapping[str, InferenceMetrics]
     running: bool
     fault: str
 
@@ -67,8 +67,8 @@ class CameraWorker:
         self._fault = ""
         self._outbox = Outbox(folder / "outbox.db")
         spool = Spool(folder / "spool")
-        desk = EvidenceDesk(self._outbox, spool, source=f"cityeye/{plan.name}")
-        recovered = desk.recover()
+        recorder = EvidenceRecorder(self._outbox, spool, source=f"cityeye/{plan.name}")
+        recovered = recorder.recover()
         if recovered:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [HttpSink.from_settings(settings) for settings in plan.delivery.sinks]
@@ -76,7 +76,7 @@ class CameraWorker:
         self._detector = ServeDetector()
         self._comparisons = folder / "comparisons"
         self._group = CameraGroup(
-            plan.cameras, self._detector, desk, uuid.uuid4().hex, self._comparisons
+            plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons
         )
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
@@ -102,9 +102,9 @@ class CameraWorker:
         """What is known of two `name/version` that looked at the same frames here."""
         return states_in(self._comparisons, first, second)
 
-    def picture(self, name: str) -> bytes | None:
-        """A picture that a comparison names, JPEG; None where there is none."""
-        return Gallery(self._comparisons / PICTURES, MAX_PICTURES).read(name)
+    def image(self, name: str) -> bytes | None:
+        """An image that a comparison names, JPEG; None where there is none."""
+        return Gallery(self._comparisons / IMAGES, MAX_IMAGES).read(name)
 
     def stop(self) -> WorkerSnapshot:
         """Ends open incidents, delivers what is left within the drain time, says how it stands."""

@@ -13,8 +13,8 @@ from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.stores.s3 import S3Settings
 from pipelines.plan import CameraPlan
 from serving.errors import RolloutError
-from serving.rollout.fleet import Fleet
 from serving.rollout.rollout import Rollout
+from serving.rollout.routing_table import RoutingTable
 from serving.served_model import ServedModel, VersionSource
 
 LogSetUp = Callable[[Path], None]
@@ -69,10 +69,10 @@ class CityPlan:
         keys = {task.model.key for plan in self.cameras for task in plan.tasks}
         return model.ref.key in keys
 
-    def fleet(self, absent: Mapping[str, str]) -> Fleet:
+    def fleet(self, absent: Mapping[str, str]) -> RoutingTable:
         """Tables and versions at the start, without those that could not be started."""
         served = {one.ref.key: one for one in self.models if one.ref.key not in absent}
-        return Fleet({table.model: table for table in self.rollouts}, served, absent)
+        return RoutingTable({table.model: table for table in self.rollouts}, served, absent)
 
     def find(self, name: str, version: str) -> ServedModel:
         """An admitted version of the repository.

@@ -14,9 +14,9 @@ from ray import serve
 
 from models.detector import Detector
 from models.errors import SessionError
-from models.proof import disproof, golden_of
+from models.verification import golden_of, verify_golden
+from serving.inference_metrics import Timing
 from serving.loopback import confine_replica
-from serving.model_figures import Timing
 from serving.model_source import RemotePackage, package_from
 
 HEALTH_LOOK_AFTER_S = 10.0
@@ -46,12 +46,12 @@ class DetectorDeployment:
             raise SessionError(str(loaded), problem)
 
     def detect(
-        self, pictures: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
+        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
     ) -> tuple[npt.NDArray[np.float32], Timing]:
         """Judges some rows of a micro-batch.
 
         Args:
-            pictures: (N, H, W, 3) uint8 RGB, read-only.
+            images: (N, H, W, 3) uint8 RGB, read-only.
             rows: Which of the N to look at, ascending.
             sent_at_s: When the caller sent them, seconds since the epoch.
 
@@ -59,13 +59,13 @@ class DetectorDeployment:
             (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; M as large as needed. And how
             long it took.
         """
-        if len(rows) != len(pictures):
-            pictures = np.ascontiguousarray(pictures[list(rows)])
+        if len(rows) != len(images):
+            images = np.ascontiguousarray(images[list(rows)])
         with self._running:
             # Clocks of two nodes may differ by more than a micro-batch waits.
             queue_s = max(0.0, time.time() - sent_at_s)
             started_s, cpu_started_s = time.monotonic(), time.process_time()
-            found = self._detector.run(pictures)
+            found = self._detector.run(images)
             self._answered_s = time.monotonic()
             cpu_s = time.process_time() - cpu_started_s
         run_s = self._answered_s - started_s
@@ -79,16 +79,16 @@ class DetectorDeployment:
         return self._detector.provider
 
     def prove(self) -> str:
-        """Answers the package's golden pictures; says what is wrong, empty if nothing is."""
+        """Answers the package's golden images; says what is wrong, empty if nothing is."""
         if self._golden is None:
             return ""
         with self._running:
-            return disproof(self._detector, self._golden)
+            return verify_golden(self._detector, self._golden)
 
     def check_health(self) -> None:
         """Raises when the session no longer answers; Serve then replaces the replica.
 
-        A busy replica proves its health by its answers; an idle one looks at a blank picture.
+        A busy replica proves its health by its answers; an idle one looks at a blank image.
         """
         if time.monotonic() - self._answered_s > HEALTH_LOOK_AFTER_S:
             with self._running:

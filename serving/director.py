@@ -72,7 +72,7 @@ class Refusal:
     busy: bool
 
 
-class _Post:
+class _WorkerSlot:
     """A share of cameras and the worker that holds it at present."""
 
     def __init__(self, plan: WorkerPlan) -> None:
@@ -160,7 +160,7 @@ class Director:
             plan.cameras, fleet, plan.find, _Serve(), self._reroute, plan.delivery.state
         )
         routed = replace(plan, cameras=tuple(c.rerouted(fleet.routes(c)) for c in plan.cameras))
-        self._posts = [_Post(share) for share in shares(routed)]
+        self._slots = [_WorkerSlot(share) for share in shares(routed)]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
@@ -168,7 +168,7 @@ class Director:
         """All workers with their newest snapshots."""
         return [
             WorkerState(post.plan.name, post.snapshot, post.restarts, post.alive)
-            for post in self._posts
+            for post in self._slots
         ]
 
     def models(self) -> Sequence[ServedModel]:
@@ -198,9 +198,9 @@ class Director:
         answers = self._ask_all(lambda worker: worker.comparisons.remote(first, second))
         return [state for answer in answers for state in answer]
 
-    def picture(self, name: str) -> bytes | None:
-        """A picture that a comparison names, JPEG; None where no worker has it."""
-        answers = self._ask_all(lambda worker: worker.picture.remote(name))
+    def image(self, name: str) -> bytes | None:
+        """An image that a comparison names, JPEG; None where no worker has it."""
+        answers = self._ask_all(lambda worker: worker.image.remote(name))
         return next((answer for answer in answers if answer is not None), None)
 
     def stop(self) -> Sequence[WorkerState]:
@@ -208,7 +208,7 @@ class Director:
         self._stopping.set()
         self._watch.join()
         with self._lock:
-            live = [(post, post.worker) for post in self._posts if post.worker is not None]
+            live = [(post, post.worker) for post in self._slots if post.worker is not None]
             goodbyes = [(post, worker.stop.remote()) for post, worker in live]
             deadline_s = time.monotonic() + self._plan.drain_s + STOP_MARGIN_S
             for post, goodbye in goodbyes:
@@ -227,7 +227,7 @@ class Director:
     def _supervise(self) -> None:
         while not self._stopping.wait(CHECK_EVERY_S):
             with self._lock:
-                for post in self._posts:
+                for post in self._slots:
                     if post.due:
                         post.start()
                         continue
@@ -238,7 +238,7 @@ class Director:
 
     def _retire(self) -> None:
         """Lets versions go that no camera uses, as far as all workers that live have told."""
-        live = [post for post in self._posts if post.worker is not None]
+        live = [post for post in self._slots if post.worker is not None]
         snapshots = [post.snapshot for post in live]
         if not live or any(snapshot is None for snapshot in snapshots):
             return
@@ -251,12 +251,12 @@ class Director:
 
     def _reroute(self, routes: Mapping[str, Routes]) -> None:
         with self._lock:
-            for post in self._posts:
+            for post in self._slots:
                 post.reroute(routes)
 
     def _ask_all(self, ask: Callable[[Any], object]) -> list[Any]:
         """The answers of all workers that answer in time."""
-        pending = [ask(post.worker) for post in self._posts if post.worker is not None]
+        pending = [ask(post.worker) for post in self._slots if post.worker is not None]
         answers = []
         for answer in pending:
             with contextlib.suppress(RayError):

@@ -12,7 +12,7 @@ import numpy as np
 from models.detections import Detections
 from models.detector import Detector
 from models.errors import ModelError
-from pipelines.detector import DetectorError, Found, MicroBatch, Verdict
+from pipelines.detector import BatchResult, DetectorError, Found, MicroBatch
 from pipelines.plan import ModelRef
 
 Answers = Mapping[ModelRef, Future[tuple[Detections, ...]]]
@@ -28,16 +28,16 @@ class InProcessPending:
         self._shadows = shadows
         self._unknown = unknown
 
-    def result(self, timeout_s: float) -> Verdict:
+    def result(self, timeout_s: float) -> BatchResult:
         """See `PendingDetections.result`."""
-        verdict = _verdict(self._answers, timeout_s)
-        return Verdict(verdict.found, {**verdict.failures, **self._unknown})
+        batch_result = _batch_result(self._answers, timeout_s)
+        return BatchResult(batch_result.found, {**batch_result.failures, **self._unknown})
 
-    def shadow_result(self) -> Verdict | None:
+    def shadow_result(self) -> BatchResult | None:
         """See `PendingDetections.shadow_result`."""
         if not all(future.done() for future in self._shadows.values()):
             return None
-        return _verdict(self._shadows, 0.0)
+        return _batch_result(self._shadows, 0.0)
 
     def abandon_shadows(self) -> None:
         """See `PendingDetections.abandon_shadows`."""
@@ -80,12 +80,12 @@ class InProcessDetector:
     def _judge(
         self, batch: MicroBatch, model: ModelRef, rows: tuple[int, ...]
     ) -> tuple[Detections, ...]:
-        pictures = np.ascontiguousarray(batch.pictures[list(rows)])
-        found = self._detectors[model].run(pictures)
-        return tuple(Detections.from_rows(r, model.floor) for r in found)
+        images = np.ascontiguousarray(batch.images[list(rows)])
+        found = self._detectors[model].run(images)
+        return tuple(Detections.from_rows(r, model.min_score) for r in found)
 
 
-def _verdict(answers: Answers, timeout_s: float) -> Verdict:
+def _batch_result(answers: Answers, timeout_s: float) -> BatchResult:
     deadline_s = time.monotonic() + timeout_s
     found: dict[ModelRef, tuple[Detections, ...]] = {}
     failures = {}
@@ -99,4 +99,4 @@ def _verdict(answers: Answers, timeout_s: float) -> Verdict:
         except (ModelError, KeyError) as error:
             failures[model] = DetectorError(model.key, str(error))
     complete: Found = found
-    return Verdict(complete, failures)
+    return BatchResult(complete, failures)

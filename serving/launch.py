@@ -108,7 +108,7 @@ def _launch(models: Sequence[ServedModel], arguments: Sequence[DetectorArgs]) ->
     try:
         _wait_until_gone(models)
         serve.run_many(targets, wait_for_applications_running=False)
-        # A replica runs only when it has answered its golden pictures.
+        # A replica runs only when it has answered its golden images.
         wait_until_running({application_name(one.ref): _called(one) for one in models})
         for model in models:
             _prove(model)
@@ -156,7 +156,7 @@ def _wait_until_gone(models: Sequence[ServedModel]) -> None:
 
 
 def _prove(model: ServedModel) -> None:
-    """Has a version answer its golden pictures the way that cameras will ask it.
+    """Has a version answer its golden images the way that cameras will ask it.
 
     Raises:
         ServingError: It does not answer, or wrongly.
@@ -165,7 +165,7 @@ def _prove(model: ServedModel) -> None:
     try:
         problem = str(handle.prove.remote().result(timeout_s=PROOF_TIMEOUT_S))
     except TimeoutError:
-        problem = f"no answer to its golden pictures within {PROOF_TIMEOUT_S:.0f} s"
+        problem = f"no answer to its golden images within {PROOF_TIMEOUT_S:.0f} s"
     except (RayError, RayServeException) as error:
         problem = _cause(str(error))
     if problem:

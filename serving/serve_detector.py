@@ -20,9 +20,9 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
 
 from models.detections import Detections
-from pipelines.detector import DetectorError, MicroBatch, Verdict
+from pipelines.detector import BatchResult, DetectorError, MicroBatch
 from pipelines.plan import ModelRef
-from serving.model_figures import FigureBook, ModelFigures, Timing
+from serving.inference_metrics import InferenceMetrics, MetricsRecorder, Timing
 
 Rows = npt.NDArray[np.float32]
 """(N, M, 6) float32: x1, y1, x2, y2, score, class."""
@@ -47,7 +47,7 @@ class _UnderWay:
 class ServePending:
     """A micro-batch under way at one or more Serve applications."""
 
-    def __init__(self, calls: _UnderWay, shadows: _UnderWay, figures: FigureBook) -> None:
+    def __init__(self, calls: _UnderWay, shadows: _UnderWay, figures: MetricsRecorder) -> None:
         """Waits for calls that are under way.
 
         Args:
@@ -59,7 +59,7 @@ class ServePending:
         self._shadows = shadows
         self._figures = figures
 
-    def result(self, timeout_s: float) -> Verdict:
+    def result(self, timeout_s: float) -> BatchResult:
         """See `PendingDetections.result`."""
         deadline_s = time.monotonic() + timeout_s
         for model, call in self._own.calls.items():
@@ -70,9 +70,9 @@ class ServePending:
                 self._own.failures[model] = DetectorError(
                     model.key, f"no answer within {timeout_s:.0f} s", timed_out=True
                 )
-        return Verdict(self._own.found, self._own.failures)
+        return BatchResult(self._own.found, self._own.failures)
 
-    def shadow_result(self) -> Verdict | None:
+    def shadow_result(self) -> BatchResult | None:
         """See `PendingDetections.shadow_result`."""
         shadows = self._shadows
         for model, call in tuple(shadows.calls.items()):
@@ -81,7 +81,7 @@ class ServePending:
             except TimeoutError:
                 return None
             del shadows.calls[model]
-        return Verdict(shadows.found, shadows.failures)
+        return BatchResult(shadows.found, shadows.failures)
 
     def abandon_shadows(self) -> None:
         """See `PendingDetections.abandon_shadows`."""
@@ -106,7 +106,7 @@ class ServePending:
             return
         self._figures.answered(model.key, len(rows), timing)
         # Copied out, so that no view keeps the object store from freeing its memory.
-        kind.found[model] = tuple(Detections.from_rows(one, model.floor) for one in rows)
+        kind.found[model] = tuple(Detections.from_rows(one, model.min_score) for one in rows)
 
     def _drop(self, model: ModelRef, call: DeploymentResponse[Answer]) -> None:
         call.cancel()  # type: ignore[no-untyped-call]
@@ -118,18 +118,18 @@ class ServeDetector:
 
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
-        self._book = FigureBook()
+        self._book = MetricsRecorder()
 
     @property
-    def figures(self) -> Mapping[str, ModelFigures]:
+    def figures(self) -> Mapping[str, InferenceMetrics]:
         """What was asked of each `name/version` so far."""
         return self._book.snapshot()
 
     def submit(self, batch: MicroBatch) -> ServePending:
         """See `DetectorPort.submit`."""
-        pictures = ray.put(batch.pictures)
-        calls, unreached = self._call(pictures, batch.rows)
-        shadows, shadows_unreached = self._call(pictures, batch.shadows)
+        images = ray.put(batch.images)
+        calls, unreached = self._call(images, batch.rows)
+        shadows, shadows_unreached = self._call(images, batch.shadows)
         return ServePending(
             _UnderWay(calls, unreached), _UnderWay(shadows, shadows_unreached), self._book
         )
@@ -139,14 +139,14 @@ class ServeDetector:
         self._handles = {key: one for key, one in self._handles.items() if key in models}
 
     def _call(
-        self, pictures: object, rows_of: Mapping[ModelRef, tuple[int, ...]]
+        self, images: object, rows_of: Mapping[ModelRef, tuple[int, ...]]
     ) -> tuple[dict[ModelRef, Any], dict[ModelRef, DetectorError]]:
         sent_at_s = time.time()
         calls: dict[ModelRef, Any] = {}
         unreached = {}
         for model, rows in rows_of.items():
             try:
-                calls[model] = self._handle(model).detect.remote(pictures, rows, sent_at_s)
+                calls[model] = self._handle(model).detect.remote(images, rows, sent_at_s)
             except DetectorError as error:
                 self._book.failed(model.key)
                 unreached[model] = error

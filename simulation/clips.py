@@ -23,7 +23,7 @@ from simulation.scenes.catalogue import scene_named
 from simulation.scenes.scene import Scene
 from simulation.scenes.truth import truth_of, write_truth
 
-Progress = Callable[[str, int, int], None]  # scene, pictures done, pictures in all
+Progress = Callable[[str, int, int], None]  # scene, images done, images in all
 _Report = tuple[str, int, int]
 
 _GOP_S: Final = 1.6
@@ -72,8 +72,8 @@ def encode_scene(scene: Scene, clip: Path, on_progress: Progress) -> None:
         stream.width, stream.height = scene.size_px
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = round(scene.fps * _GOP_S)
-        for index, (picture, boxes) in enumerate(scene.frames(scene.view())):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for index, (image, boxes) in enumerate(scene.frames(scene.view())):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
             found.append(boxes)
             if index % _REPORT_EVERY == 0:
@@ -135,7 +135,7 @@ def ensure_clips(
     Args:
         names: Scenes of the registry.
         cache_dir: Where clips are kept; created if missing.
-        on_progress: Called in this process with scene, pictures done and pictures in all. A
+        on_progress: Called in this process with scene, images done and images in all. A
             scene that is in the cache already is reported as done at once.
         workers: Processes to draw with; 1 draws in this process.
 

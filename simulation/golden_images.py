@@ -33,7 +33,7 @@ def main() -> None:
     """Writes the file anew."""
     images = {}
     for number, seed in enumerate(chosen_seeds()):
-        bgr = np.ascontiguousarray(render_sample(seed, SIZE).picture[..., ::-1])
+        bgr = np.ascontiguousarray(render_sample(seed, SIZE).image[..., ::-1])
         _, images[f"{number:02d}"] = cv2.imencode(
             ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         )

@@ -28,10 +28,10 @@ def serve(
 @app.command("precision")
 def precision(
     model: Annotated[str, typer.Option(help="A built-in model.")] = "traffic",
-    pictures: Annotated[int, typer.Option(help="Pictures to judge on.", min=16, max=480)] = 96,
+    images: Annotated[int, typer.Option(help="Images to judge on.", min=16, max=480)] = 96,
     json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
 ) -> None:
     """Measure what int8 and fp16 of a built-in model cost and gain against fp32."""
     from benchmarks.precision import PrecisionBenchmark, main
 
-    raise typer.Exit(main(json, PrecisionBenchmark(model=model, pictures=pictures)))
+    raise typer.Exit(main(json, PrecisionBenchmark(model=model, images=images)))

@@ -1,4 +1,4 @@
-"""Tries what a configuration names: one picture of every camera, one picture through every model.
+"""Tries what a configuration names: one image of every camera, one image through every model.
 
 Every attempt is bounded in time, also where a camera accepts the connection and then says nothing,
 and only a few run at once, as cameras that share an uplink would otherwise fail each other.
@@ -66,7 +66,7 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
 
 
 class _CameraTrial:
-    """One camera being opened for one picture, in a thread that is not waited for beyond reason."""
+    """One camera being opened for one image, in a thread that is not waited for beyond reason."""
 
     def __init__(self, camera: CameraSpec, seats: threading.BoundedSemaphore) -> None:
         self._camera = camera
@@ -111,5 +111,5 @@ class _CameraTrial:
                     break
         finally:
             source.close()
-        said = "sends data but no picture; check the camera's video settings"
+        said = "sends data but no image; check the camera's video settings"
         return Attempt(self._attempt.subject, good=False, sentence=said)

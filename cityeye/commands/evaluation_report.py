@@ -31,7 +31,7 @@ def head(report: EvaluationReport) -> list[str]:
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     lines = [
         f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
-        f"with {threads}: {report.pictures} pictures of {report.data} ({report.form}), "
+        f"with {threads}: {report.images} images of {report.data} ({report.form}), "
         f"{report.objects} objects",
     ]
     if report.left_out:
@@ -47,7 +47,7 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
     stale = "" if report.sha256 == package.manifest.sha256 else ", of another graph"
     return plain(
         f"on {report.data}: AP {_share(means.ap)}, AP50 {_share(means.ap50)}, "
-        f"AP75 {_share(means.ap75)}, AR100 {_share(means.ar100)} over {report.pictures} pictures "
+        f"AP75 {_share(means.ap75)}, AR100 {_share(means.ar100)} over {report.images} images "
         f"and {len(report.classes)} classes, judged {report.at:%Y-%m-%d} on {report.provider}"
         f"{stale}"
     )

@@ -20,7 +20,7 @@ def hub(
         str, typer.Option(help="SQLAlchemy URL of the database.")
     ] = "sqlite:///event_hub.db",
     keyframes: Annotated[
-        Path, typer.Option(help="Folder that the pictures lie in.", file_okay=False)
+        Path, typer.Option(help="Folder that the images lie in.", file_okay=False)
     ] = Path("keyframes"),
 ) -> None:
     """Run the event hub and the operators' console alone.

@@ -20,12 +20,12 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="V1", help="The version in service.")],
     second: Annotated[str, typer.Argument(metavar="V2", help="Its shadow.")],
     out: Annotated[
-        Path, typer.Option(help="Folder for the disputed pictures.", file_okay=False)
+        Path, typer.Option(help="Folder for the disputed images.", file_okay=False)
     ] = Path("disputed"),
     json: Annotated[Path | None, typer.Option(help="Write everything to this file too.")] = None,
     api: Api = DEFAULT_API,
 ) -> None:
-    """Compare two versions that looked at the same frames, and fetch the disputed pictures."""
+    """Compare two versions that looked at the same frames, and fetch the disputed images."""
     from cityeye.city_client import CityClient
 
     client = CityClient(api)
@@ -37,7 +37,7 @@ def compare(
         _tell_camera(camera)
     _tell_costs(found["costs"])
     count = _fetch(client, found, out)
-    typer.echo(f"{count} disputed pictures in {out}" if count else "no disputed picture")
+    typer.echo(f"{count} disputed images in {out}" if count else "no disputed image")
 
 
 def _tell_sum(found: dict[str, Any]) -> None:
@@ -83,30 +83,30 @@ def _tell_camera(camera: dict[str, Any]) -> None:
 
 def _tell_costs(costs: list[dict[str, Any]]) -> None:
     for cost in costs:
-        run, queue = cost["run_ms_per_picture"], cost["queue_ms"]
+        run, queue = cost["run_ms_per_image"], cost["queue_ms"]
         if run is None:
             typer.echo(f"{cost['model']}: has judged nothing since the workers started")
             continue
         typer.echo(
-            f"{cost['model']}: {run:.1f} ms per picture on {cost['provider']}, of which "
-            f"{cost['core_ms_per_picture']:.1f} ms of a core; {queue:.1f} ms of waiting per batch; "
+            f"{cost['model']}: {run:.1f} ms per image on {cost['provider']}, of which "
+            f"{cost['core_ms_per_image']:.1f} ms of a core; {queue:.1f} ms of waiting per batch; "
             f"{cost['errors']} of {cost['requests']} calls failed"
         )
-    prices = [cost["core_ms_per_picture"] for cost in costs]
+    prices = [cost["core_ms_per_image"] for cost in costs]
     if all(prices):
         times = prices[1] / prices[0]
         typer.echo(f"the second takes {times:.2f} times the processor time of the first")
 
 
 def _fetch(client: CityClient, found: dict[str, Any], out: Path) -> int:
-    """Fetches every picture that is disputed and still there; says how many."""
-    names = {name for camera in found["cameras"] for name in camera["pictures"]}
-    names |= {note["picture"] for camera in found["cameras"] for note in camera["only"]}
+    """Fetches every image that is disputed and still there; says how many."""
+    names = {name for camera in found["cameras"] for name in camera["images"]}
+    names |= {note["image"] for camera in found["cameras"] for note in camera["only"]}
     count = 0
     for name in sorted(names - {""}):
-        picture = client.find_picture(f"/comparisons/pictures/{name}")
-        if picture is not None:
+        image = client.find_image(f"/comparisons/images/{name}")
+        if image is not None:
             out.mkdir(parents=True, exist_ok=True)
-            (out / name).write_bytes(picture)
+            (out / name).write_bytes(image)
             count += 1
     return count

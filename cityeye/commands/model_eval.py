@@ -1,4 +1,4 @@
-"""`cityeye models eval`: average precision per class on labelled pictures."""
+"""`cityeye models eval`: average precision per class on labelled images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
     ],
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the pictures are, if not where the format says."),
+        typer.Option(metavar="DIR", help="Where the images are, if not where the format says."),
     ] = None,
     path: Place = None,
     provider: Annotated[
@@ -50,7 +50,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
         bool, typer.Option("--keep", help="Keep the figures with the version.")
     ] = False,
 ) -> None:
-    """Judge a model on labelled pictures: COCO's figures, through the graph that serves."""
+    """Judge a model on labelled images: COCO's figures, through the graph that serves."""
     from rich.console import Console
 
     from cityeye.commands.evaluation_report import tell
@@ -71,7 +71,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
     dataset = read_dataset(data, package.labels, mapping, images)
     detector = Detector(package, threads=threads, provider=provider.value)
     report = evaluate_model(
-        detector, threads, dataset, _progress(Console(stderr=True), len(dataset.pictures))
+        detector, threads, dataset, _progress(Console(stderr=True), len(dataset.images))
     )
     tell(report, Console())
     if json_file is not None:
@@ -88,6 +88,6 @@ def _progress(console: Console, count: int) -> Callable[[int], None]:
         nonlocal told_s
         if time.monotonic() - told_s >= PROGRESS_EVERY_S:
             told_s = time.monotonic()
-            console.print(f"{judged} of {count} pictures", style="dim")
+            console.print(f"{judged} of {count} images", style="dim")
 
     return tell

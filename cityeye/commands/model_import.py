@@ -40,7 +40,7 @@ class Colour(StrEnum):
 
 
 class Fit(StrEnum):
-    """How a picture of another size is brought to the network's."""
+    """How an image of another size is brought to the network's."""
 
     LETTERBOX = "letterbox"
     STRETCH = "stretch"
@@ -63,7 +63,7 @@ def import_file(  # noqa: PLR0913, PLR0917
         Head | None, typer.Option(help="Family of the output; else recognised.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="Pictures that the package takes.")
+        str | None, typer.Option(metavar="WxH", help="Images that the package takes.")
     ] = None,
     colour: Annotated[Colour | None, typer.Option(help="Colour order of the network.")] = None,
     scale: Annotated[float | None, typer.Option(help="Factor on the values 0 to 255.")] = None,
@@ -75,7 +75,7 @@ def import_file(  # noqa: PLR0913, PLR0917
     ] = None,
     fit: Annotated[Fit | None, typer.Option(help="How another size is brought to it.")] = None,
     padding: Annotated[
-        float | None, typer.Option(help="Grey beside letterboxed pictures.", min=0, max=255)
+        float | None, typer.Option(help="Grey beside letterboxed images.", min=0, max=255)
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Score up to which a detection is noise.", min=0, max=0.999)
@@ -88,13 +88,13 @@ def import_file(  # noqa: PLR0913, PLR0917
     ] = "",
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     training_data: Annotated[str | None, typer.Option(help="What it was trained on.")] = None,
-    max_batch: Annotated[int, typer.Option(help="Most pictures in one run.", min=1, max=256)] = 16,
+    max_batch: Annotated[int, typer.Option(help="Most images in one run.", min=1, max=256)] = 16,
     fp16: Annotated[bool, typer.Option("--fp16", help="Convert to half precision.")] = False,
     int8: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Convert to int8, calibrated on pictures.")
+        Path | None, typer.Option(metavar="DIR", help="Convert to int8, calibrated on images.")
     ] = None,
     golden: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures to prove it on; else drawn ones.")
+        Path | None, typer.Option(metavar="DIR", help="Images to prove it on; else drawn ones.")
     ] = None,
     trust_pt: Annotated[
         bool, typer.Option("--trust-pt", help="Load a .pt, which runs the code in it.")
@@ -156,7 +156,7 @@ def _tell(imported: Imported, repository: Path) -> None:
         typer.echo(f"note: {notice}")
     typer.echo(f"{package} is in {repository.absolute()}")
     typer.echo(f"  head           {inspected.head}")
-    typer.echo(f"  pictures       {tensor.width}x{tensor.height}, {batch} at a time")
+    typer.echo(f"  images       {tensor.width}x{tensor.height}, {batch} at a time")
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
     typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")

@@ -38,7 +38,7 @@ def measured(report: AdmissionReport) -> list[str]:
         f"  ran on {found.provider} (asked for {report.provider_asked}) with {threads}, "
         f"{_machine(found.machine)}",
         f"  loaded in {found.load_s:.2f} s, held {found.peak_memory_mb:.0f} MB at most, "
-        f"{found.pictures_per_s:.1f} pictures per second at best",
+        f"{found.images_per_s:.1f} images per second at best",
         *_latency(found),
     ]
 
@@ -61,7 +61,7 @@ def plain(text: str) -> str:
 
 def _latency(found: Findings) -> list[str]:
     return [
-        f"  batch of {one.pictures}: {one.median_ms:.2f} ms, p95 {one.p95_ms:.2f} ms"
+        f"  batch of {one.images}: {one.median_ms:.2f} ms, p95 {one.p95_ms:.2f} ms"
         for one in found.latency
     ]
 

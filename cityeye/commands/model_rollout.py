@@ -123,7 +123,7 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
         cameras = ", ".join(one["cameras"]) or "no camera"
         typer.echo(
             f"  {one['version']:>4} {one['role']:8} {one['status'].lower()} on {one['provider']}, "
-            f"{one['pictures']} pictures, {one['errors']} errors, counts on: {cameras}"
+            f"{one['images']} images, {one['errors']} errors, counts on: {cameras}"
         )
 
 

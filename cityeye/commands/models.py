@@ -87,15 +87,15 @@ def show_model(model: Name, path: Place = None) -> None:
 def try_out(
     model: Name,
     recording: Annotated[Path, typer.Argument(help="A video file.")],
-    out: Annotated[Path, typer.Option(help="Folder for the annotated pictures.")] = Path("trial"),
+    out: Annotated[Path, typer.Option(help="Folder for the annotated images.")] = Path("trial"),
     fps: Annotated[
-        float, typer.Option(help="Pictures to judge per second of the recording.", min=0.05, max=30)
+        float, typer.Option(help="Images to judge per second of the recording.", min=0.05, max=30)
     ] = 1.0,
     path: Place = None,
 ) -> None:
-    """Run a model over a recording and draw what it finds into pictures."""
+    """Run a model over a recording and draw what it finds into images."""
     from cityeye.model_trial import try_model
 
     package = repository_at(path, os.environ).find(*name_and_version(model))
     count = try_model(package, recording, fps, out)
-    typer.echo(f"{count} annotated pictures in {out}")
+    typer.echo(f"{count} annotated images in {out}")

@@ -11,7 +11,7 @@ from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
 from serving.model_ref import model_ref
 
-WHOLE_PICTURE = "picture"
+WHOLE_IMAGE = "picture"
 """Name of the zone of a task that names none."""
 
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
@@ -77,5 +77,5 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
 def _zones(task: TaskSection, camera: CameraSection) -> tuple[Zone, ...]:
     ground = calibration(camera.ground) if camera.ground is not None else None
     if task.zones is None:
-        return (Zone(WHOLE_PICTURE, CORNERS, ground),)
+        return (Zone(WHOLE_IMAGE, CORNERS, ground),)
     return tuple(Zone(name, camera.zones[name], ground) for name in task.zones)

@@ -98,12 +98,12 @@ class TaskSection(Section):
         default=5.0,
         ge=MIN_FPS,
         le=MAX_FPS,
-        description=f"pictures per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
+        description=f"images per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
         examples=[5],
     )
     zones: Annotated[tuple[str, ...], NotEmpty] | None = Field(
         default=None,
-        description="names of this camera's zones; the whole picture without it",
+        description="names of this camera's zones; the whole image without it",
         examples=["[approach]"],
     )
     rules: Annotated[dict[str, RuleParameters | None], NotEmpty] | None = Field(

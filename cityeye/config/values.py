@@ -25,7 +25,7 @@ from serving.model_source import parse_url
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
 GroundPoint = tuple[float, float, float, float]
-"""Normalised picture x, y and the same point on the ground in metres x, y."""
+"""Normalised image x, y and the same point on the ground in metres x, y."""
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -135,8 +135,8 @@ def _video_file(source: str, info: ValidationInfo) -> str:
 
 
 def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """A simple polygon inside the picture, of any orientation."""
-    _inside_picture(points)
+    """A simple polygon inside the image, of any orientation."""
+    _inside_image(points)
     try:
         ZoneShape(Zone("zone", points))
     except ZoneError as error:
@@ -149,7 +149,7 @@ def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
 
 def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
     """Points that fix the ground plane."""
-    _inside_picture(tuple((x, y) for x, y, _, _ in points))
+    _inside_image(tuple((x, y) for x, y, _, _ in points))
     try:
         GroundPlane(calibration(points))
     except ZoneError as error:
@@ -162,7 +162,7 @@ def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
 def calibration(points: tuple[GroundPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
-        picture=tuple((x, y) for x, y, _, _ in points),
+        image=tuple((x, y) for x, y, _, _ in points),
         metres=tuple((x, y) for _, _, x, y in points),
     )
 
@@ -229,10 +229,10 @@ def database_url(url: str, info: ValidationInfo) -> str:
     return f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}"
 
 
-def _inside_picture(points: tuple[Point, ...]) -> None:
+def _inside_image(points: tuple[Point, ...]) -> None:
     for number, (x, y) in enumerate(points, start=1):
         if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
             raise mistake(
-                f"point {number} at [{x:g}, {y:g}] lies outside the picture",
+                f"point {number} at [{x:g}, {y:g}] lies outside the image",
                 "Use shares of width and height in 0..1, not pixels.",
             )

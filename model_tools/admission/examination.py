@@ -109,8 +109,8 @@ def _read(ledger: Ledger, directory: Path) -> tuple[ModelPackage, bytes]:
 def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[str, Any]) -> None:
     """Everything that runs the model."""
     golden = ledger.check(
-        "golden pictures",
-        "reading the golden pictures",
+        "golden images",
+        "reading the golden images",
         lambda: files.golden(package, ledger.findings),
     )
     trial = ledger.check(
@@ -120,7 +120,7 @@ def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[s
         speed.loading_patience(content, order),
     )
     rows = ledger.check(
-        "outputs", "running the golden pictures", lambda: outputs.alone(trial, golden, ledger.tell)
+        "outputs", "running the golden images", lambda: outputs.alone(trial, golden, ledger.tell)
     )
     ledger.check(
         "agreement", "comparing with the golden rows", lambda: outputs.agree(trial, rows, golden)

@@ -39,13 +39,13 @@ def verified(package: ModelPackage, findings: dict[str, Any]) -> tuple[bytes, st
 
 
 def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, str]:
-    """Reads the golden pictures, which must be those of the manifest and show something."""
+    """Reads the golden images, which must be those of the manifest and show something."""
     model, path, manifest = str(package), package.directory / GOLDEN_FILE, package.manifest
     if not manifest.golden:
         raise PackageError(
             model,
             path,
-            "the manifest names no golden pictures, so nobody can tell whether the model is right",
+            "the manifest names no golden images, so nobody can tell whether the model is right",
             "import the model again with `cityeye models import`, which makes them",
         )
     existing(model, path, MAX_FILE_BYTES, "copy it again, or import the model anew")
@@ -59,11 +59,11 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
         )
     found = GoldenSet.load(path)
     size = (manifest.input.height, manifest.input.width, 3)
-    if found.pictures.shape[1:] != size or found.rows.shape[1] != manifest.output.rows:
+    if found.images.shape[1:] != size or found.rows.shape[1] != manifest.output.rows:
         raise PackageError(
             model,
             path,
-            f"holds pictures {found.pictures.shape} and rows {found.rows.shape}, "
+            f"holds images {found.images.shape} and rows {found.rows.shape}, "
             f"the model takes {size} and gives {manifest.output.rows} rows",
             "import the model again",
         )
@@ -71,11 +71,11 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
         raise PackageError(
             model,
             path,
-            f"shows {len(found)} pictures in which nothing was found, which prove nothing",
-            "import the model again with pictures of what it detects",
+            f"shows {len(found)} images in which nothing was found, which prove nothing",
+            "import the model again with images of what it detects",
         )
     objects = int((found.rows[:, :, 4] > manifest.thresholds.default).sum())
-    return found, f"{len(found)} pictures with {objects} objects above the threshold"
+    return found, f"{len(found)} images with {objects} objects above the threshold"
 
 
 def _checksum(path: Path) -> str:

@@ -32,7 +32,7 @@ def as_promised(model: ModelProto, manifest: Manifest) -> tuple[None, str]:
     """Compares inputs, outputs and opset with the manifest."""
     check_model(model, **promises(manifest))
     size = f"{manifest.input.width}x{manifest.input.height}"
-    return None, f"{size} pictures in, {manifest.output.rows} rows out"
+    return None, f"{size} images in, {manifest.output.rows} rows out"
 
 
 def classes_named(model: ModelProto, labels: tuple[str, ...]) -> tuple[None, str]:

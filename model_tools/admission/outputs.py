@@ -31,7 +31,7 @@ class Trial:
         package: What it is.
         detector: Runs it exactly as a replica does.
         patience_s: Wall-clock seconds that one step may take at least.
-        alone_s: Seconds for one picture alone, once it is known.
+        alone_s: Seconds for one image alone, once it is known.
     """
 
     package: ModelPackage
@@ -39,9 +39,9 @@ class Trial:
     patience_s: float
     alone_s: float = 0.0
 
-    def patience(self, pictures: int) -> float:
-        """Wall-clock seconds that a step with so many pictures may take."""
-        return self.patience_s + 4.0 * pictures * self.alone_s
+    def patience(self, images: int) -> float:
+        """Wall-clock seconds that a step with so many images may take."""
+        return self.patience_s + 4.0 * images * self.alone_s
 
     @property
     def steady(self) -> Tolerance:
@@ -56,17 +56,17 @@ class Trial:
 
 
 def alone(trial: Trial, golden: GoldenSet, tell: Tell) -> tuple[Rows, str]:
-    """Runs each golden picture alone; every row must be possible, and the same a second time."""
+    """Runs each golden image alone; every row must be possible, and the same a second time."""
     started = time.monotonic()
-    first = _possible(trial, golden.pictures[:1])
+    first = _possible(trial, golden.images[:1])
     trial.alone_s = time.monotonic() - started
-    tell("running the other golden pictures", trial.patience(len(golden) + 1))
-    again = _possible(trial, golden.pictures[:1])
+    tell("running the other golden images", trial.patience(len(golden) + 1))
+    again = _possible(trial, golden.images[:1])
     problem = disagreement(again, first, trial.steady)
     if problem:
-        raise GraphError("", f"answers the same picture differently the second time: {problem}")
-    others = [_possible(trial, one[None]) for one in golden.pictures[1:]]
-    return np.concatenate([first, *others]), f"{len(golden)} pictures, all rows are possible"
+        raise GraphError("", f"answers the same image differently the second time: {problem}")
+    others = [_possible(trial, one[None]) for one in golden.images[1:]]
+    return np.concatenate([first, *others]), f"{len(golden)} images, all rows are possible"
 
 
 def agree(trial: Trial, rows: Rows, golden: GoldenSet) -> tuple[None, str]:
@@ -78,19 +78,19 @@ def agree(trial: Trial, rows: Rows, golden: GoldenSet) -> tuple[None, str]:
 
 
 def noise(trial: Trial) -> tuple[None, str]:
-    """Runs black, white and random pictures; every row must be possible."""
+    """Runs black, white and random images; every row must be possible."""
     wanted = trial.package.manifest.input
     shape = (wanted.height, wanted.width, 3)
-    pictures = np.random.default_rng(SEED).integers(0, 256, (4, *shape), np.uint8)
-    pictures[0], pictures[1] = 0, 255
-    rows = _possible(trial, pictures)
-    return None, f"{int((rows[:, :, 4] > 0).sum())} rows on 4 pictures, all possible"
+    images = np.random.default_rng(SEED).integers(0, 256, (4, *shape), np.uint8)
+    images[0], images[1] = 0, 255
+    rows = _possible(trial, images)
+    return None, f"{int((rows[:, :, 4] > 0).sum())} rows on 4 images, all possible"
 
 
-def _possible(trial: Trial, pictures: npt.NDArray[np.uint8]) -> Rows:
-    """Rows (N, M, 6) of pictures (N, H, W, 3), after a look at every number."""
-    rows = trial.detector.run(pictures)
-    problem = _impossible(rows, len(pictures), trial.package)
+def _possible(trial: Trial, images: npt.NDArray[np.uint8]) -> Rows:
+    """Rows (N, M, 6) of images (N, H, W, 3), after a look at every number."""
+    rows = trial.detector.run(images)
+    problem = _impossible(rows, len(images), trial.package)
     if problem:
         raise GraphError("", problem)
     return rows

@@ -51,41 +51,41 @@ def loaded(
 
 
 def batches(trial: Trial, golden: GoldenSet, alone: Rows, tell: Tell) -> tuple[dict[str, Any], str]:
-    """Warms, checks and times every batch size; a picture gives in each what it gives alone."""
+    """Warms, checks and times every batch size; an image gives in each what it gives alone."""
     measured = []
     for size in trial.detector.buckets():
         tell(f"measuring batches of {size}", trial.patience(size * (MOST_RUNS + 1)))
         measured.append(_measured(trial, golden, alone, size))
-    best = max(one.pictures / one.median_ms for one in measured) * 1000
+    best = max(one.images / one.median_ms for one in measured) * 1000
     findings = {
         "latency": [one.model_dump() for one in measured],
         "max_batch": trial.package.manifest.input.max_batch,
-        "pictures_per_s": round(best, 1),
+        "images_per_s": round(best, 1),
     }
-    sizes = ", ".join(str(one.pictures) for one in measured)
-    return findings, f"{best:.1f} pictures per second at best, batches of {sizes}"
+    sizes = ", ".join(str(one.images) for one in measured)
+    return findings, f"{best:.1f} images per second at best, batches of {sizes}"
 
 
 def _measured(trial: Trial, golden: GoldenSet, alone: Rows, size: int) -> BatchLatency:
     chosen = np.arange(size) % len(golden)
-    pictures = np.ascontiguousarray(golden.pictures[chosen])
-    problem = disagreement(trial.detector.run(pictures), alone[chosen], trial.steady)
+    images = np.ascontiguousarray(golden.images[chosen])
+    problem = disagreement(trial.detector.run(images), alone[chosen], trial.steady)
     if problem:
         raise GraphError("", f"answers differently in a batch of {size} than alone: {problem}")
-    times = _times(trial.detector, pictures)
+    times = _times(trial.detector, images)
     return BatchLatency(
-        pictures=size,
+        images=size,
         runs=len(times),
         median_ms=round(float(np.median(times)) * 1000, 3),
         p95_ms=round(float(np.percentile(times, 95)) * 1000, 3),
     )
 
 
-def _times(detector: Detector, pictures: npt.NDArray[np.uint8]) -> list[float]:
+def _times(detector: Detector, images: npt.NDArray[np.uint8]) -> list[float]:
     """Seconds of each of several runs."""
     times: list[float] = []
     while len(times) < FEWEST_RUNS or (len(times) < MOST_RUNS and sum(times) < ENOUGH_S):
         started = time.perf_counter()
-        detector.run(pictures)
+        detector.run(images)
         times.append(time.perf_counter() - started)
     return times

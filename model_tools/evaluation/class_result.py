@@ -42,11 +42,11 @@ def evaluate(
     overlap: float = AP50_OVERLAP,
     threshold: float = 0.4,
 ) -> tuple[ClassResult, ...]:
-    """Judges detections picture by picture.
+    """Judges detections image by image.
 
     Args:
-        found: Detections of each picture, down to very low scores.
-        truth: Ground truth of each picture, in the same order and class numbering.
+        found: Detections of each image, down to very low scores.
+        truth: Ground truth of each image, in the same order and class numbering.
         classes: Number of classes.
         overlap: Intersection over union that makes a match.
         threshold: Score at which precision and recall are also told.
@@ -73,8 +73,8 @@ def recall_by_size(
     """Demanded objects and share of them found, by size (square root of the box area).
 
     Args:
-        found: Detections of each picture.
-        truth: Ground truth of each picture, in the same order and class numbering.
+        found: Detections of each image.
+        truth: Ground truth of each image, in the same order and class numbering.
         bounds_px: Ascending limits between the size ranges; one range more than limits.
         overlap: Intersection over union that makes a match of the same class.
         threshold: Least score.

@@ -30,10 +30,10 @@ class Figures:
         ap: Average precision, mean over the overlaps 0.50 to 0.95.
         ap50: At overlap 0.50.
         ap75: At overlap 0.75.
-        ap_small: `ap` of objects of less than 32 x 32 pixels of the original picture.
+        ap_small: `ap` of objects of less than 32 x 32 pixels of the original image.
         ap_medium: Of objects between that and 96 x 96.
         ap_large: Of larger ones.
-        ar1: Recall, mean over the overlaps, with one detection per picture and class.
+        ar1: Recall, mean over the overlaps, with one detection per image and class.
         ar10: With ten.
         ar100: With a hundred.
         ar_small: `ar100` of small objects.
@@ -83,9 +83,9 @@ def coco_figures(
     """Judges detections class by class.
 
     Args:
-        found: Detections of each picture, in pixels of the original picture, down to very low
-            scores; pictures in the order of their ids, which decides between equal scores.
-        real: Objects of each picture, in the same order and class numbering.
+        found: Detections of each image, in pixels of the original image, down to very low
+            scores; images in the order of their ids, which decides between equal scores.
+        real: Objects of each image, in the same order and class numbering.
         labels: Class names; row = class id.
         threshold: Score above which detections are used in service.
     """

@@ -30,7 +30,7 @@ class Demand:
         overlaps: T overlaps to judge at, ascending.
         sizes: A ranges of area in square pixels, both ends included; an object outside is not
             demanded, a detection outside that matches nothing is not punished.
-        most: Detections per picture and class that count, best score first; all if None.
+        most: Detections per image and class that count, best score first; all if None.
     """
 
     overlaps: tuple[float, ...]
@@ -40,11 +40,11 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
-    """Detections of one class over all pictures, best score first.
+    """Detections of one class over all images, best score first.
 
     Attributes:
         scores: (D,) float32, descending.
-        ranks: (D,) int64, place by score within the own picture, from 0.
+        ranks: (D,) int64, place by score within the own image, from 0.
         right: (A, T, D) bool; it found a demanded object.
         excused: (A, T, D) bool; it counts neither as right nor as wrong.
         demanded: (A,) int64, objects to be found.
@@ -60,11 +60,11 @@ class Verdicts:
 def judged(
     found: Sequence[Detections], real: Sequence[Objects], class_id: int, demand: Demand
 ) -> Verdicts:
-    """Judges the detections of one class, picture by picture.
+    """Judges the detections of one class, image by image.
 
     Args:
-        found: Detections of each picture, in the coordinates of its objects.
-        real: Objects of each picture, in the same order and class numbering.
+        found: Detections of each image, in the coordinates of its objects.
+        real: Objects of each image, in the same order and class numbering.
         class_id: The class.
         demand: What is a match.
     """

@@ -94,7 +94,7 @@ class EvaluationReport(_Section):
         precision: Number format of its network.
         data: Name of the dataset.
         form: How its labels were written.
-        pictures: How many were judged.
+        images: How many were judged.
         objects: How many there were to find.
         provider: Where it really ran: `cpu` or `cuda`.
         threads: Threads inside one run.
@@ -111,7 +111,7 @@ class EvaluationReport(_Section):
     precision: Precision
     data: str
     form: DataFormat
-    pictures: int
+    images: int
     objects: int
     provider: str
     threads: int

@@ -1,4 +1,4 @@
-"""What there is to see in a picture, as one of two kinds of labels tells it."""
+"""What there is to see in an image, as one of two kinds of labels tells it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from models.detections import areas
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """What there is to see in one picture.
+    """What there is to see in one image.
 
     Attributes:
-        boxes: (N, 4) float32 x1 y1 x2 y2 in pixels of the picture.
+        boxes: (N, 4) float32 x1 y1 x2 y2 in pixels of the image.
         class_ids: (N,) int64.
         ignore: (N,) bool; neither demand nor punish a detection there.
     """
@@ -40,10 +40,10 @@ class GroundTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """What there is to see in one picture, with all that COCO can say about it.
+    """What there is to see in one image, with all that COCO can say about it.
 
     Attributes:
-        boxes: (N, 4) float64 x1 y1 x2 y2 in pixels of the picture.
+        boxes: (N, 4) float64 x1 y1 x2 y2 in pixels of the image.
         class_ids: (N,) int64.
         ignore: (N,) bool; neither demand nor punish any number of detections there.
         crowd: (N,) bool, where `ignore` is true too; a detection counts as there with the share

@@ -95,6 +95,6 @@ class GraphBuilder:
         return self.node("ReduceMax", tensor, axes=[axis], keepdims=0)
 
     def gather_rows(self, tensor: str, rows: str) -> str:
-        """`tensor` (N, A, ...) and `rows` (N, K) int64 → (N, K, ...), per picture."""
+        """`tensor` (N, A, ...) and `rows` (N, K) int64 → (N, K, ...), per image."""
         index = self.node("Unsqueeze", rows, self.integers(-1))
         return self.node("GatherND", tensor, index, batch_dims=1)

@@ -1,7 +1,7 @@
-"""Fixed batches: an export for exactly B pictures is rewritten for any number of them.
+"""Fixed batches: an export for exactly B images is rewritten for any number of them.
 
 Exporters write the batch into constants: into the shapes of Reshape, Expand and the like. Each is
-rewritten so that it says the same for B pictures and follows the batch otherwise. Whether that was
+rewritten so that it says the same for B images and follows the batch otherwise. Whether that was
 enough is not known here: the result counts only after it gave the same rows as the original.
 """
 
@@ -23,7 +23,7 @@ SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Resize": 3}
 
 
 def with_free_batch(network: ModelProto, batch: int) -> ModelProto:
-    """A copy of a network, exported for `batch` pictures, that takes any number of them.
+    """A copy of a network, exported for `batch` images, that takes any number of them.
 
     Args:
         network: With a fixed first size of its input.
@@ -54,7 +54,7 @@ def with_free_batch(network: ModelProto, batch: int) -> ModelProto:
 
 
 def pinned(network: ModelProto, batch: int) -> ModelProto:
-    """A copy of a network that takes exactly `batch` pictures."""
+    """A copy of a network that takes exactly `batch` images."""
     copy = ModelProto()
     copy.CopyFrom(network)
     for value in [*Exported(copy).inputs, *copy.graph.output]:

@@ -47,7 +47,7 @@ class HeadTask:
     """What a head must produce.
 
     Attributes:
-        size: Width and height of the package's picture in pixels.
+        size: Width and height of the package's image in pixels.
         classes: Number of classes that the network knows.
         groups: Which of them the package keeps, in the order of its labels.
         selection: Limits of the selection.
@@ -122,7 +122,7 @@ def add_yolox_head(graph: GraphBuilder, raw: str, task: HeadTask, grid_of: Size 
         graph: Where the nodes go.
         raw: The output.
         task: What is wanted.
-        grid_of: Size of the network's picture where the graph has no decoder. Then decoding is
+        grid_of: Size of the network's image where the graph has no decoder. Then decoding is
             after Ge et al., "YOLOX: Exceeding YOLO Series in 2021": centre = (offset + cell) *
             stride, extent = exp(size) * stride.
     """
@@ -155,7 +155,7 @@ def add_table_head(graph: GraphBuilder, table: str, task: HeadTask) -> Choice:
 def add_rtdetr_head(
     graph: GraphBuilder, raw: str, task: HeadTask, network: Size, *, rows: bool
 ) -> Choice:
-    """Ultralytics RT-DETR: boxes as centre and extent, 0 to 1 of the picture.
+    """Ultralytics RT-DETR: boxes as centre and extent, 0 to 1 of the image.
 
     Either (N, Q, 4 + C) with class scores, of which the best counts, or, in later exports,
     (N, Q, 6) `rows` that end in score and class.

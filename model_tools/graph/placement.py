@@ -1,4 +1,4 @@
-"""`Placement`: where a package's picture lies inside the picture that the network was made for."""
+"""`Placement`: where a package's image lies inside the image that the network was made for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A picture of `package` size is resized to `content` and laid at `left`, `top`.
+    """An image of `package` size is resized to `content` and laid at `left`, `top`.
 
     Attributes:
-        package: Size of the pictures that the packaged graph takes.
-        network: Size of the pictures that the network takes.
-        content: Size of the package's picture inside the network's.
+        package: Size of the images that the packaged graph takes.
+        network: Size of the images that the network takes.
+        content: Size of the package's image inside the network's.
         left: Columns of padding before it.
         top: Rows of padding above it.
     """
@@ -28,7 +28,7 @@ class Placement:
 
     @classmethod
     def stretched(cls, package: Size, network: Size) -> Placement:
-        """Fills the network's picture without keeping the aspect."""
+        """Fills the network's image without keeping the aspect."""
         return cls(package, network, network)
 
     @classmethod
@@ -62,5 +62,5 @@ class Placement:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the network takes the package's picture as it is."""
+        """Whether the network takes the package's image as it is."""
         return self.package == self.network == self.content

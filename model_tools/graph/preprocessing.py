@@ -28,9 +28,9 @@ class Preprocessing:
         scale: Factor on the 0 to 255 values, before mean and deviation.
         mean: Subtracted per channel, in the network's colour order.
         deviation: Divided by per channel, likewise.
-        fit: How a picture of another size is brought to the network's.
-        centred: Whether a letterboxed picture lies in the middle, or in the upper left corner.
-        padding: Value of 0 to 255 beside a letterboxed picture.
+        fit: How an image of another size is brought to the network's.
+        centred: Whether a letterboxed image lies in the middle, or in the upper left corner.
+        padding: Value of 0 to 255 beside a letterboxed image.
     """
 
     colour_order: ColourOrder = "rgb"
@@ -48,7 +48,7 @@ class Preprocessing:
             raise ValueError("a deviation of 0 cannot be divided by")
 
     def place(self, package: Size, network: Size) -> Placement:
-        """Where a package's picture goes in the network's."""
+        """Where a package's image goes in the network's."""
         if self.fit == "stretch":
             return Placement.stretched(package, network)
         return Placement.letterboxed(package, network, centred=self.centred)
@@ -68,10 +68,10 @@ class Preprocessing:
 
 
 def add_preprocessing(
-    graph: GraphBuilder, pictures: str, wanted: Preprocessing, placement: Placement
+    graph: GraphBuilder, images: str, wanted: Preprocessing, placement: Placement
 ) -> str:
     """Adds the nodes; returns the (N, 3, h, w) float32 tensor for the network."""
-    planes = graph.node("Transpose", pictures, perm=[0, 3, 1, 2])
+    planes = graph.node("Transpose", images, perm=[0, 3, 1, 2])
     if wanted.colour_order == "bgr":
         planes = graph.node("Gather", planes, graph.integers(2, 1, 0), axis=1)
     planes = graph.cast(planes, TensorProto.FLOAT)
@@ -101,7 +101,7 @@ def add_way_back(graph: GraphBuilder, boxes: str, placement: Placement) -> str:
 
 
 def add_clipping(graph: GraphBuilder, boxes: str, size: Size) -> str:
-    """Boxes (N, A, 4) cut off at the picture's borders; `size` is width and height."""
+    """Boxes (N, A, 4) cut off at the image's borders; `size` is width and height."""
     far = graph.constant(np.array(size * 2, np.float32))
     return graph.node("Min", graph.node("Max", boxes, graph.number(0.0)), far)
 

@@ -1,6 +1,6 @@
-"""Selection inside the graph: candidates in, a fixed number of final rows per picture out.
+"""Selection inside the graph: candidates in, a fixed number of final rows per image out.
 
-Class-wise greedy non-maximum suppression per picture, correct for any batch size and for pictures
+Class-wise greedy non-maximum suppression per image, correct for any batch size and for images
 without a single detection; rows are sorted by score and padded with zeros.
 """
 
@@ -19,10 +19,10 @@ class Selection:
     """Limits of the selection.
 
     Attributes:
-        rows: Output rows per picture.
+        rows: Output rows per image.
         least_score: Candidates at or below this score are dropped.
         overlap: Intersection over union above which the weaker candidate of a class goes.
-        candidates: Anchor points per picture, best class score first, that suppression looks at.
+        candidates: Anchor points per image, best class score first, that suppression looks at.
     """
 
     rows: int = 200

@@ -54,9 +54,9 @@ class WrappedGraph:
 
     Attributes:
         model: The ONNX model.
-        rows: Detections per picture.
+        rows: Detections per image.
         opset: Version of the default operator set.
-        fixed_batch: How many pictures it takes at once, exactly; None where any number does.
+        fixed_batch: How many images it takes at once, exactly; None where any number does.
     """
 
     model: ModelProto
@@ -66,7 +66,7 @@ class WrappedGraph:
 
     @property
     def dynamic_batch(self) -> bool:
-        """Whether it takes any number of pictures."""
+        """Whether it takes any number of images."""
         return self.fixed_batch is None
 
 
@@ -79,7 +79,7 @@ def wrap(
     """Wraps a network.
 
     Args:
-        network: As exported, float (N, 3, h, w) pictures in.
+        network: As exported, float (N, 3, h, w) images in.
         head: Which family of outputs it has.
         task: Input size, classes and selection limits.
         preprocessing: What it expects; None takes the family's habit.
@@ -88,7 +88,7 @@ def wrap(
         GraphError: The network's tensors are not those of the head.
     """
     exported = Exported(modern(network, head))
-    size, batch = picture_input(exported, head, task.size)
+    size, batch = image_input(exported, head, task.size)
     wanted = preprocessing or default_preprocessing(head)
     placement = wanted.place(task.size, size)
     inner = Exported(compose.add_prefix(exported.model, NETWORK_PREFIX))
@@ -131,11 +131,11 @@ def modern(network: ModelProto, head: str) -> ModelProto:
         ) from error
 
 
-def picture_input(exported: Exported, head: str, size: Size) -> tuple[Size, int | None]:
-    """Size of the network's picture, `size` where it is free, and its batch if that is fixed.
+def image_input(exported: Exported, head: str, size: Size) -> tuple[Size, int | None]:
+    """Size of the network's image, `size` where it is free, and its batch if that is fixed.
 
     Raises:
-        GraphError: It takes no pictures that can be made here.
+        GraphError: It takes no images that can be made here.
     """
     inputs = exported.inputs
     shape = dimensions(inputs[0]) if inputs else ()
@@ -146,7 +146,7 @@ def picture_input(exported: Exported, head: str, size: Size) -> tuple[Size, int 
         )
     if inputs[0].type.tensor_type.elem_type not in FLOATS:
         raise _mismatch(
-            head, f"the input is {shown(inputs[0])}", "export it with float pictures as input"
+            head, f"the input is {shown(inputs[0])}", "export it with float images as input"
         )
     batch, _, height, width = shape
     network = (
@@ -167,11 +167,11 @@ def gives_rows(exported: Exported) -> bool:
 
 
 def _connect_inputs(graph: GraphBuilder, inner: Exported, prepared: str, size: Size) -> None:
-    pictures, *others = inner.inputs
-    element = pictures.type.tensor_type.elem_type
+    images, *others = inner.inputs
+    element = images.type.tensor_type.elem_type
     if element != TensorProto.FLOAT:
         prepared = graph.cast(prepared, element)
-    graph.alias(prepared, pictures.name)
+    graph.alias(prepared, images.name)
     for other in others:
         if other.name != NETWORK_PREFIX + DETR_SIZE_INPUT:
             name = other.name.removeprefix(NETWORK_PREFIX)

@@ -28,10 +28,10 @@ from models.graph.contract import check_self_contained, read_model
 from models.package import GOLDEN_FILE, ONNX_FILE
 
 Tell = Callable[..., None]
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
-PICTURES, CALIBRATION, COMPARED = "pictures", "calibration", "compared"
+IMAGES, CALIBRATION, COMPARED = "images", "calibration", "compared"
 READ_S = 60.0
 ONCE_S = 6.0
 ONCE_BYTES_PER_S = 20e6
@@ -76,18 +76,18 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     request = ImportRequest.model_validate(arguments["request"])
     network = _read(path)
     plan = plan_for(network, request)
-    pictures = _pictures(arguments[PICTURES])
+    images = _images(arguments[IMAGES])
     ready = prepared(network, plan)
     fusing = Fusing(request.name, plan)
     fixed = fusing.fixed(ready)
-    # A free picture size is optimised differently, which some networks make visible.
+    # A free image size is optimised differently, which some networks make visible.
     given = path.read_bytes() if has_size(network) else ready.SerializeToString()
-    golden = _golden(request.name, given, plan, pictures, tell)
+    golden = _golden(request.name, given, plan, images, tell)
     tell("building the graph", seconds=RUN_S)
-    fused = fusing.fused(ready, fixed, pictures)
+    fused = fusing.fused(ready, fixed, images)
     tell("comparing the graph with the network", seconds=RUN_S)
     # As few at a time as the network was asked itself: sums of other batches end otherwise.
-    found = rows_of(request.name, fused.model, pictures, plan.batch or 1)
+    found = rows_of(request.name, fused.model, images, plan.batch or 1)
     problem = disagreement(found, golden.rows, STRICT)
     if problem:
         raise GraphError(
@@ -98,25 +98,25 @@ def build(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
     result = _conversion(request, arguments, fused).converted(fused.model)
     onnx.save_model(result.model, str(out / ONNX_FILE))
     golden.save(out / GOLDEN_FILE)
-    return _facts(fused, plan, golden, result, request.least_in_service)
+    return _facts(fused, plan, golden, result, request.confidence_threshold)
 
 
-def _golden(model: str, network: bytes, plan: Plan, pictures: Pictures, tell: Tell) -> GoldenSet:
-    """What the network as it was given finds on the pictures.
+def _golden(model: str, network: bytes, plan: Plan, images: Images, tell: Tell) -> GoldenSet:
+    """What the network as it was given finds on the images.
 
     Raises:
         GraphError: Nothing at all.
     """
     # With little patience, so that a network without an end is soon known.
     tell("running the network once", seconds=ONCE_S + len(network) / ONCE_BYTES_PER_S)
-    reference_rows(model, network, plan, pictures[:1])
+    reference_rows(model, network, plan, images[:1])
     tell("running the network as it was given", seconds=RUN_S)
-    golden = GoldenSet(pictures, reference_rows(model, network, plan, pictures))
+    golden = GoldenSet(images, reference_rows(model, network, plan, images))
     if not golden.shows_something:
         raise GraphError(
             model,
-            f"the network finds nothing on the {len(golden)} pictures that were to prove it; "
-            "give --golden a folder with pictures of what it detects",
+            f"the network finds nothing on the {len(golden)} images that were to prove it; "
+            "give --golden a folder with images of what it detects",
         )
     return golden
 
@@ -124,13 +124,13 @@ def _golden(model: str, network: bytes, plan: Plan, pictures: Pictures, tell: Te
 def _conversion(
     request: ImportRequest, arguments: Mapping[str, Any], fused: WrappedGraph
 ) -> Conversion:
-    def rows(graph: ModelProto, pictures: Pictures) -> Rows:
-        return rows_of(request.name, graph, pictures, fused.fixed_batch or 1)
+    def rows(graph: ModelProto, images: Images) -> Rows:
+        return rows_of(request.name, graph, images, fused.fixed_batch or 1)
 
     return Conversion(
         request.name,
         request.precision,
-        request.least_in_service,
+        request.confidence_threshold,
         _optional(arguments, CALIBRATION),
         _optional(arguments, COMPARED),
         rows,
@@ -159,11 +159,11 @@ def _read(path: Path) -> ModelProto:
     return network
 
 
-def _pictures(path: str) -> Pictures:
+def _images(path: str) -> Images:
     with np.load(path, allow_pickle=False) as archive:
-        return np.asarray(archive[PICTURES], np.uint8)
+        return np.asarray(archive[IMAGES], np.uint8)
 
 
-def _optional(arguments: Mapping[str, Any], key: str) -> Pictures:
+def _optional(arguments: Mapping[str, Any], key: str) -> Images:
     path = arguments.get(key)
-    return _pictures(path) if path else np.zeros((0, 1, 1, 3), np.uint8)
+    return _images(path) if path else np.zeros((0, 1, 1, 3), np.uint8)

@@ -40,9 +40,9 @@ says otherwise.
 
 - Head: `{source.head}`. Decoding and selection are inside the graph.
 - Preprocessing, inside the graph: {source.preprocessing}.
-- Pictures: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
+- Images: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
-- Proof: on {facts["pictures"]} golden pictures ({facts["origin"]}) with {facts["objects"]} objects
+- Verified on {facts["images"]} golden images ({facts["origin"]}) with {facts["objects"]} objects
   above the threshold, the fp32 graph gave what the file gives on its own, within 0.01 pixels and
   0.001 of score.
 
@@ -75,5 +75,5 @@ def _batch(manifest: Manifest, facts: Mapping[str, Any]) -> str:
 def _measured(manifest: Manifest) -> str:
     lines = [f"- {name}: {value:g}" for name, value in manifest.measured.items()]
     if not any(name in manifest.measured for name in ACCURACY_FIGURES):
-        lines.append("Not measured on labelled pictures: `cityeye models eval` does that.")
+        lines.append("Not measured on labelled images: `cityeye models eval` does that.")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(found: Mapping[str, Numbers], plan: Plan) -> Candidates:
-    """Everything that a network says about one picture; outputs by name, without the batch axis.
+    """Everything that a network says about one image; outputs by name, without the batch axis.
 
     Raises:
         GraphError: It has another number of classes than are named.

@@ -1,6 +1,6 @@
 """Fusing: a network with preprocessing, decoding and selection in one graph, its batch freed.
 
-A graph with a freed batch is used only after it gave for three pictures at once what the network
+A graph with a freed batch is used only after it gave for three images at once what the network
 gives for each alone; else the package keeps the batch of its export.
 """
 
@@ -21,7 +21,7 @@ from models.errors import GraphError, SessionError
 from models.golden import LOOSE, disagreement
 from models.session import first_line, open_session
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
 PROOF_BATCH = 3
@@ -35,19 +35,19 @@ class Fusing:
     plan: Plan
 
     def fixed(self, network: ModelProto) -> WrappedGraph:
-        """The graph for exactly as many pictures as the network takes, or one.
+        """The graph for exactly as many images as the network takes, or one.
 
         Raises:
             GraphError: The network's tensors are not those of the head.
         """
         return self._wrapped(pinned(network, self.plan.batch or 1))
 
-    def fused(self, network: ModelProto, fixed: WrappedGraph, pictures: Pictures) -> WrappedGraph:
-        """The graph for any number of pictures, if that proves to give the same as `fixed`."""
+    def fused(self, network: ModelProto, fixed: WrappedGraph, images: Images) -> WrappedGraph:
+        """The graph for any number of images, if that proves to give the same as `fixed`."""
         try:
             batch = self.plan.batch
             free = self._wrapped(with_free_batch(network, batch) if batch else network)
-            if self._same(free, fixed, pictures):
+            if self._same(free, fixed, images):
                 return free
         except (GraphError, SessionError, onnx.shape_inference.InferenceError):
             # Some part of the network holds on to its batch: it stays as it is.
@@ -59,30 +59,30 @@ class Fusing:
             return relabelled(network, self.plan.task)
         return wrap(network, self.plan.head, self.plan.task, self.plan.preprocessing)
 
-    def _same(self, free: WrappedGraph, fixed: WrappedGraph, pictures: Pictures) -> bool:
-        some = np.resize(pictures, (PROOF_BATCH, *pictures.shape[1:]))
+    def _same(self, free: WrappedGraph, fixed: WrappedGraph, images: Images) -> bool:
+        some = np.resize(images, (PROOF_BATCH, *images.shape[1:]))
         together = rows_of(self.model, free.model, some, PROOF_BATCH)
         alone = rows_of(self.model, fixed.model, some, self.plan.batch or 1)
         # Batches are summed in another order, which moves weak objects of some networks a little.
         return not disagreement(together, alone, LOOSE)
 
 
-def rows_of(model: str, graph: ModelProto, pictures: Pictures, step: int) -> Rows:
-    """Rows of all pictures, run in groups of exactly `step`; the last one is filled up.
+def rows_of(model: str, graph: ModelProto, images: Images, step: int) -> Rows:
+    """Rows of all images, run in groups of exactly `step`; the last one is filled up.
 
     Raises:
         SessionError: ONNX Runtime refuses the graph or fails in it.
     """
     session, _ = open_session(model, graph.SerializeToString())
     tables = []
-    for start in range(0, len(pictures), step):
-        chunk = pictures[start : start + step]
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
         try:
             (rows,) = session.run(None, {session.get_inputs()[0].name: filled})
         except Exception as error:
             raise SessionError(
-                model, f"the graph fails on {step} pictures: {first_line(error)}"
+                model, f"the graph fails on {step} images: {first_line(error)}"
             ) from error
         tables.append(rows[: len(chunk)])
     return np.concatenate(tables)

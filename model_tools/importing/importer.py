@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model_tools.admission import admit
 from model_tools.graph.placement import Size
-from model_tools.importing.building import CALIBRATION, COMPARED, PICTURES
+from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
 from model_tools.importing.request import UNKNOWN, ImportRequest
 from model_tools.importing.staging import Staging, next_version
@@ -41,12 +41,12 @@ from models.package import (
 INSPECT = "model_tools.importing.building:inspect"
 BUILD = "model_tools.importing.building:build"
 NETWORK_FILE = ".network.onnx"
-PICTURES_FILE = ".pictures.npz"
+IMAGES_FILE = ".images.npz"
 CALIBRATION_FILE = ".calibration.npz"
 COMPARED_FILE = ".compared.npz"
 LIMITS = Limits(memory_mb=6144, total_s=3600.0, file_mb=1024)
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Step = Callable[[str], None]
 
 
@@ -55,8 +55,8 @@ class RefusedError(ModelError):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """Pictures for an import.
+class ValidationImages:
+    """Images for an import.
 
     Attributes:
         golden: (K, H, W, 3) uint8 RGB of the package's size, to prove the graph on.
@@ -66,10 +66,10 @@ class Proof:
         tasks: What the package is for, where the request leaves it open.
     """
 
-    golden: Pictures
+    golden: Images
     origin: str
-    calibration: Pictures | None = None
-    compared: Pictures | None = None
+    calibration: Images | None = None
+    compared: Images | None = None
     tasks: tuple[str, ...] = ()
 
 
@@ -79,7 +79,7 @@ class Inspected:
 
     Attributes:
         head: Family of its output.
-        package: Size of the package's pictures.
+        package: Size of the package's images.
         labels: What the package calls its classes.
         preprocessing: One line.
         notices: What the person should know.
@@ -113,7 +113,7 @@ def import_model(
     file: Path,
     request: ImportRequest,
     root: Path,
-    proof_for: Callable[[Inspected], Proof],
+    validation_images_for: Callable[[Inspected], ValidationImages],
     *,
     on_step: Step = lambda step: None,
 ) -> Imported:
@@ -123,7 +123,7 @@ def import_model(
         file: The file.
         request: What is wanted of it.
         root: The repository.
-        proof_for: Makes the pictures, once it is known what size they need.
+        validation_images_for: Makes the images, once it is known what size they need.
         on_step: Told what is being done.
 
     Raises:
@@ -135,16 +135,16 @@ def import_model(
         _copy(file, network, request)
         arguments = {"request": request.to_json(), "network": str(network.absolute())}
         inspected = _inspected(_call(INSPECT, arguments, request, staging, on_step))
-        proof = proof_for(inspected)
+        proof = validation_images_for(inspected)
         arguments |= _saved(proof, staging)
         built = _call(BUILD, arguments, request, staging, on_step)
         origin = sha256_of(network)
-        for scratch in (NETWORK_FILE, PICTURES_FILE, CALIBRATION_FILE, COMPARED_FILE):
+        for scratch in (NETWORK_FILE, IMAGES_FILE, CALIBRATION_FILE, COMPARED_FILE):
             (staging.directory / scratch).unlink(missing_ok=True)
         facts = {
             **inspected.facts,
             **built,
-            "pictures": len(proof.golden),
+            "images": len(proof.golden),
             "origin": proof.origin,
         }
         tasks = request.tasks or proof.tasks or (request.name,)
@@ -195,18 +195,18 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
     )
 
 
-def _saved(proof: Proof, staging: Staging) -> dict[str, str]:
-    """Pictures on the way into the sandbox."""
+def _saved(proof: ValidationImages, staging: Staging) -> dict[str, str]:
+    """Images on the way into the sandbox."""
     directory = staging.directory.absolute()
     saved = {"out": str(directory)}
-    for key, file, pictures in (
-        (PICTURES, PICTURES_FILE, proof.golden),
+    for key, file, images in (
+        (IMAGES, IMAGES_FILE, proof.golden),
         (CALIBRATION, CALIBRATION_FILE, proof.calibration),
         (COMPARED, COMPARED_FILE, proof.compared),
     ):
-        if pictures is not None:
+        if images is not None:
             saved[key] = str(directory / file)
-            np.savez(saved[key], pictures=pictures)
+            np.savez(saved[key], images=images)
     return saved
 
 
@@ -234,7 +234,7 @@ def _manifest(
             max_batch=fixed or request.max_batch,
         ),
         output=OutputTensor(name=facts["output"], rows=facts["rows"]),
-        thresholds=Thresholds(default=request.least_in_service),
+        thresholds=Thresholds(default=request.confidence_threshold),
         sha256=sha256_of(staging.directory / ONNX_FILE),
         opset=facts["opset"],
         licence=request.licence or facts["licence"] or UNKNOWN,

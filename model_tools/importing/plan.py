@@ -13,7 +13,7 @@ from model_tools.graph.ordering import in_order
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.graph.wrapping import default_preprocessing, gives_rows, modern, picture_input
+from model_tools.graph.wrapping import default_preprocessing, gives_rows, image_input, modern
 from model_tools.importing.coco import COCO_LABELS
 from model_tools.importing.labels import grouped, known_classes
 from model_tools.importing.recognition import class_count, recognised
@@ -22,7 +22,7 @@ from models.errors import GraphError
 from models.graph.contract import dimensions
 
 CAMERA_SIZE = (640, 384)
-"""The size that the built-in packages share, so that a camera's picture is converted once."""
+"""The size that the built-in packages share, so that a camera's image is converted once."""
 MOST_ROWS = 300
 LEAST_SCORE = 0.01
 OVERLAPS: dict[HeadName, float] = {"yolo": 0.7, "yolox": 0.65, "yolox-decoded": 0.65}
@@ -40,9 +40,9 @@ class Plan:
         classes: What the network calls its classes.
         labels: What the package calls those that it keeps.
         groups: Network classes that make each label.
-        package: Size of the package's pictures.
-        network: Size of the network's pictures.
-        batch: Pictures that the export takes at once, exactly; None where any number does.
+        package: Size of the package's images.
+        network: Size of the network's images.
+        batch: Images that the export takes at once, exactly; None where any number does.
         preprocessing: What the network expects.
         selection: Limits of the selection.
         notices: What the person should know, in sentences.
@@ -86,7 +86,7 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
         return _plan_for_packaged(exported, request)
     preprocessing = _preprocessing(head, request)
     package, size = _sizes(exported, head, request, preprocessing)
-    _, batch = picture_input(exported, head, size)
+    _, batch = image_input(exported, head, size)
     known = known_classes(
         request.name, class_count(exported, head), request.labels, exported.metadata
     )
@@ -115,12 +115,12 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
 
 
 def has_size(network: ModelProto) -> bool:
-    """Whether the network's input says how large its pictures are."""
+    """Whether the network's input says how large its images are."""
     return all(isinstance(one, int) for one in dimensions(Exported(network).inputs[0])[1:])
 
 
 def prepared(network: ModelProto, plan: Plan) -> ModelProto:
-    """A copy of the network in a usable operator set, its picture size written down."""
+    """A copy of the network in a usable operator set, its image size written down."""
     copy = ModelProto()
     copy.CopyFrom(modern(in_order(network), plan.head))
     shape = Exported(copy).inputs[0].type.tensor_type.shape.dim
@@ -135,7 +135,7 @@ def _plan_for_packaged(exported: Exported, request: ImportRequest) -> Plan:
     if not (isinstance(height, int) and isinstance(width, int) and isinstance(rows, int)):
         raise GraphError(request.name, "its sizes are free; a packaged graph has them fixed")
     if request.size not in {None, (width, height)}:
-        raise GraphError(request.name, f"takes {width}x{height} pictures; leave --size out")
+        raise GraphError(request.name, f"takes {width}x{height} images; leave --size out")
     known = known_classes(request.name, None, request.labels, exported.metadata)
     labels, groups = grouped(request.name, known.names, request.mapping)
     return Plan(
@@ -170,8 +170,8 @@ def _preprocessing(head: HeadName, request: ImportRequest) -> Preprocessing:
 def _sizes(
     exported: Exported, head: HeadName, request: ImportRequest, wanted: Preprocessing
 ) -> tuple[Size, Size]:
-    """Size of the package's and of the network's pictures."""
-    free, _ = picture_input(exported, head, (0, 0))
+    """Size of the package's and of the network's images."""
+    free, _ = image_input(exported, head, (0, 0))
     own = (free[0] or 0, free[1] or 0)
     if wanted.fit == "stretch":
         package = request.size or CAMERA_SIZE

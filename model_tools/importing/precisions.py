@@ -12,7 +12,7 @@ from onnx import ModelProto
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.package import Precision
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
 
@@ -39,15 +39,15 @@ class Conversion:
         threshold: Score above which detections count in service.
         calibration: (K, H, W, 3) uint8 RGB to choose int8 ranges by; empty without int8.
         compared: (K, H, W, 3) uint8 RGB to compare both precisions on; none of `calibration`.
-        rows: Runs a graph over pictures, one at a time.
+        rows: Runs a graph over images, one at a time.
     """
 
     model: str
     precision: Precision
     threshold: float
-    calibration: Pictures
-    compared: Pictures
-    rows: Callable[[ModelProto, Pictures], Rows]
+    calibration: Images
+    compared: Images
+    rows: Callable[[ModelProto, Images], Rows]
 
     def converted(self, fused: ModelProto) -> Converted:
         """Converts a fused fp32 graph and measures what that changed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from model_tools.graph.exported import Exported, shown_shape
 from model_tools.graph.heads import HeadName, grid
-from model_tools.graph.wrapping import COLUMNS, gives_rows, picture_input
+from model_tools.graph.wrapping import COLUMNS, gives_rows, image_input
 from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions
 
@@ -16,13 +16,13 @@ OTHER_TASKS = {
     "segment": "masks",
     "pose": "key points",
     "obb": "turned boxes",
-    "classify": "whole pictures",
+    "classify": "whole images",
     "semantic": "maps",
     "depth": "distances",
 }
 YOLOV5_BOXES_PER_CELL = 3
 FREE_SIZE = (640, 640)
-"""Taken to count cells where the export leaves the picture's size open."""
+"""Taken to count cells where the export leaves the image's size open."""
 MOST_QUERIES = 1000
 
 
@@ -74,12 +74,12 @@ def class_count(exported: Exported, head: HeadName) -> int | None:
 
 
 def is_packaged(exported: Exported) -> bool:
-    """Whether the graph already is what packages hold: uint8 pictures in, rows out."""
+    """Whether the graph already is what packages hold: uint8 images in, rows out."""
     if len(exported.inputs) != 1 or len(exported.outputs) != 1:
         return False
-    (pictures,) = exported.inputs
-    shape, rows = dimensions(pictures), dimensions(exported.first_output)
-    uint8 = pictures.type.tensor_type.elem_type == 2  # noqa: PLR2004
+    (images,) = exported.inputs
+    shape, rows = dimensions(images), dimensions(exported.first_output)
+    uint8 = images.type.tensor_type.elem_type == 2  # noqa: PLR2004
     return uint8 and len(shape) == 4 and shape[3] == 3 and len(rows) == 3 and rows[2] == COLUMNS  # noqa: PLR2004
 
 
@@ -100,7 +100,7 @@ def _refuse_other_tasks(model: str, exported: Exported) -> None:
 
 
 def _by_shape(model: str, exported: Exported, shape: tuple[Dimension, ...]) -> HeadName:
-    size, _ = picture_input(exported, "not known yet", FREE_SIZE)
+    size, _ = image_input(exported, "not known yet", FREE_SIZE)
     _, middle, last = shape
     cells = len(grid(size)[0])
     if is_rtdetr(exported):

@@ -1,4 +1,4 @@
-"""The reference: what the network itself says about pictures, computed without any graph of ours.
+"""The reference: what the network itself says about images, computed without any graph of ours.
 
 The file as it was given runs in a session of its own; preprocessing, decoding and selection are
 plain numpy. Golden rows come from here, so that a mistake in graph building cannot prove itself.
@@ -18,9 +18,9 @@ from models.errors import GraphError
 from models.session import open_session
 
 Floats = npt.NDArray[np.float32]
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Decoder = Callable[[dict[str, npt.NDArray[Any]], int, Plan], tuple[Floats, Floats]]
-"""Outputs, picture, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
+"""Outputs, image, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
 
 ONE_CLASS = frozenset({"yolo", "yolox", "yolox-decoded"})
 """Heads with suppression where a candidate is of one class."""
@@ -28,14 +28,14 @@ ONE_CLASS = frozenset({"yolo", "yolox", "yolox-decoded"})
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
-def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -> Floats:
+def reference_rows(model: str, network: bytes, plan: Plan, images: Images) -> Floats:
     """What the unfused network finds.
 
     Args:
         model: Who it is, for errors.
         network: The file as it was given.
         plan: How it is to be read.
-        pictures: (K, H, W, 3) uint8 RGB of the package's size.
+        images: (K, H, W, 3) uint8 RGB of the package's size.
 
     Returns:
         (K, M, 6) float32: x1 y1 x2 y2 score class; padding rows are zero.
@@ -46,18 +46,18 @@ def reference_rows(model: str, network: bytes, plan: Plan, pictures: Pictures) -
     session, _ = open_session(model, network)
     step = plan.batch or 1
     tables: list[Floats] = []
-    for start in range(0, len(pictures), step):
-        chunk = pictures[start : start + step]
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
         outputs = _outputs(session, plan, filled)
         tables.extend(_rows(outputs, index, plan) for index in range(len(chunk)))
     return np.stack(tables)
 
 
-def network_picture(picture: Pictures, plan: Plan) -> Floats:
-    """One (H, W, 3) uint8 RGB picture as the network wants it: (3, h, w) float32."""
+def network_image(image: Images, plan: Plan) -> Floats:
+    """One (H, W, 3) uint8 RGB image as the network wants it: (3, h, w) float32."""
     wanted = plan.preprocessing
-    ordered = picture[..., ::-1] if wanted.colour_order == "bgr" else picture
+    ordered = image[..., ::-1] if wanted.colour_order == "bgr" else image
     values: Floats = ordered.astype(np.float32)
     width, height = plan.network
     if wanted.fit == "stretch":
@@ -103,7 +103,7 @@ def _neighbours(
 
 
 def _letterbox(plan: Plan) -> tuple[tuple[float, float], int, int, tuple[int, int]]:
-    """Scale across and down, left, top, and the size of the picture inside."""
+    """Scale across and down, left, top, and the size of the image inside."""
     (width, height), (wide, high) = plan.network, plan.package
     factor = min(width / wide, height / high)
     if not plan.preprocessing.centred:
@@ -114,22 +114,22 @@ def _letterbox(plan: Plan) -> tuple[tuple[float, float], int, int, tuple[int, in
     return (inner[0] / wide, inner[1] / high), left, top, inner
 
 
-def _outputs(session: Any, plan: Plan, pictures: Pictures) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401
+def _outputs(session: Any, plan: Plan, images: Images) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401
     first, *others = session.get_inputs()
     if plan.head == "packaged":
-        feed = {first.name: pictures}
+        feed = {first.name: images}
     else:
-        planes = np.stack([network_picture(one, plan) for one in pictures])
+        planes = np.stack([network_image(one, plan) for one in images])
         feed = {first.name: planes.astype(NUMBERS[first.type])}
     for other in others:
         kind = np.int64 if "int64" in other.type else np.float32
-        feed[other.name] = np.array([plan.network] * len(pictures), kind)
+        feed[other.name] = np.array([plan.network] * len(images), kind)
     names = [one.name for one in session.get_outputs()]
     return dict(zip(names, session.run(None, feed), strict=True))
 
 
 def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Floats:
-    """The final (M, 6) table of one picture."""
+    """The final (M, 6) table of one image."""
     found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
     boxes, scores, classes = candidates(found, plan)
     beyond = classes[scores > plan.selection.least_score].max(initial=0)

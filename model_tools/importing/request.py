@@ -28,19 +28,19 @@ class ImportRequest(BaseModel):
         mapping: Foreign class name → label of ours, or None where the class is dropped; without
             a mapping every class is kept under its own name.
         head: Family of the output.
-        size: Size of the pictures that the package takes.
+        size: Size of the images that the package takes.
         colour: Colour order that the network expects.
         scale: Factor on the values 0 to 255.
         mean: Subtracted after that, per channel.
         std: Divided by after that, per channel.
-        fit: How a picture of another size is brought to the network's.
-        padding: Value of 0 to 255 beside a letterboxed picture.
+        fit: How an image of another size is brought to the network's.
+        padding: Value of 0 to 255 beside a letterboxed image.
         threshold: Score at or below which a detection is noise.
         overlap: Intersection over union of the suppression.
         tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
         training_data: What the network was trained on.
-        max_batch: Most pictures in one run, where the graph leaves it open.
+        max_batch: Most images in one run, where the graph leaves it open.
         precision: Number format of the package's network.
     """
 
@@ -67,7 +67,7 @@ class ImportRequest(BaseModel):
     precision: Precision = "fp32"
 
     @property
-    def least_in_service(self) -> float:
+    def confidence_threshold(self) -> float:
         """The threshold that the manifest will have."""
         return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
 

@@ -84,19 +84,19 @@ def write_package(
     return ModelPackage.load(directory)
 
 
-def keep_golden(package: ModelPackage, pictures: npt.NDArray[np.uint8]) -> ModelPackage:
-    """Keeps what a graph of our own answers to some pictures now as its golden rows.
+def keep_golden(package: ModelPackage, images: npt.NDArray[np.uint8]) -> ModelPackage:
+    """Keeps what a graph of our own answers to some images now as its golden rows.
 
     Args:
         package: A package that was just written and is known to be right.
-        pictures: (K, H, W, 3) uint8 RGB of its input size.
+        images: (K, H, W, 3) uint8 RGB of its input size.
 
     Raises:
-        ModelError: It cannot be run, or sees nothing in any of the pictures.
+        ModelError: It cannot be run, or sees nothing in any of the images.
     """
-    golden = GoldenSet(pictures, Detector(package).run(pictures))
+    golden = GoldenSet(images, Detector(package).run(images))
     if not golden.shows_something:
-        raise ModelError(str(package), "it sees nothing in its golden pictures; choose others")
+        raise ModelError(str(package), "it sees nothing in its golden images; choose others")
     path = package.directory / GOLDEN_FILE
     golden.save(path)
     manifest = package.manifest.model_copy(update={"golden": sha256_of(path)})

@@ -1,4 +1,4 @@
-"""Fidelity: how far a cheaper precision departs from fp32 on the same pictures, without labels.
+"""Fidelity: how far a cheaper precision departs from fp32 on the same images, without labels.
 
 What fp32 finds with confidence is taken for the truth. That shows what the arithmetic changed, not
 how good either of the two is; where there are labels, judge both on them.
@@ -30,22 +30,22 @@ class Fidelity:
     """What a cheaper precision changed; not a number where fp32 finds nothing with confidence.
 
     Attributes:
-        pictures: Compared pictures.
+        images: Compared images.
         objects: Confident detections of fp32.
         ap50: Average precision of the other's detections against them, mean over the classes.
         ap: The same as mean over the overlaps 0.50 to 0.95, which boxes a pixel off lower.
-        found_again: Share of them that the other finds above the threshold too.
+        recall: Share of them that the other finds above the threshold too.
         added: Confident detections of the other that fp32 does not have even with doubt, as share
             of `objects`.
         score_shift: Mean of the other's score minus fp32's, over those found at any score.
         overlap: Mean intersection over union of those pairs.
     """
 
-    pictures: int
+    images: int
     objects: int
     ap50: float
     ap: float
-    found_again: float
+    recall: float
     added: float
     score_shift: float
     overlap: float
@@ -55,13 +55,13 @@ class Fidelity:
         told = {
             "fidelity_ap50": self.ap50,
             "fidelity_ap": self.ap,
-            "fidelity_found_again": self.found_again,
-            "fidelity_added": self.added,
+            "fidelity_recall": self.recall,
+            "fidelity_false_positive_rate": self.added,
             "fidelity_score_shift": self.score_shift,
             "fidelity_overlap": self.overlap,
         }
         counts = {
-            "fidelity_pictures": float(self.pictures),
+            "fidelity_images": float(self.images),
             "fidelity_objects": float(self.objects),
         }
         return {
@@ -71,7 +71,7 @@ class Fidelity:
 
 
 def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fidelity:
-    """Compares what two precisions of a model give for the same pictures.
+    """Compares what two precisions of a model give for the same images.
 
     Args:
         reference_rows: (K, M, 6) float32 of fp32: x1 y1 x2 y2 score class.
@@ -87,11 +87,11 @@ def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fideli
     counts = _counts(found, truth, threshold)
     overlap, shift = _pairs(sure, found)
     return Fidelity(
-        pictures=len(sure),
+        images=len(sure),
         objects=counts.objects,
         ap50=figures.ap50,
         ap=figures.ap,
-        found_again=counts.share(counts.right),
+        recall=counts.share(counts.right),
         added=counts.share(counts.wrong),
         score_shift=_mean(shift),
         overlap=_mean(overlap),
@@ -111,7 +111,7 @@ class _Counts:
 
 
 def _truth(rows: Rows, threshold: float) -> Objects:
-    """fp32's detections of one picture, the doubtful ones to be passed over."""
+    """fp32's detections of one image, the doubtful ones to be passed over."""
     seen = Detections.from_rows(rows, threshold * DOUBTFUL)
     doubtful = seen.scores <= threshold
     return Objects.of(GroundTruth(seen.boxes, seen.class_ids, doubtful))

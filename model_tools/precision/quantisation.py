@@ -1,4 +1,4 @@
-"""int8: the body of a network in 8-bit arithmetic, with ranges measured on calibration pictures.
+"""int8: the body of a network in 8-bit arithmetic, with ranges measured on calibration images.
 
 Static quantisation in the QDQ form, with standard operators: activations uint8 and asymmetric,
 weights int8 per output channel. That is the pair that ONNX Runtime has its fast x86 kernels for
@@ -23,13 +23,13 @@ from onnx import ModelProto, TensorProto
 from model_tools.precision.network import NetworkParts, copy_with_names, finished, parts_of
 from model_tools.precision.ranges import Feed, Range, measured_ranges
 from model_tools.precision.sections import Nodes, harmless, sections_of
-from models.errors import GraphError, ModelError, PictureError, SessionError
+from models.errors import GraphError, ImageError, ModelError, SessionError
 from models.session import CPU_PROVIDER, ERRORS_ONLY, first_line, open_session
 
-LEAST_PICTURES = 8
-"""With fewer the ranges follow the pictures more than the network."""
+LEAST_IMAGES = 8
+"""With fewer the ranges follow the images more than the network."""
 PROBES = 12
-"""Pictures on which each section is tried."""
+"""Images on which each section is tried."""
 OPERATORS = [
     *("Conv", "ConvTranspose", "Gemm", "MatMul"),
     *("Add", "Mul", "Clip", "LeakyRelu", "Relu", "Sigmoid"),
@@ -38,29 +38,29 @@ OPERATORS = [
 ]
 """What is quantised: layers, and what lies between them."""
 
-_Pictures = npt.NDArray[np.uint8]
+_Images = npt.NDArray[np.uint8]
 
 
 def to_int8(
-    model: ModelProto, pictures: Sequence[_Pictures] | _Pictures, *, name: str = "to convert"
+    model: ModelProto, images: Sequence[_Images] | _Images, *, name: str = "to convert"
 ) -> ModelProto:
     """A copy of a packaged graph whose network computes in 8 bits up to its head.
 
-    Sections of the network that bear no rounding stay in fp32, as the calibration pictures show.
+    Sections of the network that bear no rounding stay in fp32, as the calibration images show.
 
     Args:
         model: uint8 (N, H, W, 3) to float32 (N, M, 6); so is the copy.
-        pictures: At least `LEAST_PICTURES` times (H, W, 3) uint8 RGB of the graph's size, of the
+        images: At least `LEAST_IMAGES` times (H, W, 3) uint8 RGB of the graph's size, of the
             kind that it will see in service.
         name: Who it is, for errors.
 
     Raises:
-        PictureError: Too few calibration pictures, or they do not fit the graph.
+        ImageError: Too few calibration images, or they do not fit the graph.
         GraphError: The network has nothing to quantise, or bears it nowhere.
         SessionError: ONNX Runtime cannot run it.
     """
     parts_of(copy_with_names(model), name)
-    feeds = _feeds(model, pictures, name)
+    feeds = _feeds(model, images, name)
     try:
         body = _Body.of(_prepared(model, name), feeds, name)
         probes = feeds[:: max(1, len(feeds) // PROBES)][:PROBES]
@@ -184,25 +184,25 @@ def _without_noise() -> Iterator[None]:
         root.removeFilter(noise)
 
 
-def _feeds(model: ModelProto, pictures: Sequence[_Pictures] | _Pictures, name: str) -> list[Feed]:
-    """Calibration pictures as the graph takes them: one by one, or in its fixed batch."""
+def _feeds(model: ModelProto, images: Sequence[_Images] | _Images, name: str) -> list[Feed]:
+    """Calibration images as the graph takes them: one by one, or in its fixed batch."""
     value = model.graph.input[0]
     batch, *shape = (one.dim_value for one in value.type.tensor_type.shape.dim)
-    for index, picture in enumerate(pictures):
-        if picture.dtype != np.uint8 or picture.shape != tuple(shape):
-            raise PictureError(
+    for index, image in enumerate(images):
+        if image.dtype != np.uint8 or image.shape != tuple(shape):
+            raise ImageError(
                 name,
-                f"calibration picture {index} is {picture.dtype} {picture.shape}, must be uint8 "
-                f"{tuple(shape)}; letterbox the pictures to the input size",
+                f"calibration image {index} is {image.dtype} {image.shape}, must be uint8 "
+                f"{tuple(shape)}; letterbox the images to the input size",
             )
-    if len(pictures) < LEAST_PICTURES:
-        raise PictureError(
+    if len(images) < LEAST_IMAGES:
+        raise ImageError(
             name,
-            f"{len(pictures)} calibration pictures are too few for int8; give at least "
-            f"{LEAST_PICTURES}, better 64, from the cameras that it will serve",
+            f"{len(images)} calibration images are too few for int8; give at least "
+            f"{LEAST_IMAGES}, better 64, from the cameras that it will serve",
         )
     step = max(1, batch)
-    stacked = np.stack(list(pictures))
+    stacked = np.stack(list(images))
     filled = np.resize(stacked, (-(-len(stacked) // step) * step, *shape))
     return [{value.name: filled[at : at + step]} for at in range(0, len(filled), step)]
 

@@ -1,4 +1,4 @@
-"""Ranges: which values each tensor takes on calibration pictures, cut where cutting costs least.
+"""Ranges: which values each tensor takes on calibration images, cut where cutting costs least.
 
 A few rare outliers would waste most of the 256 steps of 8 bits. Each end is therefore drawn in as
 long as the mean squared error over all values, cut ones included, gets smaller.
@@ -22,7 +22,7 @@ STEPS = 255
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)
 """Parts of a range's end that are tried."""
 MOST_VALUES = 100_000
-"""Values of one tensor and picture that are counted; more are sampled evenly."""
+"""Values of one tensor and image that are counted; more are sampled evenly."""
 
 Feed = Mapping[str, npt.NDArray[np.uint8] | npt.NDArray[np.float32]]
 Range = tuple[float, float]
@@ -66,7 +66,7 @@ class _Tensor:
 def measured_ranges(
     model: ModelProto, tensors: Sequence[str], feeds: Sequence[Feed], name: str
 ) -> dict[str, Range]:
-    """Runs a graph twice over calibration pictures and returns the range of each tensor.
+    """Runs a graph twice over calibration images and returns the range of each tensor.
 
     Args:
         model: The graph.
@@ -104,6 +104,6 @@ def _values(
             found = session.run(list(tensors), dict(feed))
         except Exception as error:
             raise SessionError(
-                name, f"it fails on a calibration picture: {first_line(error)}"
+                name, f"it fails on a calibration image: {first_line(error)}"
             ) from error
         yield from zip(tensors, found, strict=True)

@@ -1,7 +1,7 @@
 """`AdmissionReport`: what was found out about a version, kept beside it as `admission.json`.
 
 A report counts only for the very bytes that were examined: whoever changes graph, labels, or golden
-pictures afterwards has a version that is not admitted.
+images afterwards has a version that is not admitted.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Check(_Section):
 
 
 class BatchLatency(_Section):
-    """Time of one run with so many pictures, in milliseconds, over `runs` runs after warming up."""
+    """Time of one run with so many images, in milliseconds, over `runs` runs after warming up."""
 
-    pictures: int = Field(gt=0)
+    images: int = Field(gt=0)
     runs: int = Field(gt=0)
     median_ms: float = Field(ge=0.0)
     p95_ms: float = Field(ge=0.0)
@@ -60,13 +60,13 @@ class Findings(_Section):
     Attributes:
         sha256: Checksum of the graph that was examined.
         labels: Checksum of `labels.txt`.
-        golden: Checksum of the golden pictures.
+        golden: Checksum of the golden images.
         max_batch: Largest batch that was warmed.
         provider: Where it really ran: `cpu` or `cuda`.
         placement: Nodes per execution provider, as ONNX Runtime placed them.
         machine: Where it was measured.
         latency: Per batch size, ascending.
-        pictures_per_s: Best throughput of one session over all batch sizes.
+        images_per_s: Best throughput of one session over all batch sizes.
         peak_memory_mb: Most memory that the process held at once.
         load_s: Time to open the session and run it once.
     """
@@ -79,7 +79,7 @@ class Findings(_Section):
     placement: dict[str, int] = Field(default_factory=dict)
     machine: Machine = Machine()
     latency: tuple[BatchLatency, ...] = ()
-    pictures_per_s: float = 0.0
+    images_per_s: float = 0.0
     peak_memory_mb: float = 0.0
     load_s: float = 0.0
 
@@ -169,6 +169,6 @@ def _changed(package: ModelPackage, found: Findings) -> str:
     if found.labels != sha256_of(package.directory / LABELS_FILE):
         return "its labels have changed"
     if found.golden != package.manifest.golden:
-        return "its golden pictures have changed"
+        return "its golden images have changed"
     most = package.manifest.input.max_batch
     return f"its largest batch has grown to {most}" if found.max_batch < most else ""

@@ -54,7 +54,7 @@ def check_contract(
         size: Width and height in pixels.
         batch: Fixed batch size, or None for a free one.
         output_name: Name of the only output.
-        rows: Detections per picture.
+        rows: Detections per image.
         opset: Version of the default operator set.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipelines.delivery.backoff import Backoff, BackoffPolicy, Breaker, Jitter
-from pipelines.delivery.deliveries import Deliveries, Held, Parcel
+from pipelines.delivery.deliveries import Deliveries, Delivery, Held
 from pipelines.delivery.sinks.sink import Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 
@@ -102,19 +102,19 @@ class Courier:
         self._turn += 1
         self._turns[camera] = self._turn
         for _ in range(BURST):
-            parcel = self._deliveries.next(self.sink.name, camera, self._grace_s)
-            if parcel is None:
+            delivery = self._deliveries.next(self.sink.name, camera, self._grace_s)
+            if delivery is None:
                 return None
-            if isinstance(parcel, Held):
-                return parcel.seconds
-            if not self._hand_over(parcel, backoff):
+            if isinstance(delivery, Held):
+                return delivery.seconds
+            if not self._hand_over(delivery, backoff):
                 return backoff.due_in_s(self._monotonic())
         return 0.0
 
-    def _hand_over(self, parcel: Parcel, backoff: Backoff) -> bool:
-        facts = {"sink": self.sink.name, "camera": parcel.camera, "event": parcel.event}
+    def _hand_over(self, delivery: Delivery, backoff: Backoff) -> bool:
+        facts = {"sink": self.sink.name, "camera": delivery.camera, "event": delivery.event}
         try:
-            self.sink.deliver(parcel.body, parcel.event)
+            self.sink.deliver(delivery.body, delivery.event)
         except SinkUnavailable as error:
             self._failed(backoff, error.retry_after_s or 0.0)
             log.warning("relay.sink_unavailable", extra=facts | {"error": str(error)})
@@ -125,13 +125,13 @@ class Courier:
             log.error("relay.sink_gone", extra=facts | {"error": str(error)})
             return False
         except SinkRefused as error:
-            return self._refused(parcel, backoff, error, facts)
+            return self._refused(delivery, backoff, error, facts)
         except Exception:
             # A sink is foreign code; its mistakes must not end the thread that retries it.
             self._failed(backoff, 0.0)
             log.exception("relay.sink_failed", extra=facts)
             return False
-        self._deliveries.acknowledge(self.sink.name, parcel)
+        self._deliveries.acknowledge(self.sink.name, delivery)
         self.counters.delivered += 1
         self._breaker.succeeded()
         backoff.succeeded()
@@ -144,17 +144,17 @@ class Courier:
         self._breaker.failed(now_s, at_least_s)
 
     def _refused(
-        self, parcel: Parcel, backoff: Backoff, error: SinkRefused, facts: dict[str, str]
+        self, delivery: Delivery, backoff: Backoff, error: SinkRefused, facts: dict[str, str]
     ) -> bool:
         self.counters.refused += 1
         self._breaker.succeeded()
-        if parcel.refusals + 1 >= self._policy.max_refusals:
-            self._deliveries.bury(self.sink.name, parcel, str(error))
+        if delivery.refusals + 1 >= self._policy.max_refusals:
+            self._deliveries.bury(self.sink.name, delivery, str(error))
             self.counters.dead += 1
             backoff.succeeded()
             log.error("relay.dead_letter", extra=facts | {"error": str(error)})
             return True
-        self._deliveries.refused(self.sink.name, parcel)
+        self._deliveries.refused(self.sink.name, delivery)
         backoff.failed(self._monotonic())
         log.warning("relay.sink_refused", extra=facts | {"error": str(error)})
         return False

@@ -24,7 +24,7 @@ MAX_DEAD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Delivery:
     """An event as it goes to a sink, the same bytes at every attempt.
 
     Attributes:
@@ -93,7 +93,7 @@ class Deliveries:
             ).fetchall()
         return [row[0] for row in rows]
 
-    def next(self, sink: str, camera: str, grace_s: float) -> Parcel | Held | None:
+    def next(self, sink: str, camera: str, grace_s: float) -> Delivery | Held | None:
         """The camera's next event for the sink, if any.
 
         Args:
@@ -115,7 +115,7 @@ class Deliveries:
                 seq, event, incident, body, sealed, committed_s = row
                 if not sealed:
                     wait_s = grace_s - (self._monotonic() - committed_s)
-                    if wait_s > 0 and self._awaits_pictures(db, incident, seq):
+                    if wait_s > 0 and self._awaits_images(db, incident, seq):
                         return Held(wait_s)
                     try:
                         body = self._seal(db, seq, body)
@@ -125,28 +125,28 @@ class Deliveries:
                         db.execute("DELETE FROM event WHERE seq = ?", (seq,))
                         log.error("outbox.quarantined", extra={"event": event, "camera": camera})
                         continue
-                return Parcel(seq, after, event, camera, bytes(body), refusals)
+                return Delivery(seq, after, event, camera, bytes(body), refusals)
 
-    def acknowledge(self, sink: str, parcel: Parcel) -> None:
+    def acknowledge(self, sink: str, delivery: Delivery) -> None:
         """The sink has it. Void when the cursor was moved meanwhile by `replay`."""
         with self._file.transaction() as db:
-            if self._cursor(db, sink, parcel.camera)[0] == parcel.after:
-                self._move(db, sink, parcel.camera, parcel.sequence)
+            if self._cursor(db, sink, delivery.camera)[0] == delivery.after:
+                self._move(db, sink, delivery.camera, delivery.sequence)
 
-    def refused(self, sink: str, parcel: Parcel) -> None:
+    def refused(self, sink: str, delivery: Delivery) -> None:
         """Counts a permanent refusal, so that a restart does not start the count anew."""
         with self._file.transaction() as db:
             db.execute(
                 "INSERT INTO progress VALUES (?, ?, ?, 1)"
                 " ON CONFLICT DO UPDATE SET refusals = refusals + 1",
-                (sink, parcel.camera, parcel.after),
+                (sink, delivery.camera, delivery.after),
             )
 
-    def bury(self, sink: str, parcel: Parcel, reason: str) -> None:
+    def bury(self, sink: str, delivery: Delivery, reason: str) -> None:
         """Makes the event a dead letter of this sink and goes on with the next."""
         with self._file.transaction() as db:
-            self._bury(db, sink, parcel.sequence, reason)
-            self._move(db, sink, parcel.camera, parcel.sequence)
+            self._bury(db, sink, delivery.sequence, reason)
+            self._move(db, sink, delivery.camera, delivery.sequence)
 
     def replay(self, sink: str, since: datetime) -> None:
         """Sends again what was committed since then and is still kept."""
@@ -202,8 +202,8 @@ class Deliveries:
         if row is not None and row[0] > self._cursor(db, sink, camera)[0]:
             self._move(db, sink, camera, row[0])
 
-    def _awaits_pictures(self, db: sqlite3.Connection, incident: str, seq: int) -> bool:
-        # A picture that was already announced as pending holds back nothing a second time.
+    def _awaits_images(self, db: sqlite3.Connection, incident: str, seq: int) -> bool:
+        # An image that was already announced as pending holds back nothing a second time.
         row = db.execute(
             "SELECT 1 FROM blob WHERE incident = ? AND state = 'spooled' AND NOT announced"
             " AND seq <= ?",

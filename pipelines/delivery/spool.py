@@ -25,8 +25,8 @@ class SpoolLimits:
     """Bounds of a spool.
 
     Attributes:
-        max_bytes: Sum of all pictures.
-        max_files: Number of pictures.
+        max_bytes: Sum of all images.
+        max_files: Number of images.
         min_free_bytes: Left to others, the outbox first, on the same disk.
     """
 
@@ -36,7 +36,7 @@ class SpoolLimits:
 
 
 class Spool:
-    """A folder of pictures by file name. Safe for use from several threads."""
+    """A folder of images by file name. Safe for use from several threads."""
 
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
         """Creates or opens the folder and removes files that never became whole.
@@ -58,16 +58,16 @@ class Spool:
 
     @property
     def used_bytes(self) -> int:
-        """Sum of all pictures."""
+        """Sum of all images."""
         return self._bytes
 
     def names(self) -> frozenset[str]:
-        """All pictures in the spool."""
+        """All images in the spool."""
         with self._lock:
             return frozenset(self._sizes)
 
     def put(self, name: str, data: bytes) -> None:
-        """Makes a picture durable.
+        """Makes an image durable.
 
         Raises:
             SpoolFull: A bound is reached.
@@ -85,7 +85,7 @@ class Spool:
             self._bytes += len(data)
 
     def read(self, name: str, sha256: str) -> bytes:
-        """The picture, checked.
+        """The image, checked.
 
         Raises:
             SpoolDamaged: It is gone or does not match `sha256`.
@@ -102,7 +102,7 @@ class Spool:
         return data
 
     def remove(self, name: str) -> None:
-        """Forgets a picture; one that is not there is no error."""
+        """Forgets an image; one that is not there is no error."""
         with self._lock:
             try:
                 (self._path / name).unlink(missing_ok=True)
@@ -116,7 +116,7 @@ class Spool:
         limits = self._limits
         if self._bytes + size > limits.max_bytes or len(self._sizes) >= limits.max_files:
             raise SpoolFull(
-                f"the spool {self._path} holds {len(self._sizes)} pictures, {self._bytes} bytes:"
+                f"the spool {self._path} holds {len(self._sizes)} images, {self._bytes} bytes:"
                 " bring the keyframe store back, or raise its bounds"
             )
         try:

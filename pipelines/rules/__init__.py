@@ -22,13 +22,13 @@ RULES: Final[Mapping[str, RuleType]] = MappingProxyType(
 """Every kind of rule that a plan may name."""
 
 
-def build_rule(plan: RulePlan, camera: str, epoch: str) -> Rule:
+def build_rule(plan: RulePlan, camera: str, incarnation: str) -> Rule:
     """Makes the rule that a plan asks for.
 
     Args:
         plan: Kind, zones and parameters.
         camera: Camera id.
-        epoch: Differs between worker starts, so that incident ids never repeat.
+        incarnation: Differs between worker starts, so that incident ids never repeat.
 
     Raises:
         RuleError: There is no such rule, or its zones or parameters cannot be used.
@@ -39,6 +39,6 @@ def build_rule(plan: RulePlan, camera: str, epoch: str) -> Rule:
             f"camera {camera}: there is no rule {plan.kind!r}; choose from {', '.join(RULES)}"
         )
     try:
-        return rule.build(camera, plan.zones, plan.parameters, epoch)
+        return rule.build(camera, plan.zones, plan.parameters, incarnation)
     except (ValidationError, RuleError, ZoneError) as error:
         raise RuleError(f"camera {camera}: rule {plan.kind}: {error}") from error

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from pipelines.incident import EndReason, Severity, Transition
 from pipelines.labels import VEHICLES, plain
-from pipelines.rules.kerb import Kerb
+from pipelines.rules.parked_vehicles import ParkedVehicleFilter
 from pipelines.rules.presence import Presence
 from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
@@ -59,7 +59,7 @@ class _Approach:
         self, shape: ZoneShape, identity: Identity, parameters: CongestionParameters
     ) -> None:
         self._presence = Presence(shape, VEHICLES)
-        self._kerb = Kerb()
+        self._parked = ParkedVehicleFilter()
         self._gauge = SpeedGauge(shape.ground)
         self._parameters = parameters
         self._limit = parameters.max_speed_mps if shape.ground else parameters.max_speed_boxes
@@ -68,7 +68,7 @@ class _Approach:
 
     def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
         vehicles = [track for track in tracks if plain(track.label) in VEHICLES]
-        traffic = self._kerb.traffic(vehicles, at.mono_s, jam=self._situation.is_open)
+        traffic = self._parked.traffic(vehicles, at.mono_s, jam=self._situation.is_open)
         seen, count = self._presence.observe(traffic, at.mono_s)
         self._gauge.observe(seen, at.mono_s)
         return self._situation.observe(self._read(seen, count, at), at)

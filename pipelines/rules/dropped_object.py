@@ -25,7 +25,7 @@ COVERED_S: Final = 120.0
 """How long an object is remembered while something stands in front of it."""
 
 DEPTH_STRETCH: Final = 2.0
-"""Without calibration: what lies behind is this much farther than the picture shows (30° tilt)."""
+"""Without calibration: what lies behind is this much farther than the image shows (30° tilt)."""
 
 MAX_PLACES: Final = 100
 MEDIUM_AFTER_S: Final = 300.0
@@ -69,7 +69,7 @@ class _Ground:
         transitions: list[Transition] = []
         for place in self._places:
             near = [person for person in persons if self._is_near(place, person)]
-            attended = place.attendance.observe(near, person_ids, at.mono_s)
+            attended = place.owners.observe(near, person_ids, at.mono_s)
             covered = place not in seen and place.is_covered(cover)
             transitions += self._judge(place, place in seen, attended, covered, at)
         self._forget(cover, at.mono_s)

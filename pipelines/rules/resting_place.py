@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipelines.incident import Subject
-from pipelines.rules.attendance import Attendance
+from pipelines.rules.owner_tracker import OwnerTracker
 from pipelines.rules.situation import Situation
 from pipelines.track import Box, Track, common_area, overlap
 
@@ -34,14 +34,14 @@ class RestingPlace:
 
     Attributes:
         situation: The incident at this place.
-        attendance: Who stays with the object.
+        owners: Who stays with the object.
         seen_s: When it was last seen, monotonic seconds.
         since_s: When it was first seen here.
     """
 
     def __init__(self, track: Track, situation: Situation, at_s: float) -> None:
         self.situation = situation
-        self.attendance = Attendance()
+        self.owners = OwnerTracker()
         self.since_s = at_s
         self.seen_s = at_s
         self.box = track.box
@@ -73,7 +73,7 @@ class RestingPlace:
         """Notes that the object is seen here."""
         if self._is_empty:
             self._is_empty = False
-            self.attendance = Attendance()
+            self.owners = OwnerTracker()
             self.since_s = at_s
         span_s = at_s - self.seen_s
         weight = span_s / (span_s + min(at_s - self.since_s, SETTLE_S)) if span_s > 0 else 0.0

@@ -1,6 +1,6 @@
 """What a rule is: tracks in, incident transitions out, one zone apart from the other.
 
-Rules know no picture, no model and no wall clock. A rule gets every frame's tracks in order, and
+Rules know no image, no model and no wall clock. A rule gets every frame's tracks in order, and
 its incidents always end: by what it sees, or by `close`.
 """
 
@@ -108,7 +108,7 @@ class RuleType(Protocol):
         ...
 
     def build(
-        self, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
+        self, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], incarnation: str
     ) -> Rule:
         """Makes a rule.
 
@@ -116,7 +116,7 @@ class RuleType(Protocol):
             camera: Camera id.
             zones: Where to look; their names differ.
             parameters: Deviations from the defaults of `Parameters`.
-            epoch: Differs between worker starts, so that incident ids never repeat.
+            incarnation: Differs between worker starts, so that incident ids never repeat.
 
         Raises:
             pydantic.ValidationError: A parameter is unknown or out of bounds.

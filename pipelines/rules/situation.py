@@ -51,7 +51,7 @@ class Identity:
         kind: Kind of incident.
         camera: Camera id.
         zone: Name of the zone.
-        epoch: Differs between worker starts.
+        incarnation: Differs between worker starts.
         numbers: Running numbers, shared by all situations of the zone.
         variant: Tells two rules of one kind in one zone apart.
     """
@@ -59,14 +59,14 @@ class Identity:
     kind: str
     camera: str
     zone: str
-    epoch: str
+    incarnation: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     variant: str = ""
 
     def mint(self) -> str:
         """The next incident id; the same run gives the same ids."""
-        parts = (self.camera, self.kind, self.zone, self.epoch, self.variant, next(self.numbers))
-        return str(uuid.uuid5(NAMESPACE, "\x1f".join(map(str, parts))))
+        named = (self.camera, self.kind, self.zone, self.incarnation, self.variant)
+        return str(uuid.uuid5(NAMESPACE, "\x1f".join((*named, str(next(self.numbers))))))
 
 
 class Situation:

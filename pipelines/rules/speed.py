@@ -24,8 +24,8 @@ MAX_SPAN_S: Final = 10.0
 MIN_POINTS: Final = 3
 SPACING_S: Final = 0.15
 FORGET_S: Final = 10.0
-PICTURE_EDGE: Final = 0.995
-"""A box that reaches the lower edge of the picture has its foot outside."""
+IMAGE_EDGE: Final = 0.995
+"""A box that reaches the lower edge of the image has its foot outside."""
 
 _Sample = tuple[float, float, float, float]
 
@@ -74,7 +74,7 @@ class SpeedGauge:
 
     def _sample(self, track: Track, at_s: float) -> _Sample | None:
         """Time, position and the length that speed is counted in."""
-        if track.box.y2 >= PICTURE_EDGE:
+        if track.box.y2 >= IMAGE_EDGE:
             return None
         x, y = track.box.foot
         if self._ground is None:

@@ -1,4 +1,4 @@
-"""`Zone`: where a rule looks, in normalised picture coordinates, optionally on a ground plane."""
+"""`Zone`: where a rule looks, in normalised image coordinates, optionally on a ground plane."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class GroundCalibration:
-    """Four or more picture points with their place on the ground.
+    """Four or more image points with their place on the ground.
 
     Attributes:
-        picture: Normalised picture points (x, y).
+        image: Normalised image points (x, y).
         metres: The same points on the ground plane (x, y) in metres, any origin.
     """
 
-    picture: tuple[Point, ...]
+    image: tuple[Point, ...]
     metres: tuple[Point, ...]
 
 
@@ -26,9 +26,9 @@ class Zone:
 
     Attributes:
         name: Unique per camera; part of incident identity.
-        polygon: At least three normalised picture points (x, y).
+        polygon: At least three normalised image points (x, y).
         ground: Calibration of the camera's ground plane; without it rules fall back to
-            measures in box sizes and persons per picture area.
+            measures in box sizes and persons per image area.
     """
 
     name: str

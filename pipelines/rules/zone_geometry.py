@@ -1,4 +1,4 @@
-"""Geometry of zones: point in polygon, area, and the way from the picture to metres on the ground.
+"""Geometry of zones: point in polygon, area, and the way from the image to metres on the ground.
 
 A zone or calibration that cannot mean anything (self-crossing, points on one line, points mixed up)
 is refused when it is read, with an error that says which one, never when a frame is judged.
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 MIN_CORNERS = 3
 MIN_GROUND_POINTS = 4
 MIN_POLYGON_SHARE = 1e-5
-"""Share of the picture below which a polygon is taken for a slip of the mouse."""
+"""Share of the image below which a polygon is taken for a slip of the mouse."""
 
 EDGE = 1e-6
 """Points this near to an edge (normalised) count as inside."""
@@ -44,7 +44,7 @@ class ZoneError(ValueError):
 
 
 class GroundPlane:
-    """The way from normalised picture points to metres on the ground: a plane homography."""
+    """The way from normalised image points to metres on the ground: a plane homography."""
 
     def __init__(self, calibration: GroundCalibration) -> None:
         """Fits the homography by the normalised direct linear transform.
@@ -54,23 +54,22 @@ class GroundPlane:
         Raises:
             ZoneError: Too few points, points on a line, or points that contradict each other.
         """
-        picture = _points(calibration.picture, "picture points")
+        image = _points(calibration.image, "image points")
         metres = _points(calibration.metres, "ground points")
-        if len(picture) != len(metres):
+        if len(image) != len(metres):
             raise ZoneError(
-                f"a ground calibration needs one ground point per picture point, got "
-                f"{len(metres)} for {len(picture)}"
+                f"a ground calibration needs one ground point per image point, got "
+                f"{len(metres)} for {len(image)}"
             )
-        if len(picture) < MIN_GROUND_POINTS:
+        if len(image) < MIN_GROUND_POINTS:
             raise ZoneError(
-                f"a ground calibration needs at least {MIN_GROUND_POINTS} points, "
-                f"got {len(picture)}"
+                f"a ground calibration needs at least {MIN_GROUND_POINTS} points, got {len(image)}"
             )
-        self._matrix = _homography(picture, metres)
-        self._check(picture, metres)
+        self._matrix = _homography(image, metres)
+        self._check(image, metres)
 
     def metres(self, point: Point) -> Point | None:
-        """Where a normalised picture point lies on the ground, metres; None near the horizon."""
+        """Where a normalised image point lies on the ground, metres; None near the horizon."""
         (a, b, c), (d, e, f), (g, h, i) = self._rows
         x, y = point
         depth = g * x + h * y + i
@@ -87,16 +86,16 @@ class GroundPlane:
         area = polygon_area(on_ground)
         return area if area <= MAX_ZONE_M2 else None
 
-    def _check(self, picture: Floats, metres: Floats) -> None:
-        depths = picture @ self._matrix[2, :2] + self._matrix[2, 2]
+    def _check(self, image: Floats, metres: Floats) -> None:
+        depths = image @ self._matrix[2, :2] + self._matrix[2, 2]
         if depths.min() * depths.max() <= 0:
             raise ZoneError(
-                "the ground points are in another order than the picture points: "
+                "the ground points are in another order than the image points: "
                 "part of them would lie behind the camera"
             )
         self._matrix /= depths.mean()
         self._rows = tuple(tuple(float(value) for value in row) for row in self._matrix)
-        mapped = picture @ self._matrix[:2, :2].T + self._matrix[:2, 2]
+        mapped = image @ self._matrix[:2, :2].T + self._matrix[:2, 2]
         errors = np.linalg.norm(mapped / (depths / depths.mean())[:, None] - metres, axis=1)
         extent = float(np.linalg.norm(np.ptp(metres, axis=0)))
         worst = int(errors.argmax())
@@ -132,7 +131,7 @@ class ZoneShape:
         self._edges = tuple(pairwise((*corners, corners[0])))
 
     def contains(self, point: Point) -> bool:
-        """Whether a normalised picture point lies in the zone; its edges belong to it."""
+        """Whether a normalised image point lies in the zone; its edges belong to it."""
         x, y = point
         inside = False
         for (x1, y1), (x2, y2) in self._edges:
@@ -157,7 +156,7 @@ def _polygon(polygon: Sequence[Point]) -> tuple[Point, ...]:
     if len(corners) < MIN_CORNERS:
         raise ZoneError(f"a polygon needs at least {MIN_CORNERS} corners, got {len(corners)}")
     if points.min() < -EDGE or points.max() > 1 + EDGE:
-        raise ZoneError("corners are normalised picture points, both coordinates in 0..1")
+        raise ZoneError("corners are normalised image points, both coordinates in 0..1")
     edges = tuple(pairwise((*corners, corners[0])))
     for index, first in enumerate(edges):
         for other in edges[index + 2 :]:

@@ -67,7 +67,7 @@ class ZonedRuleType(Generic[P]):
     watch: Callable[[ZoneShape, Identity, P], ZoneWatch]
 
     def build(
-        self, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], epoch: str
+        self, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], incarnation: str
     ) -> Rule:
         """See `RuleType.build`."""
         if not zones or len({zone.name for zone in zones}) < len(zones):
@@ -77,7 +77,7 @@ class ZonedRuleType(Generic[P]):
         watches = [
             self.watch(
                 ZoneShape(zone),
-                Identity(self.kind, camera, zone.name, epoch, variant=variant),
+                Identity(self.kind, camera, zone.name, incarnation, variant=variant),
                 checked,
             )
             for zone in zones

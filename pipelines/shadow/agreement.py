@@ -72,7 +72,7 @@ class BoxAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one model saw in one frame, boxes in normalised picture coordinates."""
+    """What one model saw in one frame, boxes in normalised image coordinates."""
 
     model: ModelRef
     found: Detections
@@ -142,7 +142,7 @@ class IncidentNote:
 
     Attributes:
         id: Incident id, unique within its side.
-        picture: Name in the gallery of the picture of its opening, empty where there is none.
+        image: Name in the gallery of the image of its opening, empty where there is none.
         ended_at: None while it is going on.
     """
 
@@ -154,7 +154,7 @@ class IncidentNote:
     severity: str
     opened_at: datetime
     ended_at: datetime | None
-    picture: str = ""
+    image: str = ""
 
     def meets(self, other: IncidentNote) -> bool:
         """Whether both can be the same matter: one camera, kind and zone, at the same time."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from camera_adapters.frame import Frame, FullPicture, Picture
+from camera_adapters.frame import Frame, FullImage, Image
 from camera_adapters.geometry import Size
 from models.detections import Detections
 from pipelines.annotation import GREEN, MAGENTA, Colour, Drawing, annotated
@@ -32,41 +32,43 @@ from pipelines.tracker import CameraTracker
 log = logging.getLogger(__name__)
 
 MAX_NOTES: Final = 500
-PICTURES: Final = "pictures"
-"""Folder of the pictures beside the states."""
-MAX_PICTURES: Final = 256
+IMAGES: Final = "images"
+"""Folder of the images beside the states."""
+MAX_IMAGES: Final = 256
 DISPUTE_EVERY_S: Final = 10.0
-"""Least time between two pictures of boxes that only one version sees."""
+"""Least time between two images of boxes that only one version sees."""
 SAVE_EVERY_S: Final = 2.0
 
 
 class Comparison:
     """One shadow at work. Not thread-safe: the worker's loop owns it."""
 
-    def __init__(self, plan: TaskPlan, route: Route, camera: str, epoch: str, folder: Path) -> None:
+    def __init__(
+        self, plan: TaskPlan, route: Route, camera: str, incarnation: str, folder: Path
+    ) -> None:
         """Starts, or goes on where an earlier worker stopped.
 
         Args:
             plan: The task; its rules are built anew for the shadow.
             route: The versions; `route.shadow` must be there.
             camera: Camera id.
-            epoch: Differs between worker starts.
-            folder: Where states and pictures are kept.
+            incarnation: Differs between worker starts.
+            folder: Where states and images are kept.
         """
         if route.shadow is None:
             raise ValueError(f"camera {camera}: a comparison needs a shadow")
         self._first, self._second = route.model, route.shadow
         self._camera = camera
         self._rules = tuple(
-            build_rule(rule, camera, f"{epoch}/{self._second.key}") for rule in plan.rules
+            build_rule(rule, camera, f"{incarnation}/{self._second.key}") for rule in plan.rules
         )
         self._tracker = CameraTracker(
             self._second.labels, itertools.count(1), plan.fps, threshold=self._second.threshold
         )
         name = f"{camera}-{plan.task}-{self._first.key}-{self._second.key}".replace("/", "-")
         self._path = folder / f"{name}.json"
-        self._gallery = Gallery(folder / PICTURES, most=MAX_PICTURES)
-        self._stream_epoch = 0
+        self._gallery = Gallery(folder / IMAGES, most=MAX_IMAGES)
+        self._stream_restarts = 0
         self._undrawn: list[str] = []
         self._saved_s = self._disputed_s = float("-inf")
         now = datetime.now(UTC)
@@ -95,11 +97,11 @@ class Comparison:
 
         Args:
             frame: The frame, after the version in service has judged it.
-            first: Detections of the version in service, pixels of its analysis picture.
+            first: Detections of the version in service, pixels of its analysis image.
             second: Detections of the shadow, likewise.
         """
-        if frame.epoch != self._stream_epoch:
-            self._stream_epoch = frame.epoch
+        if frame.stream_restarts != self._stream_restarts:
+            self._stream_restarts = frame.stream_restarts
             self._tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
         letterbox = frame.views[self._second.size].letterbox
@@ -149,7 +151,7 @@ class Comparison:
             severity=incident.severity.value,
             opened_at=incident.opened_at,
             ended_at=incident.ended_at,
-            picture=old.picture if old else "",
+            image=old.image if old else "",
         )
         others = tuple(one for one in self._state.notes if one is not old)
         self._state = replace(self._state, notes=(*others, note)[-MAX_NOTES:])
@@ -173,26 +175,26 @@ class Comparison:
             return
         self._gallery.put(name, still.jpeg)
         notes = tuple(
-            replace(note, picture=name) if note.id in self._undrawn else note
+            replace(note, image=name) if note.id in self._undrawn else note
             for note in self._state.notes
         )
-        pictures = (*self._state.pictures, name) if disputed else self._state.pictures
-        self._state = replace(self._state, notes=notes, pictures=pictures[-MAX_PICTURES:])
+        images = (*self._state.images, name) if disputed else self._state.images
+        self._state = replace(self._state, notes=notes, images=images[-MAX_IMAGES:])
         self._undrawn.clear()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Annotated:
-    """A full picture with what both versions saw drawn in."""
+    """A full image with what both versions saw drawn in."""
 
-    full: FullPicture
+    full: FullImage
     drawings: Sequence[Drawing]
 
     @property
     def size(self) -> Size:
         return self.full.size
 
-    def rgb(self) -> Picture:
+    def rgb(self) -> Image:
         return annotated(self.full.rgb(), self.drawings)
 
 

@@ -28,7 +28,7 @@ class ComparisonState:
             fails; the comparison says nothing about them.
         fault: Newest failure of the shadow, empty if there was none.
         notes: Incidents of both, oldest first.
-        pictures: File names of disputed frames, oldest first.
+        images: File names of disputed frames, oldest first.
     """
 
     camera: str
@@ -41,7 +41,7 @@ class ComparisonState:
     unseen: int = 0
     fault: str = ""
     notes: tuple[IncidentNote, ...] = ()
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 _STATE: Final = TypeAdapter(ComparisonState)

@@ -1,6 +1,6 @@
-"""`Gallery`: a folder of pictures for people to look at, bounded; the oldest go first.
+"""`Gallery`: a folder of images for people to look at, bounded; the oldest go first.
 
-Not evidence: pictures here may be lost, and nothing waits for them.
+Not evidence: images here may be lost, and nothing waits for them.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.jpg")
 
 
 class Gallery:
-    """Keeps the newest `most` pictures of a folder. One thread puts, any thread looks."""
+    """Keeps the newest `most` images of a folder. One thread puts, any thread looks."""
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder = folder
         self._most = most
 
     def put(self, name: str, jpeg: bytes) -> None:
-        """Keeps a picture under a file name of safe characters; trouble with the disk is logged."""
+        """Keeps an image under a file name of safe characters; trouble with the disk is logged."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / name).write_bytes(jpeg)
             for old in self._by_age()[: -self._most]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("gallery_put_failed", extra={"picture": name, "reason": str(error)})
+            log.warning("gallery_put_failed", extra={"image": name, "reason": str(error)})
 
     def names(self) -> tuple[str, ...]:
-        """Names of the pictures, oldest first."""
+        """Names of the images, oldest first."""
         return tuple(path.name for path in self._by_age())
 
     def read(self, name: str) -> bytes | None:
-        """A picture, None where there is none of this name."""
+        """An image, None where there is none of this name."""
         if not SAFE_NAME.fullmatch(name):
             return None
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from camera_adapters.geometry import Letterbox
 from models.detections import Detections
 from pipelines.camera_group import CameraSnapshot
 from serving.director import WorkerState
-from serving.model_figures import ModelFigures
+from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollouts import RolloutState
 from serving.serve_detector import application_name
 from serving.served_model import ServedModel
@@ -82,8 +82,8 @@ class ModelAnswer(Answer):
     cameras: tuple[str, ...]
     requests: int
     errors: int
-    pictures: int
-    run_ms_per_picture: float | None
+    images: int
+    run_ms_per_image: float | None
 
 
 class HealthAnswer(Answer):
@@ -98,7 +98,7 @@ class HealthAnswer(Answer):
 
 
 class DetectionAnswer(Answer):
-    """One object. `box` is x1 y1 x2 y2 in normalised picture coordinates."""
+    """One object. `box` is x1 y1 x2 y2 in normalised image coordinates."""
 
     label: str
     score: float
@@ -106,7 +106,7 @@ class DetectionAnswer(Answer):
 
 
 class DetectAnswer(Answer):
-    """What a model sees in one picture."""
+    """What a model sees in one image."""
 
     model: str
     version: str
@@ -116,7 +116,7 @@ class DetectAnswer(Answer):
 
 
 def is_on(camera: CameraSnapshot) -> bool:
-    """Whether pictures come from it."""
+    """Whether images come from it."""
     return camera.state.value in ("online", "degraded")
 
 
@@ -163,7 +163,7 @@ def model_answer(
     application: ApplicationStatusOverview | None,
     state: RolloutState | None,
     cameras: Sequence[str],
-    figures: ModelFigures | None,
+    figures: InferenceMetrics | None,
 ) -> ModelAnswer:
     """A model version in service.
 
@@ -175,11 +175,11 @@ def model_answer(
         cameras: Cameras on which it counts.
         figures: What was asked of it, None before the first call.
     """
-    figures = figures or ModelFigures()
+    figures = figures or InferenceMetrics()
     version = model.ref.version
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""
-    run_ms = figures.run_ms_per_picture
+    run_ms = figures.run_ms_per_image
     return ModelAnswer(
         name=model.ref.name,
         version=model.ref.version,
@@ -195,13 +195,13 @@ def model_answer(
         cameras=tuple(cameras),
         requests=figures.requests,
         errors=figures.errors,
-        pictures=figures.pictures,
-        run_ms_per_picture=None if run_ms is None else round(run_ms, 3),
+        images=figures.images,
+        run_ms_per_image=None if run_ms is None else round(run_ms, 3),
     )
 
 
 def detect_answer(model: ServedModel, letterbox: Letterbox, found: Detections) -> DetectAnswer:
-    """Detections with labels, in normalised picture coordinates."""
+    """Detections with labels, in normalised image coordinates."""
     boxes = letterbox.to_normalised(found.boxes)
     return DetectAnswer(
         model=model.ref.name,

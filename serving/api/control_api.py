@@ -1,4 +1,4 @@
-"""The control API: what runs, how it is, which versions look, and one picture judged on request.
+"""The control API: what runs, how it is, which versions look, and one image judged on request.
 
 A Serve ingress of its own; it keeps no state of the city and asks the director. It never shows a
 camera's source or credentials. Serve copies the routes while this module is still being imported,
@@ -32,9 +32,9 @@ from serving.api.answers import (
     is_on,
     model_answer,
 )
-from serving.api.fleet_figures import cameras_by_version
+from serving.api.cameras_by_version import cameras_by_version
+from serving.api.image_body import MAX_IMAGE_BYTES, decode, letterboxed
 from serving.api.metrics import CONTENT_TYPE, exposition
-from serving.api.picture_body import MAX_PICTURE_BYTES, decode, letterboxed
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
 from serving.api.versions import router as versions_router
@@ -44,8 +44,8 @@ from serving.director_client import (
     running_version,
     served_models,
 )
+from serving.inference_metrics import MetricsRecorder
 from serving.loopback import confine_replica
-from serving.model_figures import FigureBook
 from serving.model_source import ModelSource
 from serving.serve_detector import application_name
 from serving.served_model import ServedModel
@@ -54,7 +54,7 @@ QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0
 PROVIDER_TIMEOUT_S = 2.0
 OWN_FIGURES = "control-api"
-"""Stands for the worker in the metrics of pictures that were judged on request."""
+"""Stands for the worker in the metrics of images that were judged on request."""
 
 
 api = FastAPI(
@@ -70,12 +70,12 @@ api.include_router(versions_router)
 )
 @serve.ingress(api)
 class ControlApi:
-    """The ingress. Picture work leaves the event loop; the director is asked with a timeout."""
+    """The ingress. Image work leaves the event loop; the director is asked with a timeout."""
 
     def __init__(self, models: ModelSource | None) -> None:
         confine_replica()
         self.models = models
-        self._book = FigureBook()
+        self._book = MetricsRecorder()
 
     @api.get("/health", summary="Is everything that was configured at work?")
     async def health(self) -> HealthAnswer:
@@ -153,11 +153,11 @@ class ControlApi:
         own = {OWN_FIGURES: self._book.snapshot()}
         return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
 
-    @api.post("/models/{name}/detect", summary="Judge one picture")
+    @api.post("/models/{name}/detect", summary="Judge one image")
     async def detect(
         self,
         name: Annotated[str, Path(max_length=128)],
-        picture: Annotated[bytes, Body(media_type="image/jpeg", max_length=MAX_PICTURE_BYTES)],
+        image: Annotated[bytes, Body(media_type="image/jpeg", max_length=MAX_IMAGE_BYTES)],
         version: Annotated[str | None, Query(pattern=VERSION_PATTERN)] = None,
     ) -> DetectAnswer:
         """Body: one JPEG or PNG. Goes through the very graph that serves the cameras.
@@ -165,7 +165,7 @@ class ControlApi:
         Without `version` the stable one judges.
         """
         model = await running_version(name, version)
-        full = await asyncio.to_thread(decode, picture)
+        full = await asyncio.to_thread(decode, image)
         letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
         batch = await asyncio.to_thread(letterboxed, full, letterbox)
         try:

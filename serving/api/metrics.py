@@ -13,25 +13,25 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from serving.api.fleet_figures import cameras_by_version
+from serving.api.cameras_by_version import cameras_by_version
 from serving.director import WorkerState
-from serving.model_figures import Histogram, ModelFigures
+from serving.inference_metrics import Histogram, InferenceMetrics
 from serving.rollout.rollouts import RolloutState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MODEL = ("model", "version", "worker")
 
-COUNTERS: Mapping[str, tuple[str, Callable[[ModelFigures], int]]] = {
+COUNTERS: Mapping[str, tuple[str, Callable[[InferenceMetrics], int]]] = {
     "requests": ("Micro-batches sent to a model version", lambda one: one.requests),
     "errors": ("Micro-batches that it did not answer", lambda one: one.errors),
-    "pictures": ("Pictures that it judged", lambda one: one.pictures),
+    "images": ("Images that it judged", lambda one: one.images),
 }
-HISTOGRAMS: Mapping[str, tuple[str, Callable[[ModelFigures], Histogram]]] = {
-    "batch_size": ("Pictures per micro-batch", lambda one: one.batch),
+HISTOGRAMS: Mapping[str, tuple[str, Callable[[InferenceMetrics], Histogram]]] = {
+    "batch_size": ("Images per micro-batch", lambda one: one.batch),
     "queue_seconds": ("From sending a micro-batch to the start of its run", lambda one: one.queue),
     "run_seconds": ("In the model, per micro-batch", lambda one: one.run),
 }
-Callers = Mapping[str, Mapping[str, ModelFigures]]
+Callers = Mapping[str, Mapping[str, InferenceMetrics]]
 """Figures by caller and `name/version`."""
 
 
@@ -52,7 +52,7 @@ class _Snapshot:
         yield self._cameras()
         yield self._roles()
 
-    def _figures(self) -> Iterable[tuple[tuple[str, str, str], ModelFigures]]:
+    def _figures(self) -> Iterable[tuple[tuple[str, str, str], InferenceMetrics]]:
         for caller, models in self._callers.items():
             for key, figures in models.items():
                 name, _, version = key.partition("/")

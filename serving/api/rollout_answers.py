@@ -8,7 +8,7 @@ from datetime import datetime
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote, in_one_only
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.api.answers import Answer
-from serving.model_figures import ModelFigures
+from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollout import Canary
 from serving.rollout.rollouts import RolloutState
 
@@ -48,7 +48,7 @@ class BoxAnswer(Answer):
 
 
 class NoteAnswer(Answer):
-    """An incident that only one of two versions found; `picture` is empty where there is none."""
+    """An incident that only one of two versions found; `image` is empty where there is none."""
 
     side: str
     camera: str
@@ -57,7 +57,7 @@ class NoteAnswer(Answer):
     severity: str
     opened_at: datetime
     ended_at: datetime | None
-    picture: str
+    image: str
 
 
 class CameraComparison(Answer):
@@ -74,18 +74,18 @@ class CameraComparison(Answer):
     incidents_first: int
     incidents_second: int
     only: tuple[NoteAnswer, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 class CostAnswer(Answer):
-    """What one version costs. `core_ms_per_picture` is processor time, which waiting is not in."""
+    """What one version costs. `core_ms_per_image` is processor time, which waiting is not in."""
 
     model: str
-    pictures: int
+    images: int
     requests: int
     errors: int
-    run_ms_per_picture: float | None
-    core_ms_per_picture: float | None
+    run_ms_per_image: float | None
+    core_ms_per_image: float | None
     queue_ms: float | None
     provider: str
 
@@ -126,7 +126,7 @@ def comparison_answer(
     first: str,
     second: str,
     states: Sequence[ComparisonState],
-    figures: Mapping[str, ModelFigures],
+    figures: Mapping[str, InferenceMetrics],
 ) -> ComparisonAnswer:
     """All that is known of two `name/version`, camera by camera and in sum."""
     cameras = tuple(_camera(state) for state in states)
@@ -163,7 +163,7 @@ def _camera(state: ComparisonState) -> CameraComparison:
         incidents_first=sides.count("first"),
         incidents_second=sides.count("second"),
         only=tuple(_note(note) for note in only),
-        pictures=state.pictures,
+        images=state.images,
     )
 
 
@@ -176,7 +176,7 @@ def _note(note: IncidentNote) -> NoteAnswer:
         severity=note.severity,
         opened_at=note.opened_at,
         ended_at=note.ended_at,
-        picture=note.picture,
+        image=note.image,
     )
 
 
@@ -194,15 +194,15 @@ def _boxes(boxes: BoxAgreement) -> BoxAnswer:
     )
 
 
-def _cost(model: str, figures: Mapping[str, ModelFigures]) -> CostAnswer:
-    own = figures.get(model, ModelFigures())
+def _cost(model: str, figures: Mapping[str, InferenceMetrics]) -> CostAnswer:
+    own = figures.get(model, InferenceMetrics())
     return CostAnswer(
         model=model,
-        pictures=own.pictures,
+        images=own.images,
         requests=own.requests,
         errors=own.errors,
-        run_ms_per_picture=_rounded(own.run_ms_per_picture),
-        core_ms_per_picture=_rounded(own.core_ms_per_picture),
+        run_ms_per_image=_rounded(own.run_ms_per_image),
+        core_ms_per_image=_rounded(own.core_ms_per_image),
         queue_ms=_rounded(own.queue_ms),
         provider=own.provider,
     )

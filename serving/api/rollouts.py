@@ -21,7 +21,7 @@ from serving.director_client import (
     change_versions,
     rollout_states,
 )
-from serving.model_figures import ModelFigures
+from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollout import RolloutChange
 
 COMPARISON_TIMEOUT_S = 30.0
@@ -50,7 +50,7 @@ async def show_rollout(name: ModelName) -> RolloutAnswer:
 async def change_rollout(name: ModelName, change: RolloutChange) -> RolloutAnswer:
     """Answers when cameras have been told; 409 where it is refused, and nothing has changed then.
 
-    A version is sent frames only after it was admitted and has answered its golden pictures.
+    A version is sent frames only after it was admitted and has answered its golden images.
     """
     return rollout_answer(await change_versions("change_rollout", name, change))
 
@@ -81,23 +81,23 @@ async def compare(name: ModelName, first: VersionQuery, second: VersionQuery) ->
 
 
 @router.get(
-    "/comparisons/pictures/{picture}",
-    summary="A picture that a comparison names",
+    "/comparisons/images/{image}",
+    summary="An image that a comparison names",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}}},
 )
-async def show_picture(picture: Annotated[str, Path(max_length=256)]) -> Response:
+async def show_image(image: Annotated[str, Path(max_length=256)]) -> Response:
     """A full frame with the boxes of both versions drawn in."""
-    jpeg = await ask_director("picture", picture, timeout_s=COMPARISON_TIMEOUT_S)
+    jpeg = await ask_director("image", image, timeout_s=COMPARISON_TIMEOUT_S)
     if jpeg is None:
-        raise HTTPException(404, f"there is no picture {picture!r}; old ones make room for new")
+        raise HTTPException(404, f"there is no image {image!r}; old ones make room for new")
     return Response(jpeg, media_type="image/jpeg")
 
 
-def summed(workers: list[WorkerState]) -> Mapping[str, ModelFigures]:
+def summed(workers: list[WorkerState]) -> Mapping[str, InferenceMetrics]:
     """The figures of all workers by `name/version`."""
-    total: dict[str, ModelFigures] = {}
+    total: dict[str, InferenceMetrics] = {}
     for state in workers:
         for key, figures in (state.snapshot.models if state.snapshot else {}).items():
-            total[key] = total.get(key, ModelFigures()) + figures
+            total[key] = total.get(key, InferenceMetrics()) + figures
     return total

@@ -19,14 +19,14 @@ from camera_adapters.geometry import Letterbox, Size
 from model_tools.admission import admit
 from model_tools.golden_images import golden_images
 from model_tools.graph.heads import HeadName
-from model_tools.importing.importer import Inspected, Proof, import_model
+from model_tools.importing.importer import Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.admission import AdmissionReport
 from models.errors import ModelError, NotAdmittedError, RepositoryError, UnknownModelError
 from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines.labels import tasks_of
-from serving.api.picture_body import letterboxed
+from serving.api.image_body import letterboxed
 from serving.api.version_answers import (
     VersionAnswer,
     VersionDetail,
@@ -147,7 +147,7 @@ def _import(network: bytes, wanted: ImportRequest, models: Repository) -> Versio
         file = FilePath(folder) / "network.onnx"
         file.write_bytes(network)
         try:
-            imported = import_model(file, wanted, root, _proof)
+            imported = import_model(file, wanted, root, _validation_images)
         except ModelError as error:
             raise _http(error) from None
     return version_detail(imported.package)
@@ -162,13 +162,15 @@ def _check(models: Repository, name: str, version: str) -> AdmissionReport:
             raise _http(error) from None
 
 
-def _proof(inspected: Inspected) -> Proof:
+def _validation_images(inspected: Inspected) -> ValidationImages:
     size = Size(*inspected.package)
     images = [
         letterboxed(image, Letterbox.fit(Size(image.shape[1], image.shape[0]), size))
         for image in golden_images(GOLDEN_IMAGES)
     ]
-    return Proof(np.concatenate(images), "drawn street scenes", tasks=tasks_of(inspected.labels))
+    return ValidationImages(
+        np.concatenate(images), "drawn street scenes", tasks=tasks_of(inspected.labels)
+    )
 
 
 def _own_folder(models: Repository) -> ModelRepository:

@@ -1,6 +1,6 @@
 """`Rollouts`: carries out changes of versions on a running city.
 
-The order is the guarantee: a new version is admitted, started and has answered its golden pictures
+The order is the guarantee: a new version is admitted, started and has answered its golden images
 before the table is written; the table is written before cameras are told; and an old version is
 removed only after the last camera has left it. Whatever fails on the way changes nothing.
 """
@@ -19,9 +19,9 @@ from typing import Protocol
 
 from pipelines.plan import CameraPlan, Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
-from serving.rollout.fleet import Fleet, followers, tasks_of
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
 from serving.rollout.rollout_file import load_rollouts, save_rollouts
+from serving.rollout.routing_table import RoutingTable, followers, tasks_of
 from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Launcher(Protocol):
     """Starts and ends model versions."""
 
     def launch(self, model: ServedModel) -> None:
-        """Returns when the version runs and has answered its golden pictures.
+        """Returns when the version runs and has answered its golden images.
 
         Raises:
             ServingError: It does not; nothing of it is left.
@@ -69,7 +69,7 @@ class Rollouts:
     def __init__(
         self,
         plans: Sequence[CameraPlan],
-        fleet: Fleet,
+        fleet: RoutingTable,
         find: Callable[[str, str], ServedModel],
         launcher: Launcher,
         reroute: Callable[[Mapping[str, Routes]], None],
@@ -101,7 +101,7 @@ class Rollouts:
         self._save(fleet)
 
     @property
-    def fleet(self) -> Fleet:
+    def fleet(self) -> RoutingTable:
         """Tables and running versions now."""
         return self._fleet
 
@@ -189,7 +189,7 @@ class Rollouts:
             self._under_way = None
             self._changing.release()
 
-    def _with_versions(self, table: Rollout) -> Fleet:
+    def _with_versions(self, table: Rollout) -> RoutingTable:
         """The fleet with every version of a table running, or an error and nothing started."""
         fleet = self._fleet
         for version in table.versions:
@@ -217,11 +217,11 @@ class Rollouts:
                 f"for {', '.join(sorted(missing))} too; import it with --tasks if it can do that"
             )
 
-    def _save(self, fleet: Fleet) -> None:
+    def _save(self, fleet: RoutingTable) -> None:
         """Keeps the tables, and those of models that no camera uses at present."""
         save_rollouts(self._state, {**load_rollouts(self._state), **fleet.rollouts})
 
-    def _forget(self, fleet: Fleet) -> None:
+    def _forget(self, fleet: RoutingTable) -> None:
         """Ends versions that were started for a change that did not happen."""
         for key in set(fleet.served) - set(self._fleet.served):
             self._launcher.remove(fleet.served[key])

@@ -1,4 +1,4 @@
-"""The still part of a picture: ground, sky, houses and furniture, drawn once per camera and light.
+"""The still part of an image: ground, sky, houses and furniture, drawn once per camera and light.
 
 Furniture that something could stand behind is also kept as a sprite, to be laid over whatever is
 farther away.
@@ -27,7 +27,7 @@ from simulation.drawing.shadow import fill_shadows
 from simulation.drawing.viewpoint import Projector
 
 Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _SPRITE_REACH_M = 45.0
 
@@ -36,8 +36,8 @@ _SPRITE_REACH_M = 45.0
 class Sprite:
     """A prop's pixels: patch (h, w, 3) uint8 RGB, mask (h, w) uint8, its corner and distance."""
 
-    patch: Picture
-    mask: Picture
+    patch: Image
+    mask: Image
     left_px: int
     top_px: int
     reach_m: float
@@ -45,18 +45,18 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """The still picture of one camera.
+    """The still image of one camera.
 
     Attributes:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         shaded: The same with all ground in shadow, to copy shadows from.
         sprites: Furniture, far to near.
         lamps: Ground positions of street lamps in metres.
         lamp_heads: (L, 3) positions of lit lamp heads in metres.
     """
 
-    picture: Picture
-    shaded: Picture
+    image: Image
+    shaded: Image
     sprites: tuple[Sprite, ...]
     lamps: tuple[tuple[float, float], ...]
     lamp_heads: Floats
@@ -83,7 +83,7 @@ def _grain(tile: Floats, x_m: Floats, y_m: Floats, per_m: float) -> Floats:
     )
 
 
-def _flat_ground(place: Place, projector: Projector) -> tuple[Picture, Picture]:
+def _flat_ground(place: Place, projector: Projector) -> tuple[Image, Image]:
     """Return colour (H, W, 3) and roughness (H, W), both uint8."""
     width, height = projector.size_px
     colour = np.empty((height, width, 3), np.uint8)
@@ -135,9 +135,7 @@ def _ground(
     return lit, reach < 300.0
 
 
-def _sky(
-    picture: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator
-) -> None:
+def _sky(image: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator) -> None:
     height, width = ground.shape
     rows = np.flatnonzero(~ground.any(axis=1))
     if not len(rows):
@@ -151,7 +149,7 @@ def _sky(
         interpolation=cv2.INTER_CUBIC,
     )
     glow = np.clip(clouds, 0, 1.5)[..., None] * (8.0 if light.lamps_on else 20.0)
-    picture[:depth] = np.broadcast_to(sky, (depth, width, 3)) + glow
+    image[:depth] = np.broadcast_to(sky, (depth, width, 3)) + glow
     del height
 
 
@@ -174,8 +172,8 @@ def _props(place: Place) -> list[Placement]:
     ]
 
 
-def _sprite(picture: Picture, drawing: Drawing, owner: int, reach_m: float) -> Sprite | None:
-    height, width = picture.shape[:2]
+def _sprite(image: Image, drawing: Drawing, owner: int, reach_m: float) -> Sprite | None:
+    height, width = image.shape[:2]
     box = drawing.boxes[owner]
     if np.isnan(box).any():
         return None
@@ -186,11 +184,11 @@ def _sprite(picture: Picture, drawing: Drawing, owner: int, reach_m: float) -> S
     mask = np.zeros((height, width), np.uint8)
     paint_mask(mask, drawing, owner, 255)
     window = np.s_[top:bottom, left:right]
-    return Sprite(picture[window].copy(), mask[window].copy(), left, top, reach_m)
+    return Sprite(image[window].copy(), mask[window].copy(), left, top, reach_m)
 
 
 def build_backdrop(place: Place, projector: Projector, light: Light, seed: int) -> Backdrop:
-    """Draw the still picture of a place."""
+    """Draw the still image of a place."""
     rng = np.random.default_rng(seed)
     lamps = [
         (p.x_m + 1.2 * math.cos(p.heading_rad), p.y_m + 1.2 * math.sin(p.heading_rad))

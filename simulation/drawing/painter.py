@@ -1,4 +1,4 @@
-"""Paints solids into a picture, far to near, and keeps the exact outline of each.
+"""Paints solids into an image, far to near, and keeps the exact outline of each.
 
 All objects of a frame are turned, shaded and projected together in a few array operations; what
 is left per face is one polygon fill.
@@ -19,7 +19,7 @@ from simulation.drawing.viewpoint import NEAR_M, Projector
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 SHIFT = 4  # sub-pixel bits of polygon corners
 _SCALE = 1 << SHIFT
@@ -245,14 +245,14 @@ class Assembly:
         return boxes
 
 
-def paint(picture: Picture, drawing: Drawing, owner: int) -> None:
-    """Fill the faces of one object into an RGB picture (H, W, 3) uint8."""
+def paint(image: Image, drawing: Drawing, owner: int) -> None:
+    """Fill the faces of one object into an RGB image (H, W, 3) uint8."""
     first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
     for k in range(first, last):
-        cv2.fillConvexPoly(picture, drawing.polygons[k], drawing.colours[k], cv2.LINE_AA, SHIFT)
+        cv2.fillConvexPoly(image, drawing.polygons[k], drawing.colours[k], cv2.LINE_AA, SHIFT)
 
 
-def paint_mask(mask: Picture, drawing: Drawing, owner: int, value: int) -> None:
+def paint_mask(mask: Image, drawing: Drawing, owner: int, value: int) -> None:
     """Fill the silhouette of one object into a single-channel mask, without blending."""
     first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
     for k in range(first, last):

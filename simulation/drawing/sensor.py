@@ -1,6 +1,6 @@
-"""What a real camera does to a picture: soft optics, noise, odd colours, compression.
+"""What a real camera does to an image: soft optics, noise, odd colours, compression.
 
-Applied to training pictures so that a detector also works on decoded H.264.
+Applied to training images so that a detector also works on decoded H.264.
 """
 
 from functools import lru_cache
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _NOISE_PX = 1024
 
@@ -21,52 +21,50 @@ def _noise() -> NDArray[np.int8]:
     return np.clip(tile, -127, 127).astype(np.int8)
 
 
-def _toned(picture: Picture, rng: np.random.Generator) -> Picture:
+def _toned(image: Image, rng: np.random.Generator) -> Image:
     """Apply gamma, gain and a colour cast through one table per channel."""
     gamma, gain = float(rng.uniform(0.78, 1.28)), float(rng.uniform(0.85, 1.15))
     levels = np.linspace(0, 1, 256) ** gamma * gain
     cast = rng.uniform(0.93, 1.07, 3)
     table = np.clip(levels[:, None] * cast * 255, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, table[None]), np.uint8)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
-def _greyed(picture: Picture, rng: np.random.Generator) -> Picture:
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+def _greyed(image: Image, rng: np.random.Generator) -> Image:
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     share = float(rng.uniform(0.2, 0.7))
-    return np.asarray(cv2.addWeighted(picture, 1 - share, grey, share, 0), np.uint8)
+    return np.asarray(cv2.addWeighted(image, 1 - share, grey, share, 0), np.uint8)
 
 
-def _grainy(picture: Picture, rng: np.random.Generator) -> Picture:
-    height, width = picture.shape[:2]
+def _grainy(image: Image, rng: np.random.Generator) -> Image:
+    height, width = image.shape[:2]
     top = int(rng.integers(max(_NOISE_PX - height, 1)))
     left = 3 * int(rng.integers(max(_NOISE_PX - width, 1)))
     tile = _noise()[top : top + height, left : left + 3 * width]
     if tile.shape != (height, 3 * width):
-        return picture
+        return image
     grain = tile.astype(np.float32) * (float(rng.uniform(0.5, 5.0)) / 16)
-    return np.asarray(np.clip(picture + grain.reshape(picture.shape), 0, 255), np.uint8)
+    return np.asarray(np.clip(image + grain.reshape(image.shape), 0, 255), np.uint8)
 
 
-def _compressed(picture: Picture, rng: np.random.Generator) -> Picture:
+def _compressed(image: Image, rng: np.random.Generator) -> Image:
     quality = int(rng.integers(35, 91))
-    done, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise RuntimeError("cv2 could not encode a picture as JPEG: its build lacks the codec")
+        raise RuntimeError("cv2 could not encode an image as JPEG: its build lacks the codec")
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
-def through_camera(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Return the picture (H, W, 3) uint8 RGB as some ordinary camera would deliver it."""
+def through_camera(image: Image, rng: np.random.Generator) -> Image:
+    """Return the image (H, W, 3) uint8 RGB as some ordinary camera would deliver it."""
     if rng.random() < 0.35:
-        picture = np.asarray(
-            cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8
-        )
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8)
     if rng.random() < 0.8:
-        picture = _toned(picture, rng)
+        image = _toned(image, rng)
     if rng.random() < 0.12:
-        picture = _greyed(picture, rng)
+        image = _greyed(image, rng)
     if rng.random() < 0.5:
-        picture = _grainy(picture, rng)
+        image = _grainy(image, rng)
     if rng.random() < 0.8:
-        picture = _compressed(picture, rng)
-    return picture
+        image = _compressed(image, rng)
+    return image

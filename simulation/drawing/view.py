@@ -1,4 +1,4 @@
-"""One rendered camera: objects in, picture and ground truth out.
+"""One rendered camera: objects in, image and ground truth out.
 
 The same objects always give the same pixels. Ground truth comes from the outlines that were
 painted, so a box fits what is seen to the pixel.
@@ -33,10 +33,10 @@ from simulation.drawing.weather import add_beams, add_glow, add_rain
 from simulation.labels import CLASS_ID
 
 Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 MIN_VISIBLE = 0.35
-# Smallest box that counts, for a picture 640 pixels wide.
+# Smallest box that counts, for an image 640 pixels wide.
 MIN_HEIGHT_PX = 8.0
 MIN_WIDTH_PX = 4.0
 
@@ -70,13 +70,13 @@ class ObjectState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What is really in one picture, in picture pixels.
+    """What is really in one image, in image pixels.
 
     Attributes:
-        boxes: (N, 4) float32 x1 y1 x2 y2, clipped to the picture.
+        boxes: (N, 4) float32 x1 y1 x2 y2, clipped to the image.
         class_ids: (N,) int64, index into `LABELS`.
         ignore: (N,) bool, too small or too hidden to be asked for.
-        visible: (N,) float32, share of the silhouette that is in the picture and not covered.
+        visible: (N,) float32, share of the silhouette that is in the image and not covered.
         keys: (N,) int64, the objects' identities.
     """
 
@@ -126,33 +126,33 @@ class View:
         size_px: tuple[int, int],
         seed: int = 0,
     ) -> None:
-        """Draw the backdrop for pictures of ``size_px`` = (width, height)."""
+        """Draw the backdrop for images of ``size_px`` = (width, height)."""
         self.projector = Projector(viewpoint, size_px)
         self.light = light
         self.backdrop: Backdrop = build_backdrop(place, self.projector, light, seed)
 
-    def render(self, states: Sequence[ObjectState], frame: int = 0) -> tuple[Picture, Truth]:
+    def render(self, states: Sequence[ObjectState], frame: int = 0) -> tuple[Image, Truth]:
         """Draw the objects; ``frame`` moves the rain. Return (H, W, 3) uint8 RGB and the truth."""
-        picture = self.backdrop.picture.copy()
+        image = self.backdrop.image.copy()
         placements = [Placement(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
         if self.light.shadow > 0.01:
-            mask = np.zeros(picture.shape[:2], np.uint8)
+            mask = np.zeros(image.shape[:2], np.uint8)
             fill_shadows(mask, placements, self.projector, self.light)
-            cv2.copyTo(self.backdrop.shaded, mask, picture)
-        add_beams(picture, placements, self.projector, self.light)
+            cv2.copyTo(self.backdrop.shaded, mask, image)
+        add_beams(image, placements, self.projector, self.light)
         at = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
         levels = self.light.level_at(at[:, 0], at[:, 1], self.backdrop.lamps)
         drawing = Assembly(placements, self.projector, self.light, levels).drawing()
-        ids = np.zeros(picture.shape[:2], np.int16)
-        areas = self._paint(picture, ids, placements, drawing)
-        add_glow(picture, placements, self.projector, self.light, self.backdrop.lamp_heads)
+        ids = np.zeros(image.shape[:2], np.int16)
+        areas = self._paint(image, ids, placements, drawing)
+        add_glow(image, placements, self.projector, self.light, self.backdrop.lamp_heads)
         if self.light.wet:
-            add_rain(picture, frame)
-        return picture, self._truth(states, drawing, ids, areas)
+            add_rain(image, frame)
+        return image, self._truth(states, drawing, ids, areas)
 
     def _paint(
         self,
-        picture: Picture,
+        image: Image,
         ids: NDArray[np.int16],
         placements: Sequence[Placement],
         drawing: Drawing,
@@ -165,22 +165,22 @@ class View:
         painted: list[Floats] = []
         for owner in painting_order(placements, eye):
             while sprites and sprites[0].reach_m > reaches[owner]:
-                self._lay_over(picture, ids, sprites.pop(0), painted)
+                self._lay_over(image, ids, sprites.pop(0), painted)
             first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
             if first == last:
                 continue  # behind the camera, or a speck
-            paint(picture, drawing, owner)
+            paint(image, drawing, owner)
             hull = cv2.convexHull(np.concatenate(drawing.polygons[first:last]))
             areas[owner] = cv2.contourArea(hull) / float(1 << (2 * SHIFT))
             cv2.fillConvexPoly(ids, hull, owner + 1, cv2.LINE_8, SHIFT)
             painted.append(drawing.boxes[owner])
         for sprite in sprites:
-            self._lay_over(picture, ids, sprite, painted)
+            self._lay_over(image, ids, sprite, painted)
         return areas
 
     @staticmethod
     def _lay_over(
-        picture: Picture, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
+        image: Image, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
     ) -> None:
         height, width = sprite.mask.shape
         right, bottom = sprite.left_px + width, sprite.top_px + height
@@ -192,7 +192,7 @@ class View:
                 and box[3] > sprite.top_px
             ):
                 window = np.s_[sprite.top_px : bottom, sprite.left_px : right]
-                cv2.copyTo(sprite.patch, sprite.mask, picture[window])
+                cv2.copyTo(sprite.patch, sprite.mask, image[window])
                 ids[window][sprite.mask > 0] = 0
                 return
 

@@ -1,7 +1,7 @@
-"""Where a rendered camera stands and how the world falls on its picture.
+"""Where a rendered camera stands and how the world falls on its image.
 
 World frame: metres, x to the right, y away from the nominal camera, z up, ground at z = 0.
-Picture frame: pixels, x right, y down. The focal length is given in picture widths, so one
+Image frame: pixels, x right, y down. The focal length is given in image widths, so one
 viewpoint draws the same view at any resolution of the same shape.
 """
 
@@ -28,7 +28,7 @@ class Viewpoint:
         height_m: Height above the ground.
         yaw_rad: Turn to the left; 0 looks along +y.
         pitch_rad: Tilt down; 0 looks at the horizon.
-        focal: Focal length in picture widths.
+        focal: Focal length in image widths.
     """
 
     x_m: float
@@ -40,10 +40,10 @@ class Viewpoint:
 
 
 class Projector:
-    """Projects world points of one viewpoint to a picture of one size."""
+    """Projects world points of one viewpoint to an image of one size."""
 
     def __init__(self, viewpoint: Viewpoint, size_px: tuple[int, int]) -> None:
-        """Prepare the camera matrix for a picture of ``size_px`` = (width, height)."""
+        """Prepare the camera matrix for an image of ``size_px`` = (width, height)."""
         self.viewpoint = viewpoint
         self.size_px = size_px
         self.focal_px = viewpoint.focal * size_px[0]
@@ -54,7 +54,7 @@ class Projector:
         right = (cos_y, sin_y, 0.0)
         forward = (-sin_y * cos_p, cos_y * cos_p, -sin_p)
         down = (sin_y * sin_p, -cos_y * sin_p, -cos_p)
-        # Rows: picture right, picture down, viewing direction.
+        # Rows: image right, image down, viewing direction.
         self.axes = np.array([right, down, forward], np.float32)
 
     def project(self, points: ArrayLike) -> tuple[Floats, Floats]:
@@ -115,7 +115,7 @@ class Projector:
         axes = self.axes.astype(np.float64)
         rays = spots[:, :1] * axes[0] + spots[:, 1:] * axes[1] + axes[2]
         if np.any(rays[:, 2] >= -1e-6):
-            raise ValueError("a picture point on or above the horizon has no ground point")
+            raise ValueError("an image point on or above the horizon has no ground point")
         reach = self.viewpoint.height_m / -rays[:, 2:]
         ground = np.array([self.viewpoint.x_m, self.viewpoint.y_m]) + rays[:, :2] * reach
         return np.asarray(ground, np.float64)

@@ -1,4 +1,4 @@
-"""Glow of lamps at night and streaks of rain, laid over a finished picture."""
+"""Glow of lamps at night and streaks of rain, laid over a finished image."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,7 +12,7 @@ from simulation.drawing.painter import Placement, Pose
 from simulation.drawing.viewpoint import Projector
 
 Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _GLOW_STEP = 4  # the glow is blurred anyway, so it is drawn at a quarter of the size
 _RAIN_FRAMES = 8
@@ -20,7 +20,7 @@ _STREAKS = 170
 
 
 def add_beams(
-    picture: Picture, placements: Sequence[Placement], projector: Projector, light: Light
+    image: Image, placements: Sequence[Placement], projector: Projector, light: Light
 ) -> None:
     """Light the ground before head lamps; call it before the objects are painted."""
     bright = [
@@ -34,21 +34,21 @@ def add_beams(
     cone[..., 0] += np.array([p.solid.half_length_m for p in bright], np.float32)[:, None]
     pixels, depth = projector.project(pose.world(cone, np.arange(len(bright))))
     near = depth.min(axis=1) > 1.0
-    glow = _dark(picture)
+    glow = _dark(image)
     for polygon in np.rint(pixels[near] / _GLOW_STEP).astype(np.int32):
         cv2.fillConvexPoly(glow, polygon, (62, 58, 46))
-    _lay(picture, glow)
+    _lay(image, glow)
 
 
-def _dark(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
+def _dark(image: Image) -> Image:
+    height, width = image.shape[:2]
     return np.zeros((height // _GLOW_STEP, width // _GLOW_STEP, 3), np.uint8)
 
 
-def _lay(picture: Picture, glow: Picture) -> None:
-    height, width = picture.shape[:2]
+def _lay(image: Image, glow: Image) -> None:
+    height, width = image.shape[:2]
     soft = cv2.GaussianBlur(glow, (0, 0), max(width / 1280.0 * 3.2, 1.0))
-    cv2.add(picture, cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dst=picture)
+    cv2.add(image, cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dst=image)
 
 
 def _object_lamps(placements: Sequence[Placement], projector: Projector) -> tuple[Floats, Floats]:
@@ -69,7 +69,7 @@ def _object_lamps(placements: Sequence[Placement], projector: Projector) -> tupl
 
 
 def add_glow(
-    picture: Picture,
+    image: Image,
     placements: Sequence[Placement],
     projector: Projector,
     light: Light,
@@ -78,8 +78,8 @@ def add_glow(
     """Add the shine of street lamps, head lamps and tail lamps; wet ground mirrors them."""
     if not light.lamps_on:
         return
-    height, width = picture.shape[:2]
-    glow = _dark(picture)
+    height, width = image.shape[:2]
+    glow = _dark(image)
     points, colours = _object_lamps(placements, projector)
     points = np.concatenate([points, lamp_heads])
     heads = np.tile(np.array([[255, 226, 170]], np.float32), (len(lamp_heads), 1))
@@ -95,11 +95,11 @@ def add_glow(
             drop = int(min(2.4 * scale / far, height))
             dim = (colour[0] * 0.4, colour[1] * 0.4, colour[2] * 0.4)
             cv2.line(glow, (int(x), int(y)), (int(x), int(y) + drop), dim, radius)
-    _lay(picture, glow)
+    _lay(image, glow)
 
 
 @lru_cache(maxsize=8)
-def _rain_layer(size_px: tuple[int, int], frame: int) -> Picture:
+def _rain_layer(size_px: tuple[int, int], frame: int) -> Image:
     width, height = size_px
     rng = np.random.default_rng(frame)
     layer = np.zeros((height, width), np.uint8)
@@ -112,7 +112,7 @@ def _rain_layer(size_px: tuple[int, int], frame: int) -> Picture:
     return np.repeat(layer[:, :, None], 3, axis=2)
 
 
-def add_rain(picture: Picture, frame: int) -> None:
+def add_rain(image: Image, frame: int) -> None:
     """Add streaks of rain that change with the frame number."""
-    height, width = picture.shape[:2]
-    cv2.add(picture, _rain_layer((width, height), frame % _RAIN_FRAMES), dst=picture)
+    height, width = image.shape[:2]
+    cv2.add(image, _rain_layer((width, height), frame % _RAIN_FRAMES), dst=image)

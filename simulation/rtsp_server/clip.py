@@ -33,7 +33,7 @@ _H265_IRAP, _H265_SPS = range(16, 22), 33
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccessUnit:
-    """One encoded picture.
+    """One encoded image.
 
     Attributes:
         nals: Its NAL units without start code or length prefix.
@@ -130,7 +130,7 @@ def _clip_from(path: Path, stream: VideoStream, packets: list[Packet[VideoStream
 
 
 def _duration_ticks(units: tuple[AccessUnit, ...], fps: float) -> int:
-    """One round, the last picture being shown as long as the picture before it."""
+    """One round, the last image being shown as long as the image before it."""
     shown = sorted(unit.shown_ticks for unit in units)
     last_ticks = shown[-1] - shown[-2] if len(shown) > 1 else round(CLOCK_HZ / fps)
     return max(shown[-1], units[-1].send_ticks) + max(1, last_ticks)

@@ -12,7 +12,7 @@ with `set_fault(path, None)`.
 | `mute()` | connections are accepted and nothing is sent on them: no answers, no media |
 | `stall()` | RTP stops, sender reports and answers go on |
 | `no_rtp()` | PLAY succeeds and neither RTP nor RTCP comes |
-| `freeze()` | frames go on coming in time, and all show the same picture |
+| `freeze()` | frames go on coming in time, and all show the same image |
 | `jump(seconds)` | RTP time stamps leap by so much, and leap back when the fault is taken away |
 | `wrong_clock(seconds)` | sender reports tell a wall-clock time that is off by so much |
 | `corrupt(every)` | the payload of every nth RTP packet is damaged; sequence numbers are not |
@@ -114,7 +114,7 @@ class Fault:
 
     @classmethod
     def freeze(cls) -> Fault:
-        """Repeat one picture."""
+        """Repeat one image."""
         return cls(FaultKind.FREEZE)
 
     @classmethod

@@ -18,7 +18,7 @@ def sender_report(ssrc: int, wall_s: float, rtp_timestamp: int, packets: int, oc
     Args:
         ssrc: The stream.
         wall_s: POSIX time of this report.
-        rtp_timestamp: RTP time of a picture taken at `wall_s`.
+        rtp_timestamp: RTP time of an image taken at `wall_s`.
         packets: RTP packets sent so far.
         octets: Payload bytes sent so far.
     """

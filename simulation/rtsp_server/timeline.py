@@ -20,7 +20,7 @@ class Timeline:
     Attributes:
         clip: The clip.
         origin_s: Monotonic time at which unit 0 is sent.
-        rtp_base: RTP time of the first shown picture.
+        rtp_base: RTP time of the first shown image.
     """
 
     clip: Clip
@@ -42,7 +42,7 @@ class Timeline:
         return (self.rtp_base + ticks) & _RTP_MASK
 
     def rtp_now(self, now_s: float) -> int:
-        """RTP time of a picture taken now; no unit is sent before the time it was taken."""
+        """RTP time of an image taken now; no unit is sent before the time it was taken."""
         ticks = round((now_s - self.origin_s) * CLOCK_HZ) + self.clip.reorder_ticks
         return (self.rtp_base + ticks) & _RTP_MASK
 

@@ -1,4 +1,4 @@
-"""Random contents for training pictures: traffic from empty to jammed, walkers, crowds, litter."""
+"""Random contents for training images: traffic from empty to jammed, walkers, crowds, litter."""
 
 import math
 
@@ -123,7 +123,7 @@ class Population:
         return None
 
     def scatter(self, label: str, count: int) -> None:
-        """Put objects anywhere on the ground in the picture."""
+        """Put objects anywhere on the ground in the image."""
         least = {"bottle": 9.0, "bag": 10.0, "bin_bag": 12.0}.get(label, 14.0)
         for _ in range(count):
             spot = self.spot(_HEIGHT_M[label], least)
@@ -144,7 +144,7 @@ class Population:
 
 
 def populate(place: Place, projector: Projector, rng: np.random.Generator) -> list[ObjectState]:
-    """Return a random population for one picture of a place."""
+    """Return a random population for one image of a place."""
     crowd = Population(place, projector, rng)
     if rng.random() < 0.03:
         return []

@@ -1,6 +1,6 @@
-"""Training pictures with labels: any seed gives one picture, always the same.
+"""Training images with labels: any seed gives one image, always the same.
 
-Pictures come in the shape the detectors see in service: 16:9 content letterboxed with grey 114.
+Images come in the shape the detectors see in service: 16:9 content letterboxed with grey 114.
 Seeds in one block of `SEEDS_PER_VIEW` share a camera and its backdrop, which makes a run of seeds
 fast; take whole blocks for one purpose.
 """
@@ -27,23 +27,23 @@ SEEDS_PER_VIEW: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One labelled picture.
+    """One labelled image.
 
     Attributes:
-        picture: (H, W, 3) uint8 RGB.
-        boxes: (N, 4) float32 x1 y1 x2 y2 in pixels of ``picture``.
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) float32 x1 y1 x2 y2 in pixels of ``image``.
         class_ids: (N,) int64, index into `LABELS`.
         ignore: (N,) bool; neither demand nor punish a detection there.
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     class_ids: NDArray[np.int64]
     ignore: NDArray[np.bool_]
 
 
 def place_of(seed: int) -> str:
-    """Return the name of the place that the picture of a seed shows, without drawing it."""
+    """Return the name of the place that the image of a seed shows, without drawing it."""
     return _drawn_place(_view_rng(seed // SEEDS_PER_VIEW))
 
 
@@ -57,7 +57,7 @@ def _drawn_place(rng: np.random.Generator) -> str:
 
 @lru_cache(maxsize=2)
 def _view_of(block: int, size_px: tuple[int, int]) -> tuple[Place, View, tuple[int, int]]:
-    """Return place, camera and picture size of one block of seeds."""
+    """Return place, camera and image size of one block of seeds."""
     width, height = size_px
     rng = _view_rng(block)
     name = _drawn_place(rng)
@@ -73,11 +73,11 @@ def _view_of(block: int, size_px: tuple[int, int]) -> tuple[Place, View, tuple[i
 
 
 def render_sample(seed: int, size: tuple[int, int] = (640, 384)) -> Sample:
-    """Draw one random labelled picture of ``size`` = (width, height).
+    """Draw one random labelled image of ``size`` = (width, height).
 
     Args:
         seed: Picks everything; see `labels` for the ranges of training and evaluation.
-        size: Picture size in pixels; 16:9 content is centred in it.
+        size: Image size in pixels; 16:9 content is centred in it.
     """
     place, view, content = _view_of(seed // SEEDS_PER_VIEW, size)
     rng = np.random.default_rng((seed, 11))
@@ -88,9 +88,9 @@ def render_sample(seed: int, size: tuple[int, int] = (640, 384)) -> Sample:
     drawn = through_camera(drawn, rng)
     width, height = size
     top = (height - content[1]) // 2
-    picture = np.full((height, width, 3), PADDING_VALUE, np.uint8)
-    picture[top : top + content[1]] = drawn
-    return Sample(picture, _shifted(truth, scale, top), truth.class_ids, truth.ignore)
+    image = np.full((height, width, 3), PADDING_VALUE, np.uint8)
+    image[top : top + content[1]] = drawn
+    return Sample(image, _shifted(truth, scale, top), truth.class_ids, truth.ignore)
 
 
 def _shifted(truth: Truth, scale: float, top_px: int) -> NDArray[np.float32]:

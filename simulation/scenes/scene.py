@@ -23,7 +23,7 @@ Polygon = tuple[Point, ...]
 LOOP_S: Final = 64.0
 SIZE_PX: Final = (1280, 720)
 
-# Picture points, normalised, whose ground positions calibrate a scene.
+# Image points, normalised, whose ground positions calibrate a scene.
 _CALIBRATION: Final = ((0.1, 0.95), (0.9, 0.95), (0.75, 0.45), (0.25, 0.45))
 
 _LAP_KEY: Final = 100_000
@@ -31,12 +31,12 @@ _LAP_KEY: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class SceneZone:
-    """A part of the picture that a task watches.
+    """A part of the image that a task watches.
 
     Attributes:
         name: Unique in its scene.
         task: ``traffic``, ``littering`` or ``crowding``.
-        polygon: Corners x, y normalised to the picture, 0..1.
+        polygon: Corners x, y normalised to the image, 0..1.
         area_m2: Size of the zone on the ground.
         flow: Where traffic may go, from one normalised point to another; None when it is no lane.
     """
@@ -69,9 +69,9 @@ class SceneIncident:
 
 @dataclass(frozen=True, slots=True)
 class GroundPoint:
-    """A picture point (x, y normalised) and the ground point in metres seen there."""
+    """An image point (x, y normalised) and the ground point in metres seen there."""
 
-    picture: Point
+    image: Point
     ground_m: Point
 
 
@@ -91,8 +91,8 @@ class Scene:
         actors: Everything that moves or is carried.
         incidents: What they should report, and nothing else.
         duration_s: Length of the loop.
-        fps: Pictures per second.
-        size_px: Width and height of the pictures.
+        fps: Images per second.
+        size_px: Width and height of the images.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Scene:
 
     @property
     def frame_count(self) -> int:
-        """Number of pictures in one loop."""
+        """Number of images in one loop."""
         return round(self.duration_s * self.fps)
 
     def states_at(self, time_s: float) -> list[ObjectState]:
@@ -119,18 +119,18 @@ class Scene:
         return states_of(self.actors, time_s, self.duration_s)
 
     def view(self, size_px: tuple[int, int] | None = None) -> View:
-        """Return the scene's camera, at its own picture size or another of the same shape."""
+        """Return the scene's camera, at its own image size or another of the same shape."""
         return View(
             self.place, self.viewpoint, LIGHTS[self.light], size_px or self.size_px, self.seed
         )
 
     def frames(self, view: View) -> Iterator[tuple[NDArray[np.uint8], Truth]]:
-        """Draw one loop, picture by picture: (H, W, 3) uint8 RGB with its truth."""
+        """Draw one loop, image by image: (H, W, 3) uint8 RGB with its truth."""
         for index in range(self.frame_count):
             yield view.render(self.states_at(index / self.fps), index)
 
     def ground_points(self) -> tuple[GroundPoint, ...]:
-        """Return four picture points with their ground positions, for calibration."""
+        """Return four image points with their ground positions, for calibration."""
         width, height = self.size_px
         projector = Projector(self.viewpoint, self.size_px)
         ground = projector.ground_at([(x * width, y * height) for x, y in _CALIBRATION])
@@ -140,9 +140,9 @@ class Scene:
         )
 
     def homography(self) -> NDArray[np.float64]:
-        """Return the 3x3 matrix from normalised picture points to ground metres."""
+        """Return the 3x3 matrix from normalised image points to ground metres."""
         points = self.ground_points()
-        source = np.array([p.picture for p in points], np.float32)
+        source = np.array([p.image for p in points], np.float32)
         target = np.array([p.ground_m for p in points], np.float32)
         return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
 
@@ -164,7 +164,7 @@ def states_of(actors: tuple[Actor, ...], time_s: float, loop_s: float) -> list[O
 
 
 def normalised(projector: Projector, ground: Polygon) -> Polygon:
-    """Project a ground polygon in metres into the picture and cut it at the picture's edge."""
+    """Project a ground polygon in metres into the image and cut it at the image's edge."""
     width, height = projector.size_px
     pixels = projector.clip_ground(np.array(ground, np.float32))
     if pixels is None:
@@ -172,7 +172,7 @@ def normalised(projector: Projector, ground: Polygon) -> Polygon:
     frame = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     area, cut = cv2.intersectConvexConvex(cv2.convexHull(pixels), frame)
     if area <= 0:
-        raise ValueError(f"the ground polygon {ground} lies outside the picture")
+        raise ValueError(f"the ground polygon {ground} lies outside the image")
     return tuple(
         (round(float(x) / width, 4), round(float(y) / height, 4)) for x, y in cut.reshape(-1, 2)
     )

@@ -1,6 +1,6 @@
 """What really happens in a scene, as a file next to its clip.
 
-A detector is scored against the boxes of each picture, the rules against the incidents.
+A detector is scored against the boxes of each image, the rules against the incidents.
 """
 
 import json
@@ -23,13 +23,13 @@ class SceneTruth:
     Attributes:
         scene: Name of the scene.
         duration_s: Length of the loop.
-        fps: Pictures per second.
+        fps: Images per second.
         size_px: Width and height that the boxes refer to.
         tasks: Tasks that should watch the scene.
         zones: Where they should look.
         ground_points: Calibration of the ground.
         incidents: What they should report.
-        frames: One `Truth` per picture, boxes to a tenth of a pixel.
+        frames: One `Truth` per image, boxes to a tenth of a pixel.
     """
 
     scene: str
@@ -49,7 +49,7 @@ def truth(scene: Scene) -> SceneTruth:
 
 
 def truth_of(scene: Scene, frames: Sequence[Truth]) -> SceneTruth:
-    """Return the truth of a scene whose pictures have been drawn already."""
+    """Return the truth of a scene whose images have been drawn already."""
     return SceneTruth(
         scene.name,
         scene.duration_s,
@@ -141,8 +141,7 @@ def read_truth(path: Path) -> SceneTruth:
         tuple(document["tasks"]),
         tuple(zones),
         tuple(
-            GroundPoint(tuple(p["picture"]), tuple(p["ground_m"]))
-            for p in document["ground_points"]
+            GroundPoint(tuple(p["image"]), tuple(p["ground_m"])) for p in document["ground_points"]
         ),
         tuple(
             SceneIncident(i["kind"], i["zone"], i["start_s"], i["end_s"], tuple(i["keys"]))

@@ -46,9 +46,9 @@ logger = logging.getLogger(__name__)
 
 BLOCK = SEEDS_PER_VIEW
 """Consecutive seeds that share a camera; drawing them together is several times faster."""
-DEFAULT_PICTURES = 8000
-SPECIAL_PICTURES = 11360
-EVALUATION_PICTURES = 480
+DEFAULT_IMAGES = 8000
+SPECIAL_IMAGES = 11360
+EVALUATION_IMAGES = 480
 LOG_EVERY_BLOCKS = 50
 
 
@@ -57,7 +57,7 @@ def blocks_showing(places: Container[str], seeds: Sequence[int]) -> Iterator[int
     return (seed for seed in seeds[::BLOCK] if place_of(seed) in places)
 
 
-def draw_training_pictures(folder: Path, blocks: Sequence[int], workers: int) -> list[Path]:
+def draw_training_images(folder: Path, blocks: Sequence[int], workers: int) -> list[Path]:
     """Draws blocks into the cache folder unless they are there; returns their files.
 
     Args:
@@ -72,20 +72,18 @@ def draw_training_pictures(folder: Path, blocks: Sequence[int], workers: int) ->
         for path in pool.map(_draw_block, [folder] * len(blocks), blocks, chunksize=4):
             paths.append(path)
             if len(paths) % LOG_EVERY_BLOCKS == 0:
-                logger.info("training_pictures_drawn %d", len(paths) * BLOCK)
+                logger.info("training_images_drawn %d", len(paths) * BLOCK)
     return paths
 
 
-def evaluation_pictures(pictures: int, places: Container[str]) -> Iterator[Sample]:
+def evaluation_images(images: int, places: Container[str]) -> Iterator[Sample]:
     """Samples of the first blocks of evaluation seeds that show one of the places."""
-    return render_samples(_evaluation_seeds(pictures, places))
+    return render_samples(_evaluation_seeds(images, places))
 
 
-def _evaluation_seeds(pictures: int, places: Container[str]) -> list[int]:
+def _evaluation_seeds(images: int, places: Container[str]) -> list[int]:
     starts = blocks_showing(places, EVALUATION_SEEDS)
-    return list(
-        islice((seed for start in starts for seed in islice(count(start), BLOCK)), pictures)
-    )
+    return list(islice((seed for start in starts for seed in islice(count(start), BLOCK)), images))
 
 
 def _draw_block(folder: Path, first_seed: int) -> Path:
@@ -105,8 +103,8 @@ def _base(options: argparse.Namespace) -> Network:
 
     torch.manual_seed(options.seed)
     network = Network(len(LABELS))
-    blocks = TRAINING_SEEDS[: options.pictures : BLOCK]
-    paths = draw_training_pictures(options.cache, blocks, options.workers)
+    blocks = TRAINING_SEEDS[: options.images : BLOCK]
+    paths = draw_training_images(options.cache, blocks, options.workers)
     for stage in STAGES:
         schedule = replace(
             stage,
@@ -119,11 +117,11 @@ def _base(options: argparse.Namespace) -> Network:
 
 
 def _specialised(base: Network, speciality: Speciality, options: argparse.Namespace) -> Network:
-    """Goes on from the shared network with pictures of the speciality's places only."""
+    """Goes on from the shared network with images of the speciality's places only."""
     from simulation.training.loop import SPECIAL_STAGE, train
 
-    blocks = blocks_showing(speciality.places, TRAINING_SEEDS[: options.special_pictures])
-    paths = draw_training_pictures(options.cache, list(blocks), options.workers)
+    blocks = blocks_showing(speciality.places, TRAINING_SEEDS[: options.special_images])
+    paths = draw_training_images(options.cache, list(blocks), options.workers)
     network = base
     for index, steps in enumerate(speciality.steps):
         schedule = replace(
@@ -169,17 +167,17 @@ def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenan
 
     base = " + ".join(str(_steps(stage.steps, options)) for stage in STAGES)
     special = " + ".join(str(_steps(steps, options)) for steps in speciality.steps)
-    seeds = TRAINING_SEEDS[: options.special_pictures]
+    seeds = TRAINING_SEEDS[: options.special_images]
     drawn = len(list(blocks_showing(speciality.places, seeds))) * BLOCK
-    judged_on = _evaluation_seeds(options.evaluation_pictures, speciality.places)
+    judged_on = _evaluation_seeds(options.evaluation_images, speciality.places)
     return Provenance(
-        training_data=f"rendered pictures 640x384, all classes of the renderer together; first "
-        f"{options.pictures} of all places (seeds 0 to {options.pictures - 1}), {base} steps of "
-        f"{options.workers * STAGES[0].batch} pictures; then {drawn} that show "
+        training_data=f"rendered images 640x384, all classes of the renderer together; first "
+        f"{options.images} of all places (seeds 0 to {options.images - 1}), {base} steps of "
+        f"{options.workers * STAGES[0].batch} images; then {drawn} that show "
         f"{' or '.join(speciality.places)} (blocks of {BLOCK} within seeds 0 to {len(seeds) - 1}), "
         f"{special} steps{options.note and '; ' + options.note}",
         command=f"python -m simulation.training --package {' '.join(options.package)} "
-        f"--pictures {options.pictures} --special-pictures {options.special_pictures} "
+        f"--images {options.images} --special-images {options.special_images} "
         f"--effort {options.effort:g} --workers {options.workers} --seed {options.seed} "
         "--out models/builtin",
         evaluation_data=f"the first blocks of {BLOCK} that show these places, within seeds "
@@ -220,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             networks[special.name],
             LABELS,
             recipe,
-            evaluation_pictures(options.evaluation_pictures, special.places),
+            evaluation_images(options.evaluation_images, special.places),
             _provenance(options, special),
             options.version,
             options.out,
@@ -235,15 +233,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--package", nargs="+", choices=names, default=names)
     parser.add_argument("--version", default="1", help="version of the written packages")
     parser.add_argument("--out", type=Path, required=True, help="root of the model repository")
-    parser.add_argument("--cache", type=Path, default=Path("var/training"), help="drawn pictures")
-    parser.add_argument("--pictures", type=int, default=DEFAULT_PICTURES)
+    parser.add_argument("--cache", type=Path, default=Path("var/training"), help="drawn images")
+    parser.add_argument("--images", type=int, default=DEFAULT_IMAGES)
     parser.add_argument(
-        "--special-pictures",
+        "--special-images",
         type=int,
-        default=SPECIAL_PICTURES,
+        default=SPECIAL_IMAGES,
         help="of these, the ones that show the places of a package train its last passes",
     )
-    parser.add_argument("--evaluation-pictures", type=int, default=EVALUATION_PICTURES)
+    parser.add_argument("--evaluation-images", type=int, default=EVALUATION_IMAGES)
     parser.add_argument("--effort", type=float, default=1.0, help="factor on the training steps")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--seed", type=int, default=0)

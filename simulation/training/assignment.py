@@ -30,7 +30,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Targets of one picture.
+    """Targets of one image.
 
     Attributes:
         positive: (P,) indices of positive points.
@@ -57,7 +57,7 @@ def pairwise_overlap(first: Tensor, second: Tensor) -> Tensor:
 def assign(
     points: Points, scores: Tensor, boxes: Tensor, objects: Tensor, classes: Tensor, ignored: Tensor
 ) -> Assignment:
-    """Assigns one picture's objects.
+    """Assigns one image's objects.
 
     Args:
         points: The anchor points.

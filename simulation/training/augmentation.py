@@ -18,11 +18,11 @@ MIDDLE_GREY = 0.45
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much pictures are changed.
+    """How much images are changed.
 
     Attributes:
         scales: Smallest and largest scale.
-        scaled_share: Share of pictures that are scaled at all.
+        scaled_share: Share of images that are scaled at all.
         gamma: Largest change of the logarithm of gamma.
         contrast: Largest relative change of contrast.
         balance: Largest relative change of one colour.
@@ -42,26 +42,26 @@ MILD = Strength((0.8, 1.4), 0.4, gamma=0.2, contrast=0.15, balance=0.05, brightn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingPicture:
-    """One picture with its labels; fields as in `cache.LabelledPicture`."""
+class TrainingImage:
+    """One image with its labels; fields as in `cache.LabelledImage`."""
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     boxes: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int64]
     ignore: npt.NDArray[np.bool_]
 
 
 def augmented(
-    sample: TrainingPicture,
+    sample: TrainingImage,
     rng: np.random.Generator,
     crop: tuple[int, int] | None,
     strength: Strength = MILD,
     interest: Sequence[float] | None = None,
-) -> TrainingPicture:
+) -> TrainingImage:
     """A randomly changed copy: mirrored, scaled, cut out, recoloured, degraded.
 
     Args:
-        sample: The picture; it is left as it is.
+        sample: The image; it is left as it is.
         rng: Decides.
         crop: Width and height of the cut-out; None leaves place and colours alone, for the last
             steps of training, which shall look like service.
@@ -72,58 +72,58 @@ def augmented(
         sample = mirrored(sample)
     if crop is not None:
         sample = cut_out(sample, crop, rng, strength, interest)
-        sample = replace(sample, picture=recoloured(sample.picture, rng, strength))
-    return replace(sample, picture=degraded(sample.picture, rng))
+        sample = replace(sample, image=recoloured(sample.image, rng, strength))
+    return replace(sample, image=degraded(sample.image, rng))
 
 
-def mirrored(sample: TrainingPicture) -> TrainingPicture:
+def mirrored(sample: TrainingImage) -> TrainingImage:
     """Left and right swapped."""
-    width = sample.picture.shape[1]
+    width = sample.image.shape[1]
     boxes = sample.boxes.copy()
     boxes[:, [0, 2]] = width - sample.boxes[:, [2, 0]]
-    flipped = np.asarray(cv2.flip(sample.picture, 1), np.uint8)
-    return replace(sample, picture=flipped, boxes=boxes)
+    flipped = np.asarray(cv2.flip(sample.image, 1), np.uint8)
+    return replace(sample, image=flipped, boxes=boxes)
 
 
 def cut_out(
-    sample: TrainingPicture,
+    sample: TrainingImage,
     size: tuple[int, int],
     rng: np.random.Generator,
     strength: Strength = MILD,
     interest: Sequence[float] | None = None,
-) -> TrainingPicture:
+) -> TrainingImage:
     """A window at a random scale around a random object.
 
     Args:
-        sample: The picture; it is left as it is.
+        sample: The image; it is left as it is.
         size: Width and height of the window.
         rng: Decides.
         strength: How much the scale changes.
         interest: Weight of every class, by class id, in the choice of the object; by default each
-            class in the picture is equally likely, however few objects it has.
+            class in the image is equally likely, however few objects it has.
     """
     scale = 1.0
     if rng.random() < strength.scaled_share:
         scale = float(np.exp(rng.uniform(*np.log(strength.scales))))
-    height, width = sample.picture.shape[:2]
+    height, width = sample.image.shape[:2]
     extent = np.array([width, height]) * scale
     window = np.array(size, np.float64)
     centre = _place_of_interest(sample, rng, interest) * scale + rng.uniform(-0.4, 0.4, 2) * window
-    # Windows stay inside the picture where it is large enough, else the picture inside them.
+    # Windows stay inside the image where it is large enough, else the image inside them.
     slack = extent - window
     origin = np.clip(centre - window / 2, np.minimum(slack, 0), np.maximum(slack, 0))
     matrix = np.array([[scale, 0.0, -origin[0]], [0.0, scale, -origin[1]]])
-    picture = cv2.warpAffine(
-        sample.picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(PADDING_VALUE,) * 3
+    image = cv2.warpAffine(
+        sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(PADDING_VALUE,) * 3
     )
-    return _cut_labels(sample, np.asarray(picture, np.uint8), scale, origin)
+    return _cut_labels(sample, np.asarray(image, np.uint8), scale, origin)
 
 
 def _place_of_interest(
-    sample: TrainingPicture, rng: np.random.Generator, interest: Sequence[float] | None
+    sample: TrainingImage, rng: np.random.Generator, interest: Sequence[float] | None
 ) -> npt.NDArray[np.float64]:
     clear = ~sample.ignore
-    height, width = sample.picture.shape[:2]
+    height, width = sample.image.shape[:2]
     if not clear.any():
         return rng.uniform(0.0, 1.0, 2) * (width, height)
     present = np.unique(sample.class_ids[clear])
@@ -134,12 +134,12 @@ def _place_of_interest(
 
 
 def _cut_labels(
-    sample: TrainingPicture,
-    picture: npt.NDArray[np.uint8],
+    sample: TrainingImage,
+    image: npt.NDArray[np.uint8],
     scale: float,
     origin: npt.NDArray[np.float64],
-) -> TrainingPicture:
-    height, width = picture.shape[:2]
+) -> TrainingImage:
+    height, width = image.shape[:2]
     whole = sample.boxes * scale - np.tile(origin, 2)
     boxes = np.clip(whole, 0, [width, height, width, height]).astype(np.float32)
     sides = boxes[:, 2:] - boxes[:, :2]
@@ -147,8 +147,8 @@ def _cut_labels(
     visible = np.prod(sides, axis=1) / np.maximum(full_area, 1e-6)
     unclear = (visible < LEAST_VISIBLE) | (sides.min(axis=1, initial=np.inf) < LEAST_SIDE_PX)
     inside = (sides > 1.0).all(axis=1)
-    return TrainingPicture(
-        picture=picture,
+    return TrainingImage(
+        image=image,
         boxes=boxes[inside],
         class_ids=sample.class_ids[inside],
         ignore=(sample.ignore | unclear)[inside],
@@ -156,7 +156,7 @@ def _cut_labels(
 
 
 def recoloured(
-    picture: npt.NDArray[np.uint8], rng: np.random.Generator, strength: Strength = MILD
+    image: npt.NDArray[np.uint8], rng: np.random.Generator, strength: Strength = MILD
 ) -> npt.NDArray[np.uint8]:
     """Other exposure, contrast, gamma and white balance, through one table per channel."""
     levels = np.linspace(0.0, 1.0, 256)
@@ -168,21 +168,21 @@ def recoloured(
         shift = strength.brightness * rng.uniform(-1, 1)
         tables[0, :, channel] = MIDDLE_GREY + curve * gain + shift
     table = np.clip(tables * 255.0, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, table), np.uint8)
+    return np.asarray(cv2.LUT(image, table), np.uint8)
 
 
-def degraded(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def degraded(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Sometimes blurred, drawn at a lower resolution, or strongly compressed."""
     chance = rng.random()
     if chance < 0.10:
-        picture = np.asarray(cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.4, 1.0)), np.uint8)
+        image = np.asarray(cv2.GaussianBlur(image, (3, 3), rng.uniform(0.4, 1.0)), np.uint8)
     elif chance < 0.20:
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         factor = rng.uniform(0.6, 0.95)
-        small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        picture = np.asarray(cv2.resize(small, (width, height)), np.uint8)
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(small, (width, height)), np.uint8)
     if rng.random() < 0.25:
         quality = int(rng.integers(35, 85))
-        _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        picture = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
-    return picture
+        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+    return image

@@ -1,6 +1,6 @@
 """Building: a trained network becomes a measured package; nothing ships without its figures.
 
-What is measured is the written package itself, run by `Detector` on pictures that training never
+What is measured is the written package itself, run by `Detector` on images that training never
 saw.
 """
 
@@ -26,7 +26,7 @@ from models.detections import Detections
 from models.detector import Detector
 from models.errors import ModelError
 from models.package import ModelPackage, Source
-from simulation.training.cache import LabelledPicture
+from simulation.training.cache import LabelledImage
 from simulation.training.card import SIZE_BOUNDS_PX, CardFacts, Measured, Provenance, card_text
 from simulation.training.export import export
 from simulation.training.network import Network
@@ -35,27 +35,27 @@ from simulation.training.recipe import Recipe
 ARCHITECTURE = "CityEye dense-convolution detector, strides 8/16/32, trained from scratch"
 LICENCE = "as the project"
 TIMED_RUNS = 50
-GOLDEN_PICTURES = 2
+GOLDEN_IMAGES = 2
 
 
 def build_package(
     network: Network,
     known: Sequence[str],
     recipe: Recipe,
-    judged_on: Iterable[LabelledPicture],
+    judged_on: Iterable[LabelledImage],
     provenance: Provenance,
     version: str,
     out: Path,
 ) -> Measured:
     """Exports, writes, measures and describes one package.
 
-    The package is admitted on two of the pictures, as any other has to be before it serves.
+    The package is admitted on two of the images, as any other has to be before it serves.
 
     Args:
         network: Trained on the classes `known`, in that order.
-        known: Class names of the network and of the pictures' labels.
+        known: Class names of the network and of the images' labels.
         recipe: What the package is to hold.
-        judged_on: Labelled pictures that training never saw, of the package's input size.
+        judged_on: Labelled images that training never saw, of the package's input size.
         provenance: Where it all comes from.
         version: Package version.
         out: Root of the model repository to write to.
@@ -63,8 +63,8 @@ def build_package(
     Raises:
         ModelError: The package is not admitted.
     """
-    pictures = list(judged_on)
-    height, width = pictures[0].picture.shape[:2]
+    images = list(judged_on)
+    height, width = images[0].image.shape[:2]
     kept = tuple(known.index(label) for label in recipe.labels)
     wrapped = export(network, (width, height), kept, recipe.selection)
     facts = PackageFacts(
@@ -82,11 +82,11 @@ def build_package(
         card="Not measured yet.\n",
     )
     draft = write_package(out, wrapped, (width, height), facts)
-    measured = measure(draft, known, pictures)
+    measured = measure(draft, known, images)
     card = card_text(CardFacts(recipe, version, measured, provenance))
     final = replace(facts, card=card, measured=measured.figures)
     package = write_package(out, wrapped, (width, height), final)
-    keep_golden(package, np.stack([one.picture for one in pictures[:GOLDEN_PICTURES]]))
+    keep_golden(package, np.stack([one.image for one in images[:GOLDEN_IMAGES]]))
     report = admit(package.directory)
     if not report.passed:
         raise ModelError(str(package), f"is not admitted: {report.reason}")
@@ -94,29 +94,29 @@ def build_package(
 
 
 def measure(
-    package: ModelPackage, known: Sequence[str], pictures: Sequence[LabelledPicture]
+    package: ModelPackage, known: Sequence[str], images: Sequence[LabelledImage]
 ) -> Measured:
-    """Runs a package over labelled pictures, one at a time, on one thread."""
+    """Runs a package over labelled images, one at a time, on one thread."""
     detector = Detector(package)
     found: list[Detections] = []
-    for one in pictures:
-        found.extend(detector.detect(one.picture[None], threshold=0.0))
+    for one in images:
+        found.extend(detector.detect(one.image[None], threshold=0.0))
     real = [
         GroundTruth(one.boxes, one.class_ids, one.ignore).among(package.labels, known)
-        for one in pictures
+        for one in images
     ]
     threshold = package.manifest.thresholds.default
     results = evaluate(found, real, len(package.labels), threshold=threshold)
     by_size = recall_by_size(found, real, SIZE_BOUNDS_PX, threshold=threshold)
-    milliseconds = _milliseconds(detector, pictures[0].picture[None])
-    return Measured(package.labels, results, by_size, milliseconds, len(pictures))
+    milliseconds = _milliseconds(detector, images[0].image[None])
+    return Measured(package.labels, results, by_size, milliseconds, len(images))
 
 
-def _milliseconds(detector: Detector, picture: npt.NDArray[np.uint8]) -> float:
+def _milliseconds(detector: Detector, image: npt.NDArray[np.uint8]) -> float:
     """Median of repeated runs in CPU time, which neighbours on the machine cannot inflate much."""
     spent = []
     for _ in range(TIMED_RUNS):
         started = time.process_time()
-        detector.run(picture)
+        detector.run(image)
         spent.append(time.process_time() - started)
     return statistics.median(spent) * 1000.0

@@ -1,6 +1,6 @@
-"""Rendered training samples on disk, so that a picture is drawn once and looked at many times.
+"""Rendered training samples on disk, so that an image is drawn once and looked at many times.
 
-One file per block of samples: JPEG pictures back to back, and their labels. The cache belongs to
+One file per block of samples: JPEG images back to back, and their labels. The cache belongs to
 whoever filled it; delete the folder to draw anew.
 """
 
@@ -18,17 +18,17 @@ import numpy.typing as npt
 JPEG_QUALITY = 95
 
 
-class LabelledPicture(Protocol):
+class LabelledImage(Protocol):
     """What a data source yields; any renderer's sample fits."""
 
     @property
-    def picture(self) -> npt.NDArray[np.uint8]:
+    def image(self) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB."""
         ...
 
     @property
     def boxes(self) -> npt.NDArray[np.float32]:
-        """(N, 4) float32 x1 y1 x2 y2 in pixels of the picture."""
+        """(N, 4) float32 x1 y1 x2 y2 in pixels of the image."""
         ...
 
     @property
@@ -44,7 +44,7 @@ class LabelledPicture(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedSample:
-    """A sample with its picture still compressed; fields as in `LabelledPicture`."""
+    """A sample with its image still compressed; fields as in `LabelledImage`."""
 
     jpeg: npt.NDArray[np.uint8]
     boxes: npt.NDArray[np.float32]
@@ -52,18 +52,18 @@ class CachedSample:
     ignore: npt.NDArray[np.bool_]
 
     @property
-    def picture(self) -> npt.NDArray[np.uint8]:
+    def image(self) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, decompressed on every access."""
         decoded = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
         if decoded is None:
-            raise ValueError("a cached picture is damaged; delete the cache folder")
+            raise ValueError("a cached image is damaged; delete the cache folder")
         return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
 
 
-def write_block(path: Path, samples: Iterable[LabelledPicture]) -> None:
+def write_block(path: Path, samples: Iterable[LabelledImage]) -> None:
     """Stores samples in one file; readers see it whole or not at all."""
     stored = list(samples)
-    jpegs = [_compressed(sample.picture) for sample in stored]
+    jpegs = [_compressed(sample.image) for sample in stored]
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:
         np.savez(
@@ -99,12 +99,12 @@ def read_cache(folder: Path, limit: int | None = None) -> list[CachedSample]:
     return samples[:limit]
 
 
-def _compressed(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _compressed(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     done, jpeg = cv2.imencode(
         ".jpg",
-        np.ascontiguousarray(picture[..., ::-1]),
+        np.ascontiguousarray(image[..., ::-1]),
         [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
     )
     if not done:
-        raise ValueError(f"cannot compress a picture of shape {picture.shape}")
+        raise ValueError(f"cannot compress an image of shape {image.shape}")
     return np.asarray(jpeg, np.uint8).ravel()

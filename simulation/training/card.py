@@ -32,7 +32,7 @@ class Measured:
     results: tuple[ClassResult, ...]
     by_size: tuple[tuple[int, float], ...]
     milliseconds: float
-    pictures: int
+    images: int
 
     @property
     def figures(self) -> dict[str, float]:
@@ -44,8 +44,8 @@ class Measured:
         return {
             "map50": round(mean_average_precision(self.results), 4),
             **each,
-            "cpu_core_ms_per_picture": round(self.milliseconds, 2),
-            "evaluation_pictures": float(self.pictures),
+            "cpu_core_ms_per_image": round(self.milliseconds, 2),
+            "evaluation_images": float(self.images),
         }
 
 
@@ -71,7 +71,7 @@ what they look like. For real cameras, bring real weights in with `cityeye model
 
 ## How well it finds what there is
 
-Average precision at an overlap of 0.5 on {facts.measured.pictures} rendered pictures of unseen
+Average precision at an overlap of 0.5 on {facts.measured.images} rendered images of unseen
 seeds ({provenance.evaluation_data}), through this very `model.onnx` and `Detector`. **They show
 only the places that this package is made for: {" and ".join(recipe.speciality.places)}.** Objects
 that are tiny or mostly hidden are neither demanded nor punished. Precision and recall are those at
@@ -89,8 +89,8 @@ Mean: **{mean_average_precision(facts.measured.results):.3f}**.
 
 ## How fast
 
-{facts.measured.milliseconds:.1f} ms of one CPU core per 640x384 picture (median CPU time of
-single-picture runs on one thread, preprocessing, decoding and suppression included), on
+{facts.measured.milliseconds:.1f} ms of one CPU core per 640x384 image (median CPU time of
+single-image runs on one thread, preprocessing, decoding and suppression included), on
 {provenance.machine}.
 
 ## How it was made

@@ -22,10 +22,10 @@ OPSET = 17
 def export(
     network: Network, size: tuple[int, int], kept: tuple[int, ...], selection: Selection
 ) -> WrappedGraph:
-    """Wraps the kept classes of a network for pictures of `size` (width, height)."""
+    """Wraps the kept classes of a network for images of `size` (width, height)."""
     narrowed = network.narrowed(kept).eval()
     with torch.no_grad():
-        # The graph then feeds 0 to 255 straight in and saves a pass over the picture.
+        # The graph then feeds 0 to 255 straight in and saves a pass over the image.
         narrowed.stem[0][0].weight.div_(FULL_SCALE)
     groups = each_alone(tuple(range(len(kept))))
     task = HeadTask(size=size, classes=len(kept), groups=groups, selection=selection)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from model_tools.graph.heads import grid
 from simulation.training.assignment import Points
-from simulation.training.augmentation import MILD, WIDE, Strength, TrainingPicture, augmented
+from simulation.training.augmentation import MILD, WIDE, Strength, TrainingImage, augmented
 from simulation.training.cache import CachedSample, read_block
 from simulation.training.loss import Labels, detection_loss
 from simulation.training.network import Network
@@ -40,7 +40,7 @@ class Schedule:
 
     Attributes:
         steps: Optimiser steps.
-        batch: Pictures per step and worker.
+        batch: Images per step and worker.
         workers: Processes that share each step, one CPU thread each; on a busy machine they lose
             less time waiting for each other than threads inside every operation do.
         peak_rate: Learning rate after warm-up.
@@ -49,8 +49,8 @@ class Schedule:
         averaging: Decay of the weight average that is kept as the result.
         weight_decay: Of the convolutions.
         crop: Width and height of the cut-outs that most steps learn from; cheaper than whole
-            pictures, and full of objects.
-        whole_from: Fraction of the steps after which whole, unscaled pictures are learnt.
+            images, and full of objects.
+        whole_from: Fraction of the steps after which whole, unscaled images are learnt.
         strength: How much the cut-outs are changed.
         focus: See `detection_loss`.
         interest: See `cut_out`.
@@ -94,9 +94,9 @@ SPECIAL_STAGE = Schedule(steps=1600, peak_rate=1.3e-3, warm_up_steps=30, whole_f
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures (N, 3, H, W) float32 in 0..1 and their labels."""
+    """Images (N, 3, H, W) float32 in 0..1 and their labels."""
 
-    pictures: Tensor
+    images: Tensor
     labels: tuple[Labels, ...]
 
 
@@ -114,7 +114,7 @@ def train(
 
     Args:
         network: Where to start from; it is left as it is.
-        source: Files of cached samples, all of the same picture size.
+        source: Files of cached samples, all of the same image size.
         schedule: How long.
         checkpoint: File that receives the averaged weights now and then, and at the end.
     """
@@ -175,8 +175,8 @@ def _work(
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step)
         with torch.autocast("cpu", torch.bfloat16):
-            raw = network(batch.pictures)
-        height, width = batch.pictures.shape[2:]
+            raw = network(batch.images)
+        height, width = batch.images.shape[2:]
         loss = detection_loss(raw.float(), points_of((width, height)), batch.labels, schedule.focus)
         optimiser.zero_grad(set_to_none=True)
         loss.total.backward()
@@ -254,17 +254,17 @@ def _batch(
         augmented(_loaded(samples[index]), rng, crop, schedule.strength, schedule.interest)
         for index in chosen
     ]
-    stacked = torch.from_numpy(np.stack([one.picture for one in prepared]))
-    # A permuted view of the stacked pictures already has the channels-last layout.
-    pictures = stacked.permute(0, 3, 1, 2).float() / FULL_SCALE
-    return Batch(pictures, tuple(_labels(one) for one in prepared))
+    stacked = torch.from_numpy(np.stack([one.image for one in prepared]))
+    # A permuted view of the stacked images already has the channels-last layout.
+    images = stacked.permute(0, 3, 1, 2).float() / FULL_SCALE
+    return Batch(images, tuple(_labels(one) for one in prepared))
 
 
-def _loaded(sample: CachedSample) -> TrainingPicture:
-    return TrainingPicture(sample.picture, sample.boxes, sample.class_ids, sample.ignore)
+def _loaded(sample: CachedSample) -> TrainingImage:
+    return TrainingImage(sample.image, sample.boxes, sample.class_ids, sample.ignore)
 
 
-def _labels(sample: TrainingPicture) -> Labels:
+def _labels(sample: TrainingImage) -> Labels:
     return Labels(
         boxes=torch.from_numpy(sample.boxes),
         classes=torch.from_numpy(sample.class_ids),

@@ -17,7 +17,7 @@ NEGATIVE_WEIGHT = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """One picture's objects: (G, 4) boxes, (G,) classes, (G,) ignored."""
+    """One image's objects: (G, 4) boxes, (G,) classes, (G,) ignored."""
 
     boxes: Tensor
     classes: Tensor
@@ -49,7 +49,7 @@ def detection_loss(
     Args:
         raw: (N, 4 + C, A) predictions of the network, float32.
         points: The anchor points.
-        labels: One entry per picture.
+        labels: One entry per image.
         focus: Above 0, negatives count with 0.75 * score^focus (Zhang et al., "VarifocalNet",
             2021): nearly all points see background, which calms the first steps of training.
             At 0 all count fully, which tells look-alike classes apart sooner.

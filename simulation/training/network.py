@@ -46,7 +46,7 @@ class ConvUnit(nn.Sequential):  # type: ignore[misc]
 
 
 class Stage(nn.Module):  # type: ignore[misc]
-    """Halves the picture, then refines half of the channels in a chain of residual units."""
+    """Halves the image, then refines half of the channels in a chain of residual units."""
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class Stage(nn.Module):  # type: ignore[misc]
         self.chain = nn.ModuleList(ConvUnit(hidden, hidden, 3) for _ in range(depth))
         self.leave = ConvUnit(2 * hidden, outputs, 1)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """(N, inputs, H, W) → (N, outputs, H/2, W/2)."""
-        down = self.down(picture)
+        down = self.down(image)
         refined = self.enter(down)
         for unit in self.chain:
             refined = refined + unit(refined)
@@ -86,7 +86,7 @@ class Head(nn.Module):  # type: ignore[misc]
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """The detector: RGB picture scaled to 0..1 → raw predictions of every anchor point."""
+    """The detector: RGB image scaled to 0..1 → raw predictions of every anchor point."""
 
     def __init__(self, classes: int, widths: Widths | None = None) -> None:
         super().__init__()
@@ -105,9 +105,9 @@ class Network(nn.Module):  # type: ignore[misc]
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.heads = nn.ModuleList(Head(neck, classes) for _ in STRIDES)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) → (N, 4 + classes, A); anchor points of stride 8 first, row by row."""
-        at8 = self.stage8(self.stem(picture))
+        at8 = self.stage8(self.stem(image))
         at16 = self.stage16(at8)
         top = self.lateral32(self.stage32(at16))
         middle = self.merge16(self.lateral16(at16) + self.up(top))

@@ -14,11 +14,11 @@ from model_tools.graph.selection import Selection
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speciality:
-    """The last passes of training, on pictures of some places only.
+    """The last passes of training, on images of some places only.
 
     Attributes:
         name: Of the network that comes out.
-        places: What the pictures show, by the renderer's names of places; the network is also
+        places: What the images show, by the renderer's names of places; the network is also
             judged on nothing else.
         steps: Optimiser steps of each pass.
         interest: How much a class attracts the cut-outs, where it is not `LITTLE_INTEREST`.

@@ -1,4 +1,4 @@
-"""The precision benchmark, on few pictures: its figures fit together and its report is JSON."""
+"""The precision benchmark, on few images: its figures fit together and its report is JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.precision import (
     seeds_of,
 )
 
-FEW = PrecisionBenchmark(pictures=16, calibration=16, batches=(1, 2), rounds=2, round_s=0.05)
+FEW = PrecisionBenchmark(images=16, calibration=16, batches=(1, 2), rounds=2, round_s=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_cheaper_precisions_change_something_and_keep_nearly_everything(report):
 def test_ratios_lie_within_their_range(report):
     assert set(report["speed"]) == {"1", "2"}
     for ratios in report["speed"].values():
-        assert ratios["fp32_pictures_per_s"] > 0
+        assert ratios["fp32_images_per_s"] > 0
         for one in CHEAPER:
             low, high = ratios[one]["range"]
             assert 0 < low <= ratios[one]["ratio"] <= high
@@ -52,13 +52,13 @@ def test_ratios_lie_within_their_range(report):
 def test_the_report_says_what_was_measured_and_where(report):
     assert report["model"] == "traffic/1"
     assert len(report["sha256"]) == 64
-    assert report["settings"]["pictures"] == 16
+    assert report["settings"]["images"] == 16
     assert report["machine"]["onnxruntime"]
 
 
 @pytest.mark.parametrize("places", [("crossroad",), ("crossroad", "arterial"), ("park",)])
 def test_what_calibrates_does_not_judge(places):
-    """Even with as many pictures as the command line allows."""
+    """Even with as many images as the command line allows."""
     judging = seeds_of(places, JUDGING_BLOCK, 480)
     calibrating = seeds_of(places, CALIBRATION_BLOCK, 480)
     assert len(judging) == len(calibrating) == 480

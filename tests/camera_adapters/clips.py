@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
 
-Picture = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 CODE_BITS = 8
 _BLACK, _WHITE, _GREY = 16, 235, 126
@@ -25,7 +25,7 @@ class TinyClip:
 
     Attributes:
         path: The MP4 file.
-        width, height: Picture size in pixels.
+        width, height: Image size in pixels.
         fps: Frames per second.
         frames: Number of frames, numbered from 0.
         gop: Distance of key frames in frames.
@@ -44,23 +44,23 @@ class TinyClip:
         return self.frames / self.fps
 
 
-def paint(number: int, width: int, height: int) -> Picture:
+def paint(number: int, width: int, height: int) -> Image:
     """Frame `number` as (H, W, 3) RGB: its bits in the top half, a moving bar in the lower."""
-    picture = np.full((height, width, 3), _GREY, np.uint8)
+    image = np.full((height, width, 3), _GREY, np.uint8)
     block = width // CODE_BITS
     for bit in range(CODE_BITS):
         level = _WHITE if number >> bit & 1 else _BLACK
-        picture[: height // 2, bit * block : (bit + 1) * block] = level
+        image[: height // 2, bit * block : (bit + 1) * block] = level
     left = number * 8 % (width - 16)
-    picture[height * 3 // 4 :, left : left + 16] = (200, 40, 40)
-    return picture
+    image[height * 3 // 4 :, left : left + 16] = (200, 40, 40)
+    return image
 
 
-def read_number(picture: npt.NDArray[Any]) -> int:
+def read_number(image: npt.NDArray[Any]) -> int:
     """The number of a decoded frame, (H, W, 3) in RGB or BGR, at any scale without borders."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     block = width / CODE_BITS
-    row = picture[height // 8 : height * 3 // 8].mean(axis=(0, 2))
+    row = image[height // 8 : height * 3 // 8].mean(axis=(0, 2))
     return sum(
         1 << bit
         for bit in range(CODE_BITS)
@@ -92,11 +92,11 @@ def write_clip(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.gop_size = gop
         for number in range(frames):
-            picture = paint(number, width, height)
+            image = paint(number, width, height)
             if noise:
-                lower = picture[height // 2 :]
+                lower = image[height // 2 :]
                 lower[:] = random.integers(0, 256, lower.shape, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, 1 / fps
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -1,4 +1,4 @@
-"""A foreign RTSP server for the adapter to prove itself on: GStreamer's, with test pictures.
+"""A foreign RTSP server for the adapter to prove itself on: GStreamer's, with test images.
 
 Runs under the system's Python, where the GStreamer bindings live, as a process of its own. Prints
 the port on its first line and serves until its standard input closes, so it never outlives a test.

@@ -97,7 +97,7 @@ class Watched:
             time.sleep(0.005)
 
     def wait_for_decoded(self, count: int) -> None:
-        """Waits until so many pictures were decoded."""
+        """Waits until so many images were decoded."""
         self.wait_until(lambda: self.reader.counters.decoded >= count)
 
     def frame(self) -> Frame:

@@ -9,14 +9,14 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from tests.camera_adapters.clips import Picture
+from tests.camera_adapters.clips import Image
 
 FPS = 10
 
 
-def write_pictures(
+def write_images(
     path: Path,
-    pictures: list[Picture],
+    images: list[Image],
     *,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
@@ -25,12 +25,12 @@ def write_pictures(
     color_range: ColorRange = ColorRange.MPEG,
     tagged: bool = True,
 ) -> Path:
-    """Encodes (H, W, 3) RGB pictures.
+    """Encodes (H, W, 3) RGB images.
 
     `turn` is what the recording says of itself: degrees, counter-clockwise, to make it upright.
     `colorspace` and `color_range` are what it is encoded in; it says so only if `tagged`.
     """
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     options = {"libx264": {"preset": "ultrafast", "crf": "4", "bf": "0"}}.get(codec, {})
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=FPS, options=options)
@@ -42,9 +42,9 @@ def write_pictures(
         if turn is not None:
             stream.set_display_rotation(turn)
         scaler = VideoReformatter()
-        for number, picture in enumerate(pictures):
+        for number, image in enumerate(images):
             frame = scaler.reformat(
-                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"),
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
                 format=pix_fmt,
                 dst_colorspace=colorspace,
                 dst_color_range=color_range,
@@ -55,8 +55,8 @@ def write_pictures(
     return path
 
 
-def damage_picture(path: Path, number: int) -> None:
-    """Flips bits all over the coded picture `number` of a recording without B-frames, in place."""
+def damage_image(path: Path, number: int) -> None:
+    """Flips bits all over the coded image `number` of a recording without B-frames, in place."""
     with av.open(str(path)) as container:
         packet = [p for p in container.demux(video=0) if p.size][number]
         start, size = packet.pos, packet.size

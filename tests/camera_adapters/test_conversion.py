@@ -1,4 +1,4 @@
-"""Pictures as arrays: upright, in the right colours, letterboxed as computed, safe to hold."""
+"""Images as arrays: upright, in the right colours, letterboxed as computed, safe to hold."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from av.video.reformatter import ColorRange, Colorspace
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
 from tests.camera_adapters.readers import camera, watching
-from tests.camera_adapters.recordings import write_pictures
+from tests.camera_adapters.recordings import write_images
 
 RED, GREEN, BLUE, GREY = (200, 30, 30), (20, 180, 40), (30, 40, 210), (120, 120, 120)
 
 
 def quarters(width: int = 320, height: int = 160):
     """Upright: red top left, green top right, blue bottom left, grey bottom right."""
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[: height // 2, : width // 2] = RED
-    picture[: height // 2, width // 2 :] = GREEN
-    picture[height // 2 :, : width // 2] = BLUE
-    picture[height // 2 :, width // 2 :] = GREY
-    return picture
+    image = np.empty((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = RED
+    image[: height // 2, width // 2 :] = GREEN
+    image[height // 2 :, : width // 2] = BLUE
+    image[height // 2 :, width // 2 :] = GREY
+    return image
 
 
-def corners(picture) -> list[tuple[int, ...]]:
-    height, width = picture.shape[:2]
+def corners(image) -> list[tuple[int, ...]]:
+    height, width = image.shape[:2]
     rows, columns = (height // 4, height * 3 // 4), (width // 4, width * 3 // 4)
-    return [tuple(int(v) for v in picture[row, column]) for row in rows for column in columns]
+    return [tuple(int(v) for v in image[row, column]) for row in rows for column in columns]
 
 
-def assert_quarters(picture, tolerance: int = 6) -> None:
-    seen = np.array(corners(picture))
+def assert_quarters(image, tolerance: int = 6) -> None:
+    seen = np.array(corners(image))
     assert np.abs(seen - np.array([RED, GREEN, BLUE, GREY])).max() <= tolerance, seen
 
 
@@ -46,7 +46,7 @@ def first_frame(path: Path, size: Size) -> Frame:
 def content(frame: Frame, size: Size):
     view = frame.views[size]
     box = view.letterbox
-    return view.picture[
+    return view.image[
         box.top : box.top + box.content.height, box.left : box.left + box.content.width
     ]
 
@@ -54,9 +54,9 @@ def content(frame: Frame, size: Size):
 @pytest.mark.parametrize("turn", [0, 90, 180, -90])
 @pytest.mark.parametrize("size", [Size(96, 96), Size(128, 48)])
 def test_turned_recordings_are_shown_upright(tmp_path: Path, turn: int, size: Size):
-    # The camera stored the picture turned the other way round.
+    # The camera stored the image turned the other way round.
     stored = np.rot90(quarters(), -turn // 90)
-    frame = first_frame(write_pictures(tmp_path / "clip.mp4", [stored] * 2, turn=turn), size)
+    frame = first_frame(write_images(tmp_path / "clip.mp4", [stored] * 2, turn=turn), size)
     assert frame.full.size == Size(320, 160)
     assert frame.full.rgb().shape == (160, 320, 3)
     assert frame.full.rgb().flags.c_contiguous
@@ -65,11 +65,9 @@ def test_turned_recordings_are_shown_upright(tmp_path: Path, turn: int, size: Si
     assert_quarters(content(frame, size))
 
 
-def test_a_portrait_picture_is_letterboxed_as_portrait(tmp_path: Path):
+def test_a_portrait_image_is_letterboxed_as_portrait(tmp_path: Path):
     stored = np.rot90(quarters(160, 320), 1)
-    frame = first_frame(
-        write_pictures(tmp_path / "clip.mp4", [stored] * 2, turn=-90), Size(128, 128)
-    )
+    frame = first_frame(write_images(tmp_path / "clip.mp4", [stored] * 2, turn=-90), Size(128, 128))
     box = frame.views[Size(128, 128)].letterbox
     assert (box.content, box.left, box.top) == (Size(64, 128), 32, 0)
     assert_quarters(content(frame, Size(128, 128)))
@@ -77,32 +75,32 @@ def test_a_portrait_picture_is_letterboxed_as_portrait(tmp_path: Path):
 
 def test_borders_are_padding_and_nothing_but(tmp_path: Path):
     size = Size(160, 160)
-    frame = first_frame(write_pictures(tmp_path / "clip.mp4", [quarters()] * 2), size)
+    frame = first_frame(write_images(tmp_path / "clip.mp4", [quarters()] * 2), size)
     view = frame.views[size]
-    assert view.picture.shape == (160, 160, 3)
-    assert view.picture.dtype == np.uint8
-    assert view.picture.flags.c_contiguous
-    assert (view.picture[:40] == PADDING_VALUE).all()
-    assert (view.picture[120:] == PADDING_VALUE).all()
-    assert not (view.picture[40:120] == PADDING_VALUE).all(axis=(1, 2)).any()
+    assert view.image.shape == (160, 160, 3)
+    assert view.image.dtype == np.uint8
+    assert view.image.flags.c_contiguous
+    assert (view.image[:40] == PADDING_VALUE).all()
+    assert (view.image[120:] == PADDING_VALUE).all()
+    assert not (view.image[40:120] == PADDING_VALUE).all(axis=(1, 2)).any()
 
 
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("colorspace", [Colorspace.ITU601, Colorspace.ITU709])
 def test_tagged_colours_come_out_as_they_went_in(tmp_path: Path, colorspace, color_range):
-    path = write_pictures(
+    path = write_images(
         tmp_path / "clip.mp4", [quarters()] * 2, colorspace=colorspace, color_range=color_range
     )
     frame = first_frame(path, Size(64, 32))
     assert_quarters(frame.full.rgb())
-    assert_quarters(frame.views[Size(64, 32)].picture)
+    assert_quarters(frame.views[Size(64, 32)].image)
 
 
 @pytest.mark.parametrize(
     ("height", "colorspace"), [(360, Colorspace.ITU601), (720, Colorspace.ITU709)]
 )
-def test_untagged_colours_follow_the_picture_size(tmp_path: Path, height: int, colorspace):
-    path = write_pictures(
+def test_untagged_colours_follow_the_image_size(tmp_path: Path, height: int, colorspace):
+    path = write_images(
         tmp_path / "clip.mp4",
         [quarters(height * 16 // 9, height)] * 2,
         colorspace=colorspace,
@@ -112,7 +110,7 @@ def test_untagged_colours_follow_the_picture_size(tmp_path: Path, height: int, c
 
 
 def test_motion_jpeg_keeps_its_full_range(tmp_path: Path):
-    path = write_pictures(
+    path = write_images(
         tmp_path / "clip.avi",
         [quarters()] * 2,
         codec="mjpeg",
@@ -123,7 +121,7 @@ def test_motion_jpeg_keeps_its_full_range(tmp_path: Path):
 
 
 def test_each_distinct_size_is_converted_once(tmp_path: Path):
-    path = write_pictures(tmp_path / "clip.mp4", [quarters()] * 2)
+    path = write_images(tmp_path / "clip.mp4", [quarters()] * 2)
     sizes = {"traffic": Size(64, 32), "crowd": Size(64, 32), "litter": Size(96, 96)}
     with watching(camera(str(path), dict.fromkeys(sizes, 5.0)), sizes) as watched:
         frame = watched.frames_to_end()[0]
@@ -131,9 +129,9 @@ def test_each_distinct_size_is_converted_once(tmp_path: Path):
     assert set(frame.views) == {Size(64, 32), Size(96, 96)}
 
 
-def test_the_full_picture_outlives_the_reader_and_may_be_asked_from_many_threads(tmp_path: Path):
-    pictures = [np.full((64, 96, 3), 20 * number, np.uint8) for number in range(10)]
-    path = write_pictures(tmp_path / "clip.mp4", pictures)
+def test_the_full_image_outlives_the_reader_and_may_be_asked_from_many_threads(tmp_path: Path):
+    images = [np.full((64, 96, 3), 20 * number, np.uint8) for number in range(10)]
+    path = write_images(tmp_path / "clip.mp4", images)
     with watching(camera(str(path), {"traffic": 100.0})) as watched:
         frames = watched.frames_to_end()
     assert len(frames) == 10

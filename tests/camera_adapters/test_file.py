@@ -16,7 +16,7 @@ from camera_adapters.spec import CameraSpec
 from camera_adapters.state import CameraState
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
 from tests.camera_adapters.readers import camera, watching
-from tests.camera_adapters.recordings import damage_picture, write_pictures
+from tests.camera_adapters.recordings import damage_image, write_images
 
 ONLINE, OFFLINE = CameraState.ONLINE, CameraState.OFFLINE
 
@@ -37,7 +37,7 @@ def test_a_recording_is_read_whole_and_ends(tiny_clip: TinyClip):
         counters = watched.reader.counters
     assert (counters.decoded, counters.converted, counters.dropped) == (36, 36, 0)
     assert (counters.reconnects, counters.corrupt) == (0, 0)
-    assert counters.picture == Size(320, 180)
+    assert counters.image == Size(320, 180)
 
 
 def test_a_slow_consumer_of_a_fast_recording_misses_nothing(tiny_clip: TinyClip):
@@ -99,13 +99,13 @@ def test_a_played_recording_does_not_wait_for_a_slow_consumer(tmp_path: Path):
         watched.wait_until(lambda: watched.reader.ended)
 
 
-def test_a_looped_recording_goes_on_as_a_new_epoch(tmp_path: Path):
+def test_a_looped_recording_goes_on_as_a_new_stream_restarts(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", frames=4)
     with watching(camera(f"{clip.path.as_uri()}?loop=1")) as watched:
         frames = [watched.frame() for _ in range(12)]
         assert not watched.reader.ended
     assert [read_number(frame.full.rgb()) for frame in frames] == [0, 1, 2, 3] * 3
-    assert [frame.epoch for frame in frames] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [frame.stream_restarts for frame in frames] == [0] * 4 + [1] * 4 + [2] * 4
     times_s = [frame.captured_mono_s for frame in frames]
     assert np.diff(times_s) == pytest.approx([0.08] * 11, abs=0.002)
 
@@ -123,7 +123,7 @@ def test_b_frames_come_in_order_of_display(tmp_path: Path):
     assert numbers(camera(str(clip.path))) == list(range(36))
 
 
-def test_a_change_of_picture_size_is_followed(tmp_path: Path):
+def test_a_change_of_image_size_is_followed(tmp_path: Path):
     parts = [
         write_clip(tmp_path / "wide.ts", width=320, height=180, frames=12),
         write_clip(tmp_path / "square.ts", width=200, height=200, frames=12),
@@ -133,23 +133,26 @@ def test_a_change_of_picture_size_is_followed(tmp_path: Path):
     with watching(camera(str(both))) as watched:
         frames = watched.frames_to_end()
         assert watched.reader.counters.size_changes == 1
-        assert watched.reader.counters.picture == Size(200, 200)
-    # Where the parts meet, the container's own counters break: up to two pictures count as damaged.
-    by_epoch = [[frame.full.size for frame in frames if frame.epoch == epoch] for epoch in (0, 1)]
-    assert by_epoch == [[Size(320, 180)] * len(by_epoch[0]), [Size(200, 200)] * 12]
-    assert len(by_epoch[0]) >= 10
+        assert watched.reader.counters.image == Size(200, 200)
+    # Where the parts meet, the container's own counters break: up to two images count as damaged.
+    sizes = [
+        [frame.full.size for frame in frames if frame.stream_restarts == restarts]
+        for restarts in (0, 1)
+    ]
+    assert sizes == [[Size(320, 180)] * len(sizes[0]), [Size(200, 200)] * 12]
+    assert len(sizes[0]) >= 10
     for frame in frames:
         (view,) = frame.views.values()
         assert view.letterbox.full == frame.full.size
         box = view.letterbox
         rows = slice(box.top, box.top + box.content.height)
         columns = slice(box.left, box.left + box.content.width)
-        assert read_number(view.picture[rows, columns]) == read_number(frame.full.rgb())
+        assert read_number(view.image[rows, columns]) == read_number(frame.full.rgb())
 
 
 def test_nothing_is_analysed_between_damage_and_the_next_key_frame(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", width=640, height=360)
-    damage_picture(clip.path, 5)
+    damage_image(clip.path, 5)
     with watching(camera(str(clip.path), read_timeout_s=60)) as watched:
         seen = [read_number(frame.full.rgb()) for frame in watched.frames_to_end()]
         assert watched.reader.counters.corrupt == 7
@@ -201,7 +204,7 @@ def write_giant(path: Path) -> None:
         ("giant.mov", write_giant, "larger ones than 8K"),
     ],
 )
-def test_a_file_without_pictures_says_why_in_one_sentence(
+def test_a_file_without_images_says_why_in_one_sentence(
     tmp_path: Path, name: str, make, reason: str, caplog: pytest.LogCaptureFixture
 ):
     make(tmp_path / name)
@@ -253,6 +256,6 @@ def test_a_playlist_cannot_lead_elsewhere(tmp_path: Path):
 
 def test_turned_recordings_survive_a_loop(tmp_path: Path):
     stored = np.zeros((64, 96, 3), np.uint8)
-    path = write_pictures(tmp_path / "clip.mp4", [stored] * 2, turn=90)
+    path = write_images(tmp_path / "clip.mp4", [stored] * 2, turn=90)
     with watching(camera(f"{path.as_uri()}?loop=true")) as watched:
         assert {watched.frame().full.size for _ in range(5)} == {Size(64, 96)}

@@ -70,7 +70,7 @@ def gst_server(auth: str = "none") -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_pictures_come_also_where_the_camera_has_sound(transport):
+def test_images_come_also_where_the_camera_has_sound(transport):
     with gst_server() as (url, _), watching(camera(f"{url}/both", transport=transport)) as watched:
         frames = [watched.frame() for _ in range(5)]
         assert frames[0].full.size == Size(320, 240)

@@ -23,7 +23,7 @@ def frame(index: int, *tasks: str) -> Frame:
     return Frame(
         camera="gate-1",
         index=index,
-        epoch=0,
+        stream_restarts=0,
         captured_at=datetime(2026, 1, 1, tzinfo=UTC),
         captured_mono_s=float(index),
         arrived_mono_s=float(index),

@@ -29,12 +29,12 @@ def test_the_rate_is_kept_under_jitter(wanted: float, camera_fps: float, jitter:
     count = 600
     times = [(index + jitter[index % 7]) / camera_fps for index in range(count)]
     expected = min(wanted, camera_fps) * count / camera_fps
-    # Jitter shifts single pictures across the schedule; near the camera's own rate some are lost.
+    # Jitter shifts single images across the schedule; near the camera's own rate some are lost.
     assert served(Pacer({"traffic": wanted}), times) == pytest.approx(expected, rel=0.1, abs=2)
 
 
 @pytest.mark.parametrize("wanted", [10.0, 12.5, 100.0])
-def test_whoever_wants_as_much_as_there_is_gets_every_picture(wanted):
+def test_whoever_wants_as_much_as_there_is_gets_every_image(wanted):
     times = [index / 10 for index in range(500)]
     assert served(Pacer({"traffic": wanted}), times) == 500
 
@@ -79,7 +79,7 @@ def test_stamps_grow_over_jumps_and_loops():
     assert stamps.stamp(0.5) == pytest.approx(0.76)
 
 
-def test_playback_waits_for_the_turn_of_a_picture():
+def test_playback_waits_for_the_turn_of_an_image():
     playback = PlaybackClock()
     assert playback.delay_s(0.0, 50.0) == 0.0
     assert playback.delay_s(0.5, 50.1) == pytest.approx(0.4)

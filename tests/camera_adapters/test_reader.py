@@ -14,11 +14,11 @@ import pytest
 
 from camera_adapters.backoff import RetryDelays
 from camera_adapters.errors import StreamLostFault, UnauthorizedFault
-from camera_adapters.frame import AnalysisPicture
+from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Letterbox, Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
-from camera_adapters.source import DecodedPicture, Sign, Timing
+from camera_adapters.source import DecodedImage, Sign, Timing
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import CameraState, StateChange
 from tests.camera_adapters.readers import camera, logged, watching
@@ -28,7 +28,7 @@ FULL = Size(64, 48)
 
 
 class Grey:
-    """A picture that exists only as far as a reader looks at it."""
+    """An image that exists only as far as a reader looks at it."""
 
     media_s = 0.0
     cut = False
@@ -41,9 +41,9 @@ class Grey:
     def rgb(self):
         return np.full((48, 64, 3), 99, np.uint8)
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisPicture]:
+    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
         return {
-            size: AnalysisPicture(
+            size: AnalysisImage(
                 np.zeros((size.height, size.width, 3), np.uint8), Letterbox.fit(FULL, size)
             )
             for size in sizes
@@ -60,7 +60,7 @@ class Script:
     closed: threading.Event = field(default_factory=threading.Event)
     before_close: Callable[[], object] = lambda: None
 
-    def arrivals(self) -> Iterator[DecodedPicture | Sign]:
+    def arrivals(self) -> Iterator[DecodedImage | Sign]:
         for step in self.steps:
             if isinstance(step, Exception):
                 raise step
@@ -112,8 +112,8 @@ def test_every_attempt_is_a_new_epoch_and_frames_are_counted_on():
         first = watched.frame()
         watched.wait_until(lambda: watched.reader.counters.reconnects >= 1)
         second = watched.frame()
-    assert (first.index, first.epoch) == (0, 0)
-    assert second.index == second.epoch >= 1
+    assert (first.index, first.stream_restarts) == (0, 0)
+    assert second.index == second.stream_restarts >= 1
 
 
 def test_sources_are_closed_after_a_fault_and_the_state_is_told_before():
@@ -128,7 +128,7 @@ def test_sources_are_closed_after_a_fault_and_the_state_is_told_before():
     assert told_first == [True]
 
 
-def test_data_without_pictures_is_a_silence():
+def test_data_without_images_is_a_silence():
     def trickle() -> None:
         time.sleep(0.05)
 
@@ -136,14 +136,14 @@ def test_data_without_pictures_is_a_silence():
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, read_timeout_s=0.3)
     with watching(spec, opener=plays(Script(list(endless)), lost("gone"))) as watched:
         assert watched.wait_for(ONLINE)
-        assert watched.wait_for(OFFLINE).reason == "no picture for 0.3 s"
+        assert watched.wait_for(OFFLINE).reason == "no image for 0.3 s"
 
 
-def test_a_stream_that_never_shows_a_picture_gets_the_time_to_open():
+def test_a_stream_that_never_shows_an_image_gets_the_time_to_open():
     endless = [lambda: time.sleep(0.05), Sign.LIFE] * 1000
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, open_timeout_s=0.4, read_timeout_s=0.1)
     with watching(spec, opener=plays(Script(endless), lost("gone"))) as watched:
-        assert watched.wait_for(OFFLINE).reason == "no picture for 0.4 s"
+        assert watched.wait_for(OFFLINE).reason == "no image for 0.4 s"
 
 
 def test_a_decoder_that_hangs_is_noticed_by_whoever_looks():
@@ -152,7 +152,7 @@ def test_a_decoder_that_hangs_is_noticed_by_whoever_looks():
     with watching(spec, opener=plays(Script([Grey(), lambda: release.wait(10)]))) as watched:
         watched.wait_for(ONLINE)
         watched.wait_until(lambda: watched.reader.state is OFFLINE)
-        assert watched.changes[-1].reason == "no picture for 0.2 s"
+        assert watched.changes[-1].reason == "no image for 0.2 s"
         assert watched.reader.stop(0.05) is False
         release.set()
 

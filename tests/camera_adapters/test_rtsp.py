@@ -52,7 +52,7 @@ def numbers(watched, count: int) -> list[int]:
     return [read_number(watched.frame().full.rgb()) for _ in range(count)]
 
 
-def test_frames_come_in_order_from_the_first_picture_on(server):
+def test_frames_come_in_order_from_the_first_image_on(server):
     with watching(camera(server.url("gate"))) as watched:
         frame = watched.frame()
         assert watched.wait_for(ONLINE).previous is OFFLINE
@@ -159,9 +159,9 @@ def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
 
 
 @pytest.mark.parametrize("fault", [Fault.kill(), Fault.end()])
-def test_a_stream_that_is_cut_comes_back_as_a_new_epoch(server, fault):
+def test_a_stream_that_is_cut_comes_back_as_a_new_stream_restarts(server, fault):
     with watching(camera(server.url("gate"))) as watched:
-        assert watched.frame().epoch == 0
+        assert watched.frame().stream_restarts == 0
         watched.wait_for(ONLINE)
         server.set_fault("gate", fault)
         assert watched.wait_for(OFFLINE).reason
@@ -170,11 +170,11 @@ def test_a_stream_that_is_cut_comes_back_as_a_new_epoch(server, fault):
         watched.wait_for(ONLINE, after=seen)
         watched.mailbox.take()
         later = watched.frame()
-        assert later.epoch >= 1
+        assert later.stream_restarts >= 1
         assert later.index > 0
 
 
-def test_no_damaged_picture_is_analysed(server):
+def test_no_damaged_image_is_analysed(server):
     with watching(camera(server.url("gate"))) as watched:
         watched.wait_for(ONLINE)
         server.set_fault("gate", Fault.corrupt(5))
@@ -202,7 +202,7 @@ def test_a_camera_that_offers_only_sound_says_so(server):
         open_source(camera(server.url("gate")))
 
 
-def test_data_that_never_becomes_a_picture_is_a_silence(server):
+def test_data_that_never_becomes_an_image_is_a_silence(server):
     server.set_fault("gate", Fault.corrupt(1))
     spec = camera(server.url("gate"), open_timeout_s=0.6, read_timeout_s=0.6)
     with watching(spec) as watched:
@@ -224,7 +224,7 @@ def test_key_frames_alone_are_decoded_where_they_are_enough(tmp_path: Path):
         before, started_s = watched.reader.counters.decoded, time.monotonic()
         numbers(watched, 2)
         rate = (watched.reader.counters.decoded - before) / (time.monotonic() - started_s)
-        assert rate < 12.5, "half of the pictures would still be too many"
+        assert rate < 12.5, "half of the images would still be too many"
 
 
 def test_stop_returns_while_ffmpeg_blocks(server):

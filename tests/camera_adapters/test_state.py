@@ -1,4 +1,4 @@
-"""The state machine: clean pictures make a camera online, few or damaged ones degrade it."""
+"""The state machine: clean images make a camera online, few or damaged ones degrade it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Life:
         for index in range(round(fps * seconds)):
             self.now_s += 1 / fps
             damaged = damaged_every and index % damaged_every == 0
-            self.note(self.machine.damage() if damaged else self.machine.picture())
+            self.note(self.machine.damage() if damaged else self.machine.image())
 
     @property
     def states(self) -> list[CameraState]:
@@ -48,9 +48,9 @@ def test_a_camera_starts_offline_and_connecting():
     assert machine.recent_fps == 0.0
 
 
-def test_the_first_clean_picture_makes_it_online():
+def test_the_first_clean_image_makes_it_online():
     life = Life()
-    life.note(life.machine.picture())
+    life.note(life.machine.image())
     (change,) = life.changes
     assert (change.camera, change.state, change.previous) == ("gate-1", ONLINE, OFFLINE)
     assert change.reason == ""
@@ -58,7 +58,7 @@ def test_the_first_clean_picture_makes_it_online():
     assert change.at == START + timedelta(seconds=1000)
 
 
-def test_damaged_pictures_alone_do_not():
+def test_damaged_images_alone_do_not():
     life = Life()
     life.note(life.machine.damage())
     assert life.states == []
@@ -72,12 +72,12 @@ def test_a_steady_stream_changes_nothing_more():
     assert life.machine.streaming_for_s == pytest.approx(60, abs=0.1)
 
 
-def test_too_few_pictures_degrade_and_enough_restore():
+def test_too_few_images_degrade_and_enough_restore():
     life = Life(wanted_fps=10)
     life.stream(fps=12.5, seconds=10)
     life.stream(fps=4, seconds=10)
     assert life.states == [ONLINE, DEGRADED]
-    assert life.changes[-1].reason == "too few pictures"
+    assert life.changes[-1].reason == "too few images"
     life.stream(fps=5.5, seconds=20)
     assert life.states == [ONLINE, DEGRADED], "just above the limit is not well yet"
     life.stream(fps=12.5, seconds=10)
@@ -96,17 +96,17 @@ def test_a_start_is_not_judged_before_the_window_is_full():
     assert life.states == [ONLINE]
 
 
-def test_many_damaged_pictures_degrade():
+def test_many_damaged_images_degrade():
     life = Life(wanted_fps=5)
     life.stream(fps=25, seconds=10)
     life.stream(fps=25, seconds=10, damaged_every=2)
     assert life.states == [ONLINE, DEGRADED]
-    assert life.changes[-1].reason == "too many damaged pictures"
+    assert life.changes[-1].reason == "too many damaged images"
     life.stream(fps=25, seconds=10)
     assert life.states[-1] is ONLINE
 
 
-def test_a_few_damaged_pictures_do_not():
+def test_a_few_damaged_images_do_not():
     life = Life(wanted_fps=5)
     life.stream(fps=25, seconds=30, damaged_every=10)
     assert life.states == [ONLINE]
@@ -121,7 +121,7 @@ def test_a_fault_is_told_once_and_its_latest_reason_is_known():
     assert life.changes[-1].reason == "the stream ended"
     assert life.machine.reason == "connection refused"
     assert life.machine.streaming_for_s == 0.0
-    life.note(life.machine.picture())
+    life.note(life.machine.image())
     assert life.states == [ONLINE, OFFLINE, ONLINE]
 
 
@@ -154,14 +154,14 @@ def test_silence_is_a_fault_even_if_nobody_says_so():
     life.note(life.machine.check())
     life.note(life.machine.check())
     assert life.states == [ONLINE, OFFLINE]
-    assert life.changes[-1].reason == "no picture for 8 s"
+    assert life.changes[-1].reason == "no image for 8 s"
 
 
 @pytest.mark.parametrize("timing", [Timing.PACED, Timing.FAST])
 def test_a_recording_may_be_silent(timing):
     life = Life()
     life.machine.begin(timing)
-    life.note(life.machine.picture())
+    life.note(life.machine.image())
     life.now_s += 1000
     life.note(life.machine.check())
     assert life.states == [ONLINE]
@@ -174,7 +174,7 @@ def test_a_recording_read_fast_has_no_rate_of_its_own():
     assert life.states == [ONLINE]
 
 
-def test_a_storm_of_pictures_is_counted_within_bounds():
+def test_a_storm_of_images_is_counted_within_bounds():
     life = Life()
     life.stream(fps=2000, seconds=6)
     assert life.machine.recent_fps == pytest.approx(2000, rel=0.05)

@@ -48,18 +48,18 @@ def write_package(folder: Path) -> None:
 
 
 def average_colour() -> onnx.ModelProto:
-    """A network of the house contract: one detection, made of the picture's mean colour."""
+    """A network of the house contract: one detection, made of the image's mean colour."""
     nodes = [
         helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["numbers"], ["mean"], axes=[1, 2], keepdims=0),
         helper.make_node("Unsqueeze", ["mean", "one"], ["row"]),
         helper.make_node("Concat", ["row", "row"], ["detections"], axis=2),
     ]
-    pictures = helper.make_tensor_value_info(
+    images = helper.make_tensor_value_info(
         "pictures", TensorProto.UINT8, ["batch", HEIGHT, WIDTH, 3]
     )
     detections = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["batch", 1, 6])
     one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
-    graph = helper.make_graph(nodes, "average", [pictures], [detections], [one])
+    graph = helper.make_graph(nodes, "average", [images], [detections], [one])
     opset = helper.make_opsetid("", OPSET)
     return helper.make_model(graph, opset_imports=[opset], ir_version=8)

@@ -47,8 +47,8 @@ def write_clip(path: Path) -> Path:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         for shade in range(5):
-            picture = np.full((96, 160, 3), shade * 40, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+            image = np.full((96, 160, 3), shade * 40, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
         container.mux(stream.encode())
     return path
 

@@ -94,7 +94,7 @@ def test_relative_paths_start_from_the_file(load, tmp_path):
     assert config.plans[0].camera.source == f"{clip}?realtime=1"
 
 
-def test_a_task_without_zones_and_rules_gets_the_whole_picture_and_all_its_rules(load):
+def test_a_task_without_zones_and_rules_gets_the_whole_image_and_all_its_rules(load):
     (plan,) = load(SMALL).plans
     (task,) = plan.tasks
     assert {rule.kind for rule in task.rules} == {

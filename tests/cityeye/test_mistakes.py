@@ -80,7 +80,7 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
         ("place:", "password: x\n    place:", 5, "cameras[0].password", "without a name"),
         # zones
         ("[0.1, 0.1], ", "", 7, "cameras[0].zones.road", "at least 3 corners"),
-        ("[0.9, 0.9]]", "[0.9, 1.9]]", 7, "cameras[0].zones.road", "outside the picture"),
+        ("[0.9, 0.9]]", "[0.9, 1.9]]", 7, "cameras[0].zones.road", "outside the image"),
         ("[0.9, 0.9]]", "[900, 900]]", 7, "cameras[0].zones.road", "not pixels"),
         (
             "[0.9, 0.1], [0.9, 0.9]]",

@@ -59,7 +59,7 @@ def test_a_good_version_is_checked_listed_and_shown(capsys, repository, monkeypa
     shown = capsys.readouterr().out
     manifest, report, card = (shown.index(one) for one in ("name: street", "admitted", "# Tiny"))
     assert manifest < report < card
-    assert "  agreement        passed  the golden rows within 0.01 px and 0.001\n" in shown
+    assert "  agreement      passed  the golden rows within 0.01 px and 0.001\n" in shown
     assert main(["models", "show", "sloppy", "--path", str(repository)]) == 0
     assert "\nsloppy/1 is refused: gives class 2" in capsys.readouterr().out
     assert main(["models", "show", "fresh", "--path", str(repository)]) == 0

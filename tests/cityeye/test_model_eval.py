@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import cityeye.cli
 from cityeye.cli import main
-from cityeye.model_evaluation import judged_pictures
+from cityeye.model_evaluation import judged_images
 from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.repository import BUILTIN_ROOT, ModelRepository
@@ -45,7 +45,7 @@ def samples() -> list[Sample]:
     """A wide crossroad and a tall road, so that letterboxing adds rows here and columns there."""
     wide = render_samples(range(1_000_800, 1_000_806), (1280, 720))
     tall = [
-        Sample(one.picture[:, :600], *_cut(one, 600))
+        Sample(one.image[:, :600], *_cut(one, 600))
         for one in render_samples(range(1_000_816, 1_000_820), (1280, 720))
     ]
     return [*wide, *tall]
@@ -64,9 +64,9 @@ def data(samples, tmp_path_factory) -> Path:
     for name in ("images", "labels"):
         (folder / "square" / name).mkdir(parents=True)
     for index, one in enumerate(samples):
-        picture = folder / "square" / "images" / f"{index:02}.png"
-        cv2.imwrite(str(picture), one.picture[..., ::-1])
-        height, width, _ = one.picture.shape
+        image = folder / "square" / "images" / f"{index:02}.png"
+        cv2.imwrite(str(image), one.image[..., ::-1])
+        height, width, _ = one.image.shape
         lines = []
         for (x1, y1, x2, y2), label in zip(one.boxes, one.class_ids, strict=True):
             shares = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
@@ -81,7 +81,7 @@ def data(samples, tmp_path_factory) -> Path:
 
 
 def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
-    """COCO's way to tell the same; pictures are listed backwards, ids go forwards."""
+    """COCO's way to tell the same; images are listed backwards, ids go forwards."""
     annotations: list[dict[str, Any]] = []
     for index, one in enumerate(samples):
         for row, (x1, y1, x2, y2) in enumerate(one.boxes.tolist()):
@@ -101,8 +101,8 @@ def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
             {
                 "id": index + 100,
                 "file_name": f"{index:02}.png",
-                "width": one.picture.shape[1],
-                "height": one.picture.shape[0],
+                "width": one.image.shape[1],
+                "height": one.image.shape[0],
             }
             for index, one in reversed(list(enumerate(samples)))
         ],
@@ -121,22 +121,22 @@ def evaluated(folder: Path, *arguments: str | Path) -> dict[str, Any]:
 
 
 def rows_of(detector: Detector, samples: Sequence[Sample]) -> Iterator[np.ndarray]:
-    """(M, 6) of each picture, in its own pixels, with a letterbox written apart from the code's."""
+    """(M, 6) of each image, in its own pixels, with a letterbox written apart from the code's."""
     wanted = detector.package.manifest.input
     batch = np.full((len(samples), wanted.height, wanted.width, 3), 114, np.uint8)
     offsets, scales = [], []
     for one, canvas in zip(samples, batch, strict=True):
-        height, width, _ = one.picture.shape
+        height, width, _ = one.image.shape
         scale = min(wanted.width / width, wanted.height / height)
         across, down = 2 * round(width * scale / 2), 2 * round(height * scale / 2)
         left, top = (wanted.width - across) // 2, (wanted.height - down) // 2
-        content = cv2.resize(one.picture, (across, down), interpolation=cv2.INTER_AREA)
+        content = cv2.resize(one.image, (across, down), interpolation=cv2.INTER_AREA)
         canvas[top : top + down, left : left + across] = content
         offsets.append([left, top] * 2)
         scales.append([across / width, down / height] * 2)
     for rows, offset, scale, one in zip(detector.run(batch), offsets, scales, samples, strict=True):
         used = rows[rows[:, 4] > 0].astype(np.float64)
-        height, width, _ = one.picture.shape
+        height, width, _ = one.image.shape
         used[:, :4] = np.clip((used[:, :4] - offset) / scale, 0, [width, height] * 2)
         yield used
 
@@ -193,7 +193,7 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     yolo = evaluated(tmp_path, f"{MODEL}/1", "--data", data / "square", "--threads", "2")
     assert (coco["data"], coco["form"], coco["threads"]) == ("coco", "coco", 1)
     assert (yolo["data"], yolo["form"], yolo["threads"]) == ("square", "yolo", 2)
-    assert coco["pictures"] == yolo["pictures"] == 10
+    assert coco["images"] == yolo["images"] == 10
     assert coco["means"] == pytest.approx(yolo["means"], abs=1e-6)
     for one, other in zip(coco["classes"], yolo["classes"], strict=True):
         assert one["objects"] == other["objects"]
@@ -205,11 +205,11 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     assert coco["unlabelled"] == []
 
 
-def test_more_pictures_than_a_batch_holds_are_all_judged_in_their_order(data):
+def test_more_images_than_a_batch_holds_are_all_judged_in_their_order(data):
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     assert detector.package.manifest.input.max_batch < 20
-    pictures = read_dataset(data / "square", detector.package.labels).pictures
-    judged = list(judged_pictures(detector, [*pictures, *pictures]))
+    images = read_dataset(data / "square", detector.package.labels).images
+    judged = list(judged_images(detector, [*images, *images]))
     assert len(judged) == 20
     for (seen, real), (again, same) in zip(judged[:10], judged[10:], strict=True):
         np.testing.assert_allclose(seen.scores, again.scores, atol=1e-4)
@@ -222,7 +222,7 @@ def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path)
     sha256 = ModelRepository(BUILTIN_ROOT).find(MODEL).manifest.sha256
     assert lines[0] == (
         f"traffic/1 (sha256 {sha256[:12]}, fp32) on cpu with 1 thread: "
-        f"10 pictures of square (yolo), {found['objects']} objects"
+        f"10 images of square (yolo), {found['objects']} objects"
     )
     assert lines[1] == "classes of the data that are left out: bag, bottle, bin_bag"
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:] if line.strip()}
@@ -302,7 +302,7 @@ def test_nothing_is_kept_through_a_link(capsys, tmp_path, data):
     ("arguments", "sentence"),
     [
         (["--data", "gone.json"], "cityeye: gone.json: is not there; give --data a COCO file"),
-        (["--data", "broken"], "broken/images/00.png is not a readable picture; remove it or"),
+        (["--data", "broken"], "broken/images/00.png is not a readable image; remove it or"),
         (["--data", "other.json"], "images/00.png: has 1280x720 pixels, its labels are for 1x1; "),
         (["--data", "broken", "--map", "gone.yaml"], "gone.yaml cannot be read"),
     ],
@@ -312,7 +312,7 @@ def test_mistakes_are_told_in_one_sentence(
 ):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data / "square", "broken")
-    (tmp_path / "broken" / "images" / "00.png").write_bytes(b"no picture")
+    (tmp_path / "broken" / "images" / "00.png").write_bytes(b"no image")
     shutil.copytree(data / "square" / "images", "images")
     other = json.loads((data / "coco.json").read_text("utf-8"))
     other["images"][-1].update(width=1, height=1)

@@ -13,8 +13,8 @@ import yaml
 from camera_adapters.geometry import Size
 from cityeye.cli import main
 from cityeye.errors import CommandError
+from cityeye.images import images_in
 from cityeye.model_import import labels_from, mapping_from
-from cityeye.pictures import pictures_in
 from model_tools.golden_images import golden_images
 from models.repository import BUILTIN_ROOT, ModelRepository
 from tests.model_tools.networks import yolo_network
@@ -72,8 +72,8 @@ def test_a_built_in_model_is_imported_in_fewer_bits(folder, capsys, precision):
     built_in = ModelRepository(BUILTIN_ROOT).find("crowding")
     (folder / "calibration").mkdir()
     images = golden_images()
-    for number, picture in enumerate([*images, *(image[:, ::-1] for image in images)]):
-        cv2.imwrite(str(folder / "calibration" / f"{number:02}.png"), picture[..., ::-1])
+    for number, image in enumerate([*images, *(image[:, ::-1] for image in images)]):
+        cv2.imwrite(str(folder / "calibration" / f"{number:02}.png"), image[..., ::-1])
     told = ["--fp16"] if precision == "fp16" else ["--int8", "calibration"]
     assert main(["models", "import", str(built_in.onnx_path), "--name", "crowding", *told]) == 0
     said = capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_a_built_in_model_is_imported_in_fewer_bits(folder, capsys, precision):
     package = ModelRepository(folder / "packages").find("crowding")
     assert package.manifest.precision == precision
     assert package.manifest.tasks == ("crowding",)
-    assert package.manifest.measured["fidelity_found_again"] > 0.8
+    assert package.manifest.measured["fidelity_recall"] > 0.8
     assert package.onnx_path.stat().st_size < 0.75 * built_in.onnx_path.stat().st_size
 
 
@@ -154,16 +154,16 @@ def test_a_map_says_what_is_dropped(tmp_path):
     assert mapping_from(tmp_path / "map.yaml") == document
 
 
-def test_pictures_of_a_folder_are_letterboxed_as_cameras_do(tmp_path):
+def test_images_of_a_folder_are_letterboxed_as_cameras_do(tmp_path):
     for index, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
         path = tmp_path / "below" / f"{index}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.full((40, 40, 3), colour[::-1], np.uint8))
-    found = pictures_in(tmp_path, Size(*SIZE), 2)
+    found = images_in(tmp_path, Size(*SIZE), 2)
     assert found.shape == (2, SIZE[1], SIZE[0], 3)
     assert found[0, 32, 48].tolist() == [255, 0, 0]
     assert found[1, 32, 48].tolist() == [0, 255, 0]
     assert (found[:, :, 0] == 114).all()
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(CommandError, match=r"bad\.jpg is not a readable picture"):
-        pictures_in(tmp_path, Size(*SIZE), 9)
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(CommandError, match=r"bad\.jpg is not a readable image"):
+        images_in(tmp_path, Size(*SIZE), 9)

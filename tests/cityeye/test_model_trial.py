@@ -1,4 +1,4 @@
-"""Trying a model on a recording: every due picture, full size, boxes where the model says."""
+"""Trying a model on a recording: every due image, full size, boxes where the model says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def package(tmp_path: Path) -> ModelPackage:
     return brightness_package(tmp_path)
 
 
-def test_pictures_are_full_size_and_carry_the_box(package: ModelPackage, tmp_path: Path) -> None:
+def test_images_are_full_size_and_carry_the_box(package: ModelPackage, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", width=640, height=480)
     assert try_model(package, clip.path, 5.0, tmp_path / "out") == 15
     first = cv2.imread(str(sorted((tmp_path / "out").glob("*.jpg"))[0]))

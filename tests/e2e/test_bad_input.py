@@ -109,7 +109,7 @@ def test_a_corrupt_model_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
     assert not done.said("Traceback")
 
 
-def test_a_zone_outside_the_picture_stops_the_run_with_key_line_and_remedy(tmp_path: Path) -> None:
+def test_a_zone_outside_the_image_stops_the_run_with_key_line_and_remedy(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4")
     camera = {
         "id": "gate",

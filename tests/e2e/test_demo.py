@@ -64,13 +64,13 @@ def test_every_incident_has_a_keyframe_that_opens_and_matches_its_checksum(demo:
     incidents = demo.incidents()
     assert {event.data.kind for event in incidents} == KINDS
     for event in incidents:
-        assert event.data.keyframes, f"{event.data.kind} has no picture"
+        assert event.data.keyframes, f"{event.data.kind} has no image"
         for keyframe in event.data.keyframes:
             stored = (demo.folder / "keyframes" / keyframe.key).read_bytes()
             assert hashlib.sha256(stored).hexdigest() == keyframe.sha256
-            picture = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
-            assert picture is not None
-            assert picture.shape == (720, 1280, 3)
+            image = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None
+            assert image.shape == (720, 1280, 3)
 
 
 def test_every_incident_that_started_has_ended(demo: Demo) -> None:

@@ -120,31 +120,31 @@ RUNS: dict[str, tuple[Maker, str]] = {
     "scores that are no numbers": (lambda: with_rows(score=np.nan), "numbers that are not finite"),
     "boxes without end": (lambda: with_rows(x1=np.inf), "numbers that are not finite"),
     "scores above one": (lambda: with_rows(score=37), "scores from 0 to 37, not within 0 and 1"),
-    "boxes outside the picture": (lambda: with_rows(y2=900), "outside the 96x64 input"),
+    "boxes outside the image": (lambda: with_rows(y2=900), "outside the 96x64 input"),
     "class without a label": (lambda: with_rows(label=3), "class 3, labels.txt names 3 classes"),
     "half a class": (lambda: with_rows(label=0.5), "class 0.5, labels.txt names 3 classes"),
     "other rows": (
         lambda: shown(good_rows() * np.array([1, 1, 0.9, 1, 1, 1], np.float32)),
-        "does not give the golden rows: picture 0: the box of class 0 .* is 3 px off, 0.01 may be",
+        "does not give the golden rows: image 0: the box of class 0 .* is 3 px off, 0.01 may be",
     ),
-    "no rows": (shown, "does not give the golden rows: picture 0: class 0 with score 0.900"),
+    "no rows": (shown, "does not give the golden rows: image 0: class 0 with score 0.900"),
     "blind in the dark": (blind_in_the_dark, "numbers that are not finite"),
     "other answer in company": (
         other_answer_in_company,
-        "differently in a batch of 2 than alone: picture 0: the box of class 0 .* is 2 px off",
+        "differently in a batch of 2 than alone: image 0: the box of class 0 .* is 2 px off",
     ),
-    "random dropout": (random_through_dropout, "the same picture differently the second time"),
+    "random dropout": (random_through_dropout, "the same image differently the second time"),
 }
 """What shows only when it is loaded or run."""
 
 CONTRACT: dict[str, tuple[Maker, str]] = {
     "wrong input type": (
         lambda: element_type(TensorProto.STRING),
-        "input pictures must be UINT8 .* is STRING",
+        "input images must be UINT8 .* is STRING",
     ),
     "wrong rank": (
         lambda: changed(lambda it: it.graph.input[0].type.tensor_type.shape.dim.pop()),
-        r"input pictures must be UINT8 \[N, 64, 96, 3\], is UINT8 \[N, 64, 96\]",
+        r"input images must be UINT8 \[N, 64, 96, 3\], is UINT8 \[N, 64, 96\]",
     ),
     "wrong output": (
         lambda: changed(lambda it: setattr(it.graph.output[0], "name", "table")),
@@ -156,7 +156,7 @@ CONTRACT: dict[str, tuple[Maker, str]] = {
                 helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])
             )
         ),
-        "must have the one input pictures, has pictures, more",
+        "must have the one input images, has images, more",
     ),
 }
 """What is no packaged graph, though it may be a network."""

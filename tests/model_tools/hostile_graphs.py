@@ -22,7 +22,7 @@ OUTPUT = "detections"
 
 
 def shown(rows: np.ndarray | None = None, **extra) -> ModelProto:
-    """A graph that fulfils the contract and gives the same rows for every picture."""
+    """A graph that fulfils the contract and gives the same rows for every image."""
     return graph_of([], rows=rows, **extra)
 
 
@@ -36,7 +36,7 @@ def graph_of(
     functions: list[onnx.FunctionProto] | None = None,
     domains: tuple[str, ...] = (),
 ) -> ModelProto:
-    """Nodes between `pictures` and `last` (1, ROWS, 6), which is repeated for every picture."""
+    """Nodes between `images` and `last` (1, ROWS, 6), which is repeated for every image."""
     table = np.zeros((1, ROWS, 6), np.float32) if rows is None else rows
     height, width = SIZE[1], SIZE[0]
     given = [
@@ -220,7 +220,7 @@ def added(value: str) -> list[onnx.NodeProto]:
 
 
 def exploding(operator: str) -> ModelProto:
-    """An operator whose result depends on the picture, and is enormous."""
+    """An operator whose result depends on the image, and is enormous."""
     nought = numpy_helper.from_array(np.array(0, np.float32), "nought")
     huge = numpy_helper.from_array(np.array([1 << 17, 1 << 17], np.int64), "huge")
     most = numpy_helper.from_array(np.array(1 << 38, np.int64), "most")
@@ -290,7 +290,7 @@ def random_through_dropout() -> ModelProto:
 
 
 def blind_in_the_dark() -> ModelProto:
-    """Right for every picture but a black one, where it divides nothing by nothing."""
+    """Right for every image but a black one, where it divides nothing by nothing."""
     nodes = [
         helper.make_node("Cast", [INPUT], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["numbers"], ["mean"], axes=[1, 2, 3], keepdims=1),
@@ -302,7 +302,7 @@ def blind_in_the_dark() -> ModelProto:
 
 
 def other_answer_in_company() -> ModelProto:
-    """The more pictures there are in a batch, the narrower is the first box."""
+    """The more images there are in a batch, the narrower is the first box."""
     narrower = np.zeros((1, ROWS, 6), np.float32)
     narrower[0, 0, 2] = 2
     given = [
@@ -312,8 +312,8 @@ def other_answer_in_company() -> ModelProto:
     nodes = [
         helper.make_node("Shape", [INPUT], ["sizes"]),
         helper.make_node("Gather", ["sizes", "first"], ["batch"], axis=0),
-        helper.make_node("Cast", ["batch"], ["pictures_in_it"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["pictures_in_it", "alone"], ["others"]),
+        helper.make_node("Cast", ["batch"], ["images_in_it"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["images_in_it", "alone"], ["others"]),
         helper.make_node("Mul", ["others", "narrower"], ["less"]),
         helper.make_node("Sub", ["table", "less"], ["ended"]),
     ]

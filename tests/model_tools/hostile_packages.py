@@ -16,9 +16,9 @@ from onnx import ModelProto
 from models.golden import GoldenSet
 from models.package import sha256_of
 from tests.model_tools.hostile_graphs import Writer, good_rows, shown
-from tests.models.tiny import LABELS, random_pictures, tiny_package, with_golden
+from tests.models.tiny import LABELS, random_images, tiny_package, with_golden
 
-PICTURES = 3
+IMAGES = 3
 BOMB = "\n".join(
     ["a: &a [x, x, x, x, x, x, x, x, x]"]
     + [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in pairwise("abcdefghi")]
@@ -34,8 +34,8 @@ def package_of(root: Path, model: ModelProto | bytes, name: str = "tiny") -> Pat
     opset = 17
     if isinstance(model, ModelProto) and model.opset_import:
         opset = max(model.opset_import[0].version, 13)
-    rows = np.repeat(good_rows(), PICTURES, axis=0)
-    GoldenSet(random_pictures(PICTURES), rows).save(directory / "golden.npz")
+    rows = np.repeat(good_rows(), IMAGES, axis=0)
+    GoldenSet(random_images(IMAGES), rows).save(directory / "golden.npz")
     describe(directory, opset=opset)
     return directory
 
@@ -83,8 +83,8 @@ def link_folder(directory: Path) -> None:
     directory.symlink_to(elsewhere / directory.name)
 
 
-def golden(directory: Path, pictures: np.ndarray, rows: np.ndarray) -> None:
-    np.savez(directory / "golden.npz", pictures=pictures, rows=rows)
+def golden(directory: Path, images: np.ndarray, rows: np.ndarray) -> None:
+    np.savez(directory / "golden.npz", images=images, rows=rows)
     describe(directory)
 
 
@@ -93,14 +93,14 @@ def pickled_golden(directory: Path) -> None:
     objects = np.array([Writer(str(directory / "unpickled"))], object)
     np.save(stream, objects, allow_pickle=True)
     with zipfile.ZipFile(directory / "golden.npz", "w") as archive:
-        archive.writestr("pictures.npy", stream.getvalue())
+        archive.writestr("images.npy", stream.getvalue())
         archive.writestr("rows.npy", stream.getvalue())
     describe(directory)
 
 
 def golden_rows(directory: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    rows = change(np.repeat(good_rows(), PICTURES, axis=0))
-    golden(directory, pictures=random_pictures(PICTURES), rows=rows.astype(np.float32))
+    rows = change(np.repeat(good_rows(), IMAGES, axis=0))
+    golden(directory, images=random_images(IMAGES), rows=rows.astype(np.float32))
 
 
 def shuffled(rows: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ PACKAGES: dict[str, tuple[Spoil, str]] = {
     ),
     "linked graph": (lambda it: link(it, "model.onnx"), r"model\.onnx: is a symbolic link"),
     "linked labels": (lambda it: link(it, "labels.txt"), r"labels\.txt: is a symbolic link"),
-    "linked golden pictures": (lambda it: link(it, "golden.npz"), r"golden\.npz: is a symbolic"),
+    "linked golden images": (lambda it: link(it, "golden.npz"), r"golden\.npz: is a symbolic"),
     "linked folder": (link_folder, "tiny/1: is a symbolic link"),
     "graph that is a pipe": (lambda it: queue(it, "model.onnx"), r"model\.onnx: is missing"),
     "manifest that is a pipe": (lambda it: queue(it, "model.yaml"), r"model\.yaml: is missing"),
@@ -161,36 +161,36 @@ PACKAGES: dict[str, tuple[Spoil, str]] = {
         lambda it: write(it, "labels.txt", "person\ncar\n"),
         "class 2, labels.txt names 2 classes",
     ),
-    "no golden pictures": (
+    "no golden images": (
         lambda it: describe(it, golden=""),
-        "names no golden pictures.*import the model again",
+        "names no golden images.*import the model again",
     ),
-    "golden pictures that are missing": (
+    "golden images that are missing": (
         lambda it: (it / "golden.npz").unlink(),
         r"golden\.npz: is missing",
     ),
-    "golden pictures that were exchanged": (
-        lambda it: GoldenSet(random_pictures(1), good_rows()).save(it / "golden.npz"),
+    "golden images that were exchanged": (
+        lambda it: GoldenSet(random_images(1), good_rows()).save(it / "golden.npz"),
         r"golden\.npz: has sha256 \w+…, the manifest says",
     ),
-    "golden objects": (pickled_golden, r"pictures\.npy holds object values, not uint8"),
+    "golden objects": (pickled_golden, r"images\.npy holds object values, not uint8"),
     "golden text": (
         garbled_golden,
         "holds no arrays",
     ),
-    "golden pictures of another size": (
+    "golden images of another size": (
         lambda it: golden(
-            it, pictures=np.zeros((2, 8, 8, 3), np.uint8), rows=np.zeros((2, 20, 6), np.float32)
+            it, images=np.zeros((2, 8, 8, 3), np.uint8), rows=np.zeros((2, 20, 6), np.float32)
         ),
-        r"holds pictures \(2, 8, 8, 3\)",
+        r"holds images \(2, 8, 8, 3\)",
     ),
-    "golden pictures that show nothing": (
+    "golden images that show nothing": (
         lambda it: golden_rows(it, lambda rows: rows * 0),
         "in which nothing was found",
     ),
     "golden nonsense": (
         lambda it: golden_rows(it, shuffled),
-        "does not give the golden rows: picture 0: ",
+        "does not give the golden rows: image 0: ",
     ),
 }
 """How a good package is spoiled, and a pattern of the refusal."""

@@ -13,7 +13,7 @@ NetworkSize = tuple[int, int]
 
 
 class Drawing:
-    """A graph in the making that starts with random patches of its pictures."""
+    """A graph in the making that starts with random patches of its images."""
 
     def __init__(
         self,

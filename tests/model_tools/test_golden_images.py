@@ -28,6 +28,6 @@ def test_the_first_four_show_every_place_and_are_what_the_seeds_draw():
     seeds = chosen_seeds()
     assert len(seeds) == COUNT
     assert len({place_of(seed) for seed in seeds[:4]}) == 4
-    drawn = render_sample(seeds[0], SIZE).picture
+    drawn = render_sample(seeds[0], SIZE).image
     (first,) = golden_images(1)
     assert np.abs(first.astype(np.int16) - drawn).mean() < CODED

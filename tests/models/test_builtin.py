@@ -1,4 +1,4 @@
-"""The packages that ship: what they are, and that they find things in pictures never trained on."""
+"""The packages that ship: what they are, and that they find things in images never trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONTENT = {
 
 
 @cache
-def pictures_of(places):
+def images_of(places):
     starts = EVALUATION_SEEDS[FIRST_BLOCK * SEEDS_PER_VIEW :: SEEDS_PER_VIEW]
     chosen = islice((start for start in starts if place_of(start) in places), BLOCKS)
     return [one for start in chosen for one in render_samples(range(start, start + SEEDS_PER_VIEW))]
@@ -71,14 +71,14 @@ def test_the_card_tells_the_figures_of_the_manifest(name):
 @pytest.mark.parametrize("name", CONTENT)
 def test_a_package_finds_what_a_new_scene_shows(name):
     package = builtin(name)
-    samples = pictures_of(recipe_named(name).speciality.places)
+    samples = images_of(recipe_named(name).speciality.places)
     detector = Detector(package)
     numbers = np.array(
         [package.labels.index(one) if one in package.labels else -1 for one in LABELS]
     )
     found, real = [], []
     for sample in samples:
-        found += detector.detect(sample.picture[None], threshold=0.0)
+        found += detector.detect(sample.image[None], threshold=0.0)
         class_ids = numbers[sample.class_ids]
         mine = class_ids >= 0
         real.append(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
@@ -88,16 +88,16 @@ def test_a_package_finds_what_a_new_scene_shows(name):
     assert mean_average_precision(results) > 0.75 * told
 
 
-def test_a_batch_gives_what_single_pictures_give():
+def test_a_batch_gives_what_single_images_give():
     detector = Detector(builtin("traffic"))
-    samples = pictures_of(recipe_named("traffic").speciality.places)
-    pictures = np.stack([one.picture for one in samples[:4]])
-    together = detector.run(pictures)
-    alone = np.concatenate([detector.run(one[None]) for one in pictures])
+    samples = images_of(recipe_named("traffic").speciality.places)
+    images = np.stack([one.image for one in samples[:4]])
+    together = detector.run(images)
+    alone = np.concatenate([detector.run(one[None]) for one in images])
     np.testing.assert_allclose(together[..., 4], alone[..., 4], atol=1e-3)
 
 
-def test_an_empty_grey_picture_shows_nothing():
+def test_an_empty_grey_image_shows_nothing():
     grey = np.full((1, 384, 640, 3), 114, np.uint8)
     for name in CONTENT:
         assert len(Detector(builtin(name)).detect(grey)[0]) == 0

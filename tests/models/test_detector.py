@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from models.detector import Detector
-from models.errors import PictureError, SessionError
+from models.errors import ImageError, SessionError
 from models.package import ModelPackage, sha256_of
-from tests.models.tiny import SIZE, random_pictures, tiny_package
+from tests.models.tiny import SIZE, random_images, tiny_package
 
 HAS_GPU = "CUDAExecutionProvider" in ort.get_available_providers()
 
@@ -23,55 +23,55 @@ def detector(tmp_path_factory):
     return Detector(tiny_package(tmp_path_factory.mktemp("packages")))
 
 
-def test_rows_come_back_per_picture(detector):
-    rows = detector.run(random_pictures(3))
+def test_rows_come_back_per_image(detector):
+    rows = detector.run(random_images(3))
     assert rows.shape == (3, 20, 6)
     assert rows.dtype == np.float32
     assert detector.provider == "cpu"
 
 
 def test_detections_are_sorted_and_above_the_default_threshold(detector):
-    pictures = random_pictures(2)
-    for rows, found in zip(detector.run(pictures), detector.detect(pictures), strict=True):
+    images = random_images(2)
+    for rows, found in zip(detector.run(images), detector.detect(images), strict=True):
         assert len(found) == (rows[:, 4] > 0.3).sum() > 0
         assert (np.diff(found.scores) <= 0).all()
         assert found.class_ids.max() < 3
 
 
 def test_a_threshold_of_the_caller_wins(detector):
-    pictures = random_pictures(1)
-    everything = detector.detect(pictures, 0.0)[0]
+    images = random_images(1)
+    everything = detector.detect(images, 0.0)[0]
     middle = float(np.median(everything.scores))
-    better = detector.detect(pictures, middle)[0]
+    better = detector.detect(images, middle)[0]
     assert 0 < len(better) < len(everything)
     assert (better.scores > middle).all()
 
 
 def test_more_than_the_largest_batch_is_split_without_changing_the_answer(detector):
-    pictures = random_pictures(11)
+    images = random_images(11)
     before = detector.latency
-    together = detector.run(pictures)
+    together = detector.run(images)
     after = detector.latency
     assert after.calls - before.calls == 3
-    assert after.pictures - before.pictures == 11
+    assert after.images - before.images == 11
     assert after.total_s > before.total_s
-    one_by_one = np.concatenate([detector.run(one[None]) for one in pictures])
+    one_by_one = np.concatenate([detector.run(one[None]) for one in images])
     np.testing.assert_allclose(together, one_by_one, atol=1e-3)
 
 
-def test_no_picture_gives_no_rows(detector):
-    assert detector.run(random_pictures(0)).shape == (0, 20, 6)
-    assert detector.detect(random_pictures(0)) == []
+def test_no_image_gives_no_rows(detector):
+    assert detector.run(random_images(0)).shape == (0, 20, 6)
+    assert detector.detect(random_images(0)) == []
 
 
-def test_read_only_and_strided_pictures_are_taken(detector):
-    pictures = random_pictures(6)
-    pictures.flags.writeable = False
-    np.testing.assert_array_equal(detector.run(pictures[::2]), detector.run(pictures[::2].copy()))
+def test_read_only_and_strided_images_are_taken(detector):
+    images = random_images(6)
+    images.flags.writeable = False
+    np.testing.assert_array_equal(detector.run(images[::2]), detector.run(images[::2].copy()))
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [
         np.zeros((1, SIZE[1], SIZE[0], 3), np.float32),
         np.zeros((SIZE[1], SIZE[0], 3), np.uint8),
@@ -80,13 +80,13 @@ def test_read_only_and_strided_pictures_are_taken(detector):
     ],
     ids=["floats", "no batch", "sideways", "planes"],
 )
-def test_other_pictures_are_refused_with_what_is_wanted(detector, pictures):
-    with pytest.raises(PictureError, match=r"tiny/1: pictures must be uint8 \(N, 64, 96, 3\)"):
-        detector.run(pictures)
+def test_other_images_are_refused_with_what_is_wanted(detector, images):
+    with pytest.raises(ImageError, match=r"tiny/1: images must be uint8 \(N, 64, 96, 3\)"):
+        detector.run(images)
 
 
 def test_threads_may_share_a_detector(detector):
-    batches = [random_pictures(2, seed) for seed in range(8)]
+    batches = [random_images(2, seed) for seed in range(8)]
     alone = [detector.run(batch) for batch in batches]
     before = detector.latency.calls
     with ThreadPoolExecutor(4) as pool:
@@ -96,11 +96,11 @@ def test_threads_may_share_a_detector(detector):
         np.testing.assert_array_equal(rows, alone[index % 8])
 
 
-def test_a_fixed_batch_of_one_is_served_picture_by_picture(tmp_path):
+def test_a_fixed_batch_of_one_is_served_image_by_image(tmp_path):
     fixed = Detector(tiny_package(tmp_path / "fixed", batch=1))
     free = Detector(tiny_package(tmp_path / "free"))
-    pictures = random_pictures(3)
-    np.testing.assert_allclose(fixed.run(pictures), free.run(pictures), atol=1e-4)
+    images = random_images(3)
+    np.testing.assert_allclose(fixed.run(images), free.run(images), atol=1e-4)
     assert fixed.latency.calls == 3
 
 
@@ -131,5 +131,5 @@ def test_the_gpu_gives_the_same_rows_as_the_cpu(tmp_path):
     package = tiny_package(tmp_path)
     on_gpu = Detector(package, provider="cuda")
     assert on_gpu.provider == "cuda"
-    pictures = random_pictures(3)
-    np.testing.assert_allclose(on_gpu.run(pictures), Detector(package).run(pictures), atol=1e-2)
+    images = random_images(3)
+    np.testing.assert_allclose(on_gpu.run(images), Detector(package).run(images), atol=1e-2)

@@ -1,4 +1,4 @@
-"""Golden pictures: what agrees, what does not, and files that are not what they seem."""
+"""Golden images: what agrees, what does not, and files that are not what they seem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from models.detector import Detector
 from models.errors import PackageError
 from models.golden import HALF, LOOSE, QUANTISED, STRICT, GoldenSet, disagreement
-from tests.models.tiny import SIZE, random_pictures, tiny_package
+from tests.models.tiny import SIZE, random_images, tiny_package
 
 ROWS = np.array(
     [
@@ -32,7 +32,7 @@ LEVELS = {"strict": STRICT, "loose": LOOSE, "half": HALF, "int8": QUANTISED}
 
 @pytest.fixture
 def golden() -> GoldenSet:
-    return GoldenSet(random_pictures(3), np.stack([ROWS, ROWS[::-1], ROWS]))
+    return GoldenSet(random_images(3), np.stack([ROWS, ROWS[::-1], ROWS]))
 
 
 def changed(rows: np.ndarray = ROWS, **columns: object) -> np.ndarray:
@@ -111,15 +111,15 @@ def test_boxes_may_move_by_the_tolerance(tolerance, good, bad):
 def test_a_distance_is_told_with_numbers():
     problem = disagreement(shifted(0.5), ROWS, STRICT)
     assert problem == (
-        "picture 0: the box of class 0 with score 0.900 at [10, 10, 40, 40] is 0.5 px off, "
+        "image 0: the box of class 0 with score 0.900 at [10, 10, 40, 40] is 0.5 px off, "
         "0.01 may be"
     )
 
 
-def test_the_picture_that_differs_is_named(golden):
+def test_the_image_that_differs_is_named(golden):
     found = golden.rows.copy()
     found[1, -1, 4] = 0.5
-    assert disagreement(found, golden.rows, STRICT).startswith("picture 1: the score of class 0")
+    assert disagreement(found, golden.rows, STRICT).startswith("image 1: the score of class 0")
 
 
 def test_rows_below_the_floor_do_not_count():
@@ -145,7 +145,7 @@ def test_int8_may_lose_weak_objects_but_no_sure_one_and_not_all_weak_ones():
     lost = many.copy()
     lost[[3, 5]] = 0
     assert disagreement(lost, many, QUANTISED) == ""
-    assert "picture 0: class 2" in disagreement(lost, many, STRICT)
+    assert "image 0: class 2" in disagreement(lost, many, STRICT)
     lost[4] = 0
     assert disagreement(lost, many, QUANTISED) == (
         "3 of 6 weak objects are missing or elsewhere, 2 may be"
@@ -185,9 +185,9 @@ def test_thin_boxes_agree_with_themselves():
 
 
 def test_a_real_model_agrees_with_itself_and_not_with_another(tmp_path):
-    pictures = random_pictures(6)
-    one = Detector(tiny_package(tmp_path, version="1", seed=1)).run(pictures)
-    other = Detector(tiny_package(tmp_path, version="2", seed=2)).run(pictures)
+    images = random_images(6)
+    one = Detector(tiny_package(tmp_path, version="1", seed=1)).run(images)
+    other = Detector(tiny_package(tmp_path, version="2", seed=2)).run(images)
     for tolerance in LEVELS.values():
         assert disagreement(one, one, tolerance) == ""
         assert disagreement(other, one, tolerance)
@@ -196,7 +196,7 @@ def test_a_real_model_agrees_with_itself_and_not_with_another(tmp_path):
 def test_a_set_survives_its_file(tmp_path, golden):
     golden.save(tmp_path / "golden.npz")
     read = GoldenSet.load(tmp_path / "golden.npz")
-    assert np.array_equal(read.pictures, golden.pictures)
+    assert np.array_equal(read.images, golden.images)
     assert np.array_equal(read.rows, golden.rows)
     assert len(read) == 3
     assert read.shows_something
@@ -206,11 +206,11 @@ def test_a_set_survives_its_file(tmp_path, golden):
 
 
 def test_empty_rows_show_nothing(golden):
-    assert not GoldenSet(golden.pictures, np.zeros_like(golden.rows)).shows_something
+    assert not GoldenSet(golden.images, np.zeros_like(golden.rows)).shows_something
 
 
 @pytest.mark.parametrize(
-    ("pictures", "rows"),
+    ("images", "rows"),
     [
         (np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 5, 6), np.float32)),
         (np.zeros((2, 8, 8), np.uint8), np.zeros((2, 5, 6), np.float32)),
@@ -220,9 +220,9 @@ def test_empty_rows_show_nothing(golden):
         (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 5, 6), np.nan, np.float32)),
     ],
 )
-def test_arrays_that_do_not_line_up_make_no_set(pictures, rows):
+def test_arrays_that_do_not_line_up_make_no_set(images, rows):
     with pytest.raises(ValueError, match=r"must be|there are|not finite"):
-        GoldenSet(pictures, rows)
+        GoldenSet(images, rows)
 
 
 def entry(array: np.ndarray, **options: bool) -> bytes:
@@ -254,7 +254,7 @@ class Bomb:
         return (open, (self.path, "w"))
 
 
-PICTURES = entry(np.zeros((2, SIZE[1], SIZE[0], 3), np.uint8))
+IMAGES = entry(np.zeros((2, SIZE[1], SIZE[0], 3), np.uint8))
 TABLES = entry(np.zeros((2, 5, 6), np.float32))
 
 
@@ -263,15 +263,15 @@ TABLES = entry(np.zeros((2, 5, 6), np.float32))
     [
         (b"", "holds no arrays"),
         (b"not an archive", "holds no arrays"),
-        (archive(pictures=PICTURES, rows=TABLES)[:-30], "holds no arrays"),
-        (archive(pictures=PICTURES), "must hold pictures.npy and rows.npy"),
-        (archive(pictures=PICTURES, rows=TABLES, more=TABLES), "must hold"),
-        (archive(pictures=PICTURES, rows=PICTURES), "rows.npy holds uint8 values"),
+        (archive(pictures=IMAGES, rows=TABLES)[:-30], "holds no arrays"),
+        (archive(pictures=IMAGES), "must hold pictures.npy and rows.npy"),
+        (archive(pictures=IMAGES, rows=TABLES, more=TABLES), "must hold"),
+        (archive(pictures=IMAGES, rows=IMAGES), "rows.npy holds uint8 values"),
         (archive(pictures=header("(900000, 640, 640, 3)"), rows=TABLES), "declares 1105920000000"),
         (archive(pictures=header("(-1, 640, 640, 3)"), rows=TABLES), "declares -"),
         (archive(pictures=header("(2, 64, 96, 3)"), rows=TABLES), "ends after 0 of 36864 bytes"),
         (archive(pictures=header("(" * 900 + ")" * 900), rows=TABLES), "holds no arrays"),
-        (archive(pictures=PICTURES, rows=entry(np.zeros((3, 5, 6), np.float32))), "2 pictures"),
+        (archive(pictures=IMAGES, rows=entry(np.zeros((3, 5, 6), np.float32))), "2 images"),
     ],
 )
 def test_a_file_that_is_no_golden_set_is_refused(tmp_path, content, says):
@@ -302,5 +302,5 @@ def test_a_large_or_missing_file_is_named(tmp_path):
         GoldenSet.load(path)
     with path.open("wb") as stream:
         stream.truncate(200 * 1024 * 1024)
-    with pytest.raises(PackageError, match="more than 134217728; use fewer pictures"):
+    with pytest.raises(PackageError, match="more than 134217728; use fewer images"):
         GoldenSet.load(path)

@@ -25,10 +25,10 @@ SPAWN = multiprocessing.get_context("spawn")
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory) -> ModelPackage:
-    """tiny/1 with golden pictures."""
+    """tiny/1 with golden images."""
     directory = tiny_package(tmp_path_factory.mktemp("made")).directory
-    (directory / "golden.npz").write_bytes(b"golden pictures")
-    rewrite(directory, golden=hashlib.sha256(b"golden pictures").hexdigest())
+    (directory / "golden.npz").write_bytes(b"golden images")
+    rewrite(directory, golden=hashlib.sha256(b"golden images").hexdigest())
     return ModelPackage.load(directory)
 
 
@@ -119,7 +119,7 @@ def test_a_manifest_of_another_model_is_refused(remote, store):
         remote.find("street")
 
 
-def test_pictures_that_the_manifest_does_not_stand_for_are_left_where_they_are(
+def test_images_that_the_manifest_does_not_stand_for_are_left_where_they_are(
     tmp_path, remote, store
 ):
     remote.publish(tiny_package(tmp_path, version="2"))

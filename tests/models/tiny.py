@@ -99,7 +99,7 @@ def yolox_network(
 
 
 def detr_network(size: tuple[int, int], classes: int, seed: int = 3) -> ModelProto:
-    """Means of the picture's colours through random maps; wants `orig_target_sizes`."""
+    """Means of the image's colours through random maps; wants `orig_target_sizes`."""
     rng = np.random.default_rng(seed)
     weights = {
         "to_logits": rng.normal(0, 2, (3, QUERIES * classes)).astype(np.float32),
@@ -183,18 +183,18 @@ def tiny_package(
     return write_package(root, wrap(network, "cityeye", task), SIZE, facts(name, version))
 
 
-def random_pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def random_images(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (count, SIZE[1], SIZE[0], 3), np.uint8)
 
 
 def with_golden(package: ModelPackage, count: int = 3) -> ModelPackage:
-    """The package with golden pictures in which it found what it finds."""
+    """The package with golden images in which it found what it finds."""
     wanted = package.manifest.input
     shape = (count, wanted.height, wanted.width, 3)
-    pictures = np.random.default_rng(11).integers(0, 256, shape, np.uint8)
+    images = np.random.default_rng(11).integers(0, 256, shape, np.uint8)
     path = package.directory / GOLDEN_FILE
-    GoldenSet(pictures, Detector(package).run(pictures)).save(path)
+    GoldenSet(images, Detector(package).run(images)).save(path)
     manifest = package.directory / MANIFEST_FILE
     document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     document["golden"] = sha256_of(path)

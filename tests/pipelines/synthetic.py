@@ -51,8 +51,8 @@ class View:
     focal: float = 1.0
     aspect: float = 16 / 9
 
-    def picture(self, x: float, y: float, z: float = 0.0) -> Point | None:
-        """Where a point of the world lies in the picture, normalised; None behind the camera."""
+    def image(self, x: float, y: float, z: float = 0.0) -> Point | None:
+        """Where a point of the world lies in the image, normalised; None behind the camera."""
         pitch = math.radians(self.pitch_deg)
         ahead = y * math.cos(pitch) - (z - self.height_m) * math.sin(pitch)
         above = y * math.sin(pitch) + (z - self.height_m) * math.cos(pitch)
@@ -61,17 +61,17 @@ class View:
         return 0.5 + self.focal * x / ahead / self.aspect, 0.5 - self.focal * above / ahead
 
     def point(self, x: float, y: float) -> Point:
-        """Where a point of the ground before the camera lies in the picture."""
-        point = self.picture(x, y)
+        """Where a point of the ground before the camera lies in the image."""
+        point = self.image(x, y)
         assert point is not None
         return point
 
     @lru_cache(maxsize=4096)  # noqa: B019 - views are few and small
     def box(self, x: float, y: float, label: str) -> Box | None:
-        """The box of an object that stands on the ground; None if it is not in the picture."""
+        """The box of an object that stands on the ground; None if it is not in the image."""
         width, length, height = SIZES[label]
         corners = [
-            self.picture(x + dx * width / 2, y + dy * length / 2, z)
+            self.image(x + dx * width / 2, y + dy * length / 2, z)
             for dx in (-1, 1)
             for dy in (-1, 1)
             for z in (0.0, height)
@@ -83,11 +83,11 @@ class View:
         return Box(x1, y1, x2, y2) if x2 - x1 > 0.002 and y2 - y1 > 0.002 else None
 
     def calibration(self, places: Sequence[Point] = ((-5, 9), (5, 9), (6, 35), (-6, 35))):
-        """Picture points of places on the ground."""
+        """Image points of places on the ground."""
         return GroundCalibration(tuple(self.point(*place) for place in places), tuple(places))
 
     def zone(self, *ground: Point, calibrated: bool = True, name: str = "zone") -> Zone:
-        """A zone given by corners on the ground, or the whole picture."""
+        """A zone given by corners on the ground, or the whole image."""
         polygon = tuple(self.point(*corner) for corner in ground) if ground else WHOLE
         return Zone(name, polygon, self.calibration() if calibrated else None)
 
@@ -155,7 +155,7 @@ class World:
         self._looked = 0.0
 
     def truth(self, t: float) -> list[tuple[int, str, Box]]:
-        """Index, label and box of everything in the picture."""
+        """Index, label and box of everything in the image."""
         seen = []
         for index, thing in enumerate(self.things):
             place = thing.path(t)

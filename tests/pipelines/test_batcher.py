@@ -44,9 +44,9 @@ def test_takes_what_is_ready_as_one_contiguous_array() -> None:
     mailboxes["a"].put(make_frame("a", value=10))
     mailboxes["b"].put(make_frame("b", value=20))
     (batch,) = taker.take(0.0)
-    assert batch.pictures.shape == (2, SIZE.height, SIZE.width, 3)
-    assert batch.pictures.flags.c_contiguous
-    assert [int(np.median(picture)) for picture in batch.pictures] == [10, 20]
+    assert batch.images.shape == (2, SIZE.height, SIZE.width, 3)
+    assert batch.images.flags.c_contiguous
+    assert [int(np.median(image)) for image in batch.images] == [10, 20]
     assert batch.rows == {TRAFFIC: (0, 1)}
 
 
@@ -63,7 +63,7 @@ def test_models_of_different_input_size_get_batches_of_their_own() -> None:
     taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC, "wide": WIDE}))
     mailboxes["a"].put(make_frame("a", ("traffic", "wide"), sizes=(SIZE, LARGE)))
     batches = taker.take(0.0)
-    assert {(b.pictures.shape[2], tuple(b.rows)) for b in batches} == {
+    assert {(b.images.shape[2], tuple(b.rows)) for b in batches} == {
         (SIZE.width, (TRAFFIC,)),
         (LARGE.width, (WIDE,)),
     }
@@ -93,7 +93,7 @@ def test_what_did_not_fit_is_taken_next_without_a_new_arrival() -> None:
     assert [f.camera for b in taker.take(5.0) for f in b.frames] == ["b"]
 
 
-def test_a_model_that_takes_one_picture_at_a_time_gets_one() -> None:
+def test_a_model_that_takes_one_image_at_a_time_gets_one() -> None:
     single = ModelRef("single", "1", SIZE, ("car",), 0.3, max_batch=1)
     taker, mailboxes, _ = batcher(plan("a", {"traffic": single}), plan("b", {"traffic": single}))
     mailboxes["a"].put(make_frame("a"))

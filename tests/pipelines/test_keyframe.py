@@ -1,4 +1,4 @@
-"""Pictures become evidence: right colours, a key that names the content, no secrets in errors."""
+"""Images become evidence: right colours, a key that names the content, no secrets in errors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from camera_adapters.geometry import Size
 from pipelines.errors import EncodingError
 from pipelines.keyframe import encode, keyframe
-from tests.pipelines.frames import PlainPicture
+from tests.pipelines.frames import PlainImage
 
 CHINA = timezone(timedelta(hours=8))
 
 
-def test_a_red_picture_is_red_in_the_file():
+def test_a_red_image_is_red_in_the_file():
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[..., 0] = 220
-    still = encode(PlainPicture(pixels))
+    still = encode(PlainImage(pixels))
     decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     blue, green, red = decoded.reshape(-1, 3).mean(axis=0)
@@ -30,7 +30,7 @@ def test_a_red_picture_is_red_in_the_file():
 
 
 def test_a_keyframe_says_what_is_in_the_file():
-    still = encode(PlainPicture(np.full((48, 64, 3), 9, np.uint8)))
+    still = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
     said = keyframe(still, "peak", "gate", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA)).data()
     assert said.sha256 == hashlib.sha256(still.jpeg).hexdigest()
     assert (said.size_bytes, said.width, said.height) == (len(still.jpeg), 64, 48)
@@ -38,13 +38,13 @@ def test_a_keyframe_says_what_is_in_the_file():
 
 
 def test_the_key_is_dated_in_utc_and_ends_in_the_digest():
-    still = encode(PlainPicture(np.full((48, 64, 3), 9, np.uint8)))
+    still = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
     shot = keyframe(still, "opening", "gate", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA))
     assert shot.key == f"kf-30d/v1/2025/12/31/gate/23/event-3-{still.sha256[:16]}.jpg"
     assert shot.name == shot.key.split("/")[-1]
 
 
-class LeakyPicture:
+class LeakyImage:
     """Fails as a decoder does, with the camera's password in the text."""
 
     size = Size(64, 48)
@@ -53,8 +53,8 @@ class LeakyPicture:
         raise OSError("rtsp://admin:secret@camera/main: broken")
 
 
-class StripedPicture:
-    """Not a picture at all."""
+class StripedImage:
+    """Not an image at all."""
 
     size = Size(64, 48)
 
@@ -62,7 +62,7 @@ class StripedPicture:
         return np.zeros((48, 64), np.float64)
 
 
-@pytest.mark.parametrize("broken", [LeakyPicture(), StripedPicture()])
+@pytest.mark.parametrize("broken", [LeakyImage(), StripedImage()])
 def test_what_cannot_be_encoded_is_named_without_its_source(broken):
     with pytest.raises(EncodingError) as caught:
         encode(broken)

@@ -20,7 +20,7 @@ from simulation.scenes import LABELS, SCENES, Scene, scene_named
 from tests.pipelines.synthetic import MONO_START_S, moment, seconds
 
 SIZE = (320, 180)
-PICTURE: npt.NDArray[np.float32] = np.array([*SIZE, *SIZE], np.float32)
+IMAGE: npt.NDArray[np.float32] = np.array([*SIZE, *SIZE], np.float32)
 LETTERBOX = Letterbox.fit(Size(*SIZE), Size(320, 192))
 MIN_VISIBLE = 0.25
 
@@ -36,7 +36,7 @@ def looks(scene: Scene, fps: float) -> Iterator[tuple[float, Detections]]:
     for index in range(int(scene.duration_s * fps)):
         _, truth = view.render(scene.states_at(index / fps), index)
         seen = truth.visible >= MIN_VISIBLE
-        boxes = LETTERBOX.to_analysis((truth.boxes[seen] / PICTURE).astype(np.float32))
+        boxes = LETTERBOX.to_analysis((truth.boxes[seen] / IMAGE).astype(np.float32))
         scores = np.full(len(boxes), 0.9, np.float32)
         yield index / fps, Detections(boxes, scores, truth.class_ids[seen])
 
@@ -45,7 +45,7 @@ def incidents(scene: Scene, fps: float) -> list[Incident]:
     """What the rules of all tasks of the scene make of it, each as it ended."""
     points = scene.ground_points()
     ground = GroundCalibration(
-        tuple(point.picture for point in points), tuple(point.ground_m for point in points)
+        tuple(point.image for point in points), tuple(point.ground_m for point in points)
     )
     rules = []
     for kind, rule in RULES.items():

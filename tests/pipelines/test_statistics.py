@@ -11,7 +11,7 @@ from tests.pipelines.frames import make_frame
 def test_achieved_rate_counts_looks_over_time_until_now() -> None:
     statistics = CameraStatistics({"traffic": 5.0})
     for look in range(11):
-        statistics.looked("traffic", "street/1", 100.0 + look * 0.2)
+        statistics.inference_done("traffic", "street/1", 100.0 + look * 0.2)
     assert statistics.snapshot(102.0).achieved_fps == pytest.approx(5.0)
     assert statistics.snapshot(112.0).achieved_fps == pytest.approx(10 / 12, abs=1e-3)
 
@@ -19,7 +19,7 @@ def test_achieved_rate_counts_looks_over_time_until_now() -> None:
 def test_the_most_demanding_task_speaks_for_the_camera() -> None:
     statistics = CameraStatistics({"traffic": 5.0, "crowding": 1.0})
     for look in range(6):
-        statistics.looked("traffic", "street/1", look * 0.25)
+        statistics.inference_done("traffic", "street/1", look * 0.25)
     snapshot = statistics.snapshot(1.25)
     assert snapshot.requested_fps == 5.0
     assert snapshot.achieved_fps == pytest.approx(4.0)

@@ -228,7 +228,7 @@ def test_after_a_restart_everything_is_forgotten_and_ids_go_on():
     assert after.first_seen_s == 0.6
 
 
-def test_a_change_of_the_picture_size_starts_anew():
+def test_a_change_of_the_image_size_starts_anew():
     camera, box = tracker(), (100, 100, 140, 130, 0.9, CAR)
     for i in range(3):
         (before,) = camera.update(detections(box), LETTERBOX, i * 0.2) or (None,)

@@ -16,12 +16,12 @@ from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
 from serving.served_model import RepositoryVersions, served_model
 
-WHOLE = Zone("picture", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
+WHOLE = Zone("image", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0
 
 
 def camera_plan(camera: str, source: str, package: ModelPackage) -> CameraPlan:
-    """A camera on which one bright picture after another is a crowd of one."""
+    """A camera on which one bright image after another is a crowd of one."""
     rule = RulePlan(
         "crowding.density",
         (WHOLE,),

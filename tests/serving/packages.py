@@ -1,6 +1,6 @@
-"""A tiny real model whose answer is known: one box, its score the mean brightness of the picture.
+"""A tiny real model whose answer is known: one box, its score the mean brightness of the image.
 
-Its score tells which picture a row came from, so tests can see whether rows were mixed up.
+Its score tells which image a row came from, so tests can see whether rows were mixed up.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def brightness_package(
     directory.mkdir(parents=True)
     onnx.save_model(_graph(size, gain), str(directory / "model.onnx"))
     grey = np.array([64, 192], np.uint8)[:, None, None, None]
-    pictures = np.broadcast_to(grey, (2, size.height, size.width, 3))
+    images = np.broadcast_to(grey, (2, size.height, size.width, 3))
     rows = [[[*BOX, gain * value / 255, 0.0]] for value in (64, 192)]
-    GoldenSet(np.ascontiguousarray(pictures), np.array(rows, np.float32)).save(
+    GoldenSet(np.ascontiguousarray(images), np.array(rows, np.float32)).save(
         directory / "golden.npz"
     )
     (directory / "labels.txt").write_text(f"{label}\n", encoding="utf-8")

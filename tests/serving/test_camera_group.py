@@ -17,8 +17,8 @@ from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
-from pipelines.detector import DetectorError, MicroBatch, PendingDetections, Verdict
-from pipelines.evidence import EvidenceDesk
+from pipelines.detector import BatchResult, DetectorError, MicroBatch, PendingDetections
+from pipelines.evidence import EvidenceRecorder
 from pipelines.plan import ModelRef, Route, Routes
 from serving.in_process import InProcessDetector
 from serving.model_ref import model_ref
@@ -51,14 +51,14 @@ class _Pending:
     inner: PendingDetections
     submission_failed: bool
 
-    def result(self, timeout_s: float) -> Verdict:
-        verdict = self.inner.result(timeout_s)
+    def result(self, timeout_s: float) -> BatchResult:
+        batch_result = self.inner.result(timeout_s)
         if self.submission_failed or self.port.result_fails:
             error = DetectorError("brightness/1", "its replica died")
-            return Verdict({}, dict.fromkeys(self.batch.rows, error))
-        return verdict
+            return BatchResult({}, dict.fromkeys(self.batch.rows, error))
+        return batch_result
 
-    def shadow_result(self) -> Verdict | None:
+    def shadow_result(self) -> BatchResult | None:
         return self.inner.shadow_result()
 
     def abandon_shadows(self) -> None:
@@ -89,12 +89,12 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     spool = Spool(tmp_path / "spool")
     sink = Recorder()
     relay = Relay(outbox, spool, FolderStore(tmp_path / "keyframes"), [sink])
-    desk = EvidenceDesk(outbox, spool, "cityeye/test")
+    recorder = EvidenceRecorder(outbox, spool, "cityeye/test")
     detector = InProcessDetector({model_ref(brightness): Detector(brightness)})
     port = Failing(detector)
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("gate", "yard")]
-    group = CameraGroup(plans, port, desk, "test", tmp_path / "comparisons")
+    group = CameraGroup(plans, port, recorder, "test", tmp_path / "comparisons")
     thread = threading.Thread(target=group.run)
     relay.start()
     thread.start()
@@ -201,10 +201,10 @@ def test_versions_of_a_camera_that_sends_nothing_are_let_go(
 ) -> None:
     model = model_ref(brightness)
     outbox = Outbox(tmp_path / "outbox.db")
-    desk = EvidenceDesk(outbox, Spool(tmp_path / "spool"), "cityeye/test")
+    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "cityeye/test")
     detector = InProcessDetector({model: Detector(brightness)})
     plans = [camera_plan("gate", "rtsp://127.0.0.1:9/none", brightness)]
-    group = CameraGroup(plans, detector, desk, "test", tmp_path / "comparisons")
+    group = CameraGroup(plans, detector, recorder, "test", tmp_path / "comparisons")
     thread = threading.Thread(target=group.run)
     thread.start()
     try:

@@ -89,9 +89,9 @@ def test_incidents_arrive_with_a_keyframe_that_matches_its_checksum(running: Run
         (keyframe, *_) = event.data.keyframes
         stored = (running.folder / "keyframes" / keyframe.key).read_bytes()
         assert hashlib.sha256(stored).hexdigest() == keyframe.sha256
-        picture = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
-        assert picture is not None
-        assert picture.shape == (180, 320, 3), "evidence is full size, not analysis size"
+        image = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape == (180, 320, 3), "evidence is full size, not analysis size"
 
 
 def test_the_api_tells_cameras_health_and_models(running: Running) -> None:
@@ -116,7 +116,7 @@ def test_an_unknown_camera_is_404_with_a_remedy(running: Running) -> None:
         assert "GET /cameras" in json.load(answer)["detail"]
 
 
-def post_picture(running: Running, body: bytes, model: str = "brightness") -> Any:
+def post_image(running: Running, body: bytes, model: str = "brightness") -> Any:
     request = urllib.request.Request(
         f"{running.api}/models/{model}/detect", body, {"Content-Type": "image/jpeg"}
     )
@@ -124,9 +124,9 @@ def post_picture(running: Running, body: bytes, model: str = "brightness") -> An
         return json.load(answer)
 
 
-def test_one_picture_is_judged_by_the_serving_graph(running: Running) -> None:
+def test_one_image_is_judged_by_the_serving_graph(running: Running) -> None:
     white = cv2.imencode(".png", np.full((96, 128, 3), 255, np.uint8))[1].tobytes()
-    answer = post_picture(running, white)
+    answer = post_image(running, white)
     (found,) = answer["detections"]
     assert found["label"] == "person"
     assert found["score"] == pytest.approx(1.0, abs=1e-3)
@@ -135,14 +135,14 @@ def test_one_picture_is_judged_by_the_serving_graph(running: Running) -> None:
 
 @pytest.mark.parametrize(
     ("body", "model", "code"),
-    [(b"not a picture", "brightness", 422), (b"\xff\xd8", "nobody", 404), (b"", "brightness", 422)],
+    [(b"not an image", "brightness", 422), (b"\xff\xd8", "nobody", 404), (b"", "brightness", 422)],
     ids=["garbage", "unknown model", "empty"],
 )
 def test_a_bad_detect_request_is_refused_in_a_sentence(
     running: Running, body: bytes, model: str, code: int
 ) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        post_picture(running, body, model)
+        post_image(running, body, model)
     with caught.value as answer:
         assert answer.code == code
 

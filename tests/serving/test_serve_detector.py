@@ -38,9 +38,9 @@ def port(request: pytest.FixtureRequest, brightness: ModelPackage) -> Iterator[D
 
 
 def batch_of(model: ModelRef, values: list[int], rows: tuple[int, ...]) -> MicroBatch:
-    pictures = np.stack([np.full((SIZE.height, SIZE.width, 3), v, np.uint8) for v in values])
+    images = np.stack([np.full((SIZE.height, SIZE.width, 3), v, np.uint8) for v in values])
     frames = tuple(make_frame(f"c{row}", sizes=(SIZE,)) for row in range(len(values)))
-    return MicroBatch(pictures, frames, {model: rows})
+    return MicroBatch(images, frames, {model: rows})
 
 
 def test_every_row_gets_its_own_answer(port: DetectorPort, brightness: ModelPackage) -> None:
@@ -57,7 +57,7 @@ def test_only_the_wanted_rows_are_judged(port: DetectorPort, brightness: ModelPa
     assert [float(d.scores[0]) for d in found] == pytest.approx([0.2, 0.6], abs=1e-3)
 
 
-def test_a_picture_with_nothing_in_it_has_no_detection(
+def test_an_image_with_nothing_in_it_has_no_detection(
     port: DetectorPort, brightness: ModelPackage
 ) -> None:
     model = model_ref(brightness)
@@ -112,8 +112,8 @@ def test_results_of_two_in_flight_are_not_mixed_up(
 def test_a_wrong_shape_comes_back_as_one_sentence(brightness: ModelPackage) -> None:
     deploy([served_model(brightness)])
     model = model_ref(brightness)
-    pictures = np.zeros((1, 10, 10, 3), np.uint8)
-    pending = ServeDetector().submit(MicroBatch(pictures, (make_frame(),), {model: (0,)}))
+    images = np.zeros((1, 10, 10, 3), np.uint8)
+    pending = ServeDetector().submit(MicroBatch(images, (make_frame(),), {model: (0,)}))
     error = pending.result(20.0).failures[model]
     assert re.search(r"brightness.*uint8", str(error))
     assert "\n" not in str(error)

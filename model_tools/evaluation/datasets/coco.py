@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import MatchedClasses, matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledPicture, check_present, inside
+from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
 from model_tools.evaluation.truth import Objects
 from models.errors import DataError
 
@@ -54,9 +54,9 @@ def read_coco(
     mapping: Mapping[str, str | None] | None = None,
     images: Path | None = None,
 ) -> Dataset:
-    """Reads a COCO file; pictures are in the order of their ids. See `read_dataset`.
+    """Reads a COCO file; images are in the order of their ids. See `read_dataset`.
 
-    Without `images`, pictures are looked for beside the file, in `images` beside it, and in the
+    Without `images`, images are looked for beside the file, in `images` beside it, and in the
     folder that COCO's own archives have: `val2017` for `annotations/instances_val2017.json`.
     """
     document = _document(file)
@@ -69,8 +69,8 @@ def read_coco(
     return Dataset(
         name=file.stem,
         form="coco",
-        pictures=[
-            LabelledPicture(path, _objects(seen[one.id]), told_size=_size(one))
+        images=[
+            LabelledImage(path, _objects(seen[one.id]), told_size=_size(one))
             for one, path in zip(told, paths, strict=True)
         ],
         classes=classes,
@@ -104,7 +104,7 @@ def _document(file: Path) -> _Document:
 def _seen(
     file: Path, document: _Document, classes: MatchedClasses
 ) -> dict[_Id, list[tuple[int, _Annotation]]]:
-    """For each picture its annotations with the package's class id."""
+    """For each image its annotations with the package's class id."""
     rows = {one.id: row for one, row in zip(document.categories, classes.rows, strict=True)}
     seen: dict[_Id, list[tuple[int, _Annotation]]] = {one.id: [] for one in document.images}
     for index, one in enumerate(document.annotations):
@@ -138,7 +138,7 @@ def _objects(seen: Sequence[tuple[int, _Annotation]]) -> Objects:
 
 
 def _folder(file: Path, told: Sequence[_Image]) -> Path:
-    """Where the pictures probably lie: where the first one does."""
+    """Where the images probably lie: where the first one does."""
     beside = file.parent
     places = (beside, beside / "images", beside.parent / file.stem.rpartition("_")[2])
     for place in places if told else ():

@@ -1,4 +1,4 @@
-"""`LabelledPicture`: where a picture lies and what there is to see in it."""
+"""`LabelledImage`: where an image lies and what there is to see in it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DataFormat = Literal["coco", "yolo"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledPicture:
-    """A picture on disk and its objects of the package's classes.
+class LabelledImage:
+    """An image on disk and its objects of the package's classes.
 
     Attributes:
-        path: The picture.
-        objects: In pixels of the picture, or in shares of its width and height if `in_shares`.
+        path: The image.
+        objects: In pixels of the image, or in shares of its width and height if `in_shares`.
         in_shares: Whether box coordinates run from 0 to 1.
         told_size: Width and height in pixels as the labels tell them; None if they do not.
     """
@@ -34,17 +34,17 @@ class LabelledPicture:
     told_size: tuple[int, int] | None = None
 
     def objects_in(self, width: int, height: int) -> Objects:
-        """The objects in pixels of the picture, whose size is only known once it is opened.
+        """The objects in pixels of the image, whose size is only known once it is opened.
 
         Raises:
-            DataError: The labels were made for a picture of another size.
+            DataError: The labels were made for an image of another size.
         """
         if self.told_size is not None and self.told_size != (width, height):
             told_width, told_height = self.told_size
             raise DataError(
                 self.path,
                 f"has {width}x{height} pixels, its labels are for {told_width}x{told_height}",
-                "use the pictures that were labelled",
+                "use the images that were labelled",
             )
         if not self.in_shares:
             return self.objects
@@ -55,18 +55,18 @@ class LabelledPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Labelled pictures to judge a package with.
+    """Labelled images to judge a package with.
 
     Attributes:
         name: Name for people and files.
         form: How the labels were written.
-        pictures: In the order in which they are judged, which decides between equal scores.
+        images: In the order in which they are judged, which decides between equal scores.
         classes: Which classes of the data are which of the package.
     """
 
     name: str
     form: DataFormat
-    pictures: Sequence[LabelledPicture]
+    images: Sequence[LabelledImage]
     classes: MatchedClasses
 
 
@@ -93,17 +93,17 @@ def inside(folder: Path, name: str | Path, told_by: Path | str) -> Path:
 
 
 def check_present(paths: Sequence[Path], told_by: Path | str) -> None:
-    """Refuses a dataset whose pictures are not there.
+    """Refuses a dataset whose images are not there.
 
     Raises:
-        DataError: Pictures are missing; names the first and says how many.
+        DataError: Images are missing; names the first and says how many.
     """
     if not paths:
-        raise DataError(told_by, "tells of no picture", "give --images a folder with pictures")
+        raise DataError(told_by, "tells of no image", "give --images a folder with images")
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(
             told_by,
-            f"{len(missing)} of {len(paths)} pictures are missing, the first is {missing[0]}",
+            f"{len(missing)} of {len(paths)} images are missing, the first is {missing[0]}",
             "give --images the folder in which they lie",
         )

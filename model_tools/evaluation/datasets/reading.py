@@ -1,4 +1,4 @@
-"""Reads labelled pictures in whichever of the known formats they are."""
+"""Reads labelled images in whichever of the known formats they are."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def read_dataset(
     mapping: Mapping[str, str | None] | None = None,
     images: Path | None = None,
 ) -> Dataset:
-    """Reads the labels of a dataset; no picture is opened.
+    """Reads the labels of a dataset; no image is opened.
 
     Args:
         place: A COCO file, a YOLO folder, or the `data.yaml` in one.
         labels: Class names of the package; row = class id.
         mapping: Class of the data → class of the package or None; plain spelling decides if None.
-        images: Folder of the pictures, if they do not lie where the format has them.
+        images: Folder of the images, if they do not lie where the format has them.
 
     Raises:
         DataError: Something is missing or wrong; one sentence names the file, and the line.
     """
     if images is not None and not images.is_dir():
-        raise DataError(images, "is no folder", "give --images the folder with the pictures")
+        raise DataError(images, "is no folder", "give --images the folder with the images")
     if place.is_dir() or place.suffix.lower() in YAML_ENDINGS:
         return read_yolo(place, labels, mapping, images)
     if not place.is_file():

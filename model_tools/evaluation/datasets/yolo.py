@@ -1,7 +1,7 @@
-"""YOLO: a folder with one text file of boxes per picture, and the class names beside.
+"""YOLO: a folder with one text file of boxes per image, and the class names beside.
 
-A line is `class cx cy w h`, or `class x y x y …` around an outline, all in shares of the picture.
-The labels of `images/…/a.jpg` are in `labels/…/a.txt`, else beside the picture; a picture without
+A line is `class cx cy w h`, or `class x y x y …` around an outline, all in shares of the image.
+The labels of `images/…/a.jpg` are in `labels/…/a.txt`, else beside the image; an image without
 such a file shows nothing. The format is described at https://docs.ultralytics.com/datasets/detect.
 """
 
@@ -16,19 +16,19 @@ import yaml
 from pydantic import BaseModel, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledPicture, check_present, inside
+from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
 from model_tools.evaluation.truth import Objects
 from models.detections import areas
 from models.errors import DataError
 from models.package import MAX_TEXT_BYTES, plain_yaml
 
 YAML_ENDINGS = frozenset({".yaml", ".yml"})
-PICTURE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 DATA_FILE, CLASSES_FILE = "data.yaml", "classes.txt"
 MAX_LIST_BYTES = 64 * 1024 * 1024
 BOX_NUMBERS, LEAST_OUTLINE = 4, 6
 SLACK = 0.01
-"""How far beyond the picture's edge a share may lie, as tools round."""
+"""How far beyond the image's edge a share may lie, as tools round."""
 
 
 class _Description(BaseModel):
@@ -44,9 +44,9 @@ def read_yolo(
     mapping: Mapping[str, str | None] | None = None,
     images: Path | None = None,
 ) -> Dataset:
-    """Reads a YOLO folder; pictures are in the order of their paths. See `read_dataset`.
+    """Reads a YOLO folder; images are in the order of their paths. See `read_dataset`.
 
-    Without `images`, the pictures are those of `val`, else `test` in `data.yaml`, else those in
+    Without `images`, the images are those of `val`, else `test` in `data.yaml`, else those in
     `images`, else those in the folder itself.
     """
     told_by, described = _description(place)
@@ -54,18 +54,18 @@ def read_yolo(
     known = names if isinstance(names, dict) else dict(enumerate(names))
     classes = matched(told_by, list(known.values()), labels, mapping)
     rows = dict(zip(known, classes.rows, strict=True))
-    paths = list(_pictures(told_by, described, images))
+    paths = list(_images(told_by, described, images))
     check_present(paths, told_by)
     files = [_label_file(path) for path in paths]
     if not any(files):
         raise DataError(
-            told_by, f"no picture has labels, the first is {paths[0]}", "check the folder `labels`"
+            told_by, f"no image has labels, the first is {paths[0]}", "check the folder `labels`"
         )
     return Dataset(
         name=told_by.parent.resolve().name,
         form="yolo",
-        pictures=[
-            LabelledPicture(path, _objects(file, rows), in_shares=True)
+        images=[
+            LabelledImage(path, _objects(file, rows), in_shares=True)
             for path, file in zip(paths, files, strict=True)
         ],
         classes=classes,
@@ -95,7 +95,7 @@ def _description(place: Path) -> tuple[Path, _Description]:
         raise DataError(file, f"is not YAML ({problem})", "correct it") from error
 
 
-def _pictures(told_by: Path, described: _Description, images: Path | None) -> Iterator[Path]:
+def _images(told_by: Path, described: _Description, images: Path | None) -> Iterator[Path]:
     folder = told_by.parent
     if images is not None:
         yield from _listed(images)
@@ -119,21 +119,21 @@ def _located(told_by: Path, base: str, name: str) -> Path:
         if one.exists() and one.resolve().is_relative_to(folder.resolve()):
             return one
     raise DataError(
-        told_by, f"{name!r} is not there inside {folder}", "give --images the folder of pictures"
+        told_by, f"{name!r} is not there inside {folder}", "give --images the folder of images"
     )
 
 
 def _listed(place: Path) -> list[Path]:
-    """The pictures in a folder, or those that a text file lists."""
+    """The images in a folder, or those that a text file lists."""
     if place.is_dir():
-        found = (one for one in place.rglob("*") if one.suffix.lower() in PICTURE_ENDINGS)
+        found = (one for one in place.rglob("*") if one.suffix.lower() in IMAGE_ENDINGS)
         return [inside(place, one.relative_to(place), place) for one in sorted(found)]
     lines = (line.strip() for line in _text(place, MAX_LIST_BYTES).splitlines())
     return sorted(inside(place.parent, line, place) for line in lines if line)
 
 
-def _label_file(picture: Path) -> Path | None:
-    beside = picture.with_suffix(".txt")
+def _label_file(image: Path) -> Path | None:
+    beside = image.with_suffix(".txt")
     parts = list(beside.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
@@ -141,7 +141,7 @@ def _label_file(picture: Path) -> Path | None:
 
 
 def _objects(file: Path | None, rows: Mapping[int, int | None]) -> Objects:
-    """Objects in shares of the picture."""
+    """Objects in shares of the image."""
     boxes, class_ids = [], []
     for number, line in enumerate(_text(file, MAX_LIST_BYTES).splitlines() if file else (), 1):
         if not line.strip():
@@ -178,7 +178,7 @@ def _read(
         raise DataError(place, "has a box of negative size", "correct it")
     if numbers.min() < -SLACK or numbers.max() > 1 + SLACK:
         raise DataError(
-            place, "has a number beyond 0 to 1", "write shares of the picture, not pixels"
+            place, "has a number beyond 0 to 1", "write shares of the image, not pixels"
         )
     return int(label), _around(numbers) if outline else _box(numbers)
 

@@ -1,4 +1,4 @@
-"""Keyframes in a local folder; a stored picture survives a power loss and is never half there."""
+"""Keyframes in a local folder; a stored image survives a power loss and is never half there."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from pipelines.errors import KeyframeAltered
 
 
 class KeyframeStore(Protocol):
-    """Keeps pictures by key. Every call ends within the store's own timeouts.
+    """Keeps images by key. Every call ends within the store's own timeouts.
 
     All methods raise `StoreUnavailable` where trying again later may help, and `StoreRefused` where
     a person has to change something first.
     """
 
     def put(self, key: str, data: bytes, sha256: str, media_type: str) -> None:
-        """Stores a picture; after it returns the whole picture is there. Idempotent.
+        """Stores an image; after it returns the whole image is there. Idempotent.
 
         Args:
             key: Relative path of safe parts.
@@ -30,7 +30,7 @@ class KeyframeStore(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """The picture as stored; checking it is the reader's part.
+        """The image as stored; checking it is the reader's part.
 
         Raises:
             KeyframeMissing: There is none.
@@ -38,7 +38,7 @@ class KeyframeStore(Protocol):
         ...
 
     def exists(self, key: str) -> bool:
-        """Whether there is a picture under this key."""
+        """Whether there is an image under this key."""
         ...
 
 

@@ -63,10 +63,10 @@ def test_the_report_tells_what_was_measured_on_what(examined):
     assert found.golden == package.manifest.golden
     assert found.provider == "cpu"
     assert set(found.placement) <= {"CPUExecutionProvider"}
-    assert [one.pictures for one in found.latency] == [1, 2, 4]
+    assert [one.images for one in found.latency] == [1, 2, 4]
     assert all(0 < one.median_ms <= one.p95_ms for one in found.latency)
-    best = max(one.pictures / one.median_ms * 1000 for one in found.latency)
-    assert found.pictures_per_s == pytest.approx(best, rel=0.01)
+    best = max(one.images / one.median_ms * 1000 for one in found.latency)
+    assert found.images_per_s == pytest.approx(best, rel=0.01)
     assert 30 < found.peak_memory_mb < 1000
     assert found.load_s > 0
     assert found.machine.onnxruntime
@@ -89,7 +89,7 @@ def test_a_graph_of_fixed_batch_is_measured_with_that_batch(tmp_path):
     edit(directory, lambda it: it["input"].update(dynamic_batch=False, max_batch=2))
     report = admit(directory)
     assert report.passed, report.reason
-    assert [one.pictures for one in report.findings.latency] == [2]
+    assert [one.images for one in report.findings.latency] == [2]
 
 
 def fixed(model, batch: int):
@@ -111,7 +111,7 @@ def edit(directory: Path, change) -> None:
         (lambda it: (it / "admission.json").unlink(), "unchecked; run `cityeye models check tiny"),
         (lambda it: (it / "admission.json").write_text("{"), "admission.json cannot be read"),
         (lambda it: (it / "labels.txt").write_text("a\nb\nc\n"), "its labels have changed"),
-        (lambda it: describe(it, golden="0" * 64), "its golden pictures have changed"),
+        (lambda it: describe(it, golden="0" * 64), "its golden images have changed"),
         (lambda it: edit(it, lambda d: d["input"].update(max_batch=8)), "batch has grown to 8"),
         (lambda it: rewrite(it, model="other/1"), "is about another model"),
         (lambda it: rewrite(it, passed=False, reason="too slow"), "refused: too slow"),

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from model_tools.importing.importer import Proof, import_model
+from model_tools.importing.importer import ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.errors import ModelError
 from tests.model_tools.hostile import FILES, RUNS, Maker
 from tests.model_tools.hostile_graphs import endless_loop
-from tests.models.tiny import LABELS, random_pictures
+from tests.models.tiny import LABELS, random_images
 
 AT_ONCE = 3
 LOOKED_AT = (
@@ -57,7 +57,10 @@ def attempt(name: str, root: Path) -> Attempt:
     problem = ""
     try:
         import_model(
-            file, request, root / "repository", lambda _: Proof(random_pictures(3), "noise")
+            file,
+            request,
+            root / "repository",
+            lambda _: ValidationImages(random_images(3), "noise"),
         )
     except ModelError as error:
         problem = str(error)

@@ -86,7 +86,7 @@ def test_overlap_decides_at_one_half():
     assert ap([seen((too_small, 0.9, 0))], [truth((HERE, 0))]) == 0.0
 
 
-def test_pictures_and_classes_are_kept_apart():
+def test_images_and_classes_are_kept_apart():
     found = [seen((HERE, 0.9, 0)), seen((THERE, 0.8, 1))]
     real = [truth((HERE, 1)), truth((THERE, 1))]
     first, second, third = evaluate(found, real, 3)
@@ -96,7 +96,7 @@ def test_pictures_and_classes_are_kept_apart():
     assert mean_average_precision((first, second, third)) == pytest.approx(51 / 101)
 
 
-def test_scores_are_ranked_over_all_pictures():
+def test_scores_are_ranked_over_all_images():
     found = [seen((THERE, 0.9, 0)), seen((HERE, 0.5, 0))]
     assert ap(found, [truth(), truth((HERE, 0))]) == pytest.approx(0.5)
 

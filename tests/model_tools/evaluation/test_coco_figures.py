@@ -17,7 +17,7 @@ from model_tools.evaluation.truth import Objects
 from models.detections import Detections, areas
 
 CLASSES = ("car", "person", "bus", "never seen")
-PICTURES = 25
+IMAGES = 25
 
 
 def random_truth(rng: np.random.Generator, count: int) -> Objects:
@@ -55,13 +55,13 @@ def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
         "categories": [{"id": index, "name": name} for index, name in enumerate(CLASSES)],
         "annotations": [],
     }
-    for picture, objects in enumerate(real):
+    for image, objects in enumerate(real):
         for row in range(len(objects)):
             x1, y1, x2, y2 = objects.boxes[row].tolist()
             document["annotations"].append(
                 {
                     "id": len(document["annotations"]) + 1,
-                    "image_id": picture,
+                    "image_id": image,
                     "category_id": int(objects.class_ids[row]),
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "area": float(objects.areas[row]),
@@ -70,12 +70,12 @@ def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
             )
     results = [
         {
-            "image_id": picture,
+            "image_id": image,
             "category_id": int(label),
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "score": float(score),
         }
-        for picture, seen in enumerate(found)
+        for image, seen in enumerate(found)
         for (x1, y1, x2, y2), score, label in zip(
             seen.boxes.tolist(), seen.scores, seen.class_ids, strict=True
         )
@@ -98,7 +98,7 @@ def mean_over_known(values: np.ndarray) -> float:
 
 def random_case(seed: int, most: int) -> tuple[list[Detections], list[Objects]]:
     rng = np.random.default_rng(seed)
-    real = [random_truth(rng, int(rng.integers(0, 12))) for _ in range(PICTURES)]
+    real = [random_truth(rng, int(rng.integers(0, 12))) for _ in range(IMAGES)]
     return [random_found(rng, one, int(rng.integers(0, most))) for one in real], real
 
 
@@ -137,10 +137,10 @@ def test_a_class_without_objects_has_no_figures_and_does_not_count():
 def test_nothing_found_is_zero_and_nothing_to_find_is_no_number():
     empty = Detections.from_rows(np.zeros((0, 6), np.float32))
     _, real = random_case(1, 25)
-    mine = mean_figures(coco_figures([empty] * PICTURES, real, CLASSES, threshold=0.5))
+    mine = mean_figures(coco_figures([empty] * IMAGES, real, CLASSES, threshold=0.5))
     assert set(astuple(mine)) == {0.0}
-    nothing = [real[0].of_class(7)] * PICTURES
-    none = mean_figures(coco_figures([empty] * PICTURES, nothing, ("car",), 0.5))
+    nothing = [real[0].of_class(7)] * IMAGES
+    none = mean_figures(coco_figures([empty] * IMAGES, nothing, ("car",), 0.5))
     assert np.isnan(astuple(none)).all()
 
 

@@ -1,4 +1,4 @@
-"""Labelled pictures: two formats, one meaning, and a sentence for every mistake."""
+"""Labelled images: two formats, one meaning, and a sentence for every mistake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 200, 100
 
 
 def coco(folder: Path, **changes: Any) -> Path:
-    """Two pictures; the second by id is listed first and shows nothing."""
+    """Two images; the second by id is listed first and shows nothing."""
     document = {
         "images": [
             {"id": 9, "file_name": "b.jpg"},
@@ -57,7 +57,7 @@ def changed(**annotation: Any) -> list[dict[str, Any]]:
 def yolo(
     folder: Path, lines: str, data: str = "names: [tree, person, bin bag]\nval: images"
 ) -> Path:
-    """Two pictures, one of them with a label file."""
+    """Two images, one of them with a label file."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("a.jpg", "b.PNG"):
@@ -73,8 +73,8 @@ BOXES = "1 0.15 0.35 0.2 0.3\n\n0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.6 0.5 0.6 0.6 0.5
 def test_coco_is_read_in_the_order_of_ids_and_the_numbering_of_the_package(tmp_path):
     data = read_dataset(coco(tmp_path), LABELS)
     assert (data.name, data.form) == ("some", "coco")
-    assert [one.path.name for one in data.pictures] == ["a.jpg", "b.jpg"]
-    first, second = (one.objects_in(WIDTH, HEIGHT) for one in data.pictures)
+    assert [one.path.name for one in data.images] == ["a.jpg", "b.jpg"]
+    first, second = (one.objects_in(WIDTH, HEIGHT) for one in data.images)
     assert first.boxes.tolist() == [[10, 20, 50, 50], [100, 50, 120, 60]]
     assert first.class_ids.tolist() == [0, 1]
     assert first.areas.tolist() == [1200, 120.5]
@@ -84,10 +84,10 @@ def test_coco_is_read_in_the_order_of_ids_and_the_numbering_of_the_package(tmp_p
     assert (data.classes.left_out, data.classes.unlabelled) == (("tree",), ("car",))
 
 
-def test_yolo_boxes_and_outlines_are_shares_of_the_picture(tmp_path):
+def test_yolo_boxes_and_outlines_are_shares_of_the_image(tmp_path):
     data = read_dataset(yolo(tmp_path / "square", BOXES), LABELS)
     assert (data.name, data.form) == ("square", "yolo")
-    first, second = (one.objects_in(WIDTH, HEIGHT) for one in data.pictures)
+    first, second = (one.objects_in(WIDTH, HEIGHT) for one in data.images)
     np.testing.assert_allclose(first.boxes, [[10, 20, 50, 50], [100, 50, 120, 60]])
     assert first.class_ids.tolist() == [0, 1]
     np.testing.assert_allclose(first.areas, [1200, 200])
@@ -114,56 +114,56 @@ def test_a_yolo_folder_may_be_described_in_many_ways(tmp_path, data):
     (folder / "list.txt").write_text("./images/b.PNG\nimages/a.jpg\n", encoding="utf-8")
     for place in (folder, folder / "data.yaml"):
         read = read_dataset(place, LABELS)
-        assert [one.path.name for one in read.pictures] == ["a.jpg", "b.PNG"]
-        assert read.pictures[0].objects.class_ids.tolist() == [0, 1]
+        assert [one.path.name for one in read.images] == ["a.jpg", "b.PNG"]
+        assert read.images[0].objects.class_ids.tolist() == [0, 1]
 
 
-def test_a_yolo_folder_may_have_plain_names_and_labels_beside_the_pictures(tmp_path):
+def test_a_yolo_folder_may_have_plain_names_and_labels_beside_the_images(tmp_path):
     (tmp_path / "a.jpg").touch()
     (tmp_path / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     (tmp_path / "classes.txt").write_text("Car\n", encoding="utf-8-sig")
     data = read_dataset(tmp_path, LABELS)
-    assert data.pictures[0].objects.class_ids.tolist() == [2]
+    assert data.images[0].objects.class_ids.tolist() == [2]
 
 
 def test_a_sparse_numbering_of_names_is_kept(tmp_path):
     data = read_dataset(yolo(tmp_path, "7 0.5 0.5 0.1 0.1\n", "names: {3: tree, 7: car}"), LABELS)
-    assert data.pictures[0].objects.class_ids.tolist() == [2]
+    assert data.images[0].objects.class_ids.tolist() == [2]
 
 
-def test_coco_pictures_are_found_where_its_archives_have_them(tmp_path):
-    for name in ("annotations", "val2017", "pictures"):
+def test_coco_images_are_found_where_its_archives_have_them(tmp_path):
+    for name in ("annotations", "val2017", "images"):
         (tmp_path / name).mkdir()
     file = coco(tmp_path / "annotations")
     file = file.rename(file.with_name("instances_val2017.json"))
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "annotations" / name).rename(tmp_path / "val2017" / name)
-    assert read_dataset(file, LABELS).pictures[0].path.parent.name == "val2017"
+    assert read_dataset(file, LABELS).images[0].path.parent.name == "val2017"
     (tmp_path / "val2017").rename(tmp_path / "other")
-    with pytest.raises(DataError, match=r"2 of 2 pictures are missing, the first is \S*a.jpg"):
+    with pytest.raises(DataError, match=r"2 of 2 images are missing, the first is \S*a.jpg"):
         read_dataset(file, LABELS)
     data = read_dataset(file, LABELS, images=tmp_path / "other")
-    assert data.pictures[0].path == tmp_path / "other" / "a.jpg"
+    assert data.images[0].path == tmp_path / "other" / "a.jpg"
 
 
 def test_a_map_decides_alone(tmp_path):
     told = {"TREE": "car", "person": None}
     data = read_dataset(coco(tmp_path), LABELS, told)
-    assert data.pictures[0].objects.class_ids.tolist() == [2]
+    assert data.images[0].objects.class_ids.tolist() == [2]
     assert data.classes.left_out == ("Bin-Bag", "person")
     assert data.classes.unlabelled == ("person", "bin_bag")
 
 
 def test_two_classes_of_the_data_may_be_one_of_the_model(tmp_path):
     data = read_dataset(coco(tmp_path), LABELS, {"tree": "person", "person": "person"})
-    assert data.pictures[0].objects.class_ids.tolist() == [0, 0]
+    assert data.images[0].objects.class_ids.tolist() == [0, 0]
     assert data.classes.judged == (0,)
 
 
 def test_labels_for_another_size_are_refused(tmp_path):
     data = read_dataset(coco(tmp_path), LABELS)
     with pytest.raises(DataError, match=r"a.jpg: has 100x200 pixels, its labels are for 200x100;"):
-        data.pictures[0].objects_in(HEIGHT, WIDTH)
+        data.images[0].objects_in(HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
     ("changes", "sentence"),
     [
         ({"annotations": []}, "has no annotations; "),
-        ({"images": []}, "tells of no picture; "),
+        ({"images": []}, "tells of no image; "),
         ({"annotations": changed(bbox=[1, 2, -3, 4])}, "annotations.0.bbox.2: Input should be"),
         ({"annotations": changed(bbox=[1, math.nan, 3, 4])}, "0.bbox.1: Input should be a finite"),
         ({"annotations": changed(bbox=[math.inf, 2, 3, 4])}, "0.bbox.0: Input should be a finite"),
@@ -199,7 +199,7 @@ def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
         ({"categories": [{"id": 2, "name": "person"}] * 2}, "has the same category id twice; "),
         ({"images": [{"id": 4, "file_name": "a.jpg"}] * 2}, "has the same image id twice; "),
         ({"categories": [{"id": 2, "name": "dog"}]}, "its classes are dog, the model's are person"),
-        ({"images": [{"id": 4, "file_name": "c.jpg"}]}, "1 of 1 pictures are missing, the first "),
+        ({"images": [{"id": 4, "file_name": "c.jpg"}]}, "1 of 1 images are missing, the first "),
         ({"images": [{"id": 4, "file_name": "../c.jpg"}]}, "names '../c.jpg', which is not inside"),
         ({"images": [{"id": 4, "file_name": "/etc/hosts"}]}, "names '/etc/hosts', which is not"),
         ({"images": [{"id": 4, "file_name": "a\0.jpg"}]}, r"names 'a\x00.jpg', which is not "),
@@ -233,7 +233,7 @@ def test_what_is_no_coco_file_is_told(tmp_path, content):
         ("1 0.5 0.5 0.1", "has 4 numbers; "),
         ("1 0.5 0.5 0.1 0.1 0.9", "has 6 numbers; "),
         ("1 0.1 0.2 0.3 0.4 0.5 0.6 0.7", "has 8 numbers; "),
-        ("1 10 20 40 30", "has a number beyond 0 to 1; write shares of the picture"),
+        ("1 10 20 40 30", "has a number beyond 0 to 1; write shares of the image"),
         ("1 0.1 0.2 0.3 -0.4 0.5 0.6", "has a number beyond 0 to 1; "),
     ],
 )
@@ -256,10 +256,10 @@ def test_mistakes_in_yolo_lines_are_told_with_their_line(tmp_path, line, sentenc
         ("names: [person]\nval: nowhere\n", "'nowhere' is not there inside "),
         ("names: [person]\nval: ../../outside\n", "'../../outside' is not there inside "),
         ("names: [person]\nval: /etc\n", "'/etc' is not there inside "),
-        ("names: [person]\nval: labels\n", "tells of no picture; "),
-        ("names: [person]\nval: list.txt\n", "1 of 1 pictures are missing, the first is "),
+        ("names: [person]\nval: labels\n", "tells of no image; "),
+        ("names: [person]\nval: list.txt\n", "1 of 1 images are missing, the first is "),
         ("names: [person]\nval: far.txt\n", "names '../../x.jpg', which is not inside "),
-        ("names: [person]\nval: empty\n", "no picture has labels, the first is "),
+        ("names: [person]\nval: empty\n", "no image has labels, the first is "),
     ],
 )
 def test_mistakes_in_a_description_are_told(tmp_path, data, sentence):
@@ -293,6 +293,6 @@ def test_data_that_are_not_there_are_told(tmp_path, place, sentence):
         read_dataset(tmp_path / place, LABELS)
 
 
-def test_a_folder_of_pictures_that_is_not_there_is_told(tmp_path):
+def test_a_folder_of_images_that_is_not_there_is_told(tmp_path):
     with pytest.raises(DataError, match="gone: is no folder; give --images"):
         read_dataset(coco(tmp_path), LABELS, images=tmp_path / "gone")

@@ -38,14 +38,14 @@ def session_of(model: ModelProto) -> ort.InferenceSession:
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def expected(network: ModelProto, wanted: Wanted, pictures: np.ndarray) -> np.ndarray:
-    """(K, M, 6), one picture at a time."""
+def expected(network: ModelProto, wanted: Wanted, images: np.ndarray) -> np.ndarray:
+    """(K, M, 6), one image at a time."""
     session = session_of(network)
-    return np.stack([one_picture(session, wanted, picture) for picture in pictures])
+    return np.stack([one_image(session, wanted, image) for image in images])
 
 
-def one_picture(session: ort.InferenceSession, wanted: Wanted, picture: np.ndarray) -> np.ndarray:
-    planes, (sx, sy, left, top) = preprocess(picture, wanted)
+def one_image(session: ort.InferenceSession, wanted: Wanted, image: np.ndarray) -> np.ndarray:
+    planes, (sx, sy, left, top) = preprocess(image, wanted)
     first, *others = session.get_inputs()
     kind = np.float16 if "16" in first.type else np.float32
     batch = first.shape[0] if isinstance(first.shape[0], int) else 1
@@ -70,9 +70,9 @@ def one_picture(session: ort.InferenceSession, wanted: Wanted, picture: np.ndarr
     return table
 
 
-def preprocess(picture: np.ndarray, wanted: Wanted):
+def preprocess(image: np.ndarray, wanted: Wanted):
     """(3, h, w) and how far network pixels are from package pixels."""
-    values: np.ndarray = picture.astype(np.float32)
+    values: np.ndarray = image.astype(np.float32)
     if wanted.bgr:
         values = values[:, :, [2, 1, 0]]
     (nw, nh), (pw, ph) = wanted.network, wanted.package
@@ -127,7 +127,7 @@ def weighed(old: int, new: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def decode(outputs: dict[str, np.ndarray], wanted: Wanted):  # noqa: PLR0911
-    """[(box in network pixels, {class: score})] of one picture."""
+    """[(box in network pixels, {class: score})] of one image."""
     raw = next(iter(outputs.values()))
     width, height = wanted.network
     if wanted.head == "detr":

@@ -66,13 +66,13 @@ def attention_like(batch: int) -> ModelProto:
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_a_freed_network_gives_for_each_picture_what_it_gave(batch, count):
-    pictures = np.random.default_rng(1).random((count, 3, 4, 4), np.float32)
+def test_a_freed_network_gives_for_each_image_what_it_gave(batch, count):
+    images = np.random.default_rng(1).random((count, 3, 4, 4), np.float32)
     network = attention_like(batch)
-    found = session_of(with_free_batch(network, batch)).run(None, {"images": pictures})[0]
+    found = session_of(with_free_batch(network, batch)).run(None, {"images": images})[0]
     fixed = session_of(network)
-    for picture, mine in zip(pictures, found, strict=True):
-        filled = np.repeat(picture[None], batch, axis=0)
+    for image, mine in zip(images, found, strict=True):
+        filled = np.repeat(image[None], batch, axis=0)
         np.testing.assert_allclose(mine, fixed.run(None, {"images": filled})[0][0], atol=1e-6)
     assert network.graph.input[0].type.tensor_type.shape.dim[0].dim_value == batch
 

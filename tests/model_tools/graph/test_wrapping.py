@@ -27,22 +27,22 @@ from tests.models.tiny import (
     Patches,
     cityeye_network,
     detr_network,
-    random_pictures,
+    random_images,
     yolox_network,
 )
 
 ALL = each_alone(tuple(range(len(LABELS))))
 SELECTION = Selection(rows=30, least_score=0.3, overlap=0.5)
 OTHER_SIZE = (128, 64)
-PICTURES = 21
+IMAGES = 21
 
 
-def run(model: ModelProto, pictures: np.ndarray) -> np.ndarray:
-    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": pictures})[0]
+def run(model: ModelProto, images: np.ndarray) -> np.ndarray:
+    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": images})[0]
     return rows
 
 
-def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = PICTURES) -> None:
+def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = IMAGES) -> None:
     """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
     assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
     np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
@@ -89,10 +89,10 @@ def test_a_head_equals_numpy_in_any_batch(name):
     network, head = NETWORKS[name]
     wrapped = wrap(network, head, HeadTask(SIZE, 3, ALL, SELECTION))
     assert wrapped.dynamic_batch
-    pictures = random_pictures(PICTURES)
-    wanted = expected(network, wanted_of(name, head), pictures)
-    same_rows(run(wrapped.model, pictures), wanted)
-    alone = np.concatenate([run(wrapped.model, one[None]) for one in pictures[:3]])
+    images = random_images(IMAGES)
+    wanted = expected(network, wanted_of(name, head), images)
+    same_rows(run(wrapped.model, images), wanted)
+    alone = np.concatenate([run(wrapped.model, one[None]) for one in images[:3]])
     same_rows(alone, wanted[:3], least=3)
 
 
@@ -100,10 +100,10 @@ def test_a_head_equals_numpy_in_any_batch(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_kept_classes_are_merged_and_renumbered(name, groups):
     network, head = NETWORKS[name]
-    pictures = random_pictures(PICTURES, seed=3)
+    images = random_images(IMAGES, seed=3)
     wrapped = wrap(network, head, HeadTask(SIZE, 3, groups, SELECTION))
-    wanted = expected(network, wanted_of(name, head, groups=groups), pictures)
-    same_rows(run(wrapped.model, pictures), wanted, least=10)
+    wanted = expected(network, wanted_of(name, head, groups=groups), images)
+    same_rows(run(wrapped.model, images), wanted, least=10)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, tol
         "bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0
     )
     rng = np.random.default_rng(4)
-    pictures = rng.integers(0, 256, (3, package[1], package[0], 3), np.uint8)
+    images = rng.integers(0, 256, (3, package[1], package[0], 3), np.uint8)
     task = HeadTask(package, 3, ALL, SELECTION)
     wanted = Wanted(
         head,
@@ -132,8 +132,8 @@ def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, tol
         letterbox=told,
         padding=99.0,
     )
-    found = run(wrap(network, head, task, expected_of).model, pictures)
-    same_rows(found, expected(network, wanted, pictures), least=3)
+    found = run(wrap(network, head, task, expected_of).model, images)
+    same_rows(found, expected(network, wanted, images), least=3)
 
 
 def logits_reference(
@@ -154,9 +154,9 @@ def logits_reference(
 @pytest.mark.parametrize("nothing", [True, False])
 def test_logits_equal_numpy(nothing):
     network = logits_network(3, nothing=nothing)
-    pictures = random_pictures(PICTURES, seed=6)
-    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    wanted = np.zeros((PICTURES, 30, 6))
+    images = random_images(IMAGES, seed=6)
+    planes = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    wanted = np.zeros((IMAGES, 30, 6))
     outputs = session_of(network).run(["logits", "pred_boxes"], {"images": planes})
     for table, logits, boxes in zip(wanted, *outputs, strict=True):
         for row, ((x, y, w, h), score, label) in zip(
@@ -165,7 +165,7 @@ def test_logits_equal_numpy(nothing):
             corners = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]) * (SIZE * 2)
             row[:] = (*np.clip(corners, 0, SIZE * 2), score, label)
     task = HeadTask(SIZE, 3, ALL, SELECTION)
-    same_rows(run(wrap(network, "detr-logits", task).model, pictures), wanted)
+    same_rows(run(wrap(network, "detr-logits", task).model, images), wanted)
 
 
 def test_a_package_is_kept_as_it_is_or_relabelled():
@@ -173,12 +173,12 @@ def test_a_package_is_kept_as_it_is_or_relabelled():
     same = relabelled(packaged, HeadTask(SIZE, 3, ALL, Selection(rows=30, least_score=0.0)))
     assert same.model is packaged
     assert same.dynamic_batch
-    pictures = random_pictures(4)
-    rows = run(packaged, pictures)
+    images = random_images(4)
+    rows = run(packaged, images)
     chosen = HeadTask(SIZE, 3, ((1,), (0,)), Selection(rows=30, least_score=0.0))
     once = relabelled(packaged, chosen).model
     twice = relabelled(once, HeadTask(SIZE, 2, ((1,),), Selection(rows=30, least_score=0.0))).model
-    for before, after, last in zip(rows, run(once, pictures), run(twice, pictures), strict=True):
+    for before, after, last in zip(rows, run(once, images), run(twice, images), strict=True):
         kept = before[(before[:, 4] > 0) & (before[:, 5] < 2)]
         np.testing.assert_array_equal(after[: len(kept), :5], kept[:, :5])
         np.testing.assert_array_equal(after[: len(kept), 5], 1 - kept[:, 5])
@@ -188,26 +188,26 @@ def test_a_package_is_kept_as_it_is_or_relabelled():
         assert not last[len(people) :].any()
 
 
-def test_a_picture_without_detections_gives_zero_rows_beside_one_with_some():
+def test_an_image_without_detections_gives_zero_rows_beside_one_with_some():
     patches = positive_distances(Patches(7, seed=5, gain=0.0, score_bias=0.0))
     for stride in STRIDES:
         patches.weights[stride][4:] = 20.0 / (3 * stride * stride)
         patches.biases[stride][4:] = -10.0
     model = wrap(cityeye_network(patches, 3), "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).model
-    pictures = np.zeros((3, SIZE[1], SIZE[0], 3), np.uint8)
-    pictures[1] = 255
-    found = run(model, pictures)
+    images = np.zeros((3, SIZE[1], SIZE[0], 3), np.uint8)
+    images[1] = 255
+    found = run(model, images)
     assert not found[0].any()
     assert not found[2].any()
     assert (found[1, :, 4] > 0.9).any()
-    assert not run(model, pictures[:1]).any()
+    assert not run(model, images[:1]).any()
 
 
 @pytest.mark.parametrize("name", ["cityeye", "yolo", "detr"])
 def test_more_rows_than_candidates_are_padded(name):
     network, head = NETWORKS[name]
     wanted_task = HeadTask(SIZE, 3, ALL, Selection(rows=600, candidates=8))
-    found = run(wrap(network, head, wanted_task).model, random_pictures(2))
+    found = run(wrap(network, head, wanted_task).model, random_images(2))
     assert found.shape == (2, 600, 6)
     assert 0 < (found[..., 4] > 0).sum() <= 2 * QUERIES * 3
 
@@ -215,7 +215,7 @@ def test_more_rows_than_candidates_are_padded(name):
 def test_a_class_beyond_the_labels_is_no_detection_and_no_crash():
     network = detr_network(SIZE, classes=4)
     found = run(
-        wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_pictures(5)
+        wrap(network, "detr", HeadTask(SIZE, 2, ALL[:2], SELECTION)).model, random_images(5)
     )
     assert set(np.unique(found[..., 5])) <= {0, 1}
 
@@ -230,9 +230,9 @@ def test_an_old_export_is_converted():
 def test_an_export_for_a_batch_keeps_it():
     wrapped = wrap(yolo_network(3, batch=2), "yolo", HeadTask(SIZE, 3, ALL, SELECTION))
     assert wrapped.fixed_batch == 2
-    pictures = random_pictures(2)
-    wanted = expected(yolo_network(3, batch=2), wanted_of("yolo", "yolo"), pictures)
-    same_rows(run(wrapped.model, pictures), wanted, least=2)
+    images = random_images(2)
+    wanted = expected(yolo_network(3, batch=2), wanted_of("yolo", "yolo"), images)
+    same_rows(run(wrapped.model, images), wanted, least=2)
 
 
 def test_what_is_added_is_called_after_us_and_the_rest_after_the_network():

@@ -14,7 +14,7 @@ import yaml
 from onnx import ModelProto
 
 from model_tools.importing import importer
-from model_tools.importing.importer import Proof, RefusedError, import_model
+from model_tools.importing.importer import RefusedError, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from model_tools.importing.staging import HIDDEN, next_version
 from models.admission import is_admitted
@@ -25,10 +25,10 @@ from models.package import ModelPackage, sha256_of
 from models.repository import ModelRepository
 from tests.model_tools.graph.numpy_heads import Wanted, expected
 from tests.model_tools.networks import end_to_end_network, yolo_network
-from tests.models.tiny import LABELS, SIZE, Patches, random_pictures, tiny_package, yolox_network
+from tests.models.tiny import LABELS, SIZE, Patches, random_images, tiny_package, yolox_network
 
 NETWORK = yolo_network(3, batch=1)
-PICTURES = random_pictures(3)
+IMAGES = random_images(3)
 
 
 def saved(folder: Path, network: ModelProto = NETWORK) -> Path:
@@ -37,9 +37,9 @@ def saved(folder: Path, network: ModelProto = NETWORK) -> Path:
     return path
 
 
-def bring_in(folder: Path, file: Path, pictures: np.ndarray = PICTURES, **told):
+def bring_in(folder: Path, file: Path, images: np.ndarray = IMAGES, **told):
     request = ImportRequest(**{"name": "street", "file": file.name, "labels": LABELS, **told})
-    proof = Proof(pictures, "noise")
+    proof = ValidationImages(images, "noise")
     return import_model(file, request, folder / "packages", lambda inspected: proof)
 
 
@@ -54,14 +54,14 @@ def test_a_fixed_export_becomes_a_package_for_any_batch_that_finds_the_same(tmp_
     assert (source.file, source.head) == ("street.onnx", "yolo")
     assert source.sha256 == sha256_of(tmp_path / "street.onnx")
     assert is_admitted(package)
-    pictures = random_pictures(5, seed=8)
+    images = random_images(5, seed=8)
     wanted = expected(
-        NETWORK, Wanted("yolo", SIZE, SIZE, ((0,), (1,), (2,)), 300, 0.01, 0.7), pictures
+        NETWORK, Wanted("yolo", SIZE, SIZE, ((0,), (1,), (2,)), 300, 0.01, 0.7), images
     )
-    found = Detector(package).run(pictures)
+    found = Detector(package).run(images)
     np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
     golden = GoldenSet.load(package.directory / "golden.npz")
-    np.testing.assert_array_equal(golden.pictures, PICTURES)
+    np.testing.assert_array_equal(golden.images, IMAGES)
     assert sha256_of(package.directory / "golden.npz") == package.manifest.golden
 
 
@@ -75,7 +75,7 @@ def test_the_card_tells_where_it_comes_from_and_what_was_not_measured(tmp_path):
     assert "car → vehicle, bus → vehicle" in card
     assert "the file took exactly 1, which was rewritten and proven" in card
     assert "Licence of the weights: MIT" in card
-    assert "Not measured on labelled pictures" in card
+    assert "Not measured on labelled images" in card
 
 
 def test_everybody_who_may_read_the_manifest_may_read_the_rest(tmp_path):
@@ -101,7 +101,7 @@ def test_versions_count_on_from_the_highest(tmp_path):
 
 
 def held_batch(network: ModelProto) -> ModelProto:
-    """The same network with a constant that only one picture fits."""
+    """The same network with a constant that only one image fits."""
     copy = ModelProto()
     copy.CopyFrom(network)
     copy.graph.initializer.append(
@@ -123,7 +123,7 @@ def held_batch(network: ModelProto) -> ModelProto:
 def test_a_network_that_holds_on_to_its_batch_keeps_it(tmp_path):
     package = bring_in(tmp_path, saved(tmp_path, held_batch(NETWORK))).package
     assert (package.manifest.input.dynamic_batch, package.manifest.input.max_batch) == (False, 1)
-    assert len(Detector(package).run(random_pictures(3))) == 3
+    assert len(Detector(package).run(random_images(3))) == 3
 
 
 def test_a_package_is_imported_again(tmp_path):
@@ -161,9 +161,9 @@ def test_what_is_no_network_is_a_sentence_and_leaves_nothing(tmp_path, content):
     assert sorted(path.name for path in root.rglob("*") if path.is_dir()) == ["1", "street"]
 
 
-def test_pictures_on_which_nothing_is_found_prove_nothing(tmp_path):
+def test_images_on_which_nothing_is_found_prove_nothing(tmp_path):
     network = yolox_network(Patches(8, 9, 0.0, -9.0), 3)
-    with pytest.raises(ModelError, match=r"finds nothing on the 3 pictures.* give --golden"):
+    with pytest.raises(ModelError, match=r"finds nothing on the 3 images.* give --golden"):
         bring_in(tmp_path, saved(tmp_path, network))
     assert not (tmp_path / "packages").exists()
 
@@ -184,8 +184,8 @@ def test_a_broken_graph_builder_cannot_prove_itself(tmp_path, monkeypatch):
     from model_tools.importing import building, fusing
 
     file = saved(tmp_path)
-    pictures = tmp_path / "pictures.npz"
-    np.savez(pictures, pictures=PICTURES)
+    images = tmp_path / "images.npz"
+    np.savez(images, images=IMAGES)
     request = ImportRequest(name="street", file=file.name, labels=LABELS)
     right = fusing.wrap
 
@@ -196,7 +196,7 @@ def test_a_broken_graph_builder_cannot_prove_itself(tmp_path, monkeypatch):
     arguments = {
         "request": request.to_json(),
         "network": str(file),
-        "pictures": str(pictures),
+        "images": str(images),
         "out": str(tmp_path),
     }
     with pytest.raises(ModelError, match="differs from the network itself"):

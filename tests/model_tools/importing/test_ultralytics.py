@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from model_tools.importing.importer import Proof, import_model
+from model_tools.importing.importer import ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.detector import Detector
 from models.errors import ModelError
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
 HEIGHT, WIDTH = 192, 320
 SQUARE = 320
-PICTURES = 6
+IMAGES = 6
 CONFIDENCE = 0.25
 OVERLAP = 0.7
 HEADS = {
@@ -42,14 +42,14 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def pictures_of(height: int, width: int) -> np.ndarray:
+def images_of(height: int, width: int) -> np.ndarray:
     """Coarse noise: large patches make a random network answer differently from place to place."""
     rng = np.random.default_rng(1)
-    coarse = rng.integers(0, 256, (PICTURES, height // 16, width // 16, 3), np.uint8)
+    coarse = rng.integers(0, 256, (IMAGES, height // 16, width // 16, 3), np.uint8)
     return coarse.repeat(16, axis=1).repeat(16, axis=2)
 
 
-def sharpened(network, pictures: np.ndarray) -> None:
+def sharpened(network, images: np.ndarray) -> None:
     """Spreads the scores of a random network, so that there is something to select.
 
     Its normalisation layers first learn what they see, else every signal dies on the way.
@@ -69,7 +69,7 @@ def sharpened(network, pictures: np.ndarray) -> None:
         if (isinstance(module, torch.nn.Conv2d) and "cv3." in name and module.bias is not None)
         or (isinstance(module, torch.nn.Linear) and "score_head" in name)
     ]
-    planes = torch.from_numpy(pictures.transpose(0, 3, 1, 2) / np.float32(255))
+    planes = torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(255))
     with torch.no_grad():
         network.model.eval()
         for norm in norms:
@@ -83,30 +83,30 @@ def sharpened(network, pictures: np.ndarray) -> None:
             hook.remove()
 
 
-def exported(tmp_path, cfg: str, pictures: np.ndarray, **options):
+def exported(tmp_path, cfg: str, images: np.ndarray, **options):
     kind = ultralytics.RTDETR if "rtdetr" in cfg else ultralytics.YOLO
     torch.manual_seed(2)
     network = kind(cfg)
-    sharpened(network, pictures)
+    sharpened(network, images)
     path = tmp_path / "network.onnx"
     shutil.move(network.export(format="onnx", simplify=False, verbose=False, **options), path)
     return path
 
 
-def imported(tmp_path, path, pictures, **more):
+def imported(tmp_path, path, images, **more):
     request = ImportRequest(name="street", file=path.name, **more)
-    proof = Proof(pictures[:4], "noise")
+    proof = ValidationImages(images[:4], "noise")
     return import_model(path, request, tmp_path / "packages", lambda inspected: proof)
 
 
-def raw_output(path, pictures):
-    """What the exported file gives, in a session of its own, as few pictures at once as it takes.
+def raw_output(path, images):
+    """What the exported file gives, in a session of its own, as few images at once as it takes.
 
     The input is the very one that the package computes: random networks make much of a last digit.
     """
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     first = session.get_inputs()[0]
-    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32) * np.float32(1 / 255)
+    planes = images.transpose(0, 3, 1, 2).astype(np.float32) * np.float32(1 / 255)
     planes = planes.astype(np.float16) if "16" in first.type else planes
     step = first.shape[0] if isinstance(first.shape[0], int) else 1
     parts = [
@@ -116,9 +116,9 @@ def raw_output(path, pictures):
     return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
 
-def rows_of(package, pictures, step: int) -> np.ndarray:
+def rows_of(package, images, step: int) -> np.ndarray:
     detector = Detector(package)
-    parts = [detector.run(pictures[i : i + step]) for i in range(0, len(pictures), step)]
+    parts = [detector.run(images[i : i + step]) for i in range(0, len(images), step)]
     return np.concatenate(parts)
 
 
@@ -145,48 +145,48 @@ def test_an_export_equals_ultralytics_own_selection(tmp_path, name, record_prope
     from ultralytics.utils.nms import non_max_suppression
 
     cfg, options, head = HEADS[name]
-    pictures = pictures_of(HEIGHT, WIDTH)
-    path = exported(tmp_path, cfg, pictures, imgsz=[HEIGHT, WIDTH], **options)
+    images = images_of(HEIGHT, WIDTH)
+    path = exported(tmp_path, cfg, images, imgsz=[HEIGHT, WIDTH], **options)
     size = (WIDTH, HEIGHT) if "dynamic" in options else None
-    done = imported(tmp_path, path, pictures, size=size)
+    done = imported(tmp_path, path, images, size=size)
     assert done.inspected.head == head
     assert done.package.manifest.input.dynamic_batch
     assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
         WIDTH,
         HEIGHT,
     )
-    raw = raw_output(path, pictures)
+    raw = raw_output(path, images)
     wanted = non_max_suppression(
         raw, CONFIDENCE, OVERLAP, max_det=300, end2end=head == "yolo-e2e", max_time_img=100.0
     )
-    found = rows_of(done.package, pictures, options.get("batch", 1))
+    found = rows_of(done.package, images, options.get("batch", 1))
     count, farthest = compare(found, [rows.numpy() for rows in wanted], (WIDTH, HEIGHT))
     record_property("rows", f"{count} rows, farthest {farthest:.2g}")
     assert farthest < 1e-3
     if head == "yolo":
         assert count < int((raw[:, 4:].amax(1) > CONFIDENCE).sum()), "something was suppressed"
-    assert count > 5 * PICTURES
+    assert count > 5 * IMAGES
 
 
 @pytest.mark.parametrize("options", [{}, {"dynamic": True}], ids=["fixed", "dynamic"])
 def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options, record_property):
     from ultralytics.models.rtdetr.predict import RTDETRPredictor
 
-    pictures = pictures_of(SQUARE, SQUARE)
-    path = exported(tmp_path, "rtdetr-resnet50.yaml", pictures, imgsz=SQUARE, **options)
-    done = imported(tmp_path, path, pictures, size=(SQUARE, SQUARE))
+    images = images_of(SQUARE, SQUARE)
+    path = exported(tmp_path, "rtdetr-resnet50.yaml", images, imgsz=SQUARE, **options)
+    done = imported(tmp_path, path, images, size=(SQUARE, SQUARE))
     assert done.inspected.head == "rtdetr"
     assert done.package.manifest.input.dynamic_batch == bool(options)
     predictor = RTDETRPredictor(overrides={"conf": CONFIDENCE, "max_det": 300})
-    predictor.batch = ([""] * PICTURES, None, None)
+    predictor.batch = ([""] * IMAGES, None, None)
     predictor.model = type("Names", (), {"names": dict(enumerate(done.package.labels))})()
-    theirs = predictor.postprocess(raw_output(path, pictures), None, list(pictures))
-    found = rows_of(done.package, pictures, 1)
+    theirs = predictor.postprocess(raw_output(path, images), None, list(images))
+    found = rows_of(done.package, images, 1)
     wanted = [one.boxes.data.numpy() for one in theirs]
     count, farthest = compare(found, wanted, (SQUARE, SQUARE))
     record_property("rows", f"{count} rows, farthest {farthest:.2g}")
     assert farthest < 1e-3
-    assert count > 5 * PICTURES
+    assert count > 5 * IMAGES
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options, record_pr
         ("yolov8n-seg.yaml", "the task segment, which is about masks"),
         ("yolov8n-pose.yaml", "the task pose, which is about key points"),
         ("yolov8n-obb.yaml", "the task obb, which is about turned boxes"),
-        ("yolov8n-cls.yaml", "the task classify, which is about whole pictures"),
+        ("yolov8n-cls.yaml", "the task classify, which is about whole images"),
     ],
 )
 def test_an_export_for_another_task_is_refused(tmp_path, cfg, says):
-    pictures = pictures_of(64, 64)
-    path = exported(tmp_path, cfg, pictures, imgsz=64)
+    images = images_of(64, 64)
+    path = exported(tmp_path, cfg, images, imgsz=64)
     with pytest.raises(ModelError, match=says):
-        imported(tmp_path, path, pictures)
+        imported(tmp_path, path, images)
     assert not (tmp_path / "packages").exists()
 
 
@@ -210,11 +210,11 @@ def test_a_checkpoint_becomes_an_export_in_a_process_of_its_own(tmp_path):
     from model_tools.importing.exporting import export_checkpoint
 
     network = ultralytics.YOLO("yolov8n.yaml")
-    sharpened(network, pictures_of(HEIGHT, WIDTH))
+    sharpened(network, images_of(HEIGHT, WIDTH))
     network.save(str(tmp_path / "best.pt"))
     out = tmp_path / "best.onnx"
     export_checkpoint("street", tmp_path / "best.pt", out, (WIDTH, HEIGHT))
-    done = imported(tmp_path, out, pictures_of(HEIGHT, WIDTH))
+    done = imported(tmp_path, out, images_of(HEIGHT, WIDTH))
     assert done.inspected.head == "yolo"
     assert (done.package.manifest.input.width, done.package.manifest.input.height) == (
         WIDTH,

@@ -81,7 +81,7 @@ def packaged(network: ModelProto) -> ModelProto:
     return wrap(network, "cityeye", task).model
 
 
-def pictures(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
+def images(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     """(N, H, W, 3): patches of colours, so that neighbouring pixels are alike."""
     rng = np.random.default_rng(seed)
     patches = rng.integers(0, 256, (count, SIZE[1] // 8, SIZE[0] // 8, 3), np.uint8)

@@ -23,22 +23,22 @@ def rows(*found: tuple[tuple[float, ...], float, int]) -> np.ndarray:
 def test_the_same_is_perfect():
     same = rows((HERE, 0.9, 0), (THERE, 0.6, 1), (THERE, 0.1, 0))
     judged = fidelity(same, same, 0.4)
-    assert (judged.pictures, judged.objects) == (1, 2)
-    assert (judged.ap50, judged.ap, judged.found_again, judged.overlap) == (1, 1, 1, 1)
+    assert (judged.images, judged.objects) == (1, 2)
+    assert (judged.ap50, judged.ap, judged.recall, judged.overlap) == (1, 1, 1, 1)
     assert (judged.added, judged.score_shift) == (0, 0)
 
 
 def test_a_lost_object_and_a_lower_score():
     before = rows((HERE, 0.9, 0), (THERE, 0.6, 0))
     judged = fidelity(before, rows((HERE, 0.7, 0)), 0.4)
-    assert judged.found_again == 0.5
+    assert judged.recall == 0.5
     assert judged.ap50 == pytest.approx(51 / 101)
     assert judged.score_shift == pytest.approx(-0.2)
 
 
 def test_below_the_threshold_is_not_found_again_but_its_score_is_compared():
     judged = fidelity(rows((HERE, 0.5, 0)), rows((HERE, 0.3, 0)), 0.4)
-    assert (judged.found_again, judged.ap50) == (0, 1)
+    assert (judged.recall, judged.ap50) == (0, 1)
     assert judged.score_shift == pytest.approx(-0.2)
 
 
@@ -58,14 +58,14 @@ def test_what_fp32_doubts_is_no_mistake_and_what_it_does_not_have_is():
 
 def test_another_class_at_the_same_place_is_another_object():
     judged = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.9, 3)), 0.4)
-    assert (judged.found_again, judged.added) == (0, 1)
+    assert (judged.recall, judged.added) == (0, 1)
     assert math.isnan(judged.overlap)
 
 
 def test_what_is_no_number_is_not_told():
     nothing = np.zeros((2, 6, 6), np.float32)
     assert fidelity(nothing, nothing, 0.4).as_measured() == {
-        "fidelity_pictures": 2.0,
+        "fidelity_images": 2.0,
         "fidelity_objects": 0.0,
     }
     told = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.8, 0)), 0.4).as_measured()

@@ -11,10 +11,10 @@ from models.errors import GraphError
 from tests.model_tools.precision.networks import (
     BODY_LAYERS,
     deep_network,
+    images,
     keeps_the_contract,
     network_of,
     packaged,
-    pictures,
     rows_of,
     weight_types,
 )
@@ -31,7 +31,7 @@ def test_it_finds_the_same_and_keeps_the_contract():
     model = packaged(deep_network())
     half = to_fp16(model)
     keeps_the_contract(half)
-    batch = pictures(3)
+    batch = images(3)
     wanted, found = rows_of(model, batch), rows_of(half, batch)
     assert (wanted[..., 4] > 0.3).any(axis=1).all()
     np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=5e-3)
@@ -48,7 +48,7 @@ def test_the_original_is_left_alone():
 def test_a_fixed_batch_stays_fixed():
     half = to_fp16(packaged(deep_network(batch=2)))
     keeps_the_contract(half, batch=2)
-    assert rows_of(half, pictures(2)).shape[0] == 2
+    assert rows_of(half, images(2)).shape[0] == 2
 
 
 def test_the_head_rounds_nothing():
@@ -57,8 +57,8 @@ def test_the_head_rounds_nothing():
     for layer, shape in zip(BODY_LAYERS, [(16, 3, 8, 8), *2 * [(16, 16, 2, 2)]], strict=True):
         exact[f"{layer}_w"] = np.zeros(shape, np.float32)
     model = packaged(deep_network(weights=exact))
-    wanted = rows_of(model, pictures(1))
-    np.testing.assert_array_equal(rows_of(to_fp16(model), pictures(1)), wanted)
+    wanted = rows_of(model, images(1))
+    np.testing.assert_array_equal(rows_of(to_fp16(model), images(1)), wanted)
     boxes = wanted[wanted[..., 4] > 0][:, :4]
     assert not np.array_equal(boxes.astype(np.float16), boxes), "half precision would hold them"
 
@@ -68,7 +68,7 @@ def test_a_weight_beyond_the_range_becomes_the_largest_there_is():
     half = to_fp16(packaged(deep_network(weights=weights)))
     (bias,) = [one for one in half.graph.initializer if one.name == "network/middle_b/fp16"]
     assert numpy_helper.to_array(bias).tolist() == [-65504.0] * 16
-    assert np.isfinite(rows_of(half, pictures(1))).all()
+    assert np.isfinite(rows_of(half, images(1))).all()
 
 
 def test_a_weight_of_body_and_head_is_there_in_both():
@@ -87,7 +87,7 @@ def test_a_weight_of_body_and_head_is_there_in_both():
     values = {one.name: numpy_helper.to_array(one) for one in network.graph.initializer}
     model = packaged(network_of(nodes, {**values, "amount": np.array(0.1, np.float32)}))
     half = to_fp16(model)
-    wanted, found = rows_of(model, pictures(2)), rows_of(half, pictures(2))
+    wanted, found = rows_of(model, images(2)), rows_of(half, images(2))
     np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=5e-3)
 
 
@@ -116,7 +116,7 @@ def test_branches_in_the_body_stay_as_they_are():
     half = to_fp16(model)
     assert weight_types(half)["middle"] == TensorProto.FLOAT16
     np.testing.assert_allclose(
-        rows_of(half, pictures(2))[..., 4], rows_of(model, pictures(2))[..., 4], atol=5e-3
+        rows_of(half, images(2))[..., 4], rows_of(model, images(2))[..., 4], atol=5e-3
     )
 
 
@@ -137,7 +137,7 @@ def test_scales_of_a_resize_stay_float32():
     half = to_fp16(model)
     types = {one.name: one.data_type for one in half.graph.initializer}
     assert types["network/twice"] == TensorProto.FLOAT
-    assert rows_of(half, pictures(1)).shape == (1, 20, 6)
+    assert rows_of(half, images(1)).shape == (1, 20, 6)
 
 
 def test_a_network_that_is_only_a_head_is_refused():

@@ -1,4 +1,4 @@
-"""Ranges of tensors on calibration pictures."""
+"""Ranges of tensors on calibration images."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.pipelines.delivery.outboxes import Edge, life
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.01, cap_s=0.05))
 GRACE_S = 0.02
 CAMERAS = ("north", "south")
-WITH_PICTURE = 0.7
+WITH_IMAGE = 0.7
 MOST = 500
 """Incidents, so that a worker that nobody kills ends by itself."""
 
@@ -34,14 +34,14 @@ def work(folder: Path, url: str, round_number: int) -> None:
     chance = random.Random(round_number)
     edge = Edge(folder)
     edge.store.down = round_number % 3 == 1
-    edge.desk.recover()
+    edge.recorder.recover()
     Relay(
         edge.outbox, edge.spool, edge.store, [HttpSink(url)], blob_grace_s=GRACE_S, retry=FAST
     ).start()
     for number in range(MOST):
         name = f"r{round_number}-{number}"
         for step in life(name, CAMERAS[number % 2]):
-            value = chance.randrange(256) if chance.random() < WITH_PICTURE else None
+            value = chance.randrange(256) if chance.random() < WITH_IMAGE else None
             say("trying", name, step.phase.value)
             edge.publish(step, value=value)
             say("committed", name, step.phase.value)

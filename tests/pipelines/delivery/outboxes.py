@@ -18,11 +18,11 @@ from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
 from pipelines.errors import StoreUnavailable
-from pipelines.evidence import EvidenceDesk
+from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
 from pipelines.plan import ModelRef
 from pipelines.track import Box
-from tests.pipelines.frames import PlainPicture
+from tests.pipelines.frames import PlainImage
 
 OPENED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MODEL = ModelRef("street", "3", Size(640, 384), ("person",), 0.4)
@@ -34,8 +34,8 @@ def camera(name: str = "gate") -> CameraSpec:
     return CameraSpec(name, f"rtsp://{name}.local/main", "The gate", Place(7.1, 50.7, "05314"))
 
 
-def picture(value: int = 90) -> PlainPicture:
-    return PlainPicture(np.full((90, 160, 3), value, np.uint8))
+def image(value: int = 90) -> PlainImage:
+    return PlainImage(np.full((90, 160, 3), value, np.uint8))
 
 
 def incident(name: str = "i-1", at: str = "gate", severity: Severity = Severity.MEDIUM) -> Incident:
@@ -147,7 +147,7 @@ class Clock:
 
 
 class Edge:
-    """One worker's outbox, spool and desk in a folder."""
+    """One worker's outbox, spool and recorder in a folder."""
 
     def __init__(
         self, folder: Path, outbox: Outbox | None = None, spool: Spool | None = None
@@ -155,18 +155,18 @@ class Edge:
         self.folder = folder
         self.outbox = outbox or Outbox(folder / "outbox.db")
         self.spool = spool or Spool(folder / "spool")
-        self.desk = EvidenceDesk(self.outbox, self.spool, SOURCE)
+        self.recorder = EvidenceRecorder(self.outbox, self.spool, SOURCE)
         self.store = SwitchedStore(folder / "keyframes")
 
     def publish(self, *transitions: Transition, value: int | None = 90) -> None:
-        """Publishes with a picture of one colour, or without."""
+        """Publishes with an image of one colour, or without."""
         for transition in transitions:
-            self.desk.publish(
+            self.recorder.publish(
                 transition,
                 camera(transition.incident.camera),
                 MODEL,
                 RULE,
-                None if value is None else picture(value),
+                None if value is None else image(value),
             )
 
     def upload(self) -> None:

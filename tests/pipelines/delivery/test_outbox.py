@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from event_hub.envelope import parse_event
-from pipelines.delivery.deliveries import Held, Parcel
+from pipelines.delivery.deliveries import Delivery, Held
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
@@ -39,17 +39,17 @@ def drain(edge: Edge, sink: str = SINK, grace_s: float = 0.0) -> list[dict[str, 
     deliveries = edge.outbox.deliveries
     events = []
     for name in sorted(deliveries.cameras(sink)):
-        while isinstance(parcel := deliveries.next(sink, name, grace_s), Parcel):
-            events.append(json.loads(parcel.body))
-            deliveries.acknowledge(sink, parcel)
+        while isinstance(delivery := deliveries.next(sink, name, grace_s), Delivery):
+            events.append(json.loads(delivery.body))
+            deliveries.acknowledge(sink, delivery)
     return events
 
 
-def pictures(event: dict[str, Any]) -> list[tuple[str, str]]:
+def images(event: dict[str, Any]) -> list[tuple[str, str]]:
     return [(frame["role"], frame["state"]) for frame in event["data"]["keyframes"]]
 
 
-def test_an_incident_arrives_in_order_with_all_its_pictures(edge):
+def test_an_incident_arrives_in_order_with_all_its_images(edge):
     edge.publish(*life(updates=2))
     edge.upload()
     events = drain(edge)
@@ -61,7 +61,7 @@ def test_an_incident_arrives_in_order_with_all_its_pictures(edge):
     ]
     assert [event["data"]["revision"] for event in events] == [1, 2, 3, 4]
     assert [event["sequence"] for event in events] == sorted(event["sequence"] for event in events)
-    assert [pictures(event) for event in events] == [
+    assert [images(event) for event in events] == [
         [("opening", "stored")],
         [("opening", "stored")],
         [("opening", "stored")],
@@ -83,12 +83,12 @@ def test_a_raised_severity_is_shown_once(edge):
     edge.publish(*steps)
     edge.upload()
     last = drain(edge)[-1]
-    assert [role for role, _ in pictures(last)] == ["opening", "peak"]
+    assert [role for role, _ in images(last)] == ["opening", "peak"]
 
 
 def test_the_event_says_who_where_and_why(edge):
     edge.publish(*life(updates=0)[:1], value=None)
-    edge.desk.publish_state(Change(), camera())
+    edge.recorder.publish_state(Change(), camera())
     started, state = drain(edge)
     assert started["source"] == "cityeye/worker-0"
     assert started["partitionkey"] == "gate"
@@ -104,7 +104,7 @@ def test_the_hub_understands_every_event(edge):
     odd = replace(incident(), detail={"density": float("nan"), "persons": 3.0})
     edge.publish(Transition(Phase.STARTED, odd))
     edge.publish(*life("i-2"))
-    edge.desk.publish_state(Change(), camera())
+    edge.recorder.publish_state(Change(), camera())
     parsed = [parse_event(json.dumps(event).encode()).event for event in drain(edge)]
     assert len(parsed) == 5
     assert isinstance(parsed[0], IncidentEvent)
@@ -129,7 +129,7 @@ def test_ids_do_not_depend_on_when_or_where(edge, tmp_path):
     other.close()
 
 
-def test_an_event_waits_for_its_picture_but_not_for_ever(tmp_path):
+def test_an_event_waits_for_its_image_but_not_for_ever(tmp_path):
     clock = Clock()
     edge = Edge(tmp_path, Outbox(tmp_path / "outbox.db", monotonic=clock))
     deliveries = edge.outbox.deliveries
@@ -138,9 +138,9 @@ def test_an_event_waits_for_its_picture_but_not_for_ever(tmp_path):
     clock.now_s += 10.0
     assert deliveries.next(SINK, "gate", GRACE_S) == Held(20.0)
     clock.now_s += 20.0
-    parcel = deliveries.next(SINK, "gate", GRACE_S)
-    assert isinstance(parcel, Parcel)
-    assert pictures(json.loads(parcel.body)) == [("opening", "pending")]
+    delivery = deliveries.next(SINK, "gate", GRACE_S)
+    assert isinstance(delivery, Delivery)
+    assert images(json.loads(delivery.body)) == [("opening", "pending")]
     edge.close()
 
 
@@ -152,38 +152,38 @@ def test_the_bytes_of_an_event_never_change_once_it_was_sent(edge):
     edge.upload()
     assert deliveries.next(SINK, "gate", 0.0) == first
     late = deliveries.next("late", "gate", 0.0)
-    assert isinstance(first, Parcel)
-    assert isinstance(late, Parcel)
+    assert isinstance(first, Delivery)
+    assert isinstance(late, Delivery)
     assert late.body == first.body
 
 
-def test_a_pending_picture_is_followed_by_a_revision(edge):
+def test_a_pending_image_is_followed_by_a_revision(edge):
     started, updated, ended = life()
     edge.publish(started)
-    assert pictures(drain(edge)[0]) == [("opening", "pending")]
+    assert images(drain(edge)[0]) == [("opening", "pending")]
     edge.upload()
     (revised,) = drain(edge)
     assert revised["type"] == "cityeye.incident.updated"
     assert revised["data"]["phase"] == "updated"
     assert revised["data"]["revision"] == 2
-    assert pictures(revised) == [("opening", "stored")]
+    assert images(revised) == [("opening", "stored")]
     edge.publish(updated, ended)
     assert [event["data"]["revision"] for event in drain(edge)] == [3, 4]
 
 
 def test_a_revision_after_the_end_repeats_the_end(edge):
     edge.publish(*life())
-    assert pictures(drain(edge)[-1]) == [("opening", "pending"), ("closing", "pending")]
+    assert images(drain(edge)[-1]) == [("opening", "pending"), ("closing", "pending")]
     edge.upload()
     (revised,) = drain(edge)
     assert revised["type"] == "cityeye.incident.ended"
     assert revised["data"]["phase"] == "ended"
     assert revised["data"]["end_reason"] == "cleared"
     assert revised["data"]["revision"] == 4
-    assert pictures(revised) == [("opening", "stored"), ("closing", "stored")]
+    assert images(revised) == [("opening", "stored"), ("closing", "stored")]
 
 
-def test_a_pending_picture_does_not_hold_back_later_events(tmp_path):
+def test_a_pending_image_does_not_hold_back_later_events(tmp_path):
     clock = Clock()
     edge = Edge(tmp_path, Outbox(tmp_path / "outbox.db", monotonic=clock))
     edge.outbox.deliveries.register([SINK])
@@ -203,16 +203,16 @@ def test_a_waiting_camera_holds_back_no_other(edge):
     assert [event["partitionkey"] for event in events] == ["south"]
 
 
-def test_a_lost_picture_is_not_named_again(edge):
+def test_a_lost_image_is_not_named_again(edge):
     started, updated, ended = life()
     edge.publish(started)
-    assert pictures(drain(edge)[0]) == [("opening", "pending")]
+    assert images(drain(edge)[0]) == [("opening", "pending")]
     blob = edge.outbox.next_blob()
     assert blob is not None
     edge.outbox.blob_lost(blob.keyframe.key)
     edge.publish(updated, value=None)
     edge.publish(ended, value=None)
-    assert [pictures(event) for event in drain(edge)] == [[], [], []]
+    assert [images(event) for event in drain(edge)] == [[], [], []]
     assert edge.outbox.counters.keyframes_lost == 1
 
 
@@ -257,7 +257,7 @@ def test_an_acknowledgement_that_crosses_a_replay_does_not_undo_it(edge):
     drain(edge)
     edge.publish(*life("i-2"), value=None)
     under_way = deliveries.next(SINK, "gate", 0.0)
-    assert isinstance(under_way, Parcel)
+    assert isinstance(under_way, Delivery)
     deliveries.replay(SINK, datetime.fromtimestamp(0.0, UTC))
     deliveries.acknowledge(SINK, under_way)
     assert len(drain(edge)) == 6
@@ -327,7 +327,7 @@ def test_bytes_are_bounded_whatever_is_delivered(tmp_path):
     edge.close()
 
 
-def test_pictures_are_shed_by_severity_when_the_spool_is_full(tmp_path):
+def test_images_are_shed_by_severity_when_the_spool_is_full(tmp_path):
     edge = Edge(tmp_path, spool=Spool(tmp_path / "spool", SpoolLimits(max_files=2)))
     edge.outbox.deliveries.register([SINK])
     edge.publish(*life("high", severity=Severity.HIGH)[:1])
@@ -335,7 +335,7 @@ def test_pictures_are_shed_by_severity_when_the_spool_is_full(tmp_path):
     edge.publish(*life("medium", severity=Severity.MEDIUM)[:1])
     edge.publish(*life("late", severity=Severity.LOW)[:1])
     edge.upload()
-    shown = {event["data"]["incident_id"]: pictures(event) for event in drain(edge)}
+    shown = {event["data"]["incident_id"]: images(event) for event in drain(edge)}
     assert shown == {
         "high": [("opening", "stored")],
         "low": [],
@@ -343,7 +343,7 @@ def test_pictures_are_shed_by_severity_when_the_spool_is_full(tmp_path):
         "late": [],
     }
     assert edge.outbox.counters.keyframes_lost == 1
-    assert edge.desk.counters.keyframes_missed == 1
+    assert edge.recorder.counters.keyframes_missed == 1
     edge.close()
 
 
@@ -377,9 +377,9 @@ def test_everything_is_still_there_after_a_restart(edge, tmp_path):
     edge.close()
     again = Edge(tmp_path)
     again.outbox.deliveries.register([SINK])
-    assert again.desk.recover() == 0
+    assert again.recorder.recover() == 0
     again.upload()
-    assert [pictures(event)[0] for event in drain(again)] == [("opening", "stored")] * 3
+    assert [images(event)[0] for event in drain(again)] == [("opening", "stored")] * 3
     again.close()
 
 
@@ -388,8 +388,8 @@ def test_what_a_crash_left_open_is_ended_once(edge, tmp_path):
     edge.publish(*life("open")[:2], value=None)
     edge.close()
     again = Edge(tmp_path)
-    assert again.desk.recover() == 1
-    assert again.desk.recover() == 0
+    assert again.recorder.recover() == 1
+    assert again.recorder.recover() == 0
     *_, last = drain(again)
     assert last["data"]["incident_id"] == "open"
     assert last["type"] == "cityeye.incident.ended"
@@ -399,20 +399,20 @@ def test_what_a_crash_left_open_is_ended_once(edge, tmp_path):
     again.close()
 
 
-def test_recovery_removes_pictures_that_no_event_names(edge, tmp_path):
+def test_recovery_removes_images_that_no_event_names(edge, tmp_path):
     edge.publish(*life()[:1])
     kept = edge.spool.names()
     edge.spool.put("orphan.jpg", b"nobody knows me")
     edge.close()
     again = Edge(tmp_path)
-    again.desk.recover()
+    again.recorder.recover()
     assert again.spool.names() == kept
     again.close()
 
 
 def test_recovery_leaves_alone_what_this_desk_has_opened(edge):
     edge.publish(*life()[:1])
-    assert edge.desk.recover() == 0
+    assert edge.recorder.recover() == 0
     assert len(edge.spool.names()) == 1
 
 

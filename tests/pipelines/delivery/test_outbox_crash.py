@@ -1,4 +1,4 @@
-"""Conservation under `kill -9`: what was committed arrives, in order, ended, with its pictures."""
+"""Conservation under `kill -9`: what was committed arrives, in order, ended, with its images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.pipelines.delivery.outboxes import Edge
 ROUNDS = 8
 LONGEST_LIFE_S = 0.4
 DRAIN_S = 60.0
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class ForgetfulReceiver(Receiver):
@@ -62,7 +62,7 @@ def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     oracle = Oracle()
     kill_workers(tmp_path, receiver.url, oracle)
     edge = Edge(tmp_path)
-    edge.desk.recover()
+    edge.recorder.recover()
     relay = Relay(edge.outbox, edge.spool, edge.store, [HttpSink(receiver.url)], retry=FAST)
     relay.start()
     relay.stop(DRAIN_S)
@@ -81,7 +81,7 @@ def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     assert {name for name, _ in arrived} <= {name for name, _ in oracle.tried}
     assert len(oracle.committed) >= ROUNDS
     check_order(events)
-    check_ends_and_pictures(events, edge)
+    check_ends_and_images(events, edge)
     assert edge.spool.names() == frozenset()
     edge.close()
 
@@ -129,8 +129,8 @@ def check_order(events: list[dict[str, Any]]) -> None:
         last_revision[incident] = event["data"]["revision"]
 
 
-def check_ends_and_pictures(events: list[dict[str, Any]], edge: Edge) -> None:
-    """The newest word on every incident is its end, and all pictures it names can be read."""
+def check_ends_and_images(events: list[dict[str, Any]], edge: Edge) -> None:
+    """The newest word on every incident is its end, and all images it names can be read."""
     newest = {event["data"]["incident_id"]: event["data"] for event in events}
     frames = [frame for data in newest.values() for frame in data["keyframes"]]
     assert {data["phase"] for data in newest.values()} == {"ended"}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.delivery.deliveries import Parcel
+from pipelines.delivery.deliveries import Delivery
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.errors import OutboxUnavailable
 from tests.pipelines.delivery.outboxes import Edge, Recorder, life
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
 import json, resource, sys
@@ -47,7 +47,7 @@ print(json.dumps({
     "during": during,
     "saved": saved,
     "unsaved": counters.unsaved,
-    "missed": edge.desk.counters.keyframes_missed,
+    "missed": edge.recorder.counters.keyframes_missed,
     "lost": counters.lost,
 }))
 edge.close()
@@ -70,15 +70,15 @@ def run(folder: Path, limit_bytes: int) -> dict[str, int]:
 
 def arrived(folder: Path) -> list[str]:
     edge = Edge(folder)
-    edge.desk.recover()
+    edge.recorder.recover()
     sink = Recorder()
     deliveries = edge.outbox.deliveries
     deliveries.register([sink.name])
     events = []
-    while isinstance(parcel := deliveries.next(sink.name, "gate", 0.0), Parcel):
-        event = json.loads(parcel.body)["data"]
+    while isinstance(delivery := deliveries.next(sink.name, "gate", 0.0), Delivery):
+        event = json.loads(delivery.body)["data"]
         events.append(f"{event['incident_id']}.{event['phase']}")
-        deliveries.acknowledge(sink.name, parcel)
+        deliveries.acknowledge(sink.name, delivery)
     edge.close()
     return events
 
@@ -101,7 +101,7 @@ def test_events_wait_in_memory_while_the_disk_is_full(tmp_path):
     ]
 
 
-def test_pictures_are_missed_and_counted_while_the_disk_is_full(tmp_path):
+def test_images_are_missed_and_counted_while_the_disk_is_full(tmp_path):
     figures = run(tmp_path, 16)
     assert figures == {"during": 6, "saved": 0, "unsaved": 0, "missed": 4, "lost": 0}
     assert len(arrived(tmp_path)) == 14
@@ -117,4 +117,4 @@ def test_memory_is_bounded_while_the_disk_is_full(tmp_path):
     counters = edge.outbox.counters
     assert (counters.unsaved, counters.lost) == (5, 7)
     with pytest.raises(OutboxUnavailable):
-        edge.desk.recover()
+        edge.recorder.recover()

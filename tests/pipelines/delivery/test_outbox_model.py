@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipelines.delivery.deliveries import Parcel
+from pipelines.delivery.deliveries import Delivery
 from pipelines.delivery.outbox import Outbox
 from pipelines.incident import Phase, Severity, Transition
 from tests.pipelines.delivery.outboxes import Clock, Edge, incident, life
@@ -102,19 +102,19 @@ class OutboxMachine(RuleBasedStateMachine):
     def deliver(self, sink: str, at: str, count: int, answered: bool) -> None:
         deliveries = self.edge.outbox.deliveries
         for _ in range(count):
-            parcel = deliveries.next(sink, at, GRACE_S)
-            if not isinstance(parcel, Parcel):
+            delivery = deliveries.next(sink, at, GRACE_S)
+            if not isinstance(delivery, Delivery):
                 return
-            self._take(sink, parcel)
+            self._take(sink, delivery)
             if not answered:
                 return
-            deliveries.acknowledge(sink, parcel)
+            deliveries.acknowledge(sink, delivery)
 
     @rule()
     def restart(self) -> None:
         self.edge.close()
         self.edge = self._start()
-        ended = self.edge.desk.recover()
+        ended = self.edge.recorder.recover()
         assert ended == len(self.open)
         self.open.clear()
 
@@ -122,15 +122,15 @@ class OutboxMachine(RuleBasedStateMachine):
     def prune(self, keep_s: float) -> None:
         self.edge.outbox.prune(keep_s)
 
-    def _take(self, sink: str, parcel: Parcel) -> None:
-        event = json.loads(parcel.body)
-        assert event["id"] == parcel.event
-        assert self.bytes.setdefault(parcel.event, parcel.body) == parcel.body
+    def _take(self, sink: str, delivery: Delivery) -> None:
+        event = json.loads(delivery.body)
+        assert event["id"] == delivery.event
+        assert self.bytes.setdefault(delivery.event, delivery.body) == delivery.body
         seen = self.seen[sink]
-        if parcel.event in {known["id"] for known in seen}:
+        if delivery.event in {known["id"] for known in seen}:
             return
         for known in seen:
-            if known["partitionkey"] == parcel.camera:
+            if known["partitionkey"] == delivery.camera:
                 assert known["sequence"] < event["sequence"]
             if known["data"]["incident_id"] == event["data"]["incident_id"]:
                 assert known["data"]["revision"] < event["data"]["revision"]

@@ -62,7 +62,7 @@ def test_evidence_arrives_with_the_word(edge, started):
     sink = Recorder()
     relay = started(edge, sink)
     edge.publish(*life())
-    edge.desk.publish_state(Change(), camera())
+    edge.recorder.publish_state(Change(), camera())
     sink.wait_count(4)
     for event in sink.events[:3]:
         for frame in event["data"]["keyframes"]:
@@ -174,7 +174,7 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
     assert relay.counters.keyframes_lost == 0
 
 
-def test_a_spooled_picture_that_was_damaged_is_not_passed_off_as_evidence(edge, tmp_path, started):
+def test_a_spooled_image_that_was_damaged_is_not_passed_off_as_evidence(edge, tmp_path, started):
     edge.publish(*life("damaged")[:1])
     edge.publish(*life("gone")[:1])
     damaged, gone = sorted((tmp_path / "spool").iterdir(), key=lambda path: path.stat().st_mtime_ns)
@@ -190,7 +190,7 @@ def test_a_spooled_picture_that_was_damaged_is_not_passed_off_as_evidence(edge, 
     assert relay.counters.keyframes_lost == 2
 
 
-def test_a_store_that_is_mistaken_about_one_picture_still_gets_the_others(edge, started):
+def test_a_store_that_is_mistaken_about_one_image_still_gets_the_others(edge, started):
     class Allergic(type(edge.store)):  # type: ignore[misc]
         def put(self, key: str, data: bytes, sha256: str, media_type: str) -> None:
             if "/allergy/" in key:
@@ -251,7 +251,7 @@ def test_many_threads_publish_while_the_relay_works(edge, started):
     def states(at: str) -> None:
         for number in range(10):
             change = Change(camera=at, at=OPENED + timedelta(seconds=number))
-            edge.desk.publish_state(change, camera(at))
+            edge.recorder.publish_state(change, camera(at))
 
     threads = [
         threading.Thread(target=work, args=(at,))

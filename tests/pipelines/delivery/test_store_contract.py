@@ -45,13 +45,13 @@ class KeyframeStoreContract:
             store.get(key)
 
     def test_putting_twice_is_putting_once(self, store, key):
-        store.put(key, b"picture", digest(b"picture"), JPEG)
-        store.put(key, b"picture", digest(b"picture"), JPEG)
-        assert store.get(key) == b"picture"
+        store.put(key, b"image", digest(b"image"), JPEG)
+        store.put(key, b"image", digest(b"image"), JPEG)
+        assert store.get(key) == b"image"
 
     def test_data_that_is_not_what_was_announced_is_not_stored(self, store, key):
         with pytest.raises(KeyframeAltered, match=key):
-            store.put(key, b"picture", digest(b"other"), JPEG)
+            store.put(key, b"image", digest(b"other"), JPEG)
         assert not store.exists(key)
 
     def test_neighbours_do_not_disturb_each_other(self, store, key):
@@ -67,20 +67,20 @@ class TestFolderStore(KeyframeStoreContract):
         return FolderStore(tmp_path / "keyframes")
 
     def test_another_store_over_the_same_folder_sees_it(self, tmp_path, key):
-        FolderStore(tmp_path).put(key, b"picture", digest(b"picture"), JPEG)
-        assert FolderStore(tmp_path).get(key) == b"picture"
+        FolderStore(tmp_path).put(key, b"image", digest(b"image"), JPEG)
+        assert FolderStore(tmp_path).get(key) == b"image"
 
     def test_a_truncated_file_is_made_whole_by_putting_again(self, tmp_path, key):
         store = FolderStore(tmp_path)
-        store.put(key, b"picture", digest(b"picture"), JPEG)
+        store.put(key, b"image", digest(b"image"), JPEG)
         (tmp_path / key).write_bytes(b"pic")
-        store.put(key, b"picture", digest(b"picture"), JPEG)
-        assert store.get(key) == b"picture"
+        store.put(key, b"image", digest(b"image"), JPEG)
+        assert store.get(key) == b"image"
 
     def test_a_folder_that_cannot_be_written_is_a_clear_error(self, tmp_path, key):
         (tmp_path / "kf-30d").write_bytes(b"in the way")
         with pytest.raises(StoreUnavailable, match="check the disk"):
-            FolderStore(tmp_path).put(key, b"picture", digest(b"picture"), JPEG)
+            FolderStore(tmp_path).put(key, b"image", digest(b"image"), JPEG)
 
     @pytest.mark.parametrize("bad", ["../out.jpg", "a/../../out.jpg", "/out.jpg", "", "a\0b"])
     @pytest.mark.parametrize("verb", ["put", "get", "exists"])
@@ -99,11 +99,11 @@ class TestS3Store(KeyframeStoreContract):
         return S3Store(s3_server.settings("keyframes"))
 
     def test_another_client_sees_it(self, store, key, s3_server):
-        store.put(key, b"picture", digest(b"picture"), JPEG)
-        assert S3Store(s3_server.settings("keyframes")).get(key) == b"picture"
+        store.put(key, b"image", digest(b"image"), JPEG)
+        assert S3Store(s3_server.settings("keyframes")).get(key) == b"image"
 
     def test_a_wrong_secret_is_refused_and_not_repeated(self, store, key, s3_server):
-        store.put(key, b"picture", digest(b"picture"), JPEG)
+        store.put(key, b"image", digest(b"image"), JPEG)
         impostor = S3Store(s3_server.settings("keyframes", secret_key="not-the-secret"))
         for attempt in (
             lambda: impostor.put(key, b"x", digest(b"x"), JPEG),
@@ -113,14 +113,14 @@ class TestS3Store(KeyframeStoreContract):
             with pytest.raises(StoreRefused, match=r"AccessDenied|SignatureDoesNotMatch") as caught:
                 attempt()
             assert "not-the-secret" not in f"{caught.value!r} {caught.value}"
-        assert store.get(key) == b"picture"
+        assert store.get(key) == b"image"
 
     def test_a_missing_bucket_is_made_on_first_use(self, key, s3_server):
         store = S3Store(s3_server.settings("made-on-first-use"))
-        store.put(key, b"picture", digest(b"picture"), JPEG)
-        assert store.get(key) == b"picture"
+        store.put(key, b"image", digest(b"image"), JPEG)
+        assert store.get(key) == b"image"
 
     def test_a_missing_bucket_is_refused_where_none_may_be_made(self, key, s3_server):
         settings = replace(s3_server.settings("never-made"), create_bucket=False)
         with pytest.raises(StoreRefused, match="NoSuchBucket"):
-            S3Store(settings).put(key, b"picture", digest(b"picture"), JPEG)
+            S3Store(settings).put(key, b"image", digest(b"image"), JPEG)

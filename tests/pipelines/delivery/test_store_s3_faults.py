@@ -18,7 +18,7 @@ from pipelines.delivery.stores.s3 import S3Bucket, S3Settings, S3Store
 from pipelines.errors import StoreRefused, StoreUnavailable
 
 SECRET = "the-secret-key-of-the-store"
-DATA = b"picture"
+DATA = b"image"
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
@@ -147,7 +147,7 @@ def test_a_store_that_kept_something_else_is_not_believed():
         request.send_response(200)
         request.send_header("ETag", '"00000000000000000000000000000000"')
         request.send_header("Last-Modified", "Wed, 04 Mar 2026 05:06:07 GMT")
-        request.send_header("Content-Length", "7" if request.command == "HEAD" else "0")
+        request.send_header("Content-Length", str(len(DATA)) if request.command == "HEAD" else "0")
         request.end_headers()
 
     with (
@@ -216,7 +216,7 @@ def test_an_answer_that_breaks_off_is_unavailable():
         request.send_response(200)
         request.send_header("Content-Length", "14")
         request.end_headers()
-        request.wfile.write(b"picture")
+        request.wfile.write(b"image")
         request.close_connection = True
 
     with answering(half) as (endpoint, _), pytest.raises(StoreUnavailable):
@@ -232,7 +232,7 @@ def test_rights_to_objects_alone_are_enough():
         request.send_response(200)
         request.send_header("ETag", f'"{kept}"')
         request.send_header("Last-Modified", "Wed, 04 Mar 2026 05:06:07 GMT")
-        request.send_header("Content-Length", "7" if request.command == "HEAD" else "0")
+        request.send_header("Content-Length", str(len(DATA)) if request.command == "HEAD" else "0")
         request.end_headers()
 
     with answering(strict) as (endpoint, asked):

@@ -172,7 +172,7 @@ def test_a_queue_that_creeps_a_little_faster_goes_on_and_ends_when_it_flows():
 
 
 def parking(count, every_s):
-    """Cars that park at the kerb one after the other and stay."""
+    """Cars that park at the parked one after the other and stay."""
     return [
         Thing("car", at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2), i * every_s)) for i in range(count)
     ]
@@ -194,10 +194,10 @@ def test_a_queue_beside_parked_cars_is_found_and_ends():
 
 
 def test_cars_that_drive_off_from_the_kerb_are_traffic_again():
-    kerb = [at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2)) for i in range(5)]
+    parked = [at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2)) for i in range(5)]
     lane = [at(0, 12 + 5.5 * i) for i in range(6)]
     things = [
-        *(Thing("car", then((300 + i, kerb[i]), (400, lane[i]))) for i in range(5)),
+        *(Thing("car", then((300 + i, parked[i]), (400, lane[i]))) for i in range(5)),
         Thing("car", then((306, lambda t: None), (400, lane[5]))),
     ]
     steps = run(rule(), World(things), 340, fps=2)

@@ -31,9 +31,9 @@ BUSY = [
 ]
 
 
-def rules(camera="cam-1", epoch="e1", view=VIEW, names=("zone",)):
+def rules(camera="cam-1", incarnation="e1", view=VIEW, names=("zone",)):
     zones = tuple(view.zone(*GROUND, calibrated=False, name=name) for name in names)
-    return [build_rule(RulePlan(kind, zones), camera, epoch) for kind in RULES]
+    return [build_rule(RulePlan(kind, zones), camera, incarnation) for kind in RULES]
 
 
 def life(own, world=None, until_s=15):
@@ -125,7 +125,7 @@ def test_two_cameras_are_independent_and_never_share_an_incident_id():
 
 
 def test_a_worker_that_starts_again_mints_other_ids():
-    first, again, next_epoch = life(rules()), life(rules()), life(rules(epoch="e2"))
+    first, again, next_epoch = life(rules()), life(rules()), life(rules(incarnation="e2"))
     ids = [{step.incident.id for step in steps} for steps in (first, again, next_epoch)]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 3
@@ -142,7 +142,7 @@ def test_two_rules_of_one_kind_in_one_zone_have_other_ids():
 
 
 @pytest.mark.parametrize("size", [(16, 9), (1, 1), (9, 16)])
-def test_the_shape_of_the_picture_makes_no_difference(size):
+def test_the_shape_of_the_image_makes_no_difference(size):
     view = View(aspect=size[0] / size[1], focal=0.6)
     zone = view.zone((-3, 12), (3, 12), (3, 40), (-3, 40), calibrated=False)
     cars = [Thing("car", moving(-2 + 2 * (i % 3), 18 + 6 * (i // 3), 0, -0.5)) for i in range(9)]

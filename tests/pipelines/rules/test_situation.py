@@ -17,8 +17,8 @@ PARAMETERS = RuleParameters(confirm_s=4, expire_s=4, cooldown_s=0, update_every_
 SUBJECT = Subject(7, "car", Box(0.1, 0.1, 0.2, 0.2), 0.9)
 
 
-def situation(parameters=PARAMETERS, epoch="e1", camera="c1", zone="z"):
-    return Situation(Identity("traffic.congestion", camera, zone, epoch), parameters)
+def situation(parameters=PARAMETERS, incarnation="e1", camera="c1", zone="z"):
+    return Situation(Identity("traffic.congestion", camera, zone, incarnation), parameters)
 
 
 def held(severity=Severity.LOW, **detail):
@@ -117,7 +117,7 @@ def test_ids_are_the_same_in_the_same_run_and_differ_between_runs_cameras_and_zo
         return live(lambda t: held(), 6, situation(**names))[0].incident.id
 
     assert first() == first()
-    others = {first(epoch="e2"), first(camera="c2"), first(zone="y"), first(camera="c1\x1f")}
+    others = {first(incarnation="e2"), first(camera="c2"), first(zone="y"), first(camera="c1\x1f")}
     assert len({first(), *others}) == 5
 
 

@@ -33,7 +33,7 @@ def test_a_point_is_inside_or_not(where, point, inside):
     assert ZoneShape(Zone("z", L_SHAPE[::-1])).contains(point) is inside, where
 
 
-def test_feet_at_the_lower_edge_of_the_picture_are_in_a_zone_that_reaches_there():
+def test_feet_at_the_lower_edge_of_the_image_are_in_a_zone_that_reaches_there():
     shape = ZoneShape(Zone("whole", WHOLE))
     assert shape.contains((0.5, 1.0))
     assert shape.contains((1.0, 1.0))
@@ -87,7 +87,7 @@ def test_many_points_average_out_their_errors():
     view, rng = View(), np.random.default_rng(3)
     places = tuple((float(x), float(y)) for x in (-6, -2, 2, 6) for y in (10, 15, 22, 30))
     exact = view.calibration(places)
-    shaken = tuple((x + rng.normal(0, 0.001), y + rng.normal(0, 0.001)) for x, y in exact.picture)
+    shaken = tuple((x + rng.normal(0, 0.001), y + rng.normal(0, 0.001)) for x, y in exact.image)
     ground = GroundPlane(GroundCalibration(shaken, places))
     for place in ((0.0, 12.0), (3.0, 20.0), (-4.0, 28.0)):
         found = ground.metres(view.point(*place))
@@ -95,15 +95,15 @@ def test_many_points_average_out_their_errors():
         assert math.dist(found, place) < 0.3
 
 
-def picture_of(*places):
+def image_of(*places):
     return tuple(View().point(*place) for place in places)
 
 
 @pytest.mark.parametrize(
-    ("why", "picture", "metres"),
+    ("why", "image", "metres"),
     [
         ("at least 4 points", WHOLE[:3], SQUARE_M[:3]),
-        ("one ground point per picture point", WHOLE, SQUARE_M[:3]),
+        ("one ground point per image point", WHOLE, SQUARE_M[:3]),
         ("on a line", ((0.1, 0.9), (0.4, 0.9), (0.6, 0.9), (0.9, 0.9)), SQUARE_M),
         ("on a line", WHOLE, ((0, 0), (3, 0), (6, 0), (9, 0))),
         ("on a line", ((0.1, 0.9), (0.5, 0.9), (0.9, 0.9), (0.5, 0.2)), SQUARE_M),
@@ -113,14 +113,14 @@ def picture_of(*places):
         ("finite", (*WHOLE[:3], (math.inf, 0.0)), SQUARE_M),
         (
             "misses its place by",
-            picture_of((-6, 10), (6, 10), (6, 30), (-6, 30), (0, 20)),
+            image_of((-6, 10), (6, 10), (6, 30), (-6, 30), (0, 20)),
             ((-6, 10), (6, 10), (6, 30), (-6, 30), (5, 14)),
         ),
     ],
 )
-def test_a_calibration_that_means_nothing_is_refused(why, picture, metres):
+def test_a_calibration_that_means_nothing_is_refused(why, image, metres):
     with pytest.raises(ZoneError, match=why):
-        GroundPlane(GroundCalibration(picture, metres))
+        GroundPlane(GroundCalibration(image, metres))
 
 
 def test_the_area_of_a_zone_on_the_ground():

@@ -14,7 +14,7 @@ from pipelines.plan import ModelRef, Route, TaskPlan
 from pipelines.rules.rule import Moment, RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.agreement import in_one_only
-from pipelines.shadow.comparison import PICTURES, Comparison
+from pipelines.shadow.comparison import IMAGES, Comparison
 from pipelines.shadow.comparison_state import ComparisonState, load_state, states_in
 from pipelines.shadow.gallery import Gallery
 from tests.pipelines.frames import FULL, SIZE, make_frame
@@ -29,7 +29,7 @@ SOMEBODY = Detections.from_rows(np.array([[20, 15, 30, 35, 0.9, 0]], np.float32)
 
 
 def comparison(folder: Path) -> Comparison:
-    return Comparison(PLAN, Route(STABLE, SHADOW), "gate", "epoch", folder)
+    return Comparison(PLAN, Route(STABLE, SHADOW), "gate", "incarnation", folder)
 
 
 def watch(one: Comparison, first: Detections, second: Detections, since_s: float, looks: int):
@@ -43,7 +43,7 @@ def state_of(one: Comparison) -> ComparisonState:
     return one.state
 
 
-def test_what_only_the_shadow_sees_becomes_a_would_be_incident_with_a_picture(tmp_path):
+def test_what_only_the_shadow_sees_becomes_a_would_be_incident_with_an_image(tmp_path):
     one = comparison(tmp_path)
     at_s = watch(one, NOBODY, SOMEBODY, 1000.0, 12)
     at_s = watch(one, NOBODY, NOBODY, at_s, 12)
@@ -51,23 +51,23 @@ def test_what_only_the_shadow_sees_becomes_a_would_be_incident_with_a_picture(tm
     assert (note.side, note.kind, note.zone) == ("second", "crowding.density", "square")
     assert note.ended_at is not None
     assert in_one_only(state_of(one).notes) == (note,)
-    jpeg = Gallery(tmp_path / PICTURES, 9).read(note.picture)
+    jpeg = Gallery(tmp_path / IMAGES, 9).read(note.image)
     assert jpeg is not None
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
-    assert picture.shape == (FULL.height, FULL.width, 3)
-    assert picture.max() > 100, "the shadow's box is drawn into the black picture"
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (FULL.height, FULL.width, 3)
+    assert image.max() > 100, "the shadow's box is drawn into the black image"
 
 
 def test_boxes_are_counted_and_disputed_frames_drawn_now_and_then(tmp_path):
     one = comparison(tmp_path)
     at_s = watch(one, SOMEBODY, SOMEBODY, 1000.0, 5)
     assert state_of(one).boxes.both == 5
-    assert state_of(one).pictures == ()
+    assert state_of(one).images == ()
     watch(one, SOMEBODY, NOBODY, at_s, 100)
     found = state_of(one)
     assert found.boxes.only_first == 100
-    assert len(found.pictures) == 2, "twenty seconds of dispute, a picture every ten"
+    assert len(found.images) == 2, "twenty seconds of dispute, an image every ten"
 
 
 def test_frames_that_the_shadow_did_not_see_are_told(tmp_path):
@@ -109,7 +109,7 @@ def test_a_spoilt_file_costs_the_past_but_not_the_comparison(tmp_path, caplog):
 
 
 def test_a_gallery_keeps_the_newest_and_gives_nothing_outside(tmp_path):
-    gallery = Gallery(tmp_path / "pictures", most=3)
+    gallery = Gallery(tmp_path / "images", most=3)
     for number in range(5):
         gallery.put(f"p{number}.jpg", bytes([number]))
     assert gallery.names() == ("p2.jpg", "p3.jpg", "p4.jpg")
@@ -121,4 +121,4 @@ def test_a_gallery_keeps_the_newest_and_gives_nothing_outside(tmp_path):
 
 def test_a_comparison_without_a_shadow_is_a_mistake(tmp_path):
     with pytest.raises(ValueError, match="needs a shadow"):
-        Comparison(PLAN, Route(STABLE), "gate", "epoch", tmp_path)
+        Comparison(PLAN, Route(STABLE), "gate", "incarnation", tmp_path)

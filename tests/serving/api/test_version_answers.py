@@ -15,7 +15,7 @@ def report(package: ModelPackage, data: str) -> EvaluationReport:
     figures = ReportedFigures.model_validate(dict.fromkeys(ReportedFigures.model_fields, 0.5))
     facts = {"model": str(package), "sha256": package.manifest.sha256, "precision": "fp32"}
     facts |= {"data": data, "form": "coco", "provider": "cpu", "at": "2026-01-01T00:00:00Z"}
-    numbers = {"pictures": 8, "objects": 20, "threads": 1, "threshold": 0.4}
+    numbers = {"images": 8, "objects": 20, "threads": 1, "threshold": 0.4}
     names = {"left_out": (), "unlabelled": (), "classes": (), "means": figures}
     return EvaluationReport.model_validate({**facts, **numbers, **names})
 

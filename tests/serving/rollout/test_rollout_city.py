@@ -173,7 +173,7 @@ def test_a_shadow_is_compared_and_publishes_nothing(running: Running) -> None:
     found = running.ask("GET", key)
     assert found["boxes"]["share"] is not None
     assert found["boxes"]["both"] + found["boxes"]["weak_second"] > 0
-    assert found["costs"][1]["pictures"] > 0
+    assert found["costs"][1]["images"] > 0
     versions = {
         json.loads(delivery.body)["data"].get("model", {}).get("version")
         for delivery in running.receiver.deliveries
@@ -243,7 +243,7 @@ BROKEN = {
     "11": (wrong_sha, "sha256"),
     "12": (wrong_shape, "UINT8"),
     "13": (crashes_on_load, "NoSuchOperator"),
-    "14": (nonsense, "wrong answers to its golden pictures"),
+    "14": (nonsense, "wrong answers to its golden images"),
     "15": (unexamined, "is not admitted: unchecked"),
 }
 
@@ -289,7 +289,7 @@ def test_metrics_tell_every_version(running: Running) -> None:
         line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")
     )
     label = 'model="brightness",version="1",worker="worker-0"'
-    assert float(lines[f"cityeye_model_pictures_total{{{label}}}"]) > 0
+    assert float(lines[f"cityeye_model_images_total{{{label}}}"]) > 0
     requests = float(lines[f"cityeye_model_requests_total{{{label}}}"])
     assert float(lines[f"cityeye_model_run_seconds_count{{{label}}}"]) == requests
     assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{label}}}']) == requests
@@ -317,11 +317,11 @@ def test_an_engineer_does_it_from_the_command_line(
     assert status == 0, told
     assert "version 1 is stable, before it 2" in told
     status, told = command(
-        running, capsys, "compare", "brightness", "1", "3", "--out", str(tmp_path / "pictures")
+        running, capsys, "compare", "brightness", "1", "3", "--out", str(tmp_path / "images")
     )
     assert status == 0, told
     assert "brightness/1 in service, brightness/3 its shadow" in told
-    assert "ms per picture on cpu" in told
+    assert "ms per image on cpu" in told
     status, told = command(running, capsys, "compare", "brightness", "1", "2")
     assert status == 1
     assert "was never a shadow" in told

@@ -14,10 +14,10 @@ from models.package import ModelPackage
 from pipelines.plan import Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.model_source import FolderModels
-from serving.rollout.fleet import Fleet
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollout_file import load_rollouts, save_rollouts
 from serving.rollout.rollouts import Rollouts
+from serving.rollout.routing_table import RoutingTable
 from serving.served_model import RepositoryVersions, ServedModel
 from tests.serving.cities import camera_plan
 from tests.serving.packages import brightness_package
@@ -67,7 +67,7 @@ def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
     }
     plans = [camera_plan(name, "file:///none.mp4", packages["1"]) for name in ("gate", "yard")]
     versions = RepositoryVersions(FolderModels(path=tmp_path / "packages"))
-    fleet = Fleet(
+    fleet = RoutingTable(
         {"brightness": Rollout(model="brightness", stable="1")},
         {"brightness/1": versions.find("brightness", "1")},
     )

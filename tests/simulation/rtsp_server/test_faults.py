@@ -203,7 +203,7 @@ def test_the_end_ends_a_players_file(server: RtspServerThread) -> None:
         assert len(list(frames)) < 20
 
 
-def test_a_frozen_camera_repeats_its_picture_in_time(server: RtspServerThread) -> None:
+def test_a_frozen_camera_repeats_its_image_in_time(server: RtspServerThread) -> None:
     server.set_fault("cam", Fault.freeze())
     with watch(server.url("cam")) as camera:
         frames = list(islice(camera.decode(video=0), 15))

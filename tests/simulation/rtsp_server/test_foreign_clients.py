@@ -1,4 +1,4 @@
-"""Players of other makers see exactly the clip's pictures: FFmpeg in PyAV, FFmpeg in OpenCV."""
+"""Players of other makers see exactly the clip's images: FFmpeg in PyAV, FFmpeg in OpenCV."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def steps(frames: list[av.VideoFrame]) -> set[int]:
     return {later - earlier for earlier, later in pairwise(stamps)}
 
 
-def pictures(source: str | Path, count: int) -> list[npt.NDArray[Any]]:
+def images(source: str | Path, count: int) -> list[npt.NDArray[Any]]:
     with av.open(str(source)) as container:
         frames = islice(container.decode(video=0), count)
         return [frame.to_ndarray(format="rgb24") for frame in frames]
@@ -46,10 +46,10 @@ def pictures(source: str | Path, count: int) -> list[npt.NDArray[Any]]:
 def test_pyav_decodes_the_clips_own_pixels(
     server: RtspServerThread, fast_clip: TinyClip, transport: str
 ) -> None:
-    expected = pictures(fast_clip.path, 16)
+    expected = images(fast_clip.path, 16)
     with watch(server.url("cam"), transport) as camera:
         decoded = [f.to_ndarray(format="rgb24") for f in islice(camera.decode(video=0), 16)]
-    assert [read_number(picture) for picture in decoded] == list(range(16))
+    assert [read_number(image) for image in decoded] == list(range(16))
     assert all(np.array_equal(*pair) for pair in zip(decoded, expected, strict=True))
 
 
@@ -63,14 +63,14 @@ def test_pyav_decodes_the_clips_own_pixels(
 def test_other_encodings_loop_too(tmp_path: Path, codec: str, options: dict[str, str]) -> None:
     clip = write_clip(tmp_path / "c.mp4", fps=Fraction(50), frames=24, codec=codec, options=options)
     assert (load_clip(clip.path).reorder_ticks > 0) == bool(options)
-    expected = pictures(clip.path, 24)
+    expected = images(clip.path, 24)
     with (
         RtspServerThread([Mount("cam", clip.path)]) as server,
         watch(server.url("cam")) as camera,
     ):
         frames = list(islice(camera.decode(video=0), 40))
     decoded = [frame.to_ndarray(format="rgb24") for frame in frames]
-    assert [read_number(picture) for picture in decoded] == [n % 24 for n in range(40)]
+    assert [read_number(image) for image in decoded] == [n % 24 for n in range(40)]
     assert all(np.array_equal(p, expected[n % 24]) for n, p in enumerate(decoded))
     assert steps(frames) == {1800}
 
@@ -86,7 +86,7 @@ def test_time_stamps_run_on_over_the_seam(server: RtspServerThread, fast_clip: T
 def test_large_frames_survive_udp(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "big.mp4", width=640, height=360, frames=6, gop=3, noise=True)
     assert max(unit.size_bytes for unit in load_clip(clip.path).units) > 100_000
-    expected = pictures(clip.path, 6)
+    expected = images(clip.path, 6)
     with (
         RtspServerThread([Mount("cam", clip.path)]) as server,
         watch(server.url("cam"), "udp") as camera,
@@ -106,9 +106,9 @@ def test_opencv_sees_the_same_frames(server: RtspServerThread, fast_clip: TinyCl
     finally:
         capture.release()
     assert all(ok for ok, _ in shown)
-    numbers = [read_number(picture) for _, picture in shown]
+    numbers = [read_number(image) for _, image in shown]
     assert numbers == [(numbers[0] + n) % fast_clip.frames for n in range(14)]
-    reference = pictures(fast_clip.path, fast_clip.frames)[numbers[5]][:, :, ::-1].astype(int)
+    reference = images(fast_clip.path, fast_clip.frames)[numbers[5]][:, :, ::-1].astype(int)
     assert np.abs(shown[5][1].astype(int) - reference).mean() < 3
 
 

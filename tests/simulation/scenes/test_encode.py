@@ -36,7 +36,7 @@ def test_a_clip_is_plain_h264(clip: Path) -> None:
     assert all(f.pict_type != PictureType.B for f in frames)
 
 
-def test_the_decoded_picture_is_the_drawn_one(clip: Path) -> None:
+def test_the_decoded_image_is_the_drawn_one(clip: Path) -> None:
     drawn, _ = next(short("park-bag", "park").frames(short("park-bag", "park").view()))
     with av.open(str(clip)) as container:
         shown = next(container.decode(video=0)).to_ndarray(format="rgb24")

@@ -1,4 +1,4 @@
-"""Training samples: reproducible, in the service's picture shape, labelled to the pixel."""
+"""Training samples: reproducible, in the service's image shape, labelled to the pixel."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,20 @@ def test_a_seed_always_gives_the_same_sample() -> None:
     first = render_sample(41, SIZE)
     render_sample(999, SIZE)
     again = render_sample(41, SIZE)
-    assert np.array_equal(first.picture, again.picture)
+    assert np.array_equal(first.image, again.image)
     assert np.array_equal(first.boxes, again.boxes)
     assert np.array_equal(first.class_ids, again.class_ids)
 
 
 def test_neighbouring_seeds_differ() -> None:
-    assert not np.array_equal(render_sample(32, SIZE).picture, render_sample(33, SIZE).picture)
+    assert not np.array_equal(render_sample(32, SIZE).image, render_sample(33, SIZE).image)
 
 
 def test_sample_arrays_keep_their_contract() -> None:
     for sample in render_samples(range(0, 96, 7), SIZE):
         count = len(sample.class_ids)
-        assert sample.picture.shape == (192, 320, 3)
-        assert sample.picture.dtype == np.uint8
+        assert sample.image.shape == (192, 320, 3)
+        assert sample.image.dtype == np.uint8
         assert sample.boxes.shape == (count, 4)
         assert sample.boxes.dtype == np.float32
         assert sample.ignore.shape == (count,)
@@ -46,9 +46,9 @@ def test_sample_arrays_keep_their_contract() -> None:
         assert np.all((sample.class_ids >= 0) & (sample.class_ids < len(LABELS)))
 
 
-def test_most_pictures_are_letterboxed_with_grey() -> None:
+def test_most_images_are_letterboxed_with_grey() -> None:
     boxed = [
-        bool(np.all(sample.picture[:6] == 114) and np.all(sample.picture[-6:] == 114))
+        bool(np.all(sample.image[:6] == 114) and np.all(sample.image[-6:] == 114))
         for sample in render_samples(range(0, 160, 16), SIZE)
     ]
     assert sum(boxed) >= 6
@@ -72,7 +72,7 @@ def test_seed_spaces_are_disjoint(one: range, other: range) -> None:
     assert one.stop <= other.start or other.stop <= one.start
 
 
-def test_the_place_of_a_seed_is_what_its_picture_shows() -> None:
+def test_the_place_of_a_seed_is_what_its_image_shows() -> None:
     vehicles = {LABELS.index(name) for name in ("car", "bus", "truck")}
     counts: dict[str, list[int]] = {}
     for seed in range(0, 24 * SEEDS_PER_VIEW, SEEDS_PER_VIEW):

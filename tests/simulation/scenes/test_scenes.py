@@ -41,7 +41,7 @@ def inside(scene: Scene, zone_name: str, state: ObjectState) -> bool:
     return float(depth) > 0 and cv2.pointPolygonTest(polygon, spot, measureDist=False) >= 0
 
 
-def in_picture(scene: Scene, state: ObjectState) -> bool:
+def in_image(scene: Scene, state: ObjectState) -> bool:
     camera = Projector(scene.viewpoint, scene.size_px)
     (x, y), depth = camera.project((state.x_m, state.y_m, 0.0))
     return bool(1 < depth < 80 and 0 <= x < scene.size_px[0] and 0 <= y < scene.size_px[1])
@@ -91,7 +91,7 @@ def test_the_demo_shows_its_situations_early_and_one_quiet_street() -> None:
 def test_the_end_of_the_loop_runs_into_its_start(scene: Scene) -> None:
     step = 1 / scene.fps
     before = scene.states_at(scene.duration_s - step)
-    seen = [s for s in scene.states_at(0.0) if in_picture(scene, s)]
+    seen = [s for s in scene.states_at(0.0) if in_image(scene, s)]
     for state in seen:
         near = [s for s in before if s.look == state.look and s.label == state.label]
         assert min(math.dist((s.x_m, s.y_m), (state.x_m, state.y_m)) for s in near) < 20 * step

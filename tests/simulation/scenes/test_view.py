@@ -27,8 +27,8 @@ def thing(label: str, x_m: float, y_m: float, key: int = 1, look: int = 4) -> Ob
 @pytest.mark.parametrize("label", LABELS)
 def test_box_fits_the_drawn_pixels(square: View, label: str) -> None:
     empty, _ = square.render([])
-    picture, truth = square.render([thing(label, 0.5, 13.0)])
-    changed = np.abs(picture.astype(int) - empty).max(axis=2) > 12
+    image, truth = square.render([thing(label, 0.5, 13.0)])
+    changed = np.abs(image.astype(int) - empty).max(axis=2) > 12
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     drawn = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     assert truth.boxes[0] == pytest.approx(drawn, abs=1.5)
@@ -65,7 +65,7 @@ def test_furniture_hides_what_is_behind_it() -> None:
     assert truth.visible[0] < 0.5
 
 
-def test_boxes_end_at_the_edge_of_the_picture(square: View) -> None:
+def test_boxes_end_at_the_edge_of_the_image(square: View) -> None:
     _, truth = square.render([ObjectState(1, "bus", 3, 6.0, 12.0, 0.0)])
     assert truth.boxes[0, 2] == 640
     assert truth.visible[0] < 0.9
@@ -86,7 +86,7 @@ def test_an_unknown_label_is_refused(square: View) -> None:
         square.render([thing("zeppelin", 0.0, 12.0)])
 
 
-def test_boxes_scale_with_the_picture() -> None:
+def test_boxes_scale_with_the_image() -> None:
     place = place_named("park", 2)
     state = thing("person", 0.0, 12.0)
     small = View(place, place.viewpoint, LIGHTS["day"], SIZE).render([state])[1]

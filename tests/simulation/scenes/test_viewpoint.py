@@ -1,4 +1,4 @@
-"""Projection: ground points survive the way to the picture and back."""
+"""Projection: ground points survive the way to the image and back."""
 
 import math
 
@@ -17,14 +17,14 @@ def test_ground_points_make_the_round_trip() -> None:
     assert CAMERA.ground_at(pixels) == pytest.approx(ground, abs=1e-3)
 
 
-def test_the_view_axis_hits_the_middle_of_the_picture() -> None:
+def test_the_view_axis_hits_the_middle_of_the_image() -> None:
     reach = 6.0 / math.tan(0.28)
     spot = (2.0 - reach * math.sin(0.3), -3.0 + reach * math.cos(0.3), 0.0)
     pixels, _ = CAMERA.project(spot)
     assert pixels == pytest.approx([640, 360], abs=0.05)
 
 
-def test_higher_points_lie_higher_in_the_picture() -> None:
+def test_higher_points_lie_higher_in_the_image() -> None:
     pixels, _ = CAMERA.project([(0.0, 12.0, 0.0), (0.0, 12.0, 1.8)])
     assert pixels[1, 1] < pixels[0, 1] - 50
 

@@ -15,7 +15,7 @@ from simulation.training.export import export  # noqa: E402
 from simulation.training.loop import points_of  # noqa: E402
 from simulation.training.loss import Labels, decode, detection_loss  # noqa: E402
 from simulation.training.network import Network, Widths  # noqa: E402
-from tests.models.tiny import LABELS, SIZE, facts, random_pictures  # noqa: E402
+from tests.models.tiny import LABELS, SIZE, facts, random_images  # noqa: E402
 
 torch.set_num_threads(1)
 SMALL = Widths(stem=(8, 8), stages=(8, 8, 8), depths=(1, 1, 1), neck=8)
@@ -66,7 +66,7 @@ def test_an_ignored_object_is_neither_demanded_nor_punished():
     assert (result.scores == 0).all()
 
 
-def test_a_picture_without_objects_only_punishes():
+def test_an_image_without_objects_only_punishes():
     network = Network(3, SMALL)
     raw = network(torch.zeros(2, 3, SIZE[1], SIZE[0]))
     nothing = Labels(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0).bool())
@@ -78,22 +78,22 @@ def test_a_picture_without_objects_only_punishes():
     assert (network.heads[0].score.bias.grad > 0).all()
 
 
-def test_learning_one_picture_lowers_the_loss_until_the_object_is_found():
+def test_learning_one_image_lowers_the_loss_until_the_object_is_found():
     torch.manual_seed(0)
     network = Network(3, SMALL)
-    picture = torch.rand(1, 3, SIZE[1], SIZE[0]) * 0.2
-    picture[..., 16:48, 24:64] = 1.0
+    image = torch.rand(1, 3, SIZE[1], SIZE[0]) * 0.2
+    image[..., 16:48, 24:64] = 1.0
     labels = [Labels(torch.tensor([[24.0, 16, 64, 48]]), torch.tensor([1]), torch.tensor([False]))]
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.01)
     losses = []
     for _ in range(60):
-        loss = detection_loss(network(picture), points_of(SIZE), labels)
+        loss = detection_loss(network(image), points_of(SIZE), labels)
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()
         losses.append(loss.total.item())
     assert losses[-1] < 0.5 * losses[0]
-    raw = network(picture)[0]
+    raw = network(image)[0]
     best = raw[4:].max(0).values.argmax()
     box = decode(raw[:4].T[None], points_of(SIZE))[0, best]
     assert raw[4:, best].argmax() == 1
@@ -111,10 +111,10 @@ def test_the_exported_package_computes_what_the_network_computes(tmp_path):
     network.eval()
     wrapped = export(network, SIZE, (2, 0), Selection(rows=500, least_score=0.0, overlap=1.0))
     package = write_package(tmp_path, wrapped, SIZE, facts())
-    pictures = random_pictures(2)
-    rows = Detector(package).run(pictures)
+    images = random_images(2)
+    rows = Detector(package).run(images)
     with torch.no_grad():
-        planes = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+        planes = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         scores = network(planes)[:, 4:].sigmoid()[:, [2, 0]]
     wanted = np.sort(scores.flatten(1).numpy())[:, ::-1]
     np.testing.assert_allclose(rows[:, : wanted.shape[1], 4], wanted, atol=1e-4)

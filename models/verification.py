@@ -1,4 +1,4 @@
-"""Proof: a loaded model gives its golden rows, here and now, on the provider that it runs on.
+"""Golden verification: a loaded model gives its golden rows, on the provider that it runs on.
 
 Admission compares strictly where the golden rows were made; whoever serves only has to notice that
 a model answers nonsense on this machine, so the tolerance is that of another provider.
@@ -16,7 +16,7 @@ OTHER_MACHINE = "cuda"
 
 
 def golden_of(package: ModelPackage) -> GoldenSet | None:
-    """The golden pictures of a package; None where its manifest names none.
+    """The golden images of a package; None where its manifest names none.
 
     Raises:
         PackageError: The file is missing, unusable, or not the one that the manifest means.
@@ -37,9 +37,9 @@ def golden_of(package: ModelPackage) -> GoldenSet | None:
     return golden
 
 
-def disproof(detector: Detector, golden: GoldenSet) -> str:
-    """What is wrong with a model's answers to its golden pictures; empty if nothing is."""
+def verify_golden(detector: Detector, golden: GoldenSet) -> str:
+    """What is wrong with a model's answers to its golden images; empty if nothing is."""
     # On this machine float32 sums may end otherwise than where the rows were made: never strictly.
     tolerance = tolerance_of(detector.package.manifest.precision, OTHER_MACHINE)
-    problem = disagreement(detector.run(golden.pictures), golden.rows, tolerance)
-    return f"wrong answers to its golden pictures: {problem}" if problem else ""
+    problem = disagreement(detector.run(golden.images), golden.rows, tolerance)
+    return f"wrong answers to its golden images: {problem}" if problem else ""

@@ -1,4 +1,4 @@
-"""`Attendance`: whether somebody stays with an object, told apart from people who walk past.
+"""`OwnerTracker`: whether somebody stays with an object, told apart from people who walk past.
 
 A person stays with the object who was near when it was first seen and has not left since, who
 stands still near it, or who has been near for long. Whoever walks through is a passer-by.
@@ -49,7 +49,7 @@ class _Stay:
         return self.owner or stands_s >= STANDING_S or near_s >= LINGER_S
 
 
-class Attendance:
+class OwnerTracker:
     """The people around one object."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""One picture from a request body: decoded, and scaled as a camera adapter would have done it."""
+"""One image from a request body: decoded, and scaled as a camera adapter would have done it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import cv2
 import numpy as np
 from fastapi import HTTPException
 
-from camera_adapters.frame import Picture
+from camera_adapters.frame import Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox
 
-MAX_PICTURE_BYTES = 16 * 1024 * 1024
-MAX_PICTURE_PIXELS = 8192 * 8192
+MAX_IMAGE_BYTES = 16 * 1024 * 1024
+MAX_IMAGE_PIXELS = 8192 * 8192
 
 
-def decode(picture: bytes) -> Picture:
+def decode(image: bytes) -> Image:
     """(H, W, 3) uint8 RGB of a JPEG or PNG.
 
     Raises:
-        HTTPException: 422 for what is no picture, 413 for one that is too large.
+        HTTPException: 422 for what is no image, 413 for one that is too large.
     """
-    data = np.frombuffer(picture, np.uint8)
+    data = np.frombuffer(image, np.uint8)
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     if decoded is None:
-        raise HTTPException(422, "the body is not a readable picture; send one JPEG or PNG")
-    if decoded.shape[0] * decoded.shape[1] > MAX_PICTURE_PIXELS:
-        raise HTTPException(413, "the picture is too large; 8192 x 8192 pixels at most")
+        raise HTTPException(422, "the body is not a readable image; send one JPEG or PNG")
+    if decoded.shape[0] * decoded.shape[1] > MAX_IMAGE_PIXELS:
+        raise HTTPException(413, "the image is too large; 8192 x 8192 pixels at most")
     return np.asarray(decoded, np.uint8)
 
 
-def letterboxed(full: Picture, letterbox: Letterbox) -> Picture:
-    """(1, H, W, 3) uint8: the picture as a camera adapter would have scaled it."""
+def letterboxed(full: Image, letterbox: Letterbox) -> Image:
+    """(1, H, W, 3) uint8: the image as a camera adapter would have scaled it."""
     analysis, content = letterbox.analysis, letterbox.content
     batch = np.full((1, analysis.height, analysis.width, 3), PADDING_VALUE, np.uint8)
     rows = slice(letterbox.top, letterbox.top + content.height)

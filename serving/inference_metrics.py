@@ -1,4 +1,4 @@
-"""`ModelFigures`: what one caller has asked of one model version, ready to become metrics.
+"""`InferenceMetrics`: what one caller has asked of one model version, ready to become metrics.
 
 Callers count, not replicas: a figure survives the replica that it was got from, and every caller's
 figures travel with what it reports anyway.
@@ -87,14 +87,14 @@ def _seconds() -> Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFigures:
+class InferenceMetrics:
     """What one caller has asked of one model version so far.
 
     Attributes:
         requests: Calls, answered or not.
         errors: Calls that failed or were not answered in time.
-        pictures: Pictures judged.
-        batch: Pictures per answered call.
+        images: Images judged.
+        batch: Images per answered call.
         queue: Seconds from sending to the start of the run.
         run: Seconds in the model, per call.
         cpu_s: Processor time of all runs, seconds of one core.
@@ -103,35 +103,35 @@ class ModelFigures:
 
     requests: int = 0
     errors: int = 0
-    pictures: int = 0
+    images: int = 0
     batch: Histogram = field(default_factory=lambda: Histogram.empty(BATCH_BOUNDS))
     queue: Histogram = field(default_factory=_seconds)
     run: Histogram = field(default_factory=_seconds)
     cpu_s: float = 0.0
     provider: str = ""
 
-    def answered(self, pictures: int, timing: Timing) -> ModelFigures:
+    def answered(self, images: int, timing: Timing) -> InferenceMetrics:
         """These figures after one more answer."""
-        return ModelFigures(
+        return InferenceMetrics(
             requests=self.requests + 1,
             errors=self.errors,
-            pictures=self.pictures + pictures,
-            batch=self.batch.plus(pictures),
+            images=self.images + images,
+            batch=self.batch.plus(images),
             queue=self.queue.plus(timing.queue_s),
             run=self.run.plus(timing.run_s),
             cpu_s=self.cpu_s + timing.cpu_s,
             provider=timing.provider,
         )
 
-    def failed(self) -> ModelFigures:
+    def failed(self) -> InferenceMetrics:
         """These figures after one more call without an answer."""
         return replace(self, requests=self.requests + 1, errors=self.errors + 1)
 
-    def __add__(self, other: ModelFigures) -> ModelFigures:
-        return ModelFigures(
+    def __add__(self, other: InferenceMetrics) -> InferenceMetrics:
+        return InferenceMetrics(
             requests=self.requests + other.requests,
             errors=self.errors + other.errors,
-            pictures=self.pictures + other.pictures,
+            images=self.images + other.images,
             batch=self.batch + other.batch,
             queue=self.queue + other.queue,
             run=self.run + other.run,
@@ -140,14 +140,14 @@ class ModelFigures:
         )
 
     @property
-    def run_ms_per_picture(self) -> float | None:
-        """Milliseconds in the model per picture; None before the first."""
-        return self.run.total / self.pictures * 1000 if self.pictures else None
+    def run_ms_per_image(self) -> float | None:
+        """Milliseconds in the model per image; None before the first."""
+        return self.run.total / self.images * 1000 if self.images else None
 
     @property
-    def core_ms_per_picture(self) -> float | None:
-        """Milliseconds of one core per picture; None before the first. The price on a processor."""
-        return self.cpu_s / self.pictures * 1000 if self.pictures else None
+    def core_ms_per_image(self) -> float | None:
+        """Milliseconds of one core per image; None before the first. The price on a processor."""
+        return self.cpu_s / self.images * 1000 if self.images else None
 
     @property
     def queue_ms(self) -> float | None:
@@ -155,27 +155,27 @@ class ModelFigures:
         return self.queue.total / self.queue.count * 1000 if self.queue.count else None
 
 
-class FigureBook:
+class MetricsRecorder:
     """The figures of one caller by `name/version`; safe for use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._figures: dict[str, ModelFigures] = {}
+        self._figures: dict[str, InferenceMetrics] = {}
 
-    def answered(self, model: str, pictures: int, timing: Timing) -> None:
+    def answered(self, model: str, images: int, timing: Timing) -> None:
         """An answer came in."""
         with self._lock:
-            self._figures[model] = self._of(model).answered(pictures, timing)
+            self._figures[model] = self._of(model).answered(images, timing)
 
     def failed(self, model: str) -> None:
         """A call failed."""
         with self._lock:
             self._figures[model] = self._of(model).failed()
 
-    def snapshot(self) -> Mapping[str, ModelFigures]:
+    def snapshot(self) -> Mapping[str, InferenceMetrics]:
         """The figures now."""
         with self._lock:
             return dict(self._figures)
 
-    def _of(self, model: str) -> ModelFigures:
-        return self._figures.get(model, ModelFigures())
+    def _of(self, model: str) -> InferenceMetrics:
+        return self._figures.get(model, InferenceMetrics())

@@ -1,4 +1,4 @@
-"""`Kerb`: tells parked vehicles from traffic, so that a row of parked cars is no congestion.
+"""`ParkedVehicleFilter`: a row of parked cars is no congestion.
 
 A vehicle is parked if it has stood at its place for minutes while there was no jam, or for longer
 than any jam stands still. Whoever moves is traffic again; a new id at the same place is no move.
@@ -33,7 +33,7 @@ class _Spot:
     parked: bool
 
 
-class Kerb:
+class ParkedVehicleFilter:
     """The places where vehicles stand in view of one zone."""
 
     def __init__(self) -> None:

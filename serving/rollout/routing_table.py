@@ -1,4 +1,4 @@
-"""`Fleet`: which versions each camera is sent to, as the rollout tables and the configuration say.
+"""`RoutingTable`: which versions each camera is sent to, from rollout tables and configuration.
 
 Pure: takes tables and what is known of every version, gives routes. What cannot be served now is
 left out, and the stable version looks instead.
@@ -15,7 +15,7 @@ from serving.served_model import ServedModel
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class RoutingTable:
     """Tables and versions at one moment.
 
     Attributes:
