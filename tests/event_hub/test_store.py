@@ -20,6 +20,7 @@ from event_hub.errors import DatabaseInUseError, DatabaseUrlError
 from event_hub.store import EventStore
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
+from tests.levels import scaled
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def test_the_projections_hold_the_newest_state() -> None:
     assert cameras[0][-2] == "degraded"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=scaled(25), deadline=None)
 @given(st.data())
 def test_order_duplicates_and_batches_do_not_matter(data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(LIFE))))
