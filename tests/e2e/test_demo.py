@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from pipelines.event import Event, IncidentEvent
 from tests.e2e.command import Ran, cityeye, read_json
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KINDS = {"traffic.congestion", "littering.dropped_object", "crowding.density"}
 QUIET = "arterial-night"
