@@ -29,7 +29,7 @@ def test_make_alone_lists_every_target():
     done = subprocess.run(
         ["make"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
-    for target in ("demo", "test", "lint", "bench", "clean", "format"):
+    for target in ("demo", "quick", "test", "prove", "lint", "bench", "clean", "format"):
         assert f"make {target}" in done.stdout
 
 

@@ -27,6 +27,8 @@ from tests.model_tools.hostile_packages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 3
 LIMITS = Limits(memory_mb=1024, step_s=8.0, total_s=60.0)
 SHORT = {"endless loop": replace(LIMITS, step_s=2.0)}
