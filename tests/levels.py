@@ -132,4 +132,4 @@ class _Proofs:
             f"{left} not run or skipped; kept in {self.file}"
         )
         if done == self.chosen:
-            terminalreporter.line("nothing that was asked for is left for this state of the working tree")
+            terminalreporter.line("nothing that was asked for is left for this working tree")
