@@ -133,3 +133,18 @@ def test_processes_of_one_run_have_folders_of_their_own(suite: Suite) -> None:
     made, _ = (suite.folder / "folders.txt").read_text().split()
     assert Path(made).parent.parent.parent == shared
     assert Path(made).parent.name in ("gw0", "gw1")
+
+
+def test_quick_has_tests_of_every_package_and_none_that_starts_a_server() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "--level", "quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    names = [line for line in done.stdout.splitlines() if "::" in line]
+    packages = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
+    assert {name.split("/")[1] for name in names if name.count("/") > 1} == packages - {"e2e"}
+    assert not [name for name in names if "test_foreign" in name]
