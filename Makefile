@@ -7,7 +7,8 @@ EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
 TEST_GROUPS := --group dev --group s3server
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-SPREAD := -n 2 --dist loadgroup
+WORKERS ?= 2
+SPREAD := -n $(WORKERS) --dist loadgroup
 # The folder that ARGS names may have tests of one kind only.
 OR_NONE := || [ $$? -eq 5 ]
 READY := .venv/.ready-$(EXTRA)
