@@ -21,7 +21,7 @@ LEVELS = ("quick", "test", "prove")
 NOT_QUICK = ("slow", "integration", "e2e", "proof")
 PROOFS = ("proof", "scaled", "hypothesis")
 KEPT = ".proofs"
-FACTOR = 25
+FACTOR = 100
 EXAMPLES = 100
 """What hypothesis tries where a test does not say."""
 
