@@ -8,7 +8,7 @@ TEST_GROUPS := --group dev --group s3server
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
-SPREAD := -n $(WORKERS) --dist loadgroup
+SPREAD := -n $(WORKERS) --dist loadfile
 # The folder that ARGS names may have tests of one kind only.
 OR_NONE := || [ $$? -eq 5 ]
 READY := .venv/.ready-$(EXTRA)

@@ -1,7 +1,7 @@
-"""Which tests may run beside each other when `-n` spreads them over several processes.
+"""Marks what may not run beside other tests when `-n` spreads them over several processes.
 
-Those of one file share a process, as they share module fixtures. Those that start Ray are marked
-`ray`: they measure rates and ages of frames, so they run in a second call with nothing beside them.
+Tests that start Ray are marked `ray`: they measure rates and ages of frames, so they run in a
+second call with nothing beside them. The others are spread by file, as a file shares fixtures.
 """
 
 from __future__ import annotations
@@ -17,4 +17,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if RAY_FIXTURE in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ray)
-        item.add_marker(pytest.mark.xdist_group(item.location[0]))
