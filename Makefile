@@ -6,17 +6,22 @@ ARGS ?=
 EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
 TEST_GROUPS := --group dev --group s3server
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+SPREAD := -n $(WORKERS) --dist loadfile
+# The folder that ARGS names may have tests of one kind only.
+OR_NONE := || [ $$? -eq 5 ]
 READY := .venv/.ready-$(EXTRA)
 PREPARE := PYTHON="$(PYTHON)" sh .ci/prepare $(EXTRA)
 LEFTOVERS := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
-    .nicegui .coverage var
+    .nicegui .coverage .proofs var
 
 # Ray would otherwise start every worker through `uv run` again, and phone home.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench install export-tools clean
+.PHONY: help demo quick test prove lint format bench install export-tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,8 +29,15 @@ help: ## list the targets
 demo: $(READY)-run ## run the whole product on rendered cameras (ARGS="--duration 60")
 	$(BIN)/cityeye demo $(ARGS)
 
+quick: $(READY)-test ## the tests that take no time, in 90 seconds (ARGS="tests/models")
+	$(PYTEST) --level quick $(SPREAD) $(ARGS)
+
 test: lint ## check style, types and architecture, then run every test (ARGS="tests/models")
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) -m "not ray" $(SPREAD) $(ARGS) $(OR_NONE)
+	$(PYTEST) -m ray $(ARGS) $(OR_NONE)
+
+prove: $(READY)-test ## fuzzing, kills, soaks and benches for hours; goes on where it stopped
+	$(PYTEST) --level prove --timeout 3600 $(ARGS)
 
 lint: $(READY)-test ## check style, types and architecture
 	$(BIN)/ruff check .

@@ -41,6 +41,23 @@ class DeliveryPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Liveness:
+    """When a worker counts as lost and is replaced.
+
+    Attributes:
+        snapshot_timeout_s: How long it has to answer one check.
+        start_grace_s: How long it may be silent after its start.
+        silent_after_s: How long it may be silent once it has answered.
+        hang_after_s: How long one round of its frame loop may take.
+    """
+
+    snapshot_timeout_s: float = 3.0
+    start_grace_s: float = 180.0
+    silent_after_s: float = 15.0
+    hang_after_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class CityPlan:
     """All cameras, the models that they need, and where evidence goes.
 
@@ -52,6 +69,7 @@ class CityPlan:
         versions: Where further versions come from; None where there are none.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
+        liveness: When the director replaces a worker.
     """
 
     cameras: tuple[CameraPlan, ...]
@@ -63,6 +81,7 @@ class CityPlan:
     cameras_per_worker: int = 8
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
+    liveness: Liveness = Liveness()
 
     def needs(self, model: ServedModel) -> bool:
         """Whether the city cannot do without: a stable version, or one that a camera names."""

@@ -24,7 +24,7 @@ from pipelines.plan import Routes
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
-from serving.city_plan import CityPlan, WorkerPlan, shares
+from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
 from serving.errors import RolloutBusy, RolloutError
 from serving.launch import launch, remove
 from serving.rollout.rollout import RolloutChange
@@ -36,11 +36,7 @@ log = logging.getLogger(__name__)
 DIRECTOR = "cityeye-director"
 NAMESPACE = "cityeye"
 CHECK_EVERY_S = 1.0
-SNAPSHOT_TIMEOUT_S = 3.0
-START_GRACE_S = 180.0
-SILENT_AFTER_S = 15.0
 STOP_MARGIN_S = 20.0
-HANG_AFTER_S = 60.0
 RESTART_BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -75,8 +71,9 @@ class Refusal:
 class _WorkerSlot:
     """A share of cameras and the worker that holds it at present."""
 
-    def __init__(self, plan: WorkerPlan) -> None:
+    def __init__(self, plan: WorkerPlan, liveness: Liveness) -> None:
         self.plan = plan
+        self.liveness = liveness
         self.restarts = 0
         self.snapshot: WorkerSnapshot | None = None
         self.alive = False
@@ -95,14 +92,14 @@ class _WorkerSlot:
             return ""
         now_s = time.monotonic()
         try:
-            snapshot: WorkerSnapshot = wait_for(self.worker.snapshot.remote(), SNAPSHOT_TIMEOUT_S)
+            snapshot: WorkerSnapshot = wait_for(
+                self.worker.snapshot.remote(), self.liveness.snapshot_timeout_s
+            )
         except GetTimeoutError:
             self.alive = False
             first = self.answered_s == self.started_s
-            silent_s = now_s - self.answered_s
-            return (
-                "does not answer" if silent_s > (START_GRACE_S if first else SILENT_AFTER_S) else ""
-            )
+            limit_s = self.liveness.start_grace_s if first else self.liveness.silent_after_s
+            return "does not answer" if now_s - self.answered_s > limit_s else ""
         except (RayActorError, RayTaskError) as error:
             self.alive = False
             return f"died: {str(error).strip().splitlines()[-1].strip()}"
@@ -112,7 +109,7 @@ class _WorkerSlot:
         self.alive = True
         if not snapshot.running:
             return f"its frame loop ended: {snapshot.fault or 'no reason given'}"
-        if snapshot.group.beat_s > HANG_AFTER_S:
+        if snapshot.group.beat_s > self.liveness.hang_after_s:
             return f"its frame loop hangs for {snapshot.group.beat_s:.0f} s"
         return ""
 
@@ -160,7 +157,7 @@ class Director:
             plan.cameras, fleet, plan.find, _Serve(), self._reroute, plan.delivery.state
         )
         routed = replace(plan, cameras=tuple(c.rerouted(fleet.routes(c)) for c in plan.cameras))
-        self._slots = [_WorkerSlot(share) for share in shares(routed)]
+        self._slots = [_WorkerSlot(share, plan.liveness) for share in shares(routed)]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
@@ -260,7 +257,7 @@ class Director:
         answers = []
         for answer in pending:
             with contextlib.suppress(RayError):
-                answers.append(wait_for(answer, SNAPSHOT_TIMEOUT_S))
+                answers.append(wait_for(answer, self._plan.liveness.snapshot_timeout_s))
         return answers
 
 

@@ -38,10 +38,16 @@ _OPTIONS: Final = {
 }
 
 
+def renderer_files() -> list[Path]:
+    """Return the source files that shape a clip, this one among them."""
+    folder = Path(__file__).parent
+    return sorted([Path(__file__), *folder.glob("drawing/*.py"), *folder.glob("scenes/*.py")])
+
+
 def _source_digest() -> str:
     """Return a hash of the renderer's own code: any change draws the clips anew."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in renderer_files():
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

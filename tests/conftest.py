@@ -10,6 +10,8 @@ import pytest
 from tests.camera_adapters.clips import TinyClip, write_clip
 from tests.pipelines.delivery.swift_server import SwiftServer
 
+pytest_plugins = ("tests.levels", "tests.private_folder", "tests.spreading")
+
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:

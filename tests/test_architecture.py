@@ -89,6 +89,7 @@ def test_there_is_an_offence_for_every_contract():
     assert set(OFFENCES) == set(CONTRACTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", OFFENCES)
 def test_a_contract_is_broken_by_an_import_against_it(copy, contract):
     file, offence = OFFENCES[contract]

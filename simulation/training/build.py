@@ -33,7 +33,7 @@ from simulation.training.network import Network
 from simulation.training.recipe import Recipe
 
 ARCHITECTURE = "CityEye dense-convolution detector, strides 8/16/32, trained from scratch"
-LICENCE = "as the project"
+LICENCE = "Apache-2.0"
 TIMED_RUNS = 50
 GOLDEN_IMAGES = 2
 

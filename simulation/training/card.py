@@ -100,7 +100,7 @@ single-image runs on one thread, preprocessing, decoding and suppression include
 - Date: {provenance.date}.
 - Augmentation: mirroring, scale (0.7 to 1.6 in the first pass, then 0.8 to 1.4), exposure,
   gamma and white balance, blur, low resolution and JPEG artefacts.
-- Licence of the weights: same as the project; no third-party data or weights are in it.
+- Licence of the weights: Apache-2.0; no third-party data or weights are in it.
 """
 
 

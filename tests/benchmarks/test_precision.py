@@ -25,6 +25,7 @@ def report(tmp_path_factory):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_changes_are_told_against_fp32_of_the_same_run(report):
     fp32 = report["accuracy"]["fp32"]
     assert 0.5 < fp32["ap50"] < 1
@@ -33,6 +34,7 @@ def test_changes_are_told_against_fp32_of_the_same_run(report):
         assert report["ap_change"][one] == report["accuracy"][one]["ap"] - fp32["ap"]
 
 
+@pytest.mark.slow
 def test_cheaper_precisions_change_something_and_keep_nearly_everything(report):
     for one in CHEAPER:
         assert report["accuracy"][one] != report["accuracy"]["fp32"]
@@ -40,6 +42,7 @@ def test_cheaper_precisions_change_something_and_keep_nearly_everything(report):
         assert report["fidelity"][one]["fidelity_ap50"] > 0.9
 
 
+@pytest.mark.slow
 def test_ratios_lie_within_their_range(report):
     assert set(report["speed"]) == {"1", "2"}
     for ratios in report["speed"].values():
@@ -49,6 +52,7 @@ def test_ratios_lie_within_their_range(report):
             assert 0 < low <= ratios[one]["ratio"] <= high
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_measured_and_where(report):
     assert report["model"] == "traffic/1"
     assert len(report["sha256"]) == 64
@@ -63,3 +67,14 @@ def test_what_calibrates_does_not_judge(places):
     calibrating = seeds_of(places, CALIBRATION_BLOCK, 480)
     assert len(judging) == len(calibrating) == 480
     assert not set(judging) & set(calibrating)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1200)
+def test_many_images_lose_next_to_nothing_in_fewer_bits(tmp_path):
+    path = tmp_path / "precision.json"
+    assert main(path, PrecisionBenchmark(images=480)) == 0
+    report = json.loads(path.read_text(encoding="utf-8"))
+    for one in CHEAPER:
+        assert abs(report["ap50_change"][one]) < 0.02
+        assert report["fidelity"][one]["fidelity_ap50"] > 0.9

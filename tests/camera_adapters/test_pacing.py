@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camera_adapters.pacing import LARGEST_LAG_S, MediaStamps, Pacer, PlaybackClock
+from tests.levels import scaled
 
 
 def served(pacer: Pacer, times: list[float], task: str = "traffic") -> int:
@@ -19,7 +20,7 @@ def test_the_long_run_rate_is_the_wanted_one(wanted, camera_fps):
     assert served(Pacer({"traffic": wanted}), times) == pytest.approx(200 * wanted, abs=2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=scaled(40), deadline=None)
 @given(
     wanted=st.floats(0.2, 30),
     camera_fps=st.floats(1, 60),

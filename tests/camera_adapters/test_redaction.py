@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from camera_adapters.errors import CameraFault
 from camera_adapters.redaction import shown_address, url_with_login
 from camera_adapters.spec import CameraSpec, Credentials
+from tests.levels import scaled
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_only_scheme_host_and_port_are_shown(source, shown):
     assert shown_address(source) == shown
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=scaled(60), deadline=None)
 @given(
     user=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     password=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),

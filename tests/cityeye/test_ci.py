@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def ci(tmp_path):
     packages = "chromium # a browser\n\nfonts-noto-cjk libgl1\n"
     (project / ".ci" / "apt-packages.txt").write_text(packages, encoding="utf-8")
 
-    def run(**scripts: str) -> tuple[int, list[str]]:
+    def run(limit: str = "50m", **scripts: str) -> tuple[int, list[str]]:
         defaults = {"id": "echo 0", "dpkg-query": INSTALLED, "apt-get": LOGGED, "make": LOGGED}
         for name, script in {
             **defaults,
@@ -33,7 +34,7 @@ def ci(tmp_path):
             (programs / name).chmod(0o755)
         done = subprocess.run(
             [project / ".ci" / "run"],
-            env={"PATH": f"{programs}:/usr/bin:/bin"},
+            env={"PATH": f"{programs}:/usr/bin:/bin", "CITYEYE_CI_LIMIT": limit},
             capture_output=True,
             timeout=30,
             check=False,
@@ -70,3 +71,10 @@ def test_only_root_installs(ci):
 def test_a_failed_test_run_fails(ci):
     status, _ = ci(make=f"{LOGGED}; exit 2")
     assert status != 0
+
+
+def test_a_test_run_that_hangs_is_ended_and_fails(ci):
+    started_s = time.monotonic()
+    status, _ = ci(limit="1s", make=f"{LOGGED}; exec sleep 20")
+    assert status != 0
+    assert time.monotonic() - started_s < 15

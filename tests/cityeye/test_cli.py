@@ -183,6 +183,7 @@ def test_the_hub_refuses_a_weak_secret_without_showing_it(capsys, monkeypatch):
     assert "hunter2" not in err
 
 
+@pytest.mark.slow
 def test_the_hub_runs_alone_until_it_is_stopped(tmp_path):
     options = ["--port", "0", "--database", f"sqlite:///{tmp_path}/hub.db"]
     command = [sys.executable, "-m", "cityeye", "hub", *options, "--keyframes", str(tmp_path)]
@@ -197,6 +198,7 @@ def test_the_hub_runs_alone_until_it_is_stopped(tmp_path):
         assert hub.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_clips_are_served_until_interrupted(tmp_path):
     clip = write_clip(tmp_path / "gate.mp4")
     command = [sys.executable, "-m", "cityeye", "cameras", "serve", str(clip)]

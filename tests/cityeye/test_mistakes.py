@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityeye.config import ConfigurationError, load_config
+from tests.levels import scaled
 
 GOOD = """\
 city: {name: Xinjin}
@@ -289,7 +290,7 @@ PIECES = st.sampled_from(
 
 
 @settings(
-    max_examples=100,
+    max_examples=scaled(100),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

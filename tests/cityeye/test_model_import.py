@@ -67,6 +67,7 @@ def test_its_labels_say_what_a_model_is_for(folder):
     assert package.manifest.tasks == ("traffic", "crowding")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_built_in_model_is_imported_in_fewer_bits(folder, capsys, precision):
     built_in = ModelRepository(BUILTIN_ROOT).find("crowding")

@@ -16,7 +16,7 @@ from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import Ran, cityeye, free_ports, read_json
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(420)]
 
 BUILTIN = Path(models.__file__).parent / "builtin"
 WRONG = "canary-Pa55/word@:%"

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from pipelines.event import Event, IncidentEvent
 from tests.e2e.command import Ran, cityeye, read_json
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KINDS = {"traffic.congestion", "littering.dropped_object", "crowding.density"}
 QUIET = "arterial-night"
@@ -77,6 +77,7 @@ def test_every_incident_that_started_has_ended(demo: Demo) -> None:
     phases: dict[str, set[str]] = {}
     for event in demo.incidents():
         phases.setdefault(event.data.incident_id, set()).add(event.data.phase)
+    assert len(phases) >= len(KINDS)
     assert all({"started", "ended"} <= seen for seen in phases.values())
 
 

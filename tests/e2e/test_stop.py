@@ -16,7 +16,7 @@ import yaml
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import free_ports
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 START_S = 180.0
 STOP_S = 60.0

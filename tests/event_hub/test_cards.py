@@ -63,6 +63,7 @@ def test_no_data_becomes_markup(tmp_path: Path) -> None:
     state["data"] |= {"camera": camera, "reason": EVIL}
     board = board_of(tmp_path, bad, ended, state)
     html = [cards.incident_card(view) for view in board.incidents]
+    assert len(html) == 2
     for part in [*html, cards.camera_rows(board.cameras)]:
         seen = Markup(part)
         assert seen.tags <= TAGS

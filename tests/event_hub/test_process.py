@@ -1,11 +1,14 @@
+import errno
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from event_hub.keyframes import FolderKeyframes
 from event_hub.server import HubThread
@@ -65,5 +68,9 @@ def test_a_hub_in_a_thread_gives_everything_back(tmp_path: Path) -> None:
     for _ in range(2):
         hub = HubThread(settings, FolderKeyframes(tmp_path))
         hub.start()
+        port = urllib3.util.parse_url(hub.url).port
         hub.stop()
         hub.stop()
+        assert "event-hub" not in {thread.name for thread in threading.enumerate()}
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from event_hub import queries
 from event_hub.envelope import parse_event
-from event_hub.errors import DatabaseInUseError, DatabaseUrlError
+from event_hub.errors import DatabaseInUseError, DatabaseUrlError, StoreUnavailableError
 from event_hub.store import EventStore
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
+from tests.levels import scaled
 
 
 @contextmanager
@@ -74,7 +76,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     broken = parse_event(dump(incident("b")))
     object.__setattr__(broken.event, "sequence", ["no", "text"])
     with opened(tmp_path) as store:
-        with pytest.raises(Exception, match="bind"):
+        with pytest.raises(StoreUnavailableError, match="bind"):
             store.add([good, broken])
         assert add(store, incident()) == (1, 0)
 
@@ -123,7 +125,7 @@ def test_the_projections_hold_the_newest_state() -> None:
     assert cameras[0][-2] == "degraded"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=scaled(25), deadline=None)
 @given(st.data())
 def test_order_duplicates_and_batches_do_not_matter(data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(LIFE))))
@@ -159,7 +161,7 @@ def test_the_file_is_in_wal_mode_and_its_readers_cannot_write(tmp_path: Path) ->
         with store.database.write() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-        with store.database.read() as connection, pytest.raises(Exception, match="readonly"):
+        with store.database.read() as connection, pytest.raises(OperationalError, match="readonly"):
             connection.exec_driver_sql("CREATE TABLE t (x)")
     with closing(sqlite3.connect(tmp_path / "hub.db")) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -29,7 +29,9 @@ def service():
 @pytest.fixture(scope="module")
 def applications(service):
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
-    return ServeDeploySchema.model_validate(config).applications
+    applications = ServeDeploySchema.model_validate(config).applications
+    assert applications
+    return applications
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,6 @@ def test_the_image_is_of_this_version(pods):
 
 
 def test_every_application_is_built_by_a_function_that_takes_its_arguments(applications):
-    assert applications
     for application in applications:
         module, _, function = application.import_path.partition(":")
         builder = getattr(importlib.import_module(module), function)

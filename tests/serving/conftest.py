@@ -10,7 +10,6 @@ import pytest
 
 from models.package import ModelPackage
 from serving.cluster import ClusterSettings, cluster
-from tests.camera_adapters.clips import TinyClip, write_clip
 from tests.serving.packages import brightness_package
 
 
@@ -35,9 +34,3 @@ def running_cluster() -> Iterator[RunningCluster]:
 def brightness(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
     """The tiny model whose score is the mean brightness."""
     return brightness_package(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> TinyClip:
-    """36 numbered frames, 320x180 at 12.5 fps."""
-    return write_clip(tmp_path_factory.mktemp("clips") / "tiny.mp4")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from models.detector import Detector
@@ -27,6 +28,8 @@ from tests.pipelines.delivery.outboxes import Recorder
 from tests.serving.cities import camera_plan
 
 WAIT_S = 30.0
+SETTLE_S = 60.0
+SOAK_S = 900.0
 
 
 class Failing:
@@ -218,3 +221,18 @@ def test_versions_of_a_camera_that_sends_nothing_are_let_go(
         thread.join(WAIT_S)
         outbox.close()
         detector.close()
+
+
+@pytest.mark.proof
+def test_a_quarter_of_an_hour_keeps_the_rate_and_leaks_nothing(running: Running) -> None:
+    process = psutil.Process()
+    time.sleep(SETTLE_S)
+    frames, started_s = running.analysed(), time.monotonic()
+    memory, files, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
+    time.sleep(SOAK_S)
+    seconds = time.monotonic() - started_s
+    rates = [(now - then) / seconds for now, then in zip(running.analysed(), frames, strict=True)]
+    assert rates == pytest.approx([5.0, 5.0], rel=0.1)
+    assert process.memory_info().rss - memory < 64 * 2**20
+    assert process.num_fds() <= files + 8
+    assert process.num_threads() <= threads + 4

@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,12 @@ from tests.model_tools.hostile_packages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 3
 LIMITS = Limits(memory_mb=1024, step_s=8.0, total_s=60.0)
+SHORT = {"endless loop": replace(LIMITS, step_s=2.0)}
+"""Where a case is refused only once its time is up."""
 
 SECRET = "precious"
 
@@ -73,7 +78,7 @@ class Outcome:
         (root / "secret").write_text(SECRET)
         self.directory = make(root / "repository")
         before = tree(root)
-        self.report: AdmissionReport = admit(self.directory, limits=LIMITS)
+        self.report: AdmissionReport = admit(self.directory, limits=SHORT.get(name, LIMITS))
         after = tree(root)
         self.new = {path for path in after if path not in before}
         self.gone_or_changed = {path for path in before if after.get(path) != before[path]}

@@ -17,6 +17,8 @@ from tests.model_tools.hostile import FILES, RUNS, Maker
 from tests.model_tools.hostile_graphs import endless_loop
 from tests.models.tiny import LABELS, random_images
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 3
 LOOKED_AT = (
     "weights at an absolute path",

@@ -42,6 +42,7 @@ def rows_of(model: onnx.ModelProto, batch: np.ndarray) -> np.ndarray:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "least"), [("fp16", 0.97), ("int8", 0.85)])
 def test_what_fp32_is_sure_of_is_found_again(precision, least):
     batch = images(9, 8)

@@ -93,6 +93,7 @@ def test_memory_is_capped():
     )
 
 
+@pytest.mark.slow
 def test_a_step_has_its_own_time_and_the_whole_has_one():
     error = failure("sleep", {"steps": 2, "each": 30}, limits=Limits(step_s=0.5))
     assert (error.kind, error.reason) == ("time", "did not finish step 0 within 0.5 s")
@@ -103,6 +104,7 @@ def test_a_step_has_its_own_time_and_the_whole_has_one():
     assert do("sleep", {"steps": 4, "each": 0.3}, limits=Limits(step_s=1.0)) == {}
 
 
+@pytest.mark.slow
 def test_what_libraries_print_is_kept_apart_and_bounded():
     assert do("chatter", {"lines": 2000}) == {"done": True}
     error = failure("garble", {"text": "neither JSON nor a result"})

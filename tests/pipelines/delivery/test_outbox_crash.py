@@ -19,11 +19,12 @@ import pytest
 
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.http import HttpSink
+from tests.levels import scaled
 from tests.pipelines.delivery.crashing_worker import FAST
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.pipelines.delivery.outboxes import Edge
 
-ROUNDS = 8
+ROUNDS = scaled(8)
 LONGEST_LIFE_S = 0.4
 DRAIN_S = 60.0
 ROOT = Path(__file__).parents[3]
@@ -58,6 +59,7 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
+@pytest.mark.scaled
 def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     oracle = Oracle()
     kill_workers(tmp_path, receiver.url, oracle)

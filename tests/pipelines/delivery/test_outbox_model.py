@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pipelines.delivery.deliveries import Delivery
 from pipelines.delivery.outbox import Outbox
 from pipelines.incident import Phase, Severity, Transition
+from tests.levels import scaled
 from tests.pipelines.delivery.outboxes import Clock, Edge, incident, life
 
 CAMERAS = ("north", "south")
@@ -171,5 +172,5 @@ class OutboxMachine(RuleBasedStateMachine):
 
 TestOutbox = OutboxMachine.TestCase
 TestOutbox.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, derandomize=True
+    max_examples=scaled(15), stateful_step_count=30, deadline=None, derandomize=True
 )

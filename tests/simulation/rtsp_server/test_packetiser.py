@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from simulation.rtsp_server.clip import Codec
 from simulation.rtsp_server.packetiser import MAX_PAYLOAD_BYTES, Packetiser, payloads
+from tests.levels import scaled
 from tests.simulation.rtsp_server.client import Rtp
 
 _H264_HEADERS = st.integers(1, 23).map(lambda kind: bytes([0x60 | kind]))
@@ -37,9 +38,10 @@ def reassemble(codec: Codec, parts: list[bytes]) -> list[bytes]:
     return nals
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize(("codec", "headers"), [("h264", _H264_HEADERS), ("h265", _H265_HEADERS)])
 def test_every_nal_unit_arrives_whole(codec: Codec, headers: st.SearchStrategy[bytes]) -> None:
-    @settings(max_examples=40)
+    @settings(max_examples=scaled(40))
     @given(st.lists(st.tuples(headers, st.integers(0, 6000)), min_size=1, max_size=4))
     def check(shapes: list[tuple[bytes, int]]) -> None:
         nals = [header + bytes(n % 251 for n in range(size)) for header, size in shapes]

@@ -19,6 +19,7 @@ from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.server import RtspServer
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, write_clip
+from tests.levels import scaled
 from tests.simulation.rtsp_server.client import RawClient, Rtp
 
 pytestmark = pytest.mark.integration
@@ -99,9 +100,10 @@ def test_unknown_demands_are_named(server: RtspServerThread) -> None:
         assert client.ask("DESCRIBE", Accept="text/html").status == 406
 
 
+@pytest.mark.scaled
 def test_random_bytes_never_harm(server: RtspServerThread) -> None:
     noise = random.Random(5)
-    for _ in range(40):
+    for _ in range(scaled(40)):
         with RawClient(server.port) as client:
             mixed = noise.choice([b"", b"$", b"OPTIONS ", _HEAD, b"\r\n\r\n"])
             client.sock.sendall(mixed + noise.randbytes(noise.randrange(1, 3000)))

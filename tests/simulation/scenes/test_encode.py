@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from av.video.frame import PictureType
 
-from simulation.clips import clip_path, encode_scene, ensure_clips, truth_path
+from simulation import clips, drawing, scenes
+from simulation.clips import clip_path, encode_scene, ensure_clips, renderer_files, truth_path
 from simulation.scenes import SCENES, Scene, read_truth, scene_named
 from simulation.scenes.truth import truth
 
@@ -89,3 +90,17 @@ def test_a_failed_clip_leaves_nothing_behind(
 def test_another_scene_has_another_path(tmp_path: Path) -> None:
     scene = scene_named("park-bag")
     assert clip_path(scene, tmp_path) != clip_path(replace(scene, fps=10.0), tmp_path)
+
+
+def test_a_change_anywhere_in_the_renderer_draws_clips_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = renderer_files()
+    assert Path(clips.__file__) in files
+    for package in (drawing, scenes):
+        assert set(Path(package.__file__).parent.rglob("*.py")) <= set(files)
+    changed = tmp_path / files[-1].name
+    changed.write_bytes(files[-1].read_bytes() + b"# another word\n")
+    before = clip_path(scene_named("park-bag"), tmp_path)
+    monkeypatch.setattr(clips, "renderer_files", lambda: [*files[:-1], changed])
+    assert clip_path(scene_named("park-bag"), tmp_path) != before

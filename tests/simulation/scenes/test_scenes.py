@@ -92,6 +92,7 @@ def test_the_end_of_the_loop_runs_into_its_start(scene: Scene) -> None:
     step = 1 / scene.fps
     before = scene.states_at(scene.duration_s - step)
     seen = [s for s in scene.states_at(0.0) if in_image(scene, s)]
+    assert seen
     for state in seen:
         near = [s for s in before if s.look == state.look and s.label == state.label]
         assert min(math.dist((s.x_m, s.y_m), (state.x_m, state.y_m)) for s in near) < 20 * step
