@@ -73,7 +73,7 @@ class Source(_Section):
     """Where the model comes from.
 
     `file` and `sha256` tell the imported file, `head` how its output was read, `preprocessing` what
-    was built into the graph before it.
+    was built into the graph before it, `scores` what makes scores of its class columns.
     """
 
     architecture: StrictStr
@@ -83,6 +83,7 @@ class Source(_Section):
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     head: StrictStr = ""
     preprocessing: StrictStr = ""
+    scores: StrictStr = ""
 
 
 class Manifest(_Section):

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from model_tools.graph.placement import Size
+from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
+from models.graph.parts import nodes, tensors
+from models.package import Precision
 
-PASSED_OVER = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
+REARRANGING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
 """Operators that change how values lie, not what they are."""
+SELECTING = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split", "Unsqueeze"})
+"""Operators whose result holds some of the values of their first input."""
+QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
+QUANTISED = re.compile("Quantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")
+"""Operators of quantised networks, by name."""
+ACTIVATIONS = frozenset({"Sigmoid", "Softmax"})
+FLOAT_ELEMENTS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16})
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,19 @@ class Exported:
         """The node that makes each tensor."""
         return {name: node for node in self.model.graph.node for name in node.output}
 
+    @cached_property
+    def precision(self) -> Precision:
+        """The number format of its weights and layers; `int8` for 8 bits or fewer."""
+        if any(QUANTISED.search(node.op_type) for node in nodes(self.model)):
+            return "int8"
+        held: Counter[int] = Counter()
+        for tensor in tensors(self.model):
+            held[tensor.data_type] += math.prod(tensor.dims)
+        whole, half = held[TensorProto.FLOAT], held[TensorProto.FLOAT16]
+        if held[TensorProto.INT8] + held[TensorProto.UINT8] > whole + half:
+            return "int8"
+        return "fp16" if half > whole else "fp32"
+
     def has(self, operator: str) -> bool:
         """Whether the operator occurs at the top of the graph."""
         return any(node.op_type == operator for node in self.model.graph.node)
@@ -63,7 +90,7 @@ class Exported:
     def origin(self, tensor: str) -> NodeProto | None:
         """The node that computes a tensor, beyond nodes that only rearrange values."""
         for node in self._upwards(tensor):
-            if node.op_type not in PASSED_OVER:
+            if node.op_type not in REARRANGING:
                 return node
         return None
 
@@ -82,6 +109,50 @@ class Exported:
             return None
         return next((one.i for one in node.attribute if one.name == "axis"), None)
 
+    def behind(self, tensor: str, *, last: bool) -> str:
+        """The operator that computes the first, or the last, columns of a tensor.
+
+        Nodes that rearrange, select or join values are passed over; empty where there is none.
+        """
+        for _ in range(len(self.model.graph.node)):
+            node = self.producers.get(tensor)
+            if node is None or not node.input:
+                return ""
+            if node.op_type == "Concat":
+                tensor = node.input[-1 if last else 0]
+            elif node.op_type in REARRANGING | SELECTING | QUANTISING:
+                tensor = node.input[0]
+            else:
+                return str(node.op_type)
+        return ""
+
+    def activation(self, tensor: str) -> str | None:
+        """`sigmoid` or `softmax` where the graph computes the last columns with one of them."""
+        operator = self.behind(tensor, last=True)
+        return operator.lower() if operator in ACTIVATIONS else None
+
+    def image_input(self, head: str, size: Size) -> tuple[Size, int | None]:
+        """Size of the network's image, `size` where it is free, and its batch if that is fixed.
+
+        Raises:
+            GraphError: It takes no images that can be made here.
+        """
+        shape = dimensions(self.inputs[0]) if self.inputs else ()
+        if len(shape) != 4 or shape[1] != 3:  # noqa: PLR2004
+            seen = shown(self.inputs[0]) if self.inputs else "none"
+            raise mismatch(
+                head, f"the first input is {seen}", "it must be float [N, 3, height, width]"
+            )
+        if self.inputs[0].type.tensor_type.elem_type not in FLOAT_ELEMENTS:
+            seen = shown(self.inputs[0])
+            raise mismatch(head, f"the input is {seen}", "export it with float images as input")
+        batch, _, height, width = shape
+        network = (
+            width if isinstance(width, int) and width > 0 else size[0],
+            height if isinstance(height, int) and height > 0 else size[1],
+        )
+        return network, batch if isinstance(batch, int) and batch > 0 else None
+
     def _upwards(self, tensor: str) -> Iterator[NodeProto]:
         for _ in range(len(self.model.graph.node)):
             node = self.producers.get(tensor)
@@ -90,7 +161,7 @@ class Exported:
             yield node
             tensor = node.input[0]
 
-    def told(self) -> str:
+    def described(self) -> str:
         """Inputs and outputs with their shapes, for a person."""
         inputs = ", ".join(shown(value) for value in self.inputs) or "no input"
         outputs = ", ".join(shown(value) for value in self.model.graph.output) or "no output"
@@ -106,3 +177,8 @@ def shown(value: ValueInfoProto) -> str:
 def shown_shape(shape: tuple[Dimension, ...]) -> str:
     """A shape as `[N, 3, 640, 640]`; unknown sizes are `?`."""
     return "[" + ", ".join("?" if one is None else str(one) for one in shape) + "]"
+
+
+def mismatch(head: str, problem: str, remedy: str) -> GraphError:
+    """The error for a network whose tensors are not those of the chosen head."""
+    return GraphError(f"with head {head}", f"{problem}; {remedy}")

@@ -12,8 +12,10 @@ from onnx import ModelProto
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.package import Precision
 
-Images = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.float32]
+ImageBatch = npt.NDArray[np.uint8]
+"""(K, H, W, 3) RGB."""
+RowTable = npt.NDArray[np.float32]
+"""(K, M, 6): x1 y1 x2 y2 score class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ class Conversion:
     model: str
     precision: Precision
     threshold: float
-    calibration: Images
-    compared: Images
-    rows: Callable[[ModelProto, Images], Rows]
+    calibration: ImageBatch
+    compared: ImageBatch
+    rows: Callable[[ModelProto, ImageBatch], RowTable]
 
     def converted(self, fused: ModelProto) -> Converted:
         """Converts a fused fp32 graph and measures what that changed.

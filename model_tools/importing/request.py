@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from model_tools.graph.heads import HeadName
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import ColourOrder, Fit
+from model_tools.heads.head import ScoreKind
+from model_tools.heads.registry import HeadName
 from models.package import Precision
 
 DEFAULT_THRESHOLD = 0.4
@@ -28,6 +29,7 @@ class ImportRequest(BaseModel):
         mapping: Foreign class name → label of ours, or None where the class is dropped; without
             a mapping every class is kept under its own name.
         head: Family of the output.
+        scores: What makes scores of the class columns.
         size: Size of the images that the package takes.
         colour: Colour order that the network expects.
         scale: Factor on the values 0 to 255.
@@ -35,8 +37,8 @@ class ImportRequest(BaseModel):
         std: Divided by after that, per channel.
         fit: How an image of another size is brought to the network's.
         padding: Value of 0 to 255 beside a letterboxed image.
-        threshold: Score at or below which a detection is noise.
-        overlap: Intersection over union of the suppression.
+        threshold: Confidence threshold: detections with a lower score are noise.
+        nms_iou: Intersection over union of the non-maximum suppression.
         tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
         training_data: What the network was trained on.
@@ -51,6 +53,7 @@ class ImportRequest(BaseModel):
     labels: tuple[str, ...] | None = None
     mapping: dict[str, str | None] | None = None
     head: HeadName | None = None
+    scores: ScoreKind | None = None
     size: Size | None = None
     colour: ColourOrder | None = None
     scale: float | None = None
@@ -59,7 +62,7 @@ class ImportRequest(BaseModel):
     fit: Fit | None = None
     padding: float | None = None
     threshold: float | None = None
-    overlap: float | None = None
+    nms_iou: float | None = None
     tasks: tuple[str, ...] = ()
     licence: str | None = None
     training_data: str | None = None

@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, helper
+from collections.abc import Mapping
+
+from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from model_tools.graph.heads import HeadTask, add_table_head, each_alone
-from model_tools.graph.selection import add_rows
-from model_tools.graph.wrapping import ADDED_PREFIX, WrappedGraph
+from model_tools.graph.placement import Size
+from model_tools.graph.selection import Choice, add_rows
+from model_tools.heads.graph_parts import add_table_head
+from model_tools.heads.head import (
+    ADDED_PREFIX,
+    ROW_COLUMNS,
+    Candidates,
+    Head,
+    HeadTask,
+    Numbers,
+    WrappedGraph,
+    each_alone,
+)
+from model_tools.heads.numpy_parts import rows_of_table
 from models.graph.contract import dimensions, opset_of
 
 RELABELLING = f"{ADDED_PREFIX}/labels"
 """How the names of nodes begin that choose and renumber the rows of a whole package."""
+
+
+class PackagedHead(Head):
+    """uint8 images in, (N, M, 6) rows out: it needs no preprocessing and no suppression."""
+
+    name = "packaged"
+    choose_for = "a graph that is a package's already"
+
+    def recognise(self, network: Exported) -> bool:
+        """Its one input and its one output."""
+        if len(network.inputs) != 1 or len(network.outputs) != 1:
+            return False
+        (images,) = network.inputs
+        shape, rows = dimensions(images), dimensions(network.first_output)
+        is_uint8 = images.type.tensor_type.elem_type == TensorProto.UINT8
+        return is_uint8 and (len(shape), *shape[3:]) == (4, 3) and rows[2:] == (ROW_COLUMNS,)
+
+    def build(self, graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
+        """The rows of the kept classes; images and boxes stay as they are."""
+        del size
+        return add_table_head(graph, network.first_output.name, task)
+
+    def reference(
+        self, found: Mapping[str, Numbers], network: Exported, task: HeadTask, size: Size
+    ) -> Candidates:
+        """The rows themselves."""
+        del network, task, size
+        return rows_of_table(next(iter(found.values())))
 
 
 def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
@@ -37,3 +78,6 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     changed.graph.node.extend(graph.nodes)
     changed.graph.initializer.extend(graph.constants)
     return WrappedGraph(changed, task.selection.rows, opset_of(changed), fixed)
+
+
+HEADS = (PackagedHead(),)
