@@ -19,7 +19,12 @@ from models.package import Precision
 
 REARRANGING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
 """Operators that change how values lie, not what they are."""
-SELECTING = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split", "Unsqueeze"})
+SELECTING = frozenset(
+    {
+        *("Gather", "GatherElements", "GatherND", "ReduceMax"),
+        *("Slice", "Split", "TopK", "Unsqueeze"),
+    }
+)
 """Operators whose result holds some of the values of their first input."""
 QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
 QUANTISED = re.compile("Quantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")

@@ -7,9 +7,13 @@ import numpy.typing as npt
 from onnx import TensorProto, ValueInfoProto
 
 from model_tools.graph.builder import GraphBuilder
+from model_tools.graph.exported import Exported
 from model_tools.graph.placement import Size
 from model_tools.graph.selection import Choice, suppress_one_class, take_best
-from model_tools.heads.head import HeadTask, ScoreKind, each_alone
+from model_tools.heads.head import HeadTask, ScoreKind, each_alone, only_shape
+
+FREE_SIZE = (640, 640)
+"""Taken to count cells where the export leaves the image's size open."""
 
 
 def grid(
@@ -37,7 +41,7 @@ def as_float(graph: GraphBuilder, output: ValueInfoProto) -> str:
     return graph.cast(output.name, TensorProto.FLOAT)
 
 
-def activated(graph: GraphBuilder, raw: str, kind: ScoreKind, axis: int) -> str:
+def activated(graph: GraphBuilder, raw: str, kind: ScoreKind | None, axis: int) -> str:
     """Class columns → scores from 0 to 1; `axis` is where the classes are."""
     if kind == "sigmoid":
         return graph.node("Sigmoid", raw)
@@ -58,6 +62,22 @@ def best_of_each(
     """
     found = best_class(graph, corners(graph, boxes), scores, task, axis=axis)
     return suppress_one_class(graph, found, len(task.groups), task.selection)
+
+
+def best_of_objects(graph: GraphBuilder, boxes: str, raw: str, task: HeadTask) -> Choice:
+    """`best_of_each` of boxes (N, A, 4) and the scores in (N, A, 5 + C): object times class."""
+    both = activated(graph, graph.take(raw, 2, 4, 5 + task.classes), task.scores, axis=2)
+    classes = graph.take(both, 2, 1, 1 + task.classes)
+    scores = graph.node("Mul", classes, graph.take(both, 2, 0, 1))
+    return best_of_each(graph, boxes, scores, task, axis=2)
+
+
+def has_rows_per_cell(network: Exported, strides: tuple[int, ...], boxes: int = 1) -> bool:
+    """Whether an output (N, A, K) has `boxes` rows for each cell of the network's image."""
+    _, middle, last = only_shape(network) or (None, 0, 0)
+    size, _ = network.image_input("not known yet", FREE_SIZE)
+    rows = boxes * len(grid(size, strides)[0])
+    return middle == rows and isinstance(last, int) and last > 5  # noqa: PLR2004
 
 
 def add_rows_head(

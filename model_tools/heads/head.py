@@ -9,10 +9,9 @@ package looks the same.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +39,7 @@ ADDED_PREFIX = "cityeye"
 """How the names of nodes begin that an import adds to a network."""
 ROW_COLUMNS = 6
 """x1 y1 x2 y2 score class."""
+MOST_QUERIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,103 +98,73 @@ class Candidates(NamedTuple):
     classes: npt.NDArray[np.int64]
 
 
-class Head(ABC):
+Outputs = Mapping[str, Numbers]
+"""What a network says about one image: its outputs by name, without the batch axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
     """A family of outputs.
 
     Attributes:
         name: What `--head` calls it.
         choose_for: The output that it reads, to choose by.
+        recognise: Whether names, shapes and operators leave no doubt that a network has this head.
+        build: Adds decoding and selection to a graph that has the network's outputs as tensors;
+            `size` is that of the network's image, in whose pixels the boxes stay.
+        reference: The same for one image in plain numpy; `task.scores` is known.
+        may_be: Whether the shapes would fit, which a person must confirm.
+        preprocessing: What networks of this family are usually trained on.
+        class_counts: How many classes the network may have; empty where its shapes do not show it.
+        queries: How many objects the network finds at most, where that is fixed.
+        class_output: The name of the output that has the class columns.
+        scores: What makes scores of them; None where the graph does not show it.
+        score_kinds: What a person may say of it.
         suppression: Which non-maximum suppression follows.
         nms_iou: Intersection over union of it, as the family's own code has it.
-        score_kinds: What may make scores of its class columns.
     """
 
-    name: ClassVar[str]
-    choose_for: ClassVar[str]
-    suppression: ClassVar[Suppression] = "none"
-    nms_iou: ClassVar[float] = Selection().nms_iou
-    score_kinds: ClassVar[tuple[ScoreKind, ...]] = ("none",)
+    name: str
+    choose_for: str
+    recognise: Callable[[Exported], bool]
+    build: Callable[[GraphBuilder, Exported, HeadTask, Size], Choice]
+    reference: Callable[[Outputs, Exported, HeadTask, Size], Candidates]
+    may_be: Callable[[Exported], bool] = lambda _: False
+    preprocessing: Callable[[Exported], Preprocessing] = lambda _: Preprocessing()
+    class_counts: Callable[[Exported], tuple[int, ...]] = lambda _: ()
+    queries: Callable[[Exported], Dimension] = lambda _: None
+    class_output: Callable[[Exported], str] = lambda network: str(network.first_output.name)
+    scores: Callable[[Exported, int], ScoreKind | None] = lambda _network, _classes: "none"
+    score_kinds: tuple[ScoreKind, ...] = ("none",)
+    suppression: Suppression = "none"
+    nms_iou: float = Selection().nms_iou
 
-    @abstractmethod
-    def recognise(self, network: Exported) -> bool:
-        """Whether names, shapes and operators leave no doubt that a network has this head."""
 
-    def may_be(self, network: Exported) -> bool:
-        """Whether the shapes would fit; a person must say so then."""
-        del network
-        return False
+def letterboxed(_: Exported) -> Preprocessing:
+    """RGB, 0 to 1, centred letterbox: what Ultralytics' YOLOs and the built-in networks expect."""
+    return Preprocessing(fit="letterbox")
 
-    def preprocessing(self, network: Exported) -> Preprocessing:
-        """What networks of this family are usually trained on."""
-        del network
-        return Preprocessing()
 
-    def class_counts(self, network: Exported) -> tuple[int, ...]:
-        """How many classes the network may have; empty where its shapes do not tell."""
-        del network
-        return ()
+def rows_of_output(network: Exported) -> Dimension:
+    """The number of rows of a first output (N, Q, K)."""
+    return dimensions(network.first_output)[1]
 
-    def queries(self, network: Exported) -> Dimension:
-        """How many objects the network finds at most, where that is fixed."""
-        del network
-        return None
 
-    def class_output(self, network: Exported) -> str:
-        """The name of the output that has the class columns."""
-        return network.first_output.name
+def check_sizes(head: str, shape: tuple[Dimension, ...], wanted: Mapping[int, int]) -> None:
+    """Compares sizes of some axes of a (N, ., .) output, as far as the export has them.
 
-    def scores(self, network: Exported, classes: int) -> ScoreKind | None:
-        """What makes scores of its class columns; None where the graph does not show it."""
-        del network, classes
-        return "none"
-
-    @abstractmethod
-    def build(self, graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-        """Adds decoding and selection; boxes stay in the network's pixels.
-
-        Args:
-            graph: Where the nodes go.
-            network: The network, whose outputs are tensors of the graph.
-            task: What is wanted.
-            size: Size of the network's image.
-
-        Raises:
-            GraphError: Its tensors are not those of the head.
-        """
-
-    @abstractmethod
-    def reference(
-        self, found: Mapping[str, Numbers], network: Exported, task: HeadTask, size: Size
-    ) -> Candidates:
-        """Everything that a network says about one image, in plain numpy.
-
-        Args:
-            found: Its outputs by name, without the batch axis.
-            network: As it was given.
-            task: What is wanted; `scores` is known.
-            size: Size of the network's image.
-
-        Raises:
-            GraphError: It has another number of classes than are named.
-        """
-
-    def checked(self, shape: tuple[Dimension, ...], wanted: Mapping[int, int]) -> None:
-        """Compares sizes of some axes of a (N, ., .) output, as far as the export has them.
-
-        Raises:
-            GraphError: It has not three axes, or one of them is of another size.
-        """
-        if len(shape) != 3:  # noqa: PLR2004
+    Raises:
+        GraphError: It has not three axes, or one of them is of another size.
+    """
+    if len(shape) != 3:  # noqa: PLR2004
+        raise mismatch(head, f"output {shown_shape(shape)} has not three axes", "check the head")
+    for axis, size in wanted.items():
+        if isinstance(shape[axis], int) and shape[axis] != size:
             raise mismatch(
-                self.name, f"output {shown_shape(shape)} has not three axes", "check the head"
+                head,
+                f"output {shown_shape(shape)} must have {size} on axis {axis}",
+                "check head, size and labels",
             )
-        for axis, size in wanted.items():
-            if isinstance(shape[axis], int) and shape[axis] != size:
-                raise mismatch(
-                    self.name,
-                    f"output {shown_shape(shape)} must have {size} on axis {axis}",
-                    "check head, size and labels",
-                )
 
 
 def each_alone(kept: tuple[int, ...]) -> Groups:
@@ -213,3 +183,17 @@ def classes_beside(network: Exported, axis: int, others: int) -> tuple[int, ...]
     shape = dimensions(network.first_output)
     size = shape[axis] if len(shape) == 3 else None  # noqa: PLR2004
     return (size - others,) if isinstance(size, int) and size > others else ()
+
+
+def is_dense(network: Exported) -> bool:
+    """Whether an output has few rows of many columns: (N, 4 + C, A)."""
+    _, middle, last = only_shape(network) or (None, 0, 0)
+    return isinstance(middle, int) and middle > 4 and not (isinstance(last, int) and last < middle)  # noqa: PLR2004
+
+
+def is_query_table(network: Exported) -> bool:
+    """Whether an output has some hundred rows of some columns: (N, Q, K)."""
+    _, middle, last = only_shape(network) or (None, 0, 0)
+    if not (isinstance(middle, int) and isinstance(last, int)):
+        return False
+    return last > 4 and middle <= MOST_QUERIES and not is_dense(network)  # noqa: PLR2004

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.heads.head import Candidates, HeadTask, Numbers
+from model_tools.heads.head import Candidates, HeadTask, Numbers, Outputs
 from models.errors import GraphError
 
 
@@ -50,8 +50,16 @@ def every_class(boxes: Numbers, scores: Numbers, task: HeadTask) -> Candidates:
     return Candidates(boxes[points.ravel()], merged.ravel(), firsts[columns.ravel()])
 
 
-def rows_of_table(table: Numbers) -> Candidates:
-    """(A, 6) rows x1 y1 x2 y2 score class."""
+def best_objects(head: str, boxes: Numbers, raw: Numbers, task: HeadTask) -> Candidates:
+    """Centres and extents (A, 4), object and class scores (A, 1 + C)."""
+    check_columns(head, raw.shape[1] - 1, task)
+    scores = probabilities(raw, task)
+    return best_classes(corners_of(boxes), scores[:, :1] * scores[:, 1:])
+
+
+def rows_of_table(found: Outputs, *_: object) -> Candidates:
+    """The only output, (A, 6) rows x1 y1 x2 y2 score class."""
+    table = next(iter(found.values()))
     return Candidates(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
 
 

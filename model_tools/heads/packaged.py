@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.builder import GraphBuilder
@@ -14,10 +12,8 @@ from model_tools.heads.graph_parts import add_table_head
 from model_tools.heads.head import (
     ADDED_PREFIX,
     ROW_COLUMNS,
-    Candidates,
     Head,
     HeadTask,
-    Numbers,
     WrappedGraph,
     each_alone,
 )
@@ -28,32 +24,16 @@ RELABELLING = f"{ADDED_PREFIX}/labels"
 """How the names of nodes begin that choose and renumber the rows of a whole package."""
 
 
-class PackagedHead(Head):
-    """uint8 images in, (N, M, 6) rows out: it needs no preprocessing and no suppression."""
+def _recognise(network: Exported) -> bool:
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        return False
+    shape, rows = dimensions(network.inputs[0]), dimensions(network.first_output)
+    is_uint8 = network.inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
+    return is_uint8 and (len(shape), *shape[3:]) == (4, 3) and rows[2:] == (ROW_COLUMNS,)
 
-    name = "packaged"
-    choose_for = "a graph that is a package's already"
 
-    def recognise(self, network: Exported) -> bool:
-        """Its one input and its one output."""
-        if len(network.inputs) != 1 or len(network.outputs) != 1:
-            return False
-        (images,) = network.inputs
-        shape, rows = dimensions(images), dimensions(network.first_output)
-        is_uint8 = images.type.tensor_type.elem_type == TensorProto.UINT8
-        return is_uint8 and (len(shape), *shape[3:]) == (4, 3) and rows[2:] == (ROW_COLUMNS,)
-
-    def build(self, graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-        """The rows of the kept classes; images and boxes stay as they are."""
-        del size
-        return add_table_head(graph, network.first_output.name, task)
-
-    def reference(
-        self, found: Mapping[str, Numbers], network: Exported, task: HeadTask, size: Size
-    ) -> Candidates:
-        """The rows themselves."""
-        del network, task, size
-        return rows_of_table(next(iter(found.values())))
+def _build(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
+    return add_table_head(graph, network.first_output.name, task)
 
 
 def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
@@ -80,4 +60,12 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     return WrappedGraph(changed, task.selection.rows, opset_of(changed), fixed)
 
 
-HEADS = (PackagedHead(),)
+HEADS = (
+    Head(
+        name="packaged",
+        choose_for="a graph that is a package's already",
+        recognise=_recognise,
+        build=_build,
+        reference=rows_of_table,
+    ),
+)

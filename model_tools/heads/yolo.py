@@ -1,13 +1,14 @@
-"""Ultralytics' YOLO v8, 11, 26: (N, 4 + C, A) before suppression, or (N, M, 6) rows after it."""
+"""Ultralytics' YOLO v8, 11, 26: (N, 4 + C, A) before suppression, or (N, M, 6) rows after it.
+
+One class per candidate, then class-wise suppression, as `non_max_suppression` there does it with
+`multi_label` off.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
 from model_tools.graph.placement import Size
-from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import activated, add_table_head, as_float, best_of_each
 from model_tools.heads.head import (
@@ -15,9 +16,14 @@ from model_tools.heads.head import (
     Candidates,
     Head,
     HeadTask,
-    Numbers,
+    Outputs,
+    check_sizes,
     classes_beside,
+    is_dense,
+    is_query_table,
+    letterboxed,
     only_shape,
+    rows_of_output,
 )
 from model_tools.heads.numpy_parts import (
     best_classes,
@@ -26,113 +32,65 @@ from model_tools.heads.numpy_parts import (
     probabilities,
     rows_of_table,
 )
-from models.graph.contract import Dimension, dimensions
+from models.graph.contract import dimensions
 
-MOST_QUERIES = 1000
-
-
-class YoloHead(Head):
-    """Centre and extent in pixels and class scores, in columns."""
-
-    name = "yolo"
-    choose_for = "columns of a box in pixels and class scores (with logits, add --scores sigmoid)"
-    suppression = "best class"
-    nms_iou = 0.7
-    score_kinds = ("none", "sigmoid", "softmax")
-
-    def recognise(self, network: Exported) -> bool:
-        """Columns on the middle axis, the last ones made by a sigmoid."""
-        _, middle, last = only_shape(network) or (None, 0, 0)
-        if not is_dense(network) and (isinstance(middle, int) or isinstance(last, int)):
-            return False
-        output = network.first_output.name
-        return network.activation(output) == "sigmoid" and (
-            is_dense(network) or network.joined_on(output) == 1
-        )
-
-    def may_be(self, network: Exported) -> bool:
-        """Whether there are columns of boxes and classes."""
-        return is_dense(network)
-
-    def preprocessing(self, network: Exported) -> Preprocessing:
-        """RGB, 0 to 1, centred letterbox."""
-        del network
-        return Preprocessing(fit="letterbox")
-
-    def class_counts(self, network: Exported) -> tuple[int, ...]:
-        """What is left of axis 1 beside the box."""
-        return classes_beside(network, 1, 4)
-
-    def build(self, graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-        """As `non_max_suppression` there does it with `multi_label` off."""
-        del size
-        self.checked(dimensions(network.first_output), {1: 4 + task.classes})
-        raw = as_float(graph, network.first_output)
-        boxes = graph.node("Transpose", graph.take(raw, 1, 0, 4), perm=[0, 2, 1])
-        columns = graph.take(raw, 1, 4, 4 + task.classes)
-        scores = activated(graph, columns, task.scores or "none", axis=1)
-        return best_of_each(graph, boxes, scores, task, axis=1)
-
-    def reference(
-        self, found: Mapping[str, Numbers], network: Exported, task: HeadTask, size: Size
-    ) -> Candidates:
-        """(4 + C, A), read by columns."""
-        del network, size
-        columns = next(iter(found.values())).T
-        check_columns(self.name, columns.shape[1] - 4, task)
-        return best_classes(corners_of(columns[:, :4]), probabilities(columns[:, 4:], task))
+NAME, END_TO_END = "yolo", "yolo-e2e"
 
 
-class YoloEndToEndHead(Head):
-    """Rows x1 y1 x2 y2 score class in pixels, chosen inside the network."""
-
-    name = "yolo-e2e"
-    choose_for = "rows x1 y1 x2 y2 score class in pixels"
-
-    def recognise(self, network: Exported) -> bool:
-        """Six columns, and a selection inside."""
-        selects = network.has("TopK") or network.has("NonMaxSuppression")
-        return only_shape(network)[2:] == (ROW_COLUMNS,) and selects
-
-    def may_be(self, network: Exported) -> bool:
-        """Whether there are rows of six."""
-        return is_query_table(network) and only_shape(network)[2] == ROW_COLUMNS
-
-    def preprocessing(self, network: Exported) -> Preprocessing:
-        """RGB, 0 to 1, centred letterbox."""
-        del network
-        return Preprocessing(fit="letterbox")
-
-    def queries(self, network: Exported) -> Dimension:
-        """As many as there are rows."""
-        return dimensions(network.first_output)[1]
-
-    def build(self, graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-        """The best rows of the kept classes."""
-        del size
-        self.checked(dimensions(network.first_output), {2: ROW_COLUMNS})
-        return add_table_head(graph, as_float(graph, network.first_output), task)
-
-    def reference(
-        self, found: Mapping[str, Numbers], network: Exported, task: HeadTask, size: Size
-    ) -> Candidates:
-        """The rows themselves."""
-        del network, task, size
-        return rows_of_table(next(iter(found.values())))
-
-
-def is_dense(network: Exported) -> bool:
-    """Whether an output has few rows of many columns: (N, 4 + C, A)."""
-    _, middle, last = only_shape(network) or (None, 0, 0)
-    return isinstance(middle, int) and middle > 4 and not (isinstance(last, int) and last < middle)  # noqa: PLR2004
-
-
-def is_query_table(network: Exported) -> bool:
-    """Whether an output has some hundred rows of some columns: (N, Q, K)."""
-    _, middle, last = only_shape(network) or (None, 0, 0)
-    if not (isinstance(middle, int) and isinstance(last, int)):
+def _recognise(network: Exported) -> bool:
+    output = network.first_output.name
+    if not only_shape(network) or network.activation(output) != "sigmoid":
         return False
-    return last > 4 and middle <= MOST_QUERIES and not is_dense(network)  # noqa: PLR2004
+    is_free = not any(isinstance(one, int) for one in only_shape(network)[1:])
+    return is_dense(network) or (is_free and network.joined_on(output) == 1)
 
 
-HEADS = (YoloEndToEndHead(), YoloHead())
+def _recognise_rows(network: Exported) -> bool:
+    selects = network.has("TopK") or network.has("NonMaxSuppression")
+    return only_shape(network)[2:] == (ROW_COLUMNS,) and selects
+
+
+def _build(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
+    check_sizes(NAME, dimensions(network.first_output), {1: 4 + task.classes})
+    raw = as_float(graph, network.first_output)
+    boxes = graph.node("Transpose", graph.take(raw, 1, 0, 4), perm=[0, 2, 1])
+    scores = activated(graph, graph.take(raw, 1, 4, 4 + task.classes), task.scores, axis=1)
+    return best_of_each(graph, boxes, scores, task, axis=1)
+
+
+def _build_rows(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
+    check_sizes(END_TO_END, dimensions(network.first_output), {2: ROW_COLUMNS})
+    return add_table_head(graph, as_float(graph, network.first_output), task)
+
+
+def _reference(found: Outputs, _: Exported, task: HeadTask, _size: Size) -> Candidates:
+    columns = next(iter(found.values())).T
+    check_columns(NAME, columns.shape[1] - 4, task)
+    return best_classes(corners_of(columns[:, :4]), probabilities(columns[:, 4:], task))
+
+
+HEADS = (
+    Head(
+        name=END_TO_END,
+        choose_for="rows x1 y1 x2 y2 score class in pixels",
+        recognise=_recognise_rows,
+        may_be=lambda net: is_query_table(net) and only_shape(net)[2] == ROW_COLUMNS,
+        build=_build_rows,
+        reference=rows_of_table,
+        preprocessing=letterboxed,
+        queries=rows_of_output,
+    ),
+    Head(
+        name=NAME,
+        choose_for="columns of a box in pixels and class scores (of logits: --scores sigmoid)",
+        recognise=_recognise,
+        may_be=is_dense,
+        build=_build,
+        reference=_reference,
+        preprocessing=letterboxed,
+        class_counts=lambda network: classes_beside(network, 1, 4),
+        score_kinds=("none", "sigmoid", "softmax"),
+        suppression="best class",
+        nms_iou=0.7,
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto
+from onnx import TensorProto
 
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
@@ -13,7 +13,7 @@ from model_tools.heads.head import HeadTask, each_alone
 from model_tools.heads.packaged import relabelled
 from model_tools.heads.wrapping import wrap
 from models.errors import GraphError
-from tests.model_tools.heads.numpy_heads import Wanted, expected, session_of
+from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows, session_of
 from tests.model_tools.networks import (
     decoded_yolox_network,
     end_to_end_network,
@@ -36,23 +36,6 @@ ALL = each_alone(tuple(range(len(LABELS))))
 SELECTION = Selection(rows=30, min_score=0.3, nms_iou=0.5)
 OTHER_SIZE = (128, 64)
 IMAGES = 21
-
-
-def run(model: ModelProto, images: np.ndarray) -> np.ndarray:
-    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": images})[0]
-    return rows
-
-
-def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = IMAGES) -> None:
-    """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
-    assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
-    np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
-
-
-def ordered(rows: np.ndarray) -> np.ndarray:
-    return rows[np.lexsort((rows[:, 0].round(1), rows[:, 5], -rows[:, 4].round(4)))]
 
 
 def positive_distances(patches: Patches) -> Patches:
