@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, tuple[str, ...]] = {
     "packaged": ("packaged",),
     "detr": ("detr", "detr-logits"),
+    "rfdetr": ("rf-detr",),
     "rtdetr": ("rtdetr",),
     "yolox": ("yolox-decoded", "yolox"),
     "yolo": ("yolo-e2e", "yolo"),
