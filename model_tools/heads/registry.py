@@ -19,6 +19,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "detr": ("detr", "detr-logits"),
     "rfdetr": ("rf-detr",),
     "rtdetr": ("rtdetr",),
+    "nanodet": ("nanodet",),
     "yolox": ("yolox-decoded", "yolox"),
     "yolo": ("yolo-e2e", "yolo"),
     "cityeye": ("cityeye",),
