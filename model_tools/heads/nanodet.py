@@ -71,7 +71,8 @@ def _recognise(network: Exported) -> bool:
 
 
 def _may_be(network: Exported) -> bool:
-    return any(has_rows_per_cell(network, strides) for strides in (PLUS, PLAIN))
+    has_cells = any(has_rows_per_cell(network, strides) for strides in (PLUS, PLAIN))
+    return has_cells and bool(classes_beside(network, 2, 4 * BINS))
 
 
 def _preprocessing(_: Exported) -> Preprocessing:
