@@ -173,9 +173,13 @@ def each_alone(kept: tuple[int, ...]) -> Groups:
 
 
 def only_shape(network: Exported) -> tuple[Dimension, ...]:
-    """The shape of a network's only output, if it has one output with three axes; else empty."""
-    shape = dimensions(network.first_output)
-    return shape if len(network.outputs) == 1 and len(shape) == 3 else ()  # noqa: PLR2004
+    """The shape of the first output, if it has three axes and stands alone; else empty.
+
+    YOLOv5's maps of five axes, which it was decoded from, may stand beside it.
+    """
+    shape, *others = (dimensions(value) for value in network.outputs.values())
+    alone = all(len(one) == 5 for one in others)  # noqa: PLR2004
+    return shape if alone and len(shape) == 3 else ()  # noqa: PLR2004
 
 
 def classes_beside(network: Exported, axis: int, others: int) -> tuple[int, ...]:

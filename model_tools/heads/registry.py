@@ -20,6 +20,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "rfdetr": ("rf-detr",),
     "rtdetr": ("rtdetr",),
     "nanodet": ("nanodet",),
+    "yolov5": ("yolov5",),
     "yolox": ("yolox-decoded", "yolox"),
     "yolo": ("yolo-e2e", "yolo"),
     "cityeye": ("cityeye",),
