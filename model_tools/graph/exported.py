@@ -27,7 +27,7 @@ SELECTING = frozenset(
 )
 """Operators whose result holds some of the values of their first input."""
 QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
-QUANTISED = re.compile("Quantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")
+QUANTISED = re.compile("[Qq]uantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")
 """Operators of quantised networks, by name."""
 ACTIVATIONS = frozenset({"Sigmoid", "Softmax"})
 FLOAT_ELEMENTS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16})
