@@ -21,8 +21,8 @@ class Selection:
     Attributes:
         rows: Output rows per image.
         min_score: Candidates at or below this score are dropped.
-        nms_iou: Intersection over union above which the weaker candidate of a class goes.
-        candidates: Anchor points per image, best class score first, that suppression looks at.
+        nms_iou: Intersection over union above which the candidate with the lower score is removed.
+        candidates: Anchor points per image, best class score first, that suppression considers.
     """
 
     rows: int = 200

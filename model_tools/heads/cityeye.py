@@ -59,7 +59,7 @@ HEADS = (
     Head(
         name=NAME,
         choose_for="a network of this project",
-        # Nothing in the graph tells it from a YOLO without its sigmoid.
+        # Nothing in the graph distinguishes it from a YOLO without its sigmoid.
         recognise=lambda _: False,
         may_be=is_dense,
         build=_build,

@@ -44,7 +44,7 @@ def inspect(arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Weights that lie beside the original are merged into the copy first.
 
     Raises:
-        GraphError: It cannot be, or something must be told first.
+        GraphError: It cannot be, or an option is missing.
         ContractViolation: It is no ONNX file, or its weights cannot be had.
     """
     report("reading the network", seconds=READ_S)
@@ -151,7 +151,7 @@ def _golden(
     if not golden.shows_something:
         raise GraphError(
             model,
-            f"the network finds nothing on the {len(golden)} images that were to prove it; "
+            f"the network finds nothing on the {len(golden)} images that should verify it; "
             "give --golden a folder with images of what it detects",
         )
     return golden
@@ -190,7 +190,7 @@ def _facts(
 
 
 def _once_s(path: Path) -> float:
-    """Patience with one run, little, so that a network without an end is soon known."""
+    """The limit of one run: short, so that a network without an end is soon known."""
     return ONCE_S + path.stat().st_size / ONCE_BYTES_PER_S
 
 

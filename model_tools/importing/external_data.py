@@ -1,7 +1,7 @@
 """Weights in files beside an ONNX file, as exporters write them for large networks, merged into it.
 
-The graph names those files, so it is believed in nothing: only plain files in the folder of the
-ONNX file are read, no links, and no more in all than one file may have.
+The graph names those files, so nothing it says is trusted: only ordinary files in the folder of the
+ONNX file are read, no links, and no more bytes in all than one file may have.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ COMPARED_BATCH = 3
 
 @dataclass(frozen=True, slots=True)
 class Fusing:
-    """Wraps a network, with a free batch if that proves to give the same."""
+    """Wraps a network, with a free batch if a run shows that it gives the same."""
 
     model: str
     plan: Plan
@@ -41,7 +41,7 @@ class Fusing:
         return self._wrapped(pinned(network, self.plan.batch or 1))
 
     def fused(self, network: ModelProto, fixed: WrappedGraph, images: ImageBatch) -> WrappedGraph:
-        """The graph for any number of images, if that proves to give the same as `fixed`."""
+        """The graph for any number of images, if a run shows that it gives the same as `fixed`."""
         try:
             batch = self.plan.batch
             free = self._wrapped(with_free_batch(network, batch) if batch else network)
@@ -61,7 +61,7 @@ class Fusing:
         some = np.resize(images, (COMPARED_BATCH, *images.shape[1:]))
         together = rows_of(self.model, free.model, some, COMPARED_BATCH)
         alone = rows_of(self.model, fixed.model, some, self.plan.batch or 1)
-        # Batches are summed in another order, which moves weak objects of some networks a little.
+        # Batches are summed in another order, which moves uncertain objects of some networks a little.
         return not disagreement(together, alone, LOOSE)
 
 

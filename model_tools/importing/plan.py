@@ -1,4 +1,4 @@
-"""`Plan`: everything about an import that can be decided by looking at the graph."""
+"""`Plan`: everything about an import that can be read off the graph."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
     """Decides how a network will be wrapped.
 
     Raises:
-        GraphError: It cannot be, or something must be told first.
+        GraphError: It cannot be, or an option is missing.
     """
     exported = Exported(network)
     head = heads()[request.head] if request.head else recognised(request.name, exported)

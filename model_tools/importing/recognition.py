@@ -15,7 +15,7 @@ from models.graph.contract import dimensions
 OTHER_TASKS = {
     "segment": "masks",
     "pose": "key points",
-    "obb": "turned boxes",
+    "obb": "rotated boxes",
     "classify": "whole images",
     "semantic": "maps",
     "depth": "distances",

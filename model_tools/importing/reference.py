@@ -1,7 +1,7 @@
 """The reference: what the network itself says about images, computed without any graph of ours.
 
 The file as it was given runs in a session of its own; preprocessing, decoding and selection are
-plain numpy. Golden rows come from here, so that a mistake in graph building cannot prove itself.
+plain numpy. Golden rows come from here, so that a mistake in graph building is found.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def network_image(image: npt.NDArray[np.uint8], plan: Plan) -> RowTable:
 def resized(values: RowTable, width: int, height: int) -> RowTable:
     """Bilinear, sample points at pixel centres, borders repeated.
 
-    In single precision, term by term as runtimes do it: the last digit of a pixel moves weak boxes
+    In single precision, term by term as runtimes do it: the last digit of a pixel moves uncertain boxes
     of a DETR by hundredths of a pixel.
     """
     if values.shape[:2] == (height, width):

@@ -62,7 +62,7 @@ GOLDEN_IMAGES = 4
 """Images to verify an uploaded network on: one of every place that is drawn."""
 
 _WORKING = threading.Lock()
-"""Imports and examinations use much memory; a second one has to wait its turn."""
+"""Imports and examinations use much memory; a second one is refused meanwhile."""
 
 
 def repository() -> Repository:
@@ -83,7 +83,7 @@ Models = Annotated[Repository, Depends(repository)]
 
 @router.get("/repository", summary="Every model in the repository with its versions")
 async def list_repository(models: Models) -> dict[str, tuple[str, ...]]:
-    """Names with their versions, oldest first; whether they may serve is told one by one."""
+    """Names with their versions, oldest first; each version says whether it may serve."""
     return await asyncio.to_thread(lambda: {name: models.versions(name) for name in models.names()})
 
 
