@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,27 +91,14 @@ class Exported:
         """Whether the operator occurs at the top of the graph."""
         return any(node.op_type == operator for node in self.model.graph.node)
 
-    def origin(self, tensor: str) -> NodeProto | None:
-        """The node that computes a tensor, beyond nodes that only rearrange values."""
-        for node in self._upwards(tensor):
-            if node.op_type not in REARRANGING:
-                return node
-        return None
-
-    def joined(self, tensor: str) -> tuple[str, ...]:
-        """Operators behind the parts of a tensor that is put together; empty if it is not."""
-        node = self.origin(tensor)
-        if node is None or node.op_type != "Concat":
-            return ()
-        parts = (self.origin(part) for part in node.input)
-        return tuple(part.op_type if part else "" for part in parts)
-
-    def joined_on(self, tensor: str) -> int | None:
-        """The axis on which the parts of a tensor are put together; None if they are not."""
-        node = self.origin(tensor)
-        if node is None or node.op_type != "Concat":
-            return None
-        return next((one.i for one in node.attribute if one.name == "axis"), None)
+    def joining(self, tensor: str) -> NodeProto | None:
+        """The `Concat` that makes a tensor, beyond nodes that only rearrange values."""
+        node = self.producers.get(tensor)
+        for _ in range(len(self.model.graph.node)):
+            if node is None or not node.input or node.op_type not in REARRANGING:
+                break
+            node = self.producers.get(node.input[0])
+        return node if node is not None and node.op_type == "Concat" else None
 
     def behind(self, tensor: str, *, last: bool) -> str:
         """The operator that computes the first, or the last, columns of a tensor.
@@ -157,14 +143,6 @@ class Exported:
             height if isinstance(height, int) and height > 0 else size[1],
         )
         return network, batch if isinstance(batch, int) and batch > 0 else None
-
-    def _upwards(self, tensor: str) -> Iterator[NodeProto]:
-        for _ in range(len(self.model.graph.node)):
-            node = self.producers.get(tensor)
-            if node is None or not node.input:
-                return
-            yield node
-            tensor = node.input[0]
 
     def described(self) -> str:
         """Inputs and outputs with their shapes, for a person."""

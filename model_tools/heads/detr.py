@@ -16,7 +16,7 @@ from model_tools.graph.selection import Choice, take_best
 from model_tools.heads.graph_parts import activated, add_rows_head, as_float, best_class, to_pixels
 from model_tools.heads.head import Candidates, Head, HeadTask, Outputs, ScoreKind, check_sizes
 from model_tools.heads.numpy_parts import best_classes, check_columns, corners_of, probabilities
-from models.graph.contract import Dimension, dimensions
+from models.graph.contract import dimensions
 
 FINAL, LOGITS = "detr", "detr-logits"
 LOGITS_AND_BOXES = (("logits", "pred_boxes"), ("labels", "dets"))
@@ -53,32 +53,26 @@ def logits_and_boxes(network: Exported) -> tuple[str, str]:
     raise mismatch(LOGITS, "it has no output logits and no output pred_boxes", "export it so")
 
 
-def class_counts(network: Exported) -> tuple[int, ...]:
-    """Every class column is a class, or all but the last."""
+def _class_counts(network: Exported) -> tuple[int, ...]:
+    # Every class column is a class, or all but the last.
     columns = dimensions(network.outputs[logits_and_boxes(network)[0]])[-1]
     return (columns, columns - 1) if isinstance(columns, int) else ()
 
 
-def query_count(network: Exported) -> Dimension:
-    """As many as there are boxes."""
-    return dimensions(network.outputs[logits_and_boxes(network)[1]])[1]
-
-
-def scores(network: Exported, classes: int) -> ScoreKind | None:
-    """What the graph ends in; a sigmoid where every column is a class; else unknown."""
+def _scores(network: Exported, classes: int) -> ScoreKind | None:
     logits, _ = logits_and_boxes(network)
     if network.activation(logits):
         return "none"
     return "sigmoid" if dimensions(network.outputs[logits])[-1] == classes else None
 
 
-def build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-    """With a softmax a query is of its best class, else it may be several."""
+def _build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
+    # With a softmax a query is of its best class, else it may be several.
     logits, boxes = logits_and_boxes(network)
     shape = dimensions(network.outputs[logits])
     if shape[-1] != task.classes + 1:
         check_sizes(LOGITS, shape, {2: task.classes})
-    kind = task.scores or scores(network, task.classes)
+    kind = task.scores or _scores(network, task.classes)
     if kind is None:
         raise mismatch(LOGITS, "nothing shows how its scores are made", "give --scores")
     corners = to_pixels(graph, as_float(graph, network.outputs[boxes]), size)
@@ -95,8 +89,8 @@ def build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) ->
     return add_rows_head(graph, chosen, best, graph.node("Mod", place, count), task)
 
 
-def reference(found: Outputs, network: Exported, task: HeadTask, size: Size) -> Candidates:
-    """One class per query, or the best pairs of query and class, as many as queries."""
+def _reference(found: Outputs, network: Exported, task: HeadTask, size: Size) -> Candidates:
+    # One class per query, or the best pairs of query and class, as many as queries.
     names = logits_and_boxes(network)
     logits, units = (found[name] for name in names)
     if logits.shape[1] != task.classes + 1:
@@ -109,6 +103,18 @@ def reference(found: Outputs, network: Exported, task: HeadTask, size: Size) -> 
     return Candidates(boxes[best // task.classes], likely.ravel()[best], best % task.classes)
 
 
+LOGITS_HEAD = Head(
+    name=LOGITS,
+    choose_for="an output of class columns and one of boxes from 0 to 1",
+    recognise=lambda network: set(LOGITS_AND_BOXES[0]) <= set(network.outputs),
+    build=_build,
+    reference=_reference,
+    class_counts=_class_counts,
+    class_output=lambda network: logits_and_boxes(network)[0],
+    queries=lambda network: dimensions(network.outputs[logits_and_boxes(network)[1]])[1],
+    scores=_scores,
+    score_kinds=("sigmoid", "softmax", "none"),
+)
 HEADS = (
     Head(
         name=FINAL,
@@ -119,16 +125,5 @@ HEADS = (
         class_output=lambda network: "scores",
         queries=lambda net: dimensions(net.outputs.get("scores", net.first_output))[1:2][-1],
     ),
-    Head(
-        name=LOGITS,
-        choose_for="an output of class columns and one of boxes from 0 to 1",
-        recognise=lambda network: set(LOGITS_AND_BOXES[0]) <= set(network.outputs),
-        build=build,
-        reference=reference,
-        class_counts=class_counts,
-        class_output=lambda network: logits_and_boxes(network)[0],
-        queries=query_count,
-        scores=scores,
-        score_kinds=("sigmoid", "softmax", "none"),
-    ),
+    LOGITS_HEAD,
 )

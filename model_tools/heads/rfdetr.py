@@ -6,10 +6,12 @@ one for each of COCO's category numbers. Decoding is that of DETR's logits.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from model_tools.graph.exported import Exported
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.heads import detr
-from model_tools.heads.head import Head, ScoreKind
+from model_tools.heads.head import ScoreKind
 
 OUTPUTS = {"dets", "labels"}
 
@@ -26,17 +28,12 @@ def _scores(network: Exported, _: int) -> ScoreKind:
 
 
 HEADS = (
-    Head(
+    replace(
+        detr.LOGITS_HEAD,
         name="rf-detr",
         choose_for="outputs dets from 0 to 1 and labels",
         recognise=lambda network: set(network.outputs) >= OUTPUTS,
-        build=detr.build,
-        reference=detr.reference,
         preprocessing=_preprocessing,
-        class_counts=detr.class_counts,
-        class_output=lambda network: detr.logits_and_boxes(network)[0],
-        queries=detr.query_count,
         scores=_scores,
-        score_kinds=("sigmoid", "softmax", "none"),
     ),
 )

@@ -40,11 +40,12 @@ def _recognise(network: Exported) -> bool:
 
 
 def _gives_rows(network: Exported) -> bool:
-    parts = network.joined(network.first_output.name)
+    node = network.joining(network.first_output.name)
+    parts = len(node.input) if node else 0
     # With exactly two classes both have six columns, and free exports do not show their columns:
     # the number of parts does, boxes and scores, or boxes, scores and classes.
-    if len(parts) in {2, 3}:
-        return len(parts) == 3  # noqa: PLR2004
+    if parts in {2, 3}:
+        return parts == 3  # noqa: PLR2004
     return dimensions(network.first_output)[-1] == ROW_COLUMNS
 
 

@@ -41,8 +41,10 @@ def _recognise(network: Exported) -> bool:
     output = network.first_output.name
     if not only_shape(network) or network.activation(output) != "sigmoid":
         return False
+    node = network.joining(output)
+    on_columns = node is not None and [one.i for one in node.attribute if one.name == "axis"] == [1]
     is_free = not any(isinstance(one, int) for one in only_shape(network)[1:])
-    return is_dense(network) or (is_free and network.joined_on(output) == 1)
+    return is_dense(network) or (is_free and on_columns)
 
 
 def _recognise_rows(network: Exported) -> bool:

@@ -6,6 +6,8 @@ exp(size) * stride, score = object score * class score.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from model_tools.graph.builder import GraphBuilder
@@ -81,31 +83,28 @@ def _reference_decoded(found: Outputs, _: Exported, task: HeadTask, _size: Size)
     return best_objects(DECODED, raw[:, :4], raw[:, 4:], task)
 
 
+RAW = Head(
+    name=NAME,
+    choose_for="rows of a box that is not decoded, object score and class scores",
+    recognise=_recognise,
+    may_be=_has_cells,
+    build=_build,
+    reference=_reference,
+    preprocessing=_preprocessing,
+    class_counts=lambda network: classes_beside(network, 2, 5),
+    score_kinds=("none", "sigmoid"),
+    suppression="best class",
+    nms_iou=0.65,
+)
 HEADS = (
-    Head(
+    replace(
+        RAW,
         name=DECODED,
         choose_for="rows of box, object score and class scores in pixels, trained on BGR 0 to 255",
         recognise=lambda network: _has_cells(network) and network.has("Exp"),
         may_be=_may_be_decoded,
         build=_build_decoded,
         reference=_reference_decoded,
-        preprocessing=_preprocessing,
-        class_counts=lambda network: classes_beside(network, 2, 5),
-        score_kinds=("none", "sigmoid"),
-        suppression="best class",
-        nms_iou=0.65,
     ),
-    Head(
-        name=NAME,
-        choose_for="rows of a box that is not decoded, object score and class scores",
-        recognise=_recognise,
-        may_be=_has_cells,
-        build=_build,
-        reference=_reference,
-        preprocessing=_preprocessing,
-        class_counts=lambda network: classes_beside(network, 2, 5),
-        score_kinds=("none", "sigmoid"),
-        suppression="best class",
-        nms_iou=0.65,
-    ),
+    RAW,
 )

@@ -20,10 +20,10 @@ from model_tools.heads.head import WrappedGraph
 from model_tools.importing.external_data import merge_external_data
 from model_tools.importing.fusing import Fusing, rows_of
 from model_tools.importing.plan import Plan, has_size, plan_for, prepared
-from model_tools.importing.precisions import Conversion, Converted, ImageBatch, RowTable
 from model_tools.importing.reference import reference_rows
-from model_tools.importing.request import ImportRequest
+from model_tools.importing.request import ImageBatch, ImportRequest
 from model_tools.importing.scores import measured_scores, scores_text
+from model_tools.precision import fidelity, to_fp16, to_int8
 from models.errors import GraphError
 from models.golden import STRICT, GoldenSet, disagreement
 from models.graph.contract import check_self_contained, read_model
@@ -130,10 +130,21 @@ def build(arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
         )
     if request.precision != "fp32":
         report(f"converting to {request.precision}, and comparing with fp32", seconds=CONVERT_S)
-    result = _conversion(request, arguments, fused).converted(fused.model)
-    onnx.save_model(result.model, str(out / ONNX_FILE))
+    model, measured = _converted(request, arguments, fused)
+    onnx.save_model(model, str(out / ONNX_FILE))
     golden.save(out / GOLDEN_FILE)
-    return _facts(fused, plan, golden, result, request.confidence_threshold)
+    graph = Exported(model)
+    above = golden.rows[:, :, 4] > request.confidence_threshold
+    return {
+        "input": graph.inputs[0].name,
+        "output": graph.first_output.name,
+        "rows": fused.rows,
+        "opset": graph.opset,
+        "fixed_batch": fused.fixed_batch,
+        "batch_of_file": plan.batch,
+        "objects": int(above.sum()),
+        "measured": measured,
+    }
 
 
 def _golden(
@@ -157,36 +168,23 @@ def _golden(
     return golden
 
 
-def _conversion(
+def _converted(
     request: ImportRequest, arguments: Mapping[str, Any], fused: WrappedGraph
-) -> Conversion:
-    def rows(graph: ModelProto, images: ImageBatch) -> RowTable:
-        return rows_of(request.name, graph, images, fused.fixed_batch or 1)
+) -> tuple[ModelProto, dict[str, float]]:
+    """The graph in the wished precision, and what that changed against fp32.
 
-    return Conversion(
-        request.name,
-        request.precision,
-        request.confidence_threshold,
-        _optional(arguments, CALIBRATION),
-        _optional(arguments, COMPARED),
-        rows,
-    )
-
-
-def _facts(
-    fused: WrappedGraph, plan: Plan, golden: GoldenSet, result: Converted, threshold: float
-) -> dict[str, Any]:
-    graph = Exported(result.model)
-    return {
-        "input": graph.inputs[0].name,
-        "output": graph.first_output.name,
-        "rows": fused.rows,
-        "opset": graph.opset,
-        "fixed_batch": fused.fixed_batch,
-        "batch_of_file": plan.batch,
-        "objects": int((golden.rows[:, :, 4] > threshold).sum()),
-        "measured": result.measured,
-    }
+    Raises:
+        GraphError: It cannot be converted.
+    """
+    if request.precision == "fp32":
+        return fused.model, {}
+    if request.precision == "fp16":
+        lowered = to_fp16(fused.model, name=request.name)
+    else:
+        lowered = to_int8(fused.model, _images(arguments[CALIBRATION]), name=request.name)
+    compared, step = _images(arguments[COMPARED]), fused.fixed_batch or 1
+    before, after = (rows_of(request.name, one, compared, step) for one in (fused.model, lowered))
+    return lowered, fidelity(before, after, request.confidence_threshold).as_measured()
 
 
 def _once_s(path: Path) -> float:
@@ -197,8 +195,3 @@ def _once_s(path: Path) -> float:
 def _images(path: str) -> ImageBatch:
     with np.load(path, allow_pickle=False) as archive:
         return np.asarray(archive[IMAGES], np.uint8)
-
-
-def _optional(arguments: Mapping[str, Any], key: str) -> ImageBatch:
-    path = arguments.get(key)
-    return _images(path) if path else np.zeros((0, 1, 1, 3), np.uint8)

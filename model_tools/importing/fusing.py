@@ -17,7 +17,7 @@ from model_tools.heads.head import WrappedGraph
 from model_tools.heads.packaged import relabelled
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan
-from model_tools.importing.precisions import ImageBatch, RowTable
+from model_tools.importing.request import ImageBatch, RowTable
 from models.errors import GraphError, SessionError
 from models.golden import LOOSE, disagreement
 from models.session import first_line, open_session
@@ -61,7 +61,7 @@ class Fusing:
         some = np.resize(images, (COMPARED_BATCH, *images.shape[1:]))
         together = rows_of(self.model, free.model, some, COMPARED_BATCH)
         alone = rows_of(self.model, fixed.model, some, self.plan.batch or 1)
-        # Batches are summed in another order, which moves uncertain objects of some networks a little.
+        # Batches are summed in another order, which moves some objects a little.
         return not disagreement(together, alone, LOOSE)
 
 

@@ -18,8 +18,7 @@ from model_tools.admission import admit
 from model_tools.graph.placement import Size
 from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
-from model_tools.importing.precisions import ImageBatch
-from model_tools.importing.request import UNKNOWN, ImportRequest
+from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
 from model_tools.importing.staging import Staging, next_version
 from model_tools.importing.writing import settle, write_texts
 from model_tools.sandbox import Limits, run

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_tools.importing.plan import Plan
-from model_tools.importing.precisions import ImageBatch, RowTable
+from model_tools.importing.request import ImageBatch, RowTable
 from models.errors import GraphError
 from models.session import open_session
 
@@ -65,8 +65,8 @@ def network_image(image: npt.NDArray[np.uint8], plan: Plan) -> RowTable:
 def resized(values: RowTable, width: int, height: int) -> RowTable:
     """Bilinear, sample points at pixel centres, borders repeated.
 
-    In single precision, term by term as runtimes do it: the last digit of a pixel moves uncertain boxes
-    of a DETR by hundredths of a pixel.
+    In single precision, term by term as runtimes do it: the last digit of a pixel moves some boxes of
+    a DETR by hundredths of a pixel.
     """
     if values.shape[:2] == (height, width):
         return values

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from model_tools.graph.placement import Size
@@ -16,6 +18,10 @@ DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16
 UNKNOWN = "unknown"
 
+ImageBatch = npt.NDArray[np.uint8]
+"""(K, H, W, 3) RGB."""
+RowTable = npt.NDArray[np.float32]
+"""(K, M, 6): x1 y1 x2 y2 score class."""
 Triple = tuple[float, float, float]
 
 

@@ -13,7 +13,6 @@ from model_tools.heads.head import ScoreKind
 from model_tools.importing.plan import Plan
 from model_tools.importing.reference import network_outputs
 from models.errors import GraphError
-from models.graph.contract import dimensions
 from models.session import open_session
 
 SOFTMAX_FROM, SIGMOID_UP_TO = 0.6, 0.4
@@ -62,8 +61,6 @@ def scores_text(plan: Plan) -> str:
         made = f"{plan.scores}, added at import"
     else:
         made = f"{inside} inside the network" if inside else "as the network gives them"
-    columns = dimensions(plan.exported.outputs[plan.head.class_output(plan.exported)])[-1:]
-    has_no_object = len(plan.head.class_counts(plan.exported)) > 1 and columns == (
-        len(plan.classes) + 1,
-    )
-    return f"{made}; the last class column is no object" if has_no_object else made
+    if plan.head.class_counts(plan.exported)[:1] == (len(plan.classes) + 1,):
+        made += "; the last class column is no object"
+    return made
