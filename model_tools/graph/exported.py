@@ -10,6 +10,7 @@ from functools import cached_property
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from model_tools.graph.grid import grid
 from model_tools.graph.placement import Size
 from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
@@ -29,6 +30,9 @@ QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
 QUANTISED = re.compile("[Qq]uantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")
 """Operators of quantised networks, by name."""
 ACTIVATIONS = frozenset({"Sigmoid", "Softmax"})
+MOST_QUERIES = 1000
+FREE_SIZE = (640, 640)
+"""Taken to count cells where the export leaves the image's size open."""
 FLOAT_ELEMENTS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16})
 
 
@@ -121,6 +125,45 @@ class Exported:
         """`sigmoid` or `softmax` where the graph computes the last columns with one of them."""
         operator = self.behind(tensor, last=True)
         return operator.lower() if operator in ACTIVATIONS else None
+
+    @cached_property
+    def only_shape(self) -> tuple[Dimension, ...]:
+        """The shape of the first output, if it has three axes and stands alone; else empty.
+
+        YOLOv5's maps of five axes, which it was decoded from, may stand beside it.
+        """
+        shape, *others = (dimensions(value) for value in self.outputs.values())
+        alone = all(len(one) == 5 for one in others)  # noqa: PLR2004
+        return shape if alone and len(shape) == 3 else ()  # noqa: PLR2004
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether an output has few rows of many columns: (N, 4 + C, A)."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        if not isinstance(middle, int) or middle <= 4:  # noqa: PLR2004
+            return False
+        return not isinstance(last, int) or last >= middle
+
+    @property
+    def is_query_table(self) -> bool:
+        """Whether an output has some hundred rows of some columns: (N, Q, K)."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        if not (isinstance(middle, int) and isinstance(last, int)):
+            return False
+        return last > 4 and middle <= MOST_QUERIES and not self.is_dense  # noqa: PLR2004
+
+    def classes_beside(self, axis: int, others: int) -> tuple[int, ...]:
+        """The number of classes on an axis of the first output that has `others` columns too."""
+        shape = dimensions(self.first_output)
+        size = shape[axis] if len(shape) == 3 else None  # noqa: PLR2004
+        return (size - others,) if isinstance(size, int) and size > others else ()
+
+    def has_rows_per_cell(self, strides: tuple[int, ...], boxes: int = 1) -> bool:
+        """Whether an output (N, A, K) has `boxes` rows for each cell of the network's image."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        size, _ = self.image_input("not known yet", FREE_SIZE)
+        rows = boxes * len(grid(size, strides)[0])
+        return middle == rows and isinstance(last, int) and last > 5  # noqa: PLR2004
 
     def image_input(self, head: str, size: Size) -> tuple[Size, int | None]:
         """Size of the network's image, `size` where it is free, and its batch if that is fixed.

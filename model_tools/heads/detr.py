@@ -9,29 +9,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported, mismatch
-from model_tools.graph.placement import Size
-from model_tools.graph.selection import Choice, take_best
-from model_tools.heads.graph_parts import activated, add_rows_head, as_float, best_class, to_pixels
-from model_tools.heads.head import Candidates, Head, HeadTask, Outputs, ScoreKind, check_sizes
-from model_tools.heads.numpy_parts import best_classes, check_columns, corners_of, probabilities
+from model_tools.graph.selection import Choice
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import Head
+from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
+from model_tools.heads.task import Candidates, ScoreKind
 from models.graph.contract import dimensions
 
-FINAL, LOGITS = "detr", "detr-logits"
 LOGITS_AND_BOXES = (("logits", "pred_boxes"), ("labels", "dets"))
 
 
-def _build_final(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
-    outputs = {name.rpartition("/")[2]: one for name, one in network.outputs.items()}
+def _build_final(graph: HeadGraph) -> Choice:
+    outputs = {name.rpartition("/")[2]: one for name, one in graph.network.outputs.items()}
     missing = sorted({"labels", "boxes", "scores"} - set(outputs))
     if missing:
-        raise mismatch(FINAL, f"it has no output {', '.join(missing)}", "export it so")
-    boxes, scores = (as_float(graph, outputs[name]) for name in ("boxes", "scores"))
-    return add_rows_head(graph, boxes, scores, outputs["labels"].name, task)
+        raise mismatch(graph.head, f"it has no output {', '.join(missing)}", "export it so")
+    boxes, scores = (graph.as_float(outputs[name]) for name in ("boxes", "scores"))
+    return graph.final_rows(boxes, scores, outputs["labels"].name)
 
 
-def _final_reference(found: Outputs, *_: object) -> Candidates:
+def _final_reference(seen: NumpyOutputs) -> Candidates:
+    found = seen.found
     return Candidates(found["boxes"], found["scores"], found["labels"].astype(np.int64))
 
 
@@ -50,7 +49,9 @@ def logits_and_boxes(network: Exported) -> tuple[str, str]:
     others = [name for name, shape in shapes.items() if len(shape) == 3 and name not in four]  # noqa: PLR2004
     if len(four) == 1 and len(others) == 1:
         return others[0], four[0]
-    raise mismatch(LOGITS, "it has no output logits and no output pred_boxes", "export it so")
+    raise mismatch(
+        "detr-logits", "it has no output logits and no output pred_boxes", "export it so"
+    )
 
 
 def _class_counts(network: Exported) -> tuple[int, ...]:
@@ -66,45 +67,43 @@ def _scores(network: Exported, classes: int) -> ScoreKind | None:
     return "sigmoid" if dimensions(network.outputs[logits])[-1] == classes else None
 
 
-def _build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
+def _build(graph: HeadGraph) -> Choice:
     # With a softmax a query is of its best class, else it may be several.
+    network, classes = graph.network, graph.task.classes
     logits, boxes = logits_and_boxes(network)
     shape = dimensions(network.outputs[logits])
-    if shape[-1] != task.classes + 1:
-        check_sizes(LOGITS, shape, {2: task.classes})
-    kind = task.scores or _scores(network, task.classes)
+    if shape[-1] != classes + 1:
+        graph.check(shape, {2: classes})
+    kind = graph.task.scores or _scores(network, classes)
     if kind is None:
-        raise mismatch(LOGITS, "nothing shows how its scores are made", "give --scores")
-    corners = to_pixels(graph, as_float(graph, network.outputs[boxes]), size)
-    columns = activated(graph, as_float(graph, network.outputs[logits]), kind, axis=-1)
-    wanted = graph.take(columns, 2, 0, task.classes)
+        raise mismatch(graph.head, "nothing shows how its scores are made", "give --scores")
+    corners = graph.unit_corners(graph.as_float(network.outputs[boxes]))
+    columns = graph.activated(graph.as_float(network.outputs[logits]), kind, axis=-1)
+    scores = graph.take(columns, 2, 0, classes)
     if "softmax" in {kind, network.activation(logits)}:
-        found = best_class(graph, corners, wanted, task, axis=2)
-        return take_best(graph, found, task.selection)
-    flat = graph.node("Reshape", wanted, graph.integers(0, -1))
-    most = graph.node("Min", graph.size_of(flat, 1), graph.size_of(wanted, 1))
+        return graph.best_class_of_queries(corners, scores)
+    flat = graph.node("Reshape", scores, graph.integers(0, -1))
+    most = graph.node("Min", graph.size_of(flat, 1), graph.size_of(scores, 1))
     best, place = graph.split("TopK", 2, flat, most, axis=1, sorted=1)
-    count = graph.integers(task.classes)
-    chosen = graph.gather_rows(corners, graph.node("Div", place, count))
-    return add_rows_head(graph, chosen, best, graph.node("Mod", place, count), task)
+    chosen = graph.gather_rows(corners, graph.node("Div", place, graph.integers(classes)))
+    return graph.final_rows(chosen, best, graph.node("Mod", place, graph.integers(classes)))
 
 
-def _reference(found: Outputs, network: Exported, task: HeadTask, size: Size) -> Candidates:
+def _reference(seen: NumpyOutputs) -> Candidates:
     # One class per query, or the best pairs of query and class, as many as queries.
-    names = logits_and_boxes(network)
-    logits, units = (found[name] for name in names)
-    if logits.shape[1] != task.classes + 1:
-        check_columns(LOGITS, logits.shape[1], task)
-    boxes = corners_of(units) * np.array(size * 2)
-    likely = probabilities(logits, task)[:, : task.classes]
-    if task.scores == "softmax" or network.activation(names[0]) == "softmax":
-        return best_classes(boxes, likely)
-    best = np.argsort(-likely.ravel(), kind="stable")[: len(likely)]
-    return Candidates(boxes[best // task.classes], likely.ravel()[best], best % task.classes)
+    names, classes = logits_and_boxes(seen.network), seen.task.classes
+    logits, units = (seen.found[name] for name in names)
+    if logits.shape[1] != classes + 1:
+        seen.check_columns(logits.shape[1])
+    boxes, scores = seen.unit_corners(units), seen.probabilities(logits)[:, :classes]
+    if seen.task.scores == "softmax" or seen.network.activation(names[0]) == "softmax":
+        return best_classes(boxes, scores)
+    best = np.argsort(-scores.ravel(), kind="stable")[: len(scores)]
+    return Candidates(boxes[best // classes], scores.ravel()[best], best % classes)
 
 
 LOGITS_HEAD = Head(
-    name=LOGITS,
+    name="detr-logits",
     choose_for="an output of class columns and one of boxes from 0 to 1",
     recognise=lambda network: set(LOGITS_AND_BOXES[0]) <= set(network.outputs),
     build=_build,
@@ -117,7 +116,7 @@ LOGITS_HEAD = Head(
 )
 HEADS = (
     Head(
-        name=FINAL,
+        name="detr",
         choose_for="outputs labels, boxes in pixels and scores",
         recognise=lambda network: {"labels", "boxes", "scores"} <= set(network.outputs),
         build=_build_final,

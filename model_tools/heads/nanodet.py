@@ -10,29 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.graph.builder import GraphBuilder
-from model_tools.graph.exported import Exported, mismatch
+from model_tools.graph.exported import FREE_SIZE, Exported, mismatch
+from model_tools.graph.grid import grid
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing, add_clipping
-from model_tools.graph.selection import Choice, suppress_each_class
-from model_tools.heads.graph_parts import (
-    FREE_SIZE,
-    activated,
-    as_float,
-    grid,
-    has_rows_per_cell,
-    merged_classes,
-)
-from model_tools.heads.head import (
-    Candidates,
-    Head,
-    HeadTask,
-    Outputs,
-    ScoreKind,
-    classes_beside,
-    only_shape,
-)
-from model_tools.heads.numpy_parts import cells_of, check_columns, every_class, probabilities
+from model_tools.graph.selection import Choice
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import Head
+from model_tools.heads.numpy_parts import NumpyOutputs
+from model_tools.heads.task import Candidates, ScoreKind
 from models.graph.contract import dimensions
 
 NAME = "nanodet"
@@ -71,8 +57,8 @@ def _recognise(network: Exported) -> bool:
 
 
 def _may_be(network: Exported) -> bool:
-    has_cells = any(has_rows_per_cell(network, strides) for strides in (PLUS, PLAIN))
-    return has_cells and bool(classes_beside(network, 2, 4 * BINS))
+    has_cells = any(network.has_rows_per_cell(strides) for strides in (PLUS, PLAIN))
+    return has_cells and bool(network.classes_beside(2, 4 * BINS))
 
 
 def _preprocessing(_: Exported) -> Preprocessing:
@@ -83,7 +69,7 @@ def _class_counts(network: Exported) -> tuple[int, ...]:
     if pairs := _split(network):
         columns = dimensions(network.outputs[pairs[0][0]])[2]
         return (columns,) if isinstance(columns, int) else ()
-    return classes_beside(network, 2, 4 * BINS)
+    return network.classes_beside(2, 4 * BINS)
 
 
 def _scores(network: Exported, _: int) -> ScoreKind:
@@ -92,79 +78,73 @@ def _scores(network: Exported, _: int) -> ScoreKind:
     return "none" if network.behind(first, last=False) == "Sigmoid" else "sigmoid"
 
 
-def _columns(
-    graph: GraphBuilder, network: Exported, task: HeadTask, size: Size
-) -> tuple[str, str, int]:
+def _columns(graph: HeadGraph) -> tuple[str, str, int]:
     """Scores (N, A, C) and distances (N, A, 4 * bins) as they are, and the number of bins."""
-    pairs = _parts(network, size)
-    if pairs:
+    network, classes = graph.network, graph.task.classes
+    if pairs := _parts(network, graph.size):
         scores, sides = (
-            graph.node("Concat", *(as_float(graph, network.outputs[one]) for one in part), axis=1)
+            graph.node("Concat", *(graph.as_float(network.outputs[one]) for one in part), axis=1)
             for part in zip(*pairs, strict=True)
         )
         width = dimensions(network.outputs[pairs[0][1]])[2]
     else:
-        raw = as_float(graph, network.first_output)
-        width = (*only_shape(network), None, None, None)[2]
-        width = width - task.classes if isinstance(width, int) else None
-        scores = graph.take(raw, 2, 0, task.classes)
-        sides = graph.take(raw, 2, task.classes, np.iinfo(np.int32).max)
+        raw = graph.first_output({})
+        columns = dimensions(network.first_output)[2]
+        width = columns - classes if isinstance(columns, int) else None
+        scores = graph.take(raw, 2, 0, classes)
+        sides = graph.take(raw, 2, classes, np.iinfo(np.int32).max)
     if not isinstance(width, int) or width < 8 or width % 4:  # noqa: PLR2004
         raise mismatch(NAME, f"{width} columns are no four distances", "check head and labels")
     return scores, sides, width // 4
 
 
-def _build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-    columns, sides, bins = _columns(graph, network, task, size)
-    strides_of = PLUS if _is_plus(network, size) else PLAIN
-    cells, strides = grid(size, strides_of)
-    points = (cells + (0.0 if strides_of is PLUS else 0.5)) * strides
+def _build(graph: HeadGraph) -> Choice:
+    columns, sides, bins = _columns(graph)
+    is_plus = _is_plus(graph.network, graph.size)
+    cells, strides = grid(graph.size, PLUS if is_plus else PLAIN)
     shares = graph.node("Reshape", sides, graph.integers(0, -1, 4, bins))
     shares = graph.node("Softmax", shares, axis=3)
-    middles = graph.constant(np.arange(bins, dtype=np.float32).reshape(bins, 1))
-    mean = graph.node("Squeeze", graph.node("MatMul", shares, middles), graph.integers(3))
+    numbers = graph.constant(np.arange(bins, dtype=np.float32).reshape(bins, 1))
+    mean = graph.node("Squeeze", graph.node("MatMul", shares, numbers), graph.integers(3))
     away = graph.node("Mul", mean, graph.constant(strides[None]))
-    at = graph.constant(points[None].astype(np.float32))
-    near = graph.node("Sub", at, graph.take(away, 2, 0, 2))
-    boxes = graph.node("Concat", near, graph.node("Add", at, graph.take(away, 2, 2, 4)), axis=2)
-    boxes = add_clipping(graph, boxes, size)
-    kind = task.scores or _scores(network, task.classes)
-    scores = graph.node("Transpose", activated(graph, columns, kind, axis=2), perm=[0, 2, 1])
-    scores = merged_classes(graph, scores, task)
-    return suppress_each_class(graph, boxes, scores, task.selection)
+    points = graph.constant(((cells + np.float32(0.0 if is_plus else 0.5)) * strides)[None])
+    near = graph.node("Sub", points, graph.take(away, 2, 0, 2))
+    far = graph.node("Add", points, graph.take(away, 2, 2, 4))
+    boxes = add_clipping(graph, graph.node("Concat", near, far, axis=2), graph.size)
+    kind = graph.task.scores or _scores(graph.network, graph.task.classes)
+    scores = graph.activated(columns, kind, axis=2)
+    return graph.every_class(boxes, graph.node("Transpose", scores, perm=[0, 2, 1]))
 
 
 def _is_plus(network: Exported, size: Size) -> bool:
     pairs = _parts(network, size)
     if pairs:
         return len(pairs) == len(PLUS)
-    cells = (*only_shape(network), None, None)[1]
+    cells = (*network.only_shape, None, None)[1]
     for strides in (PLUS, PLAIN):
         if cells == len(grid(size, strides)[0]):
             return strides is PLUS
     raise mismatch(NAME, f"{cells} rows are not one for each cell", "check head and size")
 
 
-def _reference(found: Outputs, _: Exported, task: HeadTask, size: Size) -> Candidates:
-    tables = sorted(found.values(), key=lambda table: -len(table))
+def _reference(seen: NumpyOutputs) -> Candidates:
+    tables = sorted(seen.found.values(), key=lambda table: -len(table))
     if len(tables) == 1:
-        columns, sides = tables[0][:, : task.classes], tables[0][:, task.classes :]
+        columns, sides = np.split(tables[0], [seen.task.classes], axis=1)
     else:
         # Sorting keeps the order of two outputs of one stride: scores, then distances.
         columns, sides = np.concatenate(tables[::2]), np.concatenate(tables[1::2])
-    check_columns(NAME, columns.shape[1], task)
-    plus_cells, plus_strides = cells_of(size, (8, 16, 32, 64))
-    if len(columns) == len(plus_cells):
-        points, strides = plus_cells * plus_strides, plus_strides
-    else:
-        cells, strides = cells_of(size, (8, 16, 32))
+    seen.check_columns(columns.shape[1])
+    cells, strides = seen.cells((8, 16, 32, 64))
+    points = cells * strides
+    if len(columns) != len(points):
+        cells, strides = seen.cells((8, 16, 32))
         points = cells * strides + strides / 2
     bins = sides.reshape(len(sides), 4, -1)
     powers = np.exp(bins - bins.max(2, keepdims=True))
     away = (powers * np.arange(bins.shape[2])).sum(2) / powers.sum(2) * strides
     boxes = np.concatenate([points - away[:, :2], points + away[:, 2:]], axis=1)
-    boxes = np.clip(boxes, 0, np.array(size * 2))
-    return every_class(boxes, probabilities(columns, task), task)
+    return seen.every_class(seen.clipped(boxes), seen.probabilities(columns))
 
 
 HEADS = (

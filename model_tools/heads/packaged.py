@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from onnx import ModelProto, TensorProto, helper
 
-from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from model_tools.graph.placement import Size
-from model_tools.graph.selection import Choice, add_rows
-from model_tools.heads.graph_parts import add_table_head
-from model_tools.heads.head import (
-    ADDED_PREFIX,
-    ROW_COLUMNS,
-    Head,
-    HeadTask,
-    WrappedGraph,
-    each_alone,
-)
+from model_tools.graph.selection import add_rows
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import Head
 from model_tools.heads.numpy_parts import rows_of_table
+from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph, each_alone
 from models.graph.contract import dimensions, opset_of
 
 RELABELLING = f"{ADDED_PREFIX}/labels"
@@ -30,10 +22,6 @@ def _recognise(network: Exported) -> bool:
     shape, rows = dimensions(network.inputs[0]), dimensions(network.first_output)
     is_uint8 = network.inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
     return is_uint8 and (len(shape), *shape[3:]) == (4, 3) and rows[2:] == (ROW_COLUMNS,)
-
-
-def _build(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
-    return add_table_head(graph, network.first_output.name, task)
 
 
 def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
@@ -51,8 +39,8 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     for node in changed.graph.node:
         node.output[:] = [rows if name == output.name else name for name in node.output]
         node.input[:] = [rows if name == output.name else name for name in node.input]
-    graph = GraphBuilder(opset_of(changed), prefix=prefix)
-    last = add_rows(graph, add_table_head(graph, rows, task))
+    graph = HeadGraph("packaged", Exported(model), task, task.size, prefix)
+    last = add_rows(graph, graph.final_table(rows))
     name = graph.fresh("output")
     graph.nodes.append(helper.make_node("Identity", [last], [output.name], name=name))
     changed.graph.node.extend(graph.nodes)
@@ -65,7 +53,7 @@ HEADS = (
         name="packaged",
         choose_for="a graph that is a package's already",
         recognise=_recognise,
-        build=_build,
+        build=lambda graph: graph.final_table(graph.first_output({})),
         reference=rows_of_table,
     ),
 )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from model_tools.graph.exported import Exported
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.heads import detr
-from model_tools.heads.head import ScoreKind
+from model_tools.heads.task import ScoreKind
 
 OUTPUTS = {"dets", "labels"}
 

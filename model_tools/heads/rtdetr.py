@@ -8,35 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from model_tools.graph.placement import Size
-from model_tools.graph.selection import Choice, take_best
-from model_tools.heads.graph_parts import add_rows_head, as_float, best_class, column, to_pixels
-from model_tools.heads.head import (
-    ROW_COLUMNS,
-    Candidates,
-    Head,
-    HeadTask,
-    Outputs,
-    check_sizes,
-    classes_beside,
-    is_query_table,
-    only_shape,
-    rows_of_output,
-)
-from model_tools.heads.numpy_parts import best_classes, check_columns, corners_of
+from model_tools.graph.selection import Choice
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import Head, rows_of_output
+from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
+from model_tools.heads.task import ROW_COLUMNS, Candidates
 from models.graph.contract import dimensions
-
-NAME = "rtdetr"
 
 
 def _recognise(network: Exported) -> bool:
     about = network.metadata.get("head", "") + network.metadata.get("description", "")
     if "rtdetr" in about.lower().replace("-", ""):
-        return bool(only_shape(network))
+        return bool(network.only_shape)
     attends = network.has("Softmax") and network.has("MatMul")
-    return is_query_table(network) and attends and only_shape(network)[2] != ROW_COLUMNS
+    return network.is_query_table and attends and network.only_shape[2] != ROW_COLUMNS
 
 
 def _gives_rows(network: Exported) -> bool:
@@ -49,36 +35,33 @@ def _gives_rows(network: Exported) -> bool:
     return dimensions(network.first_output)[-1] == ROW_COLUMNS
 
 
-def _build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-    rows = _gives_rows(network)
-    width = ROW_COLUMNS if rows else 4 + task.classes
-    check_sizes(NAME, dimensions(network.first_output), {2: width})
-    raw = as_float(graph, network.first_output)
-    boxes = to_pixels(graph, graph.take(raw, 2, 0, 4), size)
+def _build(graph: HeadGraph) -> Choice:
+    classes, rows = graph.task.classes, _gives_rows(graph.network)
+    raw = graph.first_output({2: ROW_COLUMNS if rows else 4 + classes})
+    boxes = graph.unit_corners(graph.take(raw, 2, 0, 4))
     if rows:
-        return add_rows_head(graph, boxes, column(graph, raw, 4), column(graph, raw, 5), task)
-    scores = graph.take(raw, 2, 4, 4 + task.classes)
-    return take_best(graph, best_class(graph, boxes, scores, task, axis=2), task.selection)
+        return graph.final_rows(boxes, graph.column(raw, 4), graph.column(raw, 5))
+    return graph.best_class_of_queries(boxes, graph.take(raw, 2, 4, 4 + classes))
 
 
-def _reference(found: Outputs, network: Exported, task: HeadTask, size: Size) -> Candidates:
-    raw = next(iter(found.values()))
-    boxes = corners_of(raw[:, :4]) * np.array(size * 2)
-    if _gives_rows(network):
+def _reference(seen: NumpyOutputs) -> Candidates:
+    raw = seen.first
+    boxes = seen.unit_corners(raw[:, :4])
+    if _gives_rows(seen.network):
         return Candidates(boxes, raw[:, 4], raw[:, 5].astype(np.int64))
-    check_columns(NAME, raw.shape[1] - 4, task)
+    seen.check_columns(raw.shape[1] - 4)
     return best_classes(boxes, raw[:, 4:])
 
 
 HEADS = (
     Head(
-        name=NAME,
+        name="rtdetr",
         choose_for="boxes from 0 to 1",
         recognise=_recognise,
-        may_be=is_query_table,
+        may_be=lambda network: network.is_query_table,
         build=_build,
         reference=_reference,
-        class_counts=lambda net: () if _gives_rows(net) else classes_beside(net, 2, 4),
+        class_counts=lambda net: () if _gives_rows(net) else net.classes_beside(2, 4),
         queries=rows_of_output,
     ),
 )

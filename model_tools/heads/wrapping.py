@@ -16,8 +16,9 @@ from model_tools.graph.exported import Exported, mismatch
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing, add_preprocessing, add_way_back
 from model_tools.graph.selection import Choice, add_rows
-from model_tools.heads.head import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph
+from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.registry import heads
+from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph
 from models.errors import GraphError
 
 INPUT_NAME = "pictures"
@@ -49,11 +50,11 @@ def wrap(
     wanted = preprocessing or heads()[head].preprocessing(exported)
     placement = wanted.place(task.size, size)
     inner = Exported(compose.add_prefix(exported.model, NETWORK_PREFIX))
-    graph = GraphBuilder(exported.opset, prefix=ADDED_PREFIX)
+    graph = HeadGraph(head, inner, task, size, ADDED_PREFIX)
     prepared = add_preprocessing(graph, INPUT_NAME, wanted, placement)
     _connect_inputs(graph, inner, prepared, size)
     graph.nodes.extend(inner.model.graph.node)
-    found = heads()[head].build(graph, inner, task, size)
+    found = heads()[head].build(graph)
     found = Choice(add_way_back(graph, found.boxes, placement), found.scores, found.labels)
     graph.alias(add_rows(graph, found), OUTPUT_NAME)
     model = _assembled(graph, inner.model, task, batch)

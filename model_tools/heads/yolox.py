@@ -10,32 +10,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from model_tools.graph.placement import Size
+from model_tools.graph.grid import grid
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Choice
-from model_tools.heads.graph_parts import as_float, best_of_objects, grid, has_rows_per_cell
-from model_tools.heads.head import (
-    ROW_COLUMNS,
-    Candidates,
-    Head,
-    HeadTask,
-    Outputs,
-    check_sizes,
-    classes_beside,
-    is_query_table,
-    only_shape,
-)
-from model_tools.heads.numpy_parts import best_objects, cells_of
-from models.graph.contract import dimensions
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import Head
+from model_tools.heads.numpy_parts import NumpyOutputs
+from model_tools.heads.task import ROW_COLUMNS, Candidates
 
-NAME, DECODED = "yolox", "yolox-decoded"
 STRIDES = (8, 16, 32)
 
 
 def _has_cells(network: Exported) -> bool:
-    return has_rows_per_cell(network, STRIDES)
+    return network.has_rows_per_cell(STRIDES)
 
 
 def _recognise(network: Exported) -> bool:
@@ -45,7 +33,7 @@ def _recognise(network: Exported) -> bool:
 
 
 def _may_be_decoded(network: Exported) -> bool:
-    rows = is_query_table(network) and only_shape(network)[2] != ROW_COLUMNS
+    rows = network.is_query_table and network.only_shape[2] != ROW_COLUMNS
     return rows or _has_cells(network)
 
 
@@ -53,45 +41,37 @@ def _preprocessing(_: Exported) -> Preprocessing:
     return Preprocessing(colour_order="bgr", scale=1.0, fit="letterbox", centred=False)
 
 
-def _build(graph: GraphBuilder, network: Exported, task: HeadTask, size: Size) -> Choice:
-    cells, strides = grid(size, STRIDES)
-    check_sizes(NAME, dimensions(network.first_output), {2: 5 + task.classes, 1: len(cells)})
-    raw = as_float(graph, network.first_output)
+def _build(graph: HeadGraph) -> Choice:
+    cells, strides = grid(graph.size, STRIDES)
+    raw = graph.first_output({2: 5 + graph.task.classes, 1: len(cells)})
     offset = graph.node("Add", graph.take(raw, 2, 0, 2), graph.constant(cells[None]))
     extent = graph.node("Exp", graph.take(raw, 2, 2, 4))
     both = graph.node("Concat", offset, extent, axis=2)
-    boxes = graph.node("Mul", both, graph.constant(strides[None]))
-    return best_of_objects(graph, boxes, raw, task)
+    return graph.best_of_objects(graph.node("Mul", both, graph.constant(strides[None])), raw)
 
 
-def _build_decoded(graph: GraphBuilder, network: Exported, task: HeadTask, _: Size) -> Choice:
-    check_sizes(DECODED, dimensions(network.first_output), {2: 5 + task.classes})
-    raw = as_float(graph, network.first_output)
-    return best_of_objects(graph, graph.take(raw, 2, 0, 4), raw, task)
+def _build_decoded(graph: HeadGraph) -> Choice:
+    raw = graph.first_output({2: 5 + graph.task.classes})
+    return graph.best_of_objects(graph.take(raw, 2, 0, 4), raw)
 
 
-def _reference(found: Outputs, _: Exported, task: HeadTask, size: Size) -> Candidates:
-    raw = next(iter(found.values()))
-    cells, strides = cells_of(size, (8, 16, 32))
+def _reference(seen: NumpyOutputs) -> Candidates:
+    raw = seen.first
+    cells, strides = seen.cells((8, 16, 32))
     centres = (raw[:, :2] + cells) * strides
     boxes = np.concatenate([centres, np.exp(raw[:, 2:4]) * strides], axis=1)
-    return best_objects(NAME, boxes, raw[:, 4:], task)
-
-
-def _reference_decoded(found: Outputs, _: Exported, task: HeadTask, _size: Size) -> Candidates:
-    raw = next(iter(found.values()))
-    return best_objects(DECODED, raw[:, :4], raw[:, 4:], task)
+    return seen.best_objects(boxes, raw[:, 4:])
 
 
 RAW = Head(
-    name=NAME,
+    name="yolox",
     choose_for="rows of a box that is not decoded, object score and class scores",
     recognise=_recognise,
     may_be=_has_cells,
     build=_build,
     reference=_reference,
     preprocessing=_preprocessing,
-    class_counts=lambda network: classes_beside(network, 2, 5),
+    class_counts=lambda network: network.classes_beside(2, 5),
     score_kinds=("none", "sigmoid"),
     suppression="best class",
     nms_iou=0.65,
@@ -99,12 +79,12 @@ RAW = Head(
 HEADS = (
     replace(
         RAW,
-        name=DECODED,
+        name="yolox-decoded",
         choose_for="rows of box, object score and class scores in pixels, trained on BGR 0 to 255",
         recognise=lambda network: _has_cells(network) and network.has("Exp"),
         may_be=_may_be_decoded,
         build=_build_decoded,
-        reference=_reference_decoded,
+        reference=lambda seen: seen.best_objects(seen.first[:, :4], seen.first[:, 4:]),
     ),
     RAW,
 )

@@ -16,7 +16,7 @@ import onnx
 from onnx import ModelProto
 
 from model_tools.graph.exported import Exported
-from model_tools.heads.head import WrappedGraph
+from model_tools.heads.task import WrappedGraph
 from model_tools.importing.external_data import merge_external_data
 from model_tools.importing.fusing import Fusing, rows_of
 from model_tools.importing.plan import Plan, has_size, plan_for, prepared

@@ -13,8 +13,8 @@ import onnx
 from onnx import ModelProto
 
 from model_tools.graph.fixed_batch import pinned, with_free_batch
-from model_tools.heads.head import WrappedGraph
 from model_tools.heads.packaged import relabelled
+from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan
 from model_tools.importing.request import ImageBatch, RowTable

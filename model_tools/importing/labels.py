@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from model_tools.heads.head import Groups, each_alone
+from model_tools.heads.task import Groups, each_alone
 from model_tools.importing.coco import COCO_CATEGORIES, COCO_LABELS
 from models.errors import GraphError
 

@@ -12,8 +12,9 @@ from model_tools.graph.ordering import in_order
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import Groups, Head, HeadTask, ScoreKind
+from model_tools.heads.head import Head
 from model_tools.heads.registry import heads
+from model_tools.heads.task import Groups, HeadTask, ScoreKind
 from model_tools.heads.wrapping import modern
 from model_tools.importing.labels import KnownClasses, grouped, known_classes
 from model_tools.importing.recognition import recognised

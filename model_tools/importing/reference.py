@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.importing.plan import Plan
 from model_tools.importing.request import ImageBatch, RowTable
 from models.errors import GraphError
@@ -65,8 +66,8 @@ def network_image(image: npt.NDArray[np.uint8], plan: Plan) -> RowTable:
 def resized(values: RowTable, width: int, height: int) -> RowTable:
     """Bilinear, sample points at pixel centres, borders repeated.
 
-    In single precision, term by term as runtimes do it: the last digit of a pixel moves some boxes of
-    a DETR by hundredths of a pixel.
+    In single precision, term by term as runtimes do it: the last digit of a pixel moves some boxes
+    of a DETR by hundredths of a pixel.
     """
     if values.shape[:2] == (height, width):
         return values
@@ -127,7 +128,9 @@ def network_outputs(
 def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> RowTable:
     """The final (M, 6) table of one image."""
     found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
-    boxes, scores, classes = plan.head.reference(found, plan.exported, plan.task, plan.network)
+    boxes, scores, classes = plan.head.reference(
+        NumpyOutputs(plan.head.name, found, plan.exported, plan.task, plan.network)
+    )
     beyond = classes[scores > plan.selection.min_score].max(initial=0)
     if beyond >= len(plan.classes):
         raise GraphError(

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import ColourOrder, Fit
-from model_tools.heads.head import ScoreKind
 from model_tools.heads.registry import HeadName
+from model_tools.heads.task import ScoreKind
 from models.package import Precision
 
 DEFAULT_THRESHOLD = 0.4

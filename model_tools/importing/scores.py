@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.heads.head import ScoreKind
+from model_tools.heads.task import ScoreKind
 from model_tools.importing.plan import Plan
 from model_tools.importing.reference import network_outputs
 from models.errors import GraphError

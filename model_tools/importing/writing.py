@@ -13,7 +13,7 @@ import onnx
 import yaml
 
 from model_tools.graph.placement import Size
-from model_tools.heads.head import WrappedGraph
+from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import INPUT_NAME, OUTPUT_NAME
 from model_tools.importing.request import DEFAULT_MAX_BATCH
 from models.detector import Detector

@@ -18,8 +18,8 @@ from ray import serve
 from camera_adapters.geometry import Letterbox, Size
 from model_tools.admission import admit
 from model_tools.golden_images import golden_images
-from model_tools.heads.head import ScoreKind
 from model_tools.heads.registry import HeadName
+from model_tools.heads.task import ScoreKind
 from model_tools.importing.importer import Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.admission import AdmissionReport

@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from model_tools.graph.preprocessing import FULL_SCALE, Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import HeadTask, WrappedGraph, each_alone
+from model_tools.heads.task import HeadTask, WrappedGraph, each_alone
 from model_tools.heads.wrapping import wrap
 from simulation.training.network import Network
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model_tools.graph.grid import grid
 from model_tools.heads.cityeye import STRIDES
-from model_tools.heads.graph_parts import grid
 from simulation.training.assignment import Points
 from simulation.training.augmentation import MILD, WIDE, Strength, TrainingImage, augmented
 from simulation.training.cache import CachedSample, read_block

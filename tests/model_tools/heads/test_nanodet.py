@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import HeadTask, each_alone
+from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import plan_for
 from model_tools.importing.request import ImportRequest

@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from model_tools.graph.exported import Exported
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import HeadTask, each_alone
+from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.coco import COCO_LABELS
 from model_tools.importing.plan import Plan, plan_for

@@ -9,8 +9,8 @@ from onnx import TensorProto
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
 from model_tools.heads.cityeye import STRIDES
-from model_tools.heads.head import HeadTask, each_alone
 from model_tools.heads.packaged import relabelled
+from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from models.errors import GraphError
 from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows, session_of

@@ -7,7 +7,7 @@ import pytest
 from onnx import ModelProto, TensorProto
 
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import HeadTask, each_alone
+from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan, plan_for
 from model_tools.importing.request import ImportRequest

@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from model_tools.graph.selection import Selection
 from model_tools.heads.cityeye import STRIDES
-from model_tools.heads.head import HeadTask, each_alone
+from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from model_tools.precision.network import LAYERS
 from models.graph.contract import check_model
