@@ -11,7 +11,7 @@ from model_tools.graph.grid import grid
 from model_tools.graph.preprocessing import add_clipping
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head, letterboxed
+from model_tools.heads.head import NetworkHead, letterboxed
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.heads.task import Candidates
 
@@ -42,7 +42,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name="cityeye",
         choose_for="a network of this project",
         # Nothing in the graph distinguishes it from a YOLO without its sigmoid.

@@ -12,7 +12,7 @@ import numpy as np
 from model_tools.graph.exported import Exported, mismatch
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
 from model_tools.heads.task import Candidates, ScoreKind
 from models.graph.contract import dimensions
@@ -102,7 +102,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
     return Candidates(boxes[best // classes], scores.ravel()[best], best % classes)
 
 
-LOGITS_HEAD = Head(
+LOGITS_HEAD = NetworkHead(
     name="detr-logits",
     choose_for="an output of class columns and one of boxes from 0 to 1",
     recognise=lambda network: set(LOGITS_AND_BOXES[0]) <= set(network.outputs),
@@ -115,7 +115,7 @@ LOGITS_HEAD = Head(
     score_kinds=("sigmoid", "softmax", "none"),
 )
 HEADS = (
-    Head(
+    NetworkHead(
         name="detr",
         choose_for="outputs labels, boxes in pixels and scores",
         recognise=lambda network: {"labels", "boxes", "scores"} <= set(network.outputs),

@@ -1,4 +1,4 @@
-"""`Head`: one family of networks, as an import sees it.
+"""`NetworkHead`: one family of networks, as an import sees it.
 
 A module of this package says everything about a family: how its exports are recognised, what they
 expect, how their output becomes boxes, scores and classes in the graph, and the same once more in
@@ -22,7 +22,7 @@ from models.graph.contract import Dimension, dimensions
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class NetworkHead:
     """A family of outputs.
 
     Attributes:

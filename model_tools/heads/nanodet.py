@@ -16,7 +16,7 @@ from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing, add_clipping
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.heads.task import Candidates, ScoreKind
 from models.graph.contract import dimensions
@@ -148,7 +148,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name=NAME,
         choose_for="a score per class and distances as distributions, for each cell",
         recognise=_recognise,

@@ -53,11 +53,11 @@ class NumpyOutputs:
 
     def clipped(self, boxes: Numbers) -> Numbers:
         """Boxes (A, 4) cut off at the borders of the network's image."""
-        return np.clip(boxes, 0.0, np.array(self.size * 2, np.float64))
+        return np.asarray(np.clip(boxes, 0, np.array(self.size * 2)))
 
     def unit_corners(self, boxes: Numbers) -> Numbers:
         """Centres and extents from 0 to 1 (A, 4) → x1 y1 x2 y2 in pixels."""
-        return corners_of(boxes) * np.array(self.size * 2)
+        return np.asarray(corners_of(boxes) * np.array(self.size * 2))
 
     def probabilities(self, raw: Numbers) -> Numbers:
         """Class columns (A, K) → scores (A, K)."""

@@ -7,7 +7,7 @@ from onnx import ModelProto, TensorProto, helper
 from model_tools.graph.exported import Exported
 from model_tools.graph.selection import add_rows
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import rows_of_table
 from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph, each_alone
 from models.graph.contract import dimensions, opset_of
@@ -49,7 +49,7 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name="packaged",
         choose_for="a graph that is a package's already",
         recognise=_recognise,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 if TYPE_CHECKING:
-    from model_tools.heads.head import Head
+    from model_tools.heads.head import NetworkHead
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "packaged": ("packaged",),
@@ -30,11 +30,11 @@ HEAD_NAMES = tuple(name for names in FAMILIES.values() for name in names)
 
 
 @cache
-def heads() -> dict[str, Head]:
+def heads() -> dict[str, NetworkHead]:
     """Every head by name, in the order in which they are tried."""
-    found: dict[str, Head] = {}
+    found: dict[str, NetworkHead] = {}
     for module, names in FAMILIES.items():
-        made: tuple[Head, ...] = importlib.import_module(f"model_tools.heads.{module}").HEADS
+        made: tuple[NetworkHead, ...] = importlib.import_module(f"model_tools.heads.{module}").HEADS
         if tuple(head.name for head in made) != names:
             raise LookupError(f"model_tools.heads.{module} has other heads than the registry says")
         found |= {head.name: head for head in made}

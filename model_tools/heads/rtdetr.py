@@ -11,7 +11,7 @@ import numpy as np
 from model_tools.graph.exported import Exported
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head, rows_of_output
+from model_tools.heads.head import NetworkHead, rows_of_output
 from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
 from model_tools.heads.task import ROW_COLUMNS, Candidates
 from models.graph.contract import dimensions
@@ -54,7 +54,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name="rtdetr",
         choose_for="boxes from 0 to 1",
         recognise=_recognise,

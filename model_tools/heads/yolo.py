@@ -9,7 +9,7 @@ from __future__ import annotations
 from model_tools.graph.exported import Exported
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head, letterboxed, rows_of_output
+from model_tools.heads.head import NetworkHead, letterboxed, rows_of_output
 from model_tools.heads.numpy_parts import NumpyOutputs, best_classes, corners_of, rows_of_table
 from model_tools.heads.task import ROW_COLUMNS, Candidates
 
@@ -48,7 +48,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name="yolo-e2e",
         choose_for="rows x1 y1 x2 y2 score class in pixels",
         recognise=_recognise_rows,
@@ -58,7 +58,7 @@ HEADS = (
         preprocessing=letterboxed,
         queries=rows_of_output,
     ),
-    Head(
+    NetworkHead(
         name="yolo",
         choose_for="columns of a box in pixels and class scores (of logits: --scores sigmoid)",
         recognise=_recognise,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from model_tools.graph.exported import Exported, mismatch
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head, letterboxed
+from model_tools.heads.head import NetworkHead, letterboxed
 
 ANCHORS = 3
 STRIDES = ((8, 16, 32), (8, 16, 32, 64))
@@ -45,7 +45,7 @@ def _build(graph: HeadGraph) -> Choice:
 
 
 HEADS = (
-    Head(
+    NetworkHead(
         name="yolov5",
         choose_for="rows of box, object score and class scores in pixels, trained on RGB 0 to 1",
         recognise=_recognise,

@@ -15,7 +15,7 @@ from model_tools.graph.grid import grid
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.heads.task import ROW_COLUMNS, Candidates
 
@@ -63,7 +63,7 @@ def _reference(seen: NumpyOutputs) -> Candidates:
     return seen.best_objects(boxes, raw[:, 4:])
 
 
-RAW = Head(
+RAW = NetworkHead(
     name="yolox",
     choose_for="rows of a box that is not decoded, object score and class scores",
     recognise=_recognise,

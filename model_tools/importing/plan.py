@@ -12,7 +12,7 @@ from model_tools.graph.ordering import in_order
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.registry import heads
 from model_tools.heads.task import Groups, HeadTask, ScoreKind
 from model_tools.heads.wrapping import modern
@@ -48,7 +48,7 @@ class Plan:
         notices: What the person should know, in sentences.
     """
 
-    head: Head
+    head: NetworkHead
     classes: tuple[str, ...]
     labels: tuple[str, ...]
     groups: Groups
@@ -110,7 +110,7 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
 
 
 def _classes(
-    head: Head, exported: Exported, request: ImportRequest
+    head: NetworkHead, exported: Exported, request: ImportRequest
 ) -> tuple[KnownClasses, tuple[str, ...], Groups]:
     """The network's classes, the package's labels, and which classes make each of these."""
     known = known_classes(
@@ -120,7 +120,7 @@ def _classes(
 
 
 def _scores(
-    head: Head, exported: Exported, classes: int, request: ImportRequest
+    head: NetworkHead, exported: Exported, classes: int, request: ImportRequest
 ) -> ScoreKind | None:
     """What the person says, or what the graph shows."""
     if request.scores is None:
@@ -149,7 +149,7 @@ def prepared(network: ModelProto, plan: Plan) -> ModelProto:
     return copy
 
 
-def _plan_for_packaged(head: Head, exported: Exported, request: ImportRequest) -> Plan:
+def _plan_for_packaged(head: NetworkHead, exported: Exported, request: ImportRequest) -> Plan:
     batch, height, width, _ = dimensions(exported.inputs[0])
     rows = dimensions(exported.first_output)[1]
     if not (isinstance(height, int) and isinstance(width, int) and isinstance(rows, int)):
@@ -171,7 +171,7 @@ def _plan_for_packaged(head: Head, exported: Exported, request: ImportRequest) -
     )
 
 
-def _preprocessing(head: Head, exported: Exported, request: ImportRequest) -> Preprocessing:
+def _preprocessing(head: NetworkHead, exported: Exported, request: ImportRequest) -> Preprocessing:
     usual = head.preprocessing(exported)
     try:
         return replace(
@@ -188,7 +188,7 @@ def _preprocessing(head: Head, exported: Exported, request: ImportRequest) -> Pr
 
 
 def _sizes(
-    exported: Exported, head: Head, request: ImportRequest, wanted: Preprocessing
+    exported: Exported, head: NetworkHead, request: ImportRequest, wanted: Preprocessing
 ) -> tuple[Size, Size]:
     """Size of the package's and of the network's images."""
     free, _ = exported.image_input(head.name, (0, 0))
@@ -217,7 +217,7 @@ def _exported_size(exported: Exported) -> Size | None:
         return None
 
 
-def _rows(exported: Exported, head: Head) -> int:
+def _rows(exported: Exported, head: NetworkHead) -> int:
     """Output rows: the network's own queries where it has fewer."""
     own = head.queries(exported)
     return min(own, MOST_ROWS) if isinstance(own, int) and own > 0 else MOST_ROWS

@@ -7,7 +7,7 @@ seen and which `--head` to choose from.
 from __future__ import annotations
 
 from model_tools.graph.exported import Exported, shown_shape
-from model_tools.heads.head import Head
+from model_tools.heads.head import NetworkHead
 from model_tools.heads.registry import HEAD_NAMES, heads
 from models.errors import GraphError
 from models.graph.contract import dimensions
@@ -22,7 +22,7 @@ OTHER_TASKS = {
 }
 
 
-def recognised(model: str, exported: Exported) -> Head:
+def recognised(model: str, exported: Exported) -> NetworkHead:
     """The head of a network.
 
     Raises:
