@@ -1,4 +1,4 @@
-"""Imports a model: reads what the command line names, and lends images to prove the graph on."""
+"""Imports a model: reads what the command line names, and gives images to verify the graph on."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ CHECKPOINT: Final = ".pt"
 GOLDEN_IMAGES: Final = 4
 COMPARED_IMAGES: Final = 16
 CALIBRATION_IMAGES: Final = 200
-JUDGING_SHARE: Final = 5
+COMPARED_SHARE: Final = 5
 """One in so many of the int8 images is kept to compare with fp32 on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportSource:
     """What an import is made from.
 
     Attributes:
         file: ONNX file or checkpoint.
         trusted: Whether a checkpoint may be loaded, which runs the code in it.
-        golden: Folder of images to prove the graph on; drawn scenes if None.
+        golden: Folder of images to verify the graph on; drawn scenes if None.
         calibration: Folder of images to choose int8 ranges by.
     """
 
@@ -50,7 +50,7 @@ class Source:
 
 
 def import_from(
-    source: Source, request: ImportRequest, repository: Path, on_step: Callable[[str], None]
+    source: ImportSource, request: ImportRequest, repository: Path, on_step: Callable[[str], None]
 ) -> Imported:
     """Makes the next version.
 
@@ -79,14 +79,14 @@ def import_from(
         return import_model(file, request, repository, validation_images_for, on_step=on_step)
 
 
-def labels_from(told: str) -> tuple[str, ...]:
+def labels_from(given: str) -> tuple[str, ...]:
     """Class names: `coco`, or a file with one per line."""
-    if told == COCO:
+    if given == COCO:
         return COCO_LABELS
-    lines = _text(Path(told), "--labels").splitlines()
+    lines = _text(Path(given), "--labels").splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise CommandError(f"{told} names no class; write one name per line")
+        raise CommandError(f"{given} names no class; write one name per line")
     return names
 
 
@@ -112,7 +112,7 @@ def _refuse_aliases(text: str) -> None:
 
 
 def _validation_images(
-    source: Source, request: ImportRequest, inspected: Inspected
+    source: ImportSource, request: ImportRequest, inspected: Inspected
 ) -> ValidationImages:
     size = Size(*inspected.package)
     origin = "drawn street scenes"
@@ -126,9 +126,9 @@ def _validation_images(
     golden = some[:: max(1, len(some) // GOLDEN_IMAGES)][:GOLDEN_IMAGES]
     if source.calibration is not None:
         known = images_in(source.calibration, size, CALIBRATION_IMAGES)
-        # What ranges were chosen by must not judge them.
-        judging = np.arange(len(known)) % JUDGING_SHARE == 0
-        return ValidationImages(golden, origin, known[~judging], known[judging], tasks)
+        # Images that ranges were chosen by must not be compared on.
+        held_out = np.arange(len(known)) % COMPARED_SHARE == 0
+        return ValidationImages(golden, origin, known[~held_out], known[held_out], tasks)
     compared = None if request.precision == "fp32" else some
     return ValidationImages(golden, origin, compared=compared, tasks=tasks)
 
@@ -149,8 +149,8 @@ def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
         "licence": manifest.licence,
         "training_data": manifest.source.training_data,
     }
-    told = {key for key in known if getattr(request, key) not in {None, ()}}
-    return request.model_copy(update={key: known[key] for key in known if key not in told})
+    given = {key for key in known if getattr(request, key) not in {None, ()}}
+    return request.model_copy(update={key: known[key] for key in known if key not in given})
 
 
 def _text(path: Path, option: str) -> str:

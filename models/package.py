@@ -12,13 +12,13 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
 
 from models.errors import PackageError
-from models.graph.contract import MAX_MODEL_BYTES, ContractViolation, check_contract
+from models.graph.contract import MAX_MODEL_BYTES, ContractViolation, Promises, check_contract
 
 MANIFEST_FILE = "model.yaml"
 ONNX_FILE = "model.onnx"
@@ -73,7 +73,7 @@ class Source(_Section):
     """Where the model comes from.
 
     `file` and `sha256` tell the imported file, `head` how its output was read, `preprocessing` what
-    was built into the graph before it.
+    was built into the graph before it, `scores` what makes scores of its class columns.
     """
 
     architecture: StrictStr
@@ -83,6 +83,7 @@ class Source(_Section):
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     head: StrictStr = ""
     preprocessing: StrictStr = ""
+    scores: StrictStr = ""
 
 
 class Manifest(_Section):
@@ -290,17 +291,6 @@ def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:
         check_contract(path, **promises(manifest))
     except ContractViolation as error:
         raise PackageError(model, path, str(error), error.remedy) from error
-
-
-class Promises(TypedDict):
-    """What a manifest says about its graph, as `check_contract` and `check_model` take it."""
-
-    input_name: str
-    size: tuple[int, int]
-    batch: int | None
-    output_name: str
-    rows: int
-    opset: int
 
 
 def promises(manifest: Manifest) -> Promises:

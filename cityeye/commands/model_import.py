@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cityeye.errors import CommandError
+from model_tools.heads.registry import HEAD_NAMES, known_head
 
 if TYPE_CHECKING:
     from model_tools.importing.importer import Imported
@@ -18,32 +18,11 @@ DEFAULT_REPOSITORY = Path("packages")
 SHOWN_LABELS = 12
 
 
-class Head(StrEnum):
-    """Families of output."""
-
-    CITYEYE = "cityeye"
-    YOLO = "yolo"
-    YOLO_E2E = "yolo-e2e"
-    YOLOX = "yolox"
-    YOLOX_DECODED = "yolox-decoded"
-    DETR = "detr"
-    DETR_LOGITS = "detr-logits"
-    RTDETR = "rtdetr"
-    PACKAGED = "packaged"
-
-
-class Colour(StrEnum):
-    """Colour orders."""
-
-    RGB = "rgb"
-    BGR = "bgr"
-
-
-class Fit(StrEnum):
-    """How an image of another size is brought to the network's."""
-
-    LETTERBOX = "letterbox"
-    STRETCH = "stretch"
+def _head(name: str) -> str:
+    try:
+        return known_head(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def import_file(  # noqa: PLR0913, PLR0917
@@ -60,12 +39,23 @@ def import_file(  # noqa: PLR0913, PLR0917
         Path, typer.Option(help="Folder of packages, made if missing.")
     ] = DEFAULT_REPOSITORY,
     head: Annotated[
-        Head | None, typer.Option(help="Family of the output; else recognised.")
+        str | None,
+        typer.Option(
+            metavar="|".join(HEAD_NAMES),
+            parser=_head,
+            help="Family of the output; else recognised.",
+        ),
+    ] = None,
+    scores: Annotated[
+        Literal["sigmoid", "softmax", "none"] | None,
+        typer.Option(help="What makes scores of class columns; else read from the graph."),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Images that the package takes.")
     ] = None,
-    colour: Annotated[Colour | None, typer.Option(help="Colour order of the network.")] = None,
+    colour: Annotated[
+        Literal["rgb", "bgr"] | None, typer.Option(help="Colour order of the network.")
+    ] = None,
     scale: Annotated[float | None, typer.Option(help="Factor on the values 0 to 255.")] = None,
     mean: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Subtracted after that, per channel.")
@@ -73,18 +63,21 @@ def import_file(  # noqa: PLR0913, PLR0917
     std: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Divided by after that, per channel.")
     ] = None,
-    fit: Annotated[Fit | None, typer.Option(help="How another size is brought to it.")] = None,
+    fit: Annotated[
+        Literal["letterbox", "stretch"] | None,
+        typer.Option(help="How images of another size are brought to the network's."),
+    ] = None,
     padding: Annotated[
         float | None, typer.Option(help="Grey beside letterboxed images.", min=0, max=255)
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Score up to which a detection is noise.", min=0, max=0.999)
+        float | None, typer.Option(help="Confidence threshold of the package.", min=0, max=0.999)
     ] = None,
-    overlap: Annotated[
-        float | None, typer.Option(help="IoU above which the weaker box goes.", min=0.01, max=1)
+    nms_iou: Annotated[
+        float | None, typer.Option(help="IoU of non-maximum suppression.", min=0.01, max=1)
     ] = None,
     tasks: Annotated[
-        str, typer.Option(help="What it is for, comma-separated; its labels tell otherwise.")
+        str, typer.Option(help="Tasks it may serve, comma-separated; else chosen by its labels.")
     ] = "",
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     training_data: Annotated[str | None, typer.Option(help="What it was trained on.")] = None,
@@ -94,14 +87,14 @@ def import_file(  # noqa: PLR0913, PLR0917
         Path | None, typer.Option(metavar="DIR", help="Convert to int8, calibrated on images.")
     ] = None,
     golden: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Images to prove it on; else drawn ones.")
+        Path | None, typer.Option(metavar="DIR", help="Images to verify it on; else drawn ones.")
     ] = None,
     trust_pt: Annotated[
         bool, typer.Option("--trust-pt", help="Load a .pt, which runs the code in it.")
     ] = False,
 ) -> None:
     """Make the next version of a package from a network file."""
-    from cityeye.model_import import Source, import_from, labels_from, mapping_from
+    from cityeye.model_import import ImportSource, import_from, labels_from, mapping_from
     from model_tools.importing.request import ImportRequest
 
     if fp16 and int8 is not None:
@@ -111,16 +104,17 @@ def import_file(  # noqa: PLR0913, PLR0917
         file=file.name,
         labels=None if labels is None else labels_from(labels),
         mapping=None if map_file is None else mapping_from(map_file),
-        head=None if head is None else head.value,
+        head=head,
+        scores=scores,
         size=None if size is None else _size(size),
-        colour=None if colour is None else colour.value,
+        colour=colour,
         scale=scale,
         mean=_triple("--mean", mean),
         std=_triple("--std", std),
-        fit=None if fit is None else fit.value,
+        fit=fit,
         padding=padding,
         threshold=threshold,
-        overlap=overlap,
+        nms_iou=nms_iou,
         tasks=tuple(one.strip() for one in tasks.split(",") if one.strip()),
         licence=licence,
         training_data=training_data,
@@ -128,9 +122,9 @@ def import_file(  # noqa: PLR0913, PLR0917
         precision="fp16" if fp16 else "fp32" if int8 is None else "int8",
     )
     _check(request)
-    source = Source(file, trust_pt, golden, int8)
+    source = ImportSource(file, trust_pt, golden, int8)
     imported = import_from(source, request, repository, lambda step: typer.echo(f"  {step} …"))
-    _tell(imported, repository)
+    _show(imported, repository)
 
 
 def _check(request: ImportRequest) -> None:
@@ -146,7 +140,7 @@ def _check(request: ImportRequest) -> None:
         )
 
 
-def _tell(imported: Imported, repository: Path) -> None:
+def _show(imported: Imported, repository: Path) -> None:
     package, inspected, report = imported.package, imported.inspected, imported.report
     tensor = package.manifest.input
     labels = ", ".join(package.labels[:SHOWN_LABELS])
@@ -156,15 +150,16 @@ def _tell(imported: Imported, repository: Path) -> None:
         typer.echo(f"note: {notice}")
     typer.echo(f"{package} is in {repository.absolute()}")
     typer.echo(f"  head           {inspected.head}")
-    typer.echo(f"  images       {tensor.width}x{tensor.height}, {batch} at a time")
+    typer.echo(f"  scores         {inspected.scores}")
+    typer.echo(f"  images         {tensor.width}x{tensor.height}, {batch} at a time")
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
     typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")
     typer.echo(f"  precision      {package.manifest.precision}")
-    for figure, value in package.manifest.measured.items():
-        typer.echo(f"    {figure}: {value:g}")
+    for metric, value in package.manifest.measured.items():
+        typer.echo(f"    {metric}: {value:g}")
     typer.echo(f"  admission      {'passed' if report.passed else report.reason}")
-    typer.echo(f"Look at it with: cityeye models try {package} VIDEO --path {repository}")
+    typer.echo(f"Watch it with: cityeye models try {package} VIDEO --path {repository}")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto, shape_inference
 
-from model_tools.graph.packaged import RELABELLING
+from model_tools.heads.packaged import RELABELLING
 from models.errors import GraphError
 from models.graph.contract import (
     check_model,

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from model_tools.graph.grid import grid
+from model_tools.graph.placement import Size
+from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
+from models.graph.parts import nodes, tensors
+from models.package import Precision
 
-PASSED_OVER = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
+REARRANGING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
 """Operators that change how values lie, not what they are."""
+SELECTING = frozenset(
+    {
+        *("Gather", "GatherElements", "GatherND", "ReduceMax"),
+        *("Slice", "Split", "TopK", "Unsqueeze"),
+    }
+)
+"""Operators whose result holds some of the values of their first input."""
+QUANTISING = frozenset({"DequantizeLinear", "QuantizeLinear"})
+QUANTISED = re.compile("[Qq]uantize|^QLinear|^Q(Gemm|Attention)$|Integer|NBits")
+"""Operators of quantised networks, by name."""
+ACTIVATIONS = frozenset({"Sigmoid", "Softmax"})
+MOST_QUERIES = 1000
+FREE_SIZE = (640, 640)
+"""Taken to count cells where the export leaves the image's size open."""
+FLOAT_ELEMENTS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16})
 
 
 @dataclass(frozen=True)
@@ -56,41 +78,116 @@ class Exported:
         """The node that makes each tensor."""
         return {name: node for node in self.model.graph.node for name in node.output}
 
+    @cached_property
+    def precision(self) -> Precision:
+        """The number format of its weights and layers; `int8` for 8 bits or fewer."""
+        if any(QUANTISED.search(node.op_type) for node in nodes(self.model)):
+            return "int8"
+        held: Counter[int] = Counter()
+        for tensor in tensors(self.model):
+            held[tensor.data_type] += math.prod(tensor.dims)
+        whole, half = held[TensorProto.FLOAT], held[TensorProto.FLOAT16]
+        if held[TensorProto.INT8] + held[TensorProto.UINT8] > whole + half:
+            return "int8"
+        return "fp16" if half > whole else "fp32"
+
     def has(self, operator: str) -> bool:
         """Whether the operator occurs at the top of the graph."""
         return any(node.op_type == operator for node in self.model.graph.node)
 
-    def origin(self, tensor: str) -> NodeProto | None:
-        """The node that computes a tensor, beyond nodes that only rearrange values."""
-        for node in self._upwards(tensor):
-            if node.op_type not in PASSED_OVER:
-                return node
-        return None
+    def joining(self, tensor: str) -> NodeProto | None:
+        """The `Concat` that makes a tensor, beyond nodes that only rearrange values."""
+        node = self.producers.get(tensor)
+        for _ in range(len(self.model.graph.node)):
+            if node is None or not node.input or node.op_type not in REARRANGING:
+                break
+            node = self.producers.get(node.input[0])
+        return node if node is not None and node.op_type == "Concat" else None
 
-    def joined(self, tensor: str) -> tuple[str, ...]:
-        """Operators behind the parts of a tensor that is put together; empty if it is not."""
-        node = self.origin(tensor)
-        if node is None or node.op_type != "Concat":
-            return ()
-        parts = (self.origin(part) for part in node.input)
-        return tuple(part.op_type if part else "" for part in parts)
+    def behind(self, tensor: str, *, last: bool) -> str:
+        """The operator that computes the first, or the last, columns of a tensor.
 
-    def joined_on(self, tensor: str) -> int | None:
-        """The axis on which the parts of a tensor are put together; None if they are not."""
-        node = self.origin(tensor)
-        if node is None or node.op_type != "Concat":
-            return None
-        return next((one.i for one in node.attribute if one.name == "axis"), None)
-
-    def _upwards(self, tensor: str) -> Iterator[NodeProto]:
+        Nodes that rearrange, select or join values are passed over; empty where there is none.
+        """
         for _ in range(len(self.model.graph.node)):
             node = self.producers.get(tensor)
             if node is None or not node.input:
-                return
-            yield node
-            tensor = node.input[0]
+                return ""
+            if node.op_type == "Concat":
+                tensor = node.input[-1 if last else 0]
+            elif node.op_type in REARRANGING | SELECTING | QUANTISING:
+                tensor = node.input[0]
+            else:
+                return str(node.op_type)
+        return ""
 
-    def told(self) -> str:
+    def activation(self, tensor: str) -> str | None:
+        """`sigmoid` or `softmax` where the graph computes the last columns with one of them."""
+        operator = self.behind(tensor, last=True)
+        return operator.lower() if operator in ACTIVATIONS else None
+
+    @cached_property
+    def only_shape(self) -> tuple[Dimension, ...]:
+        """The shape of the first output, if it has three axes and stands alone; else empty.
+
+        YOLOv5's maps of five axes, which it was decoded from, may stand beside it.
+        """
+        shape, *others = (dimensions(value) for value in self.outputs.values())
+        alone = all(len(one) == 5 for one in others)  # noqa: PLR2004
+        return shape if alone and len(shape) == 3 else ()  # noqa: PLR2004
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether an output has few rows of many columns: (N, 4 + C, A)."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        if not isinstance(middle, int) or middle <= 4:  # noqa: PLR2004
+            return False
+        return not isinstance(last, int) or last >= middle
+
+    @property
+    def is_query_table(self) -> bool:
+        """Whether an output has some hundred rows of some columns: (N, Q, K)."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        if not (isinstance(middle, int) and isinstance(last, int)):
+            return False
+        return last > 4 and middle <= MOST_QUERIES and not self.is_dense  # noqa: PLR2004
+
+    def classes_beside(self, axis: int, others: int) -> tuple[int, ...]:
+        """The number of classes on an axis of the first output that has `others` columns too."""
+        shape = dimensions(self.first_output)
+        size = shape[axis] if len(shape) == 3 else None  # noqa: PLR2004
+        return (size - others,) if isinstance(size, int) and size > others else ()
+
+    def has_rows_per_cell(self, strides: tuple[int, ...], boxes: int = 1) -> bool:
+        """Whether an output (N, A, K) has `boxes` rows for each cell of the network's image."""
+        _, middle, last = self.only_shape or (None, 0, 0)
+        size, _ = self.image_input("not known yet", FREE_SIZE)
+        rows = boxes * len(grid(size, strides)[0])
+        return middle == rows and isinstance(last, int) and last > 5  # noqa: PLR2004
+
+    def image_input(self, head: str, size: Size) -> tuple[Size, int | None]:
+        """Size of the network's image, `size` where it is free, and its batch if that is fixed.
+
+        Raises:
+            GraphError: It takes no images that can be made here.
+        """
+        shape = dimensions(self.inputs[0]) if self.inputs else ()
+        if len(shape) != 4 or shape[1] != 3:  # noqa: PLR2004
+            seen = shown(self.inputs[0]) if self.inputs else "none"
+            raise mismatch(
+                head, f"the first input is {seen}", "it must be float [N, 3, height, width]"
+            )
+        if self.inputs[0].type.tensor_type.elem_type not in FLOAT_ELEMENTS:
+            seen = shown(self.inputs[0])
+            raise mismatch(head, f"the input is {seen}", "export it with float images as input")
+        batch, _, height, width = shape
+        network = (
+            width if isinstance(width, int) and width > 0 else size[0],
+            height if isinstance(height, int) and height > 0 else size[1],
+        )
+        return network, batch if isinstance(batch, int) and batch > 0 else None
+
+    def described(self) -> str:
         """Inputs and outputs with their shapes, for a person."""
         inputs = ", ".join(shown(value) for value in self.inputs) or "no input"
         outputs = ", ".join(shown(value) for value in self.model.graph.output) or "no output"
@@ -106,3 +203,8 @@ def shown(value: ValueInfoProto) -> str:
 def shown_shape(shape: tuple[Dimension, ...]) -> str:
     """A shape as `[N, 3, 640, 640]`; unknown sizes are `?`."""
     return "[" + ", ".join("?" if one is None else str(one) for one in shape) + "]"
+
+
+def mismatch(head: str, problem: str, remedy: str) -> GraphError:
+    """The error for a network whose tensors are not those of the chosen head."""
+    return GraphError(f"with head {head}", f"{problem}; {remedy}")

@@ -20,14 +20,14 @@ class Selection:
 
     Attributes:
         rows: Output rows per image.
-        least_score: Candidates at or below this score are dropped.
-        overlap: Intersection over union above which the weaker candidate of a class goes.
-        candidates: Anchor points per image, best class score first, that suppression looks at.
+        min_score: Candidates at or below this score are dropped.
+        nms_iou: Intersection over union above which the candidate with the lower score is removed.
+        candidates: Anchor points per image, best class score first, that suppression considers.
     """
 
     rows: int = 200
-    least_score: float = 0.02
-    overlap: float = 0.6
+    min_score: float = 0.02
+    nms_iou: float = 0.6
     candidates: int = 1000
 
 
@@ -86,7 +86,7 @@ def suppress_one_class(
 
 def take_best(graph: GraphBuilder, found: Choice, wanted: Selection) -> Choice:
     """The best candidates above the least score, as many as there are rows, sorted by score."""
-    good = graph.node("Greater", found.scores, graph.number(wanted.least_score))
+    good = graph.node("Greater", found.scores, graph.number(wanted.min_score))
     scores = graph.node("Where", good, found.scores, graph.number(0.0))
     best, index = _best(graph, _at_least(graph, scores, wanted.rows), wanted.rows)
     # Padding rows lie beyond the last candidate; any candidate does for them.
@@ -126,8 +126,8 @@ def _kept(graph: GraphBuilder, boxes: str, scores: str, wanted: Selection) -> st
         boxes,
         scores,
         graph.integers(wanted.rows),
-        graph.constant(np.array([wanted.overlap], np.float32)),
-        graph.constant(np.array([wanted.least_score], np.float32)),
+        graph.constant(np.array([wanted.nms_iou], np.float32)),
+        graph.constant(np.array([wanted.min_score], np.float32)),
     )
     blank = graph.zeros(graph.node("Shape", scores))
     return graph.node("ScatterND", blank, kept, graph.node("GatherND", scores, kept))

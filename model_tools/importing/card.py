@@ -33,12 +33,12 @@ Imported from `{source.file}` (sha256 `{source.sha256}`). {source.architecture}.
 
 {len(labels)} of the network's {facts["classes"]} classes: {", ".join(labels)}.
 {_mapping(mapping)}
-Detections with a score of {manifest.thresholds.default:g} or less are noise unless a camera's task
-says otherwise.
+Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task says otherwise.
 
 ## How it was brought in
 
 - Head: `{source.head}`. Decoding and selection are inside the graph.
+- Scores: {source.scores}.
 - Preprocessing, inside the graph: {source.preprocessing}.
 - Images: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
@@ -68,8 +68,8 @@ def _batch(manifest: Manifest, facts: Mapping[str, Any]) -> str:
     if not manifest.input.dynamic_batch:
         return f"exactly {manifest.input.max_batch} at a time, as the file was exported"
     freed = facts["batch_of_file"]
-    told = f"; the file took exactly {freed}, which was rewritten and proven" if freed else ""
-    return f"up to {manifest.input.max_batch} at a time{told}"
+    origin = f"; the file took exactly {freed}, which was rewritten and verified" if freed else ""
+    return f"up to {manifest.input.max_batch} at a time{origin}"
 
 
 def _measured(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""The 80 classes of COCO detection in their usual order, with names as COCO spells them."""
+"""The 80 classes of COCO detection, with names as COCO spells them."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ COCO_CLASSES = (
     "refrigerator, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
 )
 COCO_LABELS = tuple(name.strip() for name in COCO_CLASSES.split(","))
+"""In the usual order."""
+_WITHOUT_CLASS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+COCO_CATEGORIES = tuple(
+    ""
+    if number in _WITHOUT_CLASS
+    else COCO_LABELS[number - sum(n < number for n in _WITHOUT_CLASS)]
+    for number in range(91)
+)
+"""By COCO's own category number, as DETR and RF-DETR count them; some numbers name no class."""

@@ -9,27 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
 from model_tools.graph.fixed_batch import pinned, with_free_batch
-from model_tools.graph.packaged import relabelled
-from model_tools.graph.wrapping import WrappedGraph, wrap
+from model_tools.heads.packaged import relabelled
+from model_tools.heads.task import WrappedGraph
+from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan
+from model_tools.importing.request import ImageBatch, RowTable
 from models.errors import GraphError, SessionError
 from models.golden import LOOSE, disagreement
 from models.session import first_line, open_session
 
-Images = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.float32]
-
-PROOF_BATCH = 3
+COMPARED_BATCH = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Fusing:
-    """Wraps a network, with a free batch if that proves to give the same."""
+    """Wraps a network, with a free batch if a run shows that it gives the same."""
 
     model: str
     plan: Plan
@@ -42,8 +40,8 @@ class Fusing:
         """
         return self._wrapped(pinned(network, self.plan.batch or 1))
 
-    def fused(self, network: ModelProto, fixed: WrappedGraph, images: Images) -> WrappedGraph:
-        """The graph for any number of images, if that proves to give the same as `fixed`."""
+    def fused(self, network: ModelProto, fixed: WrappedGraph, images: ImageBatch) -> WrappedGraph:
+        """The graph for any number of images, if a run shows that it gives the same as `fixed`."""
         try:
             batch = self.plan.batch
             free = self._wrapped(with_free_batch(network, batch) if batch else network)
@@ -55,20 +53,20 @@ class Fusing:
         return fixed
 
     def _wrapped(self, network: ModelProto) -> WrappedGraph:
-        if self.plan.head == "packaged":
+        if self.plan.is_packaged:
             return relabelled(network, self.plan.task)
-        return wrap(network, self.plan.head, self.plan.task, self.plan.preprocessing)
+        return wrap(network, self.plan.head.name, self.plan.task, self.plan.preprocessing)
 
-    def _same(self, free: WrappedGraph, fixed: WrappedGraph, images: Images) -> bool:
-        some = np.resize(images, (PROOF_BATCH, *images.shape[1:]))
-        together = rows_of(self.model, free.model, some, PROOF_BATCH)
+    def _same(self, free: WrappedGraph, fixed: WrappedGraph, images: ImageBatch) -> bool:
+        some = np.resize(images, (COMPARED_BATCH, *images.shape[1:]))
+        together = rows_of(self.model, free.model, some, COMPARED_BATCH)
         alone = rows_of(self.model, fixed.model, some, self.plan.batch or 1)
-        # Batches are summed in another order, which moves weak objects of some networks a little.
+        # Batches are summed in another order, which moves some objects a little.
         return not disagreement(together, alone, LOOSE)
 
 
-def rows_of(model: str, graph: ModelProto, images: Images, step: int) -> Rows:
-    """Rows of all images, run in groups of exactly `step`; the last one is filled up.
+def rows_of(model: str, graph: ModelProto, images: ImageBatch, step: int) -> RowTable:
+    """RowTable of all images, run in groups of exactly `step`; the last one is filled up.
 
     Raises:
         SessionError: ONNX Runtime refuses the graph or fails in it.

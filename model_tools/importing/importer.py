@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from model_tools.admission import admit
 from model_tools.graph.placement import Size
 from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
-from model_tools.importing.request import UNKNOWN, ImportRequest
+from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
 from model_tools.importing.staging import Staging, next_version
 from model_tools.importing.writing import settle, write_texts
 from model_tools.sandbox import Limits, run
@@ -46,7 +45,6 @@ CALIBRATION_FILE = ".calibration.npz"
 COMPARED_FILE = ".compared.npz"
 LIMITS = Limits(memory_mb=6144, total_s=3600.0, file_mb=1024)
 
-Images = npt.NDArray[np.uint8]
 Step = Callable[[str], None]
 
 
@@ -56,20 +54,20 @@ class RefusedError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class ValidationImages:
-    """Images for an import.
+    """ImageBatch for an import.
 
     Attributes:
-        golden: (K, H, W, 3) uint8 RGB of the package's size, to prove the graph on.
+        golden: (K, H, W, 3) uint8 RGB of the package's size, to verify the graph on.
         origin: Where they come from, for the card.
         calibration: Likewise, to choose int8 ranges by; None without int8.
         compared: Likewise, to compare another precision with fp32 on; None with fp32.
         tasks: What the package is for, where the request leaves it open.
     """
 
-    golden: Images
+    golden: ImageBatch
     origin: str
-    calibration: Images | None = None
-    compared: Images | None = None
+    calibration: ImageBatch | None = None
+    compared: ImageBatch | None = None
     tasks: tuple[str, ...] = ()
 
 
@@ -82,6 +80,7 @@ class Inspected:
         package: Size of the package's images.
         labels: What the package calls its classes.
         preprocessing: One line.
+        scores: One line: what makes scores of class columns.
         notices: What the person should know.
         facts: All that inspection found out.
     """
@@ -90,6 +89,7 @@ class Inspected:
     package: Size
     labels: tuple[str, ...]
     preprocessing: str
+    scores: str
     notices: tuple[str, ...]
     facts: dict[str, Any]
 
@@ -124,7 +124,7 @@ def import_model(
         request: What is wanted of it.
         root: The repository.
         validation_images_for: Makes the images, once it is known what size they need.
-        on_step: Told what is being done.
+        on_step: Called with what is being done.
 
     Raises:
         ModelError: The file cannot be used, or what was built is not admitted.
@@ -133,21 +133,26 @@ def import_model(
     with next_version(root, request.name) as staging:
         network = staging.directory / NETWORK_FILE
         _copy(file, network, request)
-        arguments = {"request": request.to_json(), "network": str(network.absolute())}
-        inspected = _inspected(_call(INSPECT, arguments, request, staging, on_step))
-        proof = validation_images_for(inspected)
-        arguments |= _saved(proof, staging)
-        built = _call(BUILD, arguments, request, staging, on_step)
         origin = sha256_of(network)
+        arguments: dict[str, Any] = {
+            "request": request.to_json(),
+            "network": str(network.absolute()),
+            "beside": str(file.absolute().parent),
+        }
+        inspected = _inspected(_call(INSPECT, arguments, request, staging, on_step))
+        images = validation_images_for(inspected)
+        arguments |= _saved(images, staging)
+        arguments["request"] |= {"scores": inspected.facts["scores"]}
+        built = _call(BUILD, arguments, request, staging, on_step)
         for scratch in (NETWORK_FILE, IMAGES_FILE, CALIBRATION_FILE, COMPARED_FILE):
             (staging.directory / scratch).unlink(missing_ok=True)
         facts = {
             **inspected.facts,
             **built,
-            "images": len(proof.golden),
-            "origin": proof.origin,
+            "images": len(images.golden),
+            "origin": images.origin,
         }
-        tasks = request.tasks or proof.tasks or (request.name,)
+        tasks = request.tasks or images.tasks or (request.name,)
         manifest = _manifest(request, staging, inspected, facts, origin, tasks)
         card = card_text(manifest, inspected.labels, facts, request.mapping)
         write_texts(staging.directory, manifest, inspected.labels, card)
@@ -190,23 +195,24 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
         package=(int(width), int(height)),
         labels=tuple(facts["labels"]),
         preprocessing=facts["preprocessing"],
+        scores=facts["scores_text"],
         notices=tuple(facts["notices"]),
         facts=facts,
     )
 
 
-def _saved(proof: ValidationImages, staging: Staging) -> dict[str, str]:
-    """Images on the way into the sandbox."""
+def _saved(images: ValidationImages, staging: Staging) -> dict[str, str]:
+    """ImageBatch on the way into the sandbox."""
     directory = staging.directory.absolute()
     saved = {"out": str(directory)}
-    for key, file, images in (
-        (IMAGES, IMAGES_FILE, proof.golden),
-        (CALIBRATION, CALIBRATION_FILE, proof.calibration),
-        (COMPARED, COMPARED_FILE, proof.compared),
+    for key, file, some in (
+        (IMAGES, IMAGES_FILE, images.golden),
+        (CALIBRATION, CALIBRATION_FILE, images.calibration),
+        (COMPARED, COMPARED_FILE, images.compared),
     ):
-        if images is not None:
+        if some is not None:
             saved[key] = str(directory / file)
-            np.savez(saved[key], images=images)
+            np.savez(saved[key], images=some)
     return saved
 
 
@@ -245,8 +251,9 @@ def _manifest(
             sha256=origin,
             head=inspected.head,
             preprocessing=inspected.preprocessing,
+            scores=inspected.scores,
         ),
-        precision=request.precision,
+        precision=facts["precision"],
         golden=sha256_of(staging.directory / GOLDEN_FILE),
         measured=facts["measured"],
     )

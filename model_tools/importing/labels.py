@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from model_tools.graph.heads import Groups, each_alone
-from model_tools.importing.coco import COCO_LABELS
+from model_tools.heads.task import Groups, each_alone
+from model_tools.importing.coco import COCO_CATEGORIES, COCO_LABELS
 from models.errors import GraphError
 
 MAX_NAMES_TEXT = 256 * 1024
@@ -18,10 +18,17 @@ NEAR = 3
 
 @dataclass(frozen=True, slots=True)
 class KnownClasses:
-    """The network's class names, in its order, and where they come from."""
+    """The network's classes.
+
+    Attributes:
+        names: In the network's order; empty where a class has no name and is not used.
+        source: Where they come from.
+        notices: What the person should know about that.
+    """
 
     names: tuple[str, ...]
     source: str
+    notices: tuple[str, ...] = ()
 
 
 def plain(name: str) -> str:
@@ -30,36 +37,43 @@ def plain(name: str) -> str:
 
 
 def known_classes(
-    model: str, count: int | None, told: Sequence[str] | None, metadata: Mapping[str, str]
+    model: str,
+    counts: Sequence[int],
+    labels: Sequence[str] | None,
+    metadata: Mapping[str, str],
 ) -> KnownClasses:
     """Finds the names of the network's classes.
 
     Args:
         model: Who it is, for errors.
-        count: How many classes the output has, if that can be seen.
-        told: What the person gave.
+        counts: How many classes the network may have; empty if that cannot be seen.
+        labels: What the person gave.
         metadata: What the exporter wrote beside the graph.
 
     Raises:
         GraphError: There are no names, or as many as the output has not.
     """
-    if told is not None:
-        found = KnownClasses(tuple(told), "the given labels")
+    if labels is not None:
+        found = KnownClasses(tuple(labels), "the given labels")
     elif "names" in metadata:
         found = KnownClasses(names_in(model, metadata["names"]), "the file's own names")
-    elif count in {None, len(COCO_LABELS)}:
-        found = KnownClasses(COCO_LABELS, "COCO, as the file names none")
+    elif not counts or {len(COCO_LABELS), len(COCO_CATEGORIES)} & set(counts):
+        assumed = "the file does not name its classes: they are taken to be the 80 of COCO"
+        found = KnownClasses(COCO_LABELS, "COCO, as the file names none", (assumed,))
     else:
         raise GraphError(
-            model, f"the file does not name its {count} classes; give --labels, one name per line"
-        )
-    if count is not None and count != len(found.names):
-        raise GraphError(
             model,
-            f"the network has {count} classes, but {found.source} are {len(found.names)}; "
-            "give --labels with one name per class, in the network's order",
+            f"the file does not name its {counts[0]} classes; give --labels, one name per line",
         )
-    return found
+    if not counts or len(found.names) in counts:
+        return found
+    if found.names == COCO_LABELS and len(COCO_CATEGORIES) in counts:
+        return replace(found, names=COCO_CATEGORIES)
+    raise GraphError(
+        model,
+        f"the network has {counts[0]} classes, but {found.source} are {len(found.names)}; "
+        "give --labels with one name per class, in the network's order",
+    )
 
 
 def names_in(model: str, text: str) -> tuple[str, ...]:
@@ -93,12 +107,13 @@ def grouped(
         GraphError: A class is named twice, unknown, or nothing is kept.
     """
     if mapping is None:
-        repeated = sorted({name for name in known if list(known).count(name) > 1})
+        kept = [index for index, name in enumerate(known) if name]
+        repeated = sorted({known[one] for one in kept if list(known).count(known[one]) > 1})
         if repeated:
             raise GraphError(
                 model, f"the classes repeat {', '.join(repeated)}; give --labels or --map"
             )
-        return tuple(known), each_alone(tuple(range(len(known))))
+        return tuple(known[one] for one in kept), each_alone(tuple(kept))
     groups: dict[str, list[int]] = {}
     for foreign, ours in mapping.items():
         members = _ids(model, foreign, known)
@@ -115,9 +130,13 @@ def _ids(model: str, foreign: str, known: Sequence[str]) -> list[int]:
     found = exact or [i for i, name in enumerate(known) if plain(name) == plain(foreign)]
     if found:
         return found
-    spelled = {plain(name): name for name in known}
+    spelled = {plain(name): name for name in known if name}
     near = [spelled[one] for one in difflib.get_close_matches(plain(foreign), spelled, NEAR)]
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; it has {_some(known)}"
+    hint = (
+        f"; did you mean {' or '.join(near)}?"
+        if near
+        else f"; it has {_some(tuple(spelled.values()))}"
+    )
     raise GraphError(model, f"the map names {foreign}, which is no class of the network{hint}")
 
 

@@ -1,4 +1,4 @@
-"""`Plan`: everything about an import that can be decided by looking at the graph."""
+"""`Plan`: everything about an import that can be read off the graph."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from onnx import ModelProto
 
 from model_tools.graph.exported import Exported
-from model_tools.graph.heads import Groups, HeadName, HeadTask
 from model_tools.graph.ordering import in_order
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.graph.wrapping import default_preprocessing, gives_rows, image_input, modern
-from model_tools.importing.coco import COCO_LABELS
-from model_tools.importing.labels import grouped, known_classes
-from model_tools.importing.recognition import class_count, recognised
+from model_tools.heads.head import NetworkHead
+from model_tools.heads.registry import heads
+from model_tools.heads.task import Groups, HeadTask, ScoreKind
+from model_tools.heads.wrapping import modern
+from model_tools.importing.labels import KnownClasses, grouped, known_classes
+from model_tools.importing.recognition import recognised
 from model_tools.importing.request import ImportRequest
 from models.errors import GraphError
 from models.graph.contract import dimensions
@@ -24,11 +25,8 @@ from models.graph.contract import dimensions
 CAMERA_SIZE = (640, 384)
 """The size that the built-in packages share, so that a camera's image is converted once."""
 MOST_ROWS = 300
-LEAST_SCORE = 0.01
-OVERLAPS: dict[HeadName, float] = {"yolo": 0.7, "yolox": 0.65, "yolox-decoded": 0.65}
-"""Ultralytics' `iou` and YOLOX's `nmsthre`; others suppress nothing or as the built-ins do."""
+MIN_SCORE = 0.01
 STRIDE = 32
-ON_QUERIES: frozenset[HeadName] = frozenset({"yolo-e2e", "detr", "detr-logits", "rtdetr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,12 @@ class Plan:
         batch: Images that the export takes at once, exactly; None where any number does.
         preprocessing: What the network expects.
         selection: Limits of the selection.
+        exported: The network as it was given.
+        scores: What makes scores of its class columns; None where only a run can show it.
         notices: What the person should know, in sentences.
-        table: Whether an RT-DETR gives rows that end in score and class.
     """
 
-    head: HeadName
+    head: NetworkHead
     classes: tuple[str, ...]
     labels: tuple[str, ...]
     groups: Groups
@@ -58,18 +57,24 @@ class Plan:
     batch: int | None
     preprocessing: Preprocessing
     selection: Selection
+    exported: Exported
+    scores: ScoreKind | None = "none"
     notices: tuple[str, ...] = ()
-    table: bool = False
 
     @property
     def task(self) -> HeadTask:
         """What the head must produce."""
-        return HeadTask(self.package, len(self.classes), self.groups, self.selection)
+        return HeadTask(self.package, len(self.classes), self.groups, self.selection, self.scores)
 
     @property
-    def told(self) -> str:
+    def is_packaged(self) -> bool:
+        """Whether the network is a whole package's graph already."""
+        return self.head.name == "packaged"
+
+    @property
+    def preprocessing_text(self) -> str:
         """The preprocessing in one line."""
-        if self.head == "packaged":
+        if self.is_packaged:
             return "inside the imported graph"
         return self.preprocessing.told(self.preprocessing.place(self.package, self.network))
 
@@ -78,27 +83,16 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
     """Decides how a network will be wrapped.
 
     Raises:
-        GraphError: It cannot be, or something must be told first.
+        GraphError: It cannot be, or an option is missing.
     """
     exported = Exported(network)
-    head = request.head or recognised(request.name, exported)
-    if head == "packaged":
-        return _plan_for_packaged(exported, request)
-    preprocessing = _preprocessing(head, request)
+    head = heads()[request.head] if request.head else recognised(request.name, exported)
+    if head.name == "packaged":
+        return _plan_for_packaged(head, exported, request)
+    preprocessing = _preprocessing(head, exported, request)
     package, size = _sizes(exported, head, request, preprocessing)
-    _, batch = image_input(exported, head, size)
-    known = known_classes(
-        request.name, class_count(exported, head), request.labels, exported.metadata
-    )
-    labels, groups = grouped(request.name, known.names, request.mapping)
-    selection = Selection(
-        rows=_rows(exported, head),
-        least_score=LEAST_SCORE,
-        overlap=request.overlap or OVERLAPS.get(head, Selection().overlap),
-    )
-    notices: tuple[str, ...] = ()
-    if known.names == COCO_LABELS and request.labels is None and "names" not in exported.metadata:
-        notices = ("the file does not name its classes: they are taken to be the 80 of COCO",)
+    _, batch = exported.image_input(head.name, size)
+    known, labels, groups = _classes(head, exported, request)
     return Plan(
         head,
         known.names,
@@ -108,10 +102,36 @@ def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
         size,
         batch,
         preprocessing,
-        selection,
-        notices,
-        head == "rtdetr" and gives_rows(exported),
+        Selection(_rows(exported, head), MIN_SCORE, request.nms_iou or head.nms_iou),
+        exported,
+        _scores(head, exported, len(known.names), request),
+        known.notices,
     )
+
+
+def _classes(
+    head: NetworkHead, exported: Exported, request: ImportRequest
+) -> tuple[KnownClasses, tuple[str, ...], Groups]:
+    """The network's classes, the package's labels, and which classes make each of these."""
+    known = known_classes(
+        request.name, head.class_counts(exported), request.labels, exported.metadata
+    )
+    return known, *grouped(request.name, known.names, request.mapping)
+
+
+def _scores(
+    head: NetworkHead, exported: Exported, classes: int, request: ImportRequest
+) -> ScoreKind | None:
+    """What the person says, or what the graph shows."""
+    if request.scores is None:
+        return head.scores(exported, classes)
+    if request.scores not in head.score_kinds:
+        raise GraphError(
+            request.name,
+            f"head {head.name} cannot have --scores {request.scores}, only "
+            f"{' or '.join(head.score_kinds)}; leave --scores out",
+        )
+    return request.scores
 
 
 def has_size(network: ModelProto) -> bool:
@@ -122,24 +142,23 @@ def has_size(network: ModelProto) -> bool:
 def prepared(network: ModelProto, plan: Plan) -> ModelProto:
     """A copy of the network in a usable operator set, its image size written down."""
     copy = ModelProto()
-    copy.CopyFrom(modern(in_order(network), plan.head))
+    copy.CopyFrom(modern(in_order(network), plan.head.name))
     shape = Exported(copy).inputs[0].type.tensor_type.shape.dim
-    if plan.head != "packaged":
+    if not plan.is_packaged:
         shape[2].dim_value, shape[3].dim_value = plan.network[1], plan.network[0]
     return copy
 
 
-def _plan_for_packaged(exported: Exported, request: ImportRequest) -> Plan:
+def _plan_for_packaged(head: NetworkHead, exported: Exported, request: ImportRequest) -> Plan:
     batch, height, width, _ = dimensions(exported.inputs[0])
     rows = dimensions(exported.first_output)[1]
     if not (isinstance(height, int) and isinstance(width, int) and isinstance(rows, int)):
         raise GraphError(request.name, "its sizes are free; a packaged graph has them fixed")
     if request.size not in {None, (width, height)}:
         raise GraphError(request.name, f"takes {width}x{height} images; leave --size out")
-    known = known_classes(request.name, None, request.labels, exported.metadata)
-    labels, groups = grouped(request.name, known.names, request.mapping)
+    known, labels, groups = _classes(head, exported, request)
     return Plan(
-        "packaged",
+        head,
         known.names,
         labels,
         groups,
@@ -147,12 +166,13 @@ def _plan_for_packaged(exported: Exported, request: ImportRequest) -> Plan:
         (width, height),
         batch if isinstance(batch, int) and batch > 0 else None,
         Preprocessing(scale=1.0),
-        Selection(rows=rows, least_score=0.0),
+        Selection(rows=rows, min_score=0.0),
+        exported,
     )
 
 
-def _preprocessing(head: HeadName, request: ImportRequest) -> Preprocessing:
-    usual = default_preprocessing(head)
+def _preprocessing(head: NetworkHead, exported: Exported, request: ImportRequest) -> Preprocessing:
+    usual = head.preprocessing(exported)
     try:
         return replace(
             usual,
@@ -168,10 +188,10 @@ def _preprocessing(head: HeadName, request: ImportRequest) -> Preprocessing:
 
 
 def _sizes(
-    exported: Exported, head: HeadName, request: ImportRequest, wanted: Preprocessing
+    exported: Exported, head: NetworkHead, request: ImportRequest, wanted: Preprocessing
 ) -> tuple[Size, Size]:
     """Size of the package's and of the network's images."""
-    free, _ = image_input(exported, head, (0, 0))
+    free, _ = exported.image_input(head.name, (0, 0))
     own = (free[0] or 0, free[1] or 0)
     if wanted.fit == "stretch":
         package = request.size or CAMERA_SIZE
@@ -197,11 +217,7 @@ def _exported_size(exported: Exported) -> Size | None:
         return None
 
 
-def _rows(exported: Exported, head: HeadName) -> int:
+def _rows(exported: Exported, head: NetworkHead) -> int:
     """Output rows: the network's own queries where it has fewer."""
-    if head not in ON_QUERIES:
-        return MOST_ROWS
-    output = exported.outputs.get("scores" if head == "detr" else "", exported.first_output)
-    queries = dimensions(output)[1:2]
-    own = queries[0] if queries and isinstance(queries[0], int) and queries[0] > 0 else MOST_ROWS
-    return min(own, MOST_ROWS)
+    own = head.queries(exported)
+    return min(own, MOST_ROWS) if isinstance(own, int) and own > 0 else MOST_ROWS

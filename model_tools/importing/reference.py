@@ -1,34 +1,26 @@
 """The reference: what the network itself says about images, computed without any graph of ours.
 
 The file as it was given runs in a session of its own; preprocessing, decoding and selection are
-plain numpy. Golden rows come from here, so that a mistake in graph building cannot prove itself.
+plain numpy. Golden rows come from here, so that a mistake in graph building is found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.importing.decoding import candidates
+from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.importing.plan import Plan
+from model_tools.importing.request import ImageBatch, RowTable
 from models.errors import GraphError
 from models.session import open_session
-
-Floats = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
-Decoder = Callable[[dict[str, npt.NDArray[Any]], int, Plan], tuple[Floats, Floats]]
-"""Outputs, image, plan → boxes (A, 4) in network pixels and class scores (A, C)."""
-
-ONE_CLASS = frozenset({"yolo", "yolox", "yolox-decoded"})
-"""Heads with suppression where a candidate is of one class."""
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
-def reference_rows(model: str, network: bytes, plan: Plan, images: Images) -> Floats:
+def reference_rows(model: str, network: bytes, plan: Plan, images: ImageBatch) -> RowTable:
     """What the unfused network finds.
 
     Args:
@@ -45,20 +37,20 @@ def reference_rows(model: str, network: bytes, plan: Plan, images: Images) -> Fl
     """
     session, _ = open_session(model, network)
     step = plan.batch or 1
-    tables: list[Floats] = []
+    tables: list[RowTable] = []
     for start in range(0, len(images), step):
         chunk = images[start : start + step]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], step - len(chunk), axis=0)])
-        outputs = _outputs(session, plan, filled)
+        outputs = network_outputs(session, plan, filled)
         tables.extend(_rows(outputs, index, plan) for index in range(len(chunk)))
     return np.stack(tables)
 
 
-def network_image(image: Images, plan: Plan) -> Floats:
+def network_image(image: npt.NDArray[np.uint8], plan: Plan) -> RowTable:
     """One (H, W, 3) uint8 RGB image as the network wants it: (3, h, w) float32."""
     wanted = plan.preprocessing
     ordered = image[..., ::-1] if wanted.colour_order == "bgr" else image
-    values: Floats = ordered.astype(np.float32)
+    values: RowTable = ordered.astype(np.float32)
     width, height = plan.network
     if wanted.fit == "stretch":
         placed = resized(values, width, height)
@@ -71,10 +63,10 @@ def network_image(image: Images, plan: Plan) -> Floats:
     return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
 
-def resized(values: Floats, width: int, height: int) -> Floats:
+def resized(values: RowTable, width: int, height: int) -> RowTable:
     """Bilinear, sample points at pixel centres, borders repeated.
 
-    In single precision, term by term as runtimes do it: the last digit of a pixel moves weak boxes
+    In single precision, term by term as runtimes do it: the last digit of a pixel moves some boxes
     of a DETR by hundredths of a pixel.
     """
     if values.shape[:2] == (height, width):
@@ -90,7 +82,7 @@ def resized(values: Floats, width: int, height: int) -> Floats:
 
 def _neighbours(
     old: int, new: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], RowTable, RowTable]:
     """For each new pixel of an axis its two old neighbours, and the way from each of them."""
     half = np.float32(0.5)
     places = (np.arange(new, dtype=np.float32) + half) / (np.float32(new) / np.float32(old)) - half
@@ -114,9 +106,14 @@ def _letterbox(plan: Plan) -> tuple[tuple[float, float], int, int, tuple[int, in
     return (inner[0] / wide, inner[1] / high), left, top, inner
 
 
-def _outputs(session: Any, plan: Plan, images: Images) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401
+def network_outputs(
+    session: Any,  # noqa: ANN401
+    plan: Plan,
+    images: ImageBatch,
+) -> dict[str, npt.NDArray[Any]]:
+    """All outputs by name for (N, H, W, 3) uint8 images of the package's size."""
     first, *others = session.get_inputs()
-    if plan.head == "packaged":
+    if plan.is_packaged:
         feed = {first.name: images}
     else:
         planes = np.stack([network_image(one, plan) for one in images])
@@ -128,26 +125,28 @@ def _outputs(session: Any, plan: Plan, images: Images) -> dict[str, npt.NDArray[
     return dict(zip(names, session.run(None, feed), strict=True))
 
 
-def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> Floats:
+def _rows(outputs: dict[str, npt.NDArray[Any]], index: int, plan: Plan) -> RowTable:
     """The final (M, 6) table of one image."""
     found = {name: value[index].astype(np.float64) for name, value in outputs.items()}
-    boxes, scores, classes = candidates(found, plan)
-    beyond = classes[scores > plan.selection.least_score].max(initial=0)
+    boxes, scores, classes = plan.head.reference(
+        NumpyOutputs(plan.head.name, found, plan.exported, plan.task, plan.network)
+    )
+    beyond = classes[scores > plan.selection.min_score].max(initial=0)
     if beyond >= len(plan.classes):
         raise GraphError(
-            plan.head,
+            plan.head.name,
             f"the network finds class {beyond}, but only {len(plan.classes)} are named; "
             "give --labels with one name per class, in the network's order",
         )
     labels = np.full(len(scores), -1)
     for label, members in enumerate(plan.groups):
         labels[np.isin(classes, members)] = label
-    good = (labels >= 0) & (scores > plan.selection.least_score)
+    good = (labels >= 0) & (scores > plan.selection.min_score)
     boxes, scores, labels = boxes[good], scores[good], labels[good]
     order = np.argsort(-scores, kind="stable")
-    if plan.head in ONE_CLASS:
+    if plan.head.suppression == "best class":
         order = order[: plan.selection.candidates]
-    if plan.head in {"cityeye", *ONE_CLASS}:
+    if plan.head.suppression != "none":
         order = np.array(_survivors(boxes, labels, order, plan), int)
     order = order[: plan.selection.rows]
     table = np.zeros((plan.selection.rows, 6), np.float32)
@@ -172,7 +171,7 @@ def _survivors(
             far = np.minimum(boxes[rivals, 2:], boxes[index, 2:])
             shared = np.prod(np.clip(far - near, 0, None), axis=1)
             union = areas[rivals] + areas[index] - shared
-            if (shared > plan.selection.overlap * union).any():
+            if (shared > plan.selection.nms_iou * union).any():
                 continue
         kept.append(int(index))
     return kept

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from model_tools.graph.heads import HeadName
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import ColourOrder, Fit
+from model_tools.heads.registry import HeadName
+from model_tools.heads.task import ScoreKind
 from models.package import Precision
 
 DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16
 UNKNOWN = "unknown"
 
+ImageBatch = npt.NDArray[np.uint8]
+"""(K, H, W, 3) RGB."""
+RowTable = npt.NDArray[np.float32]
+"""(K, M, 6): x1 y1 x2 y2 score class."""
 Triple = tuple[float, float, float]
 
 
@@ -28,6 +35,7 @@ class ImportRequest(BaseModel):
         mapping: Foreign class name → label of ours, or None where the class is dropped; without
             a mapping every class is kept under its own name.
         head: Family of the output.
+        scores: What makes scores of the class columns.
         size: Size of the images that the package takes.
         colour: Colour order that the network expects.
         scale: Factor on the values 0 to 255.
@@ -35,8 +43,8 @@ class ImportRequest(BaseModel):
         std: Divided by after that, per channel.
         fit: How an image of another size is brought to the network's.
         padding: Value of 0 to 255 beside a letterboxed image.
-        threshold: Score at or below which a detection is noise.
-        overlap: Intersection over union of the suppression.
+        threshold: Confidence threshold: detections with a lower score are noise.
+        nms_iou: Intersection over union of the non-maximum suppression.
         tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
         training_data: What the network was trained on.
@@ -51,6 +59,7 @@ class ImportRequest(BaseModel):
     labels: tuple[str, ...] | None = None
     mapping: dict[str, str | None] | None = None
     head: HeadName | None = None
+    scores: ScoreKind | None = None
     size: Size | None = None
     colour: ColourOrder | None = None
     scale: float | None = None
@@ -59,7 +68,7 @@ class ImportRequest(BaseModel):
     fit: Fit | None = None
     padding: float | None = None
     threshold: float | None = None
-    overlap: float | None = None
+    nms_iou: float | None = None
     tasks: tuple[str, ...] = ()
     licence: str | None = None
     training_data: str | None = None

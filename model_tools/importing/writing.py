@@ -13,7 +13,8 @@ import onnx
 import yaml
 
 from model_tools.graph.placement import Size
-from model_tools.graph.wrapping import INPUT_NAME, OUTPUT_NAME, WrappedGraph
+from model_tools.heads.task import WrappedGraph
+from model_tools.heads.wrapping import INPUT_NAME, OUTPUT_NAME
 from model_tools.importing.request import DEFAULT_MAX_BATCH
 from models.detector import Detector
 from models.errors import ModelError

@@ -7,6 +7,7 @@ weights inside the file: a graph that points at other files could read them at l
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto, ValueInfoProto
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_MODEL_BYTES",
     "ContractViolation",
     "Dimension",
+    "Promises",
     "check_contract",
     "check_model",
     "check_self_contained",
@@ -36,62 +38,44 @@ Dimension = int | str | None
 """A size, the name of a symbolic size, or unknown."""
 
 
-def check_contract(
-    path: Path,
-    *,
-    input_name: str,
-    size: tuple[int, int],
-    batch: int | None,
-    output_name: str,
-    rows: int,
-    opset: int,
-) -> None:
-    """Checks a graph file against what its manifest promises.
+class Promises(TypedDict):
+    """What a manifest says about its graph.
 
-    Args:
-        path: The ONNX file.
-        input_name: Name of the only input.
-        size: Width and height in pixels.
-        batch: Fixed batch size, or None for a free one.
-        output_name: Name of the only output.
-        rows: Detections per image.
-        opset: Version of the default operator set.
+    `size` is width and height in pixels, `batch` None for a free one, `rows` detections per image,
+    `opset` the version of the default operator set.
+    """
+
+    input_name: str
+    size: tuple[int, int]
+    batch: int | None
+    output_name: str
+    rows: int
+    opset: int
+
+
+def check_contract(path: Path, **promised: Unpack[Promises]) -> None:
+    """Checks a graph file against what its manifest promises.
 
     Raises:
         ContractViolation: What differs first.
     """
-    check_model(
-        read_model(path),
-        input_name=input_name,
-        size=size,
-        batch=batch,
-        output_name=output_name,
-        rows=rows,
-        opset=opset,
-    )
+    check_model(read_model(path), **promised)
 
 
-def check_model(
-    model: ModelProto,
-    *,
-    input_name: str,
-    size: tuple[int, int],
-    batch: int | None,
-    output_name: str,
-    rows: int,
-    opset: int,
-) -> None:
+def check_model(model: ModelProto, **promised: Unpack[Promises]) -> None:
     """Checks a parsed graph likewise; it must have been read by `read_model` or `parse_model`."""
     check_self_contained(model)
-    graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    width, height = size
-    _check_tensor("input", inputs, input_name, TensorProto.UINT8, (batch, height, width, 3))
-    _check_tensor("output", list(graph.output), output_name, TensorProto.FLOAT, (batch, rows, 6))
-    if opset_of(model) != opset:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    outputs = list(model.graph.output)
+    (width, height), batch, rows = promised["size"], promised["batch"], promised["rows"]
+    images = (batch, height, width, 3)
+    _check_tensor("input", inputs, promised["input_name"], TensorProto.UINT8, images)
+    table = (batch, rows, 6)
+    _check_tensor("output", outputs, promised["output_name"], TensorProto.FLOAT, table)
+    if opset_of(model) != promised["opset"]:
         raise ContractViolation(
-            f"uses opset {opset_of(model)}, the manifest says {opset}", "correct opset"
+            f"uses opset {opset_of(model)}, the manifest says {promised['opset']}", "correct opset"
         )
 
 

@@ -18,7 +18,8 @@ from ray import serve
 from camera_adapters.geometry import Letterbox, Size
 from model_tools.admission import admit
 from model_tools.golden_images import golden_images
-from model_tools.graph.heads import HeadName
+from model_tools.heads.registry import HeadName
+from model_tools.heads.task import ScoreKind
 from model_tools.importing.importer import Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.admission import AdmissionReport
@@ -47,6 +48,7 @@ class UploadOptions(BaseModel):
     file: str = Field(default="upload.onnx", max_length=128)
     labels: str = Field(default="", max_length=8192)
     head: HeadName | None = None
+    scores: ScoreKind | None = None
     width: int | None = Field(default=None, ge=32, le=8192)
     height: int | None = Field(default=None, ge=32, le=8192)
     threshold: float | None = Field(default=None, ge=0, lt=1)
@@ -60,7 +62,7 @@ GOLDEN_IMAGES = 4
 """Images to verify an uploaded network on: one of every place that is drawn."""
 
 _WORKING = threading.Lock()
-"""Imports and examinations use much memory; a second one has to wait its turn."""
+"""Imports and examinations use much memory; a second one is refused meanwhile."""
 
 
 def repository() -> Repository:
@@ -81,7 +83,7 @@ Models = Annotated[Repository, Depends(repository)]
 
 @router.get("/repository", summary="Every model in the repository with its versions")
 async def list_repository(models: Models) -> dict[str, tuple[str, ...]]:
-    """Names with their versions, oldest first; whether they may serve is told one by one."""
+    """Names with their versions, oldest first; each version says whether it may serve."""
     return await asyncio.to_thread(lambda: {name: models.versions(name) for name in models.names()})
 
 
@@ -118,6 +120,7 @@ async def import_version(
         file=options.file,
         labels=_listed(options.labels) or None,
         head=options.head,
+        scores=options.scores,
         size=(options.width, options.height) if options.width and options.height else None,
         threshold=options.threshold,
         tasks=_listed(options.tasks),

@@ -18,7 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model_tools.graph.heads import grid
+from model_tools.graph.grid import grid
+from model_tools.heads.cityeye import STRIDES
 from simulation.training.assignment import Points
 from simulation.training.augmentation import MILD, WIDE, Strength, TrainingImage, augmented
 from simulation.training.cache import CachedSample, read_block
@@ -102,7 +103,7 @@ class Batch:
 
 def points_of(size: tuple[int, int]) -> Points:
     """The anchor points of an input size (width, height)."""
-    cells, strides = grid(size)
+    cells, strides = grid(size, STRIDES)
     steps = torch.from_numpy(strides)
     return Points(centres=(torch.from_numpy(cells) + 0.5) * steps, strides=steps.squeeze(1))
 

@@ -85,7 +85,7 @@ RECIPES = (
         name="traffic",
         labels=("car", "bus", "truck", "motorcycle", "bicycle", "person"),
         threshold=0.35,
-        selection=Selection(rows=200, overlap=0.5),
+        selection=Selection(rows=200, nms_iou=0.5),
         purpose="Finds road users, for congestion, stopped vehicles, flow and speed.",
         hard="two-wheelers and people of less than 18 pixels, far away or in the gaps of dense "
         "traffic, half hidden by vehicles or washed out by headlights and fog; end on, a bicycle "
@@ -96,7 +96,7 @@ RECIPES = (
         name="littering",
         labels=("person", "bag", "bottle", "bin_bag"),
         threshold=0.3,
-        selection=Selection(rows=200, overlap=0.5),
+        selection=Selection(rows=200, nms_iou=0.5),
         purpose="Finds people and what they leave behind, for dropped and dumped litter.",
         hard="bags that hang in a hand or lie before a person, heaps where things cover each "
         "other, and bottles of less than 12 pixels",
@@ -106,7 +106,7 @@ RECIPES = (
         name="crowding",
         labels=("person",),
         threshold=0.35,
-        selection=Selection(rows=200, overlap=0.5),
+        selection=Selection(rows=200, nms_iou=0.5),
         purpose="Finds every single person, for counts and densities of crowds.",
         hard="people who cover each other in groups, and those of less than 18 pixels",
         speciality=FOOT,

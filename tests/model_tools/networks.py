@@ -6,7 +6,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.builder import GraphBuilder
-from model_tools.graph.heads import grid
+from model_tools.graph.grid import grid
+from model_tools.heads.cityeye import STRIDES
 from tests.models.tiny import IR_VERSION, OPSET, QUERIES, SIZE, Patches, cell_count
 
 NetworkSize = tuple[int, int]
@@ -35,7 +36,7 @@ class Drawing:
 
     def centres_and_extents(self) -> str:
         """(N, 4, A) in pixels, near each cell."""
-        cells, strides = grid(self.size)
+        cells, strides = grid(self.size, STRIDES)
         raw = self.graph.take("cells", 1, 0, 4)
         stride = self.graph.constant(strides.T[None])
         offset = self.node("Tanh", self.graph.take(raw, 1, 0, 2))
@@ -121,7 +122,7 @@ def decoded_yolox_network(classes: int, seed: int = 3) -> ModelProto:
     """(N, A, 5 + C) with boxes in pixels: the decoder is inside."""
     drawing = Drawing(5 + classes, seed, gain=0.008, score_bias=0.3)
     graph = drawing.graph
-    cells, strides = grid(SIZE)
+    cells, strides = grid(SIZE, STRIDES)
     stride = graph.constant(strides.T[None])
     raw = drawing.node("Mul", graph.take("cells", 1, 0, 4), graph.number(0.2))
     centre = drawing.node("Add", graph.take(raw, 1, 0, 2), graph.constant(cells.T[None]))

@@ -11,9 +11,10 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from model_tools.graph.heads import STRIDES, HeadTask, each_alone
 from model_tools.graph.selection import Selection
-from model_tools.graph.wrapping import wrap
+from model_tools.heads.cityeye import STRIDES
+from model_tools.heads.task import HeadTask, each_alone
+from model_tools.heads.wrapping import wrap
 from model_tools.importing.writing import PackageFacts, write_package
 from models.detector import Detector
 from models.golden import GoldenSet

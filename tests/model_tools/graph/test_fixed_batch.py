@@ -7,7 +7,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from model_tools.graph.fixed_batch import follow_batch, pinned, with_free_batch
-from tests.model_tools.graph.numpy_heads import session_of
+from tests.model_tools.heads.numpy_heads import session_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.ordering import in_order
 from models.errors import GraphError
-from tests.model_tools.graph.numpy_heads import session_of
+from tests.model_tools.heads.numpy_heads import session_of
 
 
 def network(order: tuple[str, ...]) -> ModelProto:

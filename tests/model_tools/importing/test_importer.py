@@ -23,7 +23,7 @@ from models.errors import ModelError
 from models.golden import GoldenSet
 from models.package import ModelPackage, sha256_of
 from models.repository import ModelRepository
-from tests.model_tools.graph.numpy_heads import Wanted, expected
+from tests.model_tools.heads.numpy_heads import Wanted, expected
 from tests.model_tools.networks import end_to_end_network, yolo_network
 from tests.models.tiny import LABELS, SIZE, Patches, random_images, tiny_package, yolox_network
 
@@ -39,8 +39,8 @@ def saved(folder: Path, network: ModelProto = NETWORK) -> Path:
 
 def bring_in(folder: Path, file: Path, images: np.ndarray = IMAGES, **told):
     request = ImportRequest(**{"name": "street", "file": file.name, "labels": LABELS, **told})
-    proof = ValidationImages(images, "noise")
-    return import_model(file, request, folder / "packages", lambda inspected: proof)
+    noise = ValidationImages(images, "noise")
+    return import_model(file, request, folder / "packages", lambda inspected: noise)
 
 
 def test_a_fixed_export_becomes_a_package_for_any_batch_that_finds_the_same(tmp_path):
@@ -73,7 +73,7 @@ def test_the_card_tells_where_it_comes_from_and_what_was_not_measured(tmp_path):
     assert "Imported from `street.onnx`" in card
     assert "1 of the network's 3 classes: vehicle" in card
     assert "car → vehicle, bus → vehicle" in card
-    assert "the file took exactly 1, which was rewritten and proven" in card
+    assert "the file took exactly 1, which was rewritten and verified" in card
     assert "Licence of the weights: MIT" in card
     assert "Not measured on labelled images" in card
 

@@ -194,7 +194,7 @@ def test_an_rtdetr_equals_ultralytics_own_selection(tmp_path, options, record_pr
     [
         ("yolov8n-seg.yaml", "the task segment, which is about masks"),
         ("yolov8n-pose.yaml", "the task pose, which is about key points"),
-        ("yolov8n-obb.yaml", "the task obb, which is about turned boxes"),
+        ("yolov8n-obb.yaml", "the task obb, which is about rotated boxes"),
         ("yolov8n-cls.yaml", "the task classify, which is about whole images"),
     ],
 )

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from model_tools.graph.heads import STRIDES, HeadTask, each_alone
 from model_tools.graph.selection import Selection
-from model_tools.graph.wrapping import wrap
+from model_tools.heads.cityeye import STRIDES
+from model_tools.heads.task import HeadTask, each_alone
+from model_tools.heads.wrapping import wrap
 from model_tools.precision.network import LAYERS
 from models.graph.contract import check_model
 from models.session import open_session

@@ -109,7 +109,7 @@ def test_the_exported_package_computes_what_the_network_computes(tmp_path):
             head.score.weight.mul_(3.0)
             head.score.bias.fill_(-1.0)
     network.eval()
-    wrapped = export(network, SIZE, (2, 0), Selection(rows=500, least_score=0.0, overlap=1.0))
+    wrapped = export(network, SIZE, (2, 0), Selection(rows=500, min_score=0.0, nms_iou=1.0))
     package = write_package(tmp_path, wrapped, SIZE, facts())
     images = random_images(2)
     rows = Detector(package).run(images)

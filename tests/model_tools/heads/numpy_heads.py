@@ -5,7 +5,7 @@ Nothing here is shared with the code that is tested.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 Groups = Sequence[Sequence[int]]
+Candidate = tuple[np.ndarray, dict[int, float]]
+"""A box in network pixels, and the scores of classes."""
 
 
 @dataclass
@@ -32,6 +34,9 @@ class Wanted:
     deviation: Sequence[float] = (1, 1, 1)
     letterbox: str = ""
     padding: float = 114.0
+    decode: Callable[[dict[str, np.ndarray], tuple[int, int]], list[Candidate]] | None = None
+    suppressed: bool = True
+    every_class: bool = False
 
 
 def session_of(model: ModelProto) -> ort.InferenceSession:
@@ -128,6 +133,8 @@ def weighed(old: int, new: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def decode(outputs: dict[str, np.ndarray], wanted: Wanted):  # noqa: PLR0911
     """[(box in network pixels, {class: score})] of one image."""
+    if wanted.decode is not None:
+        return wanted.decode(outputs, wanted.network)
     raw = next(iter(outputs.values()))
     width, height = wanted.network
     if wanted.head == "detr":
@@ -209,7 +216,7 @@ def select(candidates, wanted: Wanted):
     label_of = {member: label for label, group in enumerate(wanted.groups) for member in group}
     found = []
     for box, scores in candidates:
-        if wanted.head == "cityeye":
+        if wanted.head == "cityeye" or wanted.every_class:
             for label, group in enumerate(wanted.groups):
                 found.append((box, max(scores[one] for one in group), label))
             continue
@@ -217,7 +224,8 @@ def select(candidates, wanted: Wanted):
         if best in label_of:
             found.append((box, scores[best], label_of[best]))
     found = sorted((one for one in found if one[1] > wanted.least), key=lambda one: -one[1])
-    if wanted.head not in {"cityeye", "yolo", "yolox", "yolox-decoded"}:
+    rows = {"detr", "rtdetr", "rtdetr-rows", "yolo-e2e"}
+    if wanted.head in rows or not wanted.suppressed:
         return found
     kept: list = []
     for box, score, label in found:
@@ -235,3 +243,20 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     common = width * height
     areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
     return float(common / (areas - common))
+
+
+def run(model: ModelProto, images: np.ndarray) -> np.ndarray:
+    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": images})[0]
+    return rows
+
+
+def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = 21) -> None:
+    """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
+    assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
+    np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
+
+
+def ordered(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 0].round(1), rows[:, 5], -rows[:, 4].round(4)))]

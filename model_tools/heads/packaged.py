@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
-from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from model_tools.graph.heads import HeadTask, add_table_head, each_alone
 from model_tools.graph.selection import add_rows
-from model_tools.graph.wrapping import ADDED_PREFIX, WrappedGraph
+from model_tools.heads.graph_parts import HeadGraph
+from model_tools.heads.head import NetworkHead
+from model_tools.heads.numpy_parts import rows_of_table
+from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph, each_alone
 from models.graph.contract import dimensions, opset_of
 
 RELABELLING = f"{ADDED_PREFIX}/labels"
 """How the names of nodes begin that choose and renumber the rows of a whole package."""
+
+
+def _recognise(network: Exported) -> bool:
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        return False
+    shape, rows = dimensions(network.inputs[0]), dimensions(network.first_output)
+    is_uint8 = network.inputs[0].type.tensor_type.elem_type == TensorProto.UINT8
+    return is_uint8 and (len(shape), *shape[3:]) == (4, 3) and rows[2:] == (ROW_COLUMNS,)
 
 
 def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
@@ -30,10 +39,21 @@ def relabelled(model: ModelProto, task: HeadTask) -> WrappedGraph:
     for node in changed.graph.node:
         node.output[:] = [rows if name == output.name else name for name in node.output]
         node.input[:] = [rows if name == output.name else name for name in node.input]
-    graph = GraphBuilder(opset_of(changed), prefix=prefix)
-    last = add_rows(graph, add_table_head(graph, rows, task))
+    graph = HeadGraph("packaged", Exported(model), task, task.size, prefix)
+    last = add_rows(graph, graph.final_table(rows))
     name = graph.fresh("output")
     graph.nodes.append(helper.make_node("Identity", [last], [output.name], name=name))
     changed.graph.node.extend(graph.nodes)
     changed.graph.initializer.extend(graph.constants)
     return WrappedGraph(changed, task.selection.rows, opset_of(changed), fixed)
+
+
+HEADS = (
+    NetworkHead(
+        name="packaged",
+        choose_for="a graph that is a package's already",
+        recognise=_recognise,
+        build=lambda graph: graph.final_table(graph.first_output({})),
+        reference=rows_of_table,
+    ),
+)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto
+from onnx import TensorProto
 
-from model_tools.graph.heads import STRIDES, HeadTask, each_alone
-from model_tools.graph.packaged import relabelled
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
-from model_tools.graph.wrapping import wrap
+from model_tools.heads.cityeye import STRIDES
+from model_tools.heads.packaged import relabelled
+from model_tools.heads.task import HeadTask, each_alone
+from model_tools.heads.wrapping import wrap
 from models.errors import GraphError
-from tests.model_tools.graph.numpy_heads import Wanted, expected, session_of
+from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows, session_of
 from tests.model_tools.networks import (
     decoded_yolox_network,
     end_to_end_network,
@@ -32,26 +33,9 @@ from tests.models.tiny import (
 )
 
 ALL = each_alone(tuple(range(len(LABELS))))
-SELECTION = Selection(rows=30, least_score=0.3, overlap=0.5)
+SELECTION = Selection(rows=30, min_score=0.3, nms_iou=0.5)
 OTHER_SIZE = (128, 64)
 IMAGES = 21
-
-
-def run(model: ModelProto, images: np.ndarray) -> np.ndarray:
-    rows: np.ndarray = session_of(model).run(["detections"], {"pictures": images})[0]
-    return rows
-
-
-def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = IMAGES) -> None:
-    """To 1e-3 in pixels, scores and classes; rows of almost one score may be in any order."""
-    assert (wanted[:, :, 4] > 0).sum() > least, "there is something to find"
-    np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
-
-
-def ordered(rows: np.ndarray) -> np.ndarray:
-    return rows[np.lexsort((rows[:, 0].round(1), rows[:, 5], -rows[:, 4].round(4)))]
 
 
 def positive_distances(patches: Patches) -> Patches:
@@ -137,22 +121,24 @@ def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, tol
 
 
 def logits_reference(
-    logits: np.ndarray, boxes: np.ndarray, *, nothing: bool
+    logits: np.ndarray, boxes: np.ndarray, kind: str
 ) -> list[tuple[np.ndarray, float, int]]:
-    if nothing:
+    if kind == "softmax":
         powers = np.exp(logits)
         scores = (powers / powers.sum(1, keepdims=True))[:, :-1]
         pairs = [(query, int(row.argmax())) for query, row in enumerate(scores)]
     else:
-        scores = 1 / (1 + np.exp(-logits))
+        scores = 1 / (1 + np.exp(-logits[:, :3]))
         pairs = [(q, c) for q in range(scores.shape[0]) for c in range(scores.shape[1])]
         pairs = sorted(pairs, key=lambda pair: -scores[pair])[:QUERIES]
     found = [(boxes[query], float(scores[query, label]), label) for query, label in pairs]
     return sorted((one for one in found if one[1] > 0.3), key=lambda one: -one[1])
 
 
-@pytest.mark.parametrize("nothing", [True, False])
-def test_logits_equal_numpy(nothing):
+@pytest.mark.parametrize(
+    ("nothing", "kind"), [(True, "softmax"), (True, "sigmoid"), (False, "sigmoid")]
+)
+def test_logits_equal_numpy(nothing, kind):
     network = logits_network(3, nothing=nothing)
     images = random_images(IMAGES, seed=6)
     planes = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
@@ -160,24 +146,29 @@ def test_logits_equal_numpy(nothing):
     outputs = session_of(network).run(["logits", "pred_boxes"], {"images": planes})
     for table, logits, boxes in zip(wanted, *outputs, strict=True):
         for row, ((x, y, w, h), score, label) in zip(
-            table, logits_reference(logits, boxes, nothing=nothing), strict=False
+            table, logits_reference(logits, boxes, kind), strict=False
         ):
             corners = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]) * (SIZE * 2)
             row[:] = (*np.clip(corners, 0, SIZE * 2), score, label)
-    task = HeadTask(SIZE, 3, ALL, SELECTION)
+    task = HeadTask(SIZE, 3, ALL, SELECTION, kind if nothing else None)
     same_rows(run(wrap(network, "detr-logits", task).model, images), wanted)
+
+
+def test_bare_logits_with_one_column_more_than_classes_are_not_guessed():
+    with pytest.raises(GraphError, match="give --scores"):
+        wrap(logits_network(3, nothing=True), "detr-logits", HeadTask(SIZE, 3, ALL, SELECTION))
 
 
 def test_a_package_is_kept_as_it_is_or_relabelled():
     packaged = wrap(CITYEYE, "cityeye", HeadTask(SIZE, 3, ALL, SELECTION)).model
-    same = relabelled(packaged, HeadTask(SIZE, 3, ALL, Selection(rows=30, least_score=0.0)))
+    same = relabelled(packaged, HeadTask(SIZE, 3, ALL, Selection(rows=30, min_score=0.0)))
     assert same.model is packaged
     assert same.dynamic_batch
     images = random_images(4)
     rows = run(packaged, images)
-    chosen = HeadTask(SIZE, 3, ((1,), (0,)), Selection(rows=30, least_score=0.0))
+    chosen = HeadTask(SIZE, 3, ((1,), (0,)), Selection(rows=30, min_score=0.0))
     once = relabelled(packaged, chosen).model
-    twice = relabelled(once, HeadTask(SIZE, 2, ((1,),), Selection(rows=30, least_score=0.0))).model
+    twice = relabelled(once, HeadTask(SIZE, 2, ((1,),), Selection(rows=30, min_score=0.0))).model
     for before, after, last in zip(rows, run(once, images), run(twice, images), strict=True):
         kept = before[(before[:, 4] > 0) & (before[:, 5] < 2)]
         np.testing.assert_array_equal(after[: len(kept), :5], kept[:, :5])

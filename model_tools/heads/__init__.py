@@ -1,0 +1,1 @@
+"""Heads: one module per family of networks, one line per family in the registry."""
