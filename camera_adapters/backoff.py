@@ -1,4 +1,4 @@
-"""Back-off: how long to leave a failing camera alone. Grows to a cap and never synchronises.
+"""How long to wait before a failing camera is opened again. Waits grow to a cap and are varied.
 
 A login that is refused takes the slow path, because cameras lock accounts after a few tries.
 """
@@ -29,7 +29,7 @@ class RetryDelays:
             raise ValueError("retry delays need at least one step each")
 
 
-class Backoff:
+class ReconnectBackoff:
     """Counts the failures of one camera and says how long to wait."""
 
     def __init__(

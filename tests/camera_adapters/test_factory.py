@@ -1,4 +1,4 @@
-"""The factory: schemes lead to adapters, and what is not supported says so at once."""
+"""Camera kinds: schemes lead to adapters, and an address that can never work says why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from camera_adapters.errors import UnsupportedSourceError
-from camera_adapters.factory import open_source, scheme_of
+from camera_adapters.factory import KINDS, kind_of, open_source, scheme_of
 from tests.camera_adapters.readers import camera
 
 
@@ -23,7 +23,8 @@ from tests.camera_adapters.readers import camera
     ],
 )
 def test_schemes(source, scheme):
-    assert scheme_of(camera(source)) == scheme
+    assert scheme_of(source) == scheme
+    assert scheme in kind_of(camera(source)).schemes
 
 
 def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
@@ -31,8 +32,8 @@ def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
         open_source(camera("https://10.0.0.5/video.m3u8"))
     text = str(caught.value)
     assert "gate-1" in text
-    assert "'https'" in text
-    assert "rtsp, rtsps, file" in text
+    assert "`https`" in text
+    assert all(kind.address in text for kind in KINDS)
 
 
 @pytest.mark.parametrize(
