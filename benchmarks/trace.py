@@ -1,20 +1,20 @@
 """Records which functions of ours one analysed frame passes through, on all threads.
 
-A drawn clip is served over RTSP on this machine and read, analysed and reported by the real parts:
-camera group, detector in this process, evidence recorder, outbox, relay and an HTTP receiver.
+A drawn camera is read over RTSP on this machine, analysed and reported by the real parts: camera
+group, detector in this process, evidence recorder, outbox, relay, and an HTTP receiver.
 
-What counts as a function: one code object with a name in a file of ours that was called while the
-frame was under way. A method, a property and a generator count once. Comprehensions, lambdas, class
-bodies and what `dataclass` generates do not count, nor does anything in `simulation`, `benchmarks`
-or `tests`. A function that was entered earlier and still runs (the loops) does not count.
+A function is a code object with a name in a file of ours that is called meanwhile; a method, a
+property and a generator count once each. Comprehensions, lambdas, class bodies and what `dataclass`
+generates do not count, nor do `simulation`, `benchmarks` and `tests`, nor the loops that were
+entered before and still run.
 
-What counts as a frame: everything between the end of the analysis of one frame and the end of that
-of the next, on the camera's thread, the loop's and the detector's. What the relay polls meanwhile
-does not count. With an incident, everything the relay does until the event is acknowledged counts
-too. The recorded quiet frame is the median one of those seen after `STEADY_AFTER_S`.
+A frame is all that happens between the end of the analysis of one frame and the end of the next, on
+the threads of camera, loop and detector; the relay polls meanwhile, which does not count. With an
+incident, all that the relay does until the event is acknowledged counts too. Of the quiet frames
+after `STEADY_AFTER_S` the median one is shown.
 
-At commit 8dd4002 this gave 120 functions in 29 files for a quiet frame, 198 in 45 with an incident,
-its keyframe and its delivery, and 227 in 49 with the opening of the camera.
+Commit 8dd4002 had 122 functions in 29 files on the way of a quiet frame, 198 in 45 with an incident,
+its keyframe and its delivery, and 225 in 49 with the opening of the camera.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from inspect import CO_OPTIMIZED
+from inspect import CO_GENERATOR, CO_OPTIMIZED
 from itertools import groupby, pairwise
 from pathlib import Path
 from types import CodeType, FrameType
@@ -50,6 +50,7 @@ from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import GroundCalibration, Zone
 from serving.in_process import InProcessDetector
 from serving.model_ref import model_ref
+from simulation.clips import encode_scene
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from simulation.scenes import scene_named
@@ -61,6 +62,9 @@ FPS = 5.0
 CONFIRM_S = 2.0
 STEADY_AFTER_S = 5.2
 """From here on the camera's state is derived from a full window of images."""
+
+CLIP_S = 16.0
+"""Length of the drawn clip: the jam begins after 6.4 s."""
 
 TIMEOUT_S = 90.0
 POLL_S = 0.02
@@ -146,10 +150,16 @@ class _Call:
 
 
 class _Recorder:
-    """Writes down every call of a function of ours on threads that are started from now on."""
+    """Writes down every call of a function of ours on threads that are started from now on.
+
+    Attributes:
+        opened: Set when the frame that opens an incident was analysed.
+    """
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
+        self.opened = threading.Event()
+        self._published = False
         self._ours: dict[CodeType, bool] = {}
 
     def __enter__(self) -> Self:
@@ -162,9 +172,13 @@ class _Recorder:
     def _note(self, frame: FrameType, kind: str, _: object) -> None:
         code = frame.f_code
         ended = kind == "return" and code is ANALYSE
-        if (kind == "call" or ended) and self._is_ours(code):
-            thread = threading.current_thread().name
-            self.calls.append(_Call(time.monotonic(), thread, code, ended))
+        if not (kind == "call" or ended) or not self._is_ours(code):
+            return
+        thread = threading.current_thread().name
+        self.calls.append(_Call(time.monotonic(), thread, code, ended))
+        self._published |= code is PUBLISH
+        if ended and self._published:
+            self.opened.set()
 
     def _is_ours(self, code: CodeType) -> bool:
         if code not in self._ours:
@@ -190,11 +204,8 @@ class _Receiver(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def trace(clip: Path) -> Trace:
+def trace() -> Trace:
     """Records one run of the scene `SCENE`, from the opening of the camera to a delivered incident.
-
-    Args:
-        clip: The drawn clip of the scene.
 
     Raises:
         TimeoutError: No incident was delivered in time.
@@ -202,11 +213,12 @@ def trace(clip: Path) -> Trace:
     receiver = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{receiver.server_address[1]}/events"
-    with (
-        RtspServerThread([Mount(SCENE, clip)]) as server,
-        tempfile.TemporaryDirectory(prefix="cityeye-trace-") as folder,
-    ):
-        calls = _record(server.url(SCENE), url, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="cityeye-trace-") as name:
+        folder = Path(name)
+        clip = folder / f"{SCENE}.mp4"
+        encode_scene(scene_named(SCENE), clip, lambda *_: None, CLIP_S)
+        with RtspServerThread([Mount(SCENE, clip)]) as server:
+            calls = _record(server.url(SCENE), url, folder)
     receiver.shutdown()
     receiver.server_close()
     return _evaluate(calls)
@@ -217,9 +229,8 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     model = model_ref(package)
     detector = InProcessDetector({model: Detector(package)})
     outbox, spool = Outbox(folder / "outbox.db"), Spool(folder / "spool")
-    relay = Relay(
-        outbox, spool, FolderStore(folder / "keyframes"), [HttpSink(sink_url, name="hub")]
-    )
+    sink = HttpSink(sink_url, name="hub")
+    relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
     group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")
     loop = threading.Thread(target=group.run, name="loop")
@@ -227,8 +238,13 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
         relay.start()
         loop.start()
         try:
-            _wait(lambda: any(call.code is PUBLISH for call in tuple(recording.calls)), "incident")
-            _wait(lambda: not (relay.counters.pending or relay.counters.keyframes_pending), "event")
+            deadline_s = time.monotonic() + TIMEOUT_S
+            recording.opened.wait(TIMEOUT_S)
+            while not recording.opened.is_set() or relay.counters.pending:
+                if time.monotonic() > deadline_s:
+                    raise TimeoutError(f"no delivered incident within {TIMEOUT_S:.0f} s")
+                time.sleep(POLL_S)
+            # What follows the acknowledgement in the same round of the relay.
             time.sleep(SETTLE_S)
             return list(recording.calls)
         finally:
@@ -249,14 +265,6 @@ def _plan(url: str, model: ModelRef) -> CameraPlan:
     rule = RulePlan("traffic.congestion", zones, {"confirm_s": CONFIRM_S})
     camera = CameraSpec(SCENE, url, rates={"traffic": FPS})
     return CameraPlan(camera, (TaskPlan("traffic", model, FPS, (rule,)),))
-
-
-def _wait(done: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not done():
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"no {what} within {TIMEOUT_S:.0f} s; is this machine very busy?")
-        time.sleep(POLL_S)
 
 
 def _evaluate(calls: Sequence[_Call]) -> Trace:
@@ -287,9 +295,14 @@ def _without_relay(calls: Iterable[_Call]) -> list[_Call]:
 
 
 def _path(calls: Sequence[_Call]) -> FramePath:
+    camera = [call for call in calls if call.thread.startswith(CAMERA_THREADS)]
+    others = [call for call in calls if not call.thread.startswith(CAMERA_THREADS)]
+    # The thread of the camera works in rounds; a round begins where its source is resumed.
+    begin = next((i for i, call in enumerate(camera) if call.code.co_flags & CO_GENERATOR), 0)
     first: dict[CodeType, TracedFunction] = {}
-    # A stable sort: the camera's thread comes first, because the frame was there first.
-    for call in sorted(calls, key=lambda call: not call.thread.startswith(CAMERA_THREADS)):
+    for call in (*camera[begin:], *camera[:begin], *others):
+        if call.ended:
+            continue
         file = str(Path(call.code.co_filename).relative_to(ROOT))
         name = call.code.co_qualname
         first.setdefault(call.code, TracedFunction(file, name, call.thread))
@@ -310,9 +323,9 @@ def describe(recorded: Trace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(clip: Path, json_path: Path | None) -> int:
+def main(json_path: Path | None) -> int:
     """Records, prints what was recorded, writes it where wanted; returns the exit status."""
-    recorded = trace(clip)
+    recorded = trace()
     sys.stdout.write(describe(recorded))
     if json_path is not None:
         report = {title: asdict(path) for title, path in recorded.sections().items()}

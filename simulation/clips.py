@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from fractions import Fraction
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty, Queue
@@ -59,8 +60,16 @@ def truth_path(clip: Path) -> Path:
     return clip.with_suffix(".json")
 
 
-def encode_scene(scene: Scene, clip: Path, on_progress: ClipProgress) -> None:
+def encode_scene(
+    scene: Scene, clip: Path, on_progress: ClipProgress, seconds: float | None = None
+) -> None:
     """Draw and encode one loop of a scene into an MP4 file without B-frames, and its truth.
+
+    Args:
+        scene: The scene.
+        clip: The file to write.
+        on_progress: Called with scene, images done and images in all.
+        seconds: Length of the clip, where less than the whole loop is wanted.
 
     Raises:
         av.error.FFmpegError: The encoder refused; PyAV needs to be built with libx264.
@@ -72,15 +81,16 @@ def encode_scene(scene: Scene, clip: Path, on_progress: ClipProgress) -> None:
         stream.width, stream.height = scene.size_px
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = round(scene.fps * _GOP_S)
-        for index, (image, boxes) in enumerate(scene.frames(scene.view())):
+        count = scene.frame_count if seconds is None else round(seconds * scene.fps)
+        for index, (image, boxes) in enumerate(islice(scene.frames(scene.view()), count)):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
             found.append(boxes)
             if index % _REPORT_EVERY == 0:
-                on_progress(scene.name, index, scene.frame_count)
+                on_progress(scene.name, index, count)
         container.mux(stream.encode(None))
     write_truth(truth_path(clip), truth_of(scene, found))
-    on_progress(scene.name, scene.frame_count, scene.frame_count)
+    on_progress(scene.name, count, count)
 
 
 def _produce(scene: Scene, target: Path, on_progress: ClipProgress) -> None:

@@ -42,8 +42,6 @@ def trace(
     json: Annotated[Path | None, typer.Option(help="Write what was recorded to this file.")] = None,
 ) -> None:
     """Record which functions one analysed frame passes through, from camera to event hub."""
-    from benchmarks.trace import SCENE, main
-    from cityeye.demo import cache_folder
-    from simulation.clips import ensure_clips
+    from benchmarks.trace import main
 
-    raise typer.Exit(main(ensure_clips((SCENE,), cache_folder())[SCENE], json))
+    raise typer.Exit(main(json))

@@ -1,0 +1,65 @@
+"""The recorded path of a frame is the one that the architecture page shows, and is as short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.trace import Trace, describe, trace
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Trace:
+    """One run over RTSP, from the opening of the camera to a delivered incident."""
+    return trace()
+
+
+def rows() -> list[list[str]]:
+    """The tables of the section about one frame: cells by row."""
+    section = PAGE.read_text(encoding="utf-8").split("\n## One frame\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def steps() -> list[list[str]]:
+    """The functions of each step, in the order of the page."""
+    return [re.findall(r"`([\w.]+)`", row[3]) for row in rows() if row[0].isdigit()]
+
+
+def test_the_page_shows_the_steps_in_the_order_of_a_recorded_run(recorded: Trace) -> None:
+    assert len(steps()) == 15
+    assert all(steps()), "every step names a function"
+    on_page = [name for step in steps() for name in step]
+    called = [function.dotted for function in recorded.incident.functions]
+    assert [name for name in called if name in on_page] == on_page, describe(recorded)
+
+
+def test_only_the_steps_of_an_incident_are_missing_where_nothing_happens(recorded: Trace) -> None:
+    called = {function.dotted for function in recorded.quiet.functions}
+    passed = [number for number, step in enumerate(steps(), start=1) if called.issuperset(step)]
+    assert passed == list(range(1, 10)), describe(recorded)
+
+
+def test_the_page_names_the_thread_of_each_step(recorded: Trace) -> None:
+    threads = {function.dotted: function.thread for function in recorded.incident.functions}
+    for row in rows():
+        if row[0].isdigit():
+            for name in re.findall(r"`([\w.]+)`", row[3]):
+                assert threads[name].startswith(row[1]), f"{name} runs on {threads[name]}"
+
+
+def test_a_frame_passes_no_more_functions_and_files_than_the_page_allows(recorded: Trace) -> None:
+    limits = {row[0]: (int(row[1]), int(row[2])) for row in rows() if row[1].isdigit()}
+    counts = {
+        title: (len(path.functions), len(path.files)) for title, path in recorded.sections().items()
+    }
+    assert len(limits) == 2
+    for title, (functions, files) in limits.items():
+        assert counts[title][0] <= functions, describe(recorded)
+        assert counts[title][1] <= files, describe(recorded)
