@@ -13,8 +13,8 @@ the threads of camera, loop and detector; the relay polls meanwhile, which does 
 incident, all that the relay does until the event is acknowledged counts too. Of the quiet frames
 after `STEADY_AFTER_S` the median one is shown.
 
-Commit 8dd4002 had 122 functions in 29 files on the way of a quiet frame, 198 in 45 with an incident,
-its keyframe and its delivery, and 225 in 49 with the opening of the camera.
+Before the path was shortened it had 122 functions in 29 files for a quiet frame, 198 in 45 with an
+incident, its keyframe and its delivery, and 225 in 49 with the opening of the camera.
 """
 
 from __future__ import annotations
