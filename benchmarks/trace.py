@@ -11,7 +11,7 @@ entered before and still run.
 A frame is all that happens between the end of the analysis of one frame and the end of the next, on
 the threads of camera, loop and detector; the relay polls meanwhile, which does not count. With an
 incident, all that the relay does until the event is acknowledged counts too. Of the quiet frames
-after `STEADY_AFTER_S` the median one is shown.
+between `STEADY_AFTER_S` and the scripted jam the median one is shown.
 
 Before the path was shortened it had 122 functions in 29 files for a quiet frame, 198 in 45 with an
 incident, its keyframe and its delivery, and 225 in 49 with the opening of the camera.
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +32,6 @@ from inspect import CO_GENERATOR, CO_OPTIMIZED
 from itertools import groupby, pairwise
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Self
 
 from camera_adapters.spec import CameraSpec
 from models.detector import Detector
@@ -64,24 +63,22 @@ STEADY_AFTER_S = 5.2
 """From here on the camera's state is derived from a full window of images."""
 
 CLIP_S = 16.0
-"""Length of the drawn clip: the jam begins after 6.4 s."""
-
 TIMEOUT_S = 90.0
 POLL_S = 0.02
 SETTLE_S = 0.1
 ANALYSE = CameraPipeline.process_frame.__code__
 PUBLISH = EvidenceRecorder.publish.__code__
-RELAY_THREADS = "relay-"
-CAMERA_THREADS = "camera-"
+
+QUIET = "one analysed frame, nothing happens"
+INCIDENT = "with an incident, its keyframe and its delivery"
+OPENING = "with the opening of the camera"
 
 
 @dataclass(frozen=True, slots=True)
 class TracedFunction:
-    """A function that was called.
+    """A function that was called: its file from the repository's root, and its qualified name.
 
     Attributes:
-        file: Its file, from the repository's root.
-        name: Its qualified name in that file.
         thread: The thread of its first call.
     """
 
@@ -95,50 +92,9 @@ class TracedFunction:
         return f"{self.file.removesuffix('.py').replace('/', '.')}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class FramePath:
-    """What a frame passes through.
-
-    Attributes:
-        functions: In order of first call: those of the camera's thread, then all others.
-    """
-
-    functions: tuple[TracedFunction, ...]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files of the functions, in the same order."""
-        return tuple(dict.fromkeys(function.file for function in self.functions))
-
-    def plus(self, other: FramePath) -> FramePath:
-        """This path, and what the other has beyond it."""
-        known = {(function.file, function.name) for function in self.functions}
-        new = (one for one in other.functions if (one.file, one.name) not in known)
-        return FramePath((*self.functions, *new))
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What was recorded.
-
-    Attributes:
-        quiet: A frame with which nothing happens.
-        incident: The frame that opens an incident, until the event is acknowledged.
-        opening: What the camera passes through before its first frame is analysed.
-    """
-
-    quiet: FramePath
-    incident: FramePath
-    opening: FramePath
-
-    def sections(self) -> dict[str, FramePath]:
-        """The paths by title, each with all that stands above it."""
-        with_incident = self.quiet.plus(self.incident)
-        return {
-            "one analysed frame, nothing happens": self.quiet,
-            "with an incident, its keyframe and its delivery": with_incident,
-            "with the opening of the camera": with_incident.plus(self.opening),
-        }
+Trace = dict[str, tuple[TracedFunction, ...]]
+"""The functions of `QUIET`, `INCIDENT` and `OPENING`, each with those before it, in order of first
+call: those of the camera's thread, then all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +103,10 @@ class _Call:
     thread: str
     code: CodeType
     ended: bool
+
+    @property
+    def relayed(self) -> bool:
+        return self.thread.startswith("relay-")
 
 
 class _Recorder:
@@ -162,23 +122,16 @@ class _Recorder:
         self._published = False
         self._ours: dict[CodeType, bool] = {}
 
-    def __enter__(self) -> Self:
-        threading.setprofile(self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        threading.setprofile(None)
-
-    def _note(self, frame: FrameType, kind: str, _: object) -> None:
+    def note(self, frame: FrameType, kind: str, _: object) -> None:
+        """What Python calls at every call and return."""
         code = frame.f_code
         ended = kind == "return" and code is ANALYSE
-        if not (kind == "call" or ended) or not self._is_ours(code):
-            return
-        thread = threading.current_thread().name
-        self.calls.append(_Call(time.monotonic(), thread, code, ended))
-        self._published |= code is PUBLISH
-        if ended and self._published:
-            self.opened.set()
+        if (kind == "call" or ended) and self._is_ours(code):
+            thread = threading.current_thread().name
+            self.calls.append(_Call(time.monotonic(), thread, code, ended))
+            self._published |= code is PUBLISH
+            if ended and self._published:
+                self.opened.set()
 
     def _is_ours(self, code: CodeType) -> bool:
         if code not in self._ours:
@@ -234,25 +187,27 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
     group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")
     loop = threading.Thread(target=group.run, name="loop")
-    with _Recorder() as recording:
+    recording = _Recorder()
+    threading.setprofile(recording.note)
+    try:
         relay.start()
         loop.start()
-        try:
-            deadline_s = time.monotonic() + TIMEOUT_S
-            recording.opened.wait(TIMEOUT_S)
-            while not recording.opened.is_set() or relay.counters.pending:
-                if time.monotonic() > deadline_s:
-                    raise TimeoutError(f"no delivered incident within {TIMEOUT_S:.0f} s")
-                time.sleep(POLL_S)
-            # What follows the acknowledgement in the same round of the relay.
-            time.sleep(SETTLE_S)
-            return list(recording.calls)
-        finally:
-            group.stop()
-            loop.join()
-            relay.stop()
-            outbox.close()
-            detector.close()
+        deadline_s = time.monotonic() + TIMEOUT_S
+        recording.opened.wait(TIMEOUT_S)
+        while not recording.opened.is_set() or relay.counters.pending:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"no delivered incident within {TIMEOUT_S:.0f} s")
+            time.sleep(POLL_S)
+        # What follows the acknowledgement in the same round of the relay.
+        time.sleep(SETTLE_S)
+        return list(recording.calls)
+    finally:
+        threading.setprofile(None)
+        group.stop()
+        loop.join()
+        relay.stop()
+        outbox.close()
+        detector.close()
 
 
 def _plan(url: str, model: ModelRef) -> CameraPlan:
@@ -271,54 +226,55 @@ def _evaluate(calls: Sequence[_Call]) -> Trace:
     """Cuts the calls at the ends of analysed frames."""
     published = next(index for index, call in enumerate(calls) if call.code is PUBLISH)
     ends = [index for index, call in enumerate(calls) if call.ended]
-    before = [index for index in ends if index < published]
-    after = next(index for index in ends if index > published)
-    steady_s = calls[before[0]].at_s + STEADY_AFTER_S
-    quiet = [
-        _path(_without_relay(calls[start:end]))
-        for start, end in pairwise(before)
-        if calls[start].at_s >= steady_s
+    last = max(index for index in ends if index < published)
+    after = min(index for index in ends if index > published)
+    start_s = calls[ends[0]].at_s
+    jam_s = scene_named(SCENE).incidents[0].start_s
+    frames = [
+        [call for call in calls[start:end] if not call.relayed]
+        for start, end in pairwise(ends)
+        if calls[start].at_s - start_s >= STEADY_AFTER_S and calls[end].at_s - start_s <= jam_s
     ]
-    if not quiet:
-        raise TimeoutError("the incident began before a quiet frame was recorded")
-    relayed = (call for call in calls[published:] if call.thread.startswith(RELAY_THREADS))
-    incident = [*_without_relay(calls[before[-1] : after]), *relayed]
-    return Trace(
-        quiet=sorted(quiet, key=lambda path: len(path.functions))[len(quiet) // 2],
-        incident=_path(incident),
-        opening=_path(_without_relay(calls[: before[0]])),
-    )
+    if not frames:
+        raise TimeoutError("no quiet frame was analysed in time: is this machine busy?")
+    quiet = sorted(frames, key=lambda frame: len(_functions(frame)))[len(frames) // 2]
+    incident = [call for call in calls[last:after] if not call.relayed]
+    incident += [call for call in calls[published:] if call.relayed] + quiet
+    opening = [call for call in calls[: ends[0]] if not call.relayed] + incident
+    parts = {QUIET: quiet, INCIDENT: incident, OPENING: opening}
+    return {title: _functions(part) for title, part in parts.items()}
 
 
-def _without_relay(calls: Iterable[_Call]) -> list[_Call]:
-    return [call for call in calls if not call.thread.startswith(RELAY_THREADS)]
-
-
-def _path(calls: Sequence[_Call]) -> FramePath:
-    camera = [call for call in calls if call.thread.startswith(CAMERA_THREADS)]
-    others = [call for call in calls if not call.thread.startswith(CAMERA_THREADS)]
+def _functions(calls: Sequence[_Call]) -> tuple[TracedFunction, ...]:
+    camera = [call for call in calls if call.thread.startswith("camera-")]
+    others = [call for call in calls if not call.thread.startswith("camera-")]
     # The thread of the camera works in rounds; a round begins where its source is resumed.
     begin = next((i for i, call in enumerate(camera) if call.code.co_flags & CO_GENERATOR), 0)
     first: dict[CodeType, TracedFunction] = {}
     for call in (*camera[begin:], *camera[:begin], *others):
-        if call.ended:
-            continue
-        file = str(Path(call.code.co_filename).relative_to(ROOT))
-        name = call.code.co_qualname
-        first.setdefault(call.code, TracedFunction(file, name, call.thread))
-    return FramePath(tuple(first.values()))
+        if not call.ended:
+            file = str(Path(call.code.co_filename).relative_to(ROOT))
+            function = TracedFunction(file, call.code.co_qualname, call.thread)
+            first.setdefault(call.code, function)
+    return tuple(first.values())
+
+
+def counts(functions: Sequence[TracedFunction]) -> tuple[int, int]:
+    """How many functions in how many files."""
+    return len(functions), len({function.file for function in functions})
 
 
 def describe(recorded: Trace) -> str:
     """The functions by thread in order of first call, and the counts."""
     lines: list[str] = []
     shown: set[str] = set()
-    for title, path in recorded.sections().items():
-        lines += ["", f"{title}: {len(path.functions)} functions in {len(path.files)} files"]
-        new = [function for function in path.functions if function.dotted not in shown]
-        for thread, functions in groupby(new, key=lambda function: function.thread):
+    for title, functions in recorded.items():
+        count, files = counts(functions)
+        lines.append(f"\n{title}: {count} functions in {files} files")
+        new = [function for function in functions if function.dotted not in shown]
+        for thread, group in groupby(new, key=lambda function: function.thread):
             lines.append(f"  thread {thread}")
-            lines += [f"    {function.file:40} {function.name}" for function in functions]
+            lines += [f"    {function.file:40} {function.name}" for function in group]
         shown |= {function.dotted for function in new}
     return "\n".join(lines) + "\n"
 
@@ -328,6 +284,6 @@ def main(json_path: Path | None) -> int:
     recorded = trace()
     sys.stdout.write(describe(recorded))
     if json_path is not None:
-        report = {title: asdict(path) for title, path in recorded.sections().items()}
+        report = {title: [asdict(one) for one in path] for title, path in recorded.items()}
         json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0

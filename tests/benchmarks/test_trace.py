@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trace import Trace, describe, trace
+from benchmarks.trace import INCIDENT, QUIET, Trace, counts, describe, trace
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -36,18 +36,18 @@ def test_the_page_shows_the_steps_in_the_order_of_a_recorded_run(recorded: Trace
     assert len(steps()) == 15
     assert all(steps()), "every step names a function"
     on_page = [name for step in steps() for name in step]
-    called = [function.dotted for function in recorded.incident.functions]
+    called = [function.dotted for function in recorded[INCIDENT]]
     assert [name for name in called if name in on_page] == on_page, describe(recorded)
 
 
 def test_only_the_steps_of_an_incident_are_missing_where_nothing_happens(recorded: Trace) -> None:
-    called = {function.dotted for function in recorded.quiet.functions}
+    called = {function.dotted for function in recorded[QUIET]}
     passed = [number for number, step in enumerate(steps(), start=1) if called.issuperset(step)]
     assert passed == list(range(1, 10)), describe(recorded)
 
 
 def test_the_page_names_the_thread_of_each_step(recorded: Trace) -> None:
-    threads = {function.dotted: function.thread for function in recorded.incident.functions}
+    threads = {function.dotted: function.thread for function in recorded[INCIDENT]}
     for row in rows():
         if row[0].isdigit():
             for name in re.findall(r"`([\w.]+)`", row[3]):
@@ -56,10 +56,8 @@ def test_the_page_names_the_thread_of_each_step(recorded: Trace) -> None:
 
 def test_a_frame_passes_no_more_functions_and_files_than_the_page_allows(recorded: Trace) -> None:
     limits = {row[0]: (int(row[1]), int(row[2])) for row in rows() if row[1].isdigit()}
-    counts = {
-        title: (len(path.functions), len(path.files)) for title, path in recorded.sections().items()
-    }
-    assert len(limits) == 2
+    assert set(limits) == {QUIET, INCIDENT}
     for title, (functions, files) in limits.items():
-        assert counts[title][0] <= functions, describe(recorded)
-        assert counts[title][1] <= files, describe(recorded)
+        count, count_files = counts(recorded[title])
+        assert count <= functions, describe(recorded)
+        assert count_files <= files, describe(recorded)

@@ -63,3 +63,16 @@ def test_a_login_that_ffmpeg_would_cut_off_is_refused():
 def test_ffmpeg_is_loaded_only_when_a_camera_is_opened():
     code = "import camera_adapters.reader, sys; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_every_kind_has_schemes_of_its_own_and_an_adapter_that_checks_and_opens():
+    schemes = [scheme for kind in KINDS for scheme in kind.schemes]
+    assert len(set(schemes)) == len(schemes)
+    for kind in KINDS:
+        assert callable(kind.adapter.check)
+        assert callable(kind.adapter.open_source)
+
+
+def test_an_address_with_a_space_is_refused_before_it_is_opened():
+    with pytest.raises(UnsupportedSourceError, match="cannot be read"):
+        open_source(camera("rtsp://cam/live 1"))
