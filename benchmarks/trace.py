@@ -19,13 +19,11 @@ incident, its keyframe and its delivery, and 225 in 49 with the opening of the c
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import CO_GENERATOR, CO_OPTIMIZED
@@ -277,13 +275,3 @@ def describe(recorded: Trace) -> str:
             lines += [f"    {function.file:40} {function.name}" for function in group]
         shown |= {function.dotted for function in new}
     return "\n".join(lines) + "\n"
-
-
-def main(json_path: Path | None) -> int:
-    """Records, prints what was recorded, writes it where wanted; returns the exit status."""
-    recorded = trace()
-    sys.stdout.write(describe(recorded))
-    if json_path is not None:
-        report = {title: [asdict(one) for one in path] for title, path in recorded.items()}
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0

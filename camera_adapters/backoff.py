@@ -57,7 +57,7 @@ class ReconnectBackoff:
         return step_s * self._uniform(1 - self._delays.jitter, 1 + self._delays.jitter)
 
     def reset(self) -> None:
-        """The camera has been well for a while: the next failure is a first one."""
+        """The camera has streamed for a while: the next failure counts as the first."""
         self._soon = self._slow = 0
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 UTC_NOW = partial(datetime.now, UTC)
 
-WELL_AFTER_S = 10.0
+STABLE_AFTER_S = 10.0
 """After this long without a fault, the next one counts as the first."""
 
 
@@ -255,7 +255,7 @@ class CameraReader:
         log.info("camera_ended", extra={"camera": self._spec.id})
 
     def _note_fault(self, fault: CameraFault) -> float:
-        if self._machine.streaming_for_s >= WELL_AFTER_S:
+        if self._machine.streaming_for_s >= STABLE_AFTER_S:
             self._backoff.reset()
         retry_in_s = self._backoff.next_s(slow=fault.slow)
         if self._stopping.is_set():

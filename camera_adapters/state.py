@@ -7,7 +7,7 @@ arrive on it, says nothing.
 |---|---|---|
 | any | ONLINE | a clean image is decoded after a fault |
 | ONLINE | DEGRADED | over the window, images are too few or too many of them are damaged |
-| DEGRADED | ONLINE | both are well again, by a margin |
+| DEGRADED | ONLINE | both have recovered, by a margin |
 | any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
 | any | UNAUTHORIZED | the camera refuses the login |
 """
@@ -32,7 +32,7 @@ ENOUGH = 0.6
 
 TOO_DAMAGED = 0.3
 CLEAN_ENOUGH = 0.15
-"""Shares of damaged images above which it is degraded and up to which it is well again."""
+"""Shares of damaged images above which it is degraded and up to which it is online again."""
 
 MAX_REMEMBERED = 2048
 SHORTEST_SPAN_S = 1.0
@@ -141,20 +141,20 @@ class StateMachine:
         self._utc_now = utc_now
         window_s = max(WINDOW_S, WINDOW_IMAGES / wanted_fps) if wanted_fps > 0 else WINDOW_S
         self._recent = RecentImages(window_s)
-        self._well_since_s: float | None = None
+        self._streaming_since_s: float | None = None
         self._timing = SourceTiming.LIVE
 
     @property
     def recent_fps(self) -> float:
         """Clean images per second lately."""
-        if self._well_since_s is None:
+        if self._streaming_since_s is None:
             return 0.0
-        return self._recent.summary(self._clock(), self._well_since_s)[0]
+        return self._recent.summary(self._clock(), self._streaming_since_s)[0]
 
     @property
     def streaming_for_s(self) -> float:
         """How long images have been coming without a fault, in seconds."""
-        return 0.0 if self._well_since_s is None else self._clock() - self._well_since_s
+        return 0.0 if self._streaming_since_s is None else self._clock() - self._streaming_since_s
 
     def begin(self, timing: SourceTiming) -> None:
         """A source was opened.
@@ -170,15 +170,18 @@ class StateMachine:
         self._recent.add(now_s, clean=clean)
         if clean:
             self.last_image_s = now_s
-        if self._well_since_s is None:
+        if self._streaming_since_s is None:
             if not clean:
                 return None
-            self._well_since_s = now_s
+            self._streaming_since_s = now_s
             return self._become(CameraState.ONLINE, "")
-        if self._timing is SourceTiming.FAST or now_s - self._well_since_s < self._recent.window_s:
+        if (
+            self._timing is SourceTiming.FAST
+            or now_s - self._streaming_since_s < self._recent.window_s
+        ):
             return None
         degraded = self.state is CameraState.DEGRADED
-        fps, damaged_share = self._recent.summary(now_s, self._well_since_s)
+        fps, damaged_share = self._recent.summary(now_s, self._streaming_since_s)
         if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
             return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
         if damaged_share > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
@@ -188,13 +191,13 @@ class StateMachine:
     def fault(self, reason: str, *, unauthorized: bool = False) -> StateChange | None:
         """The source failed or could not be opened."""
         state = CameraState.UNAUTHORIZED if unauthorized else CameraState.OFFLINE
-        self._well_since_s = None
+        self._streaming_since_s = None
         self._recent.clear()
         return self._become(state, reason)
 
     def check(self) -> StateChange | None:
         """Checks the clock: no image for too long is a fault even if the source reports none."""
-        if self._well_since_s is None or self.last_image_s is None:
+        if self._streaming_since_s is None or self.last_image_s is None:
             return None
         if (
             self._timing is not SourceTiming.LIVE

@@ -38,10 +38,8 @@ def precision(
 
 
 @app.command("trace")
-def trace(
-    json: Annotated[Path | None, typer.Option(help="Write what was recorded to this file.")] = None,
-) -> None:
-    """Record which functions one analysed frame passes through, from camera to event hub."""
-    from benchmarks.trace import main
+def show_trace() -> None:
+    """Record which functions one analysed frame passes through, from the camera to a sink."""
+    from benchmarks.trace import describe, trace
 
-    raise typer.Exit(main(json))
+    typer.echo(describe(trace()))
