@@ -1,4 +1,4 @@
-"""How long to wait before a failing camera is opened again. Waits grow to a cap and are varied.
+"""Back-off: how long to leave a failing camera alone. Grows to a cap and never synchronises.
 
 A login that is refused takes the slow path, because cameras lock accounts after a few tries.
 """
@@ -29,7 +29,7 @@ class RetryDelays:
             raise ValueError("retry delays need at least one step each")
 
 
-class ReconnectBackoff:
+class Backoff:
     """Counts the failures of one camera and says how long to wait."""
 
     def __init__(
@@ -57,7 +57,7 @@ class ReconnectBackoff:
         return step_s * self._uniform(1 - self._delays.jitter, 1 + self._delays.jitter)
 
     def reset(self) -> None:
-        """The camera has streamed for a while: the next failure counts as the first."""
+        """The camera has been well for a while: the next failure is a first one."""
         self._soon = self._slow = 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camera_adapters.backoff import ReconnectBackoff, RetryDelays
+from camera_adapters.backoff import Backoff, RetryDelays
 
 
 def middle(low: float, high: float) -> float:
@@ -12,17 +12,17 @@ def middle(low: float, high: float) -> float:
 
 
 def test_waits_grow_to_the_cap():
-    backoff = ReconnectBackoff(RetryDelays(), middle)
+    backoff = Backoff(RetryDelays(), middle)
     assert [backoff.next_s(slow=False) for _ in range(7)] == [1, 2, 4, 8, 15, 15, 15]
 
 
 def test_refused_logins_wait_long_enough_not_to_lock_the_account():
-    backoff = ReconnectBackoff(RetryDelays(), middle)
+    backoff = Backoff(RetryDelays(), middle)
     assert [backoff.next_s(slow=True) for _ in range(4)] == [60, 300, 900, 900]
 
 
 def test_a_short_outage_in_between_does_not_shorten_the_slow_path():
-    backoff = ReconnectBackoff(RetryDelays(), middle)
+    backoff = Backoff(RetryDelays(), middle)
     backoff.next_s(slow=True)
     assert backoff.next_s(slow=False) == 1
     assert backoff.next_s(slow=True) == 300
@@ -35,12 +35,12 @@ def test_jitter_stays_within_its_share():
         drawn.append((low, high))
         return high
 
-    assert ReconnectBackoff(RetryDelays(), draw).next_s(slow=False) == pytest.approx(1.2)
+    assert Backoff(RetryDelays(), draw).next_s(slow=False) == pytest.approx(1.2)
     assert drawn == [(0.8, 1.2)]
 
 
 def test_after_a_reset_the_next_failure_is_a_first_one():
-    backoff = ReconnectBackoff(RetryDelays(), middle)
+    backoff = Backoff(RetryDelays(), middle)
     for slow in (False, False, True):
         backoff.next_s(slow=slow)
     backoff.reset()
