@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trace import INCIDENT, QUIET, Trace, counts, describe, trace
+from benchmarks.trace import INCIDENT, OPENING, OURS, QUIET, Trace, counts, describe, trace
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -30,6 +30,16 @@ def rows() -> list[list[str]]:
 def steps() -> list[list[str]]:
     """The functions of each step, in the order of the page."""
     return [re.findall(r"`([\w.]+)`", row[3]) for row in rows() if row[0].isdigit()]
+
+
+def test_named_functions_of_ours_count_once_and_nothing_else_does(recorded: Trace) -> None:
+    for functions in recorded.values():
+        assert len({function.dotted for function in functions}) == len(functions)
+        assert {function.file.split("/")[0] for function in functions} <= set(OURS)
+        assert not [one for one in functions if one.name.endswith(">")]
+    assert not [one for one in recorded[QUIET] if one.thread.startswith("relay")]
+    assert set(recorded[QUIET]) <= set(recorded[INCIDENT]) | set(recorded[OPENING])
+    assert "camera_adapters.factory.open_source" in {one.dotted for one in recorded[OPENING]}
 
 
 def test_the_page_shows_the_steps_in_the_order_of_a_recorded_run(recorded: Trace) -> None:
