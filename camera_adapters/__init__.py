@@ -1,1 +1,1 @@
-"""camera_adapters see: they turn any camera into its newest `Frame`."""
+"""Camera adapters: turn a camera into its newest `Frame`."""

@@ -37,17 +37,6 @@ _COLORSPACES = {
 """Matrix coefficients of ITU-T H.273 by code, as the scaler knows them; others are not trusted."""
 
 
-def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, that make the image upright."""
-    return round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-
-
-def upright_size(frame: VideoFrame) -> Size:
-    """Size of the image in pixels once it is upright."""
-    size = Size(frame.width, frame.height)
-    return _turned(size) if quarter_turns(frame) % 2 else size
-
-
 class AnalysisConverter:
     """Makes analysis images; belongs to one thread."""
 
@@ -59,20 +48,24 @@ class AnalysisConverter:
         """
         self._camera = camera
         self._scalers: dict[Size, VideoReformatter] = {}
-        self._letterboxes: dict[tuple[Size, Size], Letterbox] = {}
+        self._letterboxes: dict[Size, Letterbox] = {}
 
-    def views(self, frame: VideoFrame, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed images of one frame by analysis size.
+    def view(self, frame: VideoFrame, full: Size, turns: int, size: Size) -> AnalysisImage:
+        """The upright, letterboxed image of one frame.
+
+        Args:
+            frame: The decoded frame.
+            full: Size of the upright image in pixels.
+            turns: Counter-clockwise quarter turns, 0 to 3, that make it upright.
+            size: The analysis size in pixels.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        return {size: self._view(frame, size) for size in sizes}
-
-    def _view(self, frame: VideoFrame, size: Size) -> AnalysisImage:
-        letterbox = self._letterbox(upright_size(frame), size)
-        turns = quarter_turns(frame)
-        stored = _turned(letterbox.content) if turns % 2 else letterbox.content
+        letterbox = self._letterboxes.get(size)
+        if letterbox is None or letterbox.full != full:
+            letterbox = self._letterboxes[size] = Letterbox.fit(full, size)
+        stored = _swapped(letterbox.content) if turns % 2 else letterbox.content
         scaler = self._scalers.setdefault(size, VideoReformatter())
         content = np.rot90(_scaled_rgb(scaler, frame, stored, self._camera), turns)
         canvas = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
@@ -81,37 +74,43 @@ class AnalysisConverter:
         canvas[letterbox.top : bottom, letterbox.left : right] = content
         return AnalysisImage(canvas, letterbox)
 
-    def _letterbox(self, full: Size, analysis: Size) -> Letterbox:
-        key = (full, analysis)
-        if key not in self._letterboxes:
-            # A camera that changes its image size does so for good; old ones are not needed.
-            self._letterboxes = {
-                known: box for known, box in self._letterboxes.items() if known[0] == full
-            }
-            self._letterboxes[key] = Letterbox.fit(full, analysis)
-        return self._letterboxes[key]
 
+class VideoImage:
+    """A decoded image without known damage, in the decoder's own memory: a `DecodedImage`.
 
-class HeldImage:
-    """A full-resolution image in the decoder's own memory, converted when somebody asks."""
+    Attributes:
+        size: Size of the upright image in pixels.
+        pts_s: What the stream says of its time, in seconds; None where it says nothing.
+        media_s: See `DecodedImage`; set by sources that have a timeline.
+        cut: See `DecodedImage`.
+    """
 
-    def __init__(self, camera: str, frame: VideoFrame) -> None:
+    def __init__(self, camera: str, frame: VideoFrame, converter: AnalysisConverter) -> None:
         """Holds a frame.
 
         Args:
             camera: Camera id, for faults.
             frame: The decoded frame; its memory is shared with the decoder, which only reads it.
+            converter: The converter of the decoding thread.
         """
         self._camera = camera
         self._frame = frame
-        self._size = upright_size(frame)
+        self._converter = converter
         # PyAV writes to the frame's colour tags while it converts.
         self._lock = threading.Lock()
+        self._turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
+        stored = Size(frame.width, frame.height)
+        self.size = _swapped(stored) if self._turns % 2 else stored
+        self.pts_s: float | None = None
+        if frame.pts is not None and frame.time_base is not None:
+            self.pts_s = float(frame.pts * frame.time_base)
+        self.media_s = 0.0
+        self.cut = False
 
-    @property
-    def size(self) -> Size:
-        """Size of the upright image in pixels."""
-        return self._size
+    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+        """See `DecodedImage.views`."""
+        view = self._converter.view
+        return {size: view(self._frame, self.size, self._turns, size) for size in sizes}
 
     def rgb(self) -> Image:
         """The upright image as (H, W, 3) uint8 RGB; converts on every call, from any thread.
@@ -122,19 +121,20 @@ class HeldImage:
         stored = Size(self._frame.width, self._frame.height)
         with self._lock:
             image = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
-        return np.ascontiguousarray(np.rot90(image, quarter_turns(self._frame)))
+        return np.ascontiguousarray(np.rot90(image, self._turns))
 
 
 def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera: str) -> Image:
     """The stored image at `size` as (H, W, 3) RGB; a view of memory that it keeps alive."""
+    colorspace, color_range = _colours(frame)
     try:
         scaled = scaler.reformat(
             frame,
             width=size.width,
             height=size.height,
             format="rgb24",
-            src_colorspace=_colorspace(frame),
-            src_color_range=_color_range(frame),
+            src_colorspace=colorspace,
+            src_color_range=color_range,
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BILINEAR,
             threads=1,
@@ -156,19 +156,16 @@ def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera:
     )
 
 
-def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    if frame.format.is_rgb:
-        return None
+def _colours(frame: VideoFrame) -> tuple[Colorspace | None, ColorRange]:
+    """The frame's matrix and range as tagged, or what video of its kind usually has."""
+    is_rgb = frame.format.is_rgb
     untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
-    return _COLORSPACES.get(frame.colorspace, untagged)
-
-
-def _color_range(frame: VideoFrame) -> ColorRange:
+    colorspace = None if is_rgb else _COLORSPACES.get(frame.colorspace, untagged)
     if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
-        return ColorRange(frame.color_range)
-    full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
-    return ColorRange.JPEG if full else ColorRange.MPEG
+        return colorspace, ColorRange(frame.color_range)
+    full_range = is_rgb or frame.format.name.startswith("yuvj")
+    return colorspace, ColorRange.JPEG if full_range else ColorRange.MPEG
 
 
-def _turned(size: Size) -> Size:
+def _swapped(size: Size) -> Size:
     return Size(size.height, size.width)

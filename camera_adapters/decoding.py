@@ -1,13 +1,14 @@
-"""Decoding: from an open container to clean images; FFmpeg's exceptions end here.
+"""Decoding: from an address to clean images; FFmpeg's exceptions end here.
 
-Guarantees that no image is passed on that is damaged, rests on a damaged one, or is larger than
+Guarantees that no image is passed on that is damaged, depends on a damaged one, or is larger than
 allowed, and that nothing leaves this module which carries the address that was opened.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import av
@@ -19,18 +20,30 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from camera_adapters.conversion import AnalysisConverter, HeldImage
-from camera_adapters.frame import AnalysisImage
-from camera_adapters.geometry import Size
-from camera_adapters.key_frames import KeyFrameWatch
-from camera_adapters.source import Sign
+from camera_adapters.conversion import AnalysisConverter, VideoImage
+from camera_adapters.errors import CameraFault
+from camera_adapters.source import StreamSignal
+from camera_adapters.spec import CameraSpec
 
 MAX_PIXELS = 8192 * 4320
 """8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
-size it likes. What is refused comes as damage, and never as an image."""
+size it likes. What is refused counts as damaged, and never becomes an image."""
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
+
+DEFAULT_FPS = 25.0
+MAX_FPS = 1000.0
+
+KEY_FRAME_MARGIN = 1.05
+"""Key frames may be this much further apart than wanted images and still be called enough."""
+
+MIN_REGULAR = 2
+"""Intervals in a row that must be short enough before anything is skipped."""
+
+
+class NoVideoError(Exception):
+    """What was opened has no video stream in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,110 +65,80 @@ class Failure:
         return cls(type(error), str(text or type(error).__name__))
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A container that opened; its `repr` shows no address."""
+class KeyFrameWatch:
+    """Measures how far apart the key frames of a stream are.
 
-    container: InputContainer
-
-    def __repr__(self) -> str:
-        return "Opened()"
-
-
-def open_container(
-    address: str, options: Mapping[str, str], open_timeout_s: float, read_timeout_s: float
-) -> Opened | Failure:
-    """Opens what FFmpeg can open, within the time; never raises what FFmpeg raises.
-
-    Args:
-        address: What to open; may carry a login.
-        options: FFmpeg's options.
-        open_timeout_s: Seconds for each of the two halves of opening.
-        read_timeout_s: Seconds for each later read.
+    A task that wants one image in a few seconds need not pay for decoding 25 images a second.
     """
-    # FFmpeg's own log lines may carry the address.
-    av.logging.set_level(None)
-    try:
-        container = av.open(
-            address,
-            mode="r",
-            options={**options, "max_pixels": str(MAX_PIXELS)},
-            timeout=(open_timeout_s, read_timeout_s),
-            metadata_errors="replace",
-        )
-    except CALL_ERRORS as error:
-        return Failure.of(error)
-    return Opened(container)
 
-
-class CleanImage:
-    """A decoded image without known damage."""
-
-    def __init__(
-        self, frame: VideoFrame, converter: AnalysisConverter, camera: str, pts_s: float | None
-    ) -> None:
-        """Wraps a frame.
+    def __init__(self, wanted_fps: float, longest_s: float) -> None:
+        """Starts without knowing anything, so nothing is skipped.
 
         Args:
-            frame: The decoded frame.
-            converter: The converter of the decoding thread.
-            camera: Camera id.
-            pts_s: What the stream says of its time, in seconds.
+            wanted_fps: Highest wanted rate in frames per second; 0 where nothing is wanted.
+            longest_s: Key frames further apart than this are never enough, because so long a
+                pause could not be told apart from a stream that died.
         """
-        self._frame = frame
-        self._converter = converter
-        self.full = HeldImage(camera, frame)
-        self.pts_s = pts_s
-        self.media_s = 0.0
-        self.cut = False
+        longest_wanted_s = KEY_FRAME_MARGIN / wanted_fps if wanted_fps > 0 else longest_s
+        self._longest_s = min(longest_s, longest_wanted_s)
+        self._last_s: float | None = None
+        self._regular = 0
 
-    @property
-    def size(self) -> Size:
-        """Size of the upright image in pixels."""
-        return self.full.size
+    def is_enough(self, at_s: float) -> bool:
+        """Takes note of a key frame; whether from here on key frames are enough.
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed analysis images by size."""
-        return self._converter.views(self._frame, sizes)
+        Args:
+            at_s: The key frame's time on the stream's own clock, in seconds.
+        """
+        if self._last_s is not None:
+            near = 0 < at_s - self._last_s <= self._longest_s
+            self._regular = self._regular + 1 if near else 0
+        self._last_s = at_s
+        return self._regular >= MIN_REGULAR
 
 
-class Decoder:
-    """Decodes the first video stream of a container."""
+class VideoDecoder:
+    """Decodes the first video stream of an open container, which it owns: one thread, no delay."""
 
     def __init__(
         self,
-        camera: str,
+        spec: CameraSpec,
         container: InputContainer,
-        stream: VideoStream,
-        converter: AnalysisConverter,
-        *,
-        hold_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepares the decoder: one thread, no delay.
+        """Prepares the decoder; called by `open_decoder`.
 
         Args:
-            camera: Camera id.
-            container: The open container.
-            stream: Its video stream.
-            converter: The converter of the thread that will decode.
-            hold_s: Longest wait for a key frame after damage; then images pass again.
+            spec: The camera. Half of its `read_timeout_s` is the longest wait for a key frame after
+                damage; then images pass again.
+            container: The open container; it has a video stream.
             clock: Monotonic seconds.
         """
-        self._camera = camera
+        self._camera = spec.id
         self._container = container
-        self._stream = stream
-        self._converter = converter
-        self._hold_s = hold_s
+        self._stream = container.streams.video[0]
+        self._converter = AnalysisConverter(spec.id)
+        self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
         self._key_frames: KeyFrameWatch | None = None
         self._awaits_key_frame = True
         self._waits_since_s: float | None = None
         self._damaged = False
-        context = stream.codec_context
+        context = self._stream.codec_context
         # One thread per stream: more of them add whole frames of delay.
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_PIXELS)}
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a recording in seconds, 0 where unknown or endless."""
+        return self._container.duration / av.time_base if self._container.duration else 0.0
+
+    @property
+    def nominal_fps(self) -> float:
+        """Frames per second as the container states them."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return min(float(rate), MAX_FPS) if rate else DEFAULT_FPS
 
     def tune_for_live(self, wanted_fps: float) -> None:
         """Passes images on at once, and decodes key frames alone where they are all it takes.
@@ -166,52 +149,65 @@ class Decoder:
         self._stream.codec_context.flags |= Flags.low_delay
         self._key_frames = KeyFrameWatch(wanted_fps, longest_s=self._hold_s)
 
-    def steps(self) -> Iterator[CleanImage | Sign | Failure]:
-        """What every packet makes, in order. A failure is the last step."""
-        for packet in _packets(self._container, self._stream):
-            if isinstance(packet, Failure):
-                yield packet
-                return
-            self._choose_what_to_skip(packet)
-            yield from self._decode(packet)
+    def images(
+        self, fault: Callable[[Failure], CameraFault], at_end: CameraFault | None = None
+    ) -> Iterator[VideoImage | StreamSignal]:
+        """What every packet makes, in order.
 
-    def _choose_what_to_skip(self, packet: Packet[VideoStream]) -> None:
-        if self._key_frames is None or not packet.is_keyframe or packet.pts is None:
-            return
-        enough = self._key_frames.is_enough(float(packet.pts * packet.time_base))
-        self._stream.codec_context.skip_frame = "NONKEY" if enough else "DEFAULT"
+        Args:
+            fault: Says what a failure to read means for this kind of camera; it is raised.
+            at_end: Raised at the end of the stream; None where an end is proper.
+        """
+        packets = self._container.demux(self._stream)
+        while True:
+            packet = failure = None
+            try:
+                packet = next(packets, None)
+            except CALL_ERRORS as error:
+                failure = Failure.of(error)
+            if failure is not None:
+                # Outside of the handler: the exception's context carries the address.
+                raise fault(failure)
+            if packet is None:
+                break
+            if self._key_frames and packet.is_keyframe and packet.pts is not None:
+                enough = self._key_frames.is_enough(float(packet.pts * packet.time_base))
+                self._stream.codec_context.skip_frame = "NONKEY" if enough else "DEFAULT"
+            frames = self._decode(packet)
+            if not frames:
+                yield StreamSignal.DAMAGED if frames is None else StreamSignal.NO_IMAGE
+                continue
+            for frame in frames:
+                yield self._check_frame(frame)
+        if at_end is not None:
+            raise at_end
 
-    def _decode(self, packet: Packet[VideoStream]) -> Iterator[CleanImage | Sign]:
+    def close(self) -> None:
+        """Closes the container; never raises."""
+        with suppress(*CALL_ERRORS):
+            self._container.close()
+
+    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame] | None:
+        """The frames that a packet completes; None if it is damaged."""
         if packet.is_corrupt:
             self._await_key_frame(damaged=True)
-        frames: list[VideoFrame] | None
-        try:
-            frames = packet.decode()
-        except CALL_ERRORS:
-            # Damaged payload; the decoder itself goes on.
-            frames = None
-        if frames is None:
-            self._await_key_frame(damaged=True)
-            yield Sign.DAMAGE
-        elif not frames:
-            yield Sign.LIFE
-        else:
-            for frame in frames:
-                yield self._judge(frame)
+        with suppress(*CALL_ERRORS):
+            return packet.decode()
+        # Damaged payload; the decoder itself goes on.
+        self._await_key_frame(damaged=True)
+        return None
 
-    def _judge(self, frame: VideoFrame) -> CleanImage | Sign:
+    def _check_frame(self, frame: VideoFrame) -> VideoImage | StreamSignal:
+        """The frame as a clean image, unless it is damaged or depends on a damaged one."""
         if frame.is_corrupt:
             self._await_key_frame(damaged=True)
-            return Sign.DAMAGE
+            return StreamSignal.DAMAGED
         if self._awaits_key_frame and not frame.key_frame and not self._waited_long_enough():
             self._await_key_frame(damaged=self._damaged)
-            return Sign.DAMAGE if self._damaged else Sign.LIFE
+            return StreamSignal.DAMAGED if self._damaged else StreamSignal.NO_IMAGE
         self._awaits_key_frame = self._damaged = False
         self._waits_since_s = None
-        pts_s = None
-        if frame.pts is not None and frame.time_base is not None:
-            pts_s = float(frame.pts * frame.time_base)
-        return CleanImage(frame, self._converter, self._camera, pts_s)
+        return VideoImage(self._camera, frame, self._converter)
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
@@ -225,19 +221,34 @@ class Decoder:
         return since_s is not None and self._clock() - since_s > self._hold_s
 
 
-def _packets(
-    container: InputContainer, stream: VideoStream
-) -> Iterator[Packet[VideoStream] | Failure]:
-    packets = container.demux(stream)
-    failure = None
-    while failure is None:
-        packet = None
-        try:
-            packet = next(packets, None)
-        except CALL_ERRORS as error:
-            failure = Failure.of(error)
-        if packet is None:
-            break
-        yield packet
-    if failure is not None:
-        yield failure
+def open_decoder(
+    spec: CameraSpec, address: str, options: Mapping[str, str], *, container_format: str = ""
+) -> VideoDecoder | Failure:
+    """Opens what FFmpeg can open, within the camera's times; never raises what FFmpeg raises.
+
+    Args:
+        spec: The camera.
+        address: What to open; may carry a login.
+        options: FFmpeg's options.
+        container_format: FFmpeg's name of the demuxer; empty where the content tells.
+
+    Returns:
+        The decoder, or why there is none: `NoVideoError` where the container has no video.
+    """
+    # FFmpeg's own log lines may carry the address.
+    av.logging.set_level(None)
+    try:
+        container = av.open(
+            address,
+            mode="r",
+            format=container_format or None,
+            options={**options, "max_pixels": str(MAX_PIXELS)},
+            timeout=(spec.open_timeout_s, spec.read_timeout_s),
+            metadata_errors="replace",
+        )
+    except CALL_ERRORS as error:
+        return Failure.of(error)
+    if container.streams.video:
+        return VideoDecoder(spec, container)
+    container.close()
+    return Failure.of(NoVideoError())

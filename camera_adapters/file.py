@@ -1,4 +1,4 @@
-"""Recordings as cameras: a video file, played at the speed of life or read as fast as it is taken.
+"""Recordings as cameras: a video file, played in real time or read as fast as it is taken.
 
 `clip.mp4`, `file:///data/clip.mp4`, `file:///data/clip.mp4?realtime=1&loop=1`. Without `realtime`
 nothing is dropped: reading waits for the consumer. Without `loop` the recording ends, properly.
@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
-
-from camera_adapters.conversion import AnalysisConverter
-from camera_adapters.decoding import CALL_ERRORS, CleanImage, Decoder, Failure, open_container
+from camera_adapters.conversion import VideoImage
+from camera_adapters.decoding import Failure, NoVideoError, VideoDecoder, open_decoder
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
-from camera_adapters.pacing import MediaStamps
-from camera_adapters.source import DecodedImage, Sign, Timing
+from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
 
-DEFAULT_FPS = 25.0
-FASTEST_FPS = 1000.0
+MAX_STEP_S = 10.0
+"""A larger step between two timestamps of a recording is a defect of the recording, not a pause."""
+
 SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -35,7 +30,7 @@ class FileAddress:
 
     Attributes:
         path: The file.
-        realtime: At the speed of life instead of as fast as possible.
+        realtime: In real time instead of as fast as possible.
         loop: Again from the start at its end.
     """
 
@@ -44,7 +39,7 @@ class FileAddress:
     loop: bool = False
 
 
-def parse_file_address(spec: CameraSpec) -> FileAddress:
+def check(spec: CameraSpec) -> FileAddress:
     """The file a camera's source names, and how to play it.
 
     Raises:
@@ -69,6 +64,41 @@ def parse_file_address(spec: CameraSpec) -> FileAddress:
     return FileAddress(Path(unquote(parts.path)), **switches)
 
 
+class MediaStamps:
+    """Turns the timestamps of a recording into seconds that always grow, over loops and defects."""
+
+    def __init__(self, frame_s: float) -> None:
+        """Starts at zero.
+
+        Args:
+            frame_s: Nominal time from image to image in seconds, for where none is known.
+        """
+        self._frame_s = frame_s
+        self._media_s: float | None = None
+        self._pts_s: float | None = None
+
+    def stamp(self, pts_s: float | None) -> float:
+        """Seconds from the first image to this one.
+
+        Args:
+            pts_s: What the recording says, in seconds; None where it says nothing.
+        """
+        expected_s = None if self._pts_s is None else self._pts_s + self._frame_s
+        if self._media_s is None:
+            self._media_s = 0.0
+        else:
+            step_s = None if pts_s is None or self._pts_s is None else pts_s - self._pts_s
+            known = step_s is not None and 0 < step_s <= MAX_STEP_S
+            self._media_s += step_s if step_s is not None and known else self._frame_s
+        # Without a timestamp the next known one is measured from the expected one.
+        self._pts_s = expected_s if pts_s is None else pts_s
+        return self._media_s
+
+    def restart(self) -> None:
+        """The recording begins again; time goes on."""
+        self._pts_s = None
+
+
 class FileSource:
     """An open recording."""
 
@@ -82,68 +112,49 @@ class FileSource:
             CameraFault: The file is not there or holds no video.
         """
         self._spec = spec
-        self._address = parse_file_address(spec)
-        self.timing = Timing.PACED if self._address.realtime else Timing.FAST
-        self._converter = AnalysisConverter(spec.id)
-        self._container, self._stream = self._open()
-        self.duration_s = _duration_s(self._container)
+        self._address = check(spec)
+        self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
+        self._decoder = self._open()
+        self.duration_s = self._decoder.duration_s
 
-    def arrivals(self) -> Iterator[DecodedImage | Sign]:
-        """Clean images and signs; ends with the recording, unless it loops.
+    def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
+        """Clean images and signals; ends with the recording, unless it loops.
 
         Raises:
             UnreadableFault: Nothing in the file can be decoded, or it breaks off.
         """
-        stamps = MediaStamps(1.0 / _fps(self._stream))
+        stamps = MediaStamps(1.0 / self._decoder.nominal_fps)
         cut = False
         while True:
             images = 0
-            for step in self._decoder().steps():
-                if isinstance(step, Failure):
-                    raise self._fault(f"breaks off ({step.text})")
-                if isinstance(step, CleanImage):
-                    step.media_s, step.cut = stamps.stamp(step.pts_s), cut
+            for arrival in self._decoder.images(self._reading_fault):
+                if isinstance(arrival, VideoImage):
+                    arrival.media_s, arrival.cut = stamps.stamp(arrival.pts_s), cut
                     cut = False
                     images += 1
-                yield step
+                yield arrival
             if not images:
                 raise self._fault("holds no image that can be decoded, or only larger ones than 8K")
             if not self._address.loop:
                 return
-            self._container.close()
-            self._container, self._stream = self._open()
+            self._decoder.close()
+            self._decoder = self._open()
             stamps.restart()
             cut = True
 
     def close(self) -> None:
         """Closes the file."""
-        with suppress(*CALL_ERRORS):
-            self._container.close()
+        self._decoder.close()
 
-    def _decoder(self) -> Decoder:
-        return Decoder(
-            self._spec.id,
-            self._container,
-            self._stream,
-            self._converter,
-            hold_s=self._spec.read_timeout_s / 2,
-        )
-
-    def _open(self) -> tuple[InputContainer, VideoStream]:
+    def _open(self) -> VideoDecoder:
         self._check_path()
         # "file:" in front keeps FFmpeg from reading a protocol into the name of the file.
-        opened = open_container(
-            f"file:{self._address.path}",
-            {"protocol_whitelist": "file"},
-            self._spec.open_timeout_s,
-            self._spec.read_timeout_s,
-        )
-        if isinstance(opened, Failure):
-            raise self._fault("is not a video file")
-        if not opened.container.streams.video:
-            opened.container.close()
-            raise self._fault("has no video in it")
-        return opened.container, opened.container.streams.video[0]
+        address = f"file:{self._address.path}"
+        opened = open_decoder(self._spec, address, {"protocol_whitelist": "file"})
+        if isinstance(opened, VideoDecoder):
+            return opened
+        no_video = opened.error is NoVideoError
+        raise self._fault("has no video in it" if no_video else "is not a video file")
 
     def _check_path(self) -> None:
         problem = ""
@@ -162,6 +173,9 @@ class FileSource:
         if problem:
             raise self._fault(problem)
 
+    def _reading_fault(self, failure: Failure) -> CameraFault:
+        return self._fault(f"breaks off ({failure.text})")
+
     def _fault(self, problem: str) -> CameraFault:
         return UnreadableFault(
             self._spec.id,
@@ -170,10 +184,4 @@ class FileSource:
         )
 
 
-def _duration_s(container: InputContainer) -> float:
-    return container.duration / av.time_base if container.duration else 0.0
-
-
-def _fps(stream: VideoStream) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    return min(float(rate), FASTEST_FPS) if rate else DEFAULT_FPS
+open_source = FileSource

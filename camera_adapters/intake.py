@@ -1,4 +1,4 @@
-"""The intake: from decoded images to frames in the mailbox; converts only what somebody wants.
+"""The intake: from decoded images to frames in the mailbox; converts only what a task wants.
 
 An image that is due for no task costs its decoding and nothing else. One that is due is converted
 once per distinct analysis size.
@@ -13,12 +13,62 @@ from datetime import datetime, timedelta
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
-from camera_adapters.pacing import Pacer, PlaybackClock
-from camera_adapters.source import DecodedImage, Source, Timing
+from camera_adapters.source import DecodedImage, SourceTiming, VideoSource
 from camera_adapters.spec import CameraSpec
 
 POLL_S = 0.1
-"""How often a wait for the consumer looks whether it should stop."""
+"""How often a wait for the consumer checks whether it should stop."""
+
+EARLY_SHARE = 0.1
+"""Share of an interval by which an image may come early and still count; absorbs jitter."""
+
+MAX_LAG_S = 1.0
+"""A recording that fell behind by more goes on from where it is instead of hurrying after."""
+
+
+class Pacer:
+    """Decides for one camera which tasks are due now.
+
+    The long-run rate of a task is the one it asked for, whatever the camera's own rate; a task that
+    asks for more than the camera gives is due on every image.
+    """
+
+    def __init__(self, rates: Mapping[str, float]) -> None:
+        """Starts with every task due.
+
+        Args:
+            rates: Wanted frames per second by task; a rate of zero or less is never due.
+        """
+        self._interval_s = {task: 1.0 / rate for task, rate in rates.items() if rate > 0}
+        self._next_s: dict[str, float] = {}
+
+    def due(self, now_s: float) -> frozenset[str]:
+        """The tasks that are due on an image at `now_s`; they count as served by it."""
+        tasks = set()
+        for task, interval_s in self._interval_s.items():
+            next_s = self._next_s.get(task, now_s)
+            if now_s + EARLY_SHARE * interval_s >= next_s:
+                tasks.add(task)
+                # The schedule advances by whole intervals, so a late image does not lower the
+                # rate; it never stays behind the present, so no burst makes up for a gap.
+                self._next_s[task] = max(next_s + interval_s, now_s)
+        return frozenset(tasks)
+
+
+class PlaybackClock:
+    """Plays a recording in real time."""
+
+    def __init__(self) -> None:
+        self._anchor_s: float | None = None
+
+    def delay_s(self, media_s: float, now_s: float) -> float:
+        """How long to wait until the image at `media_s` is to be shown, in seconds."""
+        if self._anchor_s is None:
+            self._anchor_s = now_s - media_s
+        delay_s = self._anchor_s + media_s - now_s
+        if delay_s < -MAX_LAG_S:
+            self._anchor_s = now_s - media_s
+        return max(0.0, delay_s)
 
 
 class Intake:
@@ -55,7 +105,7 @@ class Intake:
         self._clock = clock
         self._utc_now = utc_now
         self._pacer = Pacer(spec.rates)
-        self._timing = Timing.LIVE
+        self._timing = SourceTiming.LIVE
         self._playback = PlaybackClock()
         self._media_start_s = 0.0
         self._last_s: float | None = None
@@ -65,7 +115,7 @@ class Intake:
         self.size_changes = 0
         self.image_size: Size | None = None
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: VideoSource) -> None:
         """Another source starts: trackers have to start anew."""
         self._stream_restarts += 1
         self._timing = source.timing
@@ -81,21 +131,20 @@ class Intake:
         captured_s = self._capture_time(image)
         if self._stopping.is_set():
             return
-        self._note_scene(image)
+        resized = self.image_size is not None and image.size != self.image_size
+        self.size_changes += resized
+        self._stream_restarts += resized or image.cut
+        self.image_size = image.size
         index = self.decoded
         self.decoded += 1
         self._last_s = captured_s
         tasks = self._pacer.due(captured_s)
-        if not tasks:
-            return
-        if self._timing is Timing.FAST and not self.wait_until_read():
+        if not tasks or (self._timing is SourceTiming.FAST and not self.wait_until_read()):
             return
         # A frame that nobody has read passes its tasks on, so its sizes are needed again.
-        # They are looked up once: a frame has all sizes from before a change, or all from after it.
+        # `sizes` is read once: a frame has all sizes from before a change, or all from after it.
         by_task = self.sizes
-        sizes = frozenset[Size]().union(
-            *(by_task[task] for task in tasks | self._mailbox.waiting_tasks)
-        )
+        wanted = (by_task[task] for task in tasks | self._mailbox.waiting_tasks)
         now_s = self._clock()
         frame = Frame(
             camera=self._camera,
@@ -105,30 +154,22 @@ class Intake:
             captured_mono_s=captured_s,
             arrived_mono_s=now_s,
             tasks=tasks,
-            views=image.views(sizes),
-            full=image.full,
+            views=image.views(frozenset[Size]().union(*wanted)),
+            full=image,
         )
         self.converted += 1
         self._mailbox.put(frame)
 
     def wait_until_read(self) -> bool:
-        """Waits until the last frame was taken; false when told to stop instead."""
+        """Waits until the last frame was taken; false when it has to stop instead."""
         while not self._stopping.is_set():
             if self._mailbox.wait_empty(POLL_S):
                 return True
         return False
 
     def _capture_time(self, image: DecodedImage) -> float:
-        if self._timing is Timing.FAST:
+        if self._timing is SourceTiming.FAST:
             return self._media_start_s + image.media_s
-        if self._timing is Timing.PACED:
+        if self._timing is SourceTiming.PACED:
             self._stopping.wait(self._playback.delay_s(image.media_s, self._clock()))
         return self._clock()
-
-    def _note_scene(self, image: DecodedImage) -> None:
-        resized = self.image_size is not None and image.size != self.image_size
-        if resized:
-            self.size_changes += 1
-        if resized or image.cut:
-            self._stream_restarts += 1
-        self.image_size = image.size

@@ -1,4 +1,4 @@
-"""The mailbox between one reader and the batcher: one slot, newest wins, no task loses its turn.
+"""The mailbox between one reader and the batcher: one slot, newest wins, no task is left out.
 
 Guarantees that the reader never waits for a slow consumer, and that a task that was due on a frame
 nobody read is due on the frame that replaced it.

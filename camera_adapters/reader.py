@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from camera_adapters.backoff import Backoff, RetryDelays
 from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
@@ -20,13 +21,15 @@ from camera_adapters.factory import open_source
 from camera_adapters.geometry import Size
 from camera_adapters.intake import Intake
 from camera_adapters.mailbox import Mailbox
-from camera_adapters.source import Sign, Source, Timing
+from camera_adapters.source import SourceTiming, StreamSignal, VideoSource
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import ENDED, CameraState, StateChange, StateMachine, silence
 
 log = logging.getLogger(__name__)
 
-WELL_AFTER_S = 10.0
+UTC_NOW = partial(datetime.now, UTC)
+
+STABLE_AFTER_S = 10.0
 """After this long without a fault, the next one counts as the first."""
 
 
@@ -39,7 +42,7 @@ class ReaderCounters:
         converted: Frames converted for at least one task.
         dropped: Frames that were replaced before anybody read them.
         reconnects: Attempts to open the source after the first.
-        corrupt: Images left out because they were damaged or rested on damaged ones.
+        corrupt: Images left out because they were damaged or depended on damaged ones.
         size_changes: How often the image size changed.
         decoded_fps: Clean images per second lately.
         last_frame_age_s: Seconds since the last clean image, None before the first.
@@ -61,10 +64,6 @@ def _ignore_state(_: StateChange) -> None:
     pass
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class CameraReader:
     """Reads one camera into its mailbox. Everything public is safe from any thread."""
 
@@ -76,9 +75,9 @@ class CameraReader:
         on_state: Callable[[StateChange], None] = _ignore_state,
         *,
         delays: RetryDelays = RetryDelays(),  # noqa: B008 - immutable
-        opener: Callable[[CameraSpec], Source] = open_source,
+        opener: Callable[[CameraSpec], VideoSource] = open_source,
         clock: Callable[[], float] = time.monotonic,
-        utc_now: Callable[[], datetime] = _utc_now,
+        utc_now: Callable[[], datetime] = UTC_NOW,
     ) -> None:
         """Prepares a reader; nothing happens before `start`.
 
@@ -115,12 +114,12 @@ class CameraReader:
         self._attempts = 0
         self._corrupt = 0
         self._ended = False
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._thread = threading.Thread(target=self._run, name=f"camera-{spec.id}", daemon=True)
 
     @property
     def state(self) -> CameraState:
-        """The camera's state; looking at it also notices a decoder that hangs."""
+        """The camera's state; reading it also notices a decoder that hangs."""
         self._update(StateMachine.check)
         return self._machine.state
 
@@ -198,7 +197,7 @@ class CameraReader:
 
     def _attempt(self) -> float | None:
         """Opens and reads until something ends it; how long to pause then, None for no more."""
-        source: Source | None = None
+        source: VideoSource | None = None
         try:
             self._attempts += 1
             source = self._opener(self._spec)
@@ -211,11 +210,11 @@ class CameraReader:
             self._finish()
             return None
         finally:
-            # The state is told before this: closing may block on a connection that is half dead.
+            # The state is reported first: closing may block on a connection that is half dead.
             if source is not None:
                 source.close()
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: VideoSource) -> None:
         opened_s = self._clock()
         self._intake.begin(source)
         with self._lock:
@@ -223,17 +222,17 @@ class CameraReader:
         for arrival in source.arrivals():
             if self._stopping.is_set():
                 return
-            if isinstance(arrival, Sign):
-                if arrival is Sign.DAMAGE:
-                    self._corrupt += 1
-                    self._update(StateMachine.damage)
-                if source.timing is Timing.LIVE:
-                    self._watch_silence(opened_s)
+            if not isinstance(arrival, StreamSignal):
+                self._intake.admit(arrival)
+                self._update(StateMachine.image)
                 continue
-            self._intake.admit(arrival)
-            self._update(StateMachine.image)
+            if arrival is StreamSignal.DAMAGED:
+                self._corrupt += 1
+                self._update(partial(StateMachine.image, clean=False))
+            if source.timing is SourceTiming.LIVE:
+                self._check_silence(opened_s)
 
-    def _watch_silence(self, opened_s: float) -> None:
+    def _check_silence(self, opened_s: float) -> None:
         """Bytes keep coming; that is not enough."""
         last_s = self._machine.last_image_s
         if last_s is None or last_s < opened_s:
@@ -256,13 +255,13 @@ class CameraReader:
         log.info("camera_ended", extra={"camera": self._spec.id})
 
     def _note_fault(self, fault: CameraFault) -> float:
-        if self._machine.streaming_for_s >= WELL_AFTER_S:
+        if self._machine.streaming_for_s >= STABLE_AFTER_S:
             self._backoff.reset()
         retry_in_s = self._backoff.next_s(slow=fault.slow)
         if self._stopping.is_set():
             return retry_in_s
-        if fault.reason not in self._told:
-            self._told.add(fault.reason)
+        if fault.reason not in self._logged:
+            self._logged.add(fault.reason)
             log.warning(
                 "camera_fault",
                 extra={
@@ -298,7 +297,7 @@ class CameraReader:
         if change is None:
             return
         if change.state is CameraState.ONLINE and change.previous is not CameraState.DEGRADED:
-            self._told.clear()
+            self._logged.clear()
             log.info(
                 "camera_online",
                 extra={"camera": self._spec.id, "image": str(self._intake.image_size)},

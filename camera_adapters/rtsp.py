@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from urllib.parse import urlsplit
 
-import av
 import av.error
 
-from camera_adapters.conversion import AnalysisConverter
-from camera_adapters.decoding import CALL_ERRORS, Decoder, Failure, open_container
+from camera_adapters.decoding import Failure, NoVideoError, open_decoder
 from camera_adapters.errors import (
     CameraFault,
     StreamLostFault,
@@ -24,7 +21,7 @@ from camera_adapters.errors import (
     UnsupportedSourceError,
 )
 from camera_adapters.redaction import encoded_login, shown_address, url_with_login
-from camera_adapters.source import DecodedImage, Sign, Timing
+from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
 
 TRANSPORTS = ("tcp", "udp")
@@ -58,7 +55,7 @@ _REFUSALS = (
 class RtspSource:
     """An open RTSP stream. It has no end; when it ends, that is a fault."""
 
-    timing = Timing.LIVE
+    timing = SourceTiming.LIVE
     duration_s = 0.0
 
     def __init__(self, spec: CameraSpec) -> None:
@@ -70,50 +67,39 @@ class RtspSource:
         Raises:
             CameraFault: No stream to be had; the subclass says how soon to try again.
         """
-        _check(spec)
-        self._camera = spec.id
-        self._silence_s = spec.read_timeout_s
+        check(spec)
+        self._spec = spec
         started_s = time.monotonic()
-        opened = open_container(
-            url_with_login(spec), _options(spec), spec.open_timeout_s, spec.read_timeout_s
-        )
+        opened = open_decoder(spec, url_with_login(spec), _options(spec))
         if isinstance(opened, Failure):
             late = time.monotonic() - started_s >= TOO_LATE * spec.open_timeout_s
             raise _opening_fault(spec, opened, late)
-        self._container = opened.container
-        if not self._container.streams.video:
-            self._container.close()
-            raise UnreachableFault(
-                spec.id, "the camera offers no video on this path", "check the path of its URL"
-            )
-        stream = self._container.streams.video[0]
-        self._decoder = Decoder(
-            spec.id,
-            self._container,
-            stream,
-            AnalysisConverter(spec.id),
-            hold_s=spec.read_timeout_s / 2,
-        )
+        self._decoder = opened
         self._decoder.tune_for_live(spec.fps)
 
-    def arrivals(self) -> Iterator[DecodedImage | Sign]:
-        """Clean images and signs, as they come.
+    def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
+        """Clean images and signals, as they come.
 
         Raises:
             StreamLostFault: The stream ended, broke or fell silent.
         """
-        for step in self._decoder.steps():
-            if isinstance(step, Failure):
-                raise _reading_fault(self._camera, step, self._silence_s)
-            yield step
-        raise StreamLostFault(
-            self._camera, "the stream ended", "the camera restarted or closed the connection"
+        ended = StreamLostFault(
+            self._spec.id, "the stream ended", "the camera restarted or closed the connection"
         )
+        return self._decoder.images(self._reading_fault, at_end=ended)
 
     def close(self) -> None:
-        """Says goodbye to the camera, as far as it still listens."""
-        with suppress(*CALL_ERRORS):
-            self._container.close()
+        """Ends the session with the camera, as far as it still answers."""
+        self._decoder.close()
+
+    def _reading_fault(self, failure: Failure) -> StreamLostFault:
+        if issubclass(failure.error, _TIMEOUTS):
+            reason = f"no data for {self._spec.read_timeout_s:g} s"
+            remedy = "check the network and the camera's power"
+            return StreamLostFault(self._spec.id, reason, remedy)
+        return StreamLostFault(
+            self._spec.id, f"the stream broke ({failure.text})", "check the network"
+        )
 
 
 def _options(spec: CameraSpec) -> dict[str, str]:
@@ -132,15 +118,23 @@ def _options(spec: CameraSpec) -> dict[str, str]:
     }
 
 
-def _check(spec: CameraSpec) -> None:
+def check(spec: CameraSpec) -> None:
+    """Finds what can be wrong with a camera's address and login without connecting.
+
+    Raises:
+        UnsupportedSourceError: The camera as configured can never work.
+    """
     try:
         parts = urlsplit(spec.source)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        usable = usable and not any(character.isspace() for character in spec.source)
     except ValueError:
         usable = False
     if not usable:
         raise UnsupportedSourceError(
-            spec.id, "the RTSP address has no valid host and port", "write rtsp://host:port/path"
+            spec.id,
+            "the address cannot be read: it has no valid host and port",
+            "write rtsp://HOST[:PORT]/PATH, and the login under `username:` and `password:`",
         )
     if spec.transport not in TRANSPORTS:
         raise UnsupportedSourceError(
@@ -159,6 +153,10 @@ def _check(spec: CameraSpec) -> None:
 def _opening_fault(spec: CameraSpec, failure: Failure, late: bool) -> CameraFault:
     if issubclass(failure.error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
         return _login_fault(spec, forbidden=issubclass(failure.error, av.error.HTTPForbiddenError))
+    if failure.error is NoVideoError:
+        return UnreachableFault(
+            spec.id, "the camera offers no video on this path", "check the path of its URL"
+        )
     where = shown_address(spec.source)
     for errors, reason, remedy in _REFUSALS:
         if issubclass(failure.error, errors):
@@ -184,9 +182,4 @@ def _login_fault(spec: CameraSpec, *, forbidden: bool) -> UnauthorizedFault:
     )
 
 
-def _reading_fault(camera: str, failure: Failure, silence_s: float) -> StreamLostFault:
-    if issubclass(failure.error, _TIMEOUTS):
-        return StreamLostFault(
-            camera, f"no data for {silence_s:g} s", "check the network and the camera's power"
-        )
-    return StreamLostFault(camera, f"the stream broke ({failure.text})", "check the network")
+open_source = RtspSource

@@ -1,4 +1,4 @@
-"""What a reader sees of a camera: a `Source` that yields decoded images until it fails or ends.
+"""What a reader sees of a camera: a `VideoSource` that yields images until it fails or ends.
 
 The reader knows neither FFmpeg nor files; a source knows neither threads nor tasks.
 """
@@ -13,60 +13,56 @@ from camera_adapters.frame import AnalysisImage, FullImage
 from camera_adapters.geometry import Size
 
 
-class Timing(StrEnum):
+class SourceTiming(StrEnum):
     """How the images of a source relate to time."""
 
     LIVE = auto()
     """They arrive when they are made. The stream has no end; when it ends, that is a fault."""
 
     PACED = auto()
-    """A recording played at the speed of life; a slow consumer misses some, as with a camera."""
+    """A recording played in real time; a slow consumer misses some images, as with a camera."""
 
     FAST = auto()
     """A recording read as fast as its consumer takes it; nothing is missed."""
 
 
-class Sign(Enum):
+class StreamSignal(Enum):
     """What may come instead of an image."""
 
-    LIFE = auto()
+    NO_IMAGE = auto()
     """Bytes came that made no image."""
 
-    DAMAGE = auto()
-    """An image came that is damaged, or rests on a damaged one."""
+    DAMAGED = auto()
+    """An image came that is damaged, or depends on a damaged one."""
 
 
-class DecodedImage(Protocol):
+class DecodedImage(FullImage, Protocol):
     """One clean decoded image. Usable after later ones were decoded; `views` only in its thread.
 
     Attributes:
-        size: Size of the upright image in pixels.
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
         cut: Whether the scene restarts with this image, as in a recording that loops.
     """
 
     @property
-    def size(self) -> Size: ...  # noqa: D102
-    @property
     def media_s(self) -> float: ...  # noqa: D102
     @property
     def cut(self) -> bool: ...  # noqa: D102
 
-    @property
-    def full(self) -> FullImage:
-        """The full-resolution image."""
-        ...
-
     def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed analysis images by size; each size is converted once."""
+        """Upright analysis images by size; each size is converted once.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
         ...
 
 
-class Source(Protocol):
+class VideoSource(Protocol):
     """An open camera or recording."""
 
     @property
-    def timing(self) -> Timing:
+    def timing(self) -> SourceTiming:
         """How its images relate to time."""
         ...
 
@@ -75,7 +71,7 @@ class Source(Protocol):
         """Length of a recording in seconds, 0 where unknown or endless."""
         ...
 
-    def arrivals(self) -> Iterator[DecodedImage | Sign]:
+    def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
         """What comes in, in order; ends only at the proper end of a recording.
 
         Raises:

@@ -7,7 +7,7 @@ arrive on it, says nothing.
 |---|---|---|
 | any | ONLINE | a clean image is decoded after a fault |
 | ONLINE | DEGRADED | over the window, images are too few or too many of them are damaged |
-| DEGRADED | ONLINE | both are well again, by a margin |
+| DEGRADED | ONLINE | both have recovered, by a margin |
 | any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
 | any | UNAUTHORIZED | the camera refuses the login |
 """
@@ -20,19 +20,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 
-from camera_adapters.source import Timing
+from camera_adapters.source import SourceTiming
 
 WINDOW_S = 5.0
 WINDOW_IMAGES = 4
-"""The window is long enough for this many wanted images, so that slow tasks are judged fairly."""
+"""The window is long enough for this many wanted images, so that slow tasks are not degraded."""
 
 TOO_FEW = 0.5
 ENOUGH = 0.6
-"""Shares of the wanted rate below which a camera is degraded and from which it is well again."""
+"""Shares of the wanted rate below which a camera is degraded and from which it is online again."""
 
 TOO_DAMAGED = 0.3
 CLEAN_ENOUGH = 0.15
-"""Shares of damaged images above which it is degraded and up to which it is well again."""
+"""Shares of damaged images above which it is degraded and up to which it is online again."""
 
 MAX_REMEMBERED = 2048
 SHORTEST_SPAN_S = 1.0
@@ -85,30 +85,29 @@ class RecentImages:
         """One more image."""
         self._seen.append((now_s, clean))
         self._clean += clean
-        self._forget(now_s)
+        if len(self._seen) > MAX_REMEMBERED:
+            self._clean -= self._seen.popleft()[1]
 
     def clear(self) -> None:
         """Forgets everything, as after a fault."""
         self._seen.clear()
         self._clean = 0
 
-    def rate(self, now_s: float, since_s: float) -> float:
-        """Clean images per second over the window, or since `since_s` where that is shorter."""
-        self._forget(now_s)
-        start_s = max(since_s, now_s - self.window_s)
+    def summary(self, now_s: float, since_s: float) -> tuple[float, float]:
+        """Clean images per second and the share of damaged images (0 to 1) over the window.
+
+        Args:
+            now_s: Monotonic seconds.
+            since_s: Where the window starts if that is less than `window_s` ago.
+        """
+        oldest_s = now_s - self.window_s
+        while self._seen and self._seen[0][0] <= oldest_s:
+            self._clean -= self._seen.popleft()[1]
+        start_s = max(since_s, oldest_s)
         if len(self._seen) == MAX_REMEMBERED:
             start_s = max(start_s, self._seen[0][0])
-        return self._clean / max(now_s - start_s, SHORTEST_SPAN_S)
-
-    def damaged_share(self, now_s: float) -> float:
-        """Share of damaged images over the window, 0 to 1."""
-        self._forget(now_s)
-        return 1 - self._clean / len(self._seen) if self._seen else 0.0
-
-    def _forget(self, now_s: float) -> None:
-        oldest_s = now_s - self.window_s
-        while self._seen and (self._seen[0][0] <= oldest_s or len(self._seen) > MAX_REMEMBERED):
-            self._clean -= self._seen.popleft()[1]
+        fps = self._clean / max(now_s - start_s, SHORTEST_SPAN_S)
+        return fps, 1 - self._clean / len(self._seen) if self._seen else 0.0
 
 
 class StateMachine:
@@ -142,22 +141,22 @@ class StateMachine:
         self._utc_now = utc_now
         window_s = max(WINDOW_S, WINDOW_IMAGES / wanted_fps) if wanted_fps > 0 else WINDOW_S
         self._recent = RecentImages(window_s)
-        self._well_since_s: float | None = None
-        self._timing = Timing.LIVE
+        self._streaming_since_s: float | None = None
+        self._timing = SourceTiming.LIVE
 
     @property
     def recent_fps(self) -> float:
         """Clean images per second lately."""
-        if self._well_since_s is None:
+        if self._streaming_since_s is None:
             return 0.0
-        return self._recent.rate(self._clock(), self._well_since_s)
+        return self._recent.summary(self._clock(), self._streaming_since_s)[0]
 
     @property
     def streaming_for_s(self) -> float:
         """How long images have been coming without a fault, in seconds."""
-        return 0.0 if self._well_since_s is None else self._clock() - self._well_since_s
+        return 0.0 if self._streaming_since_s is None else self._clock() - self._streaming_since_s
 
-    def begin(self, timing: Timing) -> None:
+    def begin(self, timing: SourceTiming) -> None:
         """A source was opened.
 
         Silence is a fault of live sources alone, and a recording that is read as fast as it is
@@ -165,49 +164,47 @@ class StateMachine:
         """
         self._timing = timing
 
-    def image(self) -> StateChange | None:
-        """A clean image was decoded."""
+    def image(self, *, clean: bool = True) -> StateChange | None:
+        """An image was decoded; one that is damaged, or depends on a damaged one, is not clean."""
         now_s = self._clock()
-        self.last_image_s = now_s
-        self._recent.add(now_s, clean=True)
-        if self._well_since_s is None:
-            self._well_since_s = now_s
+        self._recent.add(now_s, clean=clean)
+        if clean:
+            self.last_image_s = now_s
+        if self._streaming_since_s is None:
+            if not clean:
+                return None
+            self._streaming_since_s = now_s
             return self._become(CameraState.ONLINE, "")
-        return self._judge(now_s)
-
-    def damage(self) -> StateChange | None:
-        """A damaged image was decoded, or one that rests on a damaged one."""
-        now_s = self._clock()
-        self._recent.add(now_s, clean=False)
-        return None if self._well_since_s is None else self._judge(now_s)
+        if (
+            self._timing is SourceTiming.FAST
+            or now_s - self._streaming_since_s < self._recent.window_s
+        ):
+            return None
+        degraded = self.state is CameraState.DEGRADED
+        fps, damaged_share = self._recent.summary(now_s, self._streaming_since_s)
+        if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
+            return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
+        if damaged_share > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
+            return self._become(CameraState.DEGRADED, DAMAGED_IMAGES)
+        return self._become(CameraState.ONLINE, "") if degraded else None
 
     def fault(self, reason: str, *, unauthorized: bool = False) -> StateChange | None:
         """The source failed or could not be opened."""
         state = CameraState.UNAUTHORIZED if unauthorized else CameraState.OFFLINE
-        self._well_since_s = None
+        self._streaming_since_s = None
         self._recent.clear()
         return self._become(state, reason)
 
     def check(self) -> StateChange | None:
-        """Looks at the clock: a silence that lasts too long is a fault even if nobody says so."""
-        if self._well_since_s is None or self.last_image_s is None:
+        """Checks the clock: no image for too long is a fault even if the source reports none."""
+        if self._streaming_since_s is None or self.last_image_s is None:
             return None
-        if self._timing is not Timing.LIVE or self._clock() - self.last_image_s <= self._silence_s:
+        if (
+            self._timing is not SourceTiming.LIVE
+            or self._clock() - self.last_image_s <= self._silence_s
+        ):
             return None
         return self.fault(silence(self._silence_s))
-
-    def _judge(self, now_s: float) -> StateChange | None:
-        if self._timing is Timing.FAST:
-            return None
-        if self._well_since_s is None or now_s - self._well_since_s < self._recent.window_s:
-            return None
-        degraded = self.state is CameraState.DEGRADED
-        rate = self._recent.rate(now_s, self._well_since_s)
-        if rate < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
-            return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
-        if self._recent.damaged_share(now_s) > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
-            return self._become(CameraState.DEGRADED, DAMAGED_IMAGES)
-        return self._become(CameraState.ONLINE, "")
 
     def _become(self, state: CameraState, reason: str) -> StateChange | None:
         first_fault = self.reason == CONNECTING

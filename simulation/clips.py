@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from fractions import Fraction
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty, Queue
@@ -23,7 +24,7 @@ from simulation.scenes.catalogue import scene_named
 from simulation.scenes.scene import Scene
 from simulation.scenes.truth import truth_of, write_truth
 
-Progress = Callable[[str, int, int], None]  # scene, images done, images in all
+ClipProgress = Callable[[str, int, int], None]  # scene, images done, images in all
 _Report = tuple[str, int, int]
 
 _GOP_S: Final = 1.6
@@ -65,8 +66,16 @@ def truth_path(clip: Path) -> Path:
     return clip.with_suffix(".json")
 
 
-def encode_scene(scene: Scene, clip: Path, on_progress: Progress) -> None:
+def encode_scene(
+    scene: Scene, clip: Path, on_progress: ClipProgress, seconds: float | None = None
+) -> None:
     """Draw and encode one loop of a scene into an MP4 file without B-frames, and its truth.
+
+    Args:
+        scene: The scene.
+        clip: The file to write.
+        on_progress: Called with scene, images done and images in all.
+        seconds: Length of the clip, where less than the whole loop is wanted.
 
     Raises:
         av.error.FFmpegError: The encoder refused; PyAV needs to be built with libx264.
@@ -78,18 +87,19 @@ def encode_scene(scene: Scene, clip: Path, on_progress: Progress) -> None:
         stream.width, stream.height = scene.size_px
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = round(scene.fps * _GOP_S)
-        for index, (image, boxes) in enumerate(scene.frames(scene.view())):
+        count = scene.frame_count if seconds is None else round(seconds * scene.fps)
+        for index, (image, boxes) in enumerate(islice(scene.frames(scene.view()), count)):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
             found.append(boxes)
             if index % _REPORT_EVERY == 0:
-                on_progress(scene.name, index, scene.frame_count)
+                on_progress(scene.name, index, count)
         container.mux(stream.encode(None))
     write_truth(truth_path(clip), truth_of(scene, found))
-    on_progress(scene.name, scene.frame_count, scene.frame_count)
+    on_progress(scene.name, count, count)
 
 
-def _produce(scene: Scene, target: Path, on_progress: Progress) -> None:
+def _produce(scene: Scene, target: Path, on_progress: ClipProgress) -> None:
     """Make a clip in a folder of its own and move it into place, truth first."""
     with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
         clip = Path(folder) / target.name
@@ -104,7 +114,7 @@ def _produce_named(name: str, target: Path, reports: "Queue[_Report]") -> None:
     _produce(scene_named(name), target, lambda *report: reports.put(report))
 
 
-def _drain(reports: "Queue[_Report]", on_progress: Progress, wait_s: float) -> None:
+def _drain(reports: "Queue[_Report]", on_progress: ClipProgress, wait_s: float) -> None:
     try:
         report = reports.get(timeout=wait_s)
         while True:
@@ -114,7 +124,7 @@ def _drain(reports: "Queue[_Report]", on_progress: Progress, wait_s: float) -> N
         return
 
 
-def _produce_together(targets: dict[str, Path], on_progress: Progress, workers: int) -> None:
+def _produce_together(targets: dict[str, Path], on_progress: ClipProgress, workers: int) -> None:
     # Spawned, not forked: the caller may run threads.
     context = get_context("spawn")
     with context.Manager() as manager:
@@ -134,7 +144,7 @@ def _produce_together(targets: dict[str, Path], on_progress: Progress, workers: 
 
 
 def ensure_clips(
-    names: Sequence[str], cache_dir: Path, on_progress: Progress | None = None, workers: int = 2
+    names: Sequence[str], cache_dir: Path, on_progress: ClipProgress | None = None, workers: int = 2
 ) -> dict[str, Path]:
     """Return the clips of scenes, making those that are not in the cache.
 
@@ -149,7 +159,7 @@ def ensure_clips(
         KeyError: A name is not in the registry.
         OSError: The cache directory cannot be written.
     """
-    report: Progress = on_progress or (lambda scene, done, total: None)
+    report: ClipProgress = on_progress or (lambda scene, done, total: None)
     cache_dir.mkdir(parents=True, exist_ok=True)
     scenes = {name: scene_named(name) for name in names}
     clips = {name: clip_path(scene, cache_dir) for name, scene in scenes.items()}

@@ -35,3 +35,11 @@ def precision(
     from benchmarks.precision import PrecisionBenchmark, main
 
     raise typer.Exit(main(json, PrecisionBenchmark(model=model, images=images)))
+
+
+@app.command("trace")
+def show_trace() -> None:
+    """Record which functions one analysed frame passes through, from the camera to a sink."""
+    from benchmarks.trace import describe, trace
+
+    typer.echo(describe(trace()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from camera_adapters.errors import CameraFault
 from camera_adapters.factory import open_source
-from camera_adapters.source import Sign
+from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
 from cityeye.config import Config
 from cityeye.config.model_source import model_source
@@ -104,7 +104,7 @@ class _CameraTrial:
         try:
             for arrival in source.arrivals():
                 took_s = time.monotonic() - started_s
-                if not isinstance(arrival, Sign):
+                if not isinstance(arrival, StreamSignal):
                     seen = f"{arrival.size} after {took_s:.1f} s"
                     return Attempt(self._attempt.subject, good=True, sentence=seen)
                 if took_s > self._limit_s:

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from camera_adapters.factory import SOURCES
 from cityeye.config.values import (
     GroundPoint,
     absolute_path,
@@ -121,7 +122,7 @@ class CameraSection(Section):
     )
     name: str = Field(default="", description="what people call it", examples=["Crossroad north"])
     source: Annotated[str, AfterValidator(camera_source)] = Field(
-        description="an RTSP address or a video file", examples=["rtsp://10.0.0.12/stream1"]
+        description=SOURCES, examples=["rtsp://10.0.0.12/stream1"]
     )
     username: str | None = Field(default=None, description="the login", examples=["viewer"])
     password: SecretStr | None = Field(

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
+from camera_adapters.factory import FILE_SCHEME, SOURCES, kind_of, scheme_of
 from camera_adapters.spec import CameraSpec
 from cityeye.config.problem import sentence
 from pipelines.delivery.signature import decode_secret
@@ -43,7 +44,6 @@ VIDEO_SUFFIXES = frozenset(
         ".webm",
     }
 )
-STREAM_SCHEMES = frozenset({"rtsp", "rtsps"})
 STORE_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
@@ -79,41 +79,24 @@ def not_empty(values: _Collection) -> _Collection:
 
 
 def camera_source(source: str, info: ValidationInfo) -> str:
-    """An RTSP URL, or a video file as a `file:` URL with an absolute path."""
-    scheme = source.split("://", 1)[0].lower() if "://" in source else ""
-    if scheme in STREAM_SCHEMES:
-        return _stream(source)
-    if scheme not in {"", "file"}:
-        raise mistake(
-            f"`{scheme}` is not a kind of source", "Use rtsp://, rtsps:// or a video file."
-        )
-    return _video_file(source, info)
-
-
-def _stream(source: str) -> str:
-    unreadable = mistake(
-        "the address cannot be read",
-        "Write rtsp://HOST[:PORT]/PATH, and the login under `username:` and `password:`.",
-    )
+    """An address that a kind of camera takes; a video file becomes a URL with an absolute path."""
+    if scheme_of(source) == FILE_SCHEME:
+        source = _video_file(source, info)
+    spec = CameraSpec("camera", source)
     try:
-        parts = urlsplit(source)
-        if not parts.hostname or any(character.isspace() for character in source):
-            raise unreadable
-        _ = parts.port
-    except ValueError as error:
-        raise unreadable from error
+        kind_of(spec).adapter.check(spec)
+    except CameraFault as fault:
+        raise mistake(fault.reason, sentence(fault.remedy)) from fault
     return source
 
 
 def _video_file(source: str, info: ValidationInfo) -> str:
-    from camera_adapters.file import parse_file_address
-
     text, _, query = source.removeprefix("file://").partition("?")
     path = (base_folder(info) / Path(unquote(text)).expanduser()).absolute()
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise mistake(
             f"`{path.name}` is not named like a video file",
-            f"Use rtsp://, rtsps:// or a file ending in {', '.join(sorted(VIDEO_SUFFIXES))}.",
+            f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}.",
         )
     try:
         with path.open("rb") as file:
@@ -126,12 +109,7 @@ def _video_file(source: str, info: ValidationInfo) -> str:
         ) from error
     if empty:
         raise mistake(f"the video file {path} is empty", "Name a recording.")
-    url = path.as_uri() + (f"?{query}" if query else "")
-    try:
-        parse_file_address(CameraSpec("camera", url))
-    except CameraFault as fault:
-        raise mistake(fault.reason, f"{fault.remedy.capitalize()}.") from fault
-    return url
+    return path.as_uri() + (f"?{query}" if query else "")
 
 
 def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:

@@ -27,8 +27,8 @@ _PARAMETER = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
 _COUNT = re.compile(r"[0-9a-fA-F]{8}")
 
 
-class Verdict(Enum):
-    """What a request's login is worth."""
+class LoginCheck(Enum):
+    """What a check of a request's login came to."""
 
     GRANTED = auto()
     MISSING = auto()
@@ -37,7 +37,7 @@ class Verdict(Enum):
 
 
 class Gate:
-    """Judges the logins on one connection.
+    """Checks the logins on one connection.
 
     Args:
         nonce_lifetime_s: How long a nonce may be used; after that the client gets `stale=true`,
@@ -50,7 +50,7 @@ class Gate:
         self._issued_s = 0.0
         self._count = 0
 
-    def judge(self, mount: Mount, method: str, uri: str, authorization: str) -> Verdict:
+    def check(self, mount: Mount, method: str, uri: str, authorization: str) -> LoginCheck:
         """Whether a request with this `Authorization` header may pass.
 
         Args:
@@ -60,20 +60,20 @@ class Gate:
             authorization: The header; empty where there is none.
         """
         if mount.auth == "none":
-            return Verdict.GRANTED
+            return LoginCheck.GRANTED
         scheme, _, rest = authorization.partition(" ")
         if scheme.lower() != mount.auth:
-            return Verdict.MISSING
+            return LoginCheck.MISSING
         if mount.auth == "basic":
-            return _judge_basic(mount.users, rest)
-        return self._judge_digest(mount.users, method, uri, rest)
+            return _check_basic(mount.users, rest)
+        return self._check_digest(mount.users, method, uri, rest)
 
-    def challenges(self, mount: Mount, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    def challenges(self, mount: Mount, checked: LoginCheck) -> tuple[tuple[str, str], ...]:
         """`WWW-Authenticate` headers that go with a refusal."""
         if mount.auth == "basic":
             return (("WWW-Authenticate", f'Basic realm="{REALM}"'),)
         self._renew_nonce()
-        stale = ", stale=true" if verdict is Verdict.STALE else ""
+        stale = ", stale=true" if checked is LoginCheck.STALE else ""
         return tuple(
             (
                 "WWW-Authenticate",
@@ -88,7 +88,9 @@ class Gate:
         self._issued_s = time.monotonic()
         self._count = 0
 
-    def _judge_digest(self, users: Mapping[str, str], method: str, uri: str, rest: str) -> Verdict:
+    def _check_digest(
+        self, users: Mapping[str, str], method: str, uri: str, rest: str
+    ) -> LoginCheck:
         given = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(rest)}
         password = users.get(given.get("username", ""))
         expected = _digest_response(given, password or secrets.token_hex(), method)
@@ -96,10 +98,10 @@ class Gate:
             expected.encode(), given.get("response", "").lower().encode()
         )
         if not right or password is None:
-            return Verdict.WRONG
+            return LoginCheck.WRONG
         if given.get("realm") != REALM or given.get("uri") != uri:
-            return Verdict.WRONG
-        return Verdict.GRANTED if self._is_fresh(given) else Verdict.STALE
+            return LoginCheck.WRONG
+        return LoginCheck.GRANTED if self._is_fresh(given) else LoginCheck.STALE
 
     def _is_fresh(self, given: Mapping[str, str]) -> bool:
         """Whether the nonce is ours and in time, and its count has not been used before."""
@@ -116,15 +118,15 @@ class Gate:
         return True
 
 
-def _judge_basic(users: Mapping[str, str], rest: str) -> Verdict:
+def _check_basic(users: Mapping[str, str], rest: str) -> LoginCheck:
     try:
         user, colon, password = base64.b64decode(rest.strip(), validate=True).partition(b":")
         name = user.decode()
     except (binascii.Error, UnicodeDecodeError):
-        return Verdict.WRONG
+        return LoginCheck.WRONG
     expected = users.get(name)
     right = hmac.compare_digest(password, (expected or secrets.token_hex()).encode())
-    return Verdict.GRANTED if colon and expected is not None and right else Verdict.WRONG
+    return LoginCheck.GRANTED if colon and expected is not None and right else LoginCheck.WRONG
 
 
 def _digest_response(given: Mapping[str, str], password: str, method: str) -> str | None:

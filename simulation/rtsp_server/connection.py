@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from simulation.rtsp_server.dialogue import Dialogue
 from simulation.rtsp_server.errors import ProtocolError
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import (
     MAX_LEADING_BLANKS,
     InterleavedData,
@@ -39,7 +39,7 @@ class Connection:
         writer: asyncio.StreamWriter,
         streams: Mapping[str, LiveStream],
         ports: UdpPorts,
-        limits: Limits,
+        limits: ServerLimits,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -74,7 +74,7 @@ class Connection:
         return b""
 
     async def _wait_for_byte(self) -> bytes:
-        """Wait as long as the session lives; receiver reports over UDP count as life."""
+        """Wait until the session times out; receiver reports over UDP keep it open."""
         limits = self._limits
         while True:
             has_session = self._dialogue.has_session

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from simulation.rtsp_server.auth import Gate, Verdict
+from simulation.rtsp_server.auth import Gate, LoginCheck
 from simulation.rtsp_server.errors import ProtocolError
 from simulation.rtsp_server.faults import FaultKind
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import Request, Response
 from simulation.rtsp_server.sdp import TRACK, describe
 from simulation.rtsp_server.stream import LiveStream
@@ -26,7 +26,7 @@ from simulation.rtsp_server.viewer import InterleavedViewer, Viewer
 _SDP_TYPES = ("application/sdp", "application/*", "*/*")
 _UNAUTHORIZED = 401
 
-Answer = Callable[[Request, LiveStream], Response]
+RequestHandler = Callable[[Request, LiveStream], Response]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class Dialogue:
         streams: Everything that is mounted, by path.
         ports: The server's UDP ports.
         limits: Bounds for this client.
-        heard: Called when the client gives a sign of life outside of this conversation.
+        heard: Called when the client sends anything outside of this conversation.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Dialogue:
         writer: asyncio.StreamWriter,
         streams: Mapping[str, LiveStream],
         ports: UdpPorts,
-        limits: Limits,
+        limits: ServerLimits,
         heard: Callable[[], None],
     ) -> None:
         self._writer = writer
@@ -65,7 +65,7 @@ class Dialogue:
         self._heard = heard
         self._gate = Gate(limits.nonce_lifetime_s)
         self._session: Session | None = None
-        self._answers: Mapping[str, Answer] = {
+        self._answers: Mapping[str, RequestHandler] = {
             "DESCRIBE": self._describe,
             "SETUP": self._setup,
             "PLAY": self._play,
@@ -142,18 +142,18 @@ class Dialogue:
         if fault is not None and fault.kind is FaultKind.REFUSE:
             refused = fault.status == _UNAUTHORIZED
             return Response(
-                fault.status, self._challenges(stream, Verdict.WRONG) if refused else ()
+                fault.status, self._challenges(stream, LoginCheck.WRONG) if refused else ()
             )
         authorization = request.headers.get("authorization", "")
-        verdict = self._gate.judge(stream.mount, request.method, request.uri, authorization)
-        if verdict is Verdict.GRANTED:
+        checked = self._gate.check(stream.mount, request.method, request.uri, authorization)
+        if checked is LoginCheck.GRANTED:
             return None
-        if verdict is Verdict.WRONG:
+        if checked is LoginCheck.WRONG:
             stream.count(refused_logins=1)
-        return Response(_UNAUTHORIZED, self._challenges(stream, verdict))
+        return Response(_UNAUTHORIZED, self._challenges(stream, checked))
 
-    def _challenges(self, stream: LiveStream, verdict: Verdict) -> tuple[tuple[str, str], ...]:
-        return self._gate.challenges(stream.mount, verdict)
+    def _challenges(self, stream: LiveStream, checked: LoginCheck) -> tuple[tuple[str, str], ...]:
+        return self._gate.challenges(stream.mount, checked)
 
     def _describe(self, request: Request, stream: LiveStream) -> Response:
         accepted = request.headers.get("accept", "*/*")

@@ -14,7 +14,7 @@ with `set_fault(path, None)`.
 | `no_rtp()` | PLAY succeeds and neither RTP nor RTCP comes |
 | `freeze()` | frames go on coming in time, and all show the same image |
 | `jump(seconds)` | RTP time stamps leap by so much, and leap back when the fault is taken away |
-| `wrong_clock(seconds)` | sender reports tell a wall-clock time that is off by so much |
+| `wrong_clock(seconds)` | sender reports state a wall-clock time that is off by so much |
 | `corrupt(every)` | the payload of every nth RTP packet is damaged; sequence numbers are not |
 | `drop(every)` | every nth RTP packet is missing, its sequence number stays used |
 | `kill()` | viewers' connections are reset (RST), now and as soon as one plays |

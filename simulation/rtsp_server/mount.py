@@ -60,7 +60,7 @@ class MountCounters:
         frames_skipped: Frames that one viewer missed because its connection was full.
         viewers_dropped: Viewers cut off because they stopped reading.
         frames_late: Frames never sent because the server itself had been held up.
-        descriptions: DESCRIBE requests received, which tells how often clients tried to connect.
+        descriptions: DESCRIBE requests received, which counts how often clients tried to connect.
         refused_logins: Requests refused for a wrong login; the first one without any is none.
     """
 

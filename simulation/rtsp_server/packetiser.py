@@ -43,7 +43,7 @@ def payloads(codec: Codec, nal: bytes) -> list[bytes]:
 
 
 class Packetiser:
-    """Numbers the packets of one RTP stream; `ssrc` names the stream for its whole life."""
+    """Numbers the packets of one RTP stream; `ssrc` names the stream as long as it exists."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec

@@ -14,7 +14,7 @@ from simulation.rtsp_server.clip import Clip, load_clip
 from simulation.rtsp_server.connection import Connection
 from simulation.rtsp_server.errors import UnknownMountError
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import MAX_HEAD_BYTES, Response
 from simulation.rtsp_server.mount import Mount, MountCounters
 from simulation.rtsp_server.stream import LiveStream
@@ -45,7 +45,7 @@ class RtspServer:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        limits: Limits = Limits(),  # noqa: B008 - immutable
+        limits: ServerLimits = ServerLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._host = str(ipaddress.ip_address(host))
         self._wanted_port = port

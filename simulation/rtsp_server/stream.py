@@ -44,7 +44,7 @@ class LiveStream:
 
     @property
     def ssrc(self) -> int:
-        """The stream's RTP source, the same for its whole life."""
+        """The stream's RTP source, the same as long as it exists."""
         return self._packetiser.ssrc
 
     @property

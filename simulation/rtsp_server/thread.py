@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.mount import Mount, MountCounters
 from simulation.rtsp_server.server import RtspServer
 
@@ -34,7 +34,7 @@ class RtspServerThread:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        limits: Limits = Limits(),  # noqa: B008 - immutable
+        limits: ServerLimits = ServerLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._server = RtspServer(mounts, host, port, limits=limits)
         self._started: Future[asyncio.AbstractEventLoop] = Future()

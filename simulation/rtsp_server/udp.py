@@ -29,7 +29,7 @@ Address = tuple[str, int]
 class UdpPorts:
     """The server's two UDP ports: RTP on an even one, RTCP on the next.
 
-    Receiver reports that arrive are told to whoever registered their sender in `on_report`.
+    Receiver reports that arrive are passed to whoever registered their sender in `on_report`.
     """
 
     def __init__(self, rtp: socket.socket, rtcp: socket.socket) -> None:
@@ -103,7 +103,7 @@ def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
             if port % 2 == 0:
                 rtcp.bind((host, port + 1))
                 return rtp, rtcp
-        except OSError:  # the neighbour is taken, or the address is not ours: the last try tells
+        except OSError:  # the neighbour is taken, or the address is not ours: the last try raises
             pass
         rtp.close()
         rtcp.close()

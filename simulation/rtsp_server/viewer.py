@@ -12,7 +12,7 @@ import struct
 from enum import Enum, auto
 from typing import Protocol
 
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.transport import Interleaved
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -83,7 +83,9 @@ class InterleavedViewer:
         limits: How much may wait for it (a single frame is always let in), and how long.
     """
 
-    def __init__(self, writer: asyncio.StreamWriter, channels: Interleaved, limits: Limits) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, channels: Interleaved, limits: ServerLimits
+    ) -> None:
         self.waiting_for_key = True
         self._writer = writer
         self._channels = channels

@@ -1,4 +1,4 @@
-"""Small clips whose frames tell their own number, for every test that needs video."""
+"""Small clips whose frames show their own number, for every test that needs video."""
 
 from __future__ import annotations
 

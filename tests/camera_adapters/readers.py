@@ -16,7 +16,7 @@ from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
-from camera_adapters.source import Source
+from camera_adapters.source import VideoSource
 from camera_adapters.spec import CameraSpec, Credentials
 from camera_adapters.state import CameraState, StateChange
 
@@ -52,17 +52,17 @@ def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]
 
 
 class Watched:
-    """A running reader with everything it told."""
+    """A running reader with every state change that it reported."""
 
     def __init__(
         self,
         spec: CameraSpec,
         sizes: Mapping[str, Size] | None,
         delays: RetryDelays,
-        opener: Callable[[CameraSpec], Source],
+        opener: Callable[[CameraSpec], VideoSource],
     ) -> None:
         self.changes: list[StateChange] = []
-        self._told = threading.Condition()
+        self._changed = threading.Condition()
         self._arrived = threading.Event()
         self.mailbox = Mailbox(self._arrived.set)
         sizes = dict.fromkeys(spec.rates, SIZE) if sizes is None else sizes
@@ -81,8 +81,8 @@ class Watched:
         def found() -> StateChange | None:
             return next((c for c in self.changes[after:] if c.state is state), None)
 
-        with self._told:
-            assert self._told.wait_for(lambda: found() is not None, WAIT_S), (
+        with self._changed:
+            assert self._changed.wait_for(lambda: found() is not None, WAIT_S), (
                 f"no {state}: {self.changes}"
             )
         change = found()
@@ -90,7 +90,7 @@ class Watched:
         return change
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Waits for something that the reader counts rather than tells."""
+        """Waits for something that the reader counts."""
         deadline_s = time.monotonic() + WAIT_S
         while not condition():
             assert time.monotonic() < deadline_s, self.reader.counters
@@ -126,9 +126,9 @@ class Watched:
                 self._arrived.wait(0.02)
 
     def _note(self, change: StateChange) -> None:
-        with self._told:
+        with self._changed:
             self.changes.append(change)
-            self._told.notify_all()
+            self._changed.notify_all()
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def watching(
     sizes: Mapping[str, Size] | None = None,
     *,
     delays: RetryDelays = QUICK,
-    opener: Callable[[CameraSpec], Source] = open_source,
+    opener: Callable[[CameraSpec], VideoSource] = open_source,
 ) -> Iterator[Watched]:
     """Runs a reader for the length of a `with` block."""
     watched = Watched(spec, sizes, delays, opener)

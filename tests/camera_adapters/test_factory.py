@@ -1,4 +1,4 @@
-"""The factory: schemes lead to adapters, and what is not supported says so at once."""
+"""Camera kinds: schemes lead to adapters, and an address that can never work says why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from camera_adapters.errors import UnsupportedSourceError
-from camera_adapters.factory import open_source, scheme_of
+from camera_adapters.factory import KINDS, kind_of, open_source, scheme_of
 from tests.camera_adapters.readers import camera
 
 
@@ -23,7 +23,8 @@ from tests.camera_adapters.readers import camera
     ],
 )
 def test_schemes(source, scheme):
-    assert scheme_of(camera(source)) == scheme
+    assert scheme_of(source) == scheme
+    assert scheme in kind_of(camera(source)).schemes
 
 
 def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
@@ -31,8 +32,8 @@ def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
         open_source(camera("https://10.0.0.5/video.m3u8"))
     text = str(caught.value)
     assert "gate-1" in text
-    assert "'https'" in text
-    assert "rtsp, rtsps, file" in text
+    assert "`https`" in text
+    assert all(kind.address in text for kind in KINDS)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,16 @@ def test_a_login_that_ffmpeg_would_cut_off_is_refused():
 def test_ffmpeg_is_loaded_only_when_a_camera_is_opened():
     code = "import camera_adapters.reader, sys; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_every_kind_has_schemes_of_its_own_and_an_adapter_that_checks_and_opens():
+    schemes = [scheme for kind in KINDS for scheme in kind.schemes]
+    assert len(set(schemes)) == len(schemes)
+    for kind in KINDS:
+        assert callable(kind.adapter.check)
+        assert callable(kind.adapter.open_source)
+
+
+def test_an_address_with_a_space_is_refused_before_it_is_opened():
+    with pytest.raises(UnsupportedSourceError, match="cannot be read"):
+        open_source(camera("rtsp://cam/live 1"))

@@ -78,7 +78,7 @@ def test_a_camera_without_tasks_is_decoded_and_never_converted(tiny_clip: TinyCl
         assert watched.reader.counters.converted == 0
 
 
-def test_a_played_recording_takes_as_long_as_life(tmp_path: Path):
+def test_a_played_recording_is_played_in_real_time(tmp_path: Path):
     clip = write_clip(tmp_path / "odd rate.mp4", fps=Fraction(30000, 1001), frames=16, gop=4)
     started_s = time.monotonic()
     with watching(camera(f"{clip.path.as_uri()}?realtime=1", {"traffic": 60.0})) as watched:
@@ -99,7 +99,7 @@ def test_a_played_recording_does_not_wait_for_a_slow_consumer(tmp_path: Path):
         watched.wait_until(lambda: watched.reader.ended)
 
 
-def test_a_looped_recording_goes_on_as_a_new_stream_restarts(tmp_path: Path):
+def test_a_looped_recording_goes_on_as_stream_restarts(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", frames=4)
     with watching(camera(f"{clip.path.as_uri()}?loop=1")) as watched:
         frames = [watched.frame() for _ in range(12)]

@@ -1,4 +1,4 @@
-"""The mailbox: one slot, newest wins, drops are counted, and no task loses its turn."""
+"""The mailbox: one slot, newest wins, drops are counted, and no task is left out."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camera_adapters.pacing import LARGEST_LAG_S, MediaStamps, Pacer, PlaybackClock
+from camera_adapters.file import MediaStamps
+from camera_adapters.intake import MAX_LAG_S, Pacer, PlaybackClock
 from tests.levels import scaled
 
 
@@ -80,7 +81,7 @@ def test_stamps_grow_over_jumps_and_loops():
     assert stamps.stamp(0.5) == pytest.approx(0.76)
 
 
-def test_playback_waits_for_the_turn_of_an_image():
+def test_playback_waits_until_an_image_is_to_be_shown():
     playback = PlaybackClock()
     assert playback.delay_s(0.0, 50.0) == 0.0
     assert playback.delay_s(0.5, 50.1) == pytest.approx(0.4)
@@ -90,6 +91,6 @@ def test_playback_waits_for_the_turn_of_an_image():
 def test_playback_that_fell_behind_goes_on_from_there():
     playback = PlaybackClock()
     playback.delay_s(0.0, 0.0)
-    late_s = 1.0 + LARGEST_LAG_S + 5.0
+    late_s = 1.0 + MAX_LAG_S + 5.0
     assert playback.delay_s(1.0, late_s) == 0.0
     assert playback.delay_s(1.4, late_s + 0.1) == pytest.approx(0.3)

@@ -18,7 +18,7 @@ from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Letterbox, Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
-from camera_adapters.source import DecodedImage, Sign, Timing
+from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import CameraState, StateChange
 from tests.camera_adapters.readers import camera, logged, watching
@@ -28,15 +28,11 @@ FULL = Size(64, 48)
 
 
 class Grey:
-    """An image that exists only as far as a reader looks at it."""
+    """A grey image that a reader can take for a decoded one."""
 
     media_s = 0.0
     cut = False
     size = FULL
-
-    @property
-    def full(self):
-        return self
 
     def rgb(self):
         return np.full((48, 64, 3), 99, np.uint8)
@@ -52,15 +48,15 @@ class Grey:
 
 @dataclass
 class Script:
-    """A source that does what it is told: yields, waits, raises."""
+    """A source that follows a script: yields, waits, raises."""
 
     steps: list[object]
-    timing: Timing = Timing.LIVE
+    timing: SourceTiming = SourceTiming.LIVE
     duration_s: float = 0.0
     closed: threading.Event = field(default_factory=threading.Event)
     before_close: Callable[[], object] = lambda: None
 
-    def arrivals(self) -> Iterator[DecodedImage | Sign]:
+    def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
         for step in self.steps:
             if isinstance(step, Exception):
                 raise step
@@ -106,7 +102,7 @@ def test_a_reader_that_was_never_started_can_be_stopped():
     assert reader.stop(0.0)
 
 
-def test_every_attempt_is_a_new_epoch_and_frames_are_counted_on():
+def test_every_attempt_is_a_stream_restart_and_frames_are_counted_on():
     opener = plays(Script([Grey(), lost()]), Script([Grey(), lost()]))
     with watching(SPEC, opener=opener) as watched:
         first = watched.frame()
@@ -116,23 +112,23 @@ def test_every_attempt_is_a_new_epoch_and_frames_are_counted_on():
     assert second.index == second.stream_restarts >= 1
 
 
-def test_sources_are_closed_after_a_fault_and_the_state_is_told_before():
-    told_first: list[bool] = []
+def test_sources_are_closed_after_a_fault_and_the_state_is_reported_before():
+    reported_first: list[bool] = []
     ready = threading.Event()
     script = Script([Grey(), lambda: ready.wait(10), lost()])
     with watching(SPEC, opener=plays(script, lost("gone"))) as watched:
-        script.before_close = lambda: told_first.append(OFFLINE in watched.states)
+        script.before_close = lambda: reported_first.append(OFFLINE in watched.states)
         ready.set()
         watched.wait_for(OFFLINE)
         assert script.closed.wait(10)
-    assert told_first == [True]
+    assert reported_first == [True]
 
 
 def test_data_without_images_is_a_silence():
     def trickle() -> None:
         time.sleep(0.05)
 
-    endless = [Grey(), *[trickle, Sign.LIFE] * 1000]
+    endless = [Grey(), *[trickle, StreamSignal.NO_IMAGE] * 1000]
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, read_timeout_s=0.3)
     with watching(spec, opener=plays(Script(list(endless)), lost("gone"))) as watched:
         assert watched.wait_for(ONLINE)
@@ -140,13 +136,13 @@ def test_data_without_images_is_a_silence():
 
 
 def test_a_stream_that_never_shows_an_image_gets_the_time_to_open():
-    endless = [lambda: time.sleep(0.05), Sign.LIFE] * 1000
+    endless = [lambda: time.sleep(0.05), StreamSignal.NO_IMAGE] * 1000
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, open_timeout_s=0.4, read_timeout_s=0.1)
     with watching(spec, opener=plays(Script(endless), lost("gone"))) as watched:
         assert watched.wait_for(OFFLINE).reason == "no image for 0.4 s"
 
 
-def test_a_decoder_that_hangs_is_noticed_by_whoever_looks():
+def test_a_decoder_that_hangs_is_noticed_when_the_state_is_read():
     release = threading.Event()
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, read_timeout_s=0.2)
     with watching(spec, opener=plays(Script([Grey(), lambda: release.wait(10)]))) as watched:
@@ -178,7 +174,7 @@ def test_a_task_that_is_not_due_costs_no_view():
     spec = camera("rtsp://unused/live", {"traffic": 1000.0, "litter": 0.001})
     later = Grey()
     later.media_s = 1.0
-    script = Script([Grey(), later], timing=Timing.FAST, duration_s=1.0)
+    script = Script([Grey(), later], timing=SourceTiming.FAST, duration_s=1.0)
     with watching(spec, sizes, opener=plays(script)) as watched:
         first, second = watched.frames_to_end()
     assert set(first.views) == set(sizes.values())
@@ -208,8 +204,8 @@ def test_a_fault_is_logged_once_per_outage(caplog: pytest.LogCaptureFixture):
     ]
     with caplog.at_level(logging.INFO), watching(SPEC, opener=plays(*scripts)) as watched:
         watched.wait_until(lambda: watched.reader.counters.reconnects >= 6)
-    told = [getattr(r, "reason", r.message) for r in caplog.records]
-    assert told == ["a", "b", "camera_online", "a", "b"]
+    logged_reasons = [getattr(r, "reason", r.message) for r in caplog.records]
+    assert logged_reasons == ["a", "b", "camera_online", "a", "b"]
     assert watched.states == [OFFLINE, ONLINE, OFFLINE]
 
 
@@ -233,7 +229,7 @@ def test_a_listener_that_fails_does_not_end_the_reading(caplog: pytest.LogCaptur
         {"traffic": frozenset((Size(64, 64),))},
         taken,
         fail,
-        opener=plays(Script([Grey()], timing=Timing.FAST)),
+        opener=plays(Script([Grey()], timing=SourceTiming.FAST)),
     )
     reader.start()
     while taken.take() is None:
@@ -243,7 +239,7 @@ def test_a_listener_that_fails_does_not_end_the_reading(caplog: pytest.LogCaptur
 
 
 def test_a_recording_ends_once_its_last_frame_is_read():
-    with watching(SPEC, opener=plays(Script([Grey()], timing=Timing.FAST))) as watched:
+    with watching(SPEC, opener=plays(Script([Grey()], timing=SourceTiming.FAST))) as watched:
         watched.wait_for(ONLINE)
         ended = [watched.reader.ended]
         watched.frame()
@@ -254,7 +250,7 @@ def test_a_recording_ends_once_its_last_frame_is_read():
 
 
 def test_a_stop_while_waiting_for_the_consumer_is_no_end():
-    script = Script([Grey(), Grey()], timing=Timing.FAST)
+    script = Script([Grey(), Grey()], timing=SourceTiming.FAST)
     with watching(SPEC, opener=plays(script)) as watched:
         watched.wait_for(ONLINE)
     assert not watched.reader.ended

@@ -1,4 +1,4 @@
-"""The RTSP adapter against our own server: what it sees, and what faults turn into."""
+"""The RTSP adapter against our own server: its frames, and the states that faults lead to."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_server_that_accepts_and_says_nothing_did_not_answer(server):
 
 @pytest.mark.parametrize("fault", [Fault.stall(), Fault.mute()])
 def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
-    """A stall goes on with sender reports, so bytes alone must not count as life."""
+    """A stall goes on with sender reports, so bytes alone must not count as images."""
     with watching(camera(server.url("gate"), read_timeout_s=0.5)) as watched:
         watched.wait_for(ONLINE)
         server.set_fault("gate", fault)
@@ -159,7 +159,7 @@ def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
 
 
 @pytest.mark.parametrize("fault", [Fault.kill(), Fault.end()])
-def test_a_stream_that_is_cut_comes_back_as_a_new_stream_restarts(server, fault):
+def test_a_stream_that_is_cut_comes_back_as_a_stream_restart(server, fault):
     with watching(camera(server.url("gate"))) as watched:
         assert watched.frame().stream_restarts == 0
         watched.wait_for(ONLINE)
@@ -202,7 +202,7 @@ def test_a_camera_that_offers_only_sound_says_so(server):
         open_source(camera(server.url("gate")))
 
 
-def test_data_that_never_becomes_an_image_is_a_silence(server):
+def test_data_that_never_becomes_an_image_counts_as_no_image(server):
     server.set_fault("gate", Fault.corrupt(1))
     spec = camera(server.url("gate"), open_timeout_s=0.6, read_timeout_s=0.6)
     with watching(spec) as watched:
@@ -247,12 +247,12 @@ def test_the_password_is_nowhere_to_be_found(
         watched.wait_until(lambda: watched.reader.counters.reconnects >= 1)
     with pytest.raises(UnauthorizedFault) as caught:
         open_source(spec)
-    told = [repr(change), *map(repr, chain(caught.value)), *map(str, chain(caught.value))]
-    told += [repr(vars(record)) for record in caplog.records]
-    told += [*capfd.readouterr()]
+    shown = [repr(change), *map(repr, chain(caught.value)), *map(str, chain(caught.value))]
+    shown += [repr(vars(record)) for record in caplog.records]
+    shown += [*capfd.readouterr()]
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
-    assert not [text for text in told if "kanarienvogel" in text]
+    assert not [text for text in shown if "kanarienvogel" in text]
 
 
 def test_no_password_in_what_a_running_stream_says(server, caplog: pytest.LogCaptureFixture):
@@ -263,9 +263,9 @@ def test_no_password_in_what_a_running_stream_says(server, caplog: pytest.LogCap
         watched.wait_for(OFFLINE)
         server.set_fault("basic", Fault.kill())
         watched.wait_until(lambda: watched.reader.counters.reconnects >= 2)
-        told = [repr(change) for change in watched.changes]
-    told += [repr(vars(record)) for record in caplog.records]
-    assert not [text for text in told if "operator" in text or "%40" in text]
+        shown = [repr(change) for change in watched.changes]
+    shown += [repr(vars(record)) for record in caplog.records]
+    assert not [text for text in shown if "operator" in text or "%40" in text]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from camera_adapters.source import Timing
+from camera_adapters.source import SourceTiming
 from camera_adapters.state import CameraState, StateChange, StateMachine
 
 ONLINE, DEGRADED, OFFLINE = CameraState.ONLINE, CameraState.DEGRADED, CameraState.OFFLINE
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Life:
-    """A state machine on a clock that the test turns."""
+class MachineOnAClock:
+    """A state machine with a clock that the test sets."""
 
     def __init__(self, wanted_fps: float = 5.0, silence_s: float = 8.0) -> None:
         self.now_s = 1000.0
@@ -35,7 +35,7 @@ class Life:
         for index in range(round(fps * seconds)):
             self.now_s += 1 / fps
             damaged = damaged_every and index % damaged_every == 0
-            self.note(self.machine.damage() if damaged else self.machine.image())
+            self.note(self.machine.image(clean=False) if damaged else self.machine.image())
 
     @property
     def states(self) -> list[CameraState]:
@@ -43,15 +43,15 @@ class Life:
 
 
 def test_a_camera_starts_offline_and_connecting():
-    machine = Life().machine
+    machine = MachineOnAClock().machine
     assert (machine.state, machine.reason) == (OFFLINE, "connecting")
     assert machine.recent_fps == 0.0
 
 
 def test_the_first_clean_image_makes_it_online():
-    life = Life()
-    life.note(life.machine.image())
-    (change,) = life.changes
+    run = MachineOnAClock()
+    run.note(run.machine.image())
+    (change,) = run.changes
     assert (change.camera, change.state, change.previous) == ("gate-1", ONLINE, OFFLINE)
     assert change.reason == ""
     assert change.at_mono_s == 1000.0
@@ -59,77 +59,77 @@ def test_the_first_clean_image_makes_it_online():
 
 
 def test_damaged_images_alone_do_not():
-    life = Life()
-    life.note(life.machine.damage())
-    assert life.states == []
+    run = MachineOnAClock()
+    run.note(run.machine.image(clean=False))
+    assert run.states == []
 
 
 def test_a_steady_stream_changes_nothing_more():
-    life = Life()
-    life.stream(fps=12.5, seconds=60)
-    assert life.states == [ONLINE]
-    assert life.machine.recent_fps == pytest.approx(12.5, rel=0.05)
-    assert life.machine.streaming_for_s == pytest.approx(60, abs=0.1)
+    run = MachineOnAClock()
+    run.stream(fps=12.5, seconds=60)
+    assert run.states == [ONLINE]
+    assert run.machine.recent_fps == pytest.approx(12.5, rel=0.05)
+    assert run.machine.streaming_for_s == pytest.approx(60, abs=0.1)
 
 
 def test_too_few_images_degrade_and_enough_restore():
-    life = Life(wanted_fps=10)
-    life.stream(fps=12.5, seconds=10)
-    life.stream(fps=4, seconds=10)
-    assert life.states == [ONLINE, DEGRADED]
-    assert life.changes[-1].reason == "too few images"
-    life.stream(fps=5.5, seconds=20)
-    assert life.states == [ONLINE, DEGRADED], "just above the limit is not well yet"
-    life.stream(fps=12.5, seconds=10)
-    assert life.states == [ONLINE, DEGRADED, ONLINE]
+    run = MachineOnAClock(wanted_fps=10)
+    run.stream(fps=12.5, seconds=10)
+    run.stream(fps=4, seconds=10)
+    assert run.states == [ONLINE, DEGRADED]
+    assert run.changes[-1].reason == "too few images"
+    run.stream(fps=5.5, seconds=20)
+    assert run.states == [ONLINE, DEGRADED], "just above the limit is not well yet"
+    run.stream(fps=12.5, seconds=10)
+    assert run.states == [ONLINE, DEGRADED, ONLINE]
 
 
-def test_a_slow_task_is_not_judged_by_a_short_window():
-    life = Life(wanted_fps=0.2, silence_s=30)
-    life.stream(fps=0.2, seconds=300)
-    assert life.states == [ONLINE]
+def test_a_slow_task_has_a_longer_window():
+    run = MachineOnAClock(wanted_fps=0.2, silence_s=30)
+    run.stream(fps=0.2, seconds=300)
+    assert run.states == [ONLINE]
 
 
-def test_a_start_is_not_judged_before_the_window_is_full():
-    life = Life(wanted_fps=25)
-    life.stream(fps=1, seconds=4)
-    assert life.states == [ONLINE]
+def test_a_camera_does_not_degrade_before_the_window_is_full():
+    run = MachineOnAClock(wanted_fps=25)
+    run.stream(fps=1, seconds=4)
+    assert run.states == [ONLINE]
 
 
 def test_many_damaged_images_degrade():
-    life = Life(wanted_fps=5)
-    life.stream(fps=25, seconds=10)
-    life.stream(fps=25, seconds=10, damaged_every=2)
-    assert life.states == [ONLINE, DEGRADED]
-    assert life.changes[-1].reason == "too many damaged images"
-    life.stream(fps=25, seconds=10)
-    assert life.states[-1] is ONLINE
+    run = MachineOnAClock(wanted_fps=5)
+    run.stream(fps=25, seconds=10)
+    run.stream(fps=25, seconds=10, damaged_every=2)
+    assert run.states == [ONLINE, DEGRADED]
+    assert run.changes[-1].reason == "too many damaged images"
+    run.stream(fps=25, seconds=10)
+    assert run.states[-1] is ONLINE
 
 
 def test_a_few_damaged_images_do_not():
-    life = Life(wanted_fps=5)
-    life.stream(fps=25, seconds=30, damaged_every=10)
-    assert life.states == [ONLINE]
+    run = MachineOnAClock(wanted_fps=5)
+    run.stream(fps=25, seconds=30, damaged_every=10)
+    assert run.states == [ONLINE]
 
 
-def test_a_fault_is_told_once_and_its_latest_reason_is_known():
-    life = Life()
-    life.stream(fps=5, seconds=10)
-    life.note(life.machine.fault("the stream ended"))
-    life.note(life.machine.fault("connection refused"))
-    assert life.states == [ONLINE, OFFLINE]
-    assert life.changes[-1].reason == "the stream ended"
-    assert life.machine.reason == "connection refused"
-    assert life.machine.streaming_for_s == 0.0
-    life.note(life.machine.image())
-    assert life.states == [ONLINE, OFFLINE, ONLINE]
+def test_a_fault_is_reported_once_and_its_latest_reason_is_known():
+    run = MachineOnAClock()
+    run.stream(fps=5, seconds=10)
+    run.note(run.machine.fault("the stream ended"))
+    run.note(run.machine.fault("connection refused"))
+    assert run.states == [ONLINE, OFFLINE]
+    assert run.changes[-1].reason == "the stream ended"
+    assert run.machine.reason == "connection refused"
+    assert run.machine.streaming_for_s == 0.0
+    run.note(run.machine.image())
+    assert run.states == [ONLINE, OFFLINE, ONLINE]
 
 
 def test_the_first_fault_of_a_camera_never_seen_is_news():
-    life = Life()
+    run = MachineOnAClock()
     for _ in range(3):
-        life.note(life.machine.fault("connection refused"))
-    (change,) = life.changes
+        run.note(run.machine.fault("connection refused"))
+    (change,) = run.changes
     assert (change.state, change.previous, change.reason) == (
         OFFLINE,
         OFFLINE,
@@ -138,43 +138,43 @@ def test_the_first_fault_of_a_camera_never_seen_is_news():
 
 
 def test_a_refused_login_is_a_state_of_its_own():
-    life = Life()
-    life.note(life.machine.fault("refused", unauthorized=True))
-    life.note(life.machine.fault("timeout"))
-    assert life.states == [CameraState.UNAUTHORIZED, OFFLINE]
+    run = MachineOnAClock()
+    run.note(run.machine.fault("refused", unauthorized=True))
+    run.note(run.machine.fault("timeout"))
+    assert run.states == [CameraState.UNAUTHORIZED, OFFLINE]
 
 
 def test_silence_is_a_fault_even_if_nobody_says_so():
-    life = Life(silence_s=8)
-    life.stream(fps=5, seconds=10)
-    life.now_s += 7.9
-    life.note(life.machine.check())
-    assert life.states == [ONLINE]
-    life.now_s += 0.2
-    life.note(life.machine.check())
-    life.note(life.machine.check())
-    assert life.states == [ONLINE, OFFLINE]
-    assert life.changes[-1].reason == "no image for 8 s"
+    run = MachineOnAClock(silence_s=8)
+    run.stream(fps=5, seconds=10)
+    run.now_s += 7.9
+    run.note(run.machine.check())
+    assert run.states == [ONLINE]
+    run.now_s += 0.2
+    run.note(run.machine.check())
+    run.note(run.machine.check())
+    assert run.states == [ONLINE, OFFLINE]
+    assert run.changes[-1].reason == "no image for 8 s"
 
 
-@pytest.mark.parametrize("timing", [Timing.PACED, Timing.FAST])
+@pytest.mark.parametrize("timing", [SourceTiming.PACED, SourceTiming.FAST])
 def test_a_recording_may_be_silent(timing):
-    life = Life()
-    life.machine.begin(timing)
-    life.note(life.machine.image())
-    life.now_s += 1000
-    life.note(life.machine.check())
-    assert life.states == [ONLINE]
+    run = MachineOnAClock()
+    run.machine.begin(timing)
+    run.note(run.machine.image())
+    run.now_s += 1000
+    run.note(run.machine.check())
+    assert run.states == [ONLINE]
 
 
 def test_a_recording_read_fast_has_no_rate_of_its_own():
-    life = Life(wanted_fps=25)
-    life.machine.begin(Timing.FAST)
-    life.stream(fps=1, seconds=60)
-    assert life.states == [ONLINE]
+    run = MachineOnAClock(wanted_fps=25)
+    run.machine.begin(SourceTiming.FAST)
+    run.stream(fps=1, seconds=60)
+    assert run.states == [ONLINE]
 
 
 def test_a_storm_of_images_is_counted_within_bounds():
-    life = Life()
-    life.stream(fps=2000, seconds=6)
-    assert life.machine.recent_fps == pytest.approx(2000, rel=0.05)
+    run = MachineOnAClock()
+    run.stream(fps=2000, seconds=6)
+    assert run.machine.recent_fps == pytest.approx(2000, rel=0.05)

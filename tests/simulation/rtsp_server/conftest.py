@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, write_clip
@@ -30,14 +30,16 @@ def server(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
         Mount("basic", fast_clip.path, users, "basic"),
         Mount("digest", fast_clip.path, users, "digest"),
     ]
-    with RtspServerThread(mounts, limits=Limits(connections=8, message_timeout_s=0.3)) as running:
+    with RtspServerThread(
+        mounts, limits=ServerLimits(connections=8, message_timeout_s=0.3)
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def impatient(fast_clip: TinyClip) -> Iterator[RtspServerThread]:
     """A server that gives up on silent clients after a second, and reports every 0.4 s."""
-    limits = Limits(session_timeout_s=1.0, idle_timeout_s=1.0)
+    limits = ServerLimits(session_timeout_s=1.0, idle_timeout_s=1.0)
     mount = Mount("cam", fast_clip.path, report_period_s=0.4)
     with RtspServerThread([mount], limits=limits) as running:
         yield running

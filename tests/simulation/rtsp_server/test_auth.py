@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from simulation.rtsp_server.auth import Gate, Verdict
+from simulation.rtsp_server.auth import Gate, LoginCheck
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip
@@ -76,9 +76,9 @@ def test_a_wrong_password_is_not_called_stale(server: RtspServerThread) -> None:
 def test_an_old_nonce_goes_stale(tiny_clip: TinyClip) -> None:
     mount = Mount("m", tiny_clip.path, {"viewer": PASSWORD}, "digest")
     gate = Gate(nonce_lifetime_s=0.0)
-    challenge = gate.challenges(mount, Verdict.MISSING)[1][1]
+    challenge = gate.challenges(mount, LoginCheck.MISSING)[1][1]
     header = digest_header(challenge, "PLAY", "rtsp://h/m", "viewer", PASSWORD)
-    assert gate.judge(mount, "PLAY", "rtsp://h/m", header) is Verdict.STALE
+    assert gate.check(mount, "PLAY", "rtsp://h/m", header) is LoginCheck.STALE
 
 
 @pytest.mark.parametrize(

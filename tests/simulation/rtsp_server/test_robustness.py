@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.rtsp_server.limits import Limits
+from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.server import RtspServer
 from simulation.rtsp_server.thread import RtspServerThread
@@ -149,7 +149,7 @@ def heavy_clip(tmp_path: Path) -> TinyClip:
 
 
 def test_a_viewer_that_does_not_read_is_bounded_and_then_cut_off(heavy_clip: TinyClip) -> None:
-    limits = Limits(viewer_buffer_bytes=1_000_000, viewer_patience_s=0.5)
+    limits = ServerLimits(viewer_buffer_bytes=1_000_000, viewer_patience_s=0.5)
     with (
         RtspServerThread([Mount("cam", heavy_clip.path)], limits=limits) as server,
         RawClient(server.port) as reader,
@@ -168,7 +168,7 @@ def test_a_viewer_that_does_not_read_is_bounded_and_then_cut_off(heavy_clip: Tin
 
 
 def test_a_viewer_that_pauses_reading_goes_on_at_a_key_frame(heavy_clip: TinyClip) -> None:
-    limits = Limits(viewer_buffer_bytes=1_000_000, viewer_patience_s=30.0)
+    limits = ServerLimits(viewer_buffer_bytes=1_000_000, viewer_patience_s=30.0)
     with (
         RtspServerThread([Mount("cam", heavy_clip.path)], limits=limits) as server,
         RawClient(server.port, receive_buffer=65536) as viewer,
