@@ -1,4 +1,4 @@
-"""Average precision per class at one overlap: what training and the packages' cards go by."""
+"""Average precision per class at one IoU threshold: for training and the packages' cards."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_tools.evaluation.curve import Curve
-from model_tools.evaluation.matching import Demand, judged
+from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
 from model_tools.evaluation.truth import GroundTruth, Objects
-from models.detections import Detections, overlaps
+from models.detections import Detections, pairwise_iou
 
-AP50_OVERLAP = 0.5
+AP50_IOU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ClassResult:
 
     Attributes:
         average_precision: 0 to 1; not a number where there is nothing to find.
-        objects: Demanded objects.
+        objects: Objects to be found.
         recall: Share of them found at any score.
         precision_at_threshold: Share of right detections among those above the threshold.
         recall_at_threshold: Share of objects found above the threshold.
@@ -39,21 +39,22 @@ def evaluate(
     truth: Sequence[GroundTruth],
     classes: int,
     *,
-    overlap: float = AP50_OVERLAP,
+    iou: float = AP50_IOU,
     threshold: float = 0.4,
 ) -> tuple[ClassResult, ...]:
-    """Judges detections image by image.
+    """Evaluates detections image by image.
 
     Args:
         found: Detections of each image, down to very low scores.
         truth: Ground truth of each image, in the same order and class numbering.
         classes: Number of classes.
-        overlap: Intersection over union that makes a match.
-        threshold: Score at which precision and recall are also told.
+        iou: Intersection over union that makes a match.
+        threshold: Score at which precision and recall are also given.
     """
     real = [Objects.of(one) for one in truth]
-    demand = Demand((overlap,))
-    return tuple(_result(found, real, label, demand, threshold) for label in range(classes))
+    criteria = MatchCriteria((iou,))
+    matches = (match_detections(found, real, label, criteria) for label in range(classes))
+    return tuple(_result(one, threshold) for one in matches)
 
 
 def mean_average_precision(results: Sequence[ClassResult]) -> float:
@@ -67,25 +68,25 @@ def recall_by_size(
     truth: Sequence[GroundTruth],
     bounds_px: Sequence[float],
     *,
-    overlap: float = AP50_OVERLAP,
+    iou: float = AP50_IOU,
     threshold: float = 0.4,
 ) -> tuple[tuple[int, float], ...]:
-    """Demanded objects and share of them found, by size (square root of the box area).
+    """Objects to be found and share of them found, by size (square root of the box area).
 
     Args:
         found: Detections of each image.
         truth: Ground truth of each image, in the same order and class numbering.
         bounds_px: Ascending limits between the size ranges; one range more than limits.
-        overlap: Intersection over union that makes a match of the same class.
+        iou: Intersection over union that makes a match of the same class.
         threshold: Least score.
     """
     sizes, hits = [np.zeros(0)], [np.zeros(0, np.bool_)]
     for seen, real in zip(found, truth, strict=True):
-        demanded = ~real.ignore
-        boxes, class_ids = real.boxes[demanded], real.class_ids[demanded]
+        wanted = ~real.ignore
+        boxes, class_ids = real.boxes[wanted], real.class_ids[wanted]
         good = seen.where(seen.scores > threshold)
         same = class_ids[:, None] == good.class_ids[None, :]
-        hits.append(((overlaps(boxes, good.boxes) >= overlap) & same).any(1))
+        hits.append(((pairwise_iou(boxes, good.boxes) >= iou) & same).any(1))
         sizes.append(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)))
     ranges = np.digitize(np.concatenate(sizes), bounds_px)
     hit = np.concatenate(hits)
@@ -96,18 +97,9 @@ def recall_by_size(
     )
 
 
-def _result(
-    found: Sequence[Detections],
-    real: Sequence[Objects],
-    label: int,
-    demand: Demand,
-    threshold: float,
-) -> ClassResult:
-    verdicts = judged(found, real, label, demand)
-    counted = ~verdicts.excused[0, 0]
-    curve = Curve(
-        verdicts.scores[counted], verdicts.right[0, 0, counted], int(verdicts.demanded[0])
-    )
+def _result(matches: MatchedDetections, threshold: float) -> ClassResult:
+    counted = ~matches.ignored[0, 0]
+    curve = Curve(matches.scores[counted], matches.right[0, 0, counted], int(matches.wanted[0]))
     point = curve.at(threshold)
     return ClassResult(
         average_precision=curve.average_precision,

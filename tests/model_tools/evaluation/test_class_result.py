@@ -13,7 +13,7 @@ from model_tools.evaluation import (
     mean_average_precision,
     recall_by_size,
 )
-from models.detections import Detections, overlaps
+from models.detections import Detections, pairwise_iou
 
 HERE = (0.0, 0.0, 10.0, 10.0)
 THERE = (50.0, 0.0, 60.0, 10.0)
@@ -79,7 +79,7 @@ def test_a_demanded_object_is_preferred_to_an_ignored_one_at_the_same_place():
     assert ap([seen((HERE, 0.9, 0))], [truth((HERE, 0), (HERE, 0), ignore=(1,))]) == 1.0
 
 
-def test_overlap_decides_at_one_half():
+def test_iou_decides_at_one_half():
     near = (0.0, 0.0, 10.0, 5.0)
     too_small = (0.0, 0.0, 10.0, 4.9)
     assert ap([seen((near, 0.9, 0))], [truth((HERE, 0))]) == 1.0
@@ -108,8 +108,8 @@ def test_precision_and_recall_at_the_threshold():
     assert result.recall == 1.0
 
 
-def test_overlap_of_boxes():
-    table = overlaps(np.array([HERE], np.float32), np.array([HERE, THERE, (5, 0, 15, 10)]))
+def test_iou_of_boxes():
+    table = pairwise_iou(np.array([HERE], np.float32), np.array([HERE, THERE, (5, 0, 15, 10)]))
     np.testing.assert_allclose(table, [[1.0, 0.0, 1 / 3]], rtol=1e-6)
 
 

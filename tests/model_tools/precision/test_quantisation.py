@@ -55,11 +55,11 @@ def test_it_keeps_the_contract_with_standard_operators_only(quantised):
 
 def test_it_finds_nearly_the_same_in_images_that_did_not_calibrate(model, quantised):
     batch = images(24, seed=9)
-    judged = fidelity(rows_of(model, batch), rows_of(quantised, batch), 0.3)
-    assert judged.objects > 24
-    assert judged.ap50 > 0.9
-    assert judged.overlap > 0.9
-    assert judged.overlap < 1.0, "nothing was rounded, so nothing was converted"
+    found = fidelity(rows_of(model, batch), rows_of(quantised, batch), 0.3)
+    assert found.objects > 24
+    assert found.ap50 > 0.9
+    assert found.iou > 0.9
+    assert found.iou < 1.0, "nothing was rounded, so nothing was converted"
 
 
 def test_it_takes_any_number_of_images(quantised):

@@ -172,7 +172,7 @@ def test_a_shadow_is_compared_and_publishes_nothing(running: Running) -> None:
     running.wait_until(compared, "frames seen by both")
     found = running.ask("GET", key)
     assert found["boxes"]["share"] is not None
-    assert found["boxes"]["both"] + found["boxes"]["weak_second"] > 0
+    assert found["boxes"]["both"] + found["boxes"]["low_confidence_second"] > 0
     assert found["costs"][1]["images"] > 0
     versions = {
         json.loads(delivery.body)["data"].get("model", {}).get("version")
