@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.camera_adapters.clips import TinyClip, write_clip
 from tests.pipelines.delivery.swift_server import SwiftServer
 
 
@@ -18,3 +19,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]
     server = SwiftServer(tmp_path_factory.mktemp("s3"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> TinyClip:
+    """36 numbered frames, 320x180 at 12.5 fps, a key frame every 12; see `clips.read_number`."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "tiny.mp4")

@@ -140,11 +140,11 @@ RUNS: dict[str, tuple[Maker, str]] = {
 CONTRACT: dict[str, tuple[Maker, str]] = {
     "wrong input type": (
         lambda: element_type(TensorProto.STRING),
-        "input images must be UINT8 .* is STRING",
+        "input pictures must be UINT8 .* is STRING",
     ),
     "wrong rank": (
         lambda: changed(lambda it: it.graph.input[0].type.tensor_type.shape.dim.pop()),
-        r"input images must be UINT8 \[N, 64, 96, 3\], is UINT8 \[N, 64, 96\]",
+        r"input pictures must be UINT8 \[N, 64, 96, 3\], is UINT8 \[N, 64, 96\]",
     ),
     "wrong output": (
         lambda: changed(lambda it: setattr(it.graph.output[0], "name", "table")),
@@ -156,7 +156,7 @@ CONTRACT: dict[str, tuple[Maker, str]] = {
                 helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])
             )
         ),
-        "must have the one input images, has images, more",
+        "must have the one input pictures, has pictures, more",
     ),
 }
 """What is no packaged graph, though it may be a network."""

@@ -84,7 +84,7 @@ def link_folder(directory: Path) -> None:
 
 
 def golden(directory: Path, images: np.ndarray, rows: np.ndarray) -> None:
-    np.savez(directory / "golden.npz", images=images, rows=rows)
+    np.savez(directory / "golden.npz", pictures=images, rows=rows)
     describe(directory)
 
 
@@ -93,7 +93,7 @@ def pickled_golden(directory: Path) -> None:
     objects = np.array([Writer(str(directory / "unpickled"))], object)
     np.save(stream, objects, allow_pickle=True)
     with zipfile.ZipFile(directory / "golden.npz", "w") as archive:
-        archive.writestr("images.npy", stream.getvalue())
+        archive.writestr("pictures.npy", stream.getvalue())
         archive.writestr("rows.npy", stream.getvalue())
     describe(directory)
 
@@ -173,7 +173,7 @@ PACKAGES: dict[str, tuple[Spoil, str]] = {
         lambda it: GoldenSet(random_images(1), good_rows()).save(it / "golden.npz"),
         r"golden\.npz: has sha256 \w+…, the manifest says",
     ),
-    "golden objects": (pickled_golden, r"images\.npy holds object values, not uint8"),
+    "golden objects": (pickled_golden, r"pictures\.npy holds object values, not uint8"),
     "golden text": (
         garbled_golden,
         "holds no arrays",
