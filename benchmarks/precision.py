@@ -24,7 +24,7 @@ import onnx
 from rich.console import Console
 
 import models
-from model_tools.evaluation.coco_figures import Figures, coco_figures, mean_figures
+from model_tools.evaluation.coco_metrics import CocoMetrics, coco_metrics, mean_metrics
 from model_tools.evaluation.truth import GroundTruth, Objects
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.detections import Detections
@@ -191,10 +191,10 @@ def _converted(
 
 def _accuracy(
     package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[Objects]
-) -> Figures:
+) -> CocoMetrics:
     found = [Detections.from_rows(one) for one in rows]
     threshold = package.manifest.thresholds.default
-    return mean_figures(coco_figures(found, real, package.labels, threshold))
+    return mean_metrics(coco_metrics(found, real, package.labels, threshold))
 
 
 def _speeds(

@@ -13,9 +13,9 @@ import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.images import fitted, read_image
-from model_tools.evaluation.coco_figures import coco_figures
+from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.datasets import Dataset, LabelledImage
-from model_tools.evaluation.report import EvaluationReport, reported
+from model_tools.evaluation.report import EvaluationReport
 from model_tools.evaluation.truth import Objects
 from models.detections import Detections
 from models.detector import Detector
@@ -43,8 +43,8 @@ def evaluate_model(
         on_images(len(found))
     package = detector.package
     threshold = package.manifest.thresholds.default
-    everything = coco_figures(found, real, package.labels, threshold)
-    means, classes = reported([everything[row] for row in data.classes.judged])
+    everything = coco_metrics(found, real, package.labels, threshold)
+    classes = tuple(everything[row] for row in data.classes.judged)
     return EvaluationReport(
         model=str(package),
         sha256=package.manifest.sha256,
@@ -58,7 +58,7 @@ def evaluate_model(
         threshold=threshold,
         left_out=data.classes.left_out,
         unlabelled=data.classes.unlabelled,
-        means=means,
+        means=mean_metrics(classes),
         classes=classes,
         at=datetime.now(UTC),
     )

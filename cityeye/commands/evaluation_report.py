@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,11 @@ def _classes(report: EvaluationReport) -> Table:
     for title in (f"precision {at}", f"recall {at}", "best F1 at"):
         table.add_column(title, justify="right")
     for one in report.classes:
-        figures, point = one.figures, one.at_threshold
+        metrics, point = one.metrics, one.at_threshold
         table.add_row(
             Text(plain(one.label)),
             str(one.objects),
-            *map(_share, (figures.ap, figures.ap50, figures.ap75, figures.ar100)),
+            *map(_share, (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar100)),
             *map(_share, (point.precision, point.recall, one.best.threshold)),
         )
     means = report.means
@@ -98,5 +99,5 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.evaluation.coco_figures import coco_figures, mean_figures
+from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.matching import MatchCriteria, match_detections
 from model_tools.evaluation.truth import GroundTruth, Objects
 from models.detections import Detections, matched_pairs, pairwise_iou
@@ -83,14 +83,14 @@ def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fideli
     truth = [_truth(rows, threshold) for rows in reference_rows]
     classes = 1 + max((int(one.class_ids.max(initial=-1)) for one in confident), default=-1)
     labels = [str(label) for label in range(classes)]
-    figures = mean_figures(coco_figures(found, truth, labels, threshold))
+    metrics = mean_metrics(coco_metrics(found, truth, labels, threshold))
     counts = _counts(found, truth, threshold)
     iou, shift = _pairs(confident, found)
     return Fidelity(
         images=len(confident),
         objects=counts.objects,
-        ap50=figures.ap50,
-        ap=figures.ap,
+        ap50=metrics.ap50,
+        ap=metrics.ap,
         recall=counts.share(counts.right),
         false_positive_rate=counts.share(counts.wrong),
         score_shift=_mean(shift),

@@ -1,4 +1,4 @@
-"""`cityeye models eval`: the reference's figures, in two formats, through the graph that serves."""
+"""`cityeye models eval`: the reference's metrics, in two formats, through the graph that serves."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def reference(file: Path, samples: Sequence[Sample], detector: Detector) -> COCO
 
 
 @pytest.mark.parametrize("name", ["coco.json", "crowds.json"])
-def test_the_figures_are_those_of_the_reference(tmp_path, data, samples, name):
+def test_the_metrics_are_those_of_the_reference(tmp_path, data, samples, name):
     found = evaluated(
         tmp_path, MODEL, "--data", data / name, "--images", data / "square" / "images"
     )
@@ -180,13 +180,13 @@ def test_the_figures_are_those_of_the_reference(tmp_path, data, samples, name):
     places = np.unique([CATEGORY[LABELS.index(label)] for label in labels]).tolist()
     for one in found["classes"]:
         place = places.index(CATEGORY[LABELS.index(one["label"])])
-        assert one["figures"]["ap50"] == pytest.approx(
+        assert one["metrics"]["ap50"] == pytest.approx(
             precision[0, :, place, 0, 2].mean(), abs=1e-6
         )
     assert sum(one["objects"] for one in found["classes"]) == found["objects"] > 100
 
 
-def test_both_formats_give_the_same_figures(tmp_path, data):
+def test_both_formats_give_the_same_metrics(tmp_path, data):
     coco = evaluated(
         tmp_path, f"{MODEL}@1", "--data", data / "coco.json", "--images", data / "square/images"
     )
@@ -197,7 +197,7 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     assert coco["means"] == pytest.approx(yolo["means"], abs=1e-6)
     for one, other in zip(coco["classes"], yolo["classes"], strict=True):
         assert one["objects"] == other["objects"]
-        assert one["figures"] == pytest.approx(other["figures"], abs=1e-6)
+        assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-6)
         assert one["at_threshold"] == pytest.approx(other["at_threshold"], abs=1e-6)
         assert one["best"] == pytest.approx(other["best"], abs=1e-4)
     assert coco["left_out"] == ["bag", "bottle", "bin_bag"]
@@ -229,7 +229,7 @@ def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path)
     car = found["classes"][0]
     assert rows["car"] == [
         str(car["objects"]),
-        *(f"{car['figures'][name]:.3f}" for name in ("ap", "ap50", "ap75", "ar100")),
+        *(f"{car['metrics'][name]:.3f}" for name in ("ap", "ap50", "ap75", "ar100")),
         f"{car['at_threshold']['precision']:.3f}",
         f"{car['at_threshold']['recall']:.3f}",
         f"{car['best']['threshold']:.3f}",
@@ -255,7 +255,7 @@ def test_a_map_says_which_class_is_which(tmp_path, data):
     assert "a bus perhaps" in mapped["left_out"]
 
 
-def test_a_class_without_objects_has_no_figures(capsys, tmp_path, data):
+def test_a_class_without_objects_has_no_metrics(capsys, tmp_path, data):
     told = json.loads((data / "coco.json").read_text("utf-8"))
     bus = CATEGORY[LABELS.index("bus")]
     told["annotations"] = [one for one in told["annotations"] if one["category_id"] != bus]
@@ -263,7 +263,7 @@ def test_a_class_without_objects_has_no_figures(capsys, tmp_path, data):
     file.write_text(json.dumps(told), "utf-8")
     found = evaluated(tmp_path, MODEL, "--data", file, "--images", data / "square" / "images")
     (one,) = [one for one in found["classes"] if one["label"] == "bus"]
-    assert set(one["figures"].values()) == {None}
+    assert set(one["metrics"].values()) == {None}
     assert " bus 0 - - - - - - - " in " ".join(capsys.readouterr().out.split())
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Annotated
 
 import numpy as np
+from pydantic import AliasChoices, Field
 
-from model_tools.evaluation.curve import Curve, OperatingPoint
+from model_tools.evaluation.curve import Curve, Measure, OperatingPoint
 from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
 from model_tools.evaluation.truth import Objects
 from models.detections import Detections
@@ -23,7 +25,7 @@ AT_50, AT_75 = 0, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CocoMetrics:
     """COCO's twelve metrics; not a number where there is nothing to find.
 
     Attributes:
@@ -41,45 +43,45 @@ class Figures:
         ar_large: Of large ones.
     """
 
-    ap: float
-    ap50: float
-    ap75: float
-    ap_small: float
-    ap_medium: float
-    ap_large: float
-    ar1: float
-    ar10: float
-    ar100: float
-    ar_small: float
-    ar_medium: float
-    ar_large: float
+    ap: Measure
+    ap50: Measure
+    ap75: Measure
+    ap_small: Measure
+    ap_medium: Measure
+    ap_large: Measure
+    ar1: Measure
+    ar10: Measure
+    ar100: Measure
+    ar_small: Measure
+    ar_medium: Measure
+    ar_large: Measure
 
 
 @dataclass(frozen=True, slots=True)
-class ClassFigures:
+class ClassMetrics:
     """How well one class is found.
 
     Attributes:
         label: Class name.
         objects: Objects to be found.
-        figures: COCO's metrics.
+        metrics: COCO's metrics; a file of an earlier version calls them `figures`.
         at_threshold: What is found above the package's threshold, at IoU 0.50.
         best: The threshold with the greatest F1 there; not a number where nothing is right.
     """
 
     label: str
     objects: int
-    figures: Figures
+    metrics: Annotated[CocoMetrics, Field(validation_alias=AliasChoices("metrics", "figures"))]
     at_threshold: OperatingPoint
     best: OperatingPoint
 
 
-def coco_figures(
+def coco_metrics(
     found: Sequence[Detections],
     real: Sequence[Objects],
     labels: Sequence[str],
     threshold: float,
-) -> tuple[ClassFigures, ...]:
+) -> tuple[ClassMetrics, ...]:
     """Evaluates detections class by class.
 
     Args:
@@ -90,18 +92,20 @@ def coco_figures(
         threshold: Score above which detections are used in service.
     """
     return tuple(
-        _class_figures(label, match_detections(found, real, index, COCO), threshold)
+        _class_metrics(label, match_detections(found, real, index, COCO), threshold)
         for index, label in enumerate(labels)
     )
 
 
-def mean_figures(classes: Iterable[ClassFigures]) -> Figures:
+def mean_metrics(classes: Iterable[ClassMetrics]) -> CocoMetrics:
     """Means over the classes for which a metric exists."""
-    rows = [asdict(one.figures) for one in classes]
-    return Figures(**{one.name: _mean([row[one.name] for row in rows]) for one in fields(Figures)})
+    rows = [asdict(one.metrics) for one in classes]
+    return CocoMetrics(
+        **{one.name: _mean([row[one.name] for row in rows]) for one in fields(CocoMetrics)}
+    )
 
 
-def _class_figures(label: str, matches: MatchedDetections, threshold: float) -> ClassFigures:
+def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> ClassMetrics:
     curves = [
         [_curve(matches, size, level) for level in range(len(IOUS))] for size in range(len(SIZES))
     ]
@@ -112,10 +116,10 @@ def _class_figures(label: str, matches: MatchedDetections, threshold: float) -> 
         for most in (1, 10)
     ]
     everything = curves[0][AT_50]
-    return ClassFigures(
+    return ClassMetrics(
         label=label,
         objects=everything.objects,
-        figures=Figures(
+        metrics=CocoMetrics(
             ap=_mean(precise[0]),
             ap50=precise[0][AT_50],
             ap75=precise[0][AT_75],
