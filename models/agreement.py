@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import matched_pairs, pairwise_iou
+from models.detections import Rows, matched_pairs, pairwise_iou
 
-_Rows = npt.NDArray[np.float32]
 _Distances = npt.NDArray[np.float64]
 
 
@@ -60,7 +59,7 @@ NEAR_EQUAL = 1e-3
 """Distance of two scores whose order may change."""
 
 
-def disagreement(found_rows: _Rows, wanted_rows: _Rows, tolerance: Tolerance) -> str:
+def disagreement(found_rows: Rows, wanted_rows: Rows, tolerance: Tolerance) -> str:
     """Why two outputs for the same images are not the same; empty if they are.
 
     Args:
@@ -83,9 +82,7 @@ def disagreement(found_rows: _Rows, wanted_rows: _Rows, tolerance: Tolerance) ->
     return problem and _difference(found_rows, wanted_rows, tolerance, optimal=True)
 
 
-def _difference(
-    found_rows: _Rows, wanted_rows: _Rows, tolerance: Tolerance, *, optimal: bool
-) -> str:
+def _difference(found_rows: Rows, wanted_rows: Rows, tolerance: Tolerance, *, optimal: bool) -> str:
     min_score = min(tolerance.min_score, float(wanted_rows[:, :, 4].max(initial=0.0)) / 2)
     counts = _LowConfidence()
     for image, (found, wanted) in enumerate(zip(found_rows, wanted_rows, strict=True)):
@@ -119,8 +116,8 @@ class _LowConfidence:
 
 
 def _compare(
-    found: _Rows,
-    wanted: _Rows,
+    found: Rows,
+    wanted: Rows,
     partner: dict[int, int],
     min_score: float,
     tolerance: Tolerance,
@@ -148,7 +145,7 @@ def _compare(
     return ""
 
 
-def _cut_off(full: _Rows, compared: _Rows) -> float:
+def _cut_off(full: Rows, compared: Rows) -> float:
     """Score up to which objects of `compared` may have found no room in the other table.
 
     Of near-equal objects, another one may have taken the last row; the better half always counts.
@@ -160,9 +157,7 @@ def _cut_off(full: _Rows, compared: _Rows) -> float:
     return min(lowest + NEAR_EQUAL, float(np.median(scores)) - NEAR_EQUAL)
 
 
-def _partners(
-    found: _Rows, wanted: _Rows, tolerance: Tolerance, *, optimal: bool
-) -> dict[int, int]:
+def _partners(found: Rows, wanted: Rows, tolerance: Tolerance, *, optimal: bool) -> dict[int, int]:
     """Which found row is which wanted row: same class, near in place and score."""
     here, there = np.flatnonzero(wanted[:, 4] > 0), np.flatnonzero(found[:, 4] > 0)
     if not len(here) or not len(there):
@@ -192,7 +187,7 @@ def _allowed(rows: npt.NDArray[np.float64], tolerance: Tolerance) -> _Distances:
     return allowed
 
 
-def _distance(found: _Rows, wanted: _Rows, tolerance: Tolerance) -> str:
+def _distance(found: Rows, wanted: Rows, tolerance: Tolerance) -> str:
     one, other = wanted[None].astype(np.float64), found[None].astype(np.float64)
     pixels, allowed = _edges(one, other).item(), _allowed(one, tolerance).item()
     if pixels > allowed:
@@ -203,6 +198,6 @@ def _distance(found: _Rows, wanted: _Rows, tolerance: Tolerance) -> str:
     return ""
 
 
-def _named(row: _Rows) -> str:
+def _named(row: Rows) -> str:
     x1, y1, x2, y2, score, label = (float(value) for value in row)
     return f"class {label:g} with score {score:.3f} at [{x1:.0f}, {y1:.0f}, {x2:.0f}, {y2:.0f}]"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-def tell(report: EvaluationReport, console: Console) -> None:
+def show(report: EvaluationReport, console: Console) -> None:
     """Prints the whole report."""
     # Not wrapped, so that a line can be found and copied as a whole.
     for line in head(report):
@@ -28,7 +28,7 @@ def tell(report: EvaluationReport, console: Console) -> None:
 
 
 def head(report: EvaluationReport) -> list[str]:
-    """What was judged, on what, and what was not."""
+    """What was evaluated, on what, and what was not."""
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     lines = [
         f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
@@ -38,7 +38,7 @@ def head(report: EvaluationReport) -> list[str]:
     if report.left_out:
         lines.append(f"classes of the data that are left out: {_some(report.left_out)}")
     if report.unlabelled:
-        lines.append(f"classes of the model that are not judged: {_some(report.unlabelled)}")
+        lines.append(f"classes of the model that are not evaluated: {_some(report.unlabelled)}")
     return [plain(line) for line in lines]
 
 
@@ -49,7 +49,7 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
     return plain(
         f"on {report.data}: AP {_share(means.ap)}, AP50 {_share(means.ap50)}, "
         f"AP75 {_share(means.ap75)}, AR100 {_share(means.ar100)} over {report.images} images "
-        f"and {len(report.classes)} classes, judged {report.at:%Y-%m-%d} on {report.provider}"
+        f"and {len(report.classes)} classes, evaluated {report.at:%Y-%m-%d} on {report.provider}"
         f"{stale}"
     )
 

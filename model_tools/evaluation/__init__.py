@@ -1,7 +1,7 @@
 """Evaluation: how well detections agree with the truth, in the way of COCO.
 
-One engine matches detections to objects (`matching`) and turns ranked matches into average
-precision (`curve`); training uses one IoU threshold, `cityeye models eval` all of COCO's.
+One engine matches detections to objects (`matching`) and computes average precision
+from ranked matches (`curve`); training uses one IoU threshold, `cityeye models eval` all of COCO's.
 After Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and its reference evaluation.
 """
 

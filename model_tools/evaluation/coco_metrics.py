@@ -64,13 +64,14 @@ class ClassMetrics:
     Attributes:
         label: Class name.
         objects: Objects to be found.
-        metrics: COCO's metrics; a file of an earlier version calls them `figures`.
+        metrics: COCO's metrics.
         at_threshold: What is found above the package's threshold, at IoU 0.50.
         best: The threshold with the greatest F1 there; not a number where nothing is right.
     """
 
     label: str
     objects: int
+    # Files of earlier versions call them `figures`.
     metrics: Annotated[CocoMetrics, Field(validation_alias=AliasChoices("metrics", "figures"))]
     at_threshold: OperatingPoint
     best: OperatingPoint

@@ -1,4 +1,4 @@
-"""What there is to see in an image, as one of two kinds of labels tells it."""
+"""The objects in an image, in two levels of detail: with and without crowds and outlines."""
 
 from __future__ import annotations
 

@@ -15,14 +15,12 @@ import numpy.typing as npt
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.matching import MatchCriteria, match_detections
 from model_tools.evaluation.truth import GroundTruth, Objects
-from models.detections import Detections, matched_pairs, pairwise_iou
+from models.detections import Detections, Rows, matched_pairs, pairwise_iou
 
 SAME_OBJECT_IOU = 0.5
 """IoU from which two boxes of a class are one object."""
 DOUBTFUL = 0.5
 """Share of the threshold above which a detection of fp32 is neither wanted nor a mistake."""
-
-Rows = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

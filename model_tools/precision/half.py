@@ -42,7 +42,7 @@ def to_fp16(model: ModelProto, *, name: str = "to convert") -> ModelProto:
         name: Who it is, for errors.
 
     Raises:
-        GraphError: The network has no layers to convert, or bears no conversion.
+        GraphError: The network has no layers to convert, or does not tolerate the conversion.
     """
     named = copy_with_names(model)
     body = frozenset(parts_of(named, name).body)

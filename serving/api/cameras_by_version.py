@@ -8,7 +8,7 @@ from serving.director import WorkerState
 
 
 def cameras_by_version(workers: Sequence[WorkerState]) -> Mapping[str, tuple[str, ...]]:
-    """Ids of the cameras whose newest frame was judged by each `name/version`."""
+    """Ids of the cameras whose newest frame has the result of each `name/version`."""
     found: dict[str, list[str]] = {}
     for state in workers:
         for camera in state.snapshot.group.cameras if state.snapshot else ():

@@ -1,4 +1,4 @@
-"""Routes of the control API for the repository: list, show, import and examine versions."""
+"""Routes of the control API for the repository: list, show, import and check versions."""
 
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
 
@@ -35,12 +35,12 @@ from serving.api.version_answers import (
 )
 
 router = APIRouter(tags=["versions"])
-Name = Annotated[str, Path(pattern=NAME_PATTERN)]
-Version = Annotated[str, Path(pattern=VERSION_PATTERN)]
+PackageName = Annotated[str, Path(pattern=NAME_PATTERN)]
+PackageVersion = Annotated[str, Path(pattern=VERSION_PATTERN)]
 
 
 class UploadOptions(BaseModel):
-    """What an upload leaves open, the network decides. Lists have commas between."""
+    """Options of an import; what is left out is read from the network. Lists use commas."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ GOLDEN_IMAGES = 4
 """Images to verify an uploaded network on: one of every place that is drawn."""
 
 _WORKING = threading.Lock()
-"""Imports and examinations use much memory; a second one has to wait its turn."""
+"""Imports and examinations use much memory; only one runs at a time."""
 
 
 def repository() -> Repository:
@@ -76,17 +76,17 @@ def repository() -> Repository:
     return opened
 
 
-Models = Annotated[Repository, Depends(repository)]
+OpenRepository = Annotated[Repository, Depends(repository)]
 
 
 @router.get("/repository", summary="Every model in the repository with its versions")
-async def list_repository(models: Models) -> dict[str, tuple[str, ...]]:
-    """Names with their versions, oldest first; whether they may serve is told one by one."""
+async def list_repository(models: OpenRepository) -> dict[str, tuple[str, ...]]:
+    """Names with their versions, oldest first; each version says whether it may serve."""
     return await asyncio.to_thread(lambda: {name: models.versions(name) for name in models.names()})
 
 
 @router.get("/models/{name}/versions", summary="The versions of a model in the repository")
-async def list_versions(name: Name, models: Models) -> list[VersionAnswer]:
+async def list_versions(name: PackageName, models: OpenRepository) -> list[VersionAnswer]:
     """Oldest first, with admission; 404 for an unknown name."""
     found = await asyncio.to_thread(version_answers, models, name)
     if not found:
@@ -95,15 +95,17 @@ async def list_versions(name: Name, models: Models) -> list[VersionAnswer]:
 
 
 @router.get("/models/{name}/versions/{version}", summary="All that is kept with a version")
-async def show_version(name: Name, version: Version, models: Models) -> VersionDetail:
+async def show_version(
+    name: PackageName, version: PackageVersion, models: OpenRepository
+) -> VersionDetail:
     """Manifest, card, admission report, and evaluations."""
     return await asyncio.to_thread(_detail, models, name, version)
 
 
 @router.post("/models/{name}/versions", summary="Import an ONNX file as the next version")
 async def import_version(
-    name: Name,
-    models: Models,
+    name: PackageName,
+    models: OpenRepository,
     network: Annotated[
         bytes, Body(media_type="application/octet-stream", max_length=MAX_ONNX_BYTES)
     ],
@@ -129,7 +131,9 @@ async def import_version(
 
 
 @router.post("/models/{name}/versions/{version}/check", summary="Examine a version again")
-async def check_version(name: Name, version: Version, models: Models) -> AdmissionReport:
+async def check_version(
+    name: PackageName, version: PackageVersion, models: OpenRepository
+) -> AdmissionReport:
     """As `cityeye models check` does; the report stays with the version."""
     return await asyncio.to_thread(_check, models, name, version)
 

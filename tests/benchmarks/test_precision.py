@@ -7,9 +7,9 @@ import json
 import pytest
 
 from benchmarks.precision import (
+    ACCURACY_BLOCK,
     CALIBRATION_BLOCK,
     CHEAPER,
-    JUDGING_BLOCK,
     PrecisionBenchmark,
     main,
     seeds_of,
@@ -59,7 +59,7 @@ def test_the_report_says_what_was_measured_and_where(report):
 @pytest.mark.parametrize("places", [("crossroad",), ("crossroad", "arterial"), ("park",)])
 def test_what_calibrates_does_not_judge(places):
     """Even with as many images as the command line allows."""
-    judging = seeds_of(places, JUDGING_BLOCK, 480)
+    judging = seeds_of(places, ACCURACY_BLOCK, 480)
     calibrating = seeds_of(places, CALIBRATION_BLOCK, 480)
     assert len(judging) == len(calibrating) == 480
     assert not set(judging) & set(calibrating)

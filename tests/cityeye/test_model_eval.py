@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import cityeye.cli
 from cityeye.cli import main
-from cityeye.model_evaluation import judged_images
+from cityeye.model_evaluation import inferred_images
 from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.repository import BUILTIN_ROOT, ModelRepository
@@ -205,18 +205,18 @@ def test_both_formats_give_the_same_metrics(tmp_path, data):
     assert coco["unlabelled"] == []
 
 
-def test_more_images_than_a_batch_holds_are_all_judged_in_their_order(data):
+def test_more_images_than_a_batch_holds_are_all_inferred_in_their_order(data):
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     assert detector.package.manifest.input.max_batch < 20
     images = read_dataset(data / "square", detector.package.labels).images
-    judged = list(judged_images(detector, [*images, *images]))
-    assert len(judged) == 20
-    for (seen, real), (again, same) in zip(judged[:10], judged[10:], strict=True):
+    inferred = list(inferred_images(detector, [*images, *images]))
+    assert len(inferred) == 20
+    for (seen, real), (again, same) in zip(inferred[:10], inferred[10:], strict=True):
         np.testing.assert_allclose(seen.scores, again.scores, atol=1e-4)
         assert real.boxes.tolist() == same.boxes.tolist()
 
 
-def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path):
+def test_a_person_reads_what_was_inferred_and_what_was_not(capsys, data, tmp_path):
     found = evaluated(tmp_path, MODEL, "--data", data / "square")
     lines = capsys.readouterr().out.splitlines()
     sha256 = ModelRepository(BUILTIN_ROOT).find(MODEL).manifest.sha256

@@ -1,7 +1,7 @@
-"""Datasets: labelled images on disk, told in the class numbering of a package.
+"""Datasets: labelled images on disk, in the class numbering of a package.
 
 Labels are read and checked as a whole, so that a mistake in them is said before a model runs;
-images are opened one by one by whoever judges. File names inside a dataset are not trusted: what
+images are opened one by one by the evaluation. File names inside a dataset are not trusted: what
 they lead to lies inside its folder.
 """
 

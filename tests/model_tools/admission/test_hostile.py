@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from model_tools.admission import admit
-from model_tools.sandbox import Limits
+from model_tools.sandbox import SandboxLimits
 from models.admission import read_report, why_not_admitted
 from models.admission.report import AdmissionReport
 from models.errors import ModelError
@@ -27,7 +27,7 @@ from tests.model_tools.hostile_packages import (
 )
 
 AT_ONCE = 3
-LIMITS = Limits(memory_mb=1024, step_s=8.0, total_s=60.0)
+LIMITS = SandboxLimits(memory_mb=1024, step_s=8.0, total_s=60.0)
 
 SECRET = "precious"
 
@@ -124,7 +124,7 @@ def test_it_is_refused_with_its_reason(outcomes, name):
     assert re.search(outcome.says, report.reason), report.reason
     assert "\n" not in report.reason
     assert len(report.reason) <= 600
-    assert report.checks[-1].verdict == "refused"
+    assert report.checks[-1].result == "refused"
     assert report.findings.peak_memory_mb < LIMITS.memory_mb
 
 

@@ -80,7 +80,7 @@ def test_coco_is_read_in_the_order_of_ids_and_the_numbering_of_the_package(tmp_p
     assert first.areas.tolist() == [1200, 120.5]
     assert first.crowd.tolist() == first.ignore.tolist() == [False, True]
     assert len(second) == 0
-    assert data.classes.judged == (0, 1)
+    assert data.classes.evaluated == (0, 1)
     assert (data.classes.left_out, data.classes.unlabelled) == (("tree",), ("car",))
 
 
@@ -157,7 +157,7 @@ def test_a_map_decides_alone(tmp_path):
 def test_two_classes_of_the_data_may_be_one_of_the_model(tmp_path):
     data = read_dataset(coco(tmp_path), LABELS, {"tree": "person", "person": "person"})
     assert data.images[0].objects.class_ids.tolist() == [0, 0]
-    assert data.classes.judged == (0,)
+    assert data.classes.evaluated == (0,)
 
 
 def test_labels_for_another_size_are_refused(tmp_path):
@@ -187,7 +187,7 @@ def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
     ("changes", "sentence"),
     [
         ({"annotations": []}, "has no annotations; "),
-        ({"images": []}, "tells of no image; "),
+        ({"images": []}, "lists no image; "),
         ({"annotations": changed(bbox=[1, 2, -3, 4])}, "annotations.0.bbox.2: Input should be"),
         ({"annotations": changed(bbox=[1, math.nan, 3, 4])}, "0.bbox.1: Input should be a finite"),
         ({"annotations": changed(bbox=[math.inf, 2, 3, 4])}, "0.bbox.0: Input should be a finite"),
@@ -256,7 +256,7 @@ def test_mistakes_in_yolo_lines_are_told_with_their_line(tmp_path, line, sentenc
         ("names: [person]\nval: nowhere\n", "'nowhere' is not there inside "),
         ("names: [person]\nval: ../../outside\n", "'../../outside' is not there inside "),
         ("names: [person]\nval: /etc\n", "'/etc' is not there inside "),
-        ("names: [person]\nval: labels\n", "tells of no image; "),
+        ("names: [person]\nval: labels\n", "lists no image; "),
         ("names: [person]\nval: list.txt\n", "1 of 1 images are missing, the first is "),
         ("names: [person]\nval: far.txt\n", "names '../../x.jpg', which is not inside "),
         ("names: [person]\nval: empty\n", "no image has labels, the first is "),

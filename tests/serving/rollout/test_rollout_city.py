@@ -291,7 +291,7 @@ def test_metrics_tell_every_version(running: Running) -> None:
     label = 'model="brightness",version="1",worker="worker-0"'
     assert float(lines[f"cityeye_model_images_total{{{label}}}"]) > 0
     requests = float(lines[f"cityeye_model_requests_total{{{label}}}"])
-    assert float(lines[f"cityeye_model_run_seconds_count{{{label}}}"]) == requests
+    assert float(lines[f"cityeye_model_inference_seconds_count{{{label}}}"]) == requests
     assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{label}}}']) == requests
     with_provider = label.replace("version", 'provider="cpu",version')
     assert lines[f"cityeye_model_provider{{{with_provider}}}"] == "1.0"
