@@ -25,7 +25,7 @@ from rich.console import Console
 
 import models
 from model_tools.evaluation.coco_metrics import CocoMetrics, coco_metrics, mean_metrics
-from model_tools.evaluation.truth import GroundTruth, Objects
+from model_tools.evaluation.truth import GroundTruth
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.detections import Detections
 from models.detector import Detector
@@ -160,10 +160,10 @@ def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample
     return list(render_samples(seeds_of(places, first_block, count)))
 
 
-def _objects(package: ModelPackage, sample: Sample) -> Objects:
+def _objects(package: ModelPackage, sample: Sample) -> GroundTruth:
     """An image's objects in the package's class numbering."""
-    truth = GroundTruth(sample.boxes, sample.class_ids, sample.ignore)
-    return Objects.of(truth.among(package.labels, LABELS))
+    truth = GroundTruth.of(sample.boxes, sample.class_ids, sample.ignore)
+    return truth.among(package.labels, LABELS)
 
 
 def _converted(
@@ -190,7 +190,7 @@ def _converted(
 
 
 def _accuracy(
-    package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[Objects]
+    package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[GroundTruth]
 ) -> CocoMetrics:
     found = [Detections.from_rows(one) for one in rows]
     threshold = package.manifest.thresholds.default

@@ -14,9 +14,9 @@ import numpy as np
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.images import fitted, read_image
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
-from model_tools.evaluation.datasets import Dataset, LabelledImage
+from model_tools.evaluation.datasets import Dataset, EvaluationImage
 from model_tools.evaluation.report import EvaluationReport
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
 from models.detector import Detector
 
@@ -65,8 +65,8 @@ def evaluate_model(
 
 
 def inferred_images(
-    detector: Detector, images: Sequence[LabelledImage]
-) -> Iterator[tuple[Detections, Objects]]:
+    detector: Detector, images: Sequence[EvaluationImage]
+) -> Iterator[tuple[Detections, GroundTruth]]:
     """For each image what the model finds, down to its lowest scores, and what there is.
 
     Both are in pixels of the image on disk.

@@ -5,8 +5,7 @@ from ranked matches (`curve`); training uses one IoU threshold, `cityeye models 
 After Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and its reference evaluation.
 """
 
-from model_tools.evaluation.class_result import (
-    ClassResult,
+from model_tools.evaluation.average_precision import (
     evaluate,
     mean_average_precision,
     recall_by_size,
@@ -14,7 +13,6 @@ from model_tools.evaluation.class_result import (
 from model_tools.evaluation.truth import GroundTruth
 
 __all__ = [
-    "ClassResult",
     "GroundTruth",
     "evaluate",
     "mean_average_precision",

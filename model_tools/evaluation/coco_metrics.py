@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import AliasChoices, Field
 
-from model_tools.evaluation.curve import Curve, Measure, OperatingPoint
+from model_tools.evaluation.curve import Measure, OperatingPoint
 from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
 
 IOUS = tuple(float(one) for one in np.linspace(0.5, 0.95, 10))
@@ -79,7 +79,7 @@ class ClassMetrics:
 
 def coco_metrics(
     found: Sequence[Detections],
-    real: Sequence[Objects],
+    real: Sequence[GroundTruth],
     labels: Sequence[str],
     threshold: float,
 ) -> tuple[ClassMetrics, ...]:
@@ -108,12 +108,12 @@ def mean_metrics(classes: Iterable[ClassMetrics]) -> CocoMetrics:
 
 def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> ClassMetrics:
     curves = [
-        [_curve(matches, size, level) for level in range(len(IOUS))] for size in range(len(SIZES))
+        [matches.curve(size, level) for level in range(len(IOUS))] for size in range(len(SIZES))
     ]
     precise = [[one.average_precision for one in row] for row in curves]
     sized = [_mean([one.recall for one in row]) for row in curves]
     few = [
-        _mean([_curve(matches, 0, level, most).recall for level in range(len(IOUS))])
+        _mean([matches.curve(0, level, most).recall for level in range(len(IOUS))])
         for most in (1, 10)
     ]
     everything = curves[0][AT_50]
@@ -136,15 +136,6 @@ def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> 
         ),
         at_threshold=everything.at(threshold),
         best=everything.best,
-    )
-
-
-def _curve(matches: MatchedDetections, size: int, level: int, most: int = MOST_DETECTIONS) -> Curve:
-    counted = ~matches.ignored[size, level] & (matches.ranks < most)
-    return Curve(
-        matches.scores[counted],
-        matches.right[size, level, counted],
-        int(matches.wanted[size]),
     )
 
 

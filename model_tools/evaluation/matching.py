@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.curve import Curve
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, areas, pairwise_iou
 
 EVERY_SIZE = ((0.0, float("inf")),)
@@ -57,9 +58,23 @@ class MatchedDetections:
     ignored: _Flags
     wanted: npt.NDArray[np.int64]
 
+    def curve(self, size: int = 0, level: int = 0, most: int | None = None) -> Curve:
+        """Precision over recall.
+
+        Args:
+            size: Which of the ranges of area.
+            level: Which of the IoU thresholds.
+            most: Detections per image that count, best score first; all if None.
+        """
+        counted = ~self.ignored[size, level]
+        if most is not None:
+            counted &= self.ranks < most
+        right = self.right[size, level, counted]
+        return Curve(self.scores[counted], right, int(self.wanted[size]))
+
 
 def match_detections(
-    found: Sequence[Detections], real: Sequence[Objects], class_id: int, criteria: MatchCriteria
+    found: Sequence[Detections], real: Sequence[GroundTruth], class_id: int, criteria: MatchCriteria
 ) -> MatchedDetections:
     """Matches the detections of one class with the ground truth, image by image.
 
@@ -74,7 +89,8 @@ def match_detections(
     right, ignored = [np.zeros(shape, np.bool_)], [np.zeros(shape, np.bool_)]
     wanted = np.zeros(len(criteria.sizes), np.int64)
     for all_found, all_real in zip(found, real, strict=True):
-        own, objects = _ranked(all_found, class_id, criteria.most), all_real.of_class(class_id)
+        own = _ranked(all_found, class_id, criteria.most)
+        objects = all_real.where(all_real.class_ids == class_id)
         if not len(own) and not len(objects):
             continue
         unwanted = objects.ignore | _outside(objects.areas, criteria)
@@ -109,7 +125,7 @@ def _outside(area: npt.NDArray[np.float64], criteria: MatchCriteria) -> _Flags:
 
 
 def _matched(
-    own: Detections, objects: Objects, unwanted: _Flags, criteria: MatchCriteria
+    own: Detections, objects: GroundTruth, unwanted: _Flags, criteria: MatchCriteria
 ) -> tuple[_Flags, _Flags]:
     """Which detections are right and which are ignored: twice (A, T, D)."""
     thresholds = np.minimum(criteria.ious, ALMOST_ALL)

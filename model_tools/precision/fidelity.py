@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.matching import MatchCriteria, match_detections
-from model_tools.evaluation.truth import GroundTruth, Objects
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, Rows, matched_pairs, pairwise_iou
 
 SAME_OBJECT_IOU = 0.5
@@ -108,14 +108,14 @@ class _Counts:
         return count / self.objects if self.objects else float("nan")
 
 
-def _truth(rows: Rows, threshold: float) -> Objects:
+def _truth(rows: Rows, threshold: float) -> GroundTruth:
     """fp32's detections of one image, the doubtful ones to be ignored."""
     seen = Detections.from_rows(rows, threshold * DOUBTFUL)
     doubtful = seen.scores <= threshold
-    return Objects.of(GroundTruth(seen.boxes, seen.class_ids, doubtful))
+    return GroundTruth.of(seen.boxes, seen.class_ids, doubtful)
 
 
-def _counts(found: Sequence[Detections], truth: Sequence[Objects], threshold: float) -> _Counts:
+def _counts(found: Sequence[Detections], truth: Sequence[GroundTruth], threshold: float) -> _Counts:
     labels = {int(label) for one in found for label in one.class_ids}
     labels |= {int(label) for one in truth for label in one.class_ids}
     objects = right = wrong = 0

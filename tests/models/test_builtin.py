@@ -81,7 +81,7 @@ def test_a_package_finds_what_a_new_scene_shows(name):
         found += detector.detect(sample.image[None], threshold=0.0)
         class_ids = numbers[sample.class_ids]
         mine = class_ids >= 0
-        real.append(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
+        real.append(GroundTruth.of(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
     results = evaluate(found, real, len(package.labels))
     # Two blocks are a small sample; the cards tell the figures of thirty.
     told = package.manifest.measured["map50"]

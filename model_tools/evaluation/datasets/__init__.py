@@ -6,7 +6,7 @@ they lead to lies inside its folder.
 """
 
 from model_tools.evaluation.datasets.classes import MatchedClasses
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage
+from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage
 from model_tools.evaluation.datasets.reading import read_dataset
 
-__all__ = ["Dataset", "LabelledImage", "MatchedClasses", "read_dataset"]
+__all__ = ["Dataset", "EvaluationImage", "MatchedClasses", "read_dataset"]

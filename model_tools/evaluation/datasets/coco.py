@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import MatchedClasses, matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
+from model_tools.evaluation.truth import GroundTruth
 from models.errors import DataError
 
 _Id = StrictInt | StrictStr
@@ -70,7 +70,7 @@ def read_coco(
         name=file.stem,
         form="coco",
         images=[
-            LabelledImage(path, _objects(seen[one.id]), labelled_size=_size(one))
+            EvaluationImage(path, _objects(seen[one.id]), labelled_size=_size(one))
             for one, path in zip(listed, paths, strict=True)
         ],
         classes=classes,
@@ -122,13 +122,13 @@ def _seen(
     return seen
 
 
-def _objects(seen: Sequence[tuple[int, _Annotation]]) -> Objects:
+def _objects(seen: Sequence[tuple[int, _Annotation]]) -> GroundTruth:
     boxes = np.array([one.bbox for _, one in seen], np.float64).reshape(-1, 4)
     own = boxes[:, 2] * boxes[:, 3]
     boxes[:, 2:] += boxes[:, :2]
     drawn = [one.area for _, one in seen]
     crowd = np.array([one.iscrowd for _, one in seen], np.bool_)
-    return Objects(
+    return GroundTruth(
         boxes=boxes,
         class_ids=np.array([row for row, _ in seen], np.int64),
         ignore=crowd,

@@ -1,16 +1,16 @@
-"""`LabelledImage`: where an image lies and what there is to see in it."""
+"""`EvaluationImage`: where an image lies and what there is to see in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from model_tools.evaluation.datasets.classes import MatchedClasses
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import areas
 from models.errors import DataError
 
@@ -18,7 +18,7 @@ DataFormat = Literal["coco", "yolo"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledImage:
+class EvaluationImage:
     """An image on disk and its objects of the package's classes.
 
     Attributes:
@@ -29,11 +29,11 @@ class LabelledImage:
     """
 
     path: Path
-    objects: Objects
+    objects: GroundTruth
     in_shares: bool = False
     labelled_size: tuple[int, int] | None = None
 
-    def objects_in(self, width: int, height: int) -> Objects:
+    def objects_in(self, width: int, height: int) -> GroundTruth:
         """The objects in pixels of the image, whose size is only known once it is opened.
 
         Raises:
@@ -49,8 +49,7 @@ class LabelledImage:
         if not self.in_shares:
             return self.objects
         boxes = self.objects.boxes * np.array([width, height, width, height], np.float64)
-        own = self.objects
-        return Objects(boxes, own.class_ids, own.ignore, own.crowd, areas(boxes))
+        return replace(self.objects, boxes=boxes, areas=areas(boxes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +65,7 @@ class Dataset:
 
     name: str
     form: DataFormat
-    images: Sequence[LabelledImage]
+    images: Sequence[EvaluationImage]
     classes: MatchedClasses
 
 

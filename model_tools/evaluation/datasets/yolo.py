@@ -16,9 +16,8 @@ import yaml
 from pydantic import BaseModel, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
-from model_tools.evaluation.truth import Objects
-from models.detections import areas
+from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
+from model_tools.evaluation.truth import GroundTruth
 from models.errors import DataError
 from models.package import MAX_TEXT_BYTES, plain_yaml
 
@@ -65,7 +64,7 @@ def read_yolo(
         name=listed_in.parent.resolve().name,
         form="yolo",
         images=[
-            LabelledImage(path, _objects(file, rows), in_shares=True)
+            EvaluationImage(path, _objects(file, rows), in_shares=True)
             for path, file in zip(paths, files, strict=True)
         ],
         classes=classes,
@@ -140,7 +139,7 @@ def _label_file(image: Path) -> Path | None:
     return next((one for one in (Path(*parts), beside) if one.is_file()), None)
 
 
-def _objects(file: Path | None, rows: Mapping[int, int | None]) -> Objects:
+def _objects(file: Path | None, rows: Mapping[int, int | None]) -> GroundTruth:
     """Objects in shares of the image."""
     boxes, class_ids = [], []
     for number, line in enumerate(_text(file, MAX_LIST_BYTES).splitlines() if file else (), 1):
@@ -152,8 +151,7 @@ def _objects(file: Path | None, rows: Mapping[int, int | None]) -> Objects:
             boxes.append(box)
             class_ids.append(row)
     table = np.array(boxes, np.float64).reshape(-1, 4)
-    nowhere = np.zeros(len(table), np.bool_)
-    return Objects(table, np.array(class_ids, np.int64), nowhere, nowhere, areas(table))
+    return GroundTruth.of(table, np.array(class_ids, np.int64))
 
 
 def _read(

@@ -13,24 +13,24 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from model_tools.evaluation.coco_metrics import SIZES, coco_metrics, mean_metrics
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, areas
 
 CLASSES = ("car", "person", "bus", "never seen")
 IMAGES = 25
 
 
-def random_truth(rng: np.random.Generator, count: int) -> Objects:
+def random_truth(rng: np.random.Generator, count: int) -> GroundTruth:
     """Boxes of all sizes on whole pixels, so that many overlaps are equal; some are crowds."""
     near = rng.integers(0, 300, (count, 2)).astype(np.float64)
     sides = np.exp(rng.uniform(np.log(4), np.log(250), (count, 2))).round()
     boxes = np.concatenate([near, near + sides], axis=1)
     crowd = rng.random(count) < 0.15
     outlines = areas(boxes) * rng.choice([1.0, 0.7], count)
-    return Objects(boxes, rng.integers(0, 3, count), crowd, crowd.copy(), outlines)
+    return GroundTruth(boxes, rng.integers(0, 3, count), crowd, crowd.copy(), outlines)
 
 
-def random_found(rng: np.random.Generator, real: Objects, count: int) -> Detections:
+def random_found(rng: np.random.Generator, real: GroundTruth, count: int) -> Detections:
     """Shifted copies of objects and boxes out of nothing, with many equal scores."""
     rows = []
     for _ in range(count):
@@ -48,7 +48,7 @@ def random_found(rng: np.random.Generator, real: Objects, count: int) -> Detecti
     return Detections.from_rows(table[table[:, 4] > 0])
 
 
-def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
+def reference(found: list[Detections], real: list[GroundTruth]) -> COCOeval:
     """The same data, judged by pycocotools."""
     document: dict[str, list[Any]] = {
         "images": [{"id": index} for index in range(len(real))],
@@ -96,7 +96,7 @@ def mean_over_known(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def random_case(seed: int, most: int) -> tuple[list[Detections], list[Objects]]:
+def random_case(seed: int, most: int) -> tuple[list[Detections], list[GroundTruth]]:
     rng = np.random.default_rng(seed)
     real = [random_truth(rng, int(rng.integers(0, 12))) for _ in range(IMAGES)]
     return [random_found(rng, one, int(rng.integers(0, most))) for one in real], real
@@ -139,7 +139,7 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_no_number():
     _, real = random_case(1, 25)
     mine = mean_metrics(coco_metrics([empty] * IMAGES, real, CLASSES, threshold=0.5))
     assert set(astuple(mine)) == {0.0}
-    nothing = [real[0].of_class(7)] * IMAGES
+    nothing = [real[0].where(real[0].class_ids == 7)] * IMAGES
     none = mean_metrics(coco_metrics([empty] * IMAGES, nothing, ("car",), 0.5))
     assert np.isnan(astuple(none)).all()
 
