@@ -5,10 +5,7 @@ uint8 images in, final boxes out; everything that differs between networks is in
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,25 +17,6 @@ from models.session import WantedProvider, first_line, open_session, placement
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batch sizes that a GPU is warmed up for, besides a model's own largest one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Time spent in `session.run` since the detector was made, warm-up left out."""
-
-    calls: int = 0
-    images: int = 0
-    total_s: float = 0.0
-    longest_s: float = 0.0
-
-    def plus(self, images: int, seconds: float) -> Latency:
-        """These counters after one more call."""
-        return Latency(
-            calls=self.calls + 1,
-            images=self.images + images,
-            total_s=self.total_s + seconds,
-            longest_s=max(self.longest_s, seconds),
-        )
 
 
 class Detector:
@@ -75,15 +53,7 @@ class Detector:
         self._session, self.provider = open_session(
             str(package), content, threads=threads, provider=provider
         )
-        self._lock = threading.Lock()
-        self._latency = Latency()
         self._warm_up()
-
-    @property
-    def latency(self) -> Latency:
-        """Counters so far."""
-        with self._lock:
-            return self._latency
 
     def detect(
         self, images: npt.NDArray[np.uint8], threshold: float | None = None
@@ -104,7 +74,7 @@ class Detector:
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Raw output (N, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0."""
         self._check(images)
-        chunks = [self._timed(chunk) for chunk in self._chunks(images)]
+        chunks = [self._infer(chunk) for chunk in self._chunks(images)]
         if not chunks:
             return np.zeros((0, self.package.manifest.output.rows, 6), np.float32)
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
@@ -123,14 +93,6 @@ class Detector:
         step = self.package.manifest.input.max_batch
         for start in range(0, len(images), step):
             yield np.ascontiguousarray(images[start : start + step])
-
-    def _timed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        started = time.monotonic()
-        rows = self._infer(images)
-        elapsed = time.monotonic() - started
-        with self._lock:
-            self._latency = self._latency.plus(len(images), elapsed)
-        return rows
 
     def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         manifest = self.package.manifest

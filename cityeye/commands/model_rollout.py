@@ -108,7 +108,8 @@ def _followed(client: CityClient, name: str, table: dict[str, Any]) -> bool:
 def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
     """The table as a person reads it, with where the cameras are at this moment."""
     running = [one for one in client.get("/models") if one["name"] == name]
-    typer.echo(f"{name}: version {table['stable']} is stable{_before(table)}")
+    before = f", before it {table['previous']}" if table["previous"] else ""
+    typer.echo(f"{name}: version {table['stable']} is stable{before}")
     if table["canary"]:
         canary = table["canary"]
         chosen = canary["cameras"]
@@ -117,7 +118,8 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
             f"({canary['asked']}): {', '.join(chosen)}"
         )
     if table["shadow"]:
-        typer.echo(f"  shadow {table['shadow']}: cityeye models compare {_versions(name, table)}")
+        versions = f"{name} {table['stable']} {table['shadow']}"
+        typer.echo(f"  shadow {table['shadow']}: cityeye models compare {versions}")
     for version, score in table["thresholds"].items():
         typer.echo(f"  threshold of {version}: {score:g}")
     for why in table["absent"].values():
@@ -128,11 +130,3 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
             f"  {one['version']:>4} {one['role']:8} {one['status'].lower()} on {one['provider']}, "
             f"{one['images']} images, {one['errors']} errors, counts on: {cameras}"
         )
-
-
-def _before(table: dict[str, Any]) -> str:
-    return f", before it {table['previous']}" if table["previous"] else ""
-
-
-def _versions(name: str, table: dict[str, Any]) -> str:
-    return f"{name} {table['stable']} {table['shadow']}"

@@ -143,6 +143,15 @@ def cameras_of(workers: Sequence[WorkerState]) -> list[tuple[str, CameraSnapshot
     ]
 
 
+def cameras_by_version(workers: Sequence[WorkerState]) -> dict[str, tuple[str, ...]]:
+    """Ids of the cameras whose newest frame has the result of each `name/version`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _, camera in cameras_of(workers):
+        for key in {route.model.key for route in camera.routes.values()}:
+            found[key] = (*found.get(key, ()), camera.id)
+    return found
+
+
 def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     """A camera's snapshot as the API shows it."""
     return CameraAnswer.of(

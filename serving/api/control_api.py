@@ -20,6 +20,7 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
+from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from serving.api.answers import (
     CameraAnswer,
@@ -27,16 +28,17 @@ from serving.api.answers import (
     HealthAnswer,
     ModelAnswer,
     camera_answer,
+    cameras_by_version,
     cameras_of,
     detect_answer,
     is_on,
     model_answer,
 )
-from serving.api.cameras_by_version import cameras_by_version
 from serving.api.image_body import MAX_IMAGE_BYTES, decode, letterboxed
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
+from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.director_client import (
     all_workers,
@@ -63,6 +65,7 @@ api = FastAPI(
 )
 api.include_router(rollouts_router)
 api.include_router(versions_router)
+api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 
 
 @serve.deployment(

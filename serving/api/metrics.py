@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from serving.api.cameras_by_version import cameras_by_version
+from serving.api.answers import cameras_by_version
 from serving.director import WorkerState
 from serving.inference_metrics import Histogram, InferenceMetrics
 from serving.rollout.rollouts import RolloutState
@@ -21,10 +21,11 @@ from serving.rollout.rollouts import RolloutState
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MODEL = ("model", "version", "worker")
 
-COUNTERS: Mapping[str, tuple[str, Callable[[InferenceMetrics], int]]] = {
+COUNTERS: Mapping[str, tuple[str, Callable[[InferenceMetrics], float]]] = {
     "requests": ("Batches sent to a model version for inference", lambda one: one.requests),
     "errors": ("Batches whose inference failed", lambda one: one.errors),
     "images": ("Images inferred", lambda one: one.images),
+    "cpu_seconds": ("Processor time of inference", lambda one: one.cpu_s),
 }
 HISTOGRAMS: Mapping[str, tuple[str, Callable[[InferenceMetrics], Histogram]]] = {
     "batch_size": ("Images per batch", lambda one: one.batch),
@@ -64,12 +65,6 @@ class _Collector:
             for labels, metrics in self._metrics():
                 counter.add_metric(labels, value(metrics))
             yield counter
-        seconds = CounterMetricFamily(
-            "cityeye_model_cpu_seconds", "Processor time of inference", labels=MODEL
-        )
-        for labels, metrics in self._metrics():
-            seconds.add_metric(labels, metrics.cpu_s)
-        yield seconds
         for name, (text, histogram) in HISTOGRAMS.items():
             family = HistogramMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
             for labels, metrics in self._metrics():

@@ -11,7 +11,8 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
@@ -99,7 +100,7 @@ async def show_version(
     name: PackageName, version: PackageVersion, models: OpenRepository
 ) -> VersionDetail:
     """Manifest, card, admission report, and evaluations."""
-    return await asyncio.to_thread(_detail, models, name, version)
+    return await asyncio.to_thread(lambda: version_detail(models.find(name, version)))
 
 
 @router.post("/models/{name}/versions", summary="Import an ONNX file as the next version")
@@ -138,32 +139,19 @@ async def check_version(
     return await asyncio.to_thread(_check, models, name, version)
 
 
-def _detail(models: Repository, name: str, version: str) -> VersionDetail:
-    try:
-        return version_detail(models.find(name, version))
-    except ModelError as error:
-        raise _http(error) from None
-
-
 def _import(network: bytes, wanted: ImportRequest, models: Repository) -> VersionDetail:
     root = _own_folder(models).root
     with _alone(), tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
         file = FilePath(folder) / "network.onnx"
         file.write_bytes(network)
-        try:
-            imported = import_model(file, wanted, root, _validation_images)
-        except ModelError as error:
-            raise _http(error) from None
+        imported = import_model(file, wanted, root, _validation_images)
     return version_detail(imported.package)
 
 
 def _check(models: Repository, name: str, version: str) -> AdmissionReport:
     folder = _own_folder(models)
     with _alone():
-        try:
-            return admit(folder.directory_of(name, version), provider="auto")
-        except ModelError as error:
-            raise _http(error) from None
+        return admit(folder.directory_of(name, version), provider="auto")
 
 
 def _validation_images(inspected: Inspected) -> ValidationImages:
@@ -211,10 +199,12 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
-def _http(error: ModelError) -> HTTPException:
+async def model_problem(_: Request, error: ModelError) -> JSONResponse:
+    """The answer to a request that a model, a package or the repository made fail."""
     if isinstance(error, UnknownModelError):
-        return HTTPException(404, str(error))
-    if isinstance(error, RepositoryError):
-        return HTTPException(503, str(error))
-    code = 409 if isinstance(error, NotAdmittedError) else 422
-    return HTTPException(code, str(error))
+        code = 404
+    elif isinstance(error, RepositoryError):
+        code = 503
+    else:
+        code = 409 if isinstance(error, NotAdmittedError) else 422
+    return JSONResponse({"detail": str(error)}, status_code=code)

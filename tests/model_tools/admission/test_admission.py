@@ -221,3 +221,11 @@ def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(ModelError, match=r"admission\.json: cannot be written"):
         admit(directory)
     assert sorted(one.name for one in directory.iterdir() if one.name.startswith(".")) == []
+
+
+def test_a_report_of_an_earlier_version_still_counts(admitted):
+    path = admitted.directory / "admission.json"
+    path.write_text(path.read_text().replace('"result": "passed"', '"verdict": "passed"'))
+    assert '"verdict"' in path.read_text()
+    assert is_admitted(admitted)
+    assert [check.result for check in read_report(admitted.directory).checks] == ["passed"] * 12
