@@ -81,7 +81,7 @@ def data(samples, tmp_path_factory) -> Path:
 
 
 def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
-    """COCO's way to tell the same; images are listed backwards, ids go forwards."""
+    """The same in COCO's form; images are listed backwards, ids go forwards."""
     annotations: list[dict[str, Any]] = []
     for index, one in enumerate(samples):
         for row, (x1, y1, x2, y2) in enumerate(one.boxes.tolist()):
@@ -114,8 +114,8 @@ def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
 def evaluated(folder: Path, *arguments: str | Path) -> dict[str, Any]:
     """What `--json` writes."""
     file = folder / "out.json"
-    told = [str(one) for one in (*arguments, "--provider", "cpu", "--json", file)]
-    assert main(["models", "eval", *told]) == 0
+    content = [str(one) for one in (*arguments, "--provider", "cpu", "--json", file)]
+    assert main(["models", "eval", *content]) == 0
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
 
@@ -156,12 +156,12 @@ def reference(file: Path, samples: Sequence[Sample], detector: Detector) -> COCO
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
-        judge = COCOeval(truth, truth.loadRes(results), "bbox")
-        judge.params.catIds = [CATEGORY[LABELS.index(label)] for label in labels]
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge
+        expected = COCOeval(truth, truth.loadRes(results), "bbox")
+        expected.params.catIds = [CATEGORY[LABELS.index(label)] for label in labels]
+        expected.evaluate()
+        expected.accumulate()
+        expected.summarize()
+    return expected
 
 
 @pytest.mark.parametrize("name", ["coco.json", "crowds.json"])
@@ -171,12 +171,12 @@ def test_the_metrics_are_those_of_the_reference(tmp_path, data, samples, name):
     )
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     labels = detector.package.labels
-    judge = reference(data / name, samples, detector)
-    wanted = dict(zip(TWELVE, np.where(judge.stats < 0, np.nan, judge.stats), strict=True))
+    expected = reference(data / name, samples, detector)
+    wanted = dict(zip(TWELVE, np.where(expected.stats < 0, np.nan, expected.stats), strict=True))
     means = {name: np.nan if value is None else value for name, value in found["means"].items()}
     assert means == pytest.approx(wanted, abs=1e-6, nan_ok=True)
     assert means["ap50"] > 0.6
-    precision = judge.eval["precision"]
+    precision = expected.eval["precision"]
     places = np.unique([CATEGORY[LABELS.index(label)] for label in labels]).tolist()
     for one in found["classes"]:
         place = places.index(CATEGORY[LABELS.index(one["label"])])
@@ -256,11 +256,11 @@ def test_a_map_says_which_class_is_which(tmp_path, data):
 
 
 def test_a_class_without_objects_has_no_metrics(capsys, tmp_path, data):
-    told = json.loads((data / "coco.json").read_text("utf-8"))
+    content = json.loads((data / "coco.json").read_text("utf-8"))
     bus = CATEGORY[LABELS.index("bus")]
-    told["annotations"] = [one for one in told["annotations"] if one["category_id"] != bus]
+    content["annotations"] = [one for one in content["annotations"] if one["category_id"] != bus]
     file = tmp_path / "busless.json"
-    file.write_text(json.dumps(told), "utf-8")
+    file.write_text(json.dumps(content), "utf-8")
     found = evaluated(tmp_path, MODEL, "--data", file, "--images", data / "square" / "images")
     (one,) = [one for one in found["classes"] if one["label"] == "bus"]
     assert set(one["metrics"].values()) == {None}
@@ -307,7 +307,7 @@ def test_nothing_is_kept_through_a_link(capsys, tmp_path, data):
         (["--data", "broken", "--map", "gone.yaml"], "gone.yaml cannot be read"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_are_reported_in_one_sentence(
     capsys, tmp_path, monkeypatch, data, arguments, sentence
 ):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Admission: a good version passes with figures, and a report counts for its very bytes only."""
+"""Admission: a good version passes with measurements, and a report counts for its very bytes only."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_good_version_is_admitted(examined):
     assert "measuring batches of 4" in steps
 
 
-def test_the_report_tells_what_was_measured_on_what(examined):
+def test_the_report_says_what_was_measured_on_what(examined):
     package, report, _ = examined
     found = report.findings
     assert (report.model, report.threads, report.provider_asked) == ("tiny/1", 2, "cpu")

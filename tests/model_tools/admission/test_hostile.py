@@ -50,11 +50,11 @@ CASES: dict[str, tuple[Callable[[Path], Path], str]] = {
     **{name: (spoiled(spoil), says) for name, (spoil, says) in PACKAGES.items()},
     "more labels than classes": (
         lambda root: labelled(root, "person\ncar\nbus\ntram\n"),
-        "tells 3 classes apart, labels.txt names 4",
+        "has 3 classes, labels.txt names 4",
     ),
     "fewer labels than classes": (
         lambda root: labelled(root, "person\n"),
-        "tells 3 classes apart, labels.txt names 1",
+        "has 3 classes, labels.txt names 1",
     ),
 }
 
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, int]]:
-    """Every path below a folder, links not followed, with what tells a change."""
+    """Every path below a folder, links not followed, with what shows a change."""
     found = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):

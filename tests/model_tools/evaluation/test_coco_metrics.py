@@ -21,7 +21,7 @@ IMAGES = 25
 
 
 def random_truth(rng: np.random.Generator, count: int) -> GroundTruth:
-    """Boxes of all sizes on whole pixels, so that many overlaps are equal; some are crowds."""
+    """Boxes of all sizes on whole pixels, so that many IoUs are equal; some are crowds."""
     near = rng.integers(0, 300, (count, 2)).astype(np.float64)
     sides = np.exp(rng.uniform(np.log(4), np.log(250), (count, 2))).round()
     boxes = np.concatenate([near, near + sides], axis=1)
@@ -49,7 +49,7 @@ def random_found(rng: np.random.Generator, real: GroundTruth, count: int) -> Det
 
 
 def reference(found: list[Detections], real: list[GroundTruth]) -> COCOeval:
-    """The same data, judged by pycocotools."""
+    """The same data, evaluated by pycocotools."""
     document: dict[str, list[Any]] = {
         "images": [{"id": index} for index in range(len(real))],
         "categories": [{"id": index, "name": name} for index, name in enumerate(CLASSES)],
@@ -84,11 +84,11 @@ def reference(found: list[Detections], real: list[GroundTruth]) -> COCOeval:
         truth = COCO()
         truth.dataset = document
         truth.createIndex()
-        judge = COCOeval(truth, truth.loadRes(results), "bbox")
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge
+        expected = COCOeval(truth, truth.loadRes(results), "bbox")
+        expected.evaluate()
+        expected.accumulate()
+        expected.summarize()
+    return expected
 
 
 def mean_over_known(values: np.ndarray) -> float:
@@ -106,14 +106,14 @@ def random_case(seed: int, most: int) -> tuple[list[Detections], list[GroundTrut
 def test_the_metrics_are_those_of_the_reference(seed, most):
     """The last case has more detections than count."""
     found, real = random_case(seed, most)
-    judge = reference(found, real)
+    expected = reference(found, real)
     mine = coco_metrics(found, real, CLASSES, threshold=0.5)
-    wanted = np.where(judge.stats < 0, np.nan, judge.stats)
+    wanted = np.where(expected.stats < 0, np.nan, expected.stats)
     np.testing.assert_allclose(astuple(mean_metrics(mine)), wanted, rtol=0, atol=1e-9)
     assert 0.05 < mean_metrics(mine).ap < 0.95
     for index, one in enumerate(mine):
-        precision = judge.eval["precision"][:, :, index]
-        recall = judge.eval["recall"][:, index]
+        precision = expected.eval["precision"][:, :, index]
+        recall = expected.eval["recall"][:, index]
         per_class = [
             mean_over_known(precision[:, :, 0, 2]),
             mean_over_known(precision[0, :, 0, 2]),

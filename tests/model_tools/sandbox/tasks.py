@@ -1,4 +1,4 @@
-"""What sandboxed processes are told to do in the tests."""
+"""What sandboxed processes do in the tests."""
 
 from __future__ import annotations
 

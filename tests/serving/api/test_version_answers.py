@@ -1,4 +1,4 @@
-"""What the control API tells of a version that was evaluated."""
+"""What the control API shows of a version that was evaluated."""
 
 from __future__ import annotations
 
