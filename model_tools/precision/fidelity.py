@@ -7,7 +7,7 @@ how good either of the two is; where there are labels, evaluate both on them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -50,22 +50,8 @@ class Fidelity:
 
     def as_measured(self) -> dict[str, float]:
         """Flat numbers for the manifest; what is not a number is left out."""
-        shares = {
-            "fidelity_ap50": self.ap50,
-            "fidelity_ap": self.ap,
-            "fidelity_recall": self.recall,
-            "fidelity_false_positive_rate": self.false_positive_rate,
-            "fidelity_score_shift": self.score_shift,
-            "fidelity_iou": self.iou,
-        }
-        counts = {
-            "fidelity_images": float(self.images),
-            "fidelity_objects": float(self.objects),
-        }
-        return {
-            **{key: round(value, 4) for key, value in shares.items() if not np.isnan(value)},
-            **counts,
-        }
+        numbers = {f"fidelity_{name}": float(value) for name, value in asdict(self).items()}
+        return {name: round(value, 4) for name, value in numbers.items() if not np.isnan(value)}
 
 
 def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fidelity:
@@ -82,30 +68,18 @@ def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fideli
     classes = 1 + max((int(one.class_ids.max(initial=-1)) for one in confident), default=-1)
     labels = [str(label) for label in range(classes)]
     metrics = mean_metrics(coco_metrics(found, truth, labels, threshold))
-    counts = _counts(found, truth, threshold)
+    objects, right, wrong = _counts(found, truth, threshold)
     iou, shift = _pairs(confident, found)
     return Fidelity(
         images=len(confident),
-        objects=counts.objects,
+        objects=objects,
         ap50=metrics.ap50,
         ap=metrics.ap,
-        recall=counts.share(counts.right),
-        false_positive_rate=counts.share(counts.wrong),
+        recall=right / objects if objects else float("nan"),
+        false_positive_rate=wrong / objects if objects else float("nan"),
         score_shift=_mean(shift),
         iou=_mean(iou),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Confident detections of all classes."""
-
-    objects: int
-    right: int
-    wrong: int
-
-    def share(self, count: int) -> float:
-        return count / self.objects if self.objects else float("nan")
 
 
 def _truth(rows: Rows, threshold: float) -> GroundTruth:
@@ -115,7 +89,10 @@ def _truth(rows: Rows, threshold: float) -> GroundTruth:
     return GroundTruth.of(seen.boxes, seen.class_ids, doubtful)
 
 
-def _counts(found: Sequence[Detections], truth: Sequence[GroundTruth], threshold: float) -> _Counts:
+def _counts(
+    found: Sequence[Detections], truth: Sequence[GroundTruth], threshold: float
+) -> tuple[int, int, int]:
+    """Confident objects of fp32, and how many of the other's detections are right and wrong."""
     labels = {int(label) for one in found for label in one.class_ids}
     labels |= {int(label) for one in truth for label in one.class_ids}
     objects = right = wrong = 0
@@ -126,7 +103,7 @@ def _counts(found: Sequence[Detections], truth: Sequence[GroundTruth], threshold
         objects += int(matches.wanted[0])
         right += int((hit & confident).sum())
         wrong += int((~hit & ~ignored & confident).sum())
-    return _Counts(objects, right, wrong)
+    return objects, right, wrong
 
 
 def _pairs(

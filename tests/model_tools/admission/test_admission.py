@@ -1,4 +1,4 @@
-"""Admission: a good version passes with measurements, and a report counts for its very bytes only."""
+"""Admission: a good version passes, and a report counts for exactly the files that it is about."""
 
 from __future__ import annotations
 
