@@ -170,8 +170,8 @@ def _partners(found: Rows, wanted: Rows, tolerance: Tolerance, *, optimal: bool)
     )
     similarity = np.maximum(iou, nearness) + 1.0 - np.abs(one[:, None, 4] - other[None, :, 4])
     table = np.where(possible, similarity, 0.0)
-    pairs = matched_pairs(table, np.finfo(np.float64).tiny, optimal=optimal)
-    return {int(here[row]): int(there[column]) for row, column in pairs}
+    rows, columns = matched_pairs(table, np.finfo(np.float64).tiny, optimal=optimal)
+    return dict(zip(here[rows].tolist(), there[columns].tolist(), strict=True))
 
 
 def _edges(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> _Distances:

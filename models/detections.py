@@ -93,7 +93,7 @@ def areas(boxes: BoxArray) -> npt.NDArray[np.float64]:
 
 def matched_pairs(
     similarity: npt.NDArray[np.float64], at_least: float, *, optimal: bool = False
-) -> list[tuple[int, int]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Matches two sets of objects one to one.
 
     Args:
@@ -103,7 +103,7 @@ def matched_pairs(
             first, then the most similar one of the rest, and so on.
 
     Returns:
-        Row and column of each pair; in the greedy order the most similar pair comes first.
+        (K,) rows and (K,) columns of the pairs; in the greedy order the most similar comes first.
     """
     table = np.where(similarity >= at_least, similarity, 0.0)
     if optimal:
@@ -121,4 +121,5 @@ def matched_pairs(
             free_rows.remove(row)
             free_columns.remove(column)
             pairs.append((row, column))
-    return pairs
+    rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
+    return rows, columns

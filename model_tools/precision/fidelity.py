@@ -114,8 +114,7 @@ def _pairs(
     for one, other in zip(confident, found, strict=True):
         same = one.class_ids[:, None] == other.class_ids[None, :]
         table = np.where(same, pairwise_iou(one.boxes, other.boxes), 0.0)
-        pairs = np.array(matched_pairs(table, SAME_OBJECT_IOU), np.int64).reshape(-1, 2)
-        rows, columns = pairs.T
+        rows, columns = matched_pairs(table, SAME_OBJECT_IOU)
         iou.append(table[rows, columns])
         shift.append(other.scores[columns].astype(np.float64) - one.scores[rows])
     return np.concatenate(iou), np.concatenate(shift)

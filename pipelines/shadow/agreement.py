@@ -114,8 +114,7 @@ def box_agreement(first: ModelDetections, second: ModelDetections) -> BoxAgreeme
     table = np.where(first.labels[:, None] == second.labels[None, :], table, 0.0)
     # Two boxes of low confidence are noise; they must not take a partner from a confident one.
     table[~first.confident[:, None] & ~second.confident[None, :]] = 0.0
-    pairs = np.array(matched_pairs(table, SAME_OBJECT_IOU), np.int64).reshape(-1, 2)
-    rows, columns = pairs.T
+    rows, columns = matched_pairs(table, SAME_OBJECT_IOU)
     here, there = first.confident[rows], second.confident[columns]
     both = here & there
     scores = second.found.scores[columns] - first.found.scores[rows]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from pipelines.shadow.agreement import BoxAgreement, IncidentNote
+from pipelines.shadow.agreement import BoxAgreement, IncidentNote, Side
 from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
 from serving.api.answers import ApiAnswer
 from serving.api.rollout_answers import comparison_answer, rollout_answer
@@ -21,7 +21,7 @@ BOXES = BoxAgreement(
 )
 
 
-def note(side: str, name: str, begin_s: float) -> IncidentNote:
+def note(side: Side, name: str, begin_s: float) -> IncidentNote:
     begin = START + timedelta(seconds=begin_s)
     end = begin + timedelta(seconds=5)
     return IncidentNote(side, name, "gate", "traffic.congestion", "road", "low", begin, end, "")
