@@ -18,11 +18,12 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
 
 from cityeye.config import load_config
 from cityeye.model_place import cache_folder
-from cityeye.progress import CityProgress
+from cityeye.progress import Progress
 from cityeye.run import watch
 from simulation.clips import ensure_clips
 from simulation.rtsp_server.mount import Mount
@@ -65,7 +66,7 @@ def run_demo(
     # What an earlier demo left behind belongs to cameras that no longer exist.
     shutil.rmtree(DEMO_FOLDER, ignore_errors=True)
     DEMO_FOLDER.mkdir(parents=True)
-    progress = CityProgress(console)
+    progress = Progress(console)
     with RtspServerThread(mounts) as server:
         progress.step(f"{len(mounts)} rendered cameras on rtsp://{LOOPBACK}:{server.port}/")
         document = _document({camera: server.url(camera) for camera in ids}, ids)
@@ -80,7 +81,7 @@ def _clips(scenes: Sequence[str], console: Console) -> Mapping[str, Path]:
     """The clips of the scenes; drawn at first use, with a bar that shows how far it is."""
     wanted = tuple(dict.fromkeys(scenes))
     columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+    with ProgressBar(*columns, TimeRemainingColumn(), console=console) as bar:
         tasks = {name: bar.add_task(f"drawing {name}", total=None) for name in wanted}
 
         def show(scene: str, done: int, total: int) -> None:

@@ -17,7 +17,7 @@ SUMMARY_EVERY_S = 15.0
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}
 
 
-class CityProgress:
+class Progress:
     """Prints a line for everything that changed, and a summary from time to time."""
 
     def __init__(self, console: Console) -> None:

@@ -19,7 +19,7 @@ from camera_adapters.state import CONNECTING
 from cityeye.config import Config, load_config
 from cityeye.hub_process import EVENTS_PATH, HubProcess
 from cityeye.plan import city_plan, keyframes
-from cityeye.progress import CityProgress
+from cityeye.progress import Progress
 from cityeye.report import cameras_of, report, write_report
 from cityeye.stop_switch import StopSwitch
 from serving.city import City
@@ -48,11 +48,11 @@ def run_city(
         ServingError: Ray, a model or the director failed.
     """
     config = load_config(config_path, os.environ)
-    return watch(config, duration_s, json_path, CityProgress(console))
+    return watch(config, duration_s, json_path, Progress(console))
 
 
 def watch(
-    config: Config, duration_s: float | None, json_path: Path | None, progress: CityProgress
+    config: Config, duration_s: float | None, json_path: Path | None, progress: Progress
 ) -> int:
     """Runs a checked configuration; see `run_city`."""
     with contextlib.ExitStack() as stack:
@@ -86,7 +86,7 @@ def watch(
 
 
 def _watch_until(
-    city: City, duration_s: float | None, switch: StopSwitch, progress: CityProgress
+    city: City, duration_s: float | None, switch: StopSwitch, progress: Progress
 ) -> Sequence[WorkerState]:
     """Tells what happens until it is time to stop; returns the newest snapshots."""
     workers: Sequence[WorkerState] = []
@@ -115,7 +115,7 @@ def _all_told(workers: Sequence[WorkerState]) -> bool:
     return all(c.reader.decoded > 0 or c.reason != CONNECTING for c in cameras_of(workers))
 
 
-def _stop(city: City, last: Sequence[WorkerState], progress: CityProgress) -> Sequence[WorkerState]:
+def _stop(city: City, last: Sequence[WorkerState], progress: Progress) -> Sequence[WorkerState]:
     try:
         return city.stop()
     except DirectorError as error:
@@ -127,7 +127,7 @@ def _kinds(config: Config) -> list[str]:
     return sorted({rule.kind for plan in config.plans for t in plan.tasks for rule in t.rules})
 
 
-def _tell_end(figures: dict[str, Any], progress: CityProgress) -> None:
+def _tell_end(figures: dict[str, Any], progress: Progress) -> None:
     found = ", ".join(f"{count} x {kind}" for kind, count in figures["incidents"].items() if count)
     progress.step(
         f"done: {found or 'no incident'}; {figures['events_delivered']} events delivered, "

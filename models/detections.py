@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-BoxArray = npt.NDArray[np.floating[Any]]
+Boxes = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.float32]
 """Output of a model: (M, 6) of one image or (K, M, 6) of several: x1 y1 x2 y2 score class."""
 
@@ -63,7 +63,7 @@ class Detections:
 
 
 def pairwise_iou(
-    first: BoxArray, second: BoxArray, crowd: npt.NDArray[np.bool_] | None = None
+    first: Boxes, second: Boxes, crowd: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.float64]:
     """Intersection over union (IoU) of (N, 4) with (M, 4) boxes x1 y1 x2 y2: (N, M).
 
@@ -84,7 +84,7 @@ def pairwise_iou(
     return share
 
 
-def areas(boxes: BoxArray) -> npt.NDArray[np.float64]:
+def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
     """Areas of (N, 4) boxes x1 y1 x2 y2: (N,)."""
     sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
     area: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]

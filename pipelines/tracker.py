@@ -16,11 +16,9 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Detections, pairwise_iou
+from models.detections import Boxes, Detections, pairwise_iou
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
-
-Boxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
 """How long a track is looked for after its last detection, seconds."""

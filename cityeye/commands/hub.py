@@ -46,8 +46,8 @@ def hub(
     from event_hub.keyframes import FolderKeyframes
     from event_hub.server import serve
 
-    serve(
-        settings,
-        FolderKeyframes(keyframes),
-        on_ready=lambda url: typer.echo(f"CityEye event hub at {url}"),
-    )
+    serve(settings, FolderKeyframes(keyframes), on_ready=_announce)
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"CityEye event hub at {url}")

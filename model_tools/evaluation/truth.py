@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import BoxArray, areas
+from models.detections import Boxes, areas
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class GroundTruth:
     @classmethod
     def of(
         cls,
-        boxes: BoxArray,
+        boxes: Boxes,
         class_ids: npt.NDArray[np.int64],
         ignore: npt.NDArray[np.bool_] | None = None,
     ) -> GroundTruth:

@@ -118,7 +118,8 @@ class AdmissionReport(_ReportPart):
 
     def save(self, directory: Path) -> None:
         """Writes it into the version's folder; a reader sees the old report or the new one."""
-        write_whole(directory / ADMISSION_FILE, (self.model_dump_json(indent=2) + "\n").encode())
+        text = self.model_dump_json(indent=2) + "\n"
+        write_whole(directory / ADMISSION_FILE, text.encode())
 
 
 def read_report(directory: Path) -> AdmissionReport | None:
