@@ -1,8 +1,8 @@
 """What fewer bits cost and gain: int8 and fp16 of a built-in model against its fp32, in one run.
 
 Accuracy is measured on drawn images of seeds that neither training nor calibration saw, of the
-places that the package is made for. Speed is measured in turns, so that a noisy neighbour hits all
-of them, and told as a ratio with its spread.
+places that the package is made for. Throughput is measured alternately, so that a noisy neighbour
+hits all of them, and given as a ratio with its spread.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import onnx
 from rich.console import Console
 
 import models
-from model_tools.evaluation.coco_figures import Figures, coco_figures, mean_figures
-from model_tools.evaluation.truth import GroundTruth, Objects
+from model_tools.evaluation.coco_metrics import CocoMetrics, coco_metrics, mean_metrics
+from model_tools.evaluation.truth import GroundTruth
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.detections import Detections
 from models.detector import Detector
@@ -44,10 +44,10 @@ from simulation.scenes import (
 from simulation.training.recipe import recipe_named
 
 CALIBRATION_BLOCK = 10_000
-"""First of the blocks of evaluation seeds that calibrate; those that judge come long before it."""
-JUDGING_BLOCK = 0
+"""First of the blocks of evaluation seeds that calibrate; those for accuracy come before it."""
+ACCURACY_BLOCK = 0
 CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
-Images = npt.NDArray[np.uint8]
+ImageBatch = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class PrecisionBenchmark:
     Attributes:
         repository: Folder of model packages.
         model: Package name.
-        images: Images to judge on.
-        calibration: Images to choose int8 ranges by.
+        images: Images to measure accuracy on.
+        calibration: ImageBatch to choose int8 ranges by.
         batches: Images per run.
-        rounds: How often each is measured, in turns.
+        rounds: How often each is measured, alternately.
         round_s: Length of one measurement in seconds.
     """
 
@@ -78,12 +78,12 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
     package = ModelRepository(benchmark.repository).find(benchmark.model)
     places = recipe_named(benchmark.model).speciality.places
     on_step("drawing images")
-    judging = _samples(places, JUDGING_BLOCK, benchmark.images)
+    samples = _samples(places, ACCURACY_BLOCK, benchmark.images)
     calibration = np.stack(
         [one.image for one in _samples(places, CALIBRATION_BLOCK, benchmark.calibration)]
     )
-    images = np.stack([one.image for one in judging])
-    real = [_objects(package, one) for one in judging]
+    images = np.stack([one.image for one in samples])
+    real = [_objects(package, one) for one in samples]
     with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
         detectors = {"fp32": Detector(package, provider="auto")}
         for precision in CHEAPER:
@@ -92,7 +92,7 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
             detectors[precision] = Detector(cheap, provider="auto")
         rows = {}
         for name, detector in detectors.items():
-            on_step(f"judging {len(images)} images with {name}")
+            on_step(f"inference on {len(images)} images with {name}")
             rows[name] = detector.run(images)
         accuracy = {name: _accuracy(package, found, real) for name, found in rows.items()}
         speeds = {
@@ -105,7 +105,7 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
         "model": str(package),
         "sha256": package.manifest.sha256,
         "provider": provider,
-        "accuracy": {name: asdict(figures) for name, figures in accuracy.items()},
+        "accuracy": {name: asdict(one) for name, one in accuracy.items()},
         "ap50_change": {one: accuracy[one].ap50 - accuracy["fp32"].ap50 for one in CHEAPER},
         "ap_change": {one: accuracy[one].ap - accuracy["fp32"].ap for one in CHEAPER},
         "fidelity": {
@@ -160,14 +160,14 @@ def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample
     return list(render_samples(seeds_of(places, first_block, count)))
 
 
-def _objects(package: ModelPackage, sample: Sample) -> Objects:
+def _objects(package: ModelPackage, sample: Sample) -> GroundTruth:
     """An image's objects in the package's class numbering."""
-    truth = GroundTruth(sample.boxes, sample.class_ids, sample.ignore)
-    return Objects.of(truth.among(package.labels, LABELS))
+    truth = GroundTruth.of(sample.boxes, sample.class_ids, sample.ignore)
+    return truth.among(package.labels, LABELS)
 
 
 def _converted(
-    package: ModelPackage, precision: Precision, calibration: Images, folder: Path
+    package: ModelPackage, precision: Precision, calibration: ImageBatch, folder: Path
 ) -> ModelPackage:
     """The package in another precision, in a folder of its own."""
     model = onnx.load(package.onnx_path)
@@ -190,16 +190,16 @@ def _converted(
 
 
 def _accuracy(
-    package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[Objects]
-) -> Figures:
+    package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[GroundTruth]
+) -> CocoMetrics:
     found = [Detections.from_rows(one) for one in rows]
     threshold = package.manifest.thresholds.default
-    return mean_figures(coco_figures(found, real, package.labels, threshold))
+    return mean_metrics(coco_metrics(found, real, package.labels, threshold))
 
 
 def _speeds(
     detectors: dict[str, Detector],
-    batch: Images,
+    batch: ImageBatch,
     benchmark: PrecisionBenchmark,
     on_step: Callable[[str], None],
 ) -> list[dict[str, float]]:
@@ -207,13 +207,13 @@ def _speeds(
     rounds = []
     for number in range(benchmark.rounds):
         speed = {one: _speed(detectors[one], batch, benchmark.round_s) for one in detectors}
-        told = ", ".join(f"{one} {value:.1f}" for one, value in speed.items())
-        on_step(f"batches of {len(batch)}, round {number + 1} of {benchmark.rounds}: {told}")
+        shown = ", ".join(f"{one} {value:.1f}" for one, value in speed.items())
+        on_step(f"batches of {len(batch)}, round {number + 1} of {benchmark.rounds}: {shown}")
         rounds.append(speed)
     return rounds
 
 
-def _speed(detector: Detector, batch: Images, seconds: float) -> float:
+def _speed(detector: Detector, batch: ImageBatch, seconds: float) -> float:
     detector.run(batch)
     images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
@@ -223,13 +223,13 @@ def _speed(detector: Detector, batch: Images, seconds: float) -> float:
 
 def _ratios(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Each precision over fp32: median and range of the rounds' ratios."""
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "fp32_images_per_s": round(statistics.median(one["fp32"] for one in rounds), 2)
     }
     for cheap in CHEAPER:
         ratios = [one[cheap] / one["fp32"] for one in rounds]
-        told[cheap] = {
+        report[cheap] = {
             "ratio": round(statistics.median(ratios), 4),
             "range": [round(min(ratios), 4), round(max(ratios), 4)],
         }
-    return told
+    return report

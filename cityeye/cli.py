@@ -51,7 +51,7 @@ class Invocation:
 def options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
-    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of log lines.")] = LogFormat.TEXT,
 ) -> None:
     """The AI centre behind a district's city eye."""
     context.ensure_object(Invocation).debug = debug

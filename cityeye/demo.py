@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 
 from cityeye.config import load_config
+from cityeye.model_place import cache_folder
 from cityeye.progress import Progress
 from cityeye.run import watch
 from simulation.clips import ensure_clips
@@ -43,13 +44,13 @@ PLACES = ((103.811, 30.410), (103.817, 30.413), (103.822, 30.408), (103.828, 30.
 def run_demo(
     duration_s: float | None, cameras: int, json_path: Path | None, console: Console
 ) -> int:
-    """Shows everything on rendered cameras until told to stop; returns the exit status.
+    """Shows everything on rendered cameras until it is stopped; returns the exit status.
 
     Args:
         duration_s: Seconds to run, counted from when the cameras were started.
         cameras: How many; with more than there are scenes, scenes repeat.
         json_path: Where to write the report.
-        console: Where progress is told.
+        console: Where progress is printed.
 
     Raises:
         ServingError: Ray, a model or the director failed.
@@ -76,12 +77,6 @@ def run_demo(
         return watch(config, duration_s, json_path, progress)
 
 
-def cache_folder() -> Path:
-    """Where rendered clips are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cityeye" / "clips"
-
-
 def _clips(scenes: Sequence[str], console: Console) -> Mapping[str, Path]:
     """The clips of the scenes; drawn at first use, with a bar that shows how far it is."""
     wanted = tuple(dict.fromkeys(scenes))
@@ -92,7 +87,7 @@ def _clips(scenes: Sequence[str], console: Console) -> Mapping[str, Path]:
         def show(scene: str, done: int, total: int) -> None:
             bar.update(tasks[scene], completed=done, total=total)
 
-        return ensure_clips(wanted, cache_folder(), show)
+        return ensure_clips(wanted, cache_folder("clips", os.environ), show)
 
 
 def _ids(scenes: Sequence[str]) -> dict[str, str]:
@@ -125,7 +120,7 @@ def _document(urls: Mapping[str, str], scenes: Mapping[str, str]) -> dict[str, A
 def _camera(camera: str, scene: Scene, url: str, lon_lat: tuple[float, float]) -> dict[str, Any]:
     return {
         "id": camera,
-        # The part after the colon tells what will happen; that is for the console to find out.
+        # The part after the colon says what will happen, which the city has to find out.
         "name": scene.title.partition(":")[0],
         "source": url,
         "username": USER,

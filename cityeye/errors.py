@@ -1,4 +1,4 @@
-"""What the command line tells a person in one sentence, with exit status 1.
+"""Failures that the command line reports in one sentence, with exit status 1.
 
 CityEyeError
 ├── ConfigurationError   a configuration file has mistakes; it carries all (`cityeye.config`)

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from camera_adapters.frame import Image
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.errors import CommandError
 from model_tools.evaluation.datasets.yolo import IMAGE_ENDINGS
 from serving.api.image_body import letterboxed
 
-Images = npt.NDArray[np.uint8]
 
-
-def images_in(folder: Path, size: Size, most: int) -> Images:
+def images_in(folder: Path, size: Size, most: int) -> Image:
     """(K, H, W, 3) uint8 RGB: images of a folder, evenly picked in the order of their names.
 
     Raises:
@@ -32,7 +30,7 @@ def images_in(folder: Path, size: Size, most: int) -> Images:
     return np.concatenate([fitted(read_image(path), size)[0] for path in chosen])
 
 
-def read_image(path: Path) -> Images:
+def read_image(path: Path) -> Image:
     """(H, W, 3) uint8 RGB, upright.
 
     Raises:
@@ -44,7 +42,7 @@ def read_image(path: Path) -> Images:
     return np.asarray(read, np.uint8)
 
 
-def fitted(full: Images, size: Size) -> tuple[Images, Letterbox]:
+def fitted(full: Image, size: Size) -> tuple[Image, Letterbox]:
     """A full image as (1, H, W, 3) of the wanted size, and where it lies in there."""
     letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), size)
     return letterboxed(full, letterbox), letterbox

@@ -30,7 +30,7 @@ LOG_FILES_KEPT = 3
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """Format of log lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -93,7 +93,7 @@ def _install(handler: logging.Handler, level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Its retries are told in our own words by whoever made the request.
+    # Its retries are logged by whoever made the request.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 

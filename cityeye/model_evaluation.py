@@ -1,4 +1,4 @@
-"""Judges a model on labelled images, through exactly the graph that serves.
+"""Evaluates a model on labelled images, through exactly the graph that serves.
 
 Images are read and letterboxed as those of cameras are; what is found is brought back to the
 pixels in which the labels were made.
@@ -13,10 +13,10 @@ import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
 from cityeye.images import fitted, read_image
-from model_tools.evaluation.coco_figures import coco_figures
-from model_tools.evaluation.datasets import Dataset, LabelledImage
-from model_tools.evaluation.report import EvaluationReport, reported
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
+from model_tools.evaluation.datasets import Dataset, EvaluationImage
+from model_tools.evaluation.report import EvaluationReport
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
 from models.detector import Detector
 
@@ -24,27 +24,27 @@ from models.detector import Detector
 def evaluate_model(
     detector: Detector, threads: int, data: Dataset, on_images: Callable[[int], None]
 ) -> EvaluationReport:
-    """Judges a loaded model.
+    """Evaluates a loaded model.
 
     Args:
         detector: The model.
         threads: With how many threads it was loaded.
         data: Labelled images in the model's class numbering.
-        on_images: Told from time to time how many images were judged.
+        on_images: Called with the number of images so far.
 
     Raises:
         CommandError: An image cannot be read.
         ModelError: The model fails, or labels do not fit an image.
     """
     found, real = [], []
-    for seen, there in judged_images(detector, data.images):
+    for seen, there in inferred_images(detector, data.images):
         found.append(seen)
         real.append(there)
         on_images(len(found))
     package = detector.package
     threshold = package.manifest.thresholds.default
-    everything = coco_figures(found, real, package.labels, threshold)
-    means, classes = reported([everything[row] for row in data.classes.judged])
+    everything = coco_metrics(found, real, package.labels, threshold)
+    classes = tuple(everything[row] for row in data.classes.evaluated)
     return EvaluationReport(
         model=str(package),
         sha256=package.manifest.sha256,
@@ -58,15 +58,15 @@ def evaluate_model(
         threshold=threshold,
         left_out=data.classes.left_out,
         unlabelled=data.classes.unlabelled,
-        means=means,
+        means=mean_metrics(classes),
         classes=classes,
         at=datetime.now(UTC),
     )
 
 
-def judged_images(
-    detector: Detector, images: Sequence[LabelledImage]
-) -> Iterator[tuple[Detections, Objects]]:
+def inferred_images(
+    detector: Detector, images: Sequence[EvaluationImage]
+) -> Iterator[tuple[Detections, GroundTruth]]:
     """For each image what the model finds, down to its lowest scores, and what there is.
 
     Both are in pixels of the image on disk.

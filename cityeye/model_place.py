@@ -48,10 +48,12 @@ def _remote(url: str, environment: Mapping[str, str]) -> Repository:
     if not endpoint:
         raise CommandError(f"{url} needs the address of a store; set {ENDPOINT}=https://HOST:PORT")
     region = environment.get(REGION) or DEFAULT_REGION
-    models = RemoteModels(url=url, endpoint=endpoint, region=region, cache=_cache(environment))
+    cache = cache_folder("models", environment)
+    models = RemoteModels(url=url, endpoint=endpoint, region=region, cache=cache)
     return models.open(environment)
 
 
-def _cache(environment: Mapping[str, str]) -> Path:
+def cache_folder(kind: str, environment: Mapping[str, str]) -> Path:
+    """Where the program keeps files of a kind between runs."""
     base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cityeye" / "models"
+    return (Path(base) if base else Path.home() / ".cache") / "cityeye" / kind

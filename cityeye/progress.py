@@ -1,4 +1,4 @@
-"""Tells a person at a terminal what a running city does: steps, camera states, incidents."""
+"""Prints what a running city does at a terminal: steps, camera states, incidents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Progress:
         self._console.print(line, soft_wrap=True)
 
     def observe(self, workers: Sequence[WorkerState]) -> None:
-        """Says what changed since the last look."""
+        """Says what changed since the last call."""
         for state in workers:
             self._observe_worker(state)
         cameras = cameras_of(workers)
@@ -58,10 +58,10 @@ class Progress:
             self.step(f"{state.name}: {fault or 'the detector answers again'}", style)
 
     def _observe_camera(self, camera: CameraSnapshot) -> None:
-        told = f"{camera.state.value}: {camera.reason}" if camera.reason else camera.state.value
-        if self._states.get(camera.id) != told:
-            self._states[camera.id] = told
-            self.step(f"camera {camera.id} is {told}", STYLES[camera.state.value])
+        shown = f"{camera.state.value}: {camera.reason}" if camera.reason else camera.state.value
+        if self._states.get(camera.id) != shown:
+            self._states[camera.id] = shown
+            self.step(f"camera {camera.id} is {shown}", STYLES[camera.state.value])
         for kind, count in camera.statistics.incidents.items():
             if count > self._incidents[camera.id, kind]:
                 self._incidents[camera.id, kind] = count
@@ -69,13 +69,13 @@ class Progress:
 
 
 def _summary(cameras: Sequence[CameraSnapshot]) -> str:
-    figures = [camera.statistics for camera in cameras]
+    statistics = [camera.statistics for camera in cameras]
     online = sum(camera.state.value == "online" for camera in cameras)
-    requested = sum(figure.requested_fps for figure in figures)
-    achieved = sum(figure.achieved_fps for figure in figures)
-    age_ms = max((figure.frame_age_ms["p95"] for figure in figures), default=0.0)
-    incidents = sum(sum(figure.incidents.values()) for figure in figures)
+    requested = sum(one.requested_fps for one in statistics)
+    achieved = sum(one.achieved_fps for one in statistics)
+    age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
+    incidents = sum(sum(one.incidents.values()) for one in statistics)
     return (
-        f"{online} of {len(cameras)} cameras online, {achieved:.1f} of {requested:.1f} images/s "
-        f"judged, 95 % within {age_ms:.0f} ms, {incidents} incidents so far"
+        f"{online} of {len(cameras)} cameras online, throughput {achieved:.1f} of "
+        f"{requested:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
     )

@@ -13,11 +13,11 @@ from serving.director import WorkerState
 
 
 def report(workers: Sequence[WorkerState], kinds: Sequence[str]) -> dict[str, Any]:
-    """The figures of a run, ready for JSON.
+    """What was measured in a run, ready for JSON.
 
     Args:
         workers: Every worker with its newest snapshot.
-        kinds: Kinds of incidents that were looked for; those not found are reported as 0.
+        kinds: Kinds of incidents that rules can open; those not found are reported as 0.
 
     Returns:
         `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents` opened
@@ -37,29 +37,29 @@ def report(workers: Sequence[WorkerState], kinds: Sequence[str]) -> dict[str, An
 
 
 def cameras_of(workers: Sequence[WorkerState]) -> list[CameraSnapshot]:
-    """The newest snapshots of all cameras that any worker has told about."""
+    """The newest snapshots of all cameras that any worker has reported."""
     return [
         camera for state in workers if state.snapshot for camera in state.snapshot.group.cameras
     ]
 
 
-def write_report(figures: Mapping[str, Any], path: Path) -> None:
+def write_report(content: Mapping[str, Any], path: Path) -> None:
     """Writes the report as indented JSON; creates missing folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _camera(camera: CameraSnapshot) -> dict[str, Any]:
-    figures = camera.statistics
+    statistics = camera.statistics
     return {
         "decoded": camera.reader.decoded,
-        "analysed": figures.analysed,
+        "analysed": statistics.analysed,
         "dropped": camera.reader.dropped,
-        "failed": figures.failed,
-        "requested_fps": figures.requested_fps,
-        "achieved_fps": figures.achieved_fps,
-        "frame_age_ms": dict(figures.frame_age_ms),
+        "failed": statistics.failed,
+        "requested_fps": statistics.requested_fps,
+        "achieved_fps": statistics.achieved_fps,
+        "frame_age_ms": dict(statistics.frame_age_ms),
         "state": camera.state.value,
         "reason": camera.reason,
-        "incidents": dict(figures.incidents),
+        "incidents": dict(statistics.incidents),
     }

@@ -1,18 +1,18 @@
 """Agreement of two outputs: whether a model still finds the same objects, and what differs.
 
-Rows are compared as sets of objects, class by class and by overlap, since near-equal scores swap.
+Rows are compared as sets of objects, class by class and by IoU, since near-equal scores swap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from models.detections import Rows, matched_pairs, pairwise_iou
+
 _Distances = npt.NDArray[np.float64]
-_Pairing = Callable[[npt.NDArray[np.float64]], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,46 +20,46 @@ class Tolerance:
     """How far rows may lie from the golden ones.
 
     Attributes:
-        floor: Rows with a score at or below it do not count, unless the golden rows of the whole
-            set stay below twice that; then half their best score is the floor.
+        min_score: Rows with a score at or below it do not count, unless the golden rows of the
+            whole set stay below twice that; then half their best score takes its place.
         box_px: Largest distance between two edges of a box, in pixels.
         box_share: The same as a share of the box's longer side; the larger one counts.
         score: Largest distance between two scores.
-        sure: Objects with a score above it must be in both.
-        lost: Share of the golden objects between `floor` and `sure` that may be without a
-            partner or too far from it, and as many may be new.
+        confident: Objects with a score above it must be in both.
+        lost: Share of the golden objects between `min_score` and `confident` that may be without
+            a partner or too far from it, and as many may be new.
     """
 
-    floor: float
+    min_score: float
     box_px: float
     score: float
     box_share: float = 0.0
-    sure: float = 0.0
+    confident: float = 0.0
     lost: float = 0.0
 
 
-STRICT = Tolerance(floor=0.05, box_px=1e-2, score=1e-3)
+STRICT = Tolerance(min_score=0.05, box_px=1e-2, score=1e-3)
 """For float32 arithmetic on a processor, whatever its vector width."""
 
-LOOSE = Tolerance(floor=0.1, box_px=2.0, box_share=0.02, score=0.03, sure=0.3, lost=0.05)
+LOOSE = Tolerance(min_score=0.1, box_px=2.0, box_share=0.02, score=0.03, confident=0.3, lost=0.05)
 """For another provider than the one that gave the golden rows."""
 
-HALF = Tolerance(floor=0.15, box_px=4.0, box_share=0.05, score=0.1, sure=0.5, lost=0.2)
-"""For float16 arithmetic: what is sure stays, among near-equal weak objects another may win."""
+HALF = Tolerance(min_score=0.15, box_px=4.0, box_share=0.05, score=0.1, confident=0.5, lost=0.2)
+"""For float16 arithmetic: confident objects stay; below, another of near-equal score may win."""
 
-QUANTISED = Tolerance(floor=0.2, box_px=4.0, box_share=0.25, score=0.3, sure=0.5, lost=0.34)
-"""For int8 arithmetic: weak objects may go, sure ones must stay where they are."""
+QUANTISED = Tolerance(
+    min_score=0.2, box_px=4.0, box_share=0.25, score=0.3, confident=0.5, lost=0.34
+)
+"""For int8 arithmetic: confident objects stay where they are, others may go."""
 
-SAME_OBJECT = 0.5
-"""Intersection over union from which two boxes of a class are looked at as one object."""
+SAME_OBJECT_IOU = 0.5
+"""IoU from which two boxes of a class are compared as one object."""
 
 NEAR_EQUAL = 1e-3
 """Distance of two scores whose order may change."""
 
 
-def disagreement(
-    found_rows: npt.NDArray[np.float32], wanted_rows: npt.NDArray[np.float32], tolerance: Tolerance
-) -> str:
+def disagreement(found_rows: Rows, wanted_rows: Rows, tolerance: Tolerance) -> str:
     """Why two outputs for the same images are not the same; empty if they are.
 
     Args:
@@ -77,32 +77,25 @@ def disagreement(
     if not np.isfinite(found_rows).all():
         image = int(np.argmin(np.isfinite(found_rows).all(axis=(1, 2))))
         return f"image {image}: the output holds numbers that are not finite"
-    problem = _judged(found_rows, wanted_rows, tolerance, _nearest_first)
-    if not problem:
-        return ""
+    problem = _difference(found_rows, wanted_rows, tolerance, optimal=False)
     # Among objects that all but cover each other, the nearest ones need not belong together.
-    return _judged(found_rows, wanted_rows, tolerance, _best_in_all)
+    return problem and _difference(found_rows, wanted_rows, tolerance, optimal=True)
 
 
-def _judged(
-    found_rows: npt.NDArray[np.float32],
-    wanted_rows: npt.NDArray[np.float32],
-    tolerance: Tolerance,
-    pair: _Pairing,
-) -> str:
-    floor = min(tolerance.floor, float(wanted_rows[:, :, 4].max(initial=0.0)) / 2)
-    weak = _Weak()
+def _difference(found_rows: Rows, wanted_rows: Rows, tolerance: Tolerance, *, optimal: bool) -> str:
+    min_score = min(tolerance.min_score, float(wanted_rows[:, :, 4].max(initial=0.0)) / 2)
+    counts = _LowConfidence()
     for image, (found, wanted) in enumerate(zip(found_rows, wanted_rows, strict=True)):
-        partner = _partners(found, wanted, tolerance, pair)
-        problem = _compare(found, wanted, partner, floor, tolerance, weak)
+        partner = _partners(found, wanted, tolerance, optimal=optimal)
+        problem = _compare(found, wanted, partner, min_score, tolerance, counts)
         if problem:
             return f"image {image}: {problem}"
-    return weak.problem(tolerance.lost)
+    return counts.problem(tolerance.lost)
 
 
 @dataclass(slots=True)
-class _Weak:
-    """Counts, over all images, of objects that are not sure."""
+class _LowConfidence:
+    """Counts, over all images, of objects below `Tolerance.confident`."""
 
     golden: int = 0
     missing: int = 0
@@ -112,99 +105,73 @@ class _Weak:
         allowed = int(share * self.golden)
         if self.missing > allowed:
             return (
-                f"{self.missing} of {self.golden} weak objects are missing or elsewhere, "
+                f"{self.missing} of {self.golden} objects of low confidence are missing or moved, "
                 f"{allowed} may be"
             )
         if self.new > allowed:
-            return f"{self.new} weak objects are new to {self.golden}, {allowed} may be"
+            return (
+                f"{self.new} objects of low confidence are new to {self.golden}, {allowed} may be"
+            )
         return ""
 
 
 def _compare(
-    found: npt.NDArray[np.float32],
-    wanted: npt.NDArray[np.float32],
+    found: Rows,
+    wanted: Rows,
     partner: dict[int, int],
-    floor: float,
+    min_score: float,
     tolerance: Tolerance,
-    weak: _Weak,
+    counts: _LowConfidence,
 ) -> str:
-    """Compares one image: (M, 6) with (M, 6); counts what is weak."""
-    least = max(floor, _cut_off(found, wanted))
-    sure = max(least, tolerance.sure)
+    """Compares one image: (M, 6) with (M, 6); counts what has low confidence."""
+    least = max(min_score, _cut_off(found, wanted))
+    confident = max(least, tolerance.confident)
     for index in np.flatnonzero(wanted[:, 4] > least).tolist():
         row = wanted[index]
         if index in partner:
             problem = _distance(found[partner[index]], row, tolerance)
         else:
             problem = f"{_named(row)} is missing"
-        if problem and row[4] > sure:
+        if problem and row[4] > confident:
             return problem
-        weak.golden += row[4] <= sure
-        weak.missing += bool(problem)
-    least = max(floor, _cut_off(wanted, found))
-    sure = max(least, tolerance.sure)
+        counts.golden += row[4] <= confident
+        counts.missing += bool(problem)
+    least = max(min_score, _cut_off(wanted, found))
+    confident = max(least, tolerance.confident)
     for index in set(np.flatnonzero(found[:, 4] > least).tolist()) - set(partner.values()):
-        if found[index, 4] > sure:
+        if found[index, 4] > confident:
             return f"{_named(found[index])} is not among the golden rows"
-        weak.new += 1
+        counts.new += 1
     return ""
 
 
-def _cut_off(full: npt.NDArray[np.float32], judged: npt.NDArray[np.float32]) -> float:
-    """Score up to which objects of `judged` may have found no room in the other table.
+def _cut_off(full: Rows, compared: Rows) -> float:
+    """Score up to which objects of `compared` may have found no room in the other table.
 
     Of near-equal objects, another one may have taken the last row; the better half always counts.
     """
-    weakest = float(full[:, 4].min(initial=np.inf))
-    scores = judged[judged[:, 4] > 0, 4]
-    if not 0 < weakest < np.inf or not len(scores):
+    lowest = float(full[:, 4].min(initial=np.inf))
+    scores = compared[compared[:, 4] > 0, 4]
+    if not 0 < lowest < np.inf or not len(scores):
         return 0.0
-    return min(weakest + NEAR_EQUAL, float(np.median(scores)) - NEAR_EQUAL)
+    return min(lowest + NEAR_EQUAL, float(np.median(scores)) - NEAR_EQUAL)
 
 
-def _partners(
-    found: npt.NDArray[np.float32],
-    wanted: npt.NDArray[np.float32],
-    tolerance: Tolerance,
-    pair: _Pairing,
-) -> dict[int, int]:
+def _partners(found: Rows, wanted: Rows, tolerance: Tolerance, *, optimal: bool) -> dict[int, int]:
     """Which found row is which wanted row: same class, near in place and score."""
     here, there = np.flatnonzero(wanted[:, 4] > 0), np.flatnonzero(found[:, 4] > 0)
     if not len(here) or not len(there):
         return {}
     one, other = wanted[here].astype(np.float64), found[there].astype(np.float64)
-    overlap = _overlap(one[:, :4], other[:, :4])
+    iou = pairwise_iou(one[:, :4], other[:, :4])
     nearness = 1.0 - _edges(one, other) / _allowed(one, tolerance)[:, None]
     possible = (one[:, None, 5] == other[None, :, 5]) & (
-        (overlap >= SAME_OBJECT) | (nearness >= 0.0)
+        (iou >= SAME_OBJECT_IOU) | (nearness >= 0.0)
     )
-    likeness = np.maximum(overlap, nearness) + 1.0 - np.abs(one[:, None, 4] - other[None, :, 4])
-    pairs = pair(np.where(possible, likeness, 0.0))
-    return {int(here[row]): int(there[column]) for row, column in pairs if possible[row, column]}
-
-
-def _nearest_first(likeness: _Distances) -> list[tuple[int, int]]:
-    """Pairs of (A, B), the likest ones first; 0 stands for no likeness at all."""
-    rows: set[int] = set()
-    columns: set[int] = set()
-    pairs = []
-    for index in np.argsort(-likeness, axis=None, kind="stable").tolist():
-        row, column = divmod(index, likeness.shape[1])
-        if likeness[row, column] <= 0.0 or len(rows) == min(likeness.shape):
-            break
-        if row not in rows and column not in columns:
-            rows.add(row)
-            columns.add(column)
-            pairs.append((row, column))
-    return pairs
-
-
-def _best_in_all(likeness: _Distances) -> list[tuple[int, int]]:
-    """Pairs of (A, B) whose likeness is largest together."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(likeness, maximize=True)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    similarity = np.maximum(iou, nearness) + 1.0 - np.abs(one[:, None, 4] - other[None, :, 4])
+    table = np.where(possible, similarity, 0.0)
+    rows, columns = matched_pairs(table, np.finfo(np.float64).tiny, optimal=optimal)
+    return dict(zip(here[rows].tolist(), there[columns].tolist(), strict=True))
 
 
 def _edges(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> _Distances:
@@ -220,20 +187,7 @@ def _allowed(rows: npt.NDArray[np.float64], tolerance: Tolerance) -> _Distances:
     return allowed
 
 
-def _overlap(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> _Distances:
-    """Intersection over union of (A, 4) and (B, 4) boxes → (A, B)."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(axis=2)
-    area = [np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None).prod(axis=1) for boxes in (one, other)]
-    union = area[0][:, None] + area[1][None, :] - shared
-    share: _Distances = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return share
-
-
-def _distance(
-    found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32], tolerance: Tolerance
-) -> str:
+def _distance(found: Rows, wanted: Rows, tolerance: Tolerance) -> str:
     one, other = wanted[None].astype(np.float64), found[None].astype(np.float64)
     pixels, allowed = _edges(one, other).item(), _allowed(one, tolerance).item()
     if pixels > allowed:
@@ -244,6 +198,6 @@ def _distance(
     return ""
 
 
-def _named(row: npt.NDArray[np.float32]) -> str:
+def _named(row: Rows) -> str:
     x1, y1, x2, y2, score, label = (float(value) for value in row)
     return f"class {label:g} with score {score:.3f} at [{x1:.0f}, {y1:.0f}, {x2:.0f}, {y2:.0f}]"

@@ -1,4 +1,7 @@
-"""`Detections`: what a model saw in one frame, as a struct of arrays with no optional fields."""
+"""`Detections` of one frame, as a struct of arrays with no optional fields, and how to match them.
+
+The one place for intersection over union and for one-to-one matching of boxes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 Boxes = npt.NDArray[np.floating[Any]]
+Rows = npt.NDArray[np.float32]
+"""Output of a model: (M, 6) of one image or (K, M, 6) of several: x1 y1 x2 y2 score class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +42,7 @@ class Detections:
         return len(self.scores)
 
     @classmethod
-    def from_rows(cls, rows: npt.NDArray[np.float32], threshold: float = 0.0) -> Detections:
+    def from_rows(cls, rows: Rows, threshold: float = 0.0) -> Detections:
         """Reads one image's model output.
 
         Args:
@@ -57,26 +62,25 @@ class Detections:
         return Detections(self.boxes[mask], self.scores[mask], self.class_ids[mask])
 
 
-def overlaps(
+def pairwise_iou(
     first: Boxes, second: Boxes, crowd: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.float64]:
-    """Overlap of (N, 4) with (M, 4) boxes x1 y1 x2 y2: (N, M).
+    """Intersection over union (IoU) of (N, 4) with (M, 4) boxes x1 y1 x2 y2: (N, M).
 
     Args:
         first: Detections, where it matters.
         second: Objects.
-        crowd: (M,) bool; where true, the share of `first` that lies inside instead of the
-            intersection over union.
+        crowd: (M,) bool; where true, the share of `first` that lies inside instead of the IoU.
     """
     one, other = first.astype(np.float64), second.astype(np.float64)
     near = np.maximum(one[:, None, :2], other[None, :, :2])
     far = np.minimum(one[:, None, 2:], other[None, :, 2:])
     common = np.clip(far - near, 0, None).prod(-1)
-    mine, theirs = areas(one)[:, None], areas(other)[None, :]
-    whole = mine + theirs - common
+    own, others = areas(one)[:, None], areas(other)[None, :]
+    union = own + others - common
     if crowd is not None:
-        whole = np.where(crowd[None, :], mine, whole)
-    share: npt.NDArray[np.float64] = common / np.maximum(whole, np.finfo(np.float64).tiny)
+        union = np.where(crowd[None, :], own, union)
+    share: npt.NDArray[np.float64] = common / np.maximum(union, np.finfo(np.float64).tiny)
     return share
 
 
@@ -85,3 +89,37 @@ def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
     sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
     area: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]
     return area
+
+
+def matched_pairs(
+    similarity: npt.NDArray[np.float64], at_least: float, *, optimal: bool = False
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Matches two sets of objects one to one.
+
+    Args:
+        similarity: (N, M), for example from `pairwise_iou`.
+        at_least: Less similar objects are never matched; above 0.
+        optimal: Maximise the sum of the similarities. Otherwise the most similar pair is taken
+            first, then the most similar one of the rest, and so on.
+
+    Returns:
+        (K,) rows and (K,) columns of the pairs; in the greedy order the most similar comes first.
+    """
+    table = np.where(similarity >= at_least, similarity, 0.0)
+    if optimal:
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(table, maximize=True)
+    else:
+        rows, columns = np.nonzero(table)
+        order = np.argsort(-table[rows, columns], kind="stable")
+        rows, columns = rows[order], columns[order]
+    free_rows, free_columns = set(rows.tolist()), set(columns.tolist())
+    pairs = []
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if row in free_rows and column in free_columns and table[row, column] > 0.0:
+            free_rows.remove(row)
+            free_columns.remove(column)
+            pairs.append((row, column))
+    rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
+    return rows, columns

@@ -1,6 +1,6 @@
 """Golden images: inputs with the rows that a model gave for them when it was known to be right.
 
-A version proves itself by giving the same rows again: after import, on another machine, after a
+A version is verified by giving the same rows again: after import, on another machine, after a
 download, in a new replica.
 """
 
@@ -76,7 +76,7 @@ class GoldenSet:
 
     @property
     def shows_something(self) -> bool:
-        """Whether there is any object in the rows; without one they prove nothing."""
+        """Whether there is any object in the rows; without one they verify nothing."""
         return bool((self.rows[:, :, 4] > 0).any())
 
     def save(self, path: Path) -> None:

@@ -1,6 +1,6 @@
 """`ObjectStore`: what a model repository needs from a place where files are kept by key.
 
-A key is `<name>/<version>/<file>`. Keys that a store tells are not to be trusted.
+A key is `<name>/<version>/<file>`. Keys that a store lists are not trusted.
 """
 
 from __future__ import annotations

@@ -47,17 +47,16 @@ def limit_bytes(file: str) -> int | None:
 
 def files_of(directory: Path) -> tuple[str, ...]:
     """Relative names of the files of a package on disk, the manifest last."""
-    reports = (ADMISSION_FILE, *(f"{EVALUATIONS}/{p.name}" for p in _reports(directory)))
+    reports = (
+        ADMISSION_FILE,
+        *(f"{EVALUATIONS}/{p.name}" for p in sorted((directory / EVALUATIONS).glob("*.json"))),
+    )
     content = (file for file in _CONTENT if file != MANIFEST_FILE)
     return tuple(
         file
         for file in (*content, *filter(is_report, reports), MANIFEST_FILE)
         if (directory / file).is_file()
     )
-
-
-def _reports(directory: Path) -> list[Path]:
-    return sorted((directory / EVALUATIONS).glob("*.json"))
 
 
 def capped(file: str, sink: Callable[[bytes], object]) -> Callable[[bytes], None]:

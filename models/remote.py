@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 PAUSE_S = 1.0
 SILENCE_S = 10.0
-"""How long a store that did not answer is not asked again for a list that the cache has too."""
+"""Time in which a store that did not answer is not asked again for a list that the cache has."""
 
 PUBLISH_AGAIN = "publish the version again from where it was made"
 
@@ -59,7 +59,7 @@ class RemoteRepository:
         self._attempts = attempts
         self._pause_s = pause_s
         self._silence: tuple[float, RepositoryError] | None = None
-        self._told: RepositoryError | None = None
+        self._logged: RepositoryError | None = None
 
     def __str__(self) -> str:
         return str(self._store)
@@ -150,16 +150,16 @@ class RemoteRepository:
         directory = self._cache.staging(model)
         try:
             write_whole(directory / MANIFEST_FILE, manifest)
-            told = read_manifest(model, directory)
-            digests = {ONNX_FILE: told.sha256, GOLDEN_FILE: told.golden}
+            listed = read_manifest(model, directory)
+            digests = {ONNX_FILE: listed.sha256, GOLDEN_FILE: listed.golden}
             for file in sorted(files - {MANIFEST_FILE}):
                 if digests.get(file) != "":  # images that the manifest does not stand for
                     self._download(model, file, directory / file, digests.get(file))
             return self._cache.install(model)
         except PackageError as error:
             # What it says is true of the copy that nobody will ever see.
-            told_there = str(error).removeprefix(f"model {model}: ")
-            problem, _, _ = told_there.replace(str(directory), self._place(model)).rpartition("; ")
+            sentence = str(error).removeprefix(f"model {model}: ")
+            problem, _, _ = sentence.replace(str(directory), self._place(model)).rpartition("; ")
             raise RepositoryError(model, problem, PUBLISH_AGAIN) from None
 
     def _download(self, model: str, file: str, path: Path, sha256: str | None) -> None:
@@ -230,9 +230,9 @@ class RemoteRepository:
         """A list from the cache, where it has one and the store only does not answer."""
         if not (error.again and found):
             raise error
-        if error is not self._told:
+        if error is not self._logged:
             log.warning("models.listed_from_cache", extra={"store": str(self), "error": str(error)})
-            self._told = error
+            self._logged = error
         return found
 
     def _place(self, model: str) -> str:

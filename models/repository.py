@@ -1,6 +1,6 @@
 """`Repository`: where model packages are found by name and version; here, under one root folder.
 
-Listing looks at names only; nothing is parsed or verified until a package is asked for.
+Listing reads names only; nothing is parsed or verified until a package is asked for.
 """
 
 from __future__ import annotations

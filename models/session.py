@@ -1,8 +1,8 @@
 """Sessions: the door to ONNX Runtime for everything that runs a graph.
 
 Threads are set explicitly because ONNX Runtime would otherwise take every core of the host, and a
-wanted GPU that is not in use after loading is an error, because a silent fall-back to the CPU looks
-like a slow success.
+wanted GPU that is not in use after loading is an error, because a silent fall-back to the CPU would
+pass for a slow success.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def open_session(
 
 
 def placement(session: ort.InferenceSession) -> dict[str, dict[str, int]]:
-    """Which provider runs how many nodes of which operator; empty where the library cannot tell."""
+    """Which provider runs how many nodes of which operator; empty if the library does not say."""
     found: dict[str, dict[str, int]] = {}
-    tell = getattr(session, "get_provider_graph_assignment_info", None)
-    for part in tell() if tell is not None else ():
+    assignment = getattr(session, "get_provider_graph_assignment_info", None)
+    for part in assignment() if assignment is not None else ():
         operators = found.setdefault(part.ep_name, {})
         for node in part.get_nodes():
             operators[node.op_type] = operators.get(node.op_type, 0) + 1
@@ -101,7 +101,7 @@ def _session(
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # Spinning threads would burn the cores that decoders need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Otherwise nobody can tell afterwards which nodes a GPU left to the CPU.
+    # Otherwise it is unknown afterwards which nodes a GPU left to the CPU.
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     source = str(graph) if isinstance(graph, Path) else graph
     try:

@@ -1,7 +1,7 @@
 """Golden verification: a loaded model gives its golden rows, on the provider that it runs on.
 
 Admission compares strictly where the golden rows were made; whoever serves only has to notice that
-a model answers nonsense on this machine, so the tolerance is that of another provider.
+a model gives wrong rows on this machine, so the tolerance is that of another provider.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def golden_of(package: ModelPackage) -> GoldenSet | None:
 
 
 def verify_golden(detector: Detector, golden: GoldenSet) -> str:
-    """What is wrong with a model's answers to its golden images; empty if nothing is."""
+    """Why a model does not give its golden rows; empty if it does."""
     # On this machine float32 sums may end otherwise than where the rows were made: never strictly.
     tolerance = tolerance_of(detector.package.manifest.precision, OTHER_MACHINE)
     problem = disagreement(detector.run(golden.images), golden.rows, tolerance)

@@ -16,11 +16,9 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Detections
+from models.detections import Boxes, Detections, pairwise_iou
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
-
-Boxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
 """How long a track is looked for after its last detection, seconds."""
@@ -87,7 +85,7 @@ class _Nearness(BaseIoU):
         alike = np.minimum(sizes_1, sizes_2) >= MIN_SIZE_RATIO * larger
         closeness = np.clip(1 - away / REACH_SIZES, 0, 1) * alike
         similarity: npt.NDArray[np.float64] = (
-            sv.box_iou_batch(boxes_1, boxes_2) + CLOSENESS_WEIGHT * closeness
+            pairwise_iou(boxes_1, boxes_2) + CLOSENESS_WEIGHT * closeness
         )
         return similarity
 
@@ -243,7 +241,7 @@ def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
     """Leaves out a row whose box is that of a better one under another class name."""
     if len(rows) < 2:  # noqa: PLR2004 - a pair
         return rows
-    similarity = sv.box_iou_batch(boxes[rows], boxes[rows])
+    similarity = pairwise_iou(boxes[rows], boxes[rows])
     kept: list[int] = []
     for index in range(len(rows)):
         if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):

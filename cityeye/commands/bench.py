@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cityeye.commands.model_option import MeasuredOption
 
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
 
@@ -17,7 +18,7 @@ def bench() -> None:
 
 @app.command("serve")
 def serve(
-    json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
+    json: MeasuredOption = None,
 ) -> None:
     """Measure detection through Ray Serve against detection in the same process."""
     from benchmarks.serve import main
@@ -28,10 +29,12 @@ def serve(
 @app.command("precision")
 def precision(
     model: Annotated[str, typer.Option(help="A built-in model.")] = "traffic",
-    images: Annotated[int, typer.Option(help="Images to judge on.", min=16, max=480)] = 96,
-    json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
+    images: Annotated[
+        int, typer.Option(help="Images to measure accuracy on.", min=16, max=480)
+    ] = 96,
+    json: MeasuredOption = None,
 ) -> None:
-    """Measure what int8 and fp16 of a built-in model cost and gain against fp32."""
+    """Measure accuracy and throughput of int8 and fp16 of a built-in model against fp32."""
     from benchmarks.precision import PrecisionBenchmark, main
 
     raise typer.Exit(main(json, PrecisionBenchmark(model=model, images=images)))

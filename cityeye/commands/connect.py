@@ -49,7 +49,7 @@ def try_everything(config: Config) -> Iterator[Attempt]:
     seats = threading.BoundedSemaphore(AT_ONCE)
     trials = [_CameraTrial(plan.camera, seats) for plan in config.plans]
     for number, trial in enumerate(trials):
-        yield trial.result(turns=number // AT_ONCE + 1)
+        yield trial.result(rounds=number // AT_ONCE + 1)
 
 
 def _try_model(config: Config, name: str, version: str) -> Attempt:
@@ -66,7 +66,7 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
 
 
 class _CameraTrial:
-    """One camera being opened for one image, in a thread that is not waited for beyond reason."""
+    """One camera being opened for one image, in a thread that is not waited for beyond a limit."""
 
     def __init__(self, camera: CameraSpec, seats: threading.BoundedSemaphore) -> None:
         self._camera = camera
@@ -79,9 +79,9 @@ class _CameraTrial:
         )
         threading.Thread(target=self._run, daemon=True).start()
 
-    def result(self, turns: int) -> Attempt:
-        """How it went; waits no longer than as many cameras in turn may take."""
-        self._done.wait(self._limit_s * turns)
+    def result(self, rounds: int) -> Attempt:
+        """How it went; waits no longer than as many cameras one after another may take."""
+        self._done.wait(self._limit_s * rounds)
         return self._attempt
 
     @property
@@ -91,14 +91,14 @@ class _CameraTrial:
     def _run(self) -> None:
         with self._seats:
             try:
-                self._attempt = self._look()
+                self._attempt = self._first_image()
             except CameraFault as fault:
                 said = f"{fault.reason}; {fault.remedy}"
                 self._attempt = Attempt(self._attempt.subject, good=False, sentence=said)
             finally:
                 self._done.set()
 
-    def _look(self) -> Attempt:
+    def _first_image(self) -> Attempt:
         started_s = time.monotonic()
         source = open_source(self._camera)
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cityeye.commands.model_option import MeasuredOption
 
 MAX_CAMERAS = 64
 
@@ -17,7 +18,7 @@ def demo(
     cameras: Annotated[
         int, typer.Option(help="Number of rendered cameras.", min=1, max=MAX_CAMERAS)
     ] = 4,
-    json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
+    json: MeasuredOption = None,
 ) -> None:
     """Run everything on rendered cameras: streams, detection, incidents, hub and console."""
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-def tell(report: EvaluationReport, console: Console) -> None:
+def show(report: EvaluationReport, console: Console) -> None:
     """Prints the whole report."""
     # Not wrapped, so that a line can be found and copied as a whole.
     for line in head(report):
@@ -27,7 +28,7 @@ def tell(report: EvaluationReport, console: Console) -> None:
 
 
 def head(report: EvaluationReport) -> list[str]:
-    """What was judged, on what, and what was not."""
+    """What was evaluated, on what, and what was not."""
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     lines = [
         f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
@@ -37,7 +38,7 @@ def head(report: EvaluationReport) -> list[str]:
     if report.left_out:
         lines.append(f"classes of the data that are left out: {_some(report.left_out)}")
     if report.unlabelled:
-        lines.append(f"classes of the model that are not judged: {_some(report.unlabelled)}")
+        lines.append(f"classes of the model that are not evaluated: {_some(report.unlabelled)}")
     return [plain(line) for line in lines]
 
 
@@ -48,7 +49,7 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
     return plain(
         f"on {report.data}: AP {_share(means.ap)}, AP50 {_share(means.ap50)}, "
         f"AP75 {_share(means.ap75)}, AR100 {_share(means.ar100)} over {report.images} images "
-        f"and {len(report.classes)} classes, judged {report.at:%Y-%m-%d} on {report.provider}"
+        f"and {len(report.classes)} classes, evaluated {report.at:%Y-%m-%d} on {report.provider}"
         f"{stale}"
     )
 
@@ -61,11 +62,11 @@ def _classes(report: EvaluationReport) -> Table:
     for title in (f"precision {at}", f"recall {at}", "best F1 at"):
         table.add_column(title, justify="right")
     for one in report.classes:
-        figures, point = one.figures, one.at_threshold
+        metrics, point = one.metrics, one.at_threshold
         table.add_row(
             Text(plain(one.label)),
             str(one.objects),
-            *map(_share, (figures.ap, figures.ap50, figures.ap75, figures.ar100)),
+            *map(_share, (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar100)),
             *map(_share, (point.precision, point.recall, one.best.threshold)),
         )
     means = report.means
@@ -98,5 +99,5 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

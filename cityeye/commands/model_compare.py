@@ -1,4 +1,4 @@
-"""`cityeye models compare`: what a shadow would have told, beside what was told."""
+"""`cityeye models compare`: what a shadow would have reported, beside what was reported."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cityeye.city_client import DEFAULT_API
-from cityeye.commands.model_rollout import Api, Name
+from cityeye.commands.model_rollout import ApiOption, ModelArgument
 
 if TYPE_CHECKING:
     from cityeye.city_client import CityClient
 
 
 def compare(
-    name: Name,
+    name: ModelArgument,
     first: Annotated[str, typer.Argument(metavar="V1", help="The version in service.")],
     second: Annotated[str, typer.Argument(metavar="V2", help="Its shadow.")],
     out: Annotated[
         Path, typer.Option(help="Folder for the disputed images.", file_okay=False)
     ] = Path("disputed"),
     json: Annotated[Path | None, typer.Option(help="Write everything to this file too.")] = None,
-    api: Api = DEFAULT_API,
+    api: ApiOption = DEFAULT_API,
 ) -> None:
-    """Compare two versions that looked at the same frames, and fetch the disputed images."""
+    """Compare two versions on the same frames, and fetch the disputed images."""
     from cityeye.city_client import CityClient
 
     client = CityClient(api)
     found = client.get(f"/models/{name}/comparison", first=first, second=second)
     if json is not None:
         json.write_text(json_format.dumps(found, indent=2) + "\n", encoding="utf-8")
-    _tell_sum(found)
+    _show_sum(found)
     for camera in found["cameras"]:
-        _tell_camera(camera)
-    _tell_costs(found["costs"])
+        _show_camera(camera)
+    _show_costs(found["costs"])
     count = _fetch(client, found, out)
     typer.echo(f"{count} disputed images in {out}" if count else "no disputed image")
 
 
-def _tell_sum(found: dict[str, Any]) -> None:
+def _show_sum(found: dict[str, Any]) -> None:
     boxes = found["boxes"]
     typer.echo(f"{found['first']} in service, {found['second']} its shadow")
-    typer.echo(f"  {boxes['frames']} frames seen by both, {found['unseen']} by the first alone")
+    typer.echo(f"  {boxes['frames']} frames inferred by both, {found['unseen']} by the first alone")
     typer.echo(f"  boxes: {_boxes(boxes)}")
     if boxes["both"]:
         typer.echo(
-            f"  where both saw an object: mean overlap {boxes['mean_overlap']:.3f}, "
+            f"  where both found an object: mean IoU {boxes['mean_iou']:.3f}, "
             f"score {boxes['mean_score_difference']:+.3f}"
         )
     typer.echo(
@@ -60,12 +60,12 @@ def _boxes(boxes: dict[str, Any]) -> str:
     share = "nothing to agree on" if boxes["share"] is None else f"{boxes['share']:.1%} in both"
     return (
         f"{share} ({boxes['both']}), only first {boxes['only_first']}, only second "
-        f"{boxes['only_second']}, weak in first {boxes['weak_first']}, weak in second "
-        f"{boxes['weak_second']}"
+        f"{boxes['only_second']}, low confidence in first {boxes['low_confidence_first']}, "
+        f"low confidence in second {boxes['low_confidence_second']}"
     )
 
 
-def _tell_camera(camera: dict[str, Any]) -> None:
+def _show_camera(camera: dict[str, Any]) -> None:
     typer.echo(f"{camera['camera']} ({camera['task']}): {_boxes(camera['boxes'])}")
     typer.echo(
         f"  incidents: {camera['incidents_first']} of the first, "
@@ -81,16 +81,16 @@ def _tell_camera(camera: dict[str, Any]) -> None:
         typer.echo(f"  the shadow failed: {camera['fault']}")
 
 
-def _tell_costs(costs: list[dict[str, Any]]) -> None:
+def _show_costs(costs: list[dict[str, Any]]) -> None:
     for cost in costs:
-        run, queue = cost["run_ms_per_image"], cost["queue_ms"]
+        run, queue = cost["inference_ms_per_image"], cost["queue_ms"]
         if run is None:
-            typer.echo(f"{cost['model']}: has judged nothing since the workers started")
+            typer.echo(f"{cost['model']}: no inference since the workers started")
             continue
         typer.echo(
-            f"{cost['model']}: {run:.1f} ms per image on {cost['provider']}, of which "
-            f"{cost['core_ms_per_image']:.1f} ms of a core; {queue:.1f} ms of waiting per batch; "
-            f"{cost['errors']} of {cost['requests']} calls failed"
+            f"{cost['model']}: inference {run:.1f} ms per image on {cost['provider']}, of which "
+            f"{cost['core_ms_per_image']:.1f} ms of a core; queue time {queue:.1f} ms per batch; "
+            f"{cost['errors']} of {cost['requests']} batches failed"
         )
     prices = [cost["core_ms_per_image"] for cost in costs]
     if all(prices):

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cityeye.commands.model_check import Provider
-from cityeye.commands.model_option import Name, Place, name_and_version
+from cityeye.commands.model_option import (
+    PackageArgument,
+    PathOption,
+    ProviderOption,
+    ReportOption,
+    ThreadsOption,
+    WantedDevice,
+    name_and_version,
+)
 from cityeye.errors import CommandError
 from cityeye.model_place import repository_at
 
@@ -22,7 +29,7 @@ PROGRESS_EVERY_S = 5.0
 
 
 def evaluate(  # noqa: PLR0913, PLR0917
-    model: Name,
+    model: PackageArgument,
     data: Annotated[
         Path, typer.Option(help="A COCO file, or a YOLO folder with data.yaml or classes.txt.")
     ],
@@ -30,11 +37,9 @@ def evaluate(  # noqa: PLR0913, PLR0917
         Path | None,
         typer.Option(metavar="DIR", help="Where the images are, if not where the format says."),
     ] = None,
-    path: Place = None,
-    provider: Annotated[
-        Provider, typer.Option(help="Where it must run; auto means the GPU where there is one.")
-    ] = Provider.AUTO,
-    threads: Annotated[int, typer.Option(help="Threads inside one run.", min=1, max=256)] = 1,
+    path: PathOption = None,
+    provider: ProviderOption = WantedDevice.AUTO,
+    threads: ThreadsOption = 1,
     map_file: Annotated[
         Path | None,
         typer.Option(
@@ -43,17 +48,13 @@ def evaluate(  # noqa: PLR0913, PLR0917
             help="YAML lines `class of the data: class of the model`; null or unnamed is left out.",
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write everything there.")
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the figures with the version.")
-    ] = False,
+    json_file: ReportOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the report with the version.")] = False,
 ) -> None:
-    """Judge a model on labelled images: COCO's figures, through the graph that serves."""
+    """Evaluate a model on labelled images: COCO's metrics, through the graph that serves."""
     from rich.console import Console
 
-    from cityeye.commands.evaluation_report import tell
+    from cityeye.commands.evaluation_report import show
     from cityeye.model_evaluation import evaluate_model
     from cityeye.model_import import mapping_from
     from model_tools.evaluation.datasets import read_dataset
@@ -73,7 +74,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
     report = evaluate_model(
         detector, threads, dataset, _progress(Console(stderr=True), len(dataset.images))
     )
-    tell(report, Console())
+    show(report, Console())
     if json_file is not None:
         json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if keep:
@@ -82,12 +83,12 @@ def evaluate(  # noqa: PLR0913, PLR0917
 
 def _progress(console: Console, count: int) -> Callable[[int], None]:
     """Says now and then how far it is."""
-    told_s = time.monotonic()
+    shown_s = time.monotonic()
 
-    def tell(judged: int) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= PROGRESS_EVERY_S:
-            told_s = time.monotonic()
-            console.print(f"{judged} of {count} images", style="dim")
+    def show(count_so_far: int) -> None:
+        nonlocal shown_s
+        if time.monotonic() - shown_s >= PROGRESS_EVERY_S:
+            shown_s = time.monotonic()
+            console.print(f"{count_so_far} of {count} images", style="dim")
 
-    return tell
+    return show

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def lines(report: AdmissionReport) -> list[str]:
-    """The whole report: verdict, when it was found, every check, and what was measured."""
+    """The whole report: result, when it was found, every check, and what was measured."""
     made = f"{report.at:%Y-%m-%d %H:%M} UTC, cityeye {report.cityeye or 'unknown'}"
     width = max((len(check.name) for check in report.checks), default=0)
     checks = (
-        f"  {check.name:{width}}  {check.verdict}  {plain(check.sentence)}".rstrip()
+        f"  {check.name:{width}}  {check.result}  {plain(check.sentence)}".rstrip()
         for check in report.checks
     )
-    return [verdict(report), f"  checked {made}", *checks, *measured(report)]
+    return [result_line(report), f"  checked {made}", *checks, *measured(report)]
 
 
-def verdict(report: AdmissionReport) -> str:
+def result_line(report: AdmissionReport) -> str:
     """One line: admitted, or why not."""
     if report.passed:
         return f"{report.model} is admitted"

@@ -17,14 +17,14 @@ FOLLOW_S: Final = 10.0
 """A camera that sends nothing follows when it sends again; nobody waits longer than this."""
 POLL_S: Final = 0.2
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
-Api = Annotated[
+ModelArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
+ApiOption = Annotated[
     str, typer.Option(envvar="CITYEYE_API", help="Address of the running city's control API.")
 ]
 
 
 def rollout(
-    name: Name,
+    name: ModelArgument,
     canary: Annotated[
         str | None, typer.Option(metavar="VERSION|none", help="Version for some of the cameras.")
     ] = None,
@@ -33,13 +33,16 @@ def rollout(
     ] = None,
     shadow: Annotated[
         str | None,
-        typer.Option(metavar="VERSION|none", help="Version that looks too and is only compared."),
+        typer.Option(
+            metavar="VERSION|none",
+            help="Version that runs on the same frames and is only compared.",
+        ),
     ] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(metavar="VERSION=SCORE", help="Another threshold; `2=default` undoes it."),
     ] = None,
-    api: Api = DEFAULT_API,
+    api: ApiOption = DEFAULT_API,
 ) -> None:
     """Show which versions of a model are in service, or change canary, shadow and thresholds."""
     from cityeye.city_client import CityClient
@@ -55,7 +58,7 @@ def rollout(
     _follow(client, name, client.post(f"/models/{name}/rollout", change))
 
 
-def promote(name: Name, api: Api = DEFAULT_API) -> None:
+def promote(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
     """Make the canary (or the shadow, if there is no canary) the version of all cameras."""
     from cityeye.city_client import CityClient
 
@@ -63,7 +66,7 @@ def promote(name: Name, api: Api = DEFAULT_API) -> None:
     _follow(client, name, client.post(f"/models/{name}/promote"))
 
 
-def rollback(name: Name, api: Api = DEFAULT_API) -> None:
+def rollback(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
     """Take the canary back; without one, go back to the stable version before this one."""
     from cityeye.city_client import CityClient
 
@@ -105,7 +108,8 @@ def _followed(client: CityClient, name: str, table: dict[str, Any]) -> bool:
 def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
     """The table as a person reads it, with where the cameras are at this moment."""
     running = [one for one in client.get("/models") if one["name"] == name]
-    typer.echo(f"{name}: version {table['stable']} is stable{_before(table)}")
+    before = f", before it {table['previous']}" if table["previous"] else ""
+    typer.echo(f"{name}: version {table['stable']} is stable{before}")
     if table["canary"]:
         canary = table["canary"]
         chosen = canary["cameras"]
@@ -114,7 +118,8 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
             f"({canary['asked']}): {', '.join(chosen)}"
         )
     if table["shadow"]:
-        typer.echo(f"  shadow {table['shadow']}: cityeye models compare {_versions(name, table)}")
+        versions = f"{name} {table['stable']} {table['shadow']}"
+        typer.echo(f"  shadow {table['shadow']}: cityeye models compare {versions}")
     for version, score in table["thresholds"].items():
         typer.echo(f"  threshold of {version}: {score:g}")
     for why in table["absent"].values():
@@ -125,11 +130,3 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
             f"  {one['version']:>4} {one['role']:8} {one['status'].lower()} on {one['provider']}, "
             f"{one['images']} images, {one['errors']} errors, counts on: {cameras}"
         )
-
-
-def _before(table: dict[str, Any]) -> str:
-    return f", before it {table['previous']}" if table["previous"] else ""
-
-
-def _versions(name: str, table: dict[str, Any]) -> str:
-    return f"{name} {table['stable']} {table['shadow']}"

@@ -14,13 +14,13 @@ from cityeye.model_place import HELP, repository_at
 if TYPE_CHECKING:
     from models.repository import Repository
 
-Model = Annotated[
+PackageToCopy = Annotated[
     str, typer.Argument(metavar="NAME[/VERSION]", help="The package; its newest version if none.")
 ]
 
 
 def push(
-    model: Model,
+    model: PackageToCopy,
     to: Annotated[str, typer.Option("--to", metavar="PLACE", help=HELP)],
     path: Annotated[
         str | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")
@@ -31,7 +31,7 @@ def push(
 
 
 def pull(
-    model: Model,
+    model: PackageToCopy,
     source: Annotated[str, typer.Option("--from", metavar="PLACE", help=HELP)],
     to: Annotated[str, typer.Option("--to", help="Folder of packages; made if missing.")],
 ) -> None:

@@ -12,7 +12,7 @@ from cityeye.commands import model_compare, model_rollout, model_store
 from cityeye.commands.model_check import check_model
 from cityeye.commands.model_eval import evaluate
 from cityeye.commands.model_import import import_file
-from cityeye.commands.model_option import Name, Place, name_and_version
+from cityeye.commands.model_option import PackageArgument, PathOption, name_and_version
 from cityeye.errors import CommandError
 from cityeye.model_place import repository_at
 
@@ -29,7 +29,7 @@ app.command("pull")(model_store.pull)
 
 
 @app.command("list")
-def list_models(path: Place = None) -> None:
+def list_models(path: PathOption = None) -> None:
     """List every model package with its input, labels and whether it may serve."""
     from rich.console import Console
     from rich.table import Table
@@ -61,7 +61,7 @@ def list_models(path: Place = None) -> None:
 
 
 @app.command("show")
-def show_model(model: Name, path: Place = None) -> None:
+def show_model(model: PackageArgument, path: PathOption = None) -> None:
     """Show one model package: its manifest, its admission, its evaluations and its card."""
     from cityeye.commands.evaluation_report import kept_line
     from cityeye.commands.model_report import lines, plain
@@ -85,15 +85,15 @@ def show_model(model: Name, path: Place = None) -> None:
 
 @app.command("try")
 def try_out(
-    model: Name,
+    model: PackageArgument,
     recording: Annotated[Path, typer.Argument(help="A video file.")],
     out: Annotated[Path, typer.Option(help="Folder for the annotated images.")] = Path("trial"),
     fps: Annotated[
-        float, typer.Option(help="Images to judge per second of the recording.", min=0.05, max=30)
+        float, typer.Option(help="Images to infer per second of the recording.", min=0.05, max=30)
     ] = 1.0,
-    path: Place = None,
+    path: PathOption = None,
 ) -> None:
-    """Run a model over a recording and draw what it finds into images."""
+    """Run inference on a recording and draw what is found into images."""
     from cityeye.model_trial import try_model
 
     package = repository_at(path, os.environ).find(*name_and_version(model))

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from cityeye.commands.model_option import MeasuredOption
+
 
 def run(
     config: Annotated[Path, typer.Argument(metavar="CITY.YAML", help="The configuration file.")],
     duration: Annotated[
         float | None, typer.Option(help="Seconds to run; until Ctrl-C without it.", min=1.0)
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write what was measured to this file.")] = None,
+    json: MeasuredOption = None,
 ) -> None:
     """Watch the cameras of a configuration file until stopped."""
     from rich.console import Console

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model_tools.admission import files, graph, machine, outputs, speed
-from model_tools.sandbox.child import Tell, is_out_of_memory, sentence_of
+from model_tools.sandbox.child import Announce, is_out_of_memory, sentence_of
 from models.errors import ModelError
 from models.graph.contract import ContractViolation
 from models.package import ModelPackage
@@ -21,13 +21,13 @@ from models.package import ModelPackage
 T = TypeVar("T")
 
 
-def examine(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+def examine(arguments: Mapping[str, Any], announce: Announce) -> dict[str, Any]:
     """Examines the version in `arguments["directory"]`.
 
     Returns:
         `checks`, `reason` (empty if all passed) and `findings`, as in the report.
     """
-    ledger = Ledger(tell)
+    ledger = Ledger(announce)
     try:
         package, content = _read(ledger, Path(arguments["directory"]))
         _run(ledger, package, content, arguments)
@@ -49,13 +49,13 @@ class Ledger:
     """The checks made so far, and what they measured.
 
     Attributes:
-        tell: Announces a step with a time limit of its own.
-        checks: Name, verdict, sentence and seconds of each.
+        announce: Announces a step with a time limit of its own.
+        checks: Name, result, sentence and seconds of each.
         findings: Parts of a report's `Findings`.
         reason: Why the version is refused; empty so far.
     """
 
-    tell: Tell
+    announce: Announce
     checks: list[dict[str, object]] = field(default_factory=list)
     findings: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
@@ -68,7 +68,7 @@ class Ledger:
         Raises:
             Refused: It did not pass.
         """
-        self.tell(step, seconds)
+        self.announce(step, seconds)
         started = time.monotonic()
         try:
             found, sentence = find()
@@ -81,10 +81,10 @@ class Ledger:
         self._note(name, "passed", sentence, started)
         return found
 
-    def _note(self, name: str, verdict: str, sentence: str, started: float) -> None:
+    def _note(self, name: str, result: str, sentence: str, started: float) -> None:
         seconds = round(time.monotonic() - started, 3)
         self.checks.append(
-            {"name": name, "verdict": verdict, "sentence": sentence, "seconds": seconds}
+            {"name": name, "result": result, "sentence": sentence, "seconds": seconds}
         )
 
 
@@ -120,7 +120,9 @@ def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[s
         speed.loading_patience(content, order),
     )
     rows = ledger.check(
-        "outputs", "running the golden images", lambda: outputs.alone(trial, golden, ledger.tell)
+        "outputs",
+        "running the golden images",
+        lambda: outputs.alone(trial, golden, ledger.announce),
     )
     ledger.check(
         "agreement", "comparing with the golden rows", lambda: outputs.agree(trial, rows, golden)
@@ -129,10 +131,10 @@ def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[s
     measured = ledger.check(
         "batches",
         "measuring batches",
-        lambda: speed.batches(trial, golden, rows, ledger.tell),
+        lambda: speed.batches(trial, golden, rows, ledger.announce),
         trial.patience(0),
     )
     ledger.findings |= measured
     ledger.check(
-        "provider", "looking where it ran", lambda: machine.placed(trial, order["provider"])
+        "provider", "checking the provider", lambda: machine.placed(trial, order["provider"])
     )

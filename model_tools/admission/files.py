@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import PackageError
-from models.golden import MAX_FILE_BYTES, GoldenSet
-from models.package import GOLDEN_FILE, LABELS_FILE, MAX_ONNX_BYTES, ModelPackage, existing
+from models.golden import GoldenSet
+from models.package import (
+    GOLDEN_FILE,
+    LABELS_FILE,
+    MAX_ONNX_BYTES,
+    ModelPackage,
+    existing,
+    sha256_of,
+)
+from models.verification import golden_of
 
 MEGABYTE = 1024 * 1024
 
@@ -26,7 +34,7 @@ def verified(package: ModelPackage, findings: dict[str, Any]) -> tuple[bytes, st
     content = package.onnx_path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     findings["sha256"] = found
-    findings["labels"] = _checksum(package.directory / LABELS_FILE)
+    findings["labels"] = sha256_of(package.directory / LABELS_FILE)
     manifest = package.manifest
     if found != manifest.sha256:
         raise PackageError(
@@ -41,23 +49,15 @@ def verified(package: ModelPackage, findings: dict[str, Any]) -> tuple[bytes, st
 def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, str]:
     """Reads the golden images, which must be those of the manifest and show something."""
     model, path, manifest = str(package), package.directory / GOLDEN_FILE, package.manifest
-    if not manifest.golden:
+    found = golden_of(package)
+    if found is None:
         raise PackageError(
             model,
             path,
-            "the manifest names no golden images, so nobody can tell whether the model is right",
+            "the manifest names no golden images, so the model cannot be verified",
             "import the model again with `cityeye models import`, which makes them",
         )
-    existing(model, path, MAX_FILE_BYTES, "copy it again, or import the model anew")
-    checksum = findings["golden"] = _checksum(path)
-    if checksum != manifest.golden:
-        raise PackageError(
-            model,
-            path,
-            f"has sha256 {checksum[:12]}…, the manifest says {manifest.golden[:12]}…",
-            "copy the file again, or import the model anew",
-        )
-    found = GoldenSet.load(path)
+    findings["golden"] = manifest.golden
     size = (manifest.input.height, manifest.input.width, 3)
     if found.images.shape[1:] != size or found.rows.shape[1] != manifest.output.rows:
         raise PackageError(
@@ -71,13 +71,8 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
         raise PackageError(
             model,
             path,
-            f"shows {len(found)} images in which nothing was found, which prove nothing",
+            f"shows {len(found)} images in which nothing was found, which verify nothing",
             "import the model again with images of what it detects",
         )
     objects = int((found.rows[:, :, 4] > manifest.thresholds.default).sum())
     return found, f"{len(found)} images with {objects} objects above the threshold"
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

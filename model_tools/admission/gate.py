@@ -6,7 +6,6 @@ it refuses stays out of service, and other versions are not touched.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import logging
 import stat
@@ -19,10 +18,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from model_tools.sandbox import Limits, run
+from model_tools.sandbox import SandboxLimits, run
 from models.admission.report import AdmissionReport, Check, Examined, Findings
 from models.errors import PackageError, SandboxError
-from models.package import ADMISSION_FILE, LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE
+from models.package import ADMISSION_FILE, LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ GPU_MEMORY_MB = 16384
 """A GPU's libraries keep much more in the process."""
 
 GPU_DEVICES = "nvidia[0-9]*"
-CHUNK = 1024 * 1024
 
 
 def admit(
@@ -44,7 +42,7 @@ def admit(
     *,
     provider: Literal["cpu", "cuda", "auto"] = "cpu",
     threads: int = 1,
-    limits: Limits | None = None,
+    limits: SandboxLimits | None = None,
     on_step: Callable[[str], None] = lambda step: None,
     environment: Mapping[str, str] | None = None,
 ) -> AdmissionReport:
@@ -55,7 +53,7 @@ def admit(
         provider: Where it must run; `auto` takes a GPU where there is one, and then must get it.
         threads: Threads inside one run.
         limits: What the process may use up, apart from its threads.
-        on_step: Told the name of every step as it begins.
+        on_step: Called with the name of every step as it begins.
         environment: Variables that a GPU's libraries need.
 
     Returns:
@@ -66,7 +64,9 @@ def admit(
     """
     directory = Path(directory)
     gpu = provider != "cpu" and any(Path("/dev").glob(GPU_DEVICES))
-    limits = replace(limits or _limits(gpu), threads=threads)
+    memory_mb = GPU_MEMORY_MB if gpu else MEMORY_MB
+    limits = limits or SandboxLimits(memory_mb=memory_mb, step_s=STEP_S, total_s=TOTAL_S)
+    limits = replace(limits, threads=threads)
     order = {
         "directory": str(directory.absolute()),
         "provider": provider,
@@ -91,8 +91,8 @@ def admit(
         examined = steps.refused(error.reason)
         logger.debug("admission_failed", extra={"model": model, "output": error.output})
     except ValidationError as error:
-        examined = steps.refused("the examination answered nonsense")
-        logger.warning("admission_nonsense", extra={"model": model, "error": str(error)})
+        examined = steps.refused("the examination gave an unreadable result")
+        logger.warning("admission_unreadable", extra={"model": model, "error": str(error)})
     report = AdmissionReport(
         model=model,
         passed=not examined.reason,
@@ -123,13 +123,9 @@ def _keep(report: AdmissionReport, directory: Path) -> None:
         ) from error
 
 
-def _limits(gpu: bool) -> Limits:
-    return Limits(memory_mb=GPU_MEMORY_MB if gpu else MEMORY_MB, step_s=STEP_S, total_s=TOTAL_S)
-
-
 @dataclass(slots=True)
 class _Steps:
-    """The steps so far, for a report on a process that ended before it could tell."""
+    """The steps so far, for a report on a process that ended before it could report."""
 
     on_step: Callable[[str], None]
     begun: list[tuple[str, float]] = field(default_factory=list)
@@ -143,15 +139,15 @@ class _Steps:
         steps = self.begun or [("starting", time.monotonic())]
         ends = [when for _, when in steps[1:]] + [time.monotonic()]
         *passed, last = (
-            Check(name=step, verdict="passed", seconds=round(end - when, 3))
+            Check(name=step, result="passed", seconds=round(end - when, 3))
             for (step, when), end in zip(steps, ends, strict=True)
         )
-        refused = last.model_copy(update={"verdict": "refused", "sentence": reason})
+        refused = last.model_copy(update={"result": "refused", "sentence": reason})
         return Examined(checks=(*passed, refused), reason=reason, findings=Findings())
 
 
 def _with_checksums(directory: Path, findings: Findings) -> Findings:
-    """Fills in what was examined where the process could not tell."""
+    """Fills in what was examined where the process could not report it."""
     return findings.model_copy(
         update={
             "sha256": findings.sha256 or _checksum(directory / ONNX_FILE),
@@ -161,18 +157,13 @@ def _with_checksums(directory: Path, findings: Findings) -> Findings:
 
 
 def _checksum(path: Path) -> str:
-    """Checksum of an ordinary file of a bearable size, else an empty text."""
-    digest = hashlib.sha256()
+    """Checksum of an ordinary file that is not too large, else an empty text."""
     try:
         facts = path.lstat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_ONNX_BYTES:
-            return ""
-        with path.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
+        ordinary = stat.S_ISREG(facts.st_mode) and facts.st_size <= MAX_ONNX_BYTES
+        return sha256_of(path) if ordinary else ""
     except OSError:
         return ""
-    return digest.hexdigest()
 
 
 def _version() -> str:

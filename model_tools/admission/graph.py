@@ -45,7 +45,7 @@ def classes_named(model: ModelProto, labels: tuple[str, ...]) -> tuple[None, str
         return None, f"{len(labels)} labels; the graph does not say how many classes it has"
     if count != len(labels):
         raise GraphError(
-            "", f"tells {count} classes apart, labels.txt names {len(labels)}; correct labels.txt"
+            "", f"has {count} classes, labels.txt names {len(labels)}; correct labels.txt"
         )
     return None, f"{count} classes and as many labels"
 

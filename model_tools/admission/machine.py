@@ -6,6 +6,7 @@ import os
 import platform
 from pathlib import Path
 
+from model_tools.admission.gate import GPU_DEVICES
 from model_tools.admission.outputs import Trial
 from models.admission.report import Machine
 from models.errors import SessionError
@@ -26,8 +27,6 @@ HEAVY_OPERATORS = frozenset(
     }
 )
 """Operators that a GPU is bought for; shape arithmetic may stay with the CPU."""
-
-GPU_DEVICES = "nvidia[0-9]*"
 
 
 def placed(trial: Trial, asked: WantedProvider) -> tuple[None, str]:
@@ -68,7 +67,7 @@ def fingerprint(provider: str) -> Machine:
 
 def peak_memory_mb() -> float:
     """Most memory that this process has held at once, in MiB."""
-    # Not getrusage: its figure includes what the parent held when it started this process.
+    # Not getrusage: its value includes what the parent held when it started this process.
     kilobytes = _value(Path("/proc/self/status"), "VmHWM").partition(" ")[0]
     return round(int(kilobytes) / 1024, 1) if kilobytes.isdigit() else 0.0
 

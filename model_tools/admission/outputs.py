@@ -1,4 +1,4 @@
-"""Checks of what the model answers: in range, repeatable, and equal to the golden rows."""
+"""Checks of what the model gives: in range, repeatable, and equal to the golden rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.sandbox.child import Tell
+from model_tools.sandbox.child import Announce
+from models.detections import Rows
 from models.detector import Detector
 from models.errors import GraphError
 from models.golden import LOOSE, STRICT, GoldenSet, Tolerance, disagreement, tolerance_of
 from models.package import ModelPackage
-
-Rows = npt.NDArray[np.float32]
 
 OUTSIDE_PX = 2.0
 """How far a box may reach over the border; rounding is not nonsense."""
@@ -55,12 +54,12 @@ class Trial:
         return tolerance_of(self.package.manifest.precision, self.detector.provider)
 
 
-def alone(trial: Trial, golden: GoldenSet, tell: Tell) -> tuple[Rows, str]:
+def alone(trial: Trial, golden: GoldenSet, announce: Announce) -> tuple[Rows, str]:
     """Runs each golden image alone; every row must be possible, and the same a second time."""
     started = time.monotonic()
     first = _possible(trial, golden.images[:1])
     trial.alone_s = time.monotonic() - started
-    tell("running the other golden images", trial.patience(len(golden) + 1))
+    announce("running the other golden images", trial.patience(len(golden) + 1))
     again = _possible(trial, golden.images[:1])
     problem = disagreement(again, first, trial.steady)
     if problem:
@@ -88,7 +87,7 @@ def noise(trial: Trial) -> tuple[None, str]:
 
 
 def _possible(trial: Trial, images: npt.NDArray[np.uint8]) -> Rows:
-    """Rows (N, M, 6) of images (N, H, W, 3), after a look at every number."""
+    """Rows (N, M, 6) of images (N, H, W, 3), after a check of every number."""
     rows = trial.detector.run(images)
     problem = _impossible(rows, len(images), trial.package)
     if problem:

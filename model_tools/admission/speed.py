@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.admission.outputs import Rows, Trial
-from model_tools.sandbox.child import Tell
+from model_tools.admission.outputs import Trial
+from model_tools.sandbox.child import Announce
 from models.admission.report import BatchLatency
+from models.detections import Rows
 from models.detector import Detector
 from models.errors import GraphError
 from models.golden import GoldenSet, disagreement
@@ -50,11 +51,13 @@ def loaded(
     return trial, f"on {detector.provider} in {findings['load_s']:.2f} s"
 
 
-def batches(trial: Trial, golden: GoldenSet, alone: Rows, tell: Tell) -> tuple[dict[str, Any], str]:
+def batches(
+    trial: Trial, golden: GoldenSet, alone: Rows, announce: Announce
+) -> tuple[dict[str, Any], str]:
     """Warms, checks and times every batch size; an image gives in each what it gives alone."""
     measured = []
     for size in trial.detector.buckets():
-        tell(f"measuring batches of {size}", trial.patience(size * (MOST_RUNS + 1)))
+        announce(f"measuring batches of {size}", trial.patience(size * (MOST_RUNS + 1)))
         measured.append(_measured(trial, golden, alone, size))
     best = max(one.images / one.median_ms for one in measured) * 1000
     findings = {

@@ -1,12 +1,11 @@
 """Evaluation: how well detections agree with the truth, in the way of COCO.
 
-One engine matches detections to objects (`matching`) and turns ranked verdicts into average
-precision (`curve`); training asks it for one overlap, `cityeye models eval` for all of COCO's.
+One engine matches detections to objects (`matching`) and computes average precision
+from ranked matches (`curve`); training uses one IoU threshold, `cityeye models eval` all of COCO's.
 After Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and its reference evaluation.
 """
 
-from model_tools.evaluation.class_result import (
-    ClassResult,
+from model_tools.evaluation.average_precision import (
     evaluate,
     mean_average_precision,
     recall_by_size,
@@ -14,7 +13,6 @@ from model_tools.evaluation.class_result import (
 from model_tools.evaluation.truth import GroundTruth
 
 __all__ = [
-    "ClassResult",
     "GroundTruth",
     "evaluate",
     "mean_average_precision",

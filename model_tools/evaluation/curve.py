@@ -5,17 +5,27 @@ Precision is made monotone and sampled at 101 recall levels, as COCO does it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, PlainSerializer
+
+Measure = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    PlainSerializer(lambda value: None if math.isnan(value) else value, return_type=float | None),
+]
+"""A number, or not a number where there is nothing to measure; null in JSON."""
 
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """What detections above a threshold are worth.
+    """Precision and recall of the detections above a threshold.
 
     Attributes:
         threshold: Detections with a score at or below it are dropped.
@@ -23,9 +33,9 @@ class OperatingPoint:
         recall: Share of the objects that are found.
     """
 
-    threshold: float
-    precision: float
-    recall: float
+    threshold: Measure
+    precision: Measure
+    recall: Measure
 
     @property
     def f1(self) -> float:

@@ -21,7 +21,7 @@ from model_tools.importing.card import card_text
 from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
 from model_tools.importing.staging import Staging, next_version
 from model_tools.importing.writing import settle, write_texts
-from model_tools.sandbox import Limits, run
+from model_tools.sandbox import SandboxLimits, run
 from models.admission import AdmissionReport
 from models.errors import ModelError
 from models.package import (
@@ -43,7 +43,7 @@ NETWORK_FILE = ".network.onnx"
 IMAGES_FILE = ".images.npz"
 CALIBRATION_FILE = ".calibration.npz"
 COMPARED_FILE = ".compared.npz"
-LIMITS = Limits(memory_mb=6144, total_s=3600.0, file_mb=1024)
+LIMITS = SandboxLimits(memory_mb=6144, total_s=3600.0, file_mb=1024)
 
 Step = Callable[[str], None]
 

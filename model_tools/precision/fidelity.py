@@ -1,28 +1,26 @@
 """Fidelity: how far a cheaper precision departs from fp32 on the same images, without labels.
 
-What fp32 finds with confidence is taken for the truth. That shows what the arithmetic changed, not
-how good either of the two is; where there are labels, judge both on them.
+Confident detections of fp32 stand for ground truth. That shows what the arithmetic changed, not
+how good either of the two is; where there are labels, evaluate both on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.evaluation.coco_figures import coco_figures, mean_figures
-from model_tools.evaluation.matching import Demand, judged
-from model_tools.evaluation.truth import GroundTruth, Objects
-from models.detections import Detections, overlaps
+from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
+from model_tools.evaluation.matching import MatchCriteria, match_detections
+from model_tools.evaluation.truth import GroundTruth
+from models.detections import Detections, Rows, matched_pairs, pairwise_iou
 
-SAME_OBJECT = 0.5
-"""Overlap from which two boxes of a class are one object."""
+SAME_OBJECT_IOU = 0.5
+"""IoU from which two boxes of a class are one object."""
 DOUBTFUL = 0.5
-"""Share of the threshold above which a detection of fp32 is neither demanded nor a mistake."""
-
-Rows = npt.NDArray[np.float32]
+"""Share of the threshold above which a detection of fp32 is neither wanted nor a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,12 @@ class Fidelity:
         images: Compared images.
         objects: Confident detections of fp32.
         ap50: Average precision of the other's detections against them, mean over the classes.
-        ap: The same as mean over the overlaps 0.50 to 0.95, which boxes a pixel off lower.
+        ap: The same as mean over the IoU thresholds 0.50 to 0.95, which boxes a pixel off lower.
         recall: Share of them that the other finds above the threshold too.
-        added: Confident detections of the other that fp32 does not have even with doubt, as share
-            of `objects`.
+        false_positive_rate: Confident detections of the other without a detection of fp32, even one
+            of low confidence, as share of `objects`.
         score_shift: Mean of the other's score minus fp32's, over those found at any score.
-        overlap: Mean intersection over union of those pairs.
+        iou: Mean intersection over union of those pairs.
     """
 
     images: int
@@ -46,28 +44,14 @@ class Fidelity:
     ap50: float
     ap: float
     recall: float
-    added: float
+    false_positive_rate: float
     score_shift: float
-    overlap: float
+    iou: float
 
     def as_measured(self) -> dict[str, float]:
         """Flat numbers for the manifest; what is not a number is left out."""
-        told = {
-            "fidelity_ap50": self.ap50,
-            "fidelity_ap": self.ap,
-            "fidelity_recall": self.recall,
-            "fidelity_false_positive_rate": self.added,
-            "fidelity_score_shift": self.score_shift,
-            "fidelity_overlap": self.overlap,
-        }
-        counts = {
-            "fidelity_images": float(self.images),
-            "fidelity_objects": float(self.objects),
-        }
-        return {
-            **{key: round(value, 4) for key, value in told.items() if not np.isnan(value)},
-            **counts,
-        }
+        numbers = {f"fidelity_{name}": float(value) for name, value in asdict(self).items()}
+        return {name: round(value, 4) for name, value in numbers.items() if not np.isnan(value)}
 
 
 def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fidelity:
@@ -78,73 +62,62 @@ def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fideli
         other_rows: (K, M, 6) float32 of the other.
         threshold: Score above which detections are used in service.
     """
-    sure = [Detections.from_rows(rows, threshold) for rows in reference_rows]
+    confident = [Detections.from_rows(rows, threshold) for rows in reference_rows]
     found = [Detections.from_rows(rows) for rows in other_rows]
     truth = [_truth(rows, threshold) for rows in reference_rows]
-    classes = 1 + max((int(one.class_ids.max(initial=-1)) for one in sure), default=-1)
-    judged_all = coco_figures(found, truth, [str(label) for label in range(classes)], threshold)
-    figures = mean_figures(judged_all)
-    counts = _counts(found, truth, threshold)
-    overlap, shift = _pairs(sure, found)
+    classes = 1 + max((int(one.class_ids.max(initial=-1)) for one in confident), default=-1)
+    labels = [str(label) for label in range(classes)]
+    metrics = mean_metrics(coco_metrics(found, truth, labels, threshold))
+    objects, right, wrong = _counts(found, truth, threshold)
+    iou, shift = _pairs(confident, found)
     return Fidelity(
-        images=len(sure),
-        objects=counts.objects,
-        ap50=figures.ap50,
-        ap=figures.ap,
-        recall=counts.share(counts.right),
-        added=counts.share(counts.wrong),
+        images=len(confident),
+        objects=objects,
+        ap50=metrics.ap50,
+        ap=metrics.ap,
+        recall=right / objects if objects else float("nan"),
+        false_positive_rate=wrong / objects if objects else float("nan"),
         score_shift=_mean(shift),
-        overlap=_mean(overlap),
+        iou=_mean(iou),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Confident detections of all classes."""
-
-    objects: int
-    right: int
-    wrong: int
-
-    def share(self, count: int) -> float:
-        return count / self.objects if self.objects else float("nan")
-
-
-def _truth(rows: Rows, threshold: float) -> Objects:
-    """fp32's detections of one image, the doubtful ones to be passed over."""
+def _truth(rows: Rows, threshold: float) -> GroundTruth:
+    """fp32's detections of one image, the doubtful ones to be ignored."""
     seen = Detections.from_rows(rows, threshold * DOUBTFUL)
     doubtful = seen.scores <= threshold
-    return Objects.of(GroundTruth(seen.boxes, seen.class_ids, doubtful))
+    return GroundTruth.of(seen.boxes, seen.class_ids, doubtful)
 
 
-def _counts(found: Sequence[Detections], truth: Sequence[Objects], threshold: float) -> _Counts:
+def _counts(
+    found: Sequence[Detections], truth: Sequence[GroundTruth], threshold: float
+) -> tuple[int, int, int]:
+    """Confident objects of fp32, and how many of the other's detections are right and wrong."""
     labels = {int(label) for one in found for label in one.class_ids}
     labels |= {int(label) for one in truth for label in one.class_ids}
     objects = right = wrong = 0
     for label in sorted(labels):
-        verdicts = judged(found, truth, label, Demand((SAME_OBJECT,)))
-        sure = verdicts.scores > threshold
-        hit, excused = verdicts.right[0, 0], verdicts.excused[0, 0]
-        objects += int(verdicts.demanded[0])
-        right += int((hit & sure).sum())
-        wrong += int((~hit & ~excused & sure).sum())
-    return _Counts(objects, right, wrong)
+        matches = match_detections(found, truth, label, MatchCriteria((SAME_OBJECT_IOU,)))
+        confident = matches.scores > threshold
+        hit, ignored = matches.right[0, 0], matches.ignored[0, 0]
+        objects += int(matches.wanted[0])
+        right += int((hit & confident).sum())
+        wrong += int((~hit & ~ignored & confident).sum())
+    return objects, right, wrong
 
 
 def _pairs(
-    sure: Sequence[Detections], found: Sequence[Detections]
+    confident: Sequence[Detections], found: Sequence[Detections]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Overlap and score shift of each confident detection that the other has at any score."""
-    overlap, shift = [np.zeros(0)], [np.zeros(0)]
-    for one, other in zip(sure, found, strict=True):
+    """IoU and score shift of each confident detection that the other has at any score."""
+    iou, shift = [np.zeros(0)], [np.zeros(0)]
+    for one, other in zip(confident, found, strict=True):
         same = one.class_ids[:, None] == other.class_ids[None, :]
-        table = np.where(same, overlaps(one.boxes, other.boxes), 0.0)
-        best = table.max(1, initial=0.0)
-        there = best >= SAME_OBJECT
-        partner = table[there].argmax(1) if there.any() else np.zeros(0, np.int64)
-        overlap.append(best[there])
-        shift.append(other.scores[partner].astype(np.float64) - one.scores[there])
-    return np.concatenate(overlap), np.concatenate(shift)
+        table = np.where(same, pairwise_iou(one.boxes, other.boxes), 0.0)
+        rows, columns = matched_pairs(table, SAME_OBJECT_IOU)
+        iou.append(table[rows, columns])
+        shift.append(other.scores[columns].astype(np.float64) - one.scores[rows])
+    return np.concatenate(iou), np.concatenate(shift)
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

@@ -42,7 +42,7 @@ def to_fp16(model: ModelProto, *, name: str = "to convert") -> ModelProto:
         name: Who it is, for errors.
 
     Raises:
-        GraphError: The network has no layers to convert, or bears no conversion.
+        GraphError: The network has no layers to convert, or does not tolerate the conversion.
     """
     named = copy_with_names(model)
     body = frozenset(parts_of(named, name).body)
@@ -89,7 +89,8 @@ class _Halving:
         del graph.node[:]
         graph.node.extend(rewritten)
         halved = [_half(self.weights[one]) for one in self.weights if one in self.halves]
-        kept = [one for one in graph.initializer if one.name not in self._no_longer_used()]
+        replaced = (self.weights.keys() & self.halves) - self.full
+        kept = [one for one in graph.initializer if one.name not in replaced]
         del graph.initializer[:]
         graph.initializer.extend([*kept, *halved])
 
@@ -109,9 +110,6 @@ class _Halving:
                 yield from (one for index, one in enumerate(node.input) if index in fixed)
             else:
                 yield from (one for inner in nodes_below([node]) for one in inner.input)
-
-    def _no_longer_used(self) -> set[str]:
-        return {one for one in self.weights if one in self.halves and one not in self.full}
 
     def _rewritten(self, node: NodeProto) -> Iterator[NodeProto]:
         if not self._is_half(node):

@@ -1,6 +1,6 @@
 """The network inside a packaged graph, and the part of it that keeps its full precision.
 
-What was put around the network at import (preprocessing, decoding, selection) is told by its node
+What was put around the network at import (preprocessing, decoding, selection) is known by its node
 names. The head is the last layer of each output and everything behind it: a rounding error there
 goes straight into boxes and scores, and it is a small share of the work.
 """
@@ -54,7 +54,7 @@ def copy_with_names(model: ModelProto) -> ModelProto:
 
 
 def parts_of(model: ModelProto, name: str) -> NetworkParts:
-    """Tells the parts of a packaged graph whose nodes all have names.
+    """Finds the parts of a packaged graph whose nodes all have names.
 
     Args:
         model: The graph.

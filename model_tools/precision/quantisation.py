@@ -46,7 +46,7 @@ def to_int8(
 ) -> ModelProto:
     """A copy of a packaged graph whose network computes in 8 bits up to its head.
 
-    Sections of the network that bear no rounding stay in fp32, as the calibration images show.
+    Sections of the network that do not tolerate int8 stay in fp32, as the calibration images show.
 
     Args:
         model: uint8 (N, H, W, 3) to float32 (N, M, 6); so is the copy.
@@ -56,21 +56,21 @@ def to_int8(
 
     Raises:
         ImageError: Too few calibration images, or they do not fit the graph.
-        GraphError: The network has nothing to quantise, or bears it nowhere.
+        GraphError: The network has nothing to quantise, or tolerates it nowhere.
         SessionError: ONNX Runtime cannot run it.
     """
     parts_of(copy_with_names(model), name)
     feeds = _feeds(model, images, name)
     try:
-        body = _Body.of(_prepared(model, name), feeds, name)
+        network = _PreparedNetwork.of(_prepared(model, name), feeds, name)
         probes = feeds[:: max(1, len(feeds) // PROBES)][:PROBES]
-        reference = _rows(body.model, probes, name)
+        reference = _rows(network.model, probes, name)
         kept = harmless(
-            sections_of(body.parts),
+            sections_of(network.parts),
             reference,
-            lambda nodes: _rows(body.lowered(nodes), probes, name),
+            lambda nodes: _rows(network.lowered(nodes), probes, name),
         )
-        chosen = body.lowered(tuple(node for section in kept for node in section))
+        chosen = network.lowered(tuple(node for section in kept for node in section))
     except ModelError:
         raise
     except Exception as error:
@@ -85,7 +85,7 @@ def to_int8(
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
+class _PreparedNetwork:
     """A prepared graph with what is needed to lower any part of its network."""
 
     model: ModelProto
@@ -93,7 +93,7 @@ class _Body:
     ranges: dict[str, Range]
 
     @classmethod
-    def of(cls, model: ModelProto, feeds: Sequence[Feed], name: str) -> _Body:
+    def of(cls, model: ModelProto, feeds: Sequence[Feed], name: str) -> _PreparedNetwork:
         parts = parts_of(model, name)
         inside = set(parts.body)
         floats = {

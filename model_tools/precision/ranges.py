@@ -92,13 +92,13 @@ def measured_ranges(
 def _values(
     model: ModelProto, tensors: Sequence[str], feeds: Sequence[Feed], name: str
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    talkative = ModelProto()
-    talkative.CopyFrom(model)
-    told = {one.name for one in model.graph.output}
-    talkative.graph.output.extend(
-        helper.make_empty_tensor_value_info(one) for one in tensors if one not in told
+    observed = ModelProto()
+    observed.CopyFrom(model)
+    known = {one.name for one in model.graph.output}
+    observed.graph.output.extend(
+        helper.make_empty_tensor_value_info(one) for one in tensors if one not in known
     )
-    session, _ = open_session(name, talkative.SerializeToString())
+    session, _ = open_session(name, observed.SerializeToString())
     for feed in feeds:
         try:
             found = session.run(list(tensors), dict(feed))

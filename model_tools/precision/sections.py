@@ -1,7 +1,7 @@
-"""Sections: where in a network 8 bits do harm, found by lowering one section at a time.
+"""Sections: which parts of a network do not tolerate int8, found by lowering one at a time.
 
-Some parts of a network bear no rounding, most often its first layers and attention; which ones
-cannot be told from their values, only from what comes out at the end.
+The first layers and attention most often do not tolerate rounding. Which parts do not is seen in
+the output only, not in the values of the tensors.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from model_tools.precision.fidelity import Rows, fidelity
+from model_tools.precision.fidelity import fidelity
 from model_tools.precision.network import NetworkParts
+from models.detections import Rows
 
 MOST_SECTIONS = 12
 MOST_HARM = 0.1
 """What one section alone may change: AP against fp32, and the mean shift of scores."""
-SURE = 0.3
-"""Score above which detections of fp32 are demanded."""
+CONFIDENT = 0.3
+"""Score above which detections of fp32 are wanted."""
 
 Nodes = tuple[str, ...]
 
@@ -37,19 +38,19 @@ def sections_of(parts: NetworkParts) -> list[Nodes]:
 def harmless(
     sections: Sequence[Nodes], reference: Rows, rows_with: Callable[[Nodes], Rows]
 ) -> list[Nodes]:
-    """The sections that may be lowered; all of them where fp32 finds nothing to judge by.
+    """The sections that may be lowered; all of them where fp32 finds nothing to compare.
 
     Args:
         sections: Runs of nodes.
         reference: (K, M, 6) float32, what the network gives in fp32.
         rows_with: What it gives with some nodes lowered.
     """
-    if not (reference[:, :, 4] > SURE).any():
+    if not (reference[:, :, 4] > CONFIDENT).any():
         return list(sections)
     return [one for one in sections if _harm(reference, rows_with(one)) <= MOST_HARM]
 
 
 def _harm(reference: Rows, changed: Rows) -> float:
-    judged = fidelity(reference, changed, SURE)
-    shift = 0.0 if np.isnan(judged.score_shift) else abs(judged.score_shift)
-    return 1.0 - judged.ap + shift
+    found = fidelity(reference, changed, CONFIDENT)
+    shift = 0.0 if np.isnan(found.score_shift) else abs(found.score_shift)
+    return 1.0 - found.ap + shift

@@ -1,4 +1,4 @@
-"""The child's side: confine the process, call one function, tell its steps and its result.
+"""The child's side: confine the process, call one function, send its steps and its result.
 
 Every message is one line of JSON on a pipe of its own: `{"step", "seconds"}`, then `{"result"}` or
 `{"failure", "kind"}`. What libraries print goes elsewhere.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from model_tools.sandbox.confinement import confine
-from model_tools.sandbox.limits import Limits
+from model_tools.sandbox.limits import SandboxLimits
 from models.errors import ModelError
 from models.graph.violation import ContractViolation
 
@@ -22,11 +22,8 @@ OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "memoryerror"
 """How libraries say, in lower case, that there is no memory left."""
 
 
-class Tell(Protocol):
-    """Announces what is being done next."""
-
-    def __call__(self, step: str, seconds: float | None = None) -> None:
-        """Begins a step; `seconds` is its wall-clock limit, the usual one if None."""
+Announce = Callable[..., None]
+"""Begins a step: `announce(name, seconds=None)` with its time limit, the usual one if None."""
 
 
 def main(order: Mapping[str, Any], pipe: int) -> None:
@@ -34,21 +31,21 @@ def main(order: Mapping[str, Any], pipe: int) -> None:
     os.set_inheritable(pipe, False)
     with os.fdopen(pipe, "w", encoding="utf-8") as stream:
 
-        def say(message: Mapping[str, object]) -> None:
+        def send(message: Mapping[str, object]) -> None:
             stream.write(json.dumps(message, allow_nan=False) + "\n")
             stream.flush()
 
-        def tell(step: str, seconds: float | None = None) -> None:
-            say({"step": step, "seconds": seconds})
+        def announce(step: str, seconds: float | None = None) -> None:
+            send({"step": step, "seconds": seconds})
 
         writable = [Path.cwd(), *(Path(folder) for folder in order["writable"])]
-        confine(Limits(**order["limits"]), writable, gpu=order["gpu"])
+        confine(SandboxLimits(**order["limits"]), writable, gpu=order["gpu"])
         try:
             module, _, name = order["function"].partition(":")
             function = getattr(importlib.import_module(module), name)
-            say({"result": function(order["arguments"], tell)})
+            send({"result": function(order["arguments"], announce)})
         except Exception as error:
-            say(_failure(error))
+            send(_failure(error))
 
 
 def is_out_of_memory(error: Exception) -> bool:

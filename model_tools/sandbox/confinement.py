@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_tools.sandbox.limits import Limits
+from model_tools.sandbox.limits import SandboxLimits
 
 MEGABYTE = 1024 * 1024
 
@@ -49,7 +49,7 @@ class _PathRule(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
-def confine(limits: Limits, writable: Sequence[Path], *, gpu: bool = False) -> int:
+def confine(limits: SandboxLimits, writable: Sequence[Path], *, gpu: bool = False) -> int:
     """Confines this process and all its children; there is no way back.
 
     Args:
@@ -71,11 +71,11 @@ def confine(limits: Limits, writable: Sequence[Path], *, gpu: bool = False) -> i
     return _landlock(libc, [*writable, *(map(Path, _GPU_PLACES if gpu else _DEVICES))])
 
 
-def _limit_resources(limits: Limits) -> None:
+def _limit_resources(limits: SandboxLimits) -> None:
     # Not the address space: numpy, ONNX Runtime and CUDA reserve much more than they use.
     _lower(resource.RLIMIT_DATA, limits.memory_mb * MEGABYTE)
     processor_s = int(limits.total_s * max(limits.threads, 1)) + 1
-    # Two seconds between the signal that has a name and the one that cannot be told from others.
+    # Two seconds between the signal that has a name and the one that is like any other.
     _lower(resource.RLIMIT_CPU, processor_s, processor_s + 2)
     _lower(resource.RLIMIT_FSIZE, limits.file_mb * MEGABYTE)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)

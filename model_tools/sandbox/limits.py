@@ -1,4 +1,4 @@
-"""`Limits`: what a sandboxed process may use up."""
+"""`SandboxLimits`: what a sandboxed process may use up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SandboxLimits:
     """What a sandboxed process may use up.
 
     Attributes:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from model_tools.sandbox.child import OUT_OF_MEMORY
-from model_tools.sandbox.limits import Limits
+from model_tools.sandbox.limits import SandboxLimits
 from models.errors import FailureKind, SandboxError
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -45,7 +45,7 @@ def run(
     arguments: Mapping[str, Any],
     *,
     model: str = "in the sandbox",
-    limits: Limits | None = None,
+    limits: SandboxLimits | None = None,
     on_step: Callable[[str], None] = lambda step: None,
     writable: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
@@ -54,12 +54,12 @@ def run(
     """Calls a function in a throw-away process and returns what it returns.
 
     Args:
-        function: `package.module:name` of a function that takes `(arguments, tell)`;
-            `tell("what comes next", seconds=...)` announces a step with a time limit of its own.
+        function: `package.module:name` of a function that takes `(arguments, announce)`;
+            `announce("what comes next", seconds=...)` begins a step with a time limit of its own.
         arguments: What can be written as JSON.
         model: Who it is about, for errors.
         limits: What the process may use up.
-        on_step: Told the name of every step as it begins.
+        on_step: Called with the name of every step as it begins.
         writable: Folders in which the process may write, besides its own that is removed.
         environment: Variables that it gets besides those that Python needs.
         gpu: Leave the ways to a GPU open.
@@ -67,7 +67,7 @@ def run(
     Raises:
         SandboxError: It failed, crashed, or used up a limit; one sentence says which.
     """
-    limits = limits or Limits()
+    limits = limits or SandboxLimits()
     with tempfile.TemporaryDirectory(prefix="cityeye-sandbox-") as folder:
         order = {
             "function": function,
@@ -134,7 +134,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _variables(folder: str, limits: Limits) -> dict[str, str]:
+def _variables(folder: str, limits: SandboxLimits) -> dict[str, str]:
     threads = str(limits.threads)
     return {
         "PATH": "/usr/bin:/bin",
@@ -153,7 +153,7 @@ class _Watch:
 
     child: _Child
     model: str
-    limits: Limits
+    limits: SandboxLimits
     on_step: Callable[[str], None]
     step: str = START
     step_s: float = START_S
@@ -290,5 +290,5 @@ class _Watch:
 
 
 def _clean(text: str) -> str:
-    """What can be printed and written of a text from the child, at a bearable length."""
+    """What can be printed and written of a text from the child, at a limited length."""
     return "".join(one if one.isprintable() else "?" for one in text)[:MAX_SENTENCE]

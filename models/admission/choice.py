@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from models.admission.report import why_not_admitted
 from models.errors import ModelError, NotAdmittedError
 from models.package import ModelPackage
+from models.repository import Repository
 
 
-class Versions(Protocol):
-    """A repository as far as a choice needs it."""
-
-    def versions(self, name: str) -> Sequence[str]:
-        """Versions of a name, oldest first."""
-        ...
-
-    def find(self, name: str, version: str | None = None) -> ModelPackage:
-        """A verified package."""
-        ...
-
-
-def admitted(repository: Versions, name: str, version: str | None = None) -> ModelPackage:
+def admitted(repository: Repository, name: str, version: str | None = None) -> ModelPackage:
     """A package that may serve: the version that is named, or the newest one that was admitted.
 
     Raises:

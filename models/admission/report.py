@@ -6,36 +6,35 @@ images afterwards has a version that is not admitted.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from models.object_store import write_whole
 from models.package import ADMISSION_FILE, LABELS_FILE, ModelPackage, sha256_of
 
 MAX_REPORT_BYTES = 1024 * 1024
-READABLE = 0o644
 
-Verdict = Literal["passed", "refused"]
+CheckResult = Literal["passed", "refused"]
 
 
-class _Section(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Check(_Section):
+class Check(_ReportPart):
     """One check: its name, how it ended, and what it found."""
 
     name: str
-    verdict: Verdict
+    # Reports of earlier versions call it `verdict`.
+    result: CheckResult = Field(validation_alias=AliasChoices("result", "verdict"))
     sentence: str = ""
     seconds: float = Field(ge=0.0)
 
 
-class BatchLatency(_Section):
+class BatchLatency(_ReportPart):
     """Time of one run with so many images, in milliseconds, over `runs` runs after warming up."""
 
     images: int = Field(gt=0)
@@ -44,7 +43,7 @@ class BatchLatency(_Section):
     p95_ms: float = Field(ge=0.0)
 
 
-class Machine(_Section):
+class Machine(_ReportPart):
     """Where it was measured; `cores` are those that the process may use."""
 
     processor: str = ""
@@ -54,7 +53,7 @@ class Machine(_Section):
     onnxruntime: str = ""
 
 
-class Findings(_Section):
+class Findings(_ReportPart):
     """What an examination measures; what was not reached keeps its empty value.
 
     Attributes:
@@ -84,7 +83,7 @@ class Findings(_Section):
     load_s: float = 0.0
 
 
-class Examined(_Section):
+class Examined(_ReportPart):
     """What an examination answers; `reason` is empty if every check passed."""
 
     checks: tuple[Check, ...]
@@ -92,7 +91,7 @@ class Examined(_Section):
     findings: Findings
 
 
-class AdmissionReport(_Section):
+class AdmissionReport(_ReportPart):
     """The content of `admission.json`; unknown keys are errors.
 
     Attributes:
@@ -119,17 +118,8 @@ class AdmissionReport(_Section):
 
     def save(self, directory: Path) -> None:
         """Writes it into the version's folder; a reader sees the old report or the new one."""
-        handle, name = tempfile.mkstemp(dir=directory, prefix=f".{ADMISSION_FILE}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(self.model_dump_json(indent=2) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(READABLE)
-            Path(name).replace(directory / ADMISSION_FILE)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        text = self.model_dump_json(indent=2) + "\n"
+        write_whole(directory / ADMISSION_FILE, text.encode())
 
 
 def read_report(directory: Path) -> AdmissionReport | None:

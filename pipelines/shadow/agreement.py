@@ -5,15 +5,16 @@ Plain values that add up: over frames, tasks, cameras and workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AliasChoices, Field
 
-from models.detections import Detections, overlaps
+from models.detections import Detections, matched_pairs, pairwise_iou
 from pipelines.labels import plain
 from pipelines.plan import ModelRef
 
@@ -24,28 +25,33 @@ INCIDENT_SLACK_S = 15.0
 Side = Literal["first", "second"]
 
 
+def _names(*names: str) -> Any:  # noqa: ANN401 - as pydantic types it
+    """The names of a field in a saved file: its own, and that of an earlier version."""
+    return Field(validation_alias=AliasChoices(*names))
+
+
 @dataclass(frozen=True, slots=True)
 class BoxAgreement:
-    """How far two versions saw the same in the same frames. Confident: above its own threshold.
+    """How far two versions agree on the same frames. Confident: above the version's own threshold.
 
     Attributes:
-        frames: Frames that both have judged.
-        both: Objects that both saw confidently.
-        weak_first: Objects of the second that the first saw below its threshold.
-        weak_second: Objects of the first that the second saw below its threshold.
-        only_first: Objects that only the first saw.
-        only_second: Objects that only the second saw.
-        overlap_sum: Intersection over union, summed over `both`.
+        frames: Frames on which both ran.
+        both: Objects that both found with confidence.
+        low_confidence_first: Objects of the second that the first found below its threshold.
+        low_confidence_second: Objects of the first that the second found below its threshold.
+        only_first: Objects that only the first found.
+        only_second: Objects that only the second found.
+        iou_sum: Intersection over union, summed over `both`.
         score_sum: Score of the second minus that of the first, summed over `both`.
     """
 
     frames: int = 0
     both: int = 0
-    weak_first: int = 0
-    weak_second: int = 0
+    low_confidence_first: Annotated[int, _names("low_confidence_first", "weak_first")] = 0
+    low_confidence_second: Annotated[int, _names("low_confidence_second", "weak_second")] = 0
     only_first: int = 0
     only_second: int = 0
-    overlap_sum: float = 0.0
+    iou_sum: Annotated[float, _names("iou_sum", "overlap_sum")] = 0.0
     score_sum: float = 0.0
 
     def __add__(self, other: BoxAgreement) -> BoxAgreement:
@@ -55,24 +61,34 @@ class BoxAgreement:
 
     @property
     def objects(self) -> int:
-        """Objects that at least one of them saw confidently."""
-        seen_by_one = self.weak_first + self.weak_second + self.only_first + self.only_second
-        return self.both + seen_by_one
+        """Objects that at least one of them found with confidence."""
+        low_confidence = self.low_confidence_first + self.low_confidence_second
+        return self.both + low_confidence + self.only_first + self.only_second
 
     @property
     def share(self) -> float | None:
-        """Share of objects that both saw confidently; None without any object."""
+        """Share of objects that both found with confidence; None without any object."""
         return self.both / self.objects if self.objects else None
 
     @property
+    def mean_iou(self) -> float | None:
+        """Mean over `both`; None without any."""
+        return self.iou_sum / self.both if self.both else None
+
+    @property
+    def mean_score_difference(self) -> float | None:
+        """Mean over `both`; None without any."""
+        return self.score_sum / self.both if self.both else None
+
+    @property
     def disputed(self) -> bool:
-        """Whether one saw something that the other did not see at all."""
+        """Whether one found something that the other did not find at all."""
         return self.only_first + self.only_second > 0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one model saw in one frame, boxes in normalised image coordinates."""
+class ModelDetections:
+    """What one model found in one frame, boxes in normalised image coordinates."""
 
     model: ModelRef
     found: Detections
@@ -84,56 +100,34 @@ class Seen:
         return np.asarray(names[self.found.class_ids], np.str_)
 
     @property
-    def sure(self) -> npt.NDArray[np.bool_]:
+    def confident(self) -> npt.NDArray[np.bool_]:
         """Which boxes are above the model's threshold."""
         return np.asarray(self.found.scores > self.model.threshold)
 
 
-def box_agreement(first: Seen, second: Seen) -> BoxAgreement:
-    """Compares the detections of one frame; each box has one partner at most, best overlap first.
+def box_agreement(first: ModelDetections, second: ModelDetections) -> BoxAgreement:
+    """Compares the detections of one frame; each box has one partner at most, best IoU first.
 
     Boxes of both must be in the same coordinates, and reach down to below the thresholds.
     """
-    table = overlaps(first.found.boxes, second.found.boxes)
+    table = pairwise_iou(first.found.boxes, second.found.boxes)
     table = np.where(first.labels[:, None] == second.labels[None, :], table, 0.0)
-    sure_first, sure_second = first.sure, second.sure
-    # Two weak boxes are noise; they must not take a partner away from a confident one.
-    table[~sure_first[:, None] & ~sure_second[None, :]] = 0.0
-    both = weak_first = weak_second = 0
-    overlap_sum = score_sum = 0.0
-    free_first, free_second = sure_first.copy(), sure_second.copy()
-    for row, column in _pairs(table):
-        free_first[row] = free_second[column] = False
-        if sure_first[row] and sure_second[column]:
-            both += 1
-            overlap_sum += float(table[row, column])
-            score_sum += float(second.found.scores[column] - first.found.scores[row])
-        elif sure_first[row]:
-            weak_second += 1
-        else:
-            weak_first += 1
+    # Two boxes of low confidence are noise; they must not take a partner from a confident one.
+    table[~first.confident[:, None] & ~second.confident[None, :]] = 0.0
+    rows, columns = matched_pairs(table, SAME_OBJECT_IOU)
+    here, there = first.confident[rows], second.confident[columns]
+    both = here & there
+    scores = second.found.scores[columns] - first.found.scores[rows]
     return BoxAgreement(
         frames=1,
-        both=both,
-        weak_first=weak_first,
-        weak_second=weak_second,
-        only_first=int(free_first.sum()),
-        only_second=int(free_second.sum()),
-        overlap_sum=overlap_sum,
-        score_sum=score_sum,
+        both=int(both.sum()),
+        low_confidence_first=int((~here).sum()),
+        low_confidence_second=int((~there).sum()),
+        only_first=int(first.confident.sum() - here.sum()),
+        only_second=int(second.confident.sum() - there.sum()),
+        iou_sum=float(table[rows, columns][both].sum()),
+        score_sum=float(scores[both].sum(dtype=np.float64)),
     )
-
-
-def _pairs(table: npt.NDArray[np.float64]) -> Iterable[tuple[int, int]]:
-    """Row and column of each pair of boxes that overlap enough, best first, none used twice."""
-    rows, columns = np.nonzero(table >= SAME_OBJECT_IOU)
-    taken_rows, taken_columns = set[int](), set[int]()
-    for index in np.argsort(-table[rows, columns], kind="stable"):
-        row, column = int(rows[index]), int(columns[index])
-        if row not in taken_rows and column not in taken_columns:
-            taken_rows.add(row)
-            taken_columns.add(column)
-            yield row, column
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from pipelines.keyframe import encode
 from pipelines.plan import ModelRef, Route, TaskPlan
 from pipelines.rules import build_rule
 from pipelines.rules.rule import Moment
-from pipelines.shadow.agreement import IncidentNote, Seen, Side, box_agreement
+from pipelines.shadow.agreement import IncidentNote, ModelDetections, Side, box_agreement
 from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
 from pipelines.shadow.gallery import Gallery
 from pipelines.tracker import CameraTracker
@@ -108,7 +108,9 @@ class Comparison:
         tracks = self._tracker.update(second, letterbox, at.mono_s)
         for rule in self._rules:
             self.note("second", rule.observe(tracks, at))
-        boxes = box_agreement(_seen(self._first, frame, first), _seen(self._second, frame, second))
+        boxes = box_agreement(
+            _normalised(self._first, frame, first), _normalised(self._second, frame, second)
+        )
         self._state = replace(self._state, boxes=self._state.boxes + boxes, until=at.utc)
         disputed = boxes.disputed and at.mono_s - self._disputed_s >= DISPUTE_EVERY_S
         if disputed:
@@ -198,9 +200,9 @@ class _Annotated:
         return annotated(self.full.rgb(), self.drawings)
 
 
-def _seen(model: ModelRef, frame: Frame, found: Detections) -> Seen:
+def _normalised(model: ModelRef, frame: Frame, found: Detections) -> ModelDetections:
     boxes = frame.views[model.size].letterbox.to_normalised(found.boxes)
-    return Seen(model, replace(found, boxes=boxes))
+    return ModelDetections(model, replace(found, boxes=boxes))
 
 
 def _drawing(model: ModelRef, frame: Frame, found: Detections, colour: Colour) -> Drawing:

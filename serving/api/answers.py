@@ -1,48 +1,61 @@
-"""What the control API answers: typed, and made from snapshots without a camera's source."""
+"""What the control API answers: typed, and made from snapshots without a camera's source.
+
+An answer takes what it shows from the objects of the program by name; only what is called or shaped
+otherwise is given.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from ray.serve.schema import ApplicationStatusOverview
 
 from camera_adapters.geometry import Letterbox
+from camera_adapters.state import CameraState
 from models.detections import Detections
 from pipelines.camera_group import CameraSnapshot
+from pipelines.statistics import Rate
 from serving.director import WorkerState
 from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollouts import RolloutState
 from serving.serve_detector import application_name
 from serving.served_model import ServedModel
 
+Rounded = Annotated[
+    float | None, AfterValidator(lambda value: None if value is None else round(value, 4))
+]
+Coordinate = Annotated[float, AfterValidator(lambda value: round(value, 5))]
 
-class Answer(BaseModel):
+
+class ApiAnswer(BaseModel):
     """Base of what the API answers."""
 
     model_config = ConfigDict(frozen=True)
 
+    @classmethod
+    def of(cls, *sources: object, **fields: object) -> Self:
+        """Makes an answer; fields that are not given come from the first source that has them."""
+        for name in cls.model_fields:
+            for source in () if name in fields else sources:
+                if hasattr(source, name):
+                    fields[name] = getattr(source, name)
+                    break
+        return cls.model_validate(fields)
 
-class RateAnswer(Answer):
-    """Wanted and achieved looks per second."""
 
-    requested_fps: float
-    achieved_fps: float
-
-
-class CameraAnswer(Answer):
+class CameraAnswer(ApiAnswer):
     """One camera. `frame_age_ms` is arrival of a frame to its result.
 
-    `models` and `shadows` are the `name/version` by task that judged its newest frame; `looks`
-    counts by task how many frames each version has judged, `reroutes` how often they changed.
+    `models` and `shadows` are the `name/version` by task that ran on its newest frame; `inferences`
+    counts the frames by task and version, `reroutes` how often the versions changed.
     """
 
     id: str
     name: str
     worker: str
-    state: Literal["online", "degraded", "offline", "unauthorized"]
+    state: CameraState
     reason: str
     decoded: int
     analysed: int
@@ -53,15 +66,15 @@ class CameraAnswer(Answer):
     requested_fps: float
     achieved_fps: float
     frame_age_ms: dict[str, float]
-    tasks: dict[str, RateAnswer]
+    tasks: dict[str, Rate]
     incidents: dict[str, int]
     models: dict[str, str]
     shadows: dict[str, str]
-    looks: dict[str, dict[str, int]]
+    inferences: dict[str, dict[str, int]]
     reroutes: int
 
 
-class ModelAnswer(Answer):
+class ModelAnswer(ApiAnswer):
     """One model version in service. `provider` is where it really runs: `cpu` or `cuda`.
 
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
@@ -83,10 +96,10 @@ class ModelAnswer(Answer):
     requests: int
     errors: int
     images: int
-    run_ms_per_image: float | None
+    inference_ms_per_image: Rounded
 
 
-class HealthAnswer(Answer):
+class HealthAnswer(ApiAnswer):
     """The whole at a glance: `ok` when every worker answers and every model is served."""
 
     status: Literal["ok", "degraded"]
@@ -97,16 +110,16 @@ class HealthAnswer(Answer):
     events_pending: int
 
 
-class DetectionAnswer(Answer):
+class DetectionAnswer(ApiAnswer):
     """One object. `box` is x1 y1 x2 y2 in normalised image coordinates."""
 
     label: str
-    score: float
-    box: tuple[float, float, float, float]
+    score: Rounded
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 
-class DetectAnswer(Answer):
-    """What a model sees in one image."""
+class DetectAnswer(ApiAnswer):
+    """What a model finds in one image."""
 
     model: str
     version: str
@@ -120,8 +133,8 @@ def is_on(camera: CameraSnapshot) -> bool:
     return camera.state.value in ("online", "degraded")
 
 
-def cameras_of(workers: list[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
-    """Worker name and newest snapshot of every camera that a worker has told about."""
+def cameras_of(workers: Sequence[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
+    """Worker name and newest snapshot of every camera that a worker has reported."""
     return [
         (state.name, camera)
         for state in workers
@@ -130,30 +143,25 @@ def cameras_of(workers: list[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
     ]
 
 
+def cameras_by_version(workers: Sequence[WorkerState]) -> dict[str, tuple[str, ...]]:
+    """Ids of the cameras whose newest frame has the result of each `name/version`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _, camera in cameras_of(workers):
+        for key in {route.model.key for route in camera.routes.values()}:
+            found[key] = (*found.get(key, ()), camera.id)
+    return found
+
+
 def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     """A camera's snapshot as the API shows it."""
-    reader, figures = camera.reader, camera.statistics
-    return CameraAnswer(
-        id=camera.id,
-        name=camera.name,
+    return CameraAnswer.of(
+        camera,
+        camera.reader,
+        camera.statistics,
         worker=worker,
-        state=camera.state.value,
-        reason=camera.reason,
-        decoded=reader.decoded,
-        analysed=figures.analysed,
-        dropped=reader.dropped,
-        failed=figures.failed,
-        reconnects=reader.reconnects,
-        last_frame_age_s=reader.last_frame_age_s,
-        requested_fps=figures.requested_fps,
-        achieved_fps=figures.achieved_fps,
-        frame_age_ms=dict(figures.frame_age_ms),
-        tasks={task: RateAnswer(**asdict(rate)) for task, rate in figures.tasks.items()},
-        incidents=dict(figures.incidents),
         models={task: route.model.key for task, route in camera.routes.items()},
         shadows={task: r.shadow.key for task, r in camera.routes.items() if r.shadow},
-        looks={task: dict(counts) for task, counts in figures.models.items()},
-        reroutes=figures.reroutes,
+        inferences=camera.statistics.models,
     )
 
 
@@ -163,7 +171,7 @@ def model_answer(
     application: ApplicationStatusOverview | None,
     state: RolloutState | None,
     cameras: Sequence[str],
-    figures: InferenceMetrics | None,
+    metrics: InferenceMetrics | None,
 ) -> ModelAnswer:
     """A model version in service.
 
@@ -173,52 +181,36 @@ def model_answer(
         application: The state of its Serve application, None where there is none.
         state: The rollout of its model, None where every camera names its version.
         cameras: Cameras on which it counts.
-        figures: What was asked of it, None before the first call.
+        metrics: Its inferences, None before the first.
     """
-    figures = figures or InferenceMetrics()
+    metrics = metrics or InferenceMetrics()
     version = model.ref.version
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""
-    run_ms = figures.run_ms_per_image
-    return ModelAnswer(
-        name=model.ref.name,
-        version=model.ref.version,
-        sha256=model.sha256,
-        width=model.ref.size.width,
-        height=model.ref.size.height,
-        labels=model.ref.labels,
-        threshold=model.ref.threshold,
+    return ModelAnswer.of(
+        model,
+        model.ref,
+        model.ref.size,
+        metrics,
         provider=provider,
         application=application_name(model.ref),
         status=application.status.value if application else "NOT_STARTED",
         role=role or ("leaving" if leaving else "pinned"),
-        cameras=tuple(cameras),
-        requests=figures.requests,
-        errors=figures.errors,
-        images=figures.images,
-        run_ms_per_image=None if run_ms is None else round(run_ms, 3),
+        cameras=cameras,
+        inference_ms_per_image=metrics.run_ms_per_image,
     )
 
 
 def detect_answer(model: ServedModel, letterbox: Letterbox, found: Detections) -> DetectAnswer:
     """Detections with labels, in normalised image coordinates."""
-    boxes = letterbox.to_normalised(found.boxes)
-    return DetectAnswer(
+    boxes = letterbox.to_normalised(found.boxes).tolist()
+    labels = (model.ref.labels[int(class_id)] for class_id in found.class_ids)
+    return DetectAnswer.of(
+        letterbox.full,
         model=model.ref.name,
         version=model.ref.version,
-        width=letterbox.full.width,
-        height=letterbox.full.height,
-        detections=tuple(
-            DetectionAnswer(
-                label=model.ref.labels[int(class_id)],
-                score=round(float(score), 4),
-                box=(
-                    round(float(box[0]), 5),
-                    round(float(box[1]), 5),
-                    round(float(box[2]), 5),
-                    round(float(box[3]), 5),
-                ),
-            )
-            for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True)
-        ),
+        detections=[
+            DetectionAnswer(label=label, score=score, box=box)
+            for label, score, box in zip(labels, found.scores.tolist(), boxes, strict=True)
+        ],
     )

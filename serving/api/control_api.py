@@ -1,4 +1,4 @@
-"""The control API: what runs, how it is, which versions look, and one image judged on request.
+"""The control API: what runs, its health, the versions in service, and inference on one image.
 
 A Serve ingress of its own; it keeps no state of the city and asks the director. It never shows a
 camera's source or credentials. Serve copies the routes while this module is still being imported,
@@ -20,6 +20,7 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
+from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from serving.api.answers import (
     CameraAnswer,
@@ -27,16 +28,17 @@ from serving.api.answers import (
     HealthAnswer,
     ModelAnswer,
     camera_answer,
+    cameras_by_version,
     cameras_of,
     detect_answer,
     is_on,
     model_answer,
 )
-from serving.api.cameras_by_version import cameras_by_version
 from serving.api.image_body import MAX_IMAGE_BYTES, decode, letterboxed
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
+from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.director_client import (
     all_workers,
@@ -53,8 +55,8 @@ from serving.served_model import ServedModel
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0
 PROVIDER_TIMEOUT_S = 2.0
-OWN_FIGURES = "control-api"
-"""Stands for the worker in the metrics of images that were judged on request."""
+OWN_METRICS = "control-api"
+"""Stands for the worker in the metrics of images that came by request."""
 
 
 api = FastAPI(
@@ -63,6 +65,7 @@ api = FastAPI(
 )
 api.include_router(rollouts_router)
 api.include_router(versions_router)
+api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 
 
 @serve.deployment(
@@ -75,9 +78,9 @@ class ControlApi:
     def __init__(self, models: ModelSource | None) -> None:
         confine_replica()
         self.models = models
-        self._book = MetricsRecorder()
+        self._recorder = MetricsRecorder()
 
-    @api.get("/health", summary="Is everything that was configured at work?")
+    @api.get("/health", summary="Health of cameras, models and workers")
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
         workers = await all_workers()
@@ -107,7 +110,7 @@ class ControlApi:
             events_pending=sum(relay.pending for relay in relays),
         )
 
-    @api.get("/cameras", summary="All cameras with state and figures")
+    @api.get("/cameras", summary="All cameras with state and counters")
     async def list_cameras(self) -> list[CameraAnswer]:
         """In the order of the configuration."""
         return [camera_answer(worker, c) for worker, c in cameras_of(await all_workers())]
@@ -122,13 +125,13 @@ class ControlApi:
 
     @api.get("/models", summary="Model versions in service")
     async def list_models(self) -> list[ModelAnswer]:
-        """With role, cameras, figures, and the state of each one's Serve application."""
+        """With role, cameras, metrics, and the state of each one's Serve application."""
         models = await served_models()
         workers = await all_workers()
         tables = {state.rollout.model: state for state in await rollout_states()}
         applications = (await asyncio.to_thread(serve.status)).applications
         providers = await asyncio.gather(*(self._provider(model) for model in models))
-        cameras, figures = cameras_by_version(workers), summed(workers)
+        cameras, metrics = cameras_by_version(workers), summed(workers)
         return [
             model_answer(
                 model,
@@ -136,7 +139,7 @@ class ControlApi:
                 applications.get(application_name(model.ref)),
                 tables.get(model.ref.name),
                 cameras.get(model.ref.key, ()),
-                figures.get(model.ref.key),
+                metrics.get(model.ref.key),
             )
             for model, provider in zip(models, providers, strict=True)
         ]
@@ -150,10 +153,10 @@ class ControlApi:
     async def metrics(self) -> Response:
         """Exposition format, text."""
         workers, rollouts = await all_workers(), await rollout_states()
-        own = {OWN_FIGURES: self._book.snapshot()}
+        own = {OWN_METRICS: self._recorder.snapshot()}
         return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
 
-    @api.post("/models/{name}/detect", summary="Judge one image")
+    @api.post("/models/{name}/detect", summary="Run inference on one image")
     async def detect(
         self,
         name: Annotated[str, Path(max_length=128)],
@@ -162,7 +165,7 @@ class ControlApi:
     ) -> DetectAnswer:
         """Body: one JPEG or PNG. Goes through the very graph that serves the cameras.
 
-        Without `version` the stable one judges.
+        Without `version` the stable one runs.
         """
         model = await running_version(name, version)
         full = await asyncio.to_thread(decode, image)
@@ -173,12 +176,12 @@ class ControlApi:
             call = handle.detect.remote(batch, (0,), time.time())
             rows, timing = await asyncio.wait_for(call, DETECT_TIMEOUT_S)
         except TimeoutError:
-            self._book.failed(model.ref.key)
+            self._recorder.failed(model.ref.key)
             raise HTTPException(504, f"model {name} did not answer in time; try again") from None
         except (RayError, RayServeException):
-            self._book.failed(model.ref.key)
-            raise HTTPException(503, f"model {name} failed; GET /health may tell why") from None
-        self._book.answered(model.ref.key, 1, timing)
+            self._recorder.failed(model.ref.key)
+            raise HTTPException(503, f"model {name} failed; GET /health may say why") from None
+        self._recorder.answered(model.ref.key, 1, timing)
         found = Detections.from_rows(rows[0], model.ref.threshold)
         return detect_answer(model, letterbox, found)
 
@@ -192,7 +195,7 @@ class ControlApi:
 
 
 def build_api(models: ModelSource | None) -> Application:
-    """The Serve application of the control API; `models` is the repository it tells of."""
+    """The Serve application of the control API; `models` is the repository that it lists."""
     deployment: Any = ControlApi
     application: Application = deployment.bind(models)
     return application

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from serving.api.cameras_by_version import cameras_by_version
+from serving.api.answers import cameras_by_version
 from serving.director import WorkerState
 from serving.inference_metrics import Histogram, InferenceMetrics
 from serving.rollout.rollouts import RolloutState
@@ -21,28 +21,29 @@ from serving.rollout.rollouts import RolloutState
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MODEL = ("model", "version", "worker")
 
-COUNTERS: Mapping[str, tuple[str, Callable[[InferenceMetrics], int]]] = {
-    "requests": ("Micro-batches sent to a model version", lambda one: one.requests),
-    "errors": ("Micro-batches that it did not answer", lambda one: one.errors),
-    "images": ("Images that it judged", lambda one: one.images),
+COUNTERS: Mapping[str, tuple[str, Callable[[InferenceMetrics], float]]] = {
+    "requests": ("Batches sent to a model version for inference", lambda one: one.requests),
+    "errors": ("Batches whose inference failed", lambda one: one.errors),
+    "images": ("Images inferred", lambda one: one.images),
+    "cpu_seconds": ("Processor time of inference", lambda one: one.cpu_s),
 }
 HISTOGRAMS: Mapping[str, tuple[str, Callable[[InferenceMetrics], Histogram]]] = {
-    "batch_size": ("Images per micro-batch", lambda one: one.batch),
-    "queue_seconds": ("From sending a micro-batch to the start of its run", lambda one: one.queue),
-    "run_seconds": ("In the model, per micro-batch", lambda one: one.run),
+    "batch_size": ("Images per batch", lambda one: one.batch),
+    "queue_seconds": ("Queue time of a batch until its inference", lambda one: one.queue),
+    "inference_seconds": ("Inference latency of a batch, without queue time", lambda one: one.run),
 }
 Callers = Mapping[str, Mapping[str, InferenceMetrics]]
-"""Figures by caller and `name/version`."""
+"""Metrics by caller and `name/version`."""
 
 
-class _Snapshot:
+class _Collector:
     """A collector over one set of answers."""
 
     def __init__(
         self, workers: Sequence[WorkerState], rollouts: Sequence[RolloutState], others: Callers
     ) -> None:
-        told = {state.name: state.snapshot.models for state in workers if state.snapshot}
-        self._callers: Callers = {**told, **others}
+        reported = {state.name: state.snapshot.models for state in workers if state.snapshot}
+        self._callers: Callers = {**reported, **others}
         self._workers = workers
         self._rollouts = rollouts
 
@@ -52,28 +53,22 @@ class _Snapshot:
         yield self._cameras()
         yield self._roles()
 
-    def _figures(self) -> Iterable[tuple[tuple[str, str, str], InferenceMetrics]]:
+    def _metrics(self) -> Iterable[tuple[tuple[str, str, str], InferenceMetrics]]:
         for caller, models in self._callers.items():
-            for key, figures in models.items():
+            for key, metrics in models.items():
                 name, _, version = key.partition("/")
-                yield (name, version, caller), figures
+                yield (name, version, caller), metrics
 
     def _models(self) -> Iterable[Metric]:
         for name, (text, value) in COUNTERS.items():
             counter = CounterMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
-            for labels, figures in self._figures():
-                counter.add_metric(labels, value(figures))
+            for labels, metrics in self._metrics():
+                counter.add_metric(labels, value(metrics))
             yield counter
-        seconds = CounterMetricFamily(
-            "cityeye_model_cpu_seconds", "Processor time of its runs", labels=MODEL
-        )
-        for labels, figures in self._figures():
-            seconds.add_metric(labels, figures.cpu_s)
-        yield seconds
         for name, (text, histogram) in HISTOGRAMS.items():
             family = HistogramMetricFamily(f"cityeye_model_{name}", text, labels=MODEL)
-            for labels, figures in self._figures():
-                values = histogram(figures)
+            for labels, metrics in self._metrics():
+                values = histogram(metrics)
                 family.add_metric(labels, _buckets(values), values.total)
             yield family
 
@@ -81,18 +76,18 @@ class _Snapshot:
         """The provider as a label, as it is no number."""
         family = GaugeMetricFamily(
             "cityeye_model_provider",
-            "1 for the execution provider that gave the newest answer",
+            "1 for the execution provider of the newest inference",
             labels=(*MODEL, "provider"),
         )
-        for labels, figures in self._figures():
-            if figures.provider:
-                family.add_metric((*labels, figures.provider), 1)
+        for labels, metrics in self._metrics():
+            if metrics.provider:
+                family.add_metric((*labels, metrics.provider), 1)
         return family
 
     def _cameras(self) -> Metric:
         family = GaugeMetricFamily(
             "cityeye_model_cameras",
-            "Cameras whose newest frame counted by this version",
+            "Cameras whose newest frame has the result of this version",
             labels=("model", "version"),
         )
         for key, cameras in cameras_by_version(self._workers).items():
@@ -121,10 +116,10 @@ def exposition(
     Args:
         workers: All workers.
         rollouts: All tables.
-        others: What callers that are no workers asked of each `name/version`, by caller.
+        others: Metrics of callers that are no workers, by caller and `name/version`.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(workers, rollouts, others))
+    registry.register(_Collector(workers, rollouts, others))
     return generate_latest(registry)
 
 

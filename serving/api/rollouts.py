@@ -48,7 +48,7 @@ async def show_rollout(name: ModelName) -> RolloutAnswer:
 
 @router.post("/models/{name}/rollout", summary="Change canary, shadow or thresholds")
 async def change_rollout(name: ModelName, change: RolloutChange) -> RolloutAnswer:
-    """Answers when cameras have been told; 409 where it is refused, and nothing has changed then.
+    """Answers when cameras have new routes; 409 where it is refused, and nothing has changed then.
 
     A version is sent frames only after it was admitted and has answered its golden images.
     """
@@ -67,7 +67,7 @@ async def rollback(name: ModelName) -> RolloutAnswer:
     return rollout_answer(await change_versions("rollback", name))
 
 
-@router.get("/models/{name}/comparison", summary="Compare two versions that saw the same frames")
+@router.get("/models/{name}/comparison", summary="Compare two versions on the same frames")
 async def compare(name: ModelName, first: VersionQuery, second: VersionQuery) -> ComparisonAnswer:
     """`first` is the version in service, `second` its shadow; 404 where they never were."""
     keys = f"{name}/{first}", f"{name}/{second}"
@@ -75,7 +75,7 @@ async def compare(name: ModelName, first: VersionQuery, second: VersionQuery) ->
     if not states:
         raise HTTPException(
             404,
-            f"{keys[1]} was never a shadow of {keys[0]}; make it one and let it look for a while",
+            f"{keys[1]} was never a shadow of {keys[0]}; make it one and let it run for a while",
         )
     return comparison_answer(*keys, states, summed(await all_workers()))
 
@@ -95,9 +95,9 @@ async def show_image(image: Annotated[str, Path(max_length=256)]) -> Response:
 
 
 def summed(workers: list[WorkerState]) -> Mapping[str, InferenceMetrics]:
-    """The figures of all workers by `name/version`."""
+    """The metrics of all workers by `name/version`."""
     total: dict[str, InferenceMetrics] = {}
     for state in workers:
-        for key, figures in (state.snapshot.models if state.snapshot else {}).items():
-            total[key] = total.get(key, InferenceMetrics()) + figures
+        for key, one in (state.snapshot.models if state.snapshot else {}).items():
+            total[key] = total.get(key, InferenceMetrics()) + one
     return total

@@ -1,4 +1,4 @@
-"""What the control API tells of the versions in the repository, whether they serve or not."""
+"""What the control API answers about versions in the repository, whether they serve or not."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from models.admission import AdmissionReport, read_report, why_not_admitted
 from models.errors import ModelError
 from models.package import CARD_FILE, Manifest, ModelPackage
 from models.repository import Repository
-from serving.api.answers import Answer
+from serving.api.answers import ApiAnswer
 
 
-class VersionAnswer(Answer):
-    """One version in the repository; `problem` tells why it may not serve, empty if it may."""
+class VersionAnswer(ApiAnswer):
+    """One version in the repository; `problem` says why it may not serve, empty if it may."""
 
     name: str
     version: str
     admitted: bool
     problem: str
-    precision: str
-    tasks: tuple[str, ...]
-    labels: tuple[str, ...]
-    width: int
-    height: int
+    precision: str = ""
+    tasks: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
 
 
-class VersionDetail(Answer):
+class VersionDetail(ApiAnswer):
     """Everything that is kept with a version; evaluations by the name of their data."""
 
     name: str
@@ -48,15 +48,11 @@ def version_answers(repository: Repository, name: str) -> Sequence[VersionAnswer
 def version_detail(package: ModelPackage) -> VersionDetail:
     """What is kept with a package."""
     problem = why_not_admitted(package)
-    card = (package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace")
-    return VersionDetail(
-        name=package.name,
-        version=package.version,
+    return VersionDetail.of(
+        package,
         admitted=not problem,
         problem=problem,
-        manifest=package.manifest,
-        labels=package.labels,
-        card=card,
+        card=(package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace"),
         admission=read_report(package.directory),
         evaluations={file_name(one.data): one for one in read_evaluations(package.directory)},
     )
@@ -66,27 +62,8 @@ def _answer(repository: Repository, name: str, version: str) -> VersionAnswer:
     try:
         package = repository.find(name, version)
     except ModelError as error:
-        return VersionAnswer(
-            name=name,
-            version=version,
-            admitted=False,
-            problem=str(error),
-            precision="",
-            tasks=(),
-            labels=(),
-            width=0,
-            height=0,
-        )
-    problem = why_not_admitted(package)
-    tensor = package.manifest.input
-    return VersionAnswer(
-        name=name,
-        version=version,
-        admitted=not problem,
-        problem=problem,
-        precision=package.manifest.precision,
-        tasks=package.manifest.tasks,
-        labels=package.labels,
-        width=tensor.width,
-        height=tensor.height,
+        return VersionAnswer(name=name, version=version, admitted=False, problem=str(error))
+    problem, manifest = why_not_admitted(package), package.manifest
+    return VersionAnswer.of(
+        package, manifest, manifest.input, admitted=not problem, problem=problem
     )

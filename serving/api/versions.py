@@ -1,4 +1,4 @@
-"""Routes of the control API for the repository: list, show, import and examine versions."""
+"""Routes of the control API for the repository: list, show, import and check versions."""
 
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
 
@@ -11,7 +11,8 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
@@ -36,12 +37,12 @@ from serving.api.version_answers import (
 )
 
 router = APIRouter(tags=["versions"])
-Name = Annotated[str, Path(pattern=NAME_PATTERN)]
-Version = Annotated[str, Path(pattern=VERSION_PATTERN)]
+PackageName = Annotated[str, Path(pattern=NAME_PATTERN)]
+PackageVersion = Annotated[str, Path(pattern=VERSION_PATTERN)]
 
 
 class UploadOptions(BaseModel):
-    """What an upload leaves open, the network decides. Lists have commas between."""
+    """Options of an import; what is left out is read from the network. Lists use commas."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +63,7 @@ GOLDEN_IMAGES = 4
 """Images to verify an uploaded network on: one of every place that is drawn."""
 
 _WORKING = threading.Lock()
-"""Imports and examinations use much memory; a second one is refused meanwhile."""
+"""Imports and examinations use much memory; only one runs at a time."""
 
 
 def repository() -> Repository:
@@ -78,17 +79,17 @@ def repository() -> Repository:
     return opened
 
 
-Models = Annotated[Repository, Depends(repository)]
+OpenRepository = Annotated[Repository, Depends(repository)]
 
 
 @router.get("/repository", summary="Every model in the repository with its versions")
-async def list_repository(models: Models) -> dict[str, tuple[str, ...]]:
+async def list_repository(models: OpenRepository) -> dict[str, tuple[str, ...]]:
     """Names with their versions, oldest first; each version says whether it may serve."""
     return await asyncio.to_thread(lambda: {name: models.versions(name) for name in models.names()})
 
 
 @router.get("/models/{name}/versions", summary="The versions of a model in the repository")
-async def list_versions(name: Name, models: Models) -> list[VersionAnswer]:
+async def list_versions(name: PackageName, models: OpenRepository) -> list[VersionAnswer]:
     """Oldest first, with admission; 404 for an unknown name."""
     found = await asyncio.to_thread(version_answers, models, name)
     if not found:
@@ -97,15 +98,17 @@ async def list_versions(name: Name, models: Models) -> list[VersionAnswer]:
 
 
 @router.get("/models/{name}/versions/{version}", summary="All that is kept with a version")
-async def show_version(name: Name, version: Version, models: Models) -> VersionDetail:
+async def show_version(
+    name: PackageName, version: PackageVersion, models: OpenRepository
+) -> VersionDetail:
     """Manifest, card, admission report, and evaluations."""
-    return await asyncio.to_thread(_detail, models, name, version)
+    return await asyncio.to_thread(lambda: version_detail(models.find(name, version)))
 
 
 @router.post("/models/{name}/versions", summary="Import an ONNX file as the next version")
 async def import_version(
-    name: Name,
-    models: Models,
+    name: PackageName,
+    models: OpenRepository,
     network: Annotated[
         bytes, Body(media_type="application/octet-stream", max_length=MAX_ONNX_BYTES)
     ],
@@ -132,16 +135,11 @@ async def import_version(
 
 
 @router.post("/models/{name}/versions/{version}/check", summary="Examine a version again")
-async def check_version(name: Name, version: Version, models: Models) -> AdmissionReport:
+async def check_version(
+    name: PackageName, version: PackageVersion, models: OpenRepository
+) -> AdmissionReport:
     """As `cityeye models check` does; the report stays with the version."""
     return await asyncio.to_thread(_check, models, name, version)
-
-
-def _detail(models: Repository, name: str, version: str) -> VersionDetail:
-    try:
-        return version_detail(models.find(name, version))
-    except ModelError as error:
-        raise _http(error) from None
 
 
 def _import(network: bytes, wanted: ImportRequest, models: Repository) -> VersionDetail:
@@ -149,20 +147,14 @@ def _import(network: bytes, wanted: ImportRequest, models: Repository) -> Versio
     with _alone(), tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
         file = FilePath(folder) / "network.onnx"
         file.write_bytes(network)
-        try:
-            imported = import_model(file, wanted, root, _validation_images)
-        except ModelError as error:
-            raise _http(error) from None
+        imported = import_model(file, wanted, root, _validation_images)
     return version_detail(imported.package)
 
 
 def _check(models: Repository, name: str, version: str) -> AdmissionReport:
     folder = _own_folder(models)
     with _alone():
-        try:
-            return admit(folder.directory_of(name, version), provider="auto")
-        except ModelError as error:
-            raise _http(error) from None
+        return admit(folder.directory_of(name, version), provider="auto")
 
 
 def _validation_images(inspected: Inspected) -> ValidationImages:
@@ -210,10 +202,12 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
-def _http(error: ModelError) -> HTTPException:
+async def model_problem(_: Request, error: ModelError) -> JSONResponse:
+    """The answer to a request that a model, a package or the repository made fail."""
     if isinstance(error, UnknownModelError):
-        return HTTPException(404, str(error))
-    if isinstance(error, RepositoryError):
-        return HTTPException(503, str(error))
-    code = 409 if isinstance(error, NotAdmittedError) else 422
-    return HTTPException(code, str(error))
+        code = 404
+    elif isinstance(error, RepositoryError):
+        code = 503
+    else:
+        code = 409 if isinstance(error, NotAdmittedError) else 422
+    return JSONResponse({"detail": str(error)}, status_code=code)

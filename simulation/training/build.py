@@ -102,14 +102,14 @@ def measure(
     for one in images:
         found.extend(detector.detect(one.image[None], threshold=0.0))
     real = [
-        GroundTruth(one.boxes, one.class_ids, one.ignore).among(package.labels, known)
+        GroundTruth.of(one.boxes, one.class_ids, one.ignore).among(package.labels, known)
         for one in images
     ]
     threshold = package.manifest.thresholds.default
-    results = evaluate(found, real, len(package.labels), threshold=threshold)
+    results = evaluate(found, real, len(package.labels))
     by_size = recall_by_size(found, real, SIZE_BOUNDS_PX, threshold=threshold)
     milliseconds = _milliseconds(detector, images[0].image[None])
-    return Measured(package.labels, results, by_size, milliseconds, len(images))
+    return Measured(package.labels, results, by_size, milliseconds, len(images), threshold)
 
 
 def _milliseconds(detector: Detector, image: npt.NDArray[np.uint8]) -> float:

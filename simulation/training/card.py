@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from model_tools.evaluation import ClassResult, mean_average_precision
+from model_tools.evaluation import mean_average_precision
+from model_tools.evaluation.curve import Curve
 from simulation.training.recipe import Recipe
 
 HARD_BELOW = 0.85
@@ -29,10 +30,11 @@ class Measured:
     """What a package achieves."""
 
     labels: tuple[str, ...]
-    results: tuple[ClassResult, ...]
+    results: tuple[Curve, ...]
     by_size: tuple[tuple[int, float], ...]
     milliseconds: float
     images: int
+    threshold: float
 
     @property
     def figures(self) -> dict[str, float]:
@@ -110,8 +112,9 @@ def _table(measured: Measured) -> str:
     lines = ["| class | AP50 | objects | precision | recall |", "|---|---|---|---|---|"]
     lines += [
         f"| {label} | {figures[f'ap50_{label}']:.3f} | {one.objects} "
-        f"| {one.precision_at_threshold:.2f} | {one.recall_at_threshold:.2f} |"
+        f"| {point.precision:.2f} | {point.recall:.2f} |"
         for label, one in zip(measured.labels, measured.results, strict=True)
+        for point in (one.at(measured.threshold),)
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The precision benchmark, on few images: its figures fit together and its report is JSON."""
+"""The precision benchmark, on few images: its measurements fit together and its report is JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import pytest
 
 from benchmarks.precision import (
+    ACCURACY_BLOCK,
     CALIBRATION_BLOCK,
     CHEAPER,
-    JUDGING_BLOCK,
     PrecisionBenchmark,
     main,
     seeds_of,
@@ -26,7 +26,7 @@ def report(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_changes_are_told_against_fp32_of_the_same_run(report):
+def test_changes_are_given_against_fp32_of_the_same_run(report):
     fp32 = report["accuracy"]["fp32"]
     assert 0.5 < fp32["ap50"] < 1
     for one in CHEAPER:
@@ -61,12 +61,12 @@ def test_the_report_says_what_was_measured_and_where(report):
 
 
 @pytest.mark.parametrize("places", [("crossroad",), ("crossroad", "arterial"), ("park",)])
-def test_what_calibrates_does_not_judge(places):
+def test_what_calibrates_does_not_measure_accuracy(places):
     """Even with as many images as the command line allows."""
-    judging = seeds_of(places, JUDGING_BLOCK, 480)
+    measuring = seeds_of(places, ACCURACY_BLOCK, 480)
     calibrating = seeds_of(places, CALIBRATION_BLOCK, 480)
-    assert len(judging) == len(calibrating) == 480
-    assert not set(judging) & set(calibrating)
+    assert len(measuring) == len(calibrating) == 480
+    assert not set(measuring) & set(calibrating)
 
 
 @pytest.mark.proof

@@ -114,7 +114,7 @@ def test_check_connects_to_cameras_and_loads_models(capsys, city, tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"), [("noise.mp4", "camera gate: "), ("rtsp://127.0.0.1:1/live", "camera gate")]
 )
-def test_check_tells_which_camera_does_not_work(capsys, city, tmp_path, source, said):
+def test_check_says_which_camera_does_not_work(capsys, city, tmp_path, source, said):
     (tmp_path / "noise.mp4").write_bytes(b"this is no video\n" * 100)
     assert main(["check", "--connect", str(city(source))]) == 1
     out = capsys.readouterr().out

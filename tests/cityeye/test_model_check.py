@@ -1,4 +1,4 @@
-"""`cityeye models check`, `list` and `show`: the verdict, its figures, and what may serve."""
+"""`cityeye models check`, `list` and `show`: the result, its measurements, and what may serve."""
 
 from __future__ import annotations
 

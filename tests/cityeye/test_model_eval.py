@@ -1,4 +1,4 @@
-"""`cityeye models eval`: the reference's figures, in two formats, through the graph that serves."""
+"""`cityeye models eval`: the reference's metrics, in two formats, through the graph that serves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import cityeye.cli
 from cityeye.cli import main
-from cityeye.model_evaluation import judged_images
+from cityeye.model_evaluation import inferred_images
 from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.repository import BUILTIN_ROOT, ModelRepository
@@ -81,7 +81,7 @@ def data(samples, tmp_path_factory) -> Path:
 
 
 def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
-    """COCO's way to tell the same; images are listed backwards, ids go forwards."""
+    """The same in COCO's form; images are listed backwards, ids go forwards."""
     annotations: list[dict[str, Any]] = []
     for index, one in enumerate(samples):
         for row, (x1, y1, x2, y2) in enumerate(one.boxes.tolist()):
@@ -114,8 +114,8 @@ def document(samples: Sequence[Sample], *, crowds: bool) -> dict[str, Any]:
 def evaluated(folder: Path, *arguments: str | Path) -> dict[str, Any]:
     """What `--json` writes."""
     file = folder / "out.json"
-    told = [str(one) for one in (*arguments, "--provider", "cpu", "--json", file)]
-    assert main(["models", "eval", *told]) == 0
+    content = [str(one) for one in (*arguments, "--provider", "cpu", "--json", file)]
+    assert main(["models", "eval", *content]) == 0
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
 
@@ -156,37 +156,37 @@ def reference(file: Path, samples: Sequence[Sample], detector: Detector) -> COCO
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
-        judge = COCOeval(truth, truth.loadRes(results), "bbox")
-        judge.params.catIds = [CATEGORY[LABELS.index(label)] for label in labels]
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge
+        expected = COCOeval(truth, truth.loadRes(results), "bbox")
+        expected.params.catIds = [CATEGORY[LABELS.index(label)] for label in labels]
+        expected.evaluate()
+        expected.accumulate()
+        expected.summarize()
+    return expected
 
 
 @pytest.mark.parametrize("name", ["coco.json", "crowds.json"])
-def test_the_figures_are_those_of_the_reference(tmp_path, data, samples, name):
+def test_the_metrics_are_those_of_the_reference(tmp_path, data, samples, name):
     found = evaluated(
         tmp_path, MODEL, "--data", data / name, "--images", data / "square" / "images"
     )
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     labels = detector.package.labels
-    judge = reference(data / name, samples, detector)
-    wanted = dict(zip(TWELVE, np.where(judge.stats < 0, np.nan, judge.stats), strict=True))
+    expected = reference(data / name, samples, detector)
+    wanted = dict(zip(TWELVE, np.where(expected.stats < 0, np.nan, expected.stats), strict=True))
     means = {name: np.nan if value is None else value for name, value in found["means"].items()}
     assert means == pytest.approx(wanted, abs=1e-6, nan_ok=True)
     assert means["ap50"] > 0.6
-    precision = judge.eval["precision"]
+    precision = expected.eval["precision"]
     places = np.unique([CATEGORY[LABELS.index(label)] for label in labels]).tolist()
     for one in found["classes"]:
         place = places.index(CATEGORY[LABELS.index(one["label"])])
-        assert one["figures"]["ap50"] == pytest.approx(
+        assert one["metrics"]["ap50"] == pytest.approx(
             precision[0, :, place, 0, 2].mean(), abs=1e-6
         )
     assert sum(one["objects"] for one in found["classes"]) == found["objects"] > 100
 
 
-def test_both_formats_give_the_same_figures(tmp_path, data):
+def test_both_formats_give_the_same_metrics(tmp_path, data):
     coco = evaluated(
         tmp_path, f"{MODEL}@1", "--data", data / "coco.json", "--images", data / "square/images"
     )
@@ -197,7 +197,7 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     assert coco["means"] == pytest.approx(yolo["means"], abs=1e-6)
     for one, other in zip(coco["classes"], yolo["classes"], strict=True):
         assert one["objects"] == other["objects"]
-        assert one["figures"] == pytest.approx(other["figures"], abs=1e-6)
+        assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-6)
         assert one["at_threshold"] == pytest.approx(other["at_threshold"], abs=1e-6)
         assert one["best"] == pytest.approx(other["best"], abs=1e-4)
     assert coco["left_out"] == ["bag", "bottle", "bin_bag"]
@@ -205,18 +205,18 @@ def test_both_formats_give_the_same_figures(tmp_path, data):
     assert coco["unlabelled"] == []
 
 
-def test_more_images_than_a_batch_holds_are_all_judged_in_their_order(data):
+def test_more_images_than_a_batch_holds_are_all_inferred_in_their_order(data):
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     assert detector.package.manifest.input.max_batch < 20
     images = read_dataset(data / "square", detector.package.labels).images
-    judged = list(judged_images(detector, [*images, *images]))
-    assert len(judged) == 20
-    for (seen, real), (again, same) in zip(judged[:10], judged[10:], strict=True):
+    inferred = list(inferred_images(detector, [*images, *images]))
+    assert len(inferred) == 20
+    for (seen, real), (again, same) in zip(inferred[:10], inferred[10:], strict=True):
         np.testing.assert_allclose(seen.scores, again.scores, atol=1e-4)
         assert real.boxes.tolist() == same.boxes.tolist()
 
 
-def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path):
+def test_a_person_reads_what_was_inferred_and_what_was_not(capsys, data, tmp_path):
     found = evaluated(tmp_path, MODEL, "--data", data / "square")
     lines = capsys.readouterr().out.splitlines()
     sha256 = ModelRepository(BUILTIN_ROOT).find(MODEL).manifest.sha256
@@ -229,7 +229,7 @@ def test_a_person_reads_what_was_judged_and_what_was_not(capsys, data, tmp_path)
     car = found["classes"][0]
     assert rows["car"] == [
         str(car["objects"]),
-        *(f"{car['figures'][name]:.3f}" for name in ("ap", "ap50", "ap75", "ar100")),
+        *(f"{car['metrics'][name]:.3f}" for name in ("ap", "ap50", "ap75", "ar100")),
         f"{car['at_threshold']['precision']:.3f}",
         f"{car['at_threshold']['recall']:.3f}",
         f"{car['best']['threshold']:.3f}",
@@ -255,15 +255,15 @@ def test_a_map_says_which_class_is_which(tmp_path, data):
     assert "a bus perhaps" in mapped["left_out"]
 
 
-def test_a_class_without_objects_has_no_figures(capsys, tmp_path, data):
-    told = json.loads((data / "coco.json").read_text("utf-8"))
+def test_a_class_without_objects_has_no_metrics(capsys, tmp_path, data):
+    content = json.loads((data / "coco.json").read_text("utf-8"))
     bus = CATEGORY[LABELS.index("bus")]
-    told["annotations"] = [one for one in told["annotations"] if one["category_id"] != bus]
+    content["annotations"] = [one for one in content["annotations"] if one["category_id"] != bus]
     file = tmp_path / "busless.json"
-    file.write_text(json.dumps(told), "utf-8")
+    file.write_text(json.dumps(content), "utf-8")
     found = evaluated(tmp_path, MODEL, "--data", file, "--images", data / "square" / "images")
     (one,) = [one for one in found["classes"] if one["label"] == "bus"]
-    assert set(one["figures"].values()) == {None}
+    assert set(one["metrics"].values()) == {None}
     assert " bus 0 - - - - - - - " in " ".join(capsys.readouterr().out.split())
 
 
@@ -307,7 +307,7 @@ def test_nothing_is_kept_through_a_link(capsys, tmp_path, data):
         (["--data", "broken", "--map", "gone.yaml"], "gone.yaml cannot be read"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_are_reported_in_one_sentence(
     capsys, tmp_path, monkeypatch, data, arguments, sentence
 ):
     monkeypatch.chdir(tmp_path)

@@ -33,7 +33,9 @@ def test_images_are_full_size_and_carry_the_box(package: ModelPackage, tmp_path:
     assert np.abs(edge - GREEN).max() < 60, "the left edge of the box is drawn"
 
 
-def test_what_is_no_recording_is_told_in_a_sentence(package: ModelPackage, tmp_path: Path) -> None:
+def test_what_is_no_recording_is_reported_in_a_sentence(
+    package: ModelPackage, tmp_path: Path
+) -> None:
     (tmp_path / "text.mp4").write_text("not a film\n" * 100)
     with pytest.raises(CommandError, match=r"text\.mp4 cannot be read"):
         try_model(package, tmp_path / "text.mp4", 1.0, tmp_path / "out")

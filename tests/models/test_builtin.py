@@ -59,7 +59,7 @@ def test_a_package_is_small_and_says_what_it_is(name):
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_the_card_tells_the_figures_of_the_manifest(name):
+def test_the_card_has_the_measurements_of_the_manifest(name):
     package = builtin(name)
     card = (package.directory / "CARD.md").read_text(encoding="utf-8")
     for label in package.labels:
@@ -81,11 +81,11 @@ def test_a_package_finds_what_a_new_scene_shows(name):
         found += detector.detect(sample.image[None], threshold=0.0)
         class_ids = numbers[sample.class_ids]
         mine = class_ids >= 0
-        real.append(GroundTruth(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
+        real.append(GroundTruth.of(sample.boxes[mine], class_ids[mine], sample.ignore[mine]))
     results = evaluate(found, real, len(package.labels))
-    # Two blocks are a small sample; the cards tell the figures of thirty.
-    told = package.manifest.measured["map50"]
-    assert mean_average_precision(results) > 0.75 * told
+    # Two blocks are a small sample; the cards have the AP of thirty.
+    kept = package.manifest.measured["map50"]
+    assert mean_average_precision(results) > 0.75 * kept
 
 
 def test_a_batch_gives_what_single_images_give():

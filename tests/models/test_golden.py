@@ -108,7 +108,7 @@ def test_boxes_may_move_by_the_tolerance(tolerance, good, bad):
     assert disagreement(shifted(bad), ROWS, tolerance)
 
 
-def test_a_distance_is_told_with_numbers():
+def test_a_distance_is_given_with_numbers():
     problem = disagreement(shifted(0.5), ROWS, STRICT)
     assert problem == (
         "image 0: the box of class 0 with score 0.900 at [10, 10, 40, 40] is 0.5 px off, "
@@ -122,7 +122,7 @@ def test_the_image_that_differs_is_named(golden):
     assert disagreement(found, golden.rows, STRICT).startswith("image 1: the score of class 0")
 
 
-def test_rows_below_the_floor_do_not_count():
+def test_rows_below_min_score_do_not_count():
     found = ROWS.copy()
     found[6] = 0
     assert disagreement(found, ROWS, STRICT) == ""
@@ -132,14 +132,14 @@ def test_rows_below_the_floor_do_not_count():
     )
 
 
-def test_a_row_at_the_floor_finds_its_partner_just_below_it():
+def test_a_row_at_min_score_finds_its_partner_just_below_it():
     wanted = changed(score=[0.9, 0.6, 0.55, 0.54, 0.0501, 0, 0, 0])
     found = changed(score=[0.9, 0.6, 0.55, 0.54, 0.0499, 0, 0, 0])
     assert disagreement(found, wanted, STRICT) == ""
     assert disagreement(wanted, found, STRICT) == ""
 
 
-def test_int8_may_lose_weak_objects_but_no_sure_one_and_not_all_weak_ones():
+def test_int8_may_lose_a_few_objects_of_low_confidence_and_no_confident_one():
     many = np.concatenate([ROWS[:3], np.tile(ROWS[4:5], (6, 1))])
     many[3:, [0, 2]] += np.arange(6)[:, None] * 12
     lost = many.copy()
@@ -148,7 +148,7 @@ def test_int8_may_lose_weak_objects_but_no_sure_one_and_not_all_weak_ones():
     assert "image 0: class 2" in disagreement(lost, many, STRICT)
     lost[4] = 0
     assert disagreement(lost, many, QUANTISED) == (
-        "3 of 6 weak objects are missing or elsewhere, 2 may be"
+        "3 of 6 objects of low confidence are missing or moved, 2 may be"
     )
     lost = many.copy()
     lost[2] = 0
@@ -172,7 +172,7 @@ def test_the_last_row_of_a_full_table_may_be_another_near_equal_object():
     assert disagreement(other, full, STRICT)
 
 
-def test_faint_golden_rows_still_prove_something():
+def test_golden_rows_of_low_scores_are_still_compared():
     faint = changed(score=ROWS[:, 4] / 25)
     assert disagreement(faint, faint, STRICT) == ""
     assert "is missing" in disagreement(np.zeros_like(faint), faint, STRICT)

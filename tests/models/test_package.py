@@ -44,7 +44,7 @@ def accept_checksum(directory: Path) -> None:
     edit_manifest(directory, lambda document: document.update(sha256=checksum))
 
 
-def test_a_good_package_tells_what_it_is(directory):
+def test_a_good_package_says_what_it_is(directory):
     package = ModelPackage.load(directory)
     assert str(package) == "tiny/1"
     assert package.labels == LABELS

@@ -152,7 +152,7 @@ def test_keys_that_lead_astray_are_passed_over(remote, store, cache, tmp_path):
     assert files == {*("model.yaml", "model.onnx", "labels.txt", "CARD.md", "golden.npz", "tiny-1")}
 
 
-def test_a_store_that_is_down_is_told_with_what_to_do(remote, store):
+def test_a_store_that_is_down_is_reported_with_what_to_do(remote, store):
     store.down = True
     for call in (remote.names, lambda: remote.versions("tiny")):
         with pytest.raises(RepositoryError, match=r"^bucket models at memory does not answer; st"):
@@ -189,7 +189,7 @@ def test_a_store_that_breaks_off_leaves_the_cache_as_it_was(remote, store, cache
     assert not holds(cache)
 
 
-def test_keys_that_are_refused_stop_no_replica_but_are_told_by_every_list(remote, store):
+def test_keys_that_are_refused_stop_no_replica_but_are_reported_by_every_list(remote, store):
     first = remote.find("tiny", "1")
     store.refuses = True
     assert remote.find("tiny", "1") == first

@@ -19,13 +19,13 @@ class MatchedClasses:
 
     Attributes:
         rows: For each class of the data, in its order, the package's class id; None if left out.
-        judged: Class ids of the package that the data label, ascending.
+        evaluated: Class ids of the package that the data label, ascending.
         left_out: Classes of the data whose objects are left out.
-        unlabelled: Classes of the package that the data do not label; not judged.
+        unlabelled: Classes of the package that the data do not label; not evaluated.
     """
 
     rows: tuple[int | None, ...]
-    judged: tuple[int, ...]
+    evaluated: tuple[int, ...]
     left_out: tuple[str, ...]
     unlabelled: tuple[str, ...]
 
@@ -49,10 +49,10 @@ def matched(
         DataError: The map names a class that is on neither side, or nothing is in common.
     """
     ours = _places(labels)
-    wanted = _told(place, names, labels, mapping) if mapping is not None else names
+    wanted = _mapped(place, names, labels, mapping) if mapping is not None else names
     rows = tuple(None if one is None else ours.get(plain(one)) for one in wanted)
-    judged = sorted({row for row in rows if row is not None})
-    if not judged:
+    evaluated = sorted({row for row in rows if row is not None})
+    if not evaluated:
         raise DataError(
             place,
             f"has no class of the model: its classes are {_some(names)}, "
@@ -61,9 +61,9 @@ def matched(
         )
     return MatchedClasses(
         rows=rows,
-        judged=tuple(judged),
+        evaluated=tuple(evaluated),
         left_out=tuple(name for name, row in zip(names, rows, strict=True) if row is None),
-        unlabelled=tuple(label for row, label in enumerate(labels) if row not in judged),
+        unlabelled=tuple(label for row, label in enumerate(labels) if row not in evaluated),
     )
 
 
@@ -72,7 +72,7 @@ def plain(name: str) -> str:
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
-def _told(
+def _mapped(
     place: Path,
     names: Sequence[str],
     labels: Sequence[str],
@@ -80,7 +80,7 @@ def _told(
 ) -> list[str | None]:
     """What the map makes of each class of the data."""
     theirs, ours = _places(names), _places(labels)
-    told: dict[str, str | None] = {}
+    mapped: dict[str, str | None] = {}
     for foreign, label in mapping.items():
         if plain(foreign) not in theirs:
             raise DataError(
@@ -92,8 +92,8 @@ def _told(
                 f"the map makes {foreign!r} a {label!r}, which is no class of the model",
                 _near(label, labels),
             )
-        told[plain(foreign)] = label
-    return [told.get(plain(name)) for name in names]
+        mapped[plain(foreign)] = label
+    return [mapped.get(plain(name)) for name in names]
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:

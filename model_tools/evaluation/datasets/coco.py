@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import MatchedClasses, matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
+from model_tools.evaluation.truth import GroundTruth
 from models.errors import DataError
 
 _Id = StrictInt | StrictStr
@@ -56,22 +56,22 @@ def read_coco(
 ) -> Dataset:
     """Reads a COCO file; images are in the order of their ids. See `read_dataset`.
 
-    Without `images`, images are looked for beside the file, in `images` beside it, and in the
+    Without `images`, images are searched beside the file, in `images` beside it, and in the
     folder that COCO's own archives have: `val2017` for `annotations/instances_val2017.json`.
     """
     document = _document(file)
     classes = matched(file, [one.name for one in document.categories], labels, mapping)
-    told = sorted(document.images, key=lambda one: (isinstance(one.id, str), one.id))
-    folder = images or _folder(file, told)
-    paths = [inside(folder, one.file_name, file) for one in told]
+    listed = sorted(document.images, key=lambda one: (isinstance(one.id, str), one.id))
+    folder = images or _folder(file, listed)
+    paths = [inside(folder, one.file_name, file) for one in listed]
     check_present(paths, file)
     seen = _seen(file, document, classes)
     return Dataset(
         name=file.stem,
         form="coco",
         images=[
-            LabelledImage(path, _objects(seen[one.id]), told_size=_size(one))
-            for one, path in zip(told, paths, strict=True)
+            EvaluationImage(path, _objects(seen[one.id]), labelled_size=_size(one))
+            for one, path in zip(listed, paths, strict=True)
         ],
         classes=classes,
     )
@@ -108,13 +108,13 @@ def _seen(
     rows = {one.id: row for one, row in zip(document.categories, classes.rows, strict=True)}
     seen: dict[_Id, list[tuple[int, _Annotation]]] = {one.id: [] for one in document.images}
     for index, one in enumerate(document.annotations):
-        for kind, told, known in (
+        for kind, used, known in (
             ("category", one.category_id, one.category_id in rows),
             ("image", one.image_id, one.image_id in seen),
         ):
             if not known:
                 raise DataError(
-                    file, f"annotations.{index} has the unknown {kind} id {told}", "export it again"
+                    file, f"annotations.{index} has the unknown {kind} id {used}", "export it again"
                 )
         row = rows[one.category_id]
         if row is not None:
@@ -122,27 +122,29 @@ def _seen(
     return seen
 
 
-def _objects(seen: Sequence[tuple[int, _Annotation]]) -> Objects:
+def _objects(seen: Sequence[tuple[int, _Annotation]]) -> GroundTruth:
     boxes = np.array([one.bbox for _, one in seen], np.float64).reshape(-1, 4)
     own = boxes[:, 2] * boxes[:, 3]
     boxes[:, 2:] += boxes[:, :2]
-    told = [one.area for _, one in seen]
+    drawn = [one.area for _, one in seen]
     crowd = np.array([one.iscrowd for _, one in seen], np.bool_)
-    return Objects(
+    return GroundTruth(
         boxes=boxes,
         class_ids=np.array([row for row, _ in seen], np.int64),
         ignore=crowd,
         crowd=crowd,
-        areas=np.array([a if t is None else t for t, a in zip(told, own, strict=True)], np.float64),
+        areas=np.array(
+            [a if t is None else t for t, a in zip(drawn, own, strict=True)], np.float64
+        ),
     )
 
 
-def _folder(file: Path, told: Sequence[_Image]) -> Path:
+def _folder(file: Path, listed: Sequence[_Image]) -> Path:
     """Where the images probably lie: where the first one does."""
     beside = file.parent
     places = (beside, beside / "images", beside.parent / file.stem.rpartition("_")[2])
-    for place in places if told else ():
-        if inside(place, told[0].file_name, file).is_file():
+    for place in places if listed else ():
+        if inside(place, listed[0].file_name, file).is_file():
             return place
     return beside
 

@@ -16,9 +16,8 @@ import yaml
 from pydantic import BaseModel, StrictInt, StrictStr, ValidationError
 
 from model_tools.evaluation.datasets.classes import matched
-from model_tools.evaluation.datasets.labelled import Dataset, LabelledImage, check_present, inside
-from model_tools.evaluation.truth import Objects
-from models.detections import areas
+from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
+from model_tools.evaluation.truth import GroundTruth
 from models.errors import DataError
 from models.package import MAX_TEXT_BYTES, plain_yaml
 
@@ -49,23 +48,23 @@ def read_yolo(
     Without `images`, the images are those of `val`, else `test` in `data.yaml`, else those in
     `images`, else those in the folder itself.
     """
-    told_by, described = _description(place)
+    listed_in, described = _description(place)
     names = described.names
     known = names if isinstance(names, dict) else dict(enumerate(names))
-    classes = matched(told_by, list(known.values()), labels, mapping)
+    classes = matched(listed_in, list(known.values()), labels, mapping)
     rows = dict(zip(known, classes.rows, strict=True))
-    paths = list(_images(told_by, described, images))
-    check_present(paths, told_by)
+    paths = list(_images(listed_in, described, images))
+    check_present(paths, listed_in)
     files = [_label_file(path) for path in paths]
     if not any(files):
         raise DataError(
-            told_by, f"no image has labels, the first is {paths[0]}", "check the folder `labels`"
+            listed_in, f"no image has labels, the first is {paths[0]}", "check the folder `labels`"
         )
     return Dataset(
-        name=told_by.parent.resolve().name,
+        name=listed_in.parent.resolve().name,
         form="yolo",
         images=[
-            LabelledImage(path, _objects(file, rows), in_shares=True)
+            EvaluationImage(path, _objects(file, rows), in_shares=True)
             for path, file in zip(paths, files, strict=True)
         ],
         classes=classes,
@@ -84,8 +83,8 @@ def _description(place: Path) -> tuple[Path, _Description]:
             file, "is not there", f"a YOLO folder names its classes in {DATA_FILE} or classes.txt"
         )
     try:
-        told = plain_yaml(_text(file, MAX_TEXT_BYTES))
-        return file, _Description.model_validate(told if isinstance(told, dict) else {})
+        content = plain_yaml(_text(file, MAX_TEXT_BYTES))
+        return file, _Description.model_validate(content if isinstance(content, dict) else {})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = f"{first['loc'][0]}: " if first["loc"] else ""
@@ -95,23 +94,23 @@ def _description(place: Path) -> tuple[Path, _Description]:
         raise DataError(file, f"is not YAML ({problem})", "correct it") from error
 
 
-def _images(told_by: Path, described: _Description, images: Path | None) -> Iterator[Path]:
-    folder = told_by.parent
+def _images(listed_in: Path, described: _Description, images: Path | None) -> Iterator[Path]:
+    folder = listed_in.parent
     if images is not None:
         yield from _listed(images)
         return
-    told = described.val or described.test
-    if not told:
+    names = described.val or described.test
+    if not names:
         beside = folder / "images"
         yield from _listed(beside if beside.is_dir() else folder)
         return
-    for name in [told] if isinstance(told, str) else told:
-        yield from _listed(_located(told_by, described.path, name))
+    for name in [names] if isinstance(names, str) else names:
+        yield from _listed(_located(listed_in, described.path, name))
 
 
-def _located(told_by: Path, base: str, name: str) -> Path:
+def _located(listed_in: Path, base: str, name: str) -> Path:
     """Where `val` leads. Tools write `path` and `../` for a place where the folder no longer is."""
-    folder = told_by.parent
+    folder = listed_in.parent
     stripped = name
     while stripped.startswith("../"):
         stripped = stripped.removeprefix("../")
@@ -119,7 +118,7 @@ def _located(told_by: Path, base: str, name: str) -> Path:
         if one.exists() and one.resolve().is_relative_to(folder.resolve()):
             return one
     raise DataError(
-        told_by, f"{name!r} is not there inside {folder}", "give --images the folder of images"
+        listed_in, f"{name!r} is not there inside {folder}", "give --images the folder of images"
     )
 
 
@@ -140,7 +139,7 @@ def _label_file(image: Path) -> Path | None:
     return next((one for one in (Path(*parts), beside) if one.is_file()), None)
 
 
-def _objects(file: Path | None, rows: Mapping[int, int | None]) -> Objects:
+def _objects(file: Path | None, rows: Mapping[int, int | None]) -> GroundTruth:
     """Objects in shares of the image."""
     boxes, class_ids = [], []
     for number, line in enumerate(_text(file, MAX_LIST_BYTES).splitlines() if file else (), 1):
@@ -152,8 +151,7 @@ def _objects(file: Path | None, rows: Mapping[int, int | None]) -> Objects:
             boxes.append(box)
             class_ids.append(row)
     table = np.array(boxes, np.float64).reshape(-1, 4)
-    nowhere = np.zeros(len(table), np.bool_)
-    return Objects(table, np.array(class_ids, np.int64), nowhere, nowhere, areas(table))
+    return GroundTruth.of(table, np.array(class_ids, np.int64))
 
 
 def _read(

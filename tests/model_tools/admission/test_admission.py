@@ -1,4 +1,4 @@
-"""Admission: a good version passes with figures, and a report counts for its very bytes only."""
+"""Admission: a good version passes, and a report counts for exactly the files that it is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from model_tools.admission import admit
 from model_tools.admission.machine import left_behind
-from model_tools.sandbox import Limits
+from model_tools.sandbox import SandboxLimits
 from models.admission import AdmissionReport, is_admitted, read_report, why_not_admitted
 from models.errors import ModelError
 from models.package import ModelPackage
@@ -47,7 +47,7 @@ def snapshot(root: Path) -> dict[str, bytes]:
 def test_a_good_version_is_admitted(examined):
     package, report, steps = examined
     assert report.passed, report.reason
-    assert [check.verdict for check in report.checks] == ["passed"] * 12
+    assert [check.result for check in report.checks] == ["passed"] * 12
     assert all(check.sentence for check in report.checks)
     assert is_admitted(package)
     assert why_not_admitted(package) == ""
@@ -55,7 +55,7 @@ def test_a_good_version_is_admitted(examined):
     assert "measuring batches of 4" in steps
 
 
-def test_the_report_tells_what_was_measured_on_what(examined):
+def test_the_report_says_what_was_measured_on_what(examined):
     package, report, _ = examined
     found = report.findings
     assert (report.model, report.threads, report.provider_asked) == ("tiny/1", 2, "cpu")
@@ -154,7 +154,7 @@ def test_a_refused_version_keeps_the_reason_and_others_are_not_touched(admitted,
     report = admit(admitted_again)
     assert not report.passed
     assert "does not give the golden rows" in report.reason
-    assert [check.verdict for check in report.checks][-1] == "refused"
+    assert [check.result for check in report.checks][-1] == "refused"
     assert report.checks[-1].sentence == report.reason
     assert report.checks[-1].name == "agreement"
     assert read_report(admitted_again) == report
@@ -200,11 +200,11 @@ def test_heavy_operators_that_a_gpu_leaves_behind_are_named():
 
 
 def test_a_process_that_ends_early_leaves_the_checks_that_it_had_made(tmp_path):
-    report = admit(good_package(tmp_path), limits=Limits(memory_mb=64))
+    report = admit(good_package(tmp_path), limits=SandboxLimits(memory_mb=64))
     assert not report.passed
-    assert report.checks[-1].verdict == "refused"
+    assert report.checks[-1].result == "refused"
     assert report.checks[-1].sentence == report.reason
-    report = admit(good_package(tmp_path, "other"), limits=Limits(total_s=0.2))
+    report = admit(good_package(tmp_path, "other"), limits=SandboxLimits(total_s=0.2))
     assert "did not finish within 0.2 s" in report.reason
     assert report.findings.sha256 == ModelPackage.load(tmp_path / "other" / "1").manifest.sha256
 
@@ -221,3 +221,11 @@ def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(ModelError, match=r"admission\.json: cannot be written"):
         admit(directory)
     assert sorted(one.name for one in directory.iterdir() if one.name.startswith(".")) == []
+
+
+def test_a_report_of_an_earlier_version_still_counts(admitted):
+    path = admitted.directory / "admission.json"
+    path.write_text(path.read_text().replace('"result": "passed"', '"verdict": "passed"'))
+    assert '"verdict"' in path.read_text()
+    assert is_admitted(admitted)
+    assert [check.result for check in read_report(admitted.directory).checks] == ["passed"] * 12

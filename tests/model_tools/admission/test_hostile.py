@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model_tools.admission import admit
-from model_tools.sandbox import Limits
+from model_tools.sandbox import SandboxLimits
 from models.admission import read_report, why_not_admitted
 from models.admission.report import AdmissionReport
 from models.errors import ModelError
@@ -30,7 +30,7 @@ from tests.model_tools.hostile_packages import (
 pytestmark = pytest.mark.slow
 
 AT_ONCE = 3
-LIMITS = Limits(memory_mb=1024, step_s=8.0, total_s=60.0)
+LIMITS = SandboxLimits(memory_mb=1024, step_s=8.0, total_s=60.0)
 SHORT = {"endless loop": replace(LIMITS, step_s=2.0)}
 """Where a case is refused only once its time is up."""
 
@@ -55,11 +55,11 @@ CASES: dict[str, tuple[Callable[[Path], Path], str]] = {
     **{name: (spoiled(spoil), says) for name, (spoil, says) in PACKAGES.items()},
     "more labels than classes": (
         lambda root: labelled(root, "person\ncar\nbus\ntram\n"),
-        "tells 3 classes apart, labels.txt names 4",
+        "has 3 classes, labels.txt names 4",
     ),
     "fewer labels than classes": (
         lambda root: labelled(root, "person\n"),
-        "tells 3 classes apart, labels.txt names 1",
+        "has 3 classes, labels.txt names 1",
     ),
 }
 
@@ -85,7 +85,7 @@ class Outcome:
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, int]]:
-    """Every path below a folder, links not followed, with what tells a change."""
+    """Every path below a folder, links not followed, with what shows a change."""
     found = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
@@ -129,7 +129,7 @@ def test_it_is_refused_with_its_reason(outcomes, name):
     assert re.search(outcome.says, report.reason), report.reason
     assert "\n" not in report.reason
     assert len(report.reason) <= 600
-    assert report.checks[-1].verdict == "refused"
+    assert report.checks[-1].result == "refused"
     assert report.findings.peak_memory_mb < LIMITS.memory_mb
 
 

@@ -80,7 +80,7 @@ def test_coco_is_read_in_the_order_of_ids_and_the_numbering_of_the_package(tmp_p
     assert first.areas.tolist() == [1200, 120.5]
     assert first.crowd.tolist() == first.ignore.tolist() == [False, True]
     assert len(second) == 0
-    assert data.classes.judged == (0, 1)
+    assert data.classes.evaluated == (0, 1)
     assert (data.classes.left_out, data.classes.unlabelled) == (("tree",), ("car",))
 
 
@@ -147,8 +147,8 @@ def test_coco_images_are_found_where_its_archives_have_them(tmp_path):
 
 
 def test_a_map_decides_alone(tmp_path):
-    told = {"TREE": "car", "person": None}
-    data = read_dataset(coco(tmp_path), LABELS, told)
+    mapping = {"TREE": "car", "person": None}
+    data = read_dataset(coco(tmp_path), LABELS, mapping)
     assert data.images[0].objects.class_ids.tolist() == [2]
     assert data.classes.left_out == ("Bin-Bag", "person")
     assert data.classes.unlabelled == ("person", "bin_bag")
@@ -157,7 +157,7 @@ def test_a_map_decides_alone(tmp_path):
 def test_two_classes_of_the_data_may_be_one_of_the_model(tmp_path):
     data = read_dataset(coco(tmp_path), LABELS, {"tree": "person", "person": "person"})
     assert data.images[0].objects.class_ids.tolist() == [0, 0]
-    assert data.classes.judged == (0,)
+    assert data.classes.evaluated == (0,)
 
 
 def test_labels_for_another_size_are_refused(tmp_path):
@@ -177,7 +177,7 @@ def test_labels_for_another_size_are_refused(tmp_path):
         ({"person": None}, "has no class of the model: its classes are Bin-Bag, tree, person, "),
     ],
 )
-def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
+def test_mistakes_in_a_map_are_reported(tmp_path, mapping, sentence):
     with pytest.raises(DataError, match=r"^\S*some.json: ") as caught:
         read_dataset(coco(tmp_path), LABELS, mapping)
     assert sentence in str(caught.value)
@@ -187,7 +187,7 @@ def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
     ("changes", "sentence"),
     [
         ({"annotations": []}, "has no annotations; "),
-        ({"images": []}, "tells of no image; "),
+        ({"images": []}, "lists no image; "),
         ({"annotations": changed(bbox=[1, 2, -3, 4])}, "annotations.0.bbox.2: Input should be"),
         ({"annotations": changed(bbox=[1, math.nan, 3, 4])}, "0.bbox.1: Input should be a finite"),
         ({"annotations": changed(bbox=[math.inf, 2, 3, 4])}, "0.bbox.0: Input should be a finite"),
@@ -205,7 +205,7 @@ def test_mistakes_in_a_map_are_told(tmp_path, mapping, sentence):
         ({"images": [{"id": 4, "file_name": "a\0.jpg"}]}, r"names 'a\x00.jpg', which is not "),
     ],
 )
-def test_mistakes_in_coco_are_told(tmp_path, changes, sentence):
+def test_mistakes_in_coco_are_reported(tmp_path, changes, sentence):
     with pytest.raises(DataError, match=r"^\S*some.json: ") as caught:
         read_dataset(coco(tmp_path, **changes), LABELS)
     assert sentence in str(caught.value)
@@ -213,7 +213,7 @@ def test_mistakes_in_coco_are_told(tmp_path, changes, sentence):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_coco_file_is_told(tmp_path, content):
+def test_what_is_no_coco_file_is_reported(tmp_path, content):
     file = tmp_path / "some.json"
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"some.json: is no COCO file: .+; correct it"):
@@ -237,7 +237,7 @@ def test_what_is_no_coco_file_is_told(tmp_path, content):
         ("1 0.1 0.2 0.3 -0.4 0.5 0.6", "has a number beyond 0 to 1; "),
     ],
 )
-def test_mistakes_in_yolo_lines_are_told_with_their_line(tmp_path, line, sentence):
+def test_mistakes_in_yolo_lines_are_reported_with_their_line(tmp_path, line, sentence):
     folder = yolo(tmp_path, f"1 0.5 0.5 0.1 0.1\n\n{line}\n")
     with pytest.raises(DataError, match=r"labels/a.txt:3: ") as caught:
         read_dataset(folder, LABELS)
@@ -256,13 +256,13 @@ def test_mistakes_in_yolo_lines_are_told_with_their_line(tmp_path, line, sentenc
         ("names: [person]\nval: nowhere\n", "'nowhere' is not there inside "),
         ("names: [person]\nval: ../../outside\n", "'../../outside' is not there inside "),
         ("names: [person]\nval: /etc\n", "'/etc' is not there inside "),
-        ("names: [person]\nval: labels\n", "tells of no image; "),
+        ("names: [person]\nval: labels\n", "lists no image; "),
         ("names: [person]\nval: list.txt\n", "1 of 1 images are missing, the first is "),
         ("names: [person]\nval: far.txt\n", "names '../../x.jpg', which is not inside "),
         ("names: [person]\nval: empty\n", "no image has labels, the first is "),
     ],
 )
-def test_mistakes_in_a_description_are_told(tmp_path, data, sentence):
+def test_mistakes_in_a_description_are_reported(tmp_path, data, sentence):
     (tmp_path / "outside").mkdir()
     folder = yolo(tmp_path / "a" / "b", BOXES, data)
     (folder / "list.txt").write_text("gone.jpg\n", encoding="utf-8")
@@ -288,11 +288,11 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
     ("place", "sentence"),
     [("gone.json", "is not there; give"), ("gone.yaml", "is not there; a YOLO"), ("", "data.yaml")],
 )
-def test_data_that_are_not_there_are_told(tmp_path, place, sentence):
+def test_data_that_are_not_there_are_reported(tmp_path, place, sentence):
     with pytest.raises(DataError, match=sentence):
         read_dataset(tmp_path / place, LABELS)
 
 
-def test_a_folder_of_images_that_is_not_there_is_told(tmp_path):
+def test_a_folder_of_images_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(DataError, match="gone: is no folder; give --images"):
         read_dataset(coco(tmp_path), LABELS, images=tmp_path / "gone")

@@ -22,52 +22,52 @@ def rows(*found: tuple[tuple[float, ...], float, int]) -> np.ndarray:
 
 def test_the_same_is_perfect():
     same = rows((HERE, 0.9, 0), (THERE, 0.6, 1), (THERE, 0.1, 0))
-    judged = fidelity(same, same, 0.4)
-    assert (judged.images, judged.objects) == (1, 2)
-    assert (judged.ap50, judged.ap, judged.recall, judged.overlap) == (1, 1, 1, 1)
-    assert (judged.added, judged.score_shift) == (0, 0)
+    found = fidelity(same, same, 0.4)
+    assert (found.images, found.objects) == (1, 2)
+    assert (found.ap50, found.ap, found.recall, found.iou) == (1, 1, 1, 1)
+    assert (found.false_positive_rate, found.score_shift) == (0, 0)
 
 
 def test_a_lost_object_and_a_lower_score():
     before = rows((HERE, 0.9, 0), (THERE, 0.6, 0))
-    judged = fidelity(before, rows((HERE, 0.7, 0)), 0.4)
-    assert judged.recall == 0.5
-    assert judged.ap50 == pytest.approx(51 / 101)
-    assert judged.score_shift == pytest.approx(-0.2)
+    found = fidelity(before, rows((HERE, 0.7, 0)), 0.4)
+    assert found.recall == 0.5
+    assert found.ap50 == pytest.approx(51 / 101)
+    assert found.score_shift == pytest.approx(-0.2)
 
 
-def test_below_the_threshold_is_not_found_again_but_its_score_is_compared():
-    judged = fidelity(rows((HERE, 0.5, 0)), rows((HERE, 0.3, 0)), 0.4)
-    assert (judged.recall, judged.ap50) == (0, 1)
-    assert judged.score_shift == pytest.approx(-0.2)
+def test_below_the_threshold_lowers_recall_but_its_score_is_compared():
+    found = fidelity(rows((HERE, 0.5, 0)), rows((HERE, 0.3, 0)), 0.4)
+    assert (found.recall, found.ap50) == (0, 1)
+    assert found.score_shift == pytest.approx(-0.2)
 
 
 def test_a_moved_box():
-    judged = fidelity(rows((HERE, 0.9, 0)), rows(((0, 0, 10, 8), 0.9, 0)), 0.4)
-    assert judged.overlap == pytest.approx(0.8)
-    assert judged.ap50 == 1
-    assert judged.ap == pytest.approx(0.7)
+    found = fidelity(rows((HERE, 0.9, 0)), rows(((0, 0, 10, 8), 0.9, 0)), 0.4)
+    assert found.iou == pytest.approx(0.8)
+    assert found.ap50 == 1
+    assert found.ap == pytest.approx(0.7)
 
 
 def test_what_fp32_doubts_is_no_mistake_and_what_it_does_not_have_is():
     before = rows((HERE, 0.9, 0), (THERE, 0.3, 0))
-    assert fidelity(before, rows((HERE, 0.9, 0), (THERE, 0.6, 0)), 0.4).added == 0
+    assert fidelity(before, rows((HERE, 0.9, 0), (THERE, 0.6, 0)), 0.4).false_positive_rate == 0
     elsewhere = rows((HERE, 0.9, 0), ((0, 50, 10, 60), 0.6, 0))
-    assert fidelity(before, elsewhere, 0.4).added == 1
+    assert fidelity(before, elsewhere, 0.4).false_positive_rate == 1
 
 
 def test_another_class_at_the_same_place_is_another_object():
-    judged = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.9, 3)), 0.4)
-    assert (judged.recall, judged.added) == (0, 1)
-    assert math.isnan(judged.overlap)
+    found = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.9, 3)), 0.4)
+    assert (found.recall, found.false_positive_rate) == (0, 1)
+    assert math.isnan(found.iou)
 
 
-def test_what_is_no_number_is_not_told():
+def test_what_is_no_number_is_left_out():
     nothing = np.zeros((2, 6, 6), np.float32)
     assert fidelity(nothing, nothing, 0.4).as_measured() == {
         "fidelity_images": 2.0,
         "fidelity_objects": 0.0,
     }
-    told = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.8, 0)), 0.4).as_measured()
-    assert told["fidelity_ap50"] == 1.0
-    assert told["fidelity_score_shift"] == -0.1
+    measured = fidelity(rows((HERE, 0.9, 0)), rows((HERE, 0.8, 0)), 0.4).as_measured()
+    assert measured["fidelity_ap50"] == 1.0
+    assert measured["fidelity_score_shift"] == -0.1

@@ -32,6 +32,6 @@ def test_a_section_that_loses_objects_or_scores_is_left_out():
     assert harmless(list(given), ROWS, given.__getitem__) == [("a",), ("d",)]
 
 
-def test_without_anything_to_judge_by_all_are_lowered():
+def test_without_anything_to_compare_all_are_lowered():
     nothing = np.zeros_like(ROWS)
     assert harmless([("a",)], nothing, lambda nodes: nothing) == [("a",)]

@@ -1,4 +1,4 @@
-"""What sandboxed processes are told to do in the tests."""
+"""What sandboxed processes do in the tests."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.sandbox.child import Tell
+from model_tools.sandbox.child import Announce
 from models.errors import GraphError
 from models.graph.contract import ContractViolation
 
 
-def echo(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    tell("thinking")
-    tell("answering", seconds=3)
+def echo(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
+    announce("thinking")
+    announce("answering", seconds=3)
     return {"got": arguments}
 
 
-def look_around(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def look_around(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     limits = {
         name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0]
         for name in ("DATA", "FSIZE", "NOFILE", "CORE", "CPU")
@@ -46,8 +46,8 @@ def look_around(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     }
 
 
-def crash(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    tell("falling over")
+def crash(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
+    announce("falling over")
     if arguments["how"] == "segfault":
         ctypes.string_at(0)
     if arguments["how"] == "abort":
@@ -65,32 +65,32 @@ def crash(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     raise ValueError("something\nodd")
 
 
-def hog(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    tell("filling memory")
+def hog(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
+    announce("filling memory")
     kept = []
     while True:
         kept.append(np.ones(16 * 1024 * 1024, np.uint8))
 
 
-def sleep(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def sleep(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     for step in range(arguments["steps"]):
-        tell(f"step {step}", seconds=arguments.get("seconds"))
+        announce(f"step {step}", seconds=arguments.get("seconds"))
         time.sleep(arguments["each"])
     return {}
 
 
-def chatter(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def chatter(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     for _ in range(arguments["lines"]):
         sys.stdout.write("x" * 1000 + "\n")
         os.write(2, b"y" * 1000)
     return {"done": True}
 
 
-def flood(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def flood(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     return {"text": "x" * arguments["size"]}
 
 
-def garble(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def garble(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     """Writes what is no message on every descriptor that it has."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2:
@@ -102,14 +102,14 @@ def garble(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {}
 
 
-def close_all(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    tell("hiding")
+def close_all(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
+    announce("hiding")
     os.closerange(3, 256)
     time.sleep(60)
     return {}
 
 
-def start_another(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def start_another(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     """Leaves a process behind that would outlive this one."""
     child = os.fork()
     if child == 0:
@@ -118,7 +118,7 @@ def start_another(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {"child": child}
 
 
-def attempts(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def attempts(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     """Tries what a hostile library would; gives the errors, or `done`."""
     outside = Path(arguments["outside"])
 
@@ -151,5 +151,5 @@ def attempts(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {"landlock": arguments["landlock"], **found}
 
 
-def not_json(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def not_json(arguments: dict[str, Any], announce: Announce) -> dict[str, Any]:
     return {"number": float("nan")}

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from model_tools.sandbox import Limits, run
+from model_tools.sandbox import SandboxLimits, run
 from models.errors import ModelError, SandboxError
 
 TASKS = "tests.model_tools.sandbox.tasks"
@@ -47,7 +47,9 @@ def test_a_result_and_the_steps_on_the_way_come_back():
 def test_the_process_is_alone_in_an_empty_folder_and_knows_no_secret(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     here = os.nice(0)
-    limits = Limits(memory_mb=1500, file_mb=3, open_files=99, total_s=40, threads=2, niceness=3)
+    limits = SandboxLimits(
+        memory_mb=1500, file_mb=3, open_files=99, total_s=40, threads=2, niceness=3
+    )
     seen = do("look_around", limits=limits, environment={"CUDA_VISIBLE_DEVICES": "1"})
     assert "hush" not in str(seen["environment"])
     assert seen["environment"]["CUDA_VISIBLE_DEVICES"] == "1"
@@ -86,7 +88,7 @@ def test_an_end_without_a_result_is_a_sentence(how, kind, says):
 
 
 def test_memory_is_capped():
-    error = failure("hog", limits=Limits(memory_mb=400))
+    error = failure("hog", limits=SandboxLimits(memory_mb=400))
     assert error.kind == "memory"
     assert error.reason == (
         "needed more than the 400 MB of memory that it may have while filling memory"
@@ -95,13 +97,13 @@ def test_memory_is_capped():
 
 @pytest.mark.slow
 def test_a_step_has_its_own_time_and_the_whole_has_one():
-    error = failure("sleep", {"steps": 2, "each": 30}, limits=Limits(step_s=0.5))
+    error = failure("sleep", {"steps": 2, "each": 30}, limits=SandboxLimits(step_s=0.5))
     assert (error.kind, error.reason) == ("time", "did not finish step 0 within 0.5 s")
     error = failure("sleep", {"steps": 9, "each": 30, "seconds": 0.25})
     assert error.reason == "did not finish step 0 within 0.25 s"
-    error = failure("sleep", {"steps": 99, "each": 0.1}, limits=Limits(total_s=2.5))
+    error = failure("sleep", {"steps": 99, "each": 0.1}, limits=SandboxLimits(total_s=2.5))
     assert error.reason.startswith("did not finish within 2.5 s, it was step ")
-    assert do("sleep", {"steps": 4, "each": 0.3}, limits=Limits(step_s=1.0)) == {}
+    assert do("sleep", {"steps": 4, "each": 0.3}, limits=SandboxLimits(step_s=1.0)) == {}
 
 
 @pytest.mark.slow
@@ -152,7 +154,7 @@ def test_a_hostile_library_reaches_nothing(tmp_path):
                 "parent": os.getpid(),
                 "landlock": LANDLOCK,
             },
-            limits=Limits(file_mb=2),
+            limits=SandboxLimits(file_mb=2),
             writable=[allowed],
         )
     done = {name for name, end in tried.items() if end == "done"}

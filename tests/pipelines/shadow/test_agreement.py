@@ -10,7 +10,13 @@ import pytest
 from camera_adapters.geometry import Size
 from models.detections import Detections
 from pipelines.plan import ModelRef
-from pipelines.shadow.agreement import BoxAgreement, IncidentNote, Seen, box_agreement, in_one_only
+from pipelines.shadow.agreement import (
+    BoxAgreement,
+    IncidentNote,
+    ModelDetections,
+    box_agreement,
+    in_one_only,
+)
 
 FIRST = ModelRef("street", "1", Size(64, 48), ("person", "car"), 0.4)
 SECOND = ModelRef("street", "2", Size(96, 64), ("Car", "bin bag", "person"), 0.5)
@@ -18,10 +24,11 @@ HERE, NEAR, FAR = (0.1, 0.1, 0.3, 0.3), (0.11, 0.1, 0.31, 0.3), (0.6, 0.6, 0.8, 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 
 
-def seen(model: ModelRef, *objects: tuple[tuple[float, ...], float, int]) -> Seen:
+def seen(model: ModelRef, *objects: tuple[tuple[float, ...], float, int]) -> ModelDetections:
     boxes = np.array([box for box, _, _ in objects], np.float32).reshape(-1, 4)
     scores = np.array([score for _, score, _ in objects], np.float32)
-    return Seen(model, Detections(boxes, scores, np.array([c for _, _, c in objects], np.int64)))
+    class_ids = np.array([c for _, _, c in objects], np.int64)
+    return ModelDetections(model, Detections(boxes, scores, class_ids))
 
 
 @pytest.mark.parametrize(
@@ -33,8 +40,8 @@ def seen(model: ModelRef, *objects: tuple[tuple[float, ...], float, int]) -> See
         ([(HERE, 0.9, 0)], [(HERE, 0.9, 0)], {"only_first": 1, "only_second": 1}),
         ([(HERE, 0.9, 1)], [(FAR, 0.8, 0)], {"only_first": 1, "only_second": 1}),
         # Each below its own threshold: 0.45 counts for the first, not for the second.
-        ([(HERE, 0.45, 1)], [(HERE, 0.45, 0)], {"weak_second": 1}),
-        ([(HERE, 0.35, 1)], [(HERE, 0.8, 0)], {"weak_first": 1}),
+        ([(HERE, 0.45, 1)], [(HERE, 0.45, 0)], {"low_confidence_second": 1}),
+        ([(HERE, 0.35, 1)], [(HERE, 0.8, 0)], {"low_confidence_first": 1}),
         ([(HERE, 0.35, 1)], [(HERE, 0.4, 0)], {}),
         ([(FAR, 0.35, 1)], [], {}),
         ([], [(HERE, 0.9, 0)], {"only_second": 1}),
@@ -44,27 +51,27 @@ def seen(model: ModelRef, *objects: tuple[tuple[float, ...], float, int]) -> See
 )
 def test_boxes(first, second, wanted):
     found = box_agreement(seen(FIRST, *first), seen(SECOND, *second))
-    counted = ("both", "weak_first", "weak_second", "only_first", "only_second")
+    counted = ("both", "low_confidence_first", "low_confidence_second", "only_first", "only_second")
     assert {name: getattr(found, name) for name in counted if getattr(found, name)} == wanted
     assert found.frames == 1
     assert found.disputed == ("only_first" in wanted or "only_second" in wanted)
 
 
-def test_a_weak_box_takes_no_partner_from_a_sure_one():
+def test_a_box_of_low_confidence_takes_no_partner_from_a_confident_one():
     first = seen(FIRST, (HERE, 0.35, 1), (NEAR, 0.9, 1))
     second = seen(SECOND, (HERE, 0.45, 0))
     found = box_agreement(first, second)
-    assert (found.weak_second, found.only_first) == (1, 0)
+    assert (found.low_confidence_second, found.only_first) == (1, 0)
 
 
-def test_figures_add_up():
+def test_agreements_add_up():
     one = box_agreement(seen(FIRST, (HERE, 0.9, 1)), seen(SECOND, (HERE, 0.8, 0)))
     two = box_agreement(seen(FIRST, (HERE, 0.9, 1)), seen(SECOND))
     total = sum([one, two], BoxAgreement())
     assert (total.frames, total.both, total.only_first) == (2, 1, 1)
     assert total.share == 0.5
     assert total.score_sum == pytest.approx(-0.1, abs=1e-6)
-    assert total.overlap_sum == pytest.approx(1.0, abs=1e-6)
+    assert total.iou_sum == pytest.approx(1.0, abs=1e-6)
     assert BoxAgreement().share is None
 
 

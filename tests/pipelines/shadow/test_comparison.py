@@ -32,11 +32,11 @@ def comparison(folder: Path) -> Comparison:
     return Comparison(PLAN, Route(STABLE, SHADOW), "gate", "incarnation", folder)
 
 
-def watch(one: Comparison, first: Detections, second: Detections, since_s: float, looks: int):
-    for look in range(looks):
-        at_s = since_s + look * 0.2
-        one.observe(make_frame(tasks=("crowding",), index=look, at_s=at_s), first, second)
-    return since_s + looks * 0.2
+def watch(one: Comparison, first: Detections, second: Detections, since_s: float, frames: int):
+    for index in range(frames):
+        at_s = since_s + index * 0.2
+        one.observe(make_frame(tasks=("crowding",), index=index, at_s=at_s), first, second)
+    return since_s + frames * 0.2
 
 
 def state_of(one: Comparison) -> ComparisonState:
@@ -70,7 +70,7 @@ def test_boxes_are_counted_and_disputed_frames_drawn_now_and_then(tmp_path):
     assert len(found.images) == 2, "twenty seconds of dispute, an image every ten"
 
 
-def test_frames_that_the_shadow_did_not_see_are_told(tmp_path):
+def test_frames_that_the_shadow_did_not_see_are_reported(tmp_path):
     one = comparison(tmp_path)
     one.missed()
     one.missed("model crowd/2: its replica died")

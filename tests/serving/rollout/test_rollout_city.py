@@ -172,7 +172,7 @@ def test_a_shadow_is_compared_and_publishes_nothing(running: Running) -> None:
     running.wait_until(compared, "frames seen by both")
     found = running.ask("GET", key)
     assert found["boxes"]["share"] is not None
-    assert found["boxes"]["both"] + found["boxes"]["weak_second"] > 0
+    assert found["boxes"]["both"] + found["boxes"]["low_confidence_second"] > 0
     assert found["costs"][1]["images"] > 0
     versions = {
         json.loads(delivery.body)["data"].get("model", {}).get("version")
@@ -291,7 +291,7 @@ def test_metrics_tell_every_version(running: Running) -> None:
     label = 'model="brightness",version="1",worker="worker-0"'
     assert float(lines[f"cityeye_model_images_total{{{label}}}"]) > 0
     requests = float(lines[f"cityeye_model_requests_total{{{label}}}"])
-    assert float(lines[f"cityeye_model_run_seconds_count{{{label}}}"]) == requests
+    assert float(lines[f"cityeye_model_inference_seconds_count{{{label}}}"]) == requests
     assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{label}}}']) == requests
     with_provider = label.replace("version", 'provider="cpu",version')
     assert lines[f"cityeye_model_provider{{{with_provider}}}"] == "1.0"

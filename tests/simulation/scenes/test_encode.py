@@ -96,9 +96,9 @@ def test_a_change_anywhere_in_the_renderer_draws_clips_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = renderer_files()
-    assert Path(clips.__file__) in files
+    assert Path(str(clips.__file__)) in files
     for package in (drawing, scenes):
-        assert set(Path(package.__file__).parent.rglob("*.py")) <= set(files)
+        assert set(Path(str(package.__file__)).parent.rglob("*.py")) <= set(files)
     changed = tmp_path / files[-1].name
     changed.write_bytes(files[-1].read_bytes() + b"# another word\n")
     before = clip_path(scene_named("park-bag"), tmp_path)

@@ -13,7 +13,7 @@ from model_tools.evaluation import (
     mean_average_precision,
     recall_by_size,
 )
-from models.detections import Detections, overlaps
+from models.detections import Detections, pairwise_iou
 
 HERE = (0.0, 0.0, 10.0, 10.0)
 THERE = (50.0, 0.0, 60.0, 10.0)
@@ -29,7 +29,7 @@ def seen(*rows: tuple[tuple[float, ...], float, int]) -> Detections:
 def truth(*rows: tuple[tuple[float, ...], int], ignore: tuple[int, ...] = ()) -> GroundTruth:
     boxes = np.array([row[0] for row in rows], np.float32).reshape(-1, 4)
     ignored = np.array([index in ignore for index in range(len(rows))], np.bool_)
-    return GroundTruth(boxes, np.array([row[1] for row in rows], np.int64), ignored)
+    return GroundTruth.of(boxes, np.array([row[1] for row in rows], np.int64), ignored)
 
 
 def ap(found: list[Detections], real: list[GroundTruth]) -> float:
@@ -49,11 +49,11 @@ def test_half_found_is_the_recall_levels_up_to_half():
     assert ap([seen((HERE, 0.9, 0))], [truth((HERE, 0), (THERE, 0))]) == pytest.approx(51 / 101)
 
 
-def test_a_stronger_false_alarm_halves_precision():
+def test_a_false_alarm_of_higher_score_halves_precision():
     assert ap([seen((THERE, 0.9, 0), (HERE, 0.5, 0))], [truth((HERE, 0))]) == pytest.approx(0.5)
 
 
-def test_a_weaker_false_alarm_costs_nothing():
+def test_a_false_alarm_of_lower_score_costs_nothing():
     assert ap([seen((HERE, 0.9, 0), (THERE, 0.5, 0))], [truth((HERE, 0))]) == 1.0
 
 
@@ -69,17 +69,17 @@ def test_a_second_detection_of_one_object_is_a_false_alarm():
     assert ap(found, [truth((HERE, 0), (THERE, 0))]) == pytest.approx(wanted)
 
 
-def test_an_ignored_object_is_neither_demanded_nor_punished():
+def test_an_ignored_object_is_neither_wanted_nor_punished():
     real = [truth((HERE, 0), (THERE, 0), ignore=(1,))]
     assert ap([seen((THERE, 0.9, 0), (THERE, 0.8, 0), (HERE, 0.5, 0))], real) == 1.0
     assert ap([seen((HERE, 0.5, 0))], real) == 1.0
 
 
-def test_a_demanded_object_is_preferred_to_an_ignored_one_at_the_same_place():
+def test_a_wanted_object_is_preferred_to_an_ignored_one_at_the_same_place():
     assert ap([seen((HERE, 0.9, 0))], [truth((HERE, 0), (HERE, 0), ignore=(1,))]) == 1.0
 
 
-def test_overlap_decides_at_one_half():
+def test_iou_decides_at_one_half():
     near = (0.0, 0.0, 10.0, 5.0)
     too_small = (0.0, 0.0, 10.0, 4.9)
     assert ap([seen((near, 0.9, 0))], [truth((HERE, 0))]) == 1.0
@@ -103,17 +103,18 @@ def test_scores_are_ranked_over_all_images():
 
 def test_precision_and_recall_at_the_threshold():
     found = [seen((HERE, 0.9, 0), (ELSEWHERE, 0.6, 0), (THERE, 0.3, 0))]
-    result = evaluate(found, [truth((HERE, 0), (THERE, 0))], 1, threshold=0.5)[0]
-    assert (result.precision_at_threshold, result.recall_at_threshold) == (0.5, 0.5)
+    result = evaluate(found, [truth((HERE, 0), (THERE, 0))], 1)[0]
+    point = result.at(0.5)
+    assert (point.precision, point.recall) == (0.5, 0.5)
     assert result.recall == 1.0
 
 
-def test_overlap_of_boxes():
-    table = overlaps(np.array([HERE], np.float32), np.array([HERE, THERE, (5, 0, 15, 10)]))
+def test_iou_of_boxes():
+    table = pairwise_iou(np.array([HERE], np.float32), np.array([HERE, THERE, (5, 0, 15, 10)]))
     np.testing.assert_allclose(table, [[1.0, 0.0, 1 / 3]], rtol=1e-6)
 
 
-def test_recall_is_told_by_object_size():
+def test_recall_is_given_by_object_size():
     small, large = (0.0, 0.0, 8.0, 8.0), (100.0, 0.0, 140.0, 40.0)
     missed = (0.0, 100.0, 8.0, 108.0)
     found = [seen((small, 0.9, 0), (missed, 0.2, 0), (large, 0.8, 1))]

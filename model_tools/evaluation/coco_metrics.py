@@ -1,39 +1,41 @@
-"""The figures of the COCO benchmark per class, equal to those of its reference evaluation."""
+"""The metrics of the COCO benchmark per class, equal to those of its reference evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Annotated
 
 import numpy as np
+from pydantic import AliasChoices, Field
 
-from model_tools.evaluation.curve import Curve, OperatingPoint
-from model_tools.evaluation.matching import Demand, Verdicts, judged
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.curve import Measure, OperatingPoint
+from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
 
-OVERLAPS = tuple(float(one) for one in np.linspace(0.5, 0.95, 10))
+IOUS = tuple(float(one) for one in np.linspace(0.5, 0.95, 10))
 SMALL_PX2, LARGE_PX2, MOST_PX2 = 32.0**2, 96.0**2, 1e10
 SIZES = ((0.0, MOST_PX2), (0.0, SMALL_PX2), (SMALL_PX2, LARGE_PX2), (LARGE_PX2, MOST_PX2))
 """All, small, medium and large objects, by area in square pixels."""
 MOST_DETECTIONS = 100
-COCO = Demand(OVERLAPS, SIZES, MOST_DETECTIONS)
+COCO = MatchCriteria(IOUS, SIZES, MOST_DETECTIONS)
 AT_50, AT_75 = 0, 5
-"""Places of the overlaps 0.50 and 0.75 among `OVERLAPS`."""
+"""Places of the IoU thresholds 0.50 and 0.75 among `IOUS`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """COCO's twelve figures; not a number where there is nothing to find.
+class CocoMetrics:
+    """COCO's twelve metrics; not a number where there is nothing to find.
 
     Attributes:
-        ap: Average precision, mean over the overlaps 0.50 to 0.95.
-        ap50: At overlap 0.50.
-        ap75: At overlap 0.75.
+        ap: Average precision, mean over the IoU thresholds 0.50 to 0.95.
+        ap50: At IoU 0.50.
+        ap75: At IoU 0.75.
         ap_small: `ap` of objects of less than 32 x 32 pixels of the original image.
         ap_medium: Of objects between that and 96 x 96.
         ap_large: Of larger ones.
-        ar1: Recall, mean over the overlaps, with one detection per image and class.
+        ar1: Recall, mean over the IoU thresholds, with one detection per image and class.
         ar10: With ten.
         ar100: With a hundred.
         ar_small: `ar100` of small objects.
@@ -41,46 +43,47 @@ class Figures:
         ar_large: Of large ones.
     """
 
-    ap: float
-    ap50: float
-    ap75: float
-    ap_small: float
-    ap_medium: float
-    ap_large: float
-    ar1: float
-    ar10: float
-    ar100: float
-    ar_small: float
-    ar_medium: float
-    ar_large: float
+    ap: Measure
+    ap50: Measure
+    ap75: Measure
+    ap_small: Measure
+    ap_medium: Measure
+    ap_large: Measure
+    ar1: Measure
+    ar10: Measure
+    ar100: Measure
+    ar_small: Measure
+    ar_medium: Measure
+    ar_large: Measure
 
 
 @dataclass(frozen=True, slots=True)
-class ClassFigures:
+class ClassMetrics:
     """How well one class is found.
 
     Attributes:
         label: Class name.
         objects: Objects to be found.
-        figures: COCO's figures.
-        at_threshold: What is found above the package's threshold, at overlap 0.50.
+        metrics: COCO's metrics.
+        at_threshold: What is found above the package's threshold, at IoU 0.50.
         best: The threshold with the greatest F1 there; not a number where nothing is right.
     """
 
     label: str
     objects: int
-    figures: Figures
+    # Files of earlier versions call them `figures`.
+    metrics: Annotated[CocoMetrics, Field(validation_alias=AliasChoices("metrics", "figures"))]
     at_threshold: OperatingPoint
     best: OperatingPoint
 
 
-def coco_figures(
+def coco_metrics(
     found: Sequence[Detections],
-    real: Sequence[Objects],
+    real: Sequence[GroundTruth],
     labels: Sequence[str],
     threshold: float,
-) -> tuple[ClassFigures, ...]:
-    """Judges detections class by class.
+) -> tuple[ClassMetrics, ...]:
+    """Evaluates detections class by class.
 
     Args:
         found: Detections of each image, in pixels of the original image, down to very low
@@ -90,33 +93,34 @@ def coco_figures(
         threshold: Score above which detections are used in service.
     """
     return tuple(
-        _class_figures(label, judged(found, real, index, COCO), threshold)
+        _class_metrics(label, match_detections(found, real, index, COCO), threshold)
         for index, label in enumerate(labels)
     )
 
 
-def mean_figures(classes: Iterable[ClassFigures]) -> Figures:
-    """Means over the classes for which a figure exists."""
-    rows = [asdict(one.figures) for one in classes]
-    return Figures(**{one.name: _mean([row[one.name] for row in rows]) for one in fields(Figures)})
+def mean_metrics(classes: Iterable[ClassMetrics]) -> CocoMetrics:
+    """Means over the classes for which a metric exists."""
+    rows = [asdict(one.metrics) for one in classes]
+    return CocoMetrics(
+        **{one.name: _mean([row[one.name] for row in rows]) for one in fields(CocoMetrics)}
+    )
 
 
-def _class_figures(label: str, verdicts: Verdicts, threshold: float) -> ClassFigures:
+def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> ClassMetrics:
     curves = [
-        [_curve(verdicts, size, level) for level in range(len(OVERLAPS))]
-        for size in range(len(SIZES))
+        [matches.curve(size, level) for level in range(len(IOUS))] for size in range(len(SIZES))
     ]
     precise = [[one.average_precision for one in row] for row in curves]
     sized = [_mean([one.recall for one in row]) for row in curves]
     few = [
-        _mean([_curve(verdicts, 0, level, most).recall for level in range(len(OVERLAPS))])
+        _mean([matches.curve(0, level, most).recall for level in range(len(IOUS))])
         for most in (1, 10)
     ]
     everything = curves[0][AT_50]
-    return ClassFigures(
+    return ClassMetrics(
         label=label,
         objects=everything.objects,
-        figures=Figures(
+        metrics=CocoMetrics(
             ap=_mean(precise[0]),
             ap50=precise[0][AT_50],
             ap75=precise[0][AT_75],
@@ -132,15 +136,6 @@ def _class_figures(label: str, verdicts: Verdicts, threshold: float) -> ClassFig
         ),
         at_threshold=everything.at(threshold),
         best=everything.best,
-    )
-
-
-def _curve(verdicts: Verdicts, size: int, level: int, most: int = MOST_DETECTIONS) -> Curve:
-    counted = ~verdicts.excused[size, level] & (verdicts.ranks < most)
-    return Curve(
-        verdicts.scores[counted],
-        verdicts.right[size, level, counted],
-        int(verdicts.demanded[size]),
     )
 
 

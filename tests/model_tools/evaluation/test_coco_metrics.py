@@ -1,4 +1,4 @@
-"""COCO's figures equal those of the reference evaluation, on data with every trap we know."""
+"""COCO's metrics equal those of the reference evaluation, on data with every trap we know."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from model_tools.evaluation.coco_figures import SIZES, coco_figures, mean_figures
-from model_tools.evaluation.truth import Objects
+from model_tools.evaluation.coco_metrics import SIZES, coco_metrics, mean_metrics
+from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, areas
 
 CLASSES = ("car", "person", "bus", "never seen")
 IMAGES = 25
 
 
-def random_truth(rng: np.random.Generator, count: int) -> Objects:
-    """Boxes of all sizes on whole pixels, so that many overlaps are equal; some are crowds."""
+def random_truth(rng: np.random.Generator, count: int) -> GroundTruth:
+    """Boxes of all sizes on whole pixels, so that many IoUs are equal; some are crowds."""
     near = rng.integers(0, 300, (count, 2)).astype(np.float64)
     sides = np.exp(rng.uniform(np.log(4), np.log(250), (count, 2))).round()
     boxes = np.concatenate([near, near + sides], axis=1)
     crowd = rng.random(count) < 0.15
     outlines = areas(boxes) * rng.choice([1.0, 0.7], count)
-    return Objects(boxes, rng.integers(0, 3, count), crowd, crowd.copy(), outlines)
+    return GroundTruth(boxes, rng.integers(0, 3, count), crowd, crowd.copy(), outlines)
 
 
-def random_found(rng: np.random.Generator, real: Objects, count: int) -> Detections:
+def random_found(rng: np.random.Generator, real: GroundTruth, count: int) -> Detections:
     """Shifted copies of objects and boxes out of nothing, with many equal scores."""
     rows = []
     for _ in range(count):
@@ -48,8 +48,8 @@ def random_found(rng: np.random.Generator, real: Objects, count: int) -> Detecti
     return Detections.from_rows(table[table[:, 4] > 0])
 
 
-def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
-    """The same data, judged by pycocotools."""
+def reference(found: list[Detections], real: list[GroundTruth]) -> COCOeval:
+    """The same data, evaluated by pycocotools."""
     document: dict[str, list[Any]] = {
         "images": [{"id": index} for index in range(len(real))],
         "categories": [{"id": index, "name": name} for index, name in enumerate(CLASSES)],
@@ -84,11 +84,11 @@ def reference(found: list[Detections], real: list[Objects]) -> COCOeval:
         truth = COCO()
         truth.dataset = document
         truth.createIndex()
-        judge = COCOeval(truth, truth.loadRes(results), "bbox")
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge
+        expected = COCOeval(truth, truth.loadRes(results), "bbox")
+        expected.evaluate()
+        expected.accumulate()
+        expected.summarize()
+    return expected
 
 
 def mean_over_known(values: np.ndarray) -> float:
@@ -96,24 +96,24 @@ def mean_over_known(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def random_case(seed: int, most: int) -> tuple[list[Detections], list[Objects]]:
+def random_case(seed: int, most: int) -> tuple[list[Detections], list[GroundTruth]]:
     rng = np.random.default_rng(seed)
     real = [random_truth(rng, int(rng.integers(0, 12))) for _ in range(IMAGES)]
     return [random_found(rng, one, int(rng.integers(0, most))) for one in real], real
 
 
 @pytest.mark.parametrize(("seed", "most"), [(1, 25), (2, 25), (3, 6), (4, 400)])
-def test_the_figures_are_those_of_the_reference(seed, most):
+def test_the_metrics_are_those_of_the_reference(seed, most):
     """The last case has more detections than count."""
     found, real = random_case(seed, most)
-    judge = reference(found, real)
-    mine = coco_figures(found, real, CLASSES, threshold=0.5)
-    wanted = np.where(judge.stats < 0, np.nan, judge.stats)
-    np.testing.assert_allclose(astuple(mean_figures(mine)), wanted, rtol=0, atol=1e-9)
-    assert 0.05 < mean_figures(mine).ap < 0.95
+    expected = reference(found, real)
+    mine = coco_metrics(found, real, CLASSES, threshold=0.5)
+    wanted = np.where(expected.stats < 0, np.nan, expected.stats)
+    np.testing.assert_allclose(astuple(mean_metrics(mine)), wanted, rtol=0, atol=1e-9)
+    assert 0.05 < mean_metrics(mine).ap < 0.95
     for index, one in enumerate(mine):
-        precision = judge.eval["precision"][:, :, index]
-        recall = judge.eval["recall"][:, index]
+        precision = expected.eval["precision"][:, :, index]
+        recall = expected.eval["recall"][:, index]
         per_class = [
             mean_over_known(precision[:, :, 0, 2]),
             mean_over_known(precision[0, :, 0, 2]),
@@ -122,33 +122,33 @@ def test_the_figures_are_those_of_the_reference(seed, most):
             *(mean_over_known(recall[:, 0, most]) for most in (0, 1, 2)),
             *(mean_over_known(recall[:, size, 2]) for size in (1, 2, 3)),
         ]
-        np.testing.assert_allclose(astuple(one.figures), per_class, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(astuple(one.metrics), per_class, rtol=0, atol=1e-9)
 
 
-def test_a_class_without_objects_has_no_figures_and_does_not_count():
+def test_a_class_without_objects_has_no_metrics_and_does_not_count():
     found, real = random_case(1, 25)
-    mine = coco_figures(found, real, CLASSES, threshold=0.5)
+    mine = coco_metrics(found, real, CLASSES, threshold=0.5)
     assert mine[3].objects == 0
-    assert np.isnan(astuple(mine[3].figures)).all()
-    alone = coco_figures(found, real, CLASSES[:3], threshold=0.5)
-    assert astuple(mean_figures(mine)) == astuple(mean_figures(alone))
+    assert np.isnan(astuple(mine[3].metrics)).all()
+    alone = coco_metrics(found, real, CLASSES[:3], threshold=0.5)
+    assert astuple(mean_metrics(mine)) == astuple(mean_metrics(alone))
 
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_no_number():
     empty = Detections.from_rows(np.zeros((0, 6), np.float32))
     _, real = random_case(1, 25)
-    mine = mean_figures(coco_figures([empty] * IMAGES, real, CLASSES, threshold=0.5))
+    mine = mean_metrics(coco_metrics([empty] * IMAGES, real, CLASSES, threshold=0.5))
     assert set(astuple(mine)) == {0.0}
-    nothing = [real[0].of_class(7)] * IMAGES
-    none = mean_figures(coco_figures([empty] * IMAGES, nothing, ("car",), 0.5))
+    nothing = [real[0].where(real[0].class_ids == 7)] * IMAGES
+    none = mean_metrics(coco_metrics([empty] * IMAGES, nothing, ("car",), 0.5))
     assert np.isnan(astuple(none)).all()
 
 
 def test_the_threshold_with_the_best_f1_is_the_one_that_a_search_finds():
     found, real = random_case(5, 25)
-    for index, one in enumerate(coco_figures(found, real, CLASSES[:3], threshold=0.5)):
+    for index, one in enumerate(coco_metrics(found, real, CLASSES[:3], threshold=0.5)):
         tried = [
-            coco_figures(found, real, CLASSES[:3], threshold=value)[index].at_threshold.f1
+            coco_metrics(found, real, CLASSES[:3], threshold=value)[index].at_threshold.f1
             for value in np.arange(0.05, 1.0, 0.1)
         ]
         assert one.best.f1 == pytest.approx(max(tried))

@@ -1,0 +1,64 @@
+"""Matching of two sets of objects, and the overlap of boxes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from models.detections import areas, matched_pairs, pairwise_iou
+
+
+def pairs(table: np.ndarray, at_least: float, **options: bool) -> list[tuple[int, int]]:
+    rows, columns = matched_pairs(table, at_least, **options)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+TABLE = np.array([[0.9, 0.8, 0.0], [0.85, 0.1, 0.0]])
+
+
+def test_greedy_takes_the_most_similar_pair_first():
+    assert pairs(TABLE, 0.05) == [(0, 0), (1, 1)]
+    assert pairs(TABLE, 0.5) == [(0, 0)]
+
+
+def test_optimal_maximises_the_sum():
+    assert sorted(pairs(TABLE, 0.05, optimal=True)) == [(0, 1), (1, 0)]
+    assert pairs(TABLE, 0.86, optimal=True) == [(0, 0)]
+
+
+def test_of_equal_pairs_the_first_row_and_column_win():
+    assert pairs(np.full((2, 3), 0.7), 0.7) == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+@pytest.mark.parametrize("optimal", [False, True])
+def test_an_empty_set_has_no_pair(shape, optimal):
+    assert pairs(np.zeros(shape), 0.1, optimal=optimal) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_pairs_are_one_to_one_and_the_optimum_is_the_best_of_all(seed):
+    table = np.random.default_rng(seed).uniform(0.1, 1, (4, 5))
+    best = max(
+        sum(table[row, column] for row, column in enumerate(columns))
+        for columns in itertools.permutations(range(5), 4)
+    )
+    for optimal in (False, True):
+        rows, columns = zip(*pairs(table, 0.1, optimal=optimal), strict=True)
+        assert len(set(rows)) == len(set(columns)) == 4
+        total = table[list(rows), list(columns)].sum()
+        assert total == pytest.approx(best) if optimal else total <= best + 1e-9
+
+
+def test_iou_of_a_box_without_area_is_zero():
+    flat = np.array([[5.0, 5.0, 5.0, 9.0]])
+    assert pairwise_iou(flat, flat).tolist() == [[0.0]]
+    assert areas(np.array([[5.0, 5.0, 4.0, 9.0]])).tolist() == [0.0]
+
+
+def test_a_crowd_is_compared_by_the_share_inside():
+    boxes, crowd = np.array([[0.0, 0.0, 4.0, 4.0]]), np.array([[0.0, 0.0, 100.0, 2.0]])
+    assert pairwise_iou(boxes, crowd, np.array([True])).tolist() == [[0.5]]
+    assert pairwise_iou(boxes, crowd, np.array([False]))[0, 0] == pytest.approx(8 / 208)
