@@ -85,3 +85,8 @@ def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
     sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
     area: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]
     return area
+
+
+def plain_label(name: str) -> str:
+    """The spelling in which class names are compared: `Bin bag` → `bin_bag`."""
+    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())

@@ -18,13 +18,13 @@ from camera_adapters.errors import CameraFault
 from camera_adapters.spec import CameraSpec
 from cityeye.config.problem import sentence
 from pipelines.delivery.signature import decode_secret
-from pipelines.rules.zone import GroundCalibration, Point, Zone
-from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape
+from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
+from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
 from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
-GroundPoint = tuple[float, float, float, float]
+CalibrationPoint = tuple[float, float, float, float]
 """Normalised image x, y and the same point on the ground in metres x, y."""
 
 VIDEO_SUFFIXES = frozenset(
@@ -134,7 +134,7 @@ def _video_file(source: str, info: ValidationInfo) -> str:
     return url
 
 
-def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
+def polygon(points: tuple[ImagePoint, ...]) -> tuple[ImagePoint, ...]:
     """A simple polygon inside the image, of any orientation."""
     _inside_image(points)
     try:
@@ -147,7 +147,23 @@ def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
     return points
 
 
-def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
+def two_points(points: ImageArrow) -> ImageArrow:
+    """Two points of the image that are far enough apart for a direction."""
+    _inside_image(points)
+    check_line(Line("line", *points))
+    return points
+
+
+def check_line(line: Line) -> None:
+    """A line, or the arrow of a direction, that the camera's calibration covers."""
+    try:
+        LineShape(line)
+    except ZoneError as error:
+        what = str(error).removeprefix("line line: ")
+        raise mistake(what, "Give two points as [[x, y], [x, y]].") from error
+
+
+def ground_points(points: tuple[CalibrationPoint, ...]) -> tuple[CalibrationPoint, ...]:
     """Points that fix the ground plane."""
     _inside_image(tuple((x, y) for x, y, _, _ in points))
     try:
@@ -159,7 +175,7 @@ def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
     return points
 
 
-def calibration(points: tuple[GroundPoint, ...]) -> GroundCalibration:
+def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
         image=tuple((x, y) for x, y, _, _ in points),
@@ -229,7 +245,7 @@ def database_url(url: str, info: ValidationInfo) -> str:
     return f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}"
 
 
-def _inside_image(points: tuple[Point, ...]) -> None:
+def _inside_image(points: tuple[ImagePoint, ...]) -> None:
     for number, (x, y) in enumerate(points, start=1):
         if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
             raise mistake(

@@ -16,7 +16,7 @@ PARKED_S: Final = 180.0
 """Whoever has stood for this long is parked, seconds."""
 
 JAM_S: Final = 1800.0
-"""The same while there is a jam, where standing says little."""
+"""The same while there is a jam, where standing vehicles are normal."""
 
 STAYS_IOU: Final = 0.5
 LEAVES_IOU: Final = 0.3

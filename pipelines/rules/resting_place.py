@@ -51,7 +51,7 @@ class RestingPlace:
 
     @property
     def label(self) -> str:
-        """What it was taken for most often."""
+        """The label that it had most often."""
         return self._votes.most_common(1)[0][0]
 
     @property
@@ -60,7 +60,7 @@ class RestingPlace:
         return Subject(self._track.id, self.label, self._track.box, self._track.score)
 
     def likeness(self, track: Track) -> float:
-        """How surely a sighting is this object: 0 not at all, above 0 the same place."""
+        """How well a sighting fits this object: 0 not at all, above 0 the same place."""
         iou = overlap(self.box, track.box)
         away = _distance(self.box, track.box, track.aspect) / max(
             _size(self.box, track.aspect), _size(track.box, track.aspect)

@@ -13,8 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import Detections, overlaps
-from pipelines.labels import plain
+from models.detections import Detections, overlaps, plain_label
 from pipelines.plan import ModelRef
 
 SAME_OBJECT_IOU = 0.5
@@ -80,7 +79,7 @@ class Seen:
     @property
     def labels(self) -> npt.NDArray[np.str_]:
         """Plain class name per box; versions may number their classes differently."""
-        names = np.array([plain(label) for label in self.model.labels])
+        names = np.array([plain_label(label) for label in self.model.labels])
         return np.asarray(names[self.found.class_ids], np.str_)
 
     @property

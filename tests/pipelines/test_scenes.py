@@ -57,8 +57,10 @@ def incidents(scene: Scene, fps: float) -> list[Incident]:
     steps, t = [], 0.0
     for t, detections in looks(scene, fps):
         tracks = tracker.update(detections, LETTERBOX, MONO_START_S + t)
-        steps += [step for rule in rules for step in rule.observe(tracks, moment(t))]
-    steps += [step for rule in rules for step in rule.close(EndReason.SHUTDOWN, moment(t))]
+        steps += [step for rule in rules for step in rule.observe(tracks, moment(t)).transitions]
+    steps += [
+        step for rule in rules for step in rule.close(EndReason.SHUTDOWN, moment(t)).transitions
+    ]
     return [step.incident for step in steps if step.phase is Phase.ENDED]
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.hysteresis import Edge, Hysteresis, Timing
+from pipelines.rules.hysteresis import Edge, Hysteresis, HysteresisWindows
 
-TIMING = Timing(confirm_s=6.0, expire_s=8.0)
+TIMING = HysteresisWindows(confirm_s=6.0, expire_s=8.0)
 
 
 def watch(timing, looks):
@@ -83,14 +83,14 @@ def test_looks_that_cannot_tell_are_left_out_of_the_count():
 
 
 def test_within_the_cool_down_it_opens_no_more_and_after_it_with_its_true_beginning():
-    timing = Timing(confirm_s=2.0, expire_s=2.0, cooldown_s=30.0)
+    timing = HysteresisWindows(confirm_s=2.0, expire_s=2.0, cooldown_s=30.0)
     edges = watch(timing, every(0.2, 80.0, spans((5, 10), (14, 18), (30, 70))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([5, 10, 30, 70], abs=0.1)
     assert edges[2][0] == pytest.approx(40.0, abs=0.3)
 
 
 def test_only_the_newest_seconds_decide_however_long_it_held_before():
-    timing = Timing(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
+    timing = HysteresisWindows(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
     edges = watch(timing, every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([0, 8], abs=0.1)
 
@@ -123,7 +123,7 @@ def timeline(blocks):
 @given(looks_strategy, st.floats(0, 10), st.floats(0, 10), st.floats(0, 20))
 def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expire_s, cooldown_s):
     looks = timeline(blocks)
-    edges = watch(Timing(confirm_s, expire_s, cooldown_s), looks)
+    edges = watch(HysteresisWindows(confirm_s, expire_s, cooldown_s), looks)
     assert [edge.opened for _, edge in edges] == [index % 2 == 0 for index in range(len(edges))]
     since = [edge.since_s for _, edge in edges]
     assert since == sorted(since)
@@ -138,4 +138,4 @@ def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expi
 @given(looks_strategy)
 def test_nothing_opens_that_never_holds(blocks):
     looks = [(t, holds and None) for t, holds in timeline(blocks)]
-    assert watch(Timing(0.0, 0.0), looks) == []
+    assert watch(HysteresisWindows(0.0, 0.0), looks) == []

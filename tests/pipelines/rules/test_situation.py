@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.incident import EndReason, Phase, Severity, Subject
-from pipelines.rules.rule import Moment, RuleParameters
-from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.rules.rule import Identity, Moment, RuleParameters
+from pipelines.rules.situation import Reading, Situation
 from pipelines.track import Box
 from tests.pipelines.synthetic import START, moment, seconds, times
 

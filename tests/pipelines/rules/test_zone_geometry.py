@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.rules.zone import GroundCalibration, Zone
-from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape, polygon_area
+from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape
 from tests.pipelines.synthetic import WHOLE, View
 
 L_SHAPE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.5), (0.5, 0.5), (0.5, 0.8), (0.2, 0.8))
@@ -60,10 +60,6 @@ def test_a_polygon_that_means_nothing_is_refused(why, polygon):
     with pytest.raises(ZoneError, match=why) as refusal:
         ZoneShape(Zone("gate", polygon))
     assert "gate" in str(refusal.value)
-
-
-def test_area_of_a_polygon():
-    assert polygon_area(L_SHAPE) == pytest.approx(0.27)
 
 
 @settings(deadline=None, max_examples=60)
