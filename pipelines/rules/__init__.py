@@ -13,6 +13,7 @@ from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.rule import RuleError, RulePlan
 from pipelines.rules.rule_type import Rule, RuleType
+from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone_geometry import ZoneError
 
 __all__ = ["RULES", "Rule", "RuleError", "RuleType", "build_rule"]
@@ -24,6 +25,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             CONGESTION,
             DROPPED_OBJECT,
             DENSITY,
+            WRONG_WAY,
         )
     }
 )
