@@ -92,7 +92,7 @@ class Identity:
         zone: Name of the zone or line.
         incarnation: Differs between worker starts.
         numbers: Running numbers, shared by all situations of the zone.
-        variant: Tells two rules of one kind in one zone apart.
+        variant: Differs between two rules of one kind in one zone.
     """
 
     kind: str

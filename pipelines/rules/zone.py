@@ -33,7 +33,7 @@ class Zone:
         polygon: At least three image points.
         ground: Calibration of the camera's ground plane; without it rules measure in box sizes
             and in shares of the image.
-        direction: Where traffic in the zone may go; None where nobody said.
+        direction: Where traffic in the zone may go; None if it is not configured.
     """
 
     name: str

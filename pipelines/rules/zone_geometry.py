@@ -29,7 +29,7 @@ EDGE = 1e-6
 """Points this near to an edge (normalised) count as inside."""
 
 MIN_LINE_SHARE = 0.01
-"""Shares of the image below which a line or an arrow says nothing about a direction."""
+"""Shares of the image below which two points are too near to give a direction."""
 
 MIN_FLATNESS = 3e-3
 """Least width over length of calibration points; below it they as good as lie on a line."""
@@ -42,7 +42,7 @@ MAX_RESIDUAL_SHARE = 0.05
 """A calibration point may miss its place by this much, or by this share of their extent."""
 
 MAX_ZONE_M2 = 10_000.0
-"""A zone that covers more than a hectare reaches to the horizon; its area says nothing."""
+"""A zone that covers more than a hectare reaches to the horizon; its area is not used."""
 
 
 class ZoneError(ValueError):

@@ -87,7 +87,7 @@ class Scene:
         viewpoint: The camera.
         seed: Everything random in it comes from here; one of `SCENE_SEEDS`.
         tasks: Which tasks should watch it.
-        zones: Where they should look.
+        zones: Where the tasks apply.
         actors: Everything that moves or is carried.
         incidents: What they should report, and nothing else.
         duration_s: Length of the loop.

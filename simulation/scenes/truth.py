@@ -26,7 +26,7 @@ class SceneTruth:
         fps: Images per second.
         size_px: Width and height that the boxes refer to.
         tasks: Tasks that should watch the scene.
-        zones: Where they should look.
+        zones: Where the tasks apply.
         ground_points: Calibration of the ground.
         incidents: What they should report.
         frames: One `Truth` per image, boxes to a tenth of a pixel.

@@ -131,8 +131,8 @@ def test_two_cameras_are_independent_and_never_share_an_incident_id():
 
 
 def test_a_worker_that_starts_again_mints_other_ids():
-    first, again, next_epoch = life(rules()), life(rules()), life(rules(incarnation="e2"))
-    ids = [{step.incident.id for step in steps} for steps in (first, again, next_epoch)]
+    first, again, other_start = life(rules()), life(rules()), life(rules(incarnation="e2"))
+    ids = [{step.incident.id for step in steps} for steps in (first, again, other_start)]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 3
     assert not ids[0] & ids[2]

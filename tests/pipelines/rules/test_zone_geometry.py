@@ -74,7 +74,7 @@ def test_a_polygon_that_means_nothing_is_refused(why, polygon):
     st.floats(-15, 15),
     st.floats(5, 60),
 )
-def test_the_ground_of_any_camera_is_found_again(view, x, y):
+def test_the_ground_of_any_camera_is_recovered(view, x, y):
     ground = GroundPlane(view.calibration(((-6, 10), (7, 11), (8, 40), (-5, 37))))
     assert ground.metres(view.point(x, y)) == pytest.approx((x, y), abs=1e-4)
 
