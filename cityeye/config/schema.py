@@ -22,9 +22,7 @@ from pydantic import (
 from cityeye.config.values import (
     CalibrationPoint,
     absolute_path,
-    calibration,
     camera_source,
-    check_line,
     database_url,
     existing_folder,
     ground_points,
@@ -37,7 +35,7 @@ from cityeye.config.values import (
     two_points,
 )
 from models.repository import BUILTIN_ROOT
-from pipelines.rules.zone import ImageArrow, ImagePoint, Line
+from pipelines.rules.zone import ImageArrow, ImagePoint
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -171,17 +169,6 @@ class CameraSection(Section):
     tasks: Annotated[dict[str, TaskSection], NotEmpty] = Field(
         description="at least one task", examples=["traffic: {model: traffic}"]
     )
-
-    @field_validator("directions", "lines")
-    @classmethod
-    def _are_on_the_ground(
-        cls, arrows: dict[str, ImageArrow], info: ValidationInfo
-    ) -> dict[str, ImageArrow]:
-        ground = info.data.get("ground")
-        if ground is not None:
-            for name, points in arrows.items():
-                check_line(Line(name, *points, calibration(ground)))
-        return arrows
 
 
 class ModelsSection(Section):

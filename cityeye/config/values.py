@@ -7,6 +7,8 @@ wrong. A check that fails raises through `mistake` and never repeats a value tha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -134,44 +136,37 @@ def _video_file(source: str, info: ValidationInfo) -> str:
     return url
 
 
+@contextmanager
+def _geometry(remedy: str) -> Iterator[None]:
+    """Gives what geometry refuses a remedy."""
+    try:
+        yield
+    except ZoneError as error:
+        raise mistake(str(error).removeprefix("zone : ").removeprefix("line : "), remedy) from error
+
+
 def polygon(points: tuple[ImagePoint, ...]) -> tuple[ImagePoint, ...]:
     """A simple polygon inside the image, of any orientation."""
     _inside_image(points)
-    try:
-        ZoneShape(Zone("zone", points))
-    except ZoneError as error:
-        raise mistake(
-            str(error).removeprefix("zone zone: "),
-            "List three or more corners as [x, y], in the order in which one walks around.",
-        ) from error
+    with _geometry("List three or more corners as [x, y], in the order in which one walks around."):
+        ZoneShape(Zone("", points))
     return points
 
 
-def two_points(points: ImageArrow) -> ImageArrow:
-    """Two points of the image that are far enough apart for a direction."""
+def two_points(points: ImageArrow, info: ValidationInfo) -> ImageArrow:
+    """Two points of the image that are far enough apart for a direction, on the ground too."""
     _inside_image(points)
-    check_line(Line("line", *points))
+    ground = info.data.get("ground")
+    with _geometry("Give two points as [[x, y], [x, y]]."):
+        LineShape(Line("", *points, calibration(ground) if ground else None))
     return points
-
-
-def check_line(line: Line) -> None:
-    """A line, or the arrow of a direction, that the camera's calibration covers."""
-    try:
-        LineShape(line)
-    except ZoneError as error:
-        what = str(error).removeprefix("line line: ")
-        raise mistake(what, "Give two points as [[x, y], [x, y]].") from error
 
 
 def ground_points(points: tuple[CalibrationPoint, ...]) -> tuple[CalibrationPoint, ...]:
     """Points that fix the ground plane."""
     _inside_image(tuple((x, y) for x, y, _, _ in points))
-    try:
+    with _geometry("List four or more points as [x, y, metres x, metres y]."):
         GroundPlane(calibration(points))
-    except ZoneError as error:
-        raise mistake(
-            str(error), "List four or more points as [x, y, metres x, metres y]."
-        ) from error
     return points
 
 

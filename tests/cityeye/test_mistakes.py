@@ -138,7 +138,7 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "    ground: [[0, .5, 0, 50], [1, .5, 90, 50], [.6, 1, 3, 0], [.4, 1, 0, 0]]\n"
             "    lines: {exit: [[0.1, 0.1], [0.9, 0.1]]}\n    tasks:",
             9,
-            "cameras[0].lines",
+            "cameras[0].lines.exit",
             "on the horizon",
         ),
         (
