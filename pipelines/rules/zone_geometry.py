@@ -15,7 +15,7 @@ import shapely
 
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 
-Points = npt.NDArray[np.float64]
+PointRows = npt.NDArray[np.float64]
 """(N, 2) float64: one point (x, y) per row."""
 
 Vector = tuple[float, float]
@@ -26,7 +26,7 @@ MIN_POLYGON_SHARE = 1e-5
 """Share of the image below which a polygon is taken for a slip of the mouse."""
 
 EDGE = 1e-6
-"""Points this near to an edge (normalised) count as inside."""
+"""PointRows this near to an edge (normalised) count as inside."""
 
 MIN_LINE_SHARE = 0.01
 """Shares of the image below which two points are too near to give a direction."""
@@ -35,7 +35,7 @@ MIN_FLATNESS = 3e-3
 """Least width over length of calibration points; below it they as good as lie on a line."""
 
 MIN_DEPTH_SHARE = 0.02
-"""Points 50 times farther away than the calibration points count as on the horizon."""
+"""PointRows 50 times farther away than the calibration points count as on the horizon."""
 
 MAX_RESIDUAL_M = 0.5
 MAX_RESIDUAL_SHARE = 0.05
@@ -143,7 +143,7 @@ class ZoneShape:
         """
         if self._arrow is None:
             raise ZoneError(f"zone {self.name}: it has no direction")
-        return _unit(self._arrow, self.ground, aspect)
+        return _unit(self._arrow, 1.0 if self.ground else aspect)
 
 
 class LineShape:
@@ -162,10 +162,11 @@ class LineShape:
         """
         try:
             self.ground = GroundPlane(line.ground) if line.ground else None
-            self._start, self._end = _arrow((line.start, line.end), self.ground)
+            self._arrow = _arrow((line.start, line.end), self.ground)
         except ZoneError as error:
             raise ZoneError(f"line {line.name}: {error}") from None
         self.name = line.name
+        self._start, self._end = line.start, line.end
 
     def is_crossed(self, before: ImagePoint, after: ImagePoint) -> bool:
         """Whether the straight way between two image points crosses the line."""
@@ -179,7 +180,7 @@ class LineShape:
 
         On the ground the normal is square to the line there, not to the line in the image.
         """
-        along_x, along_y = _unit((self._start, self._end), self.ground, aspect)
+        along_x, along_y = _unit(self._arrow, 1.0 if self.ground else aspect)
         mirrored = self.ground is not None and self.ground.mirrors
         return (along_y, -along_x) if mirrored else (-along_y, along_x)
 
@@ -200,13 +201,10 @@ def on_plane(point: ImagePoint, ground: GroundPlane | None, aspect: float) -> Ve
 
 
 def _polygon(corners: Sequence[ImagePoint]) -> shapely.Polygon:
-    points = _points(corners, "corners")
-    if len(points) > 1 and (points[0] == points[-1]).all():
-        points = points[:-1]
-    if len(points) < MIN_CORNERS:
-        raise ZoneError(f"a polygon needs at least {MIN_CORNERS} corners, got {len(points)}")
-    if points.min() < -EDGE or points.max() > 1 + EDGE:
-        raise ZoneError("corners are normalised image points, both coordinates in 0..1")
+    points = _image_points(corners, "corners")
+    count = len(np.unique(points, axis=0))
+    if count < MIN_CORNERS:
+        raise ZoneError(f"a polygon needs at least {MIN_CORNERS} corners, got {count}")
     polygon = shapely.Polygon(points)
     if polygon.convex_hull.area < MIN_POLYGON_SHARE:
         raise ZoneError("the polygon has no area")
@@ -219,35 +217,39 @@ def _polygon(corners: Sequence[ImagePoint]) -> shapely.Polygon:
     return polygon
 
 
-def _arrow(arrow: ImageArrow, ground: GroundPlane | None) -> ImageArrow:
-    """Two points far enough apart for a direction, on the ground too."""
-    points = _points(arrow, "points")
-    if points.min() < -EDGE or points.max() > 1 + EDGE:
-        raise ZoneError("its two points are normalised image points, both coordinates in 0..1")
+def _arrow(arrow: ImageArrow, ground: GroundPlane | None) -> tuple[Vector, Vector]:
+    """Two points far enough apart for a direction, in metres where there is a ground plane."""
+    _image_points(arrow, "points")
     if math.dist(*arrow) < MIN_LINE_SHARE:
         raise ZoneError("its two points lie on each other; move them apart")
-    if ground is not None and None in {ground.metres(point) for point in arrow}:
-        raise ZoneError("one of its two points lies on the horizon; move it nearer")
-    return arrow
-
-
-def _unit(arrow: ImageArrow, ground: GroundPlane | None, aspect: float) -> Vector:
-    """The unit vector of an arrow that `_arrow` has checked, on the plane of `on_plane`."""
-    tail, head = (on_plane(point, ground, aspect) for point in arrow)
+    tail, head = (on_plane(point, ground, aspect=1.0) for point in arrow)
     if tail is None or head is None:
-        raise ZoneError("an arrow lies on the horizon")
-    length = math.dist(tail, head)
-    return (head[0] - tail[0]) / length, (head[1] - tail[1]) / length
+        raise ZoneError("one of its two points lies on the horizon; move it nearer")
+    return tail, head
 
 
-def _points(points: Sequence[ImagePoint], what: str) -> Points:
+def _unit(arrow: tuple[Vector, Vector], aspect: float) -> Vector:
+    """The unit vector of an arrow whose x is stretched by `aspect`."""
+    (x1, y1), (x2, y2) = arrow
+    length = math.hypot((x2 - x1) * aspect, y2 - y1)
+    return (x2 - x1) * aspect / length, (y2 - y1) / length
+
+
+def _image_points(points: Sequence[ImagePoint], what: str) -> PointRows:
+    array = _points(points, what)
+    if ((array < -EDGE) | (array > 1 + EDGE)).any():
+        raise ZoneError(f"{what} are normalised image points, both coordinates in 0..1")
+    return array
+
+
+def _points(points: Sequence[ImagePoint], what: str) -> PointRows:
     array = np.asarray(points, np.float64).reshape(-1, 2)
     if not np.isfinite(array).all():
         raise ZoneError(f"{what} must be finite numbers")
     return array
 
 
-def _homography(image: Points, metres: Points) -> Points:
+def _homography(image: PointRows, metres: PointRows) -> PointRows:
     """The 3x3 matrix that takes image points to metres with the least squared error."""
     import cv2  # here, so that rules without calibration stay light
 
@@ -260,11 +262,11 @@ def _homography(image: Points, metres: Points) -> Points:
     centre = metres.mean(axis=0)
     found, _ = cv2.findHomography(image, metres - centre)
     back = np.array([[1, 0, centre[0]], [0, 1, centre[1]], [0, 0, 1]])
-    matrix: Points = back @ found
+    matrix: PointRows = back @ found
     return matrix
 
 
-def _flatness(points: Points) -> float:
+def _flatness(points: PointRows) -> float:
     """Width over length of the narrowest rest that leaving one point out gives.
 
     A homography is determined only where no line holds all points but one.
@@ -277,7 +279,7 @@ def _flatness(points: Points) -> float:
     return min(float(narrow / wide) if wide > 0 else 0.0 for wide, narrow in extents)
 
 
-def _check_residuals(mapped: Points, metres: Points) -> None:
+def _check_residuals(mapped: PointRows, metres: PointRows) -> None:
     errors = np.linalg.norm(mapped - metres, axis=1)
     extent = float(np.linalg.norm(np.ptp(metres, axis=0)))
     worst = int(errors.argmax())
