@@ -155,7 +155,6 @@ def park_bag() -> Scene:
         name="park-bag",
         title="A park by day: a bag is left on the path",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
         zones=(zone,),
@@ -334,12 +333,10 @@ def park_quiet() -> Scene:
         name="park-quiet",
         title="A park by day: a few walkers",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
         zones=(_park_zone(place.viewpoint),),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -368,10 +365,8 @@ def square_quiet() -> Scene:
         name="square-quiet",
         title="A square by day: people cross",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
         zones=zones,
         actors=tuple(actors),
-        incidents=(),
     )

@@ -140,7 +140,6 @@ def crossroad_jam() -> Scene:
         name="crossroad-jam",
         title="A crossroad by day: the near approach backs up",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
         zones=(zone,),
@@ -164,12 +163,10 @@ def crossroad_quiet() -> Scene:
         name="crossroad-quiet",
         title="A crossroad by day: traffic flows",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
         zones=(_approach(view),),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -223,7 +220,6 @@ def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
         seed=seed,
         zones=_carriageways(place.viewpoint),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -252,7 +248,6 @@ def arterial_wrong_way() -> Scene:
         name="arterial-wrong-way",
         title="An arterial by day: one car drives against the traffic",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
         zones=zones,

@@ -97,12 +97,12 @@ class Scene:
     name: str
     title: str
     place: Place
-    light: str
     viewpoint: Viewpoint
     seed: int
     zones: tuple[SceneZone, ...]
     actors: tuple[Actor, ...]
-    incidents: tuple[SceneIncident, ...]
+    light: str = "day"
+    incidents: tuple[SceneIncident, ...] = ()
     duration_s: float = LOOP_S
     fps: float = 12.5
     size_px: tuple[int, int] = SIZE_PX

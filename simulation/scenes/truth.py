@@ -55,8 +55,9 @@ _OF_SCENE: Final = tuple(name for name in _HEADER if name not in {"scene", "grou
 
 
 def truth(scene: Scene) -> SceneTruth:
-    """Draw one loop of a scene and return what is in it; takes as long as drawing the clip."""
-    return truth_of(scene, [found for _, found in scene.frames(scene.view())])
+    """Return what is in every image of one loop of a scene, without drawing them."""
+    view, count = scene.view(), scene.frame_count
+    return truth_of(scene, [view.truth(scene.states_at(k / scene.fps)) for k in range(count)])
 
 
 def truth_of(scene: Scene, frames: Sequence[Truth]) -> SceneTruth:
