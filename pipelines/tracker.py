@@ -16,11 +16,9 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Detections
+from models.detections import Boxes, Detections
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
-
-Boxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
 """How long a track is kept after its last detection, seconds."""

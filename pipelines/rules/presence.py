@@ -11,7 +11,7 @@ from typing import Final
 
 from models.detections import plain_label
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track, overlap
+from pipelines.track import Track, box_iou
 
 MISSED_S: Final = 1.0
 """How long a missed track still counts, seconds."""
@@ -49,4 +49,4 @@ class Presence:
 def _may_be_new_id(other: Track, track: Track) -> bool:
     """Whether `other` may be the object of the missed `track` under a new id."""
     begun_since = other.first_seen_s > track.last_seen_s
-    return begun_since and overlap(track.box, other.box) >= TAKEN_IOU
+    return begun_since and box_iou(track.box, other.box) >= TAKEN_IOU

@@ -13,7 +13,7 @@ from typing import Final
 from pipelines.incident import Subject
 from pipelines.rules.owner_tracker import OwnerTracker
 from pipelines.rules.situation import Situation
-from pipelines.track import Box, Track, common_area, overlap
+from pipelines.track import Box, Track, box_iou, common_area
 
 SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
@@ -61,7 +61,7 @@ class RestingPlace:
 
     def likeness(self, track: Track) -> float:
         """How well a sighting fits this object: 0 not at all, above 0 the same place."""
-        iou = overlap(self.box, track.box)
+        iou = box_iou(self.box, track.box)
         away = _distance(self.box, track.box, track.aspect) / max(
             _size(self.box, track.aspect), _size(track.box, track.aspect)
         )
