@@ -15,6 +15,7 @@ from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.rules import RULES, Rule, build_rule
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import GroundCalibration, Zone
+from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 from simulation.scenes import LABELS, SCENES, Scene, scene_named
 from tests.pipelines.synthetic import MONO_START_S, moment, seconds
@@ -49,7 +50,17 @@ def detections_of(name: str) -> tuple[tuple[float, Detections], ...]:
     return tuple(found)
 
 
-def rules_of(scene: Scene) -> list[Rule]:
+@cache
+def tracks_of(name: str, every: int) -> tuple[tuple[float, tuple[Track, ...]], ...]:
+    """The tracks in every n-th frame of a scene."""
+    tracker = CameraTracker(LABELS, itertools.count(1), FPS / every)
+    return tuple(
+        (t, tracker.update(detections, LETTERBOX, MONO_START_S + t))
+        for t, detections in detections_of(name)[::every]
+    )
+
+
+def rules_of(scene: Scene, calibrated: bool) -> list[Rule]:
     """The rules of all tasks of the scene."""
     points = scene.ground_points()
     ground = GroundCalibration(
@@ -58,7 +69,7 @@ def rules_of(scene: Scene) -> list[Rule]:
     rules = []
     for kind, rule in RULES.items():
         zones = tuple(
-            Zone(zone.name, zone.polygon, ground, zone.flow)
+            Zone(zone.name, zone.polygon, ground if calibrated else None, zone.flow)
             for zone in scene.zones
             if zone.task == rule.task and (zone.flow or not rule.needs_direction)
         )
@@ -67,14 +78,12 @@ def rules_of(scene: Scene) -> list[Rule]:
     return rules
 
 
-def incidents(scene: Scene, every: int) -> list[Incident]:
+def incidents(scene: Scene, every: int, calibrated: bool) -> list[Incident]:
     """What the rules make of every n-th frame of a scene, each incident as it ended."""
-    rules = rules_of(scene)
-    tracker = CameraTracker(LABELS, itertools.count(1), FPS / every)
+    rules = rules_of(scene, calibrated)
     steps: list[Transition] = []
     t = 0.0
-    for t, detections in detections_of(scene.name)[::every]:
-        tracks = tracker.update(detections, LETTERBOX, MONO_START_S + t)
+    for t, tracks in tracks_of(scene.name, every):
         for rule in rules:
             steps += rule.observe(tracks, moment(t)).transitions
     for rule in rules:
@@ -89,12 +98,13 @@ def check(name: str, every: int = 1) -> None:
         for truth in scene.incidents
         if truth.kind not in WITHOUT_RULE
     )
-    ended = incidents(scene, every)
-    found = sorted((i.kind, i.zone, seconds(i.opened_at), seconds(i.ended_at)) for i in ended)
-    assert [one[:2] for one in found] == [one[:2] for one in expected]
-    for (_, _, begins_s, ends_s), (_, _, start_s, end_s) in zip(found, expected, strict=True):
-        assert begins_s == pytest.approx(start_s, abs=BEGINS_WITHIN_S)
-        assert ends_s == pytest.approx(end_s, abs=ENDS_WITHIN_S)
+    for calibrated in (True, False):
+        ended = incidents(scene, every, calibrated)
+        found = sorted((i.kind, i.zone, seconds(i.opened_at), seconds(i.ended_at)) for i in ended)
+        assert [one[:2] for one in found] == [one[:2] for one in expected], calibrated
+        for (_, _, begins_s, ends_s), (_, _, start_s, end_s) in zip(found, expected, strict=True):
+            assert begins_s == pytest.approx(start_s, abs=BEGINS_WITHIN_S)
+            assert ends_s == pytest.approx(end_s, abs=ENDS_WITHIN_S)
 
 
 def test_every_kind_in_the_scenes_has_a_rule_or_is_known_to_have_none():
