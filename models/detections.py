@@ -123,3 +123,8 @@ def matched_pairs(
             pairs.append((row, column))
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
     return rows, columns
+
+
+def plain_label(name: str) -> str:
+    """The spelling in which class names are compared: `Bin bag` → `bin_bag`."""
+    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())

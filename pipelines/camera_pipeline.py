@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
 from pipelines.evidence import EvidenceRecorder
-from pipelines.incident import EndReason, Incident, Phase, Transition
+from pipelines.incident import EndReason, Incident, Phase
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
-from pipelines.rules import build_rule
-from pipelines.rules.rule import Moment, Rule
+from pipelines.rules import Rule, build_rule
+from pipelines.rules.rule import Moment, RuleResult
+from pipelines.rules.signals import FrameSignals
 from pipelines.shadow.comparison import Comparison
 from pipelines.statistics import CameraStatistics
 from pipelines.tracker import CameraTracker
@@ -97,8 +98,9 @@ class CameraPipeline:
             model = routes[name].model
             if name not in frame.tasks or model not in tracks:
                 continue
+            signals = FrameSignals(frame.views[model.size])
             for rule in task.rules:
-                self._publish(task, rule, rule.observe(tracks[model], at), frame)
+                self._publish(task, rule, rule.observe(tracks[model], at, signals), frame)
             self.statistics.inference_done(name, model.key, now_s)
         self.statistics.analysed(frame, now_s)
 
@@ -172,15 +174,15 @@ class CameraPipeline:
             task.comparison = Comparison(task.plan, route, self.camera, self._incarnation, folder)
             task.comparison.note_open(tuple(task.open.values()))
 
-    def _publish(
-        self, task: _Task, rule: Rule, transitions: Sequence[Transition], frame: Frame | None
-    ) -> None:
-        for transition in transitions:
+    def _publish(self, task: _Task, rule: Rule, result: RuleResult, frame: Frame | None) -> None:
+        camera, model = self._plan.camera, self._routes[task.plan.task].model
+        source = (rule.kind, rule.version)
+        for transition in result.transitions:
             self._recorder.publish(
                 transition,
-                camera=self._plan.camera,
-                model=self._routes[task.plan.task].model,
-                rule=(rule.kind, rule.version),
+                camera=camera,
+                model=model,
+                rule=source,
                 image=frame.full if frame else None,
             )
             self.statistics.transition(transition)
@@ -188,5 +190,7 @@ class CameraPipeline:
                 task.open.pop(transition.incident.id, None)
             else:
                 task.open[transition.incident.id] = transition.incident
+        for measurement in result.measurements:
+            self._recorder.publish_measurement(measurement, camera, model, source)
         if task.comparison is not None:
-            task.comparison.note("first", transitions)
+            task.comparison.note("first", result.transitions)

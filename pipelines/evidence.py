@@ -27,6 +27,7 @@ from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, Spool
 from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.keyframe import Keyframe, Role, encode, keyframe
+from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,12 @@ class EvidenceRecorder:
         with self._publishing:
             shot = self._capture_keyframe(transition, event, image)
             self._record(event, (shot.data(),) if shot else ())
+
+    def publish_measurement(
+        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+    ) -> None:
+        """Makes a measurement durable; the outgoing event for it does not exist yet."""
+        raise NotImplementedError
 
     def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""

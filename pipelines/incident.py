@@ -1,4 +1,4 @@
-"""`Incident` and `Transition`: something that is going on, and each change in its life."""
+"""`Incident` and `Transition`: something that is going on, and each of its changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.track import Box
 
 
 class Phase(StrEnum):
-    """A step in an incident's life."""
+    """A kind of change in an incident."""
 
     STARTED = "started"
     UPDATED = "updated"
@@ -51,11 +51,11 @@ class Incident:
 
     Attributes:
         id: Deterministic (uuid5), the same over retries and restarts of delivery.
-        kind: `traffic.congestion`, `littering.dropped_object`, `crowding.density`.
+        kind: The kind of the rule that found it: `traffic.congestion`.
         camera: Camera id.
         zone: Name of the zone it is going on in.
         revision: 1 for the opening, plus one per transition; consumers keep the highest.
-        detail: Figures that the rule measured, by name with unit (`mean_speed_mps`).
+        detail: Numbers that the rule measured, by name with unit (`mean_speed_mps`).
     """
 
     id: str
@@ -74,7 +74,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step in an incident's life, with the incident as it is after that step."""
+    """One change of an incident, with the incident as it is afterwards."""
 
     phase: Phase
     incident: Incident

@@ -46,7 +46,7 @@ def common_area(one: Box, other: Box) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-def overlap(one: Box, other: Box) -> float:
+def box_iou(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
     common = common_area(one, other)
     union = one.area + other.area - common

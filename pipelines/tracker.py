@@ -21,23 +21,23 @@ from pipelines.labels import group_of
 from pipelines.track import Box, Track
 
 LOST_S: Final = 2.0
-"""How long a track is looked for after its last detection, seconds."""
+"""How long a track is kept after its last detection, seconds."""
 
-LOST_LOOKS: Final = 2.5
-"""The same in looks, for cameras that look rarely."""
+LOST_FRAMES: Final = 2.5
+"""The same in analysed frames, for low frame rates."""
 
 BUFFER_FPS: Final = 30.0
 """The library counts its buffer in frames of this rate."""
 
-STEPS_PER_FRAME: Final = 2.5
-"""Filter steps between two looks: how quickly a new track learns its speed. Found by sweeping
+FILTER_STEPS_PER_FRAME: Final = 2.5
+"""Filter steps between two frames: how quickly a new track learns its speed. Found by sweeping
 synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
 
 THRESHOLD: Final = 0.3
-"""Score from which on a detection may begin a track; a weaker one only continues it."""
+"""Score from which on a detection may begin a track; one below it only continues it."""
 
-SURE, WEAK = 1.0, 0.5
-"""What the library is told instead of scores, so that it does not weigh places by them."""
+HIGH_SCORE, LOW_SCORE = 1.0, 0.5
+"""Given to the library instead of scores, so that it does not weigh places by them."""
 
 REACH_SIZES: Final = 1.0
 """How far a box may be from where its track is expected, in box sizes, if they do not overlap."""
@@ -50,12 +50,12 @@ MIN_SIMILARITY: Final = 0.001
 SAME_OBJECT_IOU: Final = 0.75
 """Boxes of one group that overlap this much show one object under two class names."""
 
-CONFIRM_LOOKS: Final = 2
+CONFIRM_FRAMES: Final = 2
 EPSILON_S: Final = 1e-4
 
 
 @dataclass(slots=True)
-class _Life:
+class _TrackRecord:
     """What is remembered of a track beyond its box."""
 
     id: int
@@ -69,7 +69,7 @@ class _Life:
         return max(self.votes, key=lambda label: self.votes[label])
 
     def vote(self, label: str, score: float) -> None:
-        """Counts what it was taken for this time."""
+        """Counts the label of one detection."""
         self.votes[label] = self.votes.get(label, 0.0) + score
 
 
@@ -96,48 +96,48 @@ class _Group:
     def __init__(self, fps: float, lost_s: float) -> None:
         self._tracker = ByteTrackTracker(
             lost_track_buffer=round(lost_s * BUFFER_FPS),
-            frame_rate=STEPS_PER_FRAME * fps,
-            track_activation_threshold=SURE,
-            high_conf_det_threshold=SURE,
-            minimum_consecutive_frames=CONFIRM_LOOKS,
+            frame_rate=FILTER_STEPS_PER_FRAME * fps,
+            track_activation_threshold=HIGH_SCORE,
+            high_conf_det_threshold=HIGH_SCORE,
+            minimum_consecutive_frames=CONFIRM_FRAMES,
             minimum_iou_threshold=MIN_SIMILARITY,
             iou=_Nearness(),
         )
         self._lost_s = lost_s
-        self._looked_s = 0.0
-        self._lives: dict[int, _Life] = {}
+        self._updated_s = 0.0
+        self._records: dict[int, _TrackRecord] = {}
 
     def update(
         self,
         boxes: npt.NDArray[np.float32],
-        sure: npt.NDArray[np.bool_],
+        may_begin: npt.NDArray[np.bool_],
         ids: Iterator[int],
         at_s: float,
-    ) -> list[tuple[int, _Life]]:
-        """Row and life of every confirmed track among `boxes` (N, 4), analysis pixels."""
+    ) -> list[tuple[int, _TrackRecord]]:
+        """Row and record of every confirmed track among `boxes` (N, 4), analysis pixels."""
         found = self._tracker.update(
             sv.Detections(
                 xyxy=boxes.astype(np.float64),
-                confidence=np.where(sure, SURE, WEAK),
+                confidence=np.where(may_begin, HIGH_SCORE, LOW_SCORE),
                 class_id=np.arange(len(boxes)),
             ),
             timestamp=at_s,
         )
-        first_s, self._looked_s = self._looked_s, at_s
-        lives = []
+        first_s, self._updated_s = self._updated_s, at_s
+        records = []
         for row, key in zip(_integers(found.class_id), _integers(found.tracker_id), strict=True):
             if key < 0:
                 continue
-            if key not in self._lives:
-                self._lives[key] = _Life(next(ids), first_s, at_s)
-            self._lives[key].last_seen_s = at_s
-            lives.append((row, self._lives[key]))
-        self._lives = {
-            key: life
-            for key, life in self._lives.items()
-            if at_s - life.last_seen_s <= self._lost_s
+            if key not in self._records:
+                self._records[key] = _TrackRecord(next(ids), first_s, at_s)
+            self._records[key].last_seen_s = at_s
+            records.append((row, self._records[key]))
+        self._records = {
+            key: record
+            for key, record in self._records.items()
+            if at_s - record.last_seen_s <= self._lost_s
         }
-        return lives
+        return records
 
 
 class CameraTracker:
@@ -161,20 +161,20 @@ class CameraTracker:
         Args:
             labels: Class names by class id.
             ids: Where ids come from; shared by all trackers of the camera.
-            fps: Looks per second that are to be expected.
-            threshold: Score from which on a detection may begin a track. Weaker detections
-                that are passed in only continue one.
-            lost_s: How long a track is looked for after its last detection.
+            fps: Analysed frames per second that are to be expected.
+            threshold: Score from which on a detection may begin a track. Detections
+                below it that are passed in only continue one.
+            lost_s: How long a track is kept after its last detection.
         """
         self._labels = labels
         self._group_of = tuple(group_of(label) for label in labels)
         self._ids = ids
         self._fps = fps
         self.threshold = threshold
-        self._lost_s = max(lost_s, LOST_LOOKS / fps)
+        self._lost_s = max(lost_s, LOST_FRAMES / fps)
         self._groups: dict[frozenset[str], _Group] = {}
         self._letterbox: Letterbox | None = None
-        self._looked_s = float("-inf")
+        self._updated_s = float("-inf")
 
     def update(
         self, detections: Detections, letterbox: Letterbox, at_s: float
@@ -182,7 +182,7 @@ class CameraTracker:
         """Takes one frame's detections.
 
         Args:
-            detections: What the model saw, boxes in pixels of the analysis image.
+            detections: What the model found, boxes in pixels of the analysis image.
             letterbox: Where the image lies in the analysis image. When it changes, tracks
                 start anew: pixels mean something else now.
             at_s: Capture time on the monotonic clock, seconds.
@@ -190,27 +190,27 @@ class CameraTracker:
         Returns:
             The confirmed objects that are seen in this frame, boxes normalised.
         """
-        if letterbox != self._letterbox or at_s < self._looked_s:
+        if letterbox != self._letterbox or at_s < self._updated_s:
             self.restart()
         self._letterbox = letterbox
-        at_s = self._looked_s = max(at_s, self._looked_s + EPSILON_S)
+        at_s = self._updated_s = max(at_s, self._updated_s + EPSILON_S)
         aspect = letterbox.full.width / letterbox.full.height
         normalised = letterbox.to_normalised(detections.boxes)
         tracks = []
         for group, rows in self._rows(detections).items():
-            sure = detections.scores[rows] >= self.threshold
+            may_begin = detections.scores[rows] >= self.threshold
             tracker = self._groups.setdefault(group, _Group(self._fps, self._lost_s))
-            for row, life in tracker.update(detections.boxes[rows], sure, self._ids, at_s):
+            for row, record in tracker.update(detections.boxes[rows], may_begin, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
-                life.vote(self._labels[detections.class_ids[index]], score)
+                record.vote(self._labels[detections.class_ids[index]], score)
                 tracks.append(
                     Track(
-                        id=life.id,
-                        label=life.label,
+                        id=record.id,
+                        label=record.label,
                         box=Box(*map(float, normalised[index])),
                         score=score,
-                        first_seen_s=life.first_seen_s,
+                        first_seen_s=record.first_seen_s,
                         last_seen_s=at_s,
                         aspect=aspect,
                     )
@@ -220,10 +220,10 @@ class CameraTracker:
     def restart(self) -> None:
         """Forgets all objects, as after a restart of the stream; ids go on."""
         self._groups.clear()
-        self._looked_s = float("-inf")
+        self._updated_s = float("-inf")
 
     def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
-        """Detections by group; a group that has objects gets its turn even if it sees none."""
+        """Detections by group; a group that has tracks is there even without detections."""
         rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
         for row in np.flatnonzero(_real(detections.boxes)):
             rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))

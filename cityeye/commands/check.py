@@ -34,7 +34,7 @@ def check(
 
 
 def _summary(config: Config) -> str:
-    """One sentence about a good file."""
+    """One sentence about a good file, and the rule sets in use if there are any."""
     tasks = [task for plan in config.plans for task in plan.tasks]
     models = {(task.model.name, task.model.version) for task in tasks}
     counts = (
@@ -42,7 +42,8 @@ def _summary(config: Config) -> str:
         _count(len(tasks), "task"),
         _count(sum(len(task.rules) for task in tasks), "rule"),
     )
-    return f"{config.path} is good: {', '.join(counts)} and {_count(len(models), 'model')}."
+    sets = f" Rule sets: {', '.join(config.rule_sets)}." if config.rule_sets else ""
+    return f"{config.path} is good: {', '.join(counts)} and {_count(len(models), 'model')}.{sets}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from models.admission import admitted
 from models.errors import RepositoryError, UnknownModelError
 from models.package import ModelPackage
 from models.repository import Repository
 from pipelines.rules import RULES, RuleType
+from pipelines.rules.defaults import RULE_SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Catalogue:
         fault: Why the models could not be listed, where they could not.
     """
 
-    rules: Mapping[str, RuleType]
+    rules: Mapping[str, RuleType[Any]]
     models: frozenset[str]
     _repository: Repository | None
     fault: RepositoryError | None = None
@@ -53,6 +55,10 @@ class Catalogue:
     def rules_of(self, task: str) -> tuple[str, ...]:
         """The kinds of rules that belong to a task, sorted."""
         return tuple(sorted(kind for kind, rule in self.rules.items() if rule.task == task))
+
+    def rule_sets_of(self, task: str) -> tuple[str, ...]:
+        """Names of the rule sets that belong to a task."""
+        return tuple(name for name in RULE_SETS if name.rpartition("/")[0] == task)
 
     def find_model(self, wanted: str) -> ModelPackage:
         """The package that `NAME` (newest admitted version) or `NAME/VERSION` means; verified once.

@@ -19,7 +19,7 @@ from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.model_source import model_source
-from cityeye.config.plans import camera_plans
+from cityeye.config.plans import camera_plans, rule_sets
 from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
 from cityeye.config.schema import ModelsSection, Settings
@@ -45,6 +45,11 @@ class Config:
     settings: Settings
     plans: tuple[CameraPlan, ...]
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def rule_sets(self) -> tuple[str, ...]:
+        """Names of the rule sets in use, named or by default."""
+        return rule_sets(self.settings)
 
 
 def load_config(path: Path, environment: Mapping[str, str]) -> Config:

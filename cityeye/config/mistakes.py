@@ -34,6 +34,8 @@ NOT_A_TYPE = {
     "model_type": "not a mapping of keys to values",
     "path_type": "not a path",
     "string_type": "not text",
+    "time_delta_parsing": "not a duration",
+    "time_delta_type": "not a duration",
     "tuple_type": "not a list",
 }
 LIMITS = {
@@ -86,7 +88,8 @@ def _what(detail: Mapping[str, Any], place: Key) -> str:
         return f"{value} is {NOT_A_TYPE[kind]}"
     if kind in LIMITS:
         name, relation = LIMITS[kind]
-        return f"{value} is {relation} {detail['ctx'][name]:g}"
+        limit = detail["ctx"][name]
+        return f"{value} is {relation} {limit if isinstance(limit, str) else f'{limit:g}'}"
     reason = PLAIN.get(kind, f"does not fit: {_clause(str(detail['msg']))}")
     return f"{value} {reason}"
 

@@ -7,8 +7,9 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines.plan import CameraPlan, TaskPlan
+from pipelines.rules.defaults import RULE_SETS, default_set
 from pipelines.rules.rule import RulePlan
-from pipelines.rules.zone import Zone
+from pipelines.rules.zone import GroundCalibration, Line, Zone
 from serving.model_ref import model_ref
 
 WHOLE_IMAGE = "picture"
@@ -53,9 +54,21 @@ def _camera(camera: CameraSection, division: str) -> CameraSpec:
     )
 
 
+def rule_set_of(name: str, task: TaskSection) -> str | None:
+    """Name of the rule set that a task runs; None where it lists rules only."""
+    return task.rule_set or (None if task.rules else default_set(name))
+
+
+def rule_sets(settings: Settings) -> tuple[str, ...]:
+    """Names of all rule sets in use, sorted."""
+    tasks = [task for camera in settings.cameras for task in camera.tasks.items()]
+    return tuple(sorted({found for name, task in tasks if (found := rule_set_of(name, task))}))
+
+
 def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
-    zones = _zones(task, camera)
-    wanted = task.rules or dict.fromkeys(catalogue.rules_of(name))
+    zones, lines = _zones(task, camera), _lines(task, camera)
+    set_name = rule_set_of(name, task)
+    wanted = {**dict.fromkeys(RULE_SETS[set_name] if set_name else ()), **(task.rules or {})}
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)),
@@ -67,6 +80,7 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
                 parameters=catalogue.rules[kind]
                 .Parameters.model_validate(parameters or {})
                 .model_dump(),
+                lines=lines,
             )
             for kind, parameters in wanted.items()
         ),
@@ -75,7 +89,18 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
 
 
 def _zones(task: TaskSection, camera: CameraSection) -> tuple[Zone, ...]:
-    ground = calibration(camera.ground) if camera.ground is not None else None
+    ground = _ground(camera)
     if task.zones is None:
         return (Zone(WHOLE_IMAGE, CORNERS, ground),)
-    return tuple(Zone(name, camera.zones[name], ground) for name in task.zones)
+    return tuple(
+        Zone(name, camera.zones[name], ground, camera.directions.get(name)) for name in task.zones
+    )
+
+
+def _lines(task: TaskSection, camera: CameraSection) -> tuple[Line, ...]:
+    ground = _ground(camera)
+    return tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
+
+
+def _ground(camera: CameraSection) -> GroundCalibration | None:
+    return calibration(camera.ground) if camera.ground is not None else None

@@ -1,7 +1,7 @@
 """Checks what refers to what: ids, zones, models, rules, ports.
 
 Works on the document as written, not on validated sections, so that a mistake in one place does not
-hide the next one. Where something has the wrong type it looks away: the schema has said so.
+hide the next one. What has the wrong type is skipped here: the schema reports it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from models.errors import ModelError, UnknownModelError
+from pipelines.rules import RuleType
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 DEFAULT_HOST = "127.0.0.1"
@@ -32,6 +33,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
         _check_login(document, key, camera)
+        _check_places(document, key, camera)
         for task, entry in _mapping(camera, "tasks").items():
             _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
 
@@ -131,25 +133,73 @@ def _check_task(
         document.report(key, "the task is unknown", choice(task, catalogue.tasks, "tasks"))
     if not isinstance(entry, dict):
         return
-    _check_zones(document, key, entry, _mapping(camera, "zones"))
+    for noun in ("zone", "line"):
+        _check_names(document, (*key, f"{noun}s"), entry, _mapping(camera, f"{noun}s"))
+    _check_rule_set(document, catalogue, (*key, "rule_set"), entry)
     if isinstance(entry.get("model"), str) and catalogue.models:
         _check_model(document, catalogue, (*key, "model"), entry["model"])
     for kind, parameters in _mapping(entry, "rules").items():
+        rule = catalogue.rules.get(kind)
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
+        if rule is not None:
+            _check_inputs(document, rule, (*key, "rules", kind), entry, camera)
 
 
-def _check_zones(
-    document: Document, key: Key, entry: dict[str, Any], zones: dict[str, Any]
+def _check_names(
+    document: Document, key: Key, entry: dict[str, Any], known: dict[str, Any]
 ) -> None:
-    zones_entry = entry.get("zones")
-    wanted: list[object] = zones_entry if isinstance(zones_entry, list) else []
-    for index, zone in enumerate(wanted):
-        place = (*key, "zones", index)
-        if isinstance(zone, str) and zone not in zones:
-            remedy = choice(zone, zones, "zones of this camera")
-            document.report(place, f"the zone `{zone}` is unknown", remedy)
-        elif zone in wanted[:index]:
-            document.report(place, f"the zone `{zone}` is named twice", "Name it once.")
+    """Checks the names of zones or of lines in a task."""
+    nouns = str(key[-1])
+    noun = nouns.removesuffix("s")
+    given = entry.get(nouns)
+    wanted: list[object] = given if isinstance(given, list) else []
+    for index, name in enumerate(wanted):
+        if isinstance(name, str) and name not in known:
+            remedy = choice(name, known, f"{nouns} of this camera")
+            document.report((*key, index), f"the {noun} `{name}` is unknown", remedy)
+        elif name in wanted[:index]:
+            document.report((*key, index), f"the {noun} `{name}` is named twice", "Name it once.")
+
+
+def _check_places(document: Document, key: Key, camera: dict[str, Any]) -> None:
+    zones = _mapping(camera, "zones")
+    for name in _mapping(camera, "directions"):
+        if name not in zones:
+            remedy = choice(name, zones, "zones of this camera")
+            document.report((*key, "directions", name), f"the zone `{name}` is unknown", remedy)
+    for name in _mapping(camera, "lines"):
+        if name in zones:
+            what = f"a zone is called `{name}` too"
+            document.report((*key, "lines", name), what, "Give the line a name of its own.")
+
+
+def _check_rule_set(
+    document: Document, catalogue: Catalogue, key: Key, entry: dict[str, Any]
+) -> None:
+    wanted, known = entry.get("rule_set"), catalogue.rule_sets_of(str(key[-2]))
+    if isinstance(wanted, str) and wanted not in known:
+        remedy = choice(wanted, known, "rule sets of this task")
+        document.report(key, f"the rule set `{wanted}` is unknown", remedy)
+
+
+def _check_inputs(
+    document: Document,
+    rule: RuleType[Any],
+    key: Key,
+    entry: dict[str, Any],
+    camera: dict[str, Any],
+) -> None:
+    """Checks that a rule gets the zones, lines and calibration that its kind declares."""
+    has_zones, has_lines = rule.zone is not None, rule.line is not None and bool(entry.get("lines"))
+    if rule.needs_direction:
+        zones = entry.get("zones")
+        named = {name for name in zones if isinstance(name, str)} if isinstance(zones, list) else ()
+        has_zones = has_zones and bool(_mapping(camera, "directions").keys() & named)
+    if not has_zones and not has_lines:
+        remedy = "Name them under the task's `zones:` or `lines:`, directions under `directions:`."
+        document.report(key, f"the rule needs {rule.places}", remedy)
+    if rule.needs_ground and camera.get("ground") is None:
+        document.report(key, "the rule needs a calibrated camera", "Give the camera `ground:`.")
 
 
 def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str) -> None:

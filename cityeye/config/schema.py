@@ -21,7 +21,7 @@ from pydantic import (
 
 from camera_adapters.factory import SOURCES
 from cityeye.config.values import (
-    GroundPoint,
+    CalibrationPoint,
     absolute_path,
     camera_source,
     database_url,
@@ -33,9 +33,10 @@ from cityeye.config.values import (
     signing_secret,
     sink_url,
     store_endpoint,
+    two_points,
 )
 from models.repository import BUILTIN_ROOT
-from pipelines.rules.zone import Point
+from pipelines.rules.zone import ImageArrow, ImagePoint
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -45,15 +46,16 @@ MAX_CAMERAS_PER_WORKER = 64
 MAX_TIMEOUT_S = 120.0
 
 FilePath = Annotated[Path, AfterValidator(absolute_path)]
-Polygon = Annotated[tuple[Point, ...], AfterValidator(polygon)]
-Ground = Annotated[tuple[GroundPoint, ...], AfterValidator(ground_points)]
+ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
+TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
+Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
-RuleParameters = dict[str, Any]
-"""Judged by the rule itself, see `cityeye.config.references`."""
+RawParameters = dict[str, Any]
+"""Checked by the rule itself, see `cityeye.config.references`."""
 
 
 class Section(BaseModel):
@@ -99,7 +101,7 @@ class TaskSection(Section):
         default=5.0,
         ge=MIN_FPS,
         le=MAX_FPS,
-        description=f"images per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
+        description=f"images per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}",
         examples=[5],
     )
     zones: Annotated[tuple[str, ...], NotEmpty] | None = Field(
@@ -107,9 +109,16 @@ class TaskSection(Section):
         description="names of this camera's zones; the whole image without it",
         examples=["[approach]"],
     )
-    rules: Annotated[dict[str, RuleParameters | None], NotEmpty] | None = Field(
+    lines: Annotated[tuple[str, ...], NotEmpty] | None = Field(
+        default=None, description="names of this camera's lines", examples=["[exit]"]
+    )
+    rule_set: str | None = Field(
+        default=None, description="a named set of rules", examples=["traffic/1"]
+    )
+    rules: Annotated[dict[str, RawParameters | None], NotEmpty] | None = Field(
         default=None,
-        description="rules with their parameters; all rules of the task without it",
+        description="rules with their parameters, beside those of `rule_set`; the default set "
+        "of the task where neither is given",
         examples=["{traffic.congestion: {confirm_s: 6}}"],
     )
 
@@ -138,15 +147,25 @@ class CameraSection(Section):
     read_timeout_s: Timeout = Field(
         default=8.0, description="seconds that a silent stream is waited for", examples=[8]
     )
-    ground: Ground | None = Field(
+    ground: Calibration | None = Field(
         default=None,
         description="four or more points [x, y, metres x, metres y]",
         examples=["[0.1, 0.9, 0, 0]"],
     )
-    zones: dict[str, Polygon] = Field(
+    zones: dict[str, ZonePolygon] = Field(
         default={},
         description="polygons by name, corners as [x, y] in 0..1",
         examples=["approach: [[0.2, 0.5], [0.8, 0.5], [0.9, 0.9]]"],
+    )
+    directions: dict[str, TwoPoints] = Field(
+        default={},
+        description="where traffic may go, from one point to another, by name of the zone",
+        examples=["approach: [[0.5, 0.5], [0.5, 0.9]]"],
+    )
+    lines: dict[str, TwoPoints] = Field(
+        default={},
+        description="two points by name; traffic crosses from the line's left to its right",
+        examples=["exit: [[0.1, 0.9], [0.9, 0.9]]"],
     )
     tasks: Annotated[dict[str, TaskSection], NotEmpty] = Field(
         description="at least one task", examples=["traffic: {model: traffic}"]

@@ -7,6 +7,8 @@ wrong. A check that fails raises through `mistake` and never repeats a value tha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -19,13 +21,13 @@ from camera_adapters.factory import FILE_SCHEME, SOURCES, kind_of, scheme_of
 from camera_adapters.spec import CameraSpec
 from cityeye.config.problem import sentence
 from pipelines.delivery.signature import decode_secret
-from pipelines.rules.zone import GroundCalibration, Point, Zone
-from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape
+from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
+from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
 from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
-GroundPoint = tuple[float, float, float, float]
+CalibrationPoint = tuple[float, float, float, float]
 """Normalised image x, y and the same point on the ground in metres x, y."""
 
 VIDEO_SUFFIXES = frozenset(
@@ -112,32 +114,41 @@ def _video_file(source: str, info: ValidationInfo) -> str:
     return path.as_uri() + (f"?{query}" if query else "")
 
 
-def polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
+@contextmanager
+def _geometry(remedy: str) -> Iterator[None]:
+    """Gives what geometry refuses a remedy."""
+    try:
+        yield
+    except ZoneError as error:
+        raise mistake(str(error).removeprefix("zone : ").removeprefix("line : "), remedy) from error
+
+
+def polygon(points: tuple[ImagePoint, ...]) -> tuple[ImagePoint, ...]:
     """A simple polygon inside the image, of any orientation."""
     _inside_image(points)
-    try:
-        ZoneShape(Zone("zone", points))
-    except ZoneError as error:
-        raise mistake(
-            str(error).removeprefix("zone zone: "),
-            "List three or more corners as [x, y], in the order in which one walks around.",
-        ) from error
+    with _geometry("List three or more corners as [x, y], in the order in which one walks around."):
+        ZoneShape(Zone("", points))
     return points
 
 
-def ground_points(points: tuple[GroundPoint, ...]) -> tuple[GroundPoint, ...]:
+def two_points(points: ImageArrow, info: ValidationInfo) -> ImageArrow:
+    """Two points of the image that are far enough apart for a direction, on the ground too."""
+    _inside_image(points)
+    ground = info.data.get("ground")
+    with _geometry("Give two points as [[x, y], [x, y]]."):
+        LineShape(Line("", *points, calibration(ground) if ground else None))
+    return points
+
+
+def ground_points(points: tuple[CalibrationPoint, ...]) -> tuple[CalibrationPoint, ...]:
     """Points that fix the ground plane."""
     _inside_image(tuple((x, y) for x, y, _, _ in points))
-    try:
+    with _geometry("List four or more points as [x, y, metres x, metres y]."):
         GroundPlane(calibration(points))
-    except ZoneError as error:
-        raise mistake(
-            str(error), "List four or more points as [x, y, metres x, metres y]."
-        ) from error
     return points
 
 
-def calibration(points: tuple[GroundPoint, ...]) -> GroundCalibration:
+def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
         image=tuple((x, y) for x, y, _, _ in points),
@@ -207,7 +218,7 @@ def database_url(url: str, info: ValidationInfo) -> str:
     return f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}"
 
 
-def _inside_image(points: tuple[Point, ...]) -> None:
+def _inside_image(points: tuple[ImagePoint, ...]) -> None:
     for number, (x, y) in enumerate(points, start=1):
         if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
             raise mistake(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from model_tools.heads.task import Groups, each_alone
 from model_tools.importing.coco import COCO_CATEGORIES, COCO_LABELS
+from models.detections import plain_label
 from models.errors import GraphError
 
 MAX_NAMES_TEXT = 256 * 1024
@@ -29,11 +30,6 @@ class KnownClasses:
     names: tuple[str, ...]
     source: str
     notices: tuple[str, ...] = ()
-
-
-def plain(name: str) -> str:
-    """The spelling that rules compare: `Bin bag` → `bin_bag`."""
-    return "_".join(name.lower().replace("-", " ").split())
 
 
 def known_classes(
@@ -118,7 +114,7 @@ def grouped(
     for foreign, ours in mapping.items():
         members = _ids(model, foreign, known)
         if ours is not None:
-            groups.setdefault(plain(ours), []).extend(members)
+            groups.setdefault(plain_label(ours), []).extend(members)
     if not groups or "" in groups:
         raise GraphError(model, "the map keeps no class; write lines like `car: car`")
     return tuple(groups), tuple(tuple(members) for members in groups.values())
@@ -127,11 +123,13 @@ def grouped(
 def _ids(model: str, foreign: str, known: Sequence[str]) -> list[int]:
     """Places of a class name, spelled as the network has it or plainly."""
     exact = [index for index, name in enumerate(known) if name == foreign]
-    found = exact or [i for i, name in enumerate(known) if plain(name) == plain(foreign)]
+    found = exact or [
+        i for i, name in enumerate(known) if plain_label(name) == plain_label(foreign)
+    ]
     if found:
         return found
-    spelled = {plain(name): name for name in known if name}
-    near = [spelled[one] for one in difflib.get_close_matches(plain(foreign), spelled, NEAR)]
+    spelled = {plain_label(name): name for name in known if name}
+    near = [spelled[one] for one in difflib.get_close_matches(plain_label(foreign), spelled, NEAR)]
     hint = (
         f"; did you mean {' or '.join(near)}?"
         if near

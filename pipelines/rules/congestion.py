@@ -12,15 +12,17 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import VEHICLES, plain
+from models.detections import plain_label
+from pipelines.incident import EndReason, Severity
+from pipelines.labels import VEHICLES
 from pipelines.rules.parked_vehicles import ParkedVehicleFilter
 from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Moment, RuleParameters
-from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
+from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
+from pipelines.rules.rule_type import RuleType
+from pipelines.rules.signals import FrameSignals
+from pipelines.rules.situation import Reading, Situation, subjects_of
 from pipelines.rules.speed import SpeedGauge
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
 
 EXIT_COUNT_SHARE: Final = 0.75
@@ -28,7 +30,7 @@ EXIT_SPEED_FACTOR: Final = 1.5
 """An open congestion lasts until there are clearly fewer vehicles or they are clearly faster."""
 
 KNOWN_SPEED_SHARE: Final = 0.5
-"""Share of the vehicles whose speed must be known before their median says anything."""
+"""Share of the vehicles whose speed must be known before their median is used."""
 
 MEDIUM_COUNT, HIGH_COUNT = 1.5, 2.0
 MEDIUM_AFTER_S, HIGH_AFTER_S = 60.0, 300.0
@@ -52,7 +54,7 @@ class CongestionParameters(RuleParameters):
     )
 
 
-class _Approach:
+class _CongestionWatch:
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -66,15 +68,15 @@ class _Approach:
         self._speed_name = "median_speed_mps" if shape.ground else "median_speed_boxes_per_s"
         self._situation = Situation(identity, parameters)
 
-    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
-        vehicles = [track for track in tracks if plain(track.label) in VEHICLES]
+    def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
+        vehicles = [track for track in tracks if plain_label(track.label) in VEHICLES]
         traffic = self._parked.traffic(vehicles, at.mono_s, jam=self._situation.is_open)
         seen, count = self._presence.observe(traffic, at.mono_s)
         self._gauge.observe(seen, at.mono_s)
-        return self._situation.observe(self._read(seen, count, at), at)
+        return RuleResult(self._situation.observe(self._read(seen, count, at), at))
 
-    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
-        return self._situation.close(reason, at)
+    def close(self, reason: EndReason, at: Moment) -> RuleResult:
+        return RuleResult(self._situation.close(reason, at))
 
     def _read(self, seen: list[Track], vehicles: int, at: Moment) -> Reading:
         enough, limit = self._parameters.min_vehicles, self._limit
@@ -105,10 +107,10 @@ class _Approach:
         return Severity.LOW
 
 
-CONGESTION: Final = ZonedRuleType(
+CONGESTION: Final = RuleType(
     kind="traffic.congestion",
     version="1",
     task="traffic",
     Parameters=CongestionParameters,
-    watch=_Approach,
+    zone=_CongestionWatch,
 )

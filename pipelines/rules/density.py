@@ -7,13 +7,14 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity, Transition
+from pipelines.incident import EndReason, Severity
 from pipelines.labels import PERSONS
 from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Moment, RuleParameters
-from pipelines.rules.situation import Identity, Reading, Situation, subjects_of
+from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
+from pipelines.rules.rule_type import RuleType
+from pipelines.rules.signals import FrameSignals
+from pipelines.rules.situation import Reading, Situation, subjects_of
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
 
 MEDIUM_RATIO: Final = 1.5
@@ -41,7 +42,7 @@ class DensityParameters(RuleParameters):
     )
 
 
-class _Square:
+class _DensityWatch:
     """One zone, with at most one incident at a time."""
 
     def __init__(self, shape: ZoneShape, identity: Identity, parameters: DensityParameters) -> None:
@@ -50,12 +51,12 @@ class _Square:
         self._parameters = parameters
         self._situation = Situation(identity, parameters)
 
-    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
+    def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
         seen, persons = self._presence.observe(tracks, at.mono_s)
-        return self._situation.observe(self._read(seen, persons), at)
+        return RuleResult(self._situation.observe(self._read(seen, persons), at))
 
-    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
-        return self._situation.close(reason, at)
+    def close(self, reason: EndReason, at: Moment) -> RuleResult:
+        return RuleResult(self._situation.close(reason, at))
 
     def _read(self, seen: list[Track], persons: int) -> Reading:
         parameters, area_m2 = self._parameters, self._area_m2
@@ -79,10 +80,10 @@ def _severity(ratio: float) -> Severity:
     return Severity.MEDIUM if ratio >= MEDIUM_RATIO else Severity.LOW
 
 
-DENSITY: Final = ZonedRuleType(
+DENSITY: Final = RuleType(
     kind="crowding.density",
     version="1",
     task="crowding",
     Parameters=DensityParameters,
-    watch=_Square,
+    zone=_DensityWatch,
 )

@@ -12,13 +12,15 @@ from typing import Final
 
 from pydantic import Field
 
+from models.detections import plain_label
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, plain
+from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
-from pipelines.rules.rule import Moment, RuleParameters
-from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
+from pipelines.rules.rule_type import RuleType
+from pipelines.rules.signals import FrameSignals
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.rules.zoned import ZonedRuleType
 from pipelines.track import Track
 
 COVERED_S: Final = 120.0
@@ -49,7 +51,7 @@ class DroppedObjectParameters(RuleParameters):
     )
 
 
-class _Ground:
+class _DroppedObjectWatch:
     """One zone, and the objects at rest in it."""
 
     def __init__(
@@ -60,10 +62,10 @@ class _Ground:
         self._parameters = parameters
         self._places: list[RestingPlace] = []
 
-    def observe(self, tracks: Sequence[Track], at: Moment) -> list[Transition]:
-        things = [t for t in tracks if plain(t.label) in LITTER]
-        persons = [t for t in tracks if plain(t.label) in PERSONS]
-        cover = persons + [t for t in tracks if plain(t.label) in VEHICLES]
+    def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
+        things = [t for t in tracks if plain_label(t.label) in LITTER]
+        persons = [t for t in tracks if plain_label(t.label) in PERSONS]
+        cover = persons + [t for t in tracks if plain_label(t.label) in VEHICLES]
         seen = self._place([t for t in things if self._shape.contains(t.box.foot)], at)
         person_ids = frozenset(person.id for person in persons)
         transitions: list[Transition] = []
@@ -71,12 +73,14 @@ class _Ground:
             near = [person for person in persons if self._is_near(place, person)]
             attended = place.owners.observe(near, person_ids, at.mono_s)
             covered = place not in seen and place.is_covered(cover)
-            transitions += self._judge(place, place in seen, attended, covered, at)
+            transitions += self._update(place, place in seen, attended, covered, at)
         self._forget(cover, at.mono_s)
-        return transitions
+        return RuleResult(transitions)
 
-    def close(self, reason: EndReason, at: Moment) -> list[Transition]:
-        return [step for place in self._places for step in place.situation.close(reason, at)]
+    def close(self, reason: EndReason, at: Moment) -> RuleResult:
+        return RuleResult(
+            [step for place in self._places for step in place.situation.close(reason, at)]
+        )
 
     def _place(self, things: list[Track], at: Moment) -> set[RestingPlace]:
         """Finds the place of every sighting, best pairs first; new places for the rest."""
@@ -124,7 +128,7 @@ class _Ground:
         self._places = begun + others[-max(MAX_PLACES - len(begun), 1) :]
         return set(laid)
 
-    def _judge(
+    def _update(
         self, place: RestingPlace, seen: bool, attended: bool, covered: bool, at: Moment
     ) -> list[Transition]:
         holds: bool | None
@@ -133,7 +137,7 @@ class _Ground:
         elif covered:
             holds = None
         elif not place.situation.is_open and at.mono_s - place.seen_s <= MISSED_S:
-            # Not a look at all: the next sighting decides what the time until then was.
+            # No observation: the next sighting decides what the time until then was.
             return []
         else:
             holds = False
@@ -169,7 +173,7 @@ class _Ground:
 
 
 def _severity(label: str, lasted_s: float) -> Severity:
-    name = plain(label)
+    name = plain_label(label)
     if lasted_s >= HIGH_AFTER_S and name not in BOTTLES:
         return Severity.HIGH
     if lasted_s >= MEDIUM_AFTER_S or name in BIN_BAGS:
@@ -177,10 +181,10 @@ def _severity(label: str, lasted_s: float) -> Severity:
     return Severity.LOW
 
 
-DROPPED_OBJECT: Final = ZonedRuleType(
+DROPPED_OBJECT: Final = RuleType(
     kind="littering.dropped_object",
     version="1",
     task="littering",
     Parameters=DroppedObjectParameters,
-    watch=_Ground,
+    zone=_DroppedObjectWatch,
 )

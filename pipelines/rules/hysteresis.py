@@ -1,7 +1,7 @@
 """Hysteresis in time: a condition opens after it has held, and ends after it has not, for seconds.
 
 Guarantees: openings and endings alternate; nothing opens from observations that never hold; time
-in which nobody looked counts neither as held nor as not held. Times are monotonic seconds.
+without observations counts neither as held nor as not held. Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 MIN_GAP_S = 2.5
 MAX_GAP_S = 10.0
 GAP_FACTOR = 3.0
-"""A pause is a gap if it is this many times longer than looks usually lie apart."""
+"""A pause is a gap if it is this many times longer than the usual one."""
 
-LOOKS_KEPT = 9
+SPANS_KEPT = 9
 TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """How patient a condition is.
+class HysteresisWindows:
+    """How long a condition must hold until it opens, and must not until it ends.
 
     Attributes:
         confirm_s: How long it must hold until it opens, seconds of observed time.
@@ -52,14 +52,14 @@ class Edge:
 
 
 class Cadence:
-    """Tells a gap in observation from the usual distance between looks, at any frame rate."""
+    """Finds gaps in observation at any frame rate, by the usual time between observations."""
 
     def __init__(self) -> None:
-        self._spans: deque[float] = deque(maxlen=LOOKS_KEPT)
+        self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
         self._last_s: float | None = None
 
-    def look(self, at_s: float) -> float | None:
-        """Seconds since the previous look; None if there was none, or a gap since."""
+    def observe(self, at_s: float) -> float | None:
+        """Seconds since the previous observation; None if there was none, or a gap since."""
         last_s, self._last_s = self._last_s, at_s
         if last_s is None or at_s < last_s:
             return None
@@ -77,13 +77,13 @@ class _Stretch:
 
 
 class _Sustained:
-    """Whether something has been so for long enough, robust against single looks that differ."""
+    """Whether something has been so for long enough, robust against single ones that differ."""
 
     def __init__(self, needed_s: float, share: float) -> None:
         self._needed_s = needed_s
         self._share = share
         self._stretches: deque[_Stretch] = deque()
-        self._sure = False
+        self._known = False
 
     @property
     def since_s(self) -> float:
@@ -108,10 +108,10 @@ class _Sustained:
         return held_s >= self._share * self._needed_s - TOLERANCE_S
 
     def observe(self, held: bool | None, at_s: float, span_s: float) -> None:
-        """Counts the span since the previous look as what that look saw; None: could not tell."""
-        if self._sure and self._stretches:
+        """Counts the span since the previous observation as what that one saw; None: unknown."""
+        if self._known and self._stretches:
             self._stretches[-1].length_s += span_s
-        self._sure = held is not None
+        self._known = held is not None
         if held is not None and (held if not self._stretches else held != self._stretches[-1].held):
             self._stretches.append(_Stretch(at_s, held))
         self._forget()
@@ -119,7 +119,7 @@ class _Sustained:
     def clear(self) -> None:
         """Forgets all."""
         self._stretches.clear()
-        self._sure = False
+        self._known = False
 
     def _total_s(self) -> float:
         return sum(stretch.length_s for stretch in self._stretches)
@@ -136,27 +136,27 @@ class _Sustained:
 
 
 class Hysteresis:
-    """One condition at one place, from look to look."""
+    """One condition at one place, from observation to observation."""
 
-    def __init__(self, timing: Timing) -> None:
-        self._cooldown_s = timing.cooldown_s
-        self._on = _Sustained(timing.confirm_s, timing.confirm_share)
-        self._off = _Sustained(timing.expire_s, timing.expire_share)
+    def __init__(self, windows: HysteresisWindows) -> None:
+        self._cooldown_s = windows.cooldown_s
+        self._on = _Sustained(windows.confirm_s, windows.confirm_share)
+        self._off = _Sustained(windows.expire_s, windows.expire_share)
         self._cadence = Cadence()
         self._cool_at_s = float("-inf")
         self.is_open = False
 
     def observe(self, holds: bool | None, at_s: float) -> Edge | None:
-        """Takes what a look showed.
+        """Takes one observation.
 
         Args:
-            holds: Whether the condition holds; None where this look cannot tell.
-            at_s: Monotonic time of the look, seconds.
+            holds: Whether the condition holds; None where that cannot be known.
+            at_s: Its monotonic time, seconds.
 
         Returns:
             What it changed, if it changed anything.
         """
-        span_s = self._cadence.look(at_s)
+        span_s = self._cadence.observe(at_s)
         if span_s is None:
             self._on.clear()
             self._off.clear()
@@ -173,10 +173,10 @@ class Hysteresis:
         return at_s >= self._cool_at_s
 
     def close(self) -> float | None:
-        """Ends without looking: the next opening needs a whole confirmation again.
+        """Ends without an observation: the next opening needs a whole confirmation again.
 
         Returns:
-            Since when it has not held, seconds; None if it held to the last look.
+            Since when it has not held, seconds; None if it held until the end.
         """
         since_s = self._off.run_since_s
         self.is_open = False

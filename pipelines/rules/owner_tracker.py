@@ -1,4 +1,4 @@
-"""`OwnerTracker`: whether somebody stays with an object, told apart from people who walk past.
+"""`OwnerTracker`: whether somebody stays with an object, as opposed to people who walk past.
 
 A person stays with the object who was near when it was first seen and has not left since, who
 stands still near it, or who has been near for long. Whoever walks through is a passer-by.
@@ -26,7 +26,7 @@ OWNER_S: Final = 1.0
 """Whoever is near within this time of the object's first sighting may have brought it."""
 
 LOST_S: Final = 2.0
-"""How long a person is believed to be still there when the detector misses them."""
+"""How long a person counts as still there when the detector misses them."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class OwnerTracker:
         self._first_s: float | None = None
 
     def observe(self, near: Iterable[Track], seen: frozenset[int], at_s: float) -> bool:
-        """Takes who is near now; tells whether the object is attended.
+        """Takes who is near now; returns whether the object is attended.
 
         Args:
             near: Persons within the distance that counts.

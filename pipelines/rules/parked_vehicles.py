@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pipelines.track import Box, Track, overlap
+from pipelines.track import Box, Track, box_iou
 
 PARKED_S: Final = 180.0
 """Whoever has stood for this long is parked, seconds."""
 
 JAM_S: Final = 1800.0
-"""The same while there is a jam, where standing says little."""
+"""The same while there is a jam, where standing vehicles are normal."""
 
 STAYS_IOU: Final = 0.5
 LEAVES_IOU: Final = 0.3
@@ -52,7 +52,7 @@ class ParkedVehicleFilter:
         traffic = []
         for vehicle in vehicles:
             spot = by_track.get(vehicle.id) or self._taken_over(vehicle, at_s)
-            if spot and overlap(spot.box, vehicle.box) < LEAVES_IOU:
+            if spot and box_iou(spot.box, vehicle.box) < LEAVES_IOU:
                 spot.box, spot.since_s, spot.parked = vehicle.box, at_s, False
             elif not spot:
                 spot = _Spot(vehicle.box, vehicle.id, at_s, at_s, parked=False)
@@ -66,4 +66,4 @@ class ParkedVehicleFilter:
     def _taken_over(self, vehicle: Track, at_s: float) -> _Spot | None:
         """The place of a vehicle that is missed now, if this one stands there."""
         missed = (spot for spot in self._spots if spot.seen_s < at_s)
-        return next((s for s in missed if overlap(s.box, vehicle.box) >= STAYS_IOU), None)
+        return next((s for s in missed if box_iou(s.box, vehicle.box) >= STAYS_IOU), None)

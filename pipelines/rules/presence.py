@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pipelines.labels import plain
+from models.detections import plain_label
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track, overlap
+from pipelines.track import Track, box_iou
 
 MISSED_S: Final = 1.0
 """How long a missed track still counts, seconds."""
@@ -29,7 +29,7 @@ class Presence:
 
     def observe(self, tracks: Iterable[Track], at_s: float) -> tuple[list[Track], int]:
         """The tracks that are seen in the zone now, and how many objects that makes."""
-        seen = [track for track in tracks if plain(track.label) in self._labels]
+        seen = [track for track in tracks if plain_label(track.label) in self._labels]
         inside = [track for track in seen if self._shape.contains(track.box.foot)]
         missed = self._missed({track.id for track in seen}, at_s)
         absent = [
@@ -47,6 +47,6 @@ class Presence:
 
 
 def _may_be_new_id(other: Track, track: Track) -> bool:
-    """Whether `other` may be the object of the missed `track`, found again."""
+    """Whether `other` may be the object of the missed `track` under a new id."""
     begun_since = other.first_seen_s > track.last_seen_s
-    return begun_since and overlap(track.box, other.box) >= TAKEN_IOU
+    return begun_since and box_iou(track.box, other.box) >= TAKEN_IOU

@@ -13,7 +13,7 @@ from typing import Final
 from pipelines.incident import Subject
 from pipelines.rules.owner_tracker import OwnerTracker
 from pipelines.rules.situation import Situation
-from pipelines.track import Box, Track, common_area, overlap
+from pipelines.track import Box, Track, box_iou, common_area
 
 SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
@@ -51,7 +51,7 @@ class RestingPlace:
 
     @property
     def label(self) -> str:
-        """What it was taken for most often."""
+        """The label that it had most often."""
         return self._votes.most_common(1)[0][0]
 
     @property
@@ -60,8 +60,8 @@ class RestingPlace:
         return Subject(self._track.id, self.label, self._track.box, self._track.score)
 
     def likeness(self, track: Track) -> float:
-        """How surely a sighting is this object: 0 not at all, above 0 the same place."""
-        iou = overlap(self.box, track.box)
+        """How well a sighting fits this object: 0 not at all, above 0 the same place."""
+        iou = box_iou(self.box, track.box)
         away = _distance(self.box, track.box, track.aspect) / max(
             _size(self.box, track.aspect), _size(track.box, track.aspect)
         )

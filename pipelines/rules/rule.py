@@ -1,22 +1,25 @@
-"""What a rule is: tracks in, incident transitions out, one zone apart from the other.
+"""What all rules have in common: plan, parameters, clock, incident identity and result.
 
-Rules know no image, no model and no wall clock. A rule gets every frame's tracks in order, and
-its incidents always end: by what it sees, or by `close`.
+Rules know no model and no wall clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.incident import EndReason, Transition
-from pipelines.rules.hysteresis import Timing
-from pipelines.rules.zone import Zone
-from pipelines.track import Track
+from pipelines.incident import Transition
+from pipelines.measurement import Measurement
+from pipelines.rules.hysteresis import HysteresisWindows
+from pipelines.rules.zone import Line, Zone
+
+NAMESPACE: Final = uuid.UUID("6f1f5cd2-9c0e-5d0b-8a53-1d1c2f5b7a40")
 
 
 class RuleError(ValueError):
@@ -25,7 +28,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant on both clocks: `utc` to tell people, `mono_s` for every elapsed time."""
+    """One instant on both clocks: `utc` for people, `mono_s` for every elapsed time."""
 
     utc: datetime
     mono_s: float
@@ -33,15 +36,27 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class RulePlan:
-    """One rule of one task: its kind (`traffic.congestion`) and its validated parameters."""
+    """One rule of one task.
+
+    Attributes:
+        kind: What it finds: `traffic.congestion`.
+        zones: The task's zones.
+        parameters: Deviations from the defaults, as its kind's `Parameters` take them.
+        lines: The task's lines.
+    """
 
     kind: str
     zones: tuple[Zone, ...]
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
 
 
 class RuleParameters(BaseModel):
-    """Parameters that every rule has; all are numbers, all have defaults."""
+    """Parameters that every rule has.
+
+    A kind of rule adds its own: numbers, choices, lists and durations, in seconds, metres, km/h
+    or shares. All have a default and a description, all numbers have bounds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -62,65 +77,40 @@ class RuleParameters(BaseModel):
     )
 
     @property
-    def timing(self) -> Timing:
+    def windows(self) -> HysteresisWindows:
         """The windows, as hysteresis takes them."""
-        return Timing(self.confirm_s, self.expire_s, self.cooldown_s)
+        return HysteresisWindows(self.confirm_s, self.expire_s, self.cooldown_s)
 
 
-class Rule(Protocol):
-    """One rule at work on one camera."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What incident ids are made of.
 
-    @property
-    def kind(self) -> str:
-        """The kind of its incidents: `traffic.congestion`."""
-        ...
+    Attributes:
+        kind: Kind of incident.
+        camera: Camera id.
+        zone: Name of the zone or line.
+        incarnation: Differs between worker starts.
+        numbers: Running numbers, shared by all situations of the zone.
+        variant: Differs between two rules of one kind in one zone.
+    """
 
-    @property
-    def version(self) -> str:
-        """Changes whenever the same tracks could give other incidents."""
-        ...
+    kind: str
+    camera: str
+    zone: str
+    incarnation: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    variant: str = ""
 
-    def observe(self, tracks: Sequence[Track], at: Moment) -> tuple[Transition, ...]:
-        """Judges one frame: the objects seen in it, all of the camera, in any order."""
-        ...
-
-    def close(self, reason: EndReason, at: Moment) -> tuple[Transition, ...]:
-        """Ends every open incident."""
-        ...
+    def mint(self) -> str:
+        """The next incident id; the same run gives the same ids."""
+        named = (self.camera, self.kind, self.zone, self.incarnation, self.variant)
+        return str(uuid.uuid5(NAMESPACE, "\x1f".join((*named, str(next(self.numbers))))))
 
 
-class RuleType(Protocol):
-    """A kind of rule: what it is called, what it can be told, how it is made."""
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What one frame, or the end of the stream, brings."""
 
-    @property
-    def kind(self) -> str:
-        """The kind of its incidents: `traffic.congestion`."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """The task that it belongs to: `traffic`."""
-        ...
-
-    @property
-    def Parameters(self) -> type[RuleParameters]:
-        """The schema of its parameters; every one has a default."""
-        ...
-
-    def build(
-        self, camera: str, zones: Sequence[Zone], parameters: Mapping[str, float], incarnation: str
-    ) -> Rule:
-        """Makes a rule.
-
-        Args:
-            camera: Camera id.
-            zones: Where to look; their names differ.
-            parameters: Deviations from the defaults of `Parameters`.
-            incarnation: Differs between worker starts, so that incident ids never repeat.
-
-        Raises:
-            pydantic.ValidationError: A parameter is unknown or out of bounds.
-            RuleError: There is no zone, or two have one name.
-            ZoneError: A zone or its calibration means nothing.
-        """
-        ...
+    transitions: Sequence[Transition] = ()
+    measurements: Sequence[Measurement] = ()

@@ -7,20 +7,17 @@ monotonic clock from the opening, so that a step of the wall clock cannot distur
 
 from __future__ import annotations
 
-import itertools
-import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
 from pipelines.rules.hysteresis import Edge, Hysteresis
-from pipelines.rules.rule import Moment, RuleParameters
+from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
 
-NAMESPACE: Final = uuid.UUID("6f1f5cd2-9c0e-5d0b-8a53-1d1c2f5b7a40")
 MAX_SUBJECTS: Final = 30
 SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
@@ -31,10 +28,10 @@ class Reading:
     """What a rule makes of one frame at one place.
 
     Attributes:
-        holds: Whether the condition holds; None where this frame cannot tell.
+        holds: Whether the condition holds; None where this frame does not show it.
         severity: How bad it is now.
         subjects: The objects that take part.
-        detail: Figures by name with unit.
+        detail: Numbers by name with unit.
     """
 
     holds: bool | None
@@ -43,42 +40,16 @@ class Reading:
     detail: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What incident ids are made of.
-
-    Attributes:
-        kind: Kind of incident.
-        camera: Camera id.
-        zone: Name of the zone.
-        incarnation: Differs between worker starts.
-        numbers: Running numbers, shared by all situations of the zone.
-        variant: Tells two rules of one kind in one zone apart.
-    """
-
-    kind: str
-    camera: str
-    zone: str
-    incarnation: str
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    variant: str = ""
-
-    def mint(self) -> str:
-        """The next incident id; the same run gives the same ids."""
-        named = (self.camera, self.kind, self.zone, self.incarnation, self.variant)
-        return str(uuid.uuid5(NAMESPACE, "\x1f".join((*named, str(next(self.numbers))))))
-
-
 class Situation:
     """One condition at one place, from reading to reading."""
 
     def __init__(self, identity: Identity, parameters: RuleParameters) -> None:
         self._identity = identity
         self._update_every_s = parameters.update_every_s
-        self._hysteresis = Hysteresis(parameters.timing)
+        self._hysteresis = Hysteresis(parameters.windows)
         self._incident: Incident | None = None
         self._opened = Moment(datetime.min, 0.0)
-        self._told_s = 0.0
+        self._published_s = 0.0
         self._latest = Reading(holds=None)
         self._severities: deque[tuple[float, Severity]] = deque()
 
@@ -121,7 +92,7 @@ class Situation:
     def _open(self, edge: Edge, reading: Reading, at: Moment) -> Transition:
         began = timedelta(seconds=at.mono_s - edge.since_s)
         self._opened = Moment(at.utc - began, edge.since_s)
-        self._told_s = at.mono_s
+        self._published_s = at.mono_s
         self._incident = Incident(
             id=self._identity.mint(),
             kind=self._identity.kind,
@@ -145,10 +116,10 @@ class Situation:
     def _is_due(self, incident: Incident, at: Moment) -> bool:
         if _worse(self._severity(), incident.severity) != incident.severity:
             return True
-        return at.mono_s - self._told_s >= self._update_every_s
+        return at.mono_s - self._published_s >= self._update_every_s
 
     def _update(self, incident: Incident, reading: Reading, at: Moment) -> Transition:
-        self._told_s = at.mono_s
+        self._published_s = at.mono_s
         self._incident = replace(
             incident,
             severity=_worse(self._severity(), incident.severity),

@@ -1,19 +1,19 @@
 """`SpeedGauge`: how fast tracks move over the ground, robust against jitter of their boxes.
 
 The speed is the median slope (Theil–Sen) of the foot point over a second or two of history, so that
-one box that is off, or one swapped id, does not move it. With calibration the unit is metres per
-second; without, box heights per second, which does not depend on resolution either.
+one box that is off, or one swapped id, does not move it.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Iterable
 from itertools import combinations
 from typing import Final
 
-from pipelines.rules.zone_geometry import GroundPlane
+from pipelines.rules.zone_geometry import GroundPlane, Vector, on_plane
 from pipelines.track import Track
 
 WINDOW_S: Final = 1.6
@@ -28,13 +28,14 @@ IMAGE_EDGE: Final = 0.995
 """A box that reaches the lower edge of the image has its foot outside."""
 
 _Sample = tuple[float, float, float, float]
+"""Time, x and y on the plane of `on_plane`, and the length that `speed` is counted in."""
 
 
 class SpeedGauge:
-    """Speeds of the tracks of one zone."""
+    """Velocities of the tracks of one zone."""
 
     def __init__(self, ground: GroundPlane | None) -> None:
-        """Measures in metres on `ground`, or in box heights where there is none."""
+        """Measures on `ground`, or in the image where there is none."""
         self._ground = ground
         self._samples: dict[int, deque[_Sample]] = {}
 
@@ -56,7 +57,21 @@ class SpeedGauge:
             del self._samples[track_id]
 
     def speed(self, track: Track) -> float | None:
-        """Metres or box heights per second; None until there is enough history."""
+        """Metres per second, or box heights per second without calibration.
+
+        None until there is enough history.
+        """
+        velocity = self.velocity(track)
+        if velocity is None:
+            return None
+        scale = statistics.median(sample[3] for sample in self._samples[track.id])
+        return math.hypot(*velocity) / scale
+
+    def velocity(self, track: Track) -> Vector | None:
+        """Metres per second on the ground, or image heights per second without calibration.
+
+        None until there is enough history.
+        """
         history = self._samples.get(track.id)
         if not history or len(history) < MIN_POINTS:
             return None
@@ -67,18 +82,11 @@ class SpeedGauge:
             ((b[1] - a[1]) / (b[0] - a[0]), (b[2] - a[2]) / (b[0] - a[0]))
             for a, b in combinations(history, 2)
         ]
-        along = statistics.median(slope for slope, _ in pairs)
-        across = statistics.median(slope for _, slope in pairs)
-        scale = statistics.median(sample[3] for sample in history)
-        return float((along * along + across * across) ** 0.5 / scale)
+        return statistics.median(x for x, _ in pairs), statistics.median(y for _, y in pairs)
 
     def _sample(self, track: Track, at_s: float) -> _Sample | None:
-        """Time, position and the length that speed is counted in."""
-        if track.box.y2 >= IMAGE_EDGE:
+        height = track.box.y2 - track.box.y1
+        if track.box.y2 >= IMAGE_EDGE or height <= 0:
             return None
-        x, y = track.box.foot
-        if self._ground is None:
-            height = track.box.y2 - track.box.y1
-            return (at_s, x * track.aspect, y, height) if height > 0 else None
-        place = self._ground.metres((x, y))
-        return (at_s, *place, 1.0) if place else None
+        place = on_plane(track.box.foot, self._ground, track.aspect)
+        return (at_s, *place, 1.0 if self._ground else height) if place else None

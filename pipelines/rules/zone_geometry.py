@@ -1,21 +1,24 @@
-"""Geometry of zones: point in polygon, area, and the way from the image to metres on the ground.
+"""Geometry of zones and lines: what lies in or crosses them, and where it is on the ground.
 
-A zone or calibration that cannot mean anything (self-crossing, points on one line, points mixed up)
-is refused when it is read, with an error that says which one, never when a frame is judged.
+A zone, line or calibration that cannot mean anything (self-crossing, points on one line, points
+mixed up) is refused when it is read, with an error that says which one, never during a frame.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
-from pipelines.rules.zone import GroundCalibration, Point, Zone
+from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 
-Floats = npt.NDArray[np.float64]
+PointRows = npt.NDArray[np.float64]
+"""(N, 2) float64: one point (x, y) per row."""
+
+Vector = tuple[float, float]
 
 MIN_CORNERS = 3
 MIN_GROUND_POINTS = 4
@@ -23,33 +26,38 @@ MIN_POLYGON_SHARE = 1e-5
 """Share of the image below which a polygon is taken for a slip of the mouse."""
 
 EDGE = 1e-6
-"""Points this near to an edge (normalised) count as inside."""
+"""PointRows this near to an edge (normalised) count as inside."""
 
-MIN_CONDITION = 2e-3
-"""Smallest ratio of singular values of a fit; below it the points as good as lie on a line."""
+MIN_LINE_SHARE = 0.01
+"""Shares of the image below which two points are too near to give a direction."""
+
+MIN_FLATNESS = 3e-3
+"""Least width over length of calibration points; below it they as good as lie on a line."""
 
 MIN_DEPTH_SHARE = 0.02
-"""Points 50 times farther away than the calibration points count as on the horizon."""
+"""PointRows 50 times farther away than the calibration points count as on the horizon."""
 
 MAX_RESIDUAL_M = 0.5
 MAX_RESIDUAL_SHARE = 0.05
 """A calibration point may miss its place by this much, or by this share of their extent."""
 
 MAX_ZONE_M2 = 10_000.0
-"""A zone that covers more than a hectare reaches to the horizon; its area says nothing."""
+"""A zone that covers more than a hectare reaches to the horizon; its area is not used."""
 
 
 class ZoneError(ValueError):
-    """A zone or a calibration cannot be used; the message says why and what to do."""
+    """A zone, line or calibration cannot be used; the message says why and what to do."""
 
 
 class GroundPlane:
-    """The way from normalised image points to metres on the ground: a plane homography."""
+    """The way from normalised image points to metres on the ground: a plane homography.
+
+    Attributes:
+        mirrors: Whether what turns right in the image turns left in metres.
+    """
 
     def __init__(self, calibration: GroundCalibration) -> None:
-        """Fits the homography by the normalised direct linear transform.
-
-        The method is that of Hartley and Zisserman, Multiple View Geometry, algorithm 4.2.
+        """Fits the homography.
 
         Raises:
             ZoneError: Too few points, points on a line, or points that contradict each other.
@@ -65,10 +73,20 @@ class GroundPlane:
             raise ZoneError(
                 f"a ground calibration needs at least {MIN_GROUND_POINTS} points, got {len(image)}"
             )
-        self._matrix = _homography(image, metres)
-        self._check(image, metres)
+        matrix = _homography(image, metres)
+        depths = image @ matrix[2, :2] + matrix[2, 2]
+        if depths.min() * depths.max() <= 0:
+            raise ZoneError(
+                "the ground points are in another order than the image points: "
+                "part of them would lie behind the camera"
+            )
+        matrix /= depths.mean()
+        self.mirrors = bool(np.linalg.det(matrix) < 0)
+        self._rows = tuple(tuple(float(value) for value in row) for row in matrix)
+        mapped = (image @ matrix[:2, :2].T + matrix[:2, 2]) / (depths / depths.mean())[:, None]
+        _check_residuals(mapped, metres)
 
-    def metres(self, point: Point) -> Point | None:
+    def metres(self, point: ImagePoint) -> Vector | None:
         """Where a normalised image point lies on the ground, metres; None near the horizon."""
         (a, b, c), (d, e, f), (g, h, i) = self._rows
         x, y = point
@@ -77,33 +95,14 @@ class GroundPlane:
             return None
         return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth
 
-    def area_m2(self, polygon: Sequence[Point]) -> float | None:
+    def area_m2(self, polygon: Sequence[ImagePoint]) -> float | None:
         """Area of a normalised polygon on the ground; None if it reaches to the horizon."""
         corners = [self.metres(corner) for corner in polygon]
         on_ground = [corner for corner in corners if corner is not None]
         if len(on_ground) < len(corners):
             return None
-        area = polygon_area(on_ground)
+        area = float(shapely.Polygon(on_ground).area)
         return area if area <= MAX_ZONE_M2 else None
-
-    def _check(self, image: Floats, metres: Floats) -> None:
-        depths = image @ self._matrix[2, :2] + self._matrix[2, 2]
-        if depths.min() * depths.max() <= 0:
-            raise ZoneError(
-                "the ground points are in another order than the image points: "
-                "part of them would lie behind the camera"
-            )
-        self._matrix /= depths.mean()
-        self._rows = tuple(tuple(float(value) for value in row) for row in self._matrix)
-        mapped = image @ self._matrix[:2, :2].T + self._matrix[:2, 2]
-        errors = np.linalg.norm(mapped / (depths / depths.mean())[:, None] - metres, axis=1)
-        extent = float(np.linalg.norm(np.ptp(metres, axis=0)))
-        worst = int(errors.argmax())
-        if errors[worst] > max(MAX_RESIDUAL_M, MAX_RESIDUAL_SHARE * extent):
-            raise ZoneError(
-                f"ground point {worst + 1} misses its place by {errors[worst]:.1f} m; "
-                "measure it again or leave it out"
-            )
 
 
 class ZoneShape:
@@ -116,112 +115,180 @@ class ZoneShape:
     """
 
     def __init__(self, zone: Zone) -> None:
-        """Checks the polygon and fits the calibration.
+        """Checks the polygon and the direction, and fits the calibration.
 
         Raises:
-            ZoneError: The polygon or the calibration means nothing.
+            ZoneError: The polygon, the direction or the calibration means nothing.
         """
         try:
-            corners = _polygon(zone.polygon)
+            polygon = _polygon(zone.polygon)
             self.ground = GroundPlane(zone.ground) if zone.ground else None
+            self._arrow = zone.direction and _arrow(zone.direction, self.ground)
         except ZoneError as error:
             raise ZoneError(f"zone {zone.name}: {error}") from None
         self.name = zone.name
-        self.area_m2 = self.ground.area_m2(corners) if self.ground else None
-        self._edges = tuple(pairwise((*corners, corners[0])))
+        self.area_m2 = self.ground.area_m2(polygon.exterior.coords) if self.ground else None
+        self._polygon = polygon.buffer(EDGE)
+        shapely.prepare(self._polygon)
 
-    def contains(self, point: Point) -> bool:
+    def contains(self, point: ImagePoint) -> bool:
         """Whether a normalised image point lies in the zone; its edges belong to it."""
-        x, y = point
-        inside = False
-        for (x1, y1), (x2, y2) in self._edges:
-            if _distance_to_edge(point, (x1, y1), (x2, y2)) <= EDGE:
-                return True
-            if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
-                inside = not inside
-        return inside
+        return bool(shapely.intersects_xy(self._polygon, *point))
+
+    def direction(self, aspect: float) -> Vector:
+        """Where traffic may go, as a unit vector in the plane of `on_plane`.
+
+        Raises:
+            ZoneError: The zone has no direction.
+        """
+        if self._arrow is None:
+            raise ZoneError(f"zone {self.name}: it has no direction")
+        return _unit(self._arrow, 1.0 if self.ground else aspect)
 
 
-def polygon_area(polygon: Sequence[Point]) -> float:
-    """Area of a simple polygon, in the square of its unit."""
-    edges = pairwise((*polygon, polygon[0]))
-    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in edges)) / 2
+class LineShape:
+    """A line made ready for questions.
+
+    Attributes:
+        name: The line's name.
+        ground: The ground plane, where the line is calibrated.
+    """
+
+    def __init__(self, line: Line) -> None:
+        """Checks the points and fits the calibration.
+
+        Raises:
+            ZoneError: The points or the calibration mean nothing.
+        """
+        try:
+            self.ground = GroundPlane(line.ground) if line.ground else None
+            self._arrow = _arrow((line.start, line.end), self.ground)
+        except ZoneError as error:
+            raise ZoneError(f"line {line.name}: {error}") from None
+        self.name = line.name
+        self._start, self._end = line.start, line.end
+
+    def is_crossed(self, before: ImagePoint, after: ImagePoint) -> bool:
+        """Whether the straight way between two image points crosses the line."""
+        a, b = self._start, self._end
+        return (_side(a, b, before) * _side(a, b, after) < 0) and (
+            _side(before, after, a) * _side(before, after, b) < 0
+        )
+
+    def direction(self, aspect: float) -> Vector:
+        """Where traffic may cross: the unit normal on the right side, in the plane of `on_plane`.
+
+        On the ground the normal is square to the line there, not to the line in the image.
+        """
+        along_x, along_y = _unit(self._arrow, 1.0 if self.ground else aspect)
+        mirrored = self.ground is not None and self.ground.mirrors
+        return (along_y, -along_x) if mirrored else (-along_y, along_x)
 
 
-def _polygon(polygon: Sequence[Point]) -> tuple[Point, ...]:
-    points = _points(polygon, "corners")
-    corners = tuple((float(x), float(y)) for x, y in points)
-    if len(corners) > 1 and corners[0] == corners[-1]:
-        corners = corners[:-1]
-    if len(corners) < MIN_CORNERS:
-        raise ZoneError(f"a polygon needs at least {MIN_CORNERS} corners, got {len(corners)}")
-    if points.min() < -EDGE or points.max() > 1 + EDGE:
-        raise ZoneError("corners are normalised image points, both coordinates in 0..1")
-    edges = tuple(pairwise((*corners, corners[0])))
-    for index, first in enumerate(edges):
-        for other in edges[index + 2 :]:
-            if first[0] not in other and _cross(first, other):
-                raise ZoneError(f"edges cross near {first[0]}; give the corners in order")
-    if polygon_area(corners) < MIN_POLYGON_SHARE:
+def on_plane(point: ImagePoint, ground: GroundPlane | None, aspect: float) -> Vector | None:
+    """Where an image point lies on the plane that movement is measured on.
+
+    Args:
+        point: A normalised image point.
+        ground: The ground plane; without it the plane is the image.
+        aspect: Width over height of the image in pixels.
+
+    Returns:
+        Metres on the ground, None near the horizon; without calibration shares of the image's
+        height in both directions.
+    """
+    return ground.metres(point) if ground else (point[0] * aspect, point[1])
+
+
+def _polygon(corners: Sequence[ImagePoint]) -> shapely.Polygon:
+    points = _image_points(corners, "corners")
+    count = len(np.unique(points, axis=0))
+    if count < MIN_CORNERS:
+        raise ZoneError(f"a polygon needs at least {MIN_CORNERS} corners, got {count}")
+    polygon = shapely.Polygon(points)
+    if polygon.convex_hull.area < MIN_POLYGON_SHARE:
         raise ZoneError("the polygon has no area")
-    return corners
+    # "Ring Self-intersection": a corner touches an edge, which does no harm.
+    reason = shapely.is_valid_reason(polygon)
+    if reason.startswith("Self-intersection"):
+        raise ZoneError(f"edges cross near {reason[17:]}; give the corners in order")
+    if polygon.area < MIN_POLYGON_SHARE:
+        raise ZoneError("the polygon has no area")
+    return polygon
 
 
-def _points(points: Sequence[Point], what: str) -> Floats:
+def _arrow(arrow: ImageArrow, ground: GroundPlane | None) -> tuple[Vector, Vector]:
+    """Two points far enough apart for a direction, in metres where there is a ground plane."""
+    _image_points(arrow, "points")
+    if math.dist(*arrow) < MIN_LINE_SHARE:
+        raise ZoneError("its two points lie on each other; move them apart")
+    tail, head = (on_plane(point, ground, aspect=1.0) for point in arrow)
+    if tail is None or head is None:
+        raise ZoneError("one of its two points lies on the horizon; move it nearer")
+    return tail, head
+
+
+def _unit(arrow: tuple[Vector, Vector], aspect: float) -> Vector:
+    """The unit vector of an arrow whose x is stretched by `aspect`."""
+    (x1, y1), (x2, y2) = arrow
+    length = math.hypot((x2 - x1) * aspect, y2 - y1)
+    return (x2 - x1) * aspect / length, (y2 - y1) / length
+
+
+def _image_points(points: Sequence[ImagePoint], what: str) -> PointRows:
+    array = _points(points, what)
+    if ((array < -EDGE) | (array > 1 + EDGE)).any():
+        raise ZoneError(f"{what} are normalised image points, both coordinates in 0..1")
+    return array
+
+
+def _points(points: Sequence[ImagePoint], what: str) -> PointRows:
     array = np.asarray(points, np.float64).reshape(-1, 2)
     if not np.isfinite(array).all():
         raise ZoneError(f"{what} must be finite numbers")
     return array
 
 
-def _homography(source: Floats, target: Floats) -> Floats:
-    """The 3x3 matrix that takes `source` (N, 2) to `target` (N, 2) in the least-squares sense."""
-    from_source, from_target = _conditioning(source), _conditioning(target)
-    s = _apply(from_source, source)
-    t = _apply(from_target, target)
-    rows = []
-    for (x, y), (u, v) in zip(s, t, strict=True):
-        rows.append([-x, -y, -1, 0, 0, 0, u * x, u * y, u])
-        rows.append([0, 0, 0, -x, -y, -1, v * x, v * y, v])
-    _, strengths, vectors = np.linalg.svd(np.array(rows))
-    inner = vectors[-1].reshape(3, 3)
-    stretch = np.linalg.svd(inner, compute_uv=False)
-    if min(strengths[7] / strengths[0], stretch[2] / stretch[0]) < MIN_CONDITION:
+def _homography(image: PointRows, metres: PointRows) -> PointRows:
+    """The 3x3 matrix that takes image points to metres with the least squared error."""
+    import cv2  # here, so that rules without calibration stay light
+
+    if min(_flatness(image), _flatness(metres)) < MIN_FLATNESS:
         raise ZoneError(
             "the ground calibration's points lie on a line or on each other; "
             "choose four that span an area, no three of them on one line"
         )
-    matrix: Floats = np.linalg.inv(from_target) @ inner @ from_source
+    # OpenCV calculates with 32 bits: too few for metres from a national grid's origin.
+    centre = metres.mean(axis=0)
+    found, _ = cv2.findHomography(image, metres - centre)
+    back = np.array([[1, 0, centre[0]], [0, 1, centre[1]], [0, 0, 1]])
+    matrix: PointRows = back @ found
     return matrix
 
 
-def _conditioning(points: Floats) -> Floats:
-    """Moves points to a mean distance of sqrt(2) from the origin, for a well-conditioned fit."""
-    centre = points.mean(axis=0)
-    spread = float(np.linalg.norm(points - centre, axis=1).mean())
-    if spread == 0:
-        raise ZoneError("the ground calibration's points all lie on each other")
-    scale = math.sqrt(2) / spread
-    return np.array([[scale, 0, -scale * centre[0]], [0, scale, -scale * centre[1]], [0, 0, 1]])
+def _flatness(points: PointRows) -> float:
+    """Width over length of the narrowest rest that leaving one point out gives.
+
+    A homography is determined only where no line holds all points but one.
+    """
+    points = np.unique(points, axis=0)
+    if len(points) < MIN_GROUND_POINTS:
+        return 0.0
+    rests = (np.delete(points, index, axis=0) for index in range(len(points)))
+    extents = [np.linalg.svd(rest - rest.mean(axis=0), compute_uv=False) for rest in rests]
+    return min(float(narrow / wide) if wide > 0 else 0.0 for wide, narrow in extents)
 
 
-def _apply(similarity: Floats, points: Floats) -> Floats:
-    moved: Floats = points @ similarity[:2, :2].T + similarity[:2, 2]
-    return moved
+def _check_residuals(mapped: PointRows, metres: PointRows) -> None:
+    errors = np.linalg.norm(mapped - metres, axis=1)
+    extent = float(np.linalg.norm(np.ptp(metres, axis=0)))
+    worst = int(errors.argmax())
+    if errors[worst] > max(MAX_RESIDUAL_M, MAX_RESIDUAL_SHARE * extent):
+        raise ZoneError(
+            f"ground point {worst + 1} misses its place by {errors[worst]:.1f} m; "
+            "measure it again or leave it out"
+        )
 
 
-def _distance_to_edge(point: Point, start: Point, end: Point) -> float:
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    px, py = point[0] - start[0], point[1] - start[1]
-    length = dx * dx + dy * dy
-    along = min(1.0, max(0.0, (px * dx + py * dy) / length)) if length else 0.0
-    return math.hypot(px - along * dx, py - along * dy)
-
-
-def _cross(first: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
-    (a, b), (c, d) = first, other
-    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
-
-
-def _side(start: Point, end: Point, point: Point) -> float:
+def _side(start: ImagePoint, end: ImagePoint, point: ImagePoint) -> float:
     return (end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0])

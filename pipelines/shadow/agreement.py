@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import AliasChoices, Field
 
-from models.detections import Detections, matched_pairs, pairwise_iou
-from pipelines.labels import plain
+from models.detections import Detections, matched_pairs, pairwise_iou, plain_label
 from pipelines.plan import ModelRef
 
 SAME_OBJECT_IOU = 0.5
@@ -96,7 +95,7 @@ class ModelDetections:
     @property
     def labels(self) -> npt.NDArray[np.str_]:
         """Plain class name per box; versions may number their classes differently."""
-        names = np.array([plain(label) for label in self.model.labels])
+        names = np.array([plain_label(label) for label in self.model.labels])
         return np.asarray(names[self.found.class_ids], np.str_)
 
     @property

@@ -24,6 +24,7 @@ from pipelines.keyframe import encode
 from pipelines.plan import ModelRef, Route, TaskPlan
 from pipelines.rules import build_rule
 from pipelines.rules.rule import Moment
+from pipelines.rules.signals import FrameSignals
 from pipelines.shadow.agreement import IncidentNote, ModelDetections, Side, box_agreement
 from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
 from pipelines.shadow.gallery import Gallery
@@ -104,10 +105,11 @@ class Comparison:
             self._stream_restarts = frame.stream_restarts
             self._tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
-        letterbox = frame.views[self._second.size].letterbox
-        tracks = self._tracker.update(second, letterbox, at.mono_s)
+        view = frame.views[self._second.size]
+        tracks = self._tracker.update(second, view.letterbox, at.mono_s)
         for rule in self._rules:
-            self.note("second", rule.observe(tracks, at))
+            result = rule.observe(tracks, at, FrameSignals(view))
+            self.note("second", result.transitions)
         boxes = box_agreement(
             _normalised(self._first, frame, first), _normalised(self._second, frame, second)
         )
@@ -133,7 +135,7 @@ class Comparison:
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends the shadow's open incidents and saves."""
         for rule in self._rules:
-            self.note("second", rule.close(reason, at))
+            self.note("second", rule.close(reason, at).transitions)
         save_state(self._path, self._state)
 
     def _save_sometimes(self, at_s: float) -> None:

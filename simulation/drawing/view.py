@@ -115,6 +115,10 @@ def solid_of(state: ObjectState) -> Solid:
     return _STILL[state.label](state.look)
 
 
+def _placements(states: Sequence[ObjectState]) -> list[Placement]:
+    return [Placement(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
+
+
 class View:
     """A camera that draws the moving part of a scene over its backdrop."""
 
@@ -134,15 +138,13 @@ class View:
     def render(self, states: Sequence[ObjectState], frame: int = 0) -> tuple[Image, Truth]:
         """Draw the objects; ``frame`` moves the rain. Return (H, W, 3) uint8 RGB and the truth."""
         image = self.backdrop.image.copy()
-        placements = [Placement(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
+        placements = _placements(states)
         if self.light.shadow > 0.01:
             mask = np.zeros(image.shape[:2], np.uint8)
             fill_shadows(mask, placements, self.projector, self.light)
             cv2.copyTo(self.backdrop.shaded, mask, image)
         add_beams(image, placements, self.projector, self.light)
-        at = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
-        levels = self.light.level_at(at[:, 0], at[:, 1], self.backdrop.lamps)
-        drawing = Assembly(placements, self.projector, self.light, levels).drawing()
+        drawing = self._drawing(placements)
         ids = np.zeros(image.shape[:2], np.int16)
         areas = self._paint(image, ids, placements, drawing)
         add_glow(image, placements, self.projector, self.light, self.backdrop.lamp_heads)
@@ -150,9 +152,21 @@ class View:
             add_rain(image, frame)
         return image, self._truth(states, drawing, ids, areas)
 
+    def truth(self, states: Sequence[ObjectState]) -> Truth:
+        """Return the truth that `render` gives, without drawing the image, in half the time."""
+        placements = _placements(states)
+        drawing = self._drawing(placements)
+        ids = np.zeros(self.backdrop.image.shape[:2], np.int16)
+        return self._truth(states, drawing, ids, self._paint(None, ids, placements, drawing))
+
+    def _drawing(self, placements: Sequence[Placement]) -> Drawing:
+        at = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
+        levels = self.light.level_at(at[:, 0], at[:, 1], self.backdrop.lamps)
+        return Assembly(placements, self.projector, self.light, levels).drawing()
+
     def _paint(
         self,
-        image: Image,
+        image: Image | None,
         ids: NDArray[np.int16],
         placements: Sequence[Placement],
         drawing: Drawing,
@@ -169,7 +183,8 @@ class View:
             first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
             if first == last:
                 continue  # behind the camera, or a speck
-            paint(image, drawing, owner)
+            if image is not None:
+                paint(image, drawing, owner)
             hull = cv2.convexHull(np.concatenate(drawing.polygons[first:last]))
             areas[owner] = cv2.contourArea(hull) / float(1 << (2 * SHIFT))
             cv2.fillConvexPoly(ids, hull, owner + 1, cv2.LINE_8, SHIFT)
@@ -180,7 +195,7 @@ class View:
 
     @staticmethod
     def _lay_over(
-        image: Image, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
+        image: Image | None, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
     ) -> None:
         height, width = sprite.mask.shape
         right, bottom = sprite.left_px + width, sprite.top_px + height
@@ -192,7 +207,8 @@ class View:
                 and box[3] > sprite.top_px
             ):
                 window = np.s_[sprite.top_px : bottom, sprite.left_px : right]
-                cv2.copyTo(sprite.patch, sprite.mask, image[window])
+                if image is not None:
+                    cv2.copyTo(sprite.patch, sprite.mask, image[window])
                 ids[window][sprite.mask > 0] = 0
                 return
 

@@ -35,7 +35,7 @@ SCENES: Final[dict[str, Callable[[], Scene]]] = {
     "square-quiet": foot_scenes.square_quiet,
 }
 
-# What a first look at CityEye shows: three situations and one street where nothing is wrong.
+# What the demo shows: three situations and one street where nothing is wrong.
 DEMO_SCENES: Final = ("crossroad-jam", "park-bag", "square-crowd", "arterial-night")
 
 

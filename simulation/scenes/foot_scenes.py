@@ -11,7 +11,7 @@ from simulation.scenes.motion import Actor, Path, Spell, Thing, Walker, Waypoint
 from simulation.scenes.scene import (
     LOOP_S,
     SIZE_PX,
-    Point,
+    PlanePoint,
     Polygon,
     Scene,
     SceneIncident,
@@ -24,13 +24,13 @@ from simulation.scenes.scene import (
 _PACE_MPS = 1.35
 _BEND_S = 0.8
 
-PARK_ROUTES: tuple[tuple[Point, ...], ...] = (
+PARK_ROUTES: tuple[tuple[PlanePoint, ...], ...] = (
     ((-0.6, 52.0), (0.7, 26.0), (0.3, 12.0), (0.2, -3.0)),
     ((0.4, -3.0), (-1.4, 14.0), (-0.3, 30.0), (-1.2, 52.0)),
     ((30.0, 21.6), (2.0, 21.4), (-0.6, 30.0), (-1.0, 52.0)),
     ((1.4, 52.0), (1.6, 24.0), (12.0, 21.2), (32.0, 21.6)),
 )
-SQUARE_ROUTES: tuple[tuple[Point, ...], ...] = (
+SQUARE_ROUTES: tuple[tuple[PlanePoint, ...], ...] = (
     ((-17.0, 21.0), (17.0, 20.6)),
     ((18.0, 25.0), (-18.0, 23.6)),
     ((-14.0, 36.0), (2.6, 18.0), (11.0, 7.0)),
@@ -39,7 +39,12 @@ SQUARE_ROUTES: tuple[tuple[Point, ...], ...] = (
 
 
 def _errand(
-    key: int, look: int, stop_s: float, come: list[Point], stop: Point, leave: list[Point]
+    key: int,
+    look: int,
+    stop_s: float,
+    come: list[PlanePoint],
+    stop: PlanePoint,
+    leave: list[PlanePoint],
 ) -> Walker:
     """Return a person who comes to a spot, bends down there at ``stop_s`` and walks away."""
     waypoints: list[Waypoint] = [(stop_s - 0.4, *stop)]
@@ -53,7 +58,7 @@ def _errand(
     return Walker(key, look, Path(waypoints), ((stop_s - 0.3, stop_s + 0.5),))
 
 
-def _beside(stop: Point, towards: Point) -> Point:
+def _beside(stop: PlanePoint, towards: PlanePoint) -> PlanePoint:
     """Return the spot half a step from where a person stops, on the way it came."""
     away = math.dist(stop, towards)
     return (
@@ -67,7 +72,7 @@ def _left_behind(
     what: tuple[str, int],
     owner: Walker,
     drop_s: float,
-    spot: Point,
+    spot: PlanePoint,
     finder: Walker,
     pick_s: float,
     *,
@@ -86,7 +91,7 @@ def _left_behind(
 
 
 def _passers(
-    routes: tuple[tuple[Point, ...], ...], starts: tuple[float, ...], rng: np.random.Generator
+    routes: tuple[tuple[PlanePoint, ...], ...], starts: tuple[float, ...], rng: np.random.Generator
 ) -> list[Actor]:
     """Return walkers on the usual routes, one per start time."""
     return [
@@ -101,7 +106,7 @@ def _passers(
     ]
 
 
-def _idler(rng: np.random.Generator, spot: Point, door: Point) -> list[Actor]:
+def _idler(rng: np.random.Generator, spot: PlanePoint, door: PlanePoint) -> list[Actor]:
     """Return a person who stands a while with the own bag at the feet: no litter."""
     walk_s = math.dist(spot, door) / _PACE_MPS
     arrive, leave = 16.0, 46.0
@@ -150,10 +155,8 @@ def park_bag() -> Scene:
         name="park-bag",
         title="A park by day: a bag is left on the path",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("littering",),
         zones=(zone,),
         actors=tuple(actors),
         incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
@@ -219,14 +222,13 @@ def park_pile() -> Scene:
         light="rain",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("littering",),
         zones=(zone,),
         actors=tuple(actors),
         incidents=tuple(incidents),
     )
 
 
-def _gatherer(key: int, rng: np.random.Generator, spot: Point, focus: Point) -> Walker:
+def _gatherer(key: int, rng: np.random.Generator, spot: PlanePoint, focus: PlanePoint) -> Walker:
     """Return a person who comes to the crowd, stands facing its middle, and leaves."""
     side = -1.0 if rng.random() < 0.5 else 1.0
     door = (side * float(rng.uniform(13.0, 18.0)), float(rng.uniform(15.0, 24.0)))
@@ -277,7 +279,6 @@ def square_crowd() -> Scene:
         light="dusk",
         viewpoint=view,
         seed=seed,
-        tasks=("crowding",),
         zones=(zone,),
         actors=cast,
         incidents=(
@@ -313,7 +314,6 @@ def square_bag() -> Scene:
         light="dusk",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("littering",),
         zones=(zone,),
         actors=tuple(actors),
         incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
@@ -333,13 +333,10 @@ def park_quiet() -> Scene:
         name="park-quiet",
         title="A park by day: a few walkers",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("littering",),
         zones=(_park_zone(place.viewpoint),),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -368,11 +365,8 @@ def square_quiet() -> Scene:
         name="square-quiet",
         title="A square by day: people cross",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
-        tasks=("crowding", "littering"),
         zones=zones,
         actors=tuple(actors),
-        incidents=(),
     )

@@ -76,7 +76,7 @@ class Path:
         return way / span if span > 0 else 0.0
 
     def heading_rad(self, time_s: float) -> float:
-        """Return the direction of travel; at rest, where it came from or was told to face."""
+        """Return the direction of travel; at rest, where it came from or has to face."""
         if self.speed_mps(time_s) < _REST_MPS and self.rest_heading_rad is not None:
             return self.rest_heading_rad
         here, there = self.at(time_s - _LOOK_S), self.at(time_s + _LOOK_S)

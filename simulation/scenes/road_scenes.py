@@ -140,10 +140,8 @@ def crossroad_jam() -> Scene:
         name="crossroad-jam",
         title="A crossroad by day: the near approach backs up",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
-        tasks=("traffic",),
         zones=(zone,),
         actors=cast,
         incidents=(SceneIncident("traffic.congestion", zone.name, start, end, keys),),
@@ -165,13 +163,10 @@ def crossroad_quiet() -> Scene:
         name="crossroad-quiet",
         title="A crossroad by day: traffic flows",
         place=place,
-        light="day",
         viewpoint=view,
         seed=seed,
-        tasks=("traffic",),
         zones=(_approach(view),),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -223,10 +218,8 @@ def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
         light=light,
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("traffic",),
         zones=_carriageways(place.viewpoint),
         actors=tuple(actors),
-        incidents=(),
     )
 
 
@@ -255,10 +248,8 @@ def arterial_wrong_way() -> Scene:
         name="arterial-wrong-way",
         title="An arterial by day: one car drives against the traffic",
         place=place,
-        light="day",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("traffic",),
         zones=zones,
         actors=cast,
         incidents=(SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,)),),
@@ -301,7 +292,6 @@ def arterial_stop() -> Scene:
         light="rain",
         viewpoint=place.viewpoint,
         seed=seed,
-        tasks=("traffic",),
         zones=(zone,),
         actors=(*actors, parker),
         incidents=(SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,)),),

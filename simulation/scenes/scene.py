@@ -17,8 +17,8 @@ from simulation.drawing.view import ObjectState, Truth, View
 from simulation.drawing.viewpoint import Projector, Viewpoint
 from simulation.scenes.motion import Actor
 
-Point = tuple[float, float]
-Polygon = tuple[Point, ...]
+PlanePoint = tuple[float, float]
+Polygon = tuple[PlanePoint, ...]
 
 LOOP_S: Final = 64.0
 SIZE_PX: Final = (1280, 720)
@@ -45,7 +45,7 @@ class SceneZone:
     task: str
     polygon: Polygon
     area_m2: float
-    flow: tuple[Point, Point] | None = None
+    flow: tuple[PlanePoint, PlanePoint] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class SceneIncident:
 class GroundPoint:
     """An image point (x, y normalised) and the ground point in metres seen there."""
 
-    image: Point
-    ground_m: Point
+    image: PlanePoint
+    ground_m: PlanePoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +86,7 @@ class Scene:
         light: ``day``, ``dusk``, ``night`` or ``rain``.
         viewpoint: The camera.
         seed: Everything random in it comes from here; one of `SCENE_SEEDS`.
-        tasks: Which tasks should watch it.
-        zones: Where they should look.
+        zones: Where the tasks apply.
         actors: Everything that moves or is carried.
         incidents: What they should report, and nothing else.
         duration_s: Length of the loop.
@@ -98,16 +97,20 @@ class Scene:
     name: str
     title: str
     place: Place
-    light: str
     viewpoint: Viewpoint
     seed: int
-    tasks: tuple[str, ...]
     zones: tuple[SceneZone, ...]
     actors: tuple[Actor, ...]
-    incidents: tuple[SceneIncident, ...]
+    light: str = "day"
+    incidents: tuple[SceneIncident, ...] = ()
     duration_s: float = LOOP_S
     fps: float = 12.5
     size_px: tuple[int, int] = SIZE_PX
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Which tasks should watch it."""
+        return tuple(sorted({zone.task for zone in self.zones}))
 
     @property
     def frame_count(self) -> int:
@@ -184,7 +187,7 @@ def zone_on_ground(
     viewpoint: Viewpoint,
     size_px: tuple[int, int],
     ground: Polygon,
-    flow: tuple[Point, Point] | None = None,
+    flow: tuple[PlanePoint, PlanePoint] | None = None,
 ) -> SceneZone:
     """Return the zone that covers a convex ground polygon; ``flow`` is given in metres too."""
     projector = Projector(viewpoint, size_px)
@@ -202,7 +205,7 @@ def zone_on_ground(
     )
 
 
-def longest_spell(holds: Callable[[float], bool], loop_s: float, step_s: float = 0.2) -> Point:
+def longest_spell(holds: Callable[[float], bool], loop_s: float, step_s: float = 0.2) -> PlanePoint:
     """Return start and end of the longest span of the loop during which a condition holds.
 
     Raises:

@@ -5,11 +5,14 @@ A detector is scored against the boxes of each image, the rules against the inci
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from simulation.drawing.view import Truth
 from simulation.labels import LABELS
@@ -26,7 +29,7 @@ class SceneTruth:
         fps: Images per second.
         size_px: Width and height that the boxes refer to.
         tasks: Tasks that should watch the scene.
-        zones: Where they should look.
+        zones: Where the tasks apply.
         ground_points: Calibration of the ground.
         incidents: What they should report.
         frames: One `Truth` per image, boxes to a tenth of a pixel.
@@ -43,23 +46,27 @@ class SceneTruth:
     frames: tuple[Truth, ...]
 
 
+_HEADER: Final[dict[str, Any]] = {
+    name: type_ for name, type_ in get_type_hints(SceneTruth).items() if name != "frames"
+}
+"""Types of what stands in the file as it is, by name."""
+
+_OF_SCENE: Final = tuple(name for name in _HEADER if name not in {"scene", "ground_points"})
+
+
 def truth(scene: Scene) -> SceneTruth:
-    """Draw one loop of a scene and return what is in it; takes as long as drawing the clip."""
-    return truth_of(scene, [found for _, found in scene.frames(scene.view())])
+    """Return what is in every image of one loop of a scene, without drawing them."""
+    view, count = scene.view(), scene.frame_count
+    return truth_of(scene, [view.truth(scene.states_at(k / scene.fps)) for k in range(count)])
 
 
 def truth_of(scene: Scene, frames: Sequence[Truth]) -> SceneTruth:
     """Return the truth of a scene whose images have been drawn already."""
     return SceneTruth(
-        scene.name,
-        scene.duration_s,
-        scene.fps,
-        scene.size_px,
-        scene.tasks,
-        scene.zones,
-        scene.ground_points(),
-        scene.incidents,
-        tuple(frames),
+        scene=scene.name,
+        ground_points=scene.ground_points(),
+        frames=tuple(frames),
+        **{name: getattr(scene, name) for name in _OF_SCENE},
     )
 
 
@@ -81,20 +88,13 @@ def _rows(frame: Truth) -> list[list[float]]:
 
 def write_truth(path: Path, found: SceneTruth) -> None:
     """Write the truth as compact JSON."""
-    document = {
-        "scene": found.scene,
-        "duration_s": found.duration_s,
-        "fps": found.fps,
-        "size_px": found.size_px,
+    document = {name: getattr(found, name) for name in _HEADER}
+    document |= {
         "labels": LABELS,
-        "tasks": found.tasks,
-        "zones": [asdict(zone) for zone in found.zones],
-        "ground_points": [asdict(point) for point in found.ground_points],
-        "incidents": [asdict(incident) for incident in found.incidents],
         "columns": ["class_id", "key", "ignore", "visible", "x1", "y1", "x2", "y2"],
         "frames": [_rows(frame) for frame in found.frames],
     }
-    path.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
+    path.write_bytes(to_json(document))
 
 
 def _frame(rows: list[list[float]]) -> Truth:
@@ -108,10 +108,6 @@ def _frame(rows: list[list[float]]) -> Truth:
     )
 
 
-def _polygon(points: list[list[float]]) -> tuple[tuple[float, float], ...]:
-    return tuple((x, y) for x, y in points)
-
-
 def read_truth(path: Path) -> SceneTruth:
     """Read the truth that `write_truth` wrote.
 
@@ -119,33 +115,8 @@ def read_truth(path: Path) -> SceneTruth:
         FileNotFoundError: There is no such file.
         KeyError: The file is of another kind.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
-    zones = []
-    for zone in document["zones"]:
-        arrow = None if zone["flow"] is None else _polygon(zone["flow"])
-        zones.append(
-            SceneZone(
-                zone["name"],
-                zone["task"],
-                _polygon(zone["polygon"]),
-                zone["area_m2"],
-                None if arrow is None else (arrow[0], arrow[1]),
-            )
-        )
-    width, height = document["size_px"]
-    return SceneTruth(
-        document["scene"],
-        document["duration_s"],
-        document["fps"],
-        (width, height),
-        tuple(document["tasks"]),
-        tuple(zones),
-        tuple(
-            GroundPoint(tuple(p["image"]), tuple(p["ground_m"])) for p in document["ground_points"]
-        ),
-        tuple(
-            SceneIncident(i["kind"], i["zone"], i["start_s"], i["end_s"], tuple(i["keys"]))
-            for i in document["incidents"]
-        ),
-        tuple(_frame(rows) for rows in document["frames"]),
-    )
+    document = json.loads(path.read_bytes())
+    header = {
+        name: TypeAdapter(type_).validate_python(document[name]) for name, type_ in _HEADER.items()
+    }
+    return SceneTruth(**header, frames=tuple(_frame(rows) for rows in document["frames"]))

@@ -81,10 +81,13 @@ def test_a_wrong_command_line_is_status_2(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_check_says_one_sentence_about_a_good_file(capsys, city):
+def test_check_says_that_a_file_is_good_and_which_rule_sets_it_uses(capsys, city):
     file = city("rtsp://10.0.0.5/live")
     assert main(["check", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file} is good: 1 camera, 1 task, 1 rule and 1 model.\n"
+    assert (
+        capsys.readouterr().out
+        == f"{file} is good: 1 camera, 1 task, 1 rule and 1 model. Rule sets: traffic/1.\n"
+    )
 
 
 def test_check_lists_mistakes_with_file_and_line(capsys, city):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import Place
-from cityeye.config import ConfigurationError, load_config
+from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.rules import RULES, build_rule
+from pipelines.rules.defaults import RULE_SETS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"
 
@@ -55,7 +57,7 @@ def test_the_example_file_is_good_and_makes_plans(example):
     for plan in config.plans:
         for task in plan.tasks:
             for rule in task.rules:
-                build_rule(rule, plan.camera.id, "epoch")
+                build_rule(rule, plan.camera.id, "e1")
 
 
 def test_the_example_file_is_good_as_it_ships():
@@ -94,16 +96,46 @@ def test_relative_paths_start_from_the_file(load, tmp_path):
     assert config.plans[0].camera.source == f"{clip}?realtime=1"
 
 
-def test_a_task_without_zones_and_rules_gets_the_whole_image_and_all_its_rules(load):
-    (plan,) = load(SMALL).plans
+def test_a_task_without_zones_and_rules_gets_the_whole_image_and_the_default_set(load):
+    config = load(SMALL)
+    (plan,) = config.plans
     (task,) = plan.tasks
-    assert {rule.kind for rule in task.rules} == {
-        kind for kind, rule in RULES.items() if rule.task == "traffic"
-    }
+    assert tuple(rule.kind for rule in task.rules) == RULE_SETS["traffic/1"]
+    assert config.rule_sets == ("traffic/1",)
     (zone,) = task.rules[0].zones
     assert set(zone.polygon) == {(0, 0), (1, 0), (1, 1), (0, 1)}
     assert task.rules[0].parameters == RULES["traffic.congestion"].Parameters().model_dump()
     assert plan.camera.rates == {"traffic": 5.0}
+
+
+def test_a_rule_that_is_new_in_the_program_is_not_switched_on(load, monkeypatch):
+    before = load(SMALL).plans
+    new = replace(RULES["traffic.congestion"], kind="traffic.new")
+    monkeypatch.setattr(catalogue, "RULES", {**RULES, new.kind: new})
+    assert load(SMALL).plans == before
+    named = load(SMALL.replace("model: traffic", "model: traffic, rules: {traffic.new: {}}"))
+    assert [rule.kind for rule in named.plans[0].tasks[0].rules] == ["traffic.new"]
+    assert named.rule_sets == ()
+
+
+def test_a_rule_set_is_named_and_rules_beside_it_change_or_add(load, monkeypatch):
+    new = replace(RULES["traffic.congestion"], kind="traffic.new")
+    monkeypatch.setattr(catalogue, "RULES", {**RULES, new.kind: new})
+    wanted = "rule_set: traffic/1, rules: {traffic.congestion: {confirm_s: 3}, traffic.new: null}"
+    config = load(SMALL.replace("model: traffic", f"model: traffic, {wanted}"))
+    congestion, added = config.plans[0].tasks[0].rules
+    assert (congestion.kind, congestion.parameters["confirm_s"]) == ("traffic.congestion", 3)
+    assert (added.kind, added.parameters["confirm_s"]) == ("traffic.new", 6)
+    assert config.rule_sets == ("traffic/1",)
+
+
+def test_zones_have_directions_and_tasks_have_lines(example):
+    (rule,) = example.plans[0].tasks[0].rules
+    (zone,) = rule.zones
+    (line,) = rule.lines
+    assert zone.direction == ((0.5, 0.55), (0.5, 0.9))
+    assert (line.name, line.start, line.end) == ("stop-line", (0.1, 0.9), (0.9, 0.9))
+    assert line.ground == zone.ground
 
 
 @pytest.mark.parametrize(

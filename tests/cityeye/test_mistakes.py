@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from textwrap import dedent
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
-from cityeye.config import ConfigurationError, load_config
+from cityeye.config import ConfigurationError, catalogue, load_config
+from pipelines.rules import RULES
+from pipelines.rules.rule import RuleParameters
 from tests.levels import scaled
 
 GOOD = """\
@@ -99,7 +105,58 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "cameras[0].ground",
             "at least 4",
         ),
+        # directions and lines
+        (
+            "    tasks:",
+            "    directions: {raod: [[0.5, 0.1], [0.5, 0.9]]}\n    tasks:",
+            8,
+            "cameras[0].directions.raod",
+            "Did you mean `road`?",
+        ),
+        (
+            "    tasks:",
+            "    lines: {road: [[0.1, 0.5], [0.9, 0.5]]}\n    tasks:",
+            8,
+            "cameras[0].lines.road",
+            "a zone is called `road` too",
+        ),
+        (
+            "    tasks:",
+            "    lines: {exit: [[0.1, 0.5], [0.1, 0.5]]}\n    tasks:",
+            8,
+            "cameras[0].lines.exit",
+            "move them apart",
+        ),
+        (
+            "    tasks:",
+            "    lines: {exit: [[0.1, 0.5], [0.1, 5]]}\n    tasks:",
+            8,
+            "cameras[0].lines.exit",
+            "outside the image",
+        ),
+        (
+            "    tasks:",
+            "    ground: [[0, .5, 0, 50], [1, .5, 90, 50], [.6, 1, 3, 0], [.4, 1, 0, 0]]\n"
+            "    lines: {exit: [[0.1, 0.1], [0.9, 0.1]]}\n    tasks:",
+            9,
+            "cameras[0].lines.exit",
+            "on the horizon",
+        ),
+        (
+            "zones: [road]",
+            "lines: [exit]",
+            12,
+            "cameras[0].tasks.traffic.lines[0]",
+            "the line `exit` is unknown",
+        ),
         # tasks, models, rules
+        (
+            "fps: 5",
+            "rule_set: traffic/9",
+            11,
+            "cameras[0].tasks.traffic.rule_set",
+            "Known rule sets of this task: traffic/1",
+        ),
         ("traffic:\n", "trafic:\n", 9, "cameras[0].tasks.trafic", "Did you mean `traffic`?"),
         ("[road]", "[raod]", 12, "cameras[0].tasks.traffic.zones[0]", "Did you mean `road`?"),
         ("[road]", "[road, road]", 12, "cameras[0].tasks.traffic.zones[1]", "named twice"),
@@ -232,7 +289,7 @@ def test_aliases_cannot_unfold_without_end(tmp_path):
     assert "aliases" in caught.value.problems[0].what
 
 
-def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path, packages):
+def test_all_mistakes_are_reported_at_once_sorted_by_line(tmp_path, packages):
     text = (
         GOOD.replace("name: Xinjin", "nam: Xinjin")
         .replace("id: gate", "id: gate!")
@@ -271,7 +328,7 @@ def test_two_logins_for_one_camera_are_a_mistake(tmp_path, packages):
     assert "so do `username:` and `password:`" in problem.what
 
 
-def test_a_broken_package_is_told_once_per_task(tmp_path, packages):
+def test_a_broken_package_is_reported_once_per_task(tmp_path, packages):
     models = tmp_path / "models" / "traffic" / "1"
     models.mkdir(parents=True)
     (models / "model.yaml").write_text("name: traffic\n", encoding="utf-8")
@@ -302,3 +359,53 @@ def test_no_edit_of_a_file_leads_to_a_traceback(tmp_path, place, cut, pieces):
     problems = problems_in(file)
     assert all(1 <= problem.line <= text.count("\n") + 2 for problem in problems)
     assert all(str(problem).isprintable() for problem in problems)
+
+
+def test_a_rule_says_which_places_and_which_calibration_it_needs(tmp_path, packages, monkeypatch):
+    rule = replace(RULES["traffic.congestion"], needs_direction=True, needs_ground=True)
+    monkeypatch.setattr(catalogue, "RULES", {rule.kind: rule})
+    key = "cameras[0].tasks.traffic.rules.traffic.congestion"
+    (problem,) = problems_of(tmp_path, packages, GOOD)
+    assert (problem.key, problem.line) == (key, 13)
+    assert "the rule needs zones with a direction" in problem.what
+    assert "`directions:`" in problem.remedy
+    directed = GOOD.replace(
+        "    tasks:", "    directions: {road: [[0.5, 0.1], [0.5, 0.9]]}\n    tasks:"
+    )
+    (problem,) = problems_of(tmp_path, packages, directed)
+    assert (problem.key, problem.line) == (key, 14)
+    assert "a calibrated camera" in problem.what
+
+
+class TypedParameters(RuleParameters):
+    mode: Literal["fast", "slow"] = Field(default="fast", description="`fast` or `slow`")
+    labels: tuple[str, ...] = Field(default=("car",), description="labels", examples=["[car]"])
+    pause: timedelta = Field(
+        default=timedelta(minutes=1), le=timedelta(hours=1), description="seconds or `H:MM:SS`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "place", "said"),
+    [
+        ("mode: quick", "mode", "`quick` is not one of the possible words. Give `fast` or `slow`."),
+        ("labels: car", "labels", "`car` is not a list. Give labels, for example `[car]`."),
+        ("labels: [car, 7]", "labels[1]", "`7` is not text. Give labels"),
+        ("pause: long", "pause", "`long` is not a duration. Give seconds or `H:MM:SS`."),
+        ("pause: 7200", "pause", "is above 1 hour"),
+        ("mode: slow, labels: [bus], pause: 0:10:00", "", ""),
+    ],
+)
+def test_choices_lists_and_durations_are_checked_by_the_rule(
+    tmp_path, packages, monkeypatch, bad, place, said
+):
+    rule = replace(RULES["traffic.congestion"], Parameters=TypedParameters)
+    monkeypatch.setattr(catalogue, "RULES", {rule.kind: rule})
+    file = tmp_path / "city.yaml"
+    text = GOOD.replace("confirm_s: 6", bad) + f"models: {{path: {packages}}}\n"
+    file.write_text(text, encoding="utf-8")
+    problems = problems_in(file)
+    assert [problem.key.rpartition("congestion.")[2] for problem in problems] == [place][
+        : len(place)
+    ]
+    assert not said or said in str(problems[0])

@@ -17,8 +17,9 @@ import numpy as np
 from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
 from pipelines.incident import Phase, Transition
-from pipelines.rules.rule import Moment, Rule
-from pipelines.rules.zone import GroundCalibration, Point, Zone
+from pipelines.rules import Rule
+from pipelines.rules.rule import Moment
+from pipelines.rules.zone import GroundCalibration, ImagePoint, Zone
 from pipelines.track import Box, Track
 
 LABELS = ("person", "car", "bus", "truck", "motorcycle", "bicycle", "bag", "bottle", "bin_bag")
@@ -28,7 +29,7 @@ START = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 MONO_START_S = 1000.0
 WHOLE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
-Path = Callable[[float], Point | None]
+Path = Callable[[float], ImagePoint | None]
 
 SIZES = {
     "person": (0.6, 0.4, 1.7),
@@ -51,7 +52,7 @@ class View:
     focal: float = 1.0
     aspect: float = 16 / 9
 
-    def image(self, x: float, y: float, z: float = 0.0) -> Point | None:
+    def image(self, x: float, y: float, z: float = 0.0) -> ImagePoint | None:
         """Where a point of the world lies in the image, normalised; None behind the camera."""
         pitch = math.radians(self.pitch_deg)
         ahead = y * math.cos(pitch) - (z - self.height_m) * math.sin(pitch)
@@ -60,7 +61,7 @@ class View:
             return None
         return 0.5 + self.focal * x / ahead / self.aspect, 0.5 - self.focal * above / ahead
 
-    def point(self, x: float, y: float) -> Point:
+    def point(self, x: float, y: float) -> ImagePoint:
         """Where a point of the ground before the camera lies in the image."""
         point = self.image(x, y)
         assert point is not None
@@ -82,11 +83,11 @@ class View:
         (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
         return Box(x1, y1, x2, y2) if x2 - x1 > 0.002 and y2 - y1 > 0.002 else None
 
-    def calibration(self, places: Sequence[Point] = ((-5, 9), (5, 9), (6, 35), (-6, 35))):
+    def calibration(self, places: Sequence[ImagePoint] = ((-5, 9), (5, 9), (6, 35), (-6, 35))):
         """Image points of places on the ground."""
         return GroundCalibration(tuple(self.point(*place) for place in places), tuple(places))
 
-    def zone(self, *ground: Point, calibrated: bool = True, name: str = "zone") -> Zone:
+    def zone(self, *ground: ImagePoint, calibrated: bool = True, name: str = "zone") -> Zone:
         """A zone given by corners on the ground, or the whole image."""
         polygon = tuple(self.point(*corner) for corner in ground) if ground else WHOLE
         return Zone(name, polygon, self.calibration() if calibrated else None)
@@ -135,7 +136,7 @@ def moving(
 def then(*legs: tuple[float, Path]) -> Path:
     """Follows each path until the time beside it: `then((5, at(0, 9)), (9, moving(...)))`."""
 
-    def path(t: float) -> Point | None:
+    def path(t: float) -> ImagePoint | None:
         return next((leg(t) for until, leg in legs if t < until), None)
 
     return path
@@ -230,7 +231,7 @@ def run(rule: Rule, world: World, until_s: float, fps: float = 5.0) -> list[Tran
     return [
         transition
         for t in times(until_s, fps)
-        for transition in rule.observe(world.tracks(t), moment(t))
+        for transition in rule.observe(world.tracks(t), moment(t)).transitions
     ]
 
 

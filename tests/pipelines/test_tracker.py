@@ -154,11 +154,11 @@ def test_boxes_come_back_as_they_were_detected_in_normalised_coordinates():
 
 def test_a_weak_detection_continues_a_track_but_begins_none():
     camera = tracker(threshold=0.5)
-    strong, weak = (100, 100, 140, 130, 0.8, CAR), (101, 100, 141, 130, 0.2, CAR)
+    high, low = (100, 100, 140, 130, 0.8, CAR), (101, 100, 141, 130, 0.2, CAR)
     other = (400, 200, 440, 230, 0.2, CAR)
-    camera.update(detections(strong, other), LETTERBOX, 1.0)
-    (begun,) = camera.update(detections(strong, other), LETTERBOX, 1.2)
-    tracks = [camera.update(detections(weak, other), LETTERBOX, 1.4 + i * 0.2) for i in range(10)]
+    camera.update(detections(high, other), LETTERBOX, 1.0)
+    (begun,) = camera.update(detections(high, other), LETTERBOX, 1.2)
+    tracks = [camera.update(detections(low, other), LETTERBOX, 1.4 + i * 0.2) for i in range(10)]
     assert [[track.id for track in seen] for seen in tracks] == [[begun.id]] * 10
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.detections import plain_label
 from models.errors import DataError
 
 SHOWN = 12
@@ -50,7 +51,7 @@ def matched(
     """
     ours = _places(labels)
     wanted = _mapped(place, names, labels, mapping) if mapping is not None else names
-    rows = tuple(None if one is None else ours.get(plain(one)) for one in wanted)
+    rows = tuple(None if one is None else ours.get(plain_label(one)) for one in wanted)
     evaluated = sorted({row for row in rows if row is not None})
     if not evaluated:
         raise DataError(
@@ -67,11 +68,6 @@ def matched(
     )
 
 
-def plain(name: str) -> str:
-    """The spelling that is compared: `Bin bag` → `bin_bag`."""
-    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
-
-
 def _mapped(
     place: Path,
     names: Sequence[str],
@@ -82,28 +78,28 @@ def _mapped(
     theirs, ours = _places(names), _places(labels)
     mapped: dict[str, str | None] = {}
     for foreign, label in mapping.items():
-        if plain(foreign) not in theirs:
+        if plain_label(foreign) not in theirs:
             raise DataError(
                 place, f"has no class {foreign!r}, which the map names", _near(foreign, names)
             )
-        if label is not None and plain(label) not in ours:
+        if label is not None and plain_label(label) not in ours:
             raise DataError(
                 place,
                 f"the map makes {foreign!r} a {label!r}, which is no class of the model",
                 _near(label, labels),
             )
-        mapped[plain(foreign)] = label
-    return [mapped.get(plain(name)) for name in names]
+        mapped[plain_label(foreign)] = label
+    return [mapped.get(plain_label(name)) for name in names]
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:
     """First place of each spelling."""
-    return {plain(name): index for index, name in reversed(list(enumerate(names)))}
+    return {plain_label(name): index for index, name in reversed(list(enumerate(names)))}
 
 
 def _near(name: str, there: Iterable[str]) -> str:
-    spelled = {plain(one): one for one in there}
-    near = [spelled[one] for one in difflib.get_close_matches(plain(name), spelled, NEAR)]
+    spelled = {plain_label(one): one for one in there}
+    near = [spelled[one] for one in difflib.get_close_matches(plain_label(name), spelled, NEAR)]
     return f"did you mean {' or '.join(near)}?" if near else f"there are {_some([*there])}"
 
 

@@ -193,7 +193,7 @@ def test_a_queue_beside_parked_cars_is_found_and_ends():
     assert seconds(steps[0].incident.opened_at) == pytest.approx(300, abs=4)
 
 
-def test_cars_that_drive_off_from_the_kerb_are_traffic_again():
+def test_cars_that_drive_off_after_parking_are_traffic_again():
     parked = [at(-3.5 + 7 * (i % 2), 12 + 5 * (i // 2)) for i in range(5)]
     lane = [at(0, 12 + 5.5 * i) for i in range(6)]
     things = [
@@ -217,7 +217,7 @@ def test_what_never_moves_is_no_jam_for_ever():
     assert seconds(ended.incident.ended_at) == pytest.approx(1800, abs=10)
 
 
-def test_two_zones_are_judged_apart():
+def test_two_zones_are_independent():
     left = VIEW.zone((-4, 9), (0, 9), (0, 40), (-4, 40), name="left")
     right = VIEW.zone((0, 9), (4, 9), (4, 40), (0, 40), name="right")
     plan = RulePlan("traffic.congestion", (left, right), {"min_vehicles": 4})

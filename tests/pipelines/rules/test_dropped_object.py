@@ -219,9 +219,9 @@ def test_severity_is_that_of_the_object_and_of_its_time():
 def test_close_ends_every_object():
     watch = rule()
     run(watch, World([Thing("bag", at(-3, 14)), Thing("bottle", at(3, 14))]), 10)
-    ended = watch.close(EndReason.SHUTDOWN, moment(10))
+    ended = watch.close(EndReason.SHUTDOWN, moment(10)).transitions
     assert [step.incident.end_reason for step in ended] == [EndReason.SHUTDOWN] * 2
-    assert watch.close(EndReason.SHUTDOWN, moment(11)) == ()
+    assert watch.close(EndReason.SHUTDOWN, moment(11)).transitions == ()
 
 
 def test_who_stands_well_behind_the_object_does_not_attend_it():

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.hysteresis import Edge, Hysteresis, Timing
+from pipelines.rules.hysteresis import Edge, Hysteresis, HysteresisWindows
 
-TIMING = Timing(confirm_s=6.0, expire_s=8.0)
+WINDOWS = HysteresisWindows(confirm_s=6.0, expire_s=8.0)
 
 
-def watch(timing, looks):
-    """Edges with the time at which they come, from (time, holds) looks."""
-    hysteresis = Hysteresis(timing)
-    return [(t, edge) for t, holds in looks if (edge := hysteresis.observe(holds, t))]
+def watch(windows, observations):
+    """Edges with the time at which they come, from (time, holds) observations."""
+    hysteresis = Hysteresis(windows)
+    return [(t, edge) for t, holds in observations if (edge := hysteresis.observe(holds, t))]
 
 
 def every(step_s, until_s, holds, start_s=0.0):
@@ -27,7 +27,7 @@ def spans(*held):
 
 @pytest.mark.parametrize("step_s", [0.04, 0.2, 0.5, 2.0, 4.0])
 def test_it_opens_after_it_held_and_ends_after_it_did_not_at_any_frame_rate(step_s):
-    edges = watch(TIMING, every(step_s, 100.0, spans((20.0, 60.0))))
+    edges = watch(WINDOWS, every(step_s, 100.0, spans((20.0, 60.0))))
     (opened_at, opened), (ended_at, ended) = edges
     assert opened == Edge(opened=True, since_s=pytest.approx(20.0, abs=step_s))
     assert 26.0 - 1e-6 <= opened_at <= 26.0 + 2 * step_s
@@ -40,67 +40,77 @@ def test_it_opens_after_it_held_and_ends_after_it_did_not_at_any_frame_rate(step
     [
         ("never", spans(), []),
         ("shorter than the confirmation", spans((10, 15.8)), []),
-        ("one odd look while it holds", lambda t: 10 <= t < 40 and round(t, 1) != 12.0, [10, 40]),
-        ("one odd look while it does not", lambda t: round(t, 1) in {10.0, 20.0}, []),
-        ("every fourth look missed", lambda t: 10 <= t < 40 and round(t * 5) % 4 != 0, [10, 40]),
-        ("every second look missed", lambda t: 10 <= t < 40 and round(t * 5) % 2 == 0, []),
+        (
+            "one odd observation while it holds",
+            lambda t: 10 <= t < 40 and round(t, 1) != 12.0,
+            [10, 40],
+        ),
+        ("one odd observation while it does not", lambda t: round(t, 1) in {10.0, 20.0}, []),
+        (
+            "every fourth observation missed",
+            lambda t: 10 <= t < 40 and round(t * 5) % 4 != 0,
+            [10, 40],
+        ),
+        ("every second observation missed", lambda t: 10 <= t < 40 and round(t * 5) % 2 == 0, []),
         ("a false start", spans((10, 12), (16, 40)), [16, 40]),
         ("an interruption shorter than the expiry", spans((10, 30), (36, 50)), [10, 50]),
-        ("rare looks that hold do not keep it open", spans((10, 30), (34, 34.1)), [10, 30]),
+        ("rare observations that hold do not keep it open", spans((10, 30), (34, 34.1)), [10, 30]),
         ("twice", spans((10, 20), (40, 50)), [10, 20, 40, 50]),
     ],
 )
 def test_flicker(scenario, holds, expected):
-    edges = watch(TIMING, every(0.2, 80.0, holds))
+    edges = watch(WINDOWS, every(0.2, 80.0, holds))
     assert [edge.since_s for _, edge in edges] == pytest.approx(expected, abs=1.0), scenario
     assert [edge.opened for _, edge in edges] == [index % 2 == 0 for index in range(len(edges))]
 
 
 def test_a_gap_in_observation_does_not_count_as_held():
-    looks = every(0.2, 14.0, spans((10, 60))) + every(0.2, 60.0, spans((10, 60)), start_s=40.0)
-    ((opened_at, opened),) = watch(TIMING, looks)
+    observations = every(0.2, 14.0, spans((10, 60))) + every(
+        0.2, 60.0, spans((10, 60)), start_s=40.0
+    )
+    ((opened_at, opened),) = watch(WINDOWS, observations)
     assert opened.since_s == pytest.approx(40.0)
     assert opened_at == pytest.approx(46.0)
 
 
 def test_a_gap_in_observation_does_not_count_as_not_held():
-    looks = [
+    observations = [
         *every(0.2, 20.0, spans((0, 20))),
         *every(0.2, 26.0, spans(), start_s=20.0),
         *every(0.2, 80.0, spans((70, 80)), start_s=70.0),
     ]
-    edges = watch(TIMING, looks)
+    edges = watch(WINDOWS, observations)
     assert [edge.opened for _, edge in edges] == [True]
 
 
-def test_looks_that_cannot_tell_are_left_out_of_the_count():
+def test_observations_that_are_unknown_are_left_out_of_the_count():
     def holds(t):
         return None if 13.0 <= t < 16.0 else t >= 10.0
 
-    ((opened_at, opened),) = watch(TIMING, every(0.2, 30.0, holds))
+    ((opened_at, opened),) = watch(WINDOWS, every(0.2, 30.0, holds))
     assert opened.since_s == pytest.approx(10.0)
     assert opened_at == pytest.approx(19.0, abs=0.3)
 
 
 def test_within_the_cool_down_it_opens_no_more_and_after_it_with_its_true_beginning():
-    timing = Timing(confirm_s=2.0, expire_s=2.0, cooldown_s=30.0)
-    edges = watch(timing, every(0.2, 80.0, spans((5, 10), (14, 18), (30, 70))))
+    windows = HysteresisWindows(confirm_s=2.0, expire_s=2.0, cooldown_s=30.0)
+    edges = watch(windows, every(0.2, 80.0, spans((5, 10), (14, 18), (30, 70))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([5, 10, 30, 70], abs=0.1)
     assert edges[2][0] == pytest.approx(40.0, abs=0.3)
 
 
 def test_only_the_newest_seconds_decide_however_long_it_held_before():
-    timing = Timing(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
-    edges = watch(timing, every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
+    windows = HysteresisWindows(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
+    edges = watch(windows, every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([0, 8], abs=0.1)
 
 
 def test_a_clock_that_runs_backwards_is_taken_for_a_gap():
-    looks = every(0.2, 5.0, spans((0, 99))) + every(0.2, 5.0, spans((0, 99)))
-    assert watch(TIMING, looks) == []
+    observations = every(0.2, 5.0, spans((0, 99))) + every(0.2, 5.0, spans((0, 99)))
+    assert watch(WINDOWS, observations) == []
 
 
-looks_strategy = st.lists(
+observations_strategy = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.04, 0.2, 0.2, 0.2, 1.0, 3.0, 30.0]),
         st.sampled_from([True, True, False, None]),
@@ -111,31 +121,31 @@ looks_strategy = st.lists(
 
 
 def timeline(blocks):
-    t, looks = 100.0, []
+    t, observations = 100.0, []
     for step_s, holds, count in blocks:
         for _ in range(count):
             t += step_s
-            looks.append((t, holds))
-    return looks
+            observations.append((t, holds))
+    return observations
 
 
 @settings(deadline=None, max_examples=80)
-@given(looks_strategy, st.floats(0, 10), st.floats(0, 10), st.floats(0, 20))
+@given(observations_strategy, st.floats(0, 10), st.floats(0, 10), st.floats(0, 20))
 def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expire_s, cooldown_s):
-    looks = timeline(blocks)
-    edges = watch(Timing(confirm_s, expire_s, cooldown_s), looks)
+    observations = timeline(blocks)
+    edges = watch(HysteresisWindows(confirm_s, expire_s, cooldown_s), observations)
     assert [edge.opened for _, edge in edges] == [index % 2 == 0 for index in range(len(edges))]
     since = [edge.since_s for _, edge in edges]
     assert since == sorted(since)
-    for told_s, edge in edges:
-        assert edge.since_s <= told_s
-        assert (told_s, edge.opened) in looks
+    for edge_s, edge in edges:
+        assert edge.since_s <= edge_s
+        assert (edge_s, edge.opened) in observations
         needed_s = confirm_s if edge.opened else expire_s
-        assert told_s - edge.since_s >= needed_s - 1e-3
+        assert edge_s - edge.since_s >= needed_s - 1e-3
 
 
 @settings(deadline=None, max_examples=50)
-@given(looks_strategy)
+@given(observations_strategy)
 def test_nothing_opens_that_never_holds(blocks):
-    looks = [(t, holds and None) for t, holds in timeline(blocks)]
-    assert watch(Timing(0.0, 0.0), looks) == []
+    observations = [(t, holds and None) for t, holds in timeline(blocks)]
+    assert watch(HysteresisWindows(0.0, 0.0), observations) == []

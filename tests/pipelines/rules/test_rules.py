@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.pipelines.synthetic import (
 )
 
 VIEW = View()
+TOWARDS_CAMERA = ((0.5, 0.4), (0.5, 0.9))
 GROUND = ((-6, 9), (6, 9), (6, 40), (-6, 40))
 BUSY = [
     *(Thing("car", at(-5 + 3.5 * (i % 4), 14 + 6 * (i // 4))) for i in range(12)),
@@ -32,7 +35,10 @@ BUSY = [
 
 
 def rules(camera="cam-1", incarnation="e1", view=VIEW, names=("zone",)):
-    zones = tuple(view.zone(*GROUND, calibrated=False, name=name) for name in names)
+    zones = tuple(
+        replace(view.zone(*GROUND, calibrated=False, name=name), direction=TOWARDS_CAMERA)
+        for name in names
+    )
     return [build_rule(RulePlan(kind, zones), camera, incarnation) for kind in RULES]
 
 
@@ -41,18 +47,14 @@ def life(own, world=None, until_s=15):
     steps = []
     for t in times(until_s):
         tracks = world.tracks(t)
-        steps += [step for rule in own for step in rule.observe(tracks, moment(t))]
+        steps += [step for rule in own for step in rule.observe(tracks, moment(t)).transitions]
     return steps + [
-        step for rule in own for step in rule.close(EndReason.SHUTDOWN, moment(until_s))
+        step for rule in own for step in rule.close(EndReason.SHUTDOWN, moment(until_s)).transitions
     ]
 
 
 def test_the_registry_names_kinds_by_task():
-    assert {kind: rule.task for kind, rule in RULES.items()} == {
-        "traffic.congestion": "traffic",
-        "littering.dropped_object": "littering",
-        "crowding.density": "crowding",
-    }
+    assert {"traffic", "littering", "crowding"} <= {rule.task for rule in RULES.values()}
     assert all(kind.startswith(f"{rule.task}.") for kind, rule in RULES.items())
 
 
@@ -63,6 +65,8 @@ def test_every_parameter_says_what_it_is_has_a_default_and_bounds(kind):
     assert {"confirm_s", "expire_s", "cooldown_s", "update_every_s"} <= set(parameters.model_fields)
     for name, field in parameters.model_fields.items():
         assert field.description, name
+        if field.annotation not in {int, float, timedelta}:
+            continue
         bounds = {type(bound).__name__ for bound in field.metadata}
         assert bounds & {"Gt", "Ge"}, name
         assert bounds & {"Lt", "Le"}, name
@@ -70,7 +74,7 @@ def test_every_parameter_says_what_it_is_has_a_default_and_bounds(kind):
 
 @pytest.mark.parametrize("kind", sorted(RULES))
 def test_a_rule_knows_its_kind_and_version(kind):
-    rule = build_rule(RulePlan(kind, (Zone("z", WHOLE),)), "cam-1", "e1")
+    rule = build_rule(RulePlan(kind, (Zone("z", WHOLE, None, TOWARDS_CAMERA),)), "cam-1", "e1")
     assert rule.kind == kind
     assert rule.version
 
@@ -79,7 +83,7 @@ def test_a_rule_knows_its_kind_and_version(kind):
     ("why", "plan"),
     [
         ("choose from traffic.congestion", RulePlan("traffic.flying", (Zone("z", WHOLE),))),
-        ("at least one zone", RulePlan("traffic.congestion", ())),
+        ("needs zones: at least one", RulePlan("traffic.congestion", ())),
         ("name of its own", RulePlan("traffic.congestion", (Zone("z", WHOLE),) * 2)),
         ("zone gate: .* 3 corners", RulePlan("traffic.congestion", (Zone("gate", WHOLE[:2]),))),
         (
@@ -116,17 +120,19 @@ def test_two_cameras_are_independent_and_never_share_an_incident_id():
     together, others = [], []
     for t in times(15):
         tracks, noisy = world.tracks(t), noise.tracks(t)
-        together += [step for rule in one for step in rule.observe(tracks, moment(t))]
-        others += [step for rule in other for step in rule.observe(noisy, moment(t))]
-    together += [step for rule in one for step in rule.close(EndReason.SHUTDOWN, moment(15))]
+        together += [step for rule in one for step in rule.observe(tracks, moment(t)).transitions]
+        others += [step for rule in other for step in rule.observe(noisy, moment(t)).transitions]
+    together += [
+        step for rule in one for step in rule.close(EndReason.SHUTDOWN, moment(15)).transitions
+    ]
     assert together == alone
     assert others
     assert not {s.incident.id for s in together} & {s.incident.id for s in others}
 
 
 def test_a_worker_that_starts_again_mints_other_ids():
-    first, again, next_epoch = life(rules()), life(rules()), life(rules(incarnation="e2"))
-    ids = [{step.incident.id for step in steps} for steps in (first, again, next_epoch)]
+    first, again, other_start = life(rules()), life(rules()), life(rules(incarnation="e2"))
+    ids = [{step.incident.id for step in steps} for steps in (first, again, other_start)]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 3
     assert not ids[0] & ids[2]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.incident import EndReason, Phase, Severity, Subject
-from pipelines.rules.rule import Moment, RuleParameters
-from pipelines.rules.situation import Identity, Reading, Situation
+from pipelines.rules.rule import Identity, Moment, RuleParameters
+from pipelines.rules.situation import Reading, Situation
 from pipelines.track import Box
 from tests.pipelines.synthetic import START, moment, seconds, times
 
@@ -50,18 +50,18 @@ def test_an_incident_from_beginning_to_end():
 
 def test_regular_updates_keep_their_distance():
     steps = live(lambda t: held(), 60)
-    told = [seconds(step.incident.updated_at) for step in steps]
-    assert [b - a for a, b in pairwise(told)] == pytest.approx([10] * 5, abs=0.3)
+    updated = [seconds(step.incident.updated_at) for step in steps]
+    assert [b - a for a, b in pairwise(updated)] == pytest.approx([10] * 5, abs=0.3)
 
 
-def test_a_worse_severity_is_told_at_once_and_never_taken_back():
+def test_a_worse_severity_is_published_at_once_and_never_taken_back():
     def reading(t):
         return held(Severity.HIGH if 12 <= t < 18 else Severity.LOW)
 
     steps = live(reading, 40)
-    told = [(round(seconds(s.incident.updated_at)), s.incident.severity) for s in steps]
-    assert told[:2] == [(4, Severity.LOW), (14, Severity.HIGH)]
-    assert {severity for at_s, severity in told if at_s > 13} == {Severity.HIGH}
+    updated = [(round(seconds(s.incident.updated_at)), s.incident.severity) for s in steps]
+    assert updated[:2] == [(4, Severity.LOW), (14, Severity.HIGH)]
+    assert {severity for at_s, severity in updated if at_s > 13} == {Severity.HIGH}
 
 
 def test_one_odd_frame_does_not_raise_the_severity():
@@ -108,8 +108,8 @@ def test_a_step_of_the_wall_clock_changes_neither_length_nor_order(step_s):
     ended = steps[-1].incident
     assert ended.ended_at is not None
     assert (ended.ended_at - ended.opened_at).total_seconds() == pytest.approx(35, abs=0.5)
-    told = [step.incident.updated_at for step in steps]
-    assert told == sorted(told)
+    updated = [step.incident.updated_at for step in steps]
+    assert updated == sorted(updated)
 
 
 def test_ids_are_the_same_in_the_same_run_and_differ_between_runs_cameras_and_zones():
@@ -162,8 +162,8 @@ def test_every_incident_ends_exactly_once_whatever_happens(blocks, confirm, expi
         assert [step.incident.revision for step in life] == list(range(1, len(life) + 1))
         ranks = [tuple(Severity).index(step.incident.severity) for step in life]
         assert ranks == sorted(ranks)
-        told = [step.incident.updated_at for step in life]
-        assert told == sorted(told)
+        updated = [step.incident.updated_at for step in life]
+        assert updated == sorted(updated)
         assert {step.incident.opened_at for step in life} == {life[0].incident.opened_at}
         ended = life[-1].incident
         assert ended.ended_at is not None

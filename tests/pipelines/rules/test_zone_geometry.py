@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.zone import GroundCalibration, Zone
-from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape, polygon_area
+from pipelines.rules.zone import GroundCalibration, Line, Zone
+from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
 from tests.pipelines.synthetic import WHOLE, View
 
 L_SHAPE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.5), (0.5, 0.5), (0.5, 0.8), (0.2, 0.8))
@@ -45,9 +46,18 @@ def test_a_ring_that_repeats_its_first_corner_is_the_same_polygon():
     assert not ring.contains((0.7, 0.7))
 
 
+def test_a_ring_may_touch_itself_in_a_corner():
+    shape = ZoneShape(
+        Zone("z", ((0.1, 0.1), (0.5, 0.5), (0.9, 0.1), (0.9, 0.9), (0.5, 0.5), (0.1, 0.9)))
+    )
+    for point, inside in (((0.2, 0.5), True), ((0.8, 0.5), True), ((0.5, 0.3), False)):
+        assert shape.contains(point) is inside
+
+
 @pytest.mark.parametrize(
     ("why", "polygon"),
     [
+        ("at least 3 corners", ()),
         ("at least 3 corners", ((0.1, 0.1), (0.9, 0.9))),
         ("at least 3 corners", ((0.1, 0.1), (0.9, 0.9), (0.1, 0.1))),
         ("edges cross", ((0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9))),
@@ -62,10 +72,6 @@ def test_a_polygon_that_means_nothing_is_refused(why, polygon):
     assert "gate" in str(refusal.value)
 
 
-def test_area_of_a_polygon():
-    assert polygon_area(L_SHAPE) == pytest.approx(0.27)
-
-
 @settings(deadline=None, max_examples=60)
 @given(
     st.builds(
@@ -78,7 +84,7 @@ def test_area_of_a_polygon():
     st.floats(-15, 15),
     st.floats(5, 60),
 )
-def test_the_ground_of_any_camera_is_found_again(view, x, y):
+def test_the_ground_of_any_camera_is_recovered(view, x, y):
     ground = GroundPlane(view.calibration(((-6, 10), (7, 11), (8, 40), (-5, 37))))
     assert ground.metres(view.point(x, y)) == pytest.approx((x, y), abs=1e-4)
 
@@ -121,6 +127,53 @@ def image_of(*places):
 def test_a_calibration_that_means_nothing_is_refused(why, image, metres):
     with pytest.raises(ZoneError, match=why):
         GroundPlane(GroundCalibration(image, metres))
+
+
+def test_metres_may_be_counted_from_a_national_grid():
+    view, far = View(), (402_113.0, 3_379_250.0)
+    near = view.calibration()
+    moved = tuple((x + far[0], y + far[1]) for x, y in near.metres)
+    place = GroundPlane(GroundCalibration(near.image, moved)).metres(view.point(2, 20))
+    assert place == pytest.approx((far[0] + 2, far[1] + 20), abs=0.01)
+
+
+def test_a_line_is_crossed_between_its_ends_only():
+    line = LineShape(Line("gate", (0.2, 0.5), (0.8, 0.5)))
+    assert line.is_crossed((0.3, 0.4), (0.4, 0.6))
+    assert line.is_crossed((0.4, 0.6), (0.3, 0.4))
+    assert not line.is_crossed((0.3, 0.4), (0.4, 0.45))
+    assert not line.is_crossed((0.1, 0.4), (0.1, 0.6))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_right_side_of_a_line_is_where_traffic_may_go(mirrored):
+    near = View().calibration()
+    metres = tuple((-x if mirrored else x, y) for x, y in near.metres)
+    ends = (View().point(-4, 20), View().point(4, 24))
+    bare = LineShape(Line("gate", *ends))
+    assert bare.direction(16 / 9)[1] > 0.9
+    across, along = LineShape(Line("gate", *ends, GroundCalibration(near.image, metres))).direction(
+        1
+    )
+    assert (across, along) == pytest.approx(
+        ((-4 if mirrored else 4) / math.hypot(8, 4), -8 / math.hypot(8, 4)), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "direction"),
+    [
+        ("lie on each other", ((0.5, 0.5), (0.5, 0.505))),
+        ("in 0..1", ((0.5, 0.5), (0.5, 5))),
+        ("on the horizon", ((0.5, 0.9), (0.5, 0.0))),
+    ],
+)
+def test_a_direction_that_means_nothing_is_refused(why, direction):
+    zone = View(pitch_deg=15).zone((-4, 9), (4, 9), (4, 40), (-4, 40), name="road")
+    with pytest.raises(ZoneError, match=f"zone road: .*{why}"):
+        ZoneShape(replace(zone, direction=direction))
+    with pytest.raises(ZoneError, match=f"line gate: .*{why}"):
+        LineShape(Line("gate", *direction, zone.ground))
 
 
 def test_the_area_of_a_zone_on_the_ground():

@@ -216,3 +216,12 @@ def test_nothing_happens_in_a_quiet_scene(name: str) -> None:
 def test_an_unknown_scene_names_those_there_are() -> None:
     with pytest.raises(KeyError, match="park-bag"):
         scene_named("beach")
+
+
+def test_the_truth_is_the_same_with_and_without_an_image(scene: Scene) -> None:
+    view = scene.view((320, 180))
+    states = scene.states_at(20.0)
+    (_, drawn), found = view.render(states), view.truth(states)
+    for name in ("boxes", "class_ids", "ignore", "visible", "keys"):
+        assert np.array_equal(getattr(found, name), getattr(drawn, name)), name
+    assert len(found.keys) > 0
