@@ -8,14 +8,14 @@ import os
 import signal
 import threading
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
-from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
-from pipelines.delivery.stores.s3 import S3Settings
+from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.delivery.stores.store import KeyframeStore
+from pipelines.errors import KeyframeMissing, StoreError
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -28,7 +28,7 @@ class HubProcess:
     It runs inside the context; after it, its database is closed.
     """
 
-    def __init__(self, section: HubSection, keyframes: Path | S3Settings) -> None:
+    def __init__(self, section: HubSection, keyframes: KeyframeSettings) -> None:
         """Describes the hub.
 
         Args:
@@ -87,7 +87,7 @@ def _first_words(connection: Connection) -> str:
         return "its process ended without a word"
 
 
-def _serve(settings: HubSettings, keyframes: Path | S3Settings, told: Connection) -> None:
+def _serve(settings: HubSettings, keyframes: KeyframeSettings, told: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
     from event_hub.errors import HubError
     from event_hub.server import serve
@@ -97,7 +97,7 @@ def _serve(settings: HubSettings, keyframes: Path | S3Settings, told: Connection
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     try:
-        serve(settings, _source(keyframes), on_ready=told.send)
+        serve(settings, _StoreKeyframes(keyframes.open()), on_ready=told.send)
     except (HubError, OSError) as error:
         told.send(str(error))
 
@@ -111,12 +111,10 @@ def _end_with_parent() -> None:
 
 
 class _StoreKeyframes:
-    """The hub's image source over an S3-compatible store."""
+    """The hub's source of keyframes over the store that the workers fill."""
 
-    def __init__(self, settings: S3Settings) -> None:
-        from pipelines.delivery.stores.s3 import S3Store
-
-        self._store = S3Store(settings)
+    def __init__(self, store: KeyframeStore) -> None:
+        self._store = store
 
     def fetch(self, key: str) -> bytes:
         """The image's bytes.
@@ -125,15 +123,9 @@ class _StoreKeyframes:
             LookupError: There is none under this key.
             OSError: The store cannot be reached.
         """
-        from pipelines.errors import KeyframeMissing, StoreUnavailable
-
         try:
             return self._store.get(key)
         except KeyframeMissing as error:
             raise KeyError(key) from error
-        except StoreUnavailable as error:
+        except StoreError as error:
             raise OSError(str(error)) from error
-
-
-def _source(keyframes: Path | S3Settings) -> KeyframeSource:
-    return FolderKeyframes(keyframes) if isinstance(keyframes, Path) else _StoreKeyframes(keyframes)

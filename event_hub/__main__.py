@@ -12,14 +12,14 @@ from pydantic import SecretStr, ValidationError
 from event_hub.errors import HubError
 from event_hub.keyframes import FolderKeyframes
 from event_hub.server import serve
-from event_hub.settings import HubSettings
+from event_hub.settings import DEFAULT_PORT, HubSettings
 
 
 def main() -> int:
     """Parse the command line and serve; 2 means the hub could not begin."""
     parser = argparse.ArgumentParser(prog="event_hub", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8600, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
     parser.add_argument("--database", default="sqlite:///event_hub.db", metavar="URL")
     parser.add_argument("--keyframes", type=Path, default=Path("keyframes"), metavar="FOLDER")
     parser.add_argument("--webhook-secret-file", type=Path, help="one whsec_ secret per line")

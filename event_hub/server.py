@@ -22,7 +22,6 @@ from event_hub.api import add_problem_answers, api_router
 from event_hub.errors import HubStartError
 from event_hub.keyframes import KeyframeSource
 from event_hub.settings import HubSettings
-from event_hub.signature import decode_secret
 from event_hub.store import EventStore
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
-    keys = [decode_secret(secret.get_secret_value()) for secret in settings.webhook_secrets]
-    app.include_router(api_router(store, keyframes, keys))
+    app.include_router(api_router(store, keyframes, settings.webhook_secrets))
     add_problem_answers(app)
     if console is not None:
         console.mount(app)

@@ -1,10 +1,12 @@
-"""What the hub can be told. Every value is checked here, so that the rest can rely on it."""
+"""The settings of a hub. Every value is checked here, so that the rest can rely on it."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from event_hub.signature import decode_secret
+from pipelines.event import WebhookSecret
+
+DEFAULT_PORT = 8600
 
 
 class HubSettings(BaseModel):
@@ -25,14 +27,7 @@ class HubSettings(BaseModel):
 
     database: str = "sqlite:///event_hub.db"
     host: str = "127.0.0.1"
-    port: int = Field(default=8600, ge=0, le=65535)
-    webhook_secrets: tuple[SecretStr, ...] = ()
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
+    webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_notice_s: float | None = Field(default=None, gt=0)
-
-    @field_validator("webhook_secrets")
-    @classmethod
-    def _secrets_decode(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            decode_secret(secret.get_secret_value())
-        return secrets

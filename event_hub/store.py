@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import singledispatch
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from event_hub.database import Database
 from event_hub.envelope import Received
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, METADATA, to_us
-from pipelines.event import CameraStateEvent, IncidentEvent, SubjectData
+from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent, SubjectData
 
 logger = logging.getLogger(__name__)
 
@@ -96,31 +97,33 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
         if known != digest:
             logger.warning("event_id_reused source=%s id=%s", event.source, event.id)
         return False
-    incident = event.data if isinstance(event, IncidentEvent) else None
     row = {
         "source": event.source,
         "event_id": event.id,
         "position": position,
         "received_us": now_us,
         "time_us": to_us(event.time),
-        "type": event.type,
+        "type": received.type,
         "partitionkey": event.partitionkey,
         "sequence": event.sequence,
-        "incident_id": incident.incident_id if incident else None,
-        "revision": incident.revision if incident else None,
+        "incident_id": event.incident_id,
+        "revision": event.revision,
         "sha256": digest,
         "size_bytes": len(received.body),
         "body": received.body,
     }
     connection.execute(insert(EVENTS).values(row))
-    if isinstance(event, IncidentEvent):
-        _project_incident(connection, event)
-    elif isinstance(event, CameraStateEvent):
-        _project_camera(connection, event, now_us)
+    _project(event, connection, now_us)
     return True
 
 
-def _project_incident(connection: Connection, event: IncidentEvent) -> None:
+@singledispatch
+def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
+    """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
+
+
+@_project.register
+def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
     data = event.data
     rank = {
         "revision": data.revision,
@@ -149,7 +152,8 @@ def _project_incident(connection: Connection, event: IncidentEvent) -> None:
         _keep(connection, KEYFRAMES, "key", rank | picture, _REVISION_ORDER, greatest=False)
 
 
-def _project_camera(connection: Connection, event: CameraStateEvent, now_us: int) -> None:
+@_project.register
+def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int) -> None:
     row = {
         "camera": event.data.camera.id,
         "time_us": to_us(event.time),

@@ -1,21 +1,33 @@
-"""The published contract: a CloudEvents 1.0 envelope around what CityEye has to say.
+"""The published contract: a CloudEvents 1.0 envelope around what CityEye publishes.
 
 The same JSON bytes go into the outbox and to every sink. Events are at-least-once and ordered per
-camera; `id` is deterministic, so consumers deduplicate by it and keep the highest `revision` per
+partition; `id` is deterministic, so consumers deduplicate by it and keep the highest `revision` per
 incident. A keyframe is named by its key and sha256, never by a presigned URL.
+
+A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`: outbox, deliveries
+and hub use only what `OutgoingEvent` declares.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
-INCIDENT_STARTED = "cityeye.incident.started"
-INCIDENT_UPDATED = "cityeye.incident.updated"
-INCIDENT_ENDED = "cityeye.incident.ended"
-CAMERA_STATE = "cityeye.camera.state"
+INCIDENT_UPDATED: Final = "cityeye.incident.updated"
+
+UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
+EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
+"""Openings and endings; between them stands a camera's state."""
+STATE_PRIORITY: Final = 4
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the published prefix, not a secret
+SECRET_MIN_BYTES: Final = 24
+SECRET_MAX_BYTES: Final = 64
 
 
 class Contract(BaseModel):
@@ -107,8 +119,8 @@ class CameraStateData(Contract):
     since: datetime
 
 
-class EventBase(Contract):
-    """CloudEvents 1.0 attributes (structured JSON mode)."""
+class OutgoingEvent(Contract):
+    """CloudEvents 1.0 attributes (structured JSON mode), and what delivery asks of every event."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -117,24 +129,151 @@ class EventBase(Contract):
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: str
-    """Camera id: order holds among events with the same key."""
+    """Camera id: order holds among events of one source with the same key."""
     sequence: str
     """Per outbox, zero-padded decimal, so that text order is delivery order."""
 
+    @property
+    def shed_priority(self) -> int:
+        """Events with a lower number are given up first when the outbox is full."""
+        return 0
 
-class IncidentEvent(EventBase):
+    @property
+    def keyframe_priority(self) -> int:
+        """Keyframes with a lower number are given up first when the spool is full."""
+        return self.shed_priority
+
+    @property
+    def incident_id(self) -> str | None:
+        """The incident whose newest state this is, if it is one."""
+        return None
+
+    @property
+    def revision(self) -> int | None:
+        """Number of this state of the incident."""
+        return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the incident goes on after this event."""
+        return False
+
+    @property
+    def keyframes(self) -> tuple[KeyframeData, ...]:
+        """The keyframes that it names."""
+        return ()
+
+    def finished(self, sequence: str, revision: int, keyframes: Sequence[KeyframeData]) -> Self:
+        """The event as it is published; the outbox alone calls this.
+
+        Args:
+            sequence: Its place in the outbox.
+            revision: Number of this state, where the event belongs to an incident.
+            keyframes: All of the incident so far, each with its present state.
+        """
+        return self.model_copy(update={"sequence": sequence})
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """An attribute that does not fit the others, and what is wrong with it."""
+        return None
+
+
+class IncidentEvent(OutgoingEvent):
     """An incident transition."""
 
     type: Literal["cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"]
     data: IncidentData
 
+    @property
+    def shed_priority(self) -> int:
+        """Updates go before openings and endings, low severity first."""
+        ranks = UPDATE_PRIORITY if self.type == INCIDENT_UPDATED else EDGE_PRIORITY
+        return ranks[self.data.severity]
 
-class CameraStateEvent(EventBase):
+    @property
+    def keyframe_priority(self) -> int:
+        """By severity alone."""
+        return EDGE_PRIORITY[self.data.severity]
+
+    @property
+    def incident_id(self) -> str:
+        """See `OutgoingEvent`."""
+        return self.data.incident_id
+
+    @property
+    def revision(self) -> int:
+        """See `OutgoingEvent`."""
+        return self.data.revision
+
+    @property
+    def is_open(self) -> bool:
+        """See `OutgoingEvent`."""
+        return self.data.phase != "ended"
+
+    @property
+    def keyframes(self) -> tuple[KeyframeData, ...]:
+        """See `OutgoingEvent`."""
+        return self.data.keyframes
+
+    def finished(self, sequence: str, revision: int, keyframes: Sequence[KeyframeData]) -> Self:
+        """See `OutgoingEvent`."""
+        data = self.data.model_copy(update={"revision": revision, "keyframes": tuple(keyframes)})
+        return self.model_copy(update={"sequence": sequence, "data": data})
+
+    def changed(self, id: str, time: datetime, **data: object) -> Self:
+        """The next state of the incident: the same but for some of `data`, `phase` among them."""
+        changed = self.data.model_copy(update=data)
+        kind = f"cityeye.incident.{changed.phase}"
+        return self.model_copy(update={"id": id, "time": time, "type": kind, "data": changed})
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """The type repeats the phase."""
+        if self.type.endswith(f".{self.data.phase}"):
+            return None
+        return "data.phase", f"does not fit the type {self.type!r}"
+
+
+class CameraStateEvent(OutgoingEvent):
     """A camera-state change."""
 
     type: Literal["cityeye.camera.state"] = "cityeye.camera.state"
     data: CameraStateData
 
+    @property
+    def shed_priority(self) -> int:
+        """See `STATE_PRIORITY`."""
+        return STATE_PRIORITY
+
 
 Event = Annotated[IncidentEvent | CameraStateEvent, Field(discriminator="type")]
-"""What travels: parse with `pydantic.TypeAdapter(Event)`."""
+"""Every kind of event: the registry of this seam."""
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+"""Parses what was published."""
+
+EVENT_TYPES: Final = frozenset(
+    name
+    for kind in get_args(get_args(Event)[0])
+    for name in get_args(kind.model_fields["type"].annotation)
+)
+"""The `type` of every kind of event."""
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    # The error's text never holds the secret.
+    try:
+        text = secret.get_secret_value().removeprefix(SECRET_PREFIX)
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not SECRET_MIN_BYTES <= size <= SECRET_MAX_BYTES:
+        raise ValueError(
+            f"a webhook secret is base64 of {SECRET_MIN_BYTES} to {SECRET_MAX_BYTES} bytes, with or"
+            f' without {SECRET_PREFIX} before it; make one: echo "whsec_$(openssl rand -base64 32)"'
+        )
+    return secret
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+"""A secret that signs deliveries as Standard Webhooks 1.0 says, see
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""

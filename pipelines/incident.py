@@ -54,8 +54,7 @@ class Incident:
         kind: `traffic.congestion`, `littering.dropped_object`, `crowding.density`.
         camera: Camera id.
         zone: Name of the zone it is going on in.
-        revision: 1 for the opening, plus one per transition; consumers keep the highest.
-        detail: Figures that the rule measured, by name with unit (`mean_speed_mps`).
+        detail: What the rule measured, by name with unit (`mean_speed_mps`).
     """
 
     id: str
@@ -67,7 +66,6 @@ class Incident:
     updated_at: datetime
     ended_at: datetime | None
     end_reason: EndReason | None
-    revision: int
     subjects: tuple[Subject, ...]
     detail: Mapping[str, float] = field(default_factory=dict)
 

@@ -45,11 +45,11 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyframe:
-    """A still with its place in the store and its role in an incident."""
+    """An encoded image with its key in the store and its role in an incident."""
 
     key: str
     role: Role
-    still: EncodedImage
+    image: EncodedImage
 
     @property
     def name(self) -> str:
@@ -61,10 +61,10 @@ class Keyframe:
         return KeyframeData(
             role=self.role,
             key=self.key,
-            sha256=self.still.sha256,
-            size_bytes=len(self.still.jpeg),
-            width=self.still.width,
-            height=self.still.height,
+            sha256=self.image.sha256,
+            size_bytes=len(self.image.jpeg),
+            width=self.image.width,
+            height=self.image.height,
             media_type=JPEG,
             state="pending",
         )
@@ -92,12 +92,12 @@ def encode(image: FullImage) -> EncodedImage:
 
 
 def keyframe(
-    still: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
+    image: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
 ) -> Keyframe:
-    """Gives a still its key: `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
+    """Gives an image its key: `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
 
     Args:
-        still: The encoded image.
+        image: The encoded image.
         role: Which moment it shows.
         camera: Camera id.
         event: Id of the event that brings it.
@@ -105,6 +105,6 @@ def keyframe(
         at: When it was taken, with a UTC offset.
     """
     utc = at.astimezone(UTC)
-    name = f"{event}-{number}-{still.sha256[:DIGEST_CHARS]}.jpg"
+    name = f"{event}-{number}-{image.sha256[:DIGEST_CHARS]}.jpg"
     key = f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}"
-    return Keyframe(key, role, still)
+    return Keyframe(key, role, image)

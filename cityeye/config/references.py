@@ -16,6 +16,7 @@ from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from models.errors import ModelError, UnknownModelError
+from pipelines.delivery.stores.registry import KeyframeSettings
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 DEFAULT_HOST = "127.0.0.1"
@@ -80,10 +81,12 @@ def _check_ports(document: Document) -> None:
 def _check_destinations(document: Document) -> None:
     keyframes = document.data.get("keyframes")
     if isinstance(keyframes, dict):
-        given = [name for name in ("folder", "s3") if keyframes.get(name) is not None]
+        kinds = list(KeyframeSettings.model_fields)
+        given = [f"`{name}`" for name in kinds if keyframes.get(name) is not None]
         if len(given) != 1:
-            what = "both `folder` and `s3` are given" if given else "no place is given"
-            document.report(("keyframes",), what, "Give either `folder:` or `s3:`.")
+            what = f"{' and '.join(given)} are given" if given else "no store is given"
+            remedy = f"Give one of {', '.join(f'`{name}:`' for name in kinds)}."
+            document.report(("keyframes",), what, remedy)
     if not document.data.get("sinks") and "hub" not in document.data:
         document.report(
             (),

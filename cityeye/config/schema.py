@@ -21,20 +21,20 @@ from pydantic import (
 
 from cityeye.config.values import (
     GroundPoint,
-    absolute_path,
     camera_source,
     database_url,
     existing_folder,
     ground_points,
-    models_url,
     not_empty,
     polygon,
-    signing_secret,
-    sink_url,
-    store_endpoint,
 )
 from models.repository import BUILTIN_ROOT
+from pipelines.delivery.settings import FilePath
+from pipelines.delivery.sinks.registry import AnySink
+from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.delivery.stores.s3 import Endpoint
 from pipelines.rules.zone import Point
+from serving.model_source import ModelsUrl, StoreKeys
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -43,7 +43,6 @@ MAX_THREADS = 256
 MAX_CAMERAS_PER_WORKER = 64
 MAX_TIMEOUT_S = 120.0
 
-FilePath = Annotated[Path, AfterValidator(absolute_path)]
 Polygon = Annotated[tuple[Point, ...], AfterValidator(polygon)]
 Ground = Annotated[tuple[GroundPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
@@ -152,7 +151,7 @@ class CameraSection(Section):
     )
 
 
-class ModelsSection(Section):
+class ModelsSection(Section, StoreKeys):
     """Where model packages lie, in a folder or in an S3-compatible store, and how they run."""
 
     path: Annotated[FilePath, AfterValidator(existing_folder)] = Field(
@@ -160,27 +159,14 @@ class ModelsSection(Section):
         description="the folder of model packages",
         examples=["models/builtin"],
     )
-    url: Annotated[str, AfterValidator(models_url)] | None = Field(
+    url: ModelsUrl | None = Field(
         default=None,
         description="bucket and prefix of model packages",
         examples=["s3://models/xinjin"],
     )
-    endpoint: Annotated[str, AfterValidator(store_endpoint)] | None = Field(
+    endpoint: Endpoint | None = Field(
         default=None, description="the store's address", examples=["https://minio.local:9000"]
     )
-    access_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the access key",
-        examples=["${CITYEYE_MODELS_ACCESS_KEY}"],
-    )
-    secret_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the secret key",
-        examples=["${CITYEYE_MODELS_SECRET_KEY}"],
-    )
-    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
     cache: FilePath = Field(
         default=Path("var/models"),
         description="the folder for verified copies from the store",
@@ -203,41 +189,6 @@ class WorkersSection(Section):
         le=MAX_CAMERAS_PER_WORKER,
         description="cameras that share one process",
         examples=[8],
-    )
-
-
-class S3Section(Section):
-    """An S3-compatible store."""
-
-    endpoint: str = Field(description="the store's address", examples=["https://minio.local:9000"])
-    bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        description="an existing bucket",
-        examples=["keyframes"],
-    )
-    access_key: str = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
-    secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
-    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
-    secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
-
-
-class KeyframesSection(Section):
-    """Where evidence is kept: a folder, or an S3-compatible store."""
-
-    folder: FilePath | None = Field(
-        default=None, description="a folder", examples=["var/keyframes"]
-    )
-    s3: S3Section | None = Field(default=None, description="an S3-compatible store")
-
-
-class SinkSection(Section):
-    """Somebody who wants the events."""
-
-    url: Annotated[str, AfterValidator(sink_url)] = Field(
-        description="where events are sent", examples=["https://city.example/api/events"]
-    )
-    secret: Annotated[SecretStr, AfterValidator(signing_secret)] | None = Field(
-        default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
     )
 
 
@@ -274,10 +225,10 @@ class Settings(Section):
     )
     models: ModelsSection
     workers: WorkersSection = WorkersSection()
-    keyframes: KeyframesSection = Field(
+    keyframes: KeyframeSettings = Field(
         description="a folder or an S3-compatible store", examples=["{folder: var/keyframes}"]
     )
-    sinks: tuple[SinkSection, ...] = ()
+    sinks: tuple[AnySink, ...] = ()
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
     state: FilePath = Field(

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import SecretStr, ValidationInfo
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
 from camera_adapters.spec import CameraSpec
-from cityeye.config.problem import sentence
-from pipelines.delivery.signature import decode_secret
+from pipelines.delivery.settings import base_folder
 from pipelines.rules.zone import GroundCalibration, Point, Zone
 from pipelines.rules.zone_geometry import GroundPlane, ZoneError, ZoneShape
-from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
@@ -44,24 +42,12 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps"})
-STORE_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:
     """A validation error that carries its own remedy."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
-
-
-def base_folder(info: ValidationInfo) -> Path:
-    """The folder that relative paths start from: the configuration file's own."""
-    folder = (info.context or {}).get("base")
-    return folder if isinstance(folder, Path) else Path.cwd()
-
-
-def absolute_path(path: Path, info: ValidationInfo) -> Path:
-    """A path relative to the configuration file, made absolute."""
-    return (base_folder(info) / path.expanduser()).absolute()
 
 
 def existing_folder(path: Path) -> Path:
@@ -165,55 +151,6 @@ def calibration(points: tuple[GroundPoint, ...]) -> GroundCalibration:
         image=tuple((x, y) for x, y, _, _ in points),
         metres=tuple((x, y) for _, _, x, y in points),
     )
-
-
-def sink_url(url: str) -> str:
-    """An HTTP address with a host and without a login."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise mistake("the address is not an HTTP one", "Write http://HOST/PATH or https://....")
-    if "@" in parts.netloc:
-        raise mistake("the address holds a login", "Use `secret:` instead.")
-    return url
-
-
-def models_url(url: str) -> str:
-    """A bucket, perhaps with a prefix, where model packages are kept."""
-    try:
-        parse_url(url)
-    except ValueError as error:
-        what, _, remedy = str(error).partition("; ")
-        raise mistake(what, sentence(remedy)) from None
-    return url
-
-
-def store_endpoint(endpoint: str) -> str:
-    """The address of an S3-compatible store: with TLS unless it says `http://`."""
-    scheme, _, rest = endpoint.rpartition("://")
-    good = scheme in {"", "http", "https"} and STORE_ADDRESS.fullmatch(rest)
-    try:
-        _ = urlsplit(f"//{rest}").port
-    except ValueError:
-        good = None
-    if not good:
-        raise mistake(
-            "the address is not that of a store",
-            "Write https://HOST:PORT, and keys under `access_key:` and `secret_key:`.",
-        )
-    return endpoint
-
-
-def signing_secret(secret: SecretStr) -> SecretStr:
-    """A Standard Webhooks secret."""
-    try:
-        decode_secret(secret.get_secret_value())
-    except ValueError as error:
-        remedy = 'Make one: echo "whsec_$(openssl rand -base64 32)"'
-        raise mistake(str(error), f"{remedy}.") from None
-    return secret
 
 
 def database_url(url: str, info: ValidationInfo) -> str:

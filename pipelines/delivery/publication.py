@@ -1,4 +1,4 @@
-"""Turns transitions and state changes into events; the same transition always gives the same id."""
+"""Builds events; the same transition or state change always gives the same id."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Protocol
 
 from camera_adapters.spec import CameraSpec
 from pipelines.event import (
-    INCIDENT_ENDED,
-    INCIDENT_STARTED,
-    INCIDENT_UPDATED,
     CameraData,
     CameraStateData,
     CameraStateEvent,
@@ -25,14 +22,8 @@ from pipelines.incident import EndReason, Incident, Phase, Subject, Transition
 from pipelines.plan import ModelRef
 
 NAMESPACE = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
-MAX_SUBJECTS = 100
+MAX_SUBJECTS = 30
 """The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
-
-TYPES = {
-    Phase.STARTED: INCIDENT_STARTED,
-    Phase.UPDATED: INCIDENT_UPDATED,
-    Phase.ENDED: INCIDENT_ENDED,
-}
 
 
 class CameraChange(Protocol):
@@ -59,9 +50,9 @@ class CameraChange(Protocol):
         ...
 
 
-def event_id(incident: str, step: str, revision: int) -> str:
-    """The id of an incident's event: uuid5 over incident, step and revision."""
-    return str(uuid.uuid5(NAMESPACE, f"{incident}|{step}|{revision}"))
+def event_id(*parts: str) -> str:
+    """The id of an event: uuid5 over what makes it different from every other event."""
+    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
 
 
 def incident_event(
@@ -71,50 +62,43 @@ def incident_event(
     rule: tuple[str, str],
     source: str,
 ) -> IncidentEvent:
-    """The event of a transition, without keyframes and sequence: the outbox adds those."""
+    """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
     incident = transition.incident
-    return IncidentEvent(
-        id=event_id(incident.id, transition.phase, incident.revision),
-        source=source,
-        subject=incident.id,
-        type=TYPES[transition.phase],
-        time=incident.updated_at,
-        partitionkey=camera.id,
-        sequence="",
-        data=_incident_data(incident, transition.phase, camera, model, rule),
+    at = incident.updated_at
+    return IncidentEvent.model_validate(
+        {
+            "id": event_id(incident.id, transition.phase, at.isoformat()),
+            "source": source,
+            "subject": incident.id,
+            "type": f"cityeye.incident.{transition.phase}",
+            "time": at,
+            "partitionkey": camera.id,
+            "sequence": "",
+            "data": _incident_data(incident, transition.phase, camera, model, rule),
+        }
     )
 
 
 def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
     """The end of an incident that a crash left open, from its newest event."""
-    revision = last.data.revision + 1
-    data = last.data.model_copy(
-        update={
-            "phase": Phase.ENDED.value,
-            "revision": revision,
-            "updated_at": at,
-            "ended_at": at,
-            "end_reason": EndReason.RECOVERED.value,
-        }
+    return last.changed(
+        event_id(last.incident_id, EndReason.RECOVERED),
+        at,
+        phase=Phase.ENDED.value,
+        updated_at=at,
+        ended_at=at,
+        end_reason=EndReason.RECOVERED.value,
     )
-    update = {
-        "id": event_id(data.incident_id, Phase.ENDED, revision),
-        "type": INCIDENT_ENDED,
-        "time": at,
-        "data": data,
-    }
-    return last.model_copy(update=update)
 
 
 def state_event(change: CameraChange, camera: CameraSpec, source: str) -> CameraStateEvent:
-    """The event of a camera-state change, without sequence.
+    """The event of a camera-state change, not finished: the outbox adds the sequence.
 
     Raises:
         pydantic.ValidationError: The state is none that the contract knows.
     """
-    name = f"{source}|{camera.id}|{change.state}|{change.at.isoformat()}"
     return CameraStateEvent(
-        id=str(uuid.uuid5(NAMESPACE, name)),
+        id=event_id(source, camera.id, change.state, change.at.isoformat()),
         source=source,
         subject=camera.id,
         time=change.at,
@@ -135,12 +119,12 @@ def state_event(change: CameraChange, camera: CameraSpec, source: str) -> Camera
 def _incident_data(
     incident: Incident, phase: Phase, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
 ) -> IncidentData:
-    likeliest = sorted(incident.subjects, key=lambda subject: -subject.score)[:MAX_SUBJECTS]
+    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
     return IncidentData(
         incident_id=incident.id,
         kind=incident.kind,
         phase=phase.value,
-        revision=incident.revision,
+        revision=0,
         severity=incident.severity.value,
         camera=_camera_data(camera),
         zone=incident.zone,
@@ -148,8 +132,8 @@ def _incident_data(
         updated_at=incident.updated_at,
         ended_at=incident.ended_at,
         end_reason=incident.end_reason.value if incident.end_reason else None,
-        subjects=tuple(_subject_data(subject) for subject in likeliest),
-        # JSON has no infinity: a figure that could not be measured is left out.
+        subjects=tuple(_subject_data(subject) for subject in subjects),
+        # JSON has no infinity: a value that could not be measured is left out.
         detail={name: value for name, value in incident.detail.items() if math.isfinite(value)},
         model=VersionData(name=model.name, version=model.version),
         rule=VersionData(name=rule[0], version=rule[1]),

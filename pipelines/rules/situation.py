@@ -1,8 +1,8 @@
 """`Situation`: readings of one condition at one place become the transitions of its incidents.
 
-Guarantees: every opened incident ends exactly once, revisions rise by one from 1, severity never
-falls within an incident, and times within an incident never run backwards: they are counted on the
-monotonic clock from the opening, so that a step of the wall clock cannot disturb them.
+Guarantees: every opened incident ends exactly once, severity never falls within an incident, and
+times within an incident never run backwards: they are counted on the monotonic clock from the
+opening, so that a step of the wall clock cannot disturb them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pipelines.rules.rule import Moment, RuleParameters
 from pipelines.track import Track
 
 NAMESPACE: Final = uuid.UUID("6f1f5cd2-9c0e-5d0b-8a53-1d1c2f5b7a40")
-MAX_SUBJECTS: Final = 30
 SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
 
@@ -132,7 +131,6 @@ class Situation:
             updated_at=at.utc,
             ended_at=None,
             end_reason=None,
-            revision=1,
             subjects=reading.subjects,
             detail=dict(reading.detail),
         )
@@ -153,7 +151,6 @@ class Situation:
             incident,
             severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
-            revision=incident.revision + 1,
             subjects=reading.subjects,
             detail=dict(reading.detail),
         )
@@ -178,7 +175,6 @@ class Situation:
             updated_at=self._utc(at.mono_s),
             ended_at=self._utc(ended_s),
             end_reason=reason,
-            revision=incident.revision + 1,
             subjects=subjects,
             detail=dict(self._latest.detail),
         )
@@ -194,6 +190,5 @@ def _worse(one: Severity, other: Severity) -> Severity:
 
 
 def subjects_of(tracks: Iterable[Track]) -> tuple[Subject, ...]:
-    """Tracks as subjects, best score first, at most `MAX_SUBJECTS`."""
-    best = sorted(tracks, key=lambda track: (-track.score, track.id))[:MAX_SUBJECTS]
-    return tuple(Subject(track.id, track.label, track.box, track.score) for track in best)
+    """Tracks as subjects."""
+    return tuple(Subject(track.id, track.label, track.box, track.score) for track in tracks)

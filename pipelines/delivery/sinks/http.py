@@ -8,15 +8,19 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import urllib3
+from pydantic import Field, SecretStr, field_validator
+from standardwebhooks.webhooks import Webhook
 from urllib3.util import Timeout
 
-from pipelines.delivery.signature import decode_secret, signature_headers
+from pipelines.delivery.settings import FilePath, Seconds
+from pipelines.delivery.sinks.sink import Delivery, SinkSettings
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
+from pipelines.event import WebhookSecret
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 MAX_ANSWER_BYTES = 64 * 1024
@@ -33,108 +37,86 @@ STATUS_NOT_AUTHORISED = frozenset({401, 403, 404, 407})
 """Wrong credentials or URL: a person will put it right, and the events must still be there then."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpSinkSettings:
-    """How to reach an HTTP sink. Its `repr` shows neither secret nor token.
+class HttpSinkSettings(SinkSettings):
+    """How to reach an HTTP sink. Its `repr` shows neither secret nor token."""
 
-    Attributes:
-        url: Where to post to, `http` or `https`, without credentials.
-        secret: Standard Webhooks secret; deliveries are signed when given.
-        name: Progress is kept under it; host, port and path of the URL when empty.
-        token: Sent as `Authorization: Bearer`.
-        ca_certs: File of certificate authorities, instead of the system's.
-        connect_timeout_s: Seconds.
-        read_timeout_s: Seconds without a byte of the answer.
-    """
+    schemes: ClassVar[tuple[str, ...]] = ("http", "https")
 
-    url: str
-    secret: str | None = field(default=None, repr=False)
-    name: str = ""
-    token: str | None = field(default=None, repr=False)
-    ca_certs: str | None = None
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 15.0
+    secret: WebhookSecret | None = Field(
+        default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
+    )
+    token: SecretStr | None = Field(
+        default=None, description="a token for `Authorization: Bearer`", examples=["${HUB_TOKEN}"]
+    )
+    ca_certs: FilePath | None = Field(
+        default=None,
+        description="a file of certificate authorities, instead of the system's",
+        examples=["city-ca.pem"],
+    )
+    connect_timeout_s: Seconds = Field(
+        default=5.0, description="seconds that connecting may take", examples=[5]
+    )
+    read_timeout_s: Seconds = Field(
+        default=15.0, description="seconds without a byte of the answer", examples=[15]
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _has_host_and_no_login(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in cls.schemes or not parts.hostname:
+            raise ValueError(
+                "the address is not an HTTP one; write http://HOST/PATH or https://..."
+            )
+        if "@" in parts.netloc:
+            raise ValueError("the address holds a login; use `token:` or `secret:` instead")
+        return url
+
+    def open(self) -> HttpSink:
+        """See `SinkSettings`."""
+        return HttpSink(self)
 
 
 class HttpSink:
     """A `Sink` that posts each event to a URL. Its `repr` shows neither secret nor token."""
 
-    def __init__(
-        self,
-        url: str,
-        secret: str | None = None,
-        *,
-        name: str = "",
-        token: str | None = None,
-        ca_certs: str | None = None,
-        connect_timeout_s: float = 5.0,
-        read_timeout_s: float = 15.0,
-        utc_s: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, settings: HttpSinkSettings, utc_s: Callable[[], float] = time.time) -> None:
         """Prepares the connection pool; connects on first use.
 
         Args:
-            url: As in `HttpSinkSettings`, like all that follows.
-            secret: See there.
-            name: See there.
-            token: See there.
-            ca_certs: See there.
-            connect_timeout_s: See there.
-            read_timeout_s: See there.
+            settings: How to reach the receiver.
             utc_s: Seconds since the epoch, for signatures and `Retry-After`.
-
-        Raises:
-            ValueError: The URL or the secret cannot be used.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("a sink needs an http or https URL with a host")
-        if "@" in parts.netloc:
-            raise ValueError("a sink's URL must not carry credentials: give a token")
-        self.name = name or f"{parts.netloc}{parts.path}"
-        self._url = url
-        self._key = decode_secret(secret) if secret is not None else None
+        parts = urlsplit(settings.url)
+        self.name = settings.name or f"{parts.netloc}{parts.path}"
+        self._url = settings.url
+        secret, token = settings.secret, settings.token
+        self._signer = Webhook(secret.get_secret_value()) if secret else None
         self._headers = {"Content-Type": MEDIA_TYPE, "User-Agent": "cityeye"}
         if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+            self._headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         self._utc_s = utc_s
         self._pool = urllib3.PoolManager(
-            timeout=Timeout(connect=connect_timeout_s, read=read_timeout_s),
+            timeout=Timeout(connect=settings.connect_timeout_s, read=settings.read_timeout_s),
             retries=False,
             maxsize=1,
-            ca_certs=ca_certs,
-        )
-
-    @classmethod
-    def from_settings(cls, settings: HttpSinkSettings) -> HttpSink:
-        """A sink as configured.
-
-        Raises:
-            ValueError: The URL or the secret cannot be used.
-        """
-        return cls(
-            settings.url,
-            settings.secret,
-            name=settings.name,
-            token=settings.token,
-            ca_certs=settings.ca_certs,
-            connect_timeout_s=settings.connect_timeout_s,
-            read_timeout_s=settings.read_timeout_s,
+            ca_certs=str(settings.ca_certs) if settings.ca_certs else None,
         )
 
     def __repr__(self) -> str:
         return f"HttpSink({self.name})"
 
-    def deliver(self, body: bytes, event_id: str) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """See `Sink.deliver`."""
-        headers = dict(self._headers)
-        if self._key is not None:
-            headers |= signature_headers(self._key, event_id, int(self._utc_s()), body)
+        headers = self._headers | self._signature(delivery)
         try:
             response = self._pool.request(
                 "POST",
                 self._url,
-                body=body,
+                body=delivery.body,
                 headers=headers,
                 redirect=False,
                 preload_content=False,
@@ -142,7 +124,17 @@ class HttpSink:
             self._finish(response)
         except urllib3.exceptions.HTTPError as error:
             raise SinkUnavailable(f"{self.name}: {_summary(error)}") from None
-        self._judge(response.status, response.headers.get("Retry-After"))
+        self._raise_for_status(response.status, response.headers.get("Retry-After"))
+
+    def _signature(self, delivery: Delivery) -> dict[str, str]:
+        if self._signer is None:
+            return {}
+        now = datetime.fromtimestamp(int(self._utc_s()), UTC)
+        return {
+            "webhook-id": delivery.event,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(delivery.event, now, delivery.body.decode()),
+        }
 
     def _finish(self, response: urllib3.BaseHTTPResponse) -> None:
         # A short answer is read to its end, so that the connection can be used again.
@@ -152,7 +144,7 @@ class HttpSink:
         else:
             response.close()
 
-    def _judge(self, status: int, retry_after: str | None) -> None:
+    def _raise_for_status(self, status: int, retry_after: str | None) -> None:
         answered = f"{self.name} answered {status}"
         if status in STATUS_SUCCESS:
             return

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from event_hub.envelope import parse_event
-from pipelines.delivery.deliveries import Delivery, Held
+from pipelines.delivery.deliveries import Held
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
 from pipelines.incident import Phase, Severity, Transition
-from tests.pipelines.delivery.outboxes import Change, Clock, Edge, camera, incident, life
+from tests.pipelines.delivery.outboxes import OPENED, Change, Clock, Edge, camera, incident, life
 
 SINK = "hub"
 GRACE_S = 30.0
@@ -38,7 +39,7 @@ def drain(edge: Edge, sink: str = SINK, grace_s: float = 0.0) -> list[dict[str, 
     """Everything a sink would get now, acknowledged."""
     deliveries = edge.outbox.deliveries
     events = []
-    for name in sorted(deliveries.cameras(sink)):
+    for name in sorted(deliveries.partitions(sink)):
         while isinstance(delivery := deliveries.next(sink, name, grace_s), Delivery):
             events.append(json.loads(delivery.body))
             deliveries.acknowledge(sink, delivery)
@@ -74,7 +75,10 @@ def test_a_raised_severity_is_shown_once(edge):
     steps = [
         Transition(Phase.STARTED, incident(severity=Severity.LOW)),
         *(
-            Transition(Phase.UPDATED, replace(incident(severity=severity), revision=number))
+            Transition(
+                Phase.UPDATED,
+                replace(incident(severity=severity), updated_at=OPENED + timedelta(seconds=number)),
+            )
             for number, severity in enumerate(
                 [Severity.LOW, Severity.HIGH, Severity.MEDIUM, Severity.HIGH], 2
             )
@@ -220,7 +224,7 @@ def test_every_sink_has_its_own_progress(edge):
     edge.outbox.deliveries.register([SINK, "city"])
     edge.publish(*life(), value=None)
     assert len(drain(edge)) == 3
-    assert edge.outbox.deliveries.cameras("city") == ["gate"]
+    assert edge.outbox.deliveries.partitions("city") == ["gate"]
     assert len(drain(edge, "city")) == 3
     assert edge.outbox.deliveries.pending() == 0
 
@@ -410,7 +414,7 @@ def test_recovery_removes_images_that_no_event_names(edge, tmp_path):
     again.close()
 
 
-def test_recovery_leaves_alone_what_this_desk_has_opened(edge):
+def test_recovery_leaves_alone_what_this_recorder_has_opened(edge):
     edge.publish(*life()[:1])
     assert edge.recorder.recover() == 0
     assert len(edge.spool.names()) == 1

@@ -13,11 +13,19 @@ import pytest
 from pipelines.delivery.backoff import BackoffPolicy
 from pipelines.delivery.courier import RetryPolicy
 from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSink
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.stores.s3 import S3Store
 from pipelines.errors import SinkUnavailable
 from tests.pipelines.delivery.http_receiver import Receiver
-from tests.pipelines.delivery.outboxes import OPENED, Change, Edge, Recorder, camera, life
+from tests.pipelines.delivery.outboxes import (
+    OPENED,
+    Change,
+    Edge,
+    Recorder,
+    camera,
+    http_sink,
+    life,
+)
 
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.02, cap_s=0.1))
 WAIT_S = 20.0
@@ -132,9 +140,9 @@ def test_a_lost_acknowledgement_is_a_duplicate_with_the_same_id_and_bytes(edge, 
     taken: list[bytes] = []
 
     class Amnesiac(Recorder):
-        def deliver(self, body: bytes, event_id: str) -> None:
-            super().deliver(body, event_id)
-            taken.append(body)
+        def deliver(self, delivery: Delivery) -> None:
+            super().deliver(delivery)
+            taken.append(delivery.body)
             if len(taken) == 1:
                 raise SinkUnavailable("the answer was lost on its way")
 
@@ -281,7 +289,7 @@ def test_the_whole_way_over_http_and_s3(edge, started, s3_server):
     receiver = Receiver(status=503)
     store = S3Store(s3_server.settings("whole-way"))
     try:
-        relay = started(edge, HttpSink(receiver.url, "whsec_" + "QUJD" * 8), store=store)
+        relay = started(edge, http_sink(receiver.url, secret="whsec_" + "QUJD" * 8), store=store)
         edge.publish(*life())
         receiver.status = 202
         relay.stop(60.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import replace
 
 import pytest
 
@@ -121,6 +120,6 @@ class TestS3Store(KeyframeStoreContract):
         assert store.get(key) == b"image"
 
     def test_a_missing_bucket_is_refused_where_none_may_be_made(self, key, s3_server):
-        settings = replace(s3_server.settings("never-made"), create_bucket=False)
+        settings = s3_server.settings("never-made").model_copy(update={"create_bucket": False})
         with pytest.raises(StoreRefused, match="NoSuchBucket"):
             S3Store(settings).put(key, b"image", digest(b"image"), JPEG)
