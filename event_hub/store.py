@@ -20,7 +20,17 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 
 from event_hub.database import Database
 from event_hub.envelope import Received
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, METADATA, to_us
+from event_hub.errors import DatabaseVersionError
+from event_hub.tables import (
+    CAMERA_STATES,
+    EVENTS,
+    INCIDENTS,
+    KEYFRAMES,
+    METADATA,
+    SCHEMA,
+    VERSION,
+    to_us,
+)
 from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent, SubjectData
 
 logger = logging.getLogger(__name__)
@@ -48,6 +58,7 @@ class EventStore:
     Raises:
         DatabaseUrlError: The URL cannot be used.
         DatabaseInUseError: Another hub has the file.
+        DatabaseVersionError: A newer program wrote it.
         StoreUnavailableError: The database cannot be opened.
     """
 
@@ -57,6 +68,7 @@ class EventStore:
         try:
             with self.database.write() as connection:
                 METADATA.create_all(connection)
+                _check_version(connection)
         except BaseException:
             self.database.close()
             raise
@@ -86,6 +98,14 @@ class EventStore:
     def close(self) -> None:
         """Release the database. May be called twice."""
         self.database.close()
+
+
+def _check_version(connection: Connection) -> None:
+    found = connection.scalar(select(SCHEMA.c.version))
+    if found is None:
+        connection.execute(insert(SCHEMA).values(version=VERSION))
+    elif found != VERSION:
+        raise DatabaseVersionError(found, VERSION)
 
 
 def _insert(connection: Connection, received: Received, position: int, now_us: int) -> bool:

@@ -26,6 +26,11 @@ _KEY = String(512)
 
 METADATA = MetaData()
 
+VERSION = 1
+
+SCHEMA = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
+"""One row. A database without it was written before versions were kept, and has version 1."""
+
 EVENTS = Table(
     "events",
     METADATA,

@@ -121,8 +121,8 @@ class OutboxFile:
             found = db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
                 raise self._unavailable(
-                    f"it has format {found}, this program knows formats up to {VERSION}; run the"
-                    " program that wrote it until it is drained, or move the file away"
+                    f"it has schema version {found}, this program knows {VERSION}; run the program"
+                    " that wrote it until it is drained, or move the file away"
                 )
             if found < VERSION:
                 steps = [MIGRATIONS[one] for one in range(found, VERSION)] if found else [SCHEMA]

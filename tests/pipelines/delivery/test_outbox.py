@@ -440,12 +440,12 @@ def test_a_damaged_file_is_set_aside_and_work_goes_on(tmp_path):
     edge.close()
 
 
-def test_a_file_of_another_format_is_left_alone(tmp_path):
+def test_a_file_of_a_newer_program_is_left_alone(tmp_path):
     path = tmp_path / "outbox.db"
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(OutboxUnavailable, match="format 99"):
+    with pytest.raises(OutboxUnavailable, match="schema version 99, this program knows 2"):
         Outbox(path)
     assert path.exists()
 
