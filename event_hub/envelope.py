@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from event_hub.errors import MalformedEventError
 from event_hub.keyframes import is_safe_key
-from pipelines.event import EVENT, EVENT_TYPES, OutgoingEvent
+from pipelines.event import EVENT, EVENT_TYPES, IncidentData, OutgoingEvent
 
 EVENT_MAX_BYTES: Final = 64 * 1024
 BATCH_MAX_BYTES: Final = 1024 * 1024
@@ -72,10 +72,8 @@ def parse_event(body: bytes) -> Received:
         _check_text(name, getattr(event, name))
     _check_time("time", event.time)
     _check_data("data", getattr(event, "data", None))
-    if event.revision is not None and not 0 < event.revision <= REVISION_MAX:
-        raise MalformedEventError("data.revision", f"must lie in 1 to {REVISION_MAX}")
-    if (found := event.contradiction()) is not None:
-        raise MalformedEventError(*found)
+    if event.incident is not None:
+        _check_incident(event.incident, envelope.type)
     return Received(body, event, envelope.type)
 
 
@@ -158,6 +156,13 @@ def _check_data(name: str, value: object) -> None:
             _check_text(name, value)
         elif field == "key" and not is_safe_key(value):
             raise MalformedEventError(name, "must be a relative path without '..'")
+
+
+def _check_incident(incident: IncidentData, event_type: str) -> None:
+    if not 0 < incident.revision <= REVISION_MAX:
+        raise MalformedEventError("data.revision", f"must lie in 1 to {REVISION_MAX}")
+    if event_type != f"{TYPE_PREFIX}incident.{incident.phase}":
+        raise MalformedEventError("data.phase", f"does not fit the type {event_type!r}")
 
 
 def _check_text(name: str, text: str) -> None:

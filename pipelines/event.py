@@ -18,8 +18,6 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
-INCIDENT_UPDATED: Final = "cityeye.incident.updated"
-
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
@@ -33,7 +31,7 @@ SECRET_MAX_BYTES: Final = 64
 class Contract(BaseModel):
     """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
 
 class PlaceData(Contract):
@@ -139,43 +137,25 @@ class OutgoingEvent(Contract):
         return 0
 
     @property
-    def keyframe_priority(self) -> int:
-        """Keyframes with a lower number are given up first when the spool is full."""
-        return self.shed_priority
-
-    @property
-    def incident_id(self) -> str | None:
-        """The incident whose newest state this is, if it is one."""
+    def incident(self) -> IncidentData | None:
+        """The incident whose newest state this event is, if it is one."""
         return None
 
-    @property
-    def revision(self) -> int | None:
-        """Number of this state of the incident."""
-        return None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the incident goes on after this event."""
-        return False
-
-    @property
-    def keyframes(self) -> tuple[KeyframeData, ...]:
-        """The keyframes that it names."""
-        return ()
-
-    def finished(self, sequence: str, revision: int, keyframes: Sequence[KeyframeData]) -> Self:
+    def finished(
+        self, sequence: str, revision: int = 0, keyframes: Sequence[KeyframeData] = ()
+    ) -> Self:
         """The event as it is published; the outbox alone calls this.
 
         Args:
             sequence: Its place in the outbox.
-            revision: Number of this state, where the event belongs to an incident.
+            revision: Number of this state of the incident, if there is one.
             keyframes: All of the incident so far, each with its present state.
         """
-        return self.model_copy(update={"sequence": sequence})
-
-    def contradiction(self) -> tuple[str, str] | None:
-        """An attribute that does not fit the others, and what is wrong with it."""
-        return None
+        update: dict[str, object] = {"sequence": sequence}
+        if self.incident is not None:
+            named = {"revision": revision, "keyframes": tuple(keyframes)}
+            update["data"] = self.incident.model_copy(update=named)
+        return self.model_copy(update=update)
 
 
 class IncidentEvent(OutgoingEvent):
@@ -187,50 +167,19 @@ class IncidentEvent(OutgoingEvent):
     @property
     def shed_priority(self) -> int:
         """Updates go before openings and endings, low severity first."""
-        ranks = UPDATE_PRIORITY if self.type == INCIDENT_UPDATED else EDGE_PRIORITY
-        return ranks[self.data.severity]
+        is_update = self.data.phase == "updated"
+        return (UPDATE_PRIORITY if is_update else EDGE_PRIORITY)[self.data.severity]
 
     @property
-    def keyframe_priority(self) -> int:
-        """By severity alone."""
-        return EDGE_PRIORITY[self.data.severity]
-
-    @property
-    def incident_id(self) -> str:
-        """See `OutgoingEvent`."""
-        return self.data.incident_id
-
-    @property
-    def revision(self) -> int:
-        """See `OutgoingEvent`."""
-        return self.data.revision
-
-    @property
-    def is_open(self) -> bool:
-        """See `OutgoingEvent`."""
-        return self.data.phase != "ended"
-
-    @property
-    def keyframes(self) -> tuple[KeyframeData, ...]:
-        """See `OutgoingEvent`."""
-        return self.data.keyframes
-
-    def finished(self, sequence: str, revision: int, keyframes: Sequence[KeyframeData]) -> Self:
-        """See `OutgoingEvent`."""
-        data = self.data.model_copy(update={"revision": revision, "keyframes": tuple(keyframes)})
-        return self.model_copy(update={"sequence": sequence, "data": data})
+    def incident(self) -> IncidentData:
+        """The whole of `data`."""
+        return self.data
 
     def changed(self, id: str, time: datetime, **data: object) -> Self:
         """The next state of the incident: the same but for some of `data`, `phase` among them."""
         changed = self.data.model_copy(update=data)
         kind = f"cityeye.incident.{changed.phase}"
         return self.model_copy(update={"id": id, "time": time, "type": kind, "data": changed})
-
-    def contradiction(self) -> tuple[str, str] | None:
-        """The type repeats the phase."""
-        if self.type.endswith(f".{self.data.phase}"):
-            return None
-        return "data.phase", f"does not fit the type {self.type!r}"
 
 
 class CameraStateEvent(OutgoingEvent):
@@ -241,7 +190,7 @@ class CameraStateEvent(OutgoingEvent):
 
     @property
     def shed_priority(self) -> int:
-        """See `STATE_PRIORITY`."""
+        """Between openings and endings of low and of medium severity."""
         return STATE_PRIORITY
 
 

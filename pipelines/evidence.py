@@ -15,16 +15,12 @@ from datetime import UTC, datetime
 
 from camera_adapters.frame import FullImage
 from camera_adapters.spec import CameraSpec
+from camera_adapters.state import StateChange
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.publication import (
-    CameraChange,
-    incident_event,
-    recovered_event,
-    state_event,
-)
+from pipelines.delivery.publication import incident_event, recovered_event, state_event
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.keyframe import Keyframe, Role, encode, keyframe
 from pipelines.plan import ModelRef
@@ -117,7 +113,7 @@ class EvidenceRecorder:
             captured = self._capture_keyframe(transition, event, image)
             self._record(event, (captured.data(),) if captured else ())
 
-    def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
+    def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""
         self._record(state_event(change, camera, self._source))
 
@@ -138,7 +134,7 @@ class EvidenceRecorder:
                     self._spool.remove(name)
             known = set(self._open)
         incidents = self._outbox.open_incidents()
-        left_open = [last for last in incidents if last.incident_id not in known]
+        left_open = [last for last in incidents if last.data.incident_id not in known]
         for last in left_open:
             self._outbox.record(recovered_event(last, self._utc_now()))
         if left_open:
@@ -168,7 +164,7 @@ class EvidenceRecorder:
             captured = keyframe(
                 encode(image), role, incident.camera, event.id, number, incident.updated_at
             )
-            self._spool_one(captured, event.keyframe_priority)
+            self._spool_one(captured, EDGE_PRIORITY[event.data.severity])
         except (EncodingError, SpoolError) as error:
             self._missed += 1
             log.error(

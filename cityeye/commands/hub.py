@@ -25,19 +25,20 @@ def hub(
 ) -> None:
     """Run the event hub and the operators' console alone.
 
-    Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret.
+    Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret,
+    or two with a space between them while they are being changed.
     """
     from pydantic import SecretStr, ValidationError
 
     from event_hub.settings import HubSettings
 
-    secret = os.environ.get(SECRET_VARIABLE)
+    secrets = os.environ.get(SECRET_VARIABLE, "").split()
     try:
         settings = HubSettings(
             host=host,
             port=port,
             database=database,
-            webhook_secrets=(SecretStr(secret),) if secret else (),
+            webhook_secrets=tuple(map(SecretStr, secrets)),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -6,18 +6,16 @@ images afterwards has a version that is not admitted.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.object_store import write_whole
 from models.package import ADMISSION_FILE, LABELS_FILE, ModelPackage, sha256_of
 
 MAX_REPORT_BYTES = 1024 * 1024
-READABLE = 0o644
 
 Verdict = Literal["passed", "refused"]
 
@@ -119,17 +117,8 @@ class AdmissionReport(_Section):
 
     def save(self, directory: Path) -> None:
         """Writes it into the version's folder; a reader sees the old report or the new one."""
-        handle, name = tempfile.mkstemp(dir=directory, prefix=f".{ADMISSION_FILE}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(self.model_dump_json(indent=2) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(READABLE)
-            Path(name).replace(directory / ADMISSION_FILE)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        text = self.model_dump_json(indent=2) + "\n"
+        write_whole(directory / ADMISSION_FILE, text.encode())
 
 
 def read_report(directory: Path) -> AdmissionReport | None:

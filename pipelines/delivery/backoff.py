@@ -1,4 +1,4 @@
-"""When to try again: growing, jittered waits, and a breaker that spares who is down.
+"""When to deliver again: growing waits, and a breaker that spares a sink that is down.
 
 Both work on monotonic seconds that the caller passes in, so that tests need no waiting.
 """
@@ -6,34 +6,8 @@ Both work on monotonic seconds that the caller passes in, so that tests need no 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 
-Jitter = Callable[[], float]
-"""A random number in 0..1; `random.random` outside tests."""
-
-
-@dataclass(frozen=True, slots=True)
-class BackoffPolicy:
-    """How waits grow.
-
-    Attributes:
-        first_s: The wait after the first failure, seconds.
-        cap_s: The longest wait, seconds.
-        factor: Growth per further failure.
-        spread: Each wait is varied by up to this fraction either way, so that many waiters part.
-    """
-
-    first_s: float = 1.0
-    cap_s: float = 60.0
-    factor: float = 2.0
-    spread: float = 0.2
-
-    def wait_s(self, failures: int, jitter: Jitter) -> float:
-        """Seconds to wait after this many failures in a row (1 or more)."""
-        # The exponent is bounded so that a year of failures cannot overflow a float.
-        grown = min(self.cap_s, self.first_s * self.factor ** min(failures - 1, 64))
-        return grown * (1 + self.spread * (2 * jitter() - 1))
+from camera_adapters.backoff import BackoffPolicy, Jitter
 
 
 class Backoff:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipelines.delivery.backoff import Backoff, BackoffPolicy, Breaker, Jitter
+from camera_adapters.backoff import BackoffPolicy, Jitter
+from pipelines.delivery.backoff import Backoff, Breaker
 from pipelines.delivery.deliveries import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable

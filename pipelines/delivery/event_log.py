@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.event import EVENT, KeyframeData, OutgoingEvent
+from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
 MEBIBYTE = 1024 * 1024
 SEQUENCE_DIGITS = 16
@@ -86,23 +86,24 @@ class EventLog:
             brought: Its new keyframes, which are in the spool.
         """
         seq = self.next_sequence(db)
-        sequence, incident = f"{seq:0{SEQUENCE_DIGITS}d}", event.incident_id
+        sequence, incident = f"{seq:0{SEQUENCE_DIGITS}d}", event.incident
         if incident is None:
-            self._insert(db, seq, event.finished(sequence, 0, ()))
+            self._insert(db, seq, event.finished(sequence))
             return
-        rank = event.keyframe_priority
+        rank = EDGE_PRIORITY[incident.severity]
         db.executemany(
             "INSERT OR IGNORE INTO blob (key, incident, seq, priority, data, state)"
             " VALUES (?, ?, ?, ?, ?, 'spooled')",
-            [(one.key, incident, seq, rank, one.model_dump_json()) for one in brought],
+            [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
         )
-        revision = self.next_revision(db, incident)
-        event = event.finished(sequence, revision, _keyframes(db, incident))
+        revision = self.next_revision(db, incident.incident_id)
+        event = event.finished(sequence, revision, _keyframes(db, incident.incident_id))
         self._insert(db, seq, event)
+        row = (incident.incident_id, revision, incident.phase != "ended")
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " revision = excluded.revision, open = excluded.open, body = excluded.body",
-            (incident, revision, event.is_open, event.model_dump_json().encode()),
+            (*row, event.model_dump_json().encode()),
         )
 
     def _insert(self, db: sqlite3.Connection, seq: int, event: OutgoingEvent) -> None:
@@ -111,8 +112,9 @@ class EventLog:
         if not self._make_room(db, rank, len(body)):
             self.shed += 1
             return
-        partition, sealed = event.partitionkey, not event.keyframes
-        row = (seq, event.id, partition, event.incident_id, rank, body, int(sealed))
+        partition, incident = event.partitionkey, event.incident
+        sealed = not (incident and incident.keyframes)
+        row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
         db.execute(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*row, self._utc_s(), self._monotonic()),
@@ -171,19 +173,21 @@ def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
         pydantic.ValidationError: The body is no event.
     """
     event = EVENT.validate_json(body)
-    rows = db.execute("SELECT key, state FROM blob WHERE incident = ?", (event.incident_id,))
+    if (incident := event.incident) is None:
+        return body
+    rows = db.execute("SELECT key, state FROM blob WHERE incident = ?", (incident.incident_id,))
     words = {"spooled": "pending", "stored": "stored"}
     states = {key: words[state] for key, state in rows if state in words}
     keyframes = [
         one.model_copy(update={"state": states[one.key]})
-        for one in event.keyframes
+        for one in incident.keyframes
         if one.key in states
     ]
     db.executemany(
         "UPDATE blob SET announced = 1 WHERE key = ?",
         [(one.key,) for one in keyframes if one.state == "pending"],
     )
-    sealed = event.finished(event.sequence, event.revision or 0, keyframes)
+    sealed = event.finished(event.sequence, incident.revision, keyframes)
     body = sealed.model_dump_json().encode()
     db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
     return body

@@ -270,6 +270,6 @@ class Outbox:
             last.changed(
                 event_id(incident, "keyframes", str(revision)),
                 datetime.fromtimestamp(self._utc_s(), UTC),
-                phase="updated" if last.is_open else "ended",
+                phase="ended" if last.data.phase == "ended" else "updated",
             ),
         )

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import uuid
 from datetime import datetime
-from typing import Protocol
 
 from camera_adapters.spec import CameraSpec
+from camera_adapters.state import StateChange
 from pipelines.event import (
     CameraData,
     CameraStateData,
     CameraStateEvent,
     IncidentData,
     IncidentEvent,
-    PlaceData,
     SubjectData,
     VersionData,
 )
@@ -24,30 +23,6 @@ from pipelines.plan import ModelRef
 NAMESPACE = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
 MAX_SUBJECTS = 30
 """The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
-
-
-class CameraChange(Protocol):
-    """A camera that went from one state to another, as the adapters report it."""
-
-    @property
-    def state(self) -> str:
-        """`online`, `degraded`, `offline` or `unauthorized`."""
-        ...
-
-    @property
-    def previous(self) -> str:
-        """The state before."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why, in words without credentials."""
-        ...
-
-    @property
-    def at(self) -> datetime:
-        """When, UTC."""
-        ...
 
 
 def event_id(*parts: str) -> str:
@@ -82,7 +57,7 @@ def incident_event(
 def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
     """The end of an incident that a crash left open, from its newest event."""
     return last.changed(
-        event_id(last.incident_id, EndReason.RECOVERED),
+        event_id(last.data.incident_id, EndReason.RECOVERED),
         at,
         phase=Phase.ENDED.value,
         updated_at=at,
@@ -91,12 +66,8 @@ def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
     )
 
 
-def state_event(change: CameraChange, camera: CameraSpec, source: str) -> CameraStateEvent:
-    """The event of a camera-state change, not finished: the outbox adds the sequence.
-
-    Raises:
-        pydantic.ValidationError: The state is none that the contract knows.
-    """
+def state_event(change: StateChange, camera: CameraSpec, source: str) -> CameraStateEvent:
+    """The event of a camera-state change, not finished: the outbox adds the sequence."""
     return CameraStateEvent(
         id=event_id(source, camera.id, change.state, change.at.isoformat()),
         source=source,
@@ -104,14 +75,12 @@ def state_event(change: CameraChange, camera: CameraSpec, source: str) -> Camera
         time=change.at,
         partitionkey=camera.id,
         sequence="",
-        data=CameraStateData.model_validate(
-            {
-                "camera": _camera_data(camera),
-                "state": str(change.state),
-                "previous": str(change.previous),
-                "reason": str(change.reason),
-                "since": change.at,
-            }
+        data=CameraStateData(
+            camera=CameraData.model_validate(camera),
+            state=change.state.value,
+            previous=change.previous,
+            reason=change.reason,
+            since=change.at,
         ),
     )
 
@@ -126,7 +95,7 @@ def _incident_data(
         phase=phase.value,
         revision=0,
         severity=incident.severity.value,
-        camera=_camera_data(camera),
+        camera=CameraData.model_validate(camera),
         zone=incident.zone,
         opened_at=incident.opened_at,
         updated_at=incident.updated_at,
@@ -147,13 +116,4 @@ def _subject_data(subject: Subject) -> SubjectData:
         label=subject.label,
         score=subject.score,
         box=(box.x1, box.y1, box.x2, box.y2),
-    )
-
-
-def _camera_data(camera: CameraSpec) -> CameraData:
-    place = camera.place
-    return CameraData(
-        id=camera.id,
-        name=camera.name,
-        place=PlaceData(lon=place.lon, lat=place.lat, division=place.division),
     )

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.delivery.backoff import BackoffPolicy, Breaker, Jitter
+from camera_adapters.backoff import BackoffPolicy, Jitter
+from pipelines.delivery.backoff import Breaker
 from pipelines.delivery.outbox import Blob, Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.store import KeyframeStore

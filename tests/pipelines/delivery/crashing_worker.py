@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from pipelines.delivery.backoff import BackoffPolicy
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import RetryPolicy
 from pipelines.delivery.relay import Relay
 from tests.pipelines.delivery.outboxes import Edge, http_sink, life

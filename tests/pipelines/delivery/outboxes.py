@@ -15,6 +15,7 @@ import numpy as np
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec, Place
+from camera_adapters.state import CameraState, StateChange
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.http import HttpSink, HttpSinkSettings
 from pipelines.delivery.sinks.sink import Delivery
@@ -76,15 +77,8 @@ def life(
     return [*steps, Transition(Phase.ENDED, over)]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A camera-state change as adapters report it."""
-
-    camera: str = "gate"
-    state: str = "offline"
-    previous: str = "online"
-    reason: str = "silent"
-    at: datetime = OPENED
+def offline(name: str = "gate", at: datetime = OPENED) -> StateChange:
+    return StateChange(name, CameraState.OFFLINE, CameraState.ONLINE, "silent", at, 0.0)
 
 
 @dataclass

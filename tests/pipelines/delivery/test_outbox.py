@@ -21,7 +21,7 @@ from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
 from pipelines.incident import Phase, Severity, Transition
-from tests.pipelines.delivery.outboxes import OPENED, Change, Clock, Edge, camera, incident, life
+from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, camera, incident, life, offline
 
 SINK = "hub"
 GRACE_S = 30.0
@@ -92,7 +92,7 @@ def test_a_raised_severity_is_shown_once(edge):
 
 def test_the_event_says_who_where_and_why(edge):
     edge.publish(*life(updates=0)[:1], value=None)
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     started, state = drain(edge)
     assert started["source"] == "cityeye/worker-0"
     assert started["partitionkey"] == "gate"
@@ -108,7 +108,7 @@ def test_the_hub_understands_every_event(edge):
     odd = replace(incident(), detail={"density": float("nan"), "persons": 3.0})
     edge.publish(Transition(Phase.STARTED, odd))
     edge.publish(*life("i-2"))
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     parsed = [parse_event(json.dumps(event).encode()).event for event in drain(edge)]
     assert len(parsed) == 5
     assert isinstance(parsed[0], IncidentEvent)

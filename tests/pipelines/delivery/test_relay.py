@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.delivery.backoff import BackoffPolicy
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import RetryPolicy
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.sink import Delivery
@@ -19,12 +19,12 @@ from pipelines.errors import SinkUnavailable
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.pipelines.delivery.outboxes import (
     OPENED,
-    Change,
     Edge,
     Recorder,
     camera,
     http_sink,
     life,
+    offline,
 )
 
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.02, cap_s=0.1))
@@ -70,7 +70,7 @@ def test_evidence_arrives_with_the_word(edge, started):
     sink = Recorder()
     relay = started(edge, sink)
     edge.publish(*life())
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     sink.wait_count(4)
     for event in sink.events[:3]:
         for frame in event["data"]["keyframes"]:
@@ -185,7 +185,7 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
 def test_a_spooled_image_that_was_damaged_is_not_passed_off_as_evidence(edge, tmp_path, started):
     edge.publish(*life("damaged")[:1])
     edge.publish(*life("gone")[:1])
-    damaged, gone = sorted((tmp_path / "spool").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    damaged, gone = sorted((tmp_path / "spool").glob("*.jpg"), key=lambda path: path.stat().st_mtime_ns)
     damaged.write_bytes(b"half a pict")
     gone.unlink()
     edge.publish(*life("good")[:1])
@@ -258,7 +258,7 @@ def test_many_threads_publish_while_the_relay_works(edge, started):
 
     def states(at: str) -> None:
         for number in range(10):
-            change = Change(camera=at, at=OPENED + timedelta(seconds=number))
+            change = offline(at, OPENED + timedelta(seconds=number))
             edge.recorder.publish_state(change, camera(at))
 
     threads = [

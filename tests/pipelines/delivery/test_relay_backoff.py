@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.delivery.backoff import Backoff, BackoffPolicy, Breaker
+from camera_adapters.backoff import BackoffPolicy
+from pipelines.delivery.backoff import Backoff, Breaker
 
 STEADY = BackoffPolicy(first_s=1.0, cap_s=8.0, factor=2.0, spread=0.0)
 
