@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from cityeye.config.load import Config
-from cityeye.config.model_source import model_source
 from cityeye.logs import log_to_file
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.sinks.sink import SinkSettings
@@ -37,7 +36,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         sinks += (HttpSinkSettings(url=hub_url),)
     section = settings.models
     versions = RepositoryVersions(
-        model_source(section), {"threads": section.threads, "provider": section.provider}
+        section.source, {"threads": section.threads, "provider": section.provider}
     )
     rollouts = _rollouts(config)
     served, absent = _served(config, rollouts, versions)

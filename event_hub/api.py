@@ -101,8 +101,7 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
 
 def _file(store: EventStore, media_type: str, body: bytes) -> Receipt:
     received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
-    outcome = store.add(received)
-    return Receipt(stored=outcome.stored, duplicates=outcome.duplicates)
+    return store.add(received)
 
 
 def _parse_batch(body: bytes) -> list[Received]:
@@ -138,12 +137,6 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
     return bytes(chunks)
 
 
-def _incident_filter(
-    state: queries.State | None = None, kind: str | None = None, camera: str | None = None
-) -> queries.IncidentFilter:
-    return queries.IncidentFilter(state, kind, camera)
-
-
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
     @router.get(
         "/api/incidents",
@@ -152,7 +145,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         responses=_problems(422, 503),
     )
     def get_incidents(
-        wanted: Annotated[queries.IncidentFilter, Depends(_incident_filter)],
+        wanted: Annotated[queries.IncidentFilter, Depends()],
         limit: Limit = 50,
         before: str | None = None,
     ) -> IncidentPage:

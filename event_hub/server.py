@@ -1,4 +1,4 @@
-"""Puts the hub together and runs it: in this process until it is told to stop, or in a thread.
+"""Puts the hub together and runs it in this process until it is stopped.
 
 `ready` means that the socket listens; a stop ends open requests within seconds and closes the
 database last.
@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
 GRACE_S = 3
 CONNECTIONS_MAX = 512
 BACKLOG = 128
@@ -185,51 +182,3 @@ def serve(
     Hub(settings, keyframes, listening).run()
     if not ready.is_set():
         raise HubStartError("the hub's server did not start: the log says why")
-
-
-class HubThread:
-    """A hub in a thread of this process; as a context manager it is ready inside the block.
-
-    The console can run once per process: give `console=False` where there may be several hubs.
-    """
-
-    def __init__(self, settings: HubSettings, keyframes: KeyframeSource) -> None:
-        self._ready = threading.Event()
-        self._hub = Hub(settings, keyframes, lambda _: self._ready.set())
-        self._thread = threading.Thread(target=self._hub.run, name="event-hub", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where the hub listens."""
-        return self._hub.url
-
-    def start(self) -> None:
-        """Returns when the hub listens.
-
-        Raises:
-            HubStartError: It does not.
-        """
-        self._thread.start()
-        if not self._ready.wait(START_TIMEOUT_S):
-            self.stop()
-            raise HubStartError("the hub's server did not start: the log says why")
-
-    def stop(self) -> None:
-        """Returns when the hub has ended and its database is closed. May be called twice."""
-        self._hub.stop()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-            if self._thread.is_alive():
-                logger.warning("hub_did_not_stop url=%s", self.url)
-
-    def __enter__(self) -> HubThread:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

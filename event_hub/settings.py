@@ -6,8 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.event import WebhookSecret
 
-DEFAULT_PORT = 8600
-
 
 class HubSettings(BaseModel):
     """How one hub runs.
@@ -27,7 +25,7 @@ class HubSettings(BaseModel):
 
     database: str = "sqlite:///event_hub.db"
     host: str = "127.0.0.1"
-    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
+    port: int = Field(default=0, ge=0, le=65535)
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_notice_s: float | None = Field(default=None, gt=0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, func, insert, select, update
 
+from event_hub.answers import Receipt
 from event_hub.database import Database
 from event_hub.envelope import Received
 from event_hub.errors import DatabaseVersionError
@@ -39,14 +39,6 @@ SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, 
 
 _REVISION_ORDER = ("revision", "sequence", "source", "event_id")
 _TIME_ORDER = ("time_us", "sequence", "source", "event_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What became of a delivery: how many of its events were new, how many already there."""
-
-    stored: int
-    duplicates: int
 
 
 class EventStore:
@@ -78,7 +70,7 @@ class EventStore:
         """Grows whenever something new was stored: unequal means look again."""
         return self._version
 
-    def add(self, received: Sequence[Received]) -> Stored:
+    def add(self, received: Sequence[Received]) -> Receipt:
         """Store events in one transaction: all of them or none.
 
         Raises:
@@ -93,7 +85,7 @@ class EventStore:
                     new += 1
         if new:
             self._version += 1
-        return Stored(new, len(received) - new)
+        return Receipt(stored=new, duplicates=len(received) - new)
 
     def close(self) -> None:
         """Release the database. May be called twice."""

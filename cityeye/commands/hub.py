@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from cityeye.errors import CommandError
+from cityeye.ports import HUB_PORT
 
 SECRET_VARIABLE = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
 
 
 def hub(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8600,
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = HUB_PORT,
     database: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the database.")
     ] = "sqlite:///event_hub.db",

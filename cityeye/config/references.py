@@ -15,6 +15,7 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
+from cityeye.ports import API_PORT, HUB_PORT
 from models.errors import ModelError, UnknownModelError
 from pipelines.delivery.stores.registry import KeyframeSettings
 
@@ -22,7 +23,6 @@ ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 DEFAULT_HOST = "127.0.0.1"
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
 STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
-DEFAULT_PORTS = {"api": 8500, "hub": 8600}
 
 
 def check_references(document: Document, catalogue: Catalogue) -> None:
@@ -66,8 +66,8 @@ def _check_ports(document: Document) -> None:
     if not isinstance(document.data.get("hub"), dict):
         return
     api, hub = _mapping(document.data, "api"), _mapping(document.data, "hub")
-    api_port = api.get("port", DEFAULT_PORTS["api"])
-    hub_port = hub.get("port", DEFAULT_PORTS["hub"])
+    api_port = api.get("port", API_PORT)
+    hub_port = hub.get("port", HUB_PORT)
     hosts = {api.get("host", DEFAULT_HOST), hub.get("host", DEFAULT_HOST)}
     if str(api_port) != str(hub_port) or str(api_port) == "0":
         return

@@ -28,13 +28,14 @@ from cityeye.config.values import (
     not_empty,
     polygon,
 )
+from cityeye.ports import API_PORT, HUB_PORT
 from models.repository import BUILTIN_ROOT
 from pipelines.delivery.settings import FilePath
 from pipelines.delivery.sinks.registry import AnySink
 from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.delivery.stores.s3 import Endpoint
 from pipelines.rules.zone import Point
-from serving.model_source import ModelsUrl, StoreKeys
+from serving.model_source import FolderModels, ModelSource, ModelsUrl, RemoteModels, StoreKeys
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -179,6 +180,14 @@ class ModelsSection(Section, StoreKeys):
         default="auto", description="`auto`, `cpu` or `cuda`", examples=["auto"]
     )
 
+    @property
+    def source(self) -> ModelSource:
+        """The folder, or the store with its keys."""
+        if self.url is None:
+            return FolderModels(path=self.path)
+        given = dict(self)
+        return RemoteModels(**{name: given[name] for name in RemoteModels.model_fields})
+
 
 class WorkersSection(Section):
     """How cameras are spread over processes."""
@@ -196,7 +205,9 @@ class HubSection(Section):
     """The embedded event hub and its console."""
 
     host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
-    port: Port = Field(default=8600, description="a port, 0 for any free one", examples=[8600])
+    port: Port = Field(
+        default=HUB_PORT, description="a port, 0 for any free one", examples=[HUB_PORT]
+    )
     database: SecretStr = Field(
         default=SecretStr("sqlite:///var/hub.db"),
         description="a database URL",
@@ -213,7 +224,9 @@ class ApiSection(Section):
     """The control API."""
 
     host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
-    port: Port = Field(default=8500, description="a port, 0 for any free one", examples=[8500])
+    port: Port = Field(
+        default=API_PORT, description="a port, 0 for any free one", examples=[API_PORT]
+    )
 
 
 class Settings(Section):

@@ -26,7 +26,7 @@ GroundPoint = tuple[float, float, float, float]
 """Normalised image x, y and the same point on the ground in metres x, y."""
 
 VIDEO_SUFFIXES = frozenset(
-    {
+    [
         ".avi",
         ".flv",
         ".h264",
@@ -39,7 +39,7 @@ VIDEO_SUFFIXES = frozenset(
         ".mpg",
         ".ts",
         ".webm",
-    }
+    ]
 )
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps"})
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)

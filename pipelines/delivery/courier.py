@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camera_adapters.backoff import BackoffPolicy, Jitter
-from pipelines.delivery.backoff import Backoff, Breaker
+from pipelines.delivery.backoff import Backoff
 from pipelines.delivery.deliveries import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
@@ -72,7 +72,7 @@ class Courier:
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
         self._round = 0
-        self._breaker = Breaker(self._policy.backoff, self._policy.breaker_threshold, jitter)
+        self._breaker = Backoff(self._policy.backoff, jitter, self._policy.breaker_threshold)
 
     def round(self) -> float | None:
         """Delivers what is due; gives seconds until more is due, None while nothing waits.

@@ -34,3 +34,17 @@ def absolute_path(path: Path, info: ValidationInfo) -> Path:
 
 
 FilePath = Annotated[Path, AfterValidator(absolute_path)]
+
+CaCerts = Annotated[
+    FilePath | None,
+    Field(
+        description="a file of certificate authorities, instead of the system's",
+        examples=["city-ca.pem"],
+    ),
+]
+ConnectTimeout = Annotated[
+    Seconds, Field(description="seconds that connecting may take", examples=[5])
+]
+ReadTimeout = Annotated[
+    Seconds, Field(description="seconds without a byte of the answer", examples=[15])
+]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from camera_adapters.backoff import BackoffPolicy, Jitter
-from pipelines.delivery.backoff import Breaker
+from pipelines.delivery.backoff import Backoff
 from pipelines.delivery.outbox import Blob, Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.store import KeyframeStore
@@ -47,7 +47,7 @@ class Uploader:
         self._spool = spool
         self._store = store
         self._monotonic = monotonic
-        self._breaker = Breaker(backoff or BackoffPolicy(), threshold=1, jitter=jitter)
+        self._backoff = Backoff(backoff or BackoffPolicy(), jitter)
 
     def round(self) -> float | None:
         """Stores what waits; gives seconds until more is due, None when only news can tell.
@@ -56,7 +56,7 @@ class Uploader:
             OutboxUnavailable: The outbox cannot be read or written.
         """
         for _ in range(BURST):
-            if wait_s := self._breaker.due_in_s(self._monotonic()):
+            if wait_s := self._backoff.due_in_s(self._monotonic()):
                 return wait_s
             blob = self._outbox.next_blob()
             if blob is None:
@@ -83,7 +83,7 @@ class Uploader:
         self._stored(blob)
 
     def _stored(self, blob: Blob) -> None:
-        self._breaker.succeeded()
+        self._backoff.succeeded()
         self._outbox.blob_stored(blob.keyframe.key)
         self._spool.remove(blob.name)
         self.counters.stored += 1
@@ -105,7 +105,7 @@ class Uploader:
 
     def _failed(self, blob: Blob, error: Exception) -> None:
         self.counters.failed += 1
-        self._breaker.failed(self._monotonic())
+        self._backoff.failed(self._monotonic())
         self._outbox.blob_failed(blob.keyframe.key)
         log.warning(
             "relay.store_unavailable", extra={"key": blob.keyframe.key, "error": str(error)}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from event_hub.keyframes import FolderKeyframes
-from event_hub.server import HubThread
 from event_hub.settings import HubSettings
 from tests.event_hub.process import hub_process
 from tests.event_hub.samples import incident
+from tests.event_hub.thread import HubThread
 
 pytestmark = pytest.mark.integration
 

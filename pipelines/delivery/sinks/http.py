@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, field_validator
 from standardwebhooks.webhooks import Webhook
 from urllib3.util import Timeout
 
-from pipelines.delivery.settings import FilePath, Seconds
+from pipelines.delivery.settings import CaCerts, ConnectTimeout, ReadTimeout
 from pipelines.delivery.sinks.sink import Delivery, SinkSettings
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 from pipelines.event import WebhookSecret
@@ -48,17 +48,9 @@ class HttpSinkSettings(SinkSettings):
     token: SecretStr | None = Field(
         default=None, description="a token for `Authorization: Bearer`", examples=["${HUB_TOKEN}"]
     )
-    ca_certs: FilePath | None = Field(
-        default=None,
-        description="a file of certificate authorities, instead of the system's",
-        examples=["city-ca.pem"],
-    )
-    connect_timeout_s: Seconds = Field(
-        default=5.0, description="seconds that connecting may take", examples=[5]
-    )
-    read_timeout_s: Seconds = Field(
-        default=15.0, description="seconds without a byte of the answer", examples=[15]
-    )
+    ca_certs: CaCerts = None
+    connect_timeout_s: ConnectTimeout = 5.0
+    read_timeout_s: ReadTimeout = 15.0
 
     @field_validator("url")
     @classmethod

@@ -23,7 +23,13 @@ import urllib3
 from pydantic import AfterValidator, Field, SecretStr
 from urllib3.util import Retry, Timeout
 
-from pipelines.delivery.settings import DeliverySettings, FilePath, Seconds
+from pipelines.delivery.settings import (
+    CaCerts,
+    ConnectTimeout,
+    DeliverySettings,
+    ReadTimeout,
+    Seconds,
+)
 from pipelines.delivery.stores.store import check_digest
 from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
 
@@ -95,20 +101,12 @@ class S3Settings(DeliverySettings):
     secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
     region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
     secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
-    ca_certs: FilePath | None = Field(
-        default=None,
-        description="a file of certificate authorities, instead of the system's",
-        examples=["city-ca.pem"],
-    )
+    ca_certs: CaCerts = None
     create_bucket: bool = Field(
         default=True, description="whether to create a missing bucket", examples=["true"]
     )
-    connect_timeout_s: Seconds = Field(
-        default=2.0, description="seconds that connecting may take", examples=[2]
-    )
-    read_timeout_s: Seconds = Field(
-        default=10.0, description="seconds without a byte of the answer", examples=[10]
-    )
+    connect_timeout_s: ConnectTimeout = 2.0
+    read_timeout_s: ReadTimeout = 10.0
     transfer_timeout_s: Seconds = Field(
         default=20.0, description="seconds that one image may take on its way", examples=[20]
     )

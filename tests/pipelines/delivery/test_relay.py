@@ -185,7 +185,9 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
 def test_a_spooled_image_that_was_damaged_is_not_passed_off_as_evidence(edge, tmp_path, started):
     edge.publish(*life("damaged")[:1])
     edge.publish(*life("gone")[:1])
-    damaged, gone = sorted((tmp_path / "spool").glob("*.jpg"), key=lambda path: path.stat().st_mtime_ns)
+    damaged, gone = sorted(
+        (tmp_path / "spool").glob("*.jpg"), key=lambda path: path.stat().st_mtime_ns
+    )
     damaged.write_bytes(b"half a pict")
     gone.unlink()
     edge.publish(*life("good")[:1])
