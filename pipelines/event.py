@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
+MEASUREMENT_PRIORITY: Final = -1
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
@@ -117,6 +118,19 @@ class CameraStateData(Contract):
     since: datetime
 
 
+class MeasurementData(Contract):
+    """Numbers over a period; a name in `values` ends in its unit, or the value is a count."""
+
+    kind: str
+    camera: CameraData
+    zone: str
+    begins_at: datetime
+    ends_at: datetime
+    values: dict[str, float]
+    model: VersionData
+    rule: VersionData
+
+
 class OutgoingEvent(Contract):
     """CloudEvents 1.0 attributes (structured JSON mode), and what delivery asks of every event."""
 
@@ -194,7 +208,19 @@ class CameraStateEvent(OutgoingEvent):
         return STATE_PRIORITY
 
 
-Event = Annotated[IncidentEvent | CameraStateEvent, Field(discriminator="type")]
+class MeasurementEvent(OutgoingEvent):
+    """What a rule measured over a period. Belongs to no incident and has no keyframes."""
+
+    type: Literal["cityeye.measurement"] = "cityeye.measurement"
+    data: MeasurementData
+
+    @property
+    def shed_priority(self) -> int:
+        """Before everything else."""
+        return MEASUREMENT_PRIORITY
+
+
+Event = Annotated[IncidentEvent | CameraStateEvent | MeasurementEvent, Field(discriminator="type")]
 """Every kind of event: the registry of this seam."""
 
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)

@@ -17,12 +17,18 @@ from camera_adapters.frame import FullImage
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import StateChange
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.publication import incident_event, recovered_event, state_event
+from pipelines.delivery.publication import (
+    incident_event,
+    measurement_event,
+    recovered_event,
+    state_event,
+)
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.keyframe import Keyframe, Role, encode, keyframe
+from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
 log = logging.getLogger(__name__)
@@ -116,6 +122,19 @@ class EvidenceRecorder:
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""
         self._record(state_event(change, camera, self._source))
+
+    def publish_measurement(
+        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+    ) -> None:
+        """Makes a measurement durable; does not wait for an image being encoded.
+
+        Args:
+            measurement: What was measured.
+            camera: Where.
+            model: Whose detections were counted.
+            rule: Kind and version of the rule.
+        """
+        self._record(measurement_event(measurement, camera, model, rule, self._source))
 
     def recover(self) -> int:
         """Ends incidents that a crash left open and clears images that no event names.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from camera_adapters.spec import CameraSpec
@@ -14,10 +15,13 @@ from pipelines.event import (
     CameraStateEvent,
     IncidentData,
     IncidentEvent,
+    MeasurementData,
+    MeasurementEvent,
     SubjectData,
     VersionData,
 )
 from pipelines.incident import EndReason, Incident, Phase, Subject, Transition
+from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
 NAMESPACE = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
@@ -85,6 +89,40 @@ def state_event(change: StateChange, camera: CameraSpec, source: str) -> CameraS
     )
 
 
+def measurement_event(
+    measurement: Measurement,
+    camera: CameraSpec,
+    model: ModelRef,
+    rule: tuple[str, str],
+    source: str,
+) -> MeasurementEvent:
+    """The event of a measurement, not finished: the outbox adds the sequence."""
+    period = (measurement.begins_at.isoformat(), measurement.ends_at.isoformat())
+    return MeasurementEvent(
+        id=event_id(source, camera.id, measurement.kind, measurement.zone, *rule, *period),
+        source=source,
+        subject=f"{camera.id}/{measurement.zone}",
+        time=measurement.ends_at,
+        partitionkey=camera.id,
+        sequence="",
+        data=MeasurementData(
+            kind=measurement.kind,
+            camera=CameraData.model_validate(camera),
+            zone=measurement.zone,
+            begins_at=measurement.begins_at,
+            ends_at=measurement.ends_at,
+            values=_finite(measurement.values),
+            model=VersionData(name=model.name, version=model.version),
+            rule=VersionData(name=rule[0], version=rule[1]),
+        ),
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    # JSON has no infinity: a value that could not be measured is left out.
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
 def _incident_data(
     incident: Incident, phase: Phase, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
 ) -> IncidentData:
@@ -102,8 +140,7 @@ def _incident_data(
         ended_at=incident.ended_at,
         end_reason=incident.end_reason.value if incident.end_reason else None,
         subjects=tuple(_subject_data(subject) for subject in subjects),
-        # JSON has no infinity: a value that could not be measured is left out.
-        detail={name: value for name, value in incident.detail.items() if math.isfinite(value)},
+        detail=_finite(incident.detail),
         model=VersionData(name=model.name, version=model.version),
         rule=VersionData(name=rule[0], version=rule[1]),
     )
