@@ -149,7 +149,7 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "sinks: [{url: ftp://hub/events}]",
             14,
             "sinks[0].url",
-            "`ftp` is no kind of sink. Write an address that begins with http://, https://.",
+            "`ftp` is no kind of sink. Write an address that begins with http://, https://",
         ),
         (
             "hub: {port: 8600}",
