@@ -41,9 +41,9 @@ class HubProcess:
         self._keyframes = keyframes
 
     def __enter__(self) -> HubProcess:
-        """Starts it; `wait` tells when it is ready."""
+        """Starts it; `wait` returns when it is ready."""
         context = multiprocessing.get_context("spawn")
-        self._told, there = context.Pipe(duplex=False)
+        self._answer, there = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
         )
@@ -60,10 +60,10 @@ class HubProcess:
         Raises:
             CommandError: It did not start; the text says why.
         """
-        told = _first_words(self._told)
-        if not told.startswith("http"):
-            raise CommandError(f"the event hub did not start: {told}")
-        return told
+        answer = _first_message(self._answer)
+        if not answer.startswith("http"):
+            raise CommandError(f"the event hub did not start: {answer}")
+        return answer
 
     def __exit__(
         self,
@@ -79,15 +79,15 @@ class HubProcess:
             self._process.join()
 
 
-def _first_words(connection: Connection) -> str:
-    """What the child says first: its URL, or why it has none."""
+def _first_message(connection: Connection) -> str:
+    """The first message of the child: its URL, or why it has none."""
     try:
         return str(connection.recv()) if connection.poll(START_TIMEOUT_S) else "it does not answer"
     except EOFError:
-        return "its process ended without a word"
+        return "its process ended without an answer"
 
 
-def _serve(settings: HubSettings, keyframes: KeyframeSettings, told: Connection) -> None:
+def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
     from event_hub.errors import HubError
     from event_hub.server import serve
@@ -97,9 +97,9 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, told: Connection)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     try:
-        serve(settings, _StoreKeyframes(keyframes.open()), on_ready=told.send)
+        serve(settings, _StoreKeyframes(keyframes.open()), on_ready=answer.send)
     except (HubError, OSError) as error:
-        told.send(str(error))
+        answer.send(str(error))
 
 
 def _end_with_parent() -> None:

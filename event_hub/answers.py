@@ -74,7 +74,7 @@ class EventPage(Answer):
 
 
 class CameraStatus(CameraStateData):
-    """The newest known state of a camera, and when the hub was told."""
+    """The newest known state of a camera, and when the hub received it."""
 
     reported_at: datetime
     received_at: datetime

@@ -1,4 +1,4 @@
-"""The hub's HTTP API: events in, incidents, cameras and pictures out.
+"""The hub's HTTP API: events in, incidents, cameras and keyframes out.
 
 A 2xx to a delivery means that its events are on disk, new or not. A 4xx means that repeating it is
 no use and says why in one sentence; a 5xx means try again.
@@ -46,8 +46,8 @@ BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
 BODY_TIMEOUT_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 PAGE_MAX: Final = 200
-PICTURE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-PICTURE_HEADERS: Final = {
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+IMAGE_HEADERS: Final = {
     "Cache-Control": "private, max-age=86400, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -67,14 +67,14 @@ def api_router(
 
     Args:
         store: Where events are kept.
-        keyframes: Where pictures are read.
+        keyframes: Where keyframes are read.
         secrets: Secrets that deliveries must be signed with; none accepts unsigned ones.
     """
     router = APIRouter()
     _add_delivery(router, store, secrets)
     _add_incidents(router, store)
-    _add_the_rest(router, store)
-    _add_pictures(router, store, keyframes)
+    _add_readers(router, store)
+    _add_keyframes(router, store, keyframes)
     return router
 
 
@@ -84,22 +84,22 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
     @router.post(
         "/api/events",
         tags=["events"],
-        summary="File one event or a batch",
+        summary="Store one event or a batch",
         responses=_problems(400, 401, 408, 413, 415, 422, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
         },
     )
     async def post_events(request: Request) -> Receipt:
-        """Takes CloudEvents 1.0 in structured JSON mode. Filing an event again changes nothing."""
+        """Takes CloudEvents 1.0 in structured JSON mode. Storing an event again changes nothing."""
         media_type = _media_type(request)
         body = await _body(request, BODY_LIMITS[media_type])
         if secrets:
             verify(secrets, request.headers, body)
-        return await run_in_threadpool(_file, store, media_type, body)
+        return await run_in_threadpool(_store_events, store, media_type, body)
 
 
-def _file(store: EventStore, media_type: str, body: bytes) -> Receipt:
+def _store_events(store: EventStore, media_type: str, body: bytes) -> Receipt:
     received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
     return store.add(received)
 
@@ -171,7 +171,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         return record
 
 
-def _add_the_rest(router: APIRouter, store: EventStore) -> None:
+def _add_readers(router: APIRouter, store: EventStore) -> None:
     @router.get(
         "/api/events",
         tags=["events"],
@@ -205,30 +205,30 @@ def _add_the_rest(router: APIRouter, store: EventStore) -> None:
             return queries.health(connection)
 
 
-def _add_pictures(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
+def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
     @router.get(
         "/api/keyframes/{key:path}",
         tags=["keyframes"],
-        summary="A picture that an event names",
+        summary="A keyframe that an event names",
         response_class=Response,
         responses=_problems(404, 502, 503) | {200: {"content": {"image/jpeg": {}}}},
     )
     def get_keyframe(key: str) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
-            named = queries.picture(connection, key)
+            named = queries.keyframe(connection, key)
         if named is None:
-            raise HTTPException(404, "no event names this picture")
+            raise HTTPException(404, "no event names this keyframe")
         try:
             data = keyframes.fetch(key)
         except LookupError:
-            raise HTTPException(404, "the picture is not in the store") from None
+            raise HTTPException(404, "the keyframe is not in the store") from None
         except OSError:
-            raise HTTPException(503, "the picture store does not answer: try again") from None
+            raise HTTPException(503, "the keyframe store does not answer: try again") from None
         if hashlib.sha256(data).hexdigest() != named.sha256:
-            raise HTTPException(502, "the stored picture is not the one that the event names")
-        media_type = named.media_type if named.media_type in PICTURE_TYPES else "image/jpeg"
-        return Response(data, media_type=media_type, headers=PICTURE_HEADERS)
+            raise HTTPException(502, "the stored keyframe is not the one that the event names")
+        media_type = named.media_type if named.media_type in IMAGE_TYPES else "image/jpeg"
+        return Response(data, media_type=media_type, headers=IMAGE_HEADERS)
 
 
 def add_problem_answers(app: FastAPI) -> None:

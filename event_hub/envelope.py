@@ -1,7 +1,7 @@
-"""Turns received bytes into a checked event, or into one sentence that names what is wrong.
+"""Turns received bytes into a checked event, or into one sentence that says what is wrong.
 
 What passes here can be stored, projected, answered as JSON and drawn: text is bounded and free of
-control characters, numbers are finite, times carry an offset, picture keys are plain paths.
+control characters, numbers are finite, times carry an offset, keyframe keys are plain paths.
 An event of a `cityeye.` type this version does not know passes with its envelope alone, so that a
 newer camera side loses nothing to an older hub.
 """

@@ -55,7 +55,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
 
     app = FastAPI(
         title="CityEye event hub",
-        summary="Incidents and camera states of a district, with picture evidence.",
+        summary="Incidents and camera states of a district, with keyframes as evidence.",
         version="1",
         # The interactive pages load their scripts from the internet; the description itself stays.
         docs_url=None,
@@ -108,7 +108,7 @@ class Hub:
 
     Args:
         settings: How it runs.
-        keyframes: Where pictures are read.
+        keyframes: Where keyframes are read.
         on_ready: Called in the server's thread once the hub listens.
 
     Raises:
@@ -165,8 +165,8 @@ def serve(
 
     Args:
         settings: How.
-        keyframes: Where pictures are read.
-        on_ready: Told the URL once the hub listens.
+        keyframes: Where keyframes are read.
+        on_ready: Called with the URL once the hub listens.
 
     Raises:
         OSError: The address cannot be bound.

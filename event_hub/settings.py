@@ -17,7 +17,7 @@ class HubSettings(BaseModel):
         webhook_secrets: Standard-Webhooks secrets (`whsec_` + base64). Deliveries must carry a
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
-        silence_notice_s: After so long without a word from any camera the page says so. Cameras
+        silence_notice_s: After so long without an event from any camera the page says so. Cameras
             report changes only, so a value makes sense where they also report regularly.
     """
 

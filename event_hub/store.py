@@ -42,7 +42,7 @@ _TIME_ORDER = ("time_us", "sequence", "source", "event_id")
 
 
 class EventStore:
-    """The hub's memory, safe to use from several threads.
+    """What the hub keeps, safe to use from several threads.
 
     Args:
         url: SQLAlchemy URL.
@@ -67,7 +67,7 @@ class EventStore:
 
     @property
     def version(self) -> int:
-        """Grows whenever something new was stored: unequal means look again."""
+        """Grows whenever something new was stored, so that a reader knows when to read again."""
         return self._version
 
     def add(self, received: Sequence[Received]) -> Receipt:
@@ -155,13 +155,13 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
     }
     _keep(connection, INCIDENTS, "incident_id", rank | state, _REVISION_ORDER)
     for keyframe in data.keyframes:
-        picture = {
+        named = {
             "key": keyframe.key,
             "sha256": keyframe.sha256,
             "media_type": keyframe.media_type,
             "subjects": SUBJECTS.dump_json(data.subjects).decode(),
         }
-        _keep(connection, KEYFRAMES, "key", rank | picture, _REVISION_ORDER, greatest=False)
+        _keep(connection, KEYFRAMES, "key", rank | named, _REVISION_ORDER, greatest=False)
 
 
 @_project.register

@@ -85,7 +85,7 @@ KEYFRAMES = Table(
     Column("media_type", _KEY, nullable=False),
     Column("subjects", Text, nullable=False),
 )
-"""The pictures that events name. The least (revision, ...) tells what a picture shows: later
+"""The keyframes that events name. The least (revision, ...) says what a keyframe shows: later
 events repeat the key while their subjects have moved on."""
 
 CAMERA_STATES = Table(

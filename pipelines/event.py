@@ -29,6 +29,10 @@ SECRET_MIN_BYTES: Final = 24
 SECRET_MAX_BYTES: Final = 64
 
 
+Role = Literal["opening", "peak", "closing"]
+"""Which moment of an incident a keyframe shows."""
+
+
 class Contract(BaseModel):
     """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
 
@@ -71,12 +75,11 @@ class KeyframeData(Contract):
     """A stored image.
 
     Attributes:
-        role: Which moment it shows.
         key: Object key in the keyframe store.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
     """
 
-    role: Literal["opening", "peak", "closing"]
+    role: Role
     key: str
     sha256: str
     size_bytes: int
@@ -85,6 +88,11 @@ class KeyframeData(Contract):
     media_type: str = "image/jpeg"
     masked: bool = False
     state: Literal["stored", "pending"] = "stored"
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
 
 
 class IncidentData(Contract):

@@ -25,9 +25,9 @@ from pipelines.delivery.publication import (
 )
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent, Role
 from pipelines.incident import Phase, Severity, Transition
-from pipelines.keyframe import Keyframe, Role, encode, keyframe
+from pipelines.keyframe import encode, keyframe
 from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
@@ -117,7 +117,7 @@ class EvidenceRecorder:
         event = incident_event(transition, camera, model, rule, self._source)
         with self._publishing:
             captured = self._capture_keyframe(transition, event, image)
-            self._record(event, (captured.data(),) if captured else ())
+            self._record(event, (captured,) if captured else ())
 
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""
@@ -167,7 +167,7 @@ class EvidenceRecorder:
 
     def _capture_keyframe(
         self, transition: Transition, event: IncidentEvent, image: FullImage | None
-    ) -> Keyframe | None:
+    ) -> KeyframeData | None:
         incident = transition.incident
         role = self._role(transition)
         known = self._open.setdefault(incident.id, _OpenIncident(incident.severity))
@@ -180,10 +180,11 @@ class EvidenceRecorder:
         if image is None:
             return None
         try:
+            encoded = encode(image)
             captured = keyframe(
-                encode(image), role, incident.camera, event.id, number, incident.updated_at
+                encoded, role, incident.camera, event.id, number, incident.updated_at
             )
-            self._spool_one(captured, EDGE_PRIORITY[event.data.severity])
+            self._spool_one(captured.name, encoded.jpeg, EDGE_PRIORITY[incident.severity])
         except (EncodingError, SpoolError) as error:
             self._missed += 1
             log.error(
@@ -205,13 +206,13 @@ class EvidenceRecorder:
         raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(known.severity)
         return "peak" if raised else None
 
-    def _spool_one(self, captured: Keyframe, priority: int) -> None:
+    def _spool_one(self, name: str, jpeg: bytes, priority: int) -> None:
         try:
-            self._spool.put(captured.name, captured.image.jpeg)
+            self._spool.put(name, jpeg)
         except SpoolFull:
             if not self._shed(priority):
                 raise
-            self._spool.put(captured.name, captured.image.jpeg)
+            self._spool.put(name, jpeg)
 
     def _shed(self, priority: int) -> bool:
         try:

@@ -1,7 +1,7 @@
 """Checks what refers to what: ids, zones, models, rules, ports.
 
 Works on the document as written, not on validated sections, so that a mistake in one place does not
-hide the next one. Where something has the wrong type it looks away: the schema has said so.
+hide the next one. What has the wrong type is skipped: the schema has reported it.
 """
 
 from __future__ import annotations

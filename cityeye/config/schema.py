@@ -52,7 +52,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 RuleParameters = dict[str, Any]
-"""Judged by the rule itself, see `cityeye.config.references`."""
+"""Checked by the rule itself, see `cityeye.config.references`."""
 
 
 class Section(BaseModel):
@@ -98,7 +98,7 @@ class TaskSection(Section):
         default=5.0,
         ge=MIN_FPS,
         le=MAX_FPS,
-        description=f"images per second to judge, {MIN_FPS:g} to {MAX_FPS:g}",
+        description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}",
         examples=[5],
     )
     zones: Annotated[tuple[str, ...], NotEmpty] | None = Field(

@@ -1,6 +1,6 @@
 """Values a configuration may hold: sources, polygons, calibrations, paths, each with its remedy.
 
-Every check here looks at one value alone, so that it still runs where the rest of the file is
+Every check here takes one value alone, so that it still runs where the rest of the file is
 wrong. A check that fails raises through `mistake` and never repeats a value that may be secret.
 """
 

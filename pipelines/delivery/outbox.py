@@ -34,18 +34,6 @@ PRUNE_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
-    """A keyframe that waits to be stored."""
-
-    keyframe: KeyframeData
-
-    @property
-    def name(self) -> str:
-        """Its file name in the spool."""
-        return self.keyframe.key.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True, slots=True)
 class OutboxCounters:
     """What an outbox could not keep, since it was opened.
 
@@ -138,7 +126,7 @@ class Outbox:
                     db.execute("UPDATE incident SET open = 0 WHERE id = ?", (incident,))
         return events
 
-    def next_blob(self) -> Blob | None:
+    def next_blob(self) -> KeyframeData | None:
         """A keyframe to store: the least often tried, then the oldest."""
         while True:
             with self.file.transaction() as db:
@@ -149,7 +137,7 @@ class Outbox:
             if row is None:
                 return None
             try:
-                return Blob(KeyframeData.model_validate_json(row[1]))
+                return KeyframeData.model_validate_json(row[1])
             except ValidationError:
                 log.error("outbox.keyframe_unreadable", extra={"key": row[0]})
                 self.blob_lost(row[0])

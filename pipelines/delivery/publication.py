@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import datetime
 
 from camera_adapters.spec import CameraSpec
@@ -20,7 +21,7 @@ from pipelines.event import (
     SubjectData,
     VersionData,
 )
-from pipelines.incident import EndReason, Incident, Phase, Subject, Transition
+from pipelines.incident import EndReason, Phase, Subject, Transition
 from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
@@ -42,18 +43,35 @@ def incident_event(
     source: str,
 ) -> IncidentEvent:
     """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
-    incident = transition.incident
-    at = incident.updated_at
+    incident, phase = transition.incident, transition.phase.value
+    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
+    data = IncidentData(
+        incident_id=incident.id,
+        kind=incident.kind,
+        phase=phase,
+        revision=0,
+        severity=incident.severity.value,
+        camera=CameraData.model_validate(camera),
+        zone=incident.zone,
+        opened_at=incident.opened_at,
+        updated_at=incident.updated_at,
+        ended_at=incident.ended_at,
+        end_reason=incident.end_reason,
+        subjects=tuple(_subject(one) for one in subjects),
+        detail=_finite(incident.detail),
+        model=VersionData.model_validate(model),
+        rule=VersionData(name=rule[0], version=rule[1]),
+    )
     return IncidentEvent.model_validate(
         {
-            "id": event_id(incident.id, transition.phase, at.isoformat()),
+            "id": event_id(incident.id, phase, incident.updated_at.isoformat()),
             "source": source,
             "subject": incident.id,
-            "type": f"cityeye.incident.{transition.phase}",
-            "time": at,
+            "type": f"cityeye.incident.{phase}",
+            "time": incident.updated_at,
             "partitionkey": camera.id,
             "sequence": "",
-            "data": _incident_data(incident, transition.phase, camera, model, rule),
+            "data": data,
         }
     )
 
@@ -112,7 +130,7 @@ def measurement_event(
             begins_at=measurement.begins_at,
             ends_at=measurement.ends_at,
             values=_finite(measurement.values),
-            model=VersionData(name=model.name, version=model.version),
+            model=VersionData.model_validate(model),
             rule=VersionData(name=rule[0], version=rule[1]),
         ),
     )
@@ -123,34 +141,5 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def _incident_data(
-    incident: Incident, phase: Phase, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
-) -> IncidentData:
-    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
-    return IncidentData(
-        incident_id=incident.id,
-        kind=incident.kind,
-        phase=phase.value,
-        revision=0,
-        severity=incident.severity.value,
-        camera=CameraData.model_validate(camera),
-        zone=incident.zone,
-        opened_at=incident.opened_at,
-        updated_at=incident.updated_at,
-        ended_at=incident.ended_at,
-        end_reason=incident.end_reason.value if incident.end_reason else None,
-        subjects=tuple(_subject_data(subject) for subject in subjects),
-        detail=_finite(incident.detail),
-        model=VersionData(name=model.name, version=model.version),
-        rule=VersionData(name=rule[0], version=rule[1]),
-    )
-
-
-def _subject_data(subject: Subject) -> SubjectData:
-    box = subject.box
-    return SubjectData(
-        track=subject.track,
-        label=subject.label,
-        score=subject.score,
-        box=(box.x1, box.y1, box.x2, box.y2),
-    )
+def _subject(one: Subject) -> SubjectData:
+    return SubjectData(track=one.track, label=one.label, score=one.score, box=astuple(one.box))

@@ -35,7 +35,7 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
     ],
 )
 def test_figures_carry_their_unit(name: str, value: float, text: str) -> None:
-    assert words.figure(name, value) == text
+    assert words.measured(name, value) == text
 
 
 def test_known_codes_have_words_and_unknown_ones_stay_readable() -> None:

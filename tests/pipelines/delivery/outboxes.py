@@ -172,9 +172,9 @@ class Edge:
     def upload(self) -> None:
         """Stores every spooled keyframe, as the relay's first thread does."""
         while (blob := self.outbox.next_blob()) is not None:
-            data = self.spool.read(blob.name, blob.keyframe.sha256)
-            self.store.put(blob.keyframe.key, data, blob.keyframe.sha256, "image/jpeg")
-            self.outbox.blob_stored(blob.keyframe.key)
+            data = self.spool.read(blob.name, blob.sha256)
+            self.store.put(blob.key, data, blob.sha256, "image/jpeg")
+            self.outbox.blob_stored(blob.key)
             self.spool.remove(blob.name)
 
     def close(self) -> None:

@@ -20,7 +20,8 @@ from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
-from pipelines.incident import Phase, Severity, Transition
+from pipelines.incident import Phase, Severity, Subject, Transition
+from pipelines.track import Box
 from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, camera, incident, life, offline
 
 SINK = "hub"
@@ -113,6 +114,32 @@ def test_the_hub_understands_every_event(edge):
     assert len(parsed) == 5
     assert isinstance(parsed[0], IncidentEvent)
     assert parsed[0].data.detail == {"persons": 3.0}
+
+
+def test_a_sink_learns_what_a_broker_needs(edge):
+    edge.publish(*life("north-1", at="north")[:1], value=None)
+    edge.recorder.publish_state(offline("south"), camera("south"))
+    deliveries = edge.outbox.deliveries
+    taken = [deliveries.next(SINK, name, 0.0) for name in ("north", "south")]
+    assert [(one.key, one.partition) for one in taken] == [
+        ("cityeye/worker-0/north", "north"),
+        ("cityeye/worker-0/south", "south"),
+    ]
+    types = [one.attributes["type"] for one in taken]
+    assert types == ["cityeye.incident.started", "cityeye.camera.state"]
+    assert taken[0].sequence < taken[1].sequence
+    assert "data" not in taken[0].attributes
+
+
+def test_only_the_most_confident_subjects_travel(edge):
+    crowd = tuple(
+        Subject(number, "person", Box(0.1, 0.2, 0.3, 0.4), number % 50 / 50) for number in range(99)
+    )
+    edge.publish(Transition(Phase.STARTED, replace(incident(), subjects=crowd)), value=None)
+    (event,) = drain(edge)
+    scores = [subject["score"] for subject in event["data"]["subjects"]]
+    assert len(scores) == 30
+    assert scores == sorted((subject.score for subject in crowd), reverse=True)[:30]
 
 
 def test_the_same_transition_twice_is_one_event(edge):
@@ -213,7 +240,7 @@ def test_a_lost_image_is_not_named_again(edge):
     assert images(drain(edge)[0]) == [("opening", "pending")]
     blob = edge.outbox.next_blob()
     assert blob is not None
-    edge.outbox.blob_lost(blob.keyframe.key)
+    edge.outbox.blob_lost(blob.key)
     edge.publish(updated, value=None)
     edge.publish(ended, value=None)
     assert [images(event) for event in drain(edge)] == [[], [], []]

@@ -77,18 +77,18 @@ class OutboxMachine(RuleBasedStateMachine):
     def store_one(self) -> None:
         blob = self.edge.outbox.next_blob()
         if blob is not None:
-            data = self.edge.spool.read(blob.name, blob.keyframe.sha256)
-            self.edge.store.put(blob.keyframe.key, data, blob.keyframe.sha256, "image/jpeg")
-            self.edge.outbox.blob_stored(blob.keyframe.key)
+            data = self.edge.spool.read(blob.name, blob.sha256)
+            self.edge.store.put(blob.key, data, blob.sha256, "image/jpeg")
+            self.edge.outbox.blob_stored(blob.key)
             self.edge.spool.remove(blob.name)
 
     @rule()
     def lose_one(self) -> None:
         blob = self.edge.outbox.next_blob()
         if blob is not None:
-            self.edge.outbox.blob_lost(blob.keyframe.key)
+            self.edge.outbox.blob_lost(blob.key)
             self.edge.spool.remove(blob.name)
-            self.lost.add(blob.keyframe.key)
+            self.lost.add(blob.key)
 
     @rule(seconds=st.sampled_from([1.0, GRACE_S, 3600.0]))
     def wait(self, seconds: float) -> None:

@@ -171,7 +171,7 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
     edge.publish(*life()[:1])
     blob = edge.outbox.next_blob()
     assert blob is not None
-    frame = blob.keyframe
+    frame = blob
     edge.store.put(frame.key, edge.spool.read(blob.name, frame.sha256), frame.sha256, "image/jpeg")
     edge.spool.remove(blob.name)
     sink = Recorder()

@@ -92,6 +92,16 @@ class TestFolderStore(KeyframeStoreContract):
 
 
 @pytest.mark.integration
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere.jpg").write_bytes(b"not for the hub")
+    store = FolderStore(tmp_path / "keyframes")
+    store.put("kf/a.jpg", b"image", digest(b"image"), JPEG)
+    (tmp_path / "keyframes" / "kf" / "link.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    assert store.get("kf/a.jpg") == b"image"
+    with pytest.raises(KeyframeMissing):
+        store.get("kf/link.jpg")
+
+
 class TestS3Store(KeyframeStoreContract):
     @pytest.fixture
     def store(self, s3_server) -> KeyframeStore:
