@@ -90,14 +90,14 @@ def _first_message(connection: Connection) -> str:
 def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
     from event_hub.errors import HubError
-    from event_hub.server import serve
+    from event_hub.server import Hub
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     try:
-        serve(settings, _StoreKeyframes(keyframes.open()), on_ready=answer.send)
+        Hub(settings, _StoreKeyframes(keyframes.open()), answer.send).run()
     except (HubError, OSError) as error:
         answer.send(str(error))
 

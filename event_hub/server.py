@@ -117,7 +117,10 @@ class Hub:
     """
 
     def __init__(
-        self, settings: HubSettings, keyframes: KeyframeSource, on_ready: Callable[[str], None]
+        self,
+        settings: HubSettings,
+        keyframes: KeyframeSource,
+        on_ready: Callable[[str], None] | None = None,
     ) -> None:
         self._socket = _bind(settings.host, settings.port)
         try:
@@ -135,17 +138,23 @@ class Hub:
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_S,
         )
-        self._server = _Server(config, lambda: on_ready(self.url))
+        self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
         if not settings.webhook_secrets and settings.host not in {"127.0.0.1", "::1", "localhost"}:
             logger.warning("hub_accepts_unsigned_events host=%s", settings.host)
 
     def run(self) -> None:
-        """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too."""
+        """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.
+
+        Raises:
+            HubStartError: The server did not come up.
+        """
         logger.info("hub_listening url=%s", self.url)
         try:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
+        if not self._server.started:
+            raise HubStartError("the hub's server did not start: the log says why")
         logger.info("hub_stopped url=%s", self.url)
 
     def stop(self) -> None:
@@ -156,29 +165,3 @@ class Hub:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
-def serve(
-    settings: HubSettings, keyframes: KeyframeSource, on_ready: Callable[[str], None] | None = None
-) -> None:
-    """Run a hub until SIGINT or SIGTERM.
-
-    Args:
-        settings: How.
-        keyframes: Where keyframes are read.
-        on_ready: Called with the URL once the hub listens.
-
-    Raises:
-        OSError: The address cannot be bound.
-        HubError: The database cannot be used, or the server did not come up.
-    """
-    ready = threading.Event()
-
-    def listening(url: str) -> None:
-        ready.set()
-        if on_ready is not None:
-            on_ready(url)
-
-    Hub(settings, keyframes, listening).run()
-    if not ready.is_set():
-        raise HubStartError("the hub's server did not start: the log says why")

@@ -46,9 +46,9 @@ def hub(
         raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
 
     from event_hub.keyframes import FolderKeyframes
-    from event_hub.server import serve
+    from event_hub.server import Hub
 
-    serve(settings, FolderKeyframes(keyframes), on_ready=_announce)
+    Hub(settings, FolderKeyframes(keyframes), _announce).run()
 
 
 def _announce(url: str) -> None:

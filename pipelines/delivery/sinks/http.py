@@ -5,7 +5,6 @@ Redirects are never followed: a receiver must not be able to send the city's eve
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +14,8 @@ from urllib.parse import urlsplit
 import urllib3
 from pydantic import Field, SecretStr, field_validator
 from standardwebhooks.webhooks import Webhook
-from urllib3.util import Timeout
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry, Timeout
 
 from pipelines.delivery.settings import CaCerts, ConnectTimeout, ReadTimeout
 from pipelines.delivery.sinks.sink import Delivery, SinkSettings
@@ -27,14 +27,13 @@ MAX_ANSWER_BYTES = 64 * 1024
 """What is read of an answer to keep the connection; a longer one is cut off."""
 MAX_RETRY_AFTER_S = 3600.0
 
-STATUS_SUCCESS = range(200, 300)
-STATUS_REDIRECT = range(300, 400)
-STATUS_CLIENT_ERROR = range(400, 500)
+SUCCESS, REDIRECT, CLIENT_ERROR = 2, 3, 4
+"""Hundreds of a status."""
 STATUS_GONE = 410
 STATUS_TRANSIENT = frozenset({408, 421, 425, 429})
 """Client errors that say nothing against the event itself."""
 STATUS_NOT_AUTHORISED = frozenset({401, 403, 404, 407})
-"""Wrong credentials or URL: a person will put it right, and the events must still be there then."""
+"""Wrong credentials or URL: a person will correct it, and the events must still be there then."""
 
 
 class HttpSinkSettings(SinkSettings):
@@ -80,7 +79,7 @@ class HttpSink:
 
         Args:
             settings: How to reach the receiver.
-            utc_s: Seconds since the epoch, for signatures and `Retry-After`.
+            utc_s: Seconds since 1970 UTC, for signatures.
         """
         parts = urlsplit(settings.url)
         self.name = settings.name or f"{parts.netloc}{parts.path}"
@@ -138,32 +137,25 @@ class HttpSink:
 
     def _raise_for_status(self, status: int, retry_after: str | None) -> None:
         answered = f"{self.name} answered {status}"
-        if status in STATUS_SUCCESS:
+        if status // 100 == SUCCESS:
             return
-        if status in STATUS_REDIRECT:
+        if status // 100 == REDIRECT:
             raise SinkUnavailable(f"{answered}: redirects are not followed, configure the new URL")
         if status == STATUS_GONE:
             raise SinkGone(f"{answered}: it is switched off until it is configured anew")
         if status in STATUS_NOT_AUTHORISED:
             raise SinkUnavailable(f"{answered}: check its URL and its token")
-        if status in STATUS_CLIENT_ERROR and status not in STATUS_TRANSIENT:
+        if status // 100 == CLIENT_ERROR and status not in STATUS_TRANSIENT:
             raise SinkRefused(answered)
-        raise SinkUnavailable(answered, self._seconds(retry_after))
+        raise SinkUnavailable(answered, _seconds(retry_after))
 
-    def _seconds(self, retry_after: str | None) -> float | None:
-        """`Retry-After` in seconds: a number or an HTTP date, within bounds; None if neither."""
-        if retry_after is None:
-            return None
-        try:
-            seconds = float(retry_after)
-        except ValueError:
-            try:
-                at = email.utils.parsedate_to_datetime(retry_after)
-            except ValueError:
-                return None
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            seconds = (at - datetime.fromtimestamp(self._utc_s(), UTC)).total_seconds()
-        return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None  # noqa: PLR0124
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds: a number or an HTTP date, within bounds; None if neither."""
+    try:
+        return min(Retry().parse_retry_after(retry_after or ""), MAX_RETRY_AFTER_S)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
 
 
 def _summary(error: urllib3.exceptions.HTTPError) -> str:
