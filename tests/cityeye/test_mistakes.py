@@ -246,7 +246,7 @@ def test_aliases_cannot_unfold_without_end(tmp_path):
     assert "aliases" in caught.value.problems[0].what
 
 
-def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path, packages):
+def test_all_mistakes_are_reported_at_once_sorted_by_line(tmp_path, packages):
     text = (
         GOOD.replace("name: Xinjin", "nam: Xinjin")
         .replace("id: gate", "id: gate!")
@@ -285,7 +285,7 @@ def test_two_logins_for_one_camera_are_a_mistake(tmp_path, packages):
     assert "so do `username:` and `password:`" in problem.what
 
 
-def test_a_broken_package_is_told_once_per_task(tmp_path, packages):
+def test_a_broken_package_is_reported_once_per_task(tmp_path, packages):
     models = tmp_path / "models" / "traffic" / "1"
     models.mkdir(parents=True)
     (models / "model.yaml").write_text("name: traffic\n", encoding="utf-8")

@@ -228,7 +228,7 @@ class Store:
         return self.answer
 
 
-def test_a_named_picture_is_served_from_the_folder(hub: Client, tmp_path: Path) -> None:
+def test_a_named_keyframe_is_served_from_the_folder(hub: Client, tmp_path: Path) -> None:
     data = picture()
     (tmp_path / "kf" / KEY).parent.mkdir(parents=True)
     (tmp_path / "kf" / KEY).write_bytes(data)
@@ -258,7 +258,7 @@ def test_no_path_leads_out_of_the_store(start_hub: StartHub, path: str) -> None:
     ("answer", "status"),
     [(KeyError(KEY), 404), (TimeoutError("store"), 503), (b"another picture", 502)],
 )
-def test_a_store_without_the_right_picture_is_told_apart(
+def test_a_store_without_the_right_keyframe_is_named(
     start_hub: StartHub, answer: bytes | Exception, status: int
 ) -> None:
     hub = start_hub(Store(answer))

@@ -238,7 +238,7 @@ def test_stopping_does_not_wait_for_a_sink_that_is_down(edge, started):
     assert not [t for t in threading.enumerate() if t.name.startswith("relay-")]
 
 
-def test_the_figures_can_be_read_after_everything_was_closed(edge, started):
+def test_the_counters_can_be_read_after_everything_was_closed(edge, started):
     def answer(_: dict[str, Any]) -> None:
         raise SinkUnavailable("down")
 

@@ -100,7 +100,7 @@ def test_gone_is_gone(receiver):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_a_failure_and_nobody_else_is_told(receiver, status):
+def test_a_redirect_is_a_failure_and_nobody_else_gets_the_event(receiver, status):
     elsewhere = Receiver()
     try:
         receiver.status = status
