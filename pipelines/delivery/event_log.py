@@ -97,21 +97,22 @@ class EventLog:
             [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
         )
         revision = self.next_revision(db, incident.incident_id)
-        event = event.finished(sequence, revision, _keyframes(db, incident.incident_id))
-        self._insert(db, seq, event)
-        row = (incident.incident_id, revision, incident.phase != "ended")
+        keyframes = _keyframes(db, incident.incident_id)
+        body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
+        row = (incident.incident_id, revision, incident.phase != "ended", body)
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " revision = excluded.revision, open = excluded.open, body = excluded.body",
-            (*row, event.model_dump_json().encode()),
+            row,
         )
 
-    def _insert(self, db: sqlite3.Connection, seq: int, event: OutgoingEvent) -> None:
+    def _insert(self, db: sqlite3.Connection, seq: int, event: OutgoingEvent) -> bytes:
+        """Appends a finished event, or sheds it; gives its JSON in either case."""
         body = event.model_dump_json().encode()
         rank = event.shed_priority
         if not self._make_room(db, rank, len(body)):
             self.shed += 1
-            return
+            return body
         partition, incident = event.partitionkey, event.incident
         sealed = not (incident and incident.keyframes)
         row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
@@ -124,6 +125,7 @@ class EventLog:
             " ON CONFLICT DO UPDATE SET newest = excluded.newest",
             (partition, seq),
         )
+        return body
 
     def drop_delivered(
         self, db: sqlite3.Connection, limit: int, committed_before_s: float | None = None
