@@ -25,8 +25,8 @@ from event_hub.answers import (
     Health,
     IncidentPage,
     IncidentRecord,
-    Problem,
     Receipt,
+    Refusal,
 )
 from event_hub.envelope import (
     BATCH_MAX_BYTES,
@@ -57,7 +57,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+    return {status: {"model": Refusal} for status in statuses}
 
 
 def api_router(
@@ -232,7 +232,7 @@ def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSour
 
 
 def add_problem_answers(app: FastAPI) -> None:
-    """Make every refusal a `Problem`."""
+    """Make every refusal a `Refusal`."""
 
     @app.exception_handler(MalformedEventError)
     async def malformed(_: Request, error: MalformedEventError) -> JSONResponse:
@@ -261,5 +261,5 @@ def add_problem_answers(app: FastAPI) -> None:
 def _answer(
     status: int, error: str, attribute: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    problem = Problem(error=error, attribute=attribute)
+    problem = Refusal(error=error, attribute=attribute)
     return JSONResponse(problem.model_dump(), status, headers=headers)

@@ -284,7 +284,7 @@ class S3Store:
         return self._bucket.exists(key)
 
 
-class _Body(io.BytesIO):
+class _TimedBody(io.BytesIO):
     """A body to be sent block by block, which runs dry with an error when its time is over."""
 
     def __init__(self, data: bytes, limit_s: float) -> None:
@@ -312,5 +312,5 @@ class _Pool(urllib3.PoolManager):
 
     def urlopen(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
         if isinstance(options.get("body"), bytes):
-            options["body"] = _Body(options["body"], self._limit_s)
+            options["body"] = _TimedBody(options["body"], self._limit_s)
         return super().urlopen(*args, **options)
