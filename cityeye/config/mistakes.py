@@ -15,18 +15,8 @@ from pydantic.fields import FieldInfo
 from cityeye.config.document import Document
 from cityeye.config.problem import Key, choice, sentence
 
-SECRET_KEYS = frozenset(
-    {
-        "access_key",
-        "database",
-        "password",
-        "secret",
-        "secret_key",
-        "source",
-        "token",
-        "url",
-        "username",
-    }
+SECRET_KEYS = {"username"} | frozenset(
+    {"access_key", "database", "password", "secret", "secret_key", "source", "token", "url"}
 )
 MAX_QUOTED = 40
 
