@@ -38,7 +38,7 @@ from pipelines.camera_group import CameraGroup
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSink
+from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
 from pipelines.evidence import EvidenceRecorder
@@ -180,7 +180,7 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     model = model_ref(package)
     detector = InProcessDetector({model: Detector(package)})
     outbox, spool = Outbox(folder / "outbox.db"), Spool(folder / "spool")
-    sink = HttpSink(sink_url, name="hub")
+    sink = HttpSinkSettings(url=sink_url, name="hub").open()
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
     group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")

@@ -1,4 +1,4 @@
-"""Back-off: how long to leave a failing camera alone. Grows to a cap and never synchronises.
+"""Back-off: how long to leave alone what fails. Grows to a cap and never synchronises.
 
 A login that is refused takes the slow path, because cameras lock accounts after a few tries.
 """
@@ -7,59 +7,57 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+Jitter = Callable[[], float]
+"""A random number in 0..1; `random.random` outside tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffPolicy:
+    """How waits grow.
+
+    Attributes:
+        first_s: The wait after the first failure, seconds.
+        cap_s: The longest wait, seconds.
+        factor: Growth per further failure.
+        spread: Each wait is varied by up to this fraction either way, so that many waiters part.
+    """
+
+    first_s: float = 1.0
+    cap_s: float = 60.0
+    factor: float = 2.0
+    spread: float = 0.2
+
+    def wait_s(self, failures: int, jitter: Jitter = random.random) -> float:
+        """Seconds to wait after this many failures in a row (1 or more)."""
+        # The exponent is bounded so that a year of failures cannot overflow a float.
+        grown = min(self.cap_s, self.first_s * self.factor ** min(failures - 1, 64))
+        return grown * (1 + self.spread * (2 * jitter() - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class RetryDelays:
-    """Waiting times between attempts; the last of each row repeats.
+    """Waits between attempts: for faults that pass by themselves, and where a retry does harm."""
 
-    Attributes:
-        soon_s: For faults that pass by themselves, in seconds.
-        slow_s: For faults where a quick retry is pointless or locks an account, in seconds.
-        jitter: Every wait is varied by up to this share of itself, up or down.
-    """
-
-    soon_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
-    slow_s: tuple[float, ...] = (60.0, 300.0, 900.0)
-    jitter: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not self.soon_s or not self.slow_s:
-            raise ValueError("retry delays need at least one step each")
+    soon: BackoffPolicy = BackoffPolicy(first_s=1.0, cap_s=15.0)
+    slow: BackoffPolicy = BackoffPolicy(first_s=60.0, cap_s=900.0, factor=5.0)
 
 
-class Backoff:
-    """Counts the failures of one camera and says how long to wait."""
+@dataclass(slots=True)
+class CameraBackoff:
+    """Counts the failures of one camera, apart for either kind, and says how long to wait."""
 
-    def __init__(
-        self, delays: RetryDelays, uniform: Callable[[float, float], float] = random.uniform
-    ) -> None:
-        """Starts with no failures.
-
-        Args:
-            delays: The waiting times.
-            uniform: Draws a number between two; injected so that tests know it.
-        """
-        self._delays = delays
-        self._uniform = uniform
-        self._soon = 0
-        self._slow = 0
+    delays: RetryDelays
+    jitter: Jitter = random.random
+    _failures: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
 
     def next_s(self, *, slow: bool) -> float:
         """How long to wait after one more failure, in seconds."""
-        if slow:
-            step_s = _step(self._delays.slow_s, self._slow)
-            self._slow += 1
-        else:
-            step_s = _step(self._delays.soon_s, self._soon)
-            self._soon += 1
-        return step_s * self._uniform(1 - self._delays.jitter, 1 + self._delays.jitter)
+        self._failures[slow] += 1
+        policy = self.delays.slow if slow else self.delays.soon
+        return policy.wait_s(self._failures[slow], self.jitter)
 
     def reset(self) -> None:
         """The camera has been well for a while: the next failure is a first one."""
-        self._soon = self._slow = 0
-
-
-def _step(row: tuple[float, ...], failures: int) -> float:
-    return row[min(failures, len(row) - 1)]
+        self._failures = {False: 0, True: 0}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from camera_adapters.backoff import Backoff, RetryDelays
+from camera_adapters.backoff import CameraBackoff, RetryDelays
 from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
 from camera_adapters.factory import open_source
 from camera_adapters.geometry import Size
@@ -102,7 +102,7 @@ class CameraReader:
         self._clock = clock
         self._stopping = threading.Event()
         self._intake = Intake(spec, sizes, mailbox, self._stopping, clock=clock, utc_now=utc_now)
-        self._backoff = Backoff(delays)
+        self._backoff = CameraBackoff(delays)
         self._lock = threading.Lock()
         self._machine = StateMachine(
             spec.id,

@@ -9,8 +9,9 @@ import urllib3
 from urllib3.util import Retry, Timeout
 
 from cityeye.errors import CommandError
+from cityeye.ports import API_PORT
 
-DEFAULT_API: Final = "http://127.0.0.1:8500"
+DEFAULT_API: Final = f"http://127.0.0.1:{API_PORT}"
 CHANGE_TIMEOUT_S: Final = 320.0
 """Longer than the API waits for a change, so that its own sentence arrives."""
 STATUS_OK: Final = 200

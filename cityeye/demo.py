@@ -23,6 +23,7 @@ from rich.progress import Progress as ProgressBar
 
 from cityeye.config import load_config
 from cityeye.model_place import cache_folder
+from cityeye.ports import API_PORT, HUB_PORT
 from cityeye.progress import Progress
 from cityeye.run import watch
 from simulation.clips import ensure_clips
@@ -31,8 +32,6 @@ from simulation.rtsp_server.thread import RtspServerThread
 from simulation.scenes import DEMO_SCENES, Scene, scene_named
 
 LOOPBACK = "127.0.0.1"
-CONSOLE_PORT = 8600
-API_PORT = 8500
 FPS = 5.0
 USER = "demo"
 DEMO_FOLDER = Path("var/demo")
@@ -103,7 +102,7 @@ def _ids(scenes: Sequence[str]) -> dict[str, str]:
 def _document(urls: Mapping[str, str], scenes: Mapping[str, str]) -> dict[str, Any]:
     """The configuration of the demo, as a person would write it."""
     places = itertools.cycle(PLACES)
-    with _free_ports(CONSOLE_PORT, API_PORT) as (console_port, api_port):
+    with _free_ports(HUB_PORT, API_PORT) as (console_port, api_port):
         return {
             "city": {"name": "CityEye demo", "division": "510118"},
             "cameras": [

@@ -8,14 +8,14 @@ import os
 import signal
 import threading
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
-from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
-from pipelines.delivery.stores.s3 import S3Settings
+from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.delivery.stores.store import KeyframeStore
+from pipelines.errors import KeyframeMissing, StoreError
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -28,7 +28,7 @@ class HubProcess:
     It runs inside the context; after it, its database is closed.
     """
 
-    def __init__(self, section: HubSection, keyframes: Path | S3Settings) -> None:
+    def __init__(self, section: HubSection, keyframes: KeyframeSettings) -> None:
         """Describes the hub.
 
         Args:
@@ -41,9 +41,9 @@ class HubProcess:
         self._keyframes = keyframes
 
     def __enter__(self) -> HubProcess:
-        """Starts it; `wait` tells when it is ready."""
+        """Starts it; `wait` returns when it is ready."""
         context = multiprocessing.get_context("spawn")
-        self._told, there = context.Pipe(duplex=False)
+        self._answer, there = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
         )
@@ -60,10 +60,10 @@ class HubProcess:
         Raises:
             CommandError: It did not start; the text says why.
         """
-        told = _first_words(self._told)
-        if not told.startswith("http"):
-            raise CommandError(f"the event hub did not start: {told}")
-        return told
+        answer = _first_message(self._answer)
+        if not answer.startswith("http"):
+            raise CommandError(f"the event hub did not start: {answer}")
+        return answer
 
     def __exit__(
         self,
@@ -79,27 +79,27 @@ class HubProcess:
             self._process.join()
 
 
-def _first_words(connection: Connection) -> str:
-    """What the child says first: its URL, or why it has none."""
+def _first_message(connection: Connection) -> str:
+    """The first message of the child: its URL, or why it has none."""
     try:
         return str(connection.recv()) if connection.poll(START_TIMEOUT_S) else "it does not answer"
     except EOFError:
-        return "its process ended without a word"
+        return "its process ended without an answer"
 
 
-def _serve(settings: HubSettings, keyframes: Path | S3Settings, told: Connection) -> None:
+def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
     from event_hub.errors import HubError
-    from event_hub.server import serve
+    from event_hub.server import Hub
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
     try:
-        serve(settings, _source(keyframes), on_ready=told.send)
+        Hub(settings, _StoreKeyframes(keyframes.open()), answer.send).run()
     except (HubError, OSError) as error:
-        told.send(str(error))
+        answer.send(str(error))
 
 
 def _end_with_parent() -> None:
@@ -111,12 +111,10 @@ def _end_with_parent() -> None:
 
 
 class _StoreKeyframes:
-    """The hub's image source over an S3-compatible store."""
+    """The hub's source of keyframes over the store that the workers fill."""
 
-    def __init__(self, settings: S3Settings) -> None:
-        from pipelines.delivery.stores.s3 import S3Store
-
-        self._store = S3Store(settings)
+    def __init__(self, store: KeyframeStore) -> None:
+        self._store = store
 
     def fetch(self, key: str) -> bytes:
         """The image's bytes.
@@ -125,15 +123,9 @@ class _StoreKeyframes:
             LookupError: There is none under this key.
             OSError: The store cannot be reached.
         """
-        from pipelines.errors import KeyframeMissing, StoreUnavailable
-
         try:
             return self._store.get(key)
         except KeyframeMissing as error:
             raise KeyError(key) from error
-        except StoreUnavailable as error:
+        except StoreError as error:
             raise OSError(str(error)) from error
-
-
-def _source(keyframes: Path | S3Settings) -> KeyframeSource:
-    return FolderKeyframes(keyframes) if isinstance(keyframes, Path) else _StoreKeyframes(keyframes)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cityeye.config.load import Config
-from cityeye.config.model_source import model_source
-from cityeye.config.schema import S3Section, SinkSection
 from cityeye.logs import log_to_file
 from pipelines.delivery.sinks.http import HttpSinkSettings
-from pipelines.delivery.stores.s3 import S3Settings
+from pipelines.delivery.sinks.sink import SinkSettings
 from pipelines.plan import CameraPlan, ModelRef, Route
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
@@ -34,12 +31,12 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         RolloutError: A version that is in service is missing, or the rollout tables are unreadable.
     """
     settings = config.settings
-    sinks = tuple(_sink(section) for section in settings.sinks)
+    sinks: tuple[SinkSettings, ...] = settings.sinks
     if hub_url is not None:
         sinks += (HttpSinkSettings(url=hub_url),)
     section = settings.models
     versions = RepositoryVersions(
-        model_source(section), {"threads": section.threads, "provider": section.provider}
+        section.source, {"threads": section.threads, "provider": section.provider}
     )
     rollouts = _rollouts(config)
     served, absent = _served(config, rollouts, versions)
@@ -47,7 +44,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
     return CityPlan(
         cameras=tuple(_on_stable(plan, stable) for plan in config.plans),
         models=tuple(served.values()),
-        delivery=DeliveryPlan(keyframes=keyframes(config), sinks=sinks, state=settings.state),
+        delivery=DeliveryPlan(keyframes=settings.keyframes, sinks=sinks, state=settings.state),
         rollouts=rollouts,
         absent=absent,
         versions=versions,
@@ -71,7 +68,7 @@ def _served(
 ) -> tuple[dict[str, ServedModel], dict[str, str]]:
     """Every version that is to run, stable and pinned ones first; and why others cannot.
 
-    Where a canary or shadow has become unusable, the stable version looks instead.
+    Where a canary or shadow has become unusable, the stable version runs instead.
     """
     pinned = {t.model.key for plan in config.plans for t in plan.tasks if t.pinned}
     stable = {f"{table.model}/{table.stable}" for table in rollouts}
@@ -98,29 +95,3 @@ def _on_stable(plan: CameraPlan, stable: Mapping[str, ModelRef]) -> CameraPlan:
     """The same camera with the stable versions for what it does not pin."""
     routes = {t.task: Route(stable[t.model.name]) for t in plan.tasks if not t.pinned}
     return plan.rerouted(routes)
-
-
-def keyframes(config: Config) -> Path | S3Settings:
-    """Where keyframes are kept."""
-    section = config.settings.keyframes
-    if section.folder is not None:
-        return section.folder
-    if section.s3 is None:
-        raise ValueError("a checked configuration keeps keyframes in a folder or in S3")
-    return _s3(section.s3)
-
-
-def _sink(section: SinkSection) -> HttpSinkSettings:
-    secret = section.secret.get_secret_value() if section.secret is not None else None
-    return HttpSinkSettings(url=section.url, secret=secret)
-
-
-def _s3(section: S3Section) -> S3Settings:
-    return S3Settings(
-        endpoint=section.endpoint,
-        bucket=section.bucket,
-        access_key=section.access_key,
-        secret_key=section.secret_key.get_secret_value(),
-        region=section.region,
-        secure=section.secure,
-    )

@@ -18,7 +18,7 @@ from rich.console import Console
 from camera_adapters.state import CONNECTING
 from cityeye.config import Config, load_config
 from cityeye.hub_process import EVENTS_PATH, HubProcess
-from cityeye.plan import city_plan, keyframes
+from cityeye.plan import city_plan
 from cityeye.progress import Progress
 from cityeye.report import cameras_of, report, write_report
 from cityeye.stop_switch import StopSwitch
@@ -60,7 +60,7 @@ def watch(
         hub = None
         if config.settings.hub is not None:
             progress.step("starting the event hub")
-            hub = stack.enter_context(HubProcess(config.settings.hub, keyframes(config)))
+            hub = stack.enter_context(HubProcess(config.settings.hub, config.settings.keyframes))
         progress.step("starting Ray")
         api = config.settings.api
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))

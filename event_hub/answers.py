@@ -10,34 +10,34 @@ from pydantic import BaseModel, ConfigDict
 from pipelines.event import CameraStateData, IncidentData
 
 
-class Answer(BaseModel):
+class HubAnswer(BaseModel):
     """A response body."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Receipt(Answer):
+class Receipt(HubAnswer):
     """How many events of a delivery were new, and how many the hub already had."""
 
     stored: int
     duplicates: int
 
 
-class Problem(Answer):
+class Refusal(HubAnswer):
     """Why a request was refused, in one sentence, and the attribute or parameter behind it."""
 
     error: str
     attribute: str | None = None
 
 
-class IncidentPage(Answer):
+class IncidentPage(HubAnswer):
     """Incidents, newest first. Pass `next_before` as `before` for the next page."""
 
     incidents: list[IncidentData]
     next_before: str | None
 
 
-class IncidentStep(Answer):
+class IncidentStep(HubAnswer):
     """One transition in an incident's life."""
 
     revision: int
@@ -49,14 +49,14 @@ class IncidentStep(Answer):
     end_reason: str | None
 
 
-class IncidentRecord(Answer):
+class IncidentRecord(HubAnswer):
     """An incident with its transitions, in order of revision."""
 
     incident: IncidentData
     history: list[IncidentStep]
 
 
-class StoredEvent(Answer):
+class StoredEvent(HubAnswer):
     """An event as it arrived. `sha256` and `size_bytes` are those of the received bytes."""
 
     position: int
@@ -66,7 +66,7 @@ class StoredEvent(Answer):
     event: dict[str, Any]
 
 
-class EventPage(Answer):
+class EventPage(HubAnswer):
     """Events in order of arrival. Pass `next_after` as `after` to go on from here."""
 
     events: list[StoredEvent]
@@ -74,20 +74,20 @@ class EventPage(Answer):
 
 
 class CameraStatus(CameraStateData):
-    """The newest known state of a camera, and when the hub was told."""
+    """The newest known state of a camera, and when the hub received it."""
 
     reported_at: datetime
     received_at: datetime
 
 
-class CameraList(Answer):
+class CameraList(HubAnswer):
     """Every camera the hub has heard of, by id."""
 
     cameras: list[CameraStatus]
     online: int
 
 
-class Health(Answer):
+class Health(HubAnswer):
     """That the hub can read its database, and what is in it."""
 
     status: Literal["ok"] = "ok"

@@ -1,4 +1,4 @@
-"""The hub's HTTP API: events in, incidents, cameras and pictures out.
+"""The hub's HTTP API: events in, incidents, cameras and keyframes out.
 
 A 2xx to a delivery means that its events are on disk, new or not. A 4xx means that repeating it is
 no use and says why in one sentence; a 5xx means try again.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -16,6 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from event_hub import queries
@@ -25,8 +25,8 @@ from event_hub.answers import (
     Health,
     IncidentPage,
     IncidentRecord,
-    Problem,
     Receipt,
+    Refusal,
 )
 from event_hub.envelope import (
     BATCH_MAX_BYTES,
@@ -46,8 +46,8 @@ BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
 BODY_TIMEOUT_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 PAGE_MAX: Final = 200
-PICTURE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-PICTURE_HEADERS: Final = {
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+IMAGE_HEADERS: Final = {
     "Cache-Control": "private, max-age=86400, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -57,52 +57,51 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+    return {status: {"model": Refusal} for status in statuses}
 
 
 def api_router(
-    store: EventStore, keyframes: KeyframeSource, webhook_keys: Sequence[bytes] = ()
+    store: EventStore, keyframes: KeyframeSource, secrets: Sequence[SecretStr] = ()
 ) -> APIRouter:
     """Every route of the API.
 
     Args:
         store: Where events are kept.
-        keyframes: Where pictures are read.
-        webhook_keys: Keys that deliveries must be signed with; none accepts unsigned ones.
+        keyframes: Where keyframes are read.
+        secrets: Secrets that deliveries must be signed with; none accepts unsigned ones.
     """
     router = APIRouter()
-    _add_delivery(router, store, webhook_keys)
+    _add_delivery(router, store, secrets)
     _add_incidents(router, store)
-    _add_the_rest(router, store)
-    _add_pictures(router, store, keyframes)
+    _add_readers(router, store)
+    _add_keyframes(router, store, keyframes)
     return router
 
 
-def _add_delivery(router: APIRouter, store: EventStore, webhook_keys: Sequence[bytes]) -> None:
+def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[SecretStr]) -> None:
     schema = {"schema": {"type": "object"}}
 
     @router.post(
         "/api/events",
         tags=["events"],
-        summary="File one event or a batch",
+        summary="Store one event or a batch",
         responses=_problems(400, 401, 408, 413, 415, 422, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
         },
     )
     async def post_events(request: Request) -> Receipt:
-        """Takes CloudEvents 1.0 in structured JSON mode. Filing an event again changes nothing."""
+        """Takes CloudEvents 1.0 in structured JSON mode. Storing an event again changes nothing."""
         media_type = _media_type(request)
         body = await _body(request, BODY_LIMITS[media_type])
-        if webhook_keys:
-            verify(webhook_keys, request.headers, body, time.time())
-        return await run_in_threadpool(_file, store, media_type, body)
+        if secrets:
+            verify(secrets, request.headers, body)
+        return await run_in_threadpool(_store_events, store, media_type, body)
 
 
-def _file(store: EventStore, media_type: str, body: bytes) -> Receipt:
+def _store_events(store: EventStore, media_type: str, body: bytes) -> Receipt:
     received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
-    outcome = store.add(received)
-    return Receipt(stored=outcome.stored, duplicates=outcome.duplicates)
+    return store.add(received)
 
 
 def _parse_batch(body: bytes) -> list[Received]:
@@ -138,12 +137,6 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
     return bytes(chunks)
 
 
-def _incident_filter(
-    state: queries.State | None = None, kind: str | None = None, camera: str | None = None
-) -> queries.IncidentFilter:
-    return queries.IncidentFilter(state, kind, camera)
-
-
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
     @router.get(
         "/api/incidents",
@@ -152,7 +145,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         responses=_problems(422, 503),
     )
     def get_incidents(
-        wanted: Annotated[queries.IncidentFilter, Depends(_incident_filter)],
+        wanted: Annotated[queries.IncidentFilter, Depends()],
         limit: Limit = 50,
         before: str | None = None,
     ) -> IncidentPage:
@@ -178,7 +171,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         return record
 
 
-def _add_the_rest(router: APIRouter, store: EventStore) -> None:
+def _add_readers(router: APIRouter, store: EventStore) -> None:
     @router.get(
         "/api/events",
         tags=["events"],
@@ -212,34 +205,34 @@ def _add_the_rest(router: APIRouter, store: EventStore) -> None:
             return queries.health(connection)
 
 
-def _add_pictures(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
+def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
     @router.get(
         "/api/keyframes/{key:path}",
         tags=["keyframes"],
-        summary="A picture that an event names",
+        summary="A keyframe that an event names",
         response_class=Response,
         responses=_problems(404, 502, 503) | {200: {"content": {"image/jpeg": {}}}},
     )
     def get_keyframe(key: str) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
-            named = queries.picture(connection, key)
+            named = queries.keyframe(connection, key)
         if named is None:
-            raise HTTPException(404, "no event names this picture")
+            raise HTTPException(404, "no event names this keyframe")
         try:
             data = keyframes.fetch(key)
         except LookupError:
-            raise HTTPException(404, "the picture is not in the store") from None
+            raise HTTPException(404, "the keyframe is not in the store") from None
         except OSError:
-            raise HTTPException(503, "the picture store does not answer: try again") from None
+            raise HTTPException(503, "the keyframe store does not answer: try again") from None
         if hashlib.sha256(data).hexdigest() != named.sha256:
-            raise HTTPException(502, "the stored picture is not the one that the event names")
-        media_type = named.media_type if named.media_type in PICTURE_TYPES else "image/jpeg"
-        return Response(data, media_type=media_type, headers=PICTURE_HEADERS)
+            raise HTTPException(502, "the stored keyframe is not the one that the event names")
+        media_type = named.media_type if named.media_type in IMAGE_TYPES else "image/jpeg"
+        return Response(data, media_type=media_type, headers=IMAGE_HEADERS)
 
 
 def add_problem_answers(app: FastAPI) -> None:
-    """Make every refusal a `Problem`."""
+    """Make every refusal a `Refusal`."""
 
     @app.exception_handler(MalformedEventError)
     async def malformed(_: Request, error: MalformedEventError) -> JSONResponse:
@@ -268,5 +261,5 @@ def add_problem_answers(app: FastAPI) -> None:
 def _answer(
     status: int, error: str, attribute: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    problem = Problem(error=error, attribute=attribute)
+    problem = Refusal(error=error, attribute=attribute)
     return JSONResponse(problem.model_dump(), status, headers=headers)

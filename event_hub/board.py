@@ -17,10 +17,10 @@ ENDED_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """An incident with what its pictures show, by key."""
+    """An incident with what its keyframes show, by key."""
 
     incident: IncidentData
-    pictures: dict[str, queries.Picture]
+    keyframes: dict[str, queries.NamedKeyframe]
 
     @property
     def is_open(self) -> bool:
@@ -70,9 +70,9 @@ def read_board(store: EventStore) -> Board:
         incidents = queries.newest_incidents(connection, "open", INCIDENTS_MAX)
         incidents += queries.newest_incidents(connection, "ended", INCIDENTS_MAX - len(incidents))
         keys = [keyframe.key for one in incidents for keyframe in one.keyframes]
-        pictures = queries.pictures(connection, keys)
+        keyframes = queries.keyframes(connection, keys)
         return Board(
-            incidents=tuple(_view(incident, pictures) for incident in incidents),
+            incidents=tuple(_view(incident, keyframes) for incident in incidents),
             open_by_severity=queries.open_by_severity(connection),
             ended=queries.count_ended_since(connection, to_us(now - ENDED_WINDOW)),
             cameras=tuple(queries.camera_list(connection).cameras),
@@ -81,6 +81,6 @@ def read_board(store: EventStore) -> Board:
         )
 
 
-def _view(incident: IncidentData, pictures: dict[str, queries.Picture]) -> IncidentView:
-    own = {k.key: pictures[k.key] for k in incident.keyframes if k.key in pictures}
+def _view(incident: IncidentData, keyframes: dict[str, queries.NamedKeyframe]) -> IncidentView:
+    own = {k.key: keyframes[k.key] for k in incident.keyframes if k.key in keyframes}
     return IncidentView(incident, own)

@@ -18,10 +18,10 @@ from pipelines.event import CameraData, KeyframeData, SubjectData
 
 BOXES_MAX = 40
 CAMERAS_SHOWN = 60
-FIGURES_SHOWN = 2
+VALUES_SHOWN = 2
 BEST_FIRST = ("peak", "opening", "closing")
 LABEL_FRACTION = 1 / 42
-"""Height of a box's label by the width of the picture."""
+"""Height of a box's label by the width of the image."""
 
 
 def counts(board: Board) -> str:
@@ -91,7 +91,7 @@ def overflow(board: Board) -> str:
     return f'<p class="cy-more">The newest {shown} of {board.open} open incidents are shown.</p>'
 
 
-def last_word(board: Board) -> str:
+def last_event(board: Board) -> str:
     """When the hub heard something the last time."""
     if board.last_received_at is None:
         return "Nothing heard yet."
@@ -99,22 +99,22 @@ def last_word(board: Board) -> str:
 
 
 def incident_card(view: IncidentView) -> str:
-    """One incident: picture, what, where, since when; with what the viewer shows on a click."""
+    """One incident: keyframe, what, where, since when; with what the viewer shows on a click."""
     incident = view.incident
     severity = _text(incident.severity)
     zone = f' <span class="cy-zone">{_text(incident.zone)}</span>' if incident.zone else ""
-    figures = [words.figure(name, value) for name, value in incident.detail.items()]
-    facts = "".join(f"<li>{_text(figure)}</li>" for figure in figures[:FIGURES_SHOWN])
+    values = [words.measured(name, value) for name, value in incident.detail.items()]
+    facts = "".join(f"<li>{_text(value)}</li>" for value in values[:VALUES_SHOWN])
     return (
-        f"{_shot(view)}"
+        f"{_image(view)}"
         f'<div class="cy-what"><h3>{_text(words.kind(incident.kind))} '
         f'<span class="cy-severity cy-{severity}">{severity}</span></h3>'
         f'<p class="cy-where"><span class="cy-camera">{_text(_name(incident.camera))}</span>'
         f"{zone}</p>"
         f'<p class="cy-when">{_when(view)}</p>'
-        f'<ul class="cy-figures">{facts}</ul></div>'
+        f'<ul class="cy-values">{facts}</ul></div>'
         f'<template data-incident="{_text(incident.incident_id)}">'
-        f"{_viewer(view, figures)}</template>"
+        f"{_viewer(view, values)}</template>"
     )
 
 
@@ -139,43 +139,43 @@ def _clock(moment: datetime, seconds: bool = False) -> str:
     return f'<time datetime="{_text(iso)}" data-clock="{style}">{_text(iso)}</time>'
 
 
-def _shot(view: IncidentView) -> str:
-    pictures = sorted(view.incident.keyframes, key=lambda one: BEST_FIRST.index(one.role))
-    stored = [one for one in pictures if one.state == "stored"]
+def _image(view: IncidentView) -> str:
+    keyframes = sorted(view.incident.keyframes, key=lambda one: BEST_FIRST.index(one.role))
+    stored = [one for one in keyframes if one.state == "stored"]
     if not stored:
-        text = "Picture is on its way" if pictures else "No picture"
-        return f'<button class="cy-shot cy-none" data-view><span>{text}</span></button>'
+        text = "Picture is on its way" if keyframes else "No picture"
+        return f'<button class="cy-image cy-none" data-view><span>{text}</span></button>'
     title = _text(f"{words.kind(view.incident.kind)}: open the picture")
     return (
-        f'<button class="cy-shot" data-view aria-label="{title}">'
+        f'<button class="cy-image" data-view aria-label="{title}">'
         f'<img src="{_url(stored[0].key)}" alt="" loading="lazy" decoding="async">'
         "<span>Picture not available</span></button>"
     )
 
 
-def _viewer(view: IncidentView, figures: Sequence[str]) -> str:
+def _viewer(view: IncidentView, values: Sequence[str]) -> str:
     incident = view.incident
     model, rule = incident.model, incident.rule
     rows = [
         ("Where", ", ".join(part for part in (_name(incident.camera), incident.zone) if part)),
-        ("Measured", ", ".join(figures)),
-        ("Judged by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
+        ("Measured", ", ".join(values)),
+        ("Found by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
         ("Incident", incident.incident_id),
     ]
     facts = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in rows if text)
     stored = [keyframe for keyframe in incident.keyframes if keyframe.state == "stored"]
-    figures_html = "".join(_figure(view, keyframe) for keyframe in stored)
+    images_html = "".join(_figure(view, keyframe) for keyframe in stored)
     history = quote(incident.incident_id, safe="")
     return (
         f"<header><h2>{_text(words.kind(incident.kind))}</h2>"
-        f'<p class="cy-when">{_when(view)}</p></header>{figures_html}<dl>{facts}</dl>'
+        f'<p class="cy-when">{_when(view)}</p></header>{images_html}<dl>{facts}</dl>'
         f'<a href="/api/incidents/{history}" target="_blank" rel="noopener">History (JSON)</a>'
     )
 
 
 def _figure(view: IncidentView, keyframe: KeyframeData) -> str:
-    picture = view.pictures.get(keyframe.key)
-    subjects = picture.subjects[:BOXES_MAX] if picture else ()
+    named = view.keyframes.get(keyframe.key)
+    subjects = named.subjects[:BOXES_MAX] if named else ()
     width, height = max(1, keyframe.width), max(1, keyframe.height)
     boxes = "".join(_box(subject, width, height) for subject in subjects)
     return (

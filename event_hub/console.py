@@ -1,7 +1,7 @@
 """The operators' page at `/`: every open page shows a new incident within a second, by itself.
 
-One task looks whether the store has grown, reads it once and hands the same board to every page, so
-a burst of events costs one reading and each page is sent only the cards that changed.
+One task checks whether the store has grown, reads it once and hands the same board to every page,
+so a burst of events costs one reading and each page is sent only the cards that changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from event_hub.store import EventStore
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.25
+CHECK_EVERY_S = 0.25
 REFRESH_EVERY_S = 15.0
 """Counts over the last 24 hours and silence change without an event."""
 RECONNECT_S = 10.0
@@ -66,7 +66,7 @@ class _Page:
                 with _section("Ended", "cy-ended"):
                     self._ended = ui.element("div").classes("cy-cards")
             with ui.element("footer"):
-                self._last_word = _raw("")
+                self._last_event = _raw("")
                 _raw("Times in <span data-zone>your time zone</span>.")
 
     def show(self, board: Board, version: int) -> None:
@@ -78,7 +78,7 @@ class _Page:
             self._empty.content = cards.empty(board)
             self._overflow.content = cards.overflow(board)
             self._cameras.content = cards.camera_rows(board.cameras)
-            self._last_word.content = cards.last_word(board)
+            self._last_event.content = cards.last_event(board)
             present = {view.incident.incident_id for view in board.incidents}
             for gone in self._cards.keys() - present:
                 self._cards.pop(gone).delete()
@@ -175,7 +175,7 @@ class Console:
         clock_s = asyncio.get_running_loop().time
         shown_s = clock_s()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             pages = list(self._pages.values())
             if clock_s() - shown_s < REFRESH_EVERY_S:
                 pages = [page for page in pages if page.version != self._store.version]

@@ -1,7 +1,7 @@
-"""Turns received bytes into a checked event, or into one sentence that names what is wrong.
+"""Turns received bytes into a checked event, or into one sentence that says what is wrong.
 
 What passes here can be stored, projected, answered as JSON and drawn: text is bounded and free of
-control characters, numbers are finite, times carry an offset, picture keys are plain paths.
+control characters, numbers are finite, times carry an offset, keyframe keys are plain paths.
 An event of a `cityeye.` type this version does not know passes with its envelope alone, so that a
 newer camera side loses nothing to an older hub.
 """
@@ -15,20 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from event_hub.errors import MalformedEventError
 from event_hub.keyframes import is_safe_key
-from pipelines.event import (
-    CAMERA_STATE,
-    INCIDENT_ENDED,
-    INCIDENT_STARTED,
-    INCIDENT_UPDATED,
-    CameraStateEvent,
-    Event,
-    EventBase,
-    IncidentEvent,
-)
+from pipelines.event import EVENT, EVENT_TYPES, IncidentData, OutgoingEvent
 
 EVENT_MAX_BYTES: Final = 64 * 1024
 BATCH_MAX_BYTES: Final = 1024 * 1024
@@ -38,18 +29,18 @@ REVISION_MAX: Final = 2**31 - 1
 YEARS: Final = range(1970, 9999)
 TYPE_PREFIX: Final = "cityeye."
 
-_KNOWN_TYPES: Final = frozenset({INCIDENT_STARTED, INCIDENT_UPDATED, INCIDENT_ENDED, CAMERA_STATE})
+_KEYS: Final = frozenset({"id", "incident_id", "kind"})
+"""Names of texts in `data` that are stored and compared, not only shown."""
 _JSON_SPACE: Final = " \t\r\n"
 _T = TypeVar("_T")
 
 
-class Envelope(EventBase):
+class Envelope(OutgoingEvent):
     """The attributes every event has, of whatever type."""
 
     type: str
 
 
-_EVENT: Final[TypeAdapter[IncidentEvent | CameraStateEvent]] = TypeAdapter(Event)
 _ENVELOPE: Final = TypeAdapter(Envelope)
 
 
@@ -58,7 +49,8 @@ class Received:
     """One checked event with the bytes it came as."""
 
     body: bytes
-    event: IncidentEvent | CameraStateEvent | Envelope
+    event: OutgoingEvent
+    type: str
 
 
 def parse_event(body: bytes) -> Received:
@@ -69,24 +61,20 @@ def parse_event(body: bytes) -> Received:
     """
     if len(body) > EVENT_MAX_BYTES:
         raise MalformedEventError("", f"an event has at most {EVENT_MAX_BYTES} bytes")
-    event: IncidentEvent | CameraStateEvent | Envelope
-    event = _validate(_ENVELOPE, body)
-    if event.type in _KNOWN_TYPES:
-        event = _validate(_EVENT, body)
-    elif not event.type.startswith(TYPE_PREFIX):
+    envelope = _validate(_ENVELOPE, body)
+    event: OutgoingEvent = envelope
+    if envelope.type in EVENT_TYPES:
+        event = _validate(EVENT, body)
+    elif not envelope.type.startswith(TYPE_PREFIX):
         raise MalformedEventError("type", f"must begin with {TYPE_PREFIX!r}")
     _refuse_infinite_numbers(body)
-    for name, text in _texts(event):
-        if not 0 < len(text) <= TEXT_MAX_CHARS or not text.isprintable():
-            raise MalformedEventError(name, f"must be 1 to {TEXT_MAX_CHARS} printable characters")
-    for name, moment in _moments(event):
-        if moment.tzinfo is None:
-            raise MalformedEventError(name, "must carry a UTC offset")
-        if moment.year not in YEARS:
-            raise MalformedEventError(name, f"must lie in {YEARS.start} to {YEARS.stop - 1}")
-    if isinstance(event, IncidentEvent):
-        _check_incident(event)
-    return Received(body, event)
+    for name in ("id", "source", "subject", "partitionkey", "sequence", "type"):
+        _check_text(name, getattr(event, name))
+    _check_time("time", event.time)
+    _check_data("data", getattr(event, "data", None))
+    if event.incident is not None:
+        _check_incident(event.incident, envelope.type)
+    return Received(body, event, envelope.type)
 
 
 def split_batch(body: bytes) -> list[bytes]:
@@ -132,7 +120,7 @@ def _validate(adapter: TypeAdapter[_T], body: bytes) -> _T:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise MalformedEventError("", "the body is not JSON") from None
-        steps = [str(step) for step in first["loc"] if step not in _KNOWN_TYPES]
+        steps = [str(step) for step in first["loc"] if step not in EVENT_TYPES]
         message = "is missing" if first["type"] == "missing" else f"is wrong: {first['msg']}"
         if not steps:
             raise MalformedEventError("", "the body is not a JSON object") from None
@@ -152,36 +140,38 @@ def _refuse_infinite_numbers(body: bytes) -> None:
         raise MalformedEventError("", "the body holds a number or nesting out of bounds") from None
 
 
-def _texts(event: IncidentEvent | CameraStateEvent | Envelope) -> Iterator[tuple[str, str]]:
-    for name in ("id", "source", "subject", "partitionkey", "sequence", "type"):
-        yield name, getattr(event, name)
-    if isinstance(event, Envelope):
-        return
-    yield "data.camera.id", event.data.camera.id
-    if isinstance(event, IncidentEvent):
-        yield "data.incident_id", event.data.incident_id
-        yield "data.kind", event.data.kind
+def _check_data(name: str, value: object) -> None:
+    """Checks what has a meaning of its own, at any depth: times, ids, keys of keyframes."""
+    if isinstance(value, BaseModel):
+        for field, inner in value:
+            _check_data(f"{name}.{field}", inner)
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            _check_data(f"{name}.{index}", inner)
+    elif isinstance(value, datetime):
+        _check_time(name, value)
+    elif isinstance(value, str):
+        field = name.rpartition(".")[2]
+        if field in _KEYS:
+            _check_text(name, value)
+        elif field == "key" and not is_safe_key(value):
+            raise MalformedEventError(name, "must be a relative path without '..'")
 
 
-def _moments(event: IncidentEvent | CameraStateEvent | Envelope) -> Iterator[tuple[str, datetime]]:
-    yield "time", event.time
-    if isinstance(event, IncidentEvent):
-        yield "data.opened_at", event.data.opened_at
-        yield "data.updated_at", event.data.updated_at
-        if event.data.ended_at is not None:
-            yield "data.ended_at", event.data.ended_at
-    elif isinstance(event, CameraStateEvent):
-        yield "data.since", event.data.since
-
-
-def _check_incident(event: IncidentEvent) -> None:
-    incident = event.data
+def _check_incident(incident: IncidentData, event_type: str) -> None:
     if not 0 < incident.revision <= REVISION_MAX:
         raise MalformedEventError("data.revision", f"must lie in 1 to {REVISION_MAX}")
-    if event.type != f"{TYPE_PREFIX}incident.{incident.phase}":
-        raise MalformedEventError("data.phase", f"does not fit the type {event.type!r}")
-    for index, keyframe in enumerate(incident.keyframes):
-        if not is_safe_key(keyframe.key):
-            raise MalformedEventError(
-                f"data.keyframes.{index}.key", "must be a relative path without '..'"
-            )
+    if event_type != f"{TYPE_PREFIX}incident.{incident.phase}":
+        raise MalformedEventError("data.phase", f"does not fit the type {event_type!r}")
+
+
+def _check_text(name: str, text: str) -> None:
+    if not 0 < len(text) <= TEXT_MAX_CHARS or not text.isprintable():
+        raise MalformedEventError(name, f"must be 1 to {TEXT_MAX_CHARS} printable characters")
+
+
+def _check_time(name: str, moment: datetime) -> None:
+    if moment.tzinfo is None:
+        raise MalformedEventError(name, "must carry a UTC offset")
+    if moment.year not in YEARS:
+        raise MalformedEventError(name, f"must lie in {YEARS.start} to {YEARS.stop - 1}")

@@ -4,6 +4,7 @@ HubError
 ├── MalformedEventError    an event breaks the contract: the producer must change it
 ├── SignatureError         a delivery is not signed with a known secret: check both ends
 ├── DatabaseUrlError       the database URL cannot be used: change the settings
+├── DatabaseVersionError   a newer program wrote the database: run that one, or give another
 ├── DatabaseInUseError     another hub holds the database file: stop it or use another file
 ├── StoreUnavailableError  the database does not take or give data now: try again later
 └── HubStartError          the server did not come up
@@ -31,6 +32,16 @@ class SignatureError(HubError):
 
 class DatabaseUrlError(HubError):
     """A database URL the hub cannot work with."""
+
+
+class DatabaseVersionError(HubError):
+    """A database that a newer program wrote."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the hub's database has schema version {found}, this program knows {known}: run the "
+            "program that wrote it, or give this one its own database"
+        )
 
 
 class DatabaseInUseError(HubError):

@@ -1,4 +1,4 @@
-"""Where pictures come from: the `KeyframeSource` port, and a folder behind it.
+"""Where keyframes come from: the `KeyframeSource` port, and a folder behind it.
 
 The hub hands only keys to a source that a stored event names; a folder source never leaves its
 root, whatever the key or a link in the folder says.
@@ -13,10 +13,10 @@ KEY_MAX_CHARS = 512
 
 
 class KeyframeSource(Protocol):
-    """Reads one stored picture. Called from several threads at once."""
+    """Reads one stored keyframe. Called from several threads at once."""
 
     def fetch(self, key: str) -> bytes:
-        """The picture's bytes.
+        """The bytes of the image.
 
         Raises:
             LookupError: The store has nothing under this key.
@@ -33,7 +33,7 @@ def is_safe_key(key: str) -> bool:
 
 
 class FolderKeyframes:
-    """Pictures in a local folder, one file per key."""
+    """Keyframes in a local folder, one file per key."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()

@@ -1,4 +1,4 @@
-"""Reads of the store, each bounded: pages of incidents and events, cameras, pictures, counts."""
+"""Reads of the store, each bounded: pages of incidents and events, cameras, keyframes, counts."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ State = Literal["open", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that an event names: its digest and type, and who is where in it."""
+class NamedKeyframe:
+    """A keyframe that an event names: its digest and type, and who is where in it."""
 
     key: str
     sha256: str
@@ -149,16 +149,18 @@ def camera_list(connection: Connection) -> CameraList:
     return CameraList(cameras=cameras, online=sum(camera.state == "online" for camera in cameras))
 
 
-def picture(connection: Connection, key: str) -> Picture | None:
-    """The picture under a key, if an event names it."""
-    return pictures(connection, [key]).get(key)
+def keyframe(connection: Connection, key: str) -> NamedKeyframe | None:
+    """The keyframe under a key, if an event names it."""
+    return keyframes(connection, [key]).get(key)
 
 
-def pictures(connection: Connection, keys: Sequence[str]) -> dict[str, Picture]:
-    """The pictures under some keys, by key."""
+def keyframes(connection: Connection, keys: Sequence[str]) -> dict[str, NamedKeyframe]:
+    """The keyframes under some keys, by key."""
     rows = connection.execute(select(KEYFRAMES).where(KEYFRAMES.c.key.in_(keys))).all()
     return {
-        row.key: Picture(row.key, row.sha256, row.media_type, SUBJECTS.validate_json(row.subjects))
+        row.key: NamedKeyframe(
+            row.key, row.sha256, row.media_type, SUBJECTS.validate_json(row.subjects)
+        )
         for row in rows
     }
 

@@ -1,4 +1,4 @@
-"""Puts the hub together and runs it: in this process until it is told to stop, or in a thread.
+"""Puts the hub together and runs it in this process until it is stopped.
 
 `ready` means that the socket listens; a stop ends open requests within seconds and closes the
 database last.
@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -22,7 +21,6 @@ from event_hub.api import add_problem_answers, api_router
 from event_hub.errors import HubStartError
 from event_hub.keyframes import KeyframeSource
 from event_hub.settings import HubSettings
-from event_hub.signature import decode_secret
 from event_hub.store import EventStore
 
 if TYPE_CHECKING:
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
 GRACE_S = 3
 CONNECTIONS_MAX = 512
 BACKLOG = 128
@@ -59,7 +55,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
 
     app = FastAPI(
         title="CityEye event hub",
-        summary="Incidents and camera states of a district, with picture evidence.",
+        summary="Incidents and camera states of a district, with keyframes as evidence.",
         version="1",
         # The interactive pages load their scripts from the internet; the description itself stays.
         docs_url=None,
@@ -67,8 +63,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
-    keys = [decode_secret(secret.get_secret_value()) for secret in settings.webhook_secrets]
-    app.include_router(api_router(store, keyframes, keys))
+    app.include_router(api_router(store, keyframes, settings.webhook_secrets))
     add_problem_answers(app)
     if console is not None:
         console.mount(app)
@@ -113,7 +108,7 @@ class Hub:
 
     Args:
         settings: How it runs.
-        keyframes: Where pictures are read.
+        keyframes: Where keyframes are read.
         on_ready: Called in the server's thread once the hub listens.
 
     Raises:
@@ -122,7 +117,10 @@ class Hub:
     """
 
     def __init__(
-        self, settings: HubSettings, keyframes: KeyframeSource, on_ready: Callable[[str], None]
+        self,
+        settings: HubSettings,
+        keyframes: KeyframeSource,
+        on_ready: Callable[[str], None] | None = None,
     ) -> None:
         self._socket = _bind(settings.host, settings.port)
         try:
@@ -140,17 +138,23 @@ class Hub:
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_S,
         )
-        self._server = _Server(config, lambda: on_ready(self.url))
+        self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
         if not settings.webhook_secrets and settings.host not in {"127.0.0.1", "::1", "localhost"}:
             logger.warning("hub_accepts_unsigned_events host=%s", settings.host)
 
     def run(self) -> None:
-        """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too."""
+        """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.
+
+        Raises:
+            HubStartError: The server did not come up.
+        """
         logger.info("hub_listening url=%s", self.url)
         try:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
+        if not self._server.started:
+            raise HubStartError("the hub's server did not start: the log says why")
         logger.info("hub_stopped url=%s", self.url)
 
     def stop(self) -> None:
@@ -161,77 +165,3 @@ class Hub:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
-def serve(
-    settings: HubSettings, keyframes: KeyframeSource, on_ready: Callable[[str], None] | None = None
-) -> None:
-    """Run a hub until SIGINT or SIGTERM.
-
-    Args:
-        settings: How.
-        keyframes: Where pictures are read.
-        on_ready: Told the URL once the hub listens.
-
-    Raises:
-        OSError: The address cannot be bound.
-        HubError: The database cannot be used, or the server did not come up.
-    """
-    ready = threading.Event()
-
-    def listening(url: str) -> None:
-        ready.set()
-        if on_ready is not None:
-            on_ready(url)
-
-    Hub(settings, keyframes, listening).run()
-    if not ready.is_set():
-        raise HubStartError("the hub's server did not start: the log says why")
-
-
-class HubThread:
-    """A hub in a thread of this process; as a context manager it is ready inside the block.
-
-    The console can run once per process: give `console=False` where there may be several hubs.
-    """
-
-    def __init__(self, settings: HubSettings, keyframes: KeyframeSource) -> None:
-        self._ready = threading.Event()
-        self._hub = Hub(settings, keyframes, lambda _: self._ready.set())
-        self._thread = threading.Thread(target=self._hub.run, name="event-hub", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where the hub listens."""
-        return self._hub.url
-
-    def start(self) -> None:
-        """Returns when the hub listens.
-
-        Raises:
-            HubStartError: It does not.
-        """
-        self._thread.start()
-        if not self._ready.wait(START_TIMEOUT_S):
-            self.stop()
-            raise HubStartError("the hub's server did not start: the log says why")
-
-    def stop(self) -> None:
-        """Returns when the hub has ended and its database is closed. May be called twice."""
-        self._hub.stop()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-            if self._thread.is_alive():
-                logger.warning("hub_did_not_stop url=%s", self.url)
-
-    def __enter__(self) -> HubThread:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

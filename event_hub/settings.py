@@ -1,10 +1,10 @@
-"""What the hub can be told. Every value is checked here, so that the rest can rely on it."""
+"""The settings of a hub. Every value is checked here, so that the rest can rely on it."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from event_hub.signature import decode_secret
+from pipelines.event import WebhookSecret
 
 
 class HubSettings(BaseModel):
@@ -17,7 +17,7 @@ class HubSettings(BaseModel):
         webhook_secrets: Standard-Webhooks secrets (`whsec_` + base64). Deliveries must carry a
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
-        silence_notice_s: After so long without a word from any camera the page says so. Cameras
+        silence_notice_s: After so long without an event from any camera the page says so. Cameras
             report changes only, so a value makes sense where they also report regularly.
     """
 
@@ -25,14 +25,7 @@ class HubSettings(BaseModel):
 
     database: str = "sqlite:///event_hub.db"
     host: str = "127.0.0.1"
-    port: int = Field(default=8600, ge=0, le=65535)
-    webhook_secrets: tuple[SecretStr, ...] = ()
+    port: int = Field(default=0, ge=0, le=65535)
+    webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_notice_s: float | None = Field(default=None, gt=0)
-
-    @field_validator("webhook_secrets")
-    @classmethod
-    def _secrets_decode(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for secret in secrets:
-            decode_secret(secret.get_secret_value())
-        return secrets

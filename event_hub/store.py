@@ -10,17 +10,28 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import singledispatch
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, func, insert, select, update
 
+from event_hub.answers import Receipt
 from event_hub.database import Database
 from event_hub.envelope import Received
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, METADATA, to_us
-from pipelines.event import CameraStateEvent, IncidentEvent, SubjectData
+from event_hub.errors import DatabaseVersionError
+from event_hub.tables import (
+    CAMERA_STATES,
+    EVENTS,
+    INCIDENTS,
+    KEYFRAMES,
+    METADATA,
+    SCHEMA,
+    VERSION,
+    to_us,
+)
+from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent, SubjectData
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +41,8 @@ _REVISION_ORDER = ("revision", "sequence", "source", "event_id")
 _TIME_ORDER = ("time_us", "sequence", "source", "event_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What became of a delivery: how many of its events were new, how many already there."""
-
-    stored: int
-    duplicates: int
-
-
 class EventStore:
-    """The hub's memory, safe to use from several threads.
+    """What the hub keeps, safe to use from several threads.
 
     Args:
         url: SQLAlchemy URL.
@@ -47,6 +50,7 @@ class EventStore:
     Raises:
         DatabaseUrlError: The URL cannot be used.
         DatabaseInUseError: Another hub has the file.
+        DatabaseVersionError: A newer program wrote it.
         StoreUnavailableError: The database cannot be opened.
     """
 
@@ -56,16 +60,17 @@ class EventStore:
         try:
             with self.database.write() as connection:
                 METADATA.create_all(connection)
+                _check_version(connection)
         except BaseException:
             self.database.close()
             raise
 
     @property
     def version(self) -> int:
-        """Grows whenever something new was stored: unequal means look again."""
+        """Grows whenever something new was stored, so that a reader knows when to read again."""
         return self._version
 
-    def add(self, received: Sequence[Received]) -> Stored:
+    def add(self, received: Sequence[Received]) -> Receipt:
         """Store events in one transaction: all of them or none.
 
         Raises:
@@ -80,11 +85,19 @@ class EventStore:
                     new += 1
         if new:
             self._version += 1
-        return Stored(new, len(received) - new)
+        return Receipt(stored=new, duplicates=len(received) - new)
 
     def close(self) -> None:
         """Release the database. May be called twice."""
         self.database.close()
+
+
+def _check_version(connection: Connection) -> None:
+    found = connection.scalar(select(SCHEMA.c.version))
+    if found is None:
+        connection.execute(insert(SCHEMA).values(version=VERSION))
+    elif found != VERSION:
+        raise DatabaseVersionError(found, VERSION)
 
 
 def _insert(connection: Connection, received: Received, position: int, now_us: int) -> bool:
@@ -96,31 +109,33 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
         if known != digest:
             logger.warning("event_id_reused source=%s id=%s", event.source, event.id)
         return False
-    incident = event.data if isinstance(event, IncidentEvent) else None
     row = {
         "source": event.source,
         "event_id": event.id,
         "position": position,
         "received_us": now_us,
         "time_us": to_us(event.time),
-        "type": event.type,
+        "type": received.type,
         "partitionkey": event.partitionkey,
         "sequence": event.sequence,
-        "incident_id": incident.incident_id if incident else None,
-        "revision": incident.revision if incident else None,
+        "incident_id": event.incident.incident_id if event.incident else None,
+        "revision": event.incident.revision if event.incident else None,
         "sha256": digest,
         "size_bytes": len(received.body),
         "body": received.body,
     }
     connection.execute(insert(EVENTS).values(row))
-    if isinstance(event, IncidentEvent):
-        _project_incident(connection, event)
-    elif isinstance(event, CameraStateEvent):
-        _project_camera(connection, event, now_us)
+    _project(event, connection, now_us)
     return True
 
 
-def _project_incident(connection: Connection, event: IncidentEvent) -> None:
+@singledispatch
+def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
+    """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
+
+
+@_project.register
+def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
     data = event.data
     rank = {
         "revision": data.revision,
@@ -140,16 +155,17 @@ def _project_incident(connection: Connection, event: IncidentEvent) -> None:
     }
     _keep(connection, INCIDENTS, "incident_id", rank | state, _REVISION_ORDER)
     for keyframe in data.keyframes:
-        picture = {
+        named = {
             "key": keyframe.key,
             "sha256": keyframe.sha256,
             "media_type": keyframe.media_type,
             "subjects": SUBJECTS.dump_json(data.subjects).decode(),
         }
-        _keep(connection, KEYFRAMES, "key", rank | picture, _REVISION_ORDER, greatest=False)
+        _keep(connection, KEYFRAMES, "key", rank | named, _REVISION_ORDER, greatest=False)
 
 
-def _project_camera(connection: Connection, event: CameraStateEvent, now_us: int) -> None:
+@_project.register
+def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int) -> None:
     row = {
         "camera": event.data.camera.id,
         "time_us": to_us(event.time),

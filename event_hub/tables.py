@@ -26,6 +26,11 @@ _KEY = String(512)
 
 METADATA = MetaData()
 
+VERSION = 1
+
+SCHEMA = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
+"""One row. A database without it was written before versions were kept, and has version 1."""
+
 EVENTS = Table(
     "events",
     METADATA,
@@ -80,7 +85,7 @@ KEYFRAMES = Table(
     Column("media_type", _KEY, nullable=False),
     Column("subjects", Text, nullable=False),
 )
-"""The pictures that events name. The least (revision, ...) tells what a picture shows: later
+"""The keyframes that events name. The least (revision, ...) says what a keyframe shows: later
 events repeat the key while their subjects have moved on."""
 
 CAMERA_STATES = Table(

@@ -1,4 +1,4 @@
-"""Human words for what events say in codes. A code it does not know still reads as words."""
+"""Words for the codes in events; an unknown code is shown with spaces for its underscores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOMENTS: Mapping[str, str] = {
     "peak": "At its height",
     "closing": "At the end",
 }
-FIGURES: tuple[tuple[str, str, float], ...] = (
+VALUES: tuple[tuple[str, str, float], ...] = (
     ("_boxes_per_s", "{name} {value:.2f} own lengths/s", 1.0),
     ("_per_m2", "{value:.1f} {name}/m²", 1.0),
     ("_mps", "{name} {value:.0f} km/h", 3.6),
@@ -35,7 +35,7 @@ FIGURES: tuple[tuple[str, str, float], ...] = (
     ("_m", "{name} {value:.1f} m", 1.0),
     ("", "{value:g} {name}", 1.0),
 )
-"""How a figure reads, by the unit its name ends with: suffix, wording, factor; first match."""
+"""How a value reads, by the unit its name ends with: suffix, wording, factor; first match."""
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -58,7 +58,7 @@ def camera_state(code: str) -> str:
 
 
 def moment(role: str) -> str:
-    """Which moment a picture shows."""
+    """Which moment a keyframe shows."""
     return MOMENTS.get(role, _plain(role).capitalize())
 
 
@@ -73,9 +73,9 @@ def duration(span: timedelta) -> str:
     return minutes
 
 
-def figure(name: str, value: float) -> str:
+def measured(name: str, value: float) -> str:
     """`median_speed_mps`, 1.5 → `median speed 5 km/h`; `vehicles`, 9 → `9 vehicles`."""
-    suffix, wording, factor = next(one for one in FIGURES if name.endswith(one[0]))
+    suffix, wording, factor = next(one for one in VALUES if name.endswith(one[0]))
     return wording.format(name=_plain(name.removesuffix(suffix)), value=value * factor)
 
 

@@ -1,27 +1,42 @@
-"""The published contract: a CloudEvents 1.0 envelope around what CityEye has to say.
+"""The published contract: a CloudEvents 1.0 envelope around what CityEye publishes.
 
 The same JSON bytes go into the outbox and to every sink. Events are at-least-once and ordered per
-camera; `id` is deterministic, so consumers deduplicate by it and keep the highest `revision` per
+partition; `id` is deterministic, so consumers deduplicate by it and keep the highest `revision` per
 incident. A keyframe is named by its key and sha256, never by a presigned URL.
+
+A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`: outbox, deliveries
+and hub use only what `OutgoingEvent` declares.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
-INCIDENT_STARTED = "cityeye.incident.started"
-INCIDENT_UPDATED = "cityeye.incident.updated"
-INCIDENT_ENDED = "cityeye.incident.ended"
-CAMERA_STATE = "cityeye.camera.state"
+MEASUREMENT_PRIORITY: Final = -1
+UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
+EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
+"""Openings and endings; between them stands a camera's state."""
+STATE_PRIORITY: Final = 4
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the published prefix, not a secret
+SECRET_MIN_BYTES: Final = 24
+SECRET_MAX_BYTES: Final = 64
+
+
+Role = Literal["opening", "peak", "closing"]
+"""Which moment of an incident a keyframe shows."""
 
 
 class Contract(BaseModel):
     """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
 
 class PlaceData(Contract):
@@ -60,12 +75,11 @@ class KeyframeData(Contract):
     """A stored image.
 
     Attributes:
-        role: Which moment it shows.
         key: Object key in the keyframe store.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
     """
 
-    role: Literal["opening", "peak", "closing"]
+    role: Role
     key: str
     sha256: str
     size_bytes: int
@@ -74,6 +88,11 @@ class KeyframeData(Contract):
     media_type: str = "image/jpeg"
     masked: bool = False
     state: Literal["stored", "pending"] = "stored"
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
 
 
 class IncidentData(Contract):
@@ -107,8 +126,21 @@ class CameraStateData(Contract):
     since: datetime
 
 
-class EventBase(Contract):
-    """CloudEvents 1.0 attributes (structured JSON mode)."""
+class MeasurementData(Contract):
+    """Numbers over a period; a name in `values` ends in its unit, or the value is a count."""
+
+    kind: str
+    camera: CameraData
+    zone: str
+    begins_at: datetime
+    ends_at: datetime
+    values: dict[str, float]
+    model: VersionData
+    rule: VersionData
+
+
+class OutgoingEvent(Contract):
+    """CloudEvents 1.0 attributes (structured JSON mode), and what delivery asks of every event."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -117,24 +149,114 @@ class EventBase(Contract):
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: str
-    """Camera id: order holds among events with the same key."""
+    """Camera id: order holds among events of one source with the same key."""
     sequence: str
     """Per outbox, zero-padded decimal, so that text order is delivery order."""
 
+    @property
+    def shed_priority(self) -> int:
+        """Events with a lower number are given up first when the outbox is full."""
+        return 0
 
-class IncidentEvent(EventBase):
+    @property
+    def incident(self) -> IncidentData | None:
+        """The incident whose newest state this event is, if it is one."""
+        return None
+
+    def finished(
+        self, sequence: str, revision: int = 0, keyframes: Sequence[KeyframeData] = ()
+    ) -> Self:
+        """The event as it is published; the outbox alone calls this.
+
+        Args:
+            sequence: Its place in the outbox.
+            revision: Number of this state of the incident, if there is one.
+            keyframes: All of the incident so far, each with its present state.
+        """
+        update: dict[str, object] = {"sequence": sequence}
+        if self.incident is not None:
+            named = {"revision": revision, "keyframes": tuple(keyframes)}
+            update["data"] = self.incident.model_copy(update=named)
+        return self.model_copy(update=update)
+
+
+class IncidentEvent(OutgoingEvent):
     """An incident transition."""
 
     type: Literal["cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"]
     data: IncidentData
 
+    @property
+    def shed_priority(self) -> int:
+        """Updates go before openings and endings, low severity first."""
+        is_update = self.data.phase == "updated"
+        return (UPDATE_PRIORITY if is_update else EDGE_PRIORITY)[self.data.severity]
 
-class CameraStateEvent(EventBase):
+    @property
+    def incident(self) -> IncidentData:
+        """The whole of `data`."""
+        return self.data
+
+    def changed(self, id: str, time: datetime, **data: object) -> Self:
+        """The next state of the incident: the same but for some of `data`, `phase` among them."""
+        changed = self.data.model_copy(update=data)
+        kind = f"cityeye.incident.{changed.phase}"
+        return self.model_copy(update={"id": id, "time": time, "type": kind, "data": changed})
+
+
+class CameraStateEvent(OutgoingEvent):
     """A camera-state change."""
 
     type: Literal["cityeye.camera.state"] = "cityeye.camera.state"
     data: CameraStateData
 
+    @property
+    def shed_priority(self) -> int:
+        """Between openings and endings of low and of medium severity."""
+        return STATE_PRIORITY
 
-Event = Annotated[IncidentEvent | CameraStateEvent, Field(discriminator="type")]
-"""What travels: parse with `pydantic.TypeAdapter(Event)`."""
+
+class MeasurementEvent(OutgoingEvent):
+    """What a rule measured over a period. Belongs to no incident and has no keyframes."""
+
+    type: Literal["cityeye.measurement"] = "cityeye.measurement"
+    data: MeasurementData
+
+    @property
+    def shed_priority(self) -> int:
+        """Before everything else."""
+        return MEASUREMENT_PRIORITY
+
+
+Event = Annotated[IncidentEvent | CameraStateEvent | MeasurementEvent, Field(discriminator="type")]
+"""Every kind of event: the registry of this seam."""
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+"""Parses what was published."""
+
+EVENT_TYPES: Final = frozenset(
+    name
+    for kind in get_args(get_args(Event)[0])
+    for name in get_args(kind.model_fields["type"].annotation)
+)
+"""The `type` of every kind of event."""
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    # The error's text never holds the secret.
+    try:
+        text = secret.get_secret_value().removeprefix(SECRET_PREFIX)
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not SECRET_MIN_BYTES <= size <= SECRET_MAX_BYTES:
+        raise ValueError(
+            f"a webhook secret is base64 of {SECRET_MIN_BYTES} to {SECRET_MAX_BYTES} bytes, with or"
+            f' without {SECRET_PREFIX} before it; make one: echo "whsec_$(openssl rand -base64 32)"'
+        )
+    return secret
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
+"""A secret that signs deliveries as Standard Webhooks 1.0 says, see
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""

@@ -15,18 +15,19 @@ from datetime import UTC, datetime
 
 from camera_adapters.frame import FullImage
 from camera_adapters.spec import CameraSpec
+from camera_adapters.state import StateChange
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.publication import (
-    CameraChange,
     incident_event,
+    measurement_event,
     recovered_event,
     state_event,
 )
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData
+from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent, Role
 from pipelines.incident import Phase, Severity, Transition
-from pipelines.keyframe import Keyframe, Role, encode, keyframe
+from pipelines.keyframe import encode, keyframe
 from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
@@ -53,8 +54,8 @@ class EvidenceCounters:
 
 
 @dataclass(slots=True)
-class _Shown:
-    """What an open incident has shown so far."""
+class _OpenIncident:
+    """An open incident: the severity at which its newest keyframe was due, and their number."""
 
     severity: Severity
     keyframes: int = 0
@@ -84,7 +85,7 @@ class EvidenceRecorder:
         self._utc_now = utc_now
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
-        self._shown: dict[str, _Shown] = {}
+        self._open: dict[str, _OpenIncident] = {}
         self._published = 0
         self._keyframes = 0
         self._missed = 0
@@ -110,23 +111,30 @@ class EvidenceRecorder:
             transition: What happened.
             camera: Where.
             model: Whose detections led to it.
-            rule: Kind and version of the rule that judged.
+            rule: Kind and version of the rule.
             image: The full image of that moment, if there is one.
         """
         event = incident_event(transition, camera, model, rule, self._source)
         with self._publishing:
-            shot = self._capture_keyframe(transition, event, image)
-            self._record(event, (shot.data(),) if shot else ())
+            captured = self._capture_keyframe(transition, event, image)
+            self._record(event, (captured,) if captured else ())
+
+    def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
+        """Makes a camera-state change durable; does not wait for an image being encoded."""
+        self._record(state_event(change, camera, self._source))
 
     def publish_measurement(
         self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
     ) -> None:
-        """Makes a measurement durable; the outgoing event for it does not exist yet."""
-        raise NotImplementedError
+        """Makes a measurement durable; does not wait for an image being encoded.
 
-    def publish_state(self, change: CameraChange, camera: CameraSpec) -> None:
-        """Makes a camera-state change durable; does not wait for an image being encoded."""
-        self._record(state_event(change, camera, self._source))
+        Args:
+            measurement: What was measured.
+            camera: Where.
+            model: Whose detections were counted.
+            rule: Kind and version of the rule.
+        """
+        self._record(measurement_event(measurement, camera, model, rule, self._source))
 
     def recover(self) -> int:
         """Ends incidents that a crash left open and clears images that no event names.
@@ -143,7 +151,7 @@ class EvidenceRecorder:
             if not self._published:
                 for name in self._spool.names() - self._outbox.blob_names():
                     self._spool.remove(name)
-            known = set(self._shown)
+            known = set(self._open)
         incidents = self._outbox.open_incidents()
         left_open = [last for last in incidents if last.data.incident_id not in known]
         for last in left_open:
@@ -152,61 +160,63 @@ class EvidenceRecorder:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
         return len(left_open)
 
-    def _record(
-        self, event: IncidentEvent | CameraStateEvent, keyframes: tuple[KeyframeData, ...] = ()
-    ) -> None:
+    def _record(self, event: OutgoingEvent, keyframes: tuple[KeyframeData, ...] = ()) -> None:
         self._outbox.record(event, keyframes)
         with self._counting:
             self._published += 1
 
     def _capture_keyframe(
         self, transition: Transition, event: IncidentEvent, image: FullImage | None
-    ) -> Keyframe | None:
+    ) -> KeyframeData | None:
         incident = transition.incident
         role = self._role(transition)
-        shown = self._shown.setdefault(incident.id, _Shown(incident.severity))
-        shown.severity = max(shown.severity, incident.severity, key=SEVERITIES.index)
-        number = shown.keyframes
+        known = self._open.setdefault(incident.id, _OpenIncident(incident.severity))
+        number = known.keyframes
         if transition.phase is Phase.ENDED:
-            del self._shown[incident.id]
-        if role is None or image is None:
+            del self._open[incident.id]
+        if role is None:
+            return None
+        known.severity = incident.severity
+        if image is None:
             return None
         try:
-            still = encode(image)
-            shot = keyframe(still, role, incident.camera, event.id, number, incident.updated_at)
-            self._spool_one(shot, incident.severity)
+            encoded = encode(image)
+            captured = keyframe(
+                encoded, role, incident.camera, event.id, number, incident.updated_at
+            )
+            self._spool_one(captured.name, encoded.jpeg, EDGE_PRIORITY[incident.severity])
         except (EncodingError, SpoolError) as error:
             self._missed += 1
             log.error(
                 "evidence.keyframe_missed", extra={"camera": incident.camera, "error": str(error)}
             )
             return None
-        shown.keyframes += 1
+        known.keyframes += 1
         self._keyframes += 1
-        return shot
+        return captured
 
     def _role(self, transition: Transition) -> Role | None:
         if transition.phase is Phase.STARTED:
             return "opening"
         if transition.phase is Phase.ENDED:
             return "closing"
-        shown = self._shown.get(transition.incident.id)
-        if shown is None:
+        known = self._open.get(transition.incident.id)
+        if known is None:
             return None
-        raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(shown.severity)
+        raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(known.severity)
         return "peak" if raised else None
 
-    def _spool_one(self, shot: Keyframe, severity: Severity) -> None:
+    def _spool_one(self, name: str, jpeg: bytes, priority: int) -> None:
         try:
-            self._spool.put(shot.name, shot.still.jpeg)
+            self._spool.put(name, jpeg)
         except SpoolFull:
-            if not self._shed(severity):
+            if not self._shed(priority):
                 raise
-            self._spool.put(shot.name, shot.still.jpeg)
+            self._spool.put(name, jpeg)
 
-    def _shed(self, severity: Severity) -> bool:
+    def _shed(self, priority: int) -> bool:
         try:
-            names = self._outbox.shed_blobs(severity.value, SHED_AT_ONCE)
+            names = self._outbox.shed_blobs(priority, SHED_AT_ONCE)
         except OutboxUnavailable:
             return False
         for name in names:

@@ -54,7 +54,6 @@ class Incident:
         kind: The kind of the rule that found it: `traffic.congestion`.
         camera: Camera id.
         zone: Name of the zone it is going on in.
-        revision: 1 for the opening, plus one per transition; consumers keep the highest.
         detail: Numbers that the rule measured, by name with unit (`mean_speed_mps`).
     """
 
@@ -67,7 +66,6 @@ class Incident:
     updated_at: datetime
     ended_at: datetime | None
     end_reason: EndReason | None
-    revision: int
     subjects: tuple[Subject, ...]
     detail: Mapping[str, float] = field(default_factory=dict)
 

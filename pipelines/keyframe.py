@@ -1,6 +1,6 @@
-"""`Keyframe`: an image made into evidence.
+"""Images made into evidence.
 
-Its key names its content, so that storing it twice is the same as storing it once.
+A keyframe's key names its content, so that storing it twice is the same as storing it once.
 """
 
 from __future__ import annotations
@@ -8,18 +8,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import cv2
 
 from camera_adapters.frame import FullImage
 from pipelines.errors import EncodingError
-from pipelines.event import KeyframeData
+from pipelines.event import KeyframeData, Role
 
-Role = Literal["opening", "peak", "closing"]
-"""Which moment of an incident a keyframe shows."""
-
-JPEG = "image/jpeg"
 JPEG_QUALITY = 85
 RETENTION_CLASS = "kf-30d"
 """First part of every key: object lifecycle rules work by prefix."""
@@ -41,33 +36,6 @@ class EncodedImage:
     width: int
     height: int
     sha256: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Keyframe:
-    """A still with its place in the store and its role in an incident."""
-
-    key: str
-    role: Role
-    still: EncodedImage
-
-    @property
-    def name(self) -> str:
-        """File name, unique: the last part of the key."""
-        return self.key.rsplit("/", 1)[-1]
-
-    def data(self) -> KeyframeData:
-        """How events speak of it before the store has it."""
-        return KeyframeData(
-            role=self.role,
-            key=self.key,
-            sha256=self.still.sha256,
-            size_bytes=len(self.still.jpeg),
-            width=self.still.width,
-            height=self.still.height,
-            media_type=JPEG,
-            state="pending",
-        )
 
 
 def encode(image: FullImage) -> EncodedImage:
@@ -92,12 +60,14 @@ def encode(image: FullImage) -> EncodedImage:
 
 
 def keyframe(
-    still: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
-) -> Keyframe:
-    """Gives a still its key: `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
+    image: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
+) -> KeyframeData:
+    """How events describe an image before the store has it.
+
+    Its key is `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
 
     Args:
-        still: The encoded image.
+        image: The encoded image.
         role: Which moment it shows.
         camera: Camera id.
         event: Id of the event that brings it.
@@ -105,6 +75,13 @@ def keyframe(
         at: When it was taken, with a UTC offset.
     """
     utc = at.astimezone(UTC)
-    name = f"{event}-{number}-{still.sha256[:DIGEST_CHARS]}.jpg"
-    key = f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}"
-    return Keyframe(key, role, still)
+    name = f"{event}-{number}-{image.sha256[:DIGEST_CHARS]}.jpg"
+    return KeyframeData(
+        role=role,
+        key=f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}",
+        sha256=image.sha256,
+        size_bytes=len(image.jpeg),
+        width=image.width,
+        height=image.height,
+        state="pending",
+    )

@@ -12,23 +12,18 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pipelines.camera_group import CameraGroup, GroupSnapshot
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay, RelayCounters
-from pipelines.delivery.sinks.http import HttpSink
 from pipelines.delivery.spool import Spool
-from pipelines.delivery.stores.folder import FolderStore
-from pipelines.delivery.stores.s3 import S3Store
-from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceRecorder
 from pipelines.plan import Routes
 from pipelines.shadow.comparison import IMAGES, MAX_IMAGES
 from pipelines.shadow.comparison_state import ComparisonState, states_in
 from pipelines.shadow.gallery import Gallery
-from serving.city_plan import DeliveryPlan, WorkerPlan
+from serving.city_plan import WorkerPlan
 from serving.inference_metrics import InferenceMetrics
 from serving.serve_detector import ServeDetector
 
@@ -71,8 +66,8 @@ class CameraWorker:
         recovered = recorder.recover()
         if recovered:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
-        sinks = [HttpSink.from_settings(settings) for settings in plan.delivery.sinks]
-        self._relay = Relay(self._outbox, spool, keyframe_store(plan.delivery), sinks)
+        sinks = [settings.open() for settings in plan.delivery.sinks]
+        self._relay = Relay(self._outbox, spool, plan.delivery.keyframes.open(), sinks)
         self._detector = ServeDetector()
         self._comparisons = folder / "comparisons"
         self._group = CameraGroup(
@@ -117,7 +112,7 @@ class CameraWorker:
         return replace(last, relay=relay, running=False)
 
     def _delivery(self) -> RelayCounters:
-        """The relay's figures; the last ones known while the outbox cannot be read."""
+        """The relay's counters; the last ones known while the outbox cannot be read."""
         with contextlib.suppress(OutboxUnavailable):
             self._delivered = self._relay.counters
         return self._delivered
@@ -129,10 +124,3 @@ class CameraWorker:
             # The director sees `running` false and starts a new worker over the same outbox.
             self._fault = f"{type(error).__name__}: {error}"
             log.exception("camera_group_died", extra={"worker": self._plan.name})
-
-
-def keyframe_store(delivery: DeliveryPlan) -> KeyframeStore:
-    """The configured keyframe store."""
-    if isinstance(delivery.keyframes, Path):
-        return FolderStore(delivery.keyframes)
-    return S3Store(delivery.keyframes)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.delivery.sinks.http import HttpSinkSettings
-from pipelines.delivery.stores.s3 import S3Settings
+from pipelines.delivery.sinks.sink import SinkSettings
+from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
@@ -30,13 +30,13 @@ class DeliveryPlan:
     """Where evidence goes.
 
     Attributes:
-        keyframes: A folder, or an S3-compatible store.
-        sinks: Endpoints that get every event.
+        keyframes: The keyframe store.
+        sinks: The sinks; each gets every event.
         state: Folder for outboxes and spools; one file or folder per worker in it.
     """
 
-    keyframes: Path | S3Settings
-    sinks: tuple[HttpSinkSettings, ...]
+    keyframes: KeyframeSettings
+    sinks: tuple[SinkSettings, ...]
     state: Path
 
 

@@ -34,8 +34,8 @@ LOGICAL_CPUS_AT_LEAST = 8
 class ClusterSettings:
     """Where the control API of a one-machine cluster listens."""
 
+    api_port: int
     api_host: str = LOOPBACK
-    api_port: int = 8500
 
 
 @contextmanager

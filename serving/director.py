@@ -20,6 +20,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.plan import Routes
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
@@ -37,7 +38,8 @@ DIRECTOR = "cityeye-director"
 NAMESPACE = "cityeye"
 CHECK_EVERY_S = 1.0
 STOP_MARGIN_S = 20.0
-RESTART_BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+RESTARTS = BackoffPolicy(first_s=1.0, cap_s=15.0, spread=0.0)
+"""Waits before a worker is started again; the first restart does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class _WorkerSlot:
         if self.worker is not None:
             ray.kill(self.worker, no_restart=True)
             self.worker = None
-            wait_s = RESTART_BACKOFF_S[min(self.restarts, len(RESTART_BACKOFF_S) - 1)]
+            wait_s = RESTARTS.wait_s(self.restarts) if self.restarts else 0.0
             self.next_start_s = time.monotonic() + wait_s
             self.restarts += 1
 

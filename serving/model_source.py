@@ -11,8 +11,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from models.errors import PackageError, RepositoryError
 from models.package import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN, ModelPackage
@@ -45,6 +46,15 @@ def parse_url(url: str) -> tuple[str, str]:
     return match.group(1), match.group(2).strip("/")
 
 
+def _check_url(url: str) -> str:
+    parse_url(url)
+    return url
+
+
+ModelsUrl = Annotated[str, AfterValidator(_check_url)]
+"""`s3://BUCKET/PREFIX`."""
+
+
 class _Value(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -63,30 +73,36 @@ class FolderModels(_Value):
         return package.directory.resolve()
 
 
-class RemoteModels(_Value):
+class StoreKeys(_Value):
+    """Who we are at a store of models; what is left out is taken from the environment."""
+
+    access_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="the access key",
+        examples=["${CITYEYE_MODELS_ACCESS_KEY}"],
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="the secret key",
+        examples=["${CITYEYE_MODELS_SECRET_KEY}"],
+    )
+    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
+
+
+class RemoteModels(StoreKeys):
     """A repository in an S3-compatible store. Its `repr` shows no key.
 
     Attributes:
         url: `s3://BUCKET/PREFIX`.
         endpoint: `https://HOST:PORT` of the store.
-        access_key: Who we are; from the environment if left out.
-        secret_key: Proof of it; from the environment if left out.
-        region: Part of every signature.
         cache: Folder for verified copies, on the disk of whichever node opens the repository.
     """
 
-    url: str
+    url: ModelsUrl
     endpoint: str
-    access_key: SecretStr | None = None
-    secret_key: SecretStr | None = None
-    region: str = "us-east-1"
     cache: Path
-
-    @field_validator("url")
-    @classmethod
-    def _is_readable(cls, url: str) -> str:
-        parse_url(url)
-        return url
 
     def open(self, environment: Mapping[str, str] | None = None) -> RemoteRepository:
         """The repository; connects to nothing yet.
@@ -101,22 +117,23 @@ class RemoteModels(_Value):
         from serving.model_store import ModelObjects
 
         bucket, prefix = parse_url(self.url)
-        settings = S3Settings(
-            endpoint=self.endpoint,
-            bucket=bucket,
-            access_key=self._key(self.access_key, "ACCESS_KEY", environment or {}),
-            secret_key=self._key(self.secret_key, "SECRET_KEY", environment or {}),
-            region=self.region,
-            connect_timeout_s=CONNECT_TIMEOUT_S,
-            read_timeout_s=READ_TIMEOUT_S,
-            transfer_timeout_s=TRANSFER_TIMEOUT_S,
-        )
+        access_key = self._key(self.access_key, "ACCESS_KEY", environment or {})
+        secret_key = self._key(self.secret_key, "SECRET_KEY", environment or {})
         try:
-            store = ModelObjects(settings, prefix)
-        except ValueError as error:
-            remedy = "write endpoint as https://HOST:PORT"
-            raise RepositoryError("", f"{self.url}: {error}", remedy) from None
-        return RemoteRepository(store, self.cache / self._folder(bucket))
+            settings = S3Settings(
+                endpoint=self.endpoint,
+                bucket=bucket,
+                access_key=access_key,
+                secret_key=SecretStr(secret_key),
+                region=self.region,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                read_timeout_s=READ_TIMEOUT_S,
+                transfer_timeout_s=TRANSFER_TIMEOUT_S,
+            )
+        except ValidationError:
+            problem = f"{self.url}: its endpoint is not host:port of a store"
+            raise RepositoryError("", problem, "write endpoint as https://HOST:PORT") from None
+        return RemoteRepository(ModelObjects(settings, prefix), self.cache / self._folder(bucket))
 
     def place(self, package: ModelPackage) -> RemotePackage:
         """What `DetectorArgs.package` has to be for a package found here."""

@@ -23,9 +23,6 @@ class ModelObjects:
         Args:
             settings: The bucket.
             prefix: What all keys begin with, without a slash at its ends; empty for none.
-
-        Raises:
-            ValueError: See `S3Bucket`.
         """
         self._bucket = S3Bucket(settings)
         self._prefix = f"{prefix}/" if prefix else ""

@@ -16,7 +16,6 @@ from camera_adapters.factory import open_source
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
 from cityeye.config import Config
-from cityeye.config.model_source import model_source
 from models.detector import Detector
 from models.errors import ModelError
 
@@ -56,7 +55,7 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
     section = config.settings.models
     started_s = time.monotonic()
     try:
-        package = model_source(section).open().find(name, version)
+        package = section.source.open().find(name, version)
         detector = Detector(package, threads=section.threads, provider=section.provider)
     except ModelError as error:
         return Attempt(f"model {name}/{version}", good=False, sentence=str(error))

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from cityeye.errors import CommandError
+from cityeye.ports import HUB_PORT
 
 SECRET_VARIABLE = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
 
 
 def hub(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8600,
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = HUB_PORT,
     database: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the database.")
     ] = "sqlite:///event_hub.db",
@@ -25,28 +26,29 @@ def hub(
 ) -> None:
     """Run the event hub and the operators' console alone.
 
-    Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret.
+    Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret,
+    or two with a space between them while they are being changed.
     """
     from pydantic import SecretStr, ValidationError
 
     from event_hub.settings import HubSettings
 
-    secret = os.environ.get(SECRET_VARIABLE)
+    secrets = os.environ.get(SECRET_VARIABLE, "").split()
     try:
         settings = HubSettings(
             host=host,
             port=port,
             database=database,
-            webhook_secrets=(SecretStr(secret),) if secret else (),
+            webhook_secrets=tuple(map(SecretStr, secrets)),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
 
     from event_hub.keyframes import FolderKeyframes
-    from event_hub.server import serve
+    from event_hub.server import Hub
 
-    serve(settings, FolderKeyframes(keyframes), on_ready=_announce)
+    Hub(settings, FolderKeyframes(keyframes), _announce).run()
 
 
 def _announce(url: str) -> None:

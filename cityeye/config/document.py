@@ -1,7 +1,7 @@
 """`Document`: a YAML file as plain data that still knows the line of every key.
 
 Reading never raises on what a person may have written: whatever cannot be read becomes a
-`Problem`, and the rest of the file is still looked at, so that one run reports every mistake.
+`Problem`, and the rest of the file is still read, so that one run reports every mistake.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
-from cityeye.config.model_source import model_source
 from cityeye.config.plans import camera_plans, rule_sets
 from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
@@ -96,6 +95,6 @@ def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository
         return None
     store = {key: section[key] for key in ("url", *STORE_KEYS) if key in section}
     try:
-        return model_source(ModelsSection.model_validate(store, context=dict(context))).open()
+        return ModelsSection.model_validate(store, context=dict(context)).source.open()
     except ValidationError:
         return None

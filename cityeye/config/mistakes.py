@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from cityeye.config.document import Document
-from cityeye.config.problem import Key, choice
+from cityeye.config.problem import Key, choice, sentence
 
-SECRET_KEYS = frozenset(
-    {"access_key", "database", "password", "secret", "secret_key", "source", "url", "username"}
+SECRET_KEYS = {"username"} | frozenset(
+    {"access_key", "database", "password", "secret", "secret_key", "source", "token", "url"}
 )
 MAX_QUOTED = 40
 
@@ -61,7 +61,7 @@ def report_mistakes(
         if place and place[-1] == "[key]":
             place = place[:-1]
         what, remedy = _explain(detail, place, schema)
-        document.report((*prefix, *place), what, remedy)
+        document.report((*prefix, *_untagged(schema, place)), what, remedy)
 
 
 def _explain(detail: Mapping[str, Any], place: Key, schema: type[BaseModel]) -> tuple[str, str]:
@@ -69,6 +69,9 @@ def _explain(detail: Mapping[str, Any], place: Key, schema: type[BaseModel]) -> 
     kind: str = detail["type"]
     if kind == "mistake":
         return detail["ctx"]["what"], detail["ctx"]["remedy"]
+    if kind == "value_error" and "; " in detail["msg"]:
+        what, _, remedy = str(detail["ctx"]["error"]).partition("; ")
+        return what, sentence(remedy)
     if kind == "extra_forbidden":
         return "the key is unknown", choice(str(place[-1]), _keys(schema, place[:-1]), "keys")
     remedy = _expectation(_field(schema, place))
@@ -149,7 +152,9 @@ def _field(schema: type[BaseModel], place: Key) -> FieldInfo | None:
 
 
 def _child(annotation: Any, part: str | int) -> Any:  # noqa: ANN401 - annotations have no type
-    """The annotation of what stands under one key or index."""
+    """The annotation of what stands under one key, index or tag."""
+    if part in (kinds := _kinds(annotation)):
+        return kinds[part]
     section = _model(annotation)
     if section is not None:
         field = section.model_fields.get(str(part))
@@ -159,6 +164,23 @@ def _child(annotation: Any, part: str | int) -> Any:  # noqa: ANN401 - annotatio
             container = get_args(argument)
             return _child(argument, part) if container and _is_optional(annotation) else argument
     return None
+
+
+def _kinds(annotation: Any) -> dict[str | int, Any]:  # noqa: ANN401 - annotations have no type
+    """The members of a discriminated union by tag; nothing where it is none."""
+    members = get_args(next(iter(get_args(annotation)), None))
+    marks = [(mark, member) for member in members for mark in getattr(member, "__metadata__", ())]
+    return {mark.tag: get_args(member)[0] for mark, member in marks if isinstance(mark, Tag)}
+
+
+def _untagged(schema: type[BaseModel], place: Key) -> Key:
+    """A place as it stands in the document: without the tags of discriminated unions."""
+    found: Any = schema
+    key: Key = ()
+    for part in place:
+        key = key if part in _kinds(found) else (*key, part)
+        found = _child(found, part)
+    return key
 
 
 def _is_optional(annotation: Any) -> bool:  # noqa: ANN401 - annotations have no type

@@ -1,7 +1,7 @@
 """Checks what refers to what: ids, zones, models, rules, ports.
 
 Works on the document as written, not on validated sections, so that a mistake in one place does not
-hide the next one. What has the wrong type is skipped here: the schema reports it.
+hide the next one. What has the wrong type is skipped: the schema has reported it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
+from cityeye.ports import API_PORT, HUB_PORT
 from models.errors import ModelError, UnknownModelError
+from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.rules import RuleType
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 DEFAULT_HOST = "127.0.0.1"
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
 STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
-DEFAULT_PORTS = {"api": 8500, "hub": 8600}
 
 
 def check_references(document: Document, catalogue: Catalogue) -> None:
@@ -67,8 +68,8 @@ def _check_ports(document: Document) -> None:
     if not isinstance(document.data.get("hub"), dict):
         return
     api, hub = _mapping(document.data, "api"), _mapping(document.data, "hub")
-    api_port = api.get("port", DEFAULT_PORTS["api"])
-    hub_port = hub.get("port", DEFAULT_PORTS["hub"])
+    api_port = api.get("port", API_PORT)
+    hub_port = hub.get("port", HUB_PORT)
     hosts = {api.get("host", DEFAULT_HOST), hub.get("host", DEFAULT_HOST)}
     if str(api_port) != str(hub_port) or str(api_port) == "0":
         return
@@ -82,10 +83,12 @@ def _check_ports(document: Document) -> None:
 def _check_destinations(document: Document) -> None:
     keyframes = document.data.get("keyframes")
     if isinstance(keyframes, dict):
-        given = [name for name in ("folder", "s3") if keyframes.get(name) is not None]
+        kinds = list(KeyframeSettings.model_fields)
+        given = [f"`{name}`" for name in kinds if keyframes.get(name) is not None]
         if len(given) != 1:
-            what = "both `folder` and `s3` are given" if given else "no place is given"
-            document.report(("keyframes",), what, "Give either `folder:` or `s3:`.")
+            what = f"{' and '.join(given)} are given" if given else "no store is given"
+            remedy = f"Give one of {', '.join(f'`{name}:`' for name in kinds)}."
+            document.report(("keyframes",), what, remedy)
     if not document.data.get("sinks") and "hub" not in document.data:
         document.report(
             (),

@@ -22,21 +22,22 @@ from pydantic import (
 from camera_adapters.factory import SOURCES
 from cityeye.config.values import (
     CalibrationPoint,
-    absolute_path,
     camera_source,
     database_url,
     existing_folder,
     ground_points,
-    models_url,
     not_empty,
     polygon,
-    signing_secret,
-    sink_url,
-    store_endpoint,
     two_points,
 )
+from cityeye.ports import API_PORT, HUB_PORT
 from models.repository import BUILTIN_ROOT
+from pipelines.delivery.settings import FilePath
+from pipelines.delivery.sinks.registry import AnySink
+from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.delivery.stores.s3 import Endpoint
 from pipelines.rules.zone import ImageArrow, ImagePoint
+from serving.model_source import FolderModels, ModelSource, ModelsUrl, RemoteModels, StoreKeys
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -45,7 +46,6 @@ MAX_THREADS = 256
 MAX_CAMERAS_PER_WORKER = 64
 MAX_TIMEOUT_S = 120.0
 
-FilePath = Annotated[Path, AfterValidator(absolute_path)]
 ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
@@ -101,7 +101,7 @@ class TaskSection(Section):
         default=5.0,
         ge=MIN_FPS,
         le=MAX_FPS,
-        description=f"images per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}",
+        description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}",
         examples=[5],
     )
     zones: Annotated[tuple[str, ...], NotEmpty] | None = Field(
@@ -172,7 +172,7 @@ class CameraSection(Section):
     )
 
 
-class ModelsSection(Section):
+class ModelsSection(Section, StoreKeys):
     """Where model packages lie, in a folder or in an S3-compatible store, and how they run."""
 
     path: Annotated[FilePath, AfterValidator(existing_folder)] = Field(
@@ -180,27 +180,14 @@ class ModelsSection(Section):
         description="the folder of model packages",
         examples=["models/builtin"],
     )
-    url: Annotated[str, AfterValidator(models_url)] | None = Field(
+    url: ModelsUrl | None = Field(
         default=None,
         description="bucket and prefix of model packages",
         examples=["s3://models/xinjin"],
     )
-    endpoint: Annotated[str, AfterValidator(store_endpoint)] | None = Field(
+    endpoint: Endpoint | None = Field(
         default=None, description="the store's address", examples=["https://minio.local:9000"]
     )
-    access_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the access key",
-        examples=["${CITYEYE_MODELS_ACCESS_KEY}"],
-    )
-    secret_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the secret key",
-        examples=["${CITYEYE_MODELS_SECRET_KEY}"],
-    )
-    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
     cache: FilePath = Field(
         default=Path("var/models"),
         description="the folder for verified copies from the store",
@@ -212,6 +199,14 @@ class ModelsSection(Section):
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`auto`, `cpu` or `cuda`", examples=["auto"]
     )
+
+    @property
+    def source(self) -> ModelSource:
+        """The folder, or the store with its keys."""
+        if self.url is None:
+            return FolderModels(path=self.path)
+        given = dict(self)
+        return RemoteModels(**{name: given[name] for name in RemoteModels.model_fields})
 
 
 class WorkersSection(Section):
@@ -226,46 +221,13 @@ class WorkersSection(Section):
     )
 
 
-class S3Section(Section):
-    """An S3-compatible store."""
-
-    endpoint: str = Field(description="the store's address", examples=["https://minio.local:9000"])
-    bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        description="an existing bucket",
-        examples=["keyframes"],
-    )
-    access_key: str = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
-    secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
-    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
-    secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
-
-
-class KeyframesSection(Section):
-    """Where evidence is kept: a folder, or an S3-compatible store."""
-
-    folder: FilePath | None = Field(
-        default=None, description="a folder", examples=["var/keyframes"]
-    )
-    s3: S3Section | None = Field(default=None, description="an S3-compatible store")
-
-
-class SinkSection(Section):
-    """Somebody who wants the events."""
-
-    url: Annotated[str, AfterValidator(sink_url)] = Field(
-        description="where events are sent", examples=["https://city.example/api/events"]
-    )
-    secret: Annotated[SecretStr, AfterValidator(signing_secret)] | None = Field(
-        default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
-    )
-
-
 class HubSection(Section):
     """The embedded event hub and its console."""
 
     host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
-    port: Port = Field(default=8600, description="a port, 0 for any free one", examples=[8600])
+    port: Port = Field(
+        default=HUB_PORT, description="a port, 0 for any free one", examples=[HUB_PORT]
+    )
     database: SecretStr = Field(
         default=SecretStr("sqlite:///var/hub.db"),
         description="a database URL",
@@ -282,7 +244,9 @@ class ApiSection(Section):
     """The control API."""
 
     host: str = Field(default="127.0.0.1", description="an address", examples=["127.0.0.1"])
-    port: Port = Field(default=8500, description="a port, 0 for any free one", examples=[8500])
+    port: Port = Field(
+        default=API_PORT, description="a port, 0 for any free one", examples=[API_PORT]
+    )
 
 
 class Settings(Section):
@@ -294,10 +258,10 @@ class Settings(Section):
     )
     models: ModelsSection
     workers: WorkersSection = WorkersSection()
-    keyframes: KeyframesSection = Field(
+    keyframes: KeyframeSettings = Field(
         description="a folder or an S3-compatible store", examples=["{folder: var/keyframes}"]
     )
-    sinks: tuple[SinkSection, ...] = ()
+    sinks: tuple[AnySink, ...] = ()
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
     state: FilePath = Field(

@@ -1,6 +1,6 @@
 """Values a configuration may hold: sources, polygons, calibrations, paths, each with its remedy.
 
-Every check here looks at one value alone, so that it still runs where the rest of the file is
+Every check here takes one value alone, so that it still runs where the rest of the file is
 wrong. A check that fails raises through `mistake` and never repeats a value that may be secret.
 """
 
@@ -11,19 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from pydantic import SecretStr, ValidationInfo
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
 from camera_adapters.factory import FILE_SCHEME, SOURCES, kind_of, scheme_of
 from camera_adapters.spec import CameraSpec
 from cityeye.config.problem import sentence
-from pipelines.delivery.signature import decode_secret
+from pipelines.delivery.settings import base_folder
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
-from serving.model_source import parse_url
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
@@ -31,7 +30,7 @@ CalibrationPoint = tuple[float, float, float, float]
 """Normalised image x, y and the same point on the ground in metres x, y."""
 
 VIDEO_SUFFIXES = frozenset(
-    {
+    [
         ".avi",
         ".flv",
         ".h264",
@@ -44,26 +43,14 @@ VIDEO_SUFFIXES = frozenset(
         ".mpg",
         ".ts",
         ".webm",
-    }
+    ]
 )
-STORE_ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:
     """A validation error that carries its own remedy."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
-
-
-def base_folder(info: ValidationInfo) -> Path:
-    """The folder that relative paths start from: the configuration file's own."""
-    folder = (info.context or {}).get("base")
-    return folder if isinstance(folder, Path) else Path.cwd()
-
-
-def absolute_path(path: Path, info: ValidationInfo) -> Path:
-    """A path relative to the configuration file, made absolute."""
-    return (base_folder(info) / path.expanduser()).absolute()
 
 
 def existing_folder(path: Path) -> Path:
@@ -154,55 +141,6 @@ def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
         image=tuple((x, y) for x, y, _, _ in points),
         metres=tuple((x, y) for _, _, x, y in points),
     )
-
-
-def sink_url(url: str) -> str:
-    """An HTTP address with a host and without a login."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise mistake("the address is not an HTTP one", "Write http://HOST/PATH or https://....")
-    if "@" in parts.netloc:
-        raise mistake("the address holds a login", "Use `secret:` instead.")
-    return url
-
-
-def models_url(url: str) -> str:
-    """A bucket, perhaps with a prefix, where model packages are kept."""
-    try:
-        parse_url(url)
-    except ValueError as error:
-        what, _, remedy = str(error).partition("; ")
-        raise mistake(what, sentence(remedy)) from None
-    return url
-
-
-def store_endpoint(endpoint: str) -> str:
-    """The address of an S3-compatible store: with TLS unless it says `http://`."""
-    scheme, _, rest = endpoint.rpartition("://")
-    good = scheme in {"", "http", "https"} and STORE_ADDRESS.fullmatch(rest)
-    try:
-        _ = urlsplit(f"//{rest}").port
-    except ValueError:
-        good = None
-    if not good:
-        raise mistake(
-            "the address is not that of a store",
-            "Write https://HOST:PORT, and keys under `access_key:` and `secret_key:`.",
-        )
-    return endpoint
-
-
-def signing_secret(secret: SecretStr) -> SecretStr:
-    """A Standard Webhooks secret."""
-    try:
-        decode_secret(secret.get_secret_value())
-    except ValueError as error:
-        remedy = 'Make one: echo "whsec_$(openssl rand -base64 32)"'
-        raise mistake(str(error), f"{remedy}.") from None
-    return secret
 
 
 def database_url(url: str, info: ValidationInfo) -> str:

@@ -1,7 +1,7 @@
-"""Carries events to one sink: per camera in order, each until it is acknowledged.
+"""Carries events to one sink: per partition in order, each until it is acknowledged.
 
-A failing camera waits by itself; a sink that fails for all of them is probed with one event at a
-time, from another camera each time, so that one bad event cannot keep the sink closed.
+A failing partition waits by itself; a sink that fails for all of them is probed with one event at
+a time, from another partition each time, so that one bad event cannot keep the sink closed.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipelines.delivery.backoff import Backoff, BackoffPolicy, Breaker, Jitter
-from pipelines.delivery.deliveries import Deliveries, Delivery, Held
-from pipelines.delivery.sinks.sink import Sink
+from camera_adapters.backoff import BackoffPolicy, Jitter
+from pipelines.delivery.backoff import Backoff
+from pipelines.delivery.deliveries import Deliveries, Held
+from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 
 log = logging.getLogger(__name__)
 
 BURST = 32
-"""Events of one camera before the others get their turn."""
+"""Events of one partition before the next one is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +70,25 @@ class Courier:
         self._monotonic = monotonic
         self._jitter = jitter
         self._backoffs: dict[str, Backoff] = {}
-        self._turns: dict[str, int] = {}
-        self._turn = 0
-        self._breaker = Breaker(self._policy.backoff, self._policy.breaker_threshold, jitter)
+        self._served: dict[str, int] = {}
+        self._round = 0
+        self._breaker = Backoff(self._policy.backoff, jitter, self._policy.breaker_threshold)
 
     def round(self) -> float | None:
-        """Delivers what is due; gives seconds until more is due, None when only news can tell.
+        """Delivers what is due; gives seconds until more is due, None while nothing waits.
 
         Raises:
             OutboxUnavailable: The outbox cannot be read or written.
         """
         waits: list[float] = []
-        # Who has waited longest goes first, so that probes go round.
-        cameras = self._deliveries.cameras(self.sink.name)
-        for camera in sorted(cameras, key=lambda camera: self._turns.get(camera, 0)):
+        # Which has waited longest goes first, so that probes go round.
+        partitions = self._deliveries.partitions(self.sink.name)
+        for partition in sorted(partitions, key=lambda one: self._served.get(one, 0)):
             if self._gone():
                 return None
             if closed_s := self._breaker.due_in_s(self._monotonic()):
                 return closed_s
-            wait_s = self._serve(camera)
+            wait_s = self._serve(partition)
             if wait_s is not None:
                 waits.append(wait_s)
         return None if self._gone() else min(waits, default=None)
@@ -95,14 +96,14 @@ class Courier:
     def _gone(self) -> bool:
         return self.counters.gone
 
-    def _serve(self, camera: str) -> float | None:
-        backoff = self._backoffs.setdefault(camera, Backoff(self._policy.backoff, self._jitter))
+    def _serve(self, partition: str) -> float | None:
+        backoff = self._backoffs.setdefault(partition, Backoff(self._policy.backoff, self._jitter))
         if wait_s := backoff.due_in_s(self._monotonic()):
             return wait_s
-        self._turn += 1
-        self._turns[camera] = self._turn
+        self._round += 1
+        self._served[partition] = self._round
         for _ in range(BURST):
-            delivery = self._deliveries.next(self.sink.name, camera, self._grace_s)
+            delivery = self._deliveries.next(self.sink.name, partition, self._grace_s)
             if delivery is None:
                 return None
             if isinstance(delivery, Held):
@@ -112,9 +113,13 @@ class Courier:
         return 0.0
 
     def _hand_over(self, delivery: Delivery, backoff: Backoff) -> bool:
-        facts = {"sink": self.sink.name, "camera": delivery.camera, "event": delivery.event}
+        facts = {
+            "sink": self.sink.name,
+            "partition": delivery.partition,
+            "event": delivery.event,
+        }
         try:
-            self.sink.deliver(delivery.body, delivery.event)
+            self.sink.deliver(delivery)
         except SinkUnavailable as error:
             self._failed(backoff, error.retry_after_s or 0.0)
             log.warning("relay.sink_unavailable", extra=facts | {"error": str(error)})

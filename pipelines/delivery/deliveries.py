@@ -1,6 +1,6 @@
-"""Who has acknowledged what: one cursor per sink and camera.
+"""Who has acknowledged what: one cursor per sink and partition.
 
-A camera's events reach every sink in order, and a camera that fails holds back nobody else.
+The events of a partition reach every sink in order; one that fails holds back no other partition.
 """
 
 from __future__ import annotations
@@ -14,34 +14,14 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from pipelines.delivery.event_log import seal
 from pipelines.delivery.outbox_file import OutboxFile
-from pipelines.event import IncidentEvent, KeyframeData
+from pipelines.delivery.sinks.sink import Delivery
 
 log = logging.getLogger(__name__)
 
 MAX_DEAD = 10_000
 """Dead letters kept for a person to look at; the oldest go first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event as it goes to a sink, the same bytes at every attempt.
-
-    Attributes:
-        sequence: Its place in the log.
-        after: Where the cursor stood when it was taken.
-        event: Event id.
-        camera: Camera id.
-        body: CloudEvents structured JSON.
-        refusals: How often the sink has refused it.
-    """
-
-    sequence: int
-    after: int
-    event: str
-    camera: str
-    body: bytes
-    refusals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,34 +63,35 @@ class Deliveries:
         with self._file.transaction() as db:
             db.execute("UPDATE sink SET enabled = 0 WHERE name = ?", (sink,))
 
-    def cameras(self, sink: str) -> list[str]:
-        """Cameras that have events the sink has not acknowledged."""
+    def partitions(self, sink: str) -> list[str]:
+        """Partitions with events that the sink has not acknowledged."""
         with self._file.transaction() as db:
             rows = db.execute(
-                "SELECT l.camera FROM lane l LEFT JOIN progress p"
-                " ON p.sink = ? AND p.camera = l.camera WHERE l.newest > coalesce(p.acked, 0)",
+                "SELECT n.partition FROM partitions n LEFT JOIN progress p"
+                " ON p.sink = ? AND p.partition = n.partition"
+                " WHERE n.newest > coalesce(p.acked, 0)",
                 (sink,),
             ).fetchall()
         return [row[0] for row in rows]
 
-    def next(self, sink: str, camera: str, grace_s: float) -> Delivery | Held | None:
-        """The camera's next event for the sink, if any.
+    def next(self, sink: str, partition: str, grace_s: float) -> Delivery | Held | None:
+        """The partition's next event for the sink, if any.
 
         Args:
             sink: Sink name.
-            camera: Camera id.
+            partition: Partition key.
             grace_s: How long an event waits for its keyframes to be stored.
         """
         with self._file.transaction() as db:
             while True:
-                after, refusals = self._cursor(db, sink, camera)
+                after, refusals = self._cursor(db, sink, partition)
                 row = db.execute(
                     "SELECT seq, id, incident, body, sealed, committed_mono_s FROM event"
-                    " WHERE camera = ? AND seq > ? ORDER BY seq LIMIT 1",
-                    (camera, after),
+                    " WHERE partition = ? AND seq > ? ORDER BY seq LIMIT 1",
+                    (partition, after),
                 ).fetchone()
                 if row is None:
-                    self._skip_to_newest(db, sink, camera)
+                    self._skip_to_newest(db, sink, partition)
                     return None
                 seq, event, incident, body, sealed, committed_s = row
                 if not sealed:
@@ -118,20 +99,22 @@ class Deliveries:
                     if wait_s > 0 and self._awaits_images(db, incident, seq):
                         return Held(wait_s)
                     try:
-                        body = self._seal(db, seq, body)
+                        body = seal(db, seq, body)
                     except ValidationError as error:
                         reason = f"unreadable: {error.error_count()} faults"
                         self._bury(db, None, seq, reason)
                         db.execute("DELETE FROM event WHERE seq = ?", (seq,))
-                        log.error("outbox.quarantined", extra={"event": event, "camera": camera})
+                        log.error(
+                            "outbox.quarantined", extra={"event": event, "partition": partition}
+                        )
                         continue
-                return Delivery(seq, after, event, camera, bytes(body), refusals)
+                return Delivery(seq, after, event, partition, bytes(body), refusals)
 
     def acknowledge(self, sink: str, delivery: Delivery) -> None:
         """The sink has it. Void when the cursor was moved meanwhile by `replay`."""
         with self._file.transaction() as db:
-            if self._cursor(db, sink, delivery.camera)[0] == delivery.after:
-                self._move(db, sink, delivery.camera, delivery.sequence)
+            if self._cursor(db, sink, delivery.partition)[0] == delivery.after:
+                self._move(db, sink, delivery.partition, delivery.sequence)
 
     def refused(self, sink: str, delivery: Delivery) -> None:
         """Counts a permanent refusal, so that a restart does not start the count anew."""
@@ -139,21 +122,22 @@ class Deliveries:
             db.execute(
                 "INSERT INTO progress VALUES (?, ?, ?, 1)"
                 " ON CONFLICT DO UPDATE SET refusals = refusals + 1",
-                (sink, delivery.camera, delivery.after),
+                (sink, delivery.partition, delivery.after),
             )
 
     def bury(self, sink: str, delivery: Delivery, reason: str) -> None:
         """Makes the event a dead letter of this sink and goes on with the next."""
         with self._file.transaction() as db:
             self._bury(db, sink, delivery.sequence, reason)
-            self._move(db, sink, delivery.camera, delivery.sequence)
+            self._move(db, sink, delivery.partition, delivery.sequence)
 
     def replay(self, sink: str, since: datetime) -> None:
         """Sends again what was committed since then and is still kept."""
         with self._file.transaction(news=True) as db:
             db.execute(
                 "UPDATE progress SET refusals = 0, acked = min(acked, coalesce((SELECT min(seq) - 1"
-                " FROM event e WHERE e.camera = progress.camera AND e.committed_at >= ?), acked))"
+                " FROM event e WHERE e.partition = progress.partition AND e.committed_at >= ?),"
+                " acked))"
                 " WHERE sink = ?",
                 (since.timestamp(), sink),
             )
@@ -162,9 +146,9 @@ class Deliveries:
         """Whether every enabled sink has acknowledged everything; cheaper than `pending`."""
         with self._file.transaction() as db:
             row = db.execute(
-                "SELECT 1 FROM sink s JOIN lane l LEFT JOIN progress p"
-                " ON p.sink = s.name AND p.camera = l.camera"
-                " WHERE s.enabled AND l.newest > coalesce(p.acked, 0) LIMIT 1"
+                "SELECT 1 FROM sink s JOIN partitions n LEFT JOIN progress p"
+                " ON p.sink = s.name AND p.partition = n.partition"
+                " WHERE s.enabled AND n.newest > coalesce(p.acked, 0) LIMIT 1"
             ).fetchone()
         return row is None
 
@@ -173,9 +157,9 @@ class Deliveries:
         with self._file.transaction() as db:
             row = db.execute(
                 "SELECT coalesce(sum((SELECT count(*) FROM event e"
-                " WHERE e.camera = l.camera AND e.seq > coalesce(p.acked, 0))), 0)"
-                " FROM sink s JOIN lane l LEFT JOIN progress p"
-                " ON p.sink = s.name AND p.camera = l.camera WHERE s.enabled"
+                " WHERE e.partition = n.partition AND e.seq > coalesce(p.acked, 0))), 0)"
+                " FROM sink s JOIN partitions n LEFT JOIN progress p"
+                " ON p.sink = s.name AND p.partition = n.partition WHERE s.enabled"
             ).fetchone()
         return int(row[0])
 
@@ -184,23 +168,26 @@ class Deliveries:
         with self._file.transaction() as db:
             return db.execute("SELECT sink, id, reason FROM dead ORDER BY rowid").fetchall()
 
-    def _cursor(self, db: sqlite3.Connection, sink: str, camera: str) -> tuple[int, int]:
+    def _cursor(self, db: sqlite3.Connection, sink: str, partition: str) -> tuple[int, int]:
         row = db.execute(
-            "SELECT acked, refusals FROM progress WHERE sink = ? AND camera = ?", (sink, camera)
+            "SELECT acked, refusals FROM progress WHERE sink = ? AND partition = ?",
+            (sink, partition),
         ).fetchone()
         return (row[0], row[1]) if row else (0, 0)
 
-    def _move(self, db: sqlite3.Connection, sink: str, camera: str, seq: int) -> None:
+    def _move(self, db: sqlite3.Connection, sink: str, partition: str, seq: int) -> None:
         db.execute(
             "INSERT INTO progress VALUES (?, ?, ?, 0)"
             " ON CONFLICT DO UPDATE SET acked = excluded.acked, refusals = 0",
-            (sink, camera, seq),
+            (sink, partition, seq),
         )
 
-    def _skip_to_newest(self, db: sqlite3.Connection, sink: str, camera: str) -> None:
-        row = db.execute("SELECT newest FROM lane WHERE camera = ?", (camera,)).fetchone()
-        if row is not None and row[0] > self._cursor(db, sink, camera)[0]:
-            self._move(db, sink, camera, row[0])
+    def _skip_to_newest(self, db: sqlite3.Connection, sink: str, partition: str) -> None:
+        row = db.execute(
+            "SELECT newest FROM partitions WHERE partition = ?", (partition,)
+        ).fetchone()
+        if row is not None and row[0] > self._cursor(db, sink, partition)[0]:
+            self._move(db, sink, partition, row[0])
 
     def _awaits_images(self, db: sqlite3.Connection, incident: str, seq: int) -> bool:
         # An image that was already announced as pending holds back nothing a second time.
@@ -211,25 +198,9 @@ class Deliveries:
         ).fetchone()
         return row is not None
 
-    def _seal(self, db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
-        event = IncidentEvent.model_validate_json(body)
-        keyframes: list[KeyframeData] = []
-        for keyframe in event.data.keyframes:
-            row = db.execute("SELECT state FROM blob WHERE key = ?", (keyframe.key,)).fetchone()
-            if row is None or row[0] == "lost":
-                continue
-            state = "stored" if row[0] == "stored" else "pending"
-            keyframes.append(keyframe.model_copy(update={"state": state}))
-            if state == "pending":
-                db.execute("UPDATE blob SET announced = 1 WHERE key = ?", (keyframe.key,))
-        data = event.data.model_copy(update={"keyframes": tuple(keyframes)})
-        sealed = event.model_copy(update={"data": data}).model_dump_json().encode()
-        db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (sealed, seq))
-        return sealed
-
     def _bury(self, db: sqlite3.Connection, sink: str | None, seq: int, reason: str) -> None:
         db.execute(
-            "INSERT INTO dead SELECT ?, seq, id, camera, body, ?, ? FROM event WHERE seq = ?",
+            "INSERT INTO dead SELECT ?, seq, id, partition, body, ?, ? FROM event WHERE seq = ?",
             (sink, reason, self._utc_s(), seq),
         )
         db.execute(

@@ -1,28 +1,25 @@
-"""The log inside the outbox: bounded in events and bytes, it sheds the least important first.
+"""The log inside the outbox: finishes events, and sheds the least important where room is short.
 
-Everything here runs inside a transaction that the caller has opened.
+An event gets its sequence, revision and keyframes in `EventLog.append`, and the state of its
+keyframes in `seal`: nothing else completes what is published. Everything here runs inside a
+transaction that the caller has opened.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.event import INCIDENT_UPDATED, CameraStateEvent, IncidentEvent
+from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
 MEBIBYTE = 1024 * 1024
 SEQUENCE_DIGITS = 16
 
-UPDATE_PRIORITY = {"low": 0, "medium": 1, "high": 2}
-EDGE_PRIORITY = {"low": 3, "medium": 5, "high": 6}
-"""Openings and endings; between them stands a camera's state."""
-STATE_PRIORITY = 4
-
 DELIVERED_UP_TO = """
     SELECT min(coalesce(p.acked, 0)) FROM sink s
-    LEFT JOIN progress p ON p.sink = s.name AND p.camera = ?
+    LEFT JOIN progress p ON p.sink = s.name AND p.partition = ?
     WHERE s.enabled
 """
 
@@ -47,16 +44,8 @@ class OutboxLimits:
         return max(1, self.max_events // 100)
 
 
-def priority(event: IncidentEvent | CameraStateEvent) -> int:
-    """How late an event is shed: updates go before openings and endings, low severity first."""
-    if isinstance(event, CameraStateEvent):
-        return STATE_PRIORITY
-    ranks = UPDATE_PRIORITY if event.type == INCIDENT_UPDATED else EDGE_PRIORITY
-    return ranks[event.data.severity]
-
-
 class EventLog:
-    """Appends events and makes room for them."""
+    """Finishes events, appends them and makes room for them."""
 
     def __init__(
         self,
@@ -79,31 +68,64 @@ class EventLog:
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return (row[0] if row else 0) + 1
 
-    def append(self, db: sqlite3.Connection, event: IncidentEvent | CameraStateEvent) -> int | None:
-        """Appends an event; gives its sequence, or None where it had to be shed itself.
+    def next_revision(self, db: sqlite3.Connection, incident: str) -> int:
+        """The revision that the incident's next event gets."""
+        row = db.execute("SELECT revision FROM incident WHERE id = ?", (incident,)).fetchone()
+        return (row[0] if row else 0) + 1
 
-        An event with keyframes stays open to one last change, whether they are stored; `Deliveries`
-        seals it before it is first sent.
+    def append(
+        self, db: sqlite3.Connection, event: OutgoingEvent, brought: Sequence[KeyframeData] = ()
+    ) -> None:
+        """Finishes and appends an event; where there is no room for it, it is shed itself.
+
+        An event with keyframes stays open to one last change, see `seal`.
+
+        Args:
+            db: The connection.
+            event: What is to be published.
+            brought: Its new keyframes, which are in the spool.
         """
         seq = self.next_sequence(db)
-        event = event.model_copy(update={"sequence": f"{seq:0{SEQUENCE_DIGITS}d}"})
+        sequence, incident = f"{seq:0{SEQUENCE_DIGITS}d}", event.incident
+        if incident is None:
+            self._insert(db, seq, event.finished(sequence))
+            return
+        rank = EDGE_PRIORITY[incident.severity]
+        db.executemany(
+            "INSERT OR IGNORE INTO blob (key, incident, seq, priority, data, state)"
+            " VALUES (?, ?, ?, ?, ?, 'spooled')",
+            [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
+        )
+        revision = self.next_revision(db, incident.incident_id)
+        keyframes = _keyframes(db, incident.incident_id)
+        body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
+        row = (incident.incident_id, revision, incident.phase != "ended", body)
+        db.execute(
+            "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " revision = excluded.revision, open = excluded.open, body = excluded.body",
+            row,
+        )
+
+    def _insert(self, db: sqlite3.Connection, seq: int, event: OutgoingEvent) -> bytes:
+        """Appends a finished event, or sheds it; gives its JSON in either case."""
         body = event.model_dump_json().encode()
-        rank = priority(event)
+        rank = event.shed_priority
         if not self._make_room(db, rank, len(body)):
             self.shed += 1
-            return None
-        incident = event.data.incident_id if isinstance(event, IncidentEvent) else None
-        sealed = not (isinstance(event, IncidentEvent) and event.data.keyframes)
-        now = (self._utc_s(), self._monotonic())
+            return body
+        partition, incident = event.partitionkey, event.incident
+        sealed = not (incident and incident.keyframes)
+        row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
         db.execute(
             "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (seq, event.id, event.partitionkey, incident, rank, body, int(sealed), *now),
+            (*row, self._utc_s(), self._monotonic()),
         )
         db.execute(
-            "INSERT INTO lane VALUES (?, ?) ON CONFLICT DO UPDATE SET newest = excluded.newest",
-            (event.partitionkey, seq),
+            "INSERT INTO partitions VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET newest = excluded.newest",
+            (partition, seq),
         )
-        return seq
+        return body
 
     def drop_delivered(
         self, db: sqlite3.Connection, limit: int, committed_before_s: float | None = None
@@ -112,16 +134,16 @@ class EventLog:
 
         Args:
             db: The connection.
-            limit: At most so many per camera.
+            limit: At most so many per partition.
             committed_before_s: Only what was committed before this UTC time, in seconds.
         """
         before_s = float("inf") if committed_before_s is None else committed_before_s
         dropped = 0
-        for (camera,) in db.execute("SELECT camera FROM lane").fetchall():
+        for (partition,) in db.execute("SELECT partition FROM partitions").fetchall():
             dropped += db.execute(
-                "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE camera = ?"  # noqa: S608
+                "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE partition = ?"  # noqa: S608
                 f" AND seq <= ({DELIVERED_UP_TO}) AND committed_at < ? ORDER BY seq LIMIT ?)",
-                (camera, camera, before_s, limit),
+                (partition, partition, before_s, limit),
             ).rowcount
         return dropped
 
@@ -144,3 +166,38 @@ class EventLog:
         events, used = db.execute("SELECT events, bytes FROM usage").fetchone()
         limits = self._limits
         return bool(events < limits.max_events and used + size <= limits.max_bytes)
+
+
+def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
+    """The last change of an event, when it is first sent: which of its keyframes are stored.
+
+    Raises:
+        pydantic.ValidationError: The body is no event.
+    """
+    event = EVENT.validate_json(body)
+    if (incident := event.incident) is None:
+        return body
+    rows = db.execute("SELECT key, state FROM blob WHERE incident = ?", (incident.incident_id,))
+    words = {"spooled": "pending", "stored": "stored"}
+    states = {key: words[state] for key, state in rows if state in words}
+    keyframes = [
+        one.model_copy(update={"state": states[one.key]})
+        for one in incident.keyframes
+        if one.key in states
+    ]
+    db.executemany(
+        "UPDATE blob SET announced = 1 WHERE key = ?",
+        [(one.key,) for one in keyframes if one.state == "pending"],
+    )
+    sealed = event.finished(event.sequence, incident.revision, keyframes)
+    body = sealed.model_dump_json().encode()
+    db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
+    return body
+
+
+def _keyframes(db: sqlite3.Connection, incident: str) -> list[KeyframeData]:
+    """An incident's keyframes that are not lost, in order."""
+    rows = db.execute(
+        "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number", (incident,)
+    ).fetchall()
+    return [KeyframeData.model_validate_json(row[0]) for row in rows]

@@ -1,10 +1,10 @@
 """The outbox: what is recorded here reaches every sink, whatever crashes in between.
 
 One transaction writes an event, the keyframes it brings and the state of its incident. Revisions
-are the outbox's: they start as the rules count them and stay strictly increasing when the outbox
-adds revisions of its own. It does so when keyframes that were announced as `pending` have been
-stored, or given up: the incident's newest state goes out once more, as `updated` while it is open,
-as `ended` after, so that a consumer who keeps the highest revision is always right.
+are counted here alone, from 1. The outbox adds an event of its own when keyframes that were
+announced as `pending` have been stored, or given up: the incident's newest state goes out once
+more, as `updated` while it is open, as `ended` after, so that a consumer who keeps the highest
+revision is always right.
 """
 
 from __future__ import annotations
@@ -22,33 +22,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipelines.delivery.deliveries import Deliveries
-from pipelines.delivery.event_log import EDGE_PRIORITY, EventLog, OutboxLimits
+from pipelines.delivery.event_log import EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.publication import event_id
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import (
-    INCIDENT_ENDED,
-    INCIDENT_UPDATED,
-    CameraStateEvent,
-    IncidentEvent,
-    KeyframeData,
-)
+from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent
 
 log = logging.getLogger(__name__)
 
 PRUNE_BATCH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A keyframe that waits to be stored."""
-
-    keyframe: KeyframeData
-
-    @property
-    def name(self) -> str:
-        """Its file name in the spool."""
-        return self.keyframe.key.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +52,7 @@ class OutboxCounters:
 
 @dataclass(frozen=True, slots=True)
 class _Unsaved:
-    event: IncidentEvent | CameraStateEvent
+    event: OutgoingEvent
     keyframes: tuple[KeyframeData, ...]
 
 
@@ -110,14 +92,12 @@ class Outbox:
         """Closes the file; further use raises `OutboxUnavailable`."""
         self.file.close()
 
-    def record(
-        self, event: IncidentEvent | CameraStateEvent, keyframes: Sequence[KeyframeData] = ()
-    ) -> None:
+    def record(self, event: OutgoingEvent, keyframes: Sequence[KeyframeData] = ()) -> None:
         """Commits an event and the keyframes it brings, which are in the spool already.
 
-        The event gets its sequence and revision here, and the incident's earlier keyframes. One
-        whose id is known is ignored. Where the disk does not take it, it is kept in memory, within
-        bounds, and tried again before the next one and at every `save_unsaved`.
+        The event is finished here. One whose id is known is ignored. Where the disk does
+        not take it, it is kept in memory, within bounds, and tried again before the next one and at
+        every `save_unsaved`.
         """
         with self._recording:
             self._unsaved.append(_Unsaved(event, tuple(keyframes)))
@@ -146,7 +126,7 @@ class Outbox:
                     db.execute("UPDATE incident SET open = 0 WHERE id = ?", (incident,))
         return events
 
-    def next_blob(self) -> Blob | None:
+    def next_blob(self) -> KeyframeData | None:
         """A keyframe to store: the least often tried, then the oldest."""
         while True:
             with self.file.transaction() as db:
@@ -157,7 +137,7 @@ class Outbox:
             if row is None:
                 return None
             try:
-                return Blob(KeyframeData.model_validate_json(row[1]))
+                return KeyframeData.model_validate_json(row[1])
             except ValidationError:
                 log.error("outbox.keyframe_unreadable", extra={"key": row[0]})
                 self.blob_lost(row[0])
@@ -190,13 +170,13 @@ class Outbox:
             self._resolve(db, key, "lost")
         self._keyframes_lost += 1
 
-    def shed_blobs(self, severity: str, count: int) -> list[str]:
-        """Gives up the least severe, oldest keyframes up to this severity; their file names."""
+    def shed_blobs(self, priority: int, count: int) -> list[str]:
+        """Gives up the least important, oldest keyframes up to this priority; their file names."""
         with self.file.transaction(news=True) as db:
             rows = db.execute(
                 "SELECT key FROM blob WHERE state = 'spooled' AND priority <= ?"
                 " ORDER BY priority, number LIMIT ?",
-                (EDGE_PRIORITY[severity], count),
+                (priority, count),
             ).fetchall()
             for (key,) in rows:
                 self._resolve(db, key, "lost")
@@ -239,50 +219,15 @@ class Outbox:
 
     def _lose_one(self) -> None:
         self._lost += 1
-        for index, entry in enumerate(self._unsaved):
-            if entry.event.type == INCIDENT_UPDATED:
-                del self._unsaved[index]
-                return
-        self._unsaved.popleft()
+        priorities = [entry.event.shed_priority for entry in self._unsaved]
+        del self._unsaved[priorities.index(min(priorities))]
 
     def _commit(self, db: sqlite3.Connection, entry: _Unsaved) -> None:
         event = entry.event
         if self._log.has(db, event.id):
             log.warning("outbox.duplicate", extra={"event": event.id})
             return
-        if isinstance(event, CameraStateEvent):
-            self._log.append(db, event)
-            return
-        incident = event.data.incident_id
-        seq = self._log.next_sequence(db)
-        rank = EDGE_PRIORITY[event.data.severity]
-        for keyframe in entry.keyframes:
-            db.execute(
-                "INSERT OR IGNORE INTO blob (key, incident, seq, priority, data, state)"
-                " VALUES (?, ?, ?, ?, ?, 'spooled')",
-                (keyframe.key, incident, seq, rank, keyframe.model_dump_json()),
-            )
-        row = db.execute("SELECT revision FROM incident WHERE id = ?", (incident,)).fetchone()
-        revision = max(row[0] + 1, event.data.revision) if row else event.data.revision
-        self._put(db, event, revision)
-
-    def _put(self, db: sqlite3.Connection, event: IncidentEvent, revision: int) -> None:
-        incident = event.data.incident_id
-        update = {"revision": revision, "keyframes": self._keyframes(db, incident)}
-        event = event.model_copy(update={"data": event.data.model_copy(update=update)})
-        self._log.append(db, event)
-        db.execute(
-            "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " revision = excluded.revision, open = excluded.open, body = excluded.body",
-            (incident, revision, event.type != INCIDENT_ENDED, event.model_dump_json().encode()),
-        )
-
-    def _keyframes(self, db: sqlite3.Connection, incident: str) -> tuple[KeyframeData, ...]:
-        rows = db.execute(
-            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number",
-            (incident,),
-        ).fetchall()
-        return tuple(KeyframeData.model_validate_json(row[0]) for row in rows)
+        self._log.append(db, event, entry.keyframes)
 
     def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> None:
         row = db.execute(
@@ -301,20 +246,18 @@ class Outbox:
             self._revise(db, incident)
 
     def _revise(self, db: sqlite3.Connection, incident: str) -> None:
-        revision, is_open, body = db.execute(
-            "SELECT revision, open, body FROM incident WHERE id = ?", (incident,)
-        ).fetchone()
+        (body,) = db.execute("SELECT body FROM incident WHERE id = ?", (incident,)).fetchone()
         try:
             last = IncidentEvent.model_validate_json(body)
         except ValidationError:
             log.error("outbox.incident_unreadable", extra={"incident": incident})
             return
-        revision += 1
-        kind = INCIDENT_UPDATED if is_open else INCIDENT_ENDED
-        update = {
-            "id": event_id(incident, "keyframes", revision),
-            "type": kind,
-            "time": datetime.fromtimestamp(self._utc_s(), UTC),
-            "data": last.data.model_copy(update={"phase": kind.rsplit(".", 1)[-1]}),
-        }
-        self._put(db, last.model_copy(update=update), revision)
+        revision = self._log.next_revision(db, incident)
+        self._log.append(
+            db,
+            last.changed(
+                event_id(incident, "keyframes", str(revision)),
+                datetime.fromtimestamp(self._utc_s(), UTC),
+                phase="ended" if last.data.phase == "ended" else "updated",
+            ),
+        )

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.delivery.durable import make_folder, sync_folder
-from pipelines.delivery.outbox_schema import SCHEMA, VERSION
+from pipelines.delivery.outbox_schema import MIGRATIONS, SCHEMA, VERSION
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 
 log = logging.getLogger(__name__)
@@ -119,13 +119,15 @@ class OutboxFile:
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
             found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            elif found != VERSION:
+            if found > VERSION:
                 raise self._unavailable(
-                    f"it has format {found}, this program writes {VERSION}; run the program that"
-                    " wrote it until it is drained, or move the file away"
+                    f"it has schema version {found}, this program knows {VERSION}; run the program"
+                    " that wrote it until it is drained, or move the file away"
                 )
+            if found < VERSION:
+                steps = [MIGRATIONS[one] for one in range(found, VERSION)] if found else [SCHEMA]
+                script = f"BEGIN; {' '.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;"
+                db.executescript(script)
         except BaseException:
             db.close()
             raise

@@ -1,20 +1,31 @@
 """The tables of an outbox file; triggers keep `usage`, so that bounds hold in every transaction.
 
-`event` is the log, in delivery order. `progress` is one cursor per sink and camera: as a camera's
-events are delivered in order, everything up to `acked` has been acknowledged. `lane` is the newest
-event of each camera. `blob` is a keyframe on its way to the store, `incident` the newest state of
-each incident, `dead` what no further attempt will deliver.
+`event` is the log, in delivery order. `progress` is one cursor per sink and partition: as the
+events of a partition are delivered in order, everything up to `acked` has been acknowledged.
+`partitions` has the newest event of each. `blob` is a keyframe on its way to the store, `incident`
+the newest state of each incident, `dead` what no further attempt will deliver.
 """
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
+
+MIGRATIONS = {
+    1: """
+    ALTER TABLE lane RENAME TO partitions;
+    ALTER TABLE partitions RENAME COLUMN camera TO partition;
+    ALTER TABLE event RENAME COLUMN camera TO partition;
+    ALTER TABLE progress RENAME COLUMN camera TO partition;
+    ALTER TABLE dead RENAME COLUMN camera TO partition;
+    """
+}
+"""From each older version to the next one."""
 
 SCHEMA = """
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    camera TEXT NOT NULL,
+    partition TEXT NOT NULL,
     incident TEXT,
     priority INTEGER NOT NULL,
     body BLOB NOT NULL,
@@ -22,24 +33,27 @@ CREATE TABLE event (
     committed_at REAL NOT NULL,
     committed_mono_s REAL NOT NULL
 ) STRICT;
-CREATE INDEX event_by_camera ON event (camera, seq);
+CREATE INDEX event_by_camera ON event (partition, seq);
 CREATE INDEX event_by_incident ON event (incident);
 CREATE INDEX event_by_priority ON event (priority, seq);
 
-CREATE TABLE lane (camera TEXT PRIMARY KEY, newest INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE partitions (
+    partition TEXT PRIMARY KEY,
+    newest INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE sink (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE progress (
     sink TEXT NOT NULL,
-    camera TEXT NOT NULL,
+    partition TEXT NOT NULL,
     acked INTEGER NOT NULL DEFAULT 0,
     refusals INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (sink, camera)
+    PRIMARY KEY (sink, partition)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE dead (
     sink TEXT,
     seq INTEGER NOT NULL,
     id TEXT NOT NULL,
-    camera TEXT NOT NULL,
+    partition TEXT NOT NULL,
     body BLOB NOT NULL,
     reason TEXT NOT NULL,
     at REAL NOT NULL

@@ -5,6 +5,7 @@ What `put` returned from survives a power loss, and the folder never outgrows it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -18,6 +19,10 @@ from pipelines.errors import SpoolDamaged, SpoolFull, SpoolUnavailable
 log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
+
+VERSION = 1
+VERSION_FILE = ".schema_version"
+"""A folder without it was written before versions were kept, and has version 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Spool:
         """Creates or opens the folder and removes files that never became whole.
 
         Raises:
-            SpoolUnavailable: The folder cannot be created or read.
+            SpoolUnavailable: The folder cannot be created or read, or a newer program wrote it.
         """
         self._path = path
         self._limits = limits or SpoolLimits()
@@ -51,7 +56,9 @@ class Spool:
             make_folder(path)
             for part in path.glob(f"*{TEMPORARY_SUFFIX}"):
                 part.unlink()
-            self._sizes = {file.name: file.stat().st_size for file in path.iterdir()}
+            self._check_version()
+            files = [file for file in path.iterdir() if file.name != VERSION_FILE]
+            self._sizes = {file.name: file.stat().st_size for file in files}
         except OSError as error:
             raise self._unavailable(error) from error
         self._bytes = sum(self._sizes.values())
@@ -111,6 +118,18 @@ class Spool:
                 log.warning("spool.remove_failed", extra={"file": name, "error": str(error)})
                 return
             self._bytes -= self._sizes.pop(name, 0)
+
+    def _check_version(self) -> None:
+        file = self._path / VERSION_FILE
+        if not file.exists():
+            # A full disk must not keep the worker from starting.
+            with contextlib.suppress(OSError):
+                write_durably(file, f"{VERSION}\n".encode())
+        elif (found := file.read_text().strip()) != str(VERSION):
+            raise SpoolUnavailable(
+                f"the spool {self._path} has schema version {found}, this program knows {VERSION};"
+                " run the program that wrote it until it is drained, or move the folder away"
+            )
 
     def _check_room(self, size: int) -> None:
         limits = self._limits

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.delivery.backoff import BackoffPolicy, Breaker, Jitter
-from pipelines.delivery.outbox import Blob, Outbox
+from camera_adapters.backoff import BackoffPolicy, Jitter
+from pipelines.delivery.backoff import Backoff
+from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import KeyframeAltered, SpoolDamaged, SpoolUnavailable, StoreError
+from pipelines.event import KeyframeData
 
 log = logging.getLogger(__name__)
 
@@ -46,66 +48,63 @@ class Uploader:
         self._spool = spool
         self._store = store
         self._monotonic = monotonic
-        self._breaker = Breaker(backoff or BackoffPolicy(), threshold=1, jitter=jitter)
+        self._backoff = Backoff(backoff or BackoffPolicy(), jitter)
 
     def round(self) -> float | None:
-        """Stores what waits; gives seconds until more is due, None when only news can tell.
+        """Stores what waits; gives seconds until more is due, None while nothing waits.
 
         Raises:
             OutboxUnavailable: The outbox cannot be read or written.
         """
         for _ in range(BURST):
-            if wait_s := self._breaker.due_in_s(self._monotonic()):
+            if wait_s := self._backoff.due_in_s(self._monotonic()):
                 return wait_s
-            blob = self._outbox.next_blob()
-            if blob is None:
+            keyframe = self._outbox.next_blob()
+            if keyframe is None:
                 return None
-            self._store_one(blob)
+            self._store_one(keyframe)
         return 0.0
 
-    def _store_one(self, blob: Blob) -> None:
-        keyframe = blob.keyframe
+    def _store_one(self, keyframe: KeyframeData) -> None:
         try:
-            data = self._spool.read(blob.name, keyframe.sha256)
+            data = self._spool.read(keyframe.name, keyframe.sha256)
             self._store.put(keyframe.key, data, keyframe.sha256, keyframe.media_type)
         except (SpoolDamaged, KeyframeAltered) as error:
-            self._missing(blob, error)
+            self._missing(keyframe, error)
             return
         except (StoreError, SpoolUnavailable) as error:
-            self._failed(blob, error)
+            self._failed(keyframe, error)
             return
         except Exception as error:
             # A store is foreign code; its mistakes must not end the thread that retries it.
             log.exception("relay.store_failed", extra={"key": keyframe.key})
-            self._failed(blob, error)
+            self._failed(keyframe, error)
             return
-        self._stored(blob)
+        self._stored(keyframe)
 
-    def _stored(self, blob: Blob) -> None:
-        self._breaker.succeeded()
-        self._outbox.blob_stored(blob.keyframe.key)
-        self._spool.remove(blob.name)
+    def _stored(self, keyframe: KeyframeData) -> None:
+        self._backoff.succeeded()
+        self._outbox.blob_stored(keyframe.key)
+        self._spool.remove(keyframe.name)
         self.counters.stored += 1
 
-    def _missing(self, blob: Blob, error: Exception) -> None:
+    def _missing(self, keyframe: KeyframeData, error: Exception) -> None:
         # A crash may have come between the upload and its being noted down.
         try:
-            stored = self._store.exists(blob.keyframe.key)
+            stored = self._store.exists(keyframe.key)
         except StoreError as store_error:
-            self._failed(blob, store_error)
+            self._failed(keyframe, store_error)
             return
         if stored:
-            self._stored(blob)
+            self._stored(keyframe)
             return
-        self._outbox.blob_lost(blob.keyframe.key)
-        self._spool.remove(blob.name)
+        self._outbox.blob_lost(keyframe.key)
+        self._spool.remove(keyframe.name)
         self.counters.lost += 1
-        log.error("relay.keyframe_lost", extra={"key": blob.keyframe.key, "error": str(error)})
+        log.error("relay.keyframe_lost", extra={"key": keyframe.key, "error": str(error)})
 
-    def _failed(self, blob: Blob, error: Exception) -> None:
+    def _failed(self, keyframe: KeyframeData, error: Exception) -> None:
         self.counters.failed += 1
-        self._breaker.failed(self._monotonic())
-        self._outbox.blob_failed(blob.keyframe.key)
-        log.warning(
-            "relay.store_unavailable", extra={"key": blob.keyframe.key, "error": str(error)}
-        )
+        self._backoff.failed(self._monotonic())
+        self._outbox.blob_failed(keyframe.key)
+        log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})

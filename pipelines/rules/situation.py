@@ -1,8 +1,8 @@
 """`Situation`: readings of one condition at one place become the transitions of its incidents.
 
-Guarantees: every opened incident ends exactly once, revisions rise by one from 1, severity never
-falls within an incident, and times within an incident never run backwards: they are counted on the
-monotonic clock from the opening, so that a step of the wall clock cannot disturb them.
+Guarantees: every opened incident ends exactly once, severity never falls within an incident, and
+times within an incident never run backwards: they are counted on the monotonic clock from the
+opening, so that a step of the wall clock cannot disturb them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pipelines.rules.hysteresis import Edge, Hysteresis
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
 
-MAX_SUBJECTS: Final = 30
 SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
 
@@ -103,7 +102,6 @@ class Situation:
             updated_at=at.utc,
             ended_at=None,
             end_reason=None,
-            revision=1,
             subjects=reading.subjects,
             detail=dict(reading.detail),
         )
@@ -124,7 +122,6 @@ class Situation:
             incident,
             severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
-            revision=incident.revision + 1,
             subjects=reading.subjects,
             detail=dict(reading.detail),
         )
@@ -149,7 +146,6 @@ class Situation:
             updated_at=self._utc(at.mono_s),
             ended_at=self._utc(ended_s),
             end_reason=reason,
-            revision=incident.revision + 1,
             subjects=subjects,
             detail=dict(self._latest.detail),
         )
@@ -165,6 +161,5 @@ def _worse(one: Severity, other: Severity) -> Severity:
 
 
 def subjects_of(tracks: Iterable[Track]) -> tuple[Subject, ...]:
-    """Tracks as subjects, best score first, at most `MAX_SUBJECTS`."""
-    best = sorted(tracks, key=lambda track: (-track.score, track.id))[:MAX_SUBJECTS]
-    return tuple(Subject(track.id, track.label, track.box, track.score) for track in best)
+    """Tracks as subjects."""
+    return tuple(Subject(track.id, track.label, track.box, track.score) for track in tracks)

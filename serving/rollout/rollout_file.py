@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +14,10 @@ from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
 
 FILE: Final = "rollouts.json"
-_TABLES: Final = TypeAdapter(dict[str, Rollout])
+VERSION: Final = 2
+"""Version 1 was the mapping of tables alone."""
+_TABLES: Final = TypeAdapter(Mapping[str, Rollout])
+_TREE: Final = TypeAdapter(dict[str, Any])
 
 
 def load_rollouts(state: Path) -> Mapping[str, Rollout]:
@@ -24,10 +28,18 @@ def load_rollouts(state: Path) -> Mapping[str, Rollout]:
     """
     path = state / FILE
     try:
-        tables = _TABLES.validate_json(path.read_bytes())
+        written = _TREE.validate_json(path.read_bytes())
+        version = written.get("schema_version")
+        if isinstance(version, int) and version > VERSION:
+            raise RolloutError(
+                f"the rollout tables {path} have schema version {version}, this program knows "
+                f"{VERSION}; run the program that wrote them, or remove the file"
+            )
+        is_first = not isinstance(version, int)
+        tables = _TABLES.validate_python(written if is_first else written["rollouts"])
     except FileNotFoundError:
         return {}
-    except (OSError, ValidationError) as error:
+    except (OSError, ValidationError, KeyError) as error:
         problem = str(error).splitlines()[0]
         raise RolloutError(
             f"the rollout tables {path} cannot be read ({problem}); correct the file, or remove it "
@@ -45,6 +57,7 @@ def save_rollouts(state: Path, tables: Mapping[str, Rollout]) -> None:
     path = state / FILE
     try:
         make_folder(state)
-        write_durably(path, _TABLES.dump_json(dict(tables), indent=2) + b"\n")
+        written = {"schema_version": VERSION, "rollouts": _TABLES.dump_python(tables, mode="json")}
+        write_durably(path, json.dumps(written, indent=2).encode() + b"\n")
     except OSError as error:
         raise RolloutError(f"the rollout tables {path} cannot be written: {error}") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from camera_adapters.backoff import RetryDelays
+from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.factory import open_source
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
@@ -21,7 +21,7 @@ from camera_adapters.spec import CameraSpec, Credentials
 from camera_adapters.state import CameraState, StateChange
 
 WAIT_S = 20.0
-QUICK = RetryDelays(soon_s=(0.05,), slow_s=(0.05,), jitter=0.0)
+QUICK = RetryDelays(BackoffPolicy(0.05, 0.05, spread=0.0), BackoffPolicy(0.05, 0.05, spread=0.0))
 SIZE = Size(320, 192)
 
 

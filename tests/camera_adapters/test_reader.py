@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from camera_adapters.backoff import RetryDelays
+from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.errors import StreamLostFault, UnauthorizedFault
 from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Letterbox, Size
@@ -183,7 +183,7 @@ def test_a_task_that_is_not_due_costs_no_view():
 
 
 def test_refused_logins_are_slow_and_other_faults_soon(caplog: pytest.LogCaptureFixture):
-    delays = RetryDelays(soon_s=(0.1,), slow_s=(0.2,), jitter=0.0)
+    delays = RetryDelays(BackoffPolicy(0.1, 0.1, spread=0.0), BackoffPolicy(0.2, 0.2, spread=0.0))
     refused = UnauthorizedFault("gate-1", "the camera refused the login", "correct it")
     with watching(SPEC, opener=plays(lost("a"), refused, lost("b")), delays=delays) as watched:
         watched.wait_for(CameraState.UNAUTHORIZED)
@@ -259,7 +259,9 @@ def test_a_stop_while_waiting_for_the_consumer_is_no_end():
 
 
 def test_a_stop_ends_a_long_pause():
-    delays = RetryDelays(soon_s=(3600.0,), slow_s=(3600.0,), jitter=0.0)
+    delays = RetryDelays(
+        BackoffPolicy(3600.0, 3600.0, spread=0.0), BackoffPolicy(3600.0, 3600.0, spread=0.0)
+    )
     with watching(SPEC, opener=plays(lost()), delays=delays) as watched:
         watched.wait_for(OFFLINE)
         started_s = time.monotonic()

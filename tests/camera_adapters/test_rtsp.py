@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from camera_adapters.backoff import RetryDelays
+from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.errors import CameraFault, UnauthorizedFault, UnreachableFault
 from camera_adapters.factory import open_source
 from camera_adapters.spec import Credentials
@@ -93,7 +93,9 @@ def test_a_password_of_special_characters_logs_in(server, path):
 def test_a_refused_login_is_unauthorized_and_takes_the_slow_path(
     server, path, credentials, caplog: pytest.LogCaptureFixture
 ):
-    slow = RetryDelays(soon_s=(0.01,), slow_s=(3600.0,), jitter=0.0)
+    slow = RetryDelays(
+        BackoffPolicy(0.01, 0.01, spread=0.0), BackoffPolicy(3600.0, 3600.0, spread=0.0)
+    )
     tries = server.counters(path).descriptions
     with watching(camera(server.url(path), credentials=credentials), delays=slow) as watched:
         assert "login" in watched.wait_for(CameraState.UNAUTHORIZED).reason

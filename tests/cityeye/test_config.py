@@ -10,6 +10,7 @@ import pytest
 from camera_adapters.geometry import Size
 from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
+from pipelines.delivery.stores.folder import FolderSettings
 from pipelines.rules import RULES, build_rule
 from pipelines.rules.defaults import RULE_SETS
 
@@ -88,7 +89,7 @@ def test_relative_paths_start_from_the_file(load, tmp_path):
     (tmp_path / "clips" / "gate one.mp4").write_bytes(b"video")
     config = load(SMALL.replace("rtsp://10.0.0.5/live", '"clips/gate one.mp4?realtime=1"'))
     assert config.settings.state == tmp_path / "var"
-    assert config.settings.keyframes.folder == tmp_path / "var" / "keyframes"
+    assert config.settings.keyframes.folder == FolderSettings(tmp_path / "var" / "keyframes")
     hub = config.settings.hub
     assert hub is not None
     assert hub.database.get_secret_value() == f"sqlite:///{tmp_path}/var/hub.db"

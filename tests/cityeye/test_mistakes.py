@@ -200,14 +200,14 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "hub: {}\nkeyframes: {folder: x, s3: {}}",
             15,
             "keyframes",
-            "both `folder` and `s3`",
+            "`folder` and `s3` are given. Give one of `folder:`, `s3:`.",
         ),
         (
             "hub: {port: 8600}",
             "sinks: [{url: ftp://hub/events}]",
             14,
             "sinks[0].url",
-            "not an HTTP one",
+            "`ftp` is no kind of sink. Write an address that begins with http://, https://",
         ),
         (
             "hub: {port: 8600}",
@@ -216,6 +216,21 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "sinks[0].secret",
             "openssl rand",
         ),
+        (
+            "hub: {port: 8600}",
+            "sinks: [{url: 'http://hub/events', secrt: x}]",
+            14,
+            "sinks[0].secrt",
+            "Did you mean `secret`?",
+        ),
+        (
+            "hub: {port: 8600}",
+            "sinks: [{url: 'http://hub/events', read_timeout_s: 0}]",
+            14,
+            "sinks[0].read_timeout_s",
+            "Give seconds without a byte of the answer",
+        ),
+        ("hub: {port: 8600}", "sinks: [{}]", 14, "sinks[0].url", "the key is missing"),
         ("hub: {port: 8600}", "hub: {database: hub.db}", 14, "hub.database", "sqlite:///"),
         # YAML
         ("fps: 5", "fps: 5\n        fps: 6", 12, "cameras[0].tasks.traffic.fps", "on line 11"),

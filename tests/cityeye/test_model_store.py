@@ -14,7 +14,6 @@ import yaml
 import cityeye.cli
 from cityeye.cli import main
 from cityeye.config import ConfigurationError, load_config
-from cityeye.config.model_source import model_source
 from cityeye.config.schema import ModelsSection
 from cityeye.plan import city_plan
 from models.repository import ModelRepository
@@ -99,7 +98,7 @@ def test_the_store_that_the_example_shows_is_good(tmp_path):
     text = (Path(__file__).parents[2] / "examples" / "city.yaml").read_text("utf-8")
     shown = text.split("models push` publishes to:\n")[1].split("  threads:")[0]
     section = yaml.safe_load(re.sub("(?m)^  # ", "  ", shown))
-    source = model_source(ModelsSection.model_validate(section, context={"base": tmp_path}))
+    source = ModelsSection.model_validate(section, context={"base": tmp_path}).source
     assert str(source.open()) == "bucket models at minio.example:9000, xinjin/"
     assert ModelsSection.model_validate({}, context={"base": tmp_path}).region == section["region"]
     assert section["cache"] == "var/models"
@@ -115,7 +114,7 @@ def test_a_file_with_a_store_is_checked_and_planned(tmp_path, packages, s3_serve
     with pytest.raises(ConfigurationError, match=r"holds no model package.*cityeye models push"):
         load_config(file, {})
     section = ModelsSection.model_validate(yaml.safe_load(store), context={"base": tmp_path})
-    model_source(section).open().publish(ModelRepository(packages).find("traffic"))
+    section.source.open().publish(ModelRepository(packages).find("traffic"))
     config = load_config(file, {})
     plan = city_plan(config, "http://hub/events")
     (model,) = plan.models

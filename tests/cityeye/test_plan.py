@@ -67,7 +67,7 @@ def test_what_was_rolled_out_is_what_runs(city):
     assert routes["pinned"].version == "1"
 
 
-def test_a_canary_that_has_become_unusable_is_told_and_left_out(city):
+def test_a_canary_that_has_become_unusable_is_logged_and_left_out(city):
     canary = Canary(version="2", asked="free", cameras=("free",))
     save_rollouts(
         city.parent / "state", {"traffic": Rollout(model="traffic", stable="1", canary=canary)}

@@ -8,9 +8,9 @@ import pytest
 import urllib3
 
 from event_hub.keyframes import FolderKeyframes, KeyframeSource
-from event_hub.server import HubThread
 from event_hub.settings import HubSettings
 from tests.event_hub.samples import dump
+from tests.event_hub.thread import HubThread
 
 SINGLE = "application/cloudevents+json"
 

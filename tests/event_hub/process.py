@@ -30,7 +30,7 @@ class Process:
 
 def command(folder: Path, *options: str) -> list[str]:
     return [
-        sys.executable, "-m", "event_hub", "--port", "0",
+        sys.executable, "-m", "cityeye", "hub", "--port", "0",
         "--database", f"sqlite:///{folder}/hub.db", "--keyframes", str(folder / "kf"), *options,
     ]  # fmt: skip
 

@@ -3,13 +3,13 @@ import hashlib
 import http.client
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
-from event_hub.signature import sign
 from tests.event_hub.conftest import Client, StartHub
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
 
@@ -228,7 +228,7 @@ class Store:
         return self.answer
 
 
-def test_a_named_picture_is_served_from_the_folder(hub: Client, tmp_path: Path) -> None:
+def test_a_named_keyframe_is_served_from_the_folder(hub: Client, tmp_path: Path) -> None:
     data = picture()
     (tmp_path / "kf" / KEY).parent.mkdir(parents=True)
     (tmp_path / "kf" / KEY).write_bytes(data)
@@ -258,7 +258,7 @@ def test_no_path_leads_out_of_the_store(start_hub: StartHub, path: str) -> None:
     ("answer", "status"),
     [(KeyError(KEY), 404), (TimeoutError("store"), 503), (b"another picture", 502)],
 )
-def test_a_store_without_the_right_picture_is_told_apart(
+def test_a_store_without_the_right_keyframe_is_named(
     start_hub: StartHub, answer: bytes | Exception, status: int
 ) -> None:
     hub = start_hub(Store(answer))
@@ -277,7 +277,9 @@ def signed(body: bytes, *, key: bytes = KEY_BYTES, age_s: int = 0) -> dict[str, 
     return {
         "webhook-id": "i-1-1",
         "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": sign(key, "i-1-1", timestamp_s, body),
+        "webhook-signature": Webhook(key).sign(
+            "i-1-1", datetime.fromtimestamp(timestamp_s, UTC), body.decode()
+        ),
     }
 
 
@@ -295,6 +297,8 @@ def test_with_a_secret_only_signed_deliveries_count(start_hub: StartHub) -> None
         good | {"webhook-id": "another"},
         good | {"webhook-timestamp": "soon"},
         good | {"webhook-signature": "v1,"},
+        good | {"webhook-signature": "no signature"},
+        good | {"webhook-signature": "v1,é"},
         good | {"webhook-signature": good["webhook-signature"].replace("v1", "v9")},
     ]
     for headers in refused:
@@ -304,13 +308,6 @@ def test_with_a_secret_only_signed_deliveries_count(start_hub: StartHub) -> None
     rotated["webhook-signature"] = "v1,AAAA " + rotated["webhook-signature"]
     assert hub.post(body, rotated).status == 200
     assert hub.post(body, good).status == 200
-
-
-def test_the_signature_agrees_with_the_published_vector() -> None:
-    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    body = b'{"test": 2432232314}'
-    expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-    assert sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == expected
 
 
 def test_health_counts_what_is_there(hub: Client) -> None:

@@ -75,7 +75,7 @@ def card_of(folder: Path, *events: dict[str, Any]) -> Markup:
     return Markup(cards.incident_card(board_of(folder, *events).incidents[0]))
 
 
-def test_boxes_are_drawn_where_the_subjects_were_when_the_picture_was_taken(
+def test_boxes_are_drawn_where_the_subjects_were_when_the_keyframe_was_taken(
     tmp_path: Path,
 ) -> None:
     shot = [keyframe("kf/a.jpg", picture())]
@@ -92,7 +92,7 @@ def test_boxes_are_drawn_where_the_subjects_were_when_the_picture_was_taken(
 
 
 @pytest.mark.parametrize("box", [[0.5, 0.5, 0.5, 0.9], [0.9, 0.1, 0.2, 0.3], [1.5, 0, 2, 1]])
-def test_a_box_without_area_in_the_picture_is_left_out(tmp_path: Path, box: list[float]) -> None:
+def test_a_box_without_area_in_the_image_is_left_out(tmp_path: Path, box: list[float]) -> None:
     subject = {"track": 1, "label": "car", "score": 0.9, "box": box}
     card = card_of(
         tmp_path, incident(keyframes=[keyframe("kf/a.jpg", picture())], subjects=[subject])
@@ -100,7 +100,7 @@ def test_a_box_without_area_in_the_picture_is_left_out(tmp_path: Path, box: list
     assert "rect" not in card.tags
 
 
-def test_the_thumbnail_is_the_peak_and_a_pending_picture_is_announced(tmp_path: Path) -> None:
+def test_the_thumbnail_is_the_peak_and_a_pending_keyframe_is_announced(tmp_path: Path) -> None:
     opening, peak = keyframe("kf/o.jpg", b"o"), keyframe("kf/p.jpg", b"p", "peak")
     card = card_of(tmp_path, incident(keyframes=[opening, peak]))
     pictures = [value for name, value in card.attributes if name == "src"]

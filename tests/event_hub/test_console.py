@@ -56,7 +56,7 @@ def live_through_an_incident(hub: Process, tab: Tab, folder: Path) -> None:
     tab.wait("document.body.innerText.includes('No incident. 4 of 4 cameras are watching.')")
 
     hub.client.post(incident("jam", zone=ZONE, opened_at=opened, keyframes=shots))
-    tab.wait("document.querySelector('.cy-open .cy-shot img')?.naturalWidth == 320")
+    tab.wait("document.querySelector('.cy-open .cy-image img')?.naturalWidth == 320")
     seen = tab.text()
     for words in ("Traffic jam", "medium", "North Gate", ZONE, "1 open now", "UTC+5:30"):
         assert words in seen
@@ -77,7 +77,7 @@ def look_at_the_viewer(tab: Tab) -> None:
     first = tab.js("document.querySelector('[data-since]').textContent")
     assert first[:2] in {"1:", "2:"}
     tab.wait(f"document.querySelector('[data-since]').textContent != '{first}'")
-    tab.js("document.querySelector('.cy-open .cy-shot').click()")
+    tab.js("document.querySelector('.cy-open .cy-image').click()")
     tab.wait("document.querySelector('dialog[open] img')?.complete")
     corner = "(({x, y, width}) => [x, y, width])(document.querySelector('dialog rect').getBBox())"
     assert tab.js(corner) == pytest.approx([80, 59.4, 80], abs=0.1)

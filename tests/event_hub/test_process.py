@@ -1,6 +1,5 @@
 import errno
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +10,16 @@ import pytest
 import urllib3
 
 from event_hub.keyframes import FolderKeyframes
-from event_hub.server import HubThread
 from event_hub.settings import HubSettings
-from tests.event_hub.process import command, hub_process
+from tests.event_hub.process import hub_process
 from tests.event_hub.samples import incident
+from tests.event_hub.thread import HubThread
 
 pytestmark = pytest.mark.integration
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    with hub_process(tmp_path, "--no-console") as first:
+    with hub_process(tmp_path) as first:
         for number in range(20):
             assert first.client.post(incident(f"i-{number}")).status == 200
         first.popen.kill()
@@ -37,19 +36,6 @@ def hub_thread(folder: Path) -> Iterator[str]:
     settings = HubSettings(database=f"sqlite:///{folder}/hub.db", port=0, console=False)
     with HubThread(settings, FolderKeyframes(folder)) as hub:
         yield hub.url
-
-
-def test_a_hub_that_cannot_begin_says_why_and_exits(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("whsec_c2hvcnQ=\n")
-    ended = subprocess.run(
-        command(tmp_path, "--webhook-secret-file", str(secret)),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "24 to 64 bytes" in ended.stderr
-    assert "c2hvcnQ" not in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
 def test_a_taken_port_is_an_error_and_leaves_the_database_free(tmp_path: Path) -> None:

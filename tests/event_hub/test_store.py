@@ -12,14 +12,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from event_hub import queries
 from event_hub.envelope import parse_event
-from event_hub.errors import DatabaseInUseError, DatabaseUrlError, StoreUnavailableError
+from event_hub.errors import (
+    DatabaseInUseError,
+    DatabaseUrlError,
+    DatabaseVersionError,
+    StoreUnavailableError,
+)
 from event_hub.store import EventStore
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES
+from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, SCHEMA, VERSION
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
 from tests.levels import scaled
 
@@ -36,6 +41,31 @@ def opened(path: Path) -> Iterator[EventStore]:
 def add(store: EventStore, *events: dict[str, Any]) -> tuple[int, int]:
     outcome = store.add([parse_event(dump(event)) for event in events])
     return outcome.stored, outcome.duplicates
+
+
+def test_a_database_without_a_version_is_read_and_gets_one(tmp_path: Path) -> None:
+    written = Path(__file__).parent / "state" / "hub-1.sql"
+    with closing(sqlite3.connect(tmp_path / "hub.db")) as database:
+        database.executescript(written.read_text("utf-8"))
+    for count in (2, 2):
+        with opened(tmp_path) as store, store.database.read() as connection:
+            (shown,) = queries.incident_page(connection, queries.IncidentFilter(), 9).incidents
+            assert queries.camera_list(connection).online == 1
+            assert (shown.incident_id, shown.camera.name) == ("i-1", "North Gate")
+            assert queries.health(connection).events == count
+            assert connection.scalars(select(SCHEMA.c.version)).all() == [VERSION]
+    with opened(tmp_path) as store:
+        assert add(store, incident(), incident(revision=2, phase="ended")) == (1, 1)
+
+
+def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, store.database.write() as connection:
+        connection.execute(update(SCHEMA).values(version=99))
+    with (
+        pytest.raises(DatabaseVersionError, match="schema version 99, this program knows 1"),
+        opened(tmp_path),
+    ):
+        pass
 
 
 def test_a_repeated_event_changes_nothing(tmp_path: Path) -> None:

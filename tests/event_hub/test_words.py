@@ -34,8 +34,8 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
         ("vehicles", 9.0, "9 vehicles"),
     ],
 )
-def test_figures_carry_their_unit(name: str, value: float, text: str) -> None:
-    assert words.figure(name, value) == text
+def test_values_carry_their_unit(name: str, value: float, text: str) -> None:
+    assert words.measured(name, value) == text
 
 
 def test_known_codes_have_words_and_unknown_ones_stay_readable() -> None:

@@ -20,28 +20,30 @@ CHINA = timezone(timedelta(hours=8))
 def test_a_red_image_is_red_in_the_file():
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[..., 0] = 220
-    still = encode(PlainImage(pixels))
-    decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    image = encode(PlainImage(pixels))
+    decoded = cv2.imdecode(np.frombuffer(image.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     blue, green, red = decoded.reshape(-1, 3).mean(axis=0)
     assert red > 200
     assert max(blue, green) < 20
-    assert (still.width, still.height) == (64, 48)
+    assert (image.width, image.height) == (64, 48)
 
 
 def test_a_keyframe_says_what_is_in_the_file():
-    still = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
-    said = keyframe(still, "peak", "gate", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA)).data()
-    assert said.sha256 == hashlib.sha256(still.jpeg).hexdigest()
-    assert (said.size_bytes, said.width, said.height) == (len(still.jpeg), 64, 48)
+    image = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
+    said = keyframe(image, "peak", "gate", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA))
+    assert said.sha256 == hashlib.sha256(image.jpeg).hexdigest()
+    assert (said.size_bytes, said.width, said.height) == (len(image.jpeg), 64, 48)
     assert (said.role, said.state, said.media_type) == ("peak", "pending", "image/jpeg")
 
 
 def test_the_key_is_dated_in_utc_and_ends_in_the_digest():
-    still = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
-    shot = keyframe(still, "opening", "gate", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA))
-    assert shot.key == f"kf-30d/v1/2025/12/31/gate/23/event-3-{still.sha256[:16]}.jpg"
-    assert shot.name == shot.key.split("/")[-1]
+    image = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
+    named = keyframe(
+        image, "opening", "gate", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA)
+    )
+    assert named.key == f"kf-30d/v1/2025/12/31/gate/23/event-3-{image.sha256[:16]}.jpg"
+    assert named.name == named.key.split("/")[-1]
 
 
 class LeakyImage:

@@ -7,6 +7,8 @@ from pathlib import Path
 from camera_adapters.spec import CameraSpec
 from models.package import ModelPackage
 from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.delivery.stores.folder import FolderSettings
+from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
@@ -44,7 +46,7 @@ def city_plan(
         cameras=tuple(camera_plan(name, source, package) for name, source in cameras.items()),
         models=(served_model(package),),
         delivery=DeliveryPlan(
-            keyframes=folder / "keyframes",
+            keyframes=KeyframeSettings(folder=FolderSettings(folder / "keyframes")),
             sinks=(HttpSinkSettings(url=sink_url),),
             state=folder / "state",
         ),

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from pydantic import RootModel
+
 from pipelines.delivery.durable import make_folder, write_durably
+from pipelines.delivery.settings import FilePath
 from pipelines.delivery.stores.store import check_digest
 from pipelines.errors import KeyframeMissing, StoreRefused, StoreUnavailable
+
+
+class FolderSettings(RootModel[FilePath]):
+    """A keyframe store in a folder: its path."""
+
+    def open(self) -> FolderStore:
+        """The store."""
+        return FolderStore(self.root)
 
 
 class FolderStore:
@@ -26,9 +37,12 @@ class FolderStore:
             raise self._unavailable(error) from error
 
     def get(self, key: str) -> bytes:
-        """See `KeyframeStore.get`."""
+        """See `KeyframeStore.get`. A link that leads out of the folder is not followed."""
+        path = self._path(key)
         try:
-            return self._path(key).read_bytes()
+            if not path.resolve().is_relative_to(self._root.resolve()):
+                raise FileNotFoundError
+            return path.read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise KeyframeMissing(f"no keyframe {key} in {self._root}") from None
         except OSError as error:

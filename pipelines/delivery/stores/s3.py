@@ -2,7 +2,8 @@
 
 Uses the portable subset only: PUT, GET, HEAD and LIST of objects, HEAD and PUT of buckets,
 path-style keys, signature 4. The client library would wait five minutes and try five times; here
-timeouts and retries are ours.
+timeouts and retries are ours. The library is loaded where a bucket is used, not where settings are
+read.
 """
 
 from __future__ import annotations
@@ -14,20 +15,28 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 import urllib3
-from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from pydantic import AfterValidator, Field, SecretStr
 from urllib3.util import Retry, Timeout
 
+from pipelines.delivery.settings import (
+    CaCerts,
+    ConnectTimeout,
+    DeliverySettings,
+    ReadTimeout,
+    Seconds,
+)
 from pipelines.delivery.stores.store import check_digest
 from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
 
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+if TYPE_CHECKING:
+    from minio.error import S3Error
+
+ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
 PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 """An ETag that is the object's MD5: neither multipart nor encrypted by the store."""
 
@@ -51,35 +60,60 @@ MIN_PART_BYTES = 5 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class S3Settings:
-    """How to reach a store. Its `repr` does not show the secret key.
+def _check_endpoint(endpoint: str) -> str:
+    scheme, _, address = endpoint.rpartition("://")
+    good = scheme in {"", "http", "https"} and ADDRESS.fullmatch(address)
+    try:
+        _ = urlsplit(f"//{address}").port
+    except ValueError:
+        good = None
+    if not good:
+        raise ValueError(
+            "the address is not that of a store; write https://HOST:PORT, and keys under"
+            " `access_key:` and `secret_key:`"
+        )
+    return endpoint
+
+
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+"""`host:port`, or a URL of them whose scheme then decides about TLS."""
+
+
+class S3Settings(DeliverySettings):
+    """How to reach a bucket of an S3-compatible store. Its `repr` does not show the secret key.
 
     Attributes:
-        endpoint: `host:port`, or a URL whose scheme then decides about TLS.
-        bucket: Where objects are kept.
-        access_key: Who we are.
-        secret_key: Proof of it.
         region: Part of every signature; the store must agree.
         secure: TLS, where the endpoint has no scheme.
-        ca_certs: File of certificate authorities, instead of the system's.
-        create_bucket: Whether to create the bucket when it is missing.
         connect_timeout_s: Seconds, also for each block that is sent.
-        read_timeout_s: Seconds without a byte of the answer.
         transfer_timeout_s: Seconds that one object may take on its way, however it trickles.
     """
 
-    endpoint: str
-    bucket: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    region: str = "us-east-1"
-    secure: bool = True
-    ca_certs: str | None = None
-    create_bucket: bool = True
-    connect_timeout_s: float = 2.0
-    read_timeout_s: float = 10.0
-    transfer_timeout_s: float = 20.0
+    endpoint: Endpoint = Field(
+        description="the store's address", examples=["https://minio.local:9000"]
+    )
+    bucket: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="a bucket, 3 to 63 of a-z, 0-9, `-` and `.`",
+        examples=["keyframes"],
+    )
+    access_key: str = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
+    secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
+    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
+    secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
+    ca_certs: CaCerts = None
+    create_bucket: bool = Field(
+        default=True, description="whether to create a missing bucket", examples=["true"]
+    )
+    connect_timeout_s: ConnectTimeout = 2.0
+    read_timeout_s: ReadTimeout = 10.0
+    transfer_timeout_s: Seconds = Field(
+        default=20.0, description="seconds that one image may take on its way", examples=[20]
+    )
+
+    def open(self) -> S3Store:
+        """The keyframe store; connects to nothing yet."""
+        return S3Store(self)
 
 
 class S3Bucket:
@@ -91,22 +125,11 @@ class S3Bucket:
     """
 
     def __init__(self, settings: S3Settings) -> None:
-        """Prepares the client.
+        """Prepares the client."""
+        from minio import Minio
 
-        Raises:
-            ValueError: The endpoint is neither `host:port` nor a URL of them, or no bucket can
-                have this name.
-        """
-        if not BUCKET.fullmatch(settings.bucket):
-            raise ValueError(
-                f"{settings.bucket!r} is no bucket name: 3 to 63 of a-z, 0-9, '-' and '.'"
-            )
         scheme, _, rest = settings.endpoint.rpartition("://")
-        if scheme not in {"", "http", "https"}:
-            raise ValueError(f"an S3 endpoint is http or https, not {scheme}")
-        address = urlsplit(f"//{rest.rstrip('/')}").netloc
-        if not address or address != rest.rstrip("/") or "@" in address:
-            raise ValueError("an S3 endpoint is host:port, without a path and credentials")
+        address = rest.rstrip("/")
         self._settings = settings
         self._name = f"bucket {settings.bucket} at {address}"
         self._bucket_checked = False
@@ -114,7 +137,7 @@ class S3Bucket:
         self._client = Minio(
             address,
             access_key=settings.access_key,
-            secret_key=settings.secret_key,
+            secret_key=settings.secret_key.get_secret_value(),
             region=settings.region,
             secure=scheme == "https" if scheme else settings.secure,
             http_client=_Pool(settings),
@@ -174,7 +197,7 @@ class S3Bucket:
         return True
 
     def keys(self, prefix: str, limit: int) -> list[str]:
-        """The keys that begin with `prefix`, as the store tells them, at most `limit`."""
+        """The keys that begin with `prefix`, in the order of the store, at most `limit`."""
         found: list[str] = []
         with self._translated(prefix):
             for one in self._client.list_objects(
@@ -191,6 +214,8 @@ class S3Bucket:
             self._ensure_bucket()
 
     def _ensure_bucket(self) -> None:
+        from minio.error import S3Error
+
         with self._bucket_lock:
             if self._bucket_checked or not self._settings.create_bucket:
                 return
@@ -198,13 +223,15 @@ class S3Bucket:
                 if not self._client.bucket_exists(self._settings.bucket):
                     self._client.make_bucket(self._settings.bucket, self._settings.region)
             except S3Error as error:
-                # Another worker was faster, or our rights end at objects: the put will tell.
+                # Another worker was faster, or our rights end at objects: the put will show.
                 if error.code not in BUCKET_THERE_CODES:
                     raise
             self._bucket_checked = True
 
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
+        from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
         try:
             yield
         except S3Error as error:
@@ -235,11 +262,7 @@ class S3Store:
     """A `KeyframeStore` in a bucket; needs no right to list it."""
 
     def __init__(self, settings: S3Settings) -> None:
-        """Prepares the client.
-
-        Raises:
-            ValueError: See `S3Bucket`.
-        """
+        """Prepares the client."""
         self._bucket = S3Bucket(settings)
 
     def __repr__(self) -> str:
@@ -261,7 +284,7 @@ class S3Store:
         return self._bucket.exists(key)
 
 
-class _Body(io.BytesIO):
+class _TimedBody(io.BytesIO):
     """A body to be sent block by block, which runs dry with an error when its time is over."""
 
     def __init__(self, data: bytes, limit_s: float) -> None:
@@ -283,11 +306,11 @@ class _Pool(urllib3.PoolManager):
             retries=Retry(total=1, redirect=0, backoff_factor=0.2, raise_on_redirect=False),
             maxsize=4,
             cert_reqs="CERT_REQUIRED",
-            ca_certs=settings.ca_certs,
+            ca_certs=str(settings.ca_certs) if settings.ca_certs else None,
         )
         self._limit_s = settings.transfer_timeout_s
 
     def urlopen(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
         if isinstance(options.get("body"), bytes):
-            options["body"] = _Body(options["body"], self._limit_s)
+            options["body"] = _TimedBody(options["body"], self._limit_s)
         return super().urlopen(*args, **options)

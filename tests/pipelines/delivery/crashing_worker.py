@@ -12,11 +12,10 @@ import random
 import sys
 from pathlib import Path
 
-from pipelines.delivery.backoff import BackoffPolicy
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import RetryPolicy
 from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSink
-from tests.pipelines.delivery.outboxes import Edge, life
+from tests.pipelines.delivery.outboxes import Edge, http_sink, life
 
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.01, cap_s=0.05))
 GRACE_S = 0.02
@@ -36,7 +35,7 @@ def work(folder: Path, url: str, round_number: int) -> None:
     edge.store.down = round_number % 3 == 1
     edge.recorder.recover()
     Relay(
-        edge.outbox, edge.spool, edge.store, [HttpSink(url)], blob_grace_s=GRACE_S, retry=FAST
+        edge.outbox, edge.spool, edge.store, [http_sink(url)], blob_grace_s=GRACE_S, retry=FAST
     ).start()
     for number in range(MOST):
         name = f"r{round_number}-{number}"

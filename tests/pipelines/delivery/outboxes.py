@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,10 @@ import numpy as np
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec, Place
+from camera_adapters.state import CameraState, StateChange
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.sinks.http import HttpSink, HttpSinkSettings
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
 from pipelines.errors import StoreUnavailable
@@ -49,7 +53,6 @@ def incident(name: str = "i-1", at: str = "gate", severity: Severity = Severity.
         updated_at=OPENED,
         ended_at=None,
         end_reason=None,
-        revision=1,
         subjects=(Subject(7, "person", Box(0.1, 0.2, 0.3, 0.4), 0.8),),
         detail={"persons": 12.0},
     )
@@ -62,12 +65,11 @@ def life(
     first = incident(name, at, severity)
     steps = [Transition(Phase.STARTED, first)]
     for number in range(updates):
-        later = replace(first, revision=number + 2, updated_at=OPENED + timedelta(seconds=number))
+        later = replace(first, updated_at=OPENED + timedelta(seconds=number))
         steps.append(Transition(Phase.UPDATED, later))
     end = OPENED + timedelta(minutes=1)
     over = replace(
         first,
-        revision=updates + 2,
         updated_at=end,
         ended_at=end,
         end_reason=EndReason.CLEARED,
@@ -75,15 +77,8 @@ def life(
     return [*steps, Transition(Phase.ENDED, over)]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A camera-state change as adapters report it."""
-
-    camera: str = "gate"
-    state: str = "offline"
-    previous: str = "online"
-    reason: str = "silent"
-    at: datetime = OPENED
+def offline(name: str = "gate", at: datetime = OPENED) -> StateChange:
+    return StateChange(name, CameraState.OFFLINE, CameraState.ONLINE, "silent", at, 0.0)
 
 
 @dataclass
@@ -96,16 +91,16 @@ class Recorder:
     ids: list[str] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def deliver(self, body: bytes, event_id: str) -> None:
-        event = json.loads(body)
+    def deliver(self, delivery: Delivery) -> None:
+        event = json.loads(delivery.body)
         try:
             self.answer(event)
         finally:
             with self.changed:
                 self.changed.notify_all()
         with self.changed:
-            self.bodies.append(body)
-            self.ids.append(event_id)
+            self.bodies.append(delivery.body)
+            self.ids.append(delivery.event)
             self.changed.notify_all()
 
     @property
@@ -134,6 +129,11 @@ class SwitchedStore(FolderStore):
         if self.down:
             raise StoreUnavailable("switched off")
         super().put(key, data, sha256, media_type)
+
+
+def http_sink(url: str, utc_s: Callable[[], float] = time.time, **settings: Any) -> HttpSink:
+    """A sink that posts to a URL."""
+    return HttpSink(HttpSinkSettings(url=url, **settings), utc_s)
 
 
 class Clock:
@@ -172,9 +172,9 @@ class Edge:
     def upload(self) -> None:
         """Stores every spooled keyframe, as the relay's first thread does."""
         while (blob := self.outbox.next_blob()) is not None:
-            data = self.spool.read(blob.name, blob.keyframe.sha256)
-            self.store.put(blob.keyframe.key, data, blob.keyframe.sha256, "image/jpeg")
-            self.outbox.blob_stored(blob.keyframe.key)
+            data = self.spool.read(blob.name, blob.sha256)
+            self.store.put(blob.key, data, blob.sha256, "image/jpeg")
+            self.outbox.blob_stored(blob.key)
             self.spool.remove(blob.name)
 
     def close(self) -> None:

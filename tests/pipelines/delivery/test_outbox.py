@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from event_hub.envelope import parse_event
-from pipelines.delivery.deliveries import Delivery, Held
+from pipelines.delivery.deliveries import Held
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
-from pipelines.incident import Phase, Severity, Transition
-from tests.pipelines.delivery.outboxes import Change, Clock, Edge, camera, incident, life
+from pipelines.incident import Phase, Severity, Subject, Transition
+from pipelines.track import Box
+from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, camera, incident, life, offline
 
 SINK = "hub"
 GRACE_S = 30.0
@@ -38,7 +40,7 @@ def drain(edge: Edge, sink: str = SINK, grace_s: float = 0.0) -> list[dict[str, 
     """Everything a sink would get now, acknowledged."""
     deliveries = edge.outbox.deliveries
     events = []
-    for name in sorted(deliveries.cameras(sink)):
+    for name in sorted(deliveries.partitions(sink)):
         while isinstance(delivery := deliveries.next(sink, name, grace_s), Delivery):
             events.append(json.loads(delivery.body))
             deliveries.acknowledge(sink, delivery)
@@ -74,7 +76,10 @@ def test_a_raised_severity_is_shown_once(edge):
     steps = [
         Transition(Phase.STARTED, incident(severity=Severity.LOW)),
         *(
-            Transition(Phase.UPDATED, replace(incident(severity=severity), revision=number))
+            Transition(
+                Phase.UPDATED,
+                replace(incident(severity=severity), updated_at=OPENED + timedelta(seconds=number)),
+            )
             for number, severity in enumerate(
                 [Severity.LOW, Severity.HIGH, Severity.MEDIUM, Severity.HIGH], 2
             )
@@ -88,7 +93,7 @@ def test_a_raised_severity_is_shown_once(edge):
 
 def test_the_event_says_who_where_and_why(edge):
     edge.publish(*life(updates=0)[:1], value=None)
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     started, state = drain(edge)
     assert started["source"] == "cityeye/worker-0"
     assert started["partitionkey"] == "gate"
@@ -104,11 +109,37 @@ def test_the_hub_understands_every_event(edge):
     odd = replace(incident(), detail={"density": float("nan"), "persons": 3.0})
     edge.publish(Transition(Phase.STARTED, odd))
     edge.publish(*life("i-2"))
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     parsed = [parse_event(json.dumps(event).encode()).event for event in drain(edge)]
     assert len(parsed) == 5
     assert isinstance(parsed[0], IncidentEvent)
     assert parsed[0].data.detail == {"persons": 3.0}
+
+
+def test_a_sink_learns_what_a_broker_needs(edge):
+    edge.publish(*life("north-1", at="north")[:1], value=None)
+    edge.recorder.publish_state(offline("south"), camera("south"))
+    deliveries = edge.outbox.deliveries
+    taken = [deliveries.next(SINK, name, 0.0) for name in ("north", "south")]
+    assert [(one.key, one.partition) for one in taken] == [
+        ("cityeye/worker-0/north", "north"),
+        ("cityeye/worker-0/south", "south"),
+    ]
+    types = [one.attributes["type"] for one in taken]
+    assert types == ["cityeye.incident.started", "cityeye.camera.state"]
+    assert taken[0].sequence < taken[1].sequence
+    assert "data" not in taken[0].attributes
+
+
+def test_only_the_most_confident_subjects_travel(edge):
+    crowd = tuple(
+        Subject(number, "person", Box(0.1, 0.2, 0.3, 0.4), number % 50 / 50) for number in range(99)
+    )
+    edge.publish(Transition(Phase.STARTED, replace(incident(), subjects=crowd)), value=None)
+    (event,) = drain(edge)
+    scores = [subject["score"] for subject in event["data"]["subjects"]]
+    assert len(scores) == 30
+    assert scores == sorted((subject.score for subject in crowd), reverse=True)[:30]
 
 
 def test_the_same_transition_twice_is_one_event(edge):
@@ -209,7 +240,7 @@ def test_a_lost_image_is_not_named_again(edge):
     assert images(drain(edge)[0]) == [("opening", "pending")]
     blob = edge.outbox.next_blob()
     assert blob is not None
-    edge.outbox.blob_lost(blob.keyframe.key)
+    edge.outbox.blob_lost(blob.key)
     edge.publish(updated, value=None)
     edge.publish(ended, value=None)
     assert [images(event) for event in drain(edge)] == [[], [], []]
@@ -220,7 +251,7 @@ def test_every_sink_has_its_own_progress(edge):
     edge.outbox.deliveries.register([SINK, "city"])
     edge.publish(*life(), value=None)
     assert len(drain(edge)) == 3
-    assert edge.outbox.deliveries.cameras("city") == ["gate"]
+    assert edge.outbox.deliveries.partitions("city") == ["gate"]
     assert len(drain(edge, "city")) == 3
     assert edge.outbox.deliveries.pending() == 0
 
@@ -410,7 +441,7 @@ def test_recovery_removes_images_that_no_event_names(edge, tmp_path):
     again.close()
 
 
-def test_recovery_leaves_alone_what_this_desk_has_opened(edge):
+def test_recovery_leaves_alone_what_this_recorder_has_opened(edge):
     edge.publish(*life()[:1])
     assert edge.recorder.recover() == 0
     assert len(edge.spool.names()) == 1
@@ -436,12 +467,12 @@ def test_a_damaged_file_is_set_aside_and_work_goes_on(tmp_path):
     edge.close()
 
 
-def test_a_file_of_another_format_is_left_alone(tmp_path):
+def test_a_file_of_a_newer_program_is_left_alone(tmp_path):
     path = tmp_path / "outbox.db"
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(OutboxUnavailable, match="format 99"):
+    with pytest.raises(OutboxUnavailable, match="schema version 99, this program knows 2"):
         Outbox(path)
     assert path.exists()
 

@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 
 from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSink
 from tests.levels import scaled
 from tests.pipelines.delivery.crashing_worker import FAST
 from tests.pipelines.delivery.http_receiver import Receiver
-from tests.pipelines.delivery.outboxes import Edge
+from tests.pipelines.delivery.outboxes import Edge, http_sink
 
 ROUNDS = scaled(8)
 LONGEST_LIFE_S = 0.4
@@ -65,7 +64,7 @@ def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     kill_workers(tmp_path, receiver.url, oracle)
     edge = Edge(tmp_path)
     edge.recorder.recover()
-    relay = Relay(edge.outbox, edge.spool, edge.store, [HttpSink(receiver.url)], retry=FAST)
+    relay = Relay(edge.outbox, edge.spool, edge.store, [http_sink(receiver.url)], retry=FAST)
     relay.start()
     relay.stop(DRAIN_S)
     assert relay.counters.pending == 0

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.delivery.deliveries import Delivery
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.errors import OutboxUnavailable
 from tests.pipelines.delivery.outboxes import Edge, Recorder, life
 

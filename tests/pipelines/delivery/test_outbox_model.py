@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipelines.delivery.deliveries import Delivery
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.incident import Phase, Severity, Transition
 from tests.levels import scaled
 from tests.pipelines.delivery.outboxes import Clock, Edge, incident, life
@@ -23,6 +24,7 @@ from tests.pipelines.delivery.outboxes import Clock, Edge, incident, life
 CAMERAS = ("north", "south")
 SINKS = ("hub", "city")
 GRACE_S = 10.0
+SECOND = timedelta(seconds=1)
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -34,7 +36,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.clock = Clock()
         self.born = 0
         self.open: dict[str, Transition] = {}
-        self.committed: set[tuple[str, str, int]] = set()
+        self.committed: set[tuple[str, str, datetime]] = set()
         self.lost: set[str] = set()
         self.seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.bytes: dict[str, bytes] = {}
@@ -47,7 +49,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _publish(self, step: Transition, value: int | None) -> None:
         self.edge.publish(step, value=value)
-        self.committed.add((step.incident.id, step.phase.value, step.incident.revision))
+        self.committed.add((step.incident.id, step.phase.value, step.incident.updated_at))
 
     @rule(at=st.sampled_from(CAMERAS), value=st.none() | st.integers(0, 255))
     def start(self, at: str, value: int | None) -> None:
@@ -61,7 +63,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def update(self, data: st.DataObject, severity: Severity) -> None:
         last = self.open[data.draw(st.sampled_from(sorted(self.open)))].incident
         step = Transition(
-            Phase.UPDATED, replace(last, revision=last.revision + 1, severity=severity)
+            Phase.UPDATED, replace(last, updated_at=last.updated_at + SECOND, severity=severity)
         )
         self.open[last.id] = step
         self._publish(step, 50)
@@ -70,25 +72,24 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(data=st.data(), value=st.none() | st.integers(0, 255))
     def end(self, data: st.DataObject, value: int | None) -> None:
         last = self.open.pop(data.draw(st.sampled_from(sorted(self.open)))).incident
-        over = life(last.id, last.camera)[-1].incident
-        self._publish(Transition(Phase.ENDED, replace(over, revision=last.revision + 1)), value)
+        self._publish(life(last.id, last.camera)[-1], value)
 
     @rule()
     def store_one(self) -> None:
         blob = self.edge.outbox.next_blob()
         if blob is not None:
-            data = self.edge.spool.read(blob.name, blob.keyframe.sha256)
-            self.edge.store.put(blob.keyframe.key, data, blob.keyframe.sha256, "image/jpeg")
-            self.edge.outbox.blob_stored(blob.keyframe.key)
+            data = self.edge.spool.read(blob.name, blob.sha256)
+            self.edge.store.put(blob.key, data, blob.sha256, "image/jpeg")
+            self.edge.outbox.blob_stored(blob.key)
             self.edge.spool.remove(blob.name)
 
     @rule()
     def lose_one(self) -> None:
         blob = self.edge.outbox.next_blob()
         if blob is not None:
-            self.edge.outbox.blob_lost(blob.keyframe.key)
+            self.edge.outbox.blob_lost(blob.key)
             self.edge.spool.remove(blob.name)
-            self.lost.add(blob.keyframe.key)
+            self.lost.add(blob.key)
 
     @rule(seconds=st.sampled_from([1.0, GRACE_S, 3600.0]))
     def wait(self, seconds: float) -> None:
@@ -131,7 +132,7 @@ class OutboxMachine(RuleBasedStateMachine):
         if delivery.event in {known["id"] for known in seen}:
             return
         for known in seen:
-            if known["partitionkey"] == delivery.camera:
+            if known["partitionkey"] == delivery.partition:
                 assert known["sequence"] < event["sequence"]
             if known["data"]["incident_id"] == event["data"]["incident_id"]:
                 assert known["data"]["revision"] < event["data"]["revision"]

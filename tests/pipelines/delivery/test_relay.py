@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 
-from pipelines.delivery.backoff import BackoffPolicy
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import RetryPolicy
 from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSink
+from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.stores.s3 import S3Store
 from pipelines.errors import SinkUnavailable
 from tests.pipelines.delivery.http_receiver import Receiver
-from tests.pipelines.delivery.outboxes import OPENED, Change, Edge, Recorder, camera, life
+from tests.pipelines.delivery.outboxes import (
+    OPENED,
+    Edge,
+    Recorder,
+    camera,
+    http_sink,
+    life,
+    offline,
+)
 
 FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.02, cap_s=0.1))
 WAIT_S = 20.0
@@ -62,7 +70,7 @@ def test_evidence_arrives_with_the_word(edge, started):
     sink = Recorder()
     relay = started(edge, sink)
     edge.publish(*life())
-    edge.recorder.publish_state(Change(), camera())
+    edge.recorder.publish_state(offline(), camera())
     sink.wait_count(4)
     for event in sink.events[:3]:
         for frame in event["data"]["keyframes"]:
@@ -132,9 +140,9 @@ def test_a_lost_acknowledgement_is_a_duplicate_with_the_same_id_and_bytes(edge, 
     taken: list[bytes] = []
 
     class Amnesiac(Recorder):
-        def deliver(self, body: bytes, event_id: str) -> None:
-            super().deliver(body, event_id)
-            taken.append(body)
+        def deliver(self, delivery: Delivery) -> None:
+            super().deliver(delivery)
+            taken.append(delivery.body)
             if len(taken) == 1:
                 raise SinkUnavailable("the answer was lost on its way")
 
@@ -163,7 +171,7 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
     edge.publish(*life()[:1])
     blob = edge.outbox.next_blob()
     assert blob is not None
-    frame = blob.keyframe
+    frame = blob
     edge.store.put(frame.key, edge.spool.read(blob.name, frame.sha256), frame.sha256, "image/jpeg")
     edge.spool.remove(blob.name)
     sink = Recorder()
@@ -177,7 +185,9 @@ def test_an_upload_that_was_not_noted_down_is_not_a_loss(edge, started):
 def test_a_spooled_image_that_was_damaged_is_not_passed_off_as_evidence(edge, tmp_path, started):
     edge.publish(*life("damaged")[:1])
     edge.publish(*life("gone")[:1])
-    damaged, gone = sorted((tmp_path / "spool").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    damaged, gone = sorted(
+        (tmp_path / "spool").glob("*.jpg"), key=lambda path: path.stat().st_mtime_ns
+    )
     damaged.write_bytes(b"half a pict")
     gone.unlink()
     edge.publish(*life("good")[:1])
@@ -228,7 +238,7 @@ def test_stopping_does_not_wait_for_a_sink_that_is_down(edge, started):
     assert not [t for t in threading.enumerate() if t.name.startswith("relay-")]
 
 
-def test_the_figures_can_be_read_after_everything_was_closed(edge, started):
+def test_the_counters_can_be_read_after_everything_was_closed(edge, started):
     def answer(_: dict[str, Any]) -> None:
         raise SinkUnavailable("down")
 
@@ -250,7 +260,7 @@ def test_many_threads_publish_while_the_relay_works(edge, started):
 
     def states(at: str) -> None:
         for number in range(10):
-            change = Change(camera=at, at=OPENED + timedelta(seconds=number))
+            change = offline(at, OPENED + timedelta(seconds=number))
             edge.recorder.publish_state(change, camera(at))
 
     threads = [
@@ -281,7 +291,7 @@ def test_the_whole_way_over_http_and_s3(edge, started, s3_server):
     receiver = Receiver(status=503)
     store = S3Store(s3_server.settings("whole-way"))
     try:
-        relay = started(edge, HttpSink(receiver.url, "whsec_" + "QUJD" * 8), store=store)
+        relay = started(edge, http_sink(receiver.url, secret="whsec_" + "QUJD" * 8), store=store)
         edge.publish(*life())
         receiver.status = 202
         relay.stop(60.0)

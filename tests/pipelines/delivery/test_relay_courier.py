@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.delivery.backoff import BackoffPolicy
+from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import Courier, RetryPolicy
 from pipelines.delivery.outbox import Outbox
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import replace
 
 import pytest
 
@@ -93,6 +92,16 @@ class TestFolderStore(KeyframeStoreContract):
 
 
 @pytest.mark.integration
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere.jpg").write_bytes(b"not for the hub")
+    store = FolderStore(tmp_path / "keyframes")
+    store.put("kf/a.jpg", b"image", digest(b"image"), JPEG)
+    (tmp_path / "keyframes" / "kf" / "link.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    assert store.get("kf/a.jpg") == b"image"
+    with pytest.raises(KeyframeMissing):
+        store.get("kf/link.jpg")
+
+
 class TestS3Store(KeyframeStoreContract):
     @pytest.fixture
     def store(self, s3_server) -> KeyframeStore:
@@ -121,6 +130,6 @@ class TestS3Store(KeyframeStoreContract):
         assert store.get(key) == b"image"
 
     def test_a_missing_bucket_is_refused_where_none_may_be_made(self, key, s3_server):
-        settings = replace(s3_server.settings("never-made"), create_bucket=False)
+        settings = s3_server.settings("never-made").model_copy(update={"create_bucket": False})
         with pytest.raises(StoreRefused, match="NoSuchBucket"):
             S3Store(settings).put(key, b"image", digest(b"image"), JPEG)

@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -33,6 +33,10 @@ def settings(endpoint: str, read_timeout_s: float = 0.3) -> S3Settings:
         connect_timeout_s=0.3,
         read_timeout_s=read_timeout_s,
     )
+
+
+def changed(settings: S3Settings, **update: Any) -> S3Settings:
+    return S3Settings.model_validate(dict(settings) | update)
 
 
 def put(store: S3Store) -> None:
@@ -187,12 +191,12 @@ def test_a_body_may_take_longer_than_any_wait_of_it():
 
 
 def test_a_body_that_trickles_is_given_up():
-    config = replace(settings("", read_timeout_s=5), transfer_timeout_s=0.2)
+    config = changed(settings("store", read_timeout_s=5), transfer_timeout_s=0.2)
     with (
         answering(slow_reader(0.05), reads=False) as (endpoint, _),
         pytest.raises(StoreUnavailable, match="does not answer"),
     ):
-        S3Bucket(replace(config, endpoint=endpoint)).put("kf/a.jpg", bytes(2**24), "image/jpeg")
+        S3Bucket(changed(config, endpoint=endpoint)).put("kf/a.jpg", bytes(2**24), "image/jpeg")
 
 
 def test_an_answer_that_trickles_is_given_up():
@@ -206,7 +210,7 @@ def test_an_answer_that_trickles_is_given_up():
                 time.sleep(0.02)
 
     with answering(trickle) as (endpoint, _):
-        store = S3Store(replace(settings(endpoint), transfer_timeout_s=0.3))
+        store = S3Store(changed(settings(endpoint), transfer_timeout_s=0.3))
         with pytest.raises(StoreUnavailable, match="takes too long to arrive"):
             store.get("kf/a.jpg")
 
@@ -236,7 +240,7 @@ def test_rights_to_objects_alone_are_enough():
         request.end_headers()
 
     with answering(strict) as (endpoint, asked):
-        store = S3Store(replace(settings(endpoint), create_bucket=True))
+        store = S3Store(changed(settings(endpoint), create_bucket=True))
         put(store)
         put(store)
     assert asked == [
@@ -265,16 +269,16 @@ def test_the_secret_is_nowhere_to_be_read():
     ],
 )
 def test_settings_that_cannot_work_are_refused_at_once(endpoint, bucket):
-    config = S3Settings(endpoint, bucket, "key", SECRET)
+    config = {"endpoint": endpoint, "bucket": bucket, "access_key": "key", "secret_key": SECRET}
     with pytest.raises(ValueError, match=r"endpoint|bucket") as caught:
-        S3Store(config)
+        S3Settings.model_validate(config)
     assert "password" not in str(caught.value)
 
 
 def test_the_scheme_of_a_url_decides_about_tls():
     with answering(status(404)) as (address, asked):
-        config = replace(settings(f"http://{address}/"), secure=True)
+        config = changed(settings(f"http://{address}/"), secure=True)
         assert not S3Store(config).exists("kf/a.jpg")
         assert asked == ["HEAD /keyframes/kf/a.jpg"]
         with pytest.raises(StoreUnavailable, match="SSLError"):
-            S3Store(replace(settings(f"https://{address}"), secure=False)).exists("kf/a.jpg")
+            S3Store(changed(settings(f"https://{address}"), secure=False)).exists("kf/a.jpg")

@@ -98,10 +98,10 @@ def test_severity_grows_with_the_crowd(persons, severity):
     assert steps[0].incident.severity is severity
 
 
-def test_severity_rises_while_the_crowd_grows_and_subjects_are_limited():
+def test_severity_rises_while_the_crowd_grows():
     things = crowd(12) + crowd(48, start=20)[12:]
     steps = run(rule(), World(things), 60)
     assert steps[0].phase is Phase.STARTED
     assert steps[-1].incident.severity is Severity.HIGH
-    assert len(steps[-1].incident.subjects) == 30
+    assert len(steps[-1].incident.subjects) == 48
     assert steps[-1].incident.detail["persons"] == 48

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -151,6 +152,23 @@ def test_tables_come_back_from_disk(tmp_path):
     table = changed(canary(), RolloutChange(thresholds={"2": 0.4}), CAMERAS)
     save_rollouts(tmp_path / "state", {"street": table})
     assert load_rollouts(tmp_path / "state") == {"street": table}
+
+
+def test_tables_without_a_version_are_read(tmp_path):
+    written = {"street": {"model": "street", "stable": "3", "previous": "2", "shadow": "4",
+        "canary": {"version": "5", "asked": "10%", "cameras": ["gate"]},
+        "thresholds": {"5": 0.4}, "changed_at": "2026-03-04T05:06:07Z"}}  # fmt: skip
+    (tmp_path / "rollouts.json").write_text(json.dumps(written))
+    tables = load_rollouts(tmp_path)
+    assert tables == {"street": Rollout.model_validate_json(json.dumps(written["street"]))}
+    save_rollouts(tmp_path, tables)
+    assert load_rollouts(tmp_path) == tables
+
+
+def test_tables_of_a_newer_program_are_left_alone(tmp_path):
+    (tmp_path / "rollouts.json").write_text('{"schema_version": 99, "tables": []}')
+    with pytest.raises(RolloutError, match=r"schema version 99, this program knows 2"):
+        load_rollouts(tmp_path)
 
 
 def test_a_spoilt_file_is_named_and_not_guessed_around(tmp_path):

@@ -1,0 +1,77 @@
+"""Measurements leave by the same road as incidents: outbox, sink, hub."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import timedelta
+from pathlib import Path
+
+import urllib3
+
+from event_hub.keyframes import FolderKeyframes
+from event_hub.settings import HubSettings
+from pipelines.delivery.event_log import OutboxLimits
+from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.relay import Relay
+from pipelines.measurement import Measurement
+from tests.event_hub.thread import HubThread
+from tests.pipelines.delivery.outboxes import MODEL, OPENED, Edge, camera, http_sink, life, offline
+from tests.pipelines.delivery.test_outbox import SINK, drain
+
+RULE = ("traffic.flow", "1")
+
+
+def measure(edge: Edge, minute: int = 0) -> None:
+    begin = OPENED + timedelta(minutes=minute)
+    values = {"vehicles": 12.0, "speed_kmh": 41.5, "headway_s": math.inf}
+    measured = Measurement(
+        "traffic.flow", "gate", "north", begin, begin + timedelta(minutes=1), values
+    )
+    edge.recorder.publish_measurement(measured, camera(), MODEL, RULE)
+
+
+def test_a_measurement_is_an_event_of_its_own_kind(tmp_path: Path) -> None:
+    edge = Edge(tmp_path)
+    edge.outbox.deliveries.register([SINK])
+    measure(edge)
+    measure(edge)
+    measure(edge, minute=1)
+    first, second = drain(edge)
+    assert (first["type"], first["subject"]) == ("cityeye.measurement", "gate/north")
+    assert first["data"]["values"] == {"vehicles": 12.0, "speed_kmh": 41.5}
+    assert first["data"]["ends_at"] == second["data"]["begins_at"] == "2026-03-04T05:07:07Z"
+    assert first["data"]["rule"] == {"name": "traffic.flow", "version": "1"}
+    assert first["sequence"] < second["sequence"]
+    edge.close()
+
+
+def test_measurements_are_shed_before_anything_else(tmp_path: Path) -> None:
+    edge = Edge(tmp_path, Outbox(tmp_path / "outbox.db", OutboxLimits(max_events=4)))
+    edge.outbox.deliveries.register([SINK])
+    measure(edge)
+    edge.publish(*life(), value=None)
+    measure(edge, minute=1)
+    edge.recorder.publish_state(offline(), camera())
+    kinds = [event["type"] for event in drain(edge)]
+    assert len(kinds) == 4
+    assert "cityeye.measurement" not in kinds
+    edge.close()
+
+
+def test_the_hub_stores_measurements_and_passes_them_on(tmp_path: Path) -> None:
+    edge = Edge(tmp_path)
+    settings = HubSettings(database=f"sqlite:///{tmp_path}/hub.db", console=False)
+    with HubThread(settings, FolderKeyframes(tmp_path)) as hub:
+        sink = http_sink(f"{hub.url}/api/events")
+        relay = Relay(edge.outbox, edge.spool, edge.store, [sink])
+        relay.start()
+        measure(edge)
+        edge.publish(*life()[:1], value=None)
+        relay.stop(drain_s=20.0)
+        assert relay.counters.events_delivered == 2
+        answer = urllib3.request("GET", f"{hub.url}/api/events")
+    measured, started = (one["event"] for one in json.loads(answer.data)["events"])
+    assert measured["data"]["values"] == {"vehicles": 12.0, "speed_kmh": 41.5}
+    assert started["type"] == "cityeye.incident.started"
+    edge.close()

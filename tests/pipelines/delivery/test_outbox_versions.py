@@ -1,0 +1,84 @@
+"""Outboxes and spools that an older or a newer program wrote.
+
+`state/` holds an outbox and its spool as the first program wrote them, before either had a second
+version: `i-0` is over and its opening acknowledged, its end refused once; `i-1` is open with an
+update, its keyframe is spooled; then the camera went offline.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pipelines.delivery.outbox_schema import VERSION
+from pipelines.delivery.sinks.sink import Delivery
+from pipelines.delivery.spool import VERSION_FILE, Spool
+from pipelines.errors import SpoolUnavailable
+from tests.pipelines.delivery.outboxes import Edge, life
+from tests.pipelines.delivery.test_outbox import SINK, drain, images
+
+STATE = Path(__file__).parent / "state"
+
+
+@pytest.fixture
+def left_over(tmp_path: Path) -> Path:
+    """A worker's folder, as the first program left it."""
+    database = sqlite3.connect(tmp_path / "outbox.db")
+    database.executescript((STATE / "outbox-1.sql").read_text("utf-8"))
+    database.close()
+    (tmp_path / "spool").mkdir()
+    for image in STATE.glob("*.jpg"):
+        shutil.copy(image, tmp_path / "spool")
+    return tmp_path
+
+
+def test_the_first_version_is_read_migrated_and_delivered(left_over):
+    edge = Edge(left_over)
+    deliveries = edge.outbox.deliveries
+    deliveries.register([SINK])
+    assert edge.recorder.recover() == 1
+    assert deliveries.pending() == 5
+    refused = deliveries.next(SINK, "gate", 0.0)
+    assert isinstance(refused, Delivery)
+    assert (refused.sequence, refused.refusals) == (2, 1)
+    edge.upload()
+    events = drain(edge)
+    assert [(event["subject"], event["type"].removeprefix("cityeye.")) for event in events] == [
+        ("i-0", "incident.ended"),
+        ("i-1", "incident.started"),
+        ("i-1", "incident.updated"),
+        ("gate", "camera.state"),
+        ("i-1", "incident.ended"),
+    ]
+    assert [event["sequence"][-1] for event in events] == ["2", "3", "4", "5", "6"]
+    ended = events[-1]["data"]
+    assert (ended["revision"], ended["end_reason"]) == (3, "recovered")
+    assert images(events[-1]) == [("opening", "stored")]
+    edge.close()
+
+
+def test_a_migrated_outbox_goes_on_and_migrates_once(left_over):
+    for name in ("i-2", "i-3"):
+        edge = Edge(left_over)
+        edge.outbox.deliveries.register([SINK])
+        edge.publish(*life(name), value=None)
+        assert [event["subject"] for event in drain(edge)][-3:] == [name] * 3
+        edge.close()
+    with sqlite3.connect(left_over / "outbox.db") as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'lane'").fetchall()
+    database.close()
+
+
+def test_a_spool_of_a_newer_program_is_left_alone(left_over):
+    spool = Spool(left_over / "spool")
+    kept = spool.names()
+    assert len(kept) == 1
+    assert Spool(left_over / "spool").names() == kept
+    (left_over / "spool" / VERSION_FILE).write_text("99\n")
+    with pytest.raises(SpoolUnavailable, match="schema version 99, this program knows 1"):
+        Spool(left_over / "spool")
+    assert (left_over / "spool" / next(iter(kept))).exists()
