@@ -28,14 +28,12 @@ from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
 from models.repository import ModelRepository
 from models.session import runtime_version
-from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
-from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
-from pipelines.plan import ModelRef
+from pipelines.camera_group import MAX_IN_FLIGHT
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
+from pipelines.plan import ModelRef, Route
 from serving.cluster import ClusterSettings, cluster
-from serving.launch import deploy
-from serving.model_ref import model_ref
-from serving.serve_detector import ServeDetector
-from serving.served_model import served_model
+from serving.launch import RayServeDetectors
+from serving.served_model import model_ref, served_model
 
 FULL = Size(1280, 720)
 
@@ -87,8 +85,9 @@ def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, 
     settings = ClusterSettings(api_port=benchmark.api_port)
     on_step("starting Ray Serve")
     with cluster(settings):
-        deploy([served_model(package, threads=benchmark.threads)])
-        port = ServeDetector()
+        service = RayServeDetectors()
+        service.deploy([served_model(package, threads=benchmark.threads)])
+        port = service.port({})
         _serve_loop(port, batch, 1.0)
         rounds = []
         for number in range(benchmark.rounds):
@@ -126,7 +125,7 @@ def _bare_loop(detector: Detector, batch: MicroBatch, seconds: float) -> float:
 
 def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
     """Images per second through the detector port, as a camera worker drives it."""
-    in_flight: deque[PendingDetections] = deque()
+    in_flight: deque[InFlightBatch] = deque()
     images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
         while len(in_flight) < MAX_IN_FLIGHT:
@@ -138,7 +137,7 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
     return images / (time.monotonic() - started_s)
 
 
-def _count(pending: PendingDetections) -> int:
+def _count(pending: InFlightBatch) -> int:
     return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).found.values())
 
 
@@ -161,7 +160,8 @@ def _batch(model: ModelRef, count: int) -> MicroBatch:
         )
         for row in range(count)
     )
-    return MicroBatch(images, frames, {model: tuple(range(count))})
+    routes = ({"benchmark": Route(model)},) * count
+    return MicroBatch(images, frames, routes, {model: tuple(range(count))})
 
 
 def _report(

@@ -9,7 +9,8 @@ from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
 from pipelines.rules.rule import RulePlan
 
-WEAK_SHARE = 0.5
+LOW_CONFIDENCE_SHARE = 0.5
+"""Detections from this share of the threshold on may continue a track that has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,16 @@ class ModelRef:
     @property
     def min_score(self) -> float:
         """Score up to which a detection is noise; above it, it may at least continue a track."""
-        return self.threshold * WEAK_SHARE
+        return self.threshold * LOW_CONFIDENCE_SHARE
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which versions look for one task of one camera.
+    """Which versions infer the frames of one task of one camera.
 
     Attributes:
         model: The one whose detections count.
-        shadow: One that looks at the same frames and is only compared, never published.
+        shadow: One that infers the same frames and is only compared, never published.
     """
 
     model: ModelRef
@@ -57,7 +58,7 @@ class Route:
 
     @property
     def models(self) -> tuple[ModelRef, ...]:
-        """All that look."""
+        """All of them."""
         return (self.model,) if self.shadow is None else (self.model, self.shadow)
 
 
@@ -65,9 +66,14 @@ Routes = Mapping[str, Route]
 """The routes of one camera by task."""
 
 
+def model_keys(routes: Routes) -> frozenset[str]:
+    """Every `name/version` of some routes, shadows included."""
+    return frozenset(model.key for route in routes.values() for model in route.models)
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task of one camera: which model looks, how often, and which rules judge.
+    """One task of one camera: which model infers, how often, and which rules observe.
 
     Attributes:
         shadow: A version that is only compared.
@@ -91,7 +97,7 @@ class CameraPlan:
 
     @property
     def routes(self) -> Routes:
-        """Which versions look, by task."""
+        """The versions of the plan, by task."""
         return {task.task: Route(task.model, task.shadow) for task in self.tasks}
 
     def rerouted(self, routes: Routes) -> CameraPlan:

@@ -9,7 +9,7 @@ from cityeye.config.values import calibration
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
-from serving.model_ref import model_ref
+from serving.served_model import model_ref
 
 WHOLE_IMAGE = "picture"
 """Name of the zone of a task that names none."""

@@ -35,6 +35,7 @@ from cityeye.config.values import (
 )
 from models.repository import BUILTIN_ROOT
 from pipelines.rules.zone import Point
+from serving.detectors import DetectorKind
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -191,6 +192,11 @@ class ModelsSection(Section):
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`auto`, `cpu` or `cuda`", examples=["auto"]
+    )
+    detector: DetectorKind = Field(
+        default="ray_serve",
+        description="`ray_serve` shares models between workers, `in_process` copies them into each",
+        examples=["ray_serve"],
     )
 
 

@@ -7,16 +7,14 @@ from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from ray.serve.schema import ApplicationStatusOverview
 
 from camera_adapters.geometry import Letterbox
 from models.detections import Detections
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
+from pipelines.inference_metrics import InferenceMetrics
 from serving.director import WorkerState
-from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollouts import RolloutState
-from serving.serve_detector import application_name
-from serving.served_model import ServedModel
+from serving.served_model import ModelState, ServedModel
 
 
 class Answer(BaseModel):
@@ -130,6 +128,16 @@ def cameras_of(workers: list[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
     ]
 
 
+def faults(workers: Sequence[WorkerState]) -> dict[str, str]:
+    """Why a `name/version` fails in a worker, for those that do."""
+    return {
+        key: reason
+        for state in workers
+        if state.snapshot
+        for key, reason in state.snapshot.group.detector_faults.items()
+    }
+
+
 def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     """A camera's snapshot as the API shows it."""
     reader, figures = camera.reader, camera.statistics
@@ -159,27 +167,25 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
 
 def model_answer(
     model: ServedModel,
-    provider: str,
-    application: ApplicationStatusOverview | None,
+    running: ModelState,
     state: RolloutState | None,
     cameras: Sequence[str],
-    figures: InferenceMetrics | None,
+    metrics: InferenceMetrics | None,
 ) -> ModelAnswer:
     """A model version in service.
 
     Args:
         model: The version, with the threshold in force.
-        provider: Where it runs.
-        application: The state of its Serve application, None where there is none.
+        running: How it runs.
         state: The rollout of its model, None where every camera names its version.
         cameras: Cameras on which it counts.
-        figures: What was asked of it, None before the first call.
+        metrics: What was asked of it, None before the first call.
     """
-    figures = figures or InferenceMetrics()
+    metrics = metrics or InferenceMetrics()
     version = model.ref.version
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""
-    run_ms = figures.run_ms_per_image
+    run_ms = metrics.run_ms_per_image
     return ModelAnswer(
         name=model.ref.name,
         version=model.ref.version,
@@ -188,14 +194,14 @@ def model_answer(
         height=model.ref.size.height,
         labels=model.ref.labels,
         threshold=model.ref.threshold,
-        provider=provider,
-        application=application_name(model.ref),
-        status=application.status.value if application else "NOT_STARTED",
+        provider=running.provider,
+        application=running.application,
+        status=running.status,
         role=role or ("leaving" if leaving else "pinned"),
         cameras=tuple(cameras),
-        requests=figures.requests,
-        errors=figures.errors,
-        images=figures.images,
+        requests=metrics.requests,
+        errors=metrics.errors,
+        images=metrics.images,
         run_ms_per_image=None if run_ms is None else round(run_ms, 3),
     )
 

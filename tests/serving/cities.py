@@ -11,10 +11,9 @@ from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan
-from serving.model_ref import model_ref
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
-from serving.served_model import RepositoryVersions, served_model
+from serving.served_model import RepositoryVersions, model_ref, served_model
 
 WHOLE = Zone("image", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0

@@ -25,7 +25,7 @@ from pipelines.event import Event, IncidentEvent
 from serving.city import City
 from serving.director import WorkerState
 from serving.errors import ServingError
-from serving.launch import deploy
+from serving.launch import RayServeDetectors
 from serving.served_model import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
@@ -198,5 +198,5 @@ def test_a_broken_model_is_named_in_one_sentence(
         type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64, ()
     )
     with pytest.raises(ServingError, match=r"model broken 1 cannot be served.*sha256") as caught:
-        deploy([other])
+        RayServeDetectors().deploy([other])
     assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ from ray import serve
 from camera_adapters.geometry import Size
 from cityeye.cli import main
 from models.package import ModelPackage, sha256_of
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
 from serving.city import City
 from tests.camera_adapters.clips import TinyClip
 from tests.models.admitted import as_if_admitted

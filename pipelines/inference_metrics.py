@@ -1,7 +1,7 @@
 """`InferenceMetrics`: what one caller has asked of one model version, ready to become metrics.
 
-Callers count, not replicas: a figure survives the replica that it was got from, and every caller's
-figures travel with what it reports anyway.
+Callers count, not replicas: a counter survives the replica that it was got from, and every caller's
+metrics travel with what it reports anyway.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SECONDS_BOUNDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """What a replica tells beside its answer.
+class InferenceTiming:
+    """How long one inference took, and where it ran.
 
     Attributes:
         queue_s: From sending to the start of the run: transport and waiting, seconds.
@@ -93,7 +93,7 @@ class InferenceMetrics:
     Attributes:
         requests: Calls, answered or not.
         errors: Calls that failed or were not answered in time.
-        images: Images judged.
+        images: Images inferred.
         batch: Images per answered call.
         queue: Seconds from sending to the start of the run.
         run: Seconds in the model, per call.
@@ -110,8 +110,8 @@ class InferenceMetrics:
     cpu_s: float = 0.0
     provider: str = ""
 
-    def answered(self, images: int, timing: Timing) -> InferenceMetrics:
-        """These figures after one more answer."""
+    def answered(self, images: int, timing: InferenceTiming) -> InferenceMetrics:
+        """These metrics after one more answer."""
         return InferenceMetrics(
             requests=self.requests + 1,
             errors=self.errors,
@@ -124,7 +124,7 @@ class InferenceMetrics:
         )
 
     def failed(self) -> InferenceMetrics:
-        """These figures after one more call without an answer."""
+        """These metrics after one more call without an answer."""
         return replace(self, requests=self.requests + 1, errors=self.errors + 1)
 
     def __add__(self, other: InferenceMetrics) -> InferenceMetrics:
@@ -156,26 +156,26 @@ class InferenceMetrics:
 
 
 class MetricsRecorder:
-    """The figures of one caller by `name/version`; safe for use from several threads."""
+    """The metrics of one caller by `name/version`; safe for use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._figures: dict[str, InferenceMetrics] = {}
+        self._metrics: dict[str, InferenceMetrics] = {}
 
-    def answered(self, model: str, images: int, timing: Timing) -> None:
+    def answered(self, model: str, images: int, timing: InferenceTiming) -> None:
         """An answer came in."""
         with self._lock:
-            self._figures[model] = self._of(model).answered(images, timing)
+            self._metrics[model] = self._of(model).answered(images, timing)
 
     def failed(self, model: str) -> None:
         """A call failed."""
         with self._lock:
-            self._figures[model] = self._of(model).failed()
+            self._metrics[model] = self._of(model).failed()
 
     def snapshot(self) -> Mapping[str, InferenceMetrics]:
-        """The figures now."""
+        """The metrics now."""
         with self._lock:
-            return dict(self._figures)
+            return dict(self._metrics)
 
     def _of(self, model: str) -> InferenceMetrics:
-        return self._figures.get(model, InferenceMetrics())
+        return self._metrics.get(model, InferenceMetrics())
