@@ -52,9 +52,15 @@ class _Shadowed:
 class ShadowRunner:
     """Runs the shadows of a camera group. The worker's loop owns it."""
 
-    def __init__(self, detector: DetectorPort, cameras: Mapping[str, CameraShadow]) -> None:
+    def __init__(
+        self,
+        detector: DetectorPort,
+        cameras: Mapping[str, CameraShadow],
+        timeout_s: float = RESULT_TIMEOUT_S,
+    ) -> None:
         self._detector = detector
         self._cameras = cameras
+        self._timeout_s = timeout_s
         self._in_flight: deque[_Shadowed] = deque()
 
     def observe(self, submitted: Submitted, found: FoundByCamera) -> None:
@@ -88,7 +94,7 @@ class ShadowRunner:
         """Compares what shadows have found by now, in order; never waits for them."""
         while self._in_flight:
             oldest = self._in_flight[0]
-            late = time.monotonic() - oldest.since_s > RESULT_TIMEOUT_S
+            late = time.monotonic() - oldest.since_s > self._timeout_s
             if not late and not all(pending.done() for _, pending in oldest.batches):
                 return
             self._compare(oldest)

@@ -11,6 +11,7 @@ from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan
+from serving.detectors import DetectorKind
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
 from serving.served_model import RepositoryVersions, model_ref, served_model
@@ -37,6 +38,7 @@ def city_plan(
     sink_url: str,
     *,
     cameras_per_worker: int = 1,
+    detector: DetectorKind = "ray_serve",
 ) -> CityPlan:
     """The city, keyframes and outboxes under `folder`; all versions beside `package` can join."""
     return CityPlan(
@@ -49,6 +51,7 @@ def city_plan(
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
         versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
+        detector=detector,
         cameras_per_worker=cameras_per_worker,
         drain_s=5.0,
     )
