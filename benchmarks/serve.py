@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,15 @@ import ray
 from rich.console import Console
 
 import models
-from camera_adapters.frame import AnalysisImage, Frame, Image
-from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
 from models.repository import ModelRepository
 from models.session import runtime_version
 from pipelines.camera_group import MAX_IN_FLIGHT
 from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
-from pipelines.plan import ModelRef, Route
+from pipelines.plan import ModelRef
 from serving.cluster import ClusterSettings, cluster
 from serving.launch import RayServeDetectors
 from serving.served_model import model_ref, served_model
-
-FULL = Size(1280, 720)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +54,6 @@ class ServeBenchmark:
     rounds: int = 11
     round_s: float = 3.0
     api_port: int = 8599
-
-
-@dataclass(frozen=True, slots=True)
-class _RefusedFullImage:
-    """The benchmark keeps no evidence, so nobody may ask for it."""
-
-    size: Size = FULL
-
-    def rgb(self) -> Image:
-        """Never called here."""
-        raise NotImplementedError("the serve benchmark keeps no full-resolution images")
 
 
 def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
@@ -142,26 +126,9 @@ def _count(pending: InFlightBatch) -> int:
 
 
 def _batch(model: ModelRef, count: int) -> MicroBatch:
-    rng = np.random.default_rng(0)
-    letterbox = Letterbox.fit(FULL, model.size)
     shape = (count, model.size.height, model.size.width, 3)
-    images = rng.integers(0, 256, shape, np.uint8)
-    frames = tuple(
-        Frame(
-            camera=f"camera-{row}",
-            index=0,
-            stream_restarts=0,
-            captured_at=datetime.now(UTC),
-            captured_mono_s=time.monotonic(),
-            arrived_mono_s=time.monotonic(),
-            tasks=frozenset(("benchmark",)),
-            views={model.size: AnalysisImage(images[row], letterbox)},
-            full=_RefusedFullImage(),
-        )
-        for row in range(count)
-    )
-    routes = ({"benchmark": Route(model)},) * count
-    return MicroBatch(images, frames, routes, {model: tuple(range(count))})
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return MicroBatch(images, (), (), {model: tuple(range(count))})
 
 
 def _report(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,10 +103,12 @@ class Detector:
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Raw output (N, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0."""
         self._check(images)
-        chunks = [self._timed(chunk) for chunk in self._chunks(images)]
-        if not chunks:
-            return np.zeros((0, self.package.manifest.output.rows, 6), np.float32)
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        step = self.package.manifest.input.max_batch
+        if len(images) <= step:
+            return self._infer(images)
+        return np.concatenate(
+            [self._infer(images[start : start + step]) for start in range(0, len(images), step)]
+        )
 
     def _check(self, images: npt.NDArray[np.uint8]) -> None:
         wanted = self.package.manifest.input
@@ -119,40 +120,30 @@ class Detector:
                 f"got {images.dtype} {images.shape}; letterbox them to the input size",
             )
 
-    def _chunks(self, images: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-        step = self.package.manifest.input.max_batch
-        for start in range(0, len(images), step):
-            yield np.ascontiguousarray(images[start : start + step])
-
-    def _timed(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        started = time.monotonic()
-        rows = self._infer(images)
-        elapsed = time.monotonic() - started
-        with self._lock:
-            self._latency = self._latency.plus(len(images), elapsed)
-        return rows
-
     def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Infers up to `max_batch` images."""
         manifest = self.package.manifest
         count = len(images)
+        if not count:
+            return np.zeros((0, manifest.output.rows, 6), np.float32)
+        if self.provider != "cpu" or not manifest.input.dynamic_batch:
+            # A GPU tunes its kernels for every new shape, for seconds; it gets warmed-up ones only.
+            bucket = next(size for size in self.buckets() if size >= count)
+            if bucket > count:
+                images = np.pad(images, ((0, bucket - count), (0, 0), (0, 0), (0, 0)))
+        inputs = {manifest.input.name: np.ascontiguousarray(images)}
+        started = time.monotonic()
         try:
-            (rows,) = self._session.run(
-                [manifest.output.name], {manifest.input.name: self._to_bucket(images)}
-            )
+            (rows,) = self._session.run([manifest.output.name], inputs)
         except Exception as error:
             raise SessionError(
                 str(self.package), f"inference on {count} images failed: {first_line(error)}"
             ) from error
+        elapsed = time.monotonic() - started
+        with self._lock:
+            self._latency = self._latency.plus(count, elapsed)
         result: npt.NDArray[np.float32] = rows[:count]
         return result
-
-    def _to_bucket(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        # A GPU tunes its kernels for every new shape, for seconds; only warmed-up shapes go there.
-        if self.provider == "cpu" and self.package.manifest.input.dynamic_batch:
-            return images
-        bucket = next(size for size in self.buckets() if size >= len(images))
-        missing = bucket - len(images)
-        return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else images
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Which provider runs how many nodes of which operator."""
@@ -170,3 +161,4 @@ class Detector:
         sizes = self.buckets() if self.provider == "cuda" else self.buckets()[:1]
         for size in sizes:
             self._infer(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))
+        self._latency = Latency()

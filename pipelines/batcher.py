@@ -20,23 +20,6 @@ from pipelines.detector import MicroBatch
 from pipelines.plan import ModelRef, Routes
 
 
-class Bell:
-    """Wakes the batcher when a frame has arrived; rings before anybody waits are kept."""
-
-    def __init__(self) -> None:
-        self._rung = threading.Event()
-
-    def ring(self) -> None:
-        """Something arrived."""
-        self._rung.set()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Waits for a ring since the last wait; false when `timeout_s` passed without one."""
-        rung = self._rung.wait(timeout_s)
-        self._rung.clear()
-        return rung
-
-
 @dataclass(slots=True)
 class _GrowingBatch:
     """The frames of one analysis size, and the rows of each model that is due."""
@@ -57,32 +40,34 @@ class MicroBatcher:
         self,
         routes: Mapping[str, CameraRoutes],
         mailboxes: Mapping[str, Mailbox],
-        bell: Bell,
+        arrival: threading.Event,
         max_frames: int = 16,
     ) -> None:
         """Prepares to take frames.
 
         Args:
             routes: The routes of the cameras by camera id.
-            mailboxes: Their mailboxes by camera id; their `on_arrival` rings `bell`.
-            bell: Rung by every arrival.
+            mailboxes: Their mailboxes by camera id; their `on_arrival` sets `arrival`.
+            arrival: Set by every arrival, cleared here.
             max_frames: Most frames that are taken together, whatever the models accept.
         """
         self._routes = routes
         self._order = list(routes)
         self._mailboxes = mailboxes
-        self._bell = bell
+        self._arrival = arrival
         self._max_frames = max_frames
         self.misfits = 0
 
     def take(self, timeout_s: float) -> list[MicroBatch]:
         """What is ready now; waits up to `timeout_s` for a first frame, then may be empty."""
         frames = self._collect()
-        if not frames and timeout_s > 0 and self._bell.wait(timeout_s):
+        if not frames and timeout_s > 0 and self._arrival.wait(timeout_s):
             frames = self._collect()
         return self._assemble(frames) if frames else []
 
     def _collect(self) -> list[Frame]:
+        # Cleared first: what arrives from here on is either taken now or ends the next wait.
+        self._arrival.clear()
         frames: list[Frame] = []
         most = self._max_frames
         for routes in self._routes.values():
@@ -97,7 +82,7 @@ class MicroBatcher:
             self._order.append(camera)
             if len(frames) == most:
                 # Somebody may still have a frame; the next take must not wait for a new arrival.
-                self._bell.ring()
+                self._arrival.set()
                 break
         return frames
 

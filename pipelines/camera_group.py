@@ -17,7 +17,7 @@ from pathlib import Path
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
-from pipelines.batcher import Bell, MicroBatcher
+from pipelines.batcher import MicroBatcher
 from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
@@ -36,7 +36,7 @@ class GroupSnapshot:
     """A camera group at one moment.
 
     Attributes:
-        beat_s: Seconds since the loop last came round; the director judges liveness by it.
+        beat_s: Seconds since the loop last came round; liveness is decided by it.
         detector_faults: Why a `name/version` gives no results, for those that fail.
     """
 
@@ -70,16 +70,16 @@ class CameraGroup:
             incarnation: Differs between worker starts; part of incident ids.
             comparisons: Folder for what shadow versions would have done.
         """
-        bell = Bell()
+        arrival = threading.Event()
         self._detector = detector
         self._cameras = {
-            plan.camera.id: GroupCamera(plan, recorder, incarnation, comparisons, bell.ring)
+            plan.camera.id: GroupCamera(plan, recorder, incarnation, comparisons, arrival.set)
             for plan in plans
         }
         self._batcher = MicroBatcher(
             {name: camera.routes for name, camera in self._cameras.items()},
             {name: camera.mailbox for name, camera in self._cameras.items()},
-            bell,
+            arrival,
         )
         self._in_flight: deque[Submitted] = deque()
         self._shadows = ShadowRunner(

@@ -58,9 +58,13 @@ class CameraRoutes:
         """
         with self._lock:
             for index in range(len(self._sets) - 1, -1, -1):
-                if _fits(frame, self._sets[index]):
+                routes = self._sets[index]
+                for task in frame.tasks:
+                    if not routes[task].sizes <= frame.views.keys():
+                        break
+                else:
                     del self._sets[:index]
-                    return self._sets[0]
+                    return routes
         return None
 
     def settle(self, now_s: float) -> bool:
@@ -71,16 +75,6 @@ class CameraRoutes:
             self._changed_s = None
             del self._sets[:-1]
             return True
-
-
-def _fits(frame: Frame, routes: Routes) -> bool:
-    for task in frame.tasks:
-        route = routes[task]
-        if route.model.size not in frame.views:
-            return False
-        if route.shadow is not None and route.shadow.size not in frame.views:
-            return False
-    return True
 
 
 def _max_batch(routes: Routes) -> int:

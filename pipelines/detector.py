@@ -48,7 +48,7 @@ class MicroBatch:
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
-        frames: The frames, at most one per camera.
+        frames: The frames, at most one per camera; none where only the result matters.
         routes: The routes of each frame's camera that the frame was sent along.
         rows: For each model that is due: the rows that it infers.
     """
@@ -86,7 +86,7 @@ class BatchResult:
 class InferenceCall(Protocol):
     """One model's inference of a micro-batch, under way."""
 
-    def result(self, timeout_s: float) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+    def result(self, timeout_s: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
         """(N, M, 6) float32 for N rows: x1, y1, x2, y2, score, class. And how long it took.
 
         Raises:
@@ -95,8 +95,8 @@ class InferenceCall(Protocol):
         """
         ...
 
-    def cancel(self) -> None:
-        """Nobody wants the result any more."""
+    def cancel(self) -> object:
+        """The result is not wanted any more."""
         ...
 
 

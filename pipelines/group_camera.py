@@ -145,4 +145,4 @@ class GroupCamera:
 
 def _sizes(routes: Routes) -> dict[str, frozenset[Size]]:
     """The analysis sizes that the models of each task need."""
-    return {task: frozenset(one.size for one in route.models) for task, route in routes.items()}
+    return {task: route.sizes for task, route in routes.items()}

@@ -165,17 +165,15 @@ class MetricsRecorder:
     def answered(self, model: str, images: int, timing: InferenceTiming) -> None:
         """An answer came in."""
         with self._lock:
-            self._metrics[model] = self._of(model).answered(images, timing)
+            metrics = self._metrics.get(model) or InferenceMetrics()
+            self._metrics[model] = metrics.answered(images, timing)
 
     def failed(self, model: str) -> None:
         """A call failed."""
         with self._lock:
-            self._metrics[model] = self._of(model).failed()
+            self._metrics[model] = (self._metrics.get(model) or InferenceMetrics()).failed()
 
     def snapshot(self) -> Mapping[str, InferenceMetrics]:
         """The metrics now."""
         with self._lock:
             return dict(self._metrics)
-
-    def _of(self, model: str) -> InferenceMetrics:
-        return self._metrics.get(model, InferenceMetrics())

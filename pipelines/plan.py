@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
@@ -24,6 +24,8 @@ class ModelRef:
         labels: Class names by class id.
         threshold: Score from which on a detection may begin a track.
         max_batch: Largest micro-batch the model accepts.
+        key: `name/version`; two references with one key differ in the threshold at most.
+        min_score: Score up to which a detection is noise; above it, it may continue a track.
     """
 
     name: str
@@ -32,16 +34,12 @@ class ModelRef:
     labels: tuple[str, ...]
     threshold: float
     max_batch: int = 16
+    key: str = field(init=False, compare=False, repr=False)
+    min_score: float = field(init=False, compare=False, repr=False)
 
-    @property
-    def key(self) -> str:
-        """`name/version`; two references with one key differ in the threshold at most."""
-        return f"{self.name}/{self.version}"
-
-    @property
-    def min_score(self) -> float:
-        """Score up to which a detection is noise; above it, it may at least continue a track."""
-        return self.threshold * LOW_CONFIDENCE_SHARE
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.name}/{self.version}")
+        object.__setattr__(self, "min_score", self.threshold * LOW_CONFIDENCE_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,15 @@ class Route:
     Attributes:
         model: The one whose detections count.
         shadow: One that infers the same frames and is only compared, never published.
+        sizes: The analysis sizes that they need.
     """
 
     model: ModelRef
     shadow: ModelRef | None = None
+    sizes: frozenset[Size] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", frozenset(model.size for model in self.models))
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

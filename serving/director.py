@@ -2,7 +2,7 @@
 
 It also carries out rollouts, as it alone knows where every camera is and what it is sent to.
 
-Liveness is judged by the worker's loop coming round, not by its process being there. A replaced
+A worker lives while its loop comes round, not while its process is there. A replaced
 worker gets the same share and the same outbox file, so nothing that was promised is lost.
 """
 
@@ -25,7 +25,7 @@ from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, WorkerPlan, shares
-from serving.detectors import DetectorService, detector_service
+from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
@@ -158,9 +158,14 @@ class Director:
         self._slots: list[_WorkerSlot] = []
         detectors = detector_service(plan.detector)
         routing = plan.routing(absent)
-        launcher = _Launcher(detectors, self._workers)
         self._rollouts = Rollouts(
-            plan.cameras, routing, plan.find, launcher, self._reroute, plan.delivery.state
+            plan.cameras,
+            routing,
+            plan.find,
+            launch=lambda model: detectors.launch(model, self._workers()),
+            remove=lambda model: detectors.remove(model, self._workers()),
+            reroute=self._reroute,
+            state=plan.delivery.state,
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
@@ -271,20 +276,6 @@ class Director:
             with contextlib.suppress(RayError):
                 answers.append(wait_for(answer, SNAPSHOT_TIMEOUT_S))
         return answers
-
-
-@dataclass(frozen=True, slots=True)
-class _Launcher:
-    """Starts and ends versions with the workers that live at the time."""
-
-    detectors: DetectorService
-    workers: Callable[[], list[Any]]
-
-    def launch(self, model: ServedModel) -> None:
-        self.detectors.launch(model, self.workers())
-
-    def remove(self, model: ServedModel) -> None:
-        self.detectors.remove(model, self.workers())
 
 
 def _as_value(change: Callable[[], RolloutState]) -> RolloutState | Refusal:

@@ -10,8 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ import numpy.typing as npt
 import ray
 from ray.exceptions import ActorDiedError, RayError
 
-from models.errors import ModelError, SessionError
-from pipelines.detector import DetectorError, InFlightBatch, MicroBatch
+from models.errors import ModelError
+from pipelines.detector import DetectorError, InferenceCall, InFlightBatch, MicroBatch
 from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef
 from serving.actor import RESERVED_CPUS, wait_for
@@ -33,8 +32,6 @@ log = logging.getLogger(__name__)
 
 LOAD_TIMEOUT_S = 180.0
 
-Inferred = tuple[npt.NDArray[np.float32], InferenceTiming]
-
 
 class _Version:
     """A version and the thread that runs it, as a replica would have a process of its own."""
@@ -42,51 +39,30 @@ class _Version:
     def __init__(self, served: ServedModel) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"detector-{served.ref.key}")
         self.loaded: LoadedModel | None = None
-        self._key = served.ref.key
-        self._args = served.args
+        self._served = served
         self._loading = threading.Lock()
 
-    def verify(self) -> str:
-        """What is wrong with its results for its golden images.
+    def load(self) -> LoadedModel:
+        """Loads and verifies it, if that has not been done or has failed.
 
         Raises:
-            ModelError: It cannot be loaded, or is wrong when it was loaded just now.
+            DetectorError: It cannot be loaded, or its results are wrong.
         """
-        if self.loaded is not None:
-            return self.loaded.verify()
-        self._load()
-        return ""
+        with self._loading:
+            try:
+                self.loaded = self.loaded or LoadedModel(self._served.args, alone=False)
+            except (ModelError, OSError) as error:
+                raise DetectorError(self._served.ref.key, str(error)) from None
+            return self.loaded
 
     def infer(
         self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
-    ) -> Inferred:
-        """See `LoadedModel.infer`; loads the version where that has not been done or failed."""
-        return (self.loaded or self._load()).infer(images, rows, sent_at_s)
-
-    def _load(self) -> LoadedModel:
-        with self._loading:
-            try:
-                self.loaded = self.loaded or LoadedModel(self._args, alone=False)
-            except OSError as error:
-                raise SessionError(self._key, f"its files cannot be read: {error}") from error
-            return self.loaded
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """See `InferenceCall`."""
-
-    model: ModelRef
-    future: Future[Inferred]
-
-    def result(self, timeout_s: float) -> Inferred:
+    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        """See `LoadedModel.infer`."""
         try:
-            return self.future.result(timeout_s)
-        except (ModelError, CancelledError) as error:
-            raise DetectorError(self.model.key, str(error)) from None
-
-    def cancel(self) -> None:
-        self.future.cancel()
+            return (self.loaded or self.load()).infer(images, rows, sent_at_s)
+        except ModelError as error:
+            raise DetectorError(self._served.ref.key, str(error)) from None
 
 
 class InProcessDetector:
@@ -111,11 +87,10 @@ class InProcessDetector:
     def submit(self, batch: MicroBatch) -> InFlightBatch:
         """See `DetectorPort.submit`."""
 
-        def start(model: ModelRef, rows: tuple[int, ...]) -> _Call:
+        def start(model: ModelRef, rows: tuple[int, ...]) -> InferenceCall:
             with self._lock:
-                version = self._version(model)
-                inferring = version.thread.submit(version.infer, batch.images, rows, time.time())
-            return _Call(model, inferring)
+                version = self._versions.get(model.key) or self._open(model)
+                return version.thread.submit(version.infer, batch.images, rows, time.time())
 
         return InFlightBatch(start, batch.rows, self._recorder)
 
@@ -123,8 +98,11 @@ class InProcessDetector:
         """See `DetectorPort.verify`."""
         try:
             with self._lock:
-                version = self._version(model)
-            return version.verify()
+                version = self._versions.get(model.key) or self._open(model)
+            if version.loaded is not None:
+                return version.loaded.verify()
+            version.load()
+            return ""
         except (DetectorError, ModelError) as error:
             return str(error)
 
@@ -143,13 +121,10 @@ class InProcessDetector:
         """See `DetectorPort.close`."""
         self.retain(frozenset())
 
-    def _version(self, model: ModelRef) -> _Version:
-        version = self._versions.get(model.key)
-        if version is None:
-            served = self._models.get(model.key)
-            if served is None:
-                raise DetectorError(model.key, "is not one of the versions of this process")
-            version = self._versions[model.key] = _Version(served)
+    def _open(self, model: ModelRef) -> _Version:
+        if model.key not in self._models:
+            raise DetectorError(model.key, "is not one of the versions of this process")
+        version = self._versions[model.key] = _Version(self._models[model.key])
         return version
 
 

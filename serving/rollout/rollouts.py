@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from pipelines.plan import CameraPlan, Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
@@ -27,22 +26,6 @@ from serving.served_model import ServedModel
 log = logging.getLogger(__name__)
 
 Change = Callable[[Rollout], Rollout]
-
-
-class Launcher(Protocol):
-    """Starts and ends model versions."""
-
-    def launch(self, model: ServedModel) -> None:
-        """Returns when the version runs and has verified its golden images.
-
-        Raises:
-            ServingError: It does not; nothing of it is left.
-        """
-        ...
-
-    def remove(self, model: ServedModel) -> None:
-        """Ends a version."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +54,8 @@ class Rollouts:
         plans: Sequence[CameraPlan],
         routing: RoutingTable,
         find: Callable[[str, str], ServedModel],
-        launcher: Launcher,
+        launch: Callable[[ServedModel], None],
+        remove: Callable[[ServedModel], None],
         reroute: Callable[[Mapping[str, Routes]], None],
         state: Path,
     ) -> None:
@@ -81,7 +65,9 @@ class Rollouts:
             plans: All cameras as configured.
             routing: Tables and versions that run already.
             find: Gives an admitted version of the repository, or raises `RolloutError`.
-            launcher: Starts and ends versions.
+            launch: Returns when a version runs and has verified its golden images, or raises
+                `ServingError` and leaves nothing of it.
+            remove: Ends a version.
             reroute: Sends new routes to the workers.
             state: Folder in which the tables are kept.
 
@@ -91,7 +77,8 @@ class Rollouts:
         self._plans = tuple(plans)
         self._routing = routing
         self._find = find
-        self._launcher = launcher
+        self._launch = launch
+        self._remove = remove
         self._reroute = reroute
         self._state = state
         self._changing = threading.Lock()
@@ -148,7 +135,7 @@ class Rollouts:
             idle = set(routing.served) - routing.needed(self._plans) - serving
             for key in sorted(idle):
                 log.info("model_retired", extra={"model": key})
-                self._launcher.remove(routing.served[key])
+                self._remove(routing.served[key])
             if idle:
                 kept = {key: one for key, one in routing.served.items() if key not in idle}
                 self._routing = replace(routing, served=kept)
@@ -200,7 +187,7 @@ class Rollouts:
             try:
                 served = self._find(table.model, version)
                 self._check_tasks(served)
-                self._launcher.launch(served)
+                self._launch(served)
             except ServingError as error:
                 self._forget(routing)
                 log.warning("rollout_refused", extra={"model": key, "reason": str(error)})
@@ -224,7 +211,7 @@ class Rollouts:
     def _forget(self, routing: RoutingTable) -> None:
         """Ends versions that were started for a change that did not happen."""
         for key in set(routing.served) - set(self._routing.served):
-            self._launcher.remove(routing.served[key])
+            self._remove(routing.served[key])
 
     def _rollout_state(self, model: str) -> RolloutState:
         routing, under_way = self._routing, self._under_way

@@ -11,7 +11,7 @@ import numpy as np
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
-from pipelines.batcher import Bell, MicroBatcher
+from pipelines.batcher import MicroBatcher
 from pipelines.camera_routes import SETTLE_S, CameraRoutes
 from pipelines.detector import MicroBatch
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
@@ -32,10 +32,10 @@ def plan(camera: str, models: Mapping[str, ModelRef]) -> CameraPlan:
 def batcher(
     *plans: CameraPlan, max_frames: int = 16
 ) -> tuple[MicroBatcher, dict[str, Mailbox], dict[str, CameraRoutes]]:
-    bell = Bell()
-    mailboxes = {p.camera.id: Mailbox(on_arrival=bell.ring) for p in plans}
+    arrival = threading.Event()
+    mailboxes = {p.camera.id: Mailbox(on_arrival=arrival.set) for p in plans}
     routes = {p.camera.id: CameraRoutes(p.routes) for p in plans}
-    return MicroBatcher(routes, mailboxes, bell, max_frames), mailboxes, routes
+    return MicroBatcher(routes, mailboxes, arrival, max_frames), mailboxes, routes
 
 
 def test_takes_what_is_ready_as_one_contiguous_array() -> None:

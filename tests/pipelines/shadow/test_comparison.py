@@ -32,11 +32,11 @@ def comparison(folder: Path) -> Comparison:
     return Comparison(PLAN, Route(STABLE, SHADOW), "gate", "incarnation", folder)
 
 
-def watch(one: Comparison, first: Detections, second: Detections, since_s: float, looks: int):
-    for look in range(looks):
-        at_s = since_s + look * 0.2
-        one.observe(make_frame(tasks=("crowding",), index=look, at_s=at_s), first, second)
-    return since_s + looks * 0.2
+def watch(one: Comparison, first: Detections, second: Detections, since_s: float, frames: int):
+    for number in range(frames):
+        at_s = since_s + number * 0.2
+        one.observe(make_frame(tasks=("crowding",), index=number, at_s=at_s), first, second)
+    return since_s + frames * 0.2
 
 
 def state_of(one: Comparison) -> ComparisonState:
