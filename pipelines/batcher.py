@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from camera_adapters.frame import Frame
+from camera_adapters.frame import Frame, Image
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from pipelines.camera_routes import CameraRoutes
@@ -25,8 +25,9 @@ class _GrowingBatch:
     """The frames of one analysis size, and the rows of each model that is due."""
 
     frames: list[Frame] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
     routes: list[Routes] = field(default_factory=list)
-    rows: dict[ModelRef, list[int]] = field(default_factory=dict)
+    rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
 
 class MicroBatcher:
@@ -93,18 +94,18 @@ class MicroBatcher:
             if routes is None:
                 self.misfits += 1
                 continue
-            for model in {routes[task].model: None for task in sorted(frame.tasks)}:
+            for task in sorted(frame.tasks):
+                model = routes[task].model
                 batch = growing.setdefault(model.size, _GrowingBatch())
                 if not batch.frames or batch.frames[-1] is not frame:
                     batch.frames.append(frame)
+                    batch.images.append(frame.views[model.size].image)
                     batch.routes.append(routes)
-                batch.rows.setdefault(model, []).append(len(batch.frames) - 1)
-        return [
-            MicroBatch(
-                images=np.stack([frame.views[size].image for frame in batch.frames]),
-                frames=tuple(batch.frames),
-                routes=tuple(batch.routes),
-                rows={model: tuple(rows) for model, rows in batch.rows.items()},
-            )
-            for size, batch in growing.items()
-        ]
+                row, rows = len(batch.frames) - 1, batch.rows.get(model, ())
+                if row not in rows:
+                    batch.rows[model] = (*rows, row)
+        batches = []
+        for batch in growing.values():
+            images = np.stack(batch.images)
+            batches.append(MicroBatch(images, tuple(batch.frames), tuple(batch.routes), batch.rows))
+        return batches

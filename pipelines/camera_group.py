@@ -18,7 +18,7 @@ from pathlib import Path
 from camera_adapters.frame import Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, MicroBatch
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
@@ -101,7 +101,8 @@ class CameraGroup:
                     # It stays in flight until its shadows are, so that no version is let go early.
                     self._finish(self._in_flight[0])
                     self._in_flight.popleft()
-                self._shadows.poll()
+                if self._shadows.in_flight:
+                    self._shadows.poll()
                 if self._beat_s - self._checked_s >= CHECK_EVERY_S:
                     self._checked_s = self._beat_s
                     self._check_cameras()
@@ -144,7 +145,10 @@ class CameraGroup:
                 return
             if self._faults.reasons:
                 batches = [self._without_resting(batch) for batch in batches]
-            submitted = [(one, self._detector.submit(one)) for one in batches if one.rows]
+            submitted: list[tuple[MicroBatch, InFlightBatch]] = []
+            for batch in batches:
+                if batch.rows:
+                    submitted.append((batch, self._detector.submit(batch)))
             if submitted:
                 self._in_flight.append(submitted)
 
@@ -174,9 +178,13 @@ class CameraGroup:
                 frames[frame.camera] = (frame, batch.routes[row])
                 found.setdefault(frame.camera, {})[model] = detections
         now_s = time.monotonic()
+        has_shadows = False
         for name, (frame, routes) in frames.items():
-            self._cameras[name].pipeline.process_frame(frame, routes, found[name], now_s)
-        self._shadows.observe(submitted, found)
+            camera = self._cameras[name]
+            camera.pipeline.process_frame(frame, routes, found[name], now_s)
+            has_shadows |= bool(camera.shadow.comparisons)
+        if has_shadows:
+            self._shadows.observe(submitted, found)
 
     def _count_failed(self, batch: MicroBatch, model: ModelRef) -> None:
         for row in batch.rows[model]:

@@ -15,6 +15,7 @@ from pipelines.rules import build_rule
 from pipelines.rules.rule import Moment, Rule
 from pipelines.shadow.camera_shadow import CameraShadow
 from pipelines.statistics import CameraStatistics
+from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 
 
@@ -73,12 +74,10 @@ class CameraPipeline:
             for tracker in self._trackers.values():
                 tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
-        tracks = {
-            model: self._trackers[model].update(
-                detections, frame.views[model.size].letterbox, at.mono_s
-            )
-            for model, detections in found.items()
-        }
+        tracks: dict[ModelRef, tuple[Track, ...]] = {}
+        for model, detections in found.items():
+            letterbox = frame.views[model.size].letterbox
+            tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
         inferred: dict[str, ModelRef] = {}
         for task, rules in self._rules.items():
             model = routes[task].model

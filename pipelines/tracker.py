@@ -20,26 +20,26 @@ from models.detections import Detections
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
 
-Boxes = npt.NDArray[np.float64]
+PixelBoxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
-"""How long a track is looked for after its last detection, seconds."""
+"""How long a track is kept after its last detection, seconds."""
 
-LOST_LOOKS: Final = 2.5
-"""The same in looks, for cameras that look rarely."""
+LOST_FRAMES: Final = 2.5
+"""The same in frames, for cameras with a low rate."""
 
 BUFFER_FPS: Final = 30.0
 """The library counts its buffer in frames of this rate."""
 
 STEPS_PER_FRAME: Final = 2.5
-"""Filter steps between two looks: how quickly a new track learns its speed. Found by sweeping
+"""Filter steps between two frames: how quickly a new track learns its speed. Found by sweeping
 synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
 
 THRESHOLD: Final = 0.3
-"""Score from which on a detection may begin a track; a weaker one only continues it."""
+"""Score from which on a detection may begin a track; one with less only continues it."""
 
-SURE, WEAK = 1.0, 0.5
-"""What the library is told instead of scores, so that it does not weigh places by them."""
+HIGH, LOW = 1.0, 0.5
+"""What the library gets instead of scores, so that it does not weigh places by them."""
 
 REACH_SIZES: Final = 1.0
 """How far a box may be from where its track is expected, in box sizes, if they do not overlap."""
@@ -50,9 +50,9 @@ CLOSENESS_WEIGHT: Final = 0.02
 
 MIN_SIMILARITY: Final = 0.001
 SAME_OBJECT_IOU: Final = 0.75
-"""Boxes of one group that overlap this much show one object under two class names."""
+"""PixelBoxes of one group that overlap this much show one object under two class names."""
 
-CONFIRM_LOOKS: Final = 2
+CONFIRM_FRAMES: Final = 2
 EPSILON_S: Final = 1e-4
 
 
@@ -78,7 +78,7 @@ class _Life:
 class _Nearness(BaseIoU):
     """Overlap first, nearness second: at low frame rates boxes of one object may not overlap."""
 
-    def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> npt.NDArray[np.float64]:
+    def _compute(self, boxes_1: PixelBoxes, boxes_2: PixelBoxes) -> npt.NDArray[np.float64]:
         sizes_1, sizes_2 = _sizes(boxes_1)[:, None], _sizes(boxes_2)[None]
         larger = np.maximum(sizes_1, sizes_2)
         centres_1 = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2
@@ -99,20 +99,20 @@ class _Group:
         self._tracker = ByteTrackTracker(
             lost_track_buffer=round(lost_s * BUFFER_FPS),
             frame_rate=STEPS_PER_FRAME * fps,
-            track_activation_threshold=SURE,
-            high_conf_det_threshold=SURE,
-            minimum_consecutive_frames=CONFIRM_LOOKS,
+            track_activation_threshold=HIGH,
+            high_conf_det_threshold=HIGH,
+            minimum_consecutive_frames=CONFIRM_FRAMES,
             minimum_iou_threshold=MIN_SIMILARITY,
             iou=_Nearness(),
         )
         self._lost_s = lost_s
-        self._looked_s = 0.0
+        self._updated_s = 0.0
         self._lives: dict[int, _Life] = {}
 
     def update(
         self,
         boxes: npt.NDArray[np.float32],
-        sure: npt.NDArray[np.bool_],
+        confident: npt.NDArray[np.bool_],
         ids: Iterator[int],
         at_s: float,
     ) -> list[tuple[int, _Life]]:
@@ -120,14 +120,16 @@ class _Group:
         found = self._tracker.update(
             sv.Detections(
                 xyxy=boxes.astype(np.float64),
-                confidence=np.where(sure, SURE, WEAK),
+                confidence=np.where(confident, HIGH, LOW),
                 class_id=np.arange(len(boxes)),
             ),
             timestamp=at_s,
         )
-        first_s, self._looked_s = self._looked_s, at_s
+        first_s, self._updated_s = self._updated_s, at_s
         lives = []
-        for row, key in zip(_integers(found.class_id), _integers(found.tracker_id), strict=True):
+        rows = () if found.class_id is None else found.class_id.tolist()
+        keys = () if found.tracker_id is None else found.tracker_id.tolist()
+        for row, key in zip(rows, keys, strict=True):
             if key < 0:
                 continue
             if key not in self._lives:
@@ -143,7 +145,7 @@ class _Group:
 
 
 class CameraTracker:
-    """Follows the objects that one model sees on one camera. Not thread-safe.
+    """Follows the objects that one model finds on one camera. Not thread-safe.
 
     Attributes:
         threshold: Score from which on a detection may begin a track; may be changed at any time.
@@ -163,20 +165,20 @@ class CameraTracker:
         Args:
             labels: Class names by class id.
             ids: Where ids come from; shared by all trackers of the camera.
-            fps: Looks per second that are to be expected.
-            threshold: Score from which on a detection may begin a track. Weaker detections
-                that are passed in only continue one.
-            lost_s: How long a track is looked for after its last detection.
+            fps: Frames per second that are to be expected.
+            threshold: Score from which on a detection may begin a track. Detections
+                with less that are passed in only continue one.
+            lost_s: How long a track is kept after its last detection.
         """
         self._labels = labels
         self._group_of = tuple(group_of(label) for label in labels)
         self._ids = ids
         self._fps = fps
         self.threshold = threshold
-        self._lost_s = max(lost_s, LOST_LOOKS / fps)
+        self._lost_s = max(lost_s, LOST_FRAMES / fps)
         self._groups: dict[frozenset[str], _Group] = {}
         self._letterbox: Letterbox | None = None
-        self._looked_s = float("-inf")
+        self._updated_s = float("-inf")
 
     def update(
         self, detections: Detections, letterbox: Letterbox, at_s: float
@@ -184,7 +186,7 @@ class CameraTracker:
         """Takes one frame's detections.
 
         Args:
-            detections: What the model saw, boxes in pixels of the analysis image.
+            detections: What the model found, boxes in pixels of the analysis image.
             letterbox: Where the image lies in the analysis image. When it changes, tracks
                 start anew: pixels mean something else now.
             at_s: Capture time on the monotonic clock, seconds.
@@ -192,17 +194,20 @@ class CameraTracker:
         Returns:
             The confirmed objects that are seen in this frame, boxes normalised.
         """
-        if letterbox != self._letterbox or at_s < self._looked_s:
+        if letterbox != self._letterbox or at_s < self._updated_s:
             self.restart()
         self._letterbox = letterbox
-        at_s = self._looked_s = max(at_s, self._looked_s + EPSILON_S)
+        at_s = self._updated_s = max(at_s, self._updated_s + EPSILON_S)
         aspect = letterbox.full.width / letterbox.full.height
         normalised = letterbox.to_normalised(detections.boxes)
         tracks = []
         for group, rows in self._rows(detections).items():
-            sure = detections.scores[rows] >= self.threshold
-            tracker = self._groups.setdefault(group, _Group(self._fps, self._lost_s))
-            for row, life in tracker.update(detections.boxes[rows], sure, self._ids, at_s):
+            confident = detections.scores[rows] >= self.threshold
+            if group not in self._groups:
+                self._groups[group] = _Group(self._fps, self._lost_s)
+            for row, life in self._groups[group].update(
+                detections.boxes[rows], confident, self._ids, at_s
+            ):
                 index = rows[row]
                 score = float(detections.scores[index])
                 life.vote(self._labels[detections.class_ids[index]], score)
@@ -222,27 +227,21 @@ class CameraTracker:
     def restart(self) -> None:
         """Forgets all objects, as after a restart of the stream; ids go on."""
         self._groups.clear()
-        self._looked_s = float("-inf")
+        self._updated_s = float("-inf")
 
     def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
-        """Detections by group; a group that has objects gets its turn even if it sees none."""
+        """Detections by group; a group that has objects is updated even if there are none."""
         rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
-        for row in np.flatnonzero(_real(detections.boxes)):
+        boxes = detections.boxes
+        # A network may give anything, and one NaN would stop the tracker.
+        real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        for row in np.flatnonzero(real):
             rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))
-        return {group: _distinct(detections.boxes, own) for group, own in rows.items()}
-
-
-def _real(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which boxes are boxes: a network may give anything, and one NaN would stop the tracker."""
-    finite = np.isfinite(boxes).all(axis=1)
-    real: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1) & finite
-    return real
+        return {g: _distinct(boxes, own) if len(own) > 1 else own for g, own in rows.items()}
 
 
 def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
     """Leaves out a row whose box is that of a better one under another class name."""
-    if len(rows) < 2:  # noqa: PLR2004 - a pair
-        return rows
     similarity = sv.box_iou_batch(boxes[rows], boxes[rows])
     kept: list[int] = []
     for index in range(len(rows)):
@@ -251,12 +250,8 @@ def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
     return [rows[index] for index in kept]
 
 
-def _sizes(boxes: Boxes) -> Boxes:
+def _sizes(boxes: PixelBoxes) -> PixelBoxes:
     """Side of a square with the area of the box, pixels; at least one."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
-    sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
+    sizes: PixelBoxes = np.sqrt(sides[:, 0] * sides[:, 1])
     return sizes
-
-
-def _integers(values: npt.NDArray[np.generic] | None) -> list[int]:
-    return [] if values is None else [int(value) for value in values]

@@ -15,7 +15,11 @@ from pipelines.shadow.comparison import Comparison
 
 
 class CameraShadow:
-    """The comparisons of one camera, one per task with a shadow. The worker's loop owns it."""
+    """The comparisons of one camera. The worker's loop owns it.
+
+    Attributes:
+        comparisons: One per task that has a shadow.
+    """
 
     def __init__(
         self, plan: CameraPlan, routes: CameraRoutes, incarnation: str, folder: Path
@@ -33,19 +37,19 @@ class CameraShadow:
         self._routes = routes
         self._incarnation = incarnation
         self._folder = folder
-        self._comparisons: dict[str, Comparison] = {}
+        self.comparisons: dict[str, Comparison] = {}
         self._open: dict[str, dict[str, Incident]] = {task: {} for task in self._plans}
 
     def follow(self, task: str, route: Route) -> None:
         """Ends the comparison of a task, and begins one where the new route has a shadow."""
-        if task in self._comparisons:
-            self._comparisons.pop(task).end()
+        if task in self.comparisons:
+            self.comparisons.pop(task).end()
         if route.shadow is not None:
             comparison = Comparison(
                 self._plans[task], route, self._camera, self._incarnation, self._folder
             )
             comparison.note_open(tuple(self._open[task].values()))
-            self._comparisons[task] = comparison
+            self.comparisons[task] = comparison
 
     def note(self, task: str, transitions: Sequence[Transition]) -> None:
         """Takes note of what the version in service has published."""
@@ -54,8 +58,8 @@ class CameraShadow:
                 self._open[task].pop(transition.incident.id, None)
             else:
                 self._open[task][transition.incident.id] = transition.incident
-        if task in self._comparisons:
-            self._comparisons[task].note("first", transitions)
+        if task in self.comparisons:
+            self.comparisons[task].note("first", transitions)
 
     def compare(
         self,
@@ -76,7 +80,7 @@ class CameraShadow:
         """
         if routes != self._routes.processed:
             return  # The comparison that it belongs to is over.
-        for task, comparison in self._comparisons.items():
+        for task, comparison in self.comparisons.items():
             route = routes[task]
             if task not in frame.tasks or route.shadow is None:
                 continue
@@ -87,5 +91,5 @@ class CameraShadow:
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends what the shadows would have going on."""
-        for comparison in self._comparisons.values():
+        for comparison in self.comparisons.values():
             comparison.close(reason, at)

@@ -50,7 +50,11 @@ class _Shadowed:
 
 
 class ShadowRunner:
-    """Runs the shadows of a camera group. The worker's loop owns it."""
+    """Runs the shadows of a camera group. The worker's loop owns it.
+
+    Attributes:
+        in_flight: Frames that shadows are inferring, oldest first.
+    """
 
     def __init__(
         self,
@@ -61,7 +65,7 @@ class ShadowRunner:
         self._detector = detector
         self._cameras = cameras
         self._timeout_s = timeout_s
-        self._in_flight: deque[_Shadowed] = deque()
+        self.in_flight: deque[_Shadowed] = deque()
 
     def observe(self, submitted: Submitted, found: FoundByCamera) -> None:
         """Sends frames to the shadows of their cameras.
@@ -82,27 +86,27 @@ class ShadowRunner:
                         models.setdefault(shadow, set()).add(frame.camera)
         if not frames:
             return
-        full = len(self._in_flight) >= MAX_SHADOWS_IN_FLIGHT
+        full = len(self.in_flight) >= MAX_SHADOWS_IN_FLIGHT
         batches = () if full else self._submit(submitted, frames, wanted)
         shadowed = _Shadowed(frames, found, batches, time.monotonic())
         if full:
             self._compare(shadowed)
         else:
-            self._in_flight.append(shadowed)
+            self.in_flight.append(shadowed)
 
     def poll(self) -> None:
         """Compares what shadows have found by now, in order; never waits for them."""
-        while self._in_flight:
-            oldest = self._in_flight[0]
+        while self.in_flight:
+            oldest = self.in_flight[0]
             late = time.monotonic() - oldest.since_s > self._timeout_s
             if not late and not all(pending.done() for _, pending in oldest.batches):
                 return
             self._compare(oldest)
-            self._in_flight.popleft()
+            self.in_flight.popleft()
 
     def models(self, camera: str) -> frozenset[str]:
         """Every `name/version` of the routes of a camera's frames that are in flight here."""
-        routes = (one.frames[camera][1] for one in tuple(self._in_flight) if camera in one.frames)
+        routes = (one.frames[camera][1] for one in tuple(self.in_flight) if camera in one.frames)
         return frozenset[str]().union(*map(model_keys, routes))
 
     def _submit(
