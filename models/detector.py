@@ -5,10 +5,6 @@ uint8 images in, final boxes out; everything that differs between networks is in
 
 from __future__ import annotations
 
-import threading
-import time
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,25 +15,6 @@ from models.session import WantedProvider, first_line, open_session, placement
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batch sizes that a GPU is warmed up for, besides a model's own largest one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Time spent in `session.run` since the detector was made, warm-up left out."""
-
-    calls: int = 0
-    images: int = 0
-    total_s: float = 0.0
-    longest_s: float = 0.0
-
-    def plus(self, images: int, seconds: float) -> Latency:
-        """These counters after one more call."""
-        return Latency(
-            calls=self.calls + 1,
-            images=self.images + images,
-            total_s=self.total_s + seconds,
-            longest_s=max(self.longest_s, seconds),
-        )
 
 
 class Detector:
@@ -74,15 +51,7 @@ class Detector:
         self._session, self.provider = open_session(
             str(package), content, threads=threads, provider=provider
         )
-        self._lock = threading.Lock()
-        self._latency = Latency()
         self._warm_up()
-
-    @property
-    def latency(self) -> Latency:
-        """Counters so far."""
-        with self._lock:
-            return self._latency
 
     def detect(
         self, images: npt.NDArray[np.uint8], threshold: float | None = None
@@ -132,16 +101,12 @@ class Detector:
             if bucket > count:
                 images = np.pad(images, ((0, bucket - count), (0, 0), (0, 0), (0, 0)))
         inputs = {manifest.input.name: np.ascontiguousarray(images)}
-        started = time.monotonic()
         try:
             (rows,) = self._session.run([manifest.output.name], inputs)
         except Exception as error:
             raise SessionError(
                 str(self.package), f"inference on {count} images failed: {first_line(error)}"
             ) from error
-        elapsed = time.monotonic() - started
-        with self._lock:
-            self._latency = self._latency.plus(count, elapsed)
         result: npt.NDArray[np.float32] = rows[:count]
         return result
 
@@ -161,4 +126,3 @@ class Detector:
         sizes = self.buckets() if self.provider == "cuda" else self.buckets()[:1]
         for size in sizes:
             self._infer(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))
-        self._latency = Latency()

@@ -13,21 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 BATCH_BOUNDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-SECONDS_BOUNDS: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
+_MILLISECONDS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+SECONDS_BOUNDS: Final = tuple(one / 1000 for one in _MILLISECONDS)
 
 
 @dataclass(frozen=True, slots=True)

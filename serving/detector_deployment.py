@@ -47,4 +47,4 @@ class DetectorDeployment:
         A busy replica shows its health by its results; an idle one infers a black image.
         """
         if time.monotonic() - self._model.finished_s > IDLE_CHECK_AFTER_S:
-            self._model.run_blank()
+            self._model.infer(self._model.blank, (0,), time.time())

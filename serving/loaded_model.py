@@ -21,6 +21,7 @@ class LoadedModel:
     """Runs one micro-batch at a time; safe for use from several threads.
 
     Attributes:
+        blank: (1, H, W, 3) uint8, a black image of its input size.
         provider: Where it runs: `cpu` or `cuda`.
         finished_s: When the newest run ended, monotonic seconds.
     """
@@ -41,7 +42,7 @@ class LoadedModel:
         self.provider = self._detector.provider
         self._golden = golden_of(package)
         size = package.manifest.input
-        self._blank = np.zeros((1, size.height, size.width, 3), np.uint8)
+        self.blank = np.zeros((1, size.height, size.width, 3), np.uint8)
         # One run at a time: a model takes the threads that it was given, not a multiple of them.
         self._running = threading.Lock()
         self._cpu_clock = time.process_time if alone else time.thread_time
@@ -83,13 +84,3 @@ class LoadedModel:
             return ""
         with self._running:
             return verify_golden(self._detector, self._golden)
-
-    def run_blank(self) -> None:
-        """Infers one black image.
-
-        Raises:
-            SessionError: The session does not work any more.
-        """
-        with self._running:
-            self._detector.run(self._blank)
-            self.finished_s = time.monotonic()

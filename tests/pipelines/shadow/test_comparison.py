@@ -70,7 +70,7 @@ def test_boxes_are_counted_and_disputed_frames_drawn_now_and_then(tmp_path):
     assert len(found.images) == 2, "twenty seconds of dispute, an image every ten"
 
 
-def test_frames_that_the_shadow_did_not_see_are_told(tmp_path):
+def test_frames_without_a_result_of_the_shadow_are_counted(tmp_path):
     one = comparison(tmp_path)
     one.missed()
     one.missed("model crowd/2: its replica died")
