@@ -32,10 +32,6 @@ class Gallery:
         except OSError as error:
             log.warning("gallery_put_failed", extra={"image": name, "reason": str(error)})
 
-    def names(self) -> tuple[str, ...]:
-        """Names of the images, oldest first."""
-        return tuple(path.name for path in self._by_age())
-
     def read(self, name: str) -> bytes | None:
         """An image, None where there is none of this name."""
         if not SAFE_NAME.fullmatch(name):

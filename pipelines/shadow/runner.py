@@ -68,28 +68,23 @@ class ShadowRunner:
             found: What the versions in service found; cameras without a result are left out.
         """
         frames: dict[str, tuple[Frame, Routes]] = {}
-        cameras: dict[ModelRef, set[str]] = {}
+        cameras: dict[ModelRef, list[str]] = {}
         for batch, _ in submitted:
             for frame, routes in zip(batch.frames, batch.routes, strict=True):
                 for task in frame.tasks if frame.camera in found else ():
                     shadow = routes[task].shadow
                     if shadow is not None:
                         frames[frame.camera] = (frame, routes)
-                        cameras.setdefault(shadow, set()).add(frame.camera)
-        full = len(self.in_flight) >= MAX_SHADOWS_IN_FLIGHT
-        batches = (
-            []
-            if full
-            else [
-                self._submit(model, {name: frames[name] for name in own}, submitted)
-                for model, own in cameras.items()
-            ]
-        )
+                        cameras.setdefault(shadow, []).append(frame.camera)
+        batches = []
+        if len(self.in_flight) < MAX_SHADOWS_IN_FLIGHT:
+            for model, own in cameras.items():
+                batches.append(self._submit(model, {name: frames[name] for name in own}, submitted))
         shadowed = _Shadowed(frames, found, batches, time.monotonic())
-        if full:
-            self._compare(shadowed)
-        elif frames:
+        if batches:
             self.in_flight.append(shadowed)
+        else:
+            self._compare(shadowed)  # All of them are missed.
 
     def poll(self) -> None:
         """Compares what shadows have found by now, in order; never waits for them."""

@@ -112,7 +112,7 @@ def test_a_gallery_keeps_the_newest_and_gives_nothing_outside(tmp_path):
     gallery = Gallery(tmp_path / "images", most=3)
     for number in range(5):
         gallery.put(f"p{number}.jpg", bytes([number]))
-    assert gallery.names() == ("p2.jpg", "p3.jpg", "p4.jpg")
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {"p2.jpg", "p3.jpg", "p4.jpg"}
     assert gallery.read("p3.jpg") == b"\x03"
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     for name in ("../secret.jpg", "p0.jpg", "/etc/passwd", "", "p3.jpg/../p3.jpg"):
