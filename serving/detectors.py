@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from pipelines.detector import DetectorPort
 from pipelines.inference_metrics import InferenceMetrics
@@ -11,6 +11,8 @@ from serving.served_model import ModelState, ServedModel
 
 DetectorKind = Literal["ray_serve", "in_process"]
 """`ray_serve` shares every model between all workers; `in_process` puts it into each of them."""
+
+DETECTOR_KINDS: Final[tuple[DetectorKind, ...]] = get_args(DetectorKind)
 
 
 class DetectorService(Protocol):

@@ -35,7 +35,7 @@ from cityeye.config.values import (
 )
 from models.repository import BUILTIN_ROOT
 from pipelines.rules.zone import Point
-from serving.detectors import DetectorKind
+from serving.detectors import DETECTOR_KINDS, DetectorKind
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
@@ -195,7 +195,7 @@ class ModelsSection(Section):
     )
     detector: DetectorKind = Field(
         default="ray_serve",
-        description="`ray_serve` shares models between workers, `in_process` copies them into each",
+        description=f"what runs the models: {' or '.join(f'`{kind}`' for kind in DETECTOR_KINDS)}",
         examples=["ray_serve"],
     )
 
