@@ -16,30 +16,28 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Detections
+from models.detections import Detections, PixelBoxes
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
-
-PixelBoxes = npt.NDArray[np.float64]
 
 LOST_S: Final = 2.0
 """How long a track is kept after its last detection, seconds."""
 
 LOST_FRAMES: Final = 2.5
-"""The same in frames, for cameras with a low rate."""
+"""The same in analysed frames, for low frame rates."""
 
 BUFFER_FPS: Final = 30.0
 """The library counts its buffer in frames of this rate."""
 
-STEPS_PER_FRAME: Final = 2.5
+FILTER_STEPS_PER_FRAME: Final = 2.5
 """Filter steps between two frames: how quickly a new track learns its speed. Found by sweeping
 synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
 
 THRESHOLD: Final = 0.3
-"""Score from which on a detection may begin a track; one with less only continues it."""
+"""Score from which on a detection may begin a track; one below it only continues it."""
 
-HIGH, LOW = 1.0, 0.5
-"""What the library gets instead of scores, so that it does not weigh places by them."""
+HIGH_SCORE, LOW_SCORE = 1.0, 0.5
+"""Given to the library instead of scores, so that it does not weigh places by them."""
 
 REACH_SIZES: Final = 1.0
 """How far a box may be from where its track is expected, in box sizes, if they do not overlap."""
@@ -57,7 +55,7 @@ EPSILON_S: Final = 1e-4
 
 
 @dataclass(slots=True)
-class _Life:
+class _TrackRecord:
     """What is remembered of a track beyond its box."""
 
     id: int
@@ -71,7 +69,7 @@ class _Life:
         return max(self.votes, key=lambda label: self.votes[label])
 
     def vote(self, label: str, score: float) -> None:
-        """Counts what it was taken for this time."""
+        """Counts the label of one detection."""
         self.votes[label] = self.votes.get(label, 0.0) + score
 
 
@@ -98,54 +96,54 @@ class _Group:
     def __init__(self, fps: float, lost_s: float) -> None:
         self._tracker = ByteTrackTracker(
             lost_track_buffer=round(lost_s * BUFFER_FPS),
-            frame_rate=STEPS_PER_FRAME * fps,
-            track_activation_threshold=HIGH,
-            high_conf_det_threshold=HIGH,
+            frame_rate=FILTER_STEPS_PER_FRAME * fps,
+            track_activation_threshold=HIGH_SCORE,
+            high_conf_det_threshold=HIGH_SCORE,
             minimum_consecutive_frames=CONFIRM_FRAMES,
             minimum_iou_threshold=MIN_SIMILARITY,
             iou=_Nearness(),
         )
         self._lost_s = lost_s
         self._updated_s = 0.0
-        self._lives: dict[int, _Life] = {}
+        self._records: dict[int, _TrackRecord] = {}
 
     def update(
         self,
         boxes: npt.NDArray[np.float32],
-        confident: npt.NDArray[np.bool_],
+        may_begin: npt.NDArray[np.bool_],
         ids: Iterator[int],
         at_s: float,
-    ) -> list[tuple[int, _Life]]:
-        """Row and life of every confirmed track among `boxes` (N, 4), analysis pixels."""
+    ) -> list[tuple[int, _TrackRecord]]:
+        """Row and record of every confirmed track among `boxes` (N, 4), analysis pixels."""
         found = self._tracker.update(
             sv.Detections(
                 xyxy=boxes.astype(np.float64),
-                confidence=np.where(confident, HIGH, LOW),
+                confidence=np.where(may_begin, HIGH_SCORE, LOW_SCORE),
                 class_id=np.arange(len(boxes)),
             ),
             timestamp=at_s,
         )
         first_s, self._updated_s = self._updated_s, at_s
-        lives = []
+        records = []
         rows = () if found.class_id is None else found.class_id.tolist()
         keys = () if found.tracker_id is None else found.tracker_id.tolist()
         for row, key in zip(rows, keys, strict=True):
             if key < 0:
                 continue
-            if key not in self._lives:
-                self._lives[key] = _Life(next(ids), first_s, at_s)
-            self._lives[key].last_seen_s = at_s
-            lives.append((row, self._lives[key]))
-        self._lives = {
-            key: life
-            for key, life in self._lives.items()
-            if at_s - life.last_seen_s <= self._lost_s
+            if key not in self._records:
+                self._records[key] = _TrackRecord(next(ids), first_s, at_s)
+            self._records[key].last_seen_s = at_s
+            records.append((row, self._records[key]))
+        self._records = {
+            key: record
+            for key, record in self._records.items()
+            if at_s - record.last_seen_s <= self._lost_s
         }
-        return lives
+        return records
 
 
 class CameraTracker:
-    """Follows the objects that one model finds on one camera. Not thread-safe.
+    """Follows the objects that one model sees on one camera. Not thread-safe.
 
     Attributes:
         threshold: Score from which on a detection may begin a track; may be changed at any time.
@@ -165,9 +163,9 @@ class CameraTracker:
         Args:
             labels: Class names by class id.
             ids: Where ids come from; shared by all trackers of the camera.
-            fps: Frames per second that are to be expected.
+            fps: Analysed frames per second that are to be expected.
             threshold: Score from which on a detection may begin a track. Detections
-                with less that are passed in only continue one.
+                below it that are passed in only continue one.
             lost_s: How long a track is kept after its last detection.
         """
         self._labels = labels
@@ -202,22 +200,21 @@ class CameraTracker:
         normalised = letterbox.to_normalised(detections.boxes)
         tracks = []
         for group, rows in self._rows(detections).items():
-            confident = detections.scores[rows] >= self.threshold
+            may_begin = detections.scores[rows] >= self.threshold
             if group not in self._groups:
                 self._groups[group] = _Group(self._fps, self._lost_s)
-            for row, life in self._groups[group].update(
-                detections.boxes[rows], confident, self._ids, at_s
-            ):
+            tracker = self._groups[group]
+            for row, record in tracker.update(detections.boxes[rows], may_begin, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
-                life.vote(self._labels[detections.class_ids[index]], score)
+                record.vote(self._labels[detections.class_ids[index]], score)
                 tracks.append(
                     Track(
-                        id=life.id,
-                        label=life.label,
+                        id=record.id,
+                        label=record.label,
                         box=Box(*map(float, normalised[index])),
                         score=score,
-                        first_seen_s=life.first_seen_s,
+                        first_seen_s=record.first_seen_s,
                         last_seen_s=at_s,
                         aspect=aspect,
                     )
@@ -230,7 +227,7 @@ class CameraTracker:
         self._updated_s = float("-inf")
 
     def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
-        """Detections by group; a group that has objects is updated even if there are none."""
+        """Detections by group; a group that has tracks is there even without detections."""
         rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
         boxes = detections.boxes
         # A network may give anything, and one NaN would stop the tracker.

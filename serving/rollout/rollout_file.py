@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipelines.delivery.durable import make_folder, write_durably
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
 
 FILE: Final = "rollouts.json"
-SCHEMA: Final = 2
-"""Version of the file's layout. Version 1 had the tables at the top and no number."""
 _TABLES: Final = TypeAdapter(dict[str, Rollout])
 
 
@@ -27,14 +24,10 @@ def load_rollouts(state: Path) -> Mapping[str, Rollout]:
     """
     path = state / FILE
     try:
-        content = json.loads(path.read_bytes())
-        schema = content.get("schema", 1)
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise ValueError(f"layout {schema} is of a newer CityEye")
-        tables = _TABLES.validate_python(content["rollouts"] if schema == SCHEMA else content)
+        tables = _TABLES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValidationError) as error:
         problem = str(error).splitlines()[0]
         raise RolloutError(
             f"the rollout tables {path} cannot be read ({problem}); correct the file, or remove it "
@@ -52,7 +45,6 @@ def save_rollouts(state: Path, tables: Mapping[str, Rollout]) -> None:
     path = state / FILE
     try:
         make_folder(state)
-        content = {"schema": SCHEMA, "rollouts": _TABLES.dump_python(dict(tables), mode="json")}
-        write_durably(path, json.dumps(content, indent=2).encode() + b"\n")
+        write_durably(path, _TABLES.dump_json(dict(tables), indent=2) + b"\n")
     except OSError as error:
         raise RolloutError(f"the rollout tables {path} cannot be written: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import pytest
@@ -157,17 +156,4 @@ def test_tables_come_back_from_disk(tmp_path):
 def test_a_spoilt_file_is_named_and_not_guessed_around(tmp_path):
     (tmp_path / "rollouts.json").write_text('{"street": {"stable": 1')
     with pytest.raises(RolloutError, match=r"rollouts\.json cannot be read.*remove it"):
-        load_rollouts(tmp_path)
-
-
-def test_tables_of_the_first_layout_are_read_and_of_a_newer_one_are_not(tmp_path):
-    table = changed(canary(), RolloutChange(thresholds={"2": 0.4}), CAMERAS)
-    other = Rollout(model="schema", stable="1")
-    first = {one.model: one.model_dump(mode="json") for one in (table, other)}
-    (tmp_path / "rollouts.json").write_text(json.dumps(first))
-    tables = load_rollouts(tmp_path)
-    assert tables["street"] == table
-    assert tables["schema"].stable == "1", "a model of this name is no number"
-    (tmp_path / "rollouts.json").write_text('{"schema": 3, "rollouts": {}}')
-    with pytest.raises(RolloutError, match="layout 3 is of a newer CityEye"):
         load_rollouts(tmp_path)

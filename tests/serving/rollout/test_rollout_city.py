@@ -348,5 +348,5 @@ def test_a_mistake_at_the_command_line_is_one_sentence(
 
 def test_the_table_outlives_the_city(running: Running) -> None:
     saved = json.loads((running.folder / "state" / "rollouts.json").read_text("utf-8"))
-    assert saved["rollouts"]["brightness"]["stable"] == "1"
-    assert saved["rollouts"]["brightness"]["previous"] == "2"
+    assert saved["brightness"]["stable"] == "1"
+    assert saved["brightness"]["previous"] == "2"
