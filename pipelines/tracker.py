@@ -16,7 +16,7 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Detections, PixelBoxes
+from models.detections import Boxes, Detections
 from pipelines.labels import group_of
 from pipelines.track import Box, Track
 
@@ -48,7 +48,7 @@ CLOSENESS_WEIGHT: Final = 0.02
 
 MIN_SIMILARITY: Final = 0.001
 SAME_OBJECT_IOU: Final = 0.75
-"""PixelBoxes of one group that overlap this much show one object under two class names."""
+"""Boxes of one group that overlap this much show one object under two class names."""
 
 CONFIRM_FRAMES: Final = 2
 EPSILON_S: Final = 1e-4
@@ -76,7 +76,7 @@ class _TrackRecord:
 class _Nearness(BaseIoU):
     """Overlap first, nearness second: at low frame rates boxes of one object may not overlap."""
 
-    def _compute(self, boxes_1: PixelBoxes, boxes_2: PixelBoxes) -> npt.NDArray[np.float64]:
+    def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> npt.NDArray[np.float64]:
         sizes_1, sizes_2 = _sizes(boxes_1)[:, None], _sizes(boxes_2)[None]
         larger = np.maximum(sizes_1, sizes_2)
         centres_1 = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2
@@ -247,8 +247,8 @@ def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
     return [rows[index] for index in kept]
 
 
-def _sizes(boxes: PixelBoxes) -> PixelBoxes:
+def _sizes(boxes: Boxes) -> Boxes:
     """Side of a square with the area of the box, pixels; at least one."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
-    sizes: PixelBoxes = np.sqrt(sides[:, 0] * sides[:, 1])
+    sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
     return sizes
