@@ -29,7 +29,7 @@ class BoxAgreement:
     """How far two versions saw the same in the same frames. Confident: above its own threshold.
 
     Attributes:
-        frames: Frames that both have inferred.
+        frames: Frames that both have judged.
         both: Objects that both saw confidently.
         weak_first: Objects of the second that the first saw below its threshold.
         weak_second: Objects of the first that the second saw below its threshold.
