@@ -51,7 +51,7 @@ from serving.served_model import ServedModel
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0
 OWN_METRICS = "control-api"
-"""Stands for the worker in the metrics of images that were inferred on request."""
+"""Stands for the worker in the metrics of images that came by request."""
 
 
 api = FastAPI(
@@ -150,7 +150,7 @@ class ControlApi:
         own = {OWN_METRICS: self._detector.metrics}
         return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
 
-    @api.post("/models/{name}/detect", summary="Infer one image")
+    @api.post("/models/{name}/detect", summary="Run inference on one image")
     async def detect(
         self,
         name: Annotated[str, Path(max_length=128)],
@@ -159,7 +159,7 @@ class ControlApi:
     ) -> DetectAnswer:
         """Body: one JPEG or PNG. Goes through the very graph that serves the cameras.
 
-        Without `version` the stable one is used.
+        Without `version` the stable one runs.
         """
         model = await running_version(name, version)
         full = await asyncio.to_thread(decode, image)
