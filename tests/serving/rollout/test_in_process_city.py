@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import psutil
 import pytest
 from ray import serve
@@ -149,8 +150,10 @@ def test_canary_shadow_promote_and_rollback_lose_no_frame(running: Running) -> N
         assert sum(counts.values()) == camera.statistics.analysed
 
 
-def break_file(directory: Path) -> None:
-    (directory / "model.onnx").write_bytes(b"not a model")
+def fail_to_load(directory: Path) -> None:
+    model = onnx.load(directory / "model.onnx")
+    model.graph.node[1].op_type = "NoSuchOperator"
+    onnx.save(model, directory / "model.onnx")
 
 
 def give_nonsense(directory: Path) -> None:
@@ -161,7 +164,7 @@ def give_nonsense(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "damage", "says"),
     [
-        ("8", break_file, "cannot load it"),
+        ("8", fail_to_load, "NoSuchOperator"),
         ("9", give_nonsense, "wrong answers to its golden images"),
     ],
 )
