@@ -69,7 +69,9 @@ class RayServeDetectors:
             found = applications.get(name)
             runs = found is not None and found.status is ApplicationStatus.RUNNING
             provider = port.provider(model.ref) if runs else "unknown"
-            states.append(ModelState(found.status if found else "NOT_STARTED", provider, name))
+            states.append(
+                ModelState(found.status.value if found else "NOT_STARTED", provider, name)
+            )
         return states
 
 
