@@ -28,7 +28,7 @@ from pipelines.shadow.runner import ShadowRunner, Submitted
 
 MAX_IN_FLIGHT = 2
 IDLE_WAIT_S = 0.25
-CHECK_EVERY_S = 0.25
+CHECK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
