@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,15 @@ import ray
 from rich.console import Console
 
 import models
-from camera_adapters.frame import AnalysisImage, Frame, Image
-from camera_adapters.geometry import Letterbox, Size
 from models.detector import Detector
 from models.repository import ModelRepository
 from models.session import runtime_version
-from pipelines.camera_group import MAX_IN_FLIGHT, RESULT_TIMEOUT_S
-from pipelines.detector import DetectorPort, MicroBatch, PendingDetections
+from pipelines.camera_group import MAX_IN_FLIGHT
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.plan import ModelRef
 from serving.cluster import ClusterSettings, cluster
-from serving.launch import deploy
-from serving.model_ref import model_ref
-from serving.serve_detector import ServeDetector
-from serving.served_model import served_model
-
-FULL = Size(1280, 720)
+from serving.launch import RayServeDetectors
+from serving.served_model import model_ref, served_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +56,6 @@ class ServeBenchmark:
     api_port: int = 8599
 
 
-@dataclass(frozen=True, slots=True)
-class _RefusedFullImage:
-    """The benchmark keeps no evidence, so nobody may ask for it."""
-
-    size: Size = FULL
-
-    def rgb(self) -> Image:
-        """Never called here."""
-        raise NotImplementedError("the serve benchmark keeps no full-resolution images")
-
-
 def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Measures and returns the report, ready for JSON.
 
@@ -87,8 +69,9 @@ def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, 
     settings = ClusterSettings(api_port=benchmark.api_port)
     on_step("starting Ray Serve")
     with cluster(settings):
-        deploy([served_model(package, threads=benchmark.threads)])
-        port = ServeDetector()
+        service = RayServeDetectors()
+        service.deploy([served_model(package, threads=benchmark.threads)])
+        port = service.port({})
         _serve_loop(port, batch, 1.0)
         rounds = []
         for number in range(benchmark.rounds):
@@ -126,7 +109,7 @@ def _bare_loop(detector: Detector, batch: MicroBatch, seconds: float) -> float:
 
 def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
     """Images per second through the detector port, as a camera worker drives it."""
-    in_flight: deque[PendingDetections] = deque()
+    in_flight: deque[InFlightBatch] = deque()
     images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
         while len(in_flight) < MAX_IN_FLIGHT:
@@ -138,30 +121,14 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
     return images / (time.monotonic() - started_s)
 
 
-def _count(pending: PendingDetections) -> int:
+def _count(pending: InFlightBatch) -> int:
     return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).found.values())
 
 
 def _batch(model: ModelRef, count: int) -> MicroBatch:
-    rng = np.random.default_rng(0)
-    letterbox = Letterbox.fit(FULL, model.size)
     shape = (count, model.size.height, model.size.width, 3)
-    images = rng.integers(0, 256, shape, np.uint8)
-    frames = tuple(
-        Frame(
-            camera=f"camera-{row}",
-            index=0,
-            stream_restarts=0,
-            captured_at=datetime.now(UTC),
-            captured_mono_s=time.monotonic(),
-            arrived_mono_s=time.monotonic(),
-            tasks=frozenset(("benchmark",)),
-            views={model.size: AnalysisImage(images[row], letterbox)},
-            full=_RefusedFullImage(),
-        )
-        for row in range(count)
-    )
-    return MicroBatch(images, frames, {model: tuple(range(count))})
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return MicroBatch(images, (), (), {model: tuple(range(count))})
 
 
 def _report(

@@ -32,7 +32,6 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from camera_adapters.spec import CameraSpec
-from models.detector import Detector
 from models.repository import BUILTIN_ROOT, ModelRepository
 from pipelines.camera_group import CameraGroup
 from pipelines.camera_pipeline import CameraPipeline
@@ -46,7 +45,7 @@ from pipelines.plan import CameraPlan, ModelRef, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import GroundCalibration, Zone
 from serving.in_process import InProcessDetector
-from serving.model_ref import model_ref
+from serving.served_model import served_model
 from simulation.clips import encode_scene
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
@@ -176,9 +175,10 @@ def trace() -> Trace:
 
 
 def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
-    package = ModelRepository(BUILTIN_ROOT).find("traffic")
-    model = model_ref(package)
-    detector = InProcessDetector({model: Detector(package)})
+    served = served_model(ModelRepository(BUILTIN_ROOT).find("traffic"))
+    model = served.ref
+    detector = InProcessDetector({model.key: served})
+    detector.verify(model)
     outbox, spool = Outbox(folder / "outbox.db"), Spool(folder / "spool")
     sink = HttpSinkSettings(url=sink_url, name="hub").open()
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])

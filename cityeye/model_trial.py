@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,7 @@ from camera_adapters.state import CONNECTING
 from cityeye.errors import CommandError
 from models.detector import Detector
 from models.package import ModelPackage
-from pipelines.annotation import Drawing, annotated
-from pipelines.batcher import Bell
+from pipelines.annotation import Overlay, annotated
 
 TASK: Final = "trial"
 WAIT_S: Final = 0.1
@@ -51,7 +51,7 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     for frame in _frames(recording, size, fps):
         view = frame.views[size]
         (found,) = detector.detect(view.image[np.newaxis])
-        image = annotated(frame.full.rgb(), [Drawing(found, view.letterbox, package.labels)])
+        image = annotated(frame.full.rgb(), [Overlay(found, view.letterbox, package.labels)])
         path = out / f"{package.name}-{frame.index:06d}.jpg"
         cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         count += 1
@@ -60,8 +60,8 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
 
 def _frames(recording: Path, size: Size, fps: float) -> Iterator[Frame]:
     """The frames of a recording that are due, in order; none is left out."""
-    bell = Bell()
-    mailbox = Mailbox(on_arrival=bell.ring)
+    arrival = threading.Event()
+    mailbox = Mailbox(on_arrival=arrival.set)
     spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
     reader = CameraReader(spec, {TASK: frozenset((size,))}, mailbox)
     reader.start()
@@ -76,6 +76,7 @@ def _frames(recording: Path, size: Size, fps: float) -> Iterator[Frame]:
             elif not reader.counters.decoded and reader.reason not in ("", CONNECTING):
                 raise CommandError(f"{recording} cannot be read: {reader.reason}")
             else:
-                bell.wait(WAIT_S)
+                arrival.wait(WAIT_S)
+                arrival.clear()
     finally:
         reader.stop(STOP_S)

@@ -48,6 +48,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         rollouts=rollouts,
         absent=absent,
         versions=versions,
+        detector=section.detector,
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
     )
@@ -68,7 +69,7 @@ def _served(
 ) -> tuple[dict[str, ServedModel], dict[str, str]]:
     """Every version that is to run, stable and pinned ones first; and why others cannot.
 
-    Where a canary or shadow has become unusable, the stable version runs instead.
+    Where a canary or shadow has become unusable, the stable version is used instead.
     """
     pinned = {t.model.key for plan in config.plans for t in plan.tasks if t.pinned}
     stable = {f"{table.model}/{table.stable}" for table in rollouts}

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cityeye.report import cameras_of
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
 from serving.director import WorkerState
 
 SUMMARY_EVERY_S = 15.0

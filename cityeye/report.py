@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
 from serving.director import WorkerState
 
 

@@ -1,4 +1,4 @@
-"""Annotation: what a model saw, drawn into an image so that a person can judge it at a glance."""
+"""Annotation: detections drawn into an image for people."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from camera_adapters.frame import Image
 from camera_adapters.geometry import Letterbox
 from models.detections import Detections
 
-Colour = tuple[int, int, int]
-GREEN: Final[Colour] = (64, 224, 64)
-MAGENTA: Final[Colour] = (255, 96, 224)
-TEXT_COLOUR: Final[Colour] = (16, 16, 16)
+RgbColour = tuple[int, int, int]
+GREEN: Final[RgbColour] = (64, 224, 64)
+MAGENTA: Final[RgbColour] = (255, 96, 224)
+TEXT_COLOUR: Final[RgbColour] = (16, 16, 16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawing:
+class Overlay:
     """The detections of one model in one image.
 
     Attributes:
@@ -27,36 +27,36 @@ class Drawing:
         letterbox: Where the full image lies in the analysis image.
         labels: Class names by class id.
         colour: RGB.
-        prefix: Written before every class name, to tell two models apart.
+        prefix: Written before every class name, to distinguish two models.
     """
 
     found: Detections
     letterbox: Letterbox
     labels: tuple[str, ...]
-    colour: Colour = GREEN
+    colour: RgbColour = GREEN
     prefix: str = ""
 
 
-def annotated(full: Image, drawings: Iterable[Drawing]) -> Image:
+def annotated(full: Image, overlays: Iterable[Overlay]) -> Image:
     """A copy of the full image (H, W, 3) RGB with boxes, class names and scores drawn in."""
     image = full.copy()
-    for drawing in drawings:
-        _draw(image, drawing)
+    for overlay in overlays:
+        _draw(image, overlay)
     return image
 
 
-def _draw(image: Image, drawing: Drawing) -> None:
+def _draw(image: Image, overlay: Overlay) -> None:
     height, width = image.shape[:2]
-    found = drawing.found
-    boxes = drawing.letterbox.to_normalised(found.boxes) * (width, height, width, height)
+    found = overlay.found
+    boxes = overlay.letterbox.to_normalised(found.boxes) * (width, height, width, height)
     for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True):
         x1, y1, x2, y2 = (round(float(value)) for value in box)
-        cv2.rectangle(image, (x1, y1), (x2, y2), drawing.colour, 2)
-        text = f"{drawing.prefix}{drawing.labels[int(class_id)]} {score:.2f}"
-        _write(image, text, (x1, y1), drawing.colour)
+        cv2.rectangle(image, (x1, y1), (x2, y2), overlay.colour, 2)
+        text = f"{overlay.prefix}{overlay.labels[int(class_id)]} {score:.2f}"
+        _write(image, text, (x1, y1), overlay.colour)
 
 
-def _write(image: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:
+def _write(image: Image, text: str, corner: tuple[int, int], colour: RgbColour) -> None:
     """Text on a plate above a box, or inside it at the upper edge of the image."""
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
     x, y = corner[0], max(corner[1], height + base)

@@ -4,193 +4,122 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from camera_adapters.frame import Frame
+from camera_adapters.frame import Frame, FullImage
 from models.detections import Detections
+from pipelines.camera_routes import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
-from pipelines.incident import EndReason, Incident, Phase
-from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
+from pipelines.incident import EndReason
+from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import Moment, RuleResult
 from pipelines.rules.signals import FrameSignals
-from pipelines.shadow.comparison import Comparison
+from pipelines.shadow.camera_shadow import CameraShadow
 from pipelines.statistics import CameraStatistics
+from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 
 
-@dataclass(slots=True)
-class _Task:
-    """A task at work: its plan, the rules that judge its tracks, and its shadow if it has one."""
-
-    plan: TaskPlan
-    rules: tuple[Rule, ...]
-    open: dict[str, Incident] = field(default_factory=dict)
-    comparison: Comparison | None = None
-
-
 class CameraPipeline:
-    """Judges one camera's frames in order. Not thread-safe: the worker's loop owns it."""
+    """Processes one camera's frames in order. Not thread-safe: the worker's loop owns it."""
 
     def __init__(
-        self, plan: CameraPlan, recorder: EvidenceRecorder, incarnation: str, comparisons: Path
+        self,
+        plan: CameraPlan,
+        routes: CameraRoutes,
+        recorder: EvidenceRecorder,
+        shadow: CameraShadow,
+        incarnation: str,
     ) -> None:
         """Builds trackers and rules.
 
         Args:
             plan: What is to be done with the camera's frames.
+            routes: The camera's routes.
             recorder: Where incident transitions go with their images.
+            shadow: Takes note of transitions and of changed routes.
             incarnation: Differs between worker starts, so that incident ids never repeat.
-            comparisons: Folder for what shadows would have said.
         """
         self._plan = plan
+        self._routes = routes
         self._recorder = recorder
-        self._incarnation = incarnation
-        self._comparisons = comparisons
+        self._shadow = shadow
         self._stream_restarts = 0
         self._ids = itertools.count(1)
-        self._tasks = {
-            task.task: _Task(
-                task, tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
-            )
+        self._rules: Mapping[str, tuple[Rule, ...]] = {
+            task.task: tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
             for task in plan.tasks
         }
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
-        self._routes: Routes = {}
         self._trackers: dict[ModelRef, CameraTracker] = {}
-        self._follow(plan.routes)
-
-    @property
-    def camera(self) -> str:
-        """Camera id."""
-        return self._plan.camera.id
-
-    @property
-    def routes(self) -> Routes:
-        """The versions that judged the newest frame."""
-        return self._routes
+        self._follow({}, routes.processed)
 
     def process_frame(
-        self, frame: Frame, routes: Routes, seen: Mapping[ModelRef, Detections], now_s: float
+        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
     ) -> None:
         """Follows one frame from its detections to the outbox.
 
         Args:
             frame: The frame.
             routes: Which versions it was sent to, by task.
-            seen: What each due model saw in it; one that failed is left out.
+            found: What each due model found in it; one that failed is left out.
             now_s: Monotonic time at which the result came in, for the frame's age.
         """
-        if routes != self._routes:
-            self._follow(routes)
+        if routes != self._routes.processed:
+            old, self._routes.processed = self._routes.processed, routes
+            self._follow(old, routes)
             self.statistics.rerouted()
         if frame.stream_restarts != self._stream_restarts:
-            self._restart(frame.stream_restarts)
+            # Rules keep their state: a short reconnect must not cut one incident into two.
+            self._stream_restarts = frame.stream_restarts
+            for tracker in self._trackers.values():
+                tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
-        tracks = {
-            model: self._trackers[model].update(
-                detections, frame.views[model.size].letterbox, at.mono_s
-            )
-            for model, detections in seen.items()
-        }
-        for name, task in self._tasks.items():
-            model = routes[name].model
-            if name not in frame.tasks or model not in tracks:
+        tracks: dict[ModelRef, tuple[Track, ...]] = {}
+        for model, detections in found.items():
+            letterbox = frame.views[model.size].letterbox
+            tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
+        inferred: dict[str, ModelRef] = {}
+        for task, rules in self._rules.items():
+            model = routes[task].model
+            if task not in frame.tasks or model not in tracks:
                 continue
+            inferred[task] = model
             signals = FrameSignals(frame.views[model.size])
-            for rule in task.rules:
-                self._publish(task, rule, rule.observe(tracks[model], at, signals), frame)
-            self.statistics.inference_done(name, model.key, now_s)
-        self.statistics.analysed(frame, now_s)
-
-    def compare(
-        self,
-        frame: Frame,
-        routes: Routes,
-        seen: Mapping[ModelRef, Detections],
-        shadows: Mapping[ModelRef, Detections],
-        fault: str = "",
-    ) -> None:
-        """Compares what shadows saw in a frame with what counted.
-
-        Args:
-            frame: A frame that was judged already.
-            routes: Which versions it was sent to.
-            seen: What the versions in service saw in it.
-            shadows: What the shadows saw in it; one that did not answer is left out.
-            fault: Why it did not, if it failed.
-        """
-        if routes != self._routes:
-            return  # The comparison it belongs to is over.
-        for name, task in self._tasks.items():
-            route = routes[name]
-            if task.comparison is None or route.shadow is None or name not in frame.tasks:
-                continue
-            if route.model in seen and route.shadow in shadows:
-                task.comparison.observe(frame, seen[route.model], shadows[route.shadow])
-            else:
-                task.comparison.missed(fault)
+            for rule in rules:
+                result = rule.observe(tracks[model], at, signals)
+                if result.transitions or result.measurements:
+                    self._publish(task, rule, result, frame.full)
+        self.statistics.analysed(frame, inferred, now_s)
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""
-        for task in self._tasks.values():
-            for rule in task.rules:
+        for task, rules in self._rules.items():
+            for rule in rules:
                 self._publish(task, rule, rule.close(reason, at), None)
-            if task.comparison is not None:
-                task.comparison.close(reason, at)
+        self._shadow.close(reason, at)
 
-    def _restart(self, stream_restarts: int) -> None:
-        # Rules keep their state: a short reconnect must not cut one incident into two.
-        self._stream_restarts = stream_restarts
-        for tracker in self._trackers.values():
-            tracker.restart()
-
-    def _follow(self, routes: Routes) -> None:
+    def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""
-        old, self._routes = self._routes, routes
         known = {model.key: tracker for model, tracker in self._trackers.items()}
         self._trackers = {}
-        for route in routes.values():
+        for task, route in new.items():
             model = route.model
-            kept = known.get(model.key)
-            if kept is not None:
-                kept.threshold = model.threshold
-            self._trackers.setdefault(model, kept or self._tracker(model))
-        for name, task in self._tasks.items():
-            if old.get(name) != routes[name]:
-                self._follow_shadow(task, routes[name])
+            tracker = known.get(model.key) or self._trackers.get(model)
+            if tracker is None:
+                fps = max(one.fps for one in self._plan.tasks if new[one.task].model == model)
+                tracker = CameraTracker(model.labels, self._ids, fps, threshold=model.threshold)
+            tracker.threshold = model.threshold
+            self._trackers[model] = tracker
+            if old.get(task) != route:
+                self._shadow.follow(task, route)
 
-    def _tracker(self, model: ModelRef) -> CameraTracker:
-        rates = [task.fps for task in self._plan.tasks if self._routes[task.task].model == model]
-        return CameraTracker(model.labels, self._ids, max(rates), threshold=model.threshold)
-
-    def _follow_shadow(self, task: _Task, route: Route) -> None:
-        if task.comparison is not None:
-            task.comparison.end()
-            task.comparison = None
-        if route.shadow is not None:
-            folder = self._comparisons
-            task.comparison = Comparison(task.plan, route, self.camera, self._incarnation, folder)
-            task.comparison.note_open(tuple(task.open.values()))
-
-    def _publish(self, task: _Task, rule: Rule, result: RuleResult, frame: Frame | None) -> None:
-        camera, model = self._plan.camera, self._routes[task.plan.task].model
+    def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:
+        camera, model = self._plan.camera, self._routes.processed[task].model
         source = (rule.kind, rule.version)
         for transition in result.transitions:
-            self._recorder.publish(
-                transition,
-                camera=camera,
-                model=model,
-                rule=source,
-                image=frame.full if frame else None,
-            )
+            self._recorder.publish(transition, camera, model, source, image)
             self.statistics.transition(transition)
-            if transition.phase is Phase.ENDED:
-                task.open.pop(transition.incident.id, None)
-            else:
-                task.open[transition.incident.id] = transition.incident
         for measurement in result.measurements:
             self._recorder.publish_measurement(measurement, camera, model, source)
-        if task.comparison is not None:
-            task.comparison.note("first", result.transitions)
+        self._shadow.note(task, result.transitions)

@@ -1,26 +1,35 @@
-"""The detector port: how a camera worker gets a micro-batch judged.
+"""The detector port: how a camera worker has a micro-batch inferred.
 
-Ray Serve stands behind it in production, an ONNX session in the same process in tests and
-benchmarks, so that both can be measured side by side.
+Every kind of detector stands behind it: Ray Serve, or ONNX sessions in the worker's own process.
+Which one a city uses is a choice of its configuration; see `serving.detectors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from camera_adapters.frame import Frame, Image
+from camera_adapters.geometry import Size
 from models.detections import Detections
-from pipelines.plan import ModelRef
+from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
+from pipelines.plan import ModelRef, Routes
+
+RESULT_TIMEOUT_S: Final = 15.0
+"""How long a micro-batch is waited for."""
 
 
 class DetectorError(Exception):
-    """A micro-batch could not be judged.
+    """A model did not infer a micro-batch.
 
     Attributes:
-        model: By whom, `name/version`.
-        timed_out: Whether there was no answer in time, rather than a refusal.
+        model: The model, `name/version`.
+        timed_out: Whether there was no result in time, rather than a refusal.
     """
 
     def __init__(self, model: str, reason: str, *, timed_out: bool = False) -> None:
@@ -29,66 +38,155 @@ class DetectorError(Exception):
         self.timed_out = timed_out
 
 
+ModelRows = Mapping[ModelRef, tuple[int, ...]]
+"""For each model the rows of a micro-batch that it infers, ascending."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MicroBatch:
-    """Frames of one analysis size that are judged together.
+    """Frames of one analysis size that are inferred together.
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
-        frames: The frames, at most one per camera.
-        rows: For each model that is due: the rows that it shall look at, ascending.
-        shadows: The same for versions that are only compared. Nobody waits for them.
+        frames: The frames, at most one per camera; none where only the result matters.
+        routes: The routes of each frame's camera that the frame was sent along.
+        rows: For each model that is due: the rows that it infers.
     """
 
     images: Image
     frames: tuple[Frame, ...]
-    rows: Mapping[ModelRef, tuple[int, ...]]
-    shadows: Mapping[ModelRef, tuple[int, ...]] = field(default_factory=dict)
+    routes: tuple[Routes, ...]
+    rows: ModelRows
 
+    @property
+    def size(self) -> Size:
+        """The analysis size."""
+        return Size(self.images.shape[2], self.images.shape[1])
 
-Found = Mapping[ModelRef, tuple[Detections, ...]]
-"""Per model one `Detections` per row that it looked at."""
+    def unpacked(self, result: BatchResult) -> Iterator[tuple[int, ModelRef, Detections]]:
+        """Row, model and detections of every image that a model has inferred."""
+        for model, found in result.found.items():
+            for row, detections in zip(self.rows[model], found, strict=True):
+                yield row, model, detections
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchResult:
-    """What became of a micro-batch: one model's failure is not another's.
+    """The result of a micro-batch: one model's failure is not another's.
 
     Attributes:
-        found: The answers of the models that answered.
-        failures: Why the others did not.
+        found: One `Detections` per row, for every model that did not fail.
+        failures: Why the others failed.
     """
 
-    found: Found
+    found: Mapping[ModelRef, tuple[Detections, ...]]
     failures: Mapping[ModelRef, DetectorError] = field(default_factory=dict)
 
 
-class PendingDetections(Protocol):
-    """A micro-batch under way."""
+class InferenceCall(Protocol):
+    """One model's inference of a micro-batch, under way."""
 
-    def result(self, timeout_s: float) -> BatchResult:
-        """Waits for the models of `MicroBatch.rows`, `timeout_s` seconds in all."""
-        ...
+    def result(self, timeout_s: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        """(N, M, 6) float32 for N rows: x1, y1, x2, y2, score, class. And how long it took.
 
-    def shadow_result(self) -> BatchResult | None:
-        """What the models of `MicroBatch.shadows` say, or None while one of them still works.
-
-        Never waits. Given once: asking again after an answer is an error of the caller.
+        Raises:
+            TimeoutError: There is no result in time; it may be asked for again.
+            DetectorError: The model failed.
         """
         ...
 
-    def abandon_shadows(self) -> None:
-        """Nobody wants the shadows' answers any more."""
+    def cancel(self) -> object:
+        """The result is not wanted any more."""
         ...
 
 
-class DetectorPort(Protocol):
-    """Something that judges micro-batches."""
+StartCall = Callable[[ModelRef, tuple[int, ...]], InferenceCall]
+"""Starts inference of some rows of a stored micro-batch; may raise `DetectorError`."""
 
-    def submit(self, batch: MicroBatch) -> PendingDetections:
+
+class InFlightBatch:
+    """A micro-batch that models are inferring. One thread uses it."""
+
+    def __init__(self, start: StartCall, rows: ModelRows, recorder: MetricsRecorder) -> None:
+        """Starts the calls.
+
+        Args:
+            start: Holds the images, so that other models can be run on them later.
+            rows: The rows of each model.
+            recorder: Where results and failures are counted.
+        """
+        self._start = start
+        self._recorder = recorder
+        self._calls: dict[ModelRef, InferenceCall] = {}
+        self._found: dict[ModelRef, tuple[Detections, ...]] = {}
+        self._failures: dict[ModelRef, DetectorError] = {}
+        for model, own in rows.items():
+            try:
+                self._calls[model] = start(model, own)
+            except DetectorError as error:
+                self._fail(model, error)
+
+    def done(self) -> bool:
+        """Whether every model has given its result or failed. Never waits."""
+        return all(self._collect(model, 0.0) for model in tuple(self._calls))
+
+    def result(self, timeout_s: float) -> BatchResult:
+        """Waits for all models, `timeout_s` seconds in all; cancels what is late."""
+        deadline_s = time.monotonic() + timeout_s
+        for model in tuple(self._calls):
+            if not self._collect(model, max(0.0, deadline_s - time.monotonic())):
+                self._calls.pop(model).cancel()
+                self._fail(model, DetectorError(model.key, "no result in time", timed_out=True))
+        return BatchResult(self._found, self._failures)
+
+    def rerun(self, rows: ModelRows) -> InFlightBatch:
+        """Starts inference of other models on the same images, which are not stored again."""
+        return InFlightBatch(self._start, rows, self._recorder)
+
+    def _collect(self, model: ModelRef, timeout_s: float) -> bool:
+        """Takes the result of a model; false when there is none yet."""
+        try:
+            rows, timing = self._calls[model].result(timeout_s)
+        except TimeoutError:
+            return False
+        except DetectorError as error:
+            self._fail(model, error)
+        else:
+            self._recorder.answered(model.key, len(rows), timing)
+            # Copied out, so that no view keeps shared memory from being freed.
+            self._found[model] = tuple(Detections.from_rows(one, model.min_score) for one in rows)
+        del self._calls[model]
+        return True
+
+    def _fail(self, model: ModelRef, error: DetectorError) -> None:
+        self._recorder.failed(model.key)
+        self._failures[model] = error
+
+
+class DetectorPort(Protocol):
+    """Something that infers micro-batches. Safe for use from several threads."""
+
+    @property
+    def metrics(self) -> Mapping[str, InferenceMetrics]:
+        """What was asked of each `name/version` through this port so far."""
+        ...
+
+    def submit(self, batch: MicroBatch) -> InFlightBatch:
         """Starts inference; returns at once. A model that cannot be reached fails in the result."""
+        ...
+
+    def verify(self, model: ModelRef) -> str:
+        """Has a version infer its golden images; says what is wrong, empty if nothing is."""
+        ...
+
+    def provider(self, model: ModelRef) -> str:
+        """Where a version runs, `cpu` or `cuda`; `unknown` while it cannot say."""
         ...
 
     def retain(self, models: frozenset[str]) -> None:
         """Lets go of what it keeps for models other than these `name/version`."""
+        ...
+
+    def close(self) -> None:
+        """Ends what it has started itself; what is in flight is finished."""
         ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
 from pipelines.rules.rule import RulePlan
 
-WEAK_SHARE = 0.5
+LOW_CONFIDENCE_SHARE = 0.5
+"""Detections from this share of the threshold on may continue a track that has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class ModelRef:
         labels: Class names by class id.
         threshold: Score from which on a detection may begin a track.
         max_batch: Largest micro-batch the model accepts.
+        key: `name/version`; two references with one key differ in the threshold at most.
+        min_score: Score up to which a detection is noise; above it, it may continue a track.
     """
 
     name: str
@@ -31,33 +34,34 @@ class ModelRef:
     labels: tuple[str, ...]
     threshold: float
     max_batch: int = 16
+    key: str = field(init=False, compare=False, repr=False)
+    min_score: float = field(init=False, compare=False, repr=False)
 
-    @property
-    def key(self) -> str:
-        """`name/version`; two references with one key differ in the threshold at most."""
-        return f"{self.name}/{self.version}"
-
-    @property
-    def min_score(self) -> float:
-        """Score up to which a detection is noise; above it, it may at least continue a track."""
-        return self.threshold * WEAK_SHARE
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.name}/{self.version}")
+        object.__setattr__(self, "min_score", self.threshold * LOW_CONFIDENCE_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which versions look for one task of one camera.
+    """Which versions infer the frames of one task of one camera.
 
     Attributes:
         model: The one whose detections count.
-        shadow: One that looks at the same frames and is only compared, never published.
+        shadow: One that infers the same frames and is only compared, never published.
+        sizes: The analysis sizes that they need.
     """
 
     model: ModelRef
     shadow: ModelRef | None = None
+    sizes: frozenset[Size] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", frozenset(model.size for model in self.models))
 
     @property
     def models(self) -> tuple[ModelRef, ...]:
-        """All that look."""
+        """All of them."""
         return (self.model,) if self.shadow is None else (self.model, self.shadow)
 
 
@@ -65,9 +69,14 @@ Routes = Mapping[str, Route]
 """The routes of one camera by task."""
 
 
+def model_keys(routes: Routes) -> frozenset[str]:
+    """Every `name/version` of some routes, shadows included."""
+    return frozenset(model.key for route in routes.values() for model in route.models)
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task of one camera: which model looks, how often, and which rules judge.
+    """One task of one camera: which model infers, how often, and which rules observe.
 
     Attributes:
         shadow: A version that is only compared.
@@ -91,7 +100,7 @@ class CameraPlan:
 
     @property
     def routes(self) -> Routes:
-        """Which versions look, by task."""
+        """The versions of the plan, by task."""
         return {task.task: Route(task.model, task.shadow) for task in self.tasks}
 
     def rerouted(self, routes: Routes) -> CameraPlan:

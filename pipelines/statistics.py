@@ -1,4 +1,4 @@
-"""Figures of one camera: looks, rates, frame ages and incidents, as the operator reads them."""
+"""Counters of one camera, as an operator reads them: rates, frame ages, failures, incidents."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from camera_adapters.frame import Frame
 from pipelines.incident import Phase, Transition
+from pipelines.plan import ModelRef
 
 AGES_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Wanted and achieved looks per second of one task."""
+    """Wanted and achieved inferences per second of one task."""
 
     requested_fps: float
     achieved_fps: float
@@ -24,17 +25,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsSnapshot:
-    """A camera's figures at one moment.
+    """A camera's counters at one moment.
 
     Attributes:
         analysed: Frames with a result.
-        failed: Frames whose detector gave an error instead of a result.
+        failed: Frames for which a model failed.
         requested_fps: Rate that the most demanding task wants.
         achieved_fps: What that task got, from its first result until now; a stall lowers it.
         frame_age_ms: Arrival of a frame to its result, milliseconds, by percentile name.
         tasks: Rates by task.
         incidents: Incidents opened, by kind.
-        models: Looks whose result counted, by task and `name/version` of the model that looked.
+        models: Inferences whose result counted, by task and `name/version`.
         reroutes: How often the versions were changed.
     """
 
@@ -50,7 +51,7 @@ class StatisticsSnapshot:
 
 
 @dataclass(slots=True)
-class _Looks:
+class _TaskRate:
     requested_fps: float
     count: int = 0
     first_s: float = 0.0
@@ -68,34 +69,38 @@ class CameraStatistics:
     rates: Mapping[str, float]
     _frames: int = 0
     _failed: int = 0
-    _looks: dict[str, _Looks] = field(default_factory=dict)
+    _tasks: dict[str, _TaskRate] = field(default_factory=dict)
     _ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=AGES_KEPT))
     _incidents: Counter[str] = field(default_factory=Counter)
     _models: dict[str, Counter[str]] = field(default_factory=dict)
     _reroutes: int = 0
 
     def __post_init__(self) -> None:
-        self._looks = {task: _Looks(fps) for task, fps in self.rates.items()}
+        self._tasks = {task: _TaskRate(fps) for task, fps in self.rates.items()}
         self._models = {task: Counter() for task in self.rates}
 
-    def inference_done(self, task: str, model: str, now_s: float) -> None:
-        """A task got its result from `model`, a `name/version`."""
-        self._models[task][model] += 1
-        looks = self._looks[task]
-        looks.first_s = looks.first_s if looks.count else now_s
-        looks.count += 1
+    def analysed(self, frame: Frame, models: Mapping[str, ModelRef], now_s: float) -> None:
+        """A frame has its results.
 
-    def analysed(self, frame: Frame, now_s: float) -> None:
-        """All due models have answered for a frame."""
+        Args:
+            frame: The frame.
+            models: The models that gave them, by task.
+            now_s: Monotonic time of the results, seconds.
+        """
+        for task, model in models.items():
+            self._models[task][model.key] += 1
+            rate = self._tasks[task]
+            rate.first_s = rate.first_s if rate.count else now_s
+            rate.count += 1
         self._frames += 1
         self._ages_s.append(now_s - frame.arrived_mono_s)
 
     def failed(self) -> None:
-        """A frame's detector gave an error."""
+        """A model failed on a frame."""
         self._failed += 1
 
     def rerouted(self) -> None:
-        """Other versions look from now on."""
+        """Other versions infer from now on."""
         self._reroutes += 1
 
     def transition(self, transition: Transition) -> None:
@@ -104,8 +109,8 @@ class CameraStatistics:
             self._incidents[transition.incident.kind] += 1
 
     def snapshot(self, now_s: float) -> StatisticsSnapshot:
-        """The figures at monotonic time `now_s`, seconds."""
-        rates = {task: looks.rate(now_s) for task, looks in self._looks.items()}
+        """The counters at monotonic time `now_s`, seconds."""
+        rates = {task: one.rate(now_s) for task, one in self._tasks.items()}
         hardest = max(rates.values(), key=lambda rate: rate.requested_fps, default=Rate(0.0, 0.0))
         ages_ms = np.array(tuple(self._ages_s)) * 1000.0
         p50, p95 = np.percentile(ages_ms, (50, 95)) if len(ages_ms) else (0.0, 0.0)

@@ -125,7 +125,9 @@ class _Group:
         )
         first_s, self._updated_s = self._updated_s, at_s
         records = []
-        for row, key in zip(_integers(found.class_id), _integers(found.tracker_id), strict=True):
+        rows = () if found.class_id is None else found.class_id.tolist()
+        keys = () if found.tracker_id is None else found.tracker_id.tolist()
+        for row, key in zip(rows, keys, strict=True):
             if key < 0:
                 continue
             if key not in self._records:
@@ -199,7 +201,9 @@ class CameraTracker:
         tracks = []
         for group, rows in self._rows(detections).items():
             may_begin = detections.scores[rows] >= self.threshold
-            tracker = self._groups.setdefault(group, _Group(self._fps, self._lost_s))
+            if group not in self._groups:
+                self._groups[group] = _Group(self._fps, self._lost_s)
+            tracker = self._groups[group]
             for row, record in tracker.update(detections.boxes[rows], may_begin, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
@@ -225,22 +229,16 @@ class CameraTracker:
     def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
         """Detections by group; a group that has tracks is there even without detections."""
         rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
-        for row in np.flatnonzero(_real(detections.boxes)):
+        boxes = detections.boxes
+        # A network may give anything, and one NaN would stop the tracker.
+        real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+        for row in np.flatnonzero(real):
             rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))
-        return {group: _distinct(detections.boxes, own) for group, own in rows.items()}
-
-
-def _real(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which boxes are boxes: a network may give anything, and one NaN would stop the tracker."""
-    finite = np.isfinite(boxes).all(axis=1)
-    real: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1) & finite
-    return real
+        return {g: _distinct(boxes, own) if len(own) > 1 else own for g, own in rows.items()}
 
 
 def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
     """Leaves out a row whose box is that of a better one under another class name."""
-    if len(rows) < 2:  # noqa: PLR2004 - a pair
-        return rows
     similarity = pairwise_iou(boxes[rows], boxes[rows])
     kept: list[int] = []
     for index in range(len(rows)):
@@ -254,7 +252,3 @@ def _sizes(boxes: Boxes) -> Boxes:
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
     sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
     return sizes
-
-
-def _integers(values: npt.NDArray[np.generic] | None) -> list[int]:
-    return [] if values is None else [int(value) for value in values]

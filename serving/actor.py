@@ -1,4 +1,4 @@
-"""Ray actors behind two calls: start a plain class as an actor, and wait for what a method says.
+"""Ray actors behind two calls: start a plain class as an actor, and wait for what a method returns.
 
 Ray's annotations do not describe the methods of an actor, so handles are `Any` from here on.
 """
@@ -16,10 +16,11 @@ THREADS = 4
 """Calls that an actor answers at once; a stuck one must not hide the others."""
 
 
-def start_actor(plain: type, *arguments: object, name: str | None = None) -> Any:  # noqa: ANN401
+def start_actor(plain: type, *arguments: object, name: str | None = None, gpus: float = 0.0) -> Any:  # noqa: ANN401
     """Starts `plain(*arguments)` as an actor; Ray itself never restarts it."""
     options: dict[str, Any] = {
         "num_cpus": RESERVED_CPUS,
+        "num_gpus": gpus,
         "max_concurrency": THREADS,
         "max_restarts": 0,
     }

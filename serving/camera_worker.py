@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.camera_group import CameraGroup, GroupSnapshot
@@ -19,13 +19,14 @@ from pipelines.delivery.relay import Relay, RelayCounters
 from pipelines.delivery.spool import Spool
 from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceRecorder
+from pipelines.inference_metrics import InferenceMetrics
 from pipelines.plan import Routes
 from pipelines.shadow.comparison import IMAGES, MAX_IMAGES
 from pipelines.shadow.comparison_state import ComparisonState, states_in
 from pipelines.shadow.gallery import Gallery
 from serving.city_plan import WorkerPlan
-from serving.inference_metrics import InferenceMetrics
-from serving.serve_detector import ServeDetector
+from serving.detectors import detector_service
+from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class CameraWorker:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [settings.open() for settings in plan.delivery.sinks]
         self._relay = Relay(self._outbox, spool, plan.delivery.keyframes.open(), sinks)
-        self._detector = ServeDetector()
+        self._models = {model.ref.key: model for model in plan.models}
+        self._detector = detector_service(plan.detector).port(self._models)
         self._comparisons = folder / "comparisons"
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons
@@ -84,17 +86,32 @@ class CameraWorker:
             name=self._plan.name,
             group=self._group.snapshot(),
             relay=self._delivery(),
-            models=self._detector.figures,
+            models=self._detector.metrics,
             running=self._thread.is_alive(),
             fault=self._fault,
         )
 
-    def reroute(self, routes: Mapping[str, Routes]) -> None:
-        """Changes the versions that look; see `CameraGroup.reroute`."""
+    def load(self, model: ServedModel) -> str:
+        """Makes a version ready before frames are sent to it.
+
+        Returns:
+            What is wrong with it, empty if nothing is.
+        """
+        self._models[model.ref.key] = model
+        return self._detector.verify(model.ref)
+
+    def unload(self, key: str) -> None:
+        """Lets go of a `name/version`."""
+        self._models.pop(key, None)
+        self._detector.retain(frozenset(self._models))
+
+    def reroute(self, routes: Mapping[str, Routes], models: Sequence[ServedModel]) -> None:
+        """Changes versions; see `CameraGroup.reroute`. `models` are those that `routes` name."""
+        self._models.update({model.ref.key: model for model in models})
         self._group.reroute(routes)
 
     def comparisons(self, first: str, second: str) -> tuple[ComparisonState, ...]:
-        """What is known of two `name/version` that looked at the same frames here."""
+        """What is known of two `name/version` that inferred the same frames here."""
         return states_in(self._comparisons, first, second)
 
     def image(self, name: str) -> bytes | None:
@@ -106,6 +123,7 @@ class CameraWorker:
         last = self.snapshot()
         self._group.stop()
         self._thread.join(GROUP_STOP_S)
+        self._detector.close()
         self._relay.stop(self._plan.drain_s)
         relay = self._delivery()
         self._outbox.close()

@@ -13,9 +13,10 @@ from ray.serve.api import RunTarget
 from serving.actor import start_actor, wait_for
 from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
+from serving.detectors import detector_service
 from serving.director import DIRECTOR, Director, WorkerState
 from serving.errors import DirectorError, ServingError
-from serving.launch import deploy, launch, wait_until_running
+from serving.launch import wait_until_running
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +30,25 @@ class City:
     """Everything of one `CityPlan` that runs on an already started cluster."""
 
     def __init__(self, plan: CityPlan, on_step: Callable[[str], None] = log.info) -> None:
-        """Deploys and waits until all models answer, then starts the cameras.
+        """Deploys and waits until all models run, then starts the cameras.
 
         Args:
             plan: What to run.
-            on_step: Told in a few words what is being done, for people who wait.
+            on_step: Gets in a few words what is being done, for people who wait.
 
         Raises:
             ServingError: A model could not be served; the text names it.
         """
         self._plan = plan
         source = plan.versions.source if plan.versions else None
+        self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.
-        api = RunTarget(build_api(source), name=API_APPLICATION, route_prefix="/")
+        api = RunTarget(build_api(source, plan.detector), name=API_APPLICATION, route_prefix="/")
         serve.run_many([api], wait_for_applications_running=False)
         needed = [model for model in plan.models if plan.needs(model)]
         names = ", ".join(f"{model.ref.name} {model.ref.version}" for model in needed)
         on_step(f"loading models: {names}")
-        deploy(needed)
+        self._detectors.deploy(needed)
         absent = self._join(on_step)
         on_step(f"starting {len(plan.cameras)} cameras")
         self._director = start_actor(Director, plan, absent, name=DIRECTOR)
@@ -91,10 +93,10 @@ class City:
                 continue
             on_step(f"loading model: {model.ref.name} {model.ref.version}")
             try:
-                launch(model)
+                self._detectors.launch(model)
             except ServingError as error:
                 log.warning("version_absent", extra={"model": model.ref.key, "reason": str(error)})
-                on_step(f"{error}; the stable version looks instead")
+                on_step(f"{error}; the stable version is used instead")
                 absent[model.ref.key] = str(error)
         return absent
 

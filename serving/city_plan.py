@@ -6,16 +6,17 @@ Plain picklable values: the plan travels to the director and its workers through
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.delivery.sinks.sink import SinkSettings
 from pipelines.delivery.stores.registry import KeyframeSettings
-from pipelines.plan import CameraPlan
+from pipelines.plan import CameraPlan, Routes, model_keys
+from serving.detectors import DetectorKind
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
 from serving.rollout.routing_table import RoutingTable
-from serving.served_model import ServedModel, VersionSource
+from serving.served_model import RepositoryVersions, ServedModel
 
 LogSetUp = Callable[[Path], None]
 """Called first in a new process: sends its log to a file. Travels by its import path."""
@@ -67,6 +68,7 @@ class CityPlan:
         rollouts: A table for every model that a task names without a version.
         absent: Why versions that a table names are not among the models, by `name/version`.
         versions: Where further versions come from; None where there are none.
+        detector: What runs the models.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -77,7 +79,8 @@ class CityPlan:
     delivery: DeliveryPlan
     rollouts: tuple[Rollout, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
-    versions: VersionSource | None = None
+    versions: RepositoryVersions | None = None
+    detector: DetectorKind = "ray_serve"
     cameras_per_worker: int = 8
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
@@ -88,7 +91,7 @@ class CityPlan:
         keys = {task.model.key for plan in self.cameras for task in plan.tasks}
         return model.ref.key in keys
 
-    def fleet(self, absent: Mapping[str, str]) -> RoutingTable:
+    def routing(self, absent: Mapping[str, str]) -> RoutingTable:
         """Tables and versions at the start, without those that could not be started."""
         served = {one.ref.key: one for one in self.models if one.ref.key not in absent}
         return RoutingTable({table.model: table for table in self.rollouts}, served, absent)
@@ -106,13 +109,33 @@ class CityPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """One worker's share of the city."""
+    """One worker's share of the city.
+
+    Attributes:
+        models: The versions that its cameras' frames are sent to.
+    """
 
     name: str
     cameras: tuple[CameraPlan, ...]
     delivery: DeliveryPlan = field(repr=False)
+    models: tuple[ServedModel, ...] = ()
+    detector: DetectorKind = "ray_serve"
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
+
+    def rerouted(
+        self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]
+    ) -> WorkerPlan:
+        """The same share with other versions.
+
+        Args:
+            routes: Routes by camera id, those of this share among them.
+            served: Every version that runs, by `name/version`.
+        """
+        cameras = tuple(plan.rerouted(routes[plan.camera.id]) for plan in self.cameras)
+        keys = frozenset[str]().union(*(model_keys(plan.routes) for plan in cameras))
+        models = tuple(served[key] for key in sorted(keys) if key in served)
+        return replace(self, cameras=cameras, models=models)
 
 
 def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
@@ -120,6 +143,13 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
     size = plan.cameras_per_worker
     groups = [plan.cameras[start : start + size] for start in range(0, len(plan.cameras), size)]
     return [
-        WorkerPlan(f"worker-{number}", group, plan.delivery, plan.drain_s, plan.log_to)
+        WorkerPlan(
+            f"worker-{number}",
+            group,
+            plan.delivery,
+            detector=plan.detector,
+            drain_s=plan.drain_s,
+            log_to=plan.log_to,
+        )
         for number, group in enumerate(groups)
     ]

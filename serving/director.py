@@ -2,7 +2,7 @@
 
 It also carries out rollouts, as it alone knows where every camera is and what it is sent to.
 
-Liveness is judged by the worker's loop coming round, not by its process being there. A replaced
+A worker lives while its loop comes round, not while its process is there. A replaced
 worker gets the same share and the same outbox file, so nothing that was promised is lost.
 """
 
@@ -26,8 +26,8 @@ from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
+from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError
-from serving.launch import launch, remove
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_model import ServedModel
@@ -73,8 +73,9 @@ class Refusal:
 class _WorkerSlot:
     """A share of cameras and the worker that holds it at present."""
 
-    def __init__(self, plan: WorkerPlan, liveness: Liveness) -> None:
+    def __init__(self, plan: WorkerPlan, gpus: float, liveness: Liveness) -> None:
         self.plan = plan
+        self.gpus = gpus
         self.liveness = liveness
         self.restarts = 0
         self.snapshot: WorkerSnapshot | None = None
@@ -86,7 +87,7 @@ class _WorkerSlot:
     def start(self) -> None:
         """Starts a worker over this share's outbox."""
         self.started_s = self.answered_s = self.asked_s = time.monotonic()
-        self.worker = start_actor(CameraWorker, self.plan)
+        self.worker = start_actor(CameraWorker, self.plan, gpus=self.gpus)
 
     def check(self) -> str:
         """Asks the worker how it is; returns why it must be replaced, empty if it need not."""
@@ -125,13 +126,12 @@ class _WorkerSlot:
             self.next_start_s = time.monotonic() + wait_s
             self.restarts += 1
 
-    def reroute(self, routes: Mapping[str, Routes]) -> None:
+    def reroute(self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]) -> None:
         """Changes the versions of its cameras, for this worker and for any that replaces it."""
-        own = {plan.camera.id: routes[plan.camera.id] for plan in self.plan.cameras}
-        cameras = tuple(plan.rerouted(own[plan.camera.id]) for plan in self.plan.cameras)
-        self.plan = replace(self.plan, cameras=cameras)
+        self.plan = self.plan.rerouted(routes, served)
         if self.worker is not None:
-            self.worker.reroute.remote(own)
+            own = {plan.camera.id: plan.routes for plan in self.plan.cameras}
+            self.worker.reroute.remote(own, self.plan.models)
 
     @property
     def due(self) -> bool:
@@ -146,34 +146,44 @@ class Director:
         """Starts a worker per group of cameras and begins to watch them.
 
         Args:
-            plan: What to run; its models are served already.
-            absent: Why versions that a rollout table names are not.
+            plan: What to run; its models run already.
+            absent: Why versions that a rollout table names do not.
         """
         plan.delivery.state.mkdir(parents=True, exist_ok=True)
         plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        fleet = plan.fleet(absent)
+        self._slots: list[_WorkerSlot] = []
+        detectors = detector_service(plan.detector)
+        routing = plan.routing(absent)
         self._rollouts = Rollouts(
-            plan.cameras, fleet, plan.find, _Serve(), self._reroute, plan.delivery.state
+            plan.cameras,
+            routing,
+            plan.find,
+            launch=lambda model: detectors.launch(model, self._workers()),
+            remove=lambda model: detectors.remove(model, self._workers()),
+            reroute=self._reroute,
+            state=plan.delivery.state,
         )
-        routed = replace(plan, cameras=tuple(c.rerouted(fleet.routes(c)) for c in plan.cameras))
-        self._slots = [_WorkerSlot(share, plan.liveness) for share in shares(routed)]
+        routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
+        plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
+        gpus = detectors.worker_gpus(plan.models, len(plans))
+        self._slots += [_WorkerSlot(share, gpus, plan.liveness) for share in plans]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots."""
         return [
-            WorkerState(post.plan.name, post.snapshot, post.restarts, post.alive)
-            for post in self._slots
+            WorkerState(slot.plan.name, slot.snapshot, slot.restarts, slot.alive)
+            for slot in self._slots
         ]
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""
-        fleet = self._rollouts.fleet
-        refs = ((one, fleet.ref(one.ref.name, one.ref.version)) for one in fleet.served.values())
+        routing = self._rollouts.routing
+        refs = ((m, routing.ref(m.ref.name, m.ref.version)) for m in routing.served.values())
         return [replace(one, ref=ref or one.ref) for one, ref in refs]
 
     def rollouts(self) -> Sequence[RolloutState]:
@@ -181,19 +191,19 @@ class Director:
         return self._rollouts.states()
 
     def change_rollout(self, model: str, change: RolloutChange) -> RolloutState | Refusal:
-        """See `Rollouts.change`; returns when the cameras have been told."""
-        return _answered(lambda: self._rollouts.change(model, change))
+        """See `Rollouts.change`; returns when the workers know."""
+        return _as_value(lambda: self._rollouts.change(model, change))
 
     def promote(self, model: str) -> RolloutState | Refusal:
         """See `Rollouts.promote`."""
-        return _answered(lambda: self._rollouts.promote(model))
+        return _as_value(lambda: self._rollouts.promote(model))
 
     def rollback(self, model: str) -> RolloutState | Refusal:
         """See `Rollouts.rollback`."""
-        return _answered(lambda: self._rollouts.rollback(model))
+        return _as_value(lambda: self._rollouts.rollback(model))
 
     def comparisons(self, first: str, second: str) -> Sequence[ComparisonState]:
-        """What all workers know of two `name/version` that looked at the same frames."""
+        """What all workers know of two `name/version` that inferred the same frames."""
         answers = self._ask_all(lambda worker: worker.comparisons.remote(first, second))
         return [state for answer in answers for state in answer]
 
@@ -207,17 +217,17 @@ class Director:
         self._stopping.set()
         self._watch.join()
         with self._lock:
-            live = [(post, post.worker) for post in self._slots if post.worker is not None]
-            goodbyes = [(post, worker.stop.remote()) for post, worker in live]
+            live = [(slot, slot.worker) for slot in self._slots if slot.worker is not None]
+            stopping = [(slot, worker.stop.remote()) for slot, worker in live]
             deadline_s = time.monotonic() + self._plan.drain_s + STOP_MARGIN_S
-            for post, goodbye in goodbyes:
+            for slot, stopped in stopping:
                 try:
                     left_s = max(0.1, deadline_s - time.monotonic())
-                    post.snapshot = wait_for(goodbye, left_s)
+                    slot.snapshot = wait_for(stopped, left_s)
                 except (GetTimeoutError, RayActorError, RayTaskError) as error:
                     log.warning(
                         "worker_stop_failed",
-                        extra={"worker": post.plan.name, "reason": type(error).__name__},
+                        extra={"worker": slot.plan.name, "reason": type(error).__name__},
                     )
             for _, worker in live:
                 ray.kill(worker, no_restart=True)
@@ -226,36 +236,40 @@ class Director:
     def _supervise(self) -> None:
         while not self._stopping.wait(CHECK_EVERY_S):
             with self._lock:
-                for post in self._slots:
-                    if post.due:
-                        post.start()
+                for slot in self._slots:
+                    if slot.due:
+                        slot.start()
                         continue
-                    reason = post.check()
+                    reason = slot.check()
                     if reason:
-                        post.replace(reason)
+                        slot.replace(reason)
             self._retire()
 
     def _retire(self) -> None:
-        """Lets versions go that no camera uses, as far as all workers that live have told."""
-        live = [post for post in self._slots if post.worker is not None]
-        snapshots = [post.snapshot for post in live]
+        """Lets versions go that no camera uses, as far as all workers that live have reported."""
+        live = [slot for slot in self._slots if slot.worker is not None]
+        snapshots = [slot.snapshot for slot in live]
         if not live or any(snapshot is None for snapshot in snapshots):
             return
         cameras = (c for snapshot in snapshots if snapshot for c in snapshot.group.cameras)
         serving = frozenset[str]().union(*(camera.serving for camera in cameras))
         try:
-            self._rollouts.retire(serving, min(post.asked_s for post in live))
+            self._rollouts.retire(serving, min(slot.asked_s for slot in live))
         except (RayError, RayServeException, RuntimeError) as error:
             log.warning("model_not_retired", extra={"reason": str(error)})
 
     def _reroute(self, routes: Mapping[str, Routes]) -> None:
         with self._lock:
-            for post in self._slots:
-                post.reroute(routes)
+            for slot in self._slots:
+                slot.reroute(routes, self._rollouts.routing.served)
+
+    def _workers(self) -> list[Any]:
+        """Handles of the workers that live."""
+        return [slot.worker for slot in self._slots if slot.worker is not None]
 
     def _ask_all(self, ask: Callable[[Any], object]) -> list[Any]:
         """The answers of all workers that answer in time."""
-        pending = [ask(post.worker) for post in self._slots if post.worker is not None]
+        pending = [ask(worker) for worker in self._workers()]
         answers = []
         for answer in pending:
             with contextlib.suppress(RayError):
@@ -263,18 +277,8 @@ class Director:
         return answers
 
 
-class _Serve:
-    """The launcher over Ray Serve."""
-
-    def launch(self, model: ServedModel) -> None:
-        launch(model)
-
-    def remove(self, model: ServedModel) -> None:
-        remove(model)
-
-
-def _answered(change: Callable[[], RolloutState]) -> RolloutState | Refusal:
-    # Told as a value: an exception would reach the caller wrapped by Ray.
+def _as_value(change: Callable[[], RolloutState]) -> RolloutState | Refusal:
+    # As a value: an exception would reach the caller wrapped by Ray.
     try:
         return change()
     except RolloutError as error:

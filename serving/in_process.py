@@ -1,102 +1,207 @@
-"""The detector port without Ray: ONNX sessions in this process, for tests and benchmarks."""
+"""Detectors in the camera workers' own processes: no hop, and a copy of the model in each worker.
+
+A version is tried in a throw-away process before any worker loads it, so that one that crashes
+takes no camera along; and a worker verifies its golden images before the first frame.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import ray
+from ray.exceptions import ActorDiedError, RayError
 
-from models.detections import Detections
-from models.detector import Detector
 from models.errors import ModelError
-from pipelines.detector import BatchResult, DetectorError, Found, MicroBatch
+from pipelines.detector import DetectorError, InferenceCall, InFlightBatch, MicroBatch
+from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef
+from serving.actor import RESERVED_CPUS, wait_for
+from serving.errors import ServingError
+from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
+from serving.loaded_model import LoadedModel
+from serving.served_model import DetectorArgs, ModelState, ServedModel
 
-Answers = Mapping[ModelRef, Future[tuple[Detections, ...]]]
+log = logging.getLogger(__name__)
+
+LOAD_TIMEOUT_S = 180.0
 
 
-class InProcessPending:
-    """A micro-batch under way in the detector's own thread."""
+class _Version:
+    """A version and the thread that runs it, as a replica would have a process of its own."""
 
-    def __init__(
-        self, answers: Answers, shadows: Answers, unknown: Mapping[ModelRef, DetectorError]
-    ) -> None:
-        self._answers = answers
-        self._shadows = shadows
-        self._unknown = unknown
+    def __init__(self, served: ServedModel) -> None:
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"detector-{served.ref.key}")
+        self.loaded: LoadedModel | None = None
+        self._served = served
+        self._loading = threading.Lock()
 
-    def result(self, timeout_s: float) -> BatchResult:
-        """See `PendingDetections.result`."""
-        batch_result = _batch_result(self._answers, timeout_s)
-        return BatchResult(batch_result.found, {**batch_result.failures, **self._unknown})
+    def load(self) -> LoadedModel:
+        """Loads and verifies it, if that has not been done or has failed.
 
-    def shadow_result(self) -> BatchResult | None:
-        """See `PendingDetections.shadow_result`."""
-        if not all(future.done() for future in self._shadows.values()):
-            return None
-        return _batch_result(self._shadows, 0.0)
+        Raises:
+            DetectorError: It cannot be loaded, or its results are wrong.
+        """
+        with self._loading:
+            try:
+                self.loaded = self.loaded or LoadedModel(self._served.args, alone=False)
+            except (ModelError, OSError) as error:
+                raise DetectorError(self._served.ref.key, str(error)) from None
+            return self.loaded
 
-    def abandon_shadows(self) -> None:
-        """See `PendingDetections.abandon_shadows`."""
-        for future in self._shadows.values():
-            future.cancel()
+    def infer(
+        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
+    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        """See `LoadedModel.infer`."""
+        try:
+            return (self.loaded or self.load()).infer(images, rows, sent_at_s)
+        except ModelError as error:
+            raise DetectorError(self._served.ref.key, str(error)) from None
 
 
 class InProcessDetector:
-    """Judges micro-batches one after the other with the given detectors."""
+    """The detector port over ONNX sessions in this process."""
 
-    def __init__(self, detectors: Mapping[ModelRef, Detector]) -> None:
-        self._detectors = dict(detectors)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detector")
+    def __init__(self, models: Mapping[str, ServedModel]) -> None:
+        """Loads nothing yet; a version is loaded when it is verified or first used.
 
-    def submit(self, batch: MicroBatch) -> InProcessPending:
+        Args:
+            models: The versions that may be asked for by `name/version`; may change later.
+        """
+        self._models = models
+        self._versions: dict[str, _Version] = {}
+        self._lock = threading.Lock()
+        self._recorder = MetricsRecorder()
+
+    @property
+    def metrics(self) -> Mapping[str, InferenceMetrics]:
+        """See `DetectorPort.metrics`."""
+        return self._recorder.snapshot()
+
+    def submit(self, batch: MicroBatch) -> InFlightBatch:
         """See `DetectorPort.submit`."""
-        unknown = {
-            model: DetectorError(model.key, "is not loaded in this process")
-            for model in batch.rows
-            if model not in self._detectors
-        }
-        known = {model: rows for model, rows in batch.rows.items() if model not in unknown}
-        return InProcessPending(
-            self._start(batch, known), self._start(batch, batch.shadows), unknown
-        )
+
+        def start(model: ModelRef, rows: tuple[int, ...]) -> InferenceCall:
+            with self._lock:
+                version = self._versions.get(model.key) or self._open(model)
+                return version.thread.submit(version.infer, batch.images, rows, time.time())
+
+        return InFlightBatch(start, batch.rows, self._recorder)
+
+    def verify(self, model: ModelRef) -> str:
+        """See `DetectorPort.verify`."""
+        try:
+            with self._lock:
+                version = self._versions.get(model.key) or self._open(model)
+            if version.loaded is not None:
+                return version.loaded.verify()
+            version.load()
+            return ""
+        except (DetectorError, ModelError) as error:
+            return str(error)
+
+    def provider(self, model: ModelRef) -> str:
+        """See `DetectorPort.provider`."""
+        version = self._versions.get(model.key)
+        return version.loaded.provider if version and version.loaded else "unknown"
 
     def retain(self, models: frozenset[str]) -> None:
-        """See `DetectorPort.retain`; what is loaded here stays."""
+        """See `DetectorPort.retain`."""
+        with self._lock:
+            for key in self._versions.keys() - models:
+                self._versions.pop(key).thread.shutdown(wait=False)
 
     def close(self) -> None:
-        """Waits for what is under way and ends the thread."""
-        self._pool.shutdown()
+        """See `DetectorPort.close`."""
+        self.retain(frozenset())
 
-    def _start(self, batch: MicroBatch, wanted: Mapping[ModelRef, tuple[int, ...]]) -> Answers:
-        return {
-            model: self._pool.submit(self._judge, batch, model, rows)
-            for model, rows in wanted.items()
-        }
-
-    def _judge(
-        self, batch: MicroBatch, model: ModelRef, rows: tuple[int, ...]
-    ) -> tuple[Detections, ...]:
-        images = np.ascontiguousarray(batch.images[list(rows)])
-        found = self._detectors[model].run(images)
-        return tuple(Detections.from_rows(r, model.min_score) for r in found)
+    def _open(self, model: ModelRef) -> _Version:
+        if model.key not in self._models:
+            raise DetectorError(model.key, "is not one of the versions of this process")
+        version = self._versions[model.key] = _Version(self._models[model.key])
+        return version
 
 
-def _batch_result(answers: Answers, timeout_s: float) -> BatchResult:
-    deadline_s = time.monotonic() + timeout_s
-    found: dict[ModelRef, tuple[Detections, ...]] = {}
-    failures = {}
-    for model, future in answers.items():
-        try:
-            found[model] = future.result(max(0.0, deadline_s - time.monotonic()))
-        except FutureTimeoutError:
-            failures[model] = DetectorError(
-                model.key, f"no answer within {timeout_s:.0f} s", timed_out=True
+class InProcessDetectors:
+    """Detectors in the workers; see `DetectorService`."""
+
+    def port(self, models: Mapping[str, ServedModel]) -> InProcessDetector:
+        """See `DetectorService.port`. A version that cannot be loaded is tried again when used."""
+        port = InProcessDetector(models)
+        for served in tuple(models.values()):
+            problem = port.verify(served.ref)
+            if problem:
+                log.error("model_not_loaded", extra={"model": served.ref.key, "reason": problem})
+        return port
+
+    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
+        """See `DetectorService.worker_gpus`."""
+        gpus = gpus_of_cluster()
+        return equal_share(gpus, workers) if any(may_use_gpu(models, gpus)) else 0.0
+
+    def deploy(self, models: Sequence[ServedModel]) -> None:
+        """See `DetectorService.deploy`; workers load the versions when they start."""
+        for model in models:
+            self.launch(model)
+
+    def launch(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
+        """See `DetectorService.launch`."""
+        (may_use,) = may_use_gpu([model], gpus_of_cluster())
+        trial = ray.remote(
+            num_cpus=RESERVED_CPUS,
+            num_gpus=ROLLOUT_GPUS if may_use else 0.0,
+            max_retries=0,
+            max_calls=1,
+        )(_try)
+        problem = _outcome(trial.remote(model.args))
+        if not problem:
+            loading = [worker.load.remote(model) for worker in workers]
+            problem = next(filter(None, map(_outcome, loading)), "")
+        if problem:
+            self.remove(model, workers)
+            raise ServingError(f"{model.title} cannot be served: {problem}")
+
+    def remove(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
+        """See `DetectorService.remove`."""
+        for worker in workers:
+            worker.unload.remote(model.ref.key)
+
+    def states(
+        self,
+        models: Sequence[ServedModel],
+        metrics: Mapping[str, InferenceMetrics],
+        faults: Mapping[str, str],
+    ) -> list[ModelState]:
+        """See `DetectorService.states`; a version is as well as the workers say."""
+        return [
+            ModelState(
+                "UNHEALTHY" if model.ref.key in faults else "RUNNING",
+                metrics.get(model.ref.key, InferenceMetrics()).provider or "unknown",
             )
-        except (ModelError, KeyError) as error:
-            failures[model] = DetectorError(model.key, str(error))
-    complete: Found = found
-    return BatchResult(complete, failures)
+            for model in models
+        ]
+
+
+def _try(args: DetectorArgs) -> str:
+    """Runs in a throw-away process: loads and verifies a version, says what is wrong."""
+    try:
+        LoadedModel(args, alone=True)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _outcome(pending: object) -> str:
+    """What is wrong according to a process that loads a version."""
+    try:
+        return str(wait_for(pending, LOAD_TIMEOUT_S))
+    except ActorDiedError:
+        return ""  # The worker that replaces it loads what its cameras need.
+    except RayError as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()

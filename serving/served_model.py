@@ -1,23 +1,50 @@
-"""`ServedModel`: a model version and how it is served; `VersionSource`: where they come from."""
+"""`ServedModel`: a model version and how it runs; `RepositoryVersions`: where they come from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from camera_adapters.geometry import Size
 from models.admission import admitted
 from models.errors import ModelError
 from models.package import ModelPackage
+from models.session import WantedProvider
 from pipelines.plan import ModelRef
-from serving.app import DetectorArgs
 from serving.errors import RolloutError
-from serving.model_ref import model_ref
-from serving.model_source import ModelSource
+from serving.model_source import ModelSource, RemotePackage
+
+
+class DetectorArgs(BaseModel):
+    """How a model version runs; the typed argument of `serving.app:build`.
+
+    Attributes:
+        package: Directory of the model package, `<name>/<version>`, or where else it is found.
+        threads: ONNX Runtime threads per copy of the model.
+        provider: `cpu`, `cuda`, or `auto` for the best that the machine has.
+        replicas: Copies of the model that Ray Serve runs.
+        cpus: Share of a core that Ray reserves per replica when it places replicas.
+        gpus: Share of a GPU that Ray reserves per replica.
+        max_ongoing: Micro-batches that may wait at one replica; generous, because Serve backs
+            off for up to half a second once all replicas are full.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    package: Path | RemotePackage
+    threads: int = Field(default=1, ge=1, le=256)
+    provider: WantedProvider = "auto"
+    replicas: int = Field(default=1, ge=1, le=1024)
+    cpus: float = Field(default=0.1, ge=0)
+    gpus: float = Field(default=0.0, ge=0)
+    max_ongoing: int = Field(default=32, ge=2, le=4096)
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model version and how its Serve application is built.
+    """A model version and how it runs.
 
     Attributes:
         tasks: What its package says that it is made for.
@@ -28,9 +55,42 @@ class ServedModel:
     sha256: str
     tasks: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"model {self.ref.name} {self.ref.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """How a version in service is at present.
+
+    Attributes:
+        status: `RUNNING` when all is well, otherwise what it is instead.
+        provider: Where it runs: `cpu` or `cuda`; `unknown` while it cannot say.
+        application: Name of its Serve application, empty without one.
+    """
+
+    status: str
+    provider: str
+    application: str = ""
+
+
+def model_ref(package: ModelPackage) -> ModelRef:
+    """Name, version, input size, labels and limits of a verified package."""
+    manifest = package.manifest
+    return ModelRef(
+        name=package.name,
+        version=package.version,
+        size=Size(manifest.input.width, manifest.input.height),
+        labels=package.labels,
+        threshold=manifest.thresholds.default,
+        max_batch=manifest.input.max_batch,
+    )
+
 
 def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
-    """A package with the arguments of its Serve application; `args` as in `DetectorArgs`."""
+    """A package with how it runs; `args` as in `DetectorArgs`."""
     return ServedModel(
         ref=model_ref(package),
         args=DetectorArgs.model_validate({"package": package.directory.resolve(), **args}),
@@ -39,13 +99,17 @@ def served_model(package: ModelPackage, /, **args: object) -> ServedModel:
     )
 
 
-class VersionSource(Protocol):
-    """Gives versions that a rollout names. Travels to the director through Ray."""
+@dataclass(frozen=True, slots=True)
+class RepositoryVersions:
+    """Gives the versions that a rollout names. Travels to the director through Ray.
 
-    @property
-    def source(self) -> ModelSource:
-        """The repository behind it."""
-        ...
+    Attributes:
+        source: The repository.
+        args: How every version runs, as in `DetectorArgs`.
+    """
+
+    source: ModelSource
+    args: dict[str, object] = field(default_factory=dict)
 
     def find(self, name: str, version: str) -> ServedModel:
         """An admitted version.
@@ -53,23 +117,6 @@ class VersionSource(Protocol):
         Raises:
             RolloutError: There is none, or it was not admitted; the text says what to do.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryVersions:
-    """The versions of a repository, all run in the same way.
-
-    Attributes:
-        source: The repository.
-        args: Arguments of every Serve application, as in `DetectorArgs`.
-    """
-
-    source: ModelSource
-    args: dict[str, object] = field(default_factory=dict)
-
-    def find(self, name: str, version: str) -> ServedModel:
-        """See `VersionSource.find`."""
         try:
             package = admitted(self.source.open(), name, version)
         except ModelError as error:

@@ -120,8 +120,8 @@ def strings_of(schema: object, place: str) -> Iterator[tuple[str, str]]:
 
 
 def metrics_page() -> Iterator[tuple[str, str]]:
+    from pipelines.inference_metrics import InferenceMetrics
     from serving.api.metrics import exposition
-    from serving.inference_metrics import InferenceMetrics
 
     page = exposition([], [], {"test": {"traffic/1": InferenceMetrics()}}).decode()
     for line in page.splitlines():

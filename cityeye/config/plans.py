@@ -10,7 +10,7 @@ from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.defaults import RULE_SETS, default_set
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import GroundCalibration, Line, Zone
-from serving.model_ref import model_ref
+from serving.served_model import model_ref
 
 WHOLE_IMAGE = "picture"
 """Name of the zone of a task that names none."""

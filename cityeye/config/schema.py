@@ -37,6 +37,7 @@ from pipelines.delivery.sinks.registry import AnySink
 from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.delivery.stores.s3 import Endpoint
 from pipelines.rules.zone import ImageArrow, ImagePoint
+from serving.detectors import DETECTOR_KINDS, DetectorKind
 from serving.model_source import FolderModels, ModelSource, ModelsUrl, RemoteModels, StoreKeys
 
 MAX_FPS = 30.0
@@ -198,6 +199,11 @@ class ModelsSection(Section, StoreKeys):
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`auto`, `cpu` or `cuda`", examples=["auto"]
+    )
+    detector: DetectorKind = Field(
+        default="ray_serve",
+        description=f"what runs the models: {' or '.join(f'`{kind}`' for kind in DETECTOR_KINDS)}",
+        examples=["ray_serve"],
     )
 
     @property

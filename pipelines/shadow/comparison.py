@@ -17,7 +17,7 @@ from typing import Final
 from camera_adapters.frame import Frame, FullImage, Image
 from camera_adapters.geometry import Size
 from models.detections import Detections
-from pipelines.annotation import GREEN, MAGENTA, Colour, Drawing, annotated
+from pipelines.annotation import GREEN, MAGENTA, Overlay, RgbColour, annotated
 from pipelines.errors import EncodingError
 from pipelines.incident import EndReason, Incident, Transition
 from pipelines.keyframe import encode
@@ -37,7 +37,7 @@ IMAGES: Final = "images"
 """Folder of the images beside the states."""
 MAX_IMAGES: Final = 256
 DISPUTE_EVERY_S: Final = 10.0
-"""Least time between two images of boxes that only one version sees."""
+"""Least time between two images of boxes that only one version found."""
 SAVE_EVERY_S: Final = 2.0
 
 
@@ -94,10 +94,10 @@ class Comparison:
         self._undrawn.clear()
 
     def observe(self, frame: Frame, first: Detections, second: Detections) -> None:
-        """Compares one frame and lets the shadow's rules judge it.
+        """Compares one frame and lets the shadow's rules observe it.
 
         Args:
-            frame: The frame, after the version in service has judged it.
+            frame: The frame, after it was processed for the version in service.
             first: Detections of the version in service, pixels of its analysis image.
             second: Detections of the shadow, likewise.
         """
@@ -122,7 +122,7 @@ class Comparison:
         self._save_sometimes(at.mono_s)
 
     def missed(self, fault: str = "") -> None:
-        """A frame that the shadow did not judge, and why if it failed."""
+        """A frame without a result of the shadow, and why if it failed."""
         self._state = replace(
             self._state, unseen=self._state.unseen + 1, fault=fault or self._state.fault
         )
@@ -167,12 +167,12 @@ class Comparison:
         stamp = f"{frame.captured_at:%Y%m%dT%H%M%S}-{frame.index}"
         versions = f"{self._first.key}-{self._second.version}".replace("/", "-")
         name = f"{self._camera}-{versions}-{stamp}-{what}.jpg"
-        drawings = [
-            _drawing(self._first, frame, first, GREEN),
-            _drawing(self._second, frame, second, MAGENTA),
+        overlays = [
+            _overlay(self._first, frame, first, GREEN),
+            _overlay(self._second, frame, second, MAGENTA),
         ]
         try:
-            still = encode(_Annotated(frame.full, drawings))
+            still = encode(_Annotated(frame.full, overlays))
         except EncodingError as error:
             log.warning("comparison_not_drawn", extra={"camera": self._camera, "why": str(error)})
             self._undrawn.clear()
@@ -189,17 +189,17 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Annotated:
-    """A full image with what both versions saw drawn in."""
+    """A full image with the detections of both versions drawn in."""
 
     full: FullImage
-    drawings: Sequence[Drawing]
+    overlays: Sequence[Overlay]
 
     @property
     def size(self) -> Size:
         return self.full.size
 
     def rgb(self) -> Image:
-        return annotated(self.full.rgb(), self.drawings)
+        return annotated(self.full.rgb(), self.overlays)
 
 
 def _normalised(model: ModelRef, frame: Frame, found: Detections) -> ModelDetections:
@@ -207,8 +207,8 @@ def _normalised(model: ModelRef, frame: Frame, found: Detections) -> ModelDetect
     return ModelDetections(model, replace(found, boxes=boxes))
 
 
-def _drawing(model: ModelRef, frame: Frame, found: Detections, colour: Colour) -> Drawing:
-    return Drawing(
+def _overlay(model: ModelRef, frame: Frame, found: Detections, colour: RgbColour) -> Overlay:
+    return Overlay(
         found=found.where(found.scores > model.threshold),
         letterbox=frame.views[model.size].letterbox,
         labels=model.labels,

@@ -1,4 +1,4 @@
-"""`ComparisonState`: what is known of two versions that saw the same frames; JSON on disk."""
+"""`ComparisonState`: what is known of two versions that inferred the same frames; JSON on disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ComparisonState:
         second: `name/version` of the shadow.
         since: Beginning of the comparison, UTC.
         until: Newest frame or note, UTC.
-        unseen: Frames that the shadow did not get or did not answer, because it is too slow or
-            fails; the comparison says nothing about them.
+        unseen: Frames without a result of the shadow, because it is too slow or fails; the
+            comparison says nothing about them.
         fault: Newest failure of the shadow, empty if there was none.
         notes: Incidents of both, oldest first.
         images: File names of disputed frames, oldest first.

@@ -1,4 +1,4 @@
-"""`Gallery`: a folder of images for people to look at, bounded; the oldest go first.
+"""`Gallery`: a bounded folder of images for people; the oldest go first.
 
 Not evidence: images here may be lost, and nothing waits for them.
 """
@@ -16,7 +16,7 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.jpg")
 
 
 class Gallery:
-    """Keeps the newest `most` images of a folder. One thread puts, any thread looks."""
+    """Keeps the newest `most` images of a folder. One thread puts, any thread reads."""
 
     def __init__(self, folder: Path, most: int) -> None:
         self._folder = folder
@@ -31,10 +31,6 @@ class Gallery:
                 old.unlink(missing_ok=True)
         except OSError as error:
             log.warning("gallery_put_failed", extra={"image": name, "reason": str(error)})
-
-    def names(self) -> tuple[str, ...]:
-        """Names of the images, oldest first."""
-        return tuple(path.name for path in self._by_age())
 
     def read(self, name: str) -> bytes | None:
         """An image, None where there is none of this name."""

@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
-from ray.serve.schema import ApplicationStatusOverview
 
 from camera_adapters.geometry import Letterbox
 from camera_adapters.state import CameraState
 from models.detections import Detections
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
+from pipelines.inference_metrics import InferenceMetrics
 from pipelines.statistics import Rate
 from serving.director import WorkerState
-from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollouts import RolloutState
-from serving.serve_detector import application_name
-from serving.served_model import ServedModel
+from serving.served_model import ModelState, ServedModel
 
 Rounded = Annotated[
     float | None, AfterValidator(lambda value: None if value is None else round(value, 4))
@@ -152,6 +150,16 @@ def cameras_by_version(workers: Sequence[WorkerState]) -> dict[str, tuple[str, .
     return found
 
 
+def faults(workers: Sequence[WorkerState]) -> dict[str, str]:
+    """Why a `name/version` fails in a worker, for those that do."""
+    return {
+        key: reason
+        for state in workers
+        if state.snapshot
+        for key, reason in state.snapshot.group.detector_faults.items()
+    }
+
+
 def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
     """A camera's snapshot as the API shows it."""
     return CameraAnswer.of(
@@ -167,8 +175,7 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
 
 def model_answer(
     model: ServedModel,
-    provider: str,
-    application: ApplicationStatusOverview | None,
+    running: ModelState,
     state: RolloutState | None,
     cameras: Sequence[str],
     metrics: InferenceMetrics | None,
@@ -177,8 +184,7 @@ def model_answer(
 
     Args:
         model: The version, with the threshold in force.
-        provider: Where it runs.
-        application: The state of its Serve application, None where there is none.
+        running: How it runs.
         state: The rollout of its model, None where every camera names its version.
         cameras: Cameras on which it counts.
         metrics: Its inferences, None before the first.
@@ -191,10 +197,8 @@ def model_answer(
         model,
         model.ref,
         model.ref.size,
+        running,
         metrics,
-        provider=provider,
-        application=application_name(model.ref),
-        status=application.status.value if application else "NOT_STARTED",
         role=role or ("leaving" if leaving else "pinned"),
         cameras=cameras,
         inference_ms_per_image=metrics.run_ms_per_image,

@@ -8,20 +8,18 @@ so what they call is defined in other modules.
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
 
 import asyncio
-import time
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
 from ray import serve
-from ray.exceptions import RayError
 from ray.serve import Application
-from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
+from camera_adapters.frame import Image
 from camera_adapters.geometry import Letterbox, Size
-from models.detections import Detections
 from models.errors import ModelError
 from models.package import VERSION_PATTERN
+from pipelines.detector import BatchResult, MicroBatch
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -31,6 +29,7 @@ from serving.api.answers import (
     cameras_by_version,
     cameras_of,
     detect_answer,
+    faults,
     is_on,
     model_answer,
 )
@@ -40,21 +39,19 @@ from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
+from serving.detectors import DetectorKind, detector_service
 from serving.director_client import (
     all_workers,
     rollout_states,
     running_version,
     served_models,
 )
-from serving.inference_metrics import MetricsRecorder
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
-from serving.serve_detector import application_name
 from serving.served_model import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0
-PROVIDER_TIMEOUT_S = 2.0
 OWN_METRICS = "control-api"
 """Stands for the worker in the metrics of images that came by request."""
 
@@ -75,10 +72,12 @@ api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 class ControlApi:
     """The ingress. Image work leaves the event loop; the director is asked with a timeout."""
 
-    def __init__(self, models: ModelSource | None) -> None:
+    def __init__(self, models: ModelSource | None, detector: DetectorKind) -> None:
         confine_replica()
         self.models = models
-        self._recorder = MetricsRecorder()
+        self._service = detector_service(detector)
+        self._asked: dict[str, ServedModel] = {}
+        self._detector = self._service.port(self._asked)
 
     @api.get("/health", summary="Health of cameras, models and workers")
     async def health(self) -> HealthAnswer:
@@ -129,19 +128,17 @@ class ControlApi:
         models = await served_models()
         workers = await all_workers()
         tables = {state.rollout.model: state for state in await rollout_states()}
-        applications = (await asyncio.to_thread(serve.status)).applications
-        providers = await asyncio.gather(*(self._provider(model) for model in models))
         cameras, metrics = cameras_by_version(workers), summed(workers)
+        states = await asyncio.to_thread(self._service.states, models, metrics, faults(workers))
         return [
             model_answer(
                 model,
-                provider,
-                applications.get(application_name(model.ref)),
+                state,
                 tables.get(model.ref.name),
                 cameras.get(model.ref.key, ()),
                 metrics.get(model.ref.key),
             )
-            for model, provider in zip(models, providers, strict=True)
+            for model, state in zip(models, states, strict=True)
         ]
 
     @api.get(
@@ -153,7 +150,7 @@ class ControlApi:
     async def metrics(self) -> Response:
         """Exposition format, text."""
         workers, rollouts = await all_workers(), await rollout_states()
-        own = {OWN_METRICS: self._recorder.snapshot()}
+        own = {OWN_METRICS: self._detector.metrics}
         return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
 
     @api.post("/models/{name}/detect", summary="Run inference on one image")
@@ -170,32 +167,28 @@ class ControlApi:
         model = await running_version(name, version)
         full = await asyncio.to_thread(decode, image)
         letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
-        batch = await asyncio.to_thread(letterboxed, full, letterbox)
-        try:
-            handle: Any = serve.get_app_handle(application_name(model.ref))
-            call = handle.detect.remote(batch, (0,), time.time())
-            rows, timing = await asyncio.wait_for(call, DETECT_TIMEOUT_S)
-        except TimeoutError:
-            self._recorder.failed(model.ref.key)
-            raise HTTPException(504, f"model {name} did not answer in time; try again") from None
-        except (RayError, RayServeException):
-            self._recorder.failed(model.ref.key)
-            raise HTTPException(503, f"model {name} failed; GET /health may say why") from None
-        self._recorder.answered(model.ref.key, 1, timing)
-        found = Detections.from_rows(rows[0], model.ref.threshold)
-        return detect_answer(model, letterbox, found)
+        result = await asyncio.to_thread(self._infer, model, full, letterbox)
+        for error in result.failures.values():
+            if error.timed_out:
+                raise HTTPException(504, f"model {name} gave no result in time; try again")
+            raise HTTPException(503, f"model {name} failed; GET /health may say why")
+        (found,) = result.found[model.ref]
+        return detect_answer(model, letterbox, found.where(found.scores > model.ref.threshold))
 
-    async def _provider(self, model: ServedModel) -> str:
-        """Where a model really runs; `unknown` while it does not answer."""
-        try:
-            handle = serve.get_app_handle(application_name(model.ref))
-            return str(await asyncio.wait_for(handle.provider.remote(), PROVIDER_TIMEOUT_S))
-        except (RayServeException, RayError, TimeoutError):
-            return "unknown"
+    def _infer(self, model: ServedModel, full: Image, letterbox: Letterbox) -> BatchResult:
+        self._asked[model.ref.key] = model
+        self._detector.retain(frozenset({model.ref.key}))
+        batch = MicroBatch(letterboxed(full, letterbox), (), (), {model.ref: (0,)})
+        return self._detector.submit(batch).result(DETECT_TIMEOUT_S)
 
 
-def build_api(models: ModelSource | None) -> Application:
-    """The Serve application of the control API; `models` is the repository that it lists."""
+def build_api(models: ModelSource | None, detector: DetectorKind) -> Application:
+    """The Serve application of the control API.
+
+    Args:
+        models: The repository that it shows.
+        detector: What runs the models of the city.
+    """
     deployment: Any = ControlApi
-    application: Application = deployment.bind(models)
+    application: Application = deployment.bind(models, detector)
     return application

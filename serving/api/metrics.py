@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from pipelines.inference_metrics import Histogram, InferenceMetrics
 from serving.api.answers import cameras_by_version
 from serving.director import WorkerState
-from serving.inference_metrics import Histogram, InferenceMetrics
 from serving.rollout.rollouts import RolloutState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

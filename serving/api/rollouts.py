@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from models.package import VERSION_PATTERN
+from pipelines.inference_metrics import InferenceMetrics
 from serving.api.rollout_answers import (
     ComparisonAnswer,
     RolloutAnswer,
@@ -21,7 +22,6 @@ from serving.director_client import (
     change_versions,
     rollout_states,
 )
-from serving.inference_metrics import InferenceMetrics
 from serving.rollout.rollout import RolloutChange
 
 COMPARISON_TIMEOUT_S = 30.0

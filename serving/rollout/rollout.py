@@ -19,12 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.package import NAME_PATTERN, VERSION_PATTERN
 from serving.errors import RolloutError
 
-NOBODY: Final = "none"
+NO_VERSION: Final = "none"
 """The word that ends a canary or a shadow."""
 
 PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-Version = Annotated[str, Field(pattern=VERSION_PATTERN)]
-VersionOrNobody = Annotated[str, Field(pattern=rf"{VERSION_PATTERN}|^{NOBODY}$")]
+VersionName = Annotated[str, Field(pattern=VERSION_PATTERN)]
+VersionOrNone = Annotated[str, Field(pattern=rf"{VERSION_PATTERN}|^{NO_VERSION}$")]
 Threshold = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -33,14 +33,14 @@ class _Table(BaseModel):
 
 
 class Canary(_Table):
-    """A version that looks instead of the stable one on some cameras.
+    """A version that serves some cameras instead of the stable one.
 
     Attributes:
         asked: How the cameras were asked for: `10%`, or names.
         cameras: Ids of the cameras.
     """
 
-    version: Version
+    version: VersionName
     asked: str
     cameras: tuple[str, ...]
 
@@ -52,13 +52,13 @@ class Rollout(_Table):
         model: Package name.
         stable: Version of all cameras that are not the canary's.
         previous: The stable version before this one, empty where there was none.
-        shadow: Version that looks everywhere and is only compared, empty without one.
+        shadow: Version that infers every camera and is only compared, empty without one.
         thresholds: Scores by version that replace the package's own.
         changed_at: When it was last changed, UTC; None before the first change.
     """
 
     model: Annotated[str, Field(pattern=NAME_PATTERN)]
-    stable: Version
+    stable: VersionName
     previous: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
     canary: Canary | None = None
     shadow: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
@@ -101,10 +101,10 @@ class RolloutChange(_Table):
         thresholds: Scores by version; None goes back to the package's own.
     """
 
-    canary: VersionOrNobody | None = None
+    canary: VersionOrNone | None = None
     cameras: str | None = Field(default=None, examples=["10%", "crossroad-1,square-east"])
-    shadow: VersionOrNobody | None = None
-    thresholds: dict[Version, Threshold | None] = Field(default_factory=dict)
+    shadow: VersionOrNone | None = None
+    thresholds: dict[VersionName, Threshold | None] = Field(default_factory=dict)
 
 
 def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Rollout:
@@ -113,7 +113,7 @@ def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> 
     Args:
         rollout: The table now.
         change: What shall be different.
-        cameras: Ids of all cameras that the model looks at and that name no version themselves.
+        cameras: Ids of all cameras that use the model and name no version themselves.
 
     Raises:
         RolloutError: The change means nothing; the text says what to give.
@@ -123,7 +123,7 @@ def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> 
     canary = _canary(rollout, change, cameras)
     shadow = rollout.shadow
     if change.shadow is not None:
-        shadow = "" if change.shadow == NOBODY else change.shadow
+        shadow = "" if change.shadow == NO_VERSION else change.shadow
     if shadow and shadow == rollout.stable:
         raise RolloutError(_is_stable(rollout, "shadow"))
     thresholds = {**rollout.thresholds, **change.thresholds}
@@ -174,7 +174,7 @@ def rolled_back(rollout: Rollout) -> Rollout:
 
 def _canary(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Canary | None:
     old = rollout.canary
-    if change.canary == NOBODY:
+    if change.canary == NO_VERSION:
         return None
     version = change.canary or (old.version if old else "")
     if not version:
@@ -218,7 +218,7 @@ def _chosen(model: str, asked: str, cameras: Sequence[str]) -> tuple[str, ...]:
             there = ", ".join(cameras) or "none"
             problem = f"no camera {', '.join(unknown)}" if unknown else "no camera is named"
             raise RolloutError(
-                f"model {model}: {problem}; cameras that the model looks at without a version of "
+                f"model {model}: {problem}; cameras that use the model without a version of "
                 f"their own: {there}"
             )
     if not chosen:

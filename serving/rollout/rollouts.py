@@ -1,7 +1,7 @@
 """`Rollouts`: carries out changes of versions on a running city.
 
-The order is the guarantee: a new version is admitted, started and has answered its golden images
-before the table is written; the table is written before cameras are told; and an old version is
+The order is the guarantee: a new version is admitted, started and has verified its golden images
+before the table is written; the table is written before cameras change; and an old version is
 removed only after the last camera has left it. Whatever fails on the way changes nothing.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from pipelines.plan import CameraPlan, Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
@@ -27,22 +26,6 @@ from serving.served_model import ServedModel
 log = logging.getLogger(__name__)
 
 Change = Callable[[Rollout], Rollout]
-
-
-class Launcher(Protocol):
-    """Starts and ends model versions."""
-
-    def launch(self, model: ServedModel) -> None:
-        """Returns when the version runs and has answered its golden images.
-
-        Raises:
-            ServingError: It does not; nothing of it is left.
-        """
-        ...
-
-    def remove(self, model: ServedModel) -> None:
-        """Ends a version."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +52,10 @@ class Rollouts:
     def __init__(
         self,
         plans: Sequence[CameraPlan],
-        fleet: RoutingTable,
+        routing: RoutingTable,
         find: Callable[[str, str], ServedModel],
-        launcher: Launcher,
+        launch: Callable[[ServedModel], None],
+        remove: Callable[[ServedModel], None],
         reroute: Callable[[Mapping[str, Routes]], None],
         state: Path,
     ) -> None:
@@ -79,35 +63,38 @@ class Rollouts:
 
         Args:
             plans: All cameras as configured.
-            fleet: Tables and versions that run already.
+            routing: Tables and versions that run already.
             find: Gives an admitted version of the repository, or raises `RolloutError`.
-            launcher: Starts and ends versions.
-            reroute: Tells the workers.
+            launch: Returns when a version runs and has verified its golden images, or raises
+                `ServingError` and leaves nothing of it.
+            remove: Ends a version.
+            reroute: Sends new routes to the workers.
             state: Folder in which the tables are kept.
 
         Raises:
             RolloutError: The tables cannot be kept there.
         """
         self._plans = tuple(plans)
-        self._fleet = fleet
+        self._routing = routing
         self._find = find
-        self._launcher = launcher
+        self._launch = launch
+        self._remove = remove
         self._reroute = reroute
         self._state = state
         self._changing = threading.Lock()
         self._under_way: tuple[str, str] | None = None
         self._changed_s = time.monotonic()
         # From the first start on, a newer version in the repository changes nothing by itself.
-        self._save(fleet)
+        self._save(routing)
 
     @property
-    def fleet(self) -> RoutingTable:
+    def routing(self) -> RoutingTable:
         """Tables and running versions now."""
-        return self._fleet
+        return self._routing
 
     def states(self) -> tuple[RolloutState, ...]:
         """All tables, by the name of their model."""
-        return tuple(self._told(name) for name in sorted(self._fleet.rollouts))
+        return tuple(self._rollout_state(name) for name in sorted(self._routing.rollouts))
 
     def change(self, model: str, change: RolloutChange) -> RolloutState:
         """Changes canary, shadow or thresholds of a model.
@@ -134,48 +121,48 @@ class Rollouts:
         """
         return self._apply(model, rolled_back)
 
-    def retire(self, serving: frozenset[str], heard_s: float) -> None:
+    def retire(self, serving: frozenset[str], asked_s: float) -> None:
         """Removes versions that nobody needs any more.
 
         Args:
             serving: Every `name/version` that a camera may still send frames to.
-            heard_s: When the oldest of these answers was got, monotonic seconds.
+            asked_s: When the first of the workers was asked for it, monotonic seconds.
         """
-        if heard_s <= self._changed_s or not self._changing.acquire(blocking=False):
+        if asked_s <= self._changed_s or not self._changing.acquire(blocking=False):
             return
         try:
-            fleet = self._fleet
-            idle = set(fleet.served) - fleet.needed(self._plans) - serving
+            routing = self._routing
+            idle = set(routing.served) - routing.needed(self._plans) - serving
             for key in sorted(idle):
                 log.info("model_retired", extra={"model": key})
-                self._launcher.remove(fleet.served[key])
+                self._remove(routing.served[key])
             if idle:
-                kept = {key: one for key, one in fleet.served.items() if key not in idle}
-                self._fleet = replace(fleet, served=kept)
+                kept = {key: one for key, one in routing.served.items() if key not in idle}
+                self._routing = replace(routing, served=kept)
         finally:
             self._changing.release()
 
     def _apply(self, model: str, change: Change) -> RolloutState:
         with self._alone(model):
-            old = self._fleet.rollouts.get(model)
+            old = self._routing.rollouts.get(model)
             if old is None:
-                known = ", ".join(sorted(self._fleet.rollouts)) or "none"
+                known = ", ".join(sorted(self._routing.rollouts)) or "none"
                 raise RolloutError(
                     f"model {model}: no camera uses it without naming a version; in use: {known}"
                 )
             new = change(old).model_copy(update={"changed_at": datetime.now(UTC)})
-            fleet = self._with_versions(new)
-            fleet = replace(fleet, rollouts={**fleet.rollouts, model: new})
+            routing = self._with_versions(new)
+            routing = replace(routing, rollouts={**routing.rollouts, model: new})
             try:
-                self._save(fleet)
+                self._save(routing)
             except RolloutError:
-                self._forget(fleet)
+                self._forget(routing)
                 raise
-            self._fleet = fleet
+            self._routing = routing
             self._changed_s = time.monotonic()
-            self._reroute({plan.camera.id: fleet.routes(plan) for plan in self._plans})
+            self._reroute({plan.camera.id: routing.routes(plan) for plan in self._plans})
             log.info("rollout_changed", extra={"rollout": new.model_dump(mode="json")})
-        return self._told(model)
+        return self._rollout_state(model)
 
     @contextlib.contextmanager
     def _alone(self, model: str) -> Iterator[None]:
@@ -190,24 +177,24 @@ class Rollouts:
             self._changing.release()
 
     def _with_versions(self, table: Rollout) -> RoutingTable:
-        """The fleet with every version of a table running, or an error and nothing started."""
-        fleet = self._fleet
+        """The routing with every version of a table running, or an error and nothing started."""
+        routing = self._routing
         for version in table.versions:
             key = f"{table.model}/{version}"
-            if key in fleet.served:
+            if key in routing.served:
                 continue
             self._under_way = (table.model, f"starting {key}")
             try:
                 served = self._find(table.model, version)
                 self._check_tasks(served)
-                self._launcher.launch(served)
+                self._launch(served)
             except ServingError as error:
-                self._forget(fleet)
+                self._forget(routing)
                 log.warning("rollout_refused", extra={"model": key, "reason": str(error)})
                 raise RolloutError(f"{error}; the versions in service stay") from None
-            absent = {name: why for name, why in fleet.absent.items() if name != key}
-            fleet = replace(fleet, served={**fleet.served, key: served}, absent=absent)
-        return fleet
+            absent = {name: why for name, why in routing.absent.items() if name != key}
+            routing = replace(routing, served={**routing.served, key: served}, absent=absent)
+        return routing
 
     def _check_tasks(self, model: ServedModel) -> None:
         missing = tasks_of(self._plans, model.ref.name) - set(model.tasks)
@@ -217,28 +204,28 @@ class Rollouts:
                 f"for {', '.join(sorted(missing))} too; import it with --tasks if it can do that"
             )
 
-    def _save(self, fleet: RoutingTable) -> None:
+    def _save(self, routing: RoutingTable) -> None:
         """Keeps the tables, and those of models that no camera uses at present."""
-        save_rollouts(self._state, {**load_rollouts(self._state), **fleet.rollouts})
+        save_rollouts(self._state, {**load_rollouts(self._state), **routing.rollouts})
 
-    def _forget(self, fleet: RoutingTable) -> None:
+    def _forget(self, routing: RoutingTable) -> None:
         """Ends versions that were started for a change that did not happen."""
-        for key in set(fleet.served) - set(self._fleet.served):
-            self._launcher.remove(fleet.served[key])
+        for key in set(routing.served) - set(self._routing.served):
+            self._remove(routing.served[key])
 
-    def _told(self, model: str) -> RolloutState:
-        fleet, under_way = self._fleet, self._under_way
-        needed = fleet.needed(self._plans)
+    def _rollout_state(self, model: str) -> RolloutState:
+        routing, under_way = self._routing, self._under_way
+        needed = routing.needed(self._plans)
         return RolloutState(
-            rollout=fleet.rollouts[model],
+            rollout=routing.rollouts[model],
             cameras=followers(self._plans, model),
             under_way=under_way[1] if under_way and under_way[0] == model else "",
             leaving=tuple(
                 one.ref.version
-                for key, one in sorted(fleet.served.items())
+                for key, one in sorted(routing.served.items())
                 if one.ref.name == model and key not in needed
             ),
             absent={
-                key: why for key, why in fleet.absent.items() if key.partition("/")[0] == model
+                key: why for key, why in routing.absent.items() if key.partition("/")[0] == model
             },
         )

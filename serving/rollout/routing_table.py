@@ -1,7 +1,7 @@
 """`RoutingTable`: which versions each camera is sent to, from rollout tables and configuration.
 
 Pure: takes tables and what is known of every version, gives routes. What cannot be served now is
-left out, and the stable version looks instead.
+left out, and the stable version is used instead.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def tasks_of(plans: Sequence[CameraPlan], model: str) -> frozenset[str]:
 
 
 def followers(plans: Sequence[CameraPlan], model: str) -> tuple[str, ...]:
-    """Ids of the cameras that a model looks at without being pinned to a version."""
+    """Ids of the cameras that use a model without naming a version."""
     return tuple(
         plan.camera.id
         for plan in plans

@@ -10,6 +10,7 @@ import yaml
 
 from cityeye.config import load_config
 from cityeye.plan import city_plan
+from serving.city_plan import shares
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollout_file import save_rollouts
@@ -61,13 +62,13 @@ def test_what_was_rolled_out_is_what_runs(city):
     save_rollouts(city.parent / "state", {"traffic": table})
     plan = planned(city)
     assert versions(plan) == {"free": "1", "pinned": "1"}, "the canary joins when it runs"
-    fleet = plan.fleet(plan.absent)
-    routes = {one.camera.id: fleet.routes(one)["traffic"].model for one in plan.cameras}
+    routing = plan.routing(plan.absent)
+    routes = {one.camera.id: routing.routes(one)["traffic"].model for one in plan.cameras}
     assert (routes["free"].version, routes["free"].threshold) == ("2", 0.6)
     assert routes["pinned"].version == "1"
 
 
-def test_a_canary_that_has_become_unusable_is_logged_and_left_out(city):
+def test_a_canary_that_has_become_unusable_is_named_and_left_out(city):
     canary = Canary(version="2", asked="free", cameras=("free",))
     save_rollouts(
         city.parent / "state", {"traffic": Rollout(model="traffic", stable="1", canary=canary)}
@@ -76,11 +77,20 @@ def test_a_canary_that_has_become_unusable_is_logged_and_left_out(city):
         file.write(b"\0")
     plan = planned(city)
     assert "sha256" in plan.absent["traffic/2"]
-    fleet = plan.fleet(plan.absent)
-    assert all(fleet.routes(one)["traffic"].model.version == "1" for one in plan.cameras)
+    routing = plan.routing(plan.absent)
+    assert all(routing.routes(one)["traffic"].model.version == "1" for one in plan.cameras)
 
 
 def test_a_stable_version_that_is_gone_is_named_with_the_file_that_wants_it(city):
     save_rollouts(city.parent / "state", {"traffic": Rollout(model="traffic", stable="9")})
     with pytest.raises(RolloutError, match=r"traffic/9.*rollouts\.json names 9 as stable"):
         planned(city)
+
+
+def test_the_kind_of_detector_is_a_choice_of_the_configuration(city):
+    assert planned(city).detector == "ray_serve"
+    text = city.read_text("utf-8")
+    city.write_text(text.replace("models:", "models:\n  detector: in_process", 1), "utf-8")
+    plan = planned(city)
+    assert plan.detector == "in_process"
+    assert {share.detector for share in shares(plan)} == {"in_process"}

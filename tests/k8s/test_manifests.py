@@ -14,9 +14,9 @@ from ray.serve.schema import ServeDeploySchema
 from camera_adapters.geometry import Size
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
-from serving.app import DetectorArgs
 from serving.model_source import ENVIRONMENT_PREFIX, RemotePackage
 from serving.serve_detector import application_name
+from serving.served_model import DetectorArgs
 
 ROOT = Path(__file__).parents[2]
 

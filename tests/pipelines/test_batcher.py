@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
-from pipelines.batcher import Bell, MicroBatcher
+from pipelines.batcher import MicroBatcher
+from pipelines.camera_routes import SETTLE_S, CameraRoutes
 from pipelines.detector import MicroBatch
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from tests.pipelines.frames import SIZE, make_frame
@@ -29,10 +31,11 @@ def plan(camera: str, models: Mapping[str, ModelRef]) -> CameraPlan:
 
 def batcher(
     *plans: CameraPlan, max_frames: int = 16
-) -> tuple[MicroBatcher, dict[str, Mailbox], Bell]:
-    bell = Bell()
-    mailboxes = {p.camera.id: Mailbox(on_arrival=bell.ring) for p in plans}
-    return MicroBatcher(plans, mailboxes, bell, max_frames), mailboxes, bell
+) -> tuple[MicroBatcher, dict[str, Mailbox], dict[str, CameraRoutes]]:
+    arrival = threading.Event()
+    mailboxes = {p.camera.id: Mailbox(on_arrival=arrival.set) for p in plans}
+    routes = {p.camera.id: CameraRoutes(p.routes) for p in plans}
+    return MicroBatcher(routes, mailboxes, arrival, max_frames), mailboxes, routes
 
 
 def test_takes_what_is_ready_as_one_contiguous_array() -> None:
@@ -122,20 +125,20 @@ NEXT_LARGE = ModelRef("traffic", "3", LARGE, ("car",), 0.3)
 
 
 def test_a_new_version_takes_over_with_the_next_frame() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
     mailboxes["a"].put(make_frame("a"))
     assert versions(taker.take(0.0)) == ["1"]
-    taker.reroute("a", {"traffic": Route(NEXT)})
-    assert taker.wanted("a") == {"traffic/1", "traffic/2"}, "a frame may still be on its way"
+    routes["a"].change({"traffic": Route(NEXT)})
+    assert routes["a"].models == {"traffic/1", "traffic/2"}, "a frame may still be on its way"
     mailboxes["a"].put(make_frame("a"))
     assert versions(taker.take(0.0)) == ["2"]
-    assert taker.wanted("a") == {"traffic/2"}
+    assert routes["a"].models == {"traffic/2"}
 
 
 def test_a_frame_that_was_scaled_before_the_change_goes_the_old_way() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
     mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
-    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
+    routes["a"].change({"traffic": Route(NEXT_LARGE)})
     assert versions(taker.take(0.0)) == ["1"]
     mailboxes["a"].put(make_frame("a", sizes=(LARGE,)))
     assert versions(taker.take(0.0)) == ["3"]
@@ -143,37 +146,42 @@ def test_a_frame_that_was_scaled_before_the_change_goes_the_old_way() -> None:
 
 
 def test_a_camera_skips_changes_that_were_over_before_a_frame_came() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
-    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
-    taker.reroute("a", {"traffic": Route(NEXT)})
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
+    routes["a"].change({"traffic": Route(NEXT_LARGE)})
+    routes["a"].change({"traffic": Route(NEXT)})
     mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
     assert versions(taker.take(0.0)) == ["2"]
-    assert taker.wanted("a") == {"traffic/2"}
+    assert routes["a"].models == {"traffic/2"}
 
 
 def test_only_the_camera_that_is_meant_changes() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": TRAFFIC}))
-    taker.reroute("b", {"traffic": Route(NEXT)})
+    taker, mailboxes, routes = batcher(
+        plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": TRAFFIC})
+    )
+    routes["b"].change({"traffic": Route(NEXT)})
     for camera in ("a", "b"):
         mailboxes[camera].put(make_frame(camera))
     (batch,) = taker.take(0.0)
     assert batch.rows == {TRAFFIC: (0,), NEXT: (1,)}
 
 
-def test_a_shadow_gets_its_rows_apart() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": NEXT}))
-    taker.reroute("a", {"traffic": Route(TRAFFIC, NEXT)})
-    for camera in ("a", "b"):
-        mailboxes[camera].put(make_frame(camera))
+def test_a_shadow_is_no_part_of_the_batch_but_its_size_is_waited_for() -> None:
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
+    routes["a"].change({"traffic": Route(TRAFFIC, NEXT_LARGE)})
+    mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
     (batch,) = taker.take(0.0)
-    assert batch.rows == {TRAFFIC: (0,), NEXT: (1,)}
-    assert batch.shadows == {NEXT: (0,)}
+    assert batch.routes == ({"traffic": Route(TRAFFIC)},), "the frame was not scaled for the shadow"
+    mailboxes["a"].put(make_frame("a", sizes=(SIZE, LARGE)))
+    (batch,) = taker.take(0.0)
+    assert batch.rows == {TRAFFIC: (0,)}
+    assert batch.routes == ({"traffic": Route(TRAFFIC, NEXT_LARGE)},)
 
 
 def test_a_late_frame_of_an_old_size_is_left_out_and_counted() -> None:
-    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
-    taker.reroute("a", {"traffic": Route(NEXT_LARGE)})
-    taker.settle("a")
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
+    routes["a"].change({"traffic": Route(NEXT_LARGE)})
+    assert not routes["a"].settle(time.monotonic())
+    assert routes["a"].settle(time.monotonic() + SETTLE_S)
     mailboxes["a"].put(make_frame("a", sizes=(SIZE,)))
     assert taker.take(0.0) == []
     assert taker.misfits == 1

@@ -131,7 +131,7 @@ def test_a_gap_of_seconds_ends_tracks_instead_of_crossing_them():
     assert [len(own) for own in ids.values()] == [2, 2]
 
 
-def test_a_track_is_told_once_it_is_confirmed_and_only_while_it_is_seen():
+def test_a_track_is_given_once_it_is_confirmed_and_only_while_it_is_seen():
     camera, box = tracker(), (100, 100, 140, 130, 0.9, CAR)
     assert camera.update(detections(box), LETTERBOX, 10.0) == ()
     (track,) = camera.update(detections(box), LETTERBOX, 10.2)

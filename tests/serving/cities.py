@@ -13,10 +13,10 @@ from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan
-from serving.model_ref import model_ref
+from serving.detectors import DetectorKind
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
-from serving.served_model import RepositoryVersions, served_model
+from serving.served_model import RepositoryVersions, model_ref, served_model
 
 WHOLE = Zone("image", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0
@@ -40,6 +40,7 @@ def city_plan(
     sink_url: str,
     *,
     cameras_per_worker: int = 1,
+    detector: DetectorKind = "ray_serve",
 ) -> CityPlan:
     """The city, keyframes and outboxes under `folder`; all versions beside `package` can join."""
     return CityPlan(
@@ -52,6 +53,7 @@ def city_plan(
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
         versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
+        detector=detector,
         cameras_per_worker=cameras_per_worker,
         drain_s=5.0,
     )

@@ -11,18 +11,24 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
-from pipelines.detector import BatchResult, DetectorError, MicroBatch, PendingDetections
+from pipelines.detector import (
+    BatchResult,
+    DetectorError,
+    InferenceCall,
+    InFlightBatch,
+    MicroBatch,
+)
 from pipelines.evidence import EvidenceRecorder
+from pipelines.inference_metrics import MetricsRecorder
 from pipelines.plan import ModelRef, Route, Routes
 from serving.in_process import InProcessDetector
-from serving.model_ref import model_ref
+from serving.served_model import model_ref, served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.outboxes import Recorder
 from tests.serving.cities import camera_plan
@@ -32,40 +38,37 @@ SETTLE_S = 60.0
 SOAK_S = 900.0
 
 
-class Failing:
-    """A detector port that can be told to fail at submission or while it works."""
+class Failing(InProcessDetector):
+    """A detector port whose models can be made to fail at submission or while they work."""
 
-    def __init__(self, inner: InProcessDetector) -> None:
-        self.inner = inner
-        self.submission_fails = False
-        self.result_fails = False
+    submission_fails = False
+    result_fails = False
 
-    def submit(self, batch: MicroBatch) -> PendingDetections:
-        return _Pending(self, batch, self.inner.submit(batch), self.submission_fails)
+    def submit(self, batch: MicroBatch) -> InFlightBatch:
+        def start(model: ModelRef, rows: tuple[int, ...]) -> InferenceCall:
+            raise DetectorError(model.key, "its replica died")
 
-    def retain(self, models: frozenset[str]) -> None:
-        self.inner.retain(models)
+        if self.submission_fails:
+            return InFlightBatch(start, batch.rows, MetricsRecorder())
+        pending = super().submit(batch)
+        return FailedBatch(pending, batch) if self.result_fails else pending
 
 
-@dataclass
-class _Pending:
-    port: Failing
-    batch: MicroBatch
-    inner: PendingDetections
-    submission_failed: bool
+class FailedBatch(InFlightBatch):
+    """Fails when its result is asked for, whatever the models say."""
+
+    def __init__(self, inner: InFlightBatch, batch: MicroBatch) -> None:
+        super().__init__(lambda *_: _raise(), {}, MetricsRecorder())
+        self.inner, self.batch = inner, batch
 
     def result(self, timeout_s: float) -> BatchResult:
-        batch_result = self.inner.result(timeout_s)
-        if self.submission_failed or self.port.result_fails:
-            error = DetectorError("brightness/1", "its replica died")
-            return BatchResult({}, dict.fromkeys(self.batch.rows, error))
-        return batch_result
+        self.inner.result(timeout_s)
+        error = DetectorError("brightness/1", "its replica died")
+        return BatchResult({}, dict.fromkeys(self.batch.rows, error))
 
-    def shadow_result(self) -> BatchResult | None:
-        return self.inner.shadow_result()
 
-    def abandon_shadows(self) -> None:
-        self.inner.abandon_shadows()
+def _raise() -> InferenceCall:
+    raise AssertionError
 
 
 @dataclass
@@ -93,8 +96,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     sink = Recorder()
     relay = Relay(outbox, spool, FolderStore(tmp_path / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/test")
-    detector = InProcessDetector({model_ref(brightness): Detector(brightness)})
-    port = Failing(detector)
+    port = Failing({str(brightness): served_model(brightness)})
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("gate", "yard")]
     group = CameraGroup(plans, port, recorder, "test", tmp_path / "comparisons")
@@ -106,7 +108,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     thread.join(WAIT_S)
     relay.stop(5.0)
     outbox.close()
-    detector.close()
+    port.close()
 
 
 def phases(sink: Recorder, camera: str) -> list[str]:
@@ -128,7 +130,7 @@ def test_a_stop_ends_what_is_open_and_says_why(running: Running) -> None:
 
 def test_both_cameras_get_their_rate(running: Running) -> None:
     snapshot = running.wait(
-        lambda s: all(c.statistics.analysed >= 10 for c in s.cameras), "ten looks each"
+        lambda s: all(c.statistics.analysed >= 10 for c in s.cameras), "ten frames each"
     )
     for camera in snapshot.cameras:
         assert camera.state.value == "online"
@@ -137,8 +139,8 @@ def test_both_cameras_get_their_rate(running: Running) -> None:
 
 
 @pytest.mark.parametrize("fault", ["submission_fails", "result_fails"])
-def test_a_failing_detector_is_told_and_work_goes_on_after_it(running: Running, fault: str) -> None:
-    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first look")
+def test_a_failing_detector_is_reported_and_work_goes_on(running: Running, fault: str) -> None:
+    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first result")
     setattr(running.port, fault, True)
     failed = running.wait(lambda s: s.cameras[0].statistics.failed > 0, "a failure")
     assert "brightness" in failed.detector_fault
@@ -147,7 +149,7 @@ def test_a_failing_detector_is_told_and_work_goes_on_after_it(running: Running, 
     setattr(running.port, fault, False)
     running.wait(
         lambda s: all(c.statistics.analysed > b for c, b in zip(s.cameras, before, strict=True)),
-        "looks after the failure",
+        "results after the failure",
     )
     assert running.group.snapshot().detector_fault == ""
 
@@ -164,7 +166,7 @@ def test_a_shadow_that_is_not_there_costs_the_cameras_nothing(
     running: Running, brightness: ModelPackage
 ) -> None:
     model = model_ref(brightness)
-    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first look")
+    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first result")
     running.group.reroute(routes(model, other(model, "2")))
     shadowed = running.wait(
         lambda s: all(c.routes["crowding"].shadow for c in s.cameras), "the shadow on both"
@@ -174,7 +176,7 @@ def test_a_shadow_that_is_not_there_costs_the_cameras_nothing(
         lambda s: all(
             c.statistics.analysed > b + 5 for c, b in zip(s.cameras, before, strict=True)
         ),
-        "looks all the same",
+        "results all the same",
     )
     assert [camera.statistics.failed for camera in after.cameras] == [0, 0]
     assert after.detector_fault == ""
@@ -184,17 +186,17 @@ def test_a_version_that_is_not_there_costs_only_its_own_cameras(
     running: Running, brightness: ModelPackage
 ) -> None:
     model = model_ref(brightness)
-    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first look")
+    running.wait(lambda s: s.cameras[0].statistics.analysed > 0, "a first result")
     running.group.reroute({"gate": {"crowding": Route(other(model, "2"))}})
     broken = running.wait(lambda s: s.cameras[0].statistics.failed > 2, "failures on the gate")
     assert "brightness/2" in broken.detector_fault
     assert broken.cameras[1].statistics.failed == 0
     before = broken.cameras[1].statistics.analysed
-    running.wait(lambda s: s.cameras[1].statistics.analysed > before + 5, "looks on the yard")
+    running.wait(lambda s: s.cameras[1].statistics.analysed > before + 5, "results on the yard")
     running.group.reroute(routes(model))
     back = running.wait(
         lambda s: s.cameras[0].statistics.analysed > broken.cameras[0].statistics.analysed,
-        "looks on the gate again",
+        "results on the gate again",
     )
     assert back.cameras[0].serving >= {"brightness/1"}
 
@@ -205,7 +207,7 @@ def test_versions_of_a_camera_that_sends_nothing_are_let_go(
     model = model_ref(brightness)
     outbox = Outbox(tmp_path / "outbox.db")
     recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "cityeye/test")
-    detector = InProcessDetector({model: Detector(brightness)})
+    detector = InProcessDetector({model.key: served_model(brightness)})
     plans = [camera_plan("gate", "rtsp://127.0.0.1:9/none", brightness)]
     group = CameraGroup(plans, detector, recorder, "test", tmp_path / "comparisons")
     thread = threading.Thread(target=group.run)

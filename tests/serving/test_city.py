@@ -25,7 +25,7 @@ from pipelines.event import Event, IncidentEvent
 from serving.city import City
 from serving.director import WorkerState
 from serving.errors import ServingError
-from serving.launch import deploy
+from serving.launch import RayServeDetectors
 from serving.served_model import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
@@ -94,7 +94,7 @@ def test_incidents_arrive_with_a_keyframe_that_matches_its_checksum(running: Run
         assert image.shape == (180, 320, 3), "evidence is full size, not analysis size"
 
 
-def test_the_api_tells_cameras_health_and_models(running: Running) -> None:
+def test_the_api_shows_cameras_health_and_models(running: Running) -> None:
     wait_until(lambda: running.get("/health")["cameras_online"] == 2, "two cameras online")
     health = running.get("/health")
     assert health["status"] == "degraded"
@@ -124,7 +124,7 @@ def post_image(running: Running, body: bytes, model: str = "brightness") -> Any:
         return json.load(answer)
 
 
-def test_one_image_is_judged_by_the_serving_graph(running: Running) -> None:
+def test_one_image_goes_through_the_serving_graph(running: Running) -> None:
     white = cv2.imencode(".png", np.full((96, 128, 3), 255, np.uint8))[1].tobytes()
     answer = post_image(running, white)
     (found,) = answer["detections"]
@@ -198,5 +198,5 @@ def test_a_broken_model_is_named_in_one_sentence(
         type(broken.ref)("broken", "1", broken.ref.size, broken.ref.labels, 0.1), args, "0" * 64, ()
     )
     with pytest.raises(ServingError, match=r"model broken 1 cannot be served.*sha256") as caught:
-        deploy([other])
+        RayServeDetectors().deploy([other])
     assert "\n" not in str(caught.value)

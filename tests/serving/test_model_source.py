@@ -13,12 +13,11 @@ from ray import serve
 from models.errors import PackageError, RepositoryError
 from models.package import ModelPackage
 from models.repository import ModelRepository
-from serving.app import DetectorArgs
 from serving.errors import ServingError
-from serving.launch import deploy
+from serving.launch import RayServeDetectors
 from serving.model_source import FolderModels, RemoteModels, package_from, parse_url
 from serving.serve_detector import application_name
-from serving.served_model import served_model
+from serving.served_model import DetectorArgs, served_model
 from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from tests.serving.packages import brightness_package
 
@@ -134,7 +133,7 @@ def test_a_replica_fetches_its_package_and_no_key_is_written_anywhere(
     package = source.open().find("stored")
     replica = source.model_copy(update={"cache": tmp_path / "cache of the replica"})
     model = served_model(package, package=replica.place(package))
-    deploy([model])
+    RayServeDetectors().deploy([model])
     handle = serve.get_app_handle(application_name(model.ref))
     assert handle.provider.remote().result(timeout_s=20.0) == "cpu"
     (root,) = (tmp_path / "cache of the replica").iterdir()
@@ -143,7 +142,7 @@ def test_a_replica_fetches_its_package_and_no_key_is_written_anywhere(
     wrong = remote(s3_server, tmp_path / "third cache", secret="hunter2-hunter2").place(package)
     broken = served_model(brightness_package(tmp_path / "made", "stored", "2"), package=wrong)
     with pytest.raises(ServingError, match=r"model stored 2 .*stored/1: bucket models at") as told:
-        deploy([broken])
+        RayServeDetectors().deploy([broken])
     assert "hunter2" not in str(told.value)
     node: Any = ray._private.worker._global_node
     for secret in (SECRET_KEY, "hunter2-hunter2"):

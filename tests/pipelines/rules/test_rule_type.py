@@ -15,15 +15,17 @@ import pipelines.rules
 from camera_adapters.spec import CameraSpec
 from models.detections import Detections
 from pipelines.camera_pipeline import CameraPipeline
+from pipelines.camera_routes import CameraRoutes
 from pipelines.incident import EndReason
 from pipelines.measurement import Measurement
-from pipelines.plan import CameraPlan, ModelRef, TaskPlan
+from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules import RULES, RuleError, build_rule
 from pipelines.rules.defaults import RULE_SETS, default_set
 from pipelines.rules.rule import Moment, RuleParameters, RulePlan, RuleResult
 from pipelines.rules.rule_type import RuleType
 from pipelines.rules.signals import FrameSignals, Signal
 from pipelines.rules.zone import Line, Zone
+from pipelines.shadow.camera_shadow import CameraShadow
 from tests.pipelines.frames import SIZE, make_frame
 from tests.pipelines.synthetic import WHOLE, View, moment
 
@@ -99,10 +101,15 @@ class Recorder:
         self.measurements.append((measurement, camera.id, model.key, rule))
 
 
+ROUTES = {"traffic": Route(MODEL)}
+
+
 def pipeline(rule: RulePlan, recorder: Recorder, folder: Path) -> CameraPipeline:
     task = TaskPlan("traffic", MODEL, 5.0, (rule,))
     plan = CameraPlan(CameraSpec("gate", "rtsp://gate/live"), (task,))
-    return CameraPipeline(plan, recorder, "e1", folder)  # type: ignore[arg-type]
+    routes = CameraRoutes(plan.routes)
+    shadow = CameraShadow(plan, routes, "e1", folder)
+    return CameraPipeline(plan, routes, recorder, shadow, "e1")  # type: ignore[arg-type]
 
 
 def test_measurements_of_the_image_go_from_a_rule_to_the_recorder(register, tmp_path):
@@ -115,7 +122,7 @@ def test_measurements_of_the_image_go_from_a_rule_to_the_recorder(register, tmp_
     for index in range(3):
         frame = make_frame(index=index, at_s=100.0 + index, value=200)
         late = replace(frame, captured_at=moment(2.0 * index).utc)
-        own.process_frame(late, own.routes, {MODEL: nothing}, late.captured_mono_s)
+        own.process_frame(late, ROUTES, {MODEL: nothing}, late.captured_mono_s)
     assert [(one.zone, one.values) for one, *_ in recorder.measurements] == [
         ("whole", {"brightness": 100.0}),
         ("gate", {"brightness": 100.0}),

@@ -56,7 +56,7 @@ def test_another_canary_keeps_the_cameras():
     assert of(table, "3") == {"camera-3"}
 
 
-def test_a_shadow_looks_where_it_does_not_count():
+def test_a_shadow_infers_where_it_does_not_count():
     table = changed(canary(cameras="camera-3"), RolloutChange(shadow="2"), CAMERAS)
     assert table.shadow_for("camera-3") == ""
     assert table.shadow_for("camera-4") == "2"

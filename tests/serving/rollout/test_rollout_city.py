@@ -18,7 +18,7 @@ from ray import serve
 from camera_adapters.geometry import Size
 from cityeye.cli import main
 from models.package import ModelPackage, sha256_of
-from pipelines.camera_group import CameraSnapshot
+from pipelines.group_camera import CameraSnapshot
 from serving.city import City
 from tests.camera_adapters.clips import TinyClip
 from tests.models.admitted import as_if_admitted
@@ -105,7 +105,7 @@ def running(
             all(c.statistics.analysed > 3 for c in running.cameras().values())
             and len(running.cameras()) == len(CAMERAS)
         ),
-        "looks on every camera",
+        "results on every camera",
     )
     yield running
     city.stop()
@@ -114,11 +114,11 @@ def running(
 
 def assert_nothing_was_lost(cameras: dict[str, CameraSnapshot]) -> None:
     for camera in cameras.values():
-        figures, reader = camera.statistics, camera.reader
-        (looks,) = figures.models.values()
-        assert figures.failed == 0, camera.id
-        assert sum(looks.values()) == figures.analysed, "one version for each frame, never two"
-        under_way = reader.converted - reader.dropped - figures.analysed
+        statistics, reader = camera.statistics, camera.reader
+        (counts,) = statistics.models.values()
+        assert statistics.failed == 0, camera.id
+        assert sum(counts.values()) == statistics.analysed, "one version for each frame, never two"
+        under_way = reader.converted - reader.dropped - statistics.analysed
         assert 0 <= under_way <= UNDER_WAY, f"{camera.id}: {under_way} frames are nowhere"
 
 
@@ -153,8 +153,8 @@ def test_canary_shadow_promote_and_rollback_lose_no_frame(running: Running) -> N
     cameras = running.cameras()
     assert_nothing_was_lost(cameras)
     for camera in cameras.values():
-        (looks,) = camera.statistics.models.values()
-        assert set(looks) == {"brightness/1", "brightness/2"}, "a shadow never counts"
+        (counts,) = camera.statistics.models.values()
+        assert set(counts) == {"brightness/1", "brightness/2"}, "a shadow never counts"
         assert camera.statistics.reroutes >= 3
 
 
@@ -283,7 +283,7 @@ def test_a_change_that_means_nothing_is_refused(
     assert says in running.refused(**wanted)
 
 
-def test_metrics_tell_every_version(running: Running) -> None:
+def test_metrics_show_every_version(running: Running) -> None:
     text = running.ask("GET", "/metrics")
     lines = dict(
         line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")
@@ -300,31 +300,31 @@ def test_metrics_tell_every_version(running: Running) -> None:
 
 def command(running: Running, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     status = main(["models", *words, "--api", running.api])
-    told = capsys.readouterr()
-    return status, told.out + told.err
+    output = capsys.readouterr()
+    return status, output.out + output.err
 
 
 def test_an_engineer_does_it_from_the_command_line(
     running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    status, told = command(
+    status, output = command(
         running, capsys, "rollout", "brightness", "--canary", "2", "--cameras", "north"
     )
-    assert status == 0, told
-    assert "canary 2 on 1 of 4 cameras (north): north" in told
+    assert status == 0, output
+    assert "canary 2 on 1 of 4 cameras (north): north" in output
     assert running.wait_for_version("north", "2")
-    status, told = command(running, capsys, "rollback", "brightness")
-    assert status == 0, told
-    assert "version 1 is stable, before it 2" in told
-    status, told = command(
+    status, output = command(running, capsys, "rollback", "brightness")
+    assert status == 0, output
+    assert "version 1 is stable, before it 2" in output
+    status, output = command(
         running, capsys, "compare", "brightness", "1", "3", "--out", str(tmp_path / "images")
     )
-    assert status == 0, told
-    assert "brightness/1 in service, brightness/3 its shadow" in told
-    assert "ms per image on cpu" in told
-    status, told = command(running, capsys, "compare", "brightness", "1", "2")
+    assert status == 0, output
+    assert "brightness/1 in service, brightness/3 its shadow" in output
+    assert "ms per image on cpu" in output
+    status, output = command(running, capsys, "compare", "brightness", "1", "2")
     assert status == 1
-    assert "was never a shadow" in told
+    assert "was never a shadow" in output
 
 
 @pytest.mark.parametrize(
@@ -340,10 +340,10 @@ def test_an_engineer_does_it_from_the_command_line(
 def test_a_mistake_at_the_command_line_is_one_sentence(
     running: Running, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
 ) -> None:
-    status, told = command(running, capsys, *words)
+    status, output = command(running, capsys, *words)
     assert status == 1
-    assert says in told
-    assert "Traceback" not in told
+    assert says in output
+    assert "Traceback" not in output
 
 
 def test_the_table_outlives_the_city(running: Running) -> None:

@@ -26,7 +26,7 @@ CANARY = RolloutChange(canary="2", cameras="gate")
 
 
 class Recorder:
-    """A launcher and a worker in one, which keeps the order of what it is told."""
+    """What launches, and a worker, in one; keeps the order of what it is asked for."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -67,12 +67,14 @@ def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
     }
     plans = [camera_plan(name, "file:///none.mp4", packages["1"]) for name in ("gate", "yard")]
     versions = RepositoryVersions(FolderModels(path=tmp_path / "packages"))
-    fleet = RoutingTable(
+    routing = RoutingTable(
         {"brightness": Rollout(model="brightness", stable="1")},
         {"brightness/1": versions.find("brightness", "1")},
     )
     state = tmp_path / "state"
-    return Rollouts(plans, fleet, versions.find, recorder, recorder.reroute, state)
+    return Rollouts(
+        plans, routing, versions.find, recorder.launch, recorder.remove, recorder.reroute, state
+    )
 
 
 def retire(rollouts: Rollouts, *serving: str) -> None:
@@ -137,7 +139,7 @@ def test_a_disk_that_refuses_the_table_changes_nothing(
     assert rollouts.states()[0].rollout.canary is None
 
 
-def test_a_second_change_is_told_to_wait(rollouts: Rollouts, recorder: Recorder) -> None:
+def test_a_second_change_has_to_wait(rollouts: Rollouts, recorder: Recorder) -> None:
     recorder.hold.clear()
     first = threading.Thread(target=rollouts.change, args=("brightness", CANARY))
     first.start()

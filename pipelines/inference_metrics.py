@@ -1,7 +1,7 @@
 """`InferenceMetrics`: what one caller has asked of one model version, ready to become metrics.
 
-Callers count, not replicas: a figure survives the replica that it was got from, and every caller's
-figures travel with what it reports anyway.
+Callers count, not replicas: a counter survives the replica that it was got from, and every caller's
+metrics travel with what it reports anyway.
 """
 
 from __future__ import annotations
@@ -13,26 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 BATCH_BOUNDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-SECONDS_BOUNDS: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
+_MILLISECONDS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+SECONDS_BOUNDS: Final = tuple(one / 1000 for one in _MILLISECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """What a replica tells beside its answer.
+class InferenceTiming:
+    """How long one inference took, and where it ran.
 
     Attributes:
         queue_s: From sending to the start of the run: transport and waiting, seconds.
@@ -93,7 +80,7 @@ class InferenceMetrics:
     Attributes:
         requests: Calls, answered or not.
         errors: Calls that failed or were not answered in time.
-        images: Images judged.
+        images: Images inferred.
         batch: Images per answered call.
         queue: Seconds from sending to the start of the run.
         run: Seconds in the model, per call.
@@ -110,8 +97,8 @@ class InferenceMetrics:
     cpu_s: float = 0.0
     provider: str = ""
 
-    def answered(self, images: int, timing: Timing) -> InferenceMetrics:
-        """These figures after one more answer."""
+    def answered(self, images: int, timing: InferenceTiming) -> InferenceMetrics:
+        """These metrics after one more answer."""
         return InferenceMetrics(
             requests=self.requests + 1,
             errors=self.errors,
@@ -124,7 +111,7 @@ class InferenceMetrics:
         )
 
     def failed(self) -> InferenceMetrics:
-        """These figures after one more call without an answer."""
+        """These metrics after one more call without an answer."""
         return replace(self, requests=self.requests + 1, errors=self.errors + 1)
 
     def __add__(self, other: InferenceMetrics) -> InferenceMetrics:
@@ -156,26 +143,24 @@ class InferenceMetrics:
 
 
 class MetricsRecorder:
-    """The figures of one caller by `name/version`; safe for use from several threads."""
+    """The metrics of one caller by `name/version`; safe for use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._figures: dict[str, InferenceMetrics] = {}
+        self._metrics: dict[str, InferenceMetrics] = {}
 
-    def answered(self, model: str, images: int, timing: Timing) -> None:
+    def answered(self, model: str, images: int, timing: InferenceTiming) -> None:
         """An answer came in."""
         with self._lock:
-            self._figures[model] = self._of(model).answered(images, timing)
+            metrics = self._metrics.get(model) or InferenceMetrics()
+            self._metrics[model] = metrics.answered(images, timing)
 
     def failed(self, model: str) -> None:
         """A call failed."""
         with self._lock:
-            self._figures[model] = self._of(model).failed()
+            self._metrics[model] = (self._metrics.get(model) or InferenceMetrics()).failed()
 
     def snapshot(self) -> Mapping[str, InferenceMetrics]:
-        """The figures now."""
+        """The metrics now."""
         with self._lock:
-            return dict(self._figures)
-
-    def _of(self, model: str) -> InferenceMetrics:
-        return self._figures.get(model, InferenceMetrics())
+            return dict(self._metrics)
