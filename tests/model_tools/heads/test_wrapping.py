@@ -13,7 +13,14 @@ from model_tools.heads.packaged import relabelled
 from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from models.errors import GraphError
-from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows, session_of
+from tests.model_tools.heads.numpy_heads import (
+    Wanted,
+    expected,
+    graph_agrees_with_reference,
+    run,
+    same_rows,
+    session_of,
+)
 from tests.model_tools.networks import (
     decoded_yolox_network,
     end_to_end_network,
@@ -78,6 +85,12 @@ def test_a_head_equals_numpy_in_any_batch(name):
     same_rows(run(wrapped.model, images), wanted)
     alone = np.concatenate([run(wrapped.model, one[None]) for one in images[:3]])
     same_rows(alone, wanted[:3], least=3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_graph_agrees_with_the_reference_of_its_module(name):
+    network, head = NETWORKS[name]
+    assert graph_agrees_with_reference(network, random_images(5), head=head).head.name == head
 
 
 @pytest.mark.parametrize("groups", [((2, 0),), ((2,), (1, 0))])
