@@ -26,7 +26,7 @@ Candidate = tuple[np.ndarray, dict[int, float]]
 
 @dataclass
 class Wanted:
-    """One import, told again in numbers."""
+    """One import in numbers."""
 
     head: str
     network: tuple[int, int]

@@ -1,4 +1,4 @@
-"""YOLOv5 and YOLOv7: recognised, told from YOLOX, and equal to numpy."""
+"""YOLOv5 and YOLOv7: recognised, distinguished from YOLOX, and equal to numpy."""
 
 from __future__ import annotations
 
