@@ -121,9 +121,9 @@ class Exported:
                 return str(node.op_type)
         return ""
 
-    def activation(self, tensor: str) -> str | None:
-        """`sigmoid` or `softmax` where the graph computes the last columns with one of them."""
-        operator = self.behind(tensor, last=True)
+    def activation(self, tensor: str, *, last: bool = True) -> str | None:
+        """`sigmoid` or `softmax` where it computes the last, or the first, columns of a tensor."""
+        operator = self.behind(tensor, last=last)
         return operator.lower() if operator in ACTIVATIONS else None
 
     @cached_property

@@ -36,6 +36,7 @@ class NetworkHead:
         class_counts: How many classes the network may have; empty where its shapes do not show it.
         queries: How many objects the network finds at most, where that is fixed.
         class_output: The name of the output that has the class columns.
+        classes_last: Whether they are its last columns, and not its first.
         scores: What makes scores of them; None where the graph does not show it.
         score_kinds: What a person may say of it.
         suppression: Which non-maximum suppression follows.
@@ -52,6 +53,7 @@ class NetworkHead:
     class_counts: Callable[[Exported], tuple[int, ...]] = lambda _: ()
     queries: Callable[[Exported], Dimension] = lambda _: None
     class_output: Callable[[Exported], str] = lambda network: str(network.first_output.name)
+    classes_last: bool = True
     scores: Callable[[Exported, int], ScoreKind | None] = lambda _network, _classes: "none"
     score_kinds: tuple[ScoreKind, ...] = ("none",)
     suppression: Suppression = "none"

@@ -157,6 +157,7 @@ HEADS = (
         reference=_reference,
         preprocessing=_preprocessing,
         class_counts=_class_counts,
+        classes_last=False,
         scores=_scores,
         score_kinds=("none", "sigmoid"),
         suppression="every class",

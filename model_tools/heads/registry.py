@@ -52,5 +52,7 @@ def known_head(name: str) -> str:
     return name
 
 
-HeadName = Annotated[str, AfterValidator(known_head), WithJsonSchema({"enum": list(HEAD_NAMES)})]
+HeadName = Annotated[
+    str, AfterValidator(known_head), WithJsonSchema({"type": "string", "enum": list(HEAD_NAMES)})
+]
 """The name of a head, for pydantic models and schemas of an API."""

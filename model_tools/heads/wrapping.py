@@ -40,7 +40,7 @@ def wrap(
         network: As exported, float (N, 3, h, w) images in.
         head: Name of its family of outputs.
         task: Input size, classes and selection limits.
-        preprocessing: What it expects; None takes the family's habit.
+        preprocessing: What it expects; None takes what the family is usually trained on.
 
     Raises:
         GraphError: The network's tensors are not those of the head.

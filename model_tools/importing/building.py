@@ -171,7 +171,7 @@ def _golden(
 def _converted(
     request: ImportRequest, arguments: Mapping[str, Any], fused: WrappedGraph
 ) -> tuple[ModelProto, dict[str, float]]:
-    """The graph in the wished precision, and what that changed against fp32.
+    """The graph in the requested precision, and what that changed against fp32.
 
     Raises:
         GraphError: It cannot be converted.

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.package import Manifest
 
-ACCURACY_FIGURES = ("map50", "map50_95", "map")
+ACCURACY_METRICS = ("map50", "map50_95", "map")
 
 
 def card_text(
@@ -43,8 +43,8 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
 - Images: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
 - Verified on {facts["images"]} golden images ({facts["origin"]}) with {facts["objects"]} objects
-  above the threshold, the fp32 graph gave what the file gives on its own, within 0.01 pixels and
-  0.001 of score.
+  above the threshold: before any conversion, the graph gave what the file gives on its own, within
+  0.01 pixels and 0.001 of score.
 
 ## How well it finds what there is
 
@@ -74,6 +74,6 @@ def _batch(manifest: Manifest, facts: Mapping[str, Any]) -> str:
 
 def _measured(manifest: Manifest) -> str:
     lines = [f"- {name}: {value:g}" for name, value in manifest.measured.items()]
-    if not any(name in manifest.measured for name in ACCURACY_FIGURES):
+    if not any(name in manifest.measured for name in ACCURACY_METRICS):
         lines.append("Not measured on labelled images: `cityeye models eval` does that.")
     return "\n".join(lines)

@@ -66,7 +66,7 @@ class Fusing:
 
 
 def rows_of(model: str, graph: ModelProto, images: ImageBatch, step: int) -> RowTable:
-    """RowTable of all images, run in groups of exactly `step`; the last one is filled up.
+    """Rows of all images, run in groups of exactly `step`; the last one is filled up.
 
     Raises:
         SessionError: ONNX Runtime refuses the graph or fails in it.

@@ -54,7 +54,7 @@ class RefusedError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class ValidationImages:
-    """ImageBatch for an import.
+    """Images for an import.
 
     Attributes:
         golden: (K, H, W, 3) uint8 RGB of the package's size, to verify the graph on.
@@ -202,7 +202,7 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
 
 
 def _saved(images: ValidationImages, staging: Staging) -> dict[str, str]:
-    """ImageBatch on the way into the sandbox."""
+    """Images on the way into the sandbox."""
     directory = staging.directory.absolute()
     saved = {"out": str(directory)}
     for key, file, some in (

@@ -56,7 +56,8 @@ def measured_scores(model: str, network: bytes, plan: Plan) -> tuple[ScoreKind, 
 
 def scores_text(plan: Plan) -> str:
     """How scores are made, in one line for output, manifest and card."""
-    inside = plan.exported.activation(plan.head.class_output(plan.exported))
+    name, last = plan.head.class_output(plan.exported), plan.head.classes_last
+    inside = plan.exported.activation(name, last=last)
     if plan.scores != "none":
         made = f"{plan.scores}, added at import"
     else:

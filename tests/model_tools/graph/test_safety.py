@@ -1,4 +1,4 @@
-"""Reading a graph of an unknown hand: what is harmless passes, however unusual it looks."""
+"""Reading a graph of unknown origin: what is harmless passes, however unusual it looks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What every head means, in the plainest numpy: from a network's own output to final rows.
 
-Nothing here is shared with the code that is tested.
+Nothing here is shared with the code that is tested, but for the last comparison.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
+from model_tools.heads.wrapping import wrap
+from model_tools.importing.plan import Plan, plan_for
+from model_tools.importing.reference import reference_rows
+from model_tools.importing.request import ImportRequest
+from models.golden import STRICT, disagreement
+from tests.models.tiny import LABELS, SIZE
+
 Groups = Sequence[Sequence[int]]
 Candidate = tuple[np.ndarray, dict[int, float]]
 """A box in network pixels, and the scores of classes."""
@@ -19,7 +26,7 @@ Candidate = tuple[np.ndarray, dict[int, float]]
 
 @dataclass
 class Wanted:
-    """One import, told again in numbers."""
+    """One import in numbers."""
 
     head: str
     network: tuple[int, int]
@@ -256,6 +263,17 @@ def same_rows(found: np.ndarray, wanted: np.ndarray, least: int = 21) -> None:
     np.testing.assert_allclose(found[..., 4], wanted[..., 4], atol=1e-3)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ordered(one), ordered(other), atol=1e-3)
+
+
+def graph_agrees_with_reference(network: ModelProto, images: np.ndarray, **options) -> Plan:
+    """An import compares the graph that it builds with its own numpy reference likewise."""
+    request = ImportRequest(name="street", file="f.onnx", labels=LABELS, size=SIZE, **options)
+    plan = plan_for(network, request)
+    rows = reference_rows("street", network.SerializeToString(), plan, images)
+    graph = wrap(network, plan.head.name, plan.task, plan.preprocessing)
+    assert not disagreement(run(graph.model, images), rows, STRICT)
+    assert (rows[..., 4] > 0).sum() > len(images)
+    return plan
 
 
 def ordered(rows: np.ndarray) -> np.ndarray:

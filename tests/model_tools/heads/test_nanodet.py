@@ -15,7 +15,13 @@ from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import plan_for
 from model_tools.importing.request import ImportRequest
 from models.errors import GraphError
-from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows
+from tests.model_tools.heads.numpy_heads import (
+    Wanted,
+    expected,
+    graph_agrees_with_reference,
+    run,
+    same_rows,
+)
 from tests.models.tiny import IR_VERSION, OPSET, SIZE, random_images
 
 CLASSES, BINS = 3, 8
@@ -149,6 +155,7 @@ def test_it_equals_numpy_in_any_batch(name, groups):
     rows = expected(network, wanted, images)
     same_rows(run(wrapped.model, images), rows)
     same_rows(np.concatenate([run(wrapped.model, one[None]) for one in images[:3]]), rows[:3], 3)
+    graph_agrees_with_reference(network, images)
 
 
 def test_logits_get_their_sigmoid_from_the_import():

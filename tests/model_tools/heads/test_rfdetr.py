@@ -13,7 +13,14 @@ from model_tools.heads.wrapping import wrap
 from model_tools.importing.coco import COCO_LABELS
 from model_tools.importing.plan import Plan, plan_for
 from model_tools.importing.request import ImportRequest
-from tests.model_tools.heads.numpy_heads import Wanted, centred, expected, run, same_rows
+from tests.model_tools.heads.numpy_heads import (
+    Wanted,
+    centred,
+    expected,
+    graph_agrees_with_reference,
+    run,
+    same_rows,
+)
 from tests.model_tools.networks import Drawing
 from tests.models.tiny import QUERIES, SIZE, random_images
 
@@ -65,6 +72,7 @@ def test_it_equals_numpy_in_any_batch(groups, attends):
     rows = expected(network, wanted, images)
     same_rows(run(wrapped.model, images), rows)
     same_rows(np.concatenate([run(wrapped.model, one[None]) for one in images]), rows)
+    graph_agrees_with_reference(network, images)
 
 
 def plan(columns: int, **options) -> Plan:

@@ -13,7 +13,14 @@ from model_tools.heads.packaged import relabelled
 from model_tools.heads.task import HeadTask, each_alone
 from model_tools.heads.wrapping import wrap
 from models.errors import GraphError
-from tests.model_tools.heads.numpy_heads import Wanted, expected, run, same_rows, session_of
+from tests.model_tools.heads.numpy_heads import (
+    Wanted,
+    expected,
+    graph_agrees_with_reference,
+    run,
+    same_rows,
+    session_of,
+)
 from tests.model_tools.networks import (
     decoded_yolox_network,
     end_to_end_network,
@@ -59,13 +66,13 @@ NETWORKS = {
     "rtdetr": (rtdetr_network(3, rows=False), "rtdetr"),
     "rtdetr rows": (rtdetr_network(3, rows=True), "rtdetr"),
 }
-YOLOX_HABIT = {"bgr": True, "factor": 1.0}
+YOLOX_USUAL = {"bgr": True, "factor": 1.0}
 
 
 def wanted_of(name: str, head: str, **more) -> Wanted:
-    told = "rtdetr-rows" if name == "rtdetr rows" else head
-    habit = YOLOX_HABIT if head.startswith("yolox") else {}
-    return Wanted(told, SIZE, SIZE, **{"groups": ALL, **habit, **more})
+    read_as = "rtdetr-rows" if name == "rtdetr rows" else head
+    usual = YOLOX_USUAL if head.startswith("yolox") else {}
+    return Wanted(read_as, SIZE, SIZE, **{"groups": ALL, **usual, **more})
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -80,6 +87,12 @@ def test_a_head_equals_numpy_in_any_batch(name):
     same_rows(alone, wanted[:3], least=3)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_graph_agrees_with_the_reference_of_its_module(name):
+    network, head = NETWORKS[name]
+    assert graph_agrees_with_reference(network, random_images(5), head=head).head.name == head
+
+
 @pytest.mark.parametrize("groups", [((2, 0),), ((2,), (1, 0))])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_kept_classes_are_merged_and_renumbered(name, groups):
@@ -91,12 +104,12 @@ def test_kept_classes_are_merged_and_renumbered(name, groups):
 
 
 @pytest.mark.parametrize(
-    ("fit", "centred", "told"),
+    ("fit", "centred", "letterbox"),
     [("stretch", True, ""), ("letterbox", True, "middle"), ("letterbox", False, "corner")],
 )
 @pytest.mark.parametrize("package", [OTHER_SIZE, (64, 64), (101, 63)])
 @pytest.mark.parametrize("name", ["yolo", "yolox", "detr"])
-def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, told, package):
+def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, letterbox, package):
     network, head = NETWORKS[name]
     expected_of = Preprocessing(
         "bgr", 1 / 128, (0.1, 0.4, 0.6), (0.9, 1.1, 1.2), fit, centred, 99.0
@@ -113,7 +126,7 @@ def test_boxes_come_back_into_the_pixels_of_another_size(name, fit, centred, tol
         factor=1 / 128,
         mean=expected_of.mean,
         deviation=expected_of.deviation,
-        letterbox=told,
+        letterbox=letterbox,
         padding=99.0,
     )
     found = run(wrap(network, head, task, expected_of).model, images)

@@ -1,4 +1,4 @@
-"""YOLOv5 and YOLOv7: recognised, told from YOLOX, and equal to numpy."""
+"""YOLOv5 and YOLOv7: recognised, distinguished from YOLOX, and equal to numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan, plan_for
 from model_tools.importing.request import ImportRequest
 from models.errors import GraphError
-from tests.model_tools.heads.numpy_heads import Wanted, centred, expected, run, same_rows
+from tests.model_tools.heads.numpy_heads import (
+    Wanted,
+    centred,
+    expected,
+    graph_agrees_with_reference,
+    run,
+    same_rows,
+)
 from tests.model_tools.networks import Drawing
 from tests.models.tiny import LABELS, SIZE, cell_count, random_images
 
@@ -59,6 +66,7 @@ def test_it_equals_numpy_in_any_batch(groups, maps):
     rows = expected(network, Wanted("yolov5", SIZE, SIZE, groups, decode=decode), images)
     same_rows(run(wrapped.model, images), rows)
     same_rows(np.concatenate([run(wrapped.model, one[None]) for one in images[:3]]), rows[:3], 3)
+    graph_agrees_with_reference(network, images)
 
 
 def plan(network: ModelProto, **options) -> Plan:

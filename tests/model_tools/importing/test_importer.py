@@ -37,8 +37,8 @@ def saved(folder: Path, network: ModelProto = NETWORK) -> Path:
     return path
 
 
-def bring_in(folder: Path, file: Path, images: np.ndarray = IMAGES, **told):
-    request = ImportRequest(**{"name": "street", "file": file.name, "labels": LABELS, **told})
+def bring_in(folder: Path, file: Path, images: np.ndarray = IMAGES, **options):
+    request = ImportRequest(**{"name": "street", "file": file.name, "labels": LABELS, **options})
     noise = ValidationImages(images, "noise")
     return import_model(file, request, folder / "packages", lambda inspected: noise)
 
@@ -136,7 +136,7 @@ def test_a_package_is_imported_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("network", "told", "says"),
+    ("network", "options", "says"),
     [
         (NETWORK, {"labels": LABELS[:2]}, "has 3 classes, but the given labels are 2"),
         (end_to_end_network(3), {"labels": LABELS[:1]}, "finds class [12], but only 1 are named"),
@@ -144,9 +144,9 @@ def test_a_package_is_imported_again(tmp_path):
         (NETWORK, {"head": "yolox"}, "the network has .* classes|must have 8 on axis 2"),
     ],
 )
-def test_what_cannot_be_used_is_a_sentence_and_leaves_nothing(tmp_path, network, told, says):
+def test_what_cannot_be_used_is_a_sentence_and_leaves_nothing(tmp_path, network, options, says):
     with pytest.raises(ModelError, match=says):
-        bring_in(tmp_path, saved(tmp_path, network), **told)
+        bring_in(tmp_path, saved(tmp_path, network), **options)
     assert not (tmp_path / "packages").exists()
 
 

@@ -99,8 +99,8 @@ def test_what_is_not_clear_is_a_sentence_with_what_to_do(network, says):
         recognised("street", Exported(network))
 
 
-def plan(network: ModelProto, **told):
-    return plan_for(network, ImportRequest(name="street", file="f.onnx", **told))
+def plan(network: ModelProto, **options):
+    return plan_for(network, ImportRequest(name="street", file="f.onnx", **options))
 
 
 NAMES = {"names": "{0: 'person', 1: 'car', 2: 'cell phone'}"}
@@ -108,8 +108,8 @@ NAMES = {"names": "{0: 'person', 1: 'car', 2: 'cell phone'}"}
 
 def test_labels_come_from_the_file_or_from_the_person():
     assert plan(yolo_network(3, metadata=NAMES)).labels == ("person", "car", "cell phone")
-    told = plan(yolo_network(3, metadata=NAMES), labels=("a", "b", "c"))
-    assert told.labels == ("a", "b", "c")
+    given = plan(yolo_network(3, metadata=NAMES), labels=("a", "b", "c"))
+    assert given.labels == ("a", "b", "c")
 
 
 def test_eighty_classes_without_names_are_cocos_and_it_is_said():
@@ -119,7 +119,7 @@ def test_eighty_classes_without_names_are_cocos_and_it_is_said():
 
 
 @pytest.mark.parametrize(
-    ("network", "told", "says"),
+    ("network", "options", "says"),
     [
         (YOLOX, {}, "does not name its 3 classes; give --labels"),
         (YOLOX, {"labels": ("a", "b")}, "has 3 classes, but the given labels are 2"),
@@ -130,9 +130,9 @@ def test_eighty_classes_without_names_are_cocos_and_it_is_said():
         (YOLOX, {"labels": ("a", "a", "c")}, "the classes repeat a"),
     ],
 )
-def test_wrong_labels_are_refused(network, told, says):
+def test_wrong_labels_are_refused(network, options, says):
     with pytest.raises(GraphError, match=says):
-        plan(network, **told)
+        plan(network, **options)
 
 
 def test_a_map_renames_merges_and_drops():
@@ -165,7 +165,7 @@ for _axis in (2, 3):
 
 
 @pytest.mark.parametrize(
-    ("network", "told", "package", "inner"),
+    ("network", "options", "package", "inner"),
     [
         (yolo_network(3, metadata=NAMES), {}, SIZE, SIZE),
         (yolo_network(3, metadata=NAMES), {"size": (640, 384)}, (640, 384), SIZE),
@@ -176,8 +176,8 @@ for _axis in (2, 3):
         (FREE, {"fit": "stretch", "size": (320, 192)}, (320, 192), SIZE),
     ],
 )
-def test_sizes_follow_from_the_fit(network, told, package, inner):
-    made = plan(network, **told)
+def test_sizes_follow_from_the_fit(network, options, package, inner):
+    made = plan(network, **options)
     assert (made.package, made.network) == (package, inner)
 
 

@@ -1,4 +1,4 @@
-"""Sigmoid or softmax: as told, as the graph shows, as a run shows, or asked for."""
+"""Sigmoid or softmax: as an option says, as the graph shows, as a run shows, or asked for."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def best_scores(network: ModelProto, kind: str) -> np.ndarray:
     [
         pytest.param(-2.0, {}, "sigmoid", id="a column that nothing uses, as RF-DETR renamed"),
         pytest.param(5.0, {}, "softmax", id="a class for no object, as DETR"),
-        pytest.param(5.0, {"scores": "sigmoid"}, "sigmoid", id="as told"),
+        pytest.param(5.0, {"scores": "sigmoid"}, "sigmoid", id="as an option says"),
     ],
 )
 def test_bare_logits_become_the_scores_that_they_were_trained_for(

@@ -95,8 +95,8 @@ def exported(tmp_path, cfg: str, images: np.ndarray, **options):
 
 def imported(tmp_path, path, images, **more):
     request = ImportRequest(name="street", file=path.name, **more)
-    proof = ValidationImages(images[:4], "noise")
-    return import_model(path, request, tmp_path / "packages", lambda inspected: proof)
+    noise = ValidationImages(images[:4], "noise")
+    return import_model(path, request, tmp_path / "packages", lambda inspected: noise)
 
 
 def raw_output(path, images):
