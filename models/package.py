@@ -72,7 +72,7 @@ class Thresholds(_Section):
 class Source(_Section):
     """Where the model comes from.
 
-    `file` and `sha256` tell the imported file, `head` how its output was read, `preprocessing` what
+    `file` and `sha256` name the imported file, `head` how its output was read, `preprocessing` what
     was built into the graph before it, `scores` what makes scores of its class columns.
     """
 

@@ -1,4 +1,4 @@
-"""What people read and search speaks the field's words: front page, help, APIs, metrics, logs.
+"""What people read and search speaks the field's words: pages, help, APIs, metrics, log events.
 
 The old words of this project are listed as regular expressions, what is ordinary English or a noun
 of the design as named exemptions. All findings are reported at once.
@@ -45,6 +45,7 @@ EXEMPTIONS = {
     r"|in turns?|tell apart|told apart",
     "a road's lanes": r"(on|traffic|road|bus|cycle|driving) lanes?",
     "what operators see": r"picture evidence|(evidence|opening|peak|closing) pictures?",
+    "a target of make": r"make prove",
     "HTTP": r"POST",
     "the first tensor's name in a package": r"^pictures$|`pictures`",
 }
@@ -75,9 +76,10 @@ def old_words(text: str, exemptions: dict[str, str] | None = None) -> list[str]:
     ]
 
 
-def front_page() -> Iterator[tuple[str, str]]:
-    for number, line in enumerate((ROOT / "README.md").read_text("utf-8").splitlines(), 1):
-        yield f"README.md:{number}", line
+def pages_of_docs() -> Iterator[tuple[str, str]]:
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+            yield f"{page.name}:{number}", line
 
 
 def help_pages(command: click.Command, name: str = PROGRAM) -> Iterator[tuple[str, str]]:
@@ -155,7 +157,7 @@ def test_no_surface_speaks_an_old_word(tmp_path):
     assert min(len(hub), len(control), len(pages), len(events), len(metrics)) > 10
     findings = [
         f"{place}: {problem}"
-        for place, text in (*front_page(), *pages, *control, *metrics, *events)
+        for place, text in (*pages_of_docs(), *pages, *control, *metrics, *events)
         for problem in old_words(text)
     ]
     findings += [
@@ -200,3 +202,10 @@ def test_ordinary_english_is_left_alone(text):
 def test_the_hub_keeps_its_nouns():
     assert not old_words("OperatorVerdict with pictures", HUB_EXEMPTIONS)
     assert old_words("The model's verdict")
+
+
+@pytest.mark.parametrize(
+    "word", ["inference", "batch", "latency", "confidence", "NMS", "IoU", "throughput"]
+)
+def test_the_front_page_uses_the_word_that_people_search(word):
+    assert re.search(rf"\b{word}\b", (ROOT / "README.md").read_text("utf-8"))
