@@ -24,7 +24,7 @@ from rich.console import Console
 
 import models
 from camera_adapters.frame import AnalysisImage, Frame, Image
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import Size
 from models.detector import Detector
 from models.repository import ModelRepository
 from models.session import runtime_version
@@ -144,7 +144,7 @@ def _count(pending: PendingDetections) -> int:
 
 def _batch(model: ModelRef, count: int) -> MicroBatch:
     rng = np.random.default_rng(0)
-    letterbox = Letterbox.fit(FULL, model.size)
+    letterbox = model.view.place(FULL)
     shape = (count, model.size.height, model.size.width, 3)
     images = rng.integers(0, 256, shape, np.uint8)
     frames = tuple(
@@ -156,7 +156,7 @@ def _batch(model: ModelRef, count: int) -> MicroBatch:
             captured_mono_s=time.monotonic(),
             arrived_mono_s=time.monotonic(),
             tasks=frozenset(("benchmark",)),
-            views={model.size: AnalysisImage(images[row], letterbox)},
+            views={model.view: AnalysisImage(images[row], letterbox)},
             full=_RefusedFullImage(),
         )
         for row in range(count)

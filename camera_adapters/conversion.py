@@ -1,4 +1,4 @@
-"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size.
+"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size and fit.
 
 Scaling and colour conversion happen together and straight to the size of the content, for the tasks
 that are due and for nothing else. Every scaler is explicit and owned by one thread: the scaler that
@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
+from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 
 FULL_TURN = 360
 QUARTER_TURN = 90
@@ -58,37 +58,39 @@ class AnalysisConverter:
             camera: Camera id, for faults.
         """
         self._camera = camera
-        self._scalers: dict[Size, VideoReformatter] = {}
-        self._letterboxes: dict[tuple[Size, Size], Letterbox] = {}
+        self._scalers: dict[ViewSpec, VideoReformatter] = {}
+        self._letterboxes: dict[tuple[Size, ViewSpec], Letterbox] = {}
 
-    def views(self, frame: VideoFrame, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed images of one frame by analysis size.
+    def views(
+        self, frame: VideoFrame, specs: Iterable[ViewSpec]
+    ) -> Mapping[ViewSpec, AnalysisImage]:
+        """Upright analysis images of one frame, each scaled once from the decoded image.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        return {size: self._view(frame, size) for size in sizes}
+        return {spec: self._view(frame, spec) for spec in specs}
 
-    def _view(self, frame: VideoFrame, size: Size) -> AnalysisImage:
-        letterbox = self._letterbox(upright_size(frame), size)
+    def _view(self, frame: VideoFrame, spec: ViewSpec) -> AnalysisImage:
+        letterbox = self._letterbox(upright_size(frame), spec)
         turns = quarter_turns(frame)
         stored = _turned(letterbox.content) if turns % 2 else letterbox.content
-        scaler = self._scalers.setdefault(size, VideoReformatter())
+        scaler = self._scalers.setdefault(spec, VideoReformatter())
         content = np.rot90(_scaled_rgb(scaler, frame, stored, self._camera), turns)
-        canvas = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
+        canvas = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
         bottom = letterbox.top + letterbox.content.height
         right = letterbox.left + letterbox.content.width
         canvas[letterbox.top : bottom, letterbox.left : right] = content
         return AnalysisImage(canvas, letterbox)
 
-    def _letterbox(self, full: Size, analysis: Size) -> Letterbox:
-        key = (full, analysis)
+    def _letterbox(self, full: Size, spec: ViewSpec) -> Letterbox:
+        key = (full, spec)
         if key not in self._letterboxes:
             # A camera that changes its image size does so for good; old ones are not needed.
             self._letterboxes = {
                 known: box for known, box in self._letterboxes.items() if known[0] == full
             }
-            self._letterboxes[key] = Letterbox.fit(full, analysis)
+            self._letterboxes[key] = spec.place(full)
         return self._letterboxes[key]
 
 

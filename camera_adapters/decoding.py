@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from camera_adapters.conversion import AnalysisConverter, HeldImage
 from camera_adapters.frame import AnalysisImage
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.key_frames import KeyFrameWatch
 from camera_adapters.source import Sign
 
@@ -114,9 +114,9 @@ class CleanImage:
         """Size of the upright image in pixels."""
         return self.full.size
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed analysis images by size."""
-        return self._converter.views(self._frame, sizes)
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
+        """Upright analysis images by size and fit."""
+        return self._converter.views(self._frame, specs)
 
 
 class Decoder:

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from camera_adapters.frame import AnalysisImage, FullImage
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 
 
 class Timing(StrEnum):
@@ -57,8 +57,8 @@ class DecodedImage(Protocol):
         """The full-resolution image."""
         ...
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright, letterboxed analysis images by size; each size is converted once."""
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
+        """Upright analysis images by size and fit; each is converted once."""
         ...
 
 

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import ViewSpec
 from cityeye.errors import CommandError
 from model_tools.evaluation.datasets.yolo import IMAGE_ENDINGS
-from serving.api.image_body import letterboxed
+from serving.api.image_body import fitted
 
 Images = npt.NDArray[np.uint8]
 
 
-def images_in(folder: Path, size: Size, most: int) -> Images:
+def images_in(folder: Path, view: ViewSpec, most: int) -> Images:
     """(K, H, W, 3) uint8 RGB: images of a folder, evenly picked in the order of their names.
 
     Raises:
@@ -29,7 +29,7 @@ def images_in(folder: Path, size: Size, most: int) -> Images:
         raise CommandError(f"{folder} holds no image ({', '.join(sorted(IMAGE_ENDINGS))})")
     step = max(1.0, len(paths) / most)
     chosen = [paths[int(index * step)] for index in range(min(most, len(paths)))]
-    return np.concatenate([fitted(read_image(path), size)[0] for path in chosen])
+    return np.concatenate([fitted(read_image(path), view)[0] for path in chosen])
 
 
 def read_image(path: Path) -> Images:
@@ -42,9 +42,3 @@ def read_image(path: Path) -> Images:
     if read is None:
         raise CommandError(f"{path} is not a readable image; remove it or convert it")
     return np.asarray(read, np.uint8)
-
-
-def fitted(full: Images, size: Size) -> tuple[Images, Letterbox]:
-    """A full image as (1, H, W, 3) of the wanted size, and where it lies in there."""
-    letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), size)
-    return letterboxed(full, letterbox), letterbox

@@ -1,6 +1,6 @@
 """Judges a model on labelled images, through exactly the graph that serves.
 
-Images are read and letterboxed as those of cameras are; what is found is brought back to the
+Images are read and scaled as those of cameras are; what is found is brought back to the
 pixels in which the labels were made.
 """
 
@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from camera_adapters.geometry import Letterbox, Size
-from cityeye.images import fitted, read_image
+from camera_adapters.geometry import Letterbox
+from cityeye.images import read_image
 from model_tools.evaluation.coco_figures import coco_figures
 from model_tools.evaluation.datasets import Dataset, LabelledImage
 from model_tools.evaluation.report import EvaluationReport, reported
 from model_tools.evaluation.truth import Objects
 from models.detections import Detections
 from models.detector import Detector
+from serving.api.image_body import fitted
+from serving.model_ref import model_ref
 
 
 def evaluate_model(
@@ -71,13 +73,12 @@ def judged_images(
 
     Both are in pixels of the image on disk.
     """
-    tensor = detector.package.manifest.input
-    size = Size(tensor.width, tensor.height)
-    for start in range(0, len(images), tensor.max_batch):
+    most, view = detector.package.manifest.input.max_batch, model_ref(detector.package).view
+    for start in range(0, len(images), most):
         batch, letterboxes, real = [], [], []
-        for one in images[start : start + tensor.max_batch]:
+        for one in images[start : start + most]:
             full = read_image(one.path)
-            image, letterbox = fitted(full, size)
+            image, letterbox = fitted(full, view)
             batch.append(image)
             letterboxes.append(letterbox)
             real.append(one.objects_in(full.shape[1], full.shape[0]))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.spec import CameraSpec
@@ -20,6 +20,7 @@ from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.annotation import Drawing, annotated
 from pipelines.batcher import Bell
+from serving.model_ref import model_ref
 
 TASK: Final = "trial"
 WAIT_S: Final = 0.1
@@ -43,13 +44,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
         CommandError: The recording cannot be read.
         ModelError: The model cannot be run.
     """
-    tensor = package.manifest.input
-    size = Size(tensor.width, tensor.height)
+    spec = model_ref(package).view
     detector = Detector(package, provider="auto")
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for frame in _frames(recording, size, fps):
-        view = frame.views[size]
+    for frame in _frames(recording, spec, fps):
+        view = frame.views[spec]
         (found,) = detector.detect(view.image[np.newaxis])
         image = annotated(frame.full.rgb(), [Drawing(found, view.letterbox, package.labels)])
         path = out / f"{package.name}-{frame.index:06d}.jpg"
@@ -58,12 +58,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     return count
 
 
-def _frames(recording: Path, size: Size, fps: float) -> Iterator[Frame]:
+def _frames(recording: Path, spec: ViewSpec, fps: float) -> Iterator[Frame]:
     """The frames of a recording that are due, in order; none is left out."""
     bell = Bell()
     mailbox = Mailbox(on_arrival=bell.ring)
     spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
-    reader = CameraReader(spec, {TASK: frozenset((size,))}, mailbox)
+    reader = CameraReader(spec, {TASK: frozenset((spec,))}, mailbox)
     reader.start()
     try:
         while True:

@@ -42,7 +42,10 @@ class _Section(BaseModel):
 
 
 class InputTensor(_Section):
-    """The only input: (N, height, width, 3) uint8 RGB, letterboxed images.
+    """The only input: (N, height, width, 3) uint8 RGB images.
+
+    `fit` says how an image of another aspect is brought to this size: `letterbox` keeps the aspect
+    and leaves grey bars, `stretch` does not and leaves none.
 
     Without `dynamic_batch` the graph takes exactly `max_batch` images; whoever runs it fills up.
     """
@@ -50,6 +53,7 @@ class InputTensor(_Section):
     name: StrictStr = "pictures"
     width: int = Field(gt=0, le=8192)
     height: int = Field(gt=0, le=8192)
+    fit: Literal["letterbox", "stretch"] = "letterbox"
     layout: Literal["NHWC uint8 RGB"] = "NHWC uint8 RGB"
     dynamic_batch: bool = True
     max_batch: int = Field(default=16, ge=1, le=256)

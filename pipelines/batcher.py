@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from pipelines.detector import MicroBatch
 from pipelines.plan import CameraPlan, ModelRef, Routes
@@ -42,7 +42,7 @@ class Bell:
 
 @dataclass(slots=True)
 class _Wanted:
-    """The models that shall look at one frame at one analysis size."""
+    """The models that take one analysis image of one frame."""
 
     frame: Frame
     models: set[ModelRef] = field(default_factory=set)
@@ -50,7 +50,7 @@ class _Wanted:
 
 
 class MicroBatcher:
-    """Collects newest frames into micro-batches, one per analysis size. One thread uses it.
+    """Collects newest frames into micro-batches, one per size and fit. One thread uses it.
 
     Attributes:
         misfits: Frames left out because they were scaled for versions that are over already.
@@ -84,7 +84,7 @@ class MicroBatcher:
         return self._routes[camera][0]
 
     def reroute(self, camera: str, routes: Routes) -> None:
-        """Changes versions from the first frame on that has the sizes that they need."""
+        """Changes versions from the first frame on that has the views that they need."""
         self._routes[camera].append(routes)
 
     def settle(self, camera: str) -> None:
@@ -134,15 +134,15 @@ class MicroBatcher:
         return max(1, min(self._ceiling, min(accepted, default=self._ceiling)))
 
     def _assemble(self, frames: Sequence[Frame]) -> list[MicroBatch]:
-        sizes: dict[Size, list[_Wanted]] = defaultdict(list)
+        views: dict[ViewSpec, list[_Wanted]] = defaultdict(list)
         for frame in frames:
             routes = self._routes_for(frame)
             if routes is None:
                 self.misfits += 1
                 continue
-            for size, wanted in _by_size(frame, routes).items():
-                sizes[size].append(wanted)
-        return [_stack(size, members) for size, members in sizes.items()]
+            for view, wanted in _by_view(frame, routes).items():
+                views[view].append(wanted)
+        return [_stack(view, members) for view, members in views.items()]
 
     def _routes_for(self, frame: Frame) -> Routes | None:
         """The newest routes that the frame was scaled for; older ones are over with it."""
@@ -155,21 +155,21 @@ class MicroBatcher:
 
 
 def _fits(frame: Frame, routes: Routes) -> bool:
-    return all(model.size in frame.views for task in frame.tasks for model in routes[task].models)
+    return all(model.view in frame.views for task in frame.tasks for model in routes[task].models)
 
 
-def _by_size(frame: Frame, routes: Routes) -> dict[Size, _Wanted]:
-    """Who shall look at a frame, by analysis size."""
-    wanted: dict[Size, _Wanted] = {}
+def _by_view(frame: Frame, routes: Routes) -> dict[ViewSpec, _Wanted]:
+    """The models that take a frame, by analysis image."""
+    wanted: dict[ViewSpec, _Wanted] = {}
     for task in sorted(frame.tasks):
         route = routes[task]
-        wanted.setdefault(route.model.size, _Wanted(frame)).models.add(route.model)
+        wanted.setdefault(route.model.view, _Wanted(frame)).models.add(route.model)
         if route.shadow is not None:
-            wanted.setdefault(route.shadow.size, _Wanted(frame)).shadows.add(route.shadow)
+            wanted.setdefault(route.shadow.view, _Wanted(frame)).shadows.add(route.shadow)
     return wanted
 
 
-def _stack(size: Size, members: Sequence[_Wanted]) -> MicroBatch:
+def _stack(view: ViewSpec, members: Sequence[_Wanted]) -> MicroBatch:
     rows: dict[ModelRef, list[int]] = defaultdict(list)
     shadows: dict[ModelRef, list[int]] = defaultdict(list)
     for row, member in enumerate(members):
@@ -178,7 +178,7 @@ def _stack(size: Size, members: Sequence[_Wanted]) -> MicroBatch:
         for model in member.shadows:
             shadows[model].append(row)
     return MicroBatch(
-        images=np.stack([member.frame.views[size].image for member in members]),
+        images=np.stack([member.frame.views[view].image for member in members]),
         frames=tuple(member.frame for member in members),
         rows={model: tuple(indices) for model, indices in rows.items()},
         shadows={model: tuple(indices) for model, indices in shadows.items()},

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader, ReaderCounters
 from camera_adapters.state import CameraState, StateChange
@@ -114,7 +114,7 @@ class CameraGroup:
         self._readers = {
             plan.camera.id: CameraReader(
                 plan.camera,
-                _sizes(plan.routes),
+                _views(plan.routes),
                 self._mailboxes[plan.camera.id],
                 on_state=self._note_state,
             )
@@ -182,8 +182,8 @@ class CameraGroup:
             if camera in self._targets and routes != self._targets[camera]:
                 self._targets[camera] = routes
                 self._rerouted_s[camera] = now_s
-                # The reader first: frames of the new sizes are what the change waits for.
-                self._readers[camera].resize(_sizes(routes))
+                # The reader first: frames with the new views are what the change waits for.
+                self._readers[camera].rescale(_views(routes))
                 self._batcher.reroute(camera, routes)
         for camera, since_s in tuple(self._rerouted_s.items()):
             if now_s - since_s > SETTLE_S:
@@ -326,9 +326,9 @@ class CameraGroup:
             pipeline.close(EndReason.SHUTDOWN, _moment())
 
 
-def _sizes(routes: Routes) -> dict[str, frozenset[Size]]:
-    """The analysis sizes that the models of each task need."""
-    return {task: frozenset(one.size for one in route.models) for task, route in routes.items()}
+def _views(routes: Routes) -> dict[str, frozenset[ViewSpec]]:
+    """The analysis images that the models of each task need."""
+    return {task: frozenset(one.view for one in route.models) for task, route in routes.items()}
 
 
 def _moment() -> Moment:

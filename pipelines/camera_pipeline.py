@@ -89,7 +89,7 @@ class CameraPipeline:
         at = Moment(frame.captured_at, frame.captured_mono_s)
         tracks = {
             model: self._trackers[model].update(
-                detections, frame.views[model.size].letterbox, at.mono_s
+                detections, frame.views[model.view].letterbox, at.mono_s
             )
             for model, detections in seen.items()
         }

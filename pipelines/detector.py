@@ -31,7 +31,7 @@ class DetectorError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MicroBatch:
-    """Frames of one analysis size that are judged together.
+    """Frames of one analysis size and fit that are judged together.
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.

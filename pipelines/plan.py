@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ImageFit, Size, ViewSpec
 from camera_adapters.spec import CameraSpec
 from pipelines.rules.rule import RulePlan
 
@@ -23,6 +23,7 @@ class ModelRef:
         labels: Class names by class id.
         threshold: Score from which on a detection may begin a track.
         max_batch: Largest micro-batch the model accepts.
+        fit: How a camera's image is brought to the input size.
     """
 
     name: str
@@ -31,11 +32,17 @@ class ModelRef:
     labels: tuple[str, ...]
     threshold: float
     max_batch: int = 16
+    fit: ImageFit = "letterbox"
 
     @property
     def key(self) -> str:
         """`name/version`; two references with one key differ in the threshold at most."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def view(self) -> ViewSpec:
+        """The analysis image that the model takes."""
+        return ViewSpec(self.size, self.fit)
 
     @property
     def min_score(self) -> float:

@@ -8,7 +8,7 @@ from pipelines.plan import ModelRef
 
 
 def model_ref(package: ModelPackage) -> ModelRef:
-    """Name, version, input size, labels and limits of a verified package."""
+    """Name, version, input size and fit, labels and limits of a verified package."""
     manifest = package.manifest
     return ModelRef(
         name=package.name,
@@ -17,4 +17,5 @@ def model_ref(package: ModelPackage) -> ModelRef:
         labels=package.labels,
         threshold=manifest.thresholds.default,
         max_batch=manifest.input.max_batch,
+        fit=manifest.input.fit,
     )

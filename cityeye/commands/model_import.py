@@ -73,7 +73,9 @@ def import_file(  # noqa: PLR0913, PLR0917
     std: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Divided by after that, per channel.")
     ] = None,
-    fit: Annotated[Fit | None, typer.Option(help="How another size is brought to it.")] = None,
+    fit: Annotated[
+        Fit | None, typer.Option(help="How an image of another aspect is brought to the size.")
+    ] = None,
     padding: Annotated[
         float | None, typer.Option(help="Grey beside letterboxed images.", min=0, max=255)
     ] = None,
@@ -156,7 +158,7 @@ def _tell(imported: Imported, repository: Path) -> None:
         typer.echo(f"note: {notice}")
     typer.echo(f"{package} is in {repository.absolute()}")
     typer.echo(f"  head           {inspected.head}")
-    typer.echo(f"  images       {tensor.width}x{tensor.height}, {batch} at a time")
+    typer.echo(f"  images         {tensor.width}x{tensor.height} {tensor.fit}, {batch} at a time")
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
     typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")

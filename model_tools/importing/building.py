@@ -54,6 +54,7 @@ def inspect(arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
         "head": plan.head,
         "package": list(plan.package),
         "network": list(plan.network),
+        "fit": plan.preprocessing.fit,
         "classes": len(plan.classes),
         "labels": list(plan.labels),
         "preprocessing": plan.told,

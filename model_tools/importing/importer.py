@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from model_tools.admission import admit
 from model_tools.graph.placement import Size
+from model_tools.graph.preprocessing import Fit
 from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
 from model_tools.importing.request import UNKNOWN, ImportRequest
@@ -80,6 +81,7 @@ class Inspected:
     Attributes:
         head: Family of its output.
         package: Size of the package's images.
+        fit: How a camera's image is brought to that size.
         labels: What the package calls its classes.
         preprocessing: One line.
         notices: What the person should know.
@@ -88,6 +90,7 @@ class Inspected:
 
     head: str
     package: Size
+    fit: Fit
     labels: tuple[str, ...]
     preprocessing: str
     notices: tuple[str, ...]
@@ -188,6 +191,7 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
     return Inspected(
         head=facts["head"],
         package=(int(width), int(height)),
+        fit=facts["fit"],
         labels=tuple(facts["labels"]),
         preprocessing=facts["preprocessing"],
         notices=tuple(facts["notices"]),
@@ -230,6 +234,7 @@ def _manifest(
             name=facts["input"],
             width=width,
             height=height,
+            fit=inspected.fit,
             dynamic_batch=fixed is None,
             max_batch=fixed or request.max_batch,
         ),

@@ -104,7 +104,7 @@ class Comparison:
             self._stream_restarts = frame.stream_restarts
             self._tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
-        letterbox = frame.views[self._second.size].letterbox
+        letterbox = frame.views[self._second.view].letterbox
         tracks = self._tracker.update(second, letterbox, at.mono_s)
         for rule in self._rules:
             self.note("second", rule.observe(tracks, at))
@@ -199,14 +199,14 @@ class _Annotated:
 
 
 def _seen(model: ModelRef, frame: Frame, found: Detections) -> Seen:
-    boxes = frame.views[model.size].letterbox.to_normalised(found.boxes)
+    boxes = frame.views[model.view].letterbox.to_normalised(found.boxes)
     return Seen(model, replace(found, boxes=boxes))
 
 
 def _drawing(model: ModelRef, frame: Frame, found: Detections, colour: Colour) -> Drawing:
     return Drawing(
         found=found.where(found.scores > model.threshold),
-        letterbox=frame.views[model.size].letterbox,
+        letterbox=frame.views[model.view].letterbox,
         labels=model.labels,
         colour=colour,
         prefix=f"v{model.version} ",

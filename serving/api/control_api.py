@@ -18,7 +18,6 @@ from ray.serve import Application
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
 from models.package import VERSION_PATTERN
 from serving.api.answers import (
@@ -33,7 +32,7 @@ from serving.api.answers import (
     model_answer,
 )
 from serving.api.cameras_by_version import cameras_by_version
-from serving.api.image_body import MAX_IMAGE_BYTES, decode, letterboxed
+from serving.api.image_body import MAX_IMAGE_BYTES, decode, fitted
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
@@ -166,8 +165,7 @@ class ControlApi:
         """
         model = await running_version(name, version)
         full = await asyncio.to_thread(decode, image)
-        letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
-        batch = await asyncio.to_thread(letterboxed, full, letterbox)
+        batch, letterbox = await asyncio.to_thread(fitted, full, model.ref.view)
         try:
             handle: Any = serve.get_app_handle(application_name(model.ref))
             call = handle.detect.remote(batch, (0,), time.time())

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from camera_adapters.frame import AnalysisImage, Frame, Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
+from camera_adapters.geometry import PADDING_VALUE, Size, ViewSpec
 
 FULL = Size(1280, 720)
 SIZE = Size(64, 48)
@@ -43,12 +43,12 @@ def make_frame(
     at_s = time.monotonic() if at_s is None else at_s
     views = {}
     for size in sizes:
-        letterbox = Letterbox.fit(FULL, size)
+        letterbox = ViewSpec(size).place(FULL)
         image = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
         rows = slice(letterbox.top, letterbox.top + letterbox.content.height)
         columns = slice(letterbox.left, letterbox.left + letterbox.content.width)
         image[rows, columns] = value
-        views[size] = AnalysisImage(image, letterbox)
+        views[ViewSpec(size)] = AnalysisImage(image, letterbox)
     return Frame(
         camera=camera,
         index=index,
