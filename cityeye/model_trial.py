@@ -44,12 +44,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
         CommandError: The recording cannot be read.
         ModelError: The model cannot be run.
     """
-    spec = model_ref(package).view
+    wanted = model_ref(package).view
     detector = Detector(package, provider="auto")
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for frame in _frames(recording, spec, fps):
-        view = frame.views[spec]
+    for frame in _frames(recording, wanted, fps):
+        view = frame.views[wanted]
         (found,) = detector.detect(view.image[np.newaxis])
         image = annotated(frame.full.rgb(), [Drawing(found, view.letterbox, package.labels)])
         path = out / f"{package.name}-{frame.index:06d}.jpg"
@@ -58,12 +58,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     return count
 
 
-def _frames(recording: Path, spec: ViewSpec, fps: float) -> Iterator[Frame]:
+def _frames(recording: Path, wanted: ViewSpec, fps: float) -> Iterator[Frame]:
     """The frames of a recording that are due, in order; none is left out."""
     bell = Bell()
     mailbox = Mailbox(on_arrival=bell.ring)
     spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
-    reader = CameraReader(spec, {TASK: frozenset((spec,))}, mailbox)
+    reader = CameraReader(spec, {TASK: frozenset((wanted,))}, mailbox)
     reader.start()
     try:
         while True:
