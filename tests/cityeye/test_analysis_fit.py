@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def smooth_image(width: int, height: int, seed: int) -> np.ndarray:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quiet_logs() -> Iterator[None]:
+    """The process's logging belongs to pytest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cityeye.cli, "set_up_logs", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def network(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("network") / "street.onnx"
@@ -48,10 +57,8 @@ def network(tmp_path_factory) -> Path:
 def package(network: Path) -> ModelPackage:
     labels = network.with_name("names.txt")
     labels.write_text("\n".join(LABELS), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cityeye.cli, "set_up_logs", lambda *_: None)
-        told = ("--labels", labels, "--head", "rtdetr", "--repository", network.parent / "packages")
-        assert main(["models", "import", str(network), "--name", "street", *map(str, told)]) == 0
+    told = ("--labels", labels, "--head", "rtdetr", "--repository", network.parent / "packages")
+    assert main(["models", "import", str(network), "--name", "street", *map(str, told)]) == 0
     return ModelPackage.load(network.parent / "packages" / "street" / "1")
 
 
@@ -117,8 +124,7 @@ def test_an_evaluation_finds_what_the_plain_run_finds(tmp_path, package, network
         assert seen.class_ids.tolist() == wanted[:, 5].tolist()
 
 
-def test_the_average_precision_against_the_plain_run_is_1(tmp_path, package, labelled, monkeypatch):
-    monkeypatch.setattr(cityeye.cli, "set_up_logs", lambda *_: None)
+def test_the_average_precision_against_the_plain_run_is_1(tmp_path, package, labelled):
     told = ("--data", labelled, "--path", package.directory.parent.parent, "--provider", "cpu")
     report = tmp_path / "report.json"
     assert main(["models", "eval", "street", *map(str, told), "--json", str(report)]) == 0
@@ -155,3 +161,10 @@ def test_a_large_image_is_averaged_so_that_no_detail_decides_alone(view):
     (image,), letterbox = fitted(stripes, view)
     assert letterbox.content == view.size
     assert (image == 100).all()
+
+
+def test_a_graph_that_is_imported_from_a_package_keeps_its_fit(tmp_path, package):
+    told = ("--name", "again", "--repository", tmp_path)
+    assert main(["models", "import", str(package.onnx_path), *map(str, told)]) == 0
+    again = ModelPackage.load(tmp_path / "again" / "1").manifest
+    assert (again.input.fit, again.source.head) == ("stretch", "packaged")

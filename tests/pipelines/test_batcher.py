@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import PADDING_VALUE, Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
 from pipelines.batcher import Bell, MicroBatcher
@@ -168,6 +169,28 @@ def test_a_shadow_gets_its_rows_apart() -> None:
     (batch,) = taker.take(0.0)
     assert batch.rows == {TRAFFIC: (0,), NEXT: (1,)}
     assert batch.shadows == {NEXT: (0,)}
+
+
+def test_two_fits_of_one_size_are_two_batches_of_their_own_images() -> None:
+    stretching = replace(NEXT, fit="stretch")
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker.reroute("a", {"traffic": Route(TRAFFIC, stretching)})
+    mailboxes["a"].put(make_frame("a", stretched=(SIZE,), value=7))
+    first, second = taker.take(0.0)
+    assert (first.rows, first.shadows) == ({TRAFFIC: (0,)}, {})
+    assert (second.rows, second.shadows) == ({}, {stretching: (0,)})
+    assert (first.images[0, 0] == PADDING_VALUE).all()
+    assert (second.images == 7).all()
+
+
+def test_a_frame_with_another_fit_is_not_what_a_change_waits_for() -> None:
+    stretching = replace(NEXT, fit="stretch")
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC}))
+    taker.reroute("a", {"traffic": Route(stretching)})
+    mailboxes["a"].put(make_frame("a"))
+    assert versions(taker.take(0.0)) == ["1"]
+    mailboxes["a"].put(make_frame("a", sizes=(), stretched=(SIZE,)))
+    assert versions(taker.take(0.0)) == ["2"]
 
 
 def test_a_late_frame_of_an_old_size_is_left_out_and_counted() -> None:
