@@ -1,4 +1,4 @@
-"""The `Frame`: one decoded image, ready to be judged, with its full size kept for evidence."""
+"""The `Frame`: one decoded image, scaled for inference, with its full size kept for evidence."""
 
 from __future__ import annotations
 

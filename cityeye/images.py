@@ -1,4 +1,4 @@
-"""Images for models from a folder, as a camera adapter would have handed them over."""
+"""Images for models from a folder, brought to the size and fit of a model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Judges a model on labelled images, through exactly the graph that serves.
+"""Evaluates a model on labelled images, through exactly the graph that serves.
 
-Images are read and scaled as those of cameras are; what is found is brought back to the
-pixels in which the labels were made.
+Images are brought to the package's size and fit as those of cameras are; boxes are brought back to
+the pixels in which the labels were made.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from serving.model_ref import model_ref
 def evaluate_model(
     detector: Detector, threads: int, data: Dataset, on_images: Callable[[int], None]
 ) -> EvaluationReport:
-    """Judges a loaded model.
+    """Evaluates a loaded model.
 
     Args:
         detector: The model.
         threads: With how many threads it was loaded.
         data: Labelled images in the model's class numbering.
-        on_images: Told from time to time how many images were judged.
+        on_images: Called after every image with the number of images so far.
 
     Raises:
         CommandError: An image cannot be read.
         ModelError: The model fails, or labels do not fit an image.
     """
     found, real = [], []
-    for seen, there in judged_images(detector, data.images):
+    for seen, there in infer_images(detector, data.images):
         found.append(seen)
         real.append(there)
         on_images(len(found))
@@ -66,7 +66,7 @@ def evaluate_model(
     )
 
 
-def judged_images(
+def infer_images(
     detector: Detector, images: Sequence[LabelledImage]
 ) -> Iterator[tuple[Detections, Objects]]:
     """For each image what the model finds, down to its lowest scores, and what there is.

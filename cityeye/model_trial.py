@@ -1,4 +1,4 @@
-"""Tries a model on a recording: annotated images that a person can judge at a glance."""
+"""Tries a model on a recording: annotated images for a person to check."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ JPEG_QUALITY: Final = 90
 
 
 def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> int:
-    """Judges a recording from its beginning to its end and writes annotated images.
+    """Runs a model on a recording from its beginning to its end and writes annotated images.
 
     Args:
         package: The model.
         recording: A video file.
-        fps: Images per second of the recording to judge.
+        fps: Frames per second of the recording to run it on.
         out: Folder for the images, created if missing.
 
     Returns:

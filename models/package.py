@@ -76,8 +76,8 @@ class Thresholds(_Section):
 class Source(_Section):
     """Where the model comes from.
 
-    `file` and `sha256` tell the imported file, `head` how its output was read, `preprocessing` what
-    was built into the graph before it.
+    `file` and `sha256` identify the imported file, `head` how its output was read, `preprocessing`
+    what was built into the graph before it.
     """
 
     architecture: StrictStr
@@ -144,7 +144,7 @@ class ModelPackage:
 
     @classmethod
     def described(cls, directory: Path) -> ModelPackage:
-        """Reads a package directory without looking into its graph.
+        """Reads a package directory without reading its graph.
 
         Raises:
             PackageError: Its place, its manifest, its labels or its card are not as they must be.
@@ -222,7 +222,7 @@ def _check_folder(model: str, directory: Path) -> None:
 
 
 def read_manifest(model: str, directory: Path) -> Manifest:
-    """What the manifest in a package directory says; nothing else of the package is looked at.
+    """What the manifest in a package directory says; nothing else of the package is read.
 
     Raises:
         PackageError: There is none, or it is not what a manifest must be.
@@ -255,13 +255,13 @@ def plain_yaml(text: str) -> object:
 
 
 def _check_place(model: str, directory: Path, manifest: Manifest) -> None:
-    told = f"{manifest.name}/{manifest.version}"
+    described = f"{manifest.name}/{manifest.version}"
     resolved = directory.resolve()
-    if told != f"{resolved.parent.name}/{resolved.name}":
+    if described != f"{resolved.parent.name}/{resolved.name}":
         raise PackageError(
             model,
             directory / MANIFEST_FILE,
-            f"describes {told} but lies in {resolved.parent.name}/{resolved.name}",
+            f"describes {described} but lies in {resolved.parent.name}/{resolved.name}",
             "rename the folder or correct name and version",
         )
 

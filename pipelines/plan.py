@@ -52,11 +52,11 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which versions look for one task of one camera.
+    """Which versions run for one task of one camera.
 
     Attributes:
         model: The one whose detections count.
-        shadow: One that looks at the same frames and is only compared, never published.
+        shadow: One that runs on the same frames and is only compared, never published.
     """
 
     model: ModelRef
@@ -64,7 +64,7 @@ class Route:
 
     @property
     def models(self) -> tuple[ModelRef, ...]:
-        """All that look."""
+        """All that run."""
         return (self.model,) if self.shadow is None else (self.model, self.shadow)
 
 
@@ -74,7 +74,7 @@ Routes = Mapping[str, Route]
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task of one camera: which model looks, how often, and which rules judge.
+    """One task of one camera: which model runs, how often, and which rules apply.
 
     Attributes:
         shadow: A version that is only compared.
@@ -98,7 +98,7 @@ class CameraPlan:
 
     @property
     def routes(self) -> Routes:
-        """Which versions look, by task."""
+        """Which versions run, by task."""
         return {task.task: Route(task.model, task.shadow) for task in self.tasks}
 
     def rerouted(self, routes: Routes) -> CameraPlan:

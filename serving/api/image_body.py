@@ -1,4 +1,4 @@
-"""One image from a request body: decoded, and scaled as a camera adapter would have done it."""
+"""One image from a request body: decoded, and brought to the size and fit of a model."""
 
 from __future__ import annotations
 

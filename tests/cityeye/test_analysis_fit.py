@@ -16,7 +16,7 @@ import pytest
 import cityeye.cli
 from camera_adapters.geometry import Size, ViewSpec
 from cityeye.cli import main
-from cityeye.model_evaluation import judged_images
+from cityeye.model_evaluation import infer_images
 from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.package import ModelPackage
@@ -116,7 +116,7 @@ def labelled(tmp_path: Path, network: Path) -> Path:
 
 def test_an_evaluation_finds_what_the_plain_run_finds(tmp_path, package, network, labelled):
     data = read_dataset(labelled, package.labels, None, None)
-    found = judged_images(Detector(package), data.images)
+    found = infer_images(Detector(package), data.images)
     for one, (seen, _) in zip(data.images, found, strict=True):
         wanted = plain_rows(network, cv2.imread(str(one.path), cv2.IMREAD_COLOR_RGB))
         np.testing.assert_allclose(seen.boxes, wanted[:, :4], atol=0.01)

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import cityeye.cli
 from cityeye.cli import main
-from cityeye.model_evaluation import judged_images
+from cityeye.model_evaluation import infer_images
 from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.repository import BUILTIN_ROOT, ModelRepository
@@ -209,7 +209,7 @@ def test_more_images_than_a_batch_holds_are_all_judged_in_their_order(data):
     detector = Detector(ModelRepository(BUILTIN_ROOT).find(MODEL))
     assert detector.package.manifest.input.max_batch < 20
     images = read_dataset(data / "square", detector.package.labels).images
-    judged = list(judged_images(detector, [*images, *images]))
+    judged = list(infer_images(detector, [*images, *images]))
     assert len(judged) == 20
     for (seen, real), (again, same) in zip(judged[:10], judged[10:], strict=True):
         np.testing.assert_allclose(seen.scores, again.scores, atol=1e-4)
