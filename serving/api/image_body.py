@@ -38,14 +38,18 @@ def fitted(full: Image, view: ViewSpec) -> tuple[Image, Letterbox]:
     rows = slice(letterbox.top, letterbox.top + content.height)
     columns = slice(letterbox.left, letterbox.left + content.width)
     batch[0, rows, columns] = cv2.resize(
-        full, (content.width, content.height), interpolation=_interpolation(letterbox)
+        full, (content.width, content.height), interpolation=_interpolation(letterbox, view)
     )
     return batch, letterbox
 
 
-def _interpolation(letterbox: Letterbox) -> int:
-    """Bilinear, as networks' own preprocessing has it, unless that would skip most pixels."""
+def _interpolation(letterbox: Letterbox, view: ViewSpec) -> int:
+    """Averages what a letterbox reduces; stretches bilinearly, as a plain run of a network does.
+
+    OpenCV's averaging copies pixels instead of blending them where an axis is enlarged.
+    """
     full, content = letterbox.full, letterbox.content
     factors = full.width / content.width, full.height / content.height
-    skips = min(factors) >= 1 and max(factors) >= SKIPPING_FACTOR
-    return cv2.INTER_AREA if skips else cv2.INTER_LINEAR
+    least = SKIPPING_FACTOR if view.fit == "stretch" else 1.0
+    averages = min(factors) >= 1.0 and max(factors) >= least
+    return cv2.INTER_AREA if averages else cv2.INTER_LINEAR

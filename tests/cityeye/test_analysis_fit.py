@@ -168,3 +168,11 @@ def test_a_graph_that_is_imported_from_a_package_keeps_its_fit(tmp_path, package
     assert main(["models", "import", str(package.onnx_path), *map(str, told)]) == 0
     again = ModelPackage.load(tmp_path / "again" / "1").manifest
     assert (again.input.fit, again.source.head) == ("stretch", "packaged")
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "stretch"])
+def test_a_small_image_is_enlarged_without_steps(fit):
+    ramp = np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[None, :, None], 24, axis=0)
+    (image,), _ = fitted(np.repeat(ramp, 3, axis=2), ViewSpec(Size(96, 96), fit))
+    steps = np.diff(image[48, :, 0].astype(int))
+    assert 0 <= steps.min() <= steps.max() <= 3
