@@ -12,7 +12,7 @@ from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_IMAGE_PIXELS = 8192 * 8192
 SKIPPING_FACTOR = 3.0
-"""From this reduction on, bilinear interpolation leaves out a third of the pixels of a row or more."""
+"""From this reduction on, bilinear interpolation leaves out a third of a row or more."""
 
 
 def decode(image: bytes) -> Image:
