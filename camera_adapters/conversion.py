@@ -1,4 +1,4 @@
-"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size.
+"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size and fit.
 
 Scaling and colour conversion happen together and straight to the size of the content, for the tasks
 that are due and for nothing else. Every scaler is explicit and owned by one thread: the scaler that
@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
+from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 
 FULL_TURN = 360
 QUARTER_TURN = 90
@@ -47,28 +47,28 @@ class AnalysisConverter:
             camera: Camera id, for faults.
         """
         self._camera = camera
-        self._scalers: dict[Size, VideoReformatter] = {}
-        self._letterboxes: dict[Size, Letterbox] = {}
+        self._scalers: dict[ViewSpec, VideoReformatter] = {}
+        self._letterboxes: dict[ViewSpec, Letterbox] = {}
 
-    def view(self, frame: VideoFrame, full: Size, turns: int, size: Size) -> AnalysisImage:
-        """The upright, letterboxed image of one frame.
+    def view(self, frame: VideoFrame, full: Size, turns: int, spec: ViewSpec) -> AnalysisImage:
+        """The upright analysis image of one frame, scaled once from the decoded image.
 
         Args:
             frame: The decoded frame.
             full: Size of the upright image in pixels.
             turns: Counter-clockwise quarter turns, 0 to 3, that make it upright.
-            size: The analysis size in pixels.
+            spec: Its size and fit.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        letterbox = self._letterboxes.get(size)
+        letterbox = self._letterboxes.get(spec)
         if letterbox is None or letterbox.full != full:
-            letterbox = self._letterboxes[size] = Letterbox.fit(full, size)
+            letterbox = self._letterboxes[spec] = spec.place(full)
         stored = _swapped(letterbox.content) if turns % 2 else letterbox.content
-        scaler = self._scalers.setdefault(size, VideoReformatter())
+        scaler = self._scalers.setdefault(spec, VideoReformatter())
         content = np.rot90(_scaled_rgb(scaler, frame, stored, self._camera), turns)
-        canvas = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
+        canvas = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
         bottom = letterbox.top + letterbox.content.height
         right = letterbox.left + letterbox.content.width
         canvas[letterbox.top : bottom, letterbox.left : right] = content
@@ -107,10 +107,10 @@ class VideoImage:
         self.media_s = 0.0
         self.cut = False
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         """See `DecodedImage.views`."""
         view = self._converter.view
-        return {size: view(self._frame, self.size, self._turns, size) for size in sizes}
+        return {spec: view(self._frame, self.size, self._turns, spec) for spec in specs}
 
     def rgb(self) -> Image:
         """The upright image as (H, W, 3) uint8 RGB; converts on every call, from any thread.

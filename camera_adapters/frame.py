@@ -1,4 +1,4 @@
-"""The `Frame`: one decoded image, ready for inference, with its full size kept for evidence."""
+"""The `Frame`: one decoded image, scaled for inference, with its full size kept for evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import Letterbox, Size, ViewSpec
 
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, C-contiguous, origin top left."""
@@ -31,10 +31,10 @@ class FullImage(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisImage:
-    """A frame scaled for one model input size.
+    """A frame scaled for one size and fit.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB, letterboxed with `PADDING_VALUE`.
+        image: (H, W, 3) uint8 RGB; bars have `PADDING_VALUE`.
         letterbox: The placement, to turn boxes back into normalised image coordinates.
     """
 
@@ -55,7 +55,7 @@ class Frame:
         captured_mono_s: The same on the monotonic clock, seconds; all elapsed time uses this.
         arrived_mono_s: Arrival at this host on the monotonic clock; a frame's age counts from it.
         tasks: Names of the tasks that are due on this frame.
-        views: Analysis images by size; every due task finds its model's input size here.
+        views: Analysis images by size and fit; every due task finds its model's one here.
         full: The full-resolution image, held until this frame's result is in.
     """
 
@@ -66,5 +66,5 @@ class Frame:
     captured_mono_s: float
     arrived_mono_s: float
     tasks: frozenset[str]
-    views: Mapping[Size, AnalysisImage]
+    views: Mapping[ViewSpec, AnalysisImage]
     full: FullImage

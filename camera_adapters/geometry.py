@@ -1,4 +1,4 @@
-"""Image geometry: sizes, and the letterbox between a full image and an analysis image.
+"""Image geometry: sizes, and where a full image lies inside an analysis image.
 
 Everything downstream of a camera works in normalised image coordinates, so a zone survives a
 change of resolution and a box survives a change of model input size.
@@ -7,12 +7,16 @@ change of resolution and a box survives a change of model input size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 PADDING_VALUE = 114
 """Grey level (0 to 255) of letterbox borders, the value YOLO-family detectors are trained with."""
+
+ImageFit = Literal["letterbox", "stretch"]
+"""`letterbox` keeps the aspect and leaves bars, `stretch` fills the analysis image."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,7 +36,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Where the full image lies inside an analysis image: centred, aspect kept.
+    """Where the full image lies inside an analysis image; without bars where it is stretched.
 
     Attributes:
         full: Size of the upright full image in pixels.
@@ -62,6 +66,11 @@ class Letterbox:
             top=(analysis.height - height) // 2,
         )
 
+    @classmethod
+    def stretched(cls, full: Size, analysis: Size) -> Letterbox:
+        """The whole of `full` on the whole of `analysis`, whatever their aspects."""
+        return cls(full=full, analysis=analysis, content=analysis, left=0, top=0)
+
     def to_normalised(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised image coordinates in 0..1."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
@@ -74,3 +83,21 @@ class Letterbox:
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
         return (boxes * extent + offset).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ViewSpec:
+    """Which analysis image a model takes; a frame has one per distinct value.
+
+    Attributes:
+        size: Size of the analysis image in pixels.
+        fit: How the full image is brought to that size.
+    """
+
+    size: Size
+    fit: ImageFit = "letterbox"
+
+    def place(self, full: Size) -> Letterbox:
+        """Where a full image of this size lies in the analysis image."""
+        placed = Letterbox.stretched if self.fit == "stretch" else Letterbox.fit
+        return placed(full, self.size)

@@ -1,7 +1,7 @@
 """The intake: from decoded images to frames in the mailbox; converts only what a task wants.
 
 An image that is due for no task costs its decoding and nothing else. One that is due is converted
-once per distinct analysis size.
+once per distinct size and fit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.source import DecodedImage, SourceTiming, VideoSource
 from camera_adapters.spec import CameraSpec
@@ -75,13 +75,13 @@ class Intake:
     """Takes the images of one camera, source after source. Belongs to the reader's thread.
 
     Attributes:
-        sizes: Analysis sizes by task; replaced as a whole, from any thread.
+        views: Analysis images wanted by each task; replaced as a whole, from any thread.
     """
 
     def __init__(
         self,
         spec: CameraSpec,
-        sizes: Mapping[str, frozenset[Size]],
+        views: Mapping[str, frozenset[ViewSpec]],
         mailbox: Mailbox,
         stopping: threading.Event,
         *,
@@ -92,14 +92,14 @@ class Intake:
 
         Args:
             spec: The camera.
-            sizes: Analysis sizes by task.
+            views: Analysis images wanted by each task.
             mailbox: Where due frames go.
             stopping: Ends every wait.
             clock: Monotonic seconds.
             utc_now: Wall clock.
         """
         self._camera = spec.id
-        self.sizes = sizes
+        self.views = views
         self._mailbox = mailbox
         self._stopping = stopping
         self._clock = clock
@@ -141,9 +141,9 @@ class Intake:
         tasks = self._pacer.due(captured_s)
         if not tasks or (self._timing is SourceTiming.FAST and not self.wait_until_read()):
             return
-        # A frame that nobody has read passes its tasks on, so its sizes are needed again.
-        # `sizes` is read once: a frame has all sizes from before a change, or all from after it.
-        by_task = self.sizes
+        # A frame that nobody has read passes its tasks on, so its views are needed again.
+        # `views` is read once: a frame has all views from before a change, or all from after it.
+        by_task = self.views
         wanted = (by_task[task] for task in tasks | self._mailbox.waiting_tasks)
         now_s = self._clock()
         frame = Frame(
@@ -154,7 +154,7 @@ class Intake:
             captured_mono_s=captured_s,
             arrived_mono_s=now_s,
             tasks=tasks,
-            views=image.views(frozenset[Size]().union(*wanted)),
+            views=image.views(frozenset[ViewSpec]().union(*wanted)),
             full=image,
         )
         self.converted += 1

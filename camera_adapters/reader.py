@@ -18,7 +18,7 @@ from functools import partial
 from camera_adapters.backoff import CameraBackoff, RetryDelays
 from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
 from camera_adapters.factory import open_source
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.intake import Intake
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.source import SourceTiming, StreamSignal, VideoSource
@@ -70,7 +70,7 @@ class CameraReader:
     def __init__(
         self,
         spec: CameraSpec,
-        sizes: Mapping[str, frozenset[Size]],
+        views: Mapping[str, frozenset[ViewSpec]],
         mailbox: Mailbox,
         on_state: Callable[[StateChange], None] = _ignore_state,
         *,
@@ -83,7 +83,7 @@ class CameraReader:
 
         Args:
             spec: The camera.
-            sizes: Analysis sizes by task; the tasks are those of `spec.rates`.
+            views: Analysis images wanted by each task; the tasks are those of `spec.rates`.
             mailbox: Where due frames go.
             on_state: Called after every state change, mostly from the reader's thread.
             delays: Pauses between attempts.
@@ -92,16 +92,16 @@ class CameraReader:
             utc_now: Wall clock.
 
         Raises:
-            ValueError: Rates and sizes do not name the same tasks.
+            ValueError: Rates and views do not name the same tasks.
         """
         self._spec = spec
-        self._check(sizes)
+        self._check(views)
         self._mailbox = mailbox
         self._on_state = on_state
         self._opener = opener
         self._clock = clock
         self._stopping = threading.Event()
-        self._intake = Intake(spec, sizes, mailbox, self._stopping, clock=clock, utc_now=utc_now)
+        self._intake = Intake(spec, views, mailbox, self._stopping, clock=clock, utc_now=utc_now)
         self._backoff = CameraBackoff(delays)
         self._lock = threading.Lock()
         self._machine = StateMachine(
@@ -154,17 +154,17 @@ class CameraReader:
         """Starts reading; once."""
         self._thread.start()
 
-    def resize(self, sizes: Mapping[str, frozenset[Size]]) -> None:
-        """Scales frames for other sizes from the next one on.
+    def rescale(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
+        """Scales frames for other sizes and fits from the next one on.
 
         Args:
-            sizes: Analysis sizes by task, as in the constructor.
+            views: Analysis images wanted by each task, as in the constructor.
 
         Raises:
-            ValueError: Rates and sizes do not name the same tasks.
+            ValueError: Rates and views do not name the same tasks.
         """
-        self._check(sizes)
-        self._intake.sizes = sizes
+        self._check(views)
+        self._intake.views = views
 
     def stop(self, timeout_s: float) -> bool:
         """Stops reading.
@@ -181,11 +181,11 @@ class CameraReader:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _check(self, sizes: Mapping[str, frozenset[Size]]) -> None:
-        if set(sizes) != set(self._spec.rates):
+    def _check(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
+        if set(views) != set(self._spec.rates):
             raise ValueError(
-                f"camera {self._spec.id}: every task needs a rate and an analysis size, got rates"
-                f" for {sorted(self._spec.rates)} and sizes for {sorted(sizes)}"
+                f"camera {self._spec.id}: every task needs a rate and an analysis view, got rates"
+                f" for {sorted(self._spec.rates)} and views for {sorted(views)}"
             )
 
     def _run(self) -> None:

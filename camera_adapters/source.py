@@ -10,7 +10,7 @@ from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from camera_adapters.frame import AnalysisImage, FullImage
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 
 
 class SourceTiming(StrEnum):
@@ -49,8 +49,8 @@ class DecodedImage(FullImage, Protocol):
     @property
     def cut(self) -> bool: ...  # noqa: D102
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
-        """Upright analysis images by size; each size is converted once.
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
+        """Upright analysis images by size and fit; each is converted once.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.

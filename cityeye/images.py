@@ -1,4 +1,4 @@
-"""Images for models from a folder, as a camera adapter would have handed them over."""
+"""Images for models from a folder, brought to the size and fit of a model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from camera_adapters.frame import Image
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import ViewSpec
 from cityeye.errors import CommandError
 from model_tools.evaluation.datasets.yolo import IMAGE_ENDINGS
-from serving.api.image_body import letterboxed
+from serving.api.image_body import fitted
 
 
-def images_in(folder: Path, size: Size, most: int) -> Image:
+def images_in(folder: Path, view: ViewSpec, most: int) -> Image:
     """(K, H, W, 3) uint8 RGB: images of a folder, evenly picked in the order of their names.
 
     Raises:
@@ -27,7 +27,7 @@ def images_in(folder: Path, size: Size, most: int) -> Image:
         raise CommandError(f"{folder} holds no image ({', '.join(sorted(IMAGE_ENDINGS))})")
     step = max(1.0, len(paths) / most)
     chosen = [paths[int(index * step)] for index in range(min(most, len(paths)))]
-    return np.concatenate([fitted(read_image(path), size)[0] for path in chosen])
+    return np.concatenate([fitted(read_image(path), view)[0] for path in chosen])
 
 
 def read_image(path: Path) -> Image:
@@ -40,9 +40,3 @@ def read_image(path: Path) -> Image:
     if read is None:
         raise CommandError(f"{path} is not a readable image; remove it or convert it")
     return np.asarray(read, np.uint8)
-
-
-def fitted(full: Image, size: Size) -> tuple[Image, Letterbox]:
-    """A full image as (1, H, W, 3) of the wanted size, and where it lies in there."""
-    letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), size)
-    return letterboxed(full, letterbox), letterbox

@@ -1,7 +1,7 @@
 """Evaluates a model on labelled images, through exactly the graph that serves.
 
-Images are read and letterboxed as those of cameras are; what is found is brought back to the
-pixels in which the labels were made.
+Images are brought to the package's size and fit as those of cameras are; boxes are brought back to
+the pixels in which the labels were made.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from camera_adapters.geometry import Letterbox, Size
-from cityeye.images import fitted, read_image
+from camera_adapters.geometry import Letterbox
+from cityeye.images import read_image
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.datasets import Dataset, EvaluationImage
 from model_tools.evaluation.report import EvaluationReport
 from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
 from models.detector import Detector
+from serving.api.image_body import fitted
+from serving.served_model import model_ref
 
 
 def evaluate_model(
@@ -71,13 +73,12 @@ def inferred_images(
 
     Both are in pixels of the image on disk.
     """
-    tensor = detector.package.manifest.input
-    size = Size(tensor.width, tensor.height)
-    for start in range(0, len(images), tensor.max_batch):
+    most, view = detector.package.manifest.input.max_batch, model_ref(detector.package).view
+    for start in range(0, len(images), most):
         batch, letterboxes, real = [], [], []
-        for one in images[start : start + tensor.max_batch]:
+        for one in images[start : start + most]:
             full = read_image(one.path)
-            image, letterbox = fitted(full, size)
+            image, letterbox = fitted(full, view)
             batch.append(image)
             letterboxes.append(letterbox)
             real.append(one.objects_in(full.shape[1], full.shape[0]))

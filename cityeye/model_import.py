@@ -12,9 +12,9 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from cityeye.errors import CommandError
-from cityeye.images import fitted, images_in
+from cityeye.images import images_in
 from model_tools.golden_images import golden_images
 from model_tools.importing.coco import COCO_LABELS
 from model_tools.importing.exporting import export_checkpoint
@@ -22,6 +22,7 @@ from model_tools.importing.importer import Imported, Inspected, ValidationImages
 from model_tools.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
 from pipelines.labels import tasks_of
+from serving.api.image_body import fitted
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"
@@ -114,18 +115,18 @@ def _refuse_aliases(text: str) -> None:
 def _validation_images(
     source: ImportSource, request: ImportRequest, inspected: Inspected
 ) -> ValidationImages:
-    size = Size(*inspected.package)
+    view = ViewSpec(Size(*inspected.package), inspected.fit)
     origin = "drawn street scenes"
     tasks = tasks_of(inspected.labels)
     if source.golden is None:
         shipped = golden_images(COMPARED_IMAGES)
-        some = np.concatenate([fitted(image, size)[0] for image in shipped])
+        some = np.concatenate([fitted(image, view)[0] for image in shipped])
     else:
-        some = images_in(source.golden, size, COMPARED_IMAGES)
+        some = images_in(source.golden, view, COMPARED_IMAGES)
         origin = f"from the folder {source.golden.name}"
     golden = some[:: max(1, len(some) // GOLDEN_IMAGES)][:GOLDEN_IMAGES]
     if source.calibration is not None:
-        known = images_in(source.calibration, size, CALIBRATION_IMAGES)
+        known = images_in(source.calibration, view, CALIBRATION_IMAGES)
         # Images that ranges were chosen by must not be compared on.
         held_out = np.arange(len(known)) % COMPARED_SHARE == 0
         return ValidationImages(golden, origin, known[~held_out], known[held_out], tasks)
@@ -147,6 +148,7 @@ def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
         "threshold": manifest.thresholds.default,
         "tasks": manifest.tasks,
         "licence": manifest.licence,
+        "fit": manifest.input.fit,
         "training_data": manifest.source.training_data,
     }
     given = {key for key in known if getattr(request, key) not in {None, ()}}

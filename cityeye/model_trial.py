@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.spec import CameraSpec
@@ -20,6 +20,7 @@ from cityeye.errors import CommandError
 from models.detector import Detector
 from models.package import ModelPackage
 from pipelines.annotation import Overlay, annotated
+from serving.served_model import model_ref
 
 TASK: Final = "trial"
 WAIT_S: Final = 0.1
@@ -43,13 +44,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
         CommandError: The recording cannot be read.
         ModelError: The model cannot be run.
     """
-    tensor = package.manifest.input
-    size = Size(tensor.width, tensor.height)
+    wanted = model_ref(package).view
     detector = Detector(package, provider="auto")
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for frame in _frames(recording, size, fps):
-        view = frame.views[size]
+    for frame in _frames(recording, wanted, fps):
+        view = frame.views[wanted]
         (found,) = detector.detect(view.image[np.newaxis])
         image = annotated(frame.full.rgb(), [Overlay(found, view.letterbox, package.labels)])
         path = out / f"{package.name}-{frame.index:06d}.jpg"
@@ -58,12 +58,12 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     return count
 
 
-def _frames(recording: Path, size: Size, fps: float) -> Iterator[Frame]:
+def _frames(recording: Path, wanted: ViewSpec, fps: float) -> Iterator[Frame]:
     """The frames of a recording that are due, in order; none is left out."""
     arrival = threading.Event()
     mailbox = Mailbox(on_arrival=arrival.set)
     spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
-    reader = CameraReader(spec, {TASK: frozenset((size,))}, mailbox)
+    reader = CameraReader(spec, {TASK: frozenset((wanted,))}, mailbox)
     reader.start()
     try:
         while True:

@@ -86,7 +86,7 @@ class Detector:
             raise ImageError(
                 str(self.package),
                 f"images must be uint8 (N, {wanted.height}, {wanted.width}, 3), "
-                f"got {images.dtype} {images.shape}; letterbox them to the input size",
+                f"got {images.dtype} {images.shape}; scale them to the input size",
             )
 
     def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -42,7 +42,10 @@ class _Section(BaseModel):
 
 
 class InputTensor(_Section):
-    """The only input: (N, height, width, 3) uint8 RGB, letterboxed images.
+    """The only input: (N, height, width, 3) uint8 RGB images.
+
+    `fit` says how an image of another aspect is brought to this size: `letterbox` keeps the aspect
+    and leaves grey bars, `stretch` does not and leaves none.
 
     Without `dynamic_batch` the graph takes exactly `max_batch` images; whoever runs it fills up.
     """
@@ -50,6 +53,7 @@ class InputTensor(_Section):
     name: StrictStr = "pictures"
     width: int = Field(gt=0, le=8192)
     height: int = Field(gt=0, le=8192)
+    fit: Literal["letterbox", "stretch"] = "letterbox"
     layout: Literal["NHWC uint8 RGB"] = "NHWC uint8 RGB"
     dynamic_batch: bool = True
     max_batch: int = Field(default=16, ge=1, le=256)
@@ -72,8 +76,8 @@ class Thresholds(_Section):
 class Source(_Section):
     """Where the model comes from.
 
-    `file` and `sha256` name the imported file, `head` how its output was read, `preprocessing` what
-    was built into the graph before it, `scores` what makes scores of its class columns.
+    `file` and `sha256` identify the imported file, `head` how its output was read, `preprocessing`
+    what was built into the graph before it, `scores` what makes scores of its class columns.
     """
 
     architecture: StrictStr
@@ -141,7 +145,7 @@ class ModelPackage:
 
     @classmethod
     def described(cls, directory: Path) -> ModelPackage:
-        """Reads a package directory without looking into its graph.
+        """Reads a package directory without reading its graph.
 
         Raises:
             PackageError: Its place, its manifest, its labels or its card are not as they must be.
@@ -219,7 +223,7 @@ def _check_folder(model: str, directory: Path) -> None:
 
 
 def read_manifest(model: str, directory: Path) -> Manifest:
-    """What the manifest in a package directory says; nothing else of the package is looked at.
+    """What the manifest in a package directory says; nothing else of the package is read.
 
     Raises:
         PackageError: There is none, or it is not what a manifest must be.
@@ -252,13 +256,13 @@ def plain_yaml(text: str) -> object:
 
 
 def _check_place(model: str, directory: Path, manifest: Manifest) -> None:
-    told = f"{manifest.name}/{manifest.version}"
+    described = f"{manifest.name}/{manifest.version}"
     resolved = directory.resolve()
-    if told != f"{resolved.parent.name}/{resolved.name}":
+    if described != f"{resolved.parent.name}/{resolved.name}":
         raise PackageError(
             model,
             directory / MANIFEST_FILE,
-            f"describes {told} but lies in {resolved.parent.name}/{resolved.name}",
+            f"describes {described} but lies in {resolved.parent.name}/{resolved.name}",
             "rename the folder or correct name and version",
         )
 

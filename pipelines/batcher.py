@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from camera_adapters.frame import Frame, Image
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from pipelines.camera_routes import CameraRoutes
 from pipelines.detector import MicroBatch
@@ -22,7 +22,7 @@ from pipelines.plan import ModelRef, Routes
 
 @dataclass(slots=True)
 class _GrowingBatch:
-    """The frames of one analysis size, and the rows of each model that is due."""
+    """The frames of one analysis size and fit, and the rows of each model that is due."""
 
     frames: list[Frame] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
@@ -31,7 +31,7 @@ class _GrowingBatch:
 
 
 class MicroBatcher:
-    """Collects newest frames into micro-batches, one per analysis size. One thread uses it.
+    """Collects newest frames into micro-batches, one per size and fit. One thread uses it.
 
     Attributes:
         misfits: Frames left out because they were scaled for versions that are over already.
@@ -88,7 +88,7 @@ class MicroBatcher:
         return frames
 
     def _assemble(self, frames: Sequence[Frame]) -> list[MicroBatch]:
-        growing: dict[Size, _GrowingBatch] = {}
+        growing: dict[ViewSpec, _GrowingBatch] = {}
         for frame in frames:
             routes = self._routes[frame.camera].route(frame)
             if routes is None:
@@ -96,10 +96,10 @@ class MicroBatcher:
                 continue
             for task in sorted(frame.tasks):
                 model = routes[task].model
-                batch = growing.setdefault(model.size, _GrowingBatch())
+                batch = growing.setdefault(model.view, _GrowingBatch())
                 if not batch.frames or batch.frames[-1] is not frame:
                     batch.frames.append(frame)
-                    batch.images.append(frame.views[model.size].image)
+                    batch.images.append(frame.views[model.view].image)
                     batch.routes.append(routes)
                 row, rows = len(batch.frames) - 1, batch.rows.get(model, ())
                 if row not in rows:

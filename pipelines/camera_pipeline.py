@@ -77,7 +77,7 @@ class CameraPipeline:
         at = Moment(frame.captured_at, frame.captured_mono_s)
         tracks: dict[ModelRef, tuple[Track, ...]] = {}
         for model, detections in found.items():
-            letterbox = frame.views[model.size].letterbox
+            letterbox = frame.views[model.view].letterbox
             tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
         inferred: dict[str, ModelRef] = {}
         for task, rules in self._rules.items():
@@ -85,7 +85,7 @@ class CameraPipeline:
             if task not in frame.tasks or model not in tracks:
                 continue
             inferred[task] = model
-            signals = FrameSignals(frame.views[model.size])
+            signals = FrameSignals(frame.views[model.view])
             for rule in rules:
                 result = rule.observe(tracks[model], at, signals)
                 if result.transitions or result.measurements:

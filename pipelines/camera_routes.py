@@ -45,7 +45,7 @@ class CameraRoutes:
             return frozenset[str]().union(*map(model_keys, self._sets))
 
     def change(self, routes: Routes) -> None:
-        """Changes versions from the first frame on that has the sizes that they need."""
+        """Changes versions from the first frame on that has the views that they need."""
         with self._lock:
             self._sets.append(routes)
             self._changed_s = time.monotonic()
@@ -60,7 +60,7 @@ class CameraRoutes:
             for index in range(len(self._sets) - 1, -1, -1):
                 routes = self._sets[index]
                 for task in frame.tasks:
-                    if not routes[task].sizes <= frame.views.keys():
+                    if not routes[task].views <= frame.views.keys():
                         break
                 else:
                     del self._sets[:index]

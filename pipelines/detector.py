@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_adapters.frame import Frame, Image
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from models.detections import Detections
 from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef, Routes
@@ -44,7 +44,7 @@ ModelRows = Mapping[ModelRef, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MicroBatch:
-    """Frames of one analysis size that are inferred together.
+    """Frames of one analysis size and fit that are inferred together.
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB, contiguous; row i belongs to `frames[i]`.
@@ -59,9 +59,9 @@ class MicroBatch:
     rows: ModelRows
 
     @property
-    def size(self) -> Size:
-        """The analysis size."""
-        return Size(self.images.shape[2], self.images.shape[1])
+    def view(self) -> ViewSpec:
+        """The analysis image that all its models take."""
+        return next(iter(self.rows)).view
 
     def unpacked(self, result: BatchResult) -> Iterator[tuple[int, ModelRef, Detections]]:
         """Row, model and detections of every image that a model has inferred."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader, ReaderCounters
 from camera_adapters.state import CameraState, StateChange
@@ -84,7 +84,7 @@ class GroupCamera:
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
         self.pipeline = CameraPipeline(plan, self.routes, recorder, self.shadow, incarnation)
         self._reader = CameraReader(
-            plan.camera, _sizes(plan.routes), self.mailbox, on_state=self._note_state
+            plan.camera, _views(plan.routes), self.mailbox, on_state=self._note_state
         )
         self._change: StateChange | None = None
         self._lost = False
@@ -101,9 +101,9 @@ class GroupCamera:
     def reroute(self, routes: Routes) -> None:
         """Changes versions between two frames; safe from any thread."""
         if routes != self.routes.newest:
-            # The routes first: a frame of the new sizes must find them.
+            # The routes first: a frame with the new views must find them.
             self.routes.change(routes)
-            self._reader.resize(_sizes(routes))
+            self._reader.rescale(_views(routes))
 
     def check(self) -> bool:
         """Ends incidents that the camera has been blind for too long to vouch for.
@@ -143,6 +143,6 @@ class GroupCamera:
         self._recorder.publish_state(change, self._spec)
 
 
-def _sizes(routes: Routes) -> dict[str, frozenset[Size]]:
-    """The analysis sizes that the models of each task need."""
-    return {task: route.sizes for task, route in routes.items()}
+def _views(routes: Routes) -> dict[str, frozenset[ViewSpec]]:
+    """The analysis images that the models of each task need."""
+    return {task: route.views for task, route in routes.items()}

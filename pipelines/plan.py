@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import ImageFit, Size, ViewSpec
 from camera_adapters.spec import CameraSpec
 from pipelines.rules.rule import RulePlan
 
@@ -24,6 +24,8 @@ class ModelRef:
         labels: Class names by class id.
         threshold: Score from which on a detection may begin a track.
         max_batch: Largest micro-batch the model accepts.
+        fit: How a camera's image is brought to the input size.
+        view: The analysis image that the model takes.
         key: `name/version`; two references with one key differ in the threshold at most.
         min_score: Score up to which a detection is noise; above it, it may continue a track.
     """
@@ -34,10 +36,13 @@ class ModelRef:
     labels: tuple[str, ...]
     threshold: float
     max_batch: int = 16
+    fit: ImageFit = "letterbox"
+    view: ViewSpec = field(init=False, compare=False, repr=False)
     key: str = field(init=False, compare=False, repr=False)
     min_score: float = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "view", ViewSpec(self.size, self.fit))
         object.__setattr__(self, "key", f"{self.name}/{self.version}")
         object.__setattr__(self, "min_score", self.threshold * LOW_CONFIDENCE_SHARE)
 
@@ -49,15 +54,15 @@ class Route:
     Attributes:
         model: The one whose detections count.
         shadow: One that infers the same frames and is only compared, never published.
-        sizes: The analysis sizes that they need.
+        views: The analysis images that they need.
     """
 
     model: ModelRef
     shadow: ModelRef | None = None
-    sizes: frozenset[Size] = field(init=False, compare=False, repr=False)
+    views: frozenset[ViewSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", frozenset(model.size for model in self.models))
+        object.__setattr__(self, "views", frozenset(model.view for model in self.models))
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

@@ -77,7 +77,7 @@ class ModelState:
 
 
 def model_ref(package: ModelPackage) -> ModelRef:
-    """Name, version, input size, labels and limits of a verified package."""
+    """Name, version, input size and fit, labels and limits of a verified package."""
     manifest = package.manifest
     return ModelRef(
         name=package.name,
@@ -86,6 +86,7 @@ def model_ref(package: ModelPackage) -> ModelRef:
         labels=package.labels,
         threshold=manifest.thresholds.default,
         max_batch=manifest.input.max_batch,
+        fit=manifest.input.fit,
     )
 
 

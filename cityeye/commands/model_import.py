@@ -65,7 +65,7 @@ def import_file(  # noqa: PLR0913, PLR0917
     ] = None,
     fit: Annotated[
         Literal["letterbox", "stretch"] | None,
-        typer.Option(help="How images of another size are brought to the network's."),
+        typer.Option(help="How an image of another aspect is brought to the size."),
     ] = None,
     padding: Annotated[
         float | None, typer.Option(help="Grey beside letterboxed images.", min=0, max=255)
@@ -151,7 +151,7 @@ def _show(imported: Imported, repository: Path) -> None:
     typer.echo(f"{package} is in {repository.absolute()}")
     typer.echo(f"  head           {inspected.head}")
     typer.echo(f"  scores         {inspected.scores}")
-    typer.echo(f"  images         {tensor.width}x{tensor.height}, {batch} at a time")
+    typer.echo(f"  images         {tensor.width}x{tensor.height} {tensor.fit}, {batch} at a time")
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
     typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")

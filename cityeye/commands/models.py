@@ -50,7 +50,7 @@ def list_models(path: PathOption = None) -> None:
             table.add_row(
                 str(package),
                 plain(", ".join(manifest.tasks)),
-                f"{manifest.input.width}x{manifest.input.height}",
+                f"{manifest.input.width}x{manifest.input.height} {manifest.input.fit}",
                 f"{manifest.thresholds.default:g}",
                 plain(", ".join(package.labels)),
                 state(package),

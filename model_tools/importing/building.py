@@ -69,6 +69,7 @@ def inspect(arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
         "head": plan.head.name,
         "package": list(plan.package),
         "network": list(plan.network),
+        "fit": plan.preprocessing.fit,
         "classes": len(plan.classes),
         "labels": list(plan.labels),
         "preprocessing": plan.preprocessing_text,

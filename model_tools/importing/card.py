@@ -40,7 +40,8 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
 - Head: `{source.head}`. Decoding and selection are inside the graph.
 - Scores: {source.scores}.
 - Preprocessing, inside the graph: {source.preprocessing}.
-- Images: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_batch(manifest, facts)}.
+- Images: {manifest.input.width}x{manifest.input.height} uint8 RGB, {_fit(manifest)},
+  {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
 - Verified on {facts["images"]} golden images ({facts["origin"]}) with {facts["objects"]} objects
   above the threshold: before any conversion, the graph gave what the file gives on its own, within
@@ -55,6 +56,10 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
 - Licence of the weights: {manifest.licence}.
 - Training data: {source.training_data}.
 """
+
+
+def _fit(manifest: Manifest) -> str:
+    return "stretched" if manifest.input.fit == "stretch" else "letterboxed"
 
 
 def _mapping(mapping: Mapping[str, str | None] | None) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from model_tools.admission import admit
 from model_tools.graph.placement import Size
+from model_tools.graph.preprocessing import Fit
 from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
 from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
@@ -78,6 +79,7 @@ class Inspected:
     Attributes:
         head: Family of its output.
         package: Size of the package's images.
+        fit: How a camera's image is brought to that size.
         labels: What the package calls its classes.
         preprocessing: One line.
         scores: One line: what makes scores of class columns.
@@ -87,6 +89,7 @@ class Inspected:
 
     head: str
     package: Size
+    fit: Fit
     labels: tuple[str, ...]
     preprocessing: str
     scores: str
@@ -193,6 +196,7 @@ def _inspected(facts: dict[str, Any]) -> Inspected:
     return Inspected(
         head=facts["head"],
         package=(int(width), int(height)),
+        fit=facts["fit"],
         labels=tuple(facts["labels"]),
         preprocessing=facts["preprocessing"],
         scores=facts["scores_text"],
@@ -236,6 +240,7 @@ def _manifest(
             name=facts["input"],
             width=width,
             height=height,
+            fit=inspected.fit,
             dynamic_batch=fixed is None,
             max_batch=fixed or request.max_batch,
         ),

@@ -165,7 +165,7 @@ def _plan_for_packaged(head: NetworkHead, exported: Exported, request: ImportReq
         (width, height),
         (width, height),
         batch if isinstance(batch, int) and batch > 0 else None,
-        Preprocessing(scale=1.0),
+        Preprocessing(scale=1.0, fit=request.fit or "letterbox"),
         Selection(rows=rows, min_score=0.0),
         exported,
     )
@@ -190,16 +190,15 @@ def _preprocessing(head: NetworkHead, exported: Exported, request: ImportRequest
 def _sizes(
     exported: Exported, head: NetworkHead, request: ImportRequest, wanted: Preprocessing
 ) -> tuple[Size, Size]:
-    """Size of the package's and of the network's images."""
+    """Size of the package's and of the network's images: the network's own for both, if known."""
     free, _ = exported.image_input(head.name, (0, 0))
     own = (free[0] or 0, free[1] or 0)
-    if wanted.fit == "stretch":
-        package = request.size or CAMERA_SIZE
-        size = own if all(own) else _exported_size(exported) or package
-    else:
-        package = request.size or (own if all(own) else CAMERA_SIZE)
-        size = own if all(own) else package
-    if not all(own) and (size[0] % STRIDE or size[1] % STRIDE):
+    free_size = not all(own)
+    if free_size and wanted.fit == "stretch":
+        own = _exported_size(exported) or own
+    package = request.size or (own if all(own) else CAMERA_SIZE)
+    size = own if all(own) else package
+    if free_size and (size[0] % STRIDE or size[1] % STRIDE):
         raise GraphError(
             request.name,
             f"has no size of its own and cannot take {size[0]}x{size[1]}; "

@@ -41,7 +41,7 @@ class ImportRequest(BaseModel):
         scale: Factor on the values 0 to 255.
         mean: Subtracted after that, per channel.
         std: Divided by after that, per channel.
-        fit: How an image of another size is brought to the network's.
+        fit: How an image of another aspect is brought to the package's and the network's size.
         padding: Value of 0 to 255 beside a letterboxed image.
         threshold: Confidence threshold: detections with a lower score are noise.
         nms_iou: Intersection over union of the non-maximum suppression.

@@ -105,7 +105,7 @@ class Comparison:
             self._stream_restarts = frame.stream_restarts
             self._tracker.restart()
         at = Moment(frame.captured_at, frame.captured_mono_s)
-        view = frame.views[self._second.size]
+        view = frame.views[self._second.view]
         tracks = self._tracker.update(second, view.letterbox, at.mono_s)
         for rule in self._rules:
             result = rule.observe(tracks, at, FrameSignals(view))
@@ -203,14 +203,14 @@ class _Annotated:
 
 
 def _normalised(model: ModelRef, frame: Frame, found: Detections) -> ModelDetections:
-    boxes = frame.views[model.size].letterbox.to_normalised(found.boxes)
+    boxes = frame.views[model.view].letterbox.to_normalised(found.boxes)
     return ModelDetections(model, replace(found, boxes=boxes))
 
 
 def _overlay(model: ModelRef, frame: Frame, found: Detections, colour: RgbColour) -> Overlay:
     return Overlay(
         found=found.where(found.scores > model.threshold),
-        letterbox=frame.views[model.size].letterbox,
+        letterbox=frame.views[model.view].letterbox,
         labels=model.labels,
         colour=colour,
         prefix=f"v{model.version} ",

@@ -106,11 +106,11 @@ class ShadowRunner:
     ) -> tuple[MicroBatch, InFlightBatch]:
         for batch, pending in submitted:
             rows = tuple(row for row, one in enumerate(batch.frames) if one.camera in frames)
-            if batch.size == model.size and len(rows) == len(frames):
+            if batch.view == model.view and len(rows) == len(frames):
                 # The detector has these images already.
                 return replace(batch, rows={model: rows}), pending.rerun({model: rows})
         members, routes = zip(*frames.values(), strict=True)
-        images = np.stack([frame.views[model.size].image for frame in members])
+        images = np.stack([frame.views[model.view].image for frame in members])
         own = MicroBatch(images, members, routes, {model: tuple(range(len(members)))})
         return own, self._detector.submit(own)
 

@@ -16,7 +16,6 @@ from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
 from camera_adapters.frame import Image
-from camera_adapters.geometry import Letterbox, Size
 from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from pipelines.detector import BatchResult, MicroBatch
@@ -33,7 +32,7 @@ from serving.api.answers import (
     is_on,
     model_answer,
 )
-from serving.api.image_body import MAX_IMAGE_BYTES, decode, letterboxed
+from serving.api.image_body import MAX_IMAGE_BYTES, decode, fitted
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
@@ -166,8 +165,8 @@ class ControlApi:
         """
         model = await running_version(name, version)
         full = await asyncio.to_thread(decode, image)
-        letterbox = Letterbox.fit(Size(full.shape[1], full.shape[0]), model.ref.size)
-        result = await asyncio.to_thread(self._infer, model, full, letterbox)
+        images, letterbox = await asyncio.to_thread(fitted, full, model.ref.view)
+        result = await asyncio.to_thread(self._infer, model, images)
         for error in result.failures.values():
             if error.timed_out:
                 raise HTTPException(504, f"model {name} gave no result in time; try again")
@@ -175,10 +174,10 @@ class ControlApi:
         (found,) = result.found[model.ref]
         return detect_answer(model, letterbox, found.where(found.scores > model.ref.threshold))
 
-    def _infer(self, model: ServedModel, full: Image, letterbox: Letterbox) -> BatchResult:
+    def _infer(self, model: ServedModel, images: Image) -> BatchResult:
         self._asked[model.ref.key] = model
         self._detector.retain(frozenset({model.ref.key}))
-        batch = MicroBatch(letterboxed(full, letterbox), (), (), {model.ref: (0,)})
+        batch = MicroBatch(images, (), (), {model.ref: (0,)})
         return self._detector.submit(batch).result(DETECT_TIMEOUT_S)
 
 

@@ -1,4 +1,4 @@
-"""One image from a request body: decoded, and scaled as a camera adapter would have done it."""
+"""One image from a request body: decoded, and brought to the size and fit of a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import numpy as np
 from fastapi import HTTPException
 
 from camera_adapters.frame import Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox
+from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_IMAGE_PIXELS = 8192 * 8192
+SKIPPING_FACTOR = 3.0
+"""From this reduction on, bilinear interpolation leaves out a third of a row or more."""
 
 
 def decode(image: bytes) -> Image:
@@ -28,12 +30,26 @@ def decode(image: bytes) -> Image:
     return np.asarray(decoded, np.uint8)
 
 
-def letterboxed(full: Image, letterbox: Letterbox) -> Image:
-    """(1, H, W, 3) uint8: the image as a camera adapter would have scaled it."""
-    analysis, content = letterbox.analysis, letterbox.content
+def fitted(full: Image, view: ViewSpec) -> tuple[Image, Letterbox]:
+    """The analysis image, (1, H, W, 3) uint8 RGB, and where the full image lies in it."""
+    letterbox = view.place(Size(full.shape[1], full.shape[0]))
+    content, analysis = letterbox.content, view.size
     batch = np.full((1, analysis.height, analysis.width, 3), PADDING_VALUE, np.uint8)
     rows = slice(letterbox.top, letterbox.top + content.height)
     columns = slice(letterbox.left, letterbox.left + content.width)
-    size = (content.width, content.height)
-    batch[0, rows, columns] = cv2.resize(full, size, interpolation=cv2.INTER_AREA)
-    return batch
+    batch[0, rows, columns] = cv2.resize(
+        full, (content.width, content.height), interpolation=_interpolation(letterbox, view)
+    )
+    return batch, letterbox
+
+
+def _interpolation(letterbox: Letterbox, view: ViewSpec) -> int:
+    """Averages what a letterbox reduces; stretches bilinearly, as a plain run of a network does.
+
+    OpenCV's averaging copies pixels instead of blending them where an axis is enlarged.
+    """
+    full, content = letterbox.full, letterbox.content
+    factors = full.width / content.width, full.height / content.height
+    least = SKIPPING_FACTOR if view.fit == "stretch" else 1.0
+    averages = min(factors) >= 1.0 and max(factors) >= least
+    return cv2.INTER_AREA if averages else cv2.INTER_LINEAR

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import Size, ViewSpec
 from model_tools.admission import admit
 from model_tools.golden_images import golden_images
 from model_tools.heads.registry import HeadName
@@ -28,7 +28,7 @@ from models.errors import ModelError, NotAdmittedError, RepositoryError, Unknown
 from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines.labels import tasks_of
-from serving.api.image_body import letterboxed
+from serving.api.image_body import fitted
 from serving.api.version_answers import (
     VersionAnswer,
     VersionDetail,
@@ -158,11 +158,8 @@ def _check(models: Repository, name: str, version: str) -> AdmissionReport:
 
 
 def _validation_images(inspected: Inspected) -> ValidationImages:
-    size = Size(*inspected.package)
-    images = [
-        letterboxed(image, Letterbox.fit(Size(image.shape[1], image.shape[0]), size))
-        for image in golden_images(GOLDEN_IMAGES)
-    ]
+    view = ViewSpec(Size(*inspected.package), inspected.fit)
+    images = [fitted(image, view)[0] for image in golden_images(GOLDEN_IMAGES)]
     return ValidationImages(
         np.concatenate(images), "drawn street scenes", tasks=tasks_of(inspected.labels)
     )

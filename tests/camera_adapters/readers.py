@@ -13,7 +13,7 @@ import pytest
 from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.factory import open_source
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.source import VideoSource
@@ -22,7 +22,7 @@ from camera_adapters.state import CameraState, StateChange
 
 WAIT_S = 20.0
 QUICK = RetryDelays(BackoffPolicy(0.05, 0.05, spread=0.0), BackoffPolicy(0.05, 0.05, spread=0.0))
-SIZE = Size(320, 192)
+VIEW = ViewSpec(Size(320, 192))
 
 
 def camera(
@@ -57,7 +57,7 @@ class Watched:
     def __init__(
         self,
         spec: CameraSpec,
-        sizes: Mapping[str, Size] | None,
+        views: Mapping[str, ViewSpec] | None,
         delays: RetryDelays,
         opener: Callable[[CameraSpec], VideoSource],
     ) -> None:
@@ -65,8 +65,8 @@ class Watched:
         self._changed = threading.Condition()
         self._arrived = threading.Event()
         self.mailbox = Mailbox(self._arrived.set)
-        sizes = dict.fromkeys(spec.rates, SIZE) if sizes is None else sizes
-        by_task = {task: frozenset((size,)) for task, size in sizes.items()}
+        views = dict.fromkeys(spec.rates, VIEW) if views is None else views
+        by_task = {task: frozenset((view,)) for task, view in views.items()}
         self.reader = CameraReader(
             spec, by_task, self.mailbox, self._note, delays=delays, opener=opener
         )
@@ -134,13 +134,13 @@ class Watched:
 @contextmanager
 def watching(
     spec: CameraSpec,
-    sizes: Mapping[str, Size] | None = None,
+    views: Mapping[str, ViewSpec] | None = None,
     *,
     delays: RetryDelays = QUICK,
     opener: Callable[[CameraSpec], VideoSource] = open_source,
 ) -> Iterator[Watched]:
     """Runs a reader for the length of a `with` block."""
-    watched = Watched(spec, sizes, delays, opener)
+    watched = Watched(spec, views, delays, opener)
     watched.reader.start()
     try:
         yield watched

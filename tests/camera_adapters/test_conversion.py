@@ -10,7 +10,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
+from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 from tests.camera_adapters.readers import camera, watching
 from tests.camera_adapters.recordings import write_images
 
@@ -38,13 +38,16 @@ def assert_quarters(image, tolerance: int = 6) -> None:
     assert np.abs(seen - np.array([RED, GREEN, BLUE, GREY])).max() <= tolerance, seen
 
 
-def first_frame(path: Path, size: Size) -> Frame:
-    with watching(camera(str(path), {"traffic": 5.0}), {"traffic": size}) as watched:
+def first_frame(path: Path, size: Size, *more: ViewSpec) -> Frame:
+    """The first frame, scaled with bars to a size, and to further views."""
+    views = dict(enumerate((ViewSpec(size), *more)))
+    wanted = {f"task-{number}": view for number, view in views.items()}
+    with watching(camera(str(path), dict.fromkeys(wanted, 5.0)), wanted) as watched:
         return watched.frames_to_end()[0]
 
 
 def content(frame: Frame, size: Size):
-    view = frame.views[size]
+    view = frame.views[ViewSpec(size)]
     box = view.letterbox
     return view.image[
         box.top : box.top + box.content.height, box.left : box.left + box.content.width
@@ -61,14 +64,14 @@ def test_turned_recordings_are_shown_upright(tmp_path: Path, turn: int, size: Si
     assert frame.full.rgb().shape == (160, 320, 3)
     assert frame.full.rgb().flags.c_contiguous
     assert_quarters(frame.full.rgb())
-    assert frame.views[size].letterbox == Letterbox.fit(Size(320, 160), size)
+    assert frame.views[ViewSpec(size)].letterbox == Letterbox.fit(Size(320, 160), size)
     assert_quarters(content(frame, size))
 
 
 def test_a_portrait_image_is_letterboxed_as_portrait(tmp_path: Path):
     stored = np.rot90(quarters(160, 320), 1)
     frame = first_frame(write_images(tmp_path / "clip.mp4", [stored] * 2, turn=-90), Size(128, 128))
-    box = frame.views[Size(128, 128)].letterbox
+    box = frame.views[ViewSpec(Size(128, 128))].letterbox
     assert (box.content, box.left, box.top) == (Size(64, 128), 32, 0)
     assert_quarters(content(frame, Size(128, 128)))
 
@@ -76,13 +79,29 @@ def test_a_portrait_image_is_letterboxed_as_portrait(tmp_path: Path):
 def test_borders_are_padding_and_nothing_but(tmp_path: Path):
     size = Size(160, 160)
     frame = first_frame(write_images(tmp_path / "clip.mp4", [quarters()] * 2), size)
-    view = frame.views[size]
+    view = frame.views[ViewSpec(size)]
     assert view.image.shape == (160, 160, 3)
     assert view.image.dtype == np.uint8
     assert view.image.flags.c_contiguous
     assert (view.image[:40] == PADDING_VALUE).all()
     assert (view.image[120:] == PADDING_VALUE).all()
     assert not (view.image[40:120] == PADDING_VALUE).all(axis=(1, 2)).any()
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+@pytest.mark.parametrize(("width", "height"), [(320, 180), (240, 180), (90, 160), (32, 24)])
+def test_two_fits_of_one_size_stand_side_by_side(tmp_path: Path, width, height, turn):
+    size = Size(96, 96)
+    stored = np.rot90(quarters(width, height), -turn // 90)
+    path = write_images(tmp_path / "clip.mp4", [stored] * 2, turn=turn)
+    frame = first_frame(path, size, ViewSpec(size, "stretch"))
+    assert set(frame.views) == {ViewSpec(size), ViewSpec(size, "stretch")}
+    stretched = frame.views[ViewSpec(size, "stretch")]
+    assert stretched.letterbox.content == size
+    assert stretched.image.flags.c_contiguous
+    # Every quarter reaches its corner of the analysis image: there are no bars.
+    assert_quarters(stretched.image)
+    assert_quarters(content(frame, size))
 
 
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
@@ -93,7 +112,7 @@ def test_tagged_colours_come_out_as_they_went_in(tmp_path: Path, colorspace, col
     )
     frame = first_frame(path, Size(64, 32))
     assert_quarters(frame.full.rgb())
-    assert_quarters(frame.views[Size(64, 32)].image)
+    assert_quarters(frame.views[ViewSpec(Size(64, 32))].image)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +139,14 @@ def test_motion_jpeg_keeps_its_full_range(tmp_path: Path):
     assert_quarters(first_frame(path, Size(64, 32)).full.rgb(), tolerance=12)
 
 
-def test_each_distinct_size_is_converted_once(tmp_path: Path):
+def test_each_distinct_view_is_converted_once(tmp_path: Path):
     path = write_images(tmp_path / "clip.mp4", [quarters()] * 2)
-    sizes = {"traffic": Size(64, 32), "crowd": Size(64, 32), "litter": Size(96, 96)}
-    with watching(camera(str(path), dict.fromkeys(sizes, 5.0)), sizes) as watched:
+    small, large = ViewSpec(Size(64, 32)), ViewSpec(Size(96, 96))
+    views = {"traffic": small, "crowd": small, "litter": large}
+    with watching(camera(str(path), dict.fromkeys(views, 5.0)), views) as watched:
         frame = watched.frames_to_end()[0]
-    assert frame.tasks == set(sizes)
-    assert set(frame.views) == {Size(64, 32), Size(96, 96)}
+    assert frame.tasks == set(views)
+    assert set(frame.views) == {small, large}
 
 
 def test_the_full_image_outlives_the_reader_and_may_be_asked_from_many_threads(tmp_path: Path):

@@ -15,7 +15,7 @@ import pytest
 from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.errors import StreamLostFault, UnauthorizedFault
 from camera_adapters.frame import AnalysisImage
-from camera_adapters.geometry import Letterbox, Size
+from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
@@ -37,12 +37,12 @@ class Grey:
     def rgb(self):
         return np.full((48, 64, 3), 99, np.uint8)
 
-    def views(self, sizes: Iterable[Size]) -> Mapping[Size, AnalysisImage]:
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         return {
-            size: AnalysisImage(
-                np.zeros((size.height, size.width, 3), np.uint8), Letterbox.fit(FULL, size)
+            spec: AnalysisImage(
+                np.zeros((spec.size.height, spec.size.width, 3), np.uint8), spec.place(FULL)
             )
-            for size in sizes
+            for spec in specs
         }
 
 
@@ -90,13 +90,13 @@ def lost(reason: str = "the stream ended") -> StreamLostFault:
 SPEC = camera("rtsp://unused/live", {"traffic": 1000.0})
 
 
-def test_rates_and_sizes_name_the_same_tasks():
+def test_rates_and_views_name_the_same_tasks():
     with pytest.raises(ValueError, match=r"gate-1.*\['traffic'\].*\['litter'\]"):
-        CameraReader(SPEC, {"litter": frozenset((Size(64, 64),))}, Mailbox())
+        CameraReader(SPEC, {"litter": frozenset((ViewSpec(Size(64, 64)),))}, Mailbox())
 
 
 def test_a_reader_that_was_never_started_can_be_stopped():
-    reader = CameraReader(SPEC, {"traffic": frozenset((Size(64, 64),))}, Mailbox())
+    reader = CameraReader(SPEC, {"traffic": frozenset((ViewSpec(Size(64, 64)),))}, Mailbox())
     assert (reader.state, reader.reason, reader.ended) == (OFFLINE, "connecting", False)
     assert reader.counters.last_frame_age_s is None
     assert reader.stop(0.0)
@@ -153,33 +153,33 @@ def test_a_decoder_that_hangs_is_noticed_when_the_state_is_read():
         release.set()
 
 
-def test_an_unread_frame_passes_its_tasks_and_their_sizes_on():
+def test_an_unread_frame_passes_its_tasks_and_their_views_on():
     both_came, stopped = threading.Event(), threading.Event()
-    sizes = {"traffic": Size(64, 48), "litter": Size(96, 96)}
+    views = {"traffic": ViewSpec(Size(64, 48)), "litter": ViewSpec(Size(96, 96))}
     spec = camera("rtsp://unused/live", {"traffic": 1000.0, "litter": 0.001})
     pause = functools.partial(time.sleep, 0.01)
     script = Script([Grey(), pause, Grey(), both_came.set, lambda: stopped.wait(10)])
-    with watching(spec, sizes, opener=plays(script)) as watched:
+    with watching(spec, views, opener=plays(script)) as watched:
         assert both_came.wait(10)
         frame = watched.frame()
         stopped.set()
     assert frame.index == 1
     assert frame.tasks == {"traffic", "litter"}
-    assert set(frame.views) == {Size(64, 48), Size(96, 96)}
+    assert set(frame.views) == set(views.values())
     assert watched.mailbox.dropped == 1
 
 
 def test_a_task_that_is_not_due_costs_no_view():
-    sizes = {"traffic": Size(64, 48), "litter": Size(96, 96)}
+    views = {"traffic": ViewSpec(Size(64, 48)), "litter": ViewSpec(Size(96, 96))}
     spec = camera("rtsp://unused/live", {"traffic": 1000.0, "litter": 0.001})
     later = Grey()
     later.media_s = 1.0
     script = Script([Grey(), later], timing=SourceTiming.FAST, duration_s=1.0)
-    with watching(spec, sizes, opener=plays(script)) as watched:
+    with watching(spec, views, opener=plays(script)) as watched:
         first, second = watched.frames_to_end()
-    assert set(first.views) == set(sizes.values())
+    assert set(first.views) == set(views.values())
     assert second.tasks == {"traffic"}
-    assert set(second.views) == {Size(64, 48)}
+    assert set(second.views) == {views["traffic"]}
 
 
 def test_refused_logins_are_slow_and_other_faults_soon(caplog: pytest.LogCaptureFixture):
@@ -226,7 +226,7 @@ def test_a_listener_that_fails_does_not_end_the_reading(caplog: pytest.LogCaptur
     taken = Mailbox()
     reader = CameraReader(
         SPEC,
-        {"traffic": frozenset((Size(64, 64),))},
+        {"traffic": frozenset((ViewSpec(Size(64, 64)),))},
         taken,
         fail,
         opener=plays(Script([Grey()], timing=SourceTiming.FAST)),

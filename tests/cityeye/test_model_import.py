@@ -10,7 +10,7 @@ import onnx
 import pytest
 import yaml
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import Size, ViewSpec
 from cityeye.cli import main
 from cityeye.errors import CommandError
 from cityeye.images import images_in
@@ -160,11 +160,11 @@ def test_images_of_a_folder_are_letterboxed_as_cameras_do(tmp_path):
         path = tmp_path / "below" / f"{index}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.full((40, 40, 3), colour[::-1], np.uint8))
-    found = images_in(tmp_path, Size(*SIZE), 2)
+    found = images_in(tmp_path, ViewSpec(Size(*SIZE)), 2)
     assert found.shape == (2, SIZE[1], SIZE[0], 3)
     assert found[0, 32, 48].tolist() == [255, 0, 0]
     assert found[1, 32, 48].tolist() == [0, 255, 0]
     assert (found[:, :, 0] == 114).all()
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     with pytest.raises(CommandError, match=r"bad\.jpg is not a readable image"):
-        images_in(tmp_path, Size(*SIZE), 9)
+        images_in(tmp_path, ViewSpec(Size(*SIZE)), 9)

@@ -54,6 +54,19 @@ def test_a_good_package_says_what_it_is(directory):
     assert package.manifest.thresholds.default == 0.3
 
 
+def test_an_older_manifest_without_a_fit_means_letterboxed_images(directory):
+    edit_manifest(directory, lambda document: document["input"].pop("fit"))
+    assert ModelPackage.load(directory).manifest.input.fit == "letterbox"
+
+
+def test_a_manifest_may_ask_for_stretched_images_but_for_nothing_else(directory):
+    edit_manifest(directory, lambda document: document["input"].update(fit="stretch"))
+    assert ModelPackage.load(directory).manifest.input.fit == "stretch"
+    edit_manifest(directory, lambda document: document["input"].update(fit="crop"))
+    with pytest.raises(PackageError, match=r"fit.*'letterbox' or 'stretch'"):
+        ModelPackage.load(directory)
+
+
 def test_loading_does_not_import_onnx_runtime(directory):
     script = (
         "import sys, pathlib; from models.package import ModelPackage;"

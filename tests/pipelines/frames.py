@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from camera_adapters.frame import AnalysisImage, Frame, Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size
+from camera_adapters.geometry import PADDING_VALUE, Size, ViewSpec
 
 FULL = Size(1280, 720)
 SIZE = Size(64, 48)
@@ -34,6 +34,7 @@ def make_frame(
     tasks: tuple[str, ...] = ("traffic",),
     *,
     sizes: tuple[Size, ...] = (SIZE,),
+    stretched: tuple[Size, ...] = (),
     index: int = 0,
     stream_restarts: int = 0,
     at_s: float | None = None,
@@ -42,13 +43,14 @@ def make_frame(
     """A frame whose analysis images are filled with `value` inside the letterbox."""
     at_s = time.monotonic() if at_s is None else at_s
     views = {}
-    for size in sizes:
-        letterbox = Letterbox.fit(FULL, size)
+    specs = [*map(ViewSpec, sizes), *(ViewSpec(size, "stretch") for size in stretched)]
+    for spec in specs:
+        size, letterbox = spec.size, spec.place(FULL)
         image = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
         rows = slice(letterbox.top, letterbox.top + letterbox.content.height)
         columns = slice(letterbox.left, letterbox.left + letterbox.content.width)
         image[rows, columns] = value
-        views[size] = AnalysisImage(image, letterbox)
+        views[spec] = AnalysisImage(image, letterbox)
     return Frame(
         camera=camera,
         index=index,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from camera_adapters.geometry import Size
+from camera_adapters.geometry import PADDING_VALUE, Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
 from pipelines.batcher import MicroBatcher
@@ -175,6 +176,27 @@ def test_a_shadow_is_no_part_of_the_batch_but_its_size_is_waited_for() -> None:
     (batch,) = taker.take(0.0)
     assert batch.rows == {TRAFFIC: (0,)}
     assert batch.routes == ({"traffic": Route(TRAFFIC, NEXT_LARGE)},)
+
+
+def test_two_fits_of_one_size_are_two_batches_of_their_own_images() -> None:
+    stretching = replace(NEXT, fit="stretch")
+    taker, mailboxes, _ = batcher(plan("a", {"traffic": TRAFFIC, "crowding": stretching}))
+    mailboxes["a"].put(make_frame("a", ("traffic", "crowding"), stretched=(SIZE,), value=7))
+    second, first = taker.take(0.0)
+    assert (first.rows, first.view) == ({TRAFFIC: (0,)}, TRAFFIC.view)
+    assert (second.rows, second.view) == ({stretching: (0,)}, stretching.view)
+    assert (first.images[0, 0] == PADDING_VALUE).all()
+    assert (second.images == 7).all()
+
+
+def test_a_frame_with_another_fit_is_not_what_a_change_waits_for() -> None:
+    stretching = replace(NEXT, fit="stretch")
+    taker, mailboxes, routes = batcher(plan("a", {"traffic": TRAFFIC}))
+    routes["a"].change({"traffic": Route(stretching)})
+    mailboxes["a"].put(make_frame("a"))
+    assert versions(taker.take(0.0)) == ["1"]
+    mailboxes["a"].put(make_frame("a", sizes=(), stretched=(SIZE,)))
+    assert versions(taker.take(0.0)) == ["2"]
 
 
 def test_a_late_frame_of_an_old_size_is_left_out_and_counted() -> None:

@@ -137,7 +137,7 @@ def test_it_equals_numpy_in_any_batch(name, groups):
     strides, options = NETWORKS[name]
     network = nanodet_network(strides, **options)
     made = plan_for(network, ImportRequest(name="street", file="f.onnx", labels=LABELS))
-    assert (made.head.name, made.scores, made.package) == ("nanodet", "none", (640, 384))
+    assert (made.head.name, made.scores, made.package) == ("nanodet", "none", SIZE)
     wrapped = wrap(network, "nanodet", HeadTask(SIZE, CLASSES, groups, Selection(30, 0.3, 0.5)))
     images = random_images(21)
     wanted = Wanted(

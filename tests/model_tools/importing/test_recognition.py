@@ -169,10 +169,12 @@ for _axis in (2, 3):
     [
         (yolo_network(3, metadata=NAMES), {}, SIZE, SIZE),
         (yolo_network(3, metadata=NAMES), {"size": (640, 384)}, (640, 384), SIZE),
-        (yolo_network(3, metadata=NAMES), {"fit": "stretch"}, (640, 384), SIZE),
-        (detr_network((48, 48), 80), {}, (640, 384), (48, 48)),
+        (yolo_network(3, metadata=NAMES), {"fit": "stretch"}, SIZE, SIZE),
+        (detr_network((48, 48), 80), {}, (48, 48), (48, 48)),
+        (detr_network((48, 48), 80), {"size": (640, 384)}, (640, 384), (48, 48)),
         (FREE, {}, (640, 384), (640, 384)),
         (FREE, {"size": (320, 192)}, (320, 192), (320, 192)),
+        (FREE, {"fit": "stretch"}, SIZE, SIZE),
         (FREE, {"fit": "stretch", "size": (320, 192)}, (320, 192), SIZE),
     ],
 )

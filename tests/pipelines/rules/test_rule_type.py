@@ -135,7 +135,7 @@ def test_measurements_of_the_image_go_from_a_rule_to_the_recorder(register, tmp_
 
 
 def test_a_rule_gets_only_the_signals_that_its_kind_declares():
-    signals = FrameSignals(make_frame().views[SIZE])
+    signals = FrameSignals(make_frame().views[MODEL.view])
     plan = RulePlan("traffic.brightness", (WHOLE_ZONE,), {"every": 0})
     asked = BRIGHTNESS.build("gate", plan, "e1").observe((), moment(0), signals)
     unasked = replace(BRIGHTNESS, signals=frozenset()).build("gate", plan, "e1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,24 @@ def test_boxes_are_counted_and_disputed_frames_drawn_now_and_then(tmp_path):
     found = state_of(one)
     assert found.boxes.only_first == 100
     assert len(found.images) == 2, "twenty seconds of dispute, an image every ten"
+
+
+def test_a_shadow_with_another_fit_is_compared_in_the_full_image(tmp_path):
+    shadow = replace(SHADOW, fit="stretch")
+    one = Comparison(PLAN, Route(STABLE, shadow), "gate", "incarnation", tmp_path)
+    frame = make_frame(tasks=("crowding",), stretched=(SIZE,), at_s=1000.0)
+    person = np.array([[0.2, 0.1, 0.4, 0.6]], np.float32)
+    first, second = (
+        Detections(
+            frame.views[model.view].letterbox.to_analysis(person),
+            np.array([0.9], np.float32),
+            np.array([0]),
+        )
+        for model in (STABLE, shadow)
+    )
+    assert not np.allclose(first.boxes, second.boxes, atol=3)
+    one.observe(frame, first, second)
+    assert (state_of(one).boxes.both, state_of(one).boxes.only_first) == (1, 0)
 
 
 def test_frames_without_a_result_of_the_shadow_are_counted(tmp_path):

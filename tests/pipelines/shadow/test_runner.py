@@ -33,6 +33,7 @@ LARGE = Size(96, 64)
 STABLE = ModelRef("crowd", "1", SIZE, ("person",), 0.4)
 SHADOW = ModelRef("crowd", "2", SIZE, ("person",), 0.4)
 LARGE_SHADOW = ModelRef("crowd", "3", LARGE, ("person",), 0.4)
+STRETCHED_SHADOW = ModelRef("crowd", "4", SIZE, ("person",), 0.4, fit="stretch")
 SOMEBODY = np.array([[[20, 15, 30, 35, 0.9, 0]]], np.float32)
 
 
@@ -104,7 +105,7 @@ class Group:
     def process(self, *cameras: str) -> None:
         frames = [self.frame(camera) for camera in cameras]
         batch = MicroBatch(
-            np.stack([frame.views[SIZE].image for frame in frames]),
+            np.stack([frame.views[STABLE.view].image for frame in frames]),
             tuple(frames),
             tuple(self.routes[camera] for camera in cameras),
             {STABLE: tuple(range(len(cameras)))},
@@ -115,7 +116,7 @@ class Group:
         self.runner.observe(submitted, found)
 
     def frame(self, camera: str) -> Frame:
-        return make_frame(camera, ("crowding",), sizes=(SIZE, LARGE))
+        return make_frame(camera, ("crowding",), sizes=(SIZE, LARGE), stretched=(SIZE,))
 
     def end(self, camera: str) -> None:
         self.cameras[camera].follow("crowding", Route(STABLE))
@@ -154,6 +155,15 @@ def test_a_shadow_of_another_size_gets_a_batch_of_its_own(tmp_path):
     one.runner.poll()
     assert one.states()["b"].boxes.frames == 1
     assert one.states(LARGE_SHADOW)["a"].boxes.frames == 1
+
+
+def test_a_shadow_with_another_fit_gets_a_batch_of_its_own(tmp_path):
+    one = group(tmp_path, a=STRETCHED_SHADOW)
+    one.process("a")
+    assert one.port.stored == 2
+    assert one.port.calls == [("crowd/4", (0,))]
+    one.runner.poll()
+    assert one.states(STRETCHED_SHADOW)["a"].boxes.frames == 1
 
 
 def test_no_shadow_costs_nothing(tmp_path):
