@@ -6,18 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from simulation.drawing.people import STRIDE_STEPS, seated_rider
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette
 
-_PAINT: tuple[Colour, ...] = (
-    (190, 36, 34),
-    (36, 70, 150),
-    (34, 34, 38),
-    (220, 220, 216),
-    (40, 130, 90),
-    (230, 170, 40),
-    (90, 160, 190),
-    (200, 90, 130),
-)
+_PAINT = palette("be2422 244696 222226 dcdcd8 28825a e6aa28 5aa0be c85a82")
 _TYRE: Colour = (30, 30, 32)
 
 

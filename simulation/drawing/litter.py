@@ -5,37 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Solid, SolidBuilder, palette, patch
 
-_BAG: tuple[Colour, ...] = (
-    (176, 40, 44),
-    (34, 40, 60),
-    (236, 232, 222),
-    (120, 78, 46),
-    (60, 120, 90),
-    (222, 170, 50),
-    (60, 110, 180),
-    (196, 150, 104),
-    (150, 60, 130),
-    (40, 40, 42),
-    (230, 120, 50),
-)
-_BOTTLE: tuple[Colour, ...] = (
-    (40, 120, 60),
-    (150, 200, 220),
-    (110, 64, 26),
-    (60, 150, 210),
-    (200, 224, 226),
-    (30, 84, 44),
-)
-_BIN_BAG: tuple[Colour, ...] = (
-    (30, 30, 34),
-    (38, 38, 40),
-    (36, 60, 110),
-    (214, 214, 210),
-    (46, 84, 56),
-    (24, 24, 28),
-)
+_BAG = palette("b0282c 22283c ece8de 784e2e 3c785a deaa32 3c6eb4 c49668 963c82 28282a e67832")
+_BOTTLE = palette("28783c 96c8dc 6e401a 3c96d2 c8e0e2 1e542c")
+_BIN_BAG = palette("1e1e22 262628 243c6e d6d6d2 2e5438 18181c")
 
 
 def _tote(

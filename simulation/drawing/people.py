@@ -9,50 +9,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette
 
 STRIDE_STEPS = 12
 
-_SKIN: tuple[Colour, ...] = (
-    (236, 200, 172),
-    (224, 180, 148),
-    (198, 150, 116),
-    (150, 104, 74),
-    (104, 70, 50),
+_SKIN = palette("ecc8ac e0b494 c69674 96684a 684632")
+_HAIR = palette("1e1a18 3e2c20 6e4e30 ac8c5a 969696")
+_TOP = palette(
+    "c42c2c 243e78 e6e6e2 282a2e 467850 deb43c 784682 5a8cbe 969694 dc783c 6e543e d28ca0 "
+    "32828c 505a3c"
 )
-_HAIR: tuple[Colour, ...] = (
-    (30, 26, 24),
-    (62, 44, 32),
-    (110, 78, 48),
-    (172, 140, 90),
-    (150, 150, 150),
-)
-_TOP: tuple[Colour, ...] = (
-    (196, 44, 44),
-    (36, 62, 120),
-    (230, 230, 226),
-    (40, 42, 46),
-    (70, 120, 80),
-    (222, 180, 60),
-    (120, 70, 130),
-    (90, 140, 190),
-    (150, 150, 148),
-    (220, 120, 60),
-    (110, 84, 62),
-    (210, 140, 160),
-    (50, 130, 140),
-    (80, 90, 60),
-)
-_LEGS: tuple[Colour, ...] = (
-    (40, 48, 74),
-    (32, 32, 36),
-    (90, 90, 94),
-    (150, 130, 100),
-    (60, 70, 60),
-    (70, 84, 120),
-    (200, 196, 184),
-    (84, 60, 48),
-)
+_LEGS = palette("28304a 202024 5a5a5e 968264 3c463c 465478 c8c4b8 543c30")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Solid, SolidBuilder, palette, patch
 
 _WOOD: Colour = (128, 90, 58)
 _STEEL: Colour = (104, 108, 112)
 _STONE: Colour = (168, 162, 152)
+_WALLS = palette("baa892 a0968c c4baac 96705c b0b6ba ceb088 808288")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,15 +253,7 @@ def prop_solid(kind: str, look: int) -> Solid:
 def building(width_m: float, depth_m: float, height_m: float, look: int, *, lit: bool) -> Solid:
     """Build a house front with rows of windows on its front side; ``lit`` lights some of them."""
     rng = np.random.default_rng(look)
-    wall = (
-        (186, 168, 146),
-        (160, 150, 140),
-        (196, 186, 172),
-        (150, 112, 92),
-        (176, 182, 186),
-        (206, 176, 136),
-        (128, 130, 136),
-    )[rng.integers(7)]
+    wall = _WALLS[rng.integers(7)]
     builder = SolidBuilder((0, 0, 2))
     walls = builder.box((-depth_m / 2, depth_m / 2, -width_m / 2, width_m / 2), 0, height_m, wall)
     face = walls["front"]

@@ -57,6 +57,11 @@ class Solid:
     half_width_m: float
 
 
+def palette(colours: str) -> tuple[Colour, ...]:
+    """Return the colours of a text of RRGGBB in hexadecimal, RGB 0..255 each."""
+    return tuple((c[0], c[1], c[2]) for c in map(bytes.fromhex, colours.split()))
+
+
 def patch(face: ArrayLike, left: float, right: float, low: float, high: float) -> Floats:
     """Return the part of a face (4, 3) between shares of its width and height."""
     corners = np.asarray(face, np.float32)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette, patch
 
 GLASS: Colour = (44, 56, 66)
 TYRE: Colour = (26, 26, 28)
@@ -13,44 +13,12 @@ CHASSIS: Colour = (38, 38, 42)
 HEAD_LAMP: Colour = (255, 250, 225)
 TAIL_LAMP: Colour = (215, 30, 24)
 
-_CAR_PAINT: tuple[Colour, ...] = (
-    (232, 233, 235),
-    (226, 226, 222),
-    (42, 43, 47),
-    (28, 28, 31),
-    (168, 172, 177),
-    (120, 124, 130),
-    (86, 90, 96),
-    (42, 68, 122),
-    (30, 92, 150),
-    (158, 30, 32),
-    (190, 44, 36),
-    (224, 180, 40),
-    (34, 84, 62),
-    (190, 172, 140),
-    (98, 66, 46),
-    (96, 160, 190),
-    (220, 120, 40),
+_CAR_PAINT = palette(
+    "e8e9eb e2e2de 2a2b2f 1c1c1f a8acb1 787c82 565a60 2a447a 1e5c96 9e1e20 be2c24 e0b428 "
+    "22543e beac8c 62422e 60a0be dc7828"
 )
-_BUS_PAINT: tuple[Colour, ...] = (
-    (206, 40, 38),
-    (236, 188, 44),
-    (40, 110, 190),
-    (232, 232, 230),
-    (40, 140, 90),
-    (90, 150, 200),
-    (220, 110, 40),
-)
-_CARGO_PAINT: tuple[Colour, ...] = (
-    (226, 226, 224),
-    (190, 196, 200),
-    (60, 96, 150),
-    (170, 50, 44),
-    (210, 170, 60),
-    (80, 110, 80),
-    (120, 100, 84),
-    (40, 60, 90),
-)
+_BUS_PAINT = palette("ce2826 ecbc2c 286ebe e8e8e6 288c5a 5a96c8 dc6e28")
+_CARGO_PAINT = palette("e2e2e0 bec4c8 3c6096 aa322c d2aa3c 506e50 786454 283c5a")
 
 
 def _wheels(

@@ -7,7 +7,6 @@ import ipaddress
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from simulation.rtsp_server.clip import Clip, load_clip
@@ -89,12 +88,7 @@ class RtspServer:
         log.info("rtsp_server_started", extra={"host": self._host, "port": self.port})
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if self._server is None or self._ports is None:
             return
         self._server.close()
