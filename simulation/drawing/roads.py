@@ -10,10 +10,13 @@ from simulation.drawing.place import (
     Lane,
     Patch,
     Place,
+    any_look,
     blob,
     dashes,
     line,
     rectangle,
+    scattered,
+    shades,
 )
 from simulation.drawing.props import Prop
 from simulation.drawing.viewpoint import Viewpoint
@@ -29,23 +32,11 @@ _GRASS: Colour = (92, 122, 62)
 def _stains(
     rng: np.random.Generator, x: tuple[float, float], y: tuple[float, float], count: int
 ) -> list[Patch]:
-    out = []
-    for _ in range(count):
-        tone = float(rng.uniform(74, 106))
-        out.append(
-            blob(
-                float(rng.uniform(*x)),
-                float(rng.uniform(*y)),
-                float(rng.uniform(0.15, 0.9)),
-                (tone, tone, tone * 1.02),
-                0.4,
-                rng,
-            )
-        )
+    stain = shades(rng, (1.0, 1.0, 1.02), (74, 106))
+    out = scattered(rng, count, x, y, (0.15, 0.9), 0.4, stain)
     for _ in range(count // 6):
-        out.append(
-            blob(float(rng.uniform(*x)), float(rng.uniform(*y)), 0.36, (58, 58, 60), 0.2, rng)
-        )
+        x_m, y_m = float(rng.uniform(*x)), float(rng.uniform(*y))
+        out.append(blob(x_m, y_m, 0.36, (58, 58, 60), 0.2, rng))
     return out
 
 
@@ -71,13 +62,13 @@ def arterial(rng: np.random.Generator) -> Place:
                 np.float32,
             )
             patches.append(Patch(head, _PAINT, 0.25))
-    props = [Prop("bush", 0.0, 14 + 3.1 * k, 0.0, int(rng.integers(1 << 16))) for k in range(16)]
+    props = [Prop("bush", 0.0, 14 + 3.1 * k, 0.0, any_look(rng)) for k in range(16)]
     for k in range(7):
         y = 16.0 + 17.0 * k
         props.append(Prop("lamp", -12.6, y, 0.0, 1))
         props.append(Prop("lamp", 12.6, y + 6, math.pi, 1))
-        props.append(Prop("tree", -14.5, y + 8, 0.0, int(rng.integers(1 << 16))))
-        props.append(Prop("tree", 14.6, y + 14, 0.0, int(rng.integers(1 << 16))))
+        props.append(Prop("tree", -14.5, y + 8, 0.0, any_look(rng)))
+        props.append(Prop("tree", 14.6, y + 14, 0.0, any_look(rng)))
     props += [
         Prop("bin", 13.2, 25.0, 0, 3),
         Prop("sign", -12.4, 27.0, -math.pi / 2, 2),
@@ -91,7 +82,7 @@ def arterial(rng: np.random.Generator) -> Place:
             0.0 if side < 0 else math.pi,
             18.0,
             float(rng.uniform(7, 22)),
-            int(rng.integers(1 << 16)),
+            any_look(rng),
         )
         for k in range(6)
         for side in (-1, 1)
@@ -193,9 +184,7 @@ def _crossing_props(rng: np.random.Generator) -> list[Prop]:
         (-14.5, -7),
         (19, -8),
     ):
-        props.append(
-            Prop("tree", x + float(rng.uniform(-0.6, 0.6)), y, 0.0, int(rng.integers(1 << 16)))
-        )
+        props.append(Prop("tree", x + float(rng.uniform(-0.6, 0.6)), y, 0.0, any_look(rng)))
     props += [
         Prop("bin", 10.0, 13.5, 0, 2),
         Prop("bin", -10.4, 22.8, 0, 4),
@@ -225,7 +214,7 @@ def _crossing_houses(rng: np.random.Generator) -> list[House]:
                     -math.pi / 2,
                     16.0,
                     float(rng.uniform(8, 20)),
-                    int(rng.integers(1 << 16)),
+                    any_look(rng),
                 )
             )
             houses.append(
@@ -235,7 +224,7 @@ def _crossing_houses(rng: np.random.Generator) -> list[House]:
                     0.0 if side < 0 else math.pi,
                     16.0,
                     float(rng.uniform(8, 20)),
-                    int(rng.integers(1 << 16)),
+                    any_look(rng),
                 )
             )
     houses += [House(-27.0, 15.0, 0.0, 16.0, 12.0, 7), House(28.0, 15.0, math.pi, 16.0, 9.0, 11)]

@@ -100,7 +100,7 @@ class LiveStream:
     def close(self) -> None:
         """Say goodbye to all viewers and stop."""
         for viewer in list(self._viewers):
-            self._cut_off(viewer, Fault.end())
+            self._cut_off(viewer, Fault(FaultKind.END))
 
     def _new_timeline(self) -> Timeline:
         return Timeline(self.clip, time.monotonic(), secrets.randbelow(1 << 32))
