@@ -125,11 +125,11 @@ def dashes(
     ahead = ((b[0] - a[0]) / length, (b[1] - a[1]) / length)
     out, here = [], 0.0
     while here < length:
-        ends = [
+        start, end = (
             (a[0] + ahead[0] * along, a[1] + ahead[1] * along)
             for along in (here, min(here + on_m, length))
-        ]
-        out.append(line(*ends, width_m, colour))
+        )
+        out.append(line(start, end, width_m, colour))
         here += on_m + off_m
     return out
 

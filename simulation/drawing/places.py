@@ -15,21 +15,11 @@ from simulation.drawing.roads import arterial, crossroad
 from simulation.drawing.viewpoint import Projector, Viewpoint
 
 PLACES: Final[dict[str, Callable[[np.random.Generator], Place]]] = {
-    "crossroad": crossroad,
-    "arterial": arterial,
-    "square": square,
-    "park": park,
+    make.__name__: make for make in (crossroad, arterial, square, park)
 }
 _SCATTERED: Final = (
-    "bin",
-    "bollard",
-    "bush",
-    "hydrant",
-    "stone",
-    "sign",
-    "planter",
-    "bench",
-    "lamp",
+    *("bin", "bollard", "bush", "hydrant", "stone", "sign"),
+    *("planter", "bench", "lamp"),
 )
 
 
@@ -66,13 +56,6 @@ def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> P
         except ValueError:
             continue
         kind = _SCATTERED[rng.integers(len(_SCATTERED))]
-        extra.append(
-            Prop(
-                kind,
-                float(spot[0]),
-                float(spot[1]),
-                float(rng.uniform(0, 6.28)),
-                int(rng.integers(1 << 20)),
-            )
-        )
+        turn, look = float(rng.uniform(0, 6.28)), int(rng.integers(1 << 20))
+        extra.append(Prop(kind, float(spot[0]), float(spot[1]), turn, look))
     return replace(place, props=place.props + tuple(extra))

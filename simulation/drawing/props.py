@@ -47,18 +47,20 @@ def _foliage(
         shade = 0.72 + 0.4 * (up / wide + 0.5) + float(rng.uniform(-0.1, 0.1))
         colour = (green[0] * shade, green[1] * shade, green[2] * shade)
         at = (out * math.cos(turn), out * math.sin(turn), max(z + up, size * 0.8))
-        builder.limb(at, at, size, size, colour, 1 + k * 0.01)
+        builder.ball(at, size, colour, 1 + k * 0.01)
+
+
+def _any_of(rng: np.random.Generator, *spans: tuple[float, float]) -> Colour:
+    """Return a colour with red, green and blue from three ranges."""
+    red, green, blue = (float(rng.uniform(*span)) for span in spans)
+    return red, green, blue
 
 
 def _tree(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     tall, wide = float(rng.uniform(3.2, 4.6)), float(rng.uniform(1.4, 2.3))
     builder.limb((0, 0, 0), (0.05, 0, tall), 0.2, 0.12, (92, 74, 58), anchor=(0, 0, 0))
-    green: Colour = (
-        float(rng.uniform(52, 96)),
-        float(rng.uniform(96, 128)),
-        float(rng.uniform(40, 62)),
-    )
+    green = _any_of(rng, (52, 96), (96, 128), (40, 62))
     _foliage(builder, rng, tall + wide * 0.5, wide, 34, green)
     return builder.build(0.25, 0.25)
 
@@ -66,11 +68,7 @@ def _tree(rng: np.random.Generator) -> Solid:
 def _bush(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     wide = float(rng.uniform(0.45, 0.9))
-    green: Colour = (
-        float(rng.uniform(48, 90)),
-        float(rng.uniform(84, 120)),
-        float(rng.uniform(40, 60)),
-    )
+    green = _any_of(rng, (48, 90), (84, 120), (40, 60))
     _foliage(builder, rng, wide * 0.5, wide, 16, green)
     return builder.build(wide, wide)
 
@@ -113,14 +111,8 @@ def _bin(rng: np.random.Generator) -> Solid:
         builder.limb((0, 0, 0.14), (0, 0, 0.82), 0.25, 0.29, colour)
         builder.limb((0, 0, 0.86), (0, 0, 0.9), 0.24, 0.22, (22, 22, 22), 1, anchor=(0, 0, 0.48))
     else:
-        faces = builder.frustum(
-            (-0.24, 0.24, -0.24, 0.24),
-            0.05,
-            (-0.29, 0.29, -0.29, 0.29),
-            0.95,
-            colour,
-            lid=(44, 44, 44),
-        )
+        low, top = (-0.24, 0.24, -0.24, 0.24), (-0.29, 0.29, -0.29, 0.29)
+        faces = builder.frustum(low, 0.05, top, 0.95, colour, lid=(44, 44, 44))
         for name in ("front", "left", "rear", "right"):
             builder.quad(patch(faces[name], 0.2, 0.8, 0.72, 0.88), (20, 20, 20), 1)
     return builder.build(0.3, 0.3)
@@ -167,7 +159,7 @@ def _planter(rng: np.random.Generator) -> Solid:
         x, y = rng.uniform(-0.5, 0.5, 2)
         colour: Colour = (70, 110, 56) if k % 3 else (206, 84, 110)
         at = (float(x), float(y), 0.62)
-        builder.limb(at, at, 0.2, 0.2, colour, 1 + k * 0.01, anchor=(0, 0, 0.3))
+        builder.ball(at, 0.2, colour, 1 + k * 0.01, anchor=(0, 0, 0.3))
     return builder.build(0.7, 0.7)
 
 
@@ -215,32 +207,17 @@ def _stone(rng: np.random.Generator) -> Solid:
     for k in range(3):
         x, y = (float(v) for v in rng.uniform(-0.15, 0.15, 2))
         size = float(rng.uniform(0.1, 0.22))
-        builder.limb(
-            (x, y, size * 0.5),
-            (x + 0.1, y, size * 0.6),
-            size,
-            size * 0.8,
-            (tone, tone * 0.97, tone * 0.92),
-            k,
-        )
+        grey, end = (tone, tone * 0.97, tone * 0.92), (x + 0.1, y, size * 0.6)
+        builder.limb((x, y, size * 0.5), end, size, size * 0.8, grey, k)
     return builder.build(0.3, 0.3)
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
-    "tree": _tree,
-    "bush": _bush,
-    "hedge": _hedge,
-    "lamp": _lamp,
-    "bench": _bench,
-    "bin": _bin,
-    "bollard": _bollard,
-    "sign": _sign,
-    "signal": _signal,
-    "planter": _planter,
-    "fountain": _fountain,
-    "kiosk": _kiosk,
-    "hydrant": _hydrant,
-    "stone": _stone,
+    maker.__name__.removeprefix("_"): maker
+    for maker in (
+        *(_tree, _bush, _hedge, _lamp, _bench, _bin, _bollard),
+        *(_sign, _signal, _planter, _fountain, _kiosk, _hydrant, _stone),
+    )
 }
 
 

@@ -10,6 +10,7 @@ from simulation.drawing.place import (
     Lane,
     Patch,
     Place,
+    Span,
     any_look,
     blob,
     dashes,
@@ -40,6 +41,14 @@ def _stains(
     return out
 
 
+def _beside_road(
+    rng: np.random.Generator, side: int, away_m: float, y_m: float, width_m: float, high_m: Span
+) -> House:
+    """Return a house that faces the road from its left (-1) or right (1) side."""
+    facing, high = 0.0 if side < 0 else math.pi, float(rng.uniform(*high_m))
+    return House(side * away_m, y_m, facing, width_m, high, any_look(rng))
+
+
 def arterial(rng: np.random.Generator) -> Place:
     """Two carriageways of three lanes with a planted median; the camera hangs over the median."""
     far = 150.0
@@ -57,10 +66,8 @@ def arterial(rng: np.random.Generator) -> Place:
         way = 1.0 if x > 0 else -1.0
         for y in (22.0, 46.0):
             patches.append(line((x, y - way * 1.4), (x, y + way * 0.4), 0.18, _PAINT))
-            head = np.array(
-                [(x - 0.45, y + way * 0.4), (x + 0.45, y + way * 0.4), (x, y + way * 1.7)],
-                np.float32,
-            )
+            base, tip = y + way * 0.4, y + way * 1.7
+            head = np.array([(x - 0.45, base), (x + 0.45, base), (x, tip)], np.float32)
             patches.append(Patch(head, _PAINT, 0.25))
     props = [Prop("bush", 0.0, 14 + 3.1 * k, 0.0, any_look(rng)) for k in range(16)]
     for k in range(7):
@@ -76,14 +83,7 @@ def arterial(rng: np.random.Generator) -> Place:
         Prop("hydrant", -13.0, 21.0, 0, 1),
     ]
     houses = [
-        House(
-            side * 22,
-            18.0 + 19 * k,
-            0.0 if side < 0 else math.pi,
-            18.0,
-            float(rng.uniform(7, 22)),
-            any_look(rng),
-        )
+        _beside_road(rng, side, 22, 18.0 + 19 * k, 18.0, (7, 22))
         for k in range(6)
         for side in (-1, 1)
     ]
@@ -121,14 +121,13 @@ def _crossing_patches(rng: np.random.Generator) -> list[Patch]:
     patches.append(rectangle(-70, 70, 25.6, 40.4, _ASPHALT, 0.55))
     patches += _stains(rng, (-20, 20), (8, 60), 46)
     for y0, y1 in ((-45, 20.6), (45.4, 110)):
-        patches.append(line((0.12, y0), (0.12, y1), 0.12, _YELLOW))
-        patches.append(line((-0.12, y0), (-0.12, y1), 0.12, _YELLOW))
-        patches += dashes((3.6, y0), (3.6, y1), 0.14, _PAINT)
-        patches += dashes((-3.6, y0), (-3.6, y1), 0.14, _PAINT)
+        patches += [line((x, y0), (x, y1), 0.12, _YELLOW) for x in (0.12, -0.12)]
+        for x in (3.6, -3.6):
+            patches += dashes((x, y0), (x, y1), 0.14, _PAINT)
     for x0, x1 in ((-60, -13), (13, 60)):
         patches.append(line((x0, 33.0), (x1, 33.0), 0.2, _YELLOW))
-        patches += dashes((x0, 29.4), (x1, 29.4), 0.14, _PAINT)
-        patches += dashes((x0, 36.6), (x1, 36.6), 0.14, _PAINT)
+        for y in (29.4, 36.6):
+            patches += dashes((x0, y), (x1, y), 0.14, _PAINT)
     patches += _zebra(-7.2, 7.2, 21.6, 24.6, along_x=True)
     patches += _zebra(-7.2, 7.2, 41.4, 44.4, along_x=True)
     patches += _zebra(-11.4, -8.4, 25.8, 40.2, along_x=False)
@@ -143,14 +142,10 @@ def _crossing_patches(rng: np.random.Generator) -> list[Patch]:
 
 
 _CROSSING_LANES = (
-    Lane((1.85, -6.0), (1.85, 115.0)),
-    Lane((5.4, -6.0), (5.4, 115.0)),
-    Lane((-1.85, 115.0), (-1.85, -6.0)),
-    Lane((-5.4, 115.0), (-5.4, -6.0)),
-    Lane((-62.0, 31.2), (62.0, 31.2)),
-    Lane((-62.0, 27.5), (62.0, 27.5)),
-    Lane((62.0, 34.8), (-62.0, 34.8)),
-    Lane((62.0, 38.5), (-62.0, 38.5)),
+    *(Lane((x, -6.0), (x, 115.0)) for x in (1.85, 5.4)),
+    *(Lane((-x, 115.0), (-x, -6.0)) for x in (1.85, 5.4)),
+    *(Lane((-62.0, y), (62.0, y)) for y in (31.2, 27.5)),
+    *(Lane((62.0, y), (-62.0, y)) for y in (34.8, 38.5)),
 )
 
 
@@ -162,27 +157,13 @@ def _crossing_props(rng: np.random.Generator) -> list[Prop]:
         Prop("signal", 12.8, 41.4, 0.0, 5),
     ]
     for x, y, turn in (
-        (-9.2, 12.0, 0.0),
-        (9.2, 17.0, math.pi),
-        (-9.4, 50.0, 0.0),
-        (9.4, 56.0, math.pi),
-        (-24, 42.0, -math.pi / 2),
-        (24, 24.0, math.pi / 2),
+        *((-9.2, 12.0, 0.0), (9.2, 17.0, math.pi), (-9.4, 50.0, 0.0), (9.4, 56.0, math.pi)),
+        *((-24, 42.0, -math.pi / 2), (24, 24.0, math.pi / 2)),
     ):
         props.append(Prop("lamp", x, y, turn, 1))
     for x, y in (
-        (-13, 14),
-        (-13.5, 19.5),
-        (14, 15),
-        (15, 20),
-        (-12.5, 52),
-        (13, 53),
-        (-20, 45),
-        (24, 44),
-        (17, 2),
-        (-14, 3),
-        (-14.5, -7),
-        (19, -8),
+        *((-13, 14), (-13.5, 19.5), (14, 15), (15, 20), (-12.5, 52), (13, 53)),
+        *((-20, 45), (24, 44), (17, 2), (-14, 3), (-14.5, -7), (19, -8)),
     ):
         props.append(Prop("tree", x + float(rng.uniform(-0.6, 0.6)), y, 0.0, any_look(rng)))
     props += [
@@ -207,26 +188,9 @@ def _crossing_houses(rng: np.random.Generator) -> list[House]:
     houses = []
     for k in range(5):
         for side in (-1, 1):
-            houses.append(
-                House(
-                    side * (24 + 17 * k),
-                    52.0,
-                    -math.pi / 2,
-                    16.0,
-                    float(rng.uniform(8, 20)),
-                    any_look(rng),
-                )
-            )
-            houses.append(
-                House(
-                    side * 19.5,
-                    62.0 + 17 * k,
-                    0.0 if side < 0 else math.pi,
-                    16.0,
-                    float(rng.uniform(8, 20)),
-                    any_look(rng),
-                )
-            )
+            high, look = float(rng.uniform(8, 20)), any_look(rng)
+            houses.append(House(side * (24 + 17 * k), 52.0, -math.pi / 2, 16.0, high, look))
+            houses.append(_beside_road(rng, side, 19.5, 62.0 + 17 * k, 16.0, (8, 20)))
     houses += [House(-27.0, 15.0, 0.0, 16.0, 12.0, 7), House(28.0, 15.0, math.pi, 16.0, 9.0, 11)]
     return houses
 
