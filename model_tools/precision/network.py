@@ -15,7 +15,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from models.errors import GraphError
-from models.graph.parts import nodes
+from models.graph.parts import nodes, used_by
 
 ADDED_PREFIX = "cityeye"
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -126,13 +126,5 @@ def _before_a_layer(network: list[NodeProto], layers: set[str]) -> set[str]:
         if wanted.intersection(node.output):
             before.add(node.name)
         if node.name in layers or node.name in before:
-            wanted.update(name for name in _used(node) if name)
+            wanted.update(name for name in used_by(node) if name)
     return before
-
-
-def _used(node: NodeProto) -> Iterable[str]:
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            for inner in graph.node:
-                yield from _used(inner)

@@ -136,7 +136,7 @@ def _ground(
 
 
 def _sky(image: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator) -> None:
-    height, width = ground.shape
+    width = ground.shape[1]
     rows = np.flatnonzero(~ground.any(axis=1))
     if not len(rows):
         return
@@ -150,7 +150,6 @@ def _sky(image: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.
     )
     glow = np.clip(clouds, 0, 1.5)[..., None] * (8.0 if light.lamps_on else 20.0)
     image[:depth] = np.broadcast_to(sky, (depth, width, 3)) + glow
-    del height
 
 
 def _houses(place: Place, light: Light) -> list[Placement]:

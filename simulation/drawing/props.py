@@ -83,7 +83,6 @@ def _hedge(rng: np.random.Generator) -> Solid:
 
 
 def _lamp(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder()
     builder.limb((0, 0, 0), (0, 0, 0.6), 0.11, 0.09, _STEEL)
     builder.limb((0, 0, 0.5), (0, 0, 6.0), 0.07, 0.05, _STEEL, 1)
@@ -94,7 +93,6 @@ def _lamp(rng: np.random.Generator) -> Solid:
 
 
 def _bench(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder((0, 0, 0.3))
     for x in (-0.75, 0.75):
         builder.box((x - 0.04, x + 0.04, -0.25, 0.25), 0.0, 0.44, _STEEL, 0)
@@ -164,7 +162,6 @@ def _planter(rng: np.random.Generator) -> Solid:
 
 
 def _fountain(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder((0, 0, 0.3))
     ring = [(2.2 * math.cos(t), 2.2 * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 17)]
     inner = [(1.95 * math.cos(t), 1.95 * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 17)]

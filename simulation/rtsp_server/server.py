@@ -13,9 +13,8 @@ from simulation.rtsp_server.clip import Clip, load_clip
 from simulation.rtsp_server.connection import Connection
 from simulation.rtsp_server.errors import UnknownMountError
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import MAX_HEAD_BYTES, Response
-from simulation.rtsp_server.mount import Mount, MountCounters
+from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
 from simulation.rtsp_server.stream import LiveStream
 from simulation.rtsp_server.udp import UdpPorts, open_udp_ports
 

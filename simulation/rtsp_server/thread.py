@@ -10,8 +10,7 @@ from concurrent.futures import Future
 from typing import Self, TypeVar
 
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import ServerLimits
-from simulation.rtsp_server.mount import Mount, MountCounters
+from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
 from simulation.rtsp_server.server import RtspServer
 
 log = logging.getLogger(__name__)

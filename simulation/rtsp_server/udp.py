@@ -71,7 +71,6 @@ class _Reports(asyncio.DatagramProtocol):
         self._on_report = on_report
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        del data
         if heard := self._on_report.get(addr[:2]):
             heard()
 

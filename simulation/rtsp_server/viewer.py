@@ -12,7 +12,7 @@ import struct
 from enum import Enum, auto
 from typing import Protocol
 
-from simulation.rtsp_server.limits import ServerLimits
+from simulation.rtsp_server.mount import ServerLimits
 from simulation.rtsp_server.transport import Interleaved
 
 _LINGER_RESET = struct.pack("ii", 1, 0)

@@ -144,13 +144,6 @@ class Scene:
             for point, spot in zip(_CALIBRATION, ground, strict=True)
         )
 
-    def homography(self) -> NDArray[np.float64]:
-        """Return the 3x3 matrix from normalised image points to ground metres."""
-        points = self.ground_points()
-        source = np.array([p.image for p in points], np.float32)
-        target = np.array([p.ground_m for p in points], np.float32)
-        return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
-
 
 def states_of(actors: tuple[Actor, ...], time_s: float, loop_s: float) -> list[ObjectState]:
     """Return the states of the actors that live at a moment of the loop.

@@ -162,6 +162,7 @@ def _networks(options: argparse.Namespace) -> dict[str, Network]:
 
 
 def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenance:
+    from model_tools.admission.machine import fingerprint
     from simulation.training.card import Provenance
     from simulation.training.loop import STAGES
 
@@ -183,17 +184,8 @@ def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenan
         evaluation_data=f"the first blocks of {BLOCK} that show these places, within seeds "
         f"{EVALUATION_SEEDS[0]} to {judged_on[-1]}",
         date=datetime.now(UTC).date().isoformat(),
-        machine=f"{_processor()}, ONNX Runtime",
+        machine=f"{fingerprint('cpu').processor or platform.machine()}, ONNX Runtime",
     )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import grid
 from model_tools.heads.cityeye import STRIDES
 from simulation.scenes import Sample
 from simulation.training.assignment import Points
