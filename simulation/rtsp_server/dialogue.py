@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from simulation.rtsp_server.auth import Gate, LoginCheck
 from simulation.rtsp_server.errors import ProtocolError
-from simulation.rtsp_server.faults import FaultKind
+from simulation.rtsp_server.faults import NO_FAULT, FaultKind
 from simulation.rtsp_server.message import Request, Response
 from simulation.rtsp_server.mount import ServerLimits
 from simulation.rtsp_server.sdp import TRACK, describe
@@ -92,8 +92,7 @@ class Dialogue:
             ProtocolError: The request cannot be satisfied; answer with its status.
         """
         stream = self._find_stream(request)
-        fault = stream.fault if stream is not None else None
-        if fault is not None and fault.kind is FaultKind.MUTE:
+        if stream is not None and stream.fault.kind is FaultKind.MUTE:
             return None
         if request.method == "OPTIONS":
             return Response(200, (("Public", self.methods),))
@@ -136,10 +135,10 @@ class Dialogue:
 
     def _refusal(self, request: Request, stream: LiveStream) -> Response | None:
         """The answer in place of the proper one: by a fault, or for want of a login."""
-        fault = stream.fault if request.method != "TEARDOWN" else None
-        if fault is not None and fault.kind is FaultKind.REDIRECT:
+        fault = stream.fault if request.method != "TEARDOWN" else NO_FAULT
+        if fault.kind is FaultKind.REDIRECT:
             return Response(302, (("Location", fault.text),))
-        if fault is not None and fault.kind is FaultKind.REFUSE:
+        if fault.kind is FaultKind.REFUSE:
             if fault.status != _UNAUTHORIZED:
                 return Response(fault.status)
             return Response(fault.status, self._gate.challenges(stream.mount, LoginCheck.WRONG))
@@ -155,9 +154,8 @@ class Dialogue:
         accepted = request.headers.get("accept", "*/*")
         if not any(kind in accepted for kind in _SDP_TYPES):
             raise ProtocolError(406, "descriptions come as application/sdp")
-        fault = stream.fault
-        if fault is not None and fault.kind is FaultKind.DESCRIPTION:
-            text = fault.text
+        if stream.fault.kind is FaultKind.DESCRIPTION:
+            text = stream.fault.text
         else:
             host = self._writer.get_extra_info("sockname")[0]
             text = describe(stream.clip, name=stream.mount.path, session=stream.ssrc, host=host)

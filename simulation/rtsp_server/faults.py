@@ -41,8 +41,9 @@ _DAMAGE_BITS = 0x5A
 
 
 class FaultKind(StrEnum):
-    """The ways in which a mount can misbehave."""
+    """The ways in which a mount can misbehave; `none` of them is the usual one."""
 
+    NONE = auto()
     REFUSE = auto()
     REDIRECT = auto()
     DESCRIPTION = auto()
@@ -101,6 +102,9 @@ class Fault:
     def withholds_rtcp(self) -> bool:
         """Whether no RTCP is sent at all."""
         return self.kind in {FaultKind.MUTE, FaultKind.NO_RTP}
+
+
+NO_FAULT = Fault(FaultKind.NONE)
 
 
 class PacketDamage:

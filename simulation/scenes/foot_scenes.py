@@ -138,15 +138,13 @@ def _bag_left(
     owner: _Errand, finder: _Errand, bag_look: int, spot: PlanePoint, zone: SceneZone
 ) -> tuple[list[Actor], SceneIncident]:
     """Return a bag that one person leaves at a spot and another takes, and what that is."""
-    people = [
-        _errand(1 + k, look, when, come, _beside(spot, come[-1]), leave)
-        for k, ((look, come, leave), when) in enumerate(
-            zip((owner, finder), (_BAG_LEFT_S, _BAG_TAKEN_S), strict=True)
-        )
-    ]
-    bag = _left_behind(3, ("bag", bag_look), people[0], _BAG_LEFT_S, spot, people[1], _BAG_TAKEN_S)
+    look, come, leave = owner
+    loser = _errand(1, look, _BAG_LEFT_S, come, _beside(spot, come[-1]), leave)
+    look, come, leave = finder
+    taker = _errand(2, look, _BAG_TAKEN_S, come, _beside(spot, come[-1]), leave)
+    bag = _left_behind(3, ("bag", bag_look), loser, _BAG_LEFT_S, spot, taker, _BAG_TAKEN_S)
     kind = "littering.dropped_object"
-    return [*people, bag], SceneIncident(kind, zone.name, _BAG_LEFT_S, _BAG_TAKEN_S, (3,))
+    return [loser, taker, bag], SceneIncident(kind, zone.name, _BAG_LEFT_S, _BAG_TAKEN_S, (3,))
 
 
 def park_bag() -> Scene:

@@ -38,7 +38,7 @@ def build_package(
     network: Network,
     known: Sequence[str],
     recipe: Recipe,
-    judged_on: Iterable[Sample],
+    evaluated_on: Iterable[Sample],
     provenance: Provenance,
     version: str,
     out: Path,
@@ -51,7 +51,7 @@ def build_package(
         network: Trained on the classes `known`, in that order.
         known: Class names of the network and of the images' labels.
         recipe: What the package is to hold.
-        judged_on: Labelled images that training never saw, of the package's input size.
+        evaluated_on: Labelled images that training never saw, of the package's input size.
         provenance: Where it all comes from.
         version: Package version.
         out: Root of the model repository to write to.
@@ -59,7 +59,7 @@ def build_package(
     Raises:
         ModelError: The package is not admitted.
     """
-    images = list(judged_on)
+    images = list(evaluated_on)
     height, width = images[0].image.shape[:2]
     kept = tuple(known.index(label) for label in recipe.labels)
     wrapped = export(network, (width, height), kept, recipe.selection)
