@@ -6,9 +6,9 @@ import numpy as np
 
 from simulation.drawing.light import Colour
 from simulation.drawing.place import (
+    DrawnPlace,
     House,
     Patch,
-    Place,
     any_look,
     line,
     rectangle,
@@ -52,7 +52,7 @@ def _paving(rng: np.random.Generator) -> list[Patch]:
     return patches
 
 
-def square(rng: np.random.Generator) -> Place:
+def square(rng: np.random.Generator) -> DrawnPlace:
     """A plaza of slabs with bands, benches, planters and a fountain, houses behind."""
     patches = _paving(rng)
     props = [
@@ -84,7 +84,7 @@ def square(rng: np.random.Generator) -> Place:
         for k in range(2)
         for side in (-1, 1)
     ]
-    return Place(
+    return DrawnPlace(
         name="square",
         viewpoint=Viewpoint(0.0, 0.0, 5.6, 0.0, math.radians(16.5), 0.95),
         ground=(_SLAB, 0.45),
@@ -149,7 +149,7 @@ def _park_props(rng: np.random.Generator) -> list[Prop]:
     return props
 
 
-def park(rng: np.random.Generator) -> Place:
+def park(rng: np.random.Generator) -> DrawnPlace:
     """A lawn with a path, trees, benches and bushes, watched from a low mast."""
     patches = _winding(rng) + _leaves(rng, (-9, 9), (6, 22), 70)
     props = _park_props(rng)
@@ -157,7 +157,7 @@ def park(rng: np.random.Generator) -> Place:
         House(-36 + 24 * k, 64.0, -math.pi / 2, 17.0, float(rng.uniform(8, 13)), any_look(rng))
         for k in range(4)
     ]
-    return Place(
+    return DrawnPlace(
         name="park",
         viewpoint=Viewpoint(0.0, 0.0, 4.9, 0.0, math.radians(15.5), 0.98),
         ground=(_GRASS, 0.9),

@@ -30,7 +30,7 @@ _ROUND = 5  # corners of each rounded end of a limb
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placement:
+class PlacedSolid:
     """A solid put into the world: position in metres, heading counter-clockwise from +x."""
 
     solid: Solid
@@ -62,7 +62,7 @@ class Drawing:
 class Pose:
     """Rotation and position of many placements, applied to points by owner."""
 
-    def __init__(self, placements: Sequence[Placement]) -> None:
+    def __init__(self, placements: Sequence[PlacedSolid]) -> None:
         """Collect sines, cosines and positions."""
         headings = np.array([p.heading_rad for p in placements], np.float32)
         self.cos, self.sin = np.cos(headings), np.sin(headings)
@@ -104,7 +104,7 @@ class Assembly:
 
     def __init__(
         self,
-        placements: Sequence[Placement],
+        placements: Sequence[PlacedSolid],
         projector: Projector,
         light: Light,
         levels: Floats | None = None,
@@ -240,7 +240,7 @@ def paint_mask(mask: Image, drawing: Drawing, owner: int, value: int) -> None:
         cv2.fillConvexPoly(mask, drawing.polygons[k], value, cv2.LINE_8, SHIFT)
 
 
-def painting_order(placements: Sequence[Placement], eye: Floats) -> list[int]:
+def painting_order(placements: Sequence[PlacedSolid], eye: Floats) -> list[int]:
     """Return far-to-near order that also holds for long vehicles side by side.
 
     Two footprints that a side of one of them separates are ordered by which of them lies on the

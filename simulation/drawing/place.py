@@ -65,7 +65,7 @@ class House:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class DrawnPlace:
     """A kind of place as seen by its camera.
 
     Attributes:

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from simulation.drawing.open_spaces import park, square
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.props import Prop
 from simulation.drawing.roads import arterial, crossroad
 from simulation.drawing.viewpoint import Projector, Viewpoint
 
-PLACES: Final[dict[str, Callable[[np.random.Generator], Place]]] = {
+PLACES: Final[dict[str, Callable[[np.random.Generator], DrawnPlace]]] = {
     make.__name__: make for make in (crossroad, arterial, square, park)
 }
 _SCATTERED: Final = (
@@ -24,7 +24,7 @@ _SCATTERED: Final = (
 
 
 @lru_cache(maxsize=16)
-def place_named(name: str, seed: int) -> Place:
+def place_named(name: str, seed: int) -> DrawnPlace:
     """Build a place; ``seed`` picks the looks of its trees, stains and houses."""
     return PLACES[name](np.random.default_rng(seed))
 
@@ -46,7 +46,7 @@ def wandered(viewpoint: Viewpoint, rng: np.random.Generator) -> Viewpoint:
     )
 
 
-def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> Place:
+def cluttered(place: DrawnPlace, viewpoint: Viewpoint, rng: np.random.Generator) -> DrawnPlace:
     """Return the place with more furniture strewn about: things that are no labelled object."""
     projector = Projector(viewpoint, (160, 90))
     extra = []

@@ -6,10 +6,10 @@ import numpy as np
 
 from simulation.drawing.light import Colour
 from simulation.drawing.place import (
+    DrawnPlace,
     House,
     Lane,
     Patch,
-    Place,
     Span,
     any_look,
     blob,
@@ -49,7 +49,7 @@ def _beside_road(
     return House(side * away_m, y_m, facing, width_m, high, any_look(rng))
 
 
-def arterial(rng: np.random.Generator) -> Place:
+def arterial(rng: np.random.Generator) -> DrawnPlace:
     """Two carriageways of three lanes with a planted median; the camera hangs over the median."""
     far = 150.0
     patches = [rectangle(-11.6, 11.6, -12, far, _ASPHALT, 0.55)]
@@ -89,7 +89,7 @@ def arterial(rng: np.random.Generator) -> Place:
     ]
     lanes = [Lane((x, -6.0), (x, 125.0)) for x in (2.65, 6.05, 9.5)]
     lanes += [Lane((-x, 125.0), (-x, -6.0)) for x in (2.65, 6.05, 9.5)]
-    return Place(
+    return DrawnPlace(
         name="arterial",
         viewpoint=Viewpoint(0.6, 0.0, 8.2, 0.02, math.radians(14.5), 0.92),
         ground=((120, 128, 98), 0.7),
@@ -195,10 +195,10 @@ def _crossing_houses(rng: np.random.Generator) -> list[House]:
     return houses
 
 
-def crossroad(rng: np.random.Generator) -> Place:
+def crossroad(rng: np.random.Generator) -> DrawnPlace:
     """Two roads of two lanes each way; the camera looks over the near approach to the crossing."""
     props, houses = _crossing_props(rng), _crossing_houses(rng)
-    return Place(
+    return DrawnPlace(
         name="crossroad",
         viewpoint=Viewpoint(8.6, -2.0, 8.8, math.radians(15), math.radians(15.5), 0.86),
         ground=(_PAVING, 0.5),

@@ -15,9 +15,9 @@ from simulation.drawing.backdrop import Backdrop, Sprite, build_backdrop
 from simulation.drawing.cycles import bicycle, motorcycle
 from simulation.drawing.light import Light
 from simulation.drawing.litter import bag, bin_bag, bottle
-from simulation.drawing.painter import SHIFT, Assembly, Drawing, Placement, paint, painting_order
+from simulation.drawing.painter import SHIFT, Assembly, Drawing, PlacedSolid, paint, painting_order
 from simulation.drawing.people import STRIDE_STEPS, person
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.shadow import fill_shadows
 from simulation.drawing.solid import Solid
 from simulation.drawing.vehicles import bus, car, truck
@@ -108,8 +108,8 @@ def solid_of(state: ObjectState) -> Solid:
     return _STILL[state.label](state.look)
 
 
-def _placements(states: Sequence[ObjectState]) -> list[Placement]:
-    return [Placement(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
+def _placements(states: Sequence[ObjectState]) -> list[PlacedSolid]:
+    return [PlacedSolid(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
 
 
 class View:
@@ -117,7 +117,7 @@ class View:
 
     def __init__(
         self,
-        place: Place,
+        place: DrawnPlace,
         viewpoint: Viewpoint,
         light: Light,
         size_px: tuple[int, int],
@@ -152,7 +152,7 @@ class View:
         ids = np.zeros(self.backdrop.image.shape[:2], np.int16)
         return self._truth(states, drawing, ids, self._paint(None, ids, placements, drawing))
 
-    def _drawing(self, placements: Sequence[Placement]) -> Drawing:
+    def _drawing(self, placements: Sequence[PlacedSolid]) -> Drawing:
         at = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
         levels = self.light.level_at(at[:, 0], at[:, 1], self.backdrop.lamps)
         return Assembly(placements, self.projector, self.light, levels).drawing()
@@ -161,7 +161,7 @@ class View:
         self,
         image: Image | None,
         ids: NDArray[np.int16],
-        placements: Sequence[Placement],
+        placements: Sequence[PlacedSolid],
         drawing: Drawing,
     ) -> Floats:
         """Paint objects and the furniture before them; return the full silhouette areas."""

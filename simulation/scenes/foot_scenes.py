@@ -10,8 +10,8 @@ from simulation.scenes.scene import (
     PlanePoint,
     Scene,
     SceneIncident,
+    SceneStage,
     SceneZone,
-    Stage,
     longest_spell,
     states_of,
 )
@@ -116,17 +116,17 @@ def _idler(rng: np.random.Generator, spot: PlanePoint, door: PlanePoint) -> list
     return [person, _left_behind(8501, what, person, put, beside, person, take)]
 
 
-def _path_and_lawn(stage: Stage) -> SceneZone:
+def _path_and_lawn(stage: SceneStage) -> SceneZone:
     lawn = ((-5.5, 7.6), (5.5, 7.6), (7.5, 20.0), (-7.5, 20.0))
     return stage.zone("path and lawn", "littering", lawn)
 
 
-def _middle_of_square(stage: Stage) -> SceneZone:
+def _middle_of_square(stage: SceneStage) -> SceneZone:
     ground = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
     return stage.zone("middle of the square", "crowding", ground)
 
 
-def _whole_square(stage: Stage) -> SceneZone:
+def _whole_square(stage: SceneStage) -> SceneZone:
     ground = ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0))
     return stage.zone("square", "littering", ground)
 
@@ -149,7 +149,7 @@ def _bag_left(
 
 def park_bag() -> Scene:
     """Build a bag that is put down on the park path; its owner walks away."""
-    stage = Stage(31, "park", 5)
+    stage = SceneStage(31, "park", 5)
     zone = _path_and_lawn(stage)
     owner = (21, [(30.0, 21.6), (2.4, 21.2)], [(-3.2, 15.0), (-7.0, 22.0), (-22.0, 30.0)])
     finder = (84, [(-0.4, 50.0), (0.9, 24.0)], [(0.6, -4.0)])
@@ -172,7 +172,7 @@ _DROPS = (
 
 def park_pile() -> Scene:
     """Build rubbish that piles up on the lawn: five people leave something at one spot."""
-    stage = Stage(32, "park", 8)
+    stage = SceneStage(32, "park", 8)
     zone, rng = _path_and_lawn(stage), stage.rng
     doors = ([(30.0, 21.6), (3.0, 21.0)], [(-0.5, 50.0), (0.8, 24.0)], [(-0.4, -3.0), (-0.6, 6.0)])
     actors: list[Actor] = []
@@ -225,7 +225,7 @@ def _gatherer(key: int, rng: np.random.Generator, spot: PlanePoint, focus: Plane
 
 def square_crowd() -> Scene:
     """Build a crowd that gathers in the middle of the square at dusk and disperses."""
-    stage = Stage(41, "square", 5)
+    stage = SceneStage(41, "square", 5)
     zone, rng, focus = _middle_of_square(stage), stage.rng, (0.0, 13.4)
     spots = [
         (
@@ -252,7 +252,7 @@ def square_crowd() -> Scene:
 
 def square_bag() -> Scene:
     """Build a bag that is left in the square at night while a few people pass."""
-    stage = Stage(42, "square", 3)
+    stage = SceneStage(42, "square", 3)
     zone = _whole_square(stage)
     owner = (44, [(-17.0, 16.0)], [(4.0, 16.0), (16.0, 18.0)])
     finder = (51, [(17.0, 15.0)], [(-15.0, 13.0)])
@@ -264,7 +264,7 @@ def square_bag() -> Scene:
 
 def park_quiet() -> Scene:
     """Build walkers in the park, one of whom stands a while beside the own bag."""
-    stage = Stage(33, "park", 12)
+    stage = SceneStage(33, "park", 12)
     actors = _passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), stage.rng)
     actors += _idler(stage.rng, (-1.4, 11.6), (-0.8, 38.0))
     zones = [_path_and_lawn(stage)]
@@ -273,7 +273,7 @@ def park_quiet() -> Scene:
 
 def square_quiet() -> Scene:
     """Build a square with a few people crossing and one waiting."""
-    stage = Stage(43, "square", 9)
+    stage = SceneStage(43, "square", 9)
     actors = _passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), stage.rng)
     actors += _idler(stage.rng, (1.8, 12.4), (-15.0, 19.0))
     zones = [_middle_of_square(stage), _whole_square(stage)]

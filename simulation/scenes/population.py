@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from simulation.drawing.place import Lane, Place
+from simulation.drawing.place import DrawnPlace, Lane
 from simulation.drawing.view import ObjectState
 from simulation.drawing.viewpoint import Projector
 from simulation.labels import LABELS
@@ -30,7 +30,7 @@ _REACH_M = 90.0
 class Population:
     """Collects objects that do not stand inside each other."""
 
-    def __init__(self, place: Place, projector: Projector, rng: np.random.Generator) -> None:
+    def __init__(self, place: DrawnPlace, projector: Projector, rng: np.random.Generator) -> None:
         """Start empty in front of one camera."""
         self.place, self.projector, self.rng = place, projector, rng
         self.states: list[ObjectState] = []
@@ -109,7 +109,9 @@ class Population:
             )
 
 
-def populate(place: Place, projector: Projector, rng: np.random.Generator) -> list[ObjectState]:
+def populate(
+    place: DrawnPlace, projector: Projector, rng: np.random.Generator
+) -> list[ObjectState]:
     """Return a random population for one image of a place."""
     crowd = Population(place, projector, rng)
     if rng.random() < 0.03:

@@ -12,8 +12,8 @@ from simulation.scenes.scene import (
     LOOP_S,
     Scene,
     SceneIncident,
+    SceneStage,
     SceneZone,
-    Stage,
     longest_spell,
     states_of,
 )
@@ -70,9 +70,9 @@ def _crossroad_traffic(
     return actors
 
 
-def _crossroad(number: int, looks: int) -> tuple[Stage, SceneZone]:
+def _crossroad(number: int, looks: int) -> tuple[SceneStage, SceneZone]:
     """Return the crossroad and its near approach, under a camera that sees a whole queue."""
-    stage = Stage(number, "crossroad", looks)
+    stage = SceneStage(number, "crossroad", looks)
     stage.view = Viewpoint(6.4, -23.0, 11.5, math.radians(5), math.radians(17), 0.95)
     ground = ((0.2, -10.0), (7.4, -10.0), (7.4, 20.8), (0.2, 20.8))
     flow_m = ((3.7, -4.0), (3.7, 20.0))
@@ -145,7 +145,7 @@ def _arterial_traffic(
     return actors
 
 
-def _carriageways(stage: Stage) -> tuple[SceneZone, SceneZone]:
+def _carriageways(stage: SceneStage) -> tuple[SceneZone, SceneZone]:
     away = ((0.9, 13.0), (11.2, 13.0), (11.2, 60.0), (0.9, 60.0))
     towards = ((-11.2, 13.0), (-0.9, 13.0), (-0.9, 60.0), (-11.2, 60.0))
     return (
@@ -156,14 +156,14 @@ def _carriageways(stage: Stage) -> tuple[SceneZone, SceneZone]:
 
 def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
     """Build flowing traffic on the arterial in a given light."""
-    stage = Stage(number, "arterial", 5)
+    stage = SceneStage(number, "arterial", 5)
     actors = _arterial_traffic(stage.rng, stage.place.lanes, ())
     return stage.scene(name, title, _carriageways(stage), actors, light=light)
 
 
 def arterial_wrong_way() -> Scene:
     """Build a driver who comes down the outbound carriageway towards the camera."""
-    stage = Stage(23, "arterial", 7)
+    stage = SceneStage(23, "arterial", 7)
     actors = _arterial_traffic(stage.rng, stage.place.lanes, (0,))
     way = [(9.0, 2.65, 96.0), (13.0, 2.65, 64.0), (22.5, 2.65, 12.0), (26.0, 2.65, -12.0)]
     stray = Vehicle(8000, "car", 30, Path(way))
@@ -181,7 +181,7 @@ def arterial_wrong_way() -> Scene:
 
 def arterial_stop() -> Scene:
     """Build a car that stops in the kerb lane of the arterial in the rain."""
-    stage = Stage(24, "arterial", 11)
+    stage = SceneStage(24, "arterial", 11)
     actors = _arterial_traffic(stage.rng, stage.place.lanes, (2,))
     way = [
         *((1.0, 9.5, -20.0), (5.0, 9.5, 12.0), (7.0, 9.6, 23.0), (8.5, 9.9, 26.5)),

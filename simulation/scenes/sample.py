@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from camera_adapters.geometry import PADDING_VALUE
 from simulation.drawing.light import LIGHTS, varied
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.places import PLACES, cluttered, place_named, wandered
 from simulation.drawing.sensor import through_camera
 from simulation.drawing.view import View
@@ -56,7 +56,7 @@ def _drawn_place(rng: np.random.Generator) -> str:
 
 
 @lru_cache(maxsize=2)
-def _view_of(block: int, size_px: tuple[int, int]) -> tuple[Place, View, tuple[int, int]]:
+def _view_of(block: int, size_px: tuple[int, int]) -> tuple[DrawnPlace, View, tuple[int, int]]:
     """Return place, camera and image size of one block of seeds."""
     width, height = size_px
     rng = _view_rng(block)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.drawing.light import LIGHTS
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.places import place_named
 from simulation.drawing.view import ObjectState, Truth, View
 from simulation.drawing.viewpoint import Projector, Viewpoint
@@ -98,7 +98,7 @@ class Scene:
 
     name: str
     title: str
-    place: Place
+    place: DrawnPlace
     viewpoint: Viewpoint
     seed: int
     zones: tuple[SceneZone, ...]
@@ -176,7 +176,7 @@ def normalised(projector: Projector, ground: Polygon) -> Polygon:
     )
 
 
-class Stage:
+class SceneStage:
     """Where a scripted scene plays: its place, its camera and its random numbers."""
 
     def __init__(self, number: int, place: str, looks: int) -> None:
