@@ -1,1 +1,1 @@
-"""Models judge: what a model package is, how it comes about, and how it is run."""
+"""Models infer: what a model package is, how it comes about, and how it is run."""

@@ -10,7 +10,7 @@ ModelError
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
 ├── SandboxError        a throw-away process failed, crashed, or used up its limits
 ├── ImageError        a batch of images does not fit the model's input
-└── DataError           labelled images to judge a model with are not usable
+└── DataError           labelled images to evaluate a model with are not usable
 """
 
 from __future__ import annotations
@@ -97,13 +97,7 @@ class SandboxError(ModelError):
     """
 
     def __init__(
-        self,
-        model: str,
-        reason: str,
-        *,
-        kind: FailureKind,
-        step: str = "",
-        output: bytes = b"",
+        self, model: str, reason: str, *, kind: FailureKind, step: str = "", output: bytes = b""
     ) -> None:
         super().__init__(model, reason)
         self.reason = reason

@@ -41,15 +41,8 @@ _IMAGES = "pictures.npy"
 _ROWS = "rows.npy"
 _REMEDY = "import the model again"
 _DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    OSError,
-    EOFError,
-    MemoryError,
-    RecursionError,
-    NotImplementedError,
-    RuntimeError,
+    *(zipfile.BadZipFile, zlib.error, ValueError),
+    *(OSError, EOFError, MemoryError, RuntimeError),
 )
 """What reading an archive from an unknown hand can end in."""
 

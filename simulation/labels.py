@@ -1,7 +1,7 @@
 """The label order and the seed spaces that every rendered image keeps to.
 
 Training, evaluation and demo draw from disjoint ranges of one seed axis, so that no detector is
-ever judged on an image, or on a scene, that it was trained on.
+ever evaluated on an image, or on a scene, that it was trained on.
 """
 
 from typing import Final

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +35,8 @@ def examine(arguments: Mapping[str, Any], announce: Announce) -> dict[str, Any]:
     except Refused as refusal:
         ledger.reason = str(refusal)
     ledger.findings["peak_memory_mb"] = machine.peak_memory_mb()
-    ledger.findings["machine"] = machine.fingerprint(
-        ledger.findings.get("provider", "")
-    ).model_dump()
+    found = machine.fingerprint(ledger.findings.get("provider", ""))
+    ledger.findings["machine"] = found.model_dump()
     return {"checks": ledger.checks, "reason": ledger.reason, "findings": ledger.findings}
 
 
@@ -83,58 +83,37 @@ class Ledger:
 
     def _note(self, name: str, result: str, sentence: str, started: float) -> None:
         seconds = round(time.monotonic() - started, 3)
-        self.checks.append(
-            {"name": name, "result": result, "sentence": sentence, "seconds": seconds}
-        )
+        said = {"name": name, "result": result, "sentence": sentence, "seconds": seconds}
+        self.checks.append(said)
 
 
 def _read(ledger: Ledger, directory: Path) -> tuple[ModelPackage, bytes]:
     """Everything that needs no ONNX Runtime."""
-    package = ledger.check("files", "reading the files", lambda: files.described(directory))
-    content = ledger.check(
-        "checksums", "comparing checksums", lambda: files.verified(package, ledger.findings)
-    )
-    model = ledger.check("graph", "parsing the graph", lambda: graph.parsed(content))
-    ledger.check(
-        "contract",
-        "comparing the graph with the manifest",
-        lambda: graph.as_promised(model, package.manifest),
-    )
-    ledger.check(
-        "labels", "counting the classes", lambda: graph.classes_named(model, package.labels)
-    )
+    check, findings = ledger.check, ledger.findings
+    package = check("files", "reading the files", lambda: files.described(directory))
+    manifest, labels = package.manifest, package.labels
+    content = check("checksums", "comparing checksums", lambda: files.verified(package, findings))
+    model = check("graph", "parsing the graph", lambda: graph.parsed(content))
+    step = "comparing the graph with the manifest"
+    check("contract", step, lambda: graph.as_promised(model, manifest))
+    check("labels", "counting the classes", lambda: graph.classes_named(model, labels))
     return package, content
 
 
 def _run(ledger: Ledger, package: ModelPackage, content: bytes, order: Mapping[str, Any]) -> None:
     """Everything that runs the model."""
-    golden = ledger.check(
-        "golden images",
-        "reading the golden images",
-        lambda: files.golden(package, ledger.findings),
-    )
-    trial = ledger.check(
-        "loading",
-        "loading the model",
-        lambda: speed.loaded(package, content, order, ledger.findings),
-        speed.loading_patience(content, order),
-    )
-    rows = ledger.check(
-        "outputs",
-        "running the golden images",
-        lambda: outputs.alone(trial, golden, ledger.announce),
-    )
-    ledger.check(
-        "agreement", "comparing with the golden rows", lambda: outputs.agree(trial, rows, golden)
-    )
-    ledger.check("noise", "running noise", lambda: outputs.noise(trial), trial.patience(4))
-    measured = ledger.check(
-        "batches",
-        "measuring batches",
-        lambda: speed.batches(trial, golden, rows, ledger.announce),
-        trial.patience(0),
-    )
-    ledger.findings |= measured
-    ledger.check(
-        "provider", "checking the provider", lambda: machine.placed(trial, order["provider"])
-    )
+    check, findings, announce = ledger.check, ledger.findings, ledger.announce
+    step = "reading the golden images"
+    golden = check("golden images", step, lambda: files.golden(package, findings))
+    patience = speed.loading_patience(content, order)
+    load = partial(speed.loaded, package, content, order, findings)
+    trial = check("loading", "loading the model", load, patience)
+    step = "running the golden images"
+    rows = check("outputs", step, lambda: outputs.alone(trial, golden, announce))
+    step = "comparing with the golden rows"
+    check("agreement", step, lambda: outputs.agree(trial, rows, golden))
+    check("noise", "running noise", lambda: outputs.noise(trial), trial.patience(4))
+    measure = partial(speed.batches, trial, golden, rows, announce)
+    findings |= check("batches", "measuring batches", measure, trial.patience(0))
+    step = "checking the provider"
+    check("provider", step, lambda: machine.placed(trial, order["provider"]))

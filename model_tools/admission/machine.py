@@ -14,16 +14,8 @@ from models.session import CPU_PROVIDER, WantedProvider, has_cuda, runtime_versi
 
 HEAVY_OPERATORS = frozenset(
     {
-        "Attention",
-        "Conv",
-        "ConvTranspose",
-        "FusedConv",
-        "FusedMatMul",
-        "Gemm",
-        "MatMul",
-        "MultiHeadAttention",
-        "QLinearConv",
-        "QLinearMatMul",
+        *("Attention", "Conv", "ConvTranspose", "FusedConv", "FusedMatMul"),
+        *("Gemm", "MatMul", "MultiHeadAttention", "QLinearConv", "QLinearMatMul"),
     }
 )
 """Operators that a GPU is bought for; shape arithmetic may stay with the CPU."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_tools.evaluation.curve import Curve
+from model_tools.evaluation.curve import Curve, mean_of_known
 from model_tools.evaluation.matching import MatchCriteria, match_detections
 from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, pairwise_iou
@@ -36,8 +36,7 @@ def evaluate(
 
 def mean_average_precision(results: Sequence[Curve]) -> float:
     """Mean over the classes that occur; not a number if none does."""
-    present = [one.average_precision for one in results if one.objects]
-    return float(np.mean(present)) if present else float("nan")
+    return mean_of_known(one.average_precision for one in results)
 
 
 def recall_by_size(

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import AliasChoices, Field
 
-from model_tools.evaluation.curve import Measure, OperatingPoint
+from model_tools.evaluation.curve import Measure, OperatingPoint, mean_of_known
 from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
 from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections
@@ -102,7 +102,7 @@ def mean_metrics(classes: Iterable[ClassMetrics]) -> CocoMetrics:
     """Means over the classes for which a metric exists."""
     rows = [asdict(one.metrics) for one in classes]
     return CocoMetrics(
-        **{one.name: _mean([row[one.name] for row in rows]) for one in fields(CocoMetrics)}
+        **{one.name: mean_of_known([row[one.name] for row in rows]) for one in fields(CocoMetrics)}
     )
 
 
@@ -111,9 +111,9 @@ def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> 
         [matches.curve(size, level) for level in range(len(IOUS))] for size in range(len(SIZES))
     ]
     precise = [[one.average_precision for one in row] for row in curves]
-    sized = [_mean([one.recall for one in row]) for row in curves]
+    sized = [mean_of_known([one.recall for one in row]) for row in curves]
     few = [
-        _mean([matches.curve(0, level, most).recall for level in range(len(IOUS))])
+        mean_of_known([matches.curve(0, level, most).recall for level in range(len(IOUS))])
         for most in (1, 10)
     ]
     everything = curves[0][AT_50]
@@ -121,12 +121,12 @@ def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> 
         label=label,
         objects=everything.objects,
         metrics=CocoMetrics(
-            ap=_mean(precise[0]),
+            ap=mean_of_known(precise[0]),
             ap50=precise[0][AT_50],
             ap75=precise[0][AT_75],
-            ap_small=_mean(precise[1]),
-            ap_medium=_mean(precise[2]),
-            ap_large=_mean(precise[3]),
+            ap_small=mean_of_known(precise[1]),
+            ap_medium=mean_of_known(precise[2]),
+            ap_large=mean_of_known(precise[3]),
             ar1=few[0],
             ar10=few[1],
             ar100=sized[0],
@@ -137,8 +137,3 @@ def _class_metrics(label: str, matches: MatchedDetections, threshold: float) -> 
         at_threshold=everything.at(threshold),
         best=everything.best,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [one for one in values if not np.isnan(one)]
-    return float(np.mean(known)) if known else float("nan")

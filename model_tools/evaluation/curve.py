@@ -6,6 +6,7 @@ Precision is made monotone and sampled at 101 recall levels, as COCO does it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,6 +24,12 @@ Measure = Annotated[
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
 
 
+def mean_of_known(values: Iterable[float]) -> float:
+    """Mean of the values that are numbers; not a number if none is."""
+    known = [one for one in values if not math.isnan(one)]
+    return float(np.mean(known)) if known else math.nan
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """Precision and recall of the detections above a threshold.
@@ -36,13 +43,6 @@ class OperatingPoint:
     threshold: Measure
     precision: Measure
     recall: Measure
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall, 0 where nothing right is left."""
-        if not self.recall:
-            return 0.0
-        return 2.0 / (1.0 / self.precision + 1.0 / self.recall)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

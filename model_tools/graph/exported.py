@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from model_tools.graph.grid import grid
 from model_tools.graph.placement import Size
 from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
@@ -208,3 +209,23 @@ def shown_shape(shape: tuple[Dimension, ...]) -> str:
 def mismatch(head: str, problem: str, remedy: str) -> GraphError:
     """The error for a network whose tensors are not those of the chosen head."""
     return GraphError(f"with head {head}", f"{problem}; {remedy}")
+
+
+def grid(
+    size: Size, strides: tuple[int, ...]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The cells that dense networks predict on, of all strides in the given order, row by row.
+
+    A cell may reach over the border.
+
+    Returns:
+        (A, 2) column and row of each cell, and (A, 1) its stride in pixels.
+    """
+    cells, sizes = [], []
+    for stride in strides:
+        columns, rows = np.meshgrid(
+            np.arange(-(-size[0] // stride)), np.arange(-(-size[1] // stride)), indexing="xy"
+        )
+        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        sizes.append(np.full((columns.size, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(sizes).astype(np.float32)

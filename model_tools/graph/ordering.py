@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator
 
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import ModelProto
 
 from models.errors import GraphError
+from models.graph.parts import used_by
 
 
 def in_order(network: ModelProto) -> ModelProto:
@@ -19,7 +19,7 @@ def in_order(network: ModelProto) -> ModelProto:
     nodes = network.graph.node
     makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
     needs = {
-        index: {makers[name] for name in _used(node) if name in makers}
+        index: {makers[name] for name in used_by(node) if name in makers}
         for index, node in enumerate(nodes)
     }
     if all(max(earlier, default=-1) < index for index, earlier in needs.items()):
@@ -33,20 +33,3 @@ def in_order(network: ModelProto) -> ModelProto:
     del copy.graph.node[:]
     copy.graph.node.extend(nodes[index] for index in order)
     return copy
-
-
-def _used(node: NodeProto) -> Iterator[str]:
-    """Tensors that a node needs, those of its branches and bodies included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in (
-            [attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs
-        ):
-            yield from _used_inside(graph)
-
-
-def _used_inside(graph: GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        yield from _used(node)
-    for output in graph.output:
-        yield output.name

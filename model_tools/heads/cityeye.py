@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import grid
 from model_tools.graph.preprocessing import add_clipping
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph

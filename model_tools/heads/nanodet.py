@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_tools.graph.exported import FREE_SIZE, Exported, mismatch
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import FREE_SIZE, Exported, grid, mismatch
 from model_tools.graph.placement import Size
 from model_tools.graph.preprocessing import Preprocessing, add_clipping
 from model_tools.graph.selection import Choice

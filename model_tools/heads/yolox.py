@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_tools.graph.exported import Exported
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import Exported, grid
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph

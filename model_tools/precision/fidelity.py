@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
+from model_tools.evaluation.curve import mean_of_known
 from model_tools.evaluation.matching import MatchCriteria, match_detections
 from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, Rows, matched_pairs, pairwise_iou
@@ -77,8 +78,8 @@ def fidelity(reference_rows: Rows, other_rows: Rows, threshold: float) -> Fideli
         ap=metrics.ap,
         recall=right / objects if objects else float("nan"),
         false_positive_rate=wrong / objects if objects else float("nan"),
-        score_shift=_mean(shift),
-        iou=_mean(iou),
+        score_shift=mean_of_known(shift),
+        iou=mean_of_known(iou),
     )
 
 
@@ -118,7 +119,3 @@ def _pairs(
         iou.append(table[rows, columns])
         shift.append(other.scores[columns].astype(np.float64) - one.scores[rows])
     return np.concatenate(iou), np.concatenate(shift)
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else float("nan")

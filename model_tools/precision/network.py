@@ -15,7 +15,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from models.errors import GraphError
-from models.graph.parts import nodes
+from models.graph.parts import nodes, used_by
 
 ADDED_PREFIX = "cityeye"
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -29,13 +29,11 @@ class NetworkParts:
     """Node names of a packaged graph by what they are.
 
     Attributes:
-        around: What was added at import.
         head: Last layers of the network and what is behind them, up to its outputs.
         body: The rest of the network.
         layers: Those in the body that are layers with weights.
     """
 
-    around: tuple[str, ...]
     head: tuple[str, ...]
     body: tuple[str, ...]
     layers: tuple[str, ...]
@@ -63,8 +61,7 @@ def parts_of(model: ModelProto, name: str) -> NetworkParts:
     Raises:
         GraphError: There is no layer whose precision could be lowered.
     """
-    added = [node for node in model.graph.node if _is_added(node)]
-    network = [node for node in model.graph.node if not _is_added(node)]
+    network = [one for one in model.graph.node if not one.name.startswith(f"{ADDED_PREFIX}/")]
     layers = _layers(model, network)
     before = _before_a_layer(network, layers)
     body = [node.name for node in network if node.name in before]
@@ -76,7 +73,6 @@ def parts_of(model: ModelProto, name: str) -> NetworkParts:
             "before its head, so a lower precision would gain nothing; keep it as it is",
         )
     return NetworkParts(
-        around=tuple(node.name for node in added),
         head=tuple(node.name for node in network if node.name not in before),
         body=tuple(body),
         layers=tuple(in_body),
@@ -98,10 +94,6 @@ def finished(converted: ModelProto, original: ModelProto) -> ModelProto:
     converted.opset_import.extend(kept)
     onnx.checker.check_model(converted, full_check=True)
     return converted
-
-
-def _is_added(node: NodeProto) -> bool:
-    return node.name.startswith(f"{ADDED_PREFIX}/")
 
 
 def _layers(model: ModelProto, network: Iterable[NodeProto]) -> set[str]:
@@ -126,13 +118,5 @@ def _before_a_layer(network: list[NodeProto], layers: set[str]) -> set[str]:
         if wanted.intersection(node.output):
             before.add(node.name)
         if node.name in layers or node.name in before:
-            wanted.update(name for name in _used(node) if name)
+            wanted.update(name for name in used_by(node) if name)
     return before
-
-
-def _used(node: NodeProto) -> Iterable[str]:
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            for inner in graph.node:
-                yield from _used(inner)

@@ -166,22 +166,19 @@ def _prepared(model: ModelProto, name: str) -> ModelProto:
         return copy_with_names(onnx.shape_inference.infer_shapes(onnx.load_model(path)))
 
 
-class _ToolNoise(logging.Filter):
-    """Drops what the quantisation tool logs on the root logger, about details of the graph."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record stays."""
-        return record.levelno > logging.WARNING
+def _is_serious(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.WARNING
 
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    noise, root = _ToolNoise(), logging.getLogger()
-    root.addFilter(noise)
+    """Drops what the quantisation tool logs on the root logger, about details of the graph."""
+    root = logging.getLogger()
+    root.addFilter(_is_serious)
     try:
         yield
     finally:
-        root.removeFilter(noise)
+        root.removeFilter(_is_serious)
 
 
 def _feeds(model: ModelProto, images: Sequence[_Images] | _Images, name: str) -> list[Feed]:

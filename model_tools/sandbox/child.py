@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from model_tools.sandbox.confinement import confine
-from model_tools.sandbox.limits import SandboxLimits
+from model_tools.sandbox.confinement import SandboxLimits, confine
 from models.errors import ModelError
 from models.graph.violation import ContractViolation
 

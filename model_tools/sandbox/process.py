@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from model_tools.sandbox.child import OUT_OF_MEMORY
-from model_tools.sandbox.limits import SandboxLimits
+from model_tools.sandbox.confinement import SandboxLimits
 from models.errors import FailureKind, SandboxError
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024

@@ -31,6 +31,15 @@ def nodes_below(some: Iterable[NodeProto]) -> Iterator[NodeProto]:
             yield from nodes_below(graph.node)
 
 
+def used_by(node: NodeProto) -> Iterator[str]:
+    """Names of the tensors that a node needs, those of its inner graphs included."""
+    yield from node.input
+    for graph in _inner_graphs(node):
+        for inner in graph.node:
+            yield from used_by(inner)
+        yield from (output.name for output in graph.output)
+
+
 def values(model: ModelProto) -> Iterator[ValueInfoProto]:
     """Everything whose type and shape is declared."""
     graphs = [model.graph]

@@ -16,12 +16,12 @@ from simulation.drawing.painter import (
     SHIFT,
     Assembly,
     Drawing,
-    Placement,
+    PlacedSolid,
     paint,
     paint_mask,
     painting_order,
 )
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.props import building, prop_solid
 from simulation.drawing.shadow import fill_shadows
 from simulation.drawing.viewpoint import Projector
@@ -83,7 +83,7 @@ def _grain(tile: Floats, x_m: Floats, y_m: Floats, per_m: float) -> Floats:
     )
 
 
-def _flat_ground(place: Place, projector: Projector) -> tuple[Image, Image]:
+def _flat_ground(place: DrawnPlace, projector: Projector) -> tuple[Image, Image]:
     """Return colour (H, W, 3) and roughness (H, W), both uint8."""
     width, height = projector.size_px
     colour = np.empty((height, width, 3), np.uint8)
@@ -105,7 +105,7 @@ def _flat_ground(place: Place, projector: Projector) -> tuple[Image, Image]:
 
 
 def _ground(
-    place: Place,
+    place: DrawnPlace,
     projector: Projector,
     light: Light,
     lamps: list[tuple[float, float]],
@@ -136,7 +136,7 @@ def _ground(
 
 
 def _sky(image: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.Generator) -> None:
-    height, width = ground.shape
+    width = ground.shape[1]
     rows = np.flatnonzero(~ground.any(axis=1))
     if not len(rows):
         return
@@ -150,12 +150,11 @@ def _sky(image: Floats, ground: NDArray[np.bool_], light: Light, rng: np.random.
     )
     glow = np.clip(clouds, 0, 1.5)[..., None] * (8.0 if light.lamps_on else 20.0)
     image[:depth] = np.broadcast_to(sky, (depth, width, 3)) + glow
-    del height
 
 
-def _houses(place: Place, light: Light) -> list[Placement]:
+def _houses(place: DrawnPlace, light: Light) -> list[PlacedSolid]:
     return [
-        Placement(
+        PlacedSolid(
             building(h.width_m, 10.0, h.height_m, h.look, lit=light.lamps_on),
             h.x_m - 5.0 * math.cos(h.facing_rad),
             h.y_m - 5.0 * math.sin(h.facing_rad),
@@ -166,9 +165,10 @@ def _houses(place: Place, light: Light) -> list[Placement]:
     ]
 
 
-def _props(place: Place) -> list[Placement]:
+def _props(place: DrawnPlace) -> list[PlacedSolid]:
     return [
-        Placement(prop_solid(p.kind, p.look), p.x_m, p.y_m, 0.0, p.heading_rad) for p in place.props
+        PlacedSolid(prop_solid(p.kind, p.look), p.x_m, p.y_m, 0.0, p.heading_rad)
+        for p in place.props
     ]
 
 
@@ -187,7 +187,7 @@ def _sprite(image: Image, drawing: Drawing, owner: int, reach_m: float) -> Sprit
     return Sprite(image[window].copy(), mask[window].copy(), left, top, reach_m)
 
 
-def build_backdrop(place: Place, projector: Projector, light: Light, seed: int) -> Backdrop:
+def build_backdrop(place: DrawnPlace, projector: Projector, light: Light, seed: int) -> Backdrop:
     """Draw the still image of a place."""
     rng = np.random.default_rng(seed)
     lamps = [

@@ -6,18 +6,9 @@ from functools import lru_cache
 import numpy as np
 
 from simulation.drawing.people import STRIDE_STEPS, seated_rider
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette
 
-_PAINT: tuple[Colour, ...] = (
-    (190, 36, 34),
-    (36, 70, 150),
-    (34, 34, 38),
-    (220, 220, 216),
-    (40, 130, 90),
-    (230, 170, 40),
-    (90, 160, 190),
-    (200, 90, 130),
-)
+_PAINT = palette("be2422 244696 222226 dcdcd8 28825a e6aa28 5aa0be c85a82")
 _TYRE: Colour = (30, 30, 32)
 
 
@@ -42,14 +33,10 @@ def bicycle(look: int, ridden: bool, step: int = 0) -> Solid:
     _ring(builder, rear, 0.33, 0.022)
     _ring(builder, front, 0.33, 0.022)
     seat, head, bar = (-0.22, 0.0, 0.86), (0.36, 0.0, 0.82), (0.34, 0.0, 1.02)
+    joint = (-0.18, 0.0, 0.76)
     for start, end in (
-        (crank, seat),
-        (crank, head),
-        ((-0.18, 0.0, 0.76), head),
-        (rear, crank),
-        (rear, (-0.18, 0.0, 0.76)),
-        (head, front),
-        (head, bar),
+        *((crank, seat), (crank, head), (joint, head)),
+        *((rear, crank), (rear, joint), (head, front), (head, bar)),
     ):
         builder.limb(start, end, 0.022, 0.022, paint)
     builder.limb((0.34, 0.27, 1.03), (0.34, -0.27, 1.03), 0.02, 0.02, (40, 40, 42))
@@ -78,21 +65,15 @@ def motorcycle(look: int, ridden: bool) -> Solid:
     builder.limb((-0.8, 0.0, 0.62), (-0.5, 0.0, 0.6), 0.1, 0.14, paint)
     builder.limb((0.7, 0.0, 0.34), (0.4, 0.0, 0.98), 0.05, 0.05, (120, 120, 124))
     builder.limb((0.42, 0.34, 1.02), (0.42, -0.34, 1.02), 0.025, 0.025, (40, 40, 42))
-    builder.limb((0.55, 0.0, 0.86), (0.55, 0.0, 0.86), 0.12, 0.12, paint, 1)
-    builder.limb((0.64, 0.0, 0.86), (0.64, 0.0, 0.86), 0.08, 0.08, (250, 246, 220), 2)
+    builder.ball((0.55, 0.0, 0.86), 0.12, paint, 1)
+    builder.ball((0.64, 0.0, 0.86), 0.08, (250, 246, 220), 2)
     if rng.random() < 0.45:
-        builder.box(
-            (-1.0, -0.6, -0.2, 0.2),
-            0.85,
-            1.2,
-            _PAINT[rng.integers(len(_PAINT))],
-            2,
-            anchor=(-0.8, 0, 1.0),
-        )
+        box, at = (-1.0, -0.6, -0.2, 0.2), (-0.8, 0.0, 1.0)
+        builder.box(box, 0.85, 1.2, _PAINT[rng.integers(len(_PAINT))], 2, anchor=at)
     builder.lamp((0.66, 0.0, 0.86), 1.0, (255, 244, 205))
     builder.lamp((-0.95, 0.0, 0.7), -1.0, (255, 40, 30))
     if ridden:
         seated_rider(builder, look + 1, (-0.25, 0.0, 0.82), 0.2, 0.3)
         head = builder.highest()
-        builder.limb(head, head, 0.145, 0.145, _PAINT[rng.integers(len(_PAINT))], 4)
+        builder.ball(head, 0.145, _PAINT[rng.integers(len(_PAINT))], 4)
     return builder.build(1.05, 0.35)

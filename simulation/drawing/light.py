@@ -126,7 +126,6 @@ def varied(light: Light, rng: np.random.Generator) -> Light:
         return (colour[0] * float(tint[0]), colour[1] * float(tint[1]), colour[2] * float(tint[2]))
 
     overcast = light.name == "day" and rng.random() < 0.3
-    lamp = light.lamp
     if light.name == "rain" and rng.random() < 0.3:  # a rainy night
         return replace(
             light,
@@ -144,5 +143,4 @@ def varied(light: Light, rng: np.random.Generator) -> Light:
         shadow=0.15 if overcast else light.shadow * float(rng.uniform(0.7, 1.2)),
         haze_per_m=light.haze_per_m * float(rng.uniform(0.5, 1.8)),
         sky_top=(196, 200, 206) if overcast else light.sky_top,
-        lamp=lamp,
     )

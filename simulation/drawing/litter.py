@@ -5,42 +5,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette, patch
 
-_BAG: tuple[Colour, ...] = (
-    (176, 40, 44),
-    (34, 40, 60),
-    (236, 232, 222),
-    (120, 78, 46),
-    (60, 120, 90),
-    (222, 170, 50),
-    (60, 110, 180),
-    (196, 150, 104),
-    (150, 60, 130),
-    (40, 40, 42),
-    (230, 120, 50),
-)
-_BOTTLE: tuple[Colour, ...] = (
-    (40, 120, 60),
-    (150, 200, 220),
-    (110, 64, 26),
-    (60, 150, 210),
-    (200, 224, 226),
-    (30, 84, 44),
-)
-_BIN_BAG: tuple[Colour, ...] = (
-    (30, 30, 34),
-    (38, 38, 40),
-    (36, 60, 110),
-    (214, 214, 210),
-    (46, 84, 56),
-    (24, 24, 28),
-)
+_BAG = palette("b0282c 22283c ece8de 784e2e 3c785a deaa32 3c6eb4 c49668 963c82 28282a e67832")
+_BOTTLE = palette("28783c 96c8dc 6e401a 3c96d2 c8e0e2 1e542c")
+_BIN_BAG = palette("1e1e22 262628 243c6e d6d6d2 2e5438 18181c")
 
 
-def _tote(
-    builder: SolidBuilder, size: tuple[float, float, float], colour: Colour, mark: Colour
-) -> None:
+def _tote(builder: SolidBuilder, size: Point, colour: Colour, mark: Colour) -> None:
     length, depth, high = size
     base = (-length / 2, length / 2, -depth / 2, depth / 2)
     top = (-length * 0.46, length * 0.46, -depth * 0.32, depth * 0.32)
@@ -50,37 +22,23 @@ def _tote(
         builder.quad(patch(sides[name], 0.25, 0.75, 0.3, 0.7), mark, 1)
     for side in (-0.3, 0.3):
         y = side * depth
-        arch = [
-            (-length * 0.2, y, high),
-            (-length * 0.14, y, high + 0.13),
-            (length * 0.14, y, high + 0.13),
-            (length * 0.2, y, high),
-        ]
+        steps = ((-0.2, 0.0), (-0.14, 0.13), (0.14, 0.13), (0.2, 0.0))
+        arch = [(length * along, y, high + up) for along, up in steps]
         for k in range(3):
             builder.limb(arch[k], arch[k + 1], 0.014, 0.014, dark, 2, anchor=builder.anchor)
 
 
-def _rucksack(
-    builder: SolidBuilder, size: tuple[float, float, float], colour: Colour, mark: Colour
-) -> None:
+def _rucksack(builder: SolidBuilder, size: Point, colour: Colour, mark: Colour) -> None:
     length, depth, high = size
     fat = depth * 0.62
     for y in (-length * 0.24, length * 0.24):
         builder.limb((0.0, y, fat), (0.0, y, high - fat * 0.8), fat, fat * 0.8, colour)
-    builder.limb(
-        (fat * 0.8, -length * 0.1, fat),
-        (fat * 0.8, length * 0.1, fat),
-        fat * 0.55,
-        fat * 0.55,
-        mark,
-        1,
-    )
+    x, wide, deep = fat * 0.8, length * 0.1, fat * 0.55
+    builder.limb((x, -wide, fat), (x, wide, fat), deep, deep, mark, 1)
     builder.limb((0.0, -0.05, high), (0.0, 0.05, high), 0.018, 0.018, mark, 1)
 
 
-def _suitcase(
-    builder: SolidBuilder, size: tuple[float, float, float], colour: Colour, mark: Colour
-) -> None:
+def _suitcase(builder: SolidBuilder, size: Point, colour: Colour, mark: Colour) -> None:
     length, depth, high = size
     high *= 1.25
     sides = builder.box((-length / 2, length / 2, -depth / 2, depth / 2), 0.05, high, colour)
@@ -97,17 +55,13 @@ def bag(look: int) -> Solid:
     """Build a shopping bag, a rucksack or a small suitcase, standing upright."""
     rng = np.random.default_rng(look)
     colour, mark = (_BAG[k] for k in rng.choice(len(_BAG), 2, replace=False))
-    size = (
-        float(rng.uniform(0.36, 0.52)),
-        float(rng.uniform(0.18, 0.26)),
-        float(rng.uniform(0.34, 0.48)),
+    length, depth, high = (
+        float(rng.uniform(*span)) for span in ((0.36, 0.52), (0.18, 0.26), (0.34, 0.48))
     )
     builder = SolidBuilder((0.0, 0.0, 0.2))
-    kind = rng.choice(["tote", "rucksack", "suitcase"], p=[0.55, 0.28, 0.17])
-    {"tote": _tote, "rucksack": _rucksack, "suitcase": _suitcase}[str(kind)](
-        builder, size, colour, mark
-    )
-    return builder.build(size[0] / 2, size[1] / 2)
+    makers = (_tote, _rucksack, _suitcase)
+    makers[rng.choice(3, p=[0.55, 0.28, 0.17])](builder, (length, depth, high), colour, mark)
+    return builder.build(length / 2, depth / 2)
 
 
 def _one_bottle(
@@ -118,34 +72,22 @@ def _one_bottle(
     label = (235.0, 235.0, 230.0) if rng.random() < 0.5 else (200.0, 40.0, 40.0)
     if rng.random() < 0.15:  # fallen over
         turn = float(rng.uniform(0, 2 * math.pi))
-        dx, dy = math.cos(turn), math.sin(turn)
-        builder.limb(
-            (x, y, fat),
-            (x + dx * high * 0.6, y + dy * high * 0.6, fat),
-            fat,
-            fat,
-            colour,
-            0,
-            anchor=at,
-        )
-        builder.limb(
-            (x + dx * high * 0.65, y + dy * high * 0.65, fat),
-            (x + dx * high, y + dy * high, fat),
-            fat * 0.7,
-            fat * 0.3,
-            colour,
-            1,
-            anchor=at,
-        )
+        dx, dy = high * math.cos(turn), high * math.sin(turn)
+        low, neck, top = ((x + dx * k, y + dy * k, fat) for k in (0.6, 0.65, 1.0))
+        builder.limb((x, y, fat), low, fat, fat, colour, 0, anchor=at)
+        builder.limb(neck, top, fat * 0.7, fat * 0.3, colour, 1, anchor=at)
         return
-    builder.limb((x, y, fat * 0.8), (x, y, high * 0.62), fat, fat, colour, 0, anchor=at)
-    builder.limb(
-        (x, y, high * 0.3), (x, y, high * 0.5), fat * 1.02, fat * 1.02, label, 1, anchor=at
-    )
-    builder.limb(
-        (x, y, high * 0.68), (x, y, high * 0.95), fat * 0.62, fat * 0.3, colour, 2, anchor=at
-    )
-    builder.limb((x, y, high * 0.96), (x, y, high), fat * 0.36, fat * 0.36, label, 3, anchor=at)
+    # From low to high: shares of height and of girth at both ends, and the colour.
+    for layer, (low_z, high_z, girth, end_girth, paint) in enumerate(
+        (
+            (fat * 0.8, high * 0.62, 1.0, 1.0, colour),
+            (high * 0.3, high * 0.5, 1.02, 1.02, label),
+            (high * 0.68, high * 0.95, 0.62, 0.3, colour),
+            (high * 0.96, high, 0.36, 0.36, label),
+        )
+    ):
+        radii = fat * girth, fat * end_girth
+        builder.limb((x, y, low_z), (x, y, high_z), *radii, paint, layer, anchor=at)
 
 
 @lru_cache(maxsize=512)
@@ -168,43 +110,21 @@ def bin_bag(look: int) -> Solid:
     rng = np.random.default_rng(look)
     colour = _BIN_BAG[rng.integers(len(_BIN_BAG))]
     fat, high = float(rng.uniform(0.24, 0.32)), float(rng.uniform(0.55, 0.78))
-    builder = SolidBuilder((0.0, 0.0, 0.3))
+    at = (0.0, 0.0, 0.3)
+    builder = SolidBuilder(at)
     gloss: Colour = (min(colour[0] + 45, 255), min(colour[1] + 45, 255), min(colour[2] + 48, 255))
-    builder.limb(
-        (0.0, 0.0, fat * 0.85),
-        (0.0, 0.0, high * 0.55),
-        fat,
-        fat * 0.82,
-        colour,
-        0,
-        anchor=(0, 0, 0.3),
-    )
+    middle = (0.0, 0.0, high * 0.55)
+    builder.limb((0.0, 0.0, fat * 0.85), middle, fat, fat * 0.82, colour, 0, anchor=at)
     for k in range(5):
         turn = float(rng.uniform(0, 2 * math.pi))
         x, y = 0.5 * fat * math.cos(turn), 0.5 * fat * math.sin(turn)
-        builder.limb(
-            (x, y, fat * 0.6), (x, y, fat * 0.8), fat * 0.5, fat * 0.45, colour, 1 + k * 0.1
-        )
-        builder.limb(
-            (x * 1.25, y * 1.25, fat * 0.8),
-            (x, y, high * 0.6),
-            0.014,
-            0.01,
-            gloss,
-            2,
-            anchor=(x * 1.5, y * 1.5, 0.3),
-        )
-    builder.limb(
-        (0.0, 0.0, high * 0.72),
-        (0.0, 0.0, high * 0.86),
-        fat * 0.45,
-        0.05,
-        colour,
-        3,
-        anchor=(0, 0, 0.3),
-    )
+        bulge, layer = (x, y, fat * 0.8), 1 + k * 0.1
+        builder.limb((x, y, fat * 0.6), bulge, fat * 0.5, fat * 0.45, colour, layer)
+        fold, outside = (x * 1.25, y * 1.25, fat * 0.8), (x * 1.5, y * 1.5, 0.3)
+        builder.limb(fold, (x, y, high * 0.6), 0.014, 0.01, gloss, 2, anchor=outside)
+    neck, knot = (0.0, 0.0, high * 0.72), (0.0, 0.0, high * 0.86)
+    builder.limb(neck, knot, fat * 0.45, 0.05, colour, 3, anchor=at)
     for x in (-0.09, 0.09):
-        builder.limb(
-            (0.0, 0.0, high * 0.87), (x, 0.0, high), 0.045, 0.028, colour, 4, anchor=(0, 0, 0.3)
-        )
+        ear = (0.0, 0.0, high * 0.87)
+        builder.limb(ear, (x, 0.0, high), 0.045, 0.028, colour, 4, anchor=at)
     return builder.build(fat, fat)

@@ -5,7 +5,16 @@ import math
 import numpy as np
 
 from simulation.drawing.light import Colour
-from simulation.drawing.place import House, Patch, Place, blob, line, rectangle
+from simulation.drawing.place import (
+    DrawnPlace,
+    House,
+    Patch,
+    any_look,
+    line,
+    rectangle,
+    scattered,
+    shades,
+)
 from simulation.drawing.props import Prop
 from simulation.drawing.viewpoint import Viewpoint
 
@@ -21,32 +30,9 @@ def _leaves(
     rng: np.random.Generator, x: tuple[float, float], y: tuple[float, float], count: int
 ) -> list[Patch]:
     """Scatter fallen leaves and stains, which are no litter."""
-    out = []
-    for _ in range(count):
-        colour = _LEAF[rng.integers(len(_LEAF))]
-        out.append(
-            blob(
-                float(rng.uniform(*x)),
-                float(rng.uniform(*y)),
-                float(rng.uniform(0.04, 0.13)),
-                colour,
-                0.3,
-                rng,
-            )
-        )
-    for _ in range(count // 5):
-        tone = float(rng.uniform(0.82, 0.95))
-        out.append(
-            blob(
-                float(rng.uniform(*x)),
-                float(rng.uniform(*y)),
-                float(rng.uniform(0.2, 0.9)),
-                (_SLAB[0] * tone, _SLAB[1] * tone, _SLAB[2] * tone),
-                0.5,
-                rng,
-            )
-        )
-    return out
+    leaves = scattered(rng, count, x, y, (0.04, 0.13), 0.3, lambda: _LEAF[rng.integers(len(_LEAF))])
+    stain = shades(rng, _SLAB, (0.82, 0.95))
+    return leaves + scattered(rng, count // 5, x, y, (0.2, 0.9), 0.5, stain)
 
 
 def _paving(rng: np.random.Generator) -> list[Patch]:
@@ -66,7 +52,7 @@ def _paving(rng: np.random.Generator) -> list[Patch]:
     return patches
 
 
-def square(rng: np.random.Generator) -> Place:
+def square(rng: np.random.Generator) -> DrawnPlace:
     """A plaza of slabs with bands, benches, planters and a fountain, houses behind."""
     patches = _paving(rng)
     props = [
@@ -80,39 +66,25 @@ def square(rng: np.random.Generator) -> Place:
         Prop("sign", -10.8, 20.0, -1.4, 6),
     ]
     for x, y in ((-9.4, 12.5), (9.8, 22.5), (-11.0, 27.0), (12.0, 31.5), (0.5, 33.0)):
-        props.append(Prop("planter", x, y, 0, int(rng.integers(1 << 16))))
+        props.append(Prop("planter", x, y, 0, any_look(rng)))
     lamps = ((-6.6, 13.4, 0.0), (10.6, 17.4, math.pi), (-8.0, 31.0, 0.0), (6.0, 35.0, math.pi))
     for x, y, turn in lamps:
         props.append(Prop("lamp", x, y, turn, 1))
     props += [Prop("bollard", -20 + 2.5 * k, 39.2, 0, 2) for k in range(17)]
     props += [
-        Prop("tree", x, 37.5 + float(rng.uniform(-0.6, 0.6)), 0, int(rng.integers(1 << 16)))
+        Prop("tree", x, 37.5 + float(rng.uniform(-0.6, 0.6)), 0, any_look(rng))
         for x in (-18, -11, -4, 4, 11, 18)
     ]
     houses = [
-        House(
-            -40 + 16 * k,
-            52.0,
-            -math.pi / 2,
-            15.6,
-            float(rng.uniform(9, 17)),
-            int(rng.integers(1 << 16)),
-        )
+        House(-40 + 16 * k, 52.0, -math.pi / 2, 15.6, float(rng.uniform(9, 17)), any_look(rng))
         for k in range(6)
     ]
     houses += [
-        House(
-            side * 30,
-            22.0 + 16 * k,
-            0.0 if side < 0 else math.pi,
-            15.6,
-            11.0,
-            int(rng.integers(1 << 16)),
-        )
+        House(side * 30, 22.0 + 16 * k, 0.0 if side < 0 else math.pi, 15.6, 11.0, any_look(rng))
         for k in range(2)
         for side in (-1, 1)
     ]
-    return Place(
+    return DrawnPlace(
         name="square",
         viewpoint=Viewpoint(0.0, 0.0, 5.6, 0.0, math.radians(16.5), 0.95),
         ground=(_SLAB, 0.45),
@@ -140,20 +112,8 @@ def _winding(rng: np.random.Generator) -> list[Patch]:
         for edge in (left, right):
             out.append(line(edge[k], edge[k + 1], 0.12, (150, 140, 122), 0.4))
     out.append(rectangle(1.2, 40, 20.0, 23.0, _PATH, 0.7))
-    for _ in range(26):
-        tone = float(rng.uniform(0.8, 1.12))
-        out.insert(
-            0,
-            blob(
-                float(rng.uniform(-16, 16)),
-                float(rng.uniform(6, 34)),
-                float(rng.uniform(0.8, 2.6)),
-                (_GRASS[0] * tone, _GRASS[1] * tone, _GRASS[2] * tone),
-                0.9,
-                rng,
-            ),
-        )
-    return out
+    grass = shades(rng, _GRASS, (0.8, 1.12))
+    return scattered(rng, 26, (-16, 16), (6, 34), (0.8, 2.6), 0.9, grass)[::-1] + out
 
 
 def _park_props(rng: np.random.Generator) -> list[Prop]:
@@ -168,55 +128,36 @@ def _park_props(rng: np.random.Generator) -> list[Prop]:
         Prop("sign", 3.6, 19.2, -1.5, 4),
     ]
     for x, y in (
-        (-8.5, 13.0),
-        (8.8, 14.5),
-        (-10.5, 19.0),
-        (10.4, 26.5),
-        (-7.2, 25.5),
-        (7.6, 31.0),
-        (-13.5, 28.0),
-        (14.0, 33.0),
-        (-4.8, 34.0),
-        (15.5, 17.5),
+        *((-8.5, 13.0), (8.8, 14.5), (-10.5, 19.0), (10.4, 26.5), (-7.2, 25.5)),
+        *((7.6, 31.0), (-13.5, 28.0), (14.0, 33.0), (-4.8, 34.0), (15.5, 17.5)),
     ):
-        props.append(Prop("tree", x, y, 0, int(rng.integers(1 << 16))))
+        props.append(Prop("tree", x, y, 0, any_look(rng)))
     for x, y in ((-6.2, 9.8), (6.4, 11.2), (-5.6, 20.8), (6.0, 19.0), (-9.0, 23.0), (9.6, 18.8)):
-        props.append(Prop("bush", x, y, 0, int(rng.integers(1 << 16))))
+        props.append(Prop("bush", x, y, 0, any_look(rng)))
     props += [
         Prop("stone", -3.4, 10.2, 0, 3),
         Prop("stone", 4.8, 13.6, 1, 5),
         Prop("stone", -5.2, 17.0, 2, 8),
     ]
     props += [
-        Prop("hedge", -22 + 4.1 * k, 38.0, 0, int(rng.integers(1 << 16)))
-        for k in range(11)
-        if k not in (5, 6)
+        Prop("hedge", -22 + 4.1 * k, 38.0, 0, any_look(rng)) for k in range(11) if k not in (5, 6)
     ]
     props += [
-        Prop(
-            "tree", -30 + 5.2 * k, 41.0 + float(rng.uniform(-1.5, 3)), 0, int(rng.integers(1 << 16))
-        )
+        Prop("tree", -30 + 5.2 * k, 41.0 + float(rng.uniform(-1.5, 3)), 0, any_look(rng))
         for k in range(12)
     ]
     return props
 
 
-def park(rng: np.random.Generator) -> Place:
+def park(rng: np.random.Generator) -> DrawnPlace:
     """A lawn with a path, trees, benches and bushes, watched from a low mast."""
     patches = _winding(rng) + _leaves(rng, (-9, 9), (6, 22), 70)
     props = _park_props(rng)
     houses = [
-        House(
-            -36 + 24 * k,
-            64.0,
-            -math.pi / 2,
-            17.0,
-            float(rng.uniform(8, 13)),
-            int(rng.integers(1 << 16)),
-        )
+        House(-36 + 24 * k, 64.0, -math.pi / 2, 17.0, float(rng.uniform(8, 13)), any_look(rng))
         for k in range(4)
     ]
-    return Place(
+    return DrawnPlace(
         name="park",
         viewpoint=Viewpoint(0.0, 0.0, 4.9, 0.0, math.radians(15.5), 0.98),
         ground=(_GRASS, 0.9),

@@ -30,7 +30,7 @@ _ROUND = 5  # corners of each rounded end of a limb
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placement:
+class PlacedSolid:
     """A solid put into the world: position in metres, heading counter-clockwise from +x."""
 
     solid: Solid
@@ -59,14 +59,10 @@ class Drawing:
     depths: Floats
 
 
-def _stacked(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
 class Pose:
     """Rotation and position of many placements, applied to points by owner."""
 
-    def __init__(self, placements: Sequence[Placement]) -> None:
+    def __init__(self, placements: Sequence[PlacedSolid]) -> None:
         """Collect sines, cosines and positions."""
         headings = np.array([p.heading_rad for p in placements], np.float32)
         self.cos, self.sin = np.cos(headings), np.sin(headings)
@@ -108,7 +104,7 @@ class Assembly:
 
     def __init__(
         self,
-        placements: Sequence[Placement],
+        placements: Sequence[PlacedSolid],
         projector: Projector,
         light: Light,
         levels: Floats | None = None,
@@ -123,22 +119,22 @@ class Assembly:
         offsets = self.pose.at - projector.eye
         self.depths: Floats = offsets @ projector.axes[2]
 
-    def _owners(self, sizes: list[int]) -> NDArray[np.int64]:
+    def _stacked(self, field: str) -> NDArray[Any]:
+        """One field of all solids, object by object."""
+        return np.concatenate([getattr(one.solid, field) for one in self.placements])
+
+    def _owners(self, field: str) -> NDArray[np.int64]:
+        sizes = [len(getattr(one.solid, field)) for one in self.placements]
         return np.repeat(np.arange(len(sizes)), sizes)
 
+    def _reach(self, field: str, keep: NDArray[np.bool_], owners: NDArray[np.int64]) -> Floats:
+        """Distance of the camera to the anchors that order faces."""
+        anchors = self.pose.world(self._stacked(field)[keep], owners)
+        return np.asarray(np.linalg.norm(anchors - self.projector.eye, axis=1))
+
     def _quads(self) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]:
-        solids = [p.solid for p in self.placements]
-        owners = self._owners([len(s.quads) for s in solids])
-        if not len(owners):
-            empty = np.zeros((0, 3), np.float32)
-            return (
-                owners,
-                np.zeros((0, 4, 2), np.float32),
-                empty,
-                owners.astype(np.float32),
-                empty[:, 0],
-            )
-        world = self.pose.world(_stacked([s.quads for s in solids]), owners)
+        owners = self._owners("quads")
+        world = self.pose.world(self._stacked("quads"), owners)
         normals = np.cross(world[:, 1] - world[:, 0], world[:, 3] - world[:, 0])
         # A lid with a repeated corner still has its plane: take the other diagonal's corner.
         facing = np.einsum("ij,ij->i", normals, self.projector.eye - world[:, 0])
@@ -152,52 +148,42 @@ class Assembly:
             + sunny[:, None] * np.array(self.light.sun, np.float32)
             + self.levels[owners]
         )
-        glows = _stacked([s.quad_glows for s in solids])[keep]
+        glows = self._stacked("quad_glows")[keep]
         factor[glows] = 1.0 if self.light.lamps_on else factor[glows] * 1.1
-        colours = _stacked([s.quad_colours for s in solids])[keep] * factor
-        anchors = self.pose.world(_stacked([s.quad_anchors for s in solids])[keep], owners)
-        reach = np.linalg.norm(anchors - self.projector.eye, axis=1)
-        layers = _stacked([s.quad_layers for s in solids])[keep]
+        colours = self._stacked("quad_colours")[keep] * factor
+        reach = self._reach("quad_anchors", keep, owners)
+        layers = self._stacked("quad_layers")[keep]
         return owners, pixels[keep], _faded(colours, middle, self.light), reach, layers
 
     def _limbs(self) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats, Floats]:
-        solids = [p.solid for p in self.placements]
-        owners = self._owners([len(s.limbs) for s in solids])
-        if not len(owners):
-            empty = np.zeros((0, 3), np.float32)
-            flat = np.zeros(0, np.float32)
-            return owners, np.zeros((0, 2, 2), np.float32), empty[:, :2], empty, flat, flat
-        world = self.pose.world(_stacked([s.limbs for s in solids]), owners)
+        owners = self._owners("limbs")
+        world = self.pose.world(self._stacked("limbs"), owners)
         pixels, depth = self.projector.project(world)
         keep = depth.min(axis=1) > NEAR_M
         owners, depth = owners[keep], depth[keep]
-        radii = _stacked([s.limb_radii for s in solids])[keep] * self.projector.focal_px / depth
+        radii = self._stacked("limb_radii")[keep] * self.projector.focal_px / depth
         factor = (
             np.array(self.light.ambient, np.float32) * 0.92
             + 0.42 * np.array(self.light.sun, np.float32)
             + self.levels[owners]
         )
-        colours = _stacked([s.limb_colours for s in solids])[keep] * factor
-        anchors = self.pose.world(_stacked([s.limb_anchors for s in solids])[keep], owners)
-        reach = np.linalg.norm(anchors - self.projector.eye, axis=1)
-        layers = _stacked([s.limb_layers for s in solids])[keep]
-        return (
-            owners,
-            pixels[keep],
-            radii,
-            _faded(colours, depth.mean(axis=1), self.light),
-            reach,
-            layers,
-        )
+        colours = self._stacked("limb_colours")[keep] * factor
+        reach = self._reach("limb_anchors", keep, owners)
+        layers = self._stacked("limb_layers")[keep]
+        faded = _faded(colours, depth.mean(axis=1), self.light)
+        return owners, pixels[keep], radii, faded, reach, layers
 
     def drawing(self) -> Drawing:
         """Project and shade everything and sort the faces of each object."""
+        if not self.placements:
+            none = np.zeros((0, 4), np.float32)
+            return Drawing(np.zeros(0, np.int64), [], [], none, self.depths)
         q_owner, q_pixels, q_colour, q_reach, q_layer = self._quads()
         l_owner, ends, radii, l_colour, l_reach, l_layer = self._limbs()
         rounds = outlines(ends, radii)
         boxes = self._boxes(q_owner, q_pixels, l_owner, rounds)
         # A lighter inner limb towards the light makes a flat outline look round.
-        big = np.flatnonzero(radii.max(axis=1, initial=0) > 2.2) if len(radii) else np.zeros(0, int)
+        big = np.flatnonzero(radii.max(axis=1, initial=0) > 2.2)
         push = radii[big][:, :, None] * np.array([-0.26, -0.3], np.float32)
         shine = outlines(ends[big] + push, radii[big] * 0.56)
         shine_colour = np.minimum(l_colour[big] * 1.18 + 5, 255)
@@ -216,13 +202,8 @@ class Assembly:
         order = order[~specks[order]]
         shapes = [*self._fixed(q_pixels), *self._fixed(rounds), *self._fixed(shine)]
         shades = colours.tolist()
-        return Drawing(
-            owners[order],
-            [shapes[k] for k in order],
-            [shades[k] for k in order],
-            boxes,
-            self.depths,
-        )
+        polygons, painted = [shapes[k] for k in order], [shades[k] for k in order]
+        return Drawing(owners[order], polygons, painted, boxes, self.depths)
 
     @staticmethod
     def _fixed(polygons: Floats) -> list[Ints]:
@@ -259,7 +240,7 @@ def paint_mask(mask: Image, drawing: Drawing, owner: int, value: int) -> None:
         cv2.fillConvexPoly(mask, drawing.polygons[k], value, cv2.LINE_8, SHIFT)
 
 
-def painting_order(placements: Sequence[Placement], eye: Floats) -> list[int]:
+def painting_order(placements: Sequence[PlacedSolid], eye: Floats) -> list[int]:
     """Return far-to-near order that also holds for long vehicles side by side.
 
     Two footprints that a side of one of them separates are ordered by which of them lies on the

@@ -9,50 +9,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette
 
 STRIDE_STEPS = 12
 
-_SKIN: tuple[Colour, ...] = (
-    (236, 200, 172),
-    (224, 180, 148),
-    (198, 150, 116),
-    (150, 104, 74),
-    (104, 70, 50),
+_SKIN = palette("ecc8ac e0b494 c69674 96684a 684632")
+_HAIR = palette("1e1a18 3e2c20 6e4e30 ac8c5a 969696")
+_TOP = palette(
+    "c42c2c 243e78 e6e6e2 282a2e 467850 deb43c 784682 5a8cbe 969694 dc783c 6e543e d28ca0 "
+    "32828c 505a3c"
 )
-_HAIR: tuple[Colour, ...] = (
-    (30, 26, 24),
-    (62, 44, 32),
-    (110, 78, 48),
-    (172, 140, 90),
-    (150, 150, 150),
-)
-_TOP: tuple[Colour, ...] = (
-    (196, 44, 44),
-    (36, 62, 120),
-    (230, 230, 226),
-    (40, 42, 46),
-    (70, 120, 80),
-    (222, 180, 60),
-    (120, 70, 130),
-    (90, 140, 190),
-    (150, 150, 148),
-    (220, 120, 60),
-    (110, 84, 62),
-    (210, 140, 160),
-    (50, 130, 140),
-    (80, 90, 60),
-)
-_LEGS: tuple[Colour, ...] = (
-    (40, 48, 74),
-    (32, 32, 36),
-    (90, 90, 94),
-    (150, 130, 100),
-    (60, 70, 60),
-    (70, 84, 120),
-    (200, 196, 184),
-    (84, 60, 48),
-)
+_LEGS = palette("28304a 202024 5a5a5e 968264 3c463c 465478 c8c4b8 543c30")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +45,10 @@ def outfit(look: int) -> Outfit:
     """Return the clothes and build of person ``look``."""
     rng = np.random.default_rng(look)
 
-    def pick(palette: tuple[Colour, ...]) -> Colour:
-        red, green, blue = palette[rng.integers(len(palette))]
-        tint = rng.uniform(-14, 14, 3)
-        return (
-            float(np.clip(red + tint[0], 8, 250)),
-            float(np.clip(green + tint[1], 8, 250)),
-            float(np.clip(blue + tint[2], 8, 250)),
-        )
+    def pick(colours: tuple[Colour, ...]) -> Colour:
+        tinted = np.array(colours[rng.integers(len(colours))]) + rng.uniform(-14, 14, 3)
+        red, green, blue = np.clip(tinted, 8, 250).tolist()
+        return red, green, blue
 
     return Outfit(
         height_m=float(np.clip(rng.normal(1.7, 0.1), 1.2, 1.95)),
@@ -105,11 +68,8 @@ def outfit(look: int) -> Outfit:
 
 def _swing(origin: Point, length_m: float, angle_rad: float) -> Point:
     """Return the far end of a limb that hangs from ``origin``, swung forward by the angle."""
-    return (
-        origin[0] + length_m * math.sin(angle_rad),
-        origin[1],
-        origin[2] - length_m * math.cos(angle_rad),
-    )
+    x, y, z = origin
+    return x + length_m * math.sin(angle_rad), y, z - length_m * math.cos(angle_rad)
 
 
 def _leg(builder: SolidBuilder, hip: Point, swing: float, bend: float, wear: Outfit) -> None:
@@ -129,7 +89,7 @@ def _arm(builder: SolidBuilder, shoulder: Point, swing: float, bend: float, wear
     hand = _swing(elbow, 0.15 * tall, swing + bend)
     builder.limb(shoulder, elbow, 0.034 * tall, 0.027 * tall, wear.top)
     builder.limb(elbow, hand, 0.026 * tall, 0.02 * tall, wear.skin if wear.bare_arms else wear.top)
-    builder.limb(hand, hand, 0.024 * tall, 0.024 * tall, wear.skin, 1)
+    builder.ball(hand, 0.024 * tall, wear.skin, 1)
 
 
 def _trunk(builder: SolidBuilder, hip_z: float, lean: float, x: float, wear: Outfit) -> Point:
@@ -148,28 +108,16 @@ def _trunk(builder: SolidBuilder, hip_z: float, lean: float, x: float, wear: Out
     reach = 0.125 * tall
     head = (chest[0] + reach * math.sin(lean), 0.0, chest[2] + reach * math.cos(lean))
     builder.limb(chest, head, 0.03 * tall, 0.03 * tall, wear.skin)
-    builder.limb(
-        head,
-        (head[0] + 0.008, 0.0, head[2] - 0.015 * tall),
-        0.062 * tall,
-        0.052 * tall,
-        wear.skin,
-        1,
-    )
+    chin = (head[0] + 0.008, 0.0, head[2] - 0.015 * tall)
+    builder.limb(head, chin, 0.062 * tall, 0.052 * tall, wear.skin, 1)
     crown = (head[0] - 0.022 * tall, 0.0, head[2] + 0.022 * tall)
-    builder.limb(crown, crown, 0.06 * tall, 0.06 * tall, wear.hair, 2)
+    builder.ball(crown, 0.06 * tall, wear.hair, 2)
     if wear.hat is not None:
-        top = (head[0], 0.0, head[2] + 0.04 * tall)
-        builder.limb(top, top, 0.06 * tall, 0.06 * tall, wear.hat, 3)
+        builder.ball((head[0], 0.0, head[2] + 0.04 * tall), 0.06 * tall, wear.hat, 3)
     if wear.backpack is not None:
         pack = (x - 0.12 * tall, 0.0, hip_z + 0.08 * tall)
-        builder.limb(
-            pack,
-            (chest[0] - 0.1 * tall, 0.0, chest[2] - 0.04 * tall),
-            0.075 * tall,
-            0.065 * tall,
-            wear.backpack,
-        )
+        strap = (chest[0] - 0.1 * tall, 0.0, chest[2] - 0.04 * tall)
+        builder.limb(pack, strap, 0.075 * tall, 0.065 * tall, wear.backpack)
     return chest
 
 
@@ -208,22 +156,13 @@ def seated_rider(
     wear = outfit(look)
     tall = wear.height_m
     for side, turn in ((0.06, phase), (-0.06, phase + math.pi)):
-        hip = (saddle[0], side * tall, saddle[2] + 0.04)
-        knee = (
-            saddle[0] + 0.36 + 0.06 * math.cos(turn),
-            side * tall,
-            saddle[2] - 0.14 + 0.09 * math.sin(turn),
-        )
-        foot = (
-            saddle[0] + 0.2 + 0.13 * math.cos(turn),
-            side * tall,
-            max(saddle[2] - 0.56 + 0.13 * math.sin(turn), 0.12),
-        )
+        (x, _, z), y, cos, sin = saddle, side * tall, math.cos(turn), math.sin(turn)
+        hip, knee = (x, y, z + 0.04), (x + 0.36 + 0.06 * cos, y, z - 0.14 + 0.09 * sin)
+        foot = (x + 0.2 + 0.13 * cos, y, max(z - 0.56 + 0.13 * sin, 0.12))
         builder.limb(hip, knee, 0.05 * tall, 0.038 * tall, wear.legs)
         builder.limb(knee, foot, 0.036 * tall, 0.026 * tall, wear.legs)
-        builder.limb(
-            foot, (foot[0] + 0.12, foot[1], foot[2]), 0.03 * tall, 0.024 * tall, wear.shoes
-        )
+        toe = (foot[0] + 0.12, y, foot[2])
+        builder.limb(foot, toe, 0.03 * tall, 0.024 * tall, wear.shoes)
     chest = _trunk(builder, saddle[2] + 0.06, lean, saddle[0], wear)
     for side in (0.118, -0.118):
         shoulder = (chest[0], side * tall, chest[2])

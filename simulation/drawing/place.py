@@ -1,6 +1,7 @@
 """What a place is made of: ground patches, furniture, buildings, lanes, and where people go."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from simulation.drawing.viewpoint import Viewpoint
 
 Floats = NDArray[np.float32]
 Area = tuple[float, float, float, float]  # x0, x1, y0, y1 in metres
+Span = tuple[float, float]
+Shade = Callable[[], Colour]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +65,7 @@ class House:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class DrawnPlace:
     """A kind of place as seen by its camera.
 
     Attributes:
@@ -102,11 +105,10 @@ def line(
     rough: float = 0.25,
 ) -> Patch:
     """Return a painted stripe from a to b."""
-    along = np.array(b, np.float32) - np.array(a, np.float32)
-    side = (
-        np.array([-along[1], along[0]], np.float32) / (np.linalg.norm(along) + 1e-9) * width_m / 2
-    )
     start, end = np.array(a, np.float32), np.array(b, np.float32)
+    along = end - start
+    ahead = along / (np.linalg.norm(along) + 1e-9)
+    side = np.array([-ahead[1], ahead[0]], np.float32) * width_m / 2
     return Patch(np.stack([start - side, end - side, end + side, start + side]), colour, rough)
 
 
@@ -123,15 +125,11 @@ def dashes(
     ahead = ((b[0] - a[0]) / length, (b[1] - a[1]) / length)
     out, here = [], 0.0
     while here < length:
-        end = min(here + on_m, length)
-        out.append(
-            line(
-                (a[0] + ahead[0] * here, a[1] + ahead[1] * here),
-                (a[0] + ahead[0] * end, a[1] + ahead[1] * end),
-                width_m,
-                colour,
-            )
+        start, end = (
+            (a[0] + ahead[0] * along, a[1] + ahead[1] * along)
+            for along in (here, min(here + on_m, length))
         )
+        out.append(line(start, end, width_m, colour))
         here += on_m + off_m
     return out
 
@@ -144,3 +142,30 @@ def blob(
     reach = size_m * rng.uniform(0.75, 1.15, 10)
     ring = np.stack([x_m + reach * np.cos(turns), y_m + 0.8 * reach * np.sin(turns)], axis=1)
     return Patch(ring.astype(np.float32), colour, rough)
+
+
+def scattered(
+    rng: np.random.Generator, count: int, x: Span, y: Span, size_m: Span, rough: float, shade: Shade
+) -> list[Patch]:
+    """Return blobs at random places and of random sizes; ``shade`` gives the colour of each."""
+    out = []
+    for _ in range(count):
+        colour = shade()
+        x_m, y_m, wide = (float(rng.uniform(*span)) for span in (x, y, size_m))
+        out.append(blob(x_m, y_m, wide, colour, rough, rng))
+    return out
+
+
+def shades(rng: np.random.Generator, colour: Colour, span: Span) -> Shade:
+    """Return a source of a colour at random brightness; ``span`` is a range of factors."""
+
+    def shade() -> Colour:
+        tone = float(rng.uniform(*span))
+        return (colour[0] * tone, colour[1] * tone, colour[2] * tone)
+
+    return shade
+
+
+def any_look(rng: np.random.Generator) -> int:
+    """Return random looks for a prop or a house."""
+    return int(rng.integers(1 << 16))

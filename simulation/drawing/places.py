@@ -9,32 +9,22 @@ from typing import Final
 import numpy as np
 
 from simulation.drawing.open_spaces import park, square
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.props import Prop
 from simulation.drawing.roads import arterial, crossroad
 from simulation.drawing.viewpoint import Projector, Viewpoint
 
-PLACES: Final[dict[str, Callable[[np.random.Generator], Place]]] = {
-    "crossroad": crossroad,
-    "arterial": arterial,
-    "square": square,
-    "park": park,
+PLACES: Final[dict[str, Callable[[np.random.Generator], DrawnPlace]]] = {
+    make.__name__: make for make in (crossroad, arterial, square, park)
 }
 _SCATTERED: Final = (
-    "bin",
-    "bollard",
-    "bush",
-    "hydrant",
-    "stone",
-    "sign",
-    "planter",
-    "bench",
-    "lamp",
+    *("bin", "bollard", "bush", "hydrant", "stone", "sign"),
+    *("planter", "bench", "lamp"),
 )
 
 
 @lru_cache(maxsize=16)
-def place_named(name: str, seed: int) -> Place:
+def place_named(name: str, seed: int) -> DrawnPlace:
     """Build a place; ``seed`` picks the looks of its trees, stains and houses."""
     return PLACES[name](np.random.default_rng(seed))
 
@@ -56,7 +46,7 @@ def wandered(viewpoint: Viewpoint, rng: np.random.Generator) -> Viewpoint:
     )
 
 
-def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> Place:
+def cluttered(place: DrawnPlace, viewpoint: Viewpoint, rng: np.random.Generator) -> DrawnPlace:
     """Return the place with more furniture strewn about: things that are no labelled object."""
     projector = Projector(viewpoint, (160, 90))
     extra = []
@@ -66,13 +56,6 @@ def cluttered(place: Place, viewpoint: Viewpoint, rng: np.random.Generator) -> P
         except ValueError:
             continue
         kind = _SCATTERED[rng.integers(len(_SCATTERED))]
-        extra.append(
-            Prop(
-                kind,
-                float(spot[0]),
-                float(spot[1]),
-                float(rng.uniform(0, 6.28)),
-                int(rng.integers(1 << 20)),
-            )
-        )
+        turn, look = float(rng.uniform(0, 6.28)), int(rng.integers(1 << 20))
+        extra.append(Prop(kind, float(spot[0]), float(spot[1]), turn, look))
     return replace(place, props=place.props + tuple(extra))

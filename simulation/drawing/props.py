@@ -11,11 +11,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Solid, SolidBuilder, palette, patch
 
 _WOOD: Colour = (128, 90, 58)
 _STEEL: Colour = (104, 108, 112)
 _STONE: Colour = (168, 162, 152)
+_WALLS = palette("baa892 a0968c c4baac 96705c b0b6ba ceb088 808288")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,20 @@ def _foliage(
         shade = 0.72 + 0.4 * (up / wide + 0.5) + float(rng.uniform(-0.1, 0.1))
         colour = (green[0] * shade, green[1] * shade, green[2] * shade)
         at = (out * math.cos(turn), out * math.sin(turn), max(z + up, size * 0.8))
-        builder.limb(at, at, size, size, colour, 1 + k * 0.01)
+        builder.ball(at, size, colour, 1 + k * 0.01)
+
+
+def _any_of(rng: np.random.Generator, *spans: tuple[float, float]) -> Colour:
+    """Return a colour with red, green and blue from three ranges."""
+    red, green, blue = (float(rng.uniform(*span)) for span in spans)
+    return red, green, blue
 
 
 def _tree(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     tall, wide = float(rng.uniform(3.2, 4.6)), float(rng.uniform(1.4, 2.3))
     builder.limb((0, 0, 0), (0.05, 0, tall), 0.2, 0.12, (92, 74, 58), anchor=(0, 0, 0))
-    green: Colour = (
-        float(rng.uniform(52, 96)),
-        float(rng.uniform(96, 128)),
-        float(rng.uniform(40, 62)),
-    )
+    green = _any_of(rng, (52, 96), (96, 128), (40, 62))
     _foliage(builder, rng, tall + wide * 0.5, wide, 34, green)
     return builder.build(0.25, 0.25)
 
@@ -65,11 +68,7 @@ def _tree(rng: np.random.Generator) -> Solid:
 def _bush(rng: np.random.Generator) -> Solid:
     builder = SolidBuilder()
     wide = float(rng.uniform(0.45, 0.9))
-    green: Colour = (
-        float(rng.uniform(48, 90)),
-        float(rng.uniform(84, 120)),
-        float(rng.uniform(40, 60)),
-    )
+    green = _any_of(rng, (48, 90), (84, 120), (40, 60))
     _foliage(builder, rng, wide * 0.5, wide, 16, green)
     return builder.build(wide, wide)
 
@@ -84,7 +83,6 @@ def _hedge(rng: np.random.Generator) -> Solid:
 
 
 def _lamp(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder()
     builder.limb((0, 0, 0), (0, 0, 0.6), 0.11, 0.09, _STEEL)
     builder.limb((0, 0, 0.5), (0, 0, 6.0), 0.07, 0.05, _STEEL, 1)
@@ -95,7 +93,6 @@ def _lamp(rng: np.random.Generator) -> Solid:
 
 
 def _bench(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder((0, 0, 0.3))
     for x in (-0.75, 0.75):
         builder.box((x - 0.04, x + 0.04, -0.25, 0.25), 0.0, 0.44, _STEEL, 0)
@@ -112,14 +109,8 @@ def _bin(rng: np.random.Generator) -> Solid:
         builder.limb((0, 0, 0.14), (0, 0, 0.82), 0.25, 0.29, colour)
         builder.limb((0, 0, 0.86), (0, 0, 0.9), 0.24, 0.22, (22, 22, 22), 1, anchor=(0, 0, 0.48))
     else:
-        faces = builder.frustum(
-            (-0.24, 0.24, -0.24, 0.24),
-            0.05,
-            (-0.29, 0.29, -0.29, 0.29),
-            0.95,
-            colour,
-            lid=(44, 44, 44),
-        )
+        low, top = (-0.24, 0.24, -0.24, 0.24), (-0.29, 0.29, -0.29, 0.29)
+        faces = builder.frustum(low, 0.05, top, 0.95, colour, lid=(44, 44, 44))
         for name in ("front", "left", "rear", "right"):
             builder.quad(patch(faces[name], 0.2, 0.8, 0.72, 0.88), (20, 20, 20), 1)
     return builder.build(0.3, 0.3)
@@ -166,12 +157,11 @@ def _planter(rng: np.random.Generator) -> Solid:
         x, y = rng.uniform(-0.5, 0.5, 2)
         colour: Colour = (70, 110, 56) if k % 3 else (206, 84, 110)
         at = (float(x), float(y), 0.62)
-        builder.limb(at, at, 0.2, 0.2, colour, 1 + k * 0.01, anchor=(0, 0, 0.3))
+        builder.ball(at, 0.2, colour, 1 + k * 0.01, anchor=(0, 0, 0.3))
     return builder.build(0.7, 0.7)
 
 
 def _fountain(rng: np.random.Generator) -> Solid:
-    del rng
     builder = SolidBuilder((0, 0, 0.3))
     ring = [(2.2 * math.cos(t), 2.2 * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 17)]
     inner = [(1.95 * math.cos(t), 1.95 * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 17)]
@@ -214,32 +204,17 @@ def _stone(rng: np.random.Generator) -> Solid:
     for k in range(3):
         x, y = (float(v) for v in rng.uniform(-0.15, 0.15, 2))
         size = float(rng.uniform(0.1, 0.22))
-        builder.limb(
-            (x, y, size * 0.5),
-            (x + 0.1, y, size * 0.6),
-            size,
-            size * 0.8,
-            (tone, tone * 0.97, tone * 0.92),
-            k,
-        )
+        grey, end = (tone, tone * 0.97, tone * 0.92), (x + 0.1, y, size * 0.6)
+        builder.limb((x, y, size * 0.5), end, size, size * 0.8, grey, k)
     return builder.build(0.3, 0.3)
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
-    "tree": _tree,
-    "bush": _bush,
-    "hedge": _hedge,
-    "lamp": _lamp,
-    "bench": _bench,
-    "bin": _bin,
-    "bollard": _bollard,
-    "sign": _sign,
-    "signal": _signal,
-    "planter": _planter,
-    "fountain": _fountain,
-    "kiosk": _kiosk,
-    "hydrant": _hydrant,
-    "stone": _stone,
+    maker.__name__.removeprefix("_"): maker
+    for maker in (
+        *(_tree, _bush, _hedge, _lamp, _bench, _bin, _bollard),
+        *(_sign, _signal, _planter, _fountain, _kiosk, _hydrant, _stone),
+    )
 }
 
 
@@ -252,15 +227,7 @@ def prop_solid(kind: str, look: int) -> Solid:
 def building(width_m: float, depth_m: float, height_m: float, look: int, *, lit: bool) -> Solid:
     """Build a house front with rows of windows on its front side; ``lit`` lights some of them."""
     rng = np.random.default_rng(look)
-    wall = (
-        (186, 168, 146),
-        (160, 150, 140),
-        (196, 186, 172),
-        (150, 112, 92),
-        (176, 182, 186),
-        (206, 176, 136),
-        (128, 130, 136),
-    )[rng.integers(7)]
+    wall = _WALLS[rng.integers(7)]
     builder = SolidBuilder((0, 0, 2))
     walls = builder.box((-depth_m / 2, depth_m / 2, -width_m / 2, width_m / 2), 0, height_m, wall)
     face = walls["front"]

@@ -6,14 +6,18 @@ import numpy as np
 
 from simulation.drawing.light import Colour
 from simulation.drawing.place import (
+    DrawnPlace,
     House,
     Lane,
     Patch,
-    Place,
+    Span,
+    any_look,
     blob,
     dashes,
     line,
     rectangle,
+    scattered,
+    shades,
 )
 from simulation.drawing.props import Prop
 from simulation.drawing.viewpoint import Viewpoint
@@ -29,27 +33,23 @@ _GRASS: Colour = (92, 122, 62)
 def _stains(
     rng: np.random.Generator, x: tuple[float, float], y: tuple[float, float], count: int
 ) -> list[Patch]:
-    out = []
-    for _ in range(count):
-        tone = float(rng.uniform(74, 106))
-        out.append(
-            blob(
-                float(rng.uniform(*x)),
-                float(rng.uniform(*y)),
-                float(rng.uniform(0.15, 0.9)),
-                (tone, tone, tone * 1.02),
-                0.4,
-                rng,
-            )
-        )
+    stain = shades(rng, (1.0, 1.0, 1.02), (74, 106))
+    out = scattered(rng, count, x, y, (0.15, 0.9), 0.4, stain)
     for _ in range(count // 6):
-        out.append(
-            blob(float(rng.uniform(*x)), float(rng.uniform(*y)), 0.36, (58, 58, 60), 0.2, rng)
-        )
+        x_m, y_m = float(rng.uniform(*x)), float(rng.uniform(*y))
+        out.append(blob(x_m, y_m, 0.36, (58, 58, 60), 0.2, rng))
     return out
 
 
-def arterial(rng: np.random.Generator) -> Place:
+def _beside_road(
+    rng: np.random.Generator, side: int, away_m: float, y_m: float, width_m: float, high_m: Span
+) -> House:
+    """Return a house that faces the road from its left (-1) or right (1) side."""
+    facing, high = 0.0 if side < 0 else math.pi, float(rng.uniform(*high_m))
+    return House(side * away_m, y_m, facing, width_m, high, any_look(rng))
+
+
+def arterial(rng: np.random.Generator) -> DrawnPlace:
     """Two carriageways of three lanes with a planted median; the camera hangs over the median."""
     far = 150.0
     patches = [rectangle(-11.6, 11.6, -12, far, _ASPHALT, 0.55)]
@@ -66,18 +66,16 @@ def arterial(rng: np.random.Generator) -> Place:
         way = 1.0 if x > 0 else -1.0
         for y in (22.0, 46.0):
             patches.append(line((x, y - way * 1.4), (x, y + way * 0.4), 0.18, _PAINT))
-            head = np.array(
-                [(x - 0.45, y + way * 0.4), (x + 0.45, y + way * 0.4), (x, y + way * 1.7)],
-                np.float32,
-            )
+            base, tip = y + way * 0.4, y + way * 1.7
+            head = np.array([(x - 0.45, base), (x + 0.45, base), (x, tip)], np.float32)
             patches.append(Patch(head, _PAINT, 0.25))
-    props = [Prop("bush", 0.0, 14 + 3.1 * k, 0.0, int(rng.integers(1 << 16))) for k in range(16)]
+    props = [Prop("bush", 0.0, 14 + 3.1 * k, 0.0, any_look(rng)) for k in range(16)]
     for k in range(7):
         y = 16.0 + 17.0 * k
         props.append(Prop("lamp", -12.6, y, 0.0, 1))
         props.append(Prop("lamp", 12.6, y + 6, math.pi, 1))
-        props.append(Prop("tree", -14.5, y + 8, 0.0, int(rng.integers(1 << 16))))
-        props.append(Prop("tree", 14.6, y + 14, 0.0, int(rng.integers(1 << 16))))
+        props.append(Prop("tree", -14.5, y + 8, 0.0, any_look(rng)))
+        props.append(Prop("tree", 14.6, y + 14, 0.0, any_look(rng)))
     props += [
         Prop("bin", 13.2, 25.0, 0, 3),
         Prop("sign", -12.4, 27.0, -math.pi / 2, 2),
@@ -85,20 +83,13 @@ def arterial(rng: np.random.Generator) -> Place:
         Prop("hydrant", -13.0, 21.0, 0, 1),
     ]
     houses = [
-        House(
-            side * 22,
-            18.0 + 19 * k,
-            0.0 if side < 0 else math.pi,
-            18.0,
-            float(rng.uniform(7, 22)),
-            int(rng.integers(1 << 16)),
-        )
+        _beside_road(rng, side, 22, 18.0 + 19 * k, 18.0, (7, 22))
         for k in range(6)
         for side in (-1, 1)
     ]
     lanes = [Lane((x, -6.0), (x, 125.0)) for x in (2.65, 6.05, 9.5)]
     lanes += [Lane((-x, 125.0), (-x, -6.0)) for x in (2.65, 6.05, 9.5)]
-    return Place(
+    return DrawnPlace(
         name="arterial",
         viewpoint=Viewpoint(0.6, 0.0, 8.2, 0.02, math.radians(14.5), 0.92),
         ground=((120, 128, 98), 0.7),
@@ -130,14 +121,13 @@ def _crossing_patches(rng: np.random.Generator) -> list[Patch]:
     patches.append(rectangle(-70, 70, 25.6, 40.4, _ASPHALT, 0.55))
     patches += _stains(rng, (-20, 20), (8, 60), 46)
     for y0, y1 in ((-45, 20.6), (45.4, 110)):
-        patches.append(line((0.12, y0), (0.12, y1), 0.12, _YELLOW))
-        patches.append(line((-0.12, y0), (-0.12, y1), 0.12, _YELLOW))
-        patches += dashes((3.6, y0), (3.6, y1), 0.14, _PAINT)
-        patches += dashes((-3.6, y0), (-3.6, y1), 0.14, _PAINT)
+        patches += [line((x, y0), (x, y1), 0.12, _YELLOW) for x in (0.12, -0.12)]
+        for x in (3.6, -3.6):
+            patches += dashes((x, y0), (x, y1), 0.14, _PAINT)
     for x0, x1 in ((-60, -13), (13, 60)):
         patches.append(line((x0, 33.0), (x1, 33.0), 0.2, _YELLOW))
-        patches += dashes((x0, 29.4), (x1, 29.4), 0.14, _PAINT)
-        patches += dashes((x0, 36.6), (x1, 36.6), 0.14, _PAINT)
+        for y in (29.4, 36.6):
+            patches += dashes((x0, y), (x1, y), 0.14, _PAINT)
     patches += _zebra(-7.2, 7.2, 21.6, 24.6, along_x=True)
     patches += _zebra(-7.2, 7.2, 41.4, 44.4, along_x=True)
     patches += _zebra(-11.4, -8.4, 25.8, 40.2, along_x=False)
@@ -152,14 +142,10 @@ def _crossing_patches(rng: np.random.Generator) -> list[Patch]:
 
 
 _CROSSING_LANES = (
-    Lane((1.85, -6.0), (1.85, 115.0)),
-    Lane((5.4, -6.0), (5.4, 115.0)),
-    Lane((-1.85, 115.0), (-1.85, -6.0)),
-    Lane((-5.4, 115.0), (-5.4, -6.0)),
-    Lane((-62.0, 31.2), (62.0, 31.2)),
-    Lane((-62.0, 27.5), (62.0, 27.5)),
-    Lane((62.0, 34.8), (-62.0, 34.8)),
-    Lane((62.0, 38.5), (-62.0, 38.5)),
+    *(Lane((x, -6.0), (x, 115.0)) for x in (1.85, 5.4)),
+    *(Lane((-x, 115.0), (-x, -6.0)) for x in (1.85, 5.4)),
+    *(Lane((-62.0, y), (62.0, y)) for y in (31.2, 27.5)),
+    *(Lane((62.0, y), (-62.0, y)) for y in (34.8, 38.5)),
 )
 
 
@@ -171,31 +157,15 @@ def _crossing_props(rng: np.random.Generator) -> list[Prop]:
         Prop("signal", 12.8, 41.4, 0.0, 5),
     ]
     for x, y, turn in (
-        (-9.2, 12.0, 0.0),
-        (9.2, 17.0, math.pi),
-        (-9.4, 50.0, 0.0),
-        (9.4, 56.0, math.pi),
-        (-24, 42.0, -math.pi / 2),
-        (24, 24.0, math.pi / 2),
+        *((-9.2, 12.0, 0.0), (9.2, 17.0, math.pi), (-9.4, 50.0, 0.0), (9.4, 56.0, math.pi)),
+        *((-24, 42.0, -math.pi / 2), (24, 24.0, math.pi / 2)),
     ):
         props.append(Prop("lamp", x, y, turn, 1))
     for x, y in (
-        (-13, 14),
-        (-13.5, 19.5),
-        (14, 15),
-        (15, 20),
-        (-12.5, 52),
-        (13, 53),
-        (-20, 45),
-        (24, 44),
-        (17, 2),
-        (-14, 3),
-        (-14.5, -7),
-        (19, -8),
+        *((-13, 14), (-13.5, 19.5), (14, 15), (15, 20), (-12.5, 52), (13, 53)),
+        *((-20, 45), (24, 44), (17, 2), (-14, 3), (-14.5, -7), (19, -8)),
     ):
-        props.append(
-            Prop("tree", x + float(rng.uniform(-0.6, 0.6)), y, 0.0, int(rng.integers(1 << 16)))
-        )
+        props.append(Prop("tree", x + float(rng.uniform(-0.6, 0.6)), y, 0.0, any_look(rng)))
     props += [
         Prop("bin", 10.0, 13.5, 0, 2),
         Prop("bin", -10.4, 22.8, 0, 4),
@@ -218,34 +188,17 @@ def _crossing_houses(rng: np.random.Generator) -> list[House]:
     houses = []
     for k in range(5):
         for side in (-1, 1):
-            houses.append(
-                House(
-                    side * (24 + 17 * k),
-                    52.0,
-                    -math.pi / 2,
-                    16.0,
-                    float(rng.uniform(8, 20)),
-                    int(rng.integers(1 << 16)),
-                )
-            )
-            houses.append(
-                House(
-                    side * 19.5,
-                    62.0 + 17 * k,
-                    0.0 if side < 0 else math.pi,
-                    16.0,
-                    float(rng.uniform(8, 20)),
-                    int(rng.integers(1 << 16)),
-                )
-            )
+            high, look = float(rng.uniform(8, 20)), any_look(rng)
+            houses.append(House(side * (24 + 17 * k), 52.0, -math.pi / 2, 16.0, high, look))
+            houses.append(_beside_road(rng, side, 19.5, 62.0 + 17 * k, 16.0, (8, 20)))
     houses += [House(-27.0, 15.0, 0.0, 16.0, 12.0, 7), House(28.0, 15.0, math.pi, 16.0, 9.0, 11)]
     return houses
 
 
-def crossroad(rng: np.random.Generator) -> Place:
+def crossroad(rng: np.random.Generator) -> DrawnPlace:
     """Two roads of two lanes each way; the camera looks over the near approach to the crossing."""
     props, houses = _crossing_props(rng), _crossing_houses(rng)
-    return Place(
+    return DrawnPlace(
         name="crossroad",
         viewpoint=Viewpoint(8.6, -2.0, 8.8, math.radians(15), math.radians(15.5), 0.86),
         ground=(_PAVING, 0.5),

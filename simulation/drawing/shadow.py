@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.drawing.light import Light
-from simulation.drawing.painter import SHIFT, Placement, Pose, outlines
+from simulation.drawing.painter import SHIFT, PlacedSolid, Pose, outlines
 from simulation.drawing.viewpoint import Projector
 
 Floats = NDArray[np.float32]
@@ -21,7 +21,7 @@ _SQUARE = np.repeat(np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], np.float32), 
 _THIN_M = 0.018  # limbs thinner than this cast no visible shadow
 
 
-def _contacts(placements: Sequence[Placement], pose: Pose) -> Floats:
+def _contacts(placements: Sequence[PlacedSolid], pose: Pose) -> Floats:
     """Return a ground polygon (12, 2) in metres under each placement that stands on the ground."""
     owners, rings = [], []
     for owner, placement in enumerate(placements):
@@ -46,7 +46,7 @@ def _fallen(world: Floats, light: Light) -> Floats:
     return np.asarray(world[..., :2] + np.maximum(world[..., 2:], 0) * slide, np.float32)
 
 
-def _limb_shadows(placements: Sequence[Placement], pose: Pose, light: Light) -> Floats:
+def _limb_shadows(placements: Sequence[PlacedSolid], pose: Pose, light: Light) -> Floats:
     """Return ground polygons (C, 10, 2) in metres of the limbs' shadows."""
     counts = [len(p.solid.limbs) for p in placements]
     if not sum(counts):
@@ -69,7 +69,7 @@ def _fixed(ground: Floats, projector: Projector) -> list[NDArray[np.int32]]:
 
 
 def fill_shadows(
-    mask: Image, placements: Sequence[Placement], projector: Projector, light: Light
+    mask: Image, placements: Sequence[PlacedSolid], projector: Projector, light: Light
 ) -> None:
     """Set the pixels of a mask (H, W) uint8 that any of the placements darkens to 255."""
     if not placements:

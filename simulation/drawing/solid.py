@@ -57,6 +57,11 @@ class Solid:
     half_width_m: float
 
 
+def palette(colours: str) -> tuple[Colour, ...]:
+    """Return the colours of a text of RRGGBB in hexadecimal, RGB 0..255 each."""
+    return tuple((c[0], c[1], c[2]) for c in map(bytes.fromhex, colours.split()))
+
+
 def patch(face: ArrayLike, left: float, right: float, low: float, high: float) -> Floats:
     """Return the part of a face (4, 3) between shares of its width and height."""
     corners = np.asarray(face, np.float32)
@@ -64,8 +69,7 @@ def patch(face: ArrayLike, left: float, right: float, low: float, high: float) -
     top = corners[2] - corners[3]
 
     def at(share_x: float, share_y: float) -> Floats:
-        below = corners[0] + bottom * share_x
-        above = corners[3] + top * share_x
+        below, above = corners[0] + bottom * share_x, corners[3] + top * share_x
         return np.asarray(below + (above - below) * share_y, np.float32)
 
     return np.stack([at(left, low), at(right, low), at(right, high), at(left, high)])
@@ -156,6 +160,18 @@ class SolidBuilder:
         place = anchor or (middle[0], middle[1], middle[2])
         self._limbs.append((start, end, start_radius_m, end_radius_m, colour, place, layer))
 
+    def ball(
+        self,
+        centre: Point,
+        radius_m: float,
+        colour: Colour,
+        layer: float = 0.0,
+        *,
+        anchor: Point | None = None,
+    ) -> None:
+        """Add a ball."""
+        self.limb(centre, centre, radius_m, radius_m, colour, layer, anchor=anchor)
+
     def disc(
         self,
         centre: Point,
@@ -167,17 +183,9 @@ class SolidBuilder:
         anchor: Point | None = None,
     ) -> None:
         """Add an upright octagon that looks to the left or right side: a wheel."""
-        sign = 1.0 if left else -1.0
-        ring = []
-        for k in range(8):
-            turn = math.radians(22.5 + 45 * k)
-            ring.append(
-                (
-                    centre[0] - sign * radius_m * math.cos(turn),
-                    centre[1],
-                    centre[2] + radius_m * math.sin(turn),
-                )
-            )
+        (x, y, z), out = centre, radius_m if left else -radius_m
+        turns = [math.radians(22.5 + 45 * k) for k in range(8)]
+        ring = [(x - out * math.cos(t), y, z + radius_m * math.sin(t)) for t in turns]
         for pick in ((0, 1, 2, 3), (3, 4, 7, 0), (4, 5, 6, 7)):
             self.quad([ring[k] for k in pick], colour, layer, anchor=anchor)
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, patch
+from simulation.drawing.solid import Colour, Point, Solid, SolidBuilder, palette, patch
 
 GLASS: Colour = (44, 56, 66)
 TYRE: Colour = (26, 26, 28)
@@ -13,51 +13,16 @@ CHASSIS: Colour = (38, 38, 42)
 HEAD_LAMP: Colour = (255, 250, 225)
 TAIL_LAMP: Colour = (215, 30, 24)
 
-_CAR_PAINT: tuple[Colour, ...] = (
-    (232, 233, 235),
-    (226, 226, 222),
-    (42, 43, 47),
-    (28, 28, 31),
-    (168, 172, 177),
-    (120, 124, 130),
-    (86, 90, 96),
-    (42, 68, 122),
-    (30, 92, 150),
-    (158, 30, 32),
-    (190, 44, 36),
-    (224, 180, 40),
-    (34, 84, 62),
-    (190, 172, 140),
-    (98, 66, 46),
-    (96, 160, 190),
-    (220, 120, 40),
+_CAR_PAINT = palette(
+    "e8e9eb e2e2de 2a2b2f 1c1c1f a8acb1 787c82 565a60 2a447a 1e5c96 9e1e20 be2c24 e0b428 "
+    "22543e beac8c 62422e 60a0be dc7828"
 )
-_BUS_PAINT: tuple[Colour, ...] = (
-    (206, 40, 38),
-    (236, 188, 44),
-    (40, 110, 190),
-    (232, 232, 230),
-    (40, 140, 90),
-    (90, 150, 200),
-    (220, 110, 40),
-)
-_CARGO_PAINT: tuple[Colour, ...] = (
-    (226, 226, 224),
-    (190, 196, 200),
-    (60, 96, 150),
-    (170, 50, 44),
-    (210, 170, 60),
-    (80, 110, 80),
-    (120, 100, 84),
-    (40, 60, 90),
-)
+_BUS_PAINT = palette("ce2826 ecbc2c 286ebe e8e8e6 288c5a 5a96c8 dc6e28")
+_CARGO_PAINT = palette("e2e2e0 bec4c8 3c6096 aa322c d2aa3c 506e50 786454 283c5a")
 
 
 def _wheels(
-    builder: SolidBuilder,
-    axles: tuple[float, ...],
-    half_width_m: float,
-    radius_m: float,
+    builder: SolidBuilder, axles: tuple[float, ...], half_width_m: float, radius_m: float
 ) -> None:
     for x in axles:
         for left in (True, False):
@@ -88,41 +53,26 @@ def car(look: int) -> Solid:
     rng = np.random.default_rng(look)
     paint = _CAR_PAINT[rng.integers(len(_CAR_PAINT))]
     kind = rng.choice(["saloon", "hatch", "suv", "van"], p=[0.38, 0.28, 0.22, 0.12])
-    length, width, height, waist = {
-        "saloon": (4.6, 1.82, 1.45, 0.88),
-        "hatch": (4.0, 1.75, 1.48, 0.9),
-        "suv": (4.6, 1.9, 1.72, 1.02),
-        "van": (5.0, 1.95, 2.05, 1.1),
+    # Length, width, height and waist in metres; then the cabin: foot and roof, from rear to front,
+    # as shares of the half length.
+    (length, width, height, waist), (foot_r, foot_f, roof_r, roof_f) = {
+        "saloon": ((4.6, 1.82, 1.45, 0.88), (-0.72, 0.42, -0.46, 0.1)),
+        "hatch": ((4.0, 1.75, 1.48, 0.9), (-0.97, 0.42, -0.8, 0.1)),
+        "suv": ((4.6, 1.9, 1.72, 1.02), (-0.97, 0.45, -0.86, 0.16)),
+        "van": ((5.0, 1.95, 2.05, 1.1), (-0.98, 0.72, -0.95, 0.42)),
     }[str(kind)]
     front, rear, half = length / 2, -length / 2, width / 2
-    # Cabin: foot and roof, from rear to front, as shares of the half length.
-    foot_r, foot_f, roof_r, roof_f = {
-        "saloon": (-0.72, 0.42, -0.46, 0.1),
-        "hatch": (-0.97, 0.42, -0.8, 0.1),
-        "suv": (-0.97, 0.45, -0.86, 0.16),
-        "van": (-0.98, 0.72, -0.95, 0.42),
-    }[str(kind)]
     builder = SolidBuilder()
-    body = builder.frustum(
-        (rear, front, -half, half),
-        0.24,
-        (rear + 0.06, front - 0.1, -half + 0.03, half - 0.03),
-        waist,
-        paint,
-    )
+    top = (rear + 0.06, front - 0.1, -half + 0.03, half - 0.03)
+    body = builder.frustum((rear, front, -half, half), 0.24, top, waist, paint)
     for side in ("left", "right"):
         builder.quad(patch(body[side], 0.0, 1.0, 0.0, 0.14), CHASSIS, 1)
         builder.quad(patch(body[side], 0.3, 0.305, 0.2, 0.98), CHASSIS, 1)
     _wheels(builder, (rear * 0.62, front * 0.66), half, 0.33 if kind != "suv" else 0.37)
     _ends(builder, body["front"], body["rear"], 0.86)
-    cabin = builder.frustum(
-        (foot_r * front, foot_f * front, -half + 0.06, half - 0.06),
-        waist,
-        (roof_r * front, roof_f * front, -half + 0.24, half - 0.24),
-        height,
-        paint,
-        6,
-    )
+    foot = (foot_r * front, foot_f * front, -half + 0.06, half - 0.06)
+    roof = (roof_r * front, roof_f * front, -half + 0.24, half - 0.24)
+    cabin = builder.frustum(foot, waist, roof, height, paint, 6)
     builder.quad(patch(cabin["front"], 0.05, 0.95, 0.06, 0.92), GLASS, 7)
     builder.quad(patch(cabin["rear"], 0.07, 0.93, 0.12, 0.9), GLASS, 7)
     for side in ("left", "right"):
@@ -141,14 +91,8 @@ def bus(look: int) -> Solid:
     length, half, height = float(rng.uniform(8.5, 12.0)), 1.25, float(rng.uniform(2.9, 3.2))
     front, rear = length / 2, -length / 2
     builder = SolidBuilder((0.0, 0.0, 1.2))
-    body = builder.frustum(
-        (rear, front, -half, half),
-        0.32,
-        (rear + 0.05, front - 0.12, -half + 0.04, half - 0.04),
-        height,
-        paint,
-        lid=(214, 214, 212),
-    )
+    floor, roof = (rear, front, -half, half), (rear + 0.05, front - 0.12, -half + 0.04, half - 0.04)
+    body = builder.frustum(floor, 0.32, roof, height, paint, lid=(214, 214, 212))
     stripe: Colour = (235, 235, 232) if sum(paint) < 520 else (50, 110, 180)
     panes = int(length / 1.5)
     for side in ("left", "right"):
@@ -180,29 +124,17 @@ def _cargo(
     load = builder.box(rect, 0.95, top, cargo, 0.5, anchor=at)
     if kind == "tipper":
         inner = (rear + 0.3, front - 0.25, -half + 0.3, half - 0.3)
-        builder.frustum(
-            inner,
-            top,
-            (rear + 1.2, front - 1.05, -0.3, 0.3),
-            top + 0.6,
-            (122, 100, 78),
-            1,
-            anchor=at,
-        )
+        heap = (rear + 1.2, front - 1.05, -0.3, 0.3)
+        builder.frustum(inner, top, heap, top + 0.6, (122, 100, 78), 1, anchor=at)
     elif kind == "flat":
         for k in range(int(rng.integers(1, 4))):
             x = rear + 0.4 + 1.5 * k
             if x + 1.2 < front:
-                builder.box(
-                    (x, x + 1.2, -0.9, 0.9),
-                    top,
-                    top + float(rng.uniform(0.5, 1.3)),
-                    _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))],
-                    1,
-                    anchor=at,
-                )
+                high = top + float(rng.uniform(0.5, 1.3))
+                tone = _CARGO_PAINT[rng.integers(len(_CARGO_PAINT))]
+                builder.box((x, x + 1.2, -0.9, 0.9), top, high, tone, 1, anchor=at)
     else:
-        tone: Colour = (70, 90, 130) if sum(cargo) > 500 else (230, 230, 225)
+        tone = (70, 90, 130) if sum(cargo) > 500 else (230, 230, 225)
         for side in ("left", "right"):
             builder.quad(patch(load[side], 0.15, 0.85, 0.35, 0.65), tone, 1, anchor=at)
         builder.quad(patch(load["rear"], 0.49, 0.51, 0.05, 0.95), CHASSIS, 1, anchor=at)
@@ -219,27 +151,11 @@ def truck(look: int) -> Solid:
     cab_at, box_at = (front - 1.0, 0.0, 1.0), ((rear + cab_rear) / 2, 0.0, 1.0)
     builder = SolidBuilder(cab_at)
     builder.box((rear, front, -half + 0.1, half - 0.1), 0.45, 0.95, CHASSIS, 0, anchor=(0, 0, -9))
-    cab = builder.frustum(
-        (cab_rear, front, -half, half),
-        0.4,
-        (cab_rear, front - 0.25, -half + 0.08, half - 0.08),
-        cab_top,
-        paint,
-        0.5,
-    )
+    roof = (cab_rear, front - 0.25, -half + 0.08, half - 0.08)
+    cab = builder.frustum((cab_rear, front, -half, half), 0.4, roof, cab_top, paint, 0.5)
     builder.quad(patch(cab["front"], 0.06, 0.94, 0.5, 0.88), GLASS, 1)
-    _ends(
-        builder,
-        cab["front"],
-        patch(
-            [(rear, half, 0.45), (rear, -half, 0.45), (rear, -half, 0.95), (rear, half, 0.95)],
-            0,
-            1,
-            0,
-            1,
-        ),
-        0.34,
-    )
+    sides = ((half, 0.45), (-half, 0.45), (-half, 0.95), (half, 0.95))
+    _ends(builder, cab["front"], np.array([(rear, y, z) for y, z in sides], np.float32), 0.34)
     for side in ("left", "right"):
         builder.quad(patch(cab[side], 0.3, 0.85, 0.52, 0.86), GLASS, 1)
     _cargo(builder, rng, (rear, cab_rear - 0.15, half), box_at)

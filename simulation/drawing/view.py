@@ -15,16 +15,9 @@ from simulation.drawing.backdrop import Backdrop, Sprite, build_backdrop
 from simulation.drawing.cycles import bicycle, motorcycle
 from simulation.drawing.light import Light
 from simulation.drawing.litter import bag, bin_bag, bottle
-from simulation.drawing.painter import (
-    SHIFT,
-    Assembly,
-    Drawing,
-    Placement,
-    paint,
-    painting_order,
-)
+from simulation.drawing.painter import SHIFT, Assembly, Drawing, PlacedSolid, paint, painting_order
 from simulation.drawing.people import STRIDE_STEPS, person
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.shadow import fill_shadows
 from simulation.drawing.solid import Solid
 from simulation.drawing.vehicles import bus, car, truck
@@ -115,8 +108,8 @@ def solid_of(state: ObjectState) -> Solid:
     return _STILL[state.label](state.look)
 
 
-def _placements(states: Sequence[ObjectState]) -> list[Placement]:
-    return [Placement(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
+def _placements(states: Sequence[ObjectState]) -> list[PlacedSolid]:
+    return [PlacedSolid(solid_of(s), s.x_m, s.y_m, s.z_m, s.heading_rad) for s in states]
 
 
 class View:
@@ -124,7 +117,7 @@ class View:
 
     def __init__(
         self,
-        place: Place,
+        place: DrawnPlace,
         viewpoint: Viewpoint,
         light: Light,
         size_px: tuple[int, int],
@@ -159,7 +152,7 @@ class View:
         ids = np.zeros(self.backdrop.image.shape[:2], np.int16)
         return self._truth(states, drawing, ids, self._paint(None, ids, placements, drawing))
 
-    def _drawing(self, placements: Sequence[Placement]) -> Drawing:
+    def _drawing(self, placements: Sequence[PlacedSolid]) -> Drawing:
         at = np.array([(p.x_m, p.y_m) for p in placements], np.float32).reshape(-1, 2)
         levels = self.light.level_at(at[:, 0], at[:, 1], self.backdrop.lamps)
         return Assembly(placements, self.projector, self.light, levels).drawing()
@@ -168,7 +161,7 @@ class View:
         self,
         image: Image | None,
         ids: NDArray[np.int16],
-        placements: Sequence[Placement],
+        placements: Sequence[PlacedSolid],
         drawing: Drawing,
     ) -> Floats:
         """Paint objects and the furniture before them; return the full silhouette areas."""
@@ -198,15 +191,11 @@ class View:
         image: Image | None, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
     ) -> None:
         height, width = sprite.mask.shape
-        right, bottom = sprite.left_px + width, sprite.top_px + height
-        for box in painted:
-            if (
-                box[0] < right
-                and box[2] > sprite.left_px
-                and box[1] < bottom
-                and box[3] > sprite.top_px
-            ):
-                window = np.s_[sprite.top_px : bottom, sprite.left_px : right]
+        left, top = sprite.left_px, sprite.top_px
+        right, bottom = left + width, top + height
+        for x1, y1, x2, y2 in painted:
+            if x1 < right and x2 > left and y1 < bottom and y2 > top:
+                window = np.s_[top:bottom, left:right]
                 if image is not None:
                     cv2.copyTo(sprite.patch, sprite.mask, image[window])
                 ids[window][sprite.mask > 0] = 0
@@ -219,15 +208,10 @@ class View:
         scale = width / 640.0
         rows: list[tuple[list[float], int, bool, float, int]] = []
         for owner, state in enumerate(states):
-            x1, y1, x2, y2 = drawing.boxes[owner]
+            x1, y1, x2, y2 = map(float, drawing.boxes[owner])
             if not (x1 < width and x2 > 0 and y1 < height and y2 > 0):
                 continue  # also drops NaN: behind the camera
-            box = [
-                max(float(x1), 0.0),
-                max(float(y1), 0.0),
-                min(float(x2), width),
-                min(float(y2), height),
-            ]
+            box = [max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)]
             window = ids[int(box[1]) : int(box[3]) + 1, int(box[0]) : int(box[2]) + 1]
             seen = float(np.count_nonzero(window == owner + 1))
             visible = min(seen / max(float(areas[owner]), 1.0), 1.0)

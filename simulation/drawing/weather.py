@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.drawing.light import Light
-from simulation.drawing.painter import Placement, Pose
+from simulation.drawing.painter import PlacedSolid, Pose
 from simulation.drawing.viewpoint import Projector
 
 Floats = NDArray[np.float32]
@@ -20,7 +20,7 @@ _STREAKS = 170
 
 
 def add_beams(
-    image: Image, placements: Sequence[Placement], projector: Projector, light: Light
+    image: Image, placements: Sequence[PlacedSolid], projector: Projector, light: Light
 ) -> None:
     """Light the ground before head lamps; call it before the objects are painted."""
     bright = [
@@ -51,7 +51,7 @@ def _lay(image: Image, glow: Image) -> None:
     cv2.add(image, cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dst=image)
 
 
-def _object_lamps(placements: Sequence[Placement], projector: Projector) -> tuple[Floats, Floats]:
+def _object_lamps(placements: Sequence[PlacedSolid], projector: Projector) -> tuple[Floats, Floats]:
     """Return positions (L, 3) and colours (L, 3) of the lamps that shine towards the camera."""
     owners = np.repeat(np.arange(len(placements)), [len(p.solid.lamps) for p in placements])
     if not len(owners):
@@ -70,7 +70,7 @@ def _object_lamps(placements: Sequence[Placement], projector: Projector) -> tupl
 
 def add_glow(
     image: Image,
-    placements: Sequence[Placement],
+    placements: Sequence[PlacedSolid],
     projector: Projector,
     light: Light,
     lamp_heads: Floats,

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 
 from simulation.rtsp_server.dialogue import Dialogue
 from simulation.rtsp_server.errors import ProtocolError
-from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import (
     MAX_LEADING_BLANKS,
     InterleavedData,
@@ -21,6 +20,7 @@ from simulation.rtsp_server.message import (
     Response,
     read_message,
 )
+from simulation.rtsp_server.mount import ServerLimits
 from simulation.rtsp_server.stream import LiveStream
 from simulation.rtsp_server.udp import UdpPorts
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from simulation.rtsp_server.auth import Gate, LoginCheck
 from simulation.rtsp_server.errors import ProtocolError
-from simulation.rtsp_server.faults import FaultKind
-from simulation.rtsp_server.limits import ServerLimits
+from simulation.rtsp_server.faults import NO_FAULT, FaultKind
 from simulation.rtsp_server.message import Request, Response
+from simulation.rtsp_server.mount import ServerLimits
 from simulation.rtsp_server.sdp import TRACK, describe
 from simulation.rtsp_server.stream import LiveStream
 from simulation.rtsp_server.transport import Datagrams, Interleaved, choose_transport
@@ -92,8 +92,7 @@ class Dialogue:
             ProtocolError: The request cannot be satisfied; answer with its status.
         """
         stream = self._find_stream(request)
-        fault = stream.fault if stream is not None else None
-        if fault is not None and fault.kind is FaultKind.MUTE:
+        if stream is not None and stream.fault.kind is FaultKind.MUTE:
             return None
         if request.method == "OPTIONS":
             return Response(200, (("Public", self.methods),))
@@ -136,32 +135,27 @@ class Dialogue:
 
     def _refusal(self, request: Request, stream: LiveStream) -> Response | None:
         """The answer in place of the proper one: by a fault, or for want of a login."""
-        fault = stream.fault if request.method != "TEARDOWN" else None
-        if fault is not None and fault.kind is FaultKind.REDIRECT:
+        fault = stream.fault if request.method != "TEARDOWN" else NO_FAULT
+        if fault.kind is FaultKind.REDIRECT:
             return Response(302, (("Location", fault.text),))
-        if fault is not None and fault.kind is FaultKind.REFUSE:
-            refused = fault.status == _UNAUTHORIZED
-            return Response(
-                fault.status, self._challenges(stream, LoginCheck.WRONG) if refused else ()
-            )
+        if fault.kind is FaultKind.REFUSE:
+            if fault.status != _UNAUTHORIZED:
+                return Response(fault.status)
+            return Response(fault.status, self._gate.challenges(stream.mount, LoginCheck.WRONG))
         authorization = request.headers.get("authorization", "")
         checked = self._gate.check(stream.mount, request.method, request.uri, authorization)
         if checked is LoginCheck.GRANTED:
             return None
         if checked is LoginCheck.WRONG:
             stream.count(refused_logins=1)
-        return Response(_UNAUTHORIZED, self._challenges(stream, checked))
-
-    def _challenges(self, stream: LiveStream, checked: LoginCheck) -> tuple[tuple[str, str], ...]:
-        return self._gate.challenges(stream.mount, checked)
+        return Response(_UNAUTHORIZED, self._gate.challenges(stream.mount, checked))
 
     def _describe(self, request: Request, stream: LiveStream) -> Response:
         accepted = request.headers.get("accept", "*/*")
         if not any(kind in accepted for kind in _SDP_TYPES):
             raise ProtocolError(406, "descriptions come as application/sdp")
-        fault = stream.fault
-        if fault is not None and fault.kind is FaultKind.DESCRIPTION:
-            text = fault.text
+        if stream.fault.kind is FaultKind.DESCRIPTION:
+            text = stream.fault.text
         else:
             host = self._writer.get_extra_info("sockname")[0]
             text = describe(stream.clip, name=stream.mount.path, session=stream.ssrc, host=host)
@@ -202,7 +196,6 @@ class Dialogue:
         )
 
     def _play(self, request: Request, stream: LiveStream) -> Response:
-        del stream
         session = self._own_session(request)
         headers = [self._session_header(session), ("Range", "npt=now-")]
         if not session.playing:
@@ -212,21 +205,18 @@ class Dialogue:
 
     def _pause(self, request: Request, stream: LiveStream) -> Response:
         """Live cameras do not wait: a PLAY after PAUSE goes on at the present."""
-        del stream
         session = self._own_session(request)
         session.stream.leave(session.viewer)
         session.playing = False
         return Response(200, (self._session_header(session),))
 
     def _teardown(self, request: Request, stream: LiveStream) -> Response:
-        del stream
         self._own_session(request)
         self.end_session()
         return Response(200)
 
     def _parameters(self, request: Request, stream: LiveStream) -> Response:
         """Keep-alive; no parameter exists that could be read or set."""
-        del stream
         if "session" in request.headers:
             self._own_session(request)
         if request.body:

@@ -1,24 +1,24 @@
 """Faults that a mount can be given at run time: what real cameras do to those who watch them.
 
 A fault is part of the server, not of a test double, so that an adapter, a demo and a benchmark all
-face the same misbehaviour. Set one with `RtspServer.set_fault(path, Fault.stall())`, take it away
-with `set_fault(path, None)`.
+face the same misbehaviour. `RtspServer.set_fault(path, Fault(FaultKind.STALL))` sets one and
+`set_fault(path, None)` takes it away.
 
-| fault | what a viewer sees |
+| kind | what a viewer sees |
 |---|---|
-| `refuse(status)` | every request but OPTIONS and TEARDOWN is answered with the status |
-| `redirect(location)` | every request but OPTIONS and TEARDOWN is answered with 302 |
-| `description(sdp)` | DESCRIBE is answered with this text in place of the proper description |
-| `mute()` | connections are accepted and nothing is sent on them: no answers, no media |
-| `stall()` | RTP stops, sender reports and answers go on |
-| `no_rtp()` | PLAY succeeds and neither RTP nor RTCP comes |
-| `freeze()` | frames go on coming in time, and all show the same image |
-| `jump(seconds)` | RTP time stamps leap by so much, and leap back when the fault is taken away |
-| `wrong_clock(seconds)` | sender reports state a wall-clock time that is off by so much |
-| `corrupt(every)` | the payload of every nth RTP packet is damaged; sequence numbers are not |
-| `drop(every)` | every nth RTP packet is missing, its sequence number stays used |
-| `kill()` | viewers' connections are reset (RST), now and as soon as one plays |
-| `end()` | viewers get an RTCP BYE and the connection closes, now and as soon as one plays |
+| `refuse`, with `status` | every request but OPTIONS and TEARDOWN is answered with the status |
+| `redirect`, with `text` | every request but OPTIONS and TEARDOWN is answered with 302 to there |
+| `description`, with `text` | DESCRIBE is answered with this text, not the proper description |
+| `mute` | connections are accepted and nothing is sent on them: no answers, no media |
+| `stall` | RTP stops, sender reports and answers go on |
+| `no_rtp` | PLAY succeeds and neither RTP nor RTCP comes |
+| `freeze` | frames go on coming in time, and all show the same image |
+| `jump`, with `offset_s` | RTP time stamps leap by so much, and back when the fault is taken away |
+| `wrong_clock`, with `offset_s` | sender reports state a wall-clock time that is off by so much |
+| `corrupt`, with `every` | the payload of every nth RTP packet is damaged, not its number |
+| `drop`, with `every` | every nth RTP packet is missing, its sequence number stays used |
+| `kill` | viewers' connections are reset (RST), now and as soon as one plays |
+| `end` | viewers get an RTCP BYE and the connection closes, now and as soon as one plays |
 
 `kill` and `end` act at once, so setting and clearing them is a single interruption. After `stall`,
 `no_rtp`, `mute` and `freeze`, video comes back with the next key frame.
@@ -41,8 +41,9 @@ _DAMAGE_BITS = 0x5A
 
 
 class FaultKind(StrEnum):
-    """The ways in which a mount can misbehave."""
+    """The ways in which a mount can misbehave; `none` of them is the usual one."""
 
+    NONE = auto()
     REFUSE = auto()
     REDIRECT = auto()
     DESCRIPTION = auto()
@@ -60,7 +61,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way of misbehaving; build it with the class method of its name.
+    """One way of misbehaving.
 
     Attributes:
         kind: What goes wrong.
@@ -79,73 +80,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ValueError(f"a packet fault needs a period of at least 1, got {self.every}")
-
-    @classmethod
-    def refuse(cls, status: int) -> Fault:
-        """Answer with an error, whatever the login: 401, 403, 404, 453, 503, ..."""
-        if status not in _REFUSALS:
-            raise ValueError(f"a refusal needs a status from 400 to 599, got {status}")
-        return cls(FaultKind.REFUSE, status=status)
-
-    @classmethod
-    def redirect(cls, location: str) -> Fault:
-        """Send the viewer to another URL."""
-        return cls(FaultKind.REDIRECT, text=location)
-
-    @classmethod
-    def description(cls, sdp: str) -> Fault:
-        """Describe the stream as something else: another codec, an absurd size, no video."""
-        return cls(FaultKind.DESCRIPTION, text=sdp)
-
-    @classmethod
-    def mute(cls) -> Fault:
-        """Send nothing at all."""
-        return cls(FaultKind.MUTE)
-
-    @classmethod
-    def stall(cls) -> Fault:
-        """Stop RTP, keep RTCP."""
-        return cls(FaultKind.STALL)
-
-    @classmethod
-    def no_rtp(cls) -> Fault:
-        """Stop RTP and RTCP, keep answering."""
-        return cls(FaultKind.NO_RTP)
-
-    @classmethod
-    def freeze(cls) -> Fault:
-        """Repeat one image."""
-        return cls(FaultKind.FREEZE)
-
-    @classmethod
-    def jump(cls, offset_s: float) -> Fault:
-        """Shift RTP time stamps, forwards or backwards."""
-        return cls(FaultKind.JUMP, offset_s=offset_s)
-
-    @classmethod
-    def wrong_clock(cls, offset_s: float) -> Fault:
-        """Shift the wall-clock time of sender reports."""
-        return cls(FaultKind.WRONG_CLOCK, offset_s=offset_s)
-
-    @classmethod
-    def corrupt(cls, every: int) -> Fault:
-        """Damage the payload of every nth packet."""
-        return cls(FaultKind.CORRUPT, every=every)
-
-    @classmethod
-    def drop(cls, every: int) -> Fault:
-        """Lose every nth packet."""
-        return cls(FaultKind.DROP, every=every)
-
-    @classmethod
-    def kill(cls) -> Fault:
-        """Reset viewers' connections."""
-        return cls(FaultKind.KILL)
-
-    @classmethod
-    def end(cls) -> Fault:
-        """End the stream properly."""
-        return cls(FaultKind.END)
+        if self.kind is FaultKind.REFUSE and self.status not in _REFUSALS:
+            raise ValueError(f"a refusal needs a status from 400 to 599, got {self.status}")
 
     @property
     def cuts_off(self) -> bool:
@@ -166,6 +102,9 @@ class Fault:
     def withholds_rtcp(self) -> bool:
         """Whether no RTCP is sent at all."""
         return self.kind in {FaultKind.MUTE, FaultKind.NO_RTP}
+
+
+NO_FAULT = Fault(FaultKind.NONE)
 
 
 class PacketDamage:

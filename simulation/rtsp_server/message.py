@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import responses
 
 from simulation.rtsp_server.errors import ProtocolError
 
@@ -21,18 +22,8 @@ MAX_LEADING_BLANKS = 16
 VERSION = "RTSP/1.0"
 INTERLEAVED_MAGIC = b"$"
 
-REASONS: Mapping[int, str] = {
-    200: "OK",
-    301: "Moved Permanently",
+REASONS: Mapping[int, str] = responses | {
     302: "Moved Temporarily",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    408: "Request Timeout",
-    413: "Request Entity Too Large",
     414: "Request-URI Too Large",
     451: "Parameter Not Understood",
     453: "Not Enough Bandwidth",
@@ -40,12 +31,10 @@ REASONS: Mapping[int, str] = {
     455: "Method Not Valid In This State",
     459: "Aggregate Operation Not Allowed",
     461: "Unsupported Transport",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
     505: "RTSP Version Not Supported",
     551: "Option Not Supported",
 }
+"""The reason phrases of HTTP, and those that RTSP words in its own way or adds."""
 
 _METHOD = re.compile(r"[A-Z_]{1,32}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")

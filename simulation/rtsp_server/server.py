@@ -7,16 +7,14 @@ import ipaddress
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from simulation.rtsp_server.clip import Clip, load_clip
 from simulation.rtsp_server.connection import Connection
 from simulation.rtsp_server.errors import UnknownMountError
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import ServerLimits
 from simulation.rtsp_server.message import MAX_HEAD_BYTES, Response
-from simulation.rtsp_server.mount import Mount, MountCounters
+from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
 from simulation.rtsp_server.stream import LiveStream
 from simulation.rtsp_server.udp import UdpPorts, open_udp_ports
 
@@ -89,12 +87,7 @@ class RtspServer:
         log.info("rtsp_server_started", extra={"host": self._host, "port": self.port})
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if self._server is None or self._ports is None:
             return
         self._server.close()

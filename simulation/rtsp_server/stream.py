@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from simulation.rtsp_server import rtcp
 from simulation.rtsp_server.clip import CLOCK_HZ, AccessUnit, Clip, carries_parameter_sets
-from simulation.rtsp_server.faults import Fault, FaultKind, PacketDamage
+from simulation.rtsp_server.faults import NO_FAULT, Fault, FaultKind, PacketDamage
 from simulation.rtsp_server.mount import Mount, MountCounters
 from simulation.rtsp_server.packetiser import RTP_HEADER_BYTES, Packetiser
 from simulation.rtsp_server.timeline import Timeline
@@ -33,7 +33,7 @@ class LiveStream:
     def __init__(self, mount: Mount, clip: Clip) -> None:
         self.mount = mount
         self.clip = clip
-        self.fault: Fault | None = None
+        self.fault = NO_FAULT
         self._packetiser = Packetiser(clip.codec)
         self._damage: PacketDamage | None = None
         self._viewers: dict[Viewer, None] = {}
@@ -59,13 +59,13 @@ class LiveStream:
 
     def set_fault(self, fault: Fault | None) -> None:
         """Misbehave from now on, or stop doing so; `kill` and `end` act on viewers at once."""
-        if self.fault is not None and self.fault.kind is FaultKind.FREEZE:
+        if self.fault.kind is FaultKind.FREEZE:
             self._wait_for_key()
-        self.fault = fault
-        self._damage = PacketDamage(fault) if fault is not None and fault.damages_packets else None
-        if fault is not None and fault.cuts_off:
+        self.fault = fault or NO_FAULT
+        self._damage = PacketDamage(self.fault) if self.fault.damages_packets else None
+        if self.fault.cuts_off:
             for viewer in list(self._viewers):
-                self._cut_off(viewer, fault)
+                self._cut_off(viewer, self.fault)
 
     def begin(self) -> int:
         """RTP time at which a viewer that joins right now will start to see frames."""
@@ -85,7 +85,7 @@ class LiveStream:
         if self._pump is None:
             self._pump = asyncio.create_task(self._play())
             self._pump.add_done_callback(self._pump_ended)
-        if self.fault is not None and self.fault.cuts_off:
+        if self.fault.cuts_off:
             self._cut_off(viewer, self.fault)
         else:
             self._report([viewer])
@@ -100,7 +100,7 @@ class LiveStream:
     def close(self) -> None:
         """Say goodbye to all viewers and stop."""
         for viewer in list(self._viewers):
-            self._cut_off(viewer, Fault.end())
+            self._cut_off(viewer, Fault(FaultKind.END))
 
     def _new_timeline(self) -> Timeline:
         return Timeline(self.clip, time.monotonic(), secrets.randbelow(1 << 32))
@@ -146,13 +146,13 @@ class LiveStream:
 
     def _emit(self, number: int, now_s: float) -> None:
         fault = self.fault
-        if fault is not None and fault.withholds_rtp:
+        if fault.withholds_rtp:
             self._wait_for_key()
             return
         unit, timestamp = self._timeline.unit(number), self._timeline.rtp_timestamp(number)
-        if fault is not None and fault.kind is FaultKind.FREEZE:
+        if fault.kind is FaultKind.FREEZE:
             unit = self.clip.units[0]
-        elif fault is not None and fault.kind is FaultKind.JUMP:
+        elif fault.kind is FaultKind.JUMP:
             timestamp = (timestamp + round(fault.offset_s * CLOCK_HZ)) & 0xFFFF_FFFF
         packets = self._packetiser.packets(self._nals_to_send(unit), timestamp)
         octets = sum(map(len, packets)) - RTP_HEADER_BYTES * len(packets)
@@ -178,11 +178,9 @@ class LiveStream:
 
     def _report(self, viewers: list[Viewer]) -> None:
         fault = self.fault
-        if fault is not None and fault.withholds_rtcp:
+        if fault.withholds_rtcp:
             return
-        wrong_s = (
-            fault.offset_s if fault is not None and fault.kind is FaultKind.WRONG_CLOCK else 0.0
-        )
+        wrong_s = fault.offset_s if fault.kind is FaultKind.WRONG_CLOCK else 0.0
         rtp_now = self._timeline.rtp_now(time.monotonic())
         counters = self._counters
         packet = rtcp.sender_report(

@@ -7,12 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Self, TypeVar
 
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.limits import ServerLimits
-from simulation.rtsp_server.mount import Mount, MountCounters
+from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
 from simulation.rtsp_server.server import RtspServer
 
 log = logging.getLogger(__name__)
@@ -63,12 +61,7 @@ class RtspServerThread:
         self._started.result(_CALL_TIMEOUT_S)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._started.result().call_soon_threadsafe(self._stop.set)
         self._thread.join(_CALL_TIMEOUT_S)
         if self._thread.is_alive():

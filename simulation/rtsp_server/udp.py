@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from simulation.rtsp_server.transport import Datagrams
-from simulation.rtsp_server.viewer import Burst, Outcome, reset_connection
+from simulation.rtsp_server.viewer import Burst, Outcome, end_connection
 
 PACKETS_AT_ONCE = 8
 PORTION_GAP_S = 0.001
@@ -71,7 +71,6 @@ class _Reports(asyncio.DatagramProtocol):
         self._on_report = on_report
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        del data
         if heard := self._on_report.get(addr[:2]):
             heard()
 
@@ -161,10 +160,7 @@ class UdpViewer:
 
     def close(self, *, reset: bool) -> None:
         """Close or reset the RTSP connection, which ends the session."""
-        if reset:
-            reset_connection(self._writer)
-        else:
-            self._writer.close()
+        end_connection(self._writer, reset=reset)
 
     def _send(self, packets: list[bytes]) -> None:
         for packet in packets:

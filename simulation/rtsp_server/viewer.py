@@ -12,7 +12,7 @@ import struct
 from enum import Enum, auto
 from typing import Protocol
 
-from simulation.rtsp_server.limits import ServerLimits
+from simulation.rtsp_server.mount import ServerLimits
 from simulation.rtsp_server.transport import Interleaved
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -48,8 +48,11 @@ def interleave(channel: int, packet: bytes) -> bytes:
     return struct.pack(">cBH", b"$", channel, len(packet)) + packet
 
 
-def reset_connection(writer: asyncio.StreamWriter) -> None:
-    """Cut a TCP connection with a RST."""
+def end_connection(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    """Close a TCP connection after what is written, or cut it at once with a RST."""
+    if not reset:
+        writer.close()
+        return
     raw: socket.socket | None = writer.get_extra_info("socket")
     if raw is not None and not writer.transport.is_closing():
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
@@ -95,7 +98,7 @@ class InterleavedViewer:
     def offer(self, burst: Burst, now_s: float) -> Outcome:
         """Write a frame where there is room for it."""
         if self._is_out_of_patience(now_s):
-            reset_connection(self._writer)
+            end_connection(self._writer, reset=True)
             return Outcome.DISCONNECTED
         if self._writer.is_closing() or (self.waiting_for_key and not burst.key):
             return Outcome.WAITING
@@ -117,10 +120,7 @@ class InterleavedViewer:
 
     def close(self, *, reset: bool) -> None:
         """Close the connection after what is written, or reset it at once."""
-        if reset:
-            reset_connection(self._writer)
-        else:
-            self._writer.close()
+        end_connection(self._writer, reset=reset)
 
     def _is_out_of_patience(self, now_s: float) -> bool:
         since_s = self._blocked_since_s

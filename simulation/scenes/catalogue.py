@@ -1,30 +1,25 @@
 """The registry of scripted scenes and the four that the demo shows."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from simulation.scenes import foot_scenes, road_scenes
 from simulation.scenes.scene import Scene
 
-
-def _arterial_day() -> Scene:
-    return road_scenes.arterial_quiet(
-        "arterial-day", "An arterial by day: traffic flows", "day", 21
-    )
-
-
-def _arterial_night() -> Scene:
-    return road_scenes.arterial_quiet(
-        "arterial-night", "An arterial at night: traffic flows", "night", 22
-    )
-
-
 SCENES: Final[dict[str, Callable[[], Scene]]] = {
     "crossroad-jam": road_scenes.crossroad_jam,
     "crossroad-quiet": road_scenes.crossroad_quiet,
-    "arterial-day": _arterial_day,
-    "arterial-night": _arterial_night,
+    "arterial-day": partial(
+        road_scenes.arterial_quiet, "arterial-day", "An arterial by day: traffic flows", "day", 21
+    ),
+    "arterial-night": partial(
+        road_scenes.arterial_quiet,
+        "arterial-night",
+        "An arterial at night: traffic flows",
+        "night",
+        22,
+    ),
     "arterial-wrong-way": road_scenes.arterial_wrong_way,
     "arterial-stop": road_scenes.arterial_stop,
     "park-bag": foot_scenes.park_bag,

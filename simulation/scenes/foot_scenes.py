@@ -4,21 +4,16 @@ import math
 
 import numpy as np
 
-from simulation.drawing.places import place_named
-from simulation.drawing.viewpoint import Viewpoint
-from simulation.labels import SCENE_SEEDS
 from simulation.scenes.motion import Actor, Path, Spell, Thing, Walker, Waypoint, stroll
 from simulation.scenes.scene import (
     LOOP_S,
-    SIZE_PX,
     PlanePoint,
-    Polygon,
     Scene,
     SceneIncident,
+    SceneStage,
     SceneZone,
     longest_spell,
     states_of,
-    zone_on_ground,
 )
 
 _PACE_MPS = 1.35
@@ -56,6 +51,10 @@ def _errand(
         last = waypoints[-1]
         waypoints.append((last[0] + math.dist((last[1], last[2]), there) / _PACE_MPS, *there))
     return Walker(key, look, Path(waypoints), ((stop_s - 0.3, stop_s + 0.5),))
+
+
+_Errand = tuple[int, list[PlanePoint], list[PlanePoint]]
+"""Looks of a person, and the ways by which it comes and leaves."""
 
 
 def _beside(stop: PlanePoint, towards: PlanePoint) -> PlanePoint:
@@ -112,55 +111,52 @@ def _idler(rng: np.random.Generator, spot: PlanePoint, door: PlanePoint) -> list
     arrive, leave = 16.0, 46.0
     waypoints = [(arrive - walk_s, *door), (arrive, *spot), (leave, *spot), (leave + walk_s, *door)]
     person = Walker(8500, int(rng.integers(600)), Path(waypoints, -1.2))
-    put, take = arrive + 0.5, leave - 0.5
-    bag = Thing(
-        8501,
-        "bag",
-        int(rng.integers(400)),
-        (
-            Spell(person.start_s, put, person),
-            Spell(put, take, None, (spot[0] + 0.42, spot[1] + 0.1)),
-            Spell(take, person.end_s, person),
-        ),
-    )
-    return [person, bag]
+    put, take, beside = arrive + 0.5, leave - 0.5, (spot[0] + 0.42, spot[1] + 0.1)
+    what = ("bag", int(rng.integers(400)))
+    return [person, _left_behind(8501, what, person, put, beside, person, take)]
 
 
-def _park_zone(view: Viewpoint) -> SceneZone:
-    lawn: Polygon = ((-5.5, 7.6), (5.5, 7.6), (7.5, 20.0), (-7.5, 20.0))
-    return zone_on_ground("path and lawn", "littering", view, SIZE_PX, lawn)
+def _path_and_lawn(stage: SceneStage) -> SceneZone:
+    lawn = ((-5.5, 7.6), (5.5, 7.6), (7.5, 20.0), (-7.5, 20.0))
+    return stage.zone("path and lawn", "littering", lawn)
+
+
+def _middle_of_square(stage: SceneStage) -> SceneZone:
+    ground = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
+    return stage.zone("middle of the square", "crowding", ground)
+
+
+def _whole_square(stage: SceneStage) -> SceneZone:
+    ground = ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0))
+    return stage.zone("square", "littering", ground)
+
+
+_BAG_LEFT_S, _BAG_TAKEN_S = 10.0, 55.0
+
+
+def _bag_left(
+    owner: _Errand, finder: _Errand, bag_look: int, spot: PlanePoint, zone: SceneZone
+) -> tuple[list[Actor], SceneIncident]:
+    """Return a bag that one person leaves at a spot and another takes, and what that is."""
+    look, come, leave = owner
+    loser = _errand(1, look, _BAG_LEFT_S, come, _beside(spot, come[-1]), leave)
+    look, come, leave = finder
+    taker = _errand(2, look, _BAG_TAKEN_S, come, _beside(spot, come[-1]), leave)
+    bag = _left_behind(3, ("bag", bag_look), loser, _BAG_LEFT_S, spot, taker, _BAG_TAKEN_S)
+    kind = "littering.dropped_object"
+    return [loser, taker, bag], SceneIncident(kind, zone.name, _BAG_LEFT_S, _BAG_TAKEN_S, (3,))
 
 
 def park_bag() -> Scene:
     """Build a bag that is put down on the park path; its owner walks away."""
-    seed = SCENE_SEEDS.start + 31
-    rng = np.random.default_rng(seed)
-    place = place_named("park", 5)
-    zone = _park_zone(place.viewpoint)
-    drop_s, pick_s, spot = 10.0, 55.0, (0.9, 10.6)
-    come, leave = [(30.0, 21.6), (2.4, 21.2)], [(-3.2, 15.0), (-7.0, 22.0), (-22.0, 30.0)]
-    stop = _beside(spot, come[-1])
-    owner = _errand(1, 21, drop_s, come, stop, leave)
-    finder = _errand(
-        2, 84, pick_s, [(-0.4, 50.0), (0.9, 24.0)], _beside(spot, (0.9, 24.0)), [(0.6, -4.0)]
-    )
-    bag = _left_behind(3, ("bag", 47), owner, drop_s, spot, finder, pick_s)
-    actors: list[Actor] = [
-        owner,
-        finder,
-        bag,
-        *_passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), rng),
-    ]
-    return Scene(
-        name="park-bag",
-        title="A park by day: a bag is left on the path",
-        place=place,
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=(zone,),
-        actors=tuple(actors),
-        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
-    )
+    stage = SceneStage(31, "park", 5)
+    zone = _path_and_lawn(stage)
+    owner = (21, [(30.0, 21.6), (2.4, 21.2)], [(-3.2, 15.0), (-7.0, 22.0), (-22.0, 30.0)])
+    finder = (84, [(-0.4, 50.0), (0.9, 24.0)], [(0.6, -4.0)])
+    actors, incident = _bag_left(owner, finder, 47, (0.9, 10.6), zone)
+    actors += _passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), stage.rng)
+    title = "A park by day: a bag is left on the path"
+    return stage.scene("park-bag", title, [zone], actors, [incident])
 
 
 # What is left, its looks, where, and when.
@@ -176,10 +172,8 @@ _DROPS = (
 
 def park_pile() -> Scene:
     """Build rubbish that piles up on the lawn: five people leave something at one spot."""
-    seed = SCENE_SEEDS.start + 32
-    rng = np.random.default_rng(seed)
-    place = place_named("park", 8)
-    zone = _park_zone(place.viewpoint)
+    stage = SceneStage(32, "park", 8)
+    zone, rng = _path_and_lawn(stage), stage.rng
     doors = ([(30.0, 21.6), (3.0, 21.0)], [(-0.5, 50.0), (0.8, 24.0)], [(-0.4, -3.0), (-0.6, 6.0)])
     actors: list[Actor] = []
     incidents: list[SceneIncident] = []
@@ -205,27 +199,10 @@ def park_pile() -> Scene:
         incidents.append(
             SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (20 + k,))
         )
-    incidents.append(
-        SceneIncident(
-            "littering.accumulation",
-            zone.name,
-            _DROPS[2][3],
-            57.0,
-            tuple(20 + k for k in range(len(_DROPS))),
-        )
-    )
-    actors += collectors
-    return Scene(
-        name="park-pile",
-        title="A park in the rain: rubbish piles up",
-        place=place,
-        light="rain",
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=(zone,),
-        actors=tuple(actors),
-        incidents=tuple(incidents),
-    )
+    pile = tuple(20 + k for k in range(len(_DROPS)))
+    incidents.append(SceneIncident("littering.accumulation", zone.name, _DROPS[2][3], 57.0, pile))
+    title = "A park in the rain: rubbish piles up"
+    return stage.scene("park-pile", title, [zone], [*actors, *collectors], incidents, light="rain")
 
 
 def _gatherer(key: int, rng: np.random.Generator, spot: PlanePoint, focus: PlanePoint) -> Walker:
@@ -248,13 +225,8 @@ def _gatherer(key: int, rng: np.random.Generator, spot: PlanePoint, focus: Plane
 
 def square_crowd() -> Scene:
     """Build a crowd that gathers in the middle of the square at dusk and disperses."""
-    seed = SCENE_SEEDS.start + 41
-    rng = np.random.default_rng(seed)
-    place = place_named("square", 5)
-    view = place.viewpoint
-    focus = (0.0, 13.4)
-    ground: Polygon = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
-    zone = zone_on_ground("middle of the square", "crowding", view, SIZE_PX, ground)
+    stage = SceneStage(41, "square", 5)
+    zone, rng, focus = _middle_of_square(stage), stage.rng, (0.0, 13.4)
     spots = [
         (
             focus[0] + 1.0 * (column - 2.5) + (0.5 if row % 2 else 0.0) + float(rng.normal(0, 0.1)),
@@ -272,101 +244,37 @@ def square_crowd() -> Scene:
         ]
 
     start, end = longest_spell(lambda now: len(inside(now)) >= 0.4 * zone.area_m2, LOOP_S)
-    return Scene(
-        name="square-crowd",
-        title="A square at dusk: a crowd gathers",
-        place=place,
-        light="dusk",
-        viewpoint=view,
-        seed=seed,
-        zones=(zone,),
-        actors=cast,
-        incidents=(
-            SceneIncident(
-                "crowding.density", zone.name, start, end, tuple(sorted(inside((start + end) / 2)))
-            ),
-        ),
-    )
+    keys = tuple(sorted(inside((start + end) / 2)))
+    incident = SceneIncident("crowding.density", zone.name, start, end, keys)
+    title = "A square at dusk: a crowd gathers"
+    return stage.scene("square-crowd", title, [zone], cast, [incident], light="dusk")
 
 
 def square_bag() -> Scene:
     """Build a bag that is left in the square at night while a few people pass."""
-    seed = SCENE_SEEDS.start + 42
-    rng = np.random.default_rng(seed)
-    place = place_named("square", 3)
-    ground: Polygon = ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0))
-    zone = zone_on_ground("square", "littering", place.viewpoint, SIZE_PX, ground)
-    drop_s, pick_s, spot = 10.0, 55.0, (-1.6, 11.4)
-    come, leave = [(-17.0, 16.0)], [(4.0, 16.0), (16.0, 18.0)]
-    owner = _errand(1, 44, drop_s, come, _beside(spot, come[-1]), leave)
-    finder = _errand(2, 51, pick_s, [(17.0, 15.0)], _beside(spot, (17.0, 15.0)), [(-15.0, 13.0)])
-    bag = _left_behind(3, ("bag", 38), owner, drop_s, spot, finder, pick_s)
-    actors: list[Actor] = [
-        owner,
-        finder,
-        bag,
-        *_passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), rng),
-    ]
-    return Scene(
-        name="square-bag",
-        title="A square at dusk: a bag is left behind",
-        place=place,
-        light="dusk",
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=(zone,),
-        actors=tuple(actors),
-        incidents=(SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (3,)),),
-    )
+    stage = SceneStage(42, "square", 3)
+    zone = _whole_square(stage)
+    owner = (44, [(-17.0, 16.0)], [(4.0, 16.0), (16.0, 18.0)])
+    finder = (51, [(17.0, 15.0)], [(-15.0, 13.0)])
+    actors, incident = _bag_left(owner, finder, 38, (-1.6, 11.4), zone)
+    actors += _passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), stage.rng)
+    title = "A square at dusk: a bag is left behind"
+    return stage.scene("square-bag", title, [zone], actors, [incident], light="dusk")
 
 
 def park_quiet() -> Scene:
     """Build walkers in the park, one of whom stands a while beside the own bag."""
-    seed = SCENE_SEEDS.start + 33
-    rng = np.random.default_rng(seed)
-    place = place_named("park", 12)
-    actors = [
-        *_passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), rng),
-        *_idler(rng, (-1.4, 11.6), (-0.8, 38.0)),
-    ]
-    return Scene(
-        name="park-quiet",
-        title="A park by day: a few walkers",
-        place=place,
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=(_park_zone(place.viewpoint),),
-        actors=tuple(actors),
-    )
+    stage = SceneStage(33, "park", 12)
+    actors = _passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), stage.rng)
+    actors += _idler(stage.rng, (-1.4, 11.6), (-0.8, 38.0))
+    zones = [_path_and_lawn(stage)]
+    return stage.scene("park-quiet", "A park by day: a few walkers", zones, actors)
 
 
 def square_quiet() -> Scene:
     """Build a square with a few people crossing and one waiting."""
-    seed = SCENE_SEEDS.start + 43
-    rng = np.random.default_rng(seed)
-    place = place_named("square", 9)
-    view = place.viewpoint
-    ground: Polygon = ((-3.4, 10.6), (3.4, 10.6), (3.4, 16.6), (-3.4, 16.6))
-    zones = (
-        zone_on_ground("middle of the square", "crowding", view, SIZE_PX, ground),
-        zone_on_ground(
-            "square",
-            "littering",
-            view,
-            SIZE_PX,
-            ((-5.6, 8.8), (5.6, 8.8), (7.0, 17.0), (-7.0, 17.0)),
-        ),
-    )
-    actors = [
-        *_passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), rng),
-        *_idler(rng, (1.8, 12.4), (-15.0, 19.0)),
-    ]
-    return Scene(
-        name="square-quiet",
-        title="A square by day: people cross",
-        place=place,
-        viewpoint=view,
-        seed=seed,
-        zones=zones,
-        actors=tuple(actors),
-    )
+    stage = SceneStage(43, "square", 9)
+    actors = _passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), stage.rng)
+    actors += _idler(stage.rng, (1.8, 12.4), (-15.0, 19.0))
+    zones = [_middle_of_square(stage), _whole_square(stage)]
+    return stage.scene("square-quiet", "A square by day: people cross", zones, actors)

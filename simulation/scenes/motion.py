@@ -92,14 +92,11 @@ class Path:
         return (self.xs[leg], self.ys[leg]), (self.xs[leg + 1], self.ys[leg + 1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Walker:
-    """A person on a path; ``bends`` are the spans (from, to) in seconds when it bends down."""
+class _OnPath:
+    """Something that lives as long as its path."""
 
-    key: int
-    look: int
+    __slots__ = ()
     path: Path
-    bends: tuple[tuple[float, float], ...] = ()
 
     @property
     def start_s(self) -> float:
@@ -111,6 +108,16 @@ class Walker:
         """Last moment of the path."""
         return float(self.path.times[-1])
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walker(_OnPath):
+    """A person on a path; ``bends`` are the spans (from, to) in seconds when it bends down."""
+
+    key: int
+    look: int
+    path: Path
+    bends: tuple[tuple[float, float], ...] = ()
+
     def state_at(self, time_s: float) -> ObjectState:
         """Return the walking, standing or bending person."""
         x, y = self.path.at(time_s)
@@ -118,16 +125,8 @@ class Walker:
         if any(start <= time_s < end for start, end in self.bends):
             gesture = "bend"
         step = int(self.path.along_m(time_s) / STRIDE_M * 12) % 12
-        return ObjectState(
-            self.key,
-            "person",
-            self.look,
-            x,
-            y,
-            self.path.heading_rad(time_s),
-            gesture=gesture,
-            step=step,
-        )
+        heading = self.path.heading_rad(time_s)
+        return ObjectState(self.key, "person", self.look, x, y, heading, 0.0, gesture, step)
 
 
 def stroll(
@@ -145,7 +144,7 @@ def stroll(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Vehicle:
+class Vehicle(_OnPath):
     """A vehicle on a path; two-wheelers have a rider."""
 
     key: int
@@ -153,30 +152,19 @@ class Vehicle:
     look: int
     path: Path
 
-    @property
-    def start_s(self) -> float:
-        """First moment of the path."""
-        return float(self.path.times[0])
-
-    @property
-    def end_s(self) -> float:
-        """Last moment of the path."""
-        return float(self.path.times[-1])
-
     def state_at(self, time_s: float) -> ObjectState:
         """Return the vehicle."""
         x, y = self.path.at(time_s)
         step = int(self.path.along_m(time_s) / PEDAL_M * 12) % 12
-        return ObjectState(
-            self.key,
-            self.label,
-            self.look,
-            x,
-            y,
-            self.path.heading_rad(time_s),
-            gesture="ride",
-            step=step,
-        )
+        heading = self.path.heading_rad(time_s)
+        return ObjectState(self.key, self.label, self.look, x, y, heading, 0.0, "ride", step)
+
+
+def in_hand(who: ObjectState, key: int, label: str, look: int, *, left: bool) -> ObjectState:
+    """Return a thing that hangs in the left or right hand of a person."""
+    aside, heading = 0.3 if left else -0.3, who.heading_rad
+    x, y = who.x_m - aside * math.sin(heading), who.y_m + aside * math.cos(heading)
+    return ObjectState(key, label, look, x, y, heading, z_m=0.26)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,13 +203,4 @@ class Thing:
         if spell.carrier is None:
             return ObjectState(self.key, self.label, self.look, *spell.at_m, 0.3)
         who = spell.carrier.state_at(time_s)
-        aside = 0.3 if spell.left_hand else -0.3
-        return ObjectState(
-            self.key,
-            self.label,
-            self.look,
-            who.x_m - aside * math.sin(who.heading_rad),
-            who.y_m + aside * math.cos(who.heading_rad),
-            who.heading_rad,
-            z_m=0.26,
-        )
+        return in_hand(who, self.key, self.label, self.look, left=spell.left_hand)

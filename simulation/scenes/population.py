@@ -4,56 +4,33 @@ import math
 
 import numpy as np
 
-from simulation.drawing.place import Lane, Place
+from simulation.drawing.place import DrawnPlace, Lane
 from simulation.drawing.view import ObjectState
 from simulation.drawing.viewpoint import Projector
 from simulation.labels import LABELS
+from simulation.scenes.motion import in_hand
 
-_LENGTH_M = {
-    "car": 4.6,
-    "bus": 11.0,
-    "truck": 8.5,
-    "motorcycle": 2.2,
-    "bicycle": 1.8,
-    "person": 0.5,
-    "bag": 0.45,
-    "bottle": 0.3,
-    "bin_bag": 0.6,
+_SIZES_M = {
+    "car": (4.6, 1.4),
+    "bus": (11.0, 3.0),
+    "truck": (8.5, 2.6),
+    "motorcycle": (2.2, 1.0),
+    "bicycle": (1.8, 1.0),
+    "person": (0.5, 1.6),
+    "bag": (0.45, 0.38),
+    "bottle": (0.3, 0.32),
+    "bin_bag": (0.6, 0.6),
 }
-_HEIGHT_M = {
-    "person": 1.6,
-    "bag": 0.38,
-    "bottle": 0.32,
-    "bin_bag": 0.6,
-    "bicycle": 1.0,
-    "motorcycle": 1.0,
-    "car": 1.4,
-    "truck": 2.6,
-    "bus": 3.0,
-}
+"""Length and height in metres."""
 _TRAFFIC = (("car", 0.56), ("bus", 0.09), ("truck", 0.12), ("motorcycle", 0.13), ("bicycle", 0.1))
 _LITTER = (("bag", 0.36), ("bottle", 0.34), ("bin_bag", 0.3))
 _REACH_M = 90.0
 
 
-def carried_bag(carrier: ObjectState, key: int, look: int, *, left: bool = False) -> ObjectState:
-    """Return a bag that hangs in the hand of a person."""
-    aside = 0.3 if left else -0.3
-    return ObjectState(
-        key,
-        "bag",
-        look,
-        carrier.x_m - aside * math.sin(carrier.heading_rad),
-        carrier.y_m + aside * math.cos(carrier.heading_rad),
-        carrier.heading_rad,
-        z_m=0.26,
-    )
-
-
 class Population:
     """Collects objects that do not stand inside each other."""
 
-    def __init__(self, place: Place, projector: Projector, rng: np.random.Generator) -> None:
+    def __init__(self, place: DrawnPlace, projector: Projector, rng: np.random.Generator) -> None:
         """Start empty in front of one camera."""
         self.place, self.projector, self.rng = place, projector, rng
         self.states: list[ObjectState] = []
@@ -62,7 +39,7 @@ class Population:
     def add(self, label: str, x_m: float, y_m: float, heading_rad: float) -> bool:
         """Add an object unless the spot is taken; return whether it was added."""
         rng = self.rng
-        radius = 0.34 * _LENGTH_M[label]
+        radius = 0.34 * _SIZES_M[label][0]
         for x, y, other in self._taken:
             if (x - x_m) ** 2 + (y - y_m) ** 2 < (radius + other) ** 2:
                 return False
@@ -73,23 +50,12 @@ class Population:
         elif label in ("motorcycle", "bicycle"):
             gesture = "ride" if rng.random() < 0.8 else "parked"
         # Looks come from a small pool, so that solids are built once and reused.
-        state = ObjectState(
-            len(self.states),
-            label,
-            int(rng.integers(600)),
-            x_m,
-            y_m,
-            heading_rad,
-            gesture=gesture,
-            step=step,
-        )
+        key, look = len(self.states), int(rng.integers(600))
+        state = ObjectState(key, label, look, x_m, y_m, heading_rad, 0.0, gesture, step)
         self.states.append(state)
         if label == "person" and gesture != "bend" and rng.random() < 0.14:
-            self.states.append(
-                carried_bag(
-                    state, len(self.states), int(rng.integers(400)), left=bool(rng.random() < 0.5)
-                )
-            )
+            look, left = int(rng.integers(400)), bool(rng.random() < 0.5)
+            self.states.append(in_hand(state, len(self.states), "bag", look, left=left))
         return True
 
     def _pick(self, table: tuple[tuple[str, float], ...]) -> str:
@@ -100,7 +66,7 @@ class Population:
         along = float(self.rng.uniform(0, gap_m[1] + 4))
         while along < lane.length_m:
             label = self._pick(_TRAFFIC)
-            half = _LENGTH_M[label] / 2
+            half = _SIZES_M[label][0] / 2
             x, y = lane.at(along + half, float(self.rng.normal(0, 0.25)))
             depth = (np.array([x, y, 0]) - self.projector.eye) @ self.projector.axes[2]
             if 4.0 < depth < _REACH_M:
@@ -126,7 +92,7 @@ class Population:
         """Put objects anywhere on the ground in the image."""
         least = {"bottle": 9.0, "bag": 10.0, "bin_bag": 12.0}.get(label, 14.0)
         for _ in range(count):
-            spot = self.spot(_HEIGHT_M[label], least)
+            spot = self.spot(_SIZES_M[label][1], least)
             if spot is not None:
                 self.add(label, *spot, float(self.rng.uniform(-math.pi, math.pi)))
 
@@ -143,7 +109,9 @@ class Population:
             )
 
 
-def populate(place: Place, projector: Projector, rng: np.random.Generator) -> list[ObjectState]:
+def populate(
+    place: DrawnPlace, projector: Projector, rng: np.random.Generator
+) -> list[ObjectState]:
     """Return a random population for one image of a place."""
     crowd = Population(place, projector, rng)
     if rng.random() < 0.03:

@@ -6,20 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from simulation.drawing.place import Lane
-from simulation.drawing.places import place_named
 from simulation.drawing.viewpoint import Viewpoint
-from simulation.labels import SCENE_SEEDS
 from simulation.scenes.motion import Actor, Path, Vehicle, Walker, stroll
 from simulation.scenes.scene import (
     LOOP_S,
-    SIZE_PX,
-    Polygon,
     Scene,
     SceneIncident,
+    SceneStage,
     SceneZone,
     longest_spell,
     states_of,
-    zone_on_ground,
 )
 from simulation.scenes.traffic import Arrival, Hold, drive_lane, flow
 
@@ -74,52 +70,30 @@ def _crossroad_traffic(
     return actors
 
 
-def _over_the_approach(usual: Viewpoint) -> Viewpoint:
-    """Return a camera set back from the crossing, which sees a whole queue."""
-    return replace(
-        usual,
-        x_m=6.4,
-        y_m=-23.0,
-        height_m=11.5,
-        yaw_rad=math.radians(5),
-        pitch_rad=math.radians(17),
-        focal=0.95,
-    )
-
-
-def _approach(view: Viewpoint) -> SceneZone:
-    ground: Polygon = ((0.2, -10.0), (7.4, -10.0), (7.4, 20.8), (0.2, 20.8))
-    return zone_on_ground(
-        "near approach", "traffic", view, SIZE_PX, ground, ((3.7, -4.0), (3.7, 20.0))
-    )
+def _crossroad(number: int, looks: int) -> tuple[SceneStage, SceneZone]:
+    """Return the crossroad and its near approach, under a camera that sees a whole queue."""
+    stage = SceneStage(number, "crossroad", looks)
+    stage.view = Viewpoint(6.4, -23.0, 11.5, math.radians(5), math.radians(17), 0.95)
+    ground = ((0.2, -10.0), (7.4, -10.0), (7.4, 20.8), (0.2, 20.8))
+    flow_m = ((3.7, -4.0), (3.7, 20.0))
+    return stage, stage.zone("near approach", "traffic", ground, flow_m)
 
 
 def crossroad_jam() -> Scene:
     """Build the jam: the near approach is held while more and more vehicles arrive."""
-    seed = SCENE_SEEDS.start + 11
-    rng = np.random.default_rng(seed)
-    place = place_named("crossroad", 5)
-    view = _over_the_approach(place.viewpoint)
-    arrivals = []
+    stage, zone = _crossroad(11, 5)
+    rng, arrivals = stage.rng, []
     for lane in range(2):
-        labels = (
-            "car",
-            "car",
-            "car",
-            "car",
-            "motorcycle" if lane else "car",
-            "car",
-            "car" if lane else "truck",
-        )
+        last = ("motorcycle", "car", "car") if lane else ("car", "car", "truck")
+        labels = (*("car",) * 4, *last)
         row = [
             Arrival(-10.5 + 1.0 * lane + 2.0 * k, label, int(rng.integers(600)), 11.0)
             for k, label in enumerate(labels)
         ]
         row += [Arrival(s + 2.0 * lane, "car", int(rng.integers(600)), 11.0) for s in (14.0, 26.0)]
         arrivals.append(row)
-    actors = _crossroad_traffic(rng, place.lanes, [(0.5, 46.0)], [(42.0, LOOP_S)], arrivals)
+    actors = _crossroad_traffic(rng, stage.place.lanes, [(0.5, 46.0)], [(42.0, LOOP_S)], arrivals)
     actors += _crossing_walkers(rng, [(-14.0, 1.0), (-4.0, -1.0), (5.0, 1.0), (11.0, -1.0)])
-    zone = _approach(view)
     cast = tuple(actors)
 
     def inside(now: float) -> list[tuple[int, float, float]]:
@@ -136,107 +110,63 @@ def crossroad_jam() -> Scene:
 
     start, end = longest_spell(jammed, LOOP_S)
     keys = tuple(sorted({key for key, _, _ in inside((start + end) / 2)}))
-    return Scene(
-        name="crossroad-jam",
-        title="A crossroad by day: the near approach backs up",
-        place=place,
-        viewpoint=view,
-        seed=seed,
-        zones=(zone,),
-        actors=cast,
-        incidents=(SceneIncident("traffic.congestion", zone.name, start, end, keys),),
-    )
+    incident = SceneIncident("traffic.congestion", zone.name, start, end, keys)
+    title = "A crossroad by day: the near approach backs up"
+    return stage.scene("crossroad-jam", title, [zone], cast, [incident])
 
 
 def crossroad_quiet() -> Scene:
     """Build ordinary traffic at the crossroad under short red phases."""
-    seed = SCENE_SEEDS.start + 12
-    rng = np.random.default_rng(seed)
-    place = place_named("crossroad", 9)
-    view = _over_the_approach(place.viewpoint)
+    stage, zone = _crossroad(12, 9)
+    rng = stage.rng
     near = [flow(rng, LOOP_S, (8.0, 15.0), 11.0, _CITY) for _ in range(2)]
     main = [(0.0, 13.0), (32.0, 45.0)]
     cross = [(10.5, 33.5), (42.5, LOOP_S), (0.0, 1.5)]
-    actors = _crossroad_traffic(rng, place.lanes, main, cross, near)
+    actors = _crossroad_traffic(rng, stage.place.lanes, main, cross, near)
     actors += _crossing_walkers(rng, [(-18.5, 1.0), (13.5, -1.0)])
-    return Scene(
-        name="crossroad-quiet",
-        title="A crossroad by day: traffic flows",
-        place=place,
-        viewpoint=view,
-        seed=seed,
-        zones=(_approach(view),),
-        actors=tuple(actors),
-    )
+    title = "A crossroad by day: traffic flows"
+    return stage.scene("crossroad-quiet", title, [zone], actors)
 
 
 def _arterial_traffic(
-    rng: np.random.Generator,
-    lanes: tuple[Lane, ...],
-    skip: tuple[int, ...],
-    headway_s: tuple[float, float] = (3.5, 9.0),
+    rng: np.random.Generator, lanes: tuple[Lane, ...], skip: tuple[int, ...]
 ) -> list[Actor]:
     actors: list[Actor] = []
     for index, lane in enumerate(lanes):
         if index not in skip:
             speed = (14.0, 12.5, 11.0)[index % 3]
             back = _earlier(lane, 14.0)
-            actors += drive_lane(
-                back,
-                flow(rng, LOOP_S, headway_s, speed, _MIX),
-                [],
-                LOOP_S,
-                _LANE_KEYS * (index + 1),
-            )
-    for k, (x, start, end) in enumerate(
-        ((13.9, 62.0, -4.0), (-13.6, -4.0, 60.0), (14.4, -4.0, 60.0))
-    ):
-        actors.append(
-            stroll(9000 + k, int(rng.integers(600)), 4.0 + 17 * k, [(x, start), (x, end)], 1.45)
-        )
+            arrivals = flow(rng, LOOP_S, (3.5, 9.0), speed, _MIX)
+            actors += drive_lane(back, arrivals, [], LOOP_S, _LANE_KEYS * (index + 1))
+    walks = ((13.9, 62.0, -4.0), (-13.6, -4.0, 60.0), (14.4, -4.0, 60.0))
+    for k, (x, start, end) in enumerate(walks):
+        way = [(x, start), (x, end)]
+        actors.append(stroll(9000 + k, int(rng.integers(600)), 4.0 + 17 * k, way, 1.45))
     return actors
 
 
-def _carriageways(view: Viewpoint) -> tuple[SceneZone, SceneZone]:
-    away: Polygon = ((0.9, 13.0), (11.2, 13.0), (11.2, 60.0), (0.9, 60.0))
-    towards: Polygon = ((-11.2, 13.0), (-0.9, 13.0), (-0.9, 60.0), (-11.2, 60.0))
+def _carriageways(stage: SceneStage) -> tuple[SceneZone, SceneZone]:
+    away = ((0.9, 13.0), (11.2, 13.0), (11.2, 60.0), (0.9, 60.0))
+    towards = ((-11.2, 13.0), (-0.9, 13.0), (-0.9, 60.0), (-11.2, 60.0))
     return (
-        zone_on_ground("outbound", "traffic", view, SIZE_PX, away, ((6.0, 16.0), (6.0, 50.0))),
-        zone_on_ground("inbound", "traffic", view, SIZE_PX, towards, ((-6.0, 50.0), (-6.0, 16.0))),
+        stage.zone("outbound", "traffic", away, ((6.0, 16.0), (6.0, 50.0))),
+        stage.zone("inbound", "traffic", towards, ((-6.0, 50.0), (-6.0, 16.0))),
     )
 
 
 def arterial_quiet(name: str, title: str, light: str, number: int) -> Scene:
     """Build flowing traffic on the arterial in a given light."""
-    seed = SCENE_SEEDS.start + number
-    place = place_named("arterial", 5)
-    actors = _arterial_traffic(np.random.default_rng(seed), place.lanes, ())
-    return Scene(
-        name=name,
-        title=title,
-        place=place,
-        light=light,
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=_carriageways(place.viewpoint),
-        actors=tuple(actors),
-    )
+    stage = SceneStage(number, "arterial", 5)
+    actors = _arterial_traffic(stage.rng, stage.place.lanes, ())
+    return stage.scene(name, title, _carriageways(stage), actors, light=light)
 
 
 def arterial_wrong_way() -> Scene:
     """Build a driver who comes down the outbound carriageway towards the camera."""
-    seed = SCENE_SEEDS.start + 23
-    rng = np.random.default_rng(seed)
-    place = place_named("arterial", 7)
-    zones = _carriageways(place.viewpoint)
-    actors = _arterial_traffic(rng, place.lanes, (0,))
-    stray = Vehicle(
-        8000,
-        "car",
-        30,
-        Path([(9.0, 2.65, 96.0), (13.0, 2.65, 64.0), (22.5, 2.65, 12.0), (26.0, 2.65, -12.0)]),
-    )
-    cast = (*actors, stray)
+    stage = SceneStage(23, "arterial", 7)
+    actors = _arterial_traffic(stage.rng, stage.place.lanes, (0,))
+    way = [(9.0, 2.65, 96.0), (13.0, 2.65, 64.0), (22.5, 2.65, 12.0), (26.0, 2.65, -12.0)]
+    stray = Vehicle(8000, "car", 30, Path(way))
 
     def in_zone(now: float) -> bool:
         if not stray.start_s <= now < stray.end_s:
@@ -244,55 +174,23 @@ def arterial_wrong_way() -> Scene:
         return 13.0 < stray.state_at(now).y_m < 60.0
 
     start, end = longest_spell(in_zone, LOOP_S)
-    return Scene(
-        name="arterial-wrong-way",
-        title="An arterial by day: one car drives against the traffic",
-        place=place,
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=zones,
-        actors=cast,
-        incidents=(SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,)),),
-    )
+    incident = SceneIncident("traffic.wrong_way", "outbound", start, end, (8000,))
+    title, zones = "An arterial by day: one car drives against the traffic", _carriageways(stage)
+    return stage.scene("arterial-wrong-way", title, zones, [*actors, stray], [incident])
 
 
 def arterial_stop() -> Scene:
     """Build a car that stops in the kerb lane of the arterial in the rain."""
-    seed = SCENE_SEEDS.start + 24
-    rng = np.random.default_rng(seed)
-    place = place_named("arterial", 11)
-    actors = _arterial_traffic(rng, place.lanes, (2,))
-    parker = Vehicle(
-        8000,
-        "car",
-        8,
-        Path(
-            [
-                (1.0, 9.5, -20.0),
-                (5.0, 9.5, 12.0),
-                (7.0, 9.6, 23.0),
-                (8.5, 9.9, 26.5),
-                (9.5, 10.0, 27.0),
-                (54.0, 10.0, 27.0),
-                (55.5, 9.9, 29.0),
-                (58.0, 9.6, 42.0),
-                (62.5, 9.5, 96.0),
-            ],
-            math.pi / 2,
-        ),
-    )
-    kerb: Polygon = ((8.2, 15.0), (11.3, 15.0), (11.3, 48.0), (8.2, 48.0))
-    zone = zone_on_ground(
-        "no stopping", "traffic", place.viewpoint, SIZE_PX, kerb, ((9.5, 16.0), (9.5, 44.0))
-    )
-    return Scene(
-        name="arterial-stop",
-        title="An arterial in the rain: a car stops where it must not",
-        place=place,
-        light="rain",
-        viewpoint=place.viewpoint,
-        seed=seed,
-        zones=(zone,),
-        actors=(*actors, parker),
-        incidents=(SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,)),),
-    )
+    stage = SceneStage(24, "arterial", 11)
+    actors = _arterial_traffic(stage.rng, stage.place.lanes, (2,))
+    way = [
+        *((1.0, 9.5, -20.0), (5.0, 9.5, 12.0), (7.0, 9.6, 23.0), (8.5, 9.9, 26.5)),
+        *((9.5, 10.0, 27.0), (54.0, 10.0, 27.0)),
+        *((55.5, 9.9, 29.0), (58.0, 9.6, 42.0), (62.5, 9.5, 96.0)),
+    ]
+    parker = Vehicle(8000, "car", 8, Path(way, math.pi / 2))
+    kerb = ((8.2, 15.0), (11.3, 15.0), (11.3, 48.0), (8.2, 48.0))
+    zone = stage.zone("no stopping", "traffic", kerb, ((9.5, 16.0), (9.5, 44.0)))
+    incident = SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,))
+    title, cast = "An arterial in the rain: a car stops where it must not", [*actors, parker]
+    return stage.scene("arterial-stop", title, [zone], cast, [incident], light="rain")

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from camera_adapters.geometry import PADDING_VALUE
 from simulation.drawing.light import LIGHTS, varied
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
 from simulation.drawing.places import PLACES, cluttered, place_named, wandered
 from simulation.drawing.sensor import through_camera
-from simulation.drawing.view import Truth, View
+from simulation.drawing.view import View
 from simulation.scenes.population import populate
 
 SEEDS_PER_VIEW: Final = 16
@@ -56,7 +56,7 @@ def _drawn_place(rng: np.random.Generator) -> str:
 
 
 @lru_cache(maxsize=2)
-def _view_of(block: int, size_px: tuple[int, int]) -> tuple[Place, View, tuple[int, int]]:
+def _view_of(block: int, size_px: tuple[int, int]) -> tuple[DrawnPlace, View, tuple[int, int]]:
     """Return place, camera and image size of one block of seeds."""
     width, height = size_px
     rng = _view_rng(block)
@@ -90,13 +90,9 @@ def render_sample(seed: int, size: tuple[int, int] = (640, 384)) -> Sample:
     top = (height - content[1]) // 2
     image = np.full((height, width, 3), PADDING_VALUE, np.uint8)
     image[top : top + content[1]] = drawn
-    return Sample(image, _shifted(truth, scale, top), truth.class_ids, truth.ignore)
-
-
-def _shifted(truth: Truth, scale: float, top_px: int) -> NDArray[np.float32]:
     boxes = truth.boxes * np.float32(scale)
-    boxes[:, 1::2] += top_px
-    return np.asarray(boxes, np.float32)
+    boxes[:, 1::2] += top
+    return Sample(image, boxes, truth.class_ids, truth.ignore)
 
 
 def render_samples(seeds: Iterable[int], size: tuple[int, int] = (640, 384)) -> Iterator[Sample]:

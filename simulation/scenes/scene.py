@@ -3,7 +3,7 @@
 A scene is a pure function of time and repeats after ``duration_s`` without a jump.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.drawing.light import LIGHTS
-from simulation.drawing.place import Place
+from simulation.drawing.place import DrawnPlace
+from simulation.drawing.places import place_named
 from simulation.drawing.view import ObjectState, Truth, View
 from simulation.drawing.viewpoint import Projector, Viewpoint
+from simulation.labels import SCENE_SEEDS
 from simulation.scenes.motion import Actor
 
 PlanePoint = tuple[float, float]
@@ -96,7 +98,7 @@ class Scene:
 
     name: str
     title: str
-    place: Place
+    place: DrawnPlace
     viewpoint: Viewpoint
     seed: int
     zones: tuple[SceneZone, ...]
@@ -142,13 +144,6 @@ class Scene:
             for point, spot in zip(_CALIBRATION, ground, strict=True)
         )
 
-    def homography(self) -> NDArray[np.float64]:
-        """Return the 3x3 matrix from normalised image points to ground metres."""
-        points = self.ground_points()
-        source = np.array([p.image for p in points], np.float32)
-        target = np.array([p.ground_m for p in points], np.float32)
-        return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
-
 
 def states_of(actors: tuple[Actor, ...], time_s: float, loop_s: float) -> list[ObjectState]:
     """Return the states of the actors that live at a moment of the loop.
@@ -181,28 +176,47 @@ def normalised(projector: Projector, ground: Polygon) -> Polygon:
     )
 
 
-def zone_on_ground(
-    name: str,
-    task: str,
-    viewpoint: Viewpoint,
-    size_px: tuple[int, int],
-    ground: Polygon,
-    flow: tuple[PlanePoint, PlanePoint] | None = None,
-) -> SceneZone:
-    """Return the zone that covers a convex ground polygon; ``flow`` is given in metres too."""
-    projector = Projector(viewpoint, size_px)
-    polygon = normalised(projector, ground)
-    corners = projector.ground_at(np.array(polygon) * size_px)
-    area = float(cv2.contourArea(corners.astype(np.float32)))
-    arrow = None
-    if flow is not None:
+class SceneStage:
+    """Where a scripted scene plays: its place, its camera and its random numbers."""
+
+    def __init__(self, number: int, place: str, looks: int) -> None:
+        """Build the place; ``number`` picks the scene's seed, ``looks`` those of the place."""
+        self.seed = SCENE_SEEDS.start + number
+        self.rng = np.random.default_rng(self.seed)
+        self.place = place_named(place, looks)
+        self.view = self.place.viewpoint
+
+    def zone(
+        self,
+        name: str,
+        task: str,
+        ground: Polygon,
+        flow: tuple[PlanePoint, PlanePoint] | None = None,
+    ) -> SceneZone:
+        """Return the zone that covers a convex ground polygon; ``flow`` is given in metres too."""
+        projector = Projector(self.view, SIZE_PX)
+        polygon = normalised(projector, ground)
+        corners = projector.ground_at(np.array(polygon) * SIZE_PX)
+        area = round(float(cv2.contourArea(corners.astype(np.float32))), 1)
+        if flow is None:
+            return SceneZone(name, task, polygon, area)
         ends, _ = projector.project([(*flow[0], 0.0), (*flow[1], 0.0)])
-        arrow = tuple(
-            (round(float(x) / size_px[0], 4), round(float(y) / size_px[1], 4)) for x, y in ends
-        )
-    return SceneZone(
-        name, task, polygon, round(area, 1), None if arrow is None else (arrow[0], arrow[1])
-    )
+        start, end = ((round(float(x), 4), round(float(y), 4)) for x, y in ends / SIZE_PX)
+        return SceneZone(name, task, polygon, area, (start, end))
+
+    def scene(
+        self,
+        name: str,
+        title: str,
+        zones: Sequence[SceneZone],
+        actors: Sequence[Actor],
+        incidents: Sequence[SceneIncident] = (),
+        *,
+        light: str = "day",
+    ) -> Scene:
+        """Return the scene that plays here."""
+        parts = tuple(zones), tuple(actors), light, tuple(incidents)
+        return Scene(name, title, self.place, self.view, self.seed, *parts)
 
 
 def longest_spell(holds: Callable[[float], bool], loop_s: float, step_s: float = 0.2) -> PlanePoint:

@@ -46,14 +46,8 @@ class Hold:
 
 def length_of(label: str, look: int) -> float:
     """Return the length of a vehicle in metres."""
-    match label:
-        case "car":
-            return 2 * car(look).half_length_m
-        case "bus":
-            return 2 * bus(look).half_length_m
-        case "truck":
-            return 2 * truck(look).half_length_m
-    return 2.1
+    make = {"car": car, "bus": bus, "truck": truck}.get(label)
+    return 2.1 if make is None else 2 * make(look).half_length_m
 
 
 @dataclass(slots=True)

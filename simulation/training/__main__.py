@@ -162,6 +162,7 @@ def _networks(options: argparse.Namespace) -> dict[str, Network]:
 
 
 def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenance:
+    from model_tools.admission.machine import fingerprint
     from simulation.training.card import Provenance
     from simulation.training.loop import STAGES
 
@@ -169,7 +170,7 @@ def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenan
     special = " + ".join(str(_steps(steps, options)) for steps in speciality.steps)
     seeds = TRAINING_SEEDS[: options.special_images]
     drawn = len(list(blocks_showing(speciality.places, seeds))) * BLOCK
-    judged_on = _evaluation_seeds(options.evaluation_images, speciality.places)
+    evaluated_on = _evaluation_seeds(options.evaluation_images, speciality.places)
     return Provenance(
         training_data=f"rendered images 640x384, all classes of the renderer together; first "
         f"{options.images} of all places (seeds 0 to {options.images - 1}), {base} steps of "
@@ -181,19 +182,10 @@ def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenan
         f"--effort {options.effort:g} --workers {options.workers} --seed {options.seed} "
         "--out models/builtin",
         evaluation_data=f"the first blocks of {BLOCK} that show these places, within seeds "
-        f"{EVALUATION_SEEDS[0]} to {judged_on[-1]}",
+        f"{EVALUATION_SEEDS[0]} to {evaluated_on[-1]}",
         date=datetime.now(UTC).date().isoformat(),
-        machine=f"{_processor()}, ONNX Runtime",
+        machine=f"{fingerprint('cpu').processor or platform.machine()}, ONNX Runtime",
     )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

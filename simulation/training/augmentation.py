@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-PADDING_VALUE = 114
+from camera_adapters.geometry import PADDING_VALUE
+from simulation.scenes import Sample
+
 LEAST_VISIBLE = 0.35
 """A box that loses more of its area at the border is neither demanded nor punished."""
 LEAST_SIDE_PX = 4.0
@@ -41,23 +43,13 @@ WIDE = Strength((0.7, 1.6), 0.6, gamma=0.35, contrast=0.25, balance=0.1, brightn
 MILD = Strength((0.8, 1.4), 0.4, gamma=0.2, contrast=0.15, balance=0.05, brightness=0.03)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingImage:
-    """One image with its labels; fields as in `cache.LabelledImage`."""
-
-    image: npt.NDArray[np.uint8]
-    boxes: npt.NDArray[np.float32]
-    class_ids: npt.NDArray[np.int64]
-    ignore: npt.NDArray[np.bool_]
-
-
 def augmented(
-    sample: TrainingImage,
+    sample: Sample,
     rng: np.random.Generator,
     crop: tuple[int, int] | None,
     strength: Strength = MILD,
     interest: Sequence[float] | None = None,
-) -> TrainingImage:
+) -> Sample:
     """A randomly changed copy: mirrored, scaled, cut out, recoloured, degraded.
 
     Args:
@@ -76,7 +68,7 @@ def augmented(
     return replace(sample, image=degraded(sample.image, rng))
 
 
-def mirrored(sample: TrainingImage) -> TrainingImage:
+def mirrored(sample: Sample) -> Sample:
     """Left and right swapped."""
     width = sample.image.shape[1]
     boxes = sample.boxes.copy()
@@ -86,12 +78,12 @@ def mirrored(sample: TrainingImage) -> TrainingImage:
 
 
 def cut_out(
-    sample: TrainingImage,
+    sample: Sample,
     size: tuple[int, int],
     rng: np.random.Generator,
     strength: Strength = MILD,
     interest: Sequence[float] | None = None,
-) -> TrainingImage:
+) -> Sample:
     """A window at a random scale around a random object.
 
     Args:
@@ -120,7 +112,7 @@ def cut_out(
 
 
 def _place_of_interest(
-    sample: TrainingImage, rng: np.random.Generator, interest: Sequence[float] | None
+    sample: Sample, rng: np.random.Generator, interest: Sequence[float] | None
 ) -> npt.NDArray[np.float64]:
     clear = ~sample.ignore
     height, width = sample.image.shape[:2]
@@ -134,11 +126,8 @@ def _place_of_interest(
 
 
 def _cut_labels(
-    sample: TrainingImage,
-    image: npt.NDArray[np.uint8],
-    scale: float,
-    origin: npt.NDArray[np.float64],
-) -> TrainingImage:
+    sample: Sample, image: npt.NDArray[np.uint8], scale: float, origin: npt.NDArray[np.float64]
+) -> Sample:
     height, width = image.shape[:2]
     whole = sample.boxes * scale - np.tile(origin, 2)
     boxes = np.clip(whole, 0, [width, height, width, height]).astype(np.float32)
@@ -147,7 +136,7 @@ def _cut_labels(
     visible = np.prod(sides, axis=1) / np.maximum(full_area, 1e-6)
     unclear = (visible < LEAST_VISIBLE) | (sides.min(axis=1, initial=np.inf) < LEAST_SIDE_PX)
     inside = (sides > 1.0).all(axis=1)
-    return TrainingImage(
+    return Sample(
         image=image,
         boxes=boxes[inside],
         class_ids=sample.class_ids[inside],

@@ -16,17 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from model_tools.admission import admit
-from model_tools.evaluation import (
-    GroundTruth,
-    evaluate,
-    recall_by_size,
-)
+from model_tools.evaluation import GroundTruth, evaluate, recall_by_size
 from model_tools.importing.writing import PackageFacts, keep_golden, write_package
 from models.detections import Detections
 from models.detector import Detector
 from models.errors import ModelError
 from models.package import ModelPackage, Source
-from simulation.training.cache import LabelledImage
+from simulation.scenes import Sample
 from simulation.training.card import SIZE_BOUNDS_PX, CardFacts, Measured, Provenance, card_text
 from simulation.training.export import export
 from simulation.training.network import Network
@@ -42,7 +38,7 @@ def build_package(
     network: Network,
     known: Sequence[str],
     recipe: Recipe,
-    judged_on: Iterable[LabelledImage],
+    evaluated_on: Iterable[Sample],
     provenance: Provenance,
     version: str,
     out: Path,
@@ -55,7 +51,7 @@ def build_package(
         network: Trained on the classes `known`, in that order.
         known: Class names of the network and of the images' labels.
         recipe: What the package is to hold.
-        judged_on: Labelled images that training never saw, of the package's input size.
+        evaluated_on: Labelled images that training never saw, of the package's input size.
         provenance: Where it all comes from.
         version: Package version.
         out: Root of the model repository to write to.
@@ -63,7 +59,7 @@ def build_package(
     Raises:
         ModelError: The package is not admitted.
     """
-    images = list(judged_on)
+    images = list(evaluated_on)
     height, width = images[0].image.shape[:2]
     kept = tuple(known.index(label) for label in recipe.labels)
     wrapped = export(network, (width, height), kept, recipe.selection)
@@ -93,9 +89,7 @@ def build_package(
     return measured
 
 
-def measure(
-    package: ModelPackage, known: Sequence[str], images: Sequence[LabelledImage]
-) -> Measured:
+def measure(package: ModelPackage, known: Sequence[str], images: Sequence[Sample]) -> Measured:
     """Runs a package over labelled images, one at a time, on one thread."""
     detector = Detector(package)
     found: list[Detections] = []

@@ -9,58 +9,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from simulation.scenes import Sample
+
 JPEG_QUALITY = 95
-
-
-class LabelledImage(Protocol):
-    """What a data source yields; any renderer's sample fits."""
-
-    @property
-    def image(self) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB."""
-        ...
-
-    @property
-    def boxes(self) -> npt.NDArray[np.float32]:
-        """(N, 4) float32 x1 y1 x2 y2 in pixels of the image."""
-        ...
-
-    @property
-    def class_ids(self) -> npt.NDArray[np.int64]:
-        """(N,) int64."""
-        ...
-
-    @property
-    def ignore(self) -> npt.NDArray[np.bool_]:
-        """(N,) bool: neither demand nor punish a detection there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedSample:
-    """A sample with its image still compressed; fields as in `LabelledImage`."""
+    """A sample with its image still compressed; other fields as in `Sample`."""
 
     jpeg: npt.NDArray[np.uint8]
     boxes: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int64]
     ignore: npt.NDArray[np.bool_]
 
-    @property
-    def image(self) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, decompressed on every access."""
+    def sample(self) -> Sample:
+        """The sample with its image decompressed anew.
+
+        Raises:
+            ValueError: The image is damaged.
+        """
         decoded = cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR)
         if decoded is None:
             raise ValueError("a cached image is damaged; delete the cache folder")
-        return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
+        image = np.ascontiguousarray(decoded[..., ::-1], np.uint8)
+        return Sample(image, self.boxes, self.class_ids, self.ignore)
 
 
-def write_block(path: Path, samples: Iterable[LabelledImage]) -> None:
+def write_block(path: Path, samples: Iterable[Sample]) -> None:
     """Stores samples in one file; readers see it whole or not at all."""
     stored = list(samples)
     jpegs = [_compressed(sample.image) for sample in stored]
@@ -89,21 +70,9 @@ def read_block(path: Path) -> list[CachedSample]:
     return [CachedSample(*fields) for fields in zip(jpegs, boxes, class_ids, ignore, strict=True)]
 
 
-def read_cache(folder: Path, limit: int | None = None) -> list[CachedSample]:
-    """All samples of a folder by file name, at most `limit`."""
-    samples: list[CachedSample] = []
-    for path in sorted(folder.glob("*.npz")):
-        if limit is not None and len(samples) >= limit:
-            break
-        samples.extend(read_block(path))
-    return samples[:limit]
-
-
 def _compressed(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     done, jpeg = cv2.imencode(
-        ".jpg",
-        np.ascontiguousarray(image[..., ::-1]),
-        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
+        ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
     if not done:
         raise ValueError(f"cannot compress an image of shape {image.shape}")

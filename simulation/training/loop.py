@@ -18,10 +18,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import grid
 from model_tools.heads.cityeye import STRIDES
+from simulation.scenes import Sample
 from simulation.training.assignment import Points
-from simulation.training.augmentation import MILD, WIDE, Strength, TrainingImage, augmented
+from simulation.training.augmentation import MILD, WIDE, Strength, augmented
 from simulation.training.cache import CachedSample, read_block
 from simulation.training.loss import Labels, detection_loss
 from simulation.training.network import Network
@@ -252,7 +253,7 @@ def _batch(
     whole = step_and_rank[0] >= schedule.whole_from * schedule.steps
     crop = None if whole else schedule.crop
     prepared = [
-        augmented(_loaded(samples[index]), rng, crop, schedule.strength, schedule.interest)
+        augmented(samples[index].sample(), rng, crop, schedule.strength, schedule.interest)
         for index in chosen
     ]
     stacked = torch.from_numpy(np.stack([one.image for one in prepared]))
@@ -261,11 +262,7 @@ def _batch(
     return Batch(images, tuple(_labels(one) for one in prepared))
 
 
-def _loaded(sample: CachedSample) -> TrainingImage:
-    return TrainingImage(sample.image, sample.boxes, sample.class_ids, sample.ignore)
-
-
-def _labels(sample: TrainingImage) -> Labels:
+def _labels(sample: Sample) -> Labels:
     return Labels(
         boxes=torch.from_numpy(sample.boxes),
         classes=torch.from_numpy(sample.class_ids),

@@ -19,7 +19,7 @@ class Speciality:
     Attributes:
         name: Of the network that comes out.
         places: What the images show, by the renderer's names of places; the network is also
-            judged on nothing else.
+            evaluated on nothing else.
         steps: Optimiser steps of each pass.
         interest: How much a class attracts the cut-outs, where it is not `LITTLE_INTEREST`.
     """

@@ -16,7 +16,7 @@ from camera_adapters.errors import CameraFault, UnauthorizedFault, UnreachableFa
 from camera_adapters.factory import open_source
 from camera_adapters.spec import Credentials
 from camera_adapters.state import CameraState
-from simulation.rtsp_server.faults import Fault
+from simulation.rtsp_server.faults import Fault, FaultKind
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
@@ -108,7 +108,7 @@ def test_a_refused_login_is_unauthorized_and_takes_the_slow_path(
 
 
 def test_a_forbidden_camera_is_unauthorized(server):
-    server.set_fault("gate", Fault.refuse(403))
+    server.set_fault("gate", Fault(FaultKind.REFUSE, status=403))
     with watching(camera(server.url("gate"))) as watched:
         watched.wait_for(CameraState.UNAUTHORIZED)
 
@@ -134,7 +134,7 @@ def test_a_closed_port_is_offline_at_once_and_said_once(caplog: pytest.LogCaptur
     [(404, "has no such stream"), (453, "refused the request"), (503, "server error")],
 )
 def test_what_the_camera_answers_becomes_the_reason(server, status, reason):
-    server.set_fault("gate", Fault.refuse(status))
+    server.set_fault("gate", Fault(FaultKind.REFUSE, status=status))
     with watching(camera(server.url("gate"))) as watched:
         assert reason in watched.wait_for(OFFLINE).reason
         server.set_fault("gate", None)
@@ -142,12 +142,12 @@ def test_what_the_camera_answers_becomes_the_reason(server, status, reason):
 
 
 def test_a_server_that_accepts_and_says_nothing_did_not_answer(server):
-    server.set_fault("gate", Fault.mute())
+    server.set_fault("gate", Fault(FaultKind.MUTE))
     with watching(camera(server.url("gate"), open_timeout_s=0.6)) as watched:
         assert "did not answer in time" in watched.wait_for(OFFLINE).reason
 
 
-@pytest.mark.parametrize("fault", [Fault.stall(), Fault.mute()])
+@pytest.mark.parametrize("fault", [Fault(FaultKind.STALL), Fault(FaultKind.MUTE)])
 def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
     """A stall goes on with sender reports, so bytes alone must not count as images."""
     with watching(camera(server.url("gate"), read_timeout_s=0.5)) as watched:
@@ -160,7 +160,7 @@ def test_a_stream_that_falls_silent_is_noticed_and_comes_back(server, fault):
         assert watched.reader.counters.reconnects >= 1
 
 
-@pytest.mark.parametrize("fault", [Fault.kill(), Fault.end()])
+@pytest.mark.parametrize("fault", [Fault(FaultKind.KILL), Fault(FaultKind.END)])
 def test_a_stream_that_is_cut_comes_back_as_a_stream_restart(server, fault):
     with watching(camera(server.url("gate"))) as watched:
         assert watched.frame().stream_restarts == 0
@@ -179,7 +179,7 @@ def test_a_stream_that_is_cut_comes_back_as_a_stream_restart(server, fault):
 def test_no_damaged_image_is_analysed(server):
     with watching(camera(server.url("gate"))) as watched:
         watched.wait_for(ONLINE)
-        server.set_fault("gate", Fault.corrupt(5))
+        server.set_fault("gate", Fault(FaultKind.CORRUPT, every=5))
         watched.wait_until(lambda: watched.reader.counters.corrupt >= 5)
         server.set_fault("gate", None)
         assert watched.reader.counters.decoded > 0
@@ -190,7 +190,7 @@ def test_leaping_time_stamps_do_not_matter(server):
     with watching(camera(server.url("gate"), read_timeout_s=10.0)) as watched:
         watched.wait_for(ONLINE)
         for leap_s in (3600.0, -7200.0):
-            server.set_fault("gate", Fault.jump(leap_s))
+            server.set_fault("gate", Fault(FaultKind.JUMP, offset_s=leap_s))
             wanted = watched.reader.counters.decoded + 4
             watched.wait_for_decoded(wanted)
         assert OFFLINE not in watched.states
@@ -199,13 +199,13 @@ def test_leaping_time_stamps_do_not_matter(server):
 
 def test_a_camera_that_offers_only_sound_says_so(server):
     sound = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n"
-    server.set_fault("gate", Fault.description(sound))
+    server.set_fault("gate", Fault(FaultKind.DESCRIPTION, text=sound))
     with pytest.raises(UnreachableFault, match="check that this path has video"):
         open_source(camera(server.url("gate")))
 
 
 def test_data_that_never_becomes_an_image_counts_as_no_image(server):
-    server.set_fault("gate", Fault.corrupt(1))
+    server.set_fault("gate", Fault(FaultKind.CORRUPT, every=1))
     spec = camera(server.url("gate"), open_timeout_s=0.6, read_timeout_s=0.6)
     with watching(spec) as watched:
         assert watched.wait_for(OFFLINE).reason
@@ -230,7 +230,7 @@ def test_key_frames_alone_are_decoded_where_they_are_enough(tmp_path: Path):
 
 
 def test_stop_returns_while_ffmpeg_blocks(server):
-    server.set_fault("gate", Fault.mute())
+    server.set_fault("gate", Fault(FaultKind.MUTE))
     spec = camera(server.url("gate"), open_timeout_s=0.8)
     with watching(spec) as watched:
         started_s = time.monotonic()
@@ -261,9 +261,9 @@ def test_no_password_in_what_a_running_stream_says(server, caplog: pytest.LogCap
     spec = camera(server.url("basic"), credentials=LOGIN, read_timeout_s=0.6)
     with caplog.at_level(logging.DEBUG), watching(spec) as watched:
         watched.wait_for(ONLINE)
-        server.set_fault("basic", Fault.stall())
+        server.set_fault("basic", Fault(FaultKind.STALL))
         watched.wait_for(OFFLINE)
-        server.set_fault("basic", Fault.kill())
+        server.set_fault("basic", Fault(FaultKind.KILL))
         watched.wait_until(lambda: watched.reader.counters.reconnects >= 2)
         shown = [repr(change) for change in watched.changes]
     shown += [repr(vars(record)) for record in caplog.records]

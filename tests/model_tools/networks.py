@@ -6,7 +6,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from model_tools.graph.builder import GraphBuilder
-from model_tools.graph.grid import grid
+from model_tools.graph.exported import grid
 from model_tools.heads.cityeye import STRIDES
 from tests.models.tiny import IR_VERSION, OPSET, QUERIES, SIZE, Patches, cell_count
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +171,8 @@ class TestS3(RepositoryContract):
         assert not caught.value.again
 
     def test_a_store_that_does_not_run_is_named_with_what_to_do(self, s3_server, tmp_path):
-        settings = replace(s3_server.settings("models"), endpoint="http://127.0.0.1:9")
+        settings = s3_server.settings("models").model_copy(
+            update={"endpoint": "http://127.0.0.1:9"}
+        )
         with pytest.raises(RepositoryError, match=r"model tiny: .*127.0.0.1:9.*check that it runs"):
             RemoteRepository(ModelObjects(settings), tmp_path).find("tiny")

@@ -75,9 +75,10 @@ def test_the_head_and_all_that_was_added_keep_their_precision():
     named = copy_with_names(traffic())
     parts = parts_of(named, "traffic")
     assert parts.head
-    assert all(name.startswith("cityeye/") for name in parts.around)
+    added = {node.name for node in named.graph.node if node.name.startswith("cityeye/")}
+    assert added.isdisjoint({*parts.head, *parts.body})
     half = converted("fp16")
     weights = {one.name: one.data_type for one in half.graph.initializer}
     for node in half.graph.node:
-        if node.name in {*parts.head, *parts.around}:
+        if node.name in {*parts.head, *added}:
             assert TensorProto.FLOAT16 not in {weights.get(one) for one in node.input}, node.name

@@ -12,7 +12,7 @@ ROWS = np.array([[[10, 10, 50, 50, 0.9, 0], [60, 10, 90, 40, 0.8, 1]]], np.float
 
 def parts(layers: int) -> NetworkParts:
     body = tuple(name for index in range(layers) for name in (f"conv{index}", f"relu{index}"))
-    return NetworkParts((), (), ("scale", *body), tuple(f"conv{i}" for i in range(layers)))
+    return NetworkParts((), ("scale", *body), tuple(f"conv{i}" for i in range(layers)))
 
 
 def test_sections_are_the_body_in_its_order():

@@ -7,8 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from simulation.rtsp_server.limits import ServerLimits
-from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.mount import Mount, ServerLimits
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, write_clip
 

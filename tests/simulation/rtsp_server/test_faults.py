@@ -11,7 +11,7 @@ import pytest
 
 from simulation.rtsp_server.clip import load_clip
 from simulation.rtsp_server.errors import UnknownMountError
-from simulation.rtsp_server.faults import Fault
+from simulation.rtsp_server.faults import Fault, FaultKind
 from simulation.rtsp_server.packetiser import payloads
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, read_number
@@ -54,7 +54,7 @@ def read_all(sock: socket.socket) -> None:
 def test_a_refusal_reaches_the_player(
     server: RtspServerThread, status: int, error: type[Exception]
 ) -> None:
-    server.set_fault("cam", Fault.refuse(status))
+    server.set_fault("cam", Fault(FaultKind.REFUSE, status=status))
     with pytest.raises(error):
         watch(server.url("cam"))
     assert server.counters("cam").descriptions >= 1
@@ -64,14 +64,14 @@ def test_a_refusal_reaches_the_player(
 
 
 def test_a_refusal_ignores_a_right_password(server: RtspServerThread) -> None:
-    server.set_fault("digest", Fault.refuse(401))
+    server.set_fault("digest", Fault(FaultKind.REFUSE, status=401))
     url = server.url("digest").replace("rtsp://", f"rtsp://viewer:{PASSWORD}@")
     with pytest.raises(av.error.HTTPUnauthorizedError):
         watch(url)
 
 
 def test_a_redirection_is_followed(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.redirect(server.url("basic")))
+    server.set_fault("cam", Fault(FaultKind.REDIRECT, text=server.url("basic")))
     with RawClient(server.port) as client:
         reply = client.ask("DESCRIBE")
     assert reply.status == 302
@@ -81,7 +81,7 @@ def test_a_redirection_is_followed(server: RtspServerThread) -> None:
 
 
 def test_a_mute_camera_accepts_and_says_nothing(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.mute())
+    server.set_fault("cam", Fault(FaultKind.MUTE))
     with RawClient(server.port) as client:
         client.send("OPTIONS")
         client.sock.settimeout(_SILENCE_S)
@@ -95,13 +95,13 @@ def test_falling_mute_silences_a_viewer(server: RtspServerThread) -> None:
     with RawClient(server.port) as client:
         client.play()
         client.rtp(2)
-        server.set_fault("cam", Fault.mute())
+        server.set_fault("cam", Fault(FaultKind.MUTE))
         chunks_within(client, 0.1)
         assert chunks_within(client, _SILENCE_S) == []
 
 
 def test_a_stall_keeps_reports_and_answers(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.stall())
+    server.set_fault("cam", Fault(FaultKind.STALL))
     with RawClient(server.port) as client:
         assert client.play().status == 200
         channels = {channel for channel, _ in chunks_within(client, _SILENCE_S)}
@@ -116,14 +116,14 @@ def test_a_stall_in_mid_stream_times_the_player_out(server: RtspServerThread) ->
     with av.open(server.url("cam"), options=options, timeout=(5.0, 0.3)) as camera:
         frames = camera.decode(video=0)
         next(frames)
-        server.set_fault("cam", Fault.stall())
+        server.set_fault("cam", Fault(FaultKind.STALL))
         with pytest.raises(av.error.FFmpegError):
             for _ in frames:
                 pass
 
 
 def test_no_rtp_means_nothing_after_play(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.no_rtp())
+    server.set_fault("cam", Fault(FaultKind.NO_RTP))
     with RawClient(server.port) as client:
         assert client.play().status == 200
         assert chunks_within(client, _SILENCE_S) == []
@@ -136,7 +136,7 @@ def test_corruption_damages_payloads_and_nothing_else(
     clip = load_clip(fast_clip.path)
     nals = [*clip.parameter_sets, *(nal for unit in clip.units for nal in unit.nals)]
     clean = {payload for nal in nals for payload in payloads(clip.codec, nal)}
-    server.set_fault("cam", Fault.corrupt(every=3))
+    server.set_fault("cam", Fault(FaultKind.CORRUPT, every=3))
     with RawClient(server.port) as client:
         client.play()
         packets = client.rtp(60)
@@ -149,13 +149,13 @@ def test_corruption_damages_payloads_and_nothing_else(
 
 
 def test_a_player_lives_through_corruption(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.corrupt(every=5))
+    server.set_fault("cam", Fault(FaultKind.CORRUPT, every=5))
     with watch(server.url("cam")) as camera:
         assert len(list(islice(camera.decode(video=0), 10))) == 10
 
 
 def test_dropped_packets_leave_gaps(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.drop(every=4))
+    server.set_fault("cam", Fault(FaultKind.DROP, every=4))
     with RawClient(server.port) as client:
         client.play()
         sequences = [packet.sequence for packet in client.rtp(31)]
@@ -167,7 +167,7 @@ def test_a_kill_resets_the_connection(server: RtspServerThread) -> None:
     with RawClient(server.port) as client:
         client.play()
         client.rtp(1)
-        server.set_fault("cam", Fault.kill())
+        server.set_fault("cam", Fault(FaultKind.KILL))
         server.set_fault("cam", None)
         with pytest.raises(ConnectionResetError):
             read_all(client.sock)
@@ -177,7 +177,7 @@ def test_a_kill_resets_the_connection(server: RtspServerThread) -> None:
 
 
 def test_a_kill_that_stays_resets_every_new_viewer(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.kill())
+    server.set_fault("cam", Fault(FaultKind.KILL))
     with RawClient(server.port) as client:
         client.setup()
         client.send("PLAY")
@@ -189,7 +189,7 @@ def test_the_end_says_goodbye_and_closes(server: RtspServerThread) -> None:
     with RawClient(server.port) as client:
         client.play()
         client.rtp(1)
-        server.set_fault("cam", Fault.end())
+        server.set_fault("cam", Fault(FaultKind.END))
         last_channel, last_packet = client.until_lost()[-1]
     assert last_channel == 1
     assert b"\x81\xcb\x00\x01" in last_packet
@@ -199,12 +199,12 @@ def test_the_end_ends_a_players_file(server: RtspServerThread) -> None:
     with watch(server.url("cam")) as camera:
         frames = camera.decode(video=0)
         next(frames)
-        server.set_fault("cam", Fault.end())
+        server.set_fault("cam", Fault(FaultKind.END))
         assert len(list(frames)) < 20
 
 
 def test_a_frozen_camera_repeats_its_image_in_time(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.freeze())
+    server.set_fault("cam", Fault(FaultKind.FREEZE))
     with watch(server.url("cam")) as camera:
         frames = list(islice(camera.decode(video=0), 15))
     assert {read_number(frame.to_ndarray(format="rgb24")) for frame in frames} == {0}
@@ -216,47 +216,46 @@ def test_a_leap_of_time_stamps(server: RtspServerThread) -> None:
     with RawClient(server.port) as client:
         client.play()
         before = client.rtp(1)[0].timestamp
-        server.set_fault("cam", Fault.jump(-3600.0))
+        server.set_fault("cam", Fault(FaultKind.JUMP, offset_s=-3600.0))
         leaps = ((packet.timestamp - before) % 2**32 for packet in client.rtp(40))
         assert any(2**32 - leap > 3590 * 90_000 for leap in leaps if leap > 2**31)
 
 
 def test_a_wrong_clock_shows_in_reports(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.wrong_clock(3600.0))
+    server.set_fault("cam", Fault(FaultKind.WRONG_CLOCK, offset_s=3600.0))
     with RawClient(server.port) as client:
         client.play()
         assert client.sender_report().wall_s - time.time() == pytest.approx(3600, abs=5)
 
 
 def test_a_false_description(server: RtspServerThread) -> None:
-    server.set_fault("cam", Fault.description("v=0\r\ns=nothing\r\n"))
+    server.set_fault("cam", Fault(FaultKind.DESCRIPTION, text="v=0\r\ns=nothing\r\n"))
     with RawClient(server.port) as client:
         assert client.ask("DESCRIBE").body == b"v=0\r\ns=nothing\r\n"
 
 
 def test_a_fault_stays_on_its_mount(server: RtspServerThread) -> None:
-    server.set_fault("basic", Fault.refuse(503))
+    server.set_fault("basic", Fault(FaultKind.REFUSE, status=503))
     with watch(server.url("cam")) as camera:
         assert next(iter(camera.decode(video=0)))
 
 
 def test_udp_viewers_are_killed_too(server: RtspServerThread) -> None:
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine,
-        RawClient(server.port) as client,
-    ):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine, RawClient(server.port) as client:
         mine.bind(("127.0.0.1", 0))
         mine.settimeout(5)
         port = mine.getsockname()[1]
         client.setup(f"RTP/AVP;unicast;client_port={port}-{port + 1}")
         client.ask("PLAY")
         mine.recv(2048)
-        server.set_fault("cam", Fault.kill())
+        server.set_fault("cam", Fault(FaultKind.KILL))
         with pytest.raises(ConnectionResetError):
             client.sock.recv(1)
 
 
-@pytest.mark.parametrize("make", [lambda: Fault.refuse(200), lambda: Fault.drop(every=0)])
+@pytest.mark.parametrize(
+    "make", [lambda: Fault(FaultKind.REFUSE, status=200), lambda: Fault(FaultKind.DROP, every=0)]
+)
 def test_senseless_faults_are_refused(make) -> None:
     with pytest.raises(ValueError, match="needs a"):
         make()
@@ -264,4 +263,4 @@ def test_senseless_faults_are_refused(make) -> None:
 
 def test_a_fault_needs_a_mount(server: RtspServerThread) -> None:
     with pytest.raises(UnknownMountError, match="nowhere"):
-        server.set_fault("nowhere", Fault.stall())
+        server.set_fault("nowhere", Fault(FaultKind.STALL))

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.rtsp_server.limits import ServerLimits
-from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.mount import Mount, ServerLimits
 from simulation.rtsp_server.server import RtspServer
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, write_clip

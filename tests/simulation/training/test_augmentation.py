@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulation.training.augmentation import TrainingImage, augmented, cut_out, mirrored
+from simulation.scenes import Sample
+from simulation.training.augmentation import augmented, cut_out, mirrored
 
 GREY = 60
 WHITE = 250
 
 
-def one_object(box: tuple[int, int, int, int] = (60, 30, 90, 60)) -> TrainingImage:
+def one_object(box: tuple[int, int, int, int] = (60, 30, 90, 60)) -> Sample:
     image = np.full((128, 192, 3), GREY, np.uint8)
     image[box[1] : box[3], box[0] : box[2]] = WHITE
-    return TrainingImage(image, np.array([box], np.float32), np.array([4]), np.array([False]))
+    return Sample(image, np.array([box], np.float32), np.array([4]), np.array([False]))
 
 
 def extent_of_white(image: np.ndarray) -> np.ndarray:
@@ -38,7 +39,7 @@ def test_a_cut_out_has_its_size_and_its_box_on_the_object(seed):
 def test_an_object_mostly_outside_is_ignored_and_one_wholly_outside_is_gone():
     sample = one_object()
     far = np.array([[60, 30, 90, 60], [0, 120, 4, 128], [-200, 0, -100, 40]], np.float32)
-    crowd = TrainingImage(sample.image, far, np.array([4, 1, 2]), np.array([False, True, True]))
+    crowd = Sample(sample.image, far, np.array([4, 1, 2]), np.array([False, True, True]))
     result = cut_out(crowd, (256, 160), np.random.default_rng(1))
     assert 2 not in result.class_ids
     assert result.ignore[list(result.class_ids).index(1)]
@@ -60,7 +61,7 @@ def test_whole_images_keep_their_size_and_the_input_is_left_alone():
 
 
 def test_an_image_without_objects_can_be_cut():
-    empty = TrainingImage(
+    empty = Sample(
         np.full((128, 192, 3), GREY, np.uint8),
         np.zeros((0, 4), np.float32),
         np.zeros(0, np.int64),
@@ -71,7 +72,7 @@ def test_an_image_without_objects_can_be_cut():
 
 def test_cut_outs_go_where_the_interest_is():
     boxes = np.array([[4, 30, 24, 60], [170, 30, 190, 60]], np.float32)
-    sample = TrainingImage(
+    sample = Sample(
         np.full((128, 192, 3), GREY, np.uint8), boxes, np.array([0, 1]), np.array([False, False])
     )
 
