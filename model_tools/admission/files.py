@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import PackageError
-from models.golden import GoldenSet
+from models.golden import MAX_FILE_BYTES, GoldenSet
 from models.package import (
     GOLDEN_FILE,
     LABELS_FILE,
@@ -49,6 +49,8 @@ def verified(package: ModelPackage, findings: dict[str, Any]) -> tuple[bytes, st
 def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, str]:
     """Reads the golden images, which must be those of the manifest and show something."""
     model, path, manifest = str(package), package.directory / GOLDEN_FILE, package.manifest
+    if manifest.golden:
+        existing(model, path, MAX_FILE_BYTES, "copy it again, or import the model anew")
     found = golden_of(package)
     if found is None:
         raise PackageError(
