@@ -59,7 +59,7 @@ class WorkerState:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedChange:
     """Why a change of versions did not happen.
 
     Attributes:
@@ -190,15 +190,15 @@ class Director:
         """All rollout tables."""
         return self._rollouts.states()
 
-    def change_rollout(self, model: str, change: RolloutChange) -> RolloutState | Refusal:
+    def change_rollout(self, model: str, change: RolloutChange) -> RolloutState | RefusedChange:
         """See `Rollouts.change`; returns when the workers know."""
         return _as_value(lambda: self._rollouts.change(model, change))
 
-    def promote(self, model: str) -> RolloutState | Refusal:
+    def promote(self, model: str) -> RolloutState | RefusedChange:
         """See `Rollouts.promote`."""
         return _as_value(lambda: self._rollouts.promote(model))
 
-    def rollback(self, model: str) -> RolloutState | Refusal:
+    def rollback(self, model: str) -> RolloutState | RefusedChange:
         """See `Rollouts.rollback`."""
         return _as_value(lambda: self._rollouts.rollback(model))
 
@@ -277,9 +277,9 @@ class Director:
         return answers
 
 
-def _as_value(change: Callable[[], RolloutState]) -> RolloutState | Refusal:
+def _as_value(change: Callable[[], RolloutState]) -> RolloutState | RefusedChange:
     # As a value: an exception would reach the caller wrapped by Ray.
     try:
         return change()
     except RolloutError as error:
-        return Refusal(str(error), busy=isinstance(error, RolloutBusy))
+        return RefusedChange(str(error), busy=isinstance(error, RolloutBusy))

@@ -9,7 +9,7 @@ import ray
 from fastapi import HTTPException
 from ray.exceptions import RayError
 
-from serving.director import DIRECTOR, NAMESPACE, Refusal, WorkerState
+from serving.director import DIRECTOR, NAMESPACE, RefusedChange, WorkerState
 from serving.rollout.rollouts import RolloutState
 from serving.served_model import ServedModel
 
@@ -77,7 +77,7 @@ async def change_versions(method: str, *arguments: object) -> RolloutState:
         HTTPException: 409 with the reason where it refuses.
     """
     answer = await ask_director(method, *arguments, timeout_s=CHANGE_TIMEOUT_S)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, RefusedChange):
         retry = {"Retry-After": "5"} if answer.busy else None
         raise HTTPException(409, answer.sentence, headers=retry)
     if not isinstance(answer, RolloutState):

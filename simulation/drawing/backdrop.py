@@ -24,10 +24,8 @@ from simulation.drawing.painter import (
 from simulation.drawing.place import DrawnPlace
 from simulation.drawing.props import building, prop_solid
 from simulation.drawing.shadow import fill_shadows
+from simulation.drawing.solid import Canvas, Floats
 from simulation.drawing.viewpoint import Projector
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 _SPRITE_REACH_M = 45.0
 
@@ -36,8 +34,8 @@ _SPRITE_REACH_M = 45.0
 class Sprite:
     """A prop's pixels: patch (h, w, 3) uint8 RGB, mask (h, w) uint8, its corner and distance."""
 
-    patch: Image
-    mask: Image
+    patch: Canvas
+    mask: Canvas
     left_px: int
     top_px: int
     reach_m: float
@@ -55,8 +53,8 @@ class Backdrop:
         lamp_heads: (L, 3) positions of lit lamp heads in metres.
     """
 
-    image: Image
-    shaded: Image
+    image: Canvas
+    shaded: Canvas
     sprites: tuple[Sprite, ...]
     lamps: tuple[tuple[float, float], ...]
     lamp_heads: Floats
@@ -83,7 +81,7 @@ def _grain(tile: Floats, x_m: Floats, y_m: Floats, per_m: float) -> Floats:
     )
 
 
-def _flat_ground(place: DrawnPlace, projector: Projector) -> tuple[Image, Image]:
+def _flat_ground(place: DrawnPlace, projector: Projector) -> tuple[Canvas, Canvas]:
     """Return colour (H, W, 3) and roughness (H, W), both uint8."""
     width, height = projector.size_px
     colour = np.empty((height, width, 3), np.uint8)
@@ -172,7 +170,7 @@ def _props(place: DrawnPlace) -> list[PlacedSolid]:
     ]
 
 
-def _sprite(image: Image, drawing: Drawing, owner: int, reach_m: float) -> Sprite | None:
+def _sprite(image: Canvas, drawing: Drawing, owner: int, reach_m: float) -> Sprite | None:
     height, width = image.shape[:2]
     box = drawing.boxes[owner]
     if np.isnan(box).any():

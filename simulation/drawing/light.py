@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float32]
-Colour = tuple[float, float, float]
+from simulation.drawing.solid import Colour, Floats
 
 LAMP_REACH_M = 6.5
 

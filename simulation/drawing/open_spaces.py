@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from simulation.drawing.light import Colour
 from simulation.drawing.place import (
     DrawnPlace,
     House,
@@ -16,6 +15,7 @@ from simulation.drawing.place import (
     shades,
 )
 from simulation.drawing.props import Prop
+from simulation.drawing.solid import Colour
 from simulation.drawing.viewpoint import Viewpoint
 
 _SLAB: Colour = (176, 166, 152)

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.drawing.light import Light
-from simulation.drawing.solid import Solid
+from simulation.drawing.solid import Canvas, Floats, Solid
 from simulation.drawing.viewpoint import NEAR_M, Projector
 
-Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
-Image = NDArray[np.uint8]
 
 SHIFT = 4  # sub-pixel bits of polygon corners
 _SCALE = 1 << SHIFT
@@ -226,14 +224,14 @@ class Assembly:
         return boxes
 
 
-def paint(image: Image, drawing: Drawing, owner: int) -> None:
+def paint(image: Canvas, drawing: Drawing, owner: int) -> None:
     """Fill the faces of one object into an RGB image (H, W, 3) uint8."""
     first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
     for k in range(first, last):
         cv2.fillConvexPoly(image, drawing.polygons[k], drawing.colours[k], cv2.LINE_AA, SHIFT)
 
 
-def paint_mask(mask: Image, drawing: Drawing, owner: int, value: int) -> None:
+def paint_mask(mask: Canvas, drawing: Drawing, owner: int, value: int) -> None:
     """Fill the silhouette of one object into a single-channel mask, without blending."""
     first, last = np.searchsorted(drawing.owners, (owner, owner + 1))
     for k in range(first, last):

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulation.drawing.light import Colour
 from simulation.drawing.props import Prop
+from simulation.drawing.solid import Colour, Floats
 from simulation.drawing.viewpoint import Viewpoint
 
-Floats = NDArray[np.float32]
 Area = tuple[float, float, float, float]  # x0, x1, y0, y1 in metres
 Span = tuple[float, float]
 Shade = Callable[[], Colour]

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from simulation.drawing.light import Colour
 from simulation.drawing.place import (
     DrawnPlace,
     House,
@@ -20,6 +19,7 @@ from simulation.drawing.place import (
     shades,
 )
 from simulation.drawing.props import Prop
+from simulation.drawing.solid import Colour
 from simulation.drawing.viewpoint import Viewpoint
 
 _ASPHALT: Colour = (92, 93, 96)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from simulation.drawing.solid import Canvas
 
 _NOISE_PX = 1024
 
@@ -21,7 +21,7 @@ def _noise() -> NDArray[np.int8]:
     return np.clip(tile, -127, 127).astype(np.int8)
 
 
-def _toned(image: Image, rng: np.random.Generator) -> Image:
+def _toned(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Apply gamma, gain and a colour cast through one table per channel."""
     gamma, gain = float(rng.uniform(0.78, 1.28)), float(rng.uniform(0.85, 1.15))
     levels = np.linspace(0, 1, 256) ** gamma * gain
@@ -30,13 +30,13 @@ def _toned(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
-def _greyed(image: Image, rng: np.random.Generator) -> Image:
+def _greyed(image: Canvas, rng: np.random.Generator) -> Canvas:
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     share = float(rng.uniform(0.2, 0.7))
     return np.asarray(cv2.addWeighted(image, 1 - share, grey, share, 0), np.uint8)
 
 
-def _grainy(image: Image, rng: np.random.Generator) -> Image:
+def _grainy(image: Canvas, rng: np.random.Generator) -> Canvas:
     height, width = image.shape[:2]
     top = int(rng.integers(max(_NOISE_PX - height, 1)))
     left = 3 * int(rng.integers(max(_NOISE_PX - width, 1)))
@@ -47,7 +47,7 @@ def _grainy(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(np.clip(image + grain.reshape(image.shape), 0, 255), np.uint8)
 
 
-def _compressed(image: Image, rng: np.random.Generator) -> Image:
+def _compressed(image: Canvas, rng: np.random.Generator) -> Canvas:
     quality = int(rng.integers(35, 91))
     done, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
@@ -55,7 +55,7 @@ def _compressed(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
-def through_camera(image: Image, rng: np.random.Generator) -> Image:
+def through_camera(image: Canvas, rng: np.random.Generator) -> Canvas:
     """Return the image (H, W, 3) uint8 RGB as some ordinary camera would deliver it."""
     if rng.random() < 0.35:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.9))), np.uint8)

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from simulation.drawing.light import Light
 from simulation.drawing.painter import SHIFT, PlacedSolid, Pose, outlines
+from simulation.drawing.solid import Canvas, Floats
 from simulation.drawing.viewpoint import Projector
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 _TURNS = np.linspace(0, 2 * math.pi, 12, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1).astype(np.float32)
@@ -69,7 +67,7 @@ def _fixed(ground: Floats, projector: Projector) -> list[NDArray[np.int32]]:
 
 
 def fill_shadows(
-    mask: Image, placements: Sequence[PlacedSolid], projector: Projector, light: Light
+    mask: Canvas, placements: Sequence[PlacedSolid], projector: Projector, light: Light
 ) -> None:
     """Set the pixels of a mask (H, W) uint8 that any of the placements darkens to 255."""
     if not placements:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
+Canvas = NDArray[np.uint8]
 Point = tuple[float, float, float]
 Rect = tuple[float, float, float, float]
 

@@ -19,14 +19,11 @@ from simulation.drawing.painter import SHIFT, Assembly, Drawing, PlacedSolid, pa
 from simulation.drawing.people import STRIDE_STEPS, person
 from simulation.drawing.place import DrawnPlace
 from simulation.drawing.shadow import fill_shadows
-from simulation.drawing.solid import Solid
+from simulation.drawing.solid import Canvas, Floats, Solid
 from simulation.drawing.vehicles import bus, car, truck
 from simulation.drawing.viewpoint import Projector, Viewpoint
 from simulation.drawing.weather import add_beams, add_glow, add_rain
 from simulation.labels import CLASS_ID
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 MIN_VISIBLE = 0.35
 # Smallest box that counts, for an image 640 pixels wide.
@@ -128,7 +125,7 @@ class View:
         self.light = light
         self.backdrop: Backdrop = build_backdrop(place, self.projector, light, seed)
 
-    def render(self, states: Sequence[ObjectState], frame: int = 0) -> tuple[Image, Truth]:
+    def render(self, states: Sequence[ObjectState], frame: int = 0) -> tuple[Canvas, Truth]:
         """Draw the objects; ``frame`` moves the rain. Return (H, W, 3) uint8 RGB and the truth."""
         image = self.backdrop.image.copy()
         placements = _placements(states)
@@ -159,7 +156,7 @@ class View:
 
     def _paint(
         self,
-        image: Image | None,
+        image: Canvas | None,
         ids: NDArray[np.int16],
         placements: Sequence[PlacedSolid],
         drawing: Drawing,
@@ -188,7 +185,7 @@ class View:
 
     @staticmethod
     def _lay_over(
-        image: Image | None, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
+        image: Canvas | None, ids: NDArray[np.int16], sprite: Sprite, painted: list[Floats]
     ) -> None:
         height, width = sprite.mask.shape
         left, top = sprite.left_px, sprite.top_px

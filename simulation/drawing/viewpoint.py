@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float32]
+from simulation.drawing.solid import Floats
 
 NEAR_M = 0.5
 # Ground polygons are cut a little farther away, which keeps their pixel coordinates small.

@@ -5,14 +5,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from simulation.drawing.light import Light
 from simulation.drawing.painter import PlacedSolid, Pose
+from simulation.drawing.solid import Canvas, Floats
 from simulation.drawing.viewpoint import Projector
-
-Floats = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 _GLOW_STEP = 4  # the glow is blurred anyway, so it is drawn at a quarter of the size
 _RAIN_FRAMES = 8
@@ -20,7 +17,7 @@ _STREAKS = 170
 
 
 def add_beams(
-    image: Image, placements: Sequence[PlacedSolid], projector: Projector, light: Light
+    image: Canvas, placements: Sequence[PlacedSolid], projector: Projector, light: Light
 ) -> None:
     """Light the ground before head lamps; call it before the objects are painted."""
     bright = [
@@ -40,12 +37,12 @@ def add_beams(
     _lay(image, glow)
 
 
-def _dark(image: Image) -> Image:
+def _dark(image: Canvas) -> Canvas:
     height, width = image.shape[:2]
     return np.zeros((height // _GLOW_STEP, width // _GLOW_STEP, 3), np.uint8)
 
 
-def _lay(image: Image, glow: Image) -> None:
+def _lay(image: Canvas, glow: Canvas) -> None:
     height, width = image.shape[:2]
     soft = cv2.GaussianBlur(glow, (0, 0), max(width / 1280.0 * 3.2, 1.0))
     cv2.add(image, cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dst=image)
@@ -69,7 +66,7 @@ def _object_lamps(placements: Sequence[PlacedSolid], projector: Projector) -> tu
 
 
 def add_glow(
-    image: Image,
+    image: Canvas,
     placements: Sequence[PlacedSolid],
     projector: Projector,
     light: Light,
@@ -99,7 +96,7 @@ def add_glow(
 
 
 @lru_cache(maxsize=8)
-def _rain_layer(size_px: tuple[int, int], frame: int) -> Image:
+def _rain_layer(size_px: tuple[int, int], frame: int) -> Canvas:
     width, height = size_px
     rng = np.random.default_rng(frame)
     layer = np.zeros((height, width), np.uint8)
@@ -112,7 +109,7 @@ def _rain_layer(size_px: tuple[int, int], frame: int) -> Image:
     return np.repeat(layer[:, :, None], 3, axis=2)
 
 
-def add_rain(image: Image, frame: int) -> None:
+def add_rain(image: Canvas, frame: int) -> None:
     """Add streaks of rain that change with the frame number."""
     height, width = image.shape[:2]
     cv2.add(image, _rain_layer((width, height), frame % _RAIN_FRAMES), dst=image)
