@@ -28,13 +28,7 @@ from event_hub.answers import (
     Receipt,
     Refusal,
 )
-from event_hub.envelope import (
-    BATCH_MAX_BYTES,
-    EVENT_MAX_BYTES,
-    Received,
-    parse_event,
-    split_batch,
-)
+from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.keyframes import KeyframeSource
 from event_hub.signature import verify

@@ -146,9 +146,5 @@ def _leave_transactions_to_us(connection: sqlite3.Connection, _entry: Connection
 
 def _make_durable(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     _leave_transactions_to_us(connection, entry)
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"journal_size_limit={WAL_LIMIT_BYTES}",
-    ):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={WAL_LIMIT_BYTES}"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -17,9 +17,7 @@ def bench() -> None:
 
 
 @app.command("serve")
-def serve(
-    json: MeasuredOption = None,
-) -> None:
+def serve(json: MeasuredOption = None) -> None:
     """Measure detection through Ray Serve against detection in the same process."""
     from benchmarks.serve import main
 

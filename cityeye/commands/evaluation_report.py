@@ -33,7 +33,7 @@ def head(report: EvaluationReport) -> list[str]:
     lines = [
         f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
         f"with {threads}: {report.images} images of {report.data} ({report.form}), "
-        f"{report.objects} objects",
+        f"{report.objects} objects"
     ]
     if report.left_out:
         lines.append(f"classes of the data that are left out: {_some(report.left_out)}")

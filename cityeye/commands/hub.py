@@ -36,10 +36,7 @@ def hub(
     secrets = os.environ.get(SECRET_VARIABLE, "").split()
     try:
         settings = HubSettings(
-            host=host,
-            port=port,
-            database=database,
-            webhook_secrets=tuple(map(SecretStr, secrets)),
+            host=host, port=port, database=database, webhook_secrets=tuple(map(SecretStr, secrets))
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -186,11 +186,7 @@ def _check_rule_set(
 
 
 def _check_inputs(
-    document: Document,
-    rule: RuleType[Any],
-    key: Key,
-    entry: dict[str, Any],
-    camera: dict[str, Any],
+    document: Document, rule: RuleType[Any], key: Key, entry: dict[str, Any], camera: dict[str, Any]
 ) -> None:
     """Checks that a rule gets the zones, lines and calibration that its kind declares."""
     has_zones, has_lines = rule.zone is not None, rule.line is not None and bool(entry.get("lines"))

@@ -138,8 +138,7 @@ def ground_points(points: tuple[CalibrationPoint, ...]) -> tuple[CalibrationPoin
 def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
-        image=tuple((x, y) for x, y, _, _ in points),
-        metres=tuple((x, y) for _, _, x, y in points),
+        image=tuple((x, y) for x, y, _, _ in points), metres=tuple((x, y) for _, _, x, y in points)
     )
 
 

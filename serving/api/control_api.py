@@ -40,12 +40,7 @@ from serving.api.rollouts import summed
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
-from serving.director_client import (
-    all_workers,
-    rollout_states,
-    running_version,
-    served_models,
-)
+from serving.director_client import all_workers, rollout_states, running_version, served_models
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
 from serving.served_model import ServedModel

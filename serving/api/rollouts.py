@@ -16,12 +16,7 @@ from serving.api.rollout_answers import (
     rollout_answer,
 )
 from serving.director import WorkerState
-from serving.director_client import (
-    all_workers,
-    ask_director,
-    change_versions,
-    rollout_states,
-)
+from serving.director_client import all_workers, ask_director, change_versions, rollout_states
 from serving.rollout.rollout import RolloutChange
 
 COMPARISON_TIMEOUT_S = 30.0
