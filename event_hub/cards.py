@@ -29,19 +29,16 @@ def counts(board: Board) -> str:
     high = board.open_by_severity.get("high", 0)
     cameras = f"{board.watching}/{len(board.cameras)}"
     blind = "" if board.cameras and board.watching == len(board.cameras) else "cy-warn"
-    tiles = [
-        _tile("open now", str(board.open), "cy-live" if board.open else ""),
-        _tile("of high severity", str(high), "cy-high" if high else ""),
-        _tile("ended in 24 h", str(board.ended), ""),
-        _tile("cameras watching", cameras, blind),
-    ]
-    return "".join(tiles)
-
-
-def _tile(label: str, number: str, css: str) -> str:
-    return (
+    tiles = (
+        ("open now", str(board.open), "cy-live" if board.open else ""),
+        ("of high severity", str(high), "cy-high" if high else ""),
+        ("ended in 24 h", str(board.ended), ""),
+        ("cameras watching", cameras, blind),
+    )
+    return "".join(
         f'<div class="cy-tile {css}"><span class="cy-number">{_text(number)}</span> '
         f'<span class="cy-label">{_text(label)}</span></div>'
+        for label, number, css in tiles
     )
 
 

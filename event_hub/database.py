@@ -29,10 +29,7 @@ WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Database:
-    """One writer behind a lock, a few readers beside it.
-
-    Args:
-        url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+    """One writer behind a lock, a few readers beside it; for SQLite files and PostgreSQL, by URL.
 
     Raises:
         DatabaseUrlError: The URL cannot be used.
