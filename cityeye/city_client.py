@@ -34,7 +34,7 @@ class CityClient:
         Raises:
             CommandError: Nobody answers, or the API refuses; the text is its reason.
         """
-        return json.loads(self._ask("GET", path, fields=query))
+        return json.loads(self._checked(self._answer("GET", path, fields=query)))
 
     def find_image(self, path: str) -> bytes | None:
         """The bytes that a path answers, None where there is nothing.
@@ -51,12 +51,8 @@ class CityClient:
         Raises:
             CommandError: As for `get`.
         """
-        if body is None:
-            return json.loads(self._ask("POST", path))
-        return json.loads(self._ask("POST", path, json=body))
-
-    def _ask(self, method: str, path: str, **arguments: Any) -> bytes:
-        return self._checked(self._answer(method, path, **arguments))
+        content = {} if body is None else {"json": body}
+        return json.loads(self._checked(self._answer("POST", path, **content)))
 
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
         try:

@@ -20,11 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def city_plan(config: Config, hub_url: str | None) -> CityPlan:
-    """The plan of a configuration.
-
-    Args:
-        config: The configuration.
-        hub_url: Where the embedded hub takes events, None when there is none.
+    """The plan of a configuration; `hub_url` is where the embedded hub takes events, if any.
 
     Raises:
         ModelError: A package changed on disk after it was checked.
@@ -38,7 +34,13 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
     versions = RepositoryVersions(
         section.source, {"threads": section.threads, "provider": section.provider}
     )
-    rollouts = _rollouts(config)
+    known = load_rollouts(settings.state)
+    tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
+    newest = {task.model.name: task.model.version for task in tasks}
+    # A table for every model that a task names without a version: as it was left, or a new one.
+    rollouts = tuple(
+        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
+    )
     served, absent = _served(config, rollouts, versions)
     stable = {table.model: served[f"{table.model}/{table.stable}"].ref for table in rollouts}
     return CityPlan(
@@ -51,16 +53,6 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         detector=section.detector,
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
-    )
-
-
-def _rollouts(config: Config) -> tuple[Rollout, ...]:
-    """A table for every model that a task names without a version: as it was left, or a new one."""
-    known = load_rollouts(config.settings.state)
-    tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
-    newest = {task.model.name: task.model.version for task in tasks}
-    return tuple(
-        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
     )
 
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -113,21 +113,15 @@ def _engines(url: URL) -> tuple[Engine, Engine]:
         engine = create_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=WAIT_S)
         return engine, engine
     path = Path(url.database or "").resolve()
-    writer = create_engine(
-        url.set(database=str(path)),
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": WAIT_S},
-    )
-    readers = create_engine(
-        f"sqlite:///{path.as_uri()}?mode=ro&uri=true",
-        poolclass=QueuePool,
-        pool_size=READERS,
-        max_overflow=0,
-        pool_timeout=WAIT_S,
-        connect_args={"check_same_thread": False, "timeout": WAIT_S},
-    )
+    shared: dict[str, Any] = {
+        "poolclass": QueuePool,
+        "max_overflow": 0,
+        "pool_timeout": WAIT_S,
+        "connect_args": {"check_same_thread": False, "timeout": WAIT_S},
+    }
+    writer = create_engine(url.set(database=str(path)), pool_size=1, **shared)
+    read_only = f"sqlite:///{path.as_uri()}?mode=ro&uri=true"
+    readers = create_engine(read_only, pool_size=READERS, **shared)
     event.listen(writer, "connect", _make_durable)
     event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(readers, "connect", _leave_transactions_to_us)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from cityeye.commands.model_report import plain
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from model_tools.evaluation.report import EvaluationReport
-    from models.package import ModelPackage
+from model_tools.evaluation.report import EvaluationReport
+from models.package import ModelPackage
 
 SHOWN = 12
 
@@ -55,8 +53,6 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
 
 
 def _classes(report: EvaluationReport) -> Table:
-    from rich.text import Text
-
     table = _table("class", "objects", "AP", "AP50", "AP75", "AR100")
     at = f"at {report.threshold:g}"
     for title in (f"precision {at}", f"recall {at}", "best F1 at"):
@@ -86,8 +82,6 @@ def _sizes(report: EvaluationReport) -> Table:
 
 
 def _table(first: str, *others: str) -> Table:
-    from rich.table import Table
-
     table = Table(first, box=None)
     for title in others:
         table.add_column(title, justify="right")

@@ -45,8 +45,8 @@ def hub(
     from event_hub.keyframes import FolderKeyframes
     from event_hub.server import Hub
 
-    Hub(settings, FolderKeyframes(keyframes), _announce).run()
-
-
-def _announce(url: str) -> None:
-    typer.echo(f"CityEye event hub at {url}")
+    Hub(
+        settings,
+        FolderKeyframes(keyframes),
+        lambda url: typer.echo(f"CityEye event hub at {url}"),
+    ).run()

@@ -48,7 +48,8 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
         return [_move(document, camera, key, login)]
     if PASSWORD_IN_PATH.search(path):
         remedy = "Give this account the right to watch and nothing else; the path may be logged."
-        return [_warning(document, key, "the path of the address holds a password", remedy)]
+        what = "the path of the address holds a password"
+        return [Problem(document.line(key), dotted(key), what, remedy)]
     return []
 
 
@@ -63,11 +64,7 @@ def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> P
     else:
         camera["username"], camera["password"] = unquote(username), unquote(password)
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."
-    return _warning(document, key, "the address holds a login", remedy)
-
-
-def _warning(document: Document, key: Key, what: str, remedy: str) -> Problem:
-    return Problem(document.line(key), dotted(key), what, remedy)
+    return Problem(document.line(key), dotted(key), "the address holds a login", remedy)
 
 
 def _is_host(authority: str) -> bool:

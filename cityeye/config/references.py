@@ -33,7 +33,8 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_destinations(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
-        _check_login(document, key, camera)
+        if camera.get("password") is not None and camera.get("username") is None:
+            document.report((*key, "password"), "a password without a name", "Add `username:`.")
         _check_places(document, key, camera)
         for task, entry in _mapping(camera, "tasks").items():
             _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
@@ -123,11 +124,6 @@ def _check_models(document: Document, catalogue: Catalogue) -> None:
         )
 
 
-def _check_login(document: Document, key: Key, camera: dict[str, Any]) -> None:
-    if camera.get("password") is not None and camera.get("username") is None:
-        document.report((*key, "password"), "a password without a name", "Add `username:`.")
-
-
 def _check_task(
     document: Document, catalogue: Catalogue, camera: dict[str, Any], key: Key, entry: object
 ) -> None:
@@ -142,10 +138,9 @@ def _check_task(
     if isinstance(entry.get("model"), str) and catalogue.models:
         _check_model(document, catalogue, (*key, "model"), entry["model"])
     for kind, parameters in _mapping(entry, "rules").items():
-        rule = catalogue.rules.get(kind)
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
-        if rule is not None:
-            _check_inputs(document, rule, (*key, "rules", kind), entry, camera)
+        if kind in catalogue.rules:
+            _check_inputs(document, catalogue.rules[kind], (*key, "rules", kind), entry, camera)
 
 
 def _check_names(

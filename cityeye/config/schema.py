@@ -43,19 +43,15 @@ from serving.model_source import FolderModels, ModelSource, ModelsUrl, RemoteMod
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05
-MAX_PORT = 65_535
-MAX_THREADS = 256
-MAX_CAMERAS_PER_WORKER = 64
-MAX_TIMEOUT_S = 120.0
 
 ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
-Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
-Timeout = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+Timeout = Annotated[float, Field(gt=0, le=120.0)]
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
 
@@ -163,7 +159,7 @@ class ModelsSection(Section, StoreKeys):
     """the store's address, for example `https://minio.local:9000`"""
     cache: FilePath = Path("var/models")
     """the folder for verified copies from the store, for example `var/models`"""
-    threads: int = Field(default=1, ge=1, le=MAX_THREADS)
+    threads: int = Field(default=1, ge=1, le=256)
     """CPU threads per model, for example `1`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""
@@ -185,7 +181,7 @@ class ModelsSection(Section, StoreKeys):
 class WorkersSection(Section):
     """How cameras are spread over processes."""
 
-    cameras_per_worker: int = Field(default=8, ge=1, le=MAX_CAMERAS_PER_WORKER)
+    cameras_per_worker: int = Field(default=8, ge=1, le=64)
     """cameras that share one process, for example `8`"""
 
 

@@ -20,6 +20,7 @@ from camera_adapters.geometry import Letterbox, Size
 from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from pipelines.detector import BatchResult, MicroBatch
+from pipelines.inference_metrics import InferenceMetrics
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -27,7 +28,6 @@ from serving.api.answers import (
     ModelAnswer,
     camera_answer,
     cameras_by_version,
-    cameras_of,
     detect_answer,
     faults,
     is_on,
@@ -78,7 +78,7 @@ class ControlApi:
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
         workers = await all_workers()
-        cameras = [camera for _, camera in cameras_of(workers)]
+        cameras = [camera for state in workers for camera in state.cameras]
         problems = [f"{state.name} does not answer" for state in workers if not state.alive]
         problems += [
             f"{state.name}: {state.snapshot.group.detector_fault}"
@@ -107,7 +107,8 @@ class ControlApi:
     @api.get("/cameras", summary="All cameras with state and counters")
     async def list_cameras(self) -> list[CameraAnswer]:
         """In the order of the configuration."""
-        return [camera_answer(worker, c) for worker, c in cameras_of(await all_workers())]
+        workers = await all_workers()
+        return [camera_answer(state.name, c) for state in workers for c in state.cameras]
 
     @api.get("/cameras/{camera}", summary="One camera")
     async def show_camera(self, camera: Annotated[str, Path(max_length=128)]) -> CameraAnswer:
@@ -131,7 +132,7 @@ class ControlApi:
                 state,
                 tables.get(model.ref.name),
                 cameras.get(model.ref.key, ()),
-                metrics.get(model.ref.key),
+                metrics.get(model.ref.key, InferenceMetrics()),
             )
             for model, state in zip(models, states, strict=True)
         ]
@@ -178,12 +179,7 @@ class ControlApi:
 
 
 def build_api(models: ModelSource | None, detector: DetectorKind) -> Application:
-    """The Serve application of the control API.
-
-    Args:
-        models: The repository that it shows.
-        detector: What runs the models of the city.
-    """
+    """The Serve application of the control API, which shows a repository of models."""
     deployment: Any = ControlApi
     application: Application = deployment.bind(models, detector)
     return application

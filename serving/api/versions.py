@@ -120,16 +120,10 @@ async def import_version(
     """
     wanted = ImportRequest(
         name=name,
-        file=options.file,
         labels=_listed(options.labels) or None,
-        head=options.head,
-        scores=options.scores,
         size=(options.width, options.height) if options.width and options.height else None,
-        threshold=options.threshold,
         tasks=_listed(options.tasks),
-        licence=options.licence,
-        training_data=options.training_data,
-        precision=options.precision,
+        **options.model_dump(exclude={"labels", "width", "height", "tasks"}),
     )
     return await asyncio.to_thread(_import, network, wanted, models)
 

@@ -59,7 +59,7 @@ class Rollouts:
         reroute: Callable[[Mapping[str, Routes]], None],
         state: Path,
     ) -> None:
-        """Takes over what runs.
+        """Takes over the versions that run already.
 
         Args:
             plans: All cameras as configured.
