@@ -13,7 +13,7 @@ from pipelines.plan import CameraPlan, ModelRef, Route
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
-from serving.rollout.rollout_file import FILE, load_rollouts
+from serving.rollout.rollouts import FILE, load_rollouts
 from serving.served_model import RepositoryVersions, ServedModel
 
 log = logging.getLogger(__name__)

@@ -53,10 +53,9 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
 
 
 def _classes(report: EvaluationReport) -> Table:
-    table = _table("class", "objects", "AP", "AP50", "AP75", "AR100")
     at = f"at {report.threshold:g}"
-    for title in (f"precision {at}", f"recall {at}", "best F1 at"):
-        table.add_column(title, justify="right")
+    points = f"precision {at}", f"recall {at}", "best F1 at"
+    table = _table("class", "objects", "AP", "AP50", "AP75", "AR100", *points)
     for one in report.classes:
         metrics, point = one.metrics, one.at_threshold
         table.add_row(
