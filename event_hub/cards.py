@@ -46,19 +46,15 @@ def notice(board: Board, silence_notice_s: float | None) -> str:
     """A warning when the city is not being watched; empty when it is."""
     last = board.last_received_at
     if not board.cameras:
-        return _notice(
-            "No camera has reported yet.",
-            "Until one does, nobody is watching: no incident here means nothing.",
-        )
+        more = "Until one does, nobody is watching: no incident here means nothing."
+        return _notice("No camera has reported yet.", more)
     if not board.watching:
         return _notice("No camera is online.", "The city is not being watched right now.")
     if silence_notice_s is not None and last is not None:
         limit = timedelta(seconds=silence_notice_s)
         if board.read_at - last > limit:
-            return _notice(
-                f"Nothing heard from the cameras for more than {words.duration(limit)}.",
-                "They may be cut off from this hub.",
-            )
+            headline = f"Nothing heard from the cameras for more than {words.duration(limit)}."
+            return _notice(headline, "They may be cut off from this hub.")
     return ""
 
 

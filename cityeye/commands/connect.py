@@ -29,7 +29,6 @@ class Attempt:
 
     Attributes:
         subject: What was tried: `camera gate`, `model traffic/2`.
-        good: Whether it works.
         sentence: What was seen, or what is wrong and what to do.
     """
 

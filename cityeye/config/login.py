@@ -36,11 +36,8 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
     if not at and "@" in path and not _is_host(authority):
-        document.report(
-            key,
-            "the login in the address cannot be told from the path",
-            "Write it under `username:` and `password:` instead.",
-        )
+        remedy = "Write it under `username:` and `password:` instead."
+        document.report(key, "the login in the address cannot be told from the path", remedy)
         camera["source"] = f"{scheme}://{path.rpartition('@')[2]}"
         return []
     camera["source"] = f"{scheme}://{host}{slash}{path}"
@@ -56,11 +53,8 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
 def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> Problem:
     username, _, password = login.partition(":")
     if camera.get("username") is not None or camera.get("password") is not None:
-        document.report(
-            key,
-            "the address holds a login, and so do `username:` and `password:`",
-            "Remove the login from the address.",
-        )
+        what = "the address holds a login, and so do `username:` and `password:`"
+        document.report(key, what, "Remove the login from the address.")
     else:
         camera["username"], camera["password"] = unquote(username), unquote(password)
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."

@@ -76,9 +76,8 @@ def _check_ports(document: Document) -> None:
         return
     if len(hosts) == 1 or hosts & ANY_HOST:
         key = ("hub", "port") if "port" in hub else ("api", "port")
-        document.report(
-            key, f"port {hub_port} is wanted by `api` and by `hub`", "Give one of them another."
-        )
+        what = f"port {hub_port} is wanted by `api` and by `hub`"
+        document.report(key, what, "Give one of them another.")
 
 
 def _check_destinations(document: Document) -> None:
@@ -91,11 +90,9 @@ def _check_destinations(document: Document) -> None:
             remedy = f"Give one of {', '.join(f'`{name}:`' for name in kinds)}."
             document.report(("keyframes",), what, remedy)
     if not document.data.get("sinks") and "hub" not in document.data:
-        document.report(
-            (),
-            "nobody would receive the events: there is no `hub` and no `sinks`",
-            "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own.",
-        )
+        what = "nobody would receive the events: there is no `hub` and no `sinks`"
+        remedy = "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own."
+        document.report((), what, remedy)
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
@@ -117,11 +114,8 @@ def _check_models(document: Document, catalogue: Catalogue) -> None:
         remedy = "Publish one: cityeye models push NAME --path FOLDER --to s3://BUCKET/PREFIX."
         document.report(("models", "url"), "the store holds no model package", remedy)
     elif catalogue.is_empty:
-        document.report(
-            ("models", "path"),
-            "the folder holds no model package",
-            "Name a folder with NAME/VERSION/model.yaml below it.",
-        )
+        remedy = "Name a folder with NAME/VERSION/model.yaml below it."
+        document.report(("models", "path"), "the folder holds no model package", remedy)
 
 
 def _check_task(
@@ -208,10 +202,9 @@ def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str
         document.report(key, f"the model cannot be used: {error}", "Correct the package.")
         return
     if task in catalogue.tasks and task not in package.manifest.tasks:
-        what = f"the model `{wanted}` is not made for {task}, but for "
-        document.report(
-            key, what + listing(package.manifest.tasks), "Choose a model that is made for the task."
-        )
+        own = listing(package.manifest.tasks)
+        what = f"the model `{wanted}` is not made for {task}, but for {own}"
+        document.report(key, what, "Choose a model that is made for the task.")
 
 
 def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: object) -> None:
