@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cityeye.config.load import Config
 from cityeye.logs import log_to_file
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.sinks.sink import SinkSettings
-from pipelines.plan import CameraPlan, ModelRef, Route
+from pipelines.plan import Route
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
@@ -42,9 +42,13 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
     )
     served, absent = _served(config, rollouts, versions)
-    stable = {table.model: served[f"{table.model}/{table.stable}"].ref for table in rollouts}
+    stable = {one.model: Route(served[f"{one.model}/{one.stable}"].ref) for one in rollouts}
     return CityPlan(
-        cameras=tuple(_on_stable(plan, stable) for plan in config.plans),
+        cameras=tuple(
+            # What a camera does not pin goes to the stable version.
+            plan.rerouted({t.task: stable[t.model.name] for t in plan.tasks if not t.pinned})
+            for plan in config.plans
+        ),
         models=tuple(served.values()),
         delivery=DeliveryPlan(keyframes=settings.keyframes, sinks=sinks, state=settings.state),
         rollouts=rollouts,
@@ -82,9 +86,3 @@ def _served(
             log.warning("version_absent", extra={"model": key, "reason": str(error)})
             absent[key] = str(error)
     return served, absent
-
-
-def _on_stable(plan: CameraPlan, stable: Mapping[str, ModelRef]) -> CameraPlan:
-    """The same camera with the stable versions for what it does not pin."""
-    routes = {t.task: Route(stable[t.model.name]) for t in plan.tasks if not t.pinned}
-    return plan.rerouted(routes)

@@ -76,7 +76,10 @@ def watch(
             last = _watch_until(city, duration_s, switch, progress)
         finally:
             progress.step("stopping: ending incidents, delivering what is left")
-            last = _stop(city, last, progress)
+            try:
+                last = city.stop()
+            except DirectorError as error:
+                progress.step(str(error), "yellow")
     kinds = {rule.kind for plan in config.plans for task in plan.tasks for rule in task.rules}
     content = report(last, sorted(kinds))
     if json_path is not None:
@@ -120,14 +123,6 @@ def _all_decided(workers: Sequence[WorkerState]) -> bool:
         return False
     cameras = (camera for state in workers for camera in state.cameras)
     return all(one.reader.decoded > 0 or one.reason != CONNECTING for one in cameras)
-
-
-def _stop(city: City, last: Sequence[WorkerState], progress: Progress) -> Sequence[WorkerState]:
-    try:
-        return city.stop()
-    except DirectorError as error:
-        progress.step(str(error), "yellow")
-        return last
 
 
 class StopSwitch:

@@ -74,20 +74,17 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
     lines = tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
     set_name = rule_set_of(name, task)
     wanted = {**dict.fromkeys(RULE_SETS[set_name] if set_name else ()), **(task.rules or {})}
+    checked = {
+        kind: catalogue.rules[kind].Parameters.model_validate(given or {}).model_dump()
+        for kind, given in wanted.items()
+    }
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)),
         fps=task.fps,
         rules=tuple(
-            RulePlan(
-                kind=kind,
-                zones=zones,
-                parameters=catalogue.rules[kind]
-                .Parameters.model_validate(parameters or {})
-                .model_dump(),
-                lines=lines,
-            )
-            for kind, parameters in wanted.items()
+            RulePlan(kind=kind, zones=zones, parameters=parameters, lines=lines)
+            for kind, parameters in checked.items()
         ),
         pinned="/" in task.model,
     )

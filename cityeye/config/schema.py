@@ -9,15 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from camera_adapters.factory import SOURCES
 from cityeye.config.values import (
@@ -52,6 +44,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
 
@@ -199,13 +192,8 @@ class HubSection(ApiSection):
 
     port: Port = HUB_PORT
     """a port, 0 for any free one, for example `8600`"""
-    database: SecretStr = SecretStr("sqlite:///var/hub.db")
+    database: DatabaseUrl = SecretStr("sqlite:///var/hub.db")
     """a database URL, for example `sqlite:///var/hub.db`"""
-
-    @field_validator("database")
-    @classmethod
-    def _is_absolute(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        return SecretStr(database_url(url.get_secret_value(), info))
 
 
 class Settings(Section):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from pydantic import ValidationInfo
+from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
@@ -138,15 +138,16 @@ def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     )
 
 
-def database_url(url: str, info: ValidationInfo) -> str:
+def database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:
     """A database URL; the path of a SQLite file starts from the configuration file."""
+    url = secret.get_secret_value()
     if "://" not in url:
         remedy = "Write sqlite:///hub.db or postgresql+psycopg://HOST/NAME."
         raise mistake("the database is not given as a URL", remedy)
     match = SQLITE_FILE.match(url)
     if match is None:
-        return url
-    return f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}"
+        return secret
+    return SecretStr(f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}")
 
 
 def _inside_image(points: tuple[ImagePoint, ...]) -> None:
