@@ -37,7 +37,6 @@ from simulation.scenes import (
     EVALUATION_SEEDS,
     LABELS,
     SEEDS_PER_VIEW,
-    Sample,
     place_of,
     render_samples,
 )
@@ -78,12 +77,14 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
     package = ModelRepository(benchmark.repository).find(benchmark.model)
     places = recipe_named(benchmark.model).speciality.places
     on_step("drawing images")
-    samples = _samples(places, ACCURACY_BLOCK, benchmark.images)
-    calibration = np.stack(
-        [one.image for one in _samples(places, CALIBRATION_BLOCK, benchmark.calibration)]
-    )
+    samples = list(render_samples(seeds_of(places, ACCURACY_BLOCK, benchmark.images)))
+    calibrating = render_samples(seeds_of(places, CALIBRATION_BLOCK, benchmark.calibration))
+    calibration = np.stack([one.image for one in calibrating])
     images = np.stack([one.image for one in samples])
-    real = [_objects(package, one) for one in samples]
+    real = [
+        GroundTruth.of(one.boxes, one.class_ids, one.ignore).among(package.labels, LABELS)
+        for one in samples
+    ]
     with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
         detectors = {"fp32": Detector(package, provider="auto")}
         for precision in CHEAPER:
@@ -123,26 +124,21 @@ def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[s
 
 def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) -> int:
     """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
-    console = Console(stderr=True, soft_wrap=True)
-    report = run(
-        benchmark or PrecisionBenchmark(), lambda text: console.print(text, highlight=False)
-    )
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    report = run(benchmark or PrecisionBenchmark(), console.print)
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     fp32 = report["accuracy"]["fp32"]
-    console.print(f"{report['model']} on {report['provider']}", highlight=False)
-    console.print(f"  fp32: AP50 {fp32['ap50']:.4f}, AP {fp32['ap']:.4f}", highlight=False)
+    console.print(f"{report['model']} on {report['provider']}")
+    console.print(f"  fp32: AP50 {fp32['ap50']:.4f}, AP {fp32['ap']:.4f}")
     for one in CHEAPER:
-        console.print(
-            f"  {one}: AP50 {report['ap50_change'][one]:+.4f}, AP {report['ap_change'][one]:+.4f}",
-            highlight=False,
-        )
+        ap50, ap = report["ap50_change"][one], report["ap_change"][one]
+        console.print(f"  {one}: AP50 {ap50:+.4f}, AP {ap:+.4f}")
         for batch, ratios in report["speed"].items():
             low, high = ratios[one]["range"]
             console.print(
                 f"    {ratios[one]['ratio']:.2f} times the images per second in batches of "
-                f"{batch} ({low:.2f} to {high:.2f} over the rounds)",
-                highlight=False,
+                f"{batch} ({low:.2f} to {high:.2f} over the rounds)"
             )
     return 0
 
@@ -153,17 +149,6 @@ def seeds_of(places: Sequence[str], first_block: int, count: int) -> list[int]:
     blocks = (start for start in starts if place_of(start) in places)
     needed = islice(blocks, -(-count // SEEDS_PER_VIEW))
     return [seed for start in needed for seed in range(start, start + SEEDS_PER_VIEW)][:count]
-
-
-def _samples(places: Sequence[str], first_block: int, count: int) -> list[Sample]:
-    """Labelled images of some places."""
-    return list(render_samples(seeds_of(places, first_block, count)))
-
-
-def _objects(package: ModelPackage, sample: Sample) -> GroundTruth:
-    """An image's objects in the package's class numbering."""
-    truth = GroundTruth.of(sample.boxes, sample.class_ids, sample.ignore)
-    return truth.among(package.labels, LABELS)
 
 
 def _converted(

@@ -34,7 +34,7 @@ class CityClient:
         Raises:
             CommandError: Nobody answers, or the API refuses; the text is its reason.
         """
-        return json.loads(self._ask("GET", path, fields=query))
+        return json.loads(_checked(self._answer("GET", path, fields=query)))
 
     def find_image(self, path: str) -> bytes | None:
         """The bytes that a path answers, None where there is nothing.
@@ -43,7 +43,7 @@ class CityClient:
             CommandError: As for `get`.
         """
         answer = self._answer("GET", path)
-        return None if answer.status == STATUS_MISSING else self._checked(answer)
+        return None if answer.status == STATUS_MISSING else _checked(answer)
 
     def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Sends JSON; gives the JSON of the answer.
@@ -51,12 +51,8 @@ class CityClient:
         Raises:
             CommandError: As for `get`.
         """
-        if body is None:
-            return json.loads(self._ask("POST", path))
-        return json.loads(self._ask("POST", path, json=body))
-
-    def _ask(self, method: str, path: str, **arguments: Any) -> bytes:
-        return self._checked(self._answer(method, path, **arguments))
+        content = {} if body is None else {"json": body}
+        return json.loads(_checked(self._answer("POST", path, **content)))
 
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
         try:
@@ -68,18 +64,15 @@ class CityClient:
                 "with `cityeye run`, or say where it is with --api"
             ) from None
 
-    def _checked(self, answer: urllib3.BaseHTTPResponse) -> bytes:
-        if answer.status != STATUS_OK:
-            raise CommandError(_reason(answer))
+
+def _checked(answer: urllib3.BaseHTTPResponse) -> bytes:
+    """The body of an answer, or what the API says is wrong as a `CommandError`."""
+    if answer.status == STATUS_OK:
         return answer.data
-
-
-def _reason(answer: urllib3.BaseHTTPResponse) -> str:
-    """What the API says is wrong."""
     try:
         detail = json.loads(answer.data)["detail"]
     except (ValueError, KeyError, TypeError):
-        return f"the control API answered {answer.status} without a reason"
+        detail = f"the control API answered {answer.status} without a reason"
     if answer.status == STATUS_INVALID and isinstance(detail, list):
-        return "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail)
-    return str(detail)
+        detail = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail)
+    raise CommandError(str(detail))

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import bench, cameras, check, demo, hub, run
+from cityeye.commands import bench, cameras, check, hub, run
 from cityeye.commands import models as models_command
 from cityeye.logs import LogFormat, redact, set_up_logs
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo.demo)
+app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("hub")(hub.hub)

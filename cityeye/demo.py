@@ -43,17 +43,7 @@ PLACES = ((103.811, 30.410), (103.817, 30.413), (103.822, 30.408), (103.828, 30.
 def run_demo(
     duration_s: float | None, cameras: int, json_path: Path | None, console: Console
 ) -> int:
-    """Shows everything on rendered cameras until it is stopped; returns the exit status.
-
-    Args:
-        duration_s: Seconds to run, counted from when the cameras were started.
-        cameras: How many; with more than there are scenes, scenes repeat.
-        json_path: Where to write the report.
-        console: Where progress is printed.
-
-    Raises:
-        ServingError: Ray, a model or the director failed.
-    """
+    """Shows everything on rendered cameras, scenes repeated as needed; see `run_city`."""
     scenes = list(itertools.islice(itertools.cycle(DEMO_SCENES), cameras))
     clips = _clips(scenes, console)
     password = secrets.token_urlsafe(12)

@@ -1,9 +1,4 @@
-"""Failures that the command line reports in one sentence, with exit status 1.
-
-CityEyeError
-├── ConfigurationError   a configuration file has mistakes; it carries all (`cityeye.config`)
-└── CommandError         a command cannot do what was asked, and says what to change
-"""
+"""Failures that the command line reports in one sentence, with exit status 1."""
 
 from __future__ import annotations
 

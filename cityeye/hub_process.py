@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
@@ -22,69 +23,45 @@ STOP_TIMEOUT_S = 15.0
 EVENTS_PATH = "/api/events"
 
 
-class HubProcess:
-    """A hub in the making, so that other things can start beside it.
+@contextmanager
+def hub_process(section: HubSection, keyframes: KeyframeSettings) -> Iterator[Callable[[], str]]:
+    """A hub that starts beside other things; after the context its database is closed.
 
-    It runs inside the context; after it, its database is closed.
+    It gets `section` of the configuration and finds images in the store `keyframes`. A hub that
+    does not end in time is killed.
+
+    Yields:
+        A function that waits until the hub listens, to be called once, and returns its address:
+        the console, and before `EVENTS_PATH` where it takes events. It raises `CommandError` with
+        the reason where the hub did not start.
     """
-
-    def __init__(self, section: HubSection, keyframes: KeyframeSettings) -> None:
-        """Describes the hub.
-
-        Args:
-            section: The configuration's section.
-            keyframes: Where it finds images.
-        """
-        self._settings = HubSettings(
-            host=section.host, port=section.port, database=section.database.get_secret_value()
-        )
-        self._keyframes = keyframes
-
-    def __enter__(self) -> HubProcess:
-        """Starts it; `wait` returns when it is ready."""
-        context = multiprocessing.get_context("spawn")
-        self._answer, there = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
-        )
-        self._process.start()
-        there.close()
-        return self
-
-    def wait(self) -> str:
-        """Waits until the hub listens; once.
-
-        Returns:
-            Its address: the console, and before `EVENTS_PATH` where it takes events.
-
-        Raises:
-            CommandError: It did not start; the text says why.
-        """
-        answer = _first_message(self._answer)
-        if not answer.startswith("http"):
-            raise CommandError(f"the event hub did not start: {answer}")
-        return answer
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stops it; a hub that does not end in time is killed."""
-        self._process.terminate()
-        self._process.join(STOP_TIMEOUT_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-
-def _first_message(connection: Connection) -> str:
-    """The first message of the child: its URL, or why it has none."""
+    settings = HubSettings(
+        host=section.host, port=section.port, database=section.database.get_secret_value()
+    )
+    context = multiprocessing.get_context("spawn")
+    answer, there = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(settings, keyframes, there), name="event-hub")
+    process.start()
+    there.close()
     try:
-        return str(connection.recv()) if connection.poll(START_TIMEOUT_S) else "it does not answer"
+        yield lambda: _address(answer)
+    finally:
+        process.terminate()
+        process.join(STOP_TIMEOUT_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _address(connection: Connection) -> str:
+    try:
+        answered = connection.poll(START_TIMEOUT_S)
+        answer = str(connection.recv()) if answered else "it does not answer"
     except EOFError:
-        return "its process ended without an answer"
+        answer = "its process ended without an answer"
+    if not answer.startswith("http"):
+        raise CommandError(f"the event hub did not start: {answer}")
+    return answer
 
 
 def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:

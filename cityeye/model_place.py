@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from models.repository import Repository
 
 ENDPOINT, REGION = "CITYEYE_MODELS_ENDPOINT", "CITYEYE_MODELS_REGION"
-DEFAULT_REGION = "us-east-1"
 HELP = (
     "Folder of packages, or s3://BUCKET/PREFIX with CITYEYE_MODELS_ENDPOINT, _ACCESS_KEY, "
     "_SECRET_KEY and _REGION from the environment."
@@ -47,10 +46,9 @@ def _remote(url: str, environment: Mapping[str, str]) -> Repository:
     endpoint = environment.get(ENDPOINT)
     if not endpoint:
         raise CommandError(f"{url} needs the address of a store; set {ENDPOINT}=https://HOST:PORT")
-    region = environment.get(REGION) or DEFAULT_REGION
-    cache = cache_folder("models", environment)
-    models = RemoteModels(url=url, endpoint=endpoint, region=region, cache=cache)
-    return models.open(environment)
+    models = RemoteModels(url=url, endpoint=endpoint, cache=cache_folder("models", environment))
+    region = environment.get(REGION) or models.region
+    return models.model_copy(update={"region": region}).open(environment)
 
 
 def cache_folder(kind: str, environment: Mapping[str, str]) -> Path:

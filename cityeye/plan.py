@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cityeye.config.load import Config
 from cityeye.logs import log_to_file
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.sinks.sink import SinkSettings
-from pipelines.plan import CameraPlan, ModelRef, Route
+from pipelines.plan import Route
 from serving.city_plan import CityPlan, DeliveryPlan
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
-from serving.rollout.rollout_file import FILE, load_rollouts
+from serving.rollout.rollouts import FILE, load_rollouts
 from serving.served_model import RepositoryVersions, ServedModel
 
 log = logging.getLogger(__name__)
 
 
 def city_plan(config: Config, hub_url: str | None) -> CityPlan:
-    """The plan of a configuration.
-
-    Args:
-        config: The configuration.
-        hub_url: Where the embedded hub takes events, None when there is none.
+    """The plan of a configuration; `hub_url` is where the embedded hub takes events, if any.
 
     Raises:
         ModelError: A package changed on disk after it was checked.
@@ -38,11 +34,21 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
     versions = RepositoryVersions(
         section.source, {"threads": section.threads, "provider": section.provider}
     )
-    rollouts = _rollouts(config)
+    known = load_rollouts(settings.state)
+    tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
+    newest = {task.model.name: task.model.version for task in tasks}
+    # A table for every model that a task names without a version: as it was left, or a new one.
+    rollouts = tuple(
+        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
+    )
     served, absent = _served(config, rollouts, versions)
-    stable = {table.model: served[f"{table.model}/{table.stable}"].ref for table in rollouts}
+    stable = {one.model: Route(served[f"{one.model}/{one.stable}"].ref) for one in rollouts}
     return CityPlan(
-        cameras=tuple(_on_stable(plan, stable) for plan in config.plans),
+        cameras=tuple(
+            # What a camera does not pin goes to the stable version.
+            plan.rerouted({t.task: stable[t.model.name] for t in plan.tasks if not t.pinned})
+            for plan in config.plans
+        ),
         models=tuple(served.values()),
         delivery=DeliveryPlan(keyframes=settings.keyframes, sinks=sinks, state=settings.state),
         rollouts=rollouts,
@@ -51,16 +57,6 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         detector=section.detector,
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
-    )
-
-
-def _rollouts(config: Config) -> tuple[Rollout, ...]:
-    """A table for every model that a task names without a version: as it was left, or a new one."""
-    known = load_rollouts(config.settings.state)
-    tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
-    newest = {task.model.name: task.model.version for task in tasks}
-    return tuple(
-        known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
     )
 
 
@@ -90,9 +86,3 @@ def _served(
             log.warning("version_absent", extra={"model": key, "reason": str(error)})
             absent[key] = str(error)
     return served, absent
-
-
-def _on_stable(plan: CameraPlan, stable: Mapping[str, ModelRef]) -> CameraPlan:
-    """The same camera with the stable versions for what it does not pin."""
-    routes = {t.task: Route(stable[t.model.name]) for t in plan.tasks if not t.pinned}
-    return plan.rerouted(routes)

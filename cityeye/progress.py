@@ -1,15 +1,15 @@
-"""Prints what a running city does at a terminal: steps, camera states, incidents."""
+"""What a run says of itself: lines at the terminal while it lasts, and the report at its end."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from cityeye.report import cameras_of
 from pipelines.group_camera import CameraSnapshot
 from serving.director import WorkerState
 
@@ -39,7 +39,7 @@ class Progress:
         """Says what changed since the last call."""
         for state in workers:
             self._observe_worker(state)
-        cameras = cameras_of(workers)
+        cameras = [camera for state in workers for camera in state.cameras]
         for camera in cameras:
             self._observe_camera(camera)
         now_s = time.monotonic()
@@ -79,3 +79,39 @@ def _summary(cameras: Sequence[CameraSnapshot]) -> str:
         f"{online} of {len(cameras)} cameras online, throughput {achieved:.1f} of "
         f"{requested:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
     )
+
+
+def report(workers: Sequence[WorkerState], kinds: Sequence[str]) -> dict[str, Any]:
+    """What was measured in a run, ready for JSON; `kinds` of incidents not found count as 0.
+
+    Returns:
+        `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents` opened
+        by kind, `events_delivered` to all sinks and `keyframes_stored`.
+    """
+    cameras = [camera for state in workers for camera in state.cameras]
+    incidents: Counter[str] = Counter(dict.fromkeys(kinds, 0))
+    for camera in cameras:
+        incidents.update(camera.statistics.incidents)
+    relays = [state.snapshot.relay for state in workers if state.snapshot]
+    return {
+        "cameras": {camera.id: _camera_report(camera) for camera in cameras},
+        "incidents": dict(sorted(incidents.items())),
+        "events_delivered": sum(relay.events_delivered for relay in relays),
+        "keyframes_stored": sum(relay.keyframes_stored for relay in relays),
+    }
+
+
+def _camera_report(camera: CameraSnapshot) -> dict[str, Any]:
+    statistics = camera.statistics
+    return {
+        "decoded": camera.reader.decoded,
+        "analysed": statistics.analysed,
+        "dropped": camera.reader.dropped,
+        "failed": statistics.failed,
+        "requested_fps": statistics.requested_fps,
+        "achieved_fps": statistics.achieved_fps,
+        "frame_age_ms": dict(statistics.frame_age_ms),
+        "state": camera.state.value,
+        "reason": camera.reason,
+        "incidents": dict(statistics.incidents),
+    }

@@ -7,41 +7,39 @@ incident's end still finds its way to the hub.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from rich.console import Console
 
 from camera_adapters.state import CONNECTING
 from cityeye.config import Config, load_config
-from cityeye.hub_process import EVENTS_PATH, HubProcess
+from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
-from cityeye.progress import Progress
-from cityeye.report import cameras_of, report, write_report
-from cityeye.stop_switch import StopSwitch
+from cityeye.progress import Progress, report
 from serving.city import City
 from serving.cluster import ClusterSettings, cluster
 from serving.director import WorkerState
 from serving.errors import DirectorError
 
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 CAMERAS_START_S = 60.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_city(
     config_path: Path, duration_s: float | None, json_path: Path | None, console: Console
 ) -> int:
-    """Watches the cameras of a configuration until told to stop; returns the exit status.
+    """Watches the cameras of a configuration file; returns the exit status.
 
-    Args:
-        config_path: The configuration file.
-        duration_s: Seconds to watch, counted from when the cameras were started; None watches
-            until Ctrl-C, or until every file has been seen to its end.
-        json_path: Where to write the report.
-        console: Where progress is told.
+    `duration_s` are seconds from when the cameras were started; None watches until Ctrl-C, or until
+    every file has been seen to its end. The report goes to `json_path`.
 
     Raises:
         ConfigurationError: The file has mistakes.
@@ -57,15 +55,16 @@ def watch(
     """Runs a checked configuration; see `run_city`."""
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
-        hub = None
+        wait_for_hub = None
         if config.settings.hub is not None:
             progress.step("starting the event hub")
-            hub = stack.enter_context(HubProcess(config.settings.hub, config.settings.keyframes))
+            hub = hub_process(config.settings.hub, config.settings.keyframes)
+            wait_for_hub = stack.enter_context(hub)
         progress.step("starting Ray")
         api = config.settings.api
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
         switch.take_over()
-        hub_url = hub.wait() if hub is not None else None
+        hub_url = wait_for_hub() if wait_for_hub is not None else None
         city = City(city_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
         progress.step(f"control API: http://{api.host}:{api.port}/health")
         progress.step(f"logs, outbox and spool: {config.settings.state}")
@@ -77,28 +76,38 @@ def watch(
             last = _watch_until(city, duration_s, switch, progress)
         finally:
             progress.step("stopping: ending incidents, delivering what is left")
-            last = _stop(city, last, progress)
-    figures = report(last, _kinds(config))
+            try:
+                last = city.stop()
+            except DirectorError as error:
+                progress.step(str(error), "yellow")
+    kinds = {rule.kind for plan in config.plans for task in plan.tasks for rule in task.rules}
+    content = report(last, sorted(kinds))
     if json_path is not None:
-        write_report(figures, json_path)
-    _tell_end(figures, progress)
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    found = ", ".join(f"{count} x {kind}" for kind, count in content["incidents"].items() if count)
+    progress.step(
+        f"done: {found or 'no incident'}; {content['events_delivered']} events delivered, "
+        f"{content['keyframes_stored']} keyframes stored",
+        "bold",
+    )
     return 0
 
 
 def _watch_until(
     city: City, duration_s: float | None, switch: StopSwitch, progress: Progress
 ) -> Sequence[WorkerState]:
-    """Tells what happens until it is time to stop; returns the newest snapshots."""
+    """Prints what happens until it is time to stop; returns the newest snapshots."""
     workers: Sequence[WorkerState] = []
     started_s: float | None = None
     ready_by_s = time.monotonic() + CAMERAS_START_S
-    while not switch.wait(LOOK_EVERY_S):
+    while not switch.wait(CHECK_EVERY_S):
         with contextlib.suppress(DirectorError):
             workers = city.workers()
         progress.observe(workers)
-        cameras = cameras_of(workers)
+        cameras = [camera for state in workers for camera in state.cameras]
         now_s = time.monotonic()
-        if started_s is None and (_all_told(workers) or now_s > ready_by_s):
+        if started_s is None and (_all_decided(workers) or now_s > ready_by_s):
             started_s = now_s
         if started_s is not None and duration_s is not None and now_s - started_s >= duration_s:
             break
@@ -108,29 +117,52 @@ def _watch_until(
     return workers
 
 
-def _all_told(workers: Sequence[WorkerState]) -> bool:
+def _all_decided(workers: Sequence[WorkerState]) -> bool:
     """Whether every camera has been decided on: it decodes, or it is known why not."""
     if not workers or any(state.snapshot is None for state in workers):
         return False
-    return all(c.reader.decoded > 0 or c.reason != CONNECTING for c in cameras_of(workers))
+    cameras = (camera for state in workers for camera in state.cameras)
+    return all(one.reader.decoded > 0 or one.reason != CONNECTING for one in cameras)
 
 
-def _stop(city: City, last: Sequence[WorkerState], progress: Progress) -> Sequence[WorkerState]:
-    try:
-        return city.stop()
-    except DirectorError as error:
-        progress.step(str(error), "yellow")
-        return last
+class StopSwitch:
+    """Ctrl-C and SIGTERM end a run at once while it starts, and gently once it runs.
 
+    Takes over both signals for as long as the context lasts. Until `be_gentle`, a signal raises
+    `KeyboardInterrupt` where the program is. After it, the first signal sets the switch, and only
+    a second one interrupts.
+    """
 
-def _kinds(config: Config) -> list[str]:
-    return sorted({rule.kind for plan in config.plans for t in plan.tasks for rule in t.rules})
+    def __init__(self) -> None:
+        self._set = threading.Event()
+        self._gentle = False
 
+    def __enter__(self) -> StopSwitch:
+        """Takes over the signals. Only possible in the main thread."""
+        self._previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self.take_over()
+        return self
 
-def _tell_end(figures: dict[str, Any], progress: Progress) -> None:
-    found = ", ".join(f"{count} x {kind}" for kind, count in figures["incidents"].items() if count)
-    progress.step(
-        f"done: {found or 'no incident'}; {figures['events_delivered']} events delivered, "
-        f"{figures['keyframes_stored']} keyframes stored",
-        "bold",
-    )
+    def __exit__(self, *_: object) -> None:
+        """Gives the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def take_over(self) -> None:
+        """Takes the signals again: Ray puts handlers of its own, which kill, in place of ours."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def be_gentle(self) -> None:
+        """From now on the first signal only sets the switch."""
+        self.take_over()
+        self._gentle = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` seconds; true once the switch is set."""
+        return self._set.wait(timeout_s)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._gentle or self._set.is_set():
+            raise KeyboardInterrupt
+        self._set.set()

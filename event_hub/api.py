@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
@@ -16,6 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from event_hub import queries
@@ -28,16 +29,9 @@ from event_hub.answers import (
     Receipt,
     Refusal,
 )
-from event_hub.envelope import (
-    BATCH_MAX_BYTES,
-    EVENT_MAX_BYTES,
-    Received,
-    parse_event,
-    split_batch,
-)
+from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.keyframes import KeyframeSource
-from event_hub.signature import verify
 from event_hub.store import EventStore
 
 SINGLE: Final = "application/cloudevents+json"
@@ -56,20 +50,16 @@ IMAGE_HEADERS: Final = {
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Refusal} for status in statuses}
+def _described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
+    """How the API's description shows a route; `problems` are the statuses of its refusals."""
+    responses = {status: {"model": Refusal} for status in problems}
+    return {"tags": [tag], "summary": summary, "responses": responses}
 
 
 def api_router(
     store: EventStore, keyframes: KeyframeSource, secrets: Sequence[SecretStr] = ()
 ) -> APIRouter:
-    """Every route of the API.
-
-    Args:
-        store: Where events are kept.
-        keyframes: Where keyframes are read.
-        secrets: Secrets that deliveries must be signed with; none accepts unsigned ones.
-    """
+    """Every route; deliveries must be signed with one of `secrets`, where there are any."""
     router = APIRouter()
     _add_delivery(router, store, secrets)
     _add_incidents(router, store)
@@ -83,9 +73,7 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
 
     @router.post(
         "/api/events",
-        tags=["events"],
-        summary="Store one event or a batch",
-        responses=_problems(400, 401, 408, 413, 415, 422, 503),
+        **_described("events", "Store one event or a batch", 400, 401, 408, 413, 415, 422, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
         },
@@ -95,8 +83,32 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
         media_type = _media_type(request)
         body = await _body(request, BODY_LIMITS[media_type])
         if secrets:
-            verify(secrets, request.headers, body)
+            verify_signature(secrets, request.headers, body)
         return await run_in_threadpool(_store_events, store, media_type, body)
+
+
+def verify_signature(secrets: Sequence[SecretStr], headers: Mapping[str, str], body: bytes) -> None:
+    """Accepts a delivery whose Standard Webhooks signature is right under one of the secrets.
+
+    Its timestamp must be within five minutes, so that a recorded one ages out.
+
+    Raises:
+        SignatureError: A header is missing, the timestamp is off, or no signature matches.
+    """
+    reason = ""
+    for secret in secrets:
+        try:
+            Webhook(secret.get_secret_value()).verify(body, dict(headers), json_parse=False)
+        except WebhookVerificationError as error:
+            reason = str(error)
+        except ValueError:
+            # The library does not expect headers that are no signatures, or a body that is no text.
+            reason = "the signature cannot be read"
+        else:
+            return
+    raise SignatureError(
+        f"the delivery is not accepted: {reason}; check the secret and the clocks of both ends"
+    )
 
 
 def _store_events(store: EventStore, media_type: str, body: bytes) -> Receipt:
@@ -139,10 +151,7 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
 
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
     @router.get(
-        "/api/incidents",
-        tags=["incidents"],
-        summary="List incidents, newest first",
-        responses=_problems(422, 503),
+        "/api/incidents", **_described("incidents", "List incidents, newest first", 422, 503)
     )
     def get_incidents(
         wanted: Annotated[queries.IncidentFilter, Depends()],
@@ -158,9 +167,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
 
     @router.get(
         "/api/incidents/{incident_id}",
-        tags=["incidents"],
-        summary="One incident and its history",
-        responses=_problems(404, 503),
+        **_described("incidents", "One incident and its history", 404, 503),
     )
     def get_incident(incident_id: str) -> IncidentRecord:
         """The newest state and every transition that has arrived."""
@@ -172,12 +179,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
 
 
 def _add_readers(router: APIRouter, store: EventStore) -> None:
-    @router.get(
-        "/api/events",
-        tags=["events"],
-        summary="Read events in order of arrival",
-        responses=_problems(422, 503),
-    )
+    @router.get("/api/events", **_described("events", "Read events in order of arrival", 422, 503))
     def get_events(
         after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = 50
     ) -> EventPage:
@@ -185,20 +187,13 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
         with store.database.read() as connection:
             return queries.event_page(connection, after, limit)
 
-    @router.get(
-        "/api/cameras",
-        tags=["cameras"],
-        summary="Cameras and their state",
-        responses=_problems(503),
-    )
+    @router.get("/api/cameras", **_described("cameras", "Cameras and their state", 503))
     def get_cameras() -> CameraList:
         """The newest state of every camera the hub has heard of."""
         with store.database.read() as connection:
             return queries.camera_list(connection)
 
-    @router.get(
-        "/health", tags=["health"], summary="Whether the hub works", responses=_problems(503)
-    )
+    @router.get("/health", **_described("health", "Whether the hub works", 503))
     def get_health() -> Health:
         """Reads the database; 503 when that fails."""
         with store.database.read() as connection:
@@ -206,17 +201,14 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
 
 
 def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
-    @router.get(
-        "/api/keyframes/{key:path}",
-        tags=["keyframes"],
-        summary="A keyframe that an event names",
-        response_class=Response,
-        responses=_problems(404, 502, 503) | {200: {"content": {"image/jpeg": {}}}},
-    )
+    described = _described("keyframes", "A keyframe that an event names", 404, 502, 503)
+    described["responses"][200] = {"content": {"image/jpeg": {}}}
+
+    @router.get("/api/keyframes/{key:path}", response_class=Response, **described)
     def get_keyframe(key: str) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
-            named = queries.keyframe(connection, key)
+            named = queries.keyframes(connection, [key]).get(key)
         if named is None:
             raise HTTPException(404, "no event names this keyframe")
         try:

@@ -37,8 +37,6 @@ class Board:
         open_by_severity: How many are open in all.
         ended: How many ended in the last 24 hours.
         cameras: Every camera heard of, by id.
-        last_received_at: When the newest event arrived.
-        read_at: When this was read.
     """
 
     incidents: tuple[IncidentView, ...]

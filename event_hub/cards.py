@@ -29,19 +29,16 @@ def counts(board: Board) -> str:
     high = board.open_by_severity.get("high", 0)
     cameras = f"{board.watching}/{len(board.cameras)}"
     blind = "" if board.cameras and board.watching == len(board.cameras) else "cy-warn"
-    tiles = [
-        _tile("open now", str(board.open), "cy-live" if board.open else ""),
-        _tile("of high severity", str(high), "cy-high" if high else ""),
-        _tile("ended in 24 h", str(board.ended), ""),
-        _tile("cameras watching", cameras, blind),
-    ]
-    return "".join(tiles)
-
-
-def _tile(label: str, number: str, css: str) -> str:
-    return (
+    tiles = (
+        ("open now", str(board.open), "cy-live" if board.open else ""),
+        ("of high severity", str(high), "cy-high" if high else ""),
+        ("ended in 24 h", str(board.ended), ""),
+        ("cameras watching", cameras, blind),
+    )
+    return "".join(
         f'<div class="cy-tile {css}"><span class="cy-number">{_text(number)}</span> '
         f'<span class="cy-label">{_text(label)}</span></div>'
+        for label, number, css in tiles
     )
 
 
@@ -49,19 +46,15 @@ def notice(board: Board, silence_notice_s: float | None) -> str:
     """A warning when the city is not being watched; empty when it is."""
     last = board.last_received_at
     if not board.cameras:
-        return _notice(
-            "No camera has reported yet.",
-            "Until one does, nobody is watching: no incident here means nothing.",
-        )
+        more = "Until one does, nobody is watching: no incident here means nothing."
+        return _notice("No camera has reported yet.", more)
     if not board.watching:
         return _notice("No camera is online.", "The city is not being watched right now.")
     if silence_notice_s is not None and last is not None:
         limit = timedelta(seconds=silence_notice_s)
         if board.read_at - last > limit:
-            return _notice(
-                f"Nothing heard from the cameras for more than {words.duration(limit)}.",
-                "They may be cut off from this hub.",
-            )
+            headline = f"Nothing heard from the cameras for more than {words.duration(limit)}."
+            return _notice(headline, "They may be cut off from this hub.")
     return ""
 
 

@@ -116,9 +116,7 @@ def _section(title: str, css: str) -> ui.element:
 class Console:
     """The page and the task that keeps every open copy of it up to date.
 
-    Args:
-        store: What to show.
-        silence_notice_s: After so long without any event the page warns; None never.
+    After `silence_notice_s` seconds without any event the page warns; never where it is None.
     """
 
     def __init__(self, store: EventStore, silence_notice_s: float | None) -> None:

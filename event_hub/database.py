@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -29,10 +29,7 @@ WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Database:
-    """One writer behind a lock, a few readers beside it.
-
-    Args:
-        url: SQLAlchemy URL of a SQLite file or a PostgreSQL database.
+    """One writer behind a lock, a few readers beside it; for SQLite files and PostgreSQL, by URL.
 
     Raises:
         DatabaseUrlError: The URL cannot be used.
@@ -116,21 +113,15 @@ def _engines(url: URL) -> tuple[Engine, Engine]:
         engine = create_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=WAIT_S)
         return engine, engine
     path = Path(url.database or "").resolve()
-    writer = create_engine(
-        url.set(database=str(path)),
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": WAIT_S},
-    )
-    readers = create_engine(
-        f"sqlite:///{path.as_uri()}?mode=ro&uri=true",
-        poolclass=QueuePool,
-        pool_size=READERS,
-        max_overflow=0,
-        pool_timeout=WAIT_S,
-        connect_args={"check_same_thread": False, "timeout": WAIT_S},
-    )
+    shared: dict[str, Any] = {
+        "poolclass": QueuePool,
+        "max_overflow": 0,
+        "pool_timeout": WAIT_S,
+        "connect_args": {"check_same_thread": False, "timeout": WAIT_S},
+    }
+    writer = create_engine(url.set(database=str(path)), pool_size=1, **shared)
+    read_only = f"sqlite:///{path.as_uri()}?mode=ro&uri=true"
+    readers = create_engine(read_only, pool_size=READERS, **shared)
     event.listen(writer, "connect", _make_durable)
     event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(readers, "connect", _leave_transactions_to_us)
@@ -146,9 +137,5 @@ def _leave_transactions_to_us(connection: sqlite3.Connection, _entry: Connection
 
 def _make_durable(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     _leave_transactions_to_us(connection, entry)
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"journal_size_limit={WAL_LIMIT_BYTES}",
-    ):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={WAL_LIMIT_BYTES}"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -1,14 +1,4 @@
-"""What can go wrong in the hub, and what to do about it.
-
-HubError
-├── MalformedEventError    an event breaks the contract: the producer must change it
-├── SignatureError         a delivery is not signed with a known secret: check both ends
-├── DatabaseUrlError       the database URL cannot be used: change the settings
-├── DatabaseVersionError   a newer program wrote the database: run that one, or give another
-├── DatabaseInUseError     another hub holds the database file: stop it or use another file
-├── StoreUnavailableError  the database does not take or give data now: try again later
-└── HubStartError          the server did not come up
-"""
+"""What can go wrong in the hub, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,7 +8,10 @@ class HubError(Exception):
 
 
 class MalformedEventError(HubError):
-    """An event breaks the contract; `attribute` says where, empty when it is not even JSON."""
+    """An event breaks the contract, and its producer must change it.
+
+    `attribute` says where, empty when it is not even JSON.
+    """
 
     def __init__(self, attribute: str, problem: str) -> None:
         self.attribute = attribute
@@ -27,15 +20,15 @@ class MalformedEventError(HubError):
 
 
 class SignatureError(HubError):
-    """A delivery whose signature does not hold."""
+    """A delivery is not signed with a known secret: check both ends."""
 
 
 class DatabaseUrlError(HubError):
-    """A database URL the hub cannot work with."""
+    """The database URL cannot be used: change the settings."""
 
 
 class DatabaseVersionError(HubError):
-    """A database that a newer program wrote."""
+    """A newer program wrote the database: run that one, or give another."""
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(
@@ -45,7 +38,7 @@ class DatabaseVersionError(HubError):
 
 
 class DatabaseInUseError(HubError):
-    """Another process keeps this database file."""
+    """Another hub holds the database file: stop it or use another file."""
 
     def __init__(self, path: str) -> None:
         self.path = path

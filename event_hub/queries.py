@@ -105,13 +105,10 @@ def incident_record(connection: Connection, incident_id: str) -> IncidentRecord 
 def _step(row: Row[tuple[object, ...]]) -> IncidentStep:
     event = IncidentEvent.model_validate_json(row.body)
     return IncidentStep(
-        revision=event.data.revision,
-        phase=event.data.phase,
-        severity=event.data.severity,
+        **event.data.model_dump(include={"revision", "phase", "severity", "end_reason"}),
         at=event.data.updated_at,
         received_at=from_us(row.received_us),
         event_id=event.id,
-        end_reason=event.data.end_reason,
     )
 
 
@@ -147,11 +144,6 @@ def camera_list(connection: Connection) -> CameraList:
         for row in rows
     ]
     return CameraList(cameras=cameras, online=sum(camera.state == "online" for camera in cameras))
-
-
-def keyframe(connection: Connection, key: str) -> NamedKeyframe | None:
-    """The keyframe under a key, if an event names it."""
-    return keyframes(connection, [key]).get(key)
 
 
 def keyframes(connection: Connection, keys: Sequence[str]) -> dict[str, NamedKeyframe]:

@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,9 +21,6 @@ from event_hub.errors import HubStartError
 from event_hub.keyframes import KeyframeSource
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
-
-if TYPE_CHECKING:
-    from event_hub.console import Console
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +39,12 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         StoreUnavailableError: The database cannot be opened.
     """
     store = EventStore(settings.database)
-    console = _console(store, settings) if settings.console else None
+    console = None
+    if settings.console:
+        # Loading the page's framework takes two seconds: only where there is a page.
+        from event_hub.console import Console
+
+        console = Console(store, settings.silence_notice_s)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -68,13 +69,6 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     if console is not None:
         console.mount(app)
     return app
-
-
-def _console(store: EventStore, settings: HubSettings) -> Console:
-    # Loading the page's framework takes two seconds: only where there is a page.
-    from event_hub.console import Console
-
-    return Console(store, settings.silence_notice_s)
 
 
 class _Server(uvicorn.Server):
@@ -106,10 +100,7 @@ class _Server(uvicorn.Server):
 class Hub:
     """A hub that is about to run: its socket is bound, so its address is known.
 
-    Args:
-        settings: How it runs.
-        keyframes: Where keyframes are read.
-        on_ready: Called in the server's thread once the hub listens.
+    `on_ready` gets the address, in the server's thread, once the hub listens.
 
     Raises:
         OSError: The address cannot be bound.
@@ -122,7 +113,9 @@ class Hub:
         keyframes: KeyframeSource,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
-        self._socket = _bind(settings.host, settings.port)
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        address = settings.host, settings.port
+        self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
         try:
             app = build_app(settings, keyframes)
         except BaseException:
@@ -160,8 +153,3 @@ class Hub:
     def stop(self) -> None:
         """Ask `run` to end; from any thread."""
         self._server.should_exit = True
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)

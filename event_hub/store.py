@@ -42,10 +42,7 @@ _TIME_ORDER = ("time_us", "sequence", "source", "event_id")
 
 
 class EventStore:
-    """What the hub keeps, safe to use from several threads.
-
-    Args:
-        url: SQLAlchemy URL.
+    """What the hub keeps in a database by SQLAlchemy URL; safe to use from several threads.
 
     Raises:
         DatabaseUrlError: The URL cannot be used.
@@ -110,14 +107,12 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
             logger.warning("event_id_reused source=%s id=%s", event.source, event.id)
         return False
     row = {
-        "source": event.source,
-        "event_id": event.id,
+        **_origin(event),
         "position": position,
         "received_us": now_us,
         "time_us": to_us(event.time),
         "type": received.type,
         "partitionkey": event.partitionkey,
-        "sequence": event.sequence,
         "incident_id": event.incident.incident_id if event.incident else None,
         "revision": event.incident.revision if event.incident else None,
         "sha256": digest,
@@ -129,6 +124,10 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
     return True
 
 
+def _origin(event: OutgoingEvent) -> dict[str, str]:
+    return {"sequence": event.sequence, "source": event.source, "event_id": event.id}
+
+
 @singledispatch
 def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
     """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
@@ -137,12 +136,7 @@ def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
 @_project.register
 def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
     data = event.data
-    rank = {
-        "revision": data.revision,
-        "sequence": event.sequence,
-        "source": event.source,
-        "event_id": event.id,
-    }
+    rank = {"revision": data.revision, **_origin(event)}
     state = {
         "incident_id": data.incident_id,
         "kind": data.kind,
@@ -169,9 +163,7 @@ def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int
     row = {
         "camera": event.data.camera.id,
         "time_us": to_us(event.time),
-        "sequence": event.sequence,
-        "source": event.source,
-        "event_id": event.id,
+        **_origin(event),
         "received_us": now_us,
         "state": event.data.state,
         "data": event.data.model_dump_json(),

@@ -6,6 +6,7 @@ equality mean the same in SQLite and PostgreSQL.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
@@ -28,6 +29,12 @@ METADATA = MetaData()
 
 VERSION = 1
 
+
+def _texts(*names: str) -> Iterator[Column[str]]:
+    """Columns of plain strings that every row has."""
+    return (Column(name, _KEY, nullable=False) for name in names)
+
+
 SCHEMA = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
 """One row. A database without it was written before versions were kept, and has version 1."""
 
@@ -39,9 +46,7 @@ EVENTS = Table(
     Column("position", BigInteger, nullable=False),
     Column("received_us", BigInteger, nullable=False),
     Column("time_us", BigInteger, nullable=False),
-    Column("type", _KEY, nullable=False),
-    Column("partitionkey", _KEY, nullable=False),
-    Column("sequence", _KEY, nullable=False),
+    *_texts("type", "partitionkey", "sequence"),
     Column("incident_id", _KEY),
     Column("revision", Integer),
     Column("sha256", String(64), nullable=False),
@@ -57,12 +62,7 @@ INCIDENTS = Table(
     METADATA,
     Column("incident_id", _KEY, primary_key=True),
     Column("revision", Integer, nullable=False),
-    Column("sequence", _KEY, nullable=False),
-    Column("source", _KEY, nullable=False),
-    Column("event_id", _KEY, nullable=False),
-    Column("kind", _KEY, nullable=False),
-    Column("camera", _KEY, nullable=False),
-    Column("severity", _KEY, nullable=False),
+    *_texts("sequence", "source", "event_id", "kind", "camera", "severity"),
     Column("is_open", Integer, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
@@ -78,9 +78,7 @@ KEYFRAMES = Table(
     METADATA,
     Column("key", _KEY, primary_key=True),
     Column("revision", Integer, nullable=False),
-    Column("sequence", _KEY, nullable=False),
-    Column("source", _KEY, nullable=False),
-    Column("event_id", _KEY, nullable=False),
+    *_texts("sequence", "source", "event_id"),
     Column("sha256", String(64), nullable=False),
     Column("media_type", _KEY, nullable=False),
     Column("subjects", Text, nullable=False),
@@ -93,9 +91,7 @@ CAMERA_STATES = Table(
     METADATA,
     Column("camera", _KEY, primary_key=True),
     Column("time_us", BigInteger, nullable=False),
-    Column("sequence", _KEY, nullable=False),
-    Column("source", _KEY, nullable=False),
-    Column("event_id", _KEY, nullable=False),
+    *_texts("sequence", "source", "event_id"),
     Column("received_us", BigInteger, nullable=False),
     Column("state", _KEY, nullable=False),
     Column("data", Text, nullable=False),

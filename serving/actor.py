@@ -23,9 +23,8 @@ def start_actor(plain: type, *arguments: object, name: str | None = None, gpus: 
         "num_gpus": gpus,
         "max_concurrency": THREADS,
         "max_restarts": 0,
+        "name": name,
     }
-    if name is not None:
-        options["name"] = name
     actor: Any = ray.remote(plain)
     return actor.options(**options).remote(*arguments)
 

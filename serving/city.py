@@ -32,9 +32,7 @@ class City:
     def __init__(self, plan: CityPlan, on_step: Callable[[str], None] = log.info) -> None:
         """Deploys and waits until all models run, then starts the cameras.
 
-        Args:
-            plan: What to run.
-            on_step: Gets in a few words what is being done, for people who wait.
+        `on_step` gets in a few words what is being done, for people who wait.
 
         Raises:
             ServingError: A model could not be served; the text names it.

@@ -28,11 +28,9 @@ def keep_default_logs(_: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPlan:
-    """Where evidence goes.
+    """Where evidence goes; every sink gets every event.
 
     Attributes:
-        keyframes: The keyframe store.
-        sinks: The sinks; each gets every event.
         state: Folder for outboxes and spools; one file or folder per worker in it.
     """
 
@@ -109,11 +107,7 @@ class CityPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """One worker's share of the city.
-
-    Attributes:
-        models: The versions that its cameras' frames are sent to.
-    """
+    """One worker's share of the city; `models` are the versions that its frames are sent to."""
 
     name: str
     cameras: tuple[CameraPlan, ...]
@@ -126,12 +120,7 @@ class WorkerPlan:
     def rerouted(
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]
     ) -> WorkerPlan:
-        """The same share with other versions.
-
-        Args:
-            routes: Routes by camera id, those of this share among them.
-            served: Every version that runs, by `name/version`.
-        """
+        """The same share with routes by camera id to versions that run, by `name/version`."""
         cameras = tuple(plan.rerouted(routes[plan.camera.id]) for plan in self.cameras)
         keys = frozenset[str]().union(*(model_keys(plan.routes) for plan in cameras))
         models = tuple(served[key] for key in sorted(keys) if key in served)

@@ -69,7 +69,17 @@ def _start_ray() -> None:
     """Starts Ray, a second time where a busy machine exceeded the time that Ray allows itself."""
     for attempt in range(START_ATTEMPTS):
         try:
-            _init()
+            ray.init(
+                address="local",
+                namespace=NAMESPACE,
+                num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                _node_ip_address=LOOPBACK,
+                # What workers log goes to files; this terminal shows what a person needs.
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         except Exception as error:
             _stop_ray()
             if attempt + 1 < START_ATTEMPTS:
@@ -80,20 +90,6 @@ def _start_ray() -> None:
                 "end a forgotten Ray with `ray stop`"
             ) from error
         return
-
-
-def _init() -> None:
-    ray.init(
-        address="local",
-        namespace=NAMESPACE,
-        num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        _node_ip_address=LOOPBACK,
-        # What workers log goes to files of their own; this terminal shows what a person needs.
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
 
 
 def _start_serve(settings: ClusterSettings) -> None:

@@ -46,9 +46,7 @@ class DetectorService(Protocol):
     def launch(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
         """Makes one more version run; returns when it has verified its golden images.
 
-        Args:
-            model: The version.
-            workers: Handles of the `CameraWorker` actors.
+        `workers` are handles of the `CameraWorker` actors.
 
         Raises:
             ServingError: It does not run; nothing of it is left.

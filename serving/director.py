@@ -21,13 +21,14 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.serve.exceptions import RayServeException
 
 from camera_adapters.backoff import BackoffPolicy
+from pipelines.group_camera import CameraSnapshot
 from pipelines.plan import Routes
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
 from serving.detectors import detector_service
-from serving.errors import RolloutBusy, RolloutError
+from serving.errors import RolloutBusy, RolloutError, last_line
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_model import ServedModel
@@ -57,14 +58,15 @@ class WorkerState:
     restarts: int
     alive: bool
 
+    @property
+    def cameras(self) -> Sequence[CameraSnapshot]:
+        """The newest snapshots of its cameras."""
+        return self.snapshot.group.cameras if self.snapshot else ()
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedChange:
-    """Why a change of versions did not happen.
-
-    Attributes:
-        busy: Whether only because another one is under way.
-    """
+    """Why a change of versions did not happen; `busy` if only because another is under way."""
 
     sentence: str
     busy: bool
@@ -105,7 +107,7 @@ class _WorkerSlot:
             return "does not answer" if now_s - self.answered_s > limit_s else ""
         except (RayActorError, RayTaskError) as error:
             self.alive = False
-            return f"died: {str(error).strip().splitlines()[-1].strip()}"
+            return f"died: {last_line(error)}"
         self.snapshot = snapshot
         self.asked_s = now_s
         self.answered_s = time.monotonic()
@@ -145,9 +147,7 @@ class Director:
     def __init__(self, plan: CityPlan, absent: Mapping[str, str]) -> None:
         """Starts a worker per group of cameras and begins to watch them.
 
-        Args:
-            plan: What to run; its models run already.
-            absent: Why versions that a rollout table names do not.
+        The models of the plan run already; `absent` says why versions of a rollout table do not.
         """
         plan.delivery.state.mkdir(parents=True, exist_ok=True)
         plan.log_to(plan.delivery.state / "director.log")

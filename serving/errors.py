@@ -1,13 +1,12 @@
-"""What can go wrong while serving.
-
-ServingError
-├── ClusterError    Ray or Serve could not be started or reached
-├── DirectorError   the director does not answer or was asked for a camera it does not know
-└── RolloutError    a change of versions was refused; the versions in service stay
-    └── RolloutBusy another change of the same model is under way
-"""
+"""What can go wrong while serving."""
 
 from __future__ import annotations
+
+
+def last_line(error: object) -> str:
+    """The last line of a remote error, which is where the cause stands."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 class ServingError(Exception):

@@ -14,7 +14,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from pipelines.inference_metrics import InferenceMetrics
 from serving.app import build
-from serving.errors import ServingError
+from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
 from serving.serve_detector import ServeDetector, application_name
 from serving.served_model import DetectorArgs, ModelState, ServedModel
@@ -76,11 +76,7 @@ class RayServeDetectors:
 
 
 def placed(models: Sequence[ServedModel], gpus: float) -> list[DetectorArgs]:
-    """The arguments of each model with its share of the GPUs, all shares equal.
-
-    Args:
-        models: The model versions.
-        gpus: GPUs that Ray sees.
+    """The arguments of each model with its share of the GPUs that Ray sees, all shares equal.
 
     Raises:
         ServingError: A model must run on a GPU and there is none.
@@ -105,7 +101,7 @@ def _launch(models: Sequence[ServedModel], arguments: Sequence[DetectorArgs]) ->
         # A replica runs only when it has verified its golden images.
         wait_until_running({application_name(one.ref): one.title for one in models})
     except (RuntimeError, RayError, RayServeException) as error:
-        raise ServingError(f"the models cannot be served: {_cause(str(error))}") from None
+        raise ServingError(f"the models cannot be served: {last_line(error)}") from None
     port = ServeDetector()
     for model in models:
         # Once more, the way that cameras will ask it.
@@ -115,10 +111,7 @@ def _launch(models: Sequence[ServedModel], arguments: Sequence[DetectorArgs]) ->
 
 
 def wait_until_running(applications: Mapping[str, str]) -> None:
-    """Waits until Serve applications run.
-
-    Args:
-        applications: What people call them, by name of the application.
+    """Waits until Serve applications run; their names give what people call them.
 
     Raises:
         ServingError: One failed, or did not start in time; the text names it and the cause.
@@ -160,10 +153,4 @@ def _cannot(title: str, cause: str) -> str:
 def _why_not(application: ApplicationStatusOverview) -> str:
     # The application only says that a deployment failed; the deployment says why.
     reasons = [one.message for one in application.deployments.values() if one.message]
-    return _cause("\n".join(reasons) or application.message)
-
-
-def _cause(message: str) -> str:
-    """The line that carries the cause: the last non-empty one of a remote traceback."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+    return last_line("\n".join(reasons) or application.message or "no reason given")

@@ -56,7 +56,9 @@ ModelsUrl = Annotated[str, AfterValidator(_check_url)]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class FolderModels(_Value):
@@ -76,19 +78,12 @@ class FolderModels(_Value):
 class StoreKeys(_Value):
     """Who we are at a store of models; what is left out is taken from the environment."""
 
-    access_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the access key",
-        examples=["${CITYEYE_MODELS_ACCESS_KEY}"],
-    )
-    secret_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="the secret key",
-        examples=["${CITYEYE_MODELS_SECRET_KEY}"],
-    )
-    region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
+    access_key: SecretStr | None = Field(default=None, repr=False)
+    """the access key, for example `${CITYEYE_MODELS_ACCESS_KEY}`"""
+    secret_key: SecretStr | None = Field(default=None, repr=False)
+    """the secret key, for example `${CITYEYE_MODELS_SECRET_KEY}`"""
+    region: str = "us-east-1"
+    """the region, for example `us-east-1`"""
 
 
 class RemoteModels(StoreKeys):
@@ -105,10 +100,7 @@ class RemoteModels(StoreKeys):
     cache: Path
 
     def open(self, environment: Mapping[str, str] | None = None) -> RemoteRepository:
-        """The repository; connects to nothing yet.
-
-        Args:
-            environment: Where keys are taken from that were left out.
+        """The repository; connects to nothing yet. Keys left out come from the environment.
 
         Raises:
             RepositoryError: A key is nowhere to be found, or the endpoint cannot be one.

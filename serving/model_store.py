@@ -18,12 +18,7 @@ class ModelObjects:
     """A `models.object_store.ObjectStore` below a prefix of a bucket."""
 
     def __init__(self, settings: S3Settings, prefix: str = "") -> None:
-        """Prepares the client; connects at first use.
-
-        Args:
-            settings: The bucket.
-            prefix: What all keys begin with, without a slash at its ends; empty for none.
-        """
+        """Prepares the client; connects at first use. `prefix` has no slash at its ends."""
         self._bucket = S3Bucket(settings)
         self._prefix = f"{prefix}/" if prefix else ""
 

@@ -23,6 +23,7 @@ from ray.serve.handle import DeploymentResponse
 from pipelines.detector import DetectorError, InFlightBatch, MicroBatch
 from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef
+from serving.errors import last_line
 
 VERIFY_TIMEOUT_S = 60.0
 PROVIDER_TIMEOUT_S = 2.0
@@ -46,7 +47,7 @@ class _ServeCall:
         except TimeoutError:
             raise
         except (RayError, RayServeException) as error:
-            raise DetectorError(self.model.key, _reason(error)) from None
+            raise DetectorError(self.model.key, last_line(error)) from None
 
     def cancel(self) -> None:
         self.response.cancel()  # type: ignore[no-untyped-call]
@@ -81,7 +82,7 @@ class ServeDetector:
         except TimeoutError:
             return f"no result for its golden images within {VERIFY_TIMEOUT_S:.0f} s"
         except (DetectorError, RayError, RayServeException) as error:
-            return _reason(error)
+            return last_line(error)
 
     def provider(self, model: ModelRef) -> str:
         """See `DetectorPort.provider`."""
@@ -109,13 +110,8 @@ def _open_handle(model: ModelRef) -> Any:  # noqa: ANN401
     try:
         handle: Any = serve.get_app_handle(application_name(model))
     except (RayError, RayServeException) as error:
-        raise DetectorError(model.key, f"is not served: {_reason(error)}") from error
+        raise DetectorError(model.key, f"is not served: {last_line(error)}") from error
     if not handle.is_initialized:
         # Private, but the only way to ask for a replica on the same node (Ray 2.60).
         handle._init(_prefer_local_routing=True)
     return handle.options(_by_reference=True)
-
-
-def _reason(error: Exception) -> str:
-    """The last line of a remote error, which is where the cause stands."""
-    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()

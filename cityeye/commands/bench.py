@@ -11,15 +11,8 @@ from cityeye.commands.model_option import MeasuredOption
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
 
 
-@app.callback()
-def bench() -> None:
-    """Measure what this machine carries."""
-
-
 @app.command("serve")
-def serve(
-    json: MeasuredOption = None,
-) -> None:
+def serve(json: MeasuredOption = None) -> None:
     """Measure detection through Ray Serve against detection in the same process."""
     from benchmarks.serve import main
 

@@ -29,7 +29,14 @@ def check(
     for warning in loaded.warnings:
         typer.echo(f"{config}:{warning.line}: {warning} (warning)")
     if connect:
-        _connect(loaded)
+        from cityeye.commands.connect import try_everything
+
+        results = []
+        for result in try_everything(loaded):
+            typer.echo(f"{result.subject}: {result.sentence}")
+            results.append(result.good)
+        if not all(results):
+            raise typer.Exit(1)
     typer.echo(_summary(loaded))
 
 
@@ -48,14 +55,3 @@ def _summary(config: Config) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _connect(config: Config) -> None:
-    from cityeye.commands.connect import try_everything
-
-    failures = 0
-    for result in try_everything(config):
-        typer.echo(f"{result.subject}: {result.sentence}")
-        failures += not result.good
-    if failures:
-        raise typer.Exit(1)

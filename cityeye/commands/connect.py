@@ -29,7 +29,6 @@ class Attempt:
 
     Attributes:
         subject: What was tried: `camera gate`, `model traffic/2`.
-        good: Whether it works.
         sentence: What was seen, or what is wrong and what to do.
     """
 
@@ -53,15 +52,15 @@ def try_everything(config: Config) -> Iterator[Attempt]:
 
 def _try_model(config: Config, name: str, version: str) -> Attempt:
     section = config.settings.models
+    subject = f"model {name}/{version}"
     started_s = time.monotonic()
     try:
         package = section.source.open().find(name, version)
         detector = Detector(package, threads=section.threads, provider=section.provider)
     except ModelError as error:
-        return Attempt(f"model {name}/{version}", good=False, sentence=str(error))
+        return Attempt(subject, False, str(error))
     took_s = time.monotonic() - started_s
-    sentence = f"runs on {detector.provider}, loaded in {took_s:.1f} s"
-    return Attempt(f"model {name}/{version}", good=True, sentence=sentence)
+    return Attempt(subject, True, f"runs on {detector.provider}, loaded in {took_s:.1f} s")
 
 
 class _CameraTrial:
@@ -71,17 +70,13 @@ class _CameraTrial:
         self._camera = camera
         self._seats = seats
         self._done = threading.Event()
-        self._attempt = Attempt(
-            f"camera {camera.id}",
-            good=False,
-            sentence="does not answer in time; check address and network",
-        )
+        self._result = False, "does not answer in time; check address and network"
         threading.Thread(target=self._run, daemon=True).start()
 
     def result(self, rounds: int) -> Attempt:
         """How it went; waits no longer than as many cameras one after another may take."""
         self._done.wait(self._limit_s * rounds)
-        return self._attempt
+        return Attempt(f"camera {self._camera.id}", *self._result)
 
     @property
     def _limit_s(self) -> float:
@@ -90,25 +85,22 @@ class _CameraTrial:
     def _run(self) -> None:
         with self._seats:
             try:
-                self._attempt = self._first_image()
+                self._result = self._first_image()
             except CameraFault as fault:
-                said = f"{fault.reason}; {fault.remedy}"
-                self._attempt = Attempt(self._attempt.subject, good=False, sentence=said)
+                self._result = False, f"{fault.reason}; {fault.remedy}"
             finally:
                 self._done.set()
 
-    def _first_image(self) -> Attempt:
+    def _first_image(self) -> tuple[bool, str]:
         started_s = time.monotonic()
         source = open_source(self._camera)
         try:
             for arrival in source.arrivals():
                 took_s = time.monotonic() - started_s
                 if not isinstance(arrival, StreamSignal):
-                    seen = f"{arrival.size} after {took_s:.1f} s"
-                    return Attempt(self._attempt.subject, good=True, sentence=seen)
+                    return True, f"{arrival.size} after {took_s:.1f} s"
                 if took_s > self._limit_s:
                     break
         finally:
             source.close()
-        said = "sends data but no image; check the camera's video settings"
-        return Attempt(self._attempt.subject, good=False, sentence=said)
+        return False, "sends data but no image; check the camera's video settings"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from cityeye.commands.model_report import plain
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from model_tools.evaluation.report import EvaluationReport
-    from models.package import ModelPackage
+from model_tools.evaluation.report import EvaluationReport
+from models.package import ModelPackage
 
 SHOWN = 12
 
@@ -33,7 +31,7 @@ def head(report: EvaluationReport) -> list[str]:
     lines = [
         f"{report.model} (sha256 {report.sha256[:12]}, {report.precision}) on {report.provider} "
         f"with {threads}: {report.images} images of {report.data} ({report.form}), "
-        f"{report.objects} objects",
+        f"{report.objects} objects"
     ]
     if report.left_out:
         lines.append(f"classes of the data that are left out: {_some(report.left_out)}")
@@ -55,12 +53,9 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
 
 
 def _classes(report: EvaluationReport) -> Table:
-    from rich.text import Text
-
-    table = _table("class", "objects", "AP", "AP50", "AP75", "AR100")
     at = f"at {report.threshold:g}"
-    for title in (f"precision {at}", f"recall {at}", "best F1 at"):
-        table.add_column(title, justify="right")
+    points = f"precision {at}", f"recall {at}", "best F1 at"
+    table = _table("class", "objects", "AP", "AP50", "AP75", "AR100", *points)
     for one in report.classes:
         metrics, point = one.metrics, one.at_threshold
         table.add_row(
@@ -86,8 +81,6 @@ def _sizes(report: EvaluationReport) -> Table:
 
 
 def _table(first: str, *others: str) -> Table:
-    from rich.table import Table
-
     table = Table(first, box=None)
     for title in others:
         table.add_column(title, justify="right")

@@ -36,10 +36,7 @@ def hub(
     secrets = os.environ.get(SECRET_VARIABLE, "").split()
     try:
         settings = HubSettings(
-            host=host,
-            port=port,
-            database=database,
-            webhook_secrets=tuple(map(SecretStr, secrets)),
+            host=host, port=port, database=database, webhook_secrets=tuple(map(SecretStr, secrets))
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -48,8 +45,8 @@ def hub(
     from event_hub.keyframes import FolderKeyframes
     from event_hub.server import Hub
 
-    Hub(settings, FolderKeyframes(keyframes), _announce).run()
-
-
-def _announce(url: str) -> None:
-    typer.echo(f"CityEye event hub at {url}")
+    Hub(
+        settings,
+        FolderKeyframes(keyframes),
+        lambda url: typer.echo(f"CityEye event hub at {url}"),
+    ).run()

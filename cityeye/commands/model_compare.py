@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from cityeye.city_client import DEFAULT_API
+from cityeye.city_client import DEFAULT_API, CityClient
 from cityeye.commands.model_rollout import ApiOption, ModelArgument
-
-if TYPE_CHECKING:
-    from cityeye.city_client import CityClient
 
 
 def compare(
@@ -26,8 +23,6 @@ def compare(
     api: ApiOption = DEFAULT_API,
 ) -> None:
     """Compare two versions on the same frames, and fetch the disputed images."""
-    from cityeye.city_client import CityClient
-
     client = CityClient(api)
     found = client.get(f"/models/{name}/comparison", first=first, second=second)
     if json is not None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from models.admission import AdmissionReport
-    from models.admission.report import Findings, Machine
-    from models.package import ModelPackage
+from models.admission import AdmissionReport, is_admitted, read_report
+from models.admission.report import Machine
+from models.package import ModelPackage
 
 
 def lines(report: AdmissionReport) -> list[str]:
@@ -39,14 +36,15 @@ def measured(report: AdmissionReport) -> list[str]:
         f"{_machine(found.machine)}",
         f"  loaded in {found.load_s:.2f} s, held {found.peak_memory_mb:.0f} MB at most, "
         f"{found.images_per_s:.1f} images per second at best",
-        *_latency(found),
+        *(
+            f"  batch of {one.images}: {one.median_ms:.2f} ms, p95 {one.p95_ms:.2f} ms"
+            for one in found.latency
+        ),
     ]
 
 
 def state(package: ModelPackage) -> str:
     """One or two words on whether a usable version may serve."""
-    from models.admission import is_admitted, read_report
-
     if is_admitted(package):
         return "admitted"
     report = read_report(package.directory)
@@ -57,13 +55,6 @@ def state(package: ModelPackage) -> str:
 def plain(text: str) -> str:
     """Text of a foreign package without what could steer a terminal."""
     return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
-
-
-def _latency(found: Findings) -> list[str]:
-    return [
-        f"  batch of {one.images}: {one.median_ms:.2f} ms, p95 {one.p95_ms:.2f} ms"
-        for one in found.latency
-    ]
 
 
 def _machine(machine: Machine) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from cityeye.city_client import DEFAULT_API
+from cityeye.city_client import DEFAULT_API, CityClient
 from cityeye.errors import CommandError
-
-if TYPE_CHECKING:
-    from cityeye.city_client import CityClient
 
 FOLLOW_S: Final = 10.0
 """A camera that sends nothing follows when it sends again; nobody waits longer than this."""
@@ -45,8 +42,6 @@ def rollout(
     api: ApiOption = DEFAULT_API,
 ) -> None:
     """Show which versions of a model are in service, or change canary, shadow and thresholds."""
-    from cityeye.city_client import CityClient
-
     client = CityClient(api)
     wanted = {"canary": canary, "cameras": cameras, "shadow": shadow}
     change: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
@@ -60,16 +55,12 @@ def rollout(
 
 def promote(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
     """Make the canary (or the shadow, if there is no canary) the version of all cameras."""
-    from cityeye.city_client import CityClient
-
     client = CityClient(api)
     _follow(client, name, client.post(f"/models/{name}/promote"))
 
 
 def rollback(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
     """Take the canary back; without one, go back to the stable version before this one."""
-    from cityeye.city_client import CityClient
-
     client = CityClient(api)
     _follow(client, name, client.post(f"/models/{name}/rollback"))
 

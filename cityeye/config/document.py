@@ -52,9 +52,9 @@ class Document:
             key = key[:-1]
         return self.lines.get(key, 1)
 
-    def report(self, key: Key, what: str, remedy: str) -> None:
-        """Adds a problem at a key."""
-        self.problems.append(Problem(self.line(key), dotted(key), what, remedy))
+    def report(self, key: Key, what: str, remedy: str, line: int | None = None) -> None:
+        """Adds a problem at a key, or at a line where another key has the same name."""
+        self.problems.append(Problem(line or self.line(key), dotted(key), what, remedy))
 
 
 def read_document(path: Path, environment: Mapping[str, str]) -> Document:
@@ -187,18 +187,10 @@ class _Reader:
                 continue
             line = name.start_mark.line + 1
             if not isinstance(name, yaml.ScalarNode):
-                self._document.problems.append(
-                    Problem(line, dotted(key), "a key is not plain text", "Name it with a word.")
-                )
+                self._document.report(key, "a key is not plain text", "Name it with a word.", line)
             elif name.value in own:
-                self._document.problems.append(
-                    Problem(
-                        line,
-                        dotted((*key, name.value)),
-                        f"the key is already given on line {first[name.value]}",
-                        "Remove one of the two.",
-                    )
-                )
+                what = f"the key is already given on line {first[name.value]}"
+                self._document.report((*key, name.value), what, "Remove one of the two.", line)
             else:
                 first[name.value] = self._document.lines[(*key, name.value)] = line
                 own[name.value] = self._value(value, (*key, name.value))
@@ -238,11 +230,8 @@ class _Reader:
             if name in self._environment:
                 return self._environment[name]
             if default is None:
-                self._document.report(
-                    key,
-                    f"the environment variable {name} is not set",
-                    f"Set it before the start, for example `export {name}=...`.",
-                )
+                remedy = f"Set it before the start, for example `export {name}=...`."
+                self._document.report(key, f"the environment variable {name} is not set", remedy)
             return default or ""
 
         return VARIABLE.sub(substitute, text)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cityeye.config.catalogue import Catalogue
-from cityeye.config.document import Document, read_document
+from cityeye.config.document import read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.plans import camera_plans, rule_sets
@@ -52,11 +52,9 @@ class Config:
 
 
 def load_config(path: Path, environment: Mapping[str, str]) -> Config:
-    """Reads, checks and resolves a configuration.
+    """Reads, checks and resolves a YAML file; `${NAME}` comes from the environment.
 
-    Args:
-        path: The YAML file; relative paths in it start from its folder.
-        environment: Where `${NAME}` comes from.
+    Relative paths in it start from its folder.
 
     Raises:
         ConfigurationError: With every mistake, sorted by line.
@@ -68,20 +66,15 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     document.data = {**LEFT_OUT, **document.data}
     context = {"base": path.absolute().parent}
     catalogue = Catalogue.of(_repository(document.data, context))
-    settings = _validate(document, context)
+    settings = None
+    try:
+        settings = Settings.model_validate(document.data, context=context)
+    except ValidationError as error:
+        report_mistakes(document, error, Settings)
     check_references(document, catalogue)
     if document.problems or settings is None:
         raise ConfigurationError(path, document.problems)
     return Config(path, settings, camera_plans(settings, catalogue), tuple(sorted(warnings)))
-
-
-def _validate(document: Document, context: Mapping[str, Path]) -> Settings | None:
-    """The settings, or None after every mistake was reported."""
-    try:
-        return Settings.model_validate(document.data, context=dict(context))
-    except ValidationError as error:
-        report_mistakes(document, error, Settings)
-        return None
 
 
 def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository | None:

@@ -36,11 +36,8 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
     if not at and "@" in path and not _is_host(authority):
-        document.report(
-            key,
-            "the login in the address cannot be told from the path",
-            "Write it under `username:` and `password:` instead.",
-        )
+        remedy = "Write it under `username:` and `password:` instead."
+        document.report(key, "the login in the address cannot be told from the path", remedy)
         camera["source"] = f"{scheme}://{path.rpartition('@')[2]}"
         return []
     camera["source"] = f"{scheme}://{host}{slash}{path}"
@@ -48,26 +45,20 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
         return [_move(document, camera, key, login)]
     if PASSWORD_IN_PATH.search(path):
         remedy = "Give this account the right to watch and nothing else; the path may be logged."
-        return [_warning(document, key, "the path of the address holds a password", remedy)]
+        what = "the path of the address holds a password"
+        return [Problem(document.line(key), dotted(key), what, remedy)]
     return []
 
 
 def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> Problem:
     username, _, password = login.partition(":")
     if camera.get("username") is not None or camera.get("password") is not None:
-        document.report(
-            key,
-            "the address holds a login, and so do `username:` and `password:`",
-            "Remove the login from the address.",
-        )
+        what = "the address holds a login, and so do `username:` and `password:`"
+        document.report(key, what, "Remove the login from the address.")
     else:
         camera["username"], camera["password"] = unquote(username), unquote(password)
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."
-    return _warning(document, key, "the address holds a login", remedy)
-
-
-def _warning(document: Document, key: Key, what: str, remedy: str) -> Problem:
-    return Problem(document.line(key), dotted(key), what, remedy)
+    return Problem(document.line(key), dotted(key), "the address holds a login", remedy)
 
 
 def _is_host(authority: str) -> bool:

@@ -6,7 +6,8 @@ quoted only where its key can hold no secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, get_args
 
 from pydantic import BaseModel, Tag, ValidationError
@@ -73,7 +74,10 @@ def _explain(detail: Mapping[str, Any], place: Key, schema: type[BaseModel]) -> 
         what, _, remedy = str(detail["ctx"]["error"]).partition("; ")
         return what, sentence(remedy)
     if kind == "extra_forbidden":
-        return "the key is unknown", choice(str(place[-1]), _keys(schema, place[:-1]), "keys")
+        *_, parent = _way(schema, place[:-1])
+        section = _model(parent)
+        known = section.model_fields if section is not None else ()
+        return "the key is unknown", choice(str(place[-1]), known, "keys")
     remedy = _expectation(_field(schema, place))
     if kind != "missing" and detail.get("input", "") is None:
         return "the value is missing", f"{remedy} Or remove the key."
@@ -85,27 +89,19 @@ def _explain(detail: Mapping[str, Any], place: Key, schema: type[BaseModel]) -> 
 def _what(detail: Mapping[str, Any], place: Key) -> str:
     kind: str = detail["type"]
     value = _quoted(detail.get("input"), place)
+    if kind == "missing" and place and isinstance(place[-1], int):
+        return f"the list ends before its value {place[-1] + 1}"
     if kind == "missing":
-        return _missing(place)
+        return "the key is missing"
     if kind in NOT_A_TYPE:
         return f"{value} is {NOT_A_TYPE[kind]}"
     if kind in LIMITS:
         name, relation = LIMITS[kind]
         limit = detail["ctx"][name]
         return f"{value} is {relation} {limit if isinstance(limit, str) else f'{limit:g}'}"
-    reason = PLAIN.get(kind, f"does not fit: {_clause(str(detail['msg']))}")
-    return f"{value} {reason}"
-
-
-def _missing(place: Key) -> str:
-    if place and isinstance(place[-1], int):
-        return f"the list ends before its value {place[-1] + 1}"
-    return "the key is missing"
-
-
-def _clause(message: str) -> str:
-    """A foreign message without its capital and its full stop."""
-    return message[:1].lower() + message[1:].rstrip(".")
+    message = str(detail["msg"])
+    foreign = f"does not fit: {message[:1].lower()}{message[1:].rstrip('.')}"
+    return f"{value} {PLAIN.get(kind, foreign)}"
 
 
 def _quoted(value: object, place: Key) -> str:
@@ -125,29 +121,18 @@ def _expectation(field: FieldInfo | None) -> str:
     return f"Give {field.description}{example}."
 
 
-def _keys(schema: type[BaseModel], place: Key) -> Iterable[str]:
-    section = _section(schema, place)
-    return section.model_fields if section is not None else ()
-
-
-def _section(schema: type[BaseModel], place: Key) -> type[BaseModel] | None:
-    """The schema of the mapping that stands at a place."""
-    found: Any = schema
-    for part in place:
-        found = _child(found, part)
-    return _model(found)
+def _way(schema: type[BaseModel], place: Key) -> Iterator[Any]:
+    """The annotations on the way to a place, that of the schema first."""
+    return accumulate(place, _child, initial=schema)
 
 
 def _field(schema: type[BaseModel], place: Key) -> FieldInfo | None:
     """The innermost field with a description on the way to a place."""
-    found: Any = schema
     field: FieldInfo | None = None
-    for part in place:
-        section = _model(found)
-        if section is not None:
-            own = section.model_fields.get(str(part))
-            field = own if own is not None and own.description else field
-        found = _child(found, part)
+    for part, annotation in zip(place, _way(schema, place), strict=False):
+        section = _model(annotation)
+        own = section.model_fields.get(str(part)) if section is not None else None
+        field = own if own is not None and own.description else field
     return field
 
 
@@ -175,12 +160,8 @@ def _kinds(annotation: Any) -> dict[str | int, Any]:  # noqa: ANN401 - annotatio
 
 def _untagged(schema: type[BaseModel], place: Key) -> Key:
     """A place as it stands in the document: without the tags of discriminated unions."""
-    found: Any = schema
-    key: Key = ()
-    for part in place:
-        key = key if part in _kinds(found) else (*key, part)
-        found = _child(found, part)
-    return key
+    way = zip(place, _way(schema, place), strict=False)
+    return tuple(part for part, annotation in way if part not in _kinds(annotation))
 
 
 def _is_optional(annotation: Any) -> bool:  # noqa: ANN401 - annotations have no type

@@ -9,7 +9,7 @@ from cityeye.config.values import calibration
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.defaults import RULE_SETS, default_set
 from pipelines.rules.rule import RulePlan
-from pipelines.rules.zone import GroundCalibration, Line, Zone
+from pipelines.rules.zone import Line, Zone
 from serving.served_model import model_ref
 
 WHOLE_IMAGE = "picture"
@@ -66,41 +66,25 @@ def rule_sets(settings: Settings) -> tuple[str, ...]:
 
 
 def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
-    zones, lines = _zones(task, camera), _lines(task, camera)
+    ground = calibration(camera.ground) if camera.ground is not None else None
+    zones: tuple[Zone, ...] = (Zone(WHOLE_IMAGE, CORNERS, ground),)
+    if task.zones is not None:
+        directions = camera.directions
+        zones = tuple(Zone(n, camera.zones[n], ground, directions.get(n)) for n in task.zones)
+    lines = tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
     set_name = rule_set_of(name, task)
     wanted = {**dict.fromkeys(RULE_SETS[set_name] if set_name else ()), **(task.rules or {})}
+    checked = {
+        kind: catalogue.rules[kind].Parameters.model_validate(given or {}).model_dump()
+        for kind, given in wanted.items()
+    }
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)),
         fps=task.fps,
         rules=tuple(
-            RulePlan(
-                kind=kind,
-                zones=zones,
-                parameters=catalogue.rules[kind]
-                .Parameters.model_validate(parameters or {})
-                .model_dump(),
-                lines=lines,
-            )
-            for kind, parameters in wanted.items()
+            RulePlan(kind=kind, zones=zones, parameters=parameters, lines=lines)
+            for kind, parameters in checked.items()
         ),
         pinned="/" in task.model,
     )
-
-
-def _zones(task: TaskSection, camera: CameraSection) -> tuple[Zone, ...]:
-    ground = _ground(camera)
-    if task.zones is None:
-        return (Zone(WHOLE_IMAGE, CORNERS, ground),)
-    return tuple(
-        Zone(name, camera.zones[name], ground, camera.directions.get(name)) for name in task.zones
-    )
-
-
-def _lines(task: TaskSection, camera: CameraSection) -> tuple[Line, ...]:
-    ground = _ground(camera)
-    return tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
-
-
-def _ground(camera: CameraSection) -> GroundCalibration | None:
-    return calibration(camera.ground) if camera.ground is not None else None

@@ -24,12 +24,6 @@ def dotted(key: Key) -> str:
     return text
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
-
-
 def listing(known: Iterable[str]) -> str:
     """Known words for the end of a sentence: `a, b`, or `none` where there are none."""
     return ", ".join(sorted(known)) or "none"
@@ -43,8 +37,8 @@ def sentence(clause: str) -> str:
 def choice(word: str, known: Iterable[str], noun: str) -> str:
     """The remedy for a word that is not among `known`."""
     names = sorted(known)
-    guess = closest(word, names)
-    hint = f"Did you mean `{guess}`? " if guess else ""
+    guesses = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    hint = f"Did you mean `{guesses[0]}`? " if guesses else ""
     return f"{hint}Known {noun}: {listing(names)}."
 
 

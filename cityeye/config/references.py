@@ -33,7 +33,8 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     _check_destinations(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
-        _check_login(document, key, camera)
+        if camera.get("password") is not None and camera.get("username") is None:
+            document.report((*key, "password"), "a password without a name", "Add `username:`.")
         _check_places(document, key, camera)
         for task, entry in _mapping(camera, "tasks").items():
             _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
@@ -75,9 +76,8 @@ def _check_ports(document: Document) -> None:
         return
     if len(hosts) == 1 or hosts & ANY_HOST:
         key = ("hub", "port") if "port" in hub else ("api", "port")
-        document.report(
-            key, f"port {hub_port} is wanted by `api` and by `hub`", "Give one of them another."
-        )
+        what = f"port {hub_port} is wanted by `api` and by `hub`"
+        document.report(key, what, "Give one of them another.")
 
 
 def _check_destinations(document: Document) -> None:
@@ -90,11 +90,9 @@ def _check_destinations(document: Document) -> None:
             remedy = f"Give one of {', '.join(f'`{name}:`' for name in kinds)}."
             document.report(("keyframes",), what, remedy)
     if not document.data.get("sinks") and "hub" not in document.data:
-        document.report(
-            (),
-            "nobody would receive the events: there is no `hub` and no `sinks`",
-            "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own.",
-        )
+        what = "nobody would receive the events: there is no `hub` and no `sinks`"
+        remedy = "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own."
+        document.report((), what, remedy)
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
@@ -116,16 +114,8 @@ def _check_models(document: Document, catalogue: Catalogue) -> None:
         remedy = "Publish one: cityeye models push NAME --path FOLDER --to s3://BUCKET/PREFIX."
         document.report(("models", "url"), "the store holds no model package", remedy)
     elif catalogue.is_empty:
-        document.report(
-            ("models", "path"),
-            "the folder holds no model package",
-            "Name a folder with NAME/VERSION/model.yaml below it.",
-        )
-
-
-def _check_login(document: Document, key: Key, camera: dict[str, Any]) -> None:
-    if camera.get("password") is not None and camera.get("username") is None:
-        document.report((*key, "password"), "a password without a name", "Add `username:`.")
+        remedy = "Name a folder with NAME/VERSION/model.yaml below it."
+        document.report(("models", "path"), "the folder holds no model package", remedy)
 
 
 def _check_task(
@@ -142,10 +132,9 @@ def _check_task(
     if isinstance(entry.get("model"), str) and catalogue.models:
         _check_model(document, catalogue, (*key, "model"), entry["model"])
     for kind, parameters in _mapping(entry, "rules").items():
-        rule = catalogue.rules.get(kind)
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
-        if rule is not None:
-            _check_inputs(document, rule, (*key, "rules", kind), entry, camera)
+        if kind in catalogue.rules:
+            _check_inputs(document, catalogue.rules[kind], (*key, "rules", kind), entry, camera)
 
 
 def _check_names(
@@ -186,11 +175,7 @@ def _check_rule_set(
 
 
 def _check_inputs(
-    document: Document,
-    rule: RuleType[Any],
-    key: Key,
-    entry: dict[str, Any],
-    camera: dict[str, Any],
+    document: Document, rule: RuleType[Any], key: Key, entry: dict[str, Any], camera: dict[str, Any]
 ) -> None:
     """Checks that a rule gets the zones, lines and calibration that its kind declares."""
     has_zones, has_lines = rule.zone is not None, rule.line is not None and bool(entry.get("lines"))
@@ -217,10 +202,9 @@ def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str
         document.report(key, f"the model cannot be used: {error}", "Correct the package.")
         return
     if task in catalogue.tasks and task not in package.manifest.tasks:
-        what = f"the model `{wanted}` is not made for {task}, but for "
-        document.report(
-            key, what + listing(package.manifest.tasks), "Choose a model that is made for the task."
-        )
+        own = listing(package.manifest.tasks)
+        what = f"the model `{wanted}` is not made for {task}, but for {own}"
+        document.report(key, what, "Choose a model that is made for the task.")
 
 
 def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: object) -> None:

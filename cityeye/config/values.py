@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from pydantic import ValidationInfo
+from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from camera_adapters.errors import CameraFault
@@ -83,19 +83,15 @@ def _video_file(source: str, info: ValidationInfo) -> str:
     text, _, query = source.removeprefix("file://").partition("?")
     path = (base_folder(info) / Path(unquote(text)).expanduser()).absolute()
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise mistake(
-            f"`{path.name}` is not named like a video file",
-            f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}.",
-        )
+        remedy = f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}."
+        raise mistake(f"`{path.name}` is not named like a video file", remedy)
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
         reason = (error.strerror or "it cannot be opened").lower()
-        raise mistake(
-            f"the video file {path} cannot be read: {reason}",
-            "Correct the path, it starts from this file.",
-        ) from error
+        what = f"the video file {path} cannot be read: {reason}"
+        raise mistake(what, "Correct the path, it starts from this file.") from error
     if empty:
         raise mistake(f"the video file {path} is empty", "Name a recording.")
     return path.as_uri() + (f"?{query}" if query else "")
@@ -138,28 +134,24 @@ def ground_points(points: tuple[CalibrationPoint, ...]) -> tuple[CalibrationPoin
 def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
-        image=tuple((x, y) for x, y, _, _ in points),
-        metres=tuple((x, y) for _, _, x, y in points),
+        image=tuple((x, y) for x, y, _, _ in points), metres=tuple((x, y) for _, _, x, y in points)
     )
 
 
-def database_url(url: str, info: ValidationInfo) -> str:
+def database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:
     """A database URL; the path of a SQLite file starts from the configuration file."""
+    url = secret.get_secret_value()
     if "://" not in url:
-        raise mistake(
-            "the database is not given as a URL",
-            "Write sqlite:///hub.db or postgresql+psycopg://HOST/NAME.",
-        )
+        remedy = "Write sqlite:///hub.db or postgresql+psycopg://HOST/NAME."
+        raise mistake("the database is not given as a URL", remedy)
     match = SQLITE_FILE.match(url)
     if match is None:
-        return url
-    return f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}"
+        return secret
+    return SecretStr(f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}")
 
 
 def _inside_image(points: tuple[ImagePoint, ...]) -> None:
     for number, (x, y) in enumerate(points, start=1):
         if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
-            raise mistake(
-                f"point {number} at [{x:g}, {y:g}] lies outside the image",
-                "Use shares of width and height in 0..1, not pixels.",
-            )
+            what = f"point {number} at [{x:g}, {y:g}] lies outside the image"
+            raise mistake(what, "Use shares of width and height in 0..1, not pixels.")

@@ -131,20 +131,10 @@ def is_on(camera: CameraSnapshot) -> bool:
     return camera.state.value in ("online", "degraded")
 
 
-def cameras_of(workers: Sequence[WorkerState]) -> list[tuple[str, CameraSnapshot]]:
-    """Worker name and newest snapshot of every camera that a worker has reported."""
-    return [
-        (state.name, camera)
-        for state in workers
-        if state.snapshot
-        for camera in state.snapshot.group.cameras
-    ]
-
-
 def cameras_by_version(workers: Sequence[WorkerState]) -> dict[str, tuple[str, ...]]:
     """Ids of the cameras whose newest frame has the result of each `name/version`."""
     found: dict[str, tuple[str, ...]] = {}
-    for _, camera in cameras_of(workers):
+    for camera in (camera for state in workers for camera in state.cameras):
         for key in {route.model.key for route in camera.routes.values()}:
             found[key] = (*found.get(key, ()), camera.id)
     return found
@@ -178,18 +168,13 @@ def model_answer(
     running: ModelState,
     state: RolloutState | None,
     cameras: Sequence[str],
-    metrics: InferenceMetrics | None,
+    metrics: InferenceMetrics,
 ) -> ModelAnswer:
-    """A model version in service.
+    """A model version in service, with the threshold in force.
 
-    Args:
-        model: The version, with the threshold in force.
-        running: How it runs.
-        state: The rollout of its model, None where every camera names its version.
-        cameras: Cameras on which it counts.
-        metrics: Its inferences, None before the first.
+    `state` is the rollout of its model, None where every camera names its version; `cameras` are
+    those on which it counts.
     """
-    metrics = metrics or InferenceMetrics()
     version = model.ref.version
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""

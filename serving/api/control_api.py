@@ -19,6 +19,7 @@ from camera_adapters.frame import Image
 from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from pipelines.detector import BatchResult, MicroBatch
+from pipelines.inference_metrics import InferenceMetrics
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -26,7 +27,6 @@ from serving.api.answers import (
     ModelAnswer,
     camera_answer,
     cameras_by_version,
-    cameras_of,
     detect_answer,
     faults,
     is_on,
@@ -39,12 +39,7 @@ from serving.api.rollouts import summed
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
-from serving.director_client import (
-    all_workers,
-    rollout_states,
-    running_version,
-    served_models,
-)
+from serving.director_client import all_workers, rollout_states, running_version, served_models
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
 from serving.served_model import ServedModel
@@ -82,7 +77,7 @@ class ControlApi:
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
         workers = await all_workers()
-        cameras = [camera for _, camera in cameras_of(workers)]
+        cameras = [camera for state in workers for camera in state.cameras]
         problems = [f"{state.name} does not answer" for state in workers if not state.alive]
         problems += [
             f"{state.name}: {state.snapshot.group.detector_fault}"
@@ -111,7 +106,8 @@ class ControlApi:
     @api.get("/cameras", summary="All cameras with state and counters")
     async def list_cameras(self) -> list[CameraAnswer]:
         """In the order of the configuration."""
-        return [camera_answer(worker, c) for worker, c in cameras_of(await all_workers())]
+        workers = await all_workers()
+        return [camera_answer(state.name, c) for state in workers for c in state.cameras]
 
     @api.get("/cameras/{camera}", summary="One camera")
     async def show_camera(self, camera: Annotated[str, Path(max_length=128)]) -> CameraAnswer:
@@ -135,7 +131,7 @@ class ControlApi:
                 state,
                 tables.get(model.ref.name),
                 cameras.get(model.ref.key, ()),
-                metrics.get(model.ref.key),
+                metrics.get(model.ref.key, InferenceMetrics()),
             )
             for model, state in zip(models, states, strict=True)
         ]
@@ -182,12 +178,7 @@ class ControlApi:
 
 
 def build_api(models: ModelSource | None, detector: DetectorKind) -> Application:
-    """The Serve application of the control API.
-
-    Args:
-        models: The repository that it shows.
-        detector: What runs the models of the city.
-    """
+    """The Serve application of the control API, which shows a repository of models."""
     deployment: Any = ControlApi
     application: Application = deployment.bind(models, detector)
     return application

@@ -49,9 +49,26 @@ class _Collector:
 
     def collect(self) -> Iterable[Metric]:
         yield from self._models()
-        yield self._providers()
-        yield self._cameras()
-        yield self._roles()
+        yield _gauge(
+            "cityeye_model_provider",
+            "1 for the execution provider of the newest inference",
+            # As a label, as it is no number.
+            (*MODEL, "provider"),
+            (((*of, one.provider), 1) for of, one in self._metrics() if one.provider),
+        )
+        yield _gauge(
+            "cityeye_model_cameras",
+            "Cameras whose newest frame has the result of this version",
+            ("model", "version"),
+            ((key.split("/"), len(ids)) for key, ids in cameras_by_version(self._workers).items()),
+        )
+        tables = [state.rollout for state in self._rollouts]
+        yield _gauge(
+            "cityeye_model_role",
+            "1 for what a version is in its rollout table",
+            ("model", "version", "role"),
+            (((one.model, v, one.role(v)), 1) for one in tables for v in one.versions),
+        )
 
     def _metrics(self) -> Iterable[tuple[tuple[str, str, str], InferenceMetrics]]:
         for caller, models in self._callers.items():
@@ -72,52 +89,20 @@ class _Collector:
                 family.add_metric(labels, _buckets(values), values.total)
             yield family
 
-    def _providers(self) -> Metric:
-        """The provider as a label, as it is no number."""
-        family = GaugeMetricFamily(
-            "cityeye_model_provider",
-            "1 for the execution provider of the newest inference",
-            labels=(*MODEL, "provider"),
-        )
-        for labels, metrics in self._metrics():
-            if metrics.provider:
-                family.add_metric((*labels, metrics.provider), 1)
-        return family
 
-    def _cameras(self) -> Metric:
-        family = GaugeMetricFamily(
-            "cityeye_model_cameras",
-            "Cameras whose newest frame has the result of this version",
-            labels=("model", "version"),
-        )
-        for key, cameras in cameras_by_version(self._workers).items():
-            name, _, version = key.partition("/")
-            family.add_metric((name, version), len(cameras))
-        return family
-
-    def _roles(self) -> Metric:
-        family = GaugeMetricFamily(
-            "cityeye_model_role",
-            "1 for what a version is in its rollout table",
-            labels=("model", "version", "role"),
-        )
-        for state in self._rollouts:
-            table = state.rollout
-            for version in table.versions:
-                family.add_metric((table.model, version, table.role(version)), 1)
-        return family
+def _gauge(
+    name: str, text: str, labels: Sequence[str], samples: Iterable[tuple[Sequence[str], float]]
+) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
 
 
 def exposition(
     workers: Sequence[WorkerState], rollouts: Sequence[RolloutState], others: Callers
 ) -> bytes:
-    """All metrics as text.
-
-    Args:
-        workers: All workers.
-        rollouts: All tables.
-        others: Metrics of callers that are no workers, by caller and `name/version`.
-    """
+    """All metrics as text; `others` are those of callers that are no workers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(workers, rollouts, others))
     return generate_latest(registry)

@@ -18,23 +18,26 @@ from ray import serve
 
 from camera_adapters.geometry import Size, ViewSpec
 from model_tools.admission import admit
+from model_tools.evaluation.report import EvaluationReport, file_name, read_evaluations
 from model_tools.golden_images import golden_images
 from model_tools.heads.registry import HeadName
 from model_tools.heads.task import ScoreKind
 from model_tools.importing.importer import Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
-from models.admission import AdmissionReport
+from models.admission import AdmissionReport, read_report, why_not_admitted
 from models.errors import ModelError, NotAdmittedError, RepositoryError, UnknownModelError
-from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
+from models.package import (
+    CARD_FILE,
+    MAX_ONNX_BYTES,
+    NAME_PATTERN,
+    VERSION_PATTERN,
+    Manifest,
+    ModelPackage,
+)
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines.labels import tasks_of
+from serving.api.answers import ApiAnswer
 from serving.api.image_body import fitted
-from serving.api.version_answers import (
-    VersionAnswer,
-    VersionDetail,
-    version_answers,
-    version_detail,
-)
 
 router = APIRouter(tags=["versions"])
 PackageName = Annotated[str, Path(pattern=NAME_PATTERN)]
@@ -57,6 +60,34 @@ class UploadOptions(BaseModel):
     licence: str | None = Field(default=None, max_length=256)
     training_data: str | None = Field(default=None, max_length=1024)
     precision: Literal["fp32", "fp16"] = "fp32"
+
+
+class VersionAnswer(ApiAnswer):
+    """One version in the repository; `problem` says why it may not serve, empty if it may."""
+
+    name: str
+    version: str
+    admitted: bool
+    problem: str
+    precision: str = ""
+    tasks: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
+
+
+class VersionDetail(ApiAnswer):
+    """Everything that is kept with a version; evaluations by the name of their data."""
+
+    name: str
+    version: str
+    admitted: bool
+    problem: str
+    manifest: Manifest
+    labels: tuple[str, ...]
+    card: str
+    admission: AdmissionReport | None
+    evaluations: dict[str, EvaluationReport]
 
 
 GOLDEN_IMAGES = 4
@@ -90,11 +121,13 @@ async def list_repository(models: OpenRepository) -> dict[str, tuple[str, ...]]:
 
 @router.get("/models/{name}/versions", summary="The versions of a model in the repository")
 async def list_versions(name: PackageName, models: OpenRepository) -> list[VersionAnswer]:
-    """Oldest first, with admission; 404 for an unknown name."""
-    found = await asyncio.to_thread(version_answers, models, name)
+    """Oldest first, with admission; one that cannot be read says why. 404 for an unknown name."""
+    found = await asyncio.to_thread(
+        lambda: [_answer(models, name, version) for version in models.versions(name)]
+    )
     if not found:
         raise HTTPException(404, f"there is no model {name!r}; GET /repository lists what is there")
-    return list(found)
+    return found
 
 
 @router.get("/models/{name}/versions/{version}", summary="All that is kept with a version")
@@ -120,16 +153,10 @@ async def import_version(
     """
     wanted = ImportRequest(
         name=name,
-        file=options.file,
         labels=_listed(options.labels) or None,
-        head=options.head,
-        scores=options.scores,
         size=(options.width, options.height) if options.width and options.height else None,
-        threshold=options.threshold,
         tasks=_listed(options.tasks),
-        licence=options.licence,
-        training_data=options.training_data,
-        precision=options.precision,
+        **options.model_dump(exclude={"labels", "width", "height", "tasks"}),
     )
     return await asyncio.to_thread(_import, network, wanted, models)
 
@@ -197,6 +224,30 @@ def _alone() -> Iterator[None]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def version_detail(package: ModelPackage) -> VersionDetail:
+    """What is kept with a package."""
+    problem = why_not_admitted(package)
+    return VersionDetail.of(
+        package,
+        admitted=not problem,
+        problem=problem,
+        card=(package.directory / CARD_FILE).read_text(encoding="utf-8", errors="replace"),
+        admission=read_report(package.directory),
+        evaluations={file_name(one.data): one for one in read_evaluations(package.directory)},
+    )
+
+
+def _answer(repository: Repository, name: str, version: str) -> VersionAnswer:
+    try:
+        package = repository.find(name, version)
+    except ModelError as error:
+        return VersionAnswer(name=name, version=version, admitted=False, problem=str(error))
+    problem, manifest = why_not_admitted(package), package.manifest
+    return VersionAnswer.of(
+        package, manifest, manifest.input, admitted=not problem, problem=problem
+    )
 
 
 async def model_problem(_: Request, error: ModelError) -> JSONResponse:

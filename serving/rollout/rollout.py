@@ -108,12 +108,7 @@ class RolloutChange(_Table):
 
 
 def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Rollout:
-    """The table after a change.
-
-    Args:
-        rollout: The table now.
-        change: What shall be different.
-        cameras: Ids of all cameras that use the model and name no version themselves.
+    """The table after a change; `cameras` are those that use the model without naming a version.
 
     Raises:
         RolloutError: The change means nothing; the text says what to give.
@@ -209,7 +204,7 @@ def _chosen(model: str, asked: str, cameras: Sequence[str]) -> tuple[str, ...]:
         if not 0 < share <= 1:
             raise RolloutError(f"model {model}: {asked} is no share of cameras; give 1% to 100%")
         # The order is random but always the same, so that 20 % include the 10 % from before.
-        order = sorted(cameras, key=lambda camera: _lot(model, camera))
+        order = sorted(cameras, key=lambda one: hashlib.sha256(f"{model}|{one}".encode()).digest())
         chosen = set(order[: math.ceil(round(share * len(order), 6))])
     else:
         chosen = {name.strip() for name in asked.split(",") if name.strip()}
@@ -224,7 +219,3 @@ def _chosen(model: str, asked: str, cameras: Sequence[str]) -> tuple[str, ...]:
     if not chosen:
         raise RolloutError(f"model {model}: no camera uses it without naming a version")
     return tuple(camera for camera in cameras if camera in chosen)
-
-
-def _lot(model: str, camera: str) -> bytes:
-    return hashlib.sha256(f"{model}|{camera}".encode()).digest()

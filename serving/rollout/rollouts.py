@@ -8,6 +8,7 @@ removed only after the last camera has left it. Whatever fails on the way change
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import threading
 import time
@@ -15,15 +16,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from pipelines.delivery.durable import make_folder, write_durably
 from pipelines.plan import CameraPlan, Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
-from serving.rollout.rollout_file import load_rollouts, save_rollouts
 from serving.rollout.routing_table import RoutingTable, followers, tasks_of
 from serving.served_model import ServedModel
 
 log = logging.getLogger(__name__)
+
+FILE: Final = "rollouts.json"
+"""In the state folder: what was decided outlives the process that decided it."""
+VERSION: Final = 2
+"""Version 1 was the mapping of tables alone."""
+_TABLES: Final = TypeAdapter(Mapping[str, Rollout])
+_TREE: Final = TypeAdapter(dict[str, Any])
 
 Change = Callable[[Rollout], Rollout]
 
@@ -59,7 +70,7 @@ class Rollouts:
         reroute: Callable[[Mapping[str, Routes]], None],
         state: Path,
     ) -> None:
-        """Takes over what runs.
+        """Takes over the versions that run already.
 
         Args:
             plans: All cameras as configured.
@@ -229,3 +240,46 @@ class Rollouts:
                 key: why for key, why in routing.absent.items() if key.partition("/")[0] == model
             },
         )
+
+
+def load_rollouts(state: Path) -> Mapping[str, Rollout]:
+    """The tables in a state folder by model; empty where nothing was decided yet.
+
+    Raises:
+        RolloutError: The file cannot be read. Guessing would put an unwanted version into service.
+    """
+    path = state / FILE
+    try:
+        written = _TREE.validate_json(path.read_bytes())
+        version = written.get("schema_version")
+        if isinstance(version, int) and version > VERSION:
+            raise RolloutError(
+                f"the rollout tables {path} have schema version {version}, this program knows "
+                f"{VERSION}; run the program that wrote them, or remove the file"
+            )
+        is_first = not isinstance(version, int)
+        tables = _TABLES.validate_python(written if is_first else written["rollouts"])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError, KeyError) as error:
+        problem = str(error).splitlines()[0]
+        raise RolloutError(
+            f"the rollout tables {path} cannot be read ({problem}); correct the file, or remove it "
+            "to start with the newest admitted version of every model"
+        ) from error
+    return tables
+
+
+def save_rollouts(state: Path, tables: Mapping[str, Rollout]) -> None:
+    """Writes all tables, whole or not at all.
+
+    Raises:
+        RolloutError: The disk refuses.
+    """
+    path = state / FILE
+    try:
+        make_folder(state)
+        written = {"schema_version": VERSION, "rollouts": _TABLES.dump_python(tables, mode="json")}
+        write_durably(path, json.dumps(written, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise RolloutError(f"the rollout tables {path} cannot be written: {error}") from error

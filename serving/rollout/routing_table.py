@@ -69,8 +69,4 @@ def tasks_of(plans: Sequence[CameraPlan], model: str) -> frozenset[str]:
 
 def followers(plans: Sequence[CameraPlan], model: str) -> tuple[str, ...]:
     """Ids of the cameras that use a model without naming a version."""
-    return tuple(
-        plan.camera.id
-        for plan in plans
-        if any(task.model.name == model and not task.pinned for task in plan.tasks)
-    )
+    return tuple(plan.camera.id for plan in plans if tasks_of([plan], model))

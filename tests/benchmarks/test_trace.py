@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.trace import INCIDENT, OPENING, OURS, QUIET, Trace, counts, describe, trace
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.ray, pytest.mark.slow]
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 

@@ -15,6 +15,8 @@ from cityeye.logs import LogFormat, redact, set_up_logs
 @pytest.fixture
 def written():
     """A stream that gets the process's logs for the length of a test."""
+    # An earlier test of this process may have captured them already; once more does nothing.
+    logging.captureWarnings(capture=False)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers = []

@@ -13,7 +13,7 @@ from cityeye.plan import city_plan
 from serving.city_plan import shares
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
-from serving.rollout.rollout_file import save_rollouts
+from serving.rollout.rollouts import save_rollouts
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from email.utils import format_datetime
 import pytest
 from pydantic import SecretStr
 
-from event_hub.signature import verify
+from event_hub.api import verify_signature as verify
 from pipelines.delivery.sinks.http import MAX_RETRY_AFTER_S, HttpSinkSettings
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable

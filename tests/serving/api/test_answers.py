@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote, Side
 from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
 from serving.api.answers import ApiAnswer
-from serving.api.rollout_answers import comparison_answer, rollout_answer
+from serving.api.rollouts import comparison_answer, rollout_answer
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollouts import RolloutState
 

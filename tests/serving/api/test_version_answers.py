@@ -9,7 +9,7 @@ from pathlib import Path
 from model_tools.evaluation.coco_metrics import CocoMetrics
 from model_tools.evaluation.report import EvaluationReport
 from models.package import ModelPackage
-from serving.api.version_answers import version_detail
+from serving.api.versions import version_detail
 from tests.serving.packages import brightness_package
 
 

@@ -34,7 +34,7 @@ from tests.serving.cities import city_plan
 from tests.serving.conftest import RunningCluster
 from tests.serving.packages import brightness_package
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 WAIT_S = 60.0
 NAME = "inside"

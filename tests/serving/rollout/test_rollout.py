@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
-from serving.rollout.rollout_file import load_rollouts, save_rollouts
+from serving.rollout.rollouts import load_rollouts, save_rollouts
 
 CAMERAS = tuple(f"camera-{number}" for number in range(20))
 TABLE = Rollout(model="street", stable="1")

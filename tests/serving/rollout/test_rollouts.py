@@ -15,8 +15,7 @@ from pipelines.plan import Routes
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout, RolloutChange
-from serving.rollout.rollout_file import load_rollouts, save_rollouts
-from serving.rollout.rollouts import Rollouts
+from serving.rollout.rollouts import Rollouts, load_rollouts, save_rollouts
 from serving.rollout.routing_table import RoutingTable
 from serving.served_model import RepositoryVersions, ServedModel
 from tests.serving.cities import camera_plan
