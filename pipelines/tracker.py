@@ -16,9 +16,8 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Boxes, Detections, pairwise_iou
-from pipelines.labels import group_of
-from pipelines.track import Box, Track
+from models.detections import Box, Boxes, Detections, pairwise_iou
+from pipelines.track import Track, group_of
 
 LOST_S: Final = 2.0
 """How long a track is kept after its last detection, seconds."""
@@ -63,21 +62,22 @@ class _TrackRecord:
     last_seen_s: float
     votes: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def label(self) -> str:
-        """The class name with the greatest sum of scores."""
-        return max(self.votes, key=lambda label: self.votes[label])
-
-    def vote(self, label: str, score: float) -> None:
-        """Counts the label of one detection."""
+    def vote(self, label: str, score: float) -> str:
+        """Counts the label of one detection; gives the one with the greatest sum of scores."""
         self.votes[label] = self.votes.get(label, 0.0) + score
+        return max(self.votes, key=lambda known: self.votes[known])
 
 
 class _Nearness(BaseIoU):
     """Overlap first, nearness second: at low frame rates boxes of one object may not overlap."""
 
     def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> npt.NDArray[np.float64]:
-        sizes_1, sizes_2 = _sizes(boxes_1)[:, None], _sizes(boxes_2)[None]
+        # The size is the side of a square with the area of the box, pixels; at least one.
+        sizes_1, sizes_2 = (
+            np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).prod(axis=1))
+            for boxes in (boxes_1, boxes_2)
+        )
+        sizes_1, sizes_2 = sizes_1[:, None], sizes_2[None]
         larger = np.maximum(sizes_1, sizes_2)
         centres_1 = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2
         centres_2 = (boxes_2[:, :2] + boxes_2[:, 2:]) / 2
@@ -207,11 +207,10 @@ class CameraTracker:
             for row, record in tracker.update(detections.boxes[rows], may_begin, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
-                record.vote(self._labels[detections.class_ids[index]], score)
                 tracks.append(
                     Track(
                         id=record.id,
-                        label=record.label,
+                        label=record.vote(self._labels[detections.class_ids[index]], score),
                         box=Box(*map(float, normalised[index])),
                         score=score,
                         first_seen_s=record.first_seen_s,
@@ -245,10 +244,3 @@ def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
         if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):
             kept.append(index)
     return [rows[index] for index in kept]
-
-
-def _sizes(boxes: Boxes) -> Boxes:
-    """Side of a square with the area of the box, pixels; at least one."""
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
-    sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
-    return sizes

@@ -91,12 +91,24 @@ class Deliveries:
                     (partition, after),
                 ).fetchone()
                 if row is None:
-                    self._skip_to_newest(db, sink, partition)
+                    # What comes next was shed: the cursor goes on to the newest that there was.
+                    db.execute(
+                        "INSERT INTO progress SELECT ?, partition, newest, 0 FROM partitions"
+                        " WHERE partition = ? AND newest > ?"
+                        " ON CONFLICT DO UPDATE SET acked = excluded.acked, refusals = 0",
+                        (sink, partition, after),
+                    )
                     return None
                 seq, event, incident, body, sealed, committed_s = row
                 if not sealed:
+                    # An image that was announced as pending holds back nothing a second time.
+                    awaited = db.execute(
+                        "SELECT 1 FROM blob WHERE incident = ? AND state = 'spooled'"
+                        " AND NOT announced AND seq <= ?",
+                        (incident, seq),
+                    ).fetchone()
                     wait_s = grace_s - (self._monotonic() - committed_s)
-                    if wait_s > 0 and self._awaits_images(db, incident, seq):
+                    if wait_s > 0 and awaited:
                         return Held(wait_s)
                     try:
                         body = seal(db, seq, body)
@@ -181,22 +193,6 @@ class Deliveries:
             " ON CONFLICT DO UPDATE SET acked = excluded.acked, refusals = 0",
             (sink, partition, seq),
         )
-
-    def _skip_to_newest(self, db: sqlite3.Connection, sink: str, partition: str) -> None:
-        row = db.execute(
-            "SELECT newest FROM partitions WHERE partition = ?", (partition,)
-        ).fetchone()
-        if row is not None and row[0] > self._cursor(db, sink, partition)[0]:
-            self._move(db, sink, partition, row[0])
-
-    def _awaits_images(self, db: sqlite3.Connection, incident: str, seq: int) -> bool:
-        # An image that was already announced as pending holds back nothing a second time.
-        row = db.execute(
-            "SELECT 1 FROM blob WHERE incident = ? AND state = 'spooled' AND NOT announced"
-            " AND seq <= ?",
-            (incident, seq),
-        ).fetchone()
-        return row is not None
 
     def _bury(self, db: sqlite3.Connection, sink: str | None, seq: int, reason: str) -> None:
         db.execute(

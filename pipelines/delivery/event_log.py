@@ -38,11 +38,6 @@ class OutboxLimits:
     max_bytes: int = 256 * MEBIBYTE
     max_unsaved: int = 1000
 
-    @property
-    def batch(self) -> int:
-        """How many events go at once when room is made: one in a hundred, so that it is rare."""
-        return max(1, self.max_events // 100)
-
 
 class EventLog:
     """Finishes events, appends them and makes room for them."""
@@ -59,15 +54,6 @@ class EventLog:
         self.shed = 0
         """Events given up because the outbox was full; never reset."""
 
-    def has(self, db: sqlite3.Connection, event: str) -> bool:
-        """Whether an event with this id is in the log."""
-        return db.execute("SELECT 1 FROM event WHERE id = ?", (event,)).fetchone() is not None
-
-    def next_sequence(self, db: sqlite3.Connection) -> int:
-        """The place in the log that the next event gets; never used before."""
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-        return (row[0] if row else 0) + 1
-
     def next_revision(self, db: sqlite3.Connection, incident: str) -> int:
         """The revision that the incident's next event gets."""
         row = db.execute("SELECT revision FROM incident WHERE id = ?", (incident,)).fetchone()
@@ -75,7 +61,7 @@ class EventLog:
 
     def append(
         self, db: sqlite3.Connection, event: OutgoingEvent, brought: Sequence[KeyframeData] = ()
-    ) -> None:
+    ) -> bool:
         """Finishes and appends an event; where there is no room for it, it is shed itself.
 
         An event with keyframes stays open to one last change, see `seal`.
@@ -84,12 +70,18 @@ class EventLog:
             db: The connection.
             event: What is to be published.
             brought: Its new keyframes, which are in the spool.
+
+        Returns:
+            False where an event with this id is in the log already; nothing was done then.
         """
-        seq = self.next_sequence(db)
+        if db.execute("SELECT 1 FROM event WHERE id = ?", (event.id,)).fetchone():
+            return False
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        seq = (row[0] if row else 0) + 1
         sequence, incident = f"{seq:0{SEQUENCE_DIGITS}d}", event.incident
         if incident is None:
             self._insert(db, seq, event.finished(sequence))
-            return
+            return True
         rank = EDGE_PRIORITY[incident.severity]
         db.executemany(
             "INSERT OR IGNORE INTO blob (key, incident, seq, priority, data, state)"
@@ -97,14 +89,18 @@ class EventLog:
             [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
         )
         revision = self.next_revision(db, incident.incident_id)
-        keyframes = _keyframes(db, incident.incident_id)
+        kept = db.execute(
+            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number",
+            (incident.incident_id,),
+        )
+        keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
         body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
-        row = (incident.incident_id, revision, incident.phase != "ended", body)
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " revision = excluded.revision, open = excluded.open, body = excluded.body",
-            row,
+            (incident.incident_id, revision, incident.phase != "ended", body),
         )
+        return True
 
     def _insert(self, db: sqlite3.Connection, seq: int, event: OutgoingEvent) -> bytes:
         """Appends a finished event, or sheds it; gives its JSON in either case."""
@@ -148,8 +144,13 @@ class EventLog:
         return dropped
 
     def _make_room(self, db: sqlite3.Connection, rank: int, size: int) -> bool:
-        batch = self._limits.batch
-        while not self._fits(db, size):
+        limits = self._limits
+        # One in a hundred events goes at once, so that room is made rarely.
+        batch = max(1, limits.max_events // 100)
+        while True:
+            events, used = db.execute("SELECT events, bytes FROM usage").fetchone()
+            if events < limits.max_events and used + size <= limits.max_bytes:
+                return True
             if self.drop_delivered(db, batch):
                 continue
             shed = db.execute(
@@ -160,12 +161,6 @@ class EventLog:
             self.shed += shed
             if not shed:
                 return False
-        return True
-
-    def _fits(self, db: sqlite3.Connection, size: int) -> bool:
-        events, used = db.execute("SELECT events, bytes FROM usage").fetchone()
-        limits = self._limits
-        return bool(events < limits.max_events and used + size <= limits.max_bytes)
 
 
 def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
@@ -193,11 +188,3 @@ def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
     body = sealed.model_dump_json().encode()
     db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
     return body
-
-
-def _keyframes(db: sqlite3.Connection, incident: str) -> list[KeyframeData]:
-    """An incident's keyframes that are not lost, in order."""
-    rows = db.execute(
-        "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number", (incident,)
-    ).fetchall()
-    return [KeyframeData.model_validate_json(row[0]) for row in rows]

@@ -24,9 +24,8 @@ from pydantic import ValidationError
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
-from pipelines.delivery.publication import event_id
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent, event_id
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +203,8 @@ class Outbox:
             head = self._unsaved[0]
             try:
                 with self.file.transaction(news=True) as db:
-                    self._commit(db, head)
+                    if not self._log.append(db, head.event, head.keyframes):
+                        log.warning("outbox.duplicate", extra={"event": head.event.id})
             except OutboxUnavailable as error:
                 if not self._failing:
                     log.error("outbox.unsaved", extra={"error": str(error)})
@@ -221,13 +221,6 @@ class Outbox:
         self._lost += 1
         priorities = [entry.event.shed_priority for entry in self._unsaved]
         del self._unsaved[priorities.index(min(priorities))]
-
-    def _commit(self, db: sqlite3.Connection, entry: _Unsaved) -> None:
-        event = entry.event
-        if self._log.has(db, event.id):
-            log.warning("outbox.duplicate", extra={"event": event.id})
-            return
-        self._log.append(db, event, entry.keyframes)
 
     def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> None:
         row = db.execute(

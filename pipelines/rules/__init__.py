@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
-from pipelines.rules.rule import RuleError, RulePlan
-from pipelines.rules.rule_type import Rule, RuleType
+from pipelines.rules.rule import Rule, RuleError, RulePlan, RuleType
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone_geometry import ZoneError
 

@@ -14,16 +14,18 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
-from pipelines.labels import VEHICLES
-from pipelines.rules.parked_vehicles import ParkedVehicleFilter
-from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
 from pipelines.rules.situation import Reading, Situation, subjects_of
-from pipelines.rules.speed import SpeedGauge
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.rules.zone_tracks import ParkedVehicleFilter, Presence, SpeedGauge
+from pipelines.track import VEHICLES, Track
 
 EXIT_COUNT_SHARE: Final = 0.75
 EXIT_SPEED_FACTOR: Final = 1.5

@@ -8,14 +8,18 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity
-from pipelines.labels import PERSONS
-from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
 from pipelines.rules.situation import Reading, Situation, subjects_of
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.rules.zone_tracks import Presence
+from pipelines.track import PERSONS, Track
 
 MEDIUM_RATIO: Final = 1.5
 HIGH_RATIO: Final = 2.0

@@ -14,14 +14,18 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.track import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, Track
 
 COVERED_S: Final = 120.0
 """How long an object is remembered while something stands in front of it."""

@@ -2,11 +2,14 @@
 
 Guarantees: every opened incident ends exactly once, severity never falls within an incident, and
 times within an incident never run backwards: they are counted on the monotonic clock from the
-opening, so that a step of the wall clock cannot disturb them.
+opening, so that a step of the wall clock cannot disturb them. `Hysteresis` decides when to open and
+to end: nothing opens from observations that never hold, and time without observations counts
+neither as held nor as not held.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,9 +17,184 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
-from pipelines.rules.hysteresis import Edge, Hysteresis
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
+
+MIN_GAP_S = 2.5
+MAX_GAP_S = 10.0
+GAP_FACTOR = 3.0
+"""A pause is a gap if it is this many times longer than the usual one."""
+
+SPANS_KEPT = 9
+TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class HysteresisWindows:
+    """How long a condition must hold until it opens, and must not until it ends.
+
+    Attributes:
+        confirm_s: How long it must hold until it opens, seconds of observed time.
+        expire_s: How long it must not hold until it ends, seconds of observed time.
+        cooldown_s: How long after an end it cannot open again, seconds.
+        confirm_share: Share of `confirm_s` in which it must hold.
+        expire_share: Share of `expire_s` in which it must not hold.
+    """
+
+    confirm_s: float
+    expire_s: float
+    cooldown_s: float = 0.0
+    confirm_share: float = 0.7
+    expire_share: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The condition opened or ended.
+
+    Attributes:
+        opened: True for an opening, False for an ending.
+        since_s: When it began to hold, or ceased to: earlier than the moment that confirms it.
+    """
+
+    opened: bool
+    since_s: float
+
+
+class Cadence:
+    """Finds gaps in observation at any frame rate, by the usual time between observations."""
+
+    def __init__(self) -> None:
+        self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
+        self._last_s: float | None = None
+
+    def observe(self, at_s: float) -> float | None:
+        """Seconds since the previous observation; None if there was none, or a gap since."""
+        last_s, self._last_s = self._last_s, at_s
+        if last_s is None or at_s < last_s:
+            return None
+        span_s = at_s - last_s
+        self._spans.append(span_s)
+        usual_s = statistics.median(self._spans)
+        return span_s if span_s <= min(max(GAP_FACTOR * usual_s, MIN_GAP_S), MAX_GAP_S) else None
+
+
+@dataclass(slots=True)
+class _Stretch:
+    start_s: float
+    held: bool
+    length_s: float = 0.0
+
+
+class _Sustained:
+    """Whether something has been so for long enough, robust against single ones that differ.
+
+    Attributes:
+        stretches: What was observed lately, oldest first; the oldest one holds.
+    """
+
+    def __init__(self, needed_s: float, share: float) -> None:
+        self._needed_s = needed_s
+        self._share = share
+        self.stretches: deque[_Stretch] = deque()
+        self._known = False
+
+    @property
+    def run_since_s(self) -> float | None:
+        """Since when it has been so without interruption; None if it is not so now."""
+        newest = self.stretches[-1] if self.stretches else None
+        return newest.start_s if newest and newest.held else None
+
+    def observe(self, held: bool | None, at_s: float, span_s: float) -> bool:
+        """Counts the span since the previous observation as what that one saw; None: unknown.
+
+        Returns:
+            Whether it has been so for long enough.
+        """
+        if self._known and self.stretches:
+            self.stretches[-1].length_s += span_s
+        self._known = held is not None
+        if held is not None and (held if not self.stretches else held != self.stretches[-1].held):
+            self.stretches.append(_Stretch(at_s, held))
+        # What is older than needed is dropped; the oldest stretch is always one that holds.
+        total_s = sum(stretch.length_s for stretch in self.stretches)
+        while self.stretches:
+            oldest = self.stretches[0]
+            surplus_s = total_s - self._needed_s
+            if oldest.held and (oldest.length_s > surplus_s or len(self.stretches) == 1):
+                break
+            total_s -= oldest.length_s
+            self.stretches.popleft()
+        if not self.stretches or total_s < self._needed_s - TOLERANCE_S:
+            return False
+        held_s = sum(stretch.length_s for stretch in self.stretches if stretch.held)
+        # Only the newest `needed_s` count; what is older lies in the first stretch, which held.
+        held_s -= total_s - self._needed_s
+        return held_s >= self._share * self._needed_s - TOLERANCE_S
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.stretches.clear()
+        self._known = False
+
+
+class Hysteresis:
+    """One condition at one place, from observation to observation."""
+
+    def __init__(self, windows: HysteresisWindows) -> None:
+        self._cooldown_s = windows.cooldown_s
+        self._on = _Sustained(windows.confirm_s, windows.confirm_share)
+        self._off = _Sustained(windows.expire_s, windows.expire_share)
+        self._cadence = Cadence()
+        self._cool_at_s = float("-inf")
+        self.is_open = False
+
+    def observe(self, holds: bool | None, at_s: float) -> Edge | None:
+        """Takes one observation.
+
+        Args:
+            holds: Whether the condition holds; None where that cannot be known.
+            at_s: Its monotonic time, seconds.
+
+        Returns:
+            What it changed, if it changed anything.
+        """
+        span_s = self._cadence.observe(at_s)
+        if span_s is None:
+            self._on.clear()
+            self._off.clear()
+        on = self._on.observe(holds, at_s, span_s or 0.0)
+        off = self._off.observe(None if holds is None else not holds, at_s, span_s or 0.0)
+        if self.is_open:
+            return self._end() if holds is False and off else None
+        if holds and on and at_s >= self._cool_at_s:
+            self.is_open = True
+            self._off.clear()
+            return Edge(opened=True, since_s=self._on.stretches[0].start_s)
+        return None
+
+    def is_cool(self, at_s: float) -> bool:
+        """Whether the cool-down after the last end is over."""
+        return at_s >= self._cool_at_s
+
+    def close(self) -> float | None:
+        """Ends without an observation: the next opening needs a whole confirmation again.
+
+        Returns:
+            Since when it has not held, seconds; None if it held until the end.
+        """
+        since_s = self._off.run_since_s
+        self.is_open = False
+        self._on.clear()
+        self._off.clear()
+        return since_s
+
+    def _end(self) -> Edge:
+        since_s = self._off.stretches[0].start_s
+        self.close()
+        self._cool_at_s = since_s + self._cooldown_s
+        return Edge(opened=False, since_s=since_s)
+
 
 SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
@@ -40,22 +218,24 @@ class Reading:
 
 
 class Situation:
-    """One condition at one place, from reading to reading."""
+    """One condition at one place, from reading to reading.
+
+    Attributes:
+        is_open: Whether an incident is going on.
+    """
 
     def __init__(self, identity: Identity, parameters: RuleParameters) -> None:
         self._identity = identity
         self._update_every_s = parameters.update_every_s
-        self._hysteresis = Hysteresis(parameters.windows)
+        self._hysteresis = Hysteresis(
+            HysteresisWindows(parameters.confirm_s, parameters.expire_s, parameters.cooldown_s)
+        )
+        self.is_open = False
         self._incident: Incident | None = None
         self._opened = Moment(datetime.min, 0.0)
         self._published_s = 0.0
         self._latest = Reading(holds=None)
         self._severities: deque[tuple[float, Severity]] = deque()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether an incident is going on."""
-        return self._incident is not None
 
     def is_cool(self, at_s: float) -> bool:
         """Whether the cool-down after the last incident is over."""
@@ -92,6 +272,7 @@ class Situation:
         began = timedelta(seconds=at.mono_s - edge.since_s)
         self._opened = Moment(at.utc - began, edge.since_s)
         self._published_s = at.mono_s
+        self.is_open = True
         self._incident = Incident(
             id=self._identity.mint(),
             kind=self._identity.kind,
@@ -140,7 +321,7 @@ class Situation:
         at: Moment,
         subjects: tuple[Subject, ...],
     ) -> Transition:
-        self._incident = None
+        self.is_open, self._incident = False, None
         ended = replace(
             incident,
             updated_at=self._utc(at.mono_s),

@@ -23,11 +23,9 @@ from pipelines.incident import EndReason, Incident, Transition
 from pipelines.keyframe import encode
 from pipelines.plan import ModelRef, Route, TaskPlan
 from pipelines.rules import build_rule
-from pipelines.rules.rule import Moment
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import FrameSignals, Moment
 from pipelines.shadow.agreement import IncidentNote, ModelDetections, Side, box_agreement
-from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
-from pipelines.shadow.gallery import Gallery
+from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, save_state
 from pipelines.tracker import CameraTracker
 
 log = logging.getLogger(__name__)

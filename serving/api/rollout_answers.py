@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote, in_one_only
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.api.answers import ApiAnswer, Rounded

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from models.package import VERSION_PATTERN
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from serving.api.rollout_answers import (
     ComparisonAnswer,
     RolloutAnswer,

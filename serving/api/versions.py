@@ -27,7 +27,7 @@ from models.admission import AdmissionReport
 from models.errors import ModelError, NotAdmittedError, RepositoryError, UnknownModelError
 from models.package import MAX_ONNX_BYTES, NAME_PATTERN, VERSION_PATTERN
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
-from pipelines.labels import tasks_of
+from pipelines.track import tasks_of
 from serving.api.image_body import letterboxed
 from serving.api.version_answers import (
     VersionAnswer,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from event_hub.envelope import parse_event
+from models.detections import Box
 from pipelines.delivery.deliveries import Held
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
@@ -21,7 +22,6 @@ from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
 from pipelines.incident import Phase, Severity, Subject, Transition
-from pipelines.track import Box
 from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, camera, incident, life, offline
 
 SINK = "hub"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.hysteresis import Edge, Hysteresis, HysteresisWindows
+from pipelines.rules.situation import Edge, Hysteresis, HysteresisWindows
 
 WINDOWS = HysteresisWindows(confirm_s=6.0, expire_s=8.0)
 

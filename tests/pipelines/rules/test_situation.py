@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.detections import Box
 from pipelines.incident import EndReason, Phase, Severity, Subject
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.rules.situation import Reading, Situation
-from pipelines.track import Box
 from tests.pipelines.synthetic import START, moment, seconds, times
 
 PARAMETERS = RuleParameters(confirm_s=4, expire_s=4, cooldown_s=0, update_every_s=10)

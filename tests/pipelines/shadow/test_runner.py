@@ -22,7 +22,7 @@ from pipelines.detector import (
     InFlightBatch,
     MicroBatch,
 )
-from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
+from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from pipelines.shadow.camera_shadow import CameraShadow
 from pipelines.shadow.comparison_state import ComparisonState, states_in
