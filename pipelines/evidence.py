@@ -156,6 +156,7 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 log = logging.getLogger(__name__)
 
 SEVERITIES = tuple(Severity)
+EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
 SHED_AT_ONCE = 16
 """Keyframes given up together when the spool is full."""
 
@@ -291,8 +292,10 @@ class EvidenceRecorder:
         self, transition: Transition, event: IncidentEvent, image: FullImage | None
     ) -> KeyframeData | None:
         incident = transition.incident
-        role = self._role(transition)
         known = self._open.setdefault(incident.id, _OpenIncident(incident.severity))
+        role = EDGE_ROLES.get(transition.phase)
+        if SEVERITIES.index(incident.severity) > SEVERITIES.index(known.severity):
+            role = role or "peak"
         number = known.keyframes
         if transition.phase is Phase.ENDED:
             del self._open[incident.id]
@@ -306,7 +309,12 @@ class EvidenceRecorder:
             captured = keyframe(
                 encoded, role, incident.camera, event.id, number, incident.updated_at
             )
-            self._spool_one(captured.name, encoded.jpeg, EDGE_PRIORITY[incident.severity])
+            try:
+                self._spool.put(captured.name, encoded.jpeg)
+            except SpoolFull:
+                if not self._shed(EDGE_PRIORITY[incident.severity]):
+                    raise
+                self._spool.put(captured.name, encoded.jpeg)
         except (EncodingError, SpoolError) as error:
             self._missed += 1
             log.error(
@@ -316,25 +324,6 @@ class EvidenceRecorder:
         known.keyframes += 1
         self._keyframes += 1
         return captured
-
-    def _role(self, transition: Transition) -> Role | None:
-        if transition.phase is Phase.STARTED:
-            return "opening"
-        if transition.phase is Phase.ENDED:
-            return "closing"
-        known = self._open.get(transition.incident.id)
-        if known is None:
-            return None
-        raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(known.severity)
-        return "peak" if raised else None
-
-    def _spool_one(self, name: str, jpeg: bytes, priority: int) -> None:
-        try:
-            self._spool.put(name, jpeg)
-        except SpoolFull:
-            if not self._shed(priority):
-                raise
-            self._spool.put(name, jpeg)
 
     def _shed(self, priority: int) -> bool:
         try:

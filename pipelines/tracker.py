@@ -231,16 +231,11 @@ class CameraTracker:
         boxes = detections.boxes
         # A network may give anything, and one NaN would stop the tracker.
         real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-        for row in np.flatnonzero(real):
-            rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))
-        return {g: _distinct(boxes, own) if len(own) > 1 else own for g, own in rows.items()}
-
-
-def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
-    """Leaves out a row whose box is that of a better one under another class name."""
-    similarity = pairwise_iou(boxes[rows], boxes[rows])
-    kept: list[int] = []
-    for index in range(len(rows)):
-        if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):
-            kept.append(index)
-    return [rows[index] for index in kept]
+        boxes = np.where(real[:, None], boxes, 0)
+        similarity = pairwise_iou(boxes, boxes)
+        for row in np.flatnonzero(real).tolist():
+            own = rows.setdefault(self._group_of[detections.class_ids[row]], [])
+            # A box that is that of a better one under another class name is left out.
+            if all(similarity[row, other] < SAME_OBJECT_IOU for other in own):
+                own.append(row)
+        return rows

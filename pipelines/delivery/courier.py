@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camera_adapters.backoff import BackoffPolicy, Jitter
-from pipelines.delivery.deliveries import Deliveries, Held
+from pipelines.delivery.event_log import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 

@@ -21,8 +21,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.delivery.deliveries import Deliveries
-from pipelines.delivery.event_log import EventLog, OutboxLimits
+from pipelines.delivery.event_log import Deliveries, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.errors import OutboxUnavailable
 from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent, event_id
@@ -100,12 +99,28 @@ class Outbox:
         """
         with self._recording:
             self._unsaved.append(_Unsaved(event, tuple(keyframes)))
-            self._save()
+        self.save_unsaved()
 
     def save_unsaved(self) -> None:
         """Tries again to commit what the disk did not take."""
         with self._recording:
-            self._save()
+            while self._unsaved:
+                head = self._unsaved[0]
+                try:
+                    with self.file.transaction(news=True) as db:
+                        if not self._log.append(db, head.event, head.keyframes):
+                            log.warning("outbox.duplicate", extra={"event": head.event.id})
+                except OutboxUnavailable as error:
+                    if not self._failing:
+                        log.error("outbox.unsaved", extra={"error": str(error)})
+                    self._failing = True
+                    if len(self._unsaved) > self._limits.max_unsaved:
+                        self._lose_one()
+                    return
+                self._unsaved.popleft()
+                if self._failing:
+                    log.info("outbox.saves_again", extra={"path": str(self.file.path)})
+                self._failing = False
 
     def open_incidents(self) -> list[IncidentEvent]:
         """The newest event of each incident that has not ended.
@@ -197,25 +212,6 @@ class Outbox:
                 " AND NOT EXISTS (SELECT 1 FROM event e WHERE e.incident = incident.id)"
             )
         return dropped
-
-    def _save(self) -> None:
-        while self._unsaved:
-            head = self._unsaved[0]
-            try:
-                with self.file.transaction(news=True) as db:
-                    if not self._log.append(db, head.event, head.keyframes):
-                        log.warning("outbox.duplicate", extra={"event": head.event.id})
-            except OutboxUnavailable as error:
-                if not self._failing:
-                    log.error("outbox.unsaved", extra={"error": str(error)})
-                self._failing = True
-                if len(self._unsaved) > self._limits.max_unsaved:
-                    self._lose_one()
-                return
-            self._unsaved.popleft()
-            if self._failing:
-                log.info("outbox.saves_again", extra={"path": str(self.file.path)})
-            self._failing = False
 
     def _lose_one(self) -> None:
         self._lost += 1

@@ -16,7 +16,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation, subjects_of
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import Presence
 from pipelines.track import PERSONS, Track
@@ -73,7 +73,7 @@ class _DensityWatch:
         return Reading(
             holds=ratio >= (parameters.exit_share if self._situation.is_open else 1.0),
             severity=_severity(ratio),
-            subjects=subjects_of(seen),
+            tracks=seen,
             detail=detail,
         )
 

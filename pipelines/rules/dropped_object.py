@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -119,7 +120,7 @@ class _DroppedObjectWatch:
             if not place.situation.is_open
             and (
                 place in seen
-                or place.subject.track not in carried
+                or place.track.id not in carried
                 or not place.situation.is_cool(at.mono_s)
             )
         ]
@@ -146,11 +147,11 @@ class _DroppedObjectWatch:
         else:
             holds = False
             place.miss(at.mono_s)
-        lasted_s = place.situation.open_for_s(at)
+        lasted_s = at.mono_s - place.situation.opened_s
         reading = Reading(
             holds=holds,
             severity=_severity(place.label, lasted_s),
-            subjects=(place.subject,),
+            tracks=(replace(place.track, label=place.label),),
             detail={"resting_s": round(at.mono_s - place.since_s, 1)},
         )
         return place.situation.observe(reading, at)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.detections import Box, box_iou, common_area
-from pipelines.incident import Subject
 from pipelines.rules.situation import Situation
 from pipelines.track import Track
 
@@ -117,6 +116,7 @@ class RestingPlace:
         owners: Who stays with the object.
         seen_s: When it was last seen, monotonic seconds.
         since_s: When it was first seen here.
+        track: The object as last seen.
     """
 
     def __init__(self, track: Track, situation: Situation, at_s: float) -> None:
@@ -126,18 +126,13 @@ class RestingPlace:
         self.seen_s = at_s
         self.box = track.box
         self._is_empty = False
-        self._track = track
+        self.track = track
         self._votes: Counter[str] = Counter({track.label: 1})
 
     @property
     def label(self) -> str:
         """The label that it had most often."""
         return self._votes.most_common(1)[0][0]
-
-    @property
-    def subject(self) -> Subject:
-        """The object as last seen."""
-        return Subject(self._track.id, self.label, self._track.box, self._track.score)
 
     def likeness(self, track: Track) -> float:
         """How well a sighting fits this object: 0 not at all, above 0 the same place."""
@@ -159,7 +154,7 @@ class RestingPlace:
         weight = span_s / (span_s + min(at_s - self.since_s, SETTLE_S)) if span_s > 0 else 0.0
         self.box = self.box.towards(track.box, weight)
         self.seen_s = at_s
-        self._track = track
+        self.track = track
         self._votes[track.label] += 1
 
     def miss(self, at_s: float) -> None:

@@ -9,9 +9,10 @@ neither as held nor as not held.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -59,24 +60,6 @@ class Edge:
 
     opened: bool
     since_s: float
-
-
-class Cadence:
-    """Finds gaps in observation at any frame rate, by the usual time between observations."""
-
-    def __init__(self) -> None:
-        self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
-        self._last_s: float | None = None
-
-    def observe(self, at_s: float) -> float | None:
-        """Seconds since the previous observation; None if there was none, or a gap since."""
-        last_s, self._last_s = self._last_s, at_s
-        if last_s is None or at_s < last_s:
-            return None
-        span_s = at_s - last_s
-        self._spans.append(span_s)
-        usual_s = statistics.median(self._spans)
-        return span_s if span_s <= min(max(GAP_FACTOR * usual_s, MIN_GAP_S), MAX_GAP_S) else None
 
 
 @dataclass(slots=True)
@@ -145,7 +128,8 @@ class Hysteresis:
         self._cooldown_s = windows.cooldown_s
         self._on = _Sustained(windows.confirm_s, windows.confirm_share)
         self._off = _Sustained(windows.expire_s, windows.expire_share)
-        self._cadence = Cadence()
+        self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
+        self._last_s: float | None = None
         self._cool_at_s = float("-inf")
         self.is_open = False
 
@@ -159,12 +143,18 @@ class Hysteresis:
         Returns:
             What it changed, if it changed anything.
         """
-        span_s = self._cadence.observe(at_s)
-        if span_s is None:
+        last_s, self._last_s = self._last_s, at_s
+        is_gap, span_s = True, 0.0
+        if last_s is not None and at_s >= last_s:
+            span_s = at_s - last_s
+            self._spans.append(span_s)
+            usual_s = statistics.median(self._spans)
+            is_gap = span_s > min(max(GAP_FACTOR * usual_s, MIN_GAP_S), MAX_GAP_S)
+        if is_gap:
             self._on.clear()
             self._off.clear()
-        on = self._on.observe(holds, at_s, span_s or 0.0)
-        off = self._off.observe(None if holds is None else not holds, at_s, span_s or 0.0)
+        on = self._on.observe(holds, at_s, span_s)
+        off = self._off.observe(None if holds is None else not holds, at_s, span_s)
         if self.is_open:
             return self._end() if holds is False and off else None
         if holds and on and at_s >= self._cool_at_s:
@@ -207,13 +197,13 @@ class Reading:
     Attributes:
         holds: Whether the condition holds; None where this frame does not show it.
         severity: How bad it is now.
-        subjects: The objects that take part.
+        tracks: The objects that take part.
         detail: Numbers by name with unit.
     """
 
     holds: bool | None
     severity: Severity = Severity.LOW
-    subjects: tuple[Subject, ...] = ()
+    tracks: Sequence[Track] = ()
     detail: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -222,6 +212,7 @@ class Situation:
 
     Attributes:
         is_open: Whether an incident is going on.
+        opened_s: Monotonic time at which the open incident began; infinite without one.
     """
 
     def __init__(self, identity: Identity, parameters: RuleParameters) -> None:
@@ -231,6 +222,7 @@ class Situation:
             HysteresisWindows(parameters.confirm_s, parameters.expire_s, parameters.cooldown_s)
         )
         self.is_open = False
+        self.opened_s = math.inf
         self._incident: Incident | None = None
         self._opened = Moment(datetime.min, 0.0)
         self._published_s = 0.0
@@ -241,10 +233,6 @@ class Situation:
         """Whether the cool-down after the last incident is over."""
         return self._hysteresis.is_cool(at_s)
 
-    def open_for_s(self, at: Moment) -> float:
-        """How long the open incident has been going on, seconds; 0 without one."""
-        return at.mono_s - self._opened.mono_s if self._incident else 0.0
-
     def observe(self, reading: Reading, at: Moment) -> list[Transition]:
         """Takes a reading; gives the transition that it brings, if any."""
         if reading.holds:
@@ -253,9 +241,11 @@ class Situation:
             while self._severities[0][0] < at.mono_s - SETTLE_S:
                 self._severities.popleft()
         edge = self._hysteresis.observe(reading.holds, at.mono_s)
-        if edge:
-            step = self._open(edge, reading, at) if edge.opened else self._end(edge, reading, at)
-            return [step] if step else []
+        if edge and edge.opened:
+            return [self._open(edge, reading, at)]
+        if edge and self._incident:
+            subjects = _subjects(reading.tracks)
+            return [self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, subjects)]
         if self._incident and reading.holds and self._is_due(self._incident, at):
             return [self._update(self._incident, reading, at)]
         return []
@@ -272,7 +262,7 @@ class Situation:
         began = timedelta(seconds=at.mono_s - edge.since_s)
         self._opened = Moment(at.utc - began, edge.since_s)
         self._published_s = at.mono_s
-        self.is_open = True
+        self.is_open, self.opened_s = True, edge.since_s
         self._incident = Incident(
             id=self._identity.mint(),
             kind=self._identity.kind,
@@ -283,7 +273,7 @@ class Situation:
             updated_at=at.utc,
             ended_at=None,
             end_reason=None,
-            subjects=reading.subjects,
+            subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
         )
         return Transition(Phase.STARTED, self._incident)
@@ -303,15 +293,10 @@ class Situation:
             incident,
             severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
-            subjects=reading.subjects,
+            subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
         )
         return Transition(Phase.UPDATED, self._incident)
-
-    def _end(self, edge: Edge, reading: Reading, at: Moment) -> Transition | None:
-        if not self._incident:
-            return None
-        return self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, reading.subjects)
 
     def _finish(
         self,
@@ -321,7 +306,8 @@ class Situation:
         at: Moment,
         subjects: tuple[Subject, ...],
     ) -> Transition:
-        self.is_open, self._incident = False, None
+        self.is_open, self.opened_s = False, math.inf
+        self._incident = None
         ended = replace(
             incident,
             updated_at=self._utc(at.mono_s),
@@ -341,6 +327,6 @@ def _worse(one: Severity, other: Severity) -> Severity:
     return max(one, other, key=_ORDER.index)
 
 
-def subjects_of(tracks: Iterable[Track]) -> tuple[Subject, ...]:
+def _subjects(tracks: Sequence[Track]) -> tuple[Subject, ...]:
     """Tracks as subjects."""
     return tuple(Subject(track.id, track.label, track.box, track.score) for track in tracks)

@@ -23,7 +23,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation, subjects_of
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone import ImagePoint
 from pipelines.rules.zone_geometry import LineShape, Vector, ZoneShape, on_plane
 from pipelines.rules.zone_tracks import SpeedGauge
@@ -170,7 +170,7 @@ class _WrongWayWatch:
         return Reading(
             holds=True,
             severity=Severity.HIGH if motor else Severity.MEDIUM,
-            subjects=subjects_of(wrong),
+            tracks=wrong,
             detail=detail,
         )
 

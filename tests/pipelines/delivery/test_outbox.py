@@ -13,8 +13,7 @@ import pytest
 
 from event_hub.envelope import parse_event
 from models.detections import Box
-from pipelines.delivery.deliveries import Held
-from pipelines.delivery.event_log import OutboxLimits
+from pipelines.delivery.event_log import Held, OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.sinks.sink import Delivery
