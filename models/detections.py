@@ -5,7 +5,7 @@ The one place for intersection over union and for one-to-one matching of boxes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -146,12 +146,8 @@ class Box:
 
     def towards(self, other: Box, share: float) -> Box:
         """The box that lies a share of the way (0..1) to another."""
-        return Box(
-            self.x1 + share * (other.x1 - self.x1),
-            self.y1 + share * (other.y1 - self.y1),
-            self.x2 + share * (other.x2 - self.x2),
-            self.y2 + share * (other.y2 - self.y2),
-        )
+        sides = zip(astuple(self), astuple(other), strict=True)
+        return Box(*(own + share * (goal - own) for own, goal in sides))
 
 
 def common_area(one: Box, other: Box) -> float:

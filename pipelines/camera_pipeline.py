@@ -14,7 +14,7 @@ from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 

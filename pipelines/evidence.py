@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 
 from camera_adapters.frame import FullImage
@@ -135,15 +135,10 @@ def measurement_event(
         time=measurement.ends_at,
         partitionkey=camera.id,
         sequence="",
-        data=MeasurementData(
-            kind=measurement.kind,
-            camera=CameraData.model_validate(camera),
-            zone=measurement.zone,
-            begins_at=measurement.begins_at,
-            ends_at=measurement.ends_at,
-            values=_finite(measurement.values),
-            model=VersionData.model_validate(model),
-            rule=VersionData(name=rule[0], version=rule[1]),
+        data=MeasurementData.model_validate(
+            asdict(measurement)
+            | {"camera": camera, "values": _finite(measurement.values), "model": model}
+            | {"rule": {"name": rule[0], "version": rule[1]}}
         ),
     )
 

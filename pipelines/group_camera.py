@@ -21,7 +21,7 @@ from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot
 from pipelines.plan import CameraPlan, Routes
 from pipelines.rules.rule import Moment
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 
 log = logging.getLogger(__name__)
 

@@ -55,11 +55,6 @@ class Histogram:
     counts: tuple[int, ...]
     total: float = 0.0
 
-    @classmethod
-    def empty(cls, bounds: tuple[float, ...]) -> Histogram:
-        """No value yet."""
-        return cls(bounds, (0,) * (len(bounds) + 1))
-
     def plus(self, value: float) -> Histogram:
         """These counts after one more value."""
         at = bisect.bisect_left(self.bounds, value)
@@ -76,8 +71,8 @@ class Histogram:
         return Histogram(self.bounds, counts, self.total + other.total)
 
 
-def _seconds() -> Histogram:
-    return Histogram.empty(SECONDS_BOUNDS)
+NO_BATCH: Final = Histogram(BATCH_BOUNDS, (0,) * (len(BATCH_BOUNDS) + 1))
+NO_SECONDS: Final = Histogram(SECONDS_BOUNDS, (0,) * (len(SECONDS_BOUNDS) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +93,9 @@ class InferenceMetrics:
     requests: int = 0
     errors: int = 0
     images: int = 0
-    batch: Histogram = field(default_factory=lambda: Histogram.empty(BATCH_BOUNDS))
-    queue: Histogram = field(default_factory=_seconds)
-    run: Histogram = field(default_factory=_seconds)
+    batch: Histogram = NO_BATCH
+    queue: Histogram = NO_SECONDS
+    run: Histogram = NO_SECONDS
     cpu_s: float = 0.0
     provider: str = ""
 

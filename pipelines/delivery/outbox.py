@@ -48,12 +48,6 @@ class OutboxCounters:
     keyframes_lost: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Unsaved:
-    event: OutgoingEvent
-    keyframes: tuple[KeyframeData, ...]
-
-
 class Outbox:
     """An outbox file. Safe for use from several threads; one process and one object per file."""
 
@@ -76,7 +70,7 @@ class Outbox:
         self._log = EventLog(self._limits, monotonic, utc_s)
         self.deliveries = Deliveries(self.file, monotonic, utc_s)
         self._recording = threading.Lock()
-        self._unsaved: deque[_Unsaved] = deque()
+        self._unsaved: deque[tuple[OutgoingEvent, Sequence[KeyframeData]]] = deque()
         self._failing = False
         self._lost = 0
         self._keyframes_lost = 0
@@ -98,18 +92,18 @@ class Outbox:
         every `save_unsaved`.
         """
         with self._recording:
-            self._unsaved.append(_Unsaved(event, tuple(keyframes)))
+            self._unsaved.append((event, tuple(keyframes)))
         self.save_unsaved()
 
     def save_unsaved(self) -> None:
         """Tries again to commit what the disk did not take."""
         with self._recording:
             while self._unsaved:
-                head = self._unsaved[0]
+                event, keyframes = self._unsaved[0]
                 try:
                     with self.file.transaction(news=True) as db:
-                        if not self._log.append(db, head.event, head.keyframes):
-                            log.warning("outbox.duplicate", extra={"event": head.event.id})
+                        if not self._log.append(db, event, keyframes):
+                            log.warning("outbox.duplicate", extra={"event": event.id})
                 except OutboxUnavailable as error:
                     if not self._failing:
                         log.error("outbox.unsaved", extra={"error": str(error)})
@@ -215,7 +209,7 @@ class Outbox:
 
     def _lose_one(self) -> None:
         self._lost += 1
-        priorities = [entry.event.shed_priority for entry in self._unsaved]
+        priorities = [event.shed_priority for event, _ in self._unsaved]
         del self._unsaved[priorities.index(min(priorities))]
 
     def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> None:

@@ -27,26 +27,10 @@ GAP_FACTOR = 3.0
 """A pause is a gap if it is this many times longer than the usual one."""
 
 SPANS_KEPT = 9
+CONFIRM_SHARE, EXPIRE_SHARE = 0.7, 0.9
+"""Shares of the two windows in which it must hold, and must not."""
+
 TOLERANCE_S = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class HysteresisWindows:
-    """How long a condition must hold until it opens, and must not until it ends.
-
-    Attributes:
-        confirm_s: How long it must hold until it opens, seconds of observed time.
-        expire_s: How long it must not hold until it ends, seconds of observed time.
-        cooldown_s: How long after an end it cannot open again, seconds.
-        confirm_share: Share of `confirm_s` in which it must hold.
-        expire_share: Share of `expire_s` in which it must not hold.
-    """
-
-    confirm_s: float
-    expire_s: float
-    cooldown_s: float = 0.0
-    confirm_share: float = 0.7
-    expire_share: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +108,17 @@ class _Sustained:
 class Hysteresis:
     """One condition at one place, from observation to observation."""
 
-    def __init__(self, windows: HysteresisWindows) -> None:
-        self._cooldown_s = windows.cooldown_s
-        self._on = _Sustained(windows.confirm_s, windows.confirm_share)
-        self._off = _Sustained(windows.expire_s, windows.expire_share)
+    def __init__(self, confirm_s: float, expire_s: float, cooldown_s: float = 0.0) -> None:
+        """Begins closed, with no observation.
+
+        Args:
+            confirm_s: How long it must hold until it opens, seconds of observed time.
+            expire_s: How long it must not hold until it ends, seconds of observed time.
+            cooldown_s: How long after an end it cannot open again, seconds.
+        """
+        self._cooldown_s = cooldown_s
+        self._on = _Sustained(confirm_s, CONFIRM_SHARE)
+        self._off = _Sustained(expire_s, EXPIRE_SHARE)
         self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
         self._last_s: float | None = None
         self._cool_at_s = float("-inf")
@@ -219,7 +210,7 @@ class Situation:
         self._identity = identity
         self._update_every_s = parameters.update_every_s
         self._hysteresis = Hysteresis(
-            HysteresisWindows(parameters.confirm_s, parameters.expire_s, parameters.cooldown_s)
+            parameters.confirm_s, parameters.expire_s, parameters.cooldown_s
         )
         self.is_open = False
         self.opened_s = math.inf

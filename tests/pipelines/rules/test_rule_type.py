@@ -18,8 +18,7 @@ from pipelines.camera_pipeline import CameraPipeline
 from pipelines.camera_routes import CameraRoutes
 from pipelines.incident import EndReason, Measurement
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules import RULES, RuleError, build_rule
-from pipelines.rules.defaults import RULE_SETS, default_set
+from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set
 from pipelines.rules.rule import (
     FrameSignals,
     Moment,
@@ -30,7 +29,7 @@ from pipelines.rules.rule import (
     Signal,
 )
 from pipelines.rules.zone import Line, Zone
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 from tests.pipelines.frames import SIZE, make_frame
 from tests.pipelines.synthetic import WHOLE, View, moment
 
