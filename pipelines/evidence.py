@@ -40,6 +40,13 @@ from pipelines.incident import EndReason, Measurement, Phase, Severity, Transiti
 from pipelines.keyframe import encode, keyframe
 from pipelines.plan import ModelRef
 
+log = logging.getLogger(__name__)
+
+SEVERITIES = tuple(Severity)
+EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
+SHED_AT_ONCE = 16
+"""Keyframes given up together when the spool is full."""
+
 MAX_SUBJECTS = 30
 """The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
 
@@ -146,14 +153,6 @@ def measurement_event(
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
     # JSON has no infinity: a value that could not be measured is left out.
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-log = logging.getLogger(__name__)
-
-SEVERITIES = tuple(Severity)
-EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
-SHED_AT_ONCE = 16
-"""Keyframes given up together when the spool is full."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ from pipelines.delivery.event_log import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 
+log = logging.getLogger(__name__)
+
+BURST = 32
+"""Events of one partition before the next one is served."""
+
 
 class Backoff:
     """Failures in a row of one thing, and when it is due again."""
@@ -57,12 +62,6 @@ class Backoff:
         """Forgets all failures."""
         self._failures = self._waits = 0
         self._due_s = float("-inf")
-
-
-log = logging.getLogger(__name__)
-
-BURST = 32
-"""Events of one partition before the next one is served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ from pipelines.event import KeyframeData
 
 log = logging.getLogger(__name__)
 
+IDLE_S = 1.0
+"""Longest sleep without news; also how often what the disk did not take is tried again."""
+TIDY_EVERY_S = 60.0
+DRAIN_STEP_S = 0.05
+JOIN_S = 5.0
+DAY_S = 24 * 3600.0
+
 BURST = 32
 """Keyframes before the caller gets a chance to stop."""
 
@@ -128,14 +135,6 @@ class Uploader:
         self._backoff.failed(time.monotonic())
         self._outbox.blob_failed(keyframe.key)
         log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})
-
-
-IDLE_S = 1.0
-"""Longest sleep without news; also how often what the disk did not take is tried again."""
-TIDY_EVERY_S = 60.0
-DRAIN_STEP_S = 0.05
-JOIN_S = 5.0
-DAY_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
