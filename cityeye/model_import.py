@@ -21,7 +21,7 @@ from model_tools.importing.exporting import export_checkpoint
 from model_tools.importing.importer import Imported, Inspected, ValidationImages, import_model
 from model_tools.importing.request import ImportRequest
 from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
-from pipelines.labels import tasks_of
+from pipelines.track import tasks_of
 from serving.api.image_body import fitted
 
 COCO: Final = "coco"

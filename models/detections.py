@@ -1,11 +1,11 @@
-"""`Detections` of one frame, as a struct of arrays with no optional fields, and how to match them.
+"""`Detections` of one frame as arrays, a single `Box`, and how to match them.
 
 The one place for intersection over union and for one-to-one matching of boxes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,46 @@ def matched_pairs(
             pairs.append((row, column))
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
     return rows, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in normalised image coordinates: 0..1, origin top left."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Bottom centre: where the object stands on the ground."""
+        return (self.x1 + self.x2) / 2, self.y2
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the box."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def towards(self, other: Box, share: float) -> Box:
+        """The box that lies a share of the way (0..1) to another."""
+        sides = zip(astuple(self), astuple(other), strict=True)
+        return Box(*(own + share * (goal - own) for own, goal in sides))
+
+
+def common_area(one: Box, other: Box) -> float:
+    """Share of the image that two boxes both cover."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    return max(0.0, width) * max(0.0, height)
+
+
+def box_iou(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    common = common_area(one, other)
+    own, others = ((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
+    union = own + others - common
+    return common / union if union > 0 else 0.0
 
 
 def plain_label(name: str) -> str:

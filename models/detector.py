@@ -71,15 +71,6 @@ class Detector:
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Raw output (N, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0."""
-        self._check(images)
-        step = self.package.manifest.input.max_batch
-        if len(images) <= step:
-            return self._infer(images)
-        return np.concatenate(
-            [self._infer(images[start : start + step]) for start in range(0, len(images), step)]
-        )
-
-    def _check(self, images: npt.NDArray[np.uint8]) -> None:
         wanted = self.package.manifest.input
         shape = (wanted.height, wanted.width, 3)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:  # noqa: PLR2004
@@ -88,6 +79,12 @@ class Detector:
                 f"images must be uint8 (N, {wanted.height}, {wanted.width}, 3), "
                 f"got {images.dtype} {images.shape}; scale them to the input size",
             )
+        step = wanted.max_batch
+        if len(images) <= step:
+            return self._infer(images)
+        return np.concatenate(
+            [self._infer(images[start : start + step]) for start in range(0, len(images), step)]
+        )
 
     def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Infers up to `max_batch` images."""

@@ -10,12 +10,11 @@ from models.detections import Detections
 from pipelines.camera_routes import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
+from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules import Rule, build_rule
-from pipelines.rules.rule import Moment, RuleResult
-from pipelines.rules.signals import FrameSignals
-from pipelines.shadow.camera_shadow import CameraShadow
-from pipelines.statistics import CameraStatistics
+from pipelines.rules.rule import FrameSignals, Moment, RuleResult
+from pipelines.shadow.comparison import CameraShadow
 from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from camera_adapters.frame import Frame, Image
 from camera_adapters.geometry import ViewSpec
 from models.detections import Detections
-from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
+from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef, Routes
 
 RESULT_TIMEOUT_S: Final = 15.0

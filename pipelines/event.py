@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self, get_args
@@ -24,6 +25,8 @@ EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
 
+NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
+
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the published prefix, not a secret
 SECRET_MIN_BYTES: Final = 24
 SECRET_MAX_BYTES: Final = 64
@@ -31,6 +34,11 @@ SECRET_MAX_BYTES: Final = 64
 
 Role = Literal["opening", "peak", "closing"]
 """Which moment of an incident a keyframe shows."""
+
+
+def event_id(*parts: str) -> str:
+    """The id of an event: uuid5 over what makes it different from every other event."""
+    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
 
 
 class Contract(BaseModel):

@@ -2,40 +2,157 @@
 
 `publish` never raises for disk trouble and never waits for the network. Where the image cannot be
 kept, the event goes out without it; where the event cannot be committed, it waits in memory. All of
-it is counted.
+it is counted. The same transition or state change always gives the same event id.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 
 from camera_adapters.frame import FullImage
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import StateChange
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.publication import (
-    incident_event,
-    measurement_event,
-    recovered_event,
-    state_event,
-)
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import EDGE_PRIORITY, IncidentEvent, KeyframeData, OutgoingEvent, Role
-from pipelines.incident import Phase, Severity, Transition
+from pipelines.event import (
+    EDGE_PRIORITY,
+    CameraData,
+    CameraStateData,
+    CameraStateEvent,
+    IncidentData,
+    IncidentEvent,
+    KeyframeData,
+    MeasurementData,
+    MeasurementEvent,
+    OutgoingEvent,
+    Role,
+    SubjectData,
+    VersionData,
+    event_id,
+)
+from pipelines.incident import EndReason, Measurement, Phase, Severity, Transition
 from pipelines.keyframe import encode, keyframe
-from pipelines.measurement import Measurement
 from pipelines.plan import ModelRef
 
 log = logging.getLogger(__name__)
 
 SEVERITIES = tuple(Severity)
+EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
 SHED_AT_ONCE = 16
 """Keyframes given up together when the spool is full."""
+
+MAX_SUBJECTS = 30
+"""The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
+
+
+def incident_event(
+    transition: Transition,
+    camera: CameraSpec,
+    model: ModelRef,
+    rule: tuple[str, str],
+    source: str,
+) -> IncidentEvent:
+    """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
+    incident, phase = transition.incident, transition.phase.value
+    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
+    data = IncidentData(
+        incident_id=incident.id,
+        kind=incident.kind,
+        phase=phase,
+        revision=0,
+        severity=incident.severity.value,
+        camera=CameraData.model_validate(camera),
+        zone=incident.zone,
+        opened_at=incident.opened_at,
+        updated_at=incident.updated_at,
+        ended_at=incident.ended_at,
+        end_reason=incident.end_reason,
+        subjects=tuple(
+            SubjectData(track=one.track, label=one.label, score=one.score, box=astuple(one.box))
+            for one in subjects
+        ),
+        detail=_finite(incident.detail),
+        model=VersionData.model_validate(model),
+        rule=VersionData(name=rule[0], version=rule[1]),
+    )
+    return IncidentEvent.model_validate(
+        {
+            "id": event_id(incident.id, phase, incident.updated_at.isoformat()),
+            "source": source,
+            "subject": incident.id,
+            "type": f"cityeye.incident.{phase}",
+            "time": incident.updated_at,
+            "partitionkey": camera.id,
+            "sequence": "",
+            "data": data,
+        }
+    )
+
+
+def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
+    """The end of an incident that a crash left open, from its newest event."""
+    return last.changed(
+        event_id(last.data.incident_id, EndReason.RECOVERED),
+        at,
+        phase=Phase.ENDED.value,
+        updated_at=at,
+        ended_at=at,
+        end_reason=EndReason.RECOVERED.value,
+    )
+
+
+def state_event(change: StateChange, camera: CameraSpec, source: str) -> CameraStateEvent:
+    """The event of a camera-state change, not finished: the outbox adds the sequence."""
+    return CameraStateEvent(
+        id=event_id(source, camera.id, change.state, change.at.isoformat()),
+        source=source,
+        subject=camera.id,
+        time=change.at,
+        partitionkey=camera.id,
+        sequence="",
+        data=CameraStateData(
+            camera=CameraData.model_validate(camera),
+            state=change.state.value,
+            previous=change.previous,
+            reason=change.reason,
+            since=change.at,
+        ),
+    )
+
+
+def measurement_event(
+    measurement: Measurement,
+    camera: CameraSpec,
+    model: ModelRef,
+    rule: tuple[str, str],
+    source: str,
+) -> MeasurementEvent:
+    """The event of a measurement, not finished: the outbox adds the sequence."""
+    period = (measurement.begins_at.isoformat(), measurement.ends_at.isoformat())
+    return MeasurementEvent(
+        id=event_id(source, camera.id, measurement.kind, measurement.zone, *rule, *period),
+        source=source,
+        subject=f"{camera.id}/{measurement.zone}",
+        time=measurement.ends_at,
+        partitionkey=camera.id,
+        sequence="",
+        data=MeasurementData.model_validate(
+            asdict(measurement)
+            | {"camera": camera, "values": _finite(measurement.values), "model": model}
+            | {"rule": {"name": rule[0], "version": rule[1]}}
+        ),
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    # JSON has no infinity: a value that could not be measured is left out.
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +286,10 @@ class EvidenceRecorder:
         self, transition: Transition, event: IncidentEvent, image: FullImage | None
     ) -> KeyframeData | None:
         incident = transition.incident
-        role = self._role(transition)
         known = self._open.setdefault(incident.id, _OpenIncident(incident.severity))
+        role = EDGE_ROLES.get(transition.phase)
+        if SEVERITIES.index(incident.severity) > SEVERITIES.index(known.severity):
+            role = role or "peak"
         number = known.keyframes
         if transition.phase is Phase.ENDED:
             del self._open[incident.id]
@@ -184,7 +303,12 @@ class EvidenceRecorder:
             captured = keyframe(
                 encoded, role, incident.camera, event.id, number, incident.updated_at
             )
-            self._spool_one(captured.name, encoded.jpeg, EDGE_PRIORITY[incident.severity])
+            try:
+                self._spool.put(captured.name, encoded.jpeg)
+            except SpoolFull:
+                if not self._shed(EDGE_PRIORITY[incident.severity]):
+                    raise
+                self._spool.put(captured.name, encoded.jpeg)
         except (EncodingError, SpoolError) as error:
             self._missed += 1
             log.error(
@@ -194,25 +318,6 @@ class EvidenceRecorder:
         known.keyframes += 1
         self._keyframes += 1
         return captured
-
-    def _role(self, transition: Transition) -> Role | None:
-        if transition.phase is Phase.STARTED:
-            return "opening"
-        if transition.phase is Phase.ENDED:
-            return "closing"
-        known = self._open.get(transition.incident.id)
-        if known is None:
-            return None
-        raised = SEVERITIES.index(transition.incident.severity) > SEVERITIES.index(known.severity)
-        return "peak" if raised else None
-
-    def _spool_one(self, name: str, jpeg: bytes, priority: int) -> None:
-        try:
-            self._spool.put(name, jpeg)
-        except SpoolFull:
-            if not self._shed(priority):
-                raise
-            self._spool.put(name, jpeg)
 
     def _shed(self, priority: int) -> bool:
         try:

@@ -18,10 +18,10 @@ from pipelines.camera_pipeline import CameraPipeline
 from pipelines.camera_routes import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
+from pipelines.metrics import StatisticsSnapshot
 from pipelines.plan import CameraPlan, Routes
 from pipelines.rules.rule import Moment
-from pipelines.shadow.camera_shadow import CameraShadow
-from pipelines.statistics import StatisticsSnapshot
+from pipelines.shadow.comparison import CameraShadow
 
 log = logging.getLogger(__name__)
 

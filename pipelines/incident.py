@@ -1,4 +1,4 @@
-"""`Incident` and `Transition`: something that is going on, and each of its changes."""
+"""What rules find: incidents with their transitions, and measurements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from pipelines.track import Box
+from models.detections import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one rule measured in one zone or at one line.
+
+    Attributes:
+        kind: What was measured: `traffic.flow`.
+        camera: Camera id.
+        zone: Name of the zone or line.
+        begins_at: Begin of the period, UTC.
+        ends_at: End of the period, UTC.
+        values: Finite numbers by name; a name ends in its unit (`speed_kmh`) or is a count.
+    """
+
+    kind: str
+    camera: str
+    zone: str
+    begins_at: datetime
+    ends_at: datetime
+    values: Mapping[str, float]
 
 
 class Phase(StrEnum):

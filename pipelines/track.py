@@ -1,56 +1,51 @@
-"""`Track`: one object followed over time."""
+"""`Track`: one object followed over time; and which class names mean the same kind of object.
+
+Models name their classes as they please (COCO says `handbag`, others `plastic bag`); trackers and
+rules ask for a group. Names are compared in the spelling of `plain_label`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from models.detections import Box, plain_label
+
+PERSONS: Final = frozenset({"person", "pedestrian", "people"})
+
+VEHICLES: Final = frozenset({"car", "van", "truck", "bus", "minibus", "tricycle", "vehicle"})
+"""What queues on a road. Motorcycles and bicycles pass a queue, so they make none."""
+
+CYCLES: Final = frozenset({"motorcycle", "motorbike", "scooter", "bicycle", "cyclist"})
+
+BAGS: Final = frozenset({"bag", "handbag", "backpack", "suitcase", "luggage"})
+
+BOTTLES: Final = frozenset({"bottle", "can", "cup"})
+
+BIN_BAGS: Final = frozenset({"bin_bag", "garbage_bag", "trash_bag", "plastic_bag", "garbage"})
+
+LITTER: Final = BAGS | BOTTLES | BIN_BAGS
+
+_GROUPS: Final = (PERSONS, VEHICLES, CYCLES, LITTER)
+
+_TASKS: Final = (
+    ("traffic", VEHICLES | CYCLES),
+    ("littering", LITTER),
+    ("crowding", PERSONS),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in normalised image coordinates: 0..1, origin top left."""
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-
-    @property
-    def foot(self) -> tuple[float, float]:
-        """Bottom centre: where the object stands on the ground."""
-        return (self.x1 + self.x2) / 2, self.y2
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Middle of the box."""
-        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
-
-    @property
-    def area(self) -> float:
-        """Share of the image that it covers."""
-        return (self.x2 - self.x1) * (self.y2 - self.y1)
-
-    def towards(self, other: Box, share: float) -> Box:
-        """The box that lies a share of the way (0..1) to another."""
-        return Box(
-            self.x1 + share * (other.x1 - self.x1),
-            self.y1 + share * (other.y1 - self.y1),
-            self.x2 + share * (other.x2 - self.x2),
-            self.y2 + share * (other.y2 - self.y2),
-        )
+def tasks_of(labels: Iterable[str]) -> tuple[str, ...]:
+    """The tasks whose rules use at least one of a model's classes."""
+    names = {plain_label(label) for label in labels}
+    return tuple(task for task, wanted in _TASKS if names & wanted)
 
 
-def common_area(one: Box, other: Box) -> float:
-    """Share of the image that two boxes both cover."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    return max(0.0, width) * max(0.0, height)
-
-
-def box_iou(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    common = common_area(one, other)
-    union = one.area + other.area - common
-    return common / union if union > 0 else 0.0
+def group_of(label: str) -> frozenset[str]:
+    """The labels that one object may flicker between; an unknown label stands alone."""
+    name = plain_label(label)
+    return next((group for group in _GROUPS if name in group), frozenset({name}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
 from camera_adapters.geometry import Letterbox
-from models.detections import Boxes, Detections, pairwise_iou
-from pipelines.labels import group_of
-from pipelines.track import Box, Track
+from models.detections import Box, Boxes, Detections, pairwise_iou
+from pipelines.track import Track, group_of
 
 LOST_S: Final = 2.0
 """How long a track is kept after its last detection, seconds."""
@@ -63,21 +62,22 @@ class _TrackRecord:
     last_seen_s: float
     votes: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def label(self) -> str:
-        """The class name with the greatest sum of scores."""
-        return max(self.votes, key=lambda label: self.votes[label])
-
-    def vote(self, label: str, score: float) -> None:
-        """Counts the label of one detection."""
+    def vote(self, label: str, score: float) -> str:
+        """Counts the label of one detection; gives the one with the greatest sum of scores."""
         self.votes[label] = self.votes.get(label, 0.0) + score
+        return max(self.votes, key=lambda known: self.votes[known])
 
 
 class _Nearness(BaseIoU):
     """Overlap first, nearness second: at low frame rates boxes of one object may not overlap."""
 
     def _compute(self, boxes_1: Boxes, boxes_2: Boxes) -> npt.NDArray[np.float64]:
-        sizes_1, sizes_2 = _sizes(boxes_1)[:, None], _sizes(boxes_2)[None]
+        # The size is the side of a square with the area of the box, pixels; at least one.
+        sizes_1, sizes_2 = (
+            np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).prod(axis=1))
+            for boxes in (boxes_1, boxes_2)
+        )
+        sizes_1, sizes_2 = sizes_1[:, None], sizes_2[None]
         larger = np.maximum(sizes_1, sizes_2)
         centres_1 = (boxes_1[:, :2] + boxes_1[:, 2:]) / 2
         centres_2 = (boxes_2[:, :2] + boxes_2[:, 2:]) / 2
@@ -207,11 +207,10 @@ class CameraTracker:
             for row, record in tracker.update(detections.boxes[rows], may_begin, self._ids, at_s):
                 index = rows[row]
                 score = float(detections.scores[index])
-                record.vote(self._labels[detections.class_ids[index]], score)
                 tracks.append(
                     Track(
                         id=record.id,
-                        label=record.label,
+                        label=record.vote(self._labels[detections.class_ids[index]], score),
                         box=Box(*map(float, normalised[index])),
                         score=score,
                         first_seen_s=record.first_seen_s,
@@ -232,23 +231,11 @@ class CameraTracker:
         boxes = detections.boxes
         # A network may give anything, and one NaN would stop the tracker.
         real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-        for row in np.flatnonzero(real):
-            rows.setdefault(self._group_of[detections.class_ids[row]], []).append(int(row))
-        return {g: _distinct(boxes, own) if len(own) > 1 else own for g, own in rows.items()}
-
-
-def _distinct(boxes: npt.NDArray[np.float32], rows: list[int]) -> list[int]:
-    """Leaves out a row whose box is that of a better one under another class name."""
-    similarity = pairwise_iou(boxes[rows], boxes[rows])
-    kept: list[int] = []
-    for index in range(len(rows)):
-        if all(similarity[index, other] < SAME_OBJECT_IOU for other in kept):
-            kept.append(index)
-    return [rows[index] for index in kept]
-
-
-def _sizes(boxes: Boxes) -> Boxes:
-    """Side of a square with the area of the box, pixels; at least one."""
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
-    sizes: Boxes = np.sqrt(sides[:, 0] * sides[:, 1])
-    return sizes
+        boxes = np.where(real[:, None], boxes, 0)
+        similarity = pairwise_iou(boxes, boxes)
+        for row in np.flatnonzero(real).tolist():
+            own = rows.setdefault(self._group_of[detections.class_ids[row]], [])
+            # A box that is that of a better one under another class name is left out.
+            if all(similarity[row, other] < SAME_OBJECT_IOU for other in own):
+                own.append(row)
+        return rows

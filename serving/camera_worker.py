@@ -19,11 +19,10 @@ from pipelines.delivery.relay import Relay, RelayCounters
 from pipelines.delivery.spool import Spool
 from pipelines.errors import OutboxUnavailable
 from pipelines.evidence import EvidenceRecorder
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from pipelines.plan import Routes
 from pipelines.shadow.comparison import IMAGES, MAX_IMAGES
-from pipelines.shadow.comparison_state import ComparisonState, states_in
-from pipelines.shadow.gallery import Gallery
+from pipelines.shadow.comparison_state import ComparisonState, Gallery, states_in
 from serving.city_plan import WorkerPlan
 from serving.detectors import detector_service
 from serving.served_model import ServedModel

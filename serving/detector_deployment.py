@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from ray import serve
 
-from pipelines.inference_metrics import InferenceTiming
-from serving.loaded_model import LoadedModel
+from pipelines.metrics import InferenceTiming
+from serving.in_process import LoadedModel
 from serving.loopback import confine_replica
 from serving.served_model import DetectorArgs
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
 
 from pipelines.detector import DetectorPort
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from serving.served_model import ModelState, ServedModel
 
 DetectorKind = Literal["ray_serve", "in_process"]

@@ -12,7 +12,7 @@ from ray.serve.api import RunTarget
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from serving.app import build
 from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu

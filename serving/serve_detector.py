@@ -21,7 +21,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
 
 from pipelines.detector import DetectorError, InFlightBatch, MicroBatch
-from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
+from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef
 from serving.errors import last_line
 

@@ -40,7 +40,7 @@ OFFENCES = {
     "torch": ("models/package.py", "import torch"),
     "av": ("pipelines/keyframe.py", "import av"),
     "trackers": ("pipelines/camera_pipeline.py", "import trackers"),
-    "shapely": ("pipelines/rules/speed.py", "import shapely"),
+    "shapely": ("pipelines/rules/zone_tracks.py", "import shapely"),
     "minio": ("serving/camera_worker.py", "import minio"),
     "hub-libraries": ("serving/api/control_api.py", "import nicegui"),
 }

@@ -122,7 +122,7 @@ def strings_of(schema: object, place: str) -> Iterator[tuple[str, str]]:
 
 
 def metrics_page() -> Iterator[tuple[str, str]]:
-    from pipelines.inference_metrics import InferenceMetrics
+    from pipelines.metrics import InferenceMetrics
     from serving.api.metrics import exposition
 
     page = exposition([], [], {"test": {"traffic/1": InferenceMetrics()}}).decode()

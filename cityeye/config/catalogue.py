@@ -10,8 +10,7 @@ from models.admission import admitted
 from models.errors import RepositoryError, UnknownModelError
 from models.package import ModelPackage
 from models.repository import Repository
-from pipelines.rules import RULES, RuleType
-from pipelines.rules.defaults import RULE_SETS
+from pipelines.rules import RULE_SETS, RULES, RuleType
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines.plan import CameraPlan, TaskPlan
-from pipelines.rules.defaults import RULE_SETS, default_set
+from pipelines.rules import RULE_SETS, default_set
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Line, Zone
 from serving.served_model import model_ref

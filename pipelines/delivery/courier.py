@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from camera_adapters.backoff import BackoffPolicy, Jitter
-from pipelines.delivery.backoff import Backoff
-from pipelines.delivery.deliveries import Deliveries, Held
+from pipelines.delivery.event_log import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
 
@@ -22,6 +21,47 @@ log = logging.getLogger(__name__)
 
 BURST = 32
 """Events of one partition before the next one is served."""
+
+
+class Backoff:
+    """Failures in a row of one thing, and when it is due again."""
+
+    def __init__(
+        self, policy: BackoffPolicy, jitter: Jitter = random.random, threshold: int = 1
+    ) -> None:
+        """Starts without failures.
+
+        Args:
+            policy: How waits grow.
+            jitter: Varies waits.
+            threshold: Failures in a row from which there is a wait; then one try at a time is due.
+        """
+        self._policy = policy
+        self._jitter = jitter
+        self._threshold = threshold
+        self.succeeded()
+
+    def due_in_s(self, now_s: float) -> float:
+        """Seconds until the next try is due; 0 when it is."""
+        return max(0.0, self._due_s - now_s)
+
+    def failed(self, now_s: float, at_least_s: float = 0.0) -> None:
+        """Counts a failure and postpones the next try.
+
+        Args:
+            now_s: Monotonic seconds.
+            at_least_s: A wait that the other side asked for, seconds; it counts at once.
+        """
+        self._failures += 1
+        if self._failures >= self._threshold or at_least_s > 0:
+            self._waits += 1
+            wait_s = max(at_least_s, self._policy.wait_s(self._waits, self._jitter))
+            self._due_s = now_s + wait_s
+
+    def succeeded(self) -> None:
+        """Forgets all failures."""
+        self._failures = self._waits = 0
+        self._due_s = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +124,14 @@ class Courier:
         # Which has waited longest goes first, so that probes go round.
         partitions = self._deliveries.partitions(self.sink.name)
         for partition in sorted(partitions, key=lambda one: self._served.get(one, 0)):
-            if self._gone():
+            if self.counters.gone:
                 return None
             if closed_s := self._breaker.due_in_s(self._monotonic()):
                 return closed_s
             wait_s = self._serve(partition)
             if wait_s is not None:
                 waits.append(wait_s)
-        return None if self._gone() else min(waits, default=None)
-
-    def _gone(self) -> bool:
-        return self.counters.gone
+        return min(waits, default=None)
 
     def _serve(self, partition: str) -> float | None:
         backoff = self._backoffs.setdefault(partition, Backoff(self._policy.backoff, self._jitter))
@@ -109,7 +146,7 @@ class Courier:
             if isinstance(delivery, Held):
                 return delivery.seconds
             if not self._hand_over(delivery, backoff):
-                return backoff.due_in_s(self._monotonic())
+                return None if self.counters.gone else backoff.due_in_s(self._monotonic())
         return 0.0
 
     def _hand_over(self, delivery: Delivery, backoff: Backoff) -> bool:

@@ -1,10 +1,13 @@
-"""Writes a file so that after a power loss it is there whole or not at all."""
+"""Files that are there whole or not at all after a power loss, and bytes that are what they say."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
+
+from pipelines.errors import KeyframeAltered
 
 TEMPORARY_SUFFIX = ".part"
 """Marks files that never became whole; safe to delete when no writer is at work."""
@@ -54,3 +57,14 @@ def make_folder(path: Path) -> None:
     make_folder(path.parent)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)
+
+
+def check_digest(key: str, data: bytes, sha256: str) -> None:
+    """Refuses data that is not what the event will say it is.
+
+    Raises:
+        KeyframeAltered: The digests differ.
+    """
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise KeyframeAltered(f"{key} has sha256 {found}, expected {sha256}: do not store it")

@@ -21,12 +21,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.delivery.deliveries import Deliveries
-from pipelines.delivery.event_log import EventLog, OutboxLimits
+from pipelines.delivery.event_log import Deliveries, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
-from pipelines.delivery.publication import event_id
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent, event_id
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +46,6 @@ class OutboxCounters:
     unsaved: int
     lost: int
     keyframes_lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Unsaved:
-    event: OutgoingEvent
-    keyframes: tuple[KeyframeData, ...]
 
 
 class Outbox:
@@ -78,7 +70,7 @@ class Outbox:
         self._log = EventLog(self._limits, monotonic, utc_s)
         self.deliveries = Deliveries(self.file, monotonic, utc_s)
         self._recording = threading.Lock()
-        self._unsaved: deque[_Unsaved] = deque()
+        self._unsaved: deque[tuple[OutgoingEvent, Sequence[KeyframeData]]] = deque()
         self._failing = False
         self._lost = 0
         self._keyframes_lost = 0
@@ -100,13 +92,29 @@ class Outbox:
         every `save_unsaved`.
         """
         with self._recording:
-            self._unsaved.append(_Unsaved(event, tuple(keyframes)))
-            self._save()
+            self._unsaved.append((event, tuple(keyframes)))
+        self.save_unsaved()
 
     def save_unsaved(self) -> None:
         """Tries again to commit what the disk did not take."""
         with self._recording:
-            self._save()
+            while self._unsaved:
+                event, keyframes = self._unsaved[0]
+                try:
+                    with self.file.transaction(news=True) as db:
+                        if not self._log.append(db, event, keyframes):
+                            log.warning("outbox.duplicate", extra={"event": event.id})
+                except OutboxUnavailable as error:
+                    if not self._failing:
+                        log.error("outbox.unsaved", extra={"error": str(error)})
+                    self._failing = True
+                    if len(self._unsaved) > self._limits.max_unsaved:
+                        self._lose_one()
+                    return
+                self._unsaved.popleft()
+                if self._failing:
+                    log.info("outbox.saves_again", extra={"path": str(self.file.path)})
+                self._failing = False
 
     def open_incidents(self) -> list[IncidentEvent]:
         """The newest event of each incident that has not ended.
@@ -199,35 +207,10 @@ class Outbox:
             )
         return dropped
 
-    def _save(self) -> None:
-        while self._unsaved:
-            head = self._unsaved[0]
-            try:
-                with self.file.transaction(news=True) as db:
-                    self._commit(db, head)
-            except OutboxUnavailable as error:
-                if not self._failing:
-                    log.error("outbox.unsaved", extra={"error": str(error)})
-                self._failing = True
-                if len(self._unsaved) > self._limits.max_unsaved:
-                    self._lose_one()
-                return
-            self._unsaved.popleft()
-            if self._failing:
-                log.info("outbox.saves_again", extra={"path": str(self.file.path)})
-            self._failing = False
-
     def _lose_one(self) -> None:
         self._lost += 1
-        priorities = [entry.event.shed_priority for entry in self._unsaved]
+        priorities = [event.shed_priority for event, _ in self._unsaved]
         del self._unsaved[priorities.index(min(priorities))]
-
-    def _commit(self, db: sqlite3.Connection, entry: _Unsaved) -> None:
-        event = entry.event
-        if self._log.has(db, event.id):
-            log.warning("outbox.duplicate", extra={"event": event.id})
-            return
-        self._log.append(db, event, entry.keyframes)
 
     def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> None:
         row = db.execute(

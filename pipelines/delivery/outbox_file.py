@@ -4,6 +4,12 @@ Exactly one connection may ever have an outbox file open: SQLite 3.7.0 to 3.51.2
 database when two connections write or checkpoint at once (https://sqlite.org/wal.html). The file is
 held in exclusive locking mode, so a second connection, the `sqlite3` shell included, is refused.
 Threads share the connection under one lock; no transaction waits for the network.
+
+`event` is the log, in delivery order. `progress` is one cursor per sink and partition: as the
+events of a partition are delivered in order, everything up to `acked` has been acknowledged.
+`partitions` has the newest event of each. `blob` is a keyframe on its way to the store, `incident`
+the newest state of each incident, `dead` what no further attempt will deliver.
+Triggers keep `usage`, so that bounds hold in every transaction.
 """
 
 from __future__ import annotations
@@ -17,8 +23,92 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.delivery.durable import make_folder, sync_folder
-from pipelines.delivery.outbox_schema import MIGRATIONS, SCHEMA, VERSION
 from pipelines.errors import OutboxInUse, OutboxUnavailable
+
+VERSION = 2
+
+MIGRATIONS = {
+    1: """
+    ALTER TABLE lane RENAME TO partitions;
+    ALTER TABLE partitions RENAME COLUMN camera TO partition;
+    ALTER TABLE event RENAME COLUMN camera TO partition;
+    ALTER TABLE progress RENAME COLUMN camera TO partition;
+    ALTER TABLE dead RENAME COLUMN camera TO partition;
+    """
+}
+"""From each older version to the next one."""
+
+SCHEMA = """
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    partition TEXT NOT NULL,
+    incident TEXT,
+    priority INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    sealed INTEGER NOT NULL,
+    committed_at REAL NOT NULL,
+    committed_mono_s REAL NOT NULL
+) STRICT;
+CREATE INDEX event_by_camera ON event (partition, seq);
+CREATE INDEX event_by_incident ON event (incident);
+CREATE INDEX event_by_priority ON event (priority, seq);
+
+CREATE TABLE partitions (
+    partition TEXT PRIMARY KEY,
+    newest INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sink (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE progress (
+    sink TEXT NOT NULL,
+    partition TEXT NOT NULL,
+    acked INTEGER NOT NULL DEFAULT 0,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sink, partition)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dead (
+    sink TEXT,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    partition TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE incident (
+    id TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    open INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blob (
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    incident TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('spooled', 'stored', 'lost')),
+    announced INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX blob_by_incident ON blob (incident, number);
+CREATE INDEX blob_by_state ON blob (state, attempts, number);
+
+CREATE TABLE usage (events INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+INSERT INTO usage VALUES (0, 0);
+CREATE TRIGGER event_inserted AFTER INSERT ON event BEGIN
+    UPDATE usage SET events = events + 1, bytes = bytes + length(new.body);
+END;
+CREATE TRIGGER event_deleted AFTER DELETE ON event BEGIN
+    UPDATE usage SET events = events - 1, bytes = bytes - length(old.body);
+END;
+CREATE TRIGGER event_sealed AFTER UPDATE OF body ON event BEGIN
+    UPDATE usage SET bytes = bytes + length(new.body) - length(old.body);
+END;
+"""
+
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +170,8 @@ class OutboxFile:
                     raise self._unavailable(str(error)) from error
                 raise
             if news:
-                self._announce()
+                self._news += 1
+                self._changed.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> int:
         """Waits for news after `seen` (0 at first) or the timeout; gives the next `seen`."""
@@ -91,7 +182,8 @@ class OutboxFile:
     def wake(self) -> None:
         """Ends all waits."""
         with self._changed:
-            self._announce()
+            self._news += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Checkpoints and closes; later transactions raise `OutboxUnavailable`."""
@@ -99,10 +191,6 @@ class OutboxFile:
             if self._db is not None:
                 self._db.close()
                 self._db = None
-
-    def _announce(self) -> None:
-        self._news += 1
-        self._changed.notify_all()
 
     def _roll_back(self) -> None:
         if self._db is not None and self._db.in_transaction:

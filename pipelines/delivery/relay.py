@@ -13,13 +13,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.delivery.courier import Courier, RetryPolicy
+from camera_adapters.backoff import BackoffPolicy
+from pipelines.delivery.courier import Backoff, Courier, RetryPolicy
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Sink
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.store import KeyframeStore
-from pipelines.delivery.uploader import Uploader
-from pipelines.errors import OutboxUnavailable
+from pipelines.errors import (
+    KeyframeAltered,
+    OutboxUnavailable,
+    SpoolDamaged,
+    SpoolUnavailable,
+    StoreError,
+)
+from pipelines.event import KeyframeData
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +36,105 @@ TIDY_EVERY_S = 60.0
 DRAIN_STEP_S = 0.05
 JOIN_S = 5.0
 DAY_S = 24 * 3600.0
+
+BURST = 32
+"""Keyframes before the caller gets a chance to stop."""
+
+
+@dataclass(slots=True)
+class UploaderCounters:
+    """What an uploader has done since it started."""
+
+    stored: int = 0
+    failed: int = 0
+    lost: int = 0
+
+
+class Uploader:
+    """Stores keyframes and keeps the outbox tidy. Not thread-safe: one thread calls `round`.
+
+    No keyframe leaves the spool before the store has it.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        spool: Spool,
+        store: KeyframeStore,
+        backoff: BackoffPolicy,
+        keep_s: float,
+    ) -> None:
+        self.counters = UploaderCounters()
+        self._outbox = outbox
+        self._spool = spool
+        self._store = store
+        self._backoff = Backoff(backoff)
+        self._keep_s = keep_s
+        self._tidy_due_s = time.monotonic()
+
+    def round(self) -> float | None:
+        """Stores what waits; gives seconds until more is due, None while nothing waits.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read or written.
+        """
+        self._outbox.save_unsaved()
+        now_s = time.monotonic()
+        if now_s >= self._tidy_due_s:
+            self._tidy_due_s = now_s + TIDY_EVERY_S
+            self._outbox.prune(self._keep_s)
+        for _ in range(BURST):
+            if wait_s := self._backoff.due_in_s(time.monotonic()):
+                return wait_s
+            keyframe = self._outbox.next_blob()
+            if keyframe is None:
+                return None
+            self._store_one(keyframe)
+        return 0.0
+
+    def _store_one(self, keyframe: KeyframeData) -> None:
+        try:
+            data = self._spool.read(keyframe.name, keyframe.sha256)
+            self._store.put(keyframe.key, data, keyframe.sha256, keyframe.media_type)
+        except (SpoolDamaged, KeyframeAltered) as error:
+            self._missing(keyframe, error)
+            return
+        except (StoreError, SpoolUnavailable) as error:
+            self._failed(keyframe, error)
+            return
+        except Exception as error:
+            # A store is foreign code; its mistakes must not end the thread that retries it.
+            log.exception("relay.store_failed", extra={"key": keyframe.key})
+            self._failed(keyframe, error)
+            return
+        self._stored(keyframe)
+
+    def _stored(self, keyframe: KeyframeData) -> None:
+        self._backoff.succeeded()
+        self._outbox.blob_stored(keyframe.key)
+        self._spool.remove(keyframe.name)
+        self.counters.stored += 1
+
+    def _missing(self, keyframe: KeyframeData, error: Exception) -> None:
+        # A crash may have come between the upload and its being noted down.
+        try:
+            stored = self._store.exists(keyframe.key)
+        except StoreError as store_error:
+            self._failed(keyframe, store_error)
+            return
+        if stored:
+            self._stored(keyframe)
+            return
+        self._outbox.blob_lost(keyframe.key)
+        self._spool.remove(keyframe.name)
+        self.counters.lost += 1
+        log.error("relay.keyframe_lost", extra={"key": keyframe.key, "error": str(error)})
+
+    def _failed(self, keyframe: KeyframeData, error: Exception) -> None:
+        self.counters.failed += 1
+        self._backoff.failed(time.monotonic())
+        self._outbox.blob_failed(keyframe.key)
+        log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +200,8 @@ class Relay:
             raise ValueError(f"two sinks have the same name: {', '.join(sorted(names))}")
         outbox.deliveries.register(names)
         self._outbox = outbox
-        self._keep_s = keep_s
-        self._tidy_due_s = time.monotonic()
         retry = retry or RetryPolicy()
-        self._uploader = Uploader(outbox, spool, store, retry.backoff)
+        self._uploader = Uploader(outbox, spool, store, retry.backoff, keep_s)
         self._couriers = [Courier(sink, outbox.deliveries, blob_grace_s, retry) for sink in sinks]
         self._pending = (0, 0)
         self._stopping = threading.Event()
@@ -105,7 +209,7 @@ class Relay:
 
     def start(self) -> None:
         """Starts the threads."""
-        rounds = [("store", self._store_round)]
+        rounds = [("store", self._uploader.round)]
         rounds += [(courier.sink.name, courier.round) for courier in self._couriers]
         for name, step in rounds:
             thread = threading.Thread(
@@ -174,11 +278,3 @@ class Relay:
                 continue
             if due_s is None or due_s > 0:
                 seen = self._outbox.file.wait(seen, min(IDLE_S, due_s or IDLE_S))
-
-    def _store_round(self) -> float | None:
-        self._outbox.save_unsaved()
-        now_s = time.monotonic()
-        if now_s >= self._tidy_due_s:
-            self._tidy_due_s = now_s + TIDY_EVERY_S
-            self._outbox.prune(self._keep_s)
-        return self._uploader.round()

@@ -6,15 +6,14 @@ What `put` returned from survives a power loss, and the folder never outgrows it
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.delivery.durable import TEMPORARY_SUFFIX, make_folder, write_durably
-from pipelines.errors import SpoolDamaged, SpoolFull, SpoolUnavailable
+from pipelines.delivery.durable import TEMPORARY_SUFFIX, check_digest, make_folder, write_durably
+from pipelines.errors import KeyframeAltered, SpoolDamaged, SpoolFull, SpoolUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +103,10 @@ class Spool:
             raise SpoolDamaged(f"{name} is not in the spool {self._path}") from None
         except OSError as error:
             raise self._unavailable(error) from error
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise SpoolDamaged(f"{name} in the spool {self._path} does not match its sha256")
+        try:
+            check_digest(f"{name} in the spool {self._path}", data, sha256)
+        except KeyframeAltered as error:
+            raise SpoolDamaged(str(error)) from None
         return data
 
     def remove(self, name: str) -> None:

@@ -1,4 +1,8 @@
-"""The rules: what counts as an incident, decided from tracks and, where declared, other signals."""
+"""The rules: what counts as an incident, decided from tracks and, where declared, other signals.
+
+A set of rules never changes once it was released, and neither does the set that a task without
+rules gets: a rule that is new in the program runs where somebody names it, or names a newer set.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,11 @@ from pydantic import ValidationError
 from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
-from pipelines.rules.rule import RuleError, RulePlan
-from pipelines.rules.rule_type import Rule, RuleType
+from pipelines.rules.rule import Rule, RuleError, RulePlan, RuleType
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone_geometry import ZoneError
 
-__all__ = ["RULES", "Rule", "RuleError", "RuleType", "build_rule"]
+__all__ = ["RULES", "RULE_SETS", "Rule", "RuleError", "RuleType", "build_rule", "default_set"]
 
 RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     {
@@ -30,6 +33,23 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     }
 )
 """Every kind of rule that a plan may name."""
+
+
+RULE_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "traffic/1": ("traffic.congestion",),
+        "littering/1": ("littering.dropped_object",),
+        "crowding/1": ("crowding.density",),
+    }
+)
+"""Kinds of rules by `TASK/VERSION`; all run with the defaults of their parameters."""
+
+UNNAMED_VERSION: Final = "1"
+
+
+def default_set(task: str) -> str:
+    """Name of the set that a task gets whose configuration names no rules."""
+    return f"{task}/{UNNAMED_VERSION}"
 
 
 def build_rule(plan: RulePlan, camera: str, incarnation: str) -> Rule:

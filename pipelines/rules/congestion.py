@@ -14,16 +14,18 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
-from pipelines.labels import VEHICLES
-from pipelines.rules.parked_vehicles import ParkedVehicleFilter
-from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
-from pipelines.rules.situation import Reading, Situation, subjects_of
-from pipelines.rules.speed import SpeedGauge
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.rules.zone_tracks import ParkedVehicleFilter, Presence, SpeedGauge
+from pipelines.track import VEHICLES, Track
 
 EXIT_COUNT_SHARE: Final = 0.75
 EXIT_SPEED_FACTOR: Final = 1.5
@@ -84,22 +86,22 @@ class _CongestionWatch:
             enough = math.ceil(enough * EXIT_COUNT_SHARE)
             limit *= EXIT_SPEED_FACTOR
         if vehicles < enough:
-            return Reading(holds=False, subjects=subjects_of(seen))
+            return Reading(holds=False, tracks=seen)
         gauged = [self._gauge.speed(vehicle) for vehicle in seen]
         speeds = [speed for speed in gauged if speed is not None]
         if len(speeds) < max(1, KNOWN_SPEED_SHARE * len(seen)):
-            return Reading(holds=None, subjects=subjects_of(seen))
+            return Reading(holds=None, tracks=seen)
         median = statistics.median(speeds)
         return Reading(
             holds=median < limit,
             severity=self._severity(vehicles, at),
-            subjects=subjects_of(seen),
+            tracks=seen,
             detail={"vehicles": float(vehicles), self._speed_name: round(median, 2)},
         )
 
     def _severity(self, vehicles: int, at: Moment) -> Severity:
         ratio = vehicles / self._parameters.min_vehicles
-        lasted_s = self._situation.open_for_s(at)
+        lasted_s = at.mono_s - self._situation.opened_s
         if ratio >= HIGH_COUNT or lasted_s >= HIGH_AFTER_S:
             return Severity.HIGH
         if ratio >= MEDIUM_COUNT or lasted_s >= MEDIUM_AFTER_S:

@@ -8,14 +8,18 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity
-from pipelines.labels import PERSONS
-from pipelines.rules.presence import Presence
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
-from pipelines.rules.situation import Reading, Situation, subjects_of
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.rules.zone_tracks import Presence
+from pipelines.track import PERSONS, Track
 
 MEDIUM_RATIO: Final = 1.5
 HIGH_RATIO: Final = 2.0
@@ -69,7 +73,7 @@ class _DensityWatch:
         return Reading(
             holds=ratio >= (parameters.exit_share if self._situation.is_open else 1.0),
             severity=_severity(ratio),
-            subjects=subjects_of(seen),
+            tracks=seen,
             detail=detail,
         )
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.labels import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import Track
+from pipelines.track import BIN_BAGS, BOTTLES, LITTER, PERSONS, VEHICLES, Track
 
 COVERED_S: Final = 120.0
 """How long an object is remembered while something stands in front of it."""
@@ -115,7 +120,7 @@ class _DroppedObjectWatch:
             if not place.situation.is_open
             and (
                 place in seen
-                or place.subject.track not in carried
+                or place.track.id not in carried
                 or not place.situation.is_cool(at.mono_s)
             )
         ]
@@ -142,11 +147,11 @@ class _DroppedObjectWatch:
         else:
             holds = False
             place.miss(at.mono_s)
-        lasted_s = place.situation.open_for_s(at)
+        lasted_s = at.mono_s - place.situation.opened_s
         reading = Reading(
             holds=holds,
             severity=_severity(place.label, lasted_s),
-            subjects=(place.subject,),
+            tracks=(replace(place.track, label=place.label),),
             detail={"resting_s": round(at.mono_s - place.since_s, 1)},
         )
         return place.situation.observe(reading, at)

@@ -1,6 +1,7 @@
 """`RestingPlace`: a spot where an object lies, recognised by where it is and not by track ids.
 
-Ids change, detections fail, passers-by cover the object; the place stays the same.
+Ids change, detections fail, passers-by cover the object; the place stays the same. `OwnerTracker`
+says whether somebody stays with it, as opposed to people who walk past.
 """
 
 from __future__ import annotations
@@ -8,12 +9,90 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from pipelines.incident import Subject
-from pipelines.rules.owner_tracker import OwnerTracker
+from models.detections import Box, box_iou, common_area
 from pipelines.rules.situation import Situation
-from pipelines.track import Box, Track, box_iou, common_area
+from pipelines.track import Track
+
+STANDING_S: Final = 2.0
+"""Somebody who has not moved for this long stands."""
+
+STANDING_HEIGHTS: Final = 0.5
+"""Moving less than this many body heights is not moving."""
+
+LINGER_S: Final = 10.0
+"""Somebody who has been near for this long stays, however much they move."""
+
+OWNER_S: Final = 1.0
+"""Whoever is near within this time of the object's first sighting may have brought it."""
+
+LOST_S: Final = 2.0
+"""How long a person counts as still there when the detector misses them."""
+
+
+@dataclass(slots=True)
+class _Stay:
+    since_s: float
+    seen_s: float
+    owner: bool
+    foot: tuple[float, float]
+    stands_since_s: float
+
+    def see(self, person: Track, at_s: float) -> None:
+        self.seen_s = at_s
+        if _moved_heights(person, self.foot) > STANDING_HEIGHTS:
+            self.foot = person.box.foot
+            self.stands_since_s = at_s
+
+    def counts(self) -> bool:
+        stands_s = self.seen_s - self.stands_since_s
+        near_s = self.seen_s - self.since_s
+        return self.owner or stands_s >= STANDING_S or near_s >= LINGER_S
+
+
+class OwnerTracker:
+    """The people around one object."""
+
+    def __init__(self) -> None:
+        self._stays: dict[int, _Stay] = {}
+        self._first_s: float | None = None
+
+    def observe(self, near: Iterable[Track], seen: frozenset[int], at_s: float) -> bool:
+        """Takes who is near now; returns whether the object is attended.
+
+        Args:
+            near: Persons within the distance that counts.
+            seen: Ids of all persons that the frame shows, near or far.
+            at_s: Monotonic time of the frame, seconds.
+        """
+        self._first_s = at_s if self._first_s is None else self._first_s
+        brought = at_s - self._first_s <= OWNER_S
+        near_ids = set()
+        for person in near:
+            near_ids.add(person.id)
+            stay = self._stays.get(person.id)
+            if stay:
+                stay.see(person, at_s)
+            else:
+                foot = person.box.foot
+                self._stays[person.id] = _Stay(at_s, at_s, brought, foot, at_s)
+        self._stays = {
+            person: stay
+            for person, stay in self._stays.items()
+            if person in near_ids or (person not in seen and at_s - stay.seen_s <= LOST_S)
+        }
+        return any(stay.counts() for stay in self._stays.values())
+
+
+def _moved_heights(person: Track, foot: tuple[float, float]) -> float:
+    height = person.box.y2 - person.box.y1
+    if height <= 0:
+        return 0.0
+    x, y = person.box.foot
+    return math.hypot((x - foot[0]) * person.aspect, y - foot[1]) / height
+
 
 SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
@@ -37,6 +116,7 @@ class RestingPlace:
         owners: Who stays with the object.
         seen_s: When it was last seen, monotonic seconds.
         since_s: When it was first seen here.
+        track: The object as last seen.
     """
 
     def __init__(self, track: Track, situation: Situation, at_s: float) -> None:
@@ -46,18 +126,13 @@ class RestingPlace:
         self.seen_s = at_s
         self.box = track.box
         self._is_empty = False
-        self._track = track
+        self.track = track
         self._votes: Counter[str] = Counter({track.label: 1})
 
     @property
     def label(self) -> str:
         """The label that it had most often."""
         return self._votes.most_common(1)[0][0]
-
-    @property
-    def subject(self) -> Subject:
-        """The object as last seen."""
-        return Subject(self._track.id, self.label, self._track.box, self._track.score)
 
     def likeness(self, track: Track) -> float:
         """How well a sighting fits this object: 0 not at all, above 0 the same place."""
@@ -79,7 +154,7 @@ class RestingPlace:
         weight = span_s / (span_s + min(at_s - self.since_s, SETTLE_S)) if span_s > 0 else 0.0
         self.box = self.box.towards(track.box, weight)
         self.seen_s = at_s
-        self._track = track
+        self.track = track
         self._votes[track.label] += 1
 
     def miss(self, at_s: float) -> None:
@@ -89,9 +164,8 @@ class RestingPlace:
 
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the object."""
-        return any(
-            common_area(self.box, other.box) >= COVERED_SHARE * self.box.area for other in others
-        )
+        covered = COVERED_SHARE * common_area(self.box, self.box)
+        return any(common_area(self.box, other.box) >= covered for other in others)
 
 
 def _size(box: Box, aspect: float) -> float:

@@ -2,21 +2,180 @@
 
 Guarantees: every opened incident ends exactly once, severity never falls within an incident, and
 times within an incident never run backwards: they are counted on the monotonic clock from the
-opening, so that a step of the wall clock cannot disturb them.
+opening, so that a step of the wall clock cannot disturb them. `Hysteresis` decides when to open and
+to end: nothing opens from observations that never hold, and time without observations counts
+neither as held nor as not held.
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
-from pipelines.rules.hysteresis import Edge, Hysteresis
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
+
+MIN_GAP_S = 2.5
+MAX_GAP_S = 10.0
+GAP_FACTOR = 3.0
+"""A pause is a gap if it is this many times longer than the usual one."""
+
+SPANS_KEPT = 9
+CONFIRM_SHARE, EXPIRE_SHARE = 0.7, 0.9
+"""Shares of the two windows in which it must hold, and must not."""
+
+TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The condition opened or ended.
+
+    Attributes:
+        opened: True for an opening, False for an ending.
+        since_s: When it began to hold, or ceased to: earlier than the moment that confirms it.
+    """
+
+    opened: bool
+    since_s: float
+
+
+@dataclass(slots=True)
+class _Stretch:
+    start_s: float
+    held: bool
+    length_s: float = 0.0
+
+
+class _Sustained:
+    """Whether something has been so for long enough, robust against single ones that differ.
+
+    Attributes:
+        stretches: What was observed lately, oldest first; the oldest one holds.
+    """
+
+    def __init__(self, needed_s: float, share: float) -> None:
+        self._needed_s = needed_s
+        self._share = share
+        self.stretches: deque[_Stretch] = deque()
+        self._known = False
+
+    @property
+    def run_since_s(self) -> float | None:
+        """Since when it has been so without interruption; None if it is not so now."""
+        newest = self.stretches[-1] if self.stretches else None
+        return newest.start_s if newest and newest.held else None
+
+    def observe(self, held: bool | None, at_s: float, span_s: float) -> bool:
+        """Counts the span since the previous observation as what that one saw; None: unknown.
+
+        Returns:
+            Whether it has been so for long enough.
+        """
+        if self._known and self.stretches:
+            self.stretches[-1].length_s += span_s
+        self._known = held is not None
+        if held is not None and (held if not self.stretches else held != self.stretches[-1].held):
+            self.stretches.append(_Stretch(at_s, held))
+        # What is older than needed is dropped; the oldest stretch is always one that holds.
+        total_s = sum(stretch.length_s for stretch in self.stretches)
+        while self.stretches:
+            oldest = self.stretches[0]
+            surplus_s = total_s - self._needed_s
+            if oldest.held and (oldest.length_s > surplus_s or len(self.stretches) == 1):
+                break
+            total_s -= oldest.length_s
+            self.stretches.popleft()
+        if not self.stretches or total_s < self._needed_s - TOLERANCE_S:
+            return False
+        held_s = sum(stretch.length_s for stretch in self.stretches if stretch.held)
+        # Only the newest `needed_s` count; what is older lies in the first stretch, which held.
+        held_s -= total_s - self._needed_s
+        return held_s >= self._share * self._needed_s - TOLERANCE_S
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.stretches.clear()
+        self._known = False
+
+
+class Hysteresis:
+    """One condition at one place, from observation to observation."""
+
+    def __init__(self, confirm_s: float, expire_s: float, cooldown_s: float = 0.0) -> None:
+        """Begins closed, with no observation.
+
+        Args:
+            confirm_s: How long it must hold until it opens, seconds of observed time.
+            expire_s: How long it must not hold until it ends, seconds of observed time.
+            cooldown_s: How long after an end it cannot open again, seconds.
+        """
+        self._cooldown_s = cooldown_s
+        self._on = _Sustained(confirm_s, CONFIRM_SHARE)
+        self._off = _Sustained(expire_s, EXPIRE_SHARE)
+        self._spans: deque[float] = deque(maxlen=SPANS_KEPT)
+        self._last_s: float | None = None
+        self._cool_at_s = float("-inf")
+        self.is_open = False
+
+    def observe(self, holds: bool | None, at_s: float) -> Edge | None:
+        """Takes one observation.
+
+        Args:
+            holds: Whether the condition holds; None where that cannot be known.
+            at_s: Its monotonic time, seconds.
+
+        Returns:
+            What it changed, if it changed anything.
+        """
+        last_s, self._last_s = self._last_s, at_s
+        is_gap, span_s = True, 0.0
+        if last_s is not None and at_s >= last_s:
+            span_s = at_s - last_s
+            self._spans.append(span_s)
+            usual_s = statistics.median(self._spans)
+            is_gap = span_s > min(max(GAP_FACTOR * usual_s, MIN_GAP_S), MAX_GAP_S)
+        if is_gap:
+            self._on.clear()
+            self._off.clear()
+        on = self._on.observe(holds, at_s, span_s)
+        off = self._off.observe(None if holds is None else not holds, at_s, span_s)
+        if self.is_open:
+            return self._end() if holds is False and off else None
+        if holds and on and at_s >= self._cool_at_s:
+            self.is_open = True
+            self._off.clear()
+            return Edge(opened=True, since_s=self._on.stretches[0].start_s)
+        return None
+
+    def is_cool(self, at_s: float) -> bool:
+        """Whether the cool-down after the last end is over."""
+        return at_s >= self._cool_at_s
+
+    def close(self) -> float | None:
+        """Ends without an observation: the next opening needs a whole confirmation again.
+
+        Returns:
+            Since when it has not held, seconds; None if it held until the end.
+        """
+        since_s = self._off.run_since_s
+        self.is_open = False
+        self._on.clear()
+        self._off.clear()
+        return since_s
+
+    def _end(self) -> Edge:
+        since_s = self._off.stretches[0].start_s
+        self.close()
+        self._cool_at_s = since_s + self._cooldown_s
+        return Edge(opened=False, since_s=since_s)
+
 
 SETTLE_S: Final = 2.0
 _ORDER: Final = tuple(Severity)
@@ -29,41 +188,41 @@ class Reading:
     Attributes:
         holds: Whether the condition holds; None where this frame does not show it.
         severity: How bad it is now.
-        subjects: The objects that take part.
+        tracks: The objects that take part.
         detail: Numbers by name with unit.
     """
 
     holds: bool | None
     severity: Severity = Severity.LOW
-    subjects: tuple[Subject, ...] = ()
+    tracks: Sequence[Track] = ()
     detail: Mapping[str, float] = field(default_factory=dict)
 
 
 class Situation:
-    """One condition at one place, from reading to reading."""
+    """One condition at one place, from reading to reading.
+
+    Attributes:
+        is_open: Whether an incident is going on.
+        opened_s: Monotonic time at which the open incident began; infinite without one.
+    """
 
     def __init__(self, identity: Identity, parameters: RuleParameters) -> None:
         self._identity = identity
         self._update_every_s = parameters.update_every_s
-        self._hysteresis = Hysteresis(parameters.windows)
+        self._hysteresis = Hysteresis(
+            parameters.confirm_s, parameters.expire_s, parameters.cooldown_s
+        )
+        self.is_open = False
+        self.opened_s = math.inf
         self._incident: Incident | None = None
         self._opened = Moment(datetime.min, 0.0)
         self._published_s = 0.0
         self._latest = Reading(holds=None)
         self._severities: deque[tuple[float, Severity]] = deque()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether an incident is going on."""
-        return self._incident is not None
-
     def is_cool(self, at_s: float) -> bool:
         """Whether the cool-down after the last incident is over."""
         return self._hysteresis.is_cool(at_s)
-
-    def open_for_s(self, at: Moment) -> float:
-        """How long the open incident has been going on, seconds; 0 without one."""
-        return at.mono_s - self._opened.mono_s if self._incident else 0.0
 
     def observe(self, reading: Reading, at: Moment) -> list[Transition]:
         """Takes a reading; gives the transition that it brings, if any."""
@@ -73,9 +232,11 @@ class Situation:
             while self._severities[0][0] < at.mono_s - SETTLE_S:
                 self._severities.popleft()
         edge = self._hysteresis.observe(reading.holds, at.mono_s)
-        if edge:
-            step = self._open(edge, reading, at) if edge.opened else self._end(edge, reading, at)
-            return [step] if step else []
+        if edge and edge.opened:
+            return [self._open(edge, reading, at)]
+        if edge and self._incident:
+            subjects = _subjects(reading.tracks)
+            return [self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, subjects)]
         if self._incident and reading.holds and self._is_due(self._incident, at):
             return [self._update(self._incident, reading, at)]
         return []
@@ -92,6 +253,7 @@ class Situation:
         began = timedelta(seconds=at.mono_s - edge.since_s)
         self._opened = Moment(at.utc - began, edge.since_s)
         self._published_s = at.mono_s
+        self.is_open, self.opened_s = True, edge.since_s
         self._incident = Incident(
             id=self._identity.mint(),
             kind=self._identity.kind,
@@ -102,7 +264,7 @@ class Situation:
             updated_at=at.utc,
             ended_at=None,
             end_reason=None,
-            subjects=reading.subjects,
+            subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
         )
         return Transition(Phase.STARTED, self._incident)
@@ -122,15 +284,10 @@ class Situation:
             incident,
             severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
-            subjects=reading.subjects,
+            subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
         )
         return Transition(Phase.UPDATED, self._incident)
-
-    def _end(self, edge: Edge, reading: Reading, at: Moment) -> Transition | None:
-        if not self._incident:
-            return None
-        return self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, reading.subjects)
 
     def _finish(
         self,
@@ -140,6 +297,7 @@ class Situation:
         at: Moment,
         subjects: tuple[Subject, ...],
     ) -> Transition:
+        self.is_open, self.opened_s = False, math.inf
         self._incident = None
         ended = replace(
             incident,
@@ -160,6 +318,6 @@ def _worse(one: Severity, other: Severity) -> Severity:
     return max(one, other, key=_ORDER.index)
 
 
-def subjects_of(tracks: Iterable[Track]) -> tuple[Subject, ...]:
+def _subjects(tracks: Sequence[Track]) -> tuple[Subject, ...]:
     """Tracks as subjects."""
     return tuple(Subject(track.id, track.label, track.box, track.score) for track in tracks)

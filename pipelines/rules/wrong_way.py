@@ -15,15 +15,19 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
-from pipelines.labels import VEHICLES
-from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals
-from pipelines.rules.situation import Reading, Situation, subjects_of
-from pipelines.rules.speed import SpeedGauge
+from pipelines.rules.rule import (
+    FrameSignals,
+    Identity,
+    Moment,
+    RuleParameters,
+    RuleResult,
+    RuleType,
+)
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone import ImagePoint
 from pipelines.rules.zone_geometry import LineShape, Vector, ZoneShape, on_plane
-from pipelines.track import Track
+from pipelines.rules.zone_tracks import SpeedGauge
+from pipelines.track import VEHICLES, Track
 
 MPS_PER_KMH: Final = 1 / 3.6
 
@@ -166,7 +170,7 @@ class _WrongWayWatch:
         return Reading(
             holds=True,
             severity=Severity.HIGH if motor else Severity.MEDIUM,
-            subjects=subjects_of(wrong),
+            tracks=wrong,
             detail=detail,
         )
 

@@ -2,13 +2,14 @@
 
 The shadow's detections go through a tracker and rules of their own; what would have been incidents
 is noted beside the real ones and never published. What was noted survives a restart of the worker.
+`CameraShadow` holds the comparisons of one camera.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +19,15 @@ from camera_adapters.frame import Frame, FullImage, Image
 from camera_adapters.geometry import Size
 from models.detections import Detections
 from pipelines.annotation import GREEN, MAGENTA, Overlay, RgbColour, annotated
+from pipelines.camera_routes import CameraRoutes
 from pipelines.errors import EncodingError
-from pipelines.incident import EndReason, Incident, Transition
+from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.keyframe import encode
-from pipelines.plan import ModelRef, Route, TaskPlan
+from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from pipelines.rules import build_rule
-from pipelines.rules.rule import Moment
-from pipelines.rules.signals import FrameSignals
+from pipelines.rules.rule import FrameSignals, Moment
 from pipelines.shadow.agreement import IncidentNote, ModelDetections, Side, box_agreement
-from pipelines.shadow.comparison_state import ComparisonState, load_state, save_state
-from pipelines.shadow.gallery import Gallery
+from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, save_state
 from pipelines.tracker import CameraTracker
 
 log = logging.getLogger(__name__)
@@ -229,3 +229,84 @@ def _ended(state: ComparisonState) -> ComparisonState:
         for note in state.notes
     )
     return replace(state, notes=notes)
+
+
+class CameraShadow:
+    """The comparisons of one camera. The worker's loop owns it.
+
+    Attributes:
+        comparisons: One per task that has a shadow.
+    """
+
+    def __init__(
+        self, plan: CameraPlan, routes: CameraRoutes, incarnation: str, folder: Path
+    ) -> None:
+        """Compares nothing before `follow`.
+
+        Args:
+            plan: What is done with the camera's frames.
+            routes: The camera's routes.
+            incarnation: Differs between worker starts.
+            folder: Where comparisons are kept.
+        """
+        self._camera = plan.camera.id
+        self._plans = {task.task: task for task in plan.tasks}
+        self._routes = routes
+        self._incarnation = incarnation
+        self._folder = folder
+        self.comparisons: dict[str, Comparison] = {}
+        self._open: dict[str, dict[str, Incident]] = {task: {} for task in self._plans}
+
+    def follow(self, task: str, route: Route) -> None:
+        """Ends the comparison of a task, and begins one where the new route has a shadow."""
+        if task in self.comparisons:
+            self.comparisons.pop(task).end()
+        if route.shadow is not None:
+            comparison = Comparison(
+                self._plans[task], route, self._camera, self._incarnation, self._folder
+            )
+            comparison.note_open(tuple(self._open[task].values()))
+            self.comparisons[task] = comparison
+
+    def note(self, task: str, transitions: Sequence[Transition]) -> None:
+        """Takes note of what the version in service has published."""
+        for transition in transitions:
+            if transition.phase is Phase.ENDED:
+                self._open[task].pop(transition.incident.id, None)
+            else:
+                self._open[task][transition.incident.id] = transition.incident
+        if task in self.comparisons:
+            self.comparisons[task].note("first", transitions)
+
+    def compare(
+        self,
+        frame: Frame,
+        routes: Routes,
+        found: Mapping[ModelRef, Detections],
+        shadows: Mapping[ModelRef, Detections],
+        fault: str = "",
+    ) -> None:
+        """Compares what shadows found in a frame with what counted.
+
+        Args:
+            frame: A frame whose result was processed already.
+            routes: The routes that it was sent along.
+            found: What the versions in service found in it.
+            shadows: What the shadows found in it; one without a result is left out.
+            fault: Why there is none, if it failed.
+        """
+        if routes != self._routes.processed:
+            return  # The comparison that it belongs to is over.
+        for task, comparison in self.comparisons.items():
+            route = routes[task]
+            if task not in frame.tasks or route.shadow is None:
+                continue
+            if route.model in found and route.shadow in shadows:
+                comparison.observe(frame, found[route.model], shadows[route.shadow])
+            else:
+                comparison.missed(fault)
+
+    def close(self, reason: EndReason, at: Moment) -> None:
+        """Ends what the shadows would have going on."""
+        for comparison in self.comparisons.values():
+            comparison.close(reason, at)

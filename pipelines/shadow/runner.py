@@ -18,7 +18,7 @@ from camera_adapters.frame import Frame
 from models.detections import Detections
 from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.plan import ModelRef, Routes, model_keys
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 
 MAX_SHADOWS_IN_FLIGHT: Final = 2
 

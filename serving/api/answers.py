@@ -15,8 +15,7 @@ from camera_adapters.geometry import Letterbox
 from camera_adapters.state import CameraState
 from models.detections import Detections
 from pipelines.group_camera import CameraSnapshot
-from pipelines.inference_metrics import InferenceMetrics
-from pipelines.statistics import Rate
+from pipelines.metrics import InferenceMetrics, Rate
 from serving.director import WorkerState
 from serving.rollout.rollouts import RolloutState
 from serving.served_model import ModelState, ServedModel

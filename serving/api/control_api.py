@@ -19,7 +19,7 @@ from camera_adapters.frame import Image
 from models.errors import ModelError
 from models.package import VERSION_PATTERN
 from pipelines.detector import BatchResult, MicroBatch
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,

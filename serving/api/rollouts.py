@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from models.package import VERSION_PATTERN
-from pipelines.inference_metrics import InferenceMetrics
+from pipelines.metrics import InferenceMetrics
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote, in_one_only
 from pipelines.shadow.comparison_state import ComparisonState
 from serving.api.answers import ApiAnswer, Rounded

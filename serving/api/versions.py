@@ -35,7 +35,7 @@ from models.package import (
     ModelPackage,
 )
 from models.repository import BUILTIN_ROOT, ModelRepository, Repository
-from pipelines.labels import tasks_of
+from pipelines.track import tasks_of
 from serving.api.answers import ApiAnswer
 from serving.api.image_body import fitted
 

@@ -11,8 +11,7 @@ from camera_adapters.geometry import Size
 from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.delivery.stores.folder import FolderSettings
-from pipelines.rules import RULES, build_rule
-from pipelines.rules.defaults import RULE_SETS
+from pipelines.rules import RULE_SETS, RULES, build_rule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"
 

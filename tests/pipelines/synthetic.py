@@ -15,12 +15,12 @@ from functools import lru_cache
 import numpy as np
 
 from camera_adapters.geometry import Letterbox, Size
-from models.detections import Detections
+from models.detections import Box, Detections
 from pipelines.incident import Phase, Transition
 from pipelines.rules import Rule
 from pipelines.rules.rule import Moment
 from pipelines.rules.zone import GroundCalibration, ImagePoint, Zone
-from pipelines.track import Box, Track
+from pipelines.track import Track
 
 LABELS = ("person", "car", "bus", "truck", "motorcycle", "bicycle", "bag", "bottle", "bin_bag")
 FULL = Size(1920, 1080)

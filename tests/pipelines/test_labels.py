@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.labels import tasks_of
+from pipelines.track import tasks_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.metrics import CameraStatistics
 from pipelines.plan import ModelRef
-from pipelines.statistics import CameraStatistics
 from tests.pipelines.frames import SIZE, make_frame
 
 STREET = ModelRef("street", "1", SIZE, ("car",), 0.3)

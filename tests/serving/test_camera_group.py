@@ -25,7 +25,7 @@ from pipelines.detector import (
     MicroBatch,
 )
 from pipelines.evidence import EvidenceRecorder
-from pipelines.inference_metrics import MetricsRecorder
+from pipelines.metrics import MetricsRecorder
 from pipelines.plan import ModelRef, Route, Routes
 from serving.in_process import InProcessDetector
 from serving.served_model import model_ref, served_model

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 import urllib3
@@ -102,7 +102,9 @@ class HttpSink:
 
     def deliver(self, delivery: Delivery) -> None:
         """See `Sink.deliver`."""
-        headers = self._headers | self._signature(delivery)
+        headers = dict(self._headers)
+        if self._signer is not None:
+            headers |= self._signature(self._signer, delivery)
         try:
             response = self._pool.request(
                 "POST",
@@ -112,33 +114,26 @@ class HttpSink:
                 redirect=False,
                 preload_content=False,
             )
-            self._finish(response)
+            # A short answer is read to its end, so that the connection can be used again.
+            if len(response.read(MAX_ANSWER_BYTES)) < MAX_ANSWER_BYTES:
+                response.release_conn()
+            else:
+                response.close()
         except urllib3.exceptions.HTTPError as error:
             raise SinkUnavailable(f"{self.name}: {_summary(error)}") from None
-        self._raise_for_status(response.status, response.headers.get("Retry-After"))
+        if response.status // 100 != SUCCESS:
+            self._raise_for_status(response.status, response.headers.get("Retry-After"))
 
-    def _signature(self, delivery: Delivery) -> dict[str, str]:
-        if self._signer is None:
-            return {}
+    def _signature(self, signer: Webhook, delivery: Delivery) -> dict[str, str]:
         now = datetime.fromtimestamp(int(self._utc_s()), UTC)
         return {
             "webhook-id": delivery.event,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(delivery.event, now, delivery.body.decode()),
+            "webhook-signature": signer.sign(delivery.event, now, delivery.body.decode()),
         }
 
-    def _finish(self, response: urllib3.BaseHTTPResponse) -> None:
-        # A short answer is read to its end, so that the connection can be used again.
-        answer = response.read(MAX_ANSWER_BYTES)
-        if len(answer) < MAX_ANSWER_BYTES:
-            response.release_conn()
-        else:
-            response.close()
-
-    def _raise_for_status(self, status: int, retry_after: str | None) -> None:
+    def _raise_for_status(self, status: int, retry_after: str | None) -> NoReturn:
         answered = f"{self.name} answered {status}"
-        if status // 100 == SUCCESS:
-            return
         if status // 100 == REDIRECT:
             raise SinkUnavailable(f"{answered}: redirects are not followed, configure the new URL")
         if status == STATUS_GONE:

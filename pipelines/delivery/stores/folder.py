@@ -6,9 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import RootModel
 
-from pipelines.delivery.durable import make_folder, write_durably
+from pipelines.delivery.durable import check_digest, make_folder, write_durably
 from pipelines.delivery.settings import FilePath
-from pipelines.delivery.stores.store import check_digest
 from pipelines.errors import KeyframeMissing, StoreRefused, StoreUnavailable
 
 

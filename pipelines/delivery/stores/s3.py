@@ -23,6 +23,7 @@ import urllib3
 from pydantic import AfterValidator, Field, SecretStr
 from urllib3.util import Retry, Timeout
 
+from pipelines.delivery.durable import check_digest
 from pipelines.delivery.settings import (
     CaCerts,
     ConnectTimeout,
@@ -30,7 +31,6 @@ from pipelines.delivery.settings import (
     ReadTimeout,
     Seconds,
 )
-from pipelines.delivery.stores.store import check_digest
 from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:

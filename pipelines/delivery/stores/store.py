@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Protocol
-
-from pipelines.errors import KeyframeAltered
 
 
 class KeyframeStore(Protocol):
@@ -40,14 +37,3 @@ class KeyframeStore(Protocol):
     def exists(self, key: str) -> bool:
         """Whether there is an image under this key."""
         ...
-
-
-def check_digest(key: str, data: bytes, sha256: str) -> None:
-    """Refuses data that is not what the event will say it is.
-
-    Raises:
-        KeyframeAltered: The digests differ.
-    """
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise KeyframeAltered(f"{key} has sha256 {found}, expected {sha256}: do not store it")

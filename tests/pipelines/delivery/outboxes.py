@@ -16,6 +16,7 @@ import numpy as np
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec, Place
 from camera_adapters.state import CameraState, StateChange
+from models.detections import Box
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.http import HttpSink, HttpSinkSettings
 from pipelines.delivery.sinks.sink import Delivery
@@ -25,7 +26,6 @@ from pipelines.errors import StoreUnavailable
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
 from pipelines.plan import ModelRef
-from pipelines.track import Box
 from tests.pipelines.frames import PlainImage
 
 OPENED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -14,7 +14,7 @@ from event_hub.settings import HubSettings
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
-from pipelines.measurement import Measurement
+from pipelines.incident import Measurement
 from tests.event_hub.thread import HubThread
 from tests.pipelines.delivery.outboxes import MODEL, OPENED, Edge, camera, http_sink, life, offline
 from tests.pipelines.delivery.test_outbox import SINK, drain

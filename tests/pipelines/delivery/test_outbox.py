@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from event_hub.envelope import parse_event
-from pipelines.delivery.deliveries import Held
-from pipelines.delivery.event_log import OutboxLimits
+from models.detections import Box
+from pipelines.delivery.event_log import Held, OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.sinks.sink import Delivery
@@ -21,7 +21,6 @@ from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 from pipelines.event import IncidentEvent
 from pipelines.incident import Phase, Severity, Subject, Transition
-from pipelines.track import Box
 from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, camera, incident, life, offline
 
 SINK = "hub"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.delivery.outbox_schema import VERSION
+from pipelines.delivery.outbox_file import VERSION
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import VERSION_FILE, Spool
 from pipelines.errors import SpoolUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from camera_adapters.backoff import BackoffPolicy
-from pipelines.delivery.backoff import Backoff
+from pipelines.delivery.courier import Backoff
 
 STEADY = BackoffPolicy(first_s=1.0, cap_s=8.0, factor=2.0, spread=0.0)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.rules import RULES, RuleType
-from pipelines.rules.defaults import RULE_SETS
+from pipelines.rules import RULE_SETS, RULES, RuleType
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.hysteresis import Edge, Hysteresis, HysteresisWindows
+from pipelines.rules.situation import Edge, Hysteresis
 
-WINDOWS = HysteresisWindows(confirm_s=6.0, expire_s=8.0)
+WINDOWS = (6.0, 8.0)
 
 
 def watch(windows, observations):
     """Edges with the time at which they come, from (time, holds) observations."""
-    hysteresis = Hysteresis(windows)
+    hysteresis = Hysteresis(*windows)
     return [(t, edge) for t, holds in observations if (edge := hysteresis.observe(holds, t))]
 
 
@@ -93,15 +93,13 @@ def test_observations_that_are_unknown_are_left_out_of_the_count():
 
 
 def test_within_the_cool_down_it_opens_no_more_and_after_it_with_its_true_beginning():
-    windows = HysteresisWindows(confirm_s=2.0, expire_s=2.0, cooldown_s=30.0)
-    edges = watch(windows, every(0.2, 80.0, spans((5, 10), (14, 18), (30, 70))))
+    edges = watch((2.0, 2.0, 30.0), every(0.2, 80.0, spans((5, 10), (14, 18), (30, 70))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([5, 10, 30, 70], abs=0.1)
     assert edges[2][0] == pytest.approx(40.0, abs=0.3)
 
 
 def test_only_the_newest_seconds_decide_however_long_it_held_before():
-    windows = HysteresisWindows(confirm_s=6.0, expire_s=2.0, cooldown_s=40.0)
-    edges = watch(windows, every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
+    edges = watch((6.0, 2.0, 40.0), every(0.2, 70.0, spans((0, 8), (12, 45), (50, 50.6))))
     assert [edge.since_s for _, edge in edges] == pytest.approx([0, 8], abs=0.1)
 
 
@@ -133,7 +131,7 @@ def timeline(blocks):
 @given(observations_strategy, st.floats(0, 10), st.floats(0, 10), st.floats(0, 20))
 def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expire_s, cooldown_s):
     observations = timeline(blocks)
-    edges = watch(HysteresisWindows(confirm_s, expire_s, cooldown_s), observations)
+    edges = watch((confirm_s, expire_s, cooldown_s), observations)
     assert [edge.opened for _, edge in edges] == [index % 2 == 0 for index in range(len(edges))]
     since = [edge.since_s for _, edge in edges]
     assert since == sorted(since)
@@ -148,4 +146,4 @@ def test_openings_and_endings_alternate_and_lie_in_order(blocks, confirm_s, expi
 @given(observations_strategy)
 def test_nothing_opens_that_never_holds(blocks):
     observations = [(t, holds and None) for t, holds in timeline(blocks)]
-    assert watch(HysteresisWindows(0.0, 0.0), observations) == []
+    assert watch((0.0, 0.0), observations) == []

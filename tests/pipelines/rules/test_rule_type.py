@@ -16,16 +16,20 @@ from camera_adapters.spec import CameraSpec
 from models.detections import Detections
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.camera_routes import CameraRoutes
-from pipelines.incident import EndReason
-from pipelines.measurement import Measurement
+from pipelines.incident import EndReason, Measurement
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules import RULES, RuleError, build_rule
-from pipelines.rules.defaults import RULE_SETS, default_set
-from pipelines.rules.rule import Moment, RuleParameters, RulePlan, RuleResult
-from pipelines.rules.rule_type import RuleType
-from pipelines.rules.signals import FrameSignals, Signal
+from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set
+from pipelines.rules.rule import (
+    FrameSignals,
+    Moment,
+    RuleParameters,
+    RulePlan,
+    RuleResult,
+    RuleType,
+    Signal,
+)
 from pipelines.rules.zone import Line, Zone
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 from tests.pipelines.frames import SIZE, make_frame
 from tests.pipelines.synthetic import WHOLE, View, moment
 

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.detections import Box
 from pipelines.incident import EndReason, Phase, Severity, Subject
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.rules.situation import Reading, Situation
-from pipelines.track import Box
+from pipelines.track import Track
 from tests.pipelines.synthetic import START, moment, seconds, times
 
 PARAMETERS = RuleParameters(confirm_s=4, expire_s=4, cooldown_s=0, update_every_s=10)
-SUBJECT = Subject(7, "car", Box(0.1, 0.1, 0.2, 0.2), 0.9)
+TRACK = Track(7, "car", Box(0.1, 0.1, 0.2, 0.2), 0.9, 0.0, 0.0)
+SUBJECT = Subject(7, "car", TRACK.box, 0.9)
 
 
 def situation(parameters=PARAMETERS, incarnation="e1", camera="c1", zone="z"):
@@ -22,7 +24,7 @@ def situation(parameters=PARAMETERS, incarnation="e1", camera="c1", zone="z"):
 
 
 def held(severity=Severity.LOW, **detail):
-    return Reading(True, severity, (SUBJECT,), detail)
+    return Reading(True, severity, (TRACK,), detail)
 
 
 def live(readings, until_s, place=None, fps=5.0):

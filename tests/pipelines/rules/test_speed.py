@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.rules.speed import SpeedGauge
+from models.detections import Box
 from pipelines.rules.zone_geometry import GroundPlane
-from pipelines.track import Box, Track
+from pipelines.rules.zone_tracks import SpeedGauge
+from pipelines.track import Track
 from tests.pipelines.synthetic import MONO_START_S, Flaws, Thing, View, World, moving, times
 
 VIEW = View()

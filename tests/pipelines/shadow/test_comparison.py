@@ -16,8 +16,7 @@ from pipelines.rules.rule import Moment, RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.agreement import in_one_only
 from pipelines.shadow.comparison import IMAGES, Comparison
-from pipelines.shadow.comparison_state import ComparisonState, load_state, states_in
-from pipelines.shadow.gallery import Gallery
+from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, states_in
 from tests.pipelines.frames import FULL, SIZE, make_frame
 
 STABLE = ModelRef("crowd", "1", SIZE, ("person",), 0.4)

@@ -22,9 +22,9 @@ from pipelines.detector import (
     InFlightBatch,
     MicroBatch,
 )
-from pipelines.inference_metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
+from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
-from pipelines.shadow.camera_shadow import CameraShadow
+from pipelines.shadow.comparison import CameraShadow
 from pipelines.shadow.comparison_state import ComparisonState, states_in
 from pipelines.shadow.runner import MAX_SHADOWS_IN_FLIGHT, ShadowRunner, Submitted
 from tests.pipelines.frames import SIZE, make_frame

@@ -1,0 +1,181 @@
+"""What tracks do in a zone: how many there are, how fast they move, which vehicles are parked."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from models.detections import Box, box_iou, plain_label
+from pipelines.rules.zone_geometry import GroundPlane, Vector, ZoneShape, on_plane
+from pipelines.track import Track
+
+MISSED_S: Final = 1.0
+"""How long a missed track still counts, seconds."""
+
+TAKEN_IOU: Final = 0.3
+
+
+class Presence:
+    """The objects of one group of labels in one zone."""
+
+    def __init__(self, shape: ZoneShape, labels: frozenset[str]) -> None:
+        self._shape = shape
+        self._labels = labels
+        self._latest: dict[int, Track] = {}
+
+    def observe(self, tracks: Iterable[Track], at_s: float) -> tuple[list[Track], int]:
+        """The tracks that are seen in the zone now, and how many objects that makes."""
+        seen = [track for track in tracks if plain_label(track.label) in self._labels]
+        inside = [track for track in seen if self._shape.contains(track.box.foot)]
+        ids = {track.id for track in seen}
+        missed = [
+            track
+            for track in self._latest.values()
+            if track.id not in ids and at_s - track.last_seen_s <= MISSED_S
+        ]
+        absent = [
+            track for track in missed if not any(_may_be_new_id(other, track) for other in seen)
+        ]
+        self._latest = {track.id: track for track in (*missed, *inside)}
+        return inside, len(inside) + len(absent)
+
+
+def _may_be_new_id(other: Track, track: Track) -> bool:
+    """Whether `other` may be the object of the missed `track` under a new id."""
+    begun_since = other.first_seen_s > track.last_seen_s
+    return begun_since and box_iou(track.box, other.box) >= TAKEN_IOU
+
+
+WINDOW_S: Final = 1.6
+MIN_SPAN_S: Final = 0.7
+MAX_SPAN_S: Final = 10.0
+"""At low frame rates the newest `MIN_POINTS` are used, if they are not older than this."""
+
+MIN_POINTS: Final = 3
+SPACING_S: Final = 0.15
+FORGET_S: Final = 10.0
+IMAGE_EDGE: Final = 0.995
+"""A box that reaches the lower edge of the image has its foot outside."""
+
+_Sample = tuple[float, float, float, float]
+"""Time, x and y on the plane of `on_plane`, and the length that `speed` is counted in."""
+
+
+class SpeedGauge:
+    """Velocities of the tracks of one zone."""
+
+    def __init__(self, ground: GroundPlane | None) -> None:
+        """Measures on `ground`, or in the image where there is none."""
+        self._ground = ground
+        self._samples: dict[int, deque[_Sample]] = {}
+
+    def observe(self, tracks: Iterable[Track], at_s: float) -> None:
+        """Notes where tracks are now, and forgets those not seen for long."""
+        for track in tracks:
+            history = self._samples.get(track.id, deque())
+            height = track.box.y2 - track.box.y1
+            is_cut = track.box.y2 >= IMAGE_EDGE or height <= 0
+            if is_cut or (history and at_s - history[-1][0] < SPACING_S):
+                continue
+            place = on_plane(track.box.foot, self._ground, track.aspect)
+            if place is None:
+                continue
+            history.append((at_s, *place, 1.0 if self._ground else height))
+            while len(history) > MIN_POINTS and history[0][0] < at_s - WINDOW_S:
+                history.popleft()
+            self._samples[track.id] = history
+        self._samples = {
+            track_id: history
+            for track_id, history in self._samples.items()
+            if history[-1][0] >= at_s - FORGET_S
+        }
+
+    def speed(self, track: Track) -> float | None:
+        """Metres per second, or box heights per second without calibration.
+
+        None until there is enough history.
+        """
+        velocity = self.velocity(track)
+        if velocity is None:
+            return None
+        scale = statistics.median(sample[3] for sample in self._samples[track.id])
+        return math.hypot(*velocity) / scale
+
+    def velocity(self, track: Track) -> Vector | None:
+        """Metres per second on the ground, or image heights per second without calibration.
+
+        None until there is enough history.
+        """
+        history = self._samples.get(track.id)
+        if not history or len(history) < MIN_POINTS:
+            return None
+        span_s = history[-1][0] - history[0][0]
+        if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
+            return None
+        pairs = [
+            ((b[1] - a[1]) / (b[0] - a[0]), (b[2] - a[2]) / (b[0] - a[0]))
+            for a, b in combinations(history, 2)
+        ]
+        return statistics.median(x for x, _ in pairs), statistics.median(y for _, y in pairs)
+
+
+PARKED_S: Final = 180.0
+"""Whoever has stood for this long is parked, seconds."""
+
+JAM_S: Final = 1800.0
+"""The same while there is a jam, where standing vehicles are normal."""
+
+STAYS_IOU: Final = 0.5
+LEAVES_IOU: Final = 0.3
+LEFT_S: Final = 30.0
+"""How long a place is kept for a vehicle that is covered or missed."""
+
+
+@dataclass(slots=True)
+class _Spot:
+    box: Box
+    track: int
+    since_s: float
+    seen_s: float
+    parked: bool
+
+
+class ParkedVehicleFilter:
+    """The places where vehicles stand in view of one zone."""
+
+    def __init__(self) -> None:
+        self._spots: list[_Spot] = []
+
+    def traffic(self, vehicles: Iterable[Track], at_s: float, jam: bool) -> list[Track]:
+        """The vehicles that are not parked.
+
+        Args:
+            vehicles: All vehicles that are seen now.
+            at_s: Monotonic time, seconds.
+            jam: Whether there is a jam.
+        """
+        self._spots = [spot for spot in self._spots if at_s - spot.seen_s <= LEFT_S]
+        by_track = {spot.track: spot for spot in self._spots}
+        traffic = []
+        for vehicle in vehicles:
+            spot = by_track.get(vehicle.id) or self._taken_over(vehicle, at_s)
+            if spot and box_iou(spot.box, vehicle.box) < LEAVES_IOU:
+                spot.box, spot.since_s, spot.parked = vehicle.box, at_s, False
+            elif not spot:
+                spot = _Spot(vehicle.box, vehicle.id, at_s, at_s, parked=False)
+                self._spots.append(spot)
+            spot.seen_s, spot.track = at_s, vehicle.id
+            spot.parked = spot.parked or at_s - spot.since_s >= (JAM_S if jam else PARKED_S)
+            if not spot.parked:
+                traffic.append(vehicle)
+        return traffic
+
+    def _taken_over(self, vehicle: Track, at_s: float) -> _Spot | None:
+        """The place of a vehicle that is missed now, if this one stands there."""
+        missed = (spot for spot in self._spots if spot.seen_s < at_s)
+        return next((s for s in missed if box_iou(s.box, vehicle.box) >= STAYS_IOU), None)
