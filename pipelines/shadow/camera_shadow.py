@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camera_adapters.frame import Frame
 from models.detections import Detections
-from pipelines.camera_routes import CameraRoutes
+from pipelines.batcher import CameraRoutes
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes
 from pipelines.rules.rule import Moment
