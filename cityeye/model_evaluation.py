@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from camera_adapters.geometry import Letterbox
 from cityeye.images import read_image
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.datasets import Dataset, EvaluationImage
@@ -84,11 +83,6 @@ def inferred_images(
             real.append(one.objects_in(full.shape[1], full.shape[0]))
         found = detector.detect(np.concatenate(batch), threshold=0.0)
         for seen, letterbox, there in zip(found, letterboxes, real, strict=True):
-            yield _in_full(seen, letterbox), there
-
-
-def _in_full(seen: Detections, letterbox: Letterbox) -> Detections:
-    full = letterbox.full
-    extent = np.array([full.width, full.height] * 2, np.float32)
-    boxes = letterbox.to_normalised(seen.boxes) * extent
-    return Detections(boxes, seen.scores, seen.class_ids)
+            extent = np.array([letterbox.full.width, letterbox.full.height] * 2, np.float32)
+            boxes = letterbox.to_normalised(seen.boxes) * extent
+            yield Detections(boxes, seen.scores, seen.class_ids), there

@@ -11,7 +11,7 @@ from functools import cached_property
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from model_tools.graph.grid import grid
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
 from models.graph.parts import nodes, tensors
@@ -165,7 +165,7 @@ class Exported:
         rows = boxes * len(grid(size, strides)[0])
         return middle == rows and isinstance(last, int) and last > 5  # noqa: PLR2004
 
-    def image_input(self, head: str, size: Size) -> tuple[Size, int | None]:
+    def image_input(self, head: str, size: ImageSize) -> tuple[ImageSize, int | None]:
         """Size of the network's image, `size` where it is free, and its batch if that is fixed.
 
         Raises:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 
 
 def grid(
-    size: Size, strides: tuple[int, ...]
+    size: ImageSize, strides: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Cells of all strides in the given order, row by row; a cell may reach over the border.
 

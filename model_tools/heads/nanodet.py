@@ -12,7 +12,7 @@ import numpy as np
 
 from model_tools.graph.exported import FREE_SIZE, Exported, mismatch
 from model_tools.graph.grid import grid
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import Preprocessing, add_clipping
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
@@ -28,7 +28,7 @@ BINS = 8
 published (`reg_max` of 7)."""
 
 
-def _parts(network: Exported, size: Size) -> list[tuple[str, str]]:
+def _parts(network: Exported, size: ImageSize) -> list[tuple[str, str]]:
     """Names of scores and distances per stride, finest first; empty if outputs are not so."""
     by_cells: dict[int, list[str]] = {}
     for name, value in network.outputs.items():
@@ -116,7 +116,7 @@ def _build(graph: HeadGraph) -> Choice:
     return graph.every_class(boxes, graph.node("Transpose", scores, perm=[0, 2, 1]))
 
 
-def _is_plus(network: Exported, size: Size) -> bool:
+def _is_plus(network: Exported, size: ImageSize) -> bool:
     pairs = _parts(network, size)
     if pairs:
         return len(pairs) == len(PLUS)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from model_tools.graph.placement import Size
-from model_tools.graph.preprocessing import ColourOrder, Fit
+from model_tools.graph.placement import ImageSize
+from model_tools.graph.preprocessing import ColourOrder
 from model_tools.heads.registry import HeadName
 from model_tools.heads.task import ScoreKind
-from models.package import Precision
+from models.package import Fit, Precision
 
 DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16
@@ -60,7 +60,7 @@ class ImportRequest(BaseModel):
     mapping: dict[str, str | None] | None = None
     head: HeadName | None = None
     scores: ScoreKind | None = None
-    size: Size | None = None
+    size: ImageSize | None = None
     colour: ColourOrder | None = None
     scale: float | None = None
     mean: Triple | None = None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 import yaml
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import INPUT_NAME, OUTPUT_NAME
 from model_tools.importing.request import DEFAULT_MAX_BATCH
@@ -52,7 +52,7 @@ class PackageFacts:
 
 
 def write_package(
-    out: Path, wrapped: WrappedGraph, size: Size, facts: PackageFacts
+    out: Path, wrapped: WrappedGraph, size: ImageSize, facts: PackageFacts
 ) -> ModelPackage:
     """Writes `<out>/<name>/<version>/` around a graph of our own and loads it.
 
