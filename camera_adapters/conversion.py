@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import av
 import numpy as np
@@ -36,6 +37,10 @@ _COLORSPACES = {
     10: Colorspace.BT2020,
 }
 """Matrix coefficients of ITU-T H.273 by code, as the scaler knows them; others are not trusted."""
+
+
+_size = lru_cache(maxsize=64)(Size)
+"""Sizes are checked when they are new, and images of a camera seldom have a new one."""
 
 
 class AnalysisScalers:
@@ -65,8 +70,8 @@ class VideoImage:
         self._lock = threading.Lock()
         # Counter-clockwise, to make it upright.
         self._quarter_turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-        stored = Size(frame.width, frame.height)
-        self.size = _swapped(stored) if self._quarter_turns % 2 else stored
+        sides = frame.width, frame.height
+        self.size = _size(*(reversed(sides) if self._quarter_turns % 2 else sides))
         self.pts_s: float | None = None
         if frame.pts is not None and frame.time_base is not None:
             self.pts_s = float(frame.pts * frame.time_base)
@@ -81,7 +86,8 @@ class VideoImage:
             if letterbox is None or letterbox.full != self.size:
                 letterbox = self._scalers.letterboxes[spec] = spec.place(self.size)
             content = letterbox.content
-            stored = _swapped(content) if self._quarter_turns % 2 else content
+            turned = self._quarter_turns % 2
+            stored = _size(content.height, content.width) if turned else content
             scaled = _scaled_rgb(self._scalers.scalers[spec], self._frame, stored, self._camera)
             image = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
             rows = slice(letterbox.top, letterbox.top + content.height)
@@ -96,7 +102,7 @@ class VideoImage:
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        stored = Size(self._frame.width, self._frame.height)
+        stored = _size(self._frame.width, self._frame.height)
         with self._lock:
             image = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
         return np.ascontiguousarray(np.rot90(image, self._quarter_turns))
@@ -138,7 +144,3 @@ def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera:
         buffer=plane,  # type: ignore[arg-type]
         strides=(plane.line_size, 3, 1),
     )
-
-
-def _swapped(size: Size) -> Size:
-    return Size(size.height, size.width)

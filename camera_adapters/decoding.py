@@ -84,11 +84,7 @@ class KeyFrameWatch:
         self._regular = 0
 
     def is_enough(self, at_s: float) -> bool:
-        """Takes note of a key frame; whether from here on key frames are enough.
-
-        Args:
-            at_s: The key frame's time on the stream's own clock, in seconds.
-        """
+        """Takes note of a key frame at `at_s` on the stream's own clock; whether they are enough."""
         if self._last_s is not None:
             near = 0 < at_s - self._last_s <= self._longest_s
             self._regular = self._regular + 1 if near else 0
@@ -213,11 +209,8 @@ def open_decoder(
 ) -> VideoDecoder | Failure:
     """Opens what FFmpeg can open, within the camera's times; never raises what FFmpeg raises.
 
-    Args:
-        spec: The camera.
-        address: What to open; may carry a login.
-        options: FFmpeg's options.
-        container_format: FFmpeg's name of the demuxer; empty where the content tells.
+    The address may carry a login. `container_format` is FFmpeg's name of the demuxer; it is empty
+    where the content tells.
 
     Returns:
         The decoder, or why there is none: `NoVideoError` where the container has no video.

@@ -61,9 +61,6 @@ class RtspSource:
     def __init__(self, spec: CameraSpec) -> None:
         """Connects; blocks up to twice the opening timeout.
 
-        Args:
-            spec: The camera.
-
         Raises:
             CameraFault: No stream to be had; the subclass says how soon to try again.
         """

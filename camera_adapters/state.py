@@ -91,12 +91,8 @@ class StateMachine:
     ) -> None:
         """Starts OFFLINE, connecting.
 
-        Args:
-            camera: Camera id.
-            wanted_fps: Highest wanted rate; 0 where nothing is wanted of it.
-            silence_s: Longest silence of a live stream in seconds.
-            clock: Monotonic seconds.
-            utc_now: Wall clock, for people only.
+        `wanted_fps` is 0 where nothing is wanted of the camera; `silence_s` is the longest silence
+        of a live stream. The wall clock is for people only.
         """
         self.state = CameraState.OFFLINE
         self.reason = CONNECTING

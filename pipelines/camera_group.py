@@ -63,12 +63,8 @@ class CameraGroup:
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
 
-        Args:
-            plans: The cameras, ids unique.
-            detector: What infers micro-batches.
-            recorder: Where transitions and state changes go.
-            incarnation: Differs between worker starts; part of incident ids.
-            comparisons: Folder for what shadow versions would have done.
+        The `incarnation` differs between worker starts and is part of incident ids; `comparisons`
+        is the folder for what shadow versions would have done.
         """
         arrival = threading.Event()
         self._detector = detector

@@ -86,11 +86,9 @@ def write_package(
 
 
 def keep_golden(package: ModelPackage, images: npt.NDArray[np.uint8]) -> ModelPackage:
-    """Keeps what a graph of our own answers to some images now as its golden rows.
+    """Keeps what a new package, known to be right, finds in some images as its golden rows.
 
-    Args:
-        package: A package that was just written and is known to be right.
-        images: (K, H, W, 3) uint8 RGB of its input size.
+    The images are (K, H, W, 3) uint8 RGB of its input size.
 
     Raises:
         ModelError: It cannot be run, or sees nothing in any of the images.
