@@ -73,10 +73,8 @@ class KeyFrameWatch:
     def __init__(self, wanted_fps: float, longest_s: float) -> None:
         """Starts without knowing anything, so nothing is skipped.
 
-        Args:
-            wanted_fps: Highest wanted rate in frames per second; 0 where nothing is wanted.
-            longest_s: Key frames further apart than this are never enough, because so long a
-                pause could not be told apart from a stream that died.
+        Key frames further apart than `longest_s` are never enough, because so long a pause could
+        not be told apart from a stream that died. `wanted_fps` is 0 where nothing is wanted.
         """
         longest_wanted_s = KEY_FRAME_MARGIN / wanted_fps if wanted_fps > 0 else longest_s
         self._longest_s = min(longest_s, longest_wanted_s)
@@ -84,7 +82,7 @@ class KeyFrameWatch:
         self._regular = 0
 
     def is_enough(self, at_s: float) -> bool:
-        """Takes note of a key frame at `at_s` on the stream's own clock; whether they are enough."""
+        """Notes a key frame at `at_s` on the stream's own clock; whether they are enough now."""
         if self._last_s is not None:
             near = 0 < at_s - self._last_s <= self._longest_s
             self._regular = self._regular + 1 if near else 0

@@ -142,21 +142,17 @@ class FileSource:
         raise self._fault("has no video in it" if no_video else "is not a video file")
 
     def _check_path(self) -> None:
-        problem = ""
         try:
             status = self._address.path.stat()
         except FileNotFoundError:
-            problem = "does not exist"
+            raise self._fault("does not exist") from None
         except OSError as error:
-            problem = f"cannot be read ({error.strerror})"
-        else:
-            # A pipe or a device could block for ever.
-            if not stat.S_ISREG(status.st_mode):
-                problem = "is not a file"
-            elif not status.st_size:
-                problem = "is empty"
-        if problem:
-            raise self._fault(problem)
+            raise self._fault(f"cannot be read ({error.strerror})") from None
+        # A pipe or a device could block for ever.
+        if not stat.S_ISREG(status.st_mode):
+            raise self._fault("is not a file")
+        if not status.st_size:
+            raise self._fault("is empty")
 
     def _fault(self, problem: str) -> CameraFault:
         return UnreadableFault(

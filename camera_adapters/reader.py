@@ -144,11 +144,7 @@ class CameraReader:
         self._thread.start()
 
     def rescale(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
-        """Scales frames for other sizes and fits from the next one on.
-
-        Raises:
-            ValueError: Rates and views do not name the same tasks.
-        """
+        """Scales frames for other sizes and fits from the next one on; raises as `__init__`."""
         self._check(views)
         self._intake.views = views
 
@@ -243,29 +239,18 @@ class CameraReader:
             return retry_in_s
         if fault.reason not in self._logged:
             self._logged.add(fault.reason)
-            log.warning(
-                "camera_fault",
-                extra={
-                    "camera": self._spec.id,
-                    "reason": fault.reason,
-                    "remedy": fault.remedy,
-                    "retry_in_s": round(retry_in_s, 1),
-                },
-            )
+            facts = {"reason": fault.reason, "remedy": fault.remedy}
+            retry = {"retry_in_s": round(retry_in_s, 1)}
+            log.warning("camera_fault", extra={"camera": self._spec.id, **facts, **retry})
         unauthorized = isinstance(fault, UnauthorizedFault)
         self._update(lambda machine: machine.fault(fault.reason, unauthorized=unauthorized))
         return retry_in_s
 
     def _defect(self, error: Exception) -> CameraFault:
         """A defect of this program must not blind the camera for ever; its text is not trusted."""
-        log.error(
-            "camera_reader_defect",
-            extra={
-                "camera": self._spec.id,
-                "error": type(error).__name__,
-                "where": "".join(traceback.format_tb(error.__traceback__)),
-            },
-        )
+        facts = {"camera": self._spec.id, "error": type(error).__name__}
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("camera_reader_defect", extra={**facts, "where": where})
         return CameraFault(
             self._spec.id,
             f"the reader failed ({type(error).__name__})",
@@ -279,10 +264,8 @@ class CameraReader:
             return
         if change.state is CameraState.ONLINE and change.previous is not CameraState.DEGRADED:
             self._logged.clear()
-            log.info(
-                "camera_online",
-                extra={"camera": self._spec.id, "image": str(self._intake.image_size)},
-            )
+            size = str(self._intake.image_size)
+            log.info("camera_online", extra={"camera": self._spec.id, "image": size})
         elif change.state is CameraState.DEGRADED:
             log.warning("camera_degraded", extra={"camera": self._spec.id, "reason": change.reason})
         try:

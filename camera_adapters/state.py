@@ -57,7 +57,6 @@ class StateChange:
     """A camera's state changed.
 
     Attributes:
-        camera: Camera id.
         state: The state from now on.
         previous: The state before; the same only for the first fault of a camera never seen.
         reason: Why, in words without secrets; empty when all is well.

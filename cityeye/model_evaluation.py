@@ -27,11 +27,8 @@ def evaluate_model(
 ) -> EvaluationReport:
     """Evaluates a loaded model.
 
-    Args:
-        detector: The model.
-        threads: With how many threads it was loaded.
-        data: Labelled images in the model's class numbering.
-        on_images: Called with the number of images so far.
+    It was loaded with `threads` threads. The labels have its class numbering; `on_images` is called
+    with the number of images so far.
 
     Raises:
         CommandError: An image cannot be read.

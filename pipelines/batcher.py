@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters.frame import Frame, Image
+from camera_adapters.frame import Frame
 from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from pipelines.detector import MicroBatch
@@ -96,7 +96,6 @@ class _GrowingBatch:
     """The frames of one analysis size and fit, and the rows of each model that is due."""
 
     frames: list[Frame] = field(default_factory=list)
-    images: list[Image] = field(default_factory=list)
     routes: list[Routes] = field(default_factory=list)
     rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
@@ -162,13 +161,12 @@ class MicroBatcher:
                 batch = growing.setdefault(model.view, _GrowingBatch())
                 if not batch.frames or batch.frames[-1] is not frame:
                     batch.frames.append(frame)
-                    batch.images.append(frame.views[model.view].image)
                     batch.routes.append(routes)
                 row, rows = len(batch.frames) - 1, batch.rows.get(model, ())
                 if row not in rows:
                     batch.rows[model] = (*rows, row)
         batches = []
-        for batch in growing.values():
-            images = np.stack(batch.images)
+        for view, batch in growing.items():
+            images = np.stack([frame.views[view].image for frame in batch.frames])
             batches.append(MicroBatch(images, tuple(batch.frames), tuple(batch.routes), batch.rows))
         return batches

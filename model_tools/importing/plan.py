@@ -42,7 +42,6 @@ class Plan:
         network: Size of the network's images.
         batch: Images that the export takes at once, exactly; None where any number does.
         preprocessing: What the network expects.
-        selection: Limits of the selection.
         exported: The network as it was given.
         scores: What makes scores of its class columns; None where only a run can show it.
         notices: What the person should know, in sentences.

@@ -29,7 +29,6 @@ class ImportRequest(BaseModel):
     """What somebody wants of an import; None is what head, graph or file say.
 
     Attributes:
-        name: Name of the package.
         file: Name of the file that is imported, for manifest and card.
         labels: Names of the network's classes.
         mapping: Foreign class name → label of ours, or None where the class is dropped; without
