@@ -26,6 +26,7 @@ from rich.console import Console
 import models
 from model_tools.evaluation.coco_metrics import CocoMetrics, coco_metrics, mean_metrics
 from model_tools.evaluation.truth import GroundTruth
+from model_tools.importing.request import ImageBatch
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models.detections import Detections
 from models.detector import Detector
@@ -46,7 +47,6 @@ CALIBRATION_BLOCK = 10_000
 """First of the blocks of evaluation seeds that calibrate; those for accuracy come before it."""
 ACCURACY_BLOCK = 0
 CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
-ImageBatch = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class PrecisionBenchmark:
         repository: Folder of model packages.
         model: Package name.
         images: Images to measure accuracy on.
-        calibration: ImageBatch to choose int8 ranges by.
+        calibration: Images to choose int8 ranges by.
         batches: Images per run.
         rounds: How often each is measured, alternately.
         round_s: Length of one measurement in seconds.

@@ -8,7 +8,9 @@ PyAV makes behind `frame.reformat` stays allocated as long as the frame lives.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import av
 import numpy as np
@@ -37,42 +39,16 @@ _COLORSPACES = {
 """Matrix coefficients of ITU-T H.273 by code, as the scaler knows them; others are not trusted."""
 
 
-class AnalysisConverter:
-    """Makes analysis images; belongs to one thread."""
+_size = lru_cache(maxsize=64)(Size)
+"""Sizes are checked when they are new, and images of a camera seldom have a new one."""
 
-    def __init__(self, camera: str) -> None:
-        """Starts without scalers.
 
-        Args:
-            camera: Camera id, for faults.
-        """
-        self._camera = camera
-        self._scalers: dict[ViewSpec, VideoReformatter] = {}
-        self._letterboxes: dict[ViewSpec, Letterbox] = {}
+class AnalysisScalers:
+    """The scalers of one decoding thread and the placements that it computed last, by view."""
 
-    def view(self, frame: VideoFrame, full: Size, turns: int, spec: ViewSpec) -> AnalysisImage:
-        """The upright analysis image of one frame, scaled once from the decoded image.
-
-        Args:
-            frame: The decoded frame.
-            full: Size of the upright image in pixels.
-            turns: Counter-clockwise quarter turns, 0 to 3, that make it upright.
-            spec: Its size and fit.
-
-        Raises:
-            UnreadableFault: The pixel format cannot be converted.
-        """
-        letterbox = self._letterboxes.get(spec)
-        if letterbox is None or letterbox.full != full:
-            letterbox = self._letterboxes[spec] = spec.place(full)
-        stored = _swapped(letterbox.content) if turns % 2 else letterbox.content
-        scaler = self._scalers.setdefault(spec, VideoReformatter())
-        content = np.rot90(_scaled_rgb(scaler, frame, stored, self._camera), turns)
-        canvas = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
-        bottom = letterbox.top + letterbox.content.height
-        right = letterbox.left + letterbox.content.width
-        canvas[letterbox.top : bottom, letterbox.left : right] = content
-        return AnalysisImage(canvas, letterbox)
+    def __init__(self) -> None:
+        self.scalers: defaultdict[ViewSpec, VideoReformatter] = defaultdict(VideoReformatter)
+        self.letterboxes: dict[ViewSpec, Letterbox] = {}
 
 
 class VideoImage:
@@ -85,22 +61,17 @@ class VideoImage:
         cut: See `DecodedImage`.
     """
 
-    def __init__(self, camera: str, frame: VideoFrame, converter: AnalysisConverter) -> None:
-        """Holds a frame.
-
-        Args:
-            camera: Camera id, for faults.
-            frame: The decoded frame; its memory is shared with the decoder, which only reads it.
-            converter: The converter of the decoding thread.
-        """
+    def __init__(self, camera: str, frame: VideoFrame, scalers: AnalysisScalers) -> None:
+        """Holds a decoded frame of a camera; the decoder shares its memory and only reads it."""
         self._camera = camera
         self._frame = frame
-        self._converter = converter
+        self._scalers = scalers
         # PyAV writes to the frame's colour tags while it converts.
         self._lock = threading.Lock()
-        self._turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-        stored = Size(frame.width, frame.height)
-        self.size = _swapped(stored) if self._turns % 2 else stored
+        # Counter-clockwise, to make it upright.
+        self._quarter_turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
+        sides = frame.width, frame.height
+        self.size = _size(*(reversed(sides) if self._quarter_turns % 2 else sides))
         self.pts_s: float | None = None
         if frame.pts is not None and frame.time_base is not None:
             self.pts_s = float(frame.pts * frame.time_base)
@@ -109,8 +80,21 @@ class VideoImage:
 
     def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         """See `DecodedImage.views`."""
-        view = self._converter.view
-        return {spec: view(self._frame, self.size, self._turns, spec) for spec in specs}
+        views = {}
+        for spec in specs:
+            letterbox = self._scalers.letterboxes.get(spec)
+            if letterbox is None or letterbox.full != self.size:
+                letterbox = self._scalers.letterboxes[spec] = spec.place(self.size)
+            content = letterbox.content
+            turned = self._quarter_turns % 2
+            stored = _size(content.height, content.width) if turned else content
+            scaled = _scaled_rgb(self._scalers.scalers[spec], self._frame, stored, self._camera)
+            image = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
+            rows = slice(letterbox.top, letterbox.top + content.height)
+            columns = slice(letterbox.left, letterbox.left + content.width)
+            image[rows, columns] = np.rot90(scaled, self._quarter_turns)
+            views[spec] = AnalysisImage(image, letterbox)
+        return views
 
     def rgb(self) -> Image:
         """The upright image as (H, W, 3) uint8 RGB; converts on every call, from any thread.
@@ -118,22 +102,28 @@ class VideoImage:
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        stored = Size(self._frame.width, self._frame.height)
+        stored = _size(self._frame.width, self._frame.height)
         with self._lock:
             image = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
-        return np.ascontiguousarray(np.rot90(image, self._turns))
+        return np.ascontiguousarray(np.rot90(image, self._quarter_turns))
 
 
 def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera: str) -> Image:
     """The stored image at `size` as (H, W, 3) RGB; a view of memory that it keeps alive."""
-    colorspace, color_range = _colours(frame)
+    # Matrix and range as tagged, or what video of its kind usually has.
+    is_rgb = frame.format.is_rgb
+    untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
+    full_range = is_rgb or frame.format.name.startswith("yuvj")
+    color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        color_range = ColorRange(frame.color_range)
     try:
         scaled = scaler.reformat(
             frame,
             width=size.width,
             height=size.height,
             format="rgb24",
-            src_colorspace=colorspace,
+            src_colorspace=None if is_rgb else _COLORSPACES.get(frame.colorspace, untagged),
             src_color_range=color_range,
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BILINEAR,
@@ -154,18 +144,3 @@ def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera:
         buffer=plane,  # type: ignore[arg-type]
         strides=(plane.line_size, 3, 1),
     )
-
-
-def _colours(frame: VideoFrame) -> tuple[Colorspace | None, ColorRange]:
-    """The frame's matrix and range as tagged, or what video of its kind usually has."""
-    is_rgb = frame.format.is_rgb
-    untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
-    colorspace = None if is_rgb else _COLORSPACES.get(frame.colorspace, untagged)
-    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
-        return colorspace, ColorRange(frame.color_range)
-    full_range = is_rgb or frame.format.name.startswith("yuvj")
-    return colorspace, ColorRange.JPEG if full_range else ColorRange.MPEG
-
-
-def _swapped(size: Size) -> Size:
-    return Size(size.height, size.width)

@@ -17,10 +17,9 @@ import av.logging
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from camera_adapters.conversion import AnalysisConverter, VideoImage
+from camera_adapters.conversion import AnalysisScalers, VideoImage
 from camera_adapters.errors import CameraFault
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
@@ -74,10 +73,8 @@ class KeyFrameWatch:
     def __init__(self, wanted_fps: float, longest_s: float) -> None:
         """Starts without knowing anything, so nothing is skipped.
 
-        Args:
-            wanted_fps: Highest wanted rate in frames per second; 0 where nothing is wanted.
-            longest_s: Key frames further apart than this are never enough, because so long a
-                pause could not be told apart from a stream that died.
+        Key frames further apart than `longest_s` are never enough, because so long a pause could
+        not be told apart from a stream that died. `wanted_fps` is 0 where nothing is wanted.
         """
         longest_wanted_s = KEY_FRAME_MARGIN / wanted_fps if wanted_fps > 0 else longest_s
         self._longest_s = min(longest_s, longest_wanted_s)
@@ -85,11 +82,7 @@ class KeyFrameWatch:
         self._regular = 0
 
     def is_enough(self, at_s: float) -> bool:
-        """Takes note of a key frame; whether from here on key frames are enough.
-
-        Args:
-            at_s: The key frame's time on the stream's own clock, in seconds.
-        """
+        """Notes a key frame at `at_s` on the stream's own clock; whether they are enough now."""
         if self._last_s is not None:
             near = 0 < at_s - self._last_s <= self._longest_s
             self._regular = self._regular + 1 if near else 0
@@ -106,18 +99,12 @@ class VideoDecoder:
         container: InputContainer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepares the decoder; called by `open_decoder`.
-
-        Args:
-            spec: The camera. Half of its `read_timeout_s` is the longest wait for a key frame after
-                damage; then images pass again.
-            container: The open container; it has a video stream.
-            clock: Monotonic seconds.
-        """
+        """Prepares the decoder; called by `open_decoder` for a container with a video stream."""
         self._camera = spec.id
         self._container = container
         self._stream = container.streams.video[0]
-        self._converter = AnalysisConverter(spec.id)
+        self._scalers = AnalysisScalers()
+        # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
         self._key_frames: KeyFrameWatch | None = None
@@ -141,11 +128,7 @@ class VideoDecoder:
         return min(float(rate), MAX_FPS) if rate else DEFAULT_FPS
 
     def tune_for_live(self, wanted_fps: float) -> None:
-        """Passes images on at once, and decodes key frames alone where they are all it takes.
-
-        Args:
-            wanted_fps: Highest wanted rate in frames per second.
-        """
+        """Passes images on at once, and decodes key frames alone where `wanted_fps` allows it."""
         self._stream.codec_context.flags |= Flags.low_delay
         self._key_frames = KeyFrameWatch(wanted_fps, longest_s=self._hold_s)
 
@@ -173,12 +156,7 @@ class VideoDecoder:
             if self._key_frames and packet.is_keyframe and packet.pts is not None:
                 enough = self._key_frames.is_enough(float(packet.pts * packet.time_base))
                 self._stream.codec_context.skip_frame = "NONKEY" if enough else "DEFAULT"
-            frames = self._decode(packet)
-            if not frames:
-                yield StreamSignal.DAMAGED if frames is None else StreamSignal.NO_IMAGE
-                continue
-            for frame in frames:
-                yield self._check_frame(frame)
+            yield from self._decode(packet)
         if at_end is not None:
             raise at_end
 
@@ -187,27 +165,30 @@ class VideoDecoder:
         with suppress(*CALL_ERRORS):
             self._container.close()
 
-    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame] | None:
-        """The frames that a packet completes; None if it is damaged."""
+    def _decode(self, packet: Packet[VideoStream]) -> list[VideoImage | StreamSignal]:
+        """The images that a packet completes, clean ones only, or a signal for want of any."""
         if packet.is_corrupt:
             self._await_key_frame(damaged=True)
-        with suppress(*CALL_ERRORS):
-            return packet.decode()
-        # Damaged payload; the decoder itself goes on.
-        self._await_key_frame(damaged=True)
-        return None
-
-    def _check_frame(self, frame: VideoFrame) -> VideoImage | StreamSignal:
-        """The frame as a clean image, unless it is damaged or depends on a damaged one."""
-        if frame.is_corrupt:
+        try:
+            frames = packet.decode()
+        except CALL_ERRORS:
+            # Damaged payload; the decoder itself goes on.
             self._await_key_frame(damaged=True)
-            return StreamSignal.DAMAGED
-        if self._awaits_key_frame and not frame.key_frame and not self._waited_long_enough():
-            self._await_key_frame(damaged=self._damaged)
-            return StreamSignal.DAMAGED if self._damaged else StreamSignal.NO_IMAGE
-        self._awaits_key_frame = self._damaged = False
-        self._waits_since_s = None
-        return VideoImage(self._camera, frame, self._converter)
+            return [StreamSignal.DAMAGED]
+        arrivals: list[VideoImage | StreamSignal] = []
+        for frame in frames:
+            if frame.is_corrupt:
+                self._await_key_frame(damaged=True)
+                arrivals.append(StreamSignal.DAMAGED)
+            elif self._awaits_key_frame and not frame.key_frame and not self._waited_long_enough():
+                self._await_key_frame(damaged=self._damaged)
+                signal = StreamSignal.DAMAGED if self._damaged else StreamSignal.NO_IMAGE
+                arrivals.append(signal)
+            else:
+                self._awaits_key_frame = self._damaged = False
+                self._waits_since_s = None
+                arrivals.append(VideoImage(self._camera, frame, self._scalers))
+        return arrivals or [StreamSignal.NO_IMAGE]
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
@@ -226,11 +207,8 @@ def open_decoder(
 ) -> VideoDecoder | Failure:
     """Opens what FFmpeg can open, within the camera's times; never raises what FFmpeg raises.
 
-    Args:
-        spec: The camera.
-        address: What to open; may carry a login.
-        options: FFmpeg's options.
-        container_format: FFmpeg's name of the demuxer; empty where the content tells.
+    The address may carry a login. `container_format` is FFmpeg's name of the demuxer; it is empty
+    where the content tells.
 
     Returns:
         The decoder, or why there is none: `NoVideoError` where the container has no video.

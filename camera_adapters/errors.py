@@ -17,7 +17,6 @@ class CameraFault(Exception):
     """A camera gives no images. Never carries a URL with a login, nor an FFmpeg exception.
 
     Attributes:
-        camera: Camera id.
         reason: What happened, in words that do not change from attempt to attempt.
         remedy: What to do about it.
         slow: Whether trying again soon is pointless or even harmful.

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from camera_adapters.conversion import VideoImage
-from camera_adapters.decoding import Failure, NoVideoError, VideoDecoder, open_decoder
+from camera_adapters.decoding import NoVideoError, VideoDecoder, open_decoder
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
@@ -26,13 +26,7 @@ SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "n
 
 @dataclass(frozen=True, slots=True)
 class FileAddress:
-    """A recording and how to play it.
-
-    Attributes:
-        path: The file.
-        realtime: In real time instead of as fast as possible.
-        loop: Again from the start at its end.
-    """
+    """A recording and how to play it: in real time or as fast as possible, once or for ever."""
 
     path: Path
     realtime: bool = False
@@ -68,21 +62,13 @@ class MediaStamps:
     """Turns the timestamps of a recording into seconds that always grow, over loops and defects."""
 
     def __init__(self, frame_s: float) -> None:
-        """Starts at zero.
-
-        Args:
-            frame_s: Nominal time from image to image in seconds, for where none is known.
-        """
+        """Starts at zero; `frame_s` is the time from image to image where none is known."""
         self._frame_s = frame_s
         self._media_s: float | None = None
         self._pts_s: float | None = None
 
     def stamp(self, pts_s: float | None) -> float:
-        """Seconds from the first image to this one.
-
-        Args:
-            pts_s: What the recording says, in seconds; None where it says nothing.
-        """
+        """Seconds from the first image to this one; `pts_s` is None where nothing is said."""
         expected_s = None if self._pts_s is None else self._pts_s + self._frame_s
         if self._media_s is None:
             self._media_s = 0.0
@@ -103,10 +89,7 @@ class FileSource:
     """An open recording."""
 
     def __init__(self, spec: CameraSpec) -> None:
-        """Opens the file.
-
-        Args:
-            spec: The camera; `source` names the file.
+        """Opens the file that the camera's source names.
 
         Raises:
             CameraFault: The file is not there or holds no video.
@@ -127,7 +110,9 @@ class FileSource:
         cut = False
         while True:
             images = 0
-            for arrival in self._decoder.images(self._reading_fault):
+            for arrival in self._decoder.images(
+                lambda failure: self._fault(f"breaks off ({failure.text})")
+            ):
                 if isinstance(arrival, VideoImage):
                     arrival.media_s, arrival.cut = stamps.stamp(arrival.pts_s), cut
                     cut = False
@@ -157,24 +142,17 @@ class FileSource:
         raise self._fault("has no video in it" if no_video else "is not a video file")
 
     def _check_path(self) -> None:
-        problem = ""
         try:
             status = self._address.path.stat()
         except FileNotFoundError:
-            problem = "does not exist"
+            raise self._fault("does not exist") from None
         except OSError as error:
-            problem = f"cannot be read ({error.strerror})"
-        else:
-            # A pipe or a device could block for ever.
-            if not stat.S_ISREG(status.st_mode):
-                problem = "is not a file"
-            elif not status.st_size:
-                problem = "is empty"
-        if problem:
-            raise self._fault(problem)
-
-    def _reading_fault(self, failure: Failure) -> CameraFault:
-        return self._fault(f"breaks off ({failure.text})")
+            raise self._fault(f"cannot be read ({error.strerror})") from None
+        # A pipe or a device could block for ever.
+        if not stat.S_ISREG(status.st_mode):
+            raise self._fault("is not a file")
+        if not status.st_size:
+            raise self._fault("is empty")
 
     def _fault(self, problem: str) -> CameraFault:
         return UnreadableFault(

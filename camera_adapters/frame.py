@@ -47,7 +47,6 @@ class Frame:
     """One decoded image of one camera.
 
     Attributes:
-        camera: Camera id.
         index: Position among the decoded frames of this camera since its worker started.
         stream_restarts: Counts stream restarts; trackers start anew when it changes.
         captured_at: When the image was taken as far as this host knows, UTC: its arrival, or

@@ -58,18 +58,8 @@ class Letterbox:
         scale = min(analysis.width / full.width, analysis.height / full.height)
         width = min(analysis.width, max(2, round(full.width * scale / 2) * 2))
         height = min(analysis.height, max(2, round(full.height * scale / 2) * 2))
-        return cls(
-            full=full,
-            analysis=analysis,
-            content=Size(width, height),
-            left=(analysis.width - width) // 2,
-            top=(analysis.height - height) // 2,
-        )
-
-    @classmethod
-    def stretched(cls, full: Size, analysis: Size) -> Letterbox:
-        """The whole of `full` on the whole of `analysis`, whatever their aspects."""
-        return cls(full=full, analysis=analysis, content=analysis, left=0, top=0)
+        left, top = (analysis.width - width) // 2, (analysis.height - height) // 2
+        return cls(full, analysis, Size(width, height), left, top)
 
     def to_normalised(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised image coordinates in 0..1."""
@@ -99,5 +89,6 @@ class ViewSpec:
 
     def place(self, full: Size) -> Letterbox:
         """Where a full image of this size lies in the analysis image."""
-        placed = Letterbox.stretched if self.fit == "stretch" else Letterbox.fit
-        return placed(full, self.size)
+        if self.fit == "stretch":
+            return Letterbox(full, self.size, content=self.size, left=0, top=0)
+        return Letterbox.fit(full, self.size)

@@ -34,11 +34,7 @@ class Pacer:
     """
 
     def __init__(self, rates: Mapping[str, float]) -> None:
-        """Starts with every task due.
-
-        Args:
-            rates: Wanted frames per second by task; a rate of zero or less is never due.
-        """
+        """Starts with every task due; `rates` are frames per second, 0 or less is never due."""
         self._interval_s = {task: 1.0 / rate for task, rate in rates.items() if rate > 0}
         self._next_s: dict[str, float] = {}
 
@@ -88,16 +84,7 @@ class Intake:
         clock: Callable[[], float],
         utc_now: Callable[[], datetime],
     ) -> None:
-        """Prepares the schedule of every task.
-
-        Args:
-            spec: The camera.
-            views: Analysis images wanted by each task.
-            mailbox: Where due frames go.
-            stopping: Ends every wait.
-            clock: Monotonic seconds.
-            utc_now: Wall clock.
-        """
+        """Prepares the schedule of every task; `stopping` ends every wait."""
         self._camera = spec.id
         self.views = views
         self._mailbox = mailbox
@@ -128,7 +115,8 @@ class Intake:
 
     def admit(self, image: DecodedImage) -> None:
         """Takes one clean image; waits where the source's timing asks for it."""
-        captured_s = self._capture_time(image)
+        live = self._timing is SourceTiming.LIVE
+        captured_s = self._clock() if live else self._playback_time(image)
         if self._stopping.is_set():
             return
         resized = self.image_size is not None and image.size != self.image_size
@@ -167,9 +155,9 @@ class Intake:
                 return True
         return False
 
-    def _capture_time(self, image: DecodedImage) -> float:
+    def _playback_time(self, image: DecodedImage) -> float:
+        """The capture time of an image of a recording, once it is to be shown."""
         if self._timing is SourceTiming.FAST:
             return self._media_start_s + image.media_s
-        if self._timing is SourceTiming.PACED:
-            self._stopping.wait(self._playback.delay_s(image.media_s, self._clock()))
+        self._stopping.wait(self._playback.delay_s(image.media_s, self._clock()))
         return self._clock()

@@ -13,34 +13,21 @@ from dataclasses import replace
 from camera_adapters.frame import Frame
 
 
-def _ignore_arrival() -> None:
-    pass
-
-
 class Mailbox:
-    """Holds the newest due frame of one camera. One reader puts, anybody takes."""
+    """Holds the newest due frame of one camera. One reader puts, anybody takes.
 
-    def __init__(self, on_arrival: Callable[[], None] = _ignore_arrival) -> None:
-        """Starts empty.
+    Attributes:
+        dropped: How many frames were replaced before anybody took them.
+        waiting_tasks: Tasks of the unread frame, which its successor would have to serve as well.
+    """
 
-        Args:
-            on_arrival: Called after every `put`, from the reader's thread; must not block.
-        """
+    def __init__(self, on_arrival: Callable[[], None] = lambda: None) -> None:
+        """Starts empty; `on_arrival` is called after every `put`, on its thread: no blocking."""
         self._on_arrival = on_arrival
         self._change = threading.Condition()
         self._frame: Frame | None = None
-        self._dropped = 0
-
-    @property
-    def dropped(self) -> int:
-        """How many frames were replaced before anybody took them."""
-        return self._dropped
-
-    @property
-    def waiting_tasks(self) -> frozenset[str]:
-        """The tasks of the unread frame, which its successor would have to serve as well."""
-        with self._change:
-            return self._frame.tasks if self._frame else frozenset()
+        self.dropped = 0
+        self.waiting_tasks: frozenset[str] = frozenset()
 
     def put(self, frame: Frame) -> None:
         """Leaves a frame; one that is still unread is dropped and its tasks carry over.
@@ -49,15 +36,16 @@ class Mailbox:
         """
         with self._change:
             if self._frame is not None:
-                self._dropped += 1
+                self.dropped += 1
                 frame = replace(frame, tasks=frame.tasks | self._frame.tasks)
-            self._frame = frame
+            self._frame, self.waiting_tasks = frame, frame.tasks
         self._on_arrival()
 
     def take(self) -> Frame | None:
         """The newest unread frame, or None; empties the slot."""
         with self._change:
             frame, self._frame = self._frame, None
+            self.waiting_tasks = frozenset()
             self._change.notify_all()
             return frame
 

@@ -60,10 +60,6 @@ class ReaderCounters:
     image: Size | None
 
 
-def _ignore_state(_: StateChange) -> None:
-    pass
-
-
 class CameraReader:
     """Reads one camera into its mailbox. Everything public is safe from any thread."""
 
@@ -72,7 +68,7 @@ class CameraReader:
         spec: CameraSpec,
         views: Mapping[str, frozenset[ViewSpec]],
         mailbox: Mailbox,
-        on_state: Callable[[StateChange], None] = _ignore_state,
+        on_state: Callable[[StateChange], None] = lambda _: None,
         *,
         delays: RetryDelays = RetryDelays(),  # noqa: B008 - immutable
         opener: Callable[[CameraSpec], VideoSource] = open_source,
@@ -81,15 +77,8 @@ class CameraReader:
     ) -> None:
         """Prepares a reader; nothing happens before `start`.
 
-        Args:
-            spec: The camera.
-            views: Analysis images wanted by each task; the tasks are those of `spec.rates`.
-            mailbox: Where due frames go.
-            on_state: Called after every state change, mostly from the reader's thread.
-            delays: Pauses between attempts.
-            opener: Opens the source.
-            clock: Monotonic seconds.
-            utc_now: Wall clock.
+        `views` are the analysis images wanted by each task of `spec.rates`. `on_state` is called
+        after every state change, mostly from the reader's thread.
 
         Raises:
             ValueError: Rates and views do not name the same tasks.
@@ -155,26 +144,15 @@ class CameraReader:
         self._thread.start()
 
     def rescale(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
-        """Scales frames for other sizes and fits from the next one on.
-
-        Args:
-            views: Analysis images wanted by each task, as in the constructor.
-
-        Raises:
-            ValueError: Rates and views do not name the same tasks.
-        """
+        """Scales frames for other sizes and fits from the next one on; raises as `__init__`."""
         self._check(views)
         self._intake.views = views
 
     def stop(self, timeout_s: float) -> bool:
-        """Stops reading.
+        """Stops reading; whether the thread ended within `timeout_s`.
 
-        Args:
-            timeout_s: Longest wait. A thread that FFmpeg still holds is left to its own timeouts;
-                it puts nothing into the mailbox any more.
-
-        Returns:
-            Whether the thread ended in time.
+        A thread that FFmpeg still holds is left to its own timeouts; it puts nothing into the
+        mailbox any more.
         """
         self._stopping.set()
         if self._thread.ident is not None:
@@ -190,8 +168,7 @@ class CameraReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            retry_in_s = self._attempt()
-            if retry_in_s is None:
+            if (retry_in_s := self._attempt()) is None:
                 return
             self._stopping.wait(retry_in_s)
 
@@ -262,29 +239,18 @@ class CameraReader:
             return retry_in_s
         if fault.reason not in self._logged:
             self._logged.add(fault.reason)
-            log.warning(
-                "camera_fault",
-                extra={
-                    "camera": self._spec.id,
-                    "reason": fault.reason,
-                    "remedy": fault.remedy,
-                    "retry_in_s": round(retry_in_s, 1),
-                },
-            )
+            facts = {"reason": fault.reason, "remedy": fault.remedy}
+            retry = {"retry_in_s": round(retry_in_s, 1)}
+            log.warning("camera_fault", extra={"camera": self._spec.id, **facts, **retry})
         unauthorized = isinstance(fault, UnauthorizedFault)
         self._update(lambda machine: machine.fault(fault.reason, unauthorized=unauthorized))
         return retry_in_s
 
     def _defect(self, error: Exception) -> CameraFault:
         """A defect of this program must not blind the camera for ever; its text is not trusted."""
-        log.error(
-            "camera_reader_defect",
-            extra={
-                "camera": self._spec.id,
-                "error": type(error).__name__,
-                "where": "".join(traceback.format_tb(error.__traceback__)),
-            },
-        )
+        facts = {"camera": self._spec.id, "error": type(error).__name__}
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("camera_reader_defect", extra={**facts, "where": where})
         return CameraFault(
             self._spec.id,
             f"the reader failed ({type(error).__name__})",
@@ -298,10 +264,8 @@ class CameraReader:
             return
         if change.state is CameraState.ONLINE and change.previous is not CameraState.DEGRADED:
             self._logged.clear()
-            log.info(
-                "camera_online",
-                extra={"camera": self._spec.id, "image": str(self._intake.image_size)},
-            )
+            size = str(self._intake.image_size)
+            log.info("camera_online", extra={"camera": self._spec.id, "image": size})
         elif change.state is CameraState.DEGRADED:
             log.warning("camera_degraded", extra={"camera": self._spec.id, "reason": change.reason})
         try:

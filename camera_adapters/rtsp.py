@@ -61,9 +61,6 @@ class RtspSource:
     def __init__(self, spec: CameraSpec) -> None:
         """Connects; blocks up to twice the opening timeout.
 
-        Args:
-            spec: The camera.
-
         Raises:
             CameraFault: No stream to be had; the subclass says how soon to try again.
         """
@@ -83,9 +80,8 @@ class RtspSource:
         Raises:
             StreamLostFault: The stream ended, broke or fell silent.
         """
-        ended = StreamLostFault(
-            self._spec.id, "the stream ended", "the camera restarted or closed the connection"
-        )
+        remedy = "the camera restarted or closed the connection"
+        ended = StreamLostFault(self._spec.id, "the stream ended", remedy)
         return self._decoder.images(self._reading_fault, at_end=ended)
 
     def close(self) -> None:
@@ -97,9 +93,8 @@ class RtspSource:
             reason = f"no data for {self._spec.read_timeout_s:g} s"
             remedy = "check the network and the camera's power"
             return StreamLostFault(self._spec.id, reason, remedy)
-        return StreamLostFault(
-            self._spec.id, f"the stream broke ({failure.text})", "check the network"
-        )
+        reason = f"the stream broke ({failure.text})"
+        return StreamLostFault(self._spec.id, reason, "check the network")
 
 
 def _options(spec: CameraSpec) -> dict[str, str]:
@@ -151,8 +146,9 @@ def check(spec: CameraSpec) -> None:
 
 
 def _opening_fault(spec: CameraSpec, failure: Failure, late: bool) -> CameraFault:
-    if issubclass(failure.error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
-        return _login_fault(spec, forbidden=issubclass(failure.error, av.error.HTTPForbiddenError))
+    forbidden = issubclass(failure.error, av.error.HTTPForbiddenError)
+    if forbidden or issubclass(failure.error, av.error.HTTPUnauthorizedError):
+        return _login_fault(spec, forbidden=forbidden)
     if failure.error is NoVideoError:
         return UnreachableFault(
             spec.id, "the camera offers no video on this path", "check the path of its URL"

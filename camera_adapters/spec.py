@@ -34,7 +34,6 @@ class CameraSpec:
         id: Unique, stable, of letters, digits, `-`, `_` and `.`; the only camera label in metrics.
         source: URL without credentials (`rtsp://host/path`, `file:///clip.mp4?realtime=1`).
         name: What people call it.
-        place: Where it stands.
         credentials: Kept apart from the URL so that no log line can carry them.
         rates: Wanted analysed frames per second, by task name.
         open_timeout_s: How long connecting may take until it counts as failed.

@@ -57,7 +57,6 @@ class StateChange:
     """A camera's state changed.
 
     Attributes:
-        camera: Camera id.
         state: The state from now on.
         previous: The state before; the same only for the first fault of a camera never seen.
         reason: Why, in words without secrets; empty when all is well.
@@ -73,45 +72,12 @@ class StateChange:
     at_mono_s: float
 
 
-class RecentImages:
-    """Counts clean and damaged images over the last seconds."""
-
-    def __init__(self, window_s: float) -> None:
-        self.window_s = window_s
-        self._seen: deque[tuple[float, bool]] = deque()
-        self._clean = 0
-
-    def add(self, now_s: float, *, clean: bool) -> None:
-        """One more image."""
-        self._seen.append((now_s, clean))
-        self._clean += clean
-        if len(self._seen) > MAX_REMEMBERED:
-            self._clean -= self._seen.popleft()[1]
-
-    def clear(self) -> None:
-        """Forgets everything, as after a fault."""
-        self._seen.clear()
-        self._clean = 0
-
-    def summary(self, now_s: float, since_s: float) -> tuple[float, float]:
-        """Clean images per second and the share of damaged images (0 to 1) over the window.
-
-        Args:
-            now_s: Monotonic seconds.
-            since_s: Where the window starts if that is less than `window_s` ago.
-        """
-        oldest_s = now_s - self.window_s
-        while self._seen and self._seen[0][0] <= oldest_s:
-            self._clean -= self._seen.popleft()[1]
-        start_s = max(since_s, oldest_s)
-        if len(self._seen) == MAX_REMEMBERED:
-            start_s = max(start_s, self._seen[0][0])
-        fps = self._clean / max(now_s - start_s, SHORTEST_SPAN_S)
-        return fps, 1 - self._clean / len(self._seen) if self._seen else 0.0
-
-
 class StateMachine:
-    """Turns images and faults into states. Not thread-safe."""
+    """Turns images and faults into states. Not thread-safe.
+
+    Attributes:
+        last_image_s: When the last clean image was decoded, in seconds; None before the first.
+    """
 
     def __init__(
         self,
@@ -124,12 +90,8 @@ class StateMachine:
     ) -> None:
         """Starts OFFLINE, connecting.
 
-        Args:
-            camera: Camera id.
-            wanted_fps: Highest wanted rate; 0 where nothing is wanted of it.
-            silence_s: Longest silence of a live stream in seconds.
-            clock: Monotonic seconds.
-            utc_now: Wall clock, for people only.
+        `wanted_fps` is 0 where nothing is wanted of the camera; `silence_s` is the longest silence
+        of a live stream. The wall clock is for people only.
         """
         self.state = CameraState.OFFLINE
         self.reason = CONNECTING
@@ -139,17 +101,18 @@ class StateMachine:
         self._silence_s = silence_s
         self._clock = clock
         self._utc_now = utc_now
-        window_s = max(WINDOW_S, WINDOW_IMAGES / wanted_fps) if wanted_fps > 0 else WINDOW_S
-        self._recent = RecentImages(window_s)
+        self._window_s = max(WINDOW_S, WINDOW_IMAGES / wanted_fps) if wanted_fps > 0 else WINDOW_S
+        # When images of the window came, and whether they were clean; and how many of them were.
+        self._recent: deque[tuple[float, bool]] = deque()
+        self._recent_clean = 0
         self._streaming_since_s: float | None = None
         self._timing = SourceTiming.LIVE
 
     @property
     def recent_fps(self) -> float:
         """Clean images per second lately."""
-        if self._streaming_since_s is None:
-            return 0.0
-        return self._recent.summary(self._clock(), self._streaming_since_s)[0]
+        since_s = self._streaming_since_s
+        return 0.0 if since_s is None else self._summary(self._clock(), since_s)[0]
 
     @property
     def streaming_for_s(self) -> float:
@@ -167,7 +130,10 @@ class StateMachine:
     def image(self, *, clean: bool = True) -> StateChange | None:
         """An image was decoded; one that is damaged, or depends on a damaged one, is not clean."""
         now_s = self._clock()
-        self._recent.add(now_s, clean=clean)
+        self._recent.append((now_s, clean))
+        self._recent_clean += clean
+        if len(self._recent) > MAX_REMEMBERED:
+            self._recent_clean -= self._recent.popleft()[1]
         if clean:
             self.last_image_s = now_s
         if self._streaming_since_s is None:
@@ -175,13 +141,10 @@ class StateMachine:
                 return None
             self._streaming_since_s = now_s
             return self._become(CameraState.ONLINE, "")
-        if (
-            self._timing is SourceTiming.FAST
-            or now_s - self._streaming_since_s < self._recent.window_s
-        ):
+        if self._timing is SourceTiming.FAST or now_s - self._streaming_since_s < self._window_s:
             return None
         degraded = self.state is CameraState.DEGRADED
-        fps, damaged_share = self._recent.summary(now_s, self._streaming_since_s)
+        fps, damaged_share = self._summary(now_s, self._streaming_since_s)
         if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
             return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
         if damaged_share > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
@@ -193,18 +156,33 @@ class StateMachine:
         state = CameraState.UNAUTHORIZED if unauthorized else CameraState.OFFLINE
         self._streaming_since_s = None
         self._recent.clear()
+        self._recent_clean = 0
         return self._become(state, reason)
 
     def check(self) -> StateChange | None:
         """Checks the clock: no image for too long is a fault even if the source reports none."""
-        if self._streaming_since_s is None or self.last_image_s is None:
-            return None
         if (
-            self._timing is not SourceTiming.LIVE
+            self._streaming_since_s is None
+            or self.last_image_s is None
+            or self._timing is not SourceTiming.LIVE
             or self._clock() - self.last_image_s <= self._silence_s
         ):
             return None
         return self.fault(silence(self._silence_s))
+
+    def _summary(self, now_s: float, since_s: float) -> tuple[float, float]:
+        """Clean images per second and the share of damaged ones (0 to 1) over the window.
+
+        The window starts at `since_s` if that is less than its length ago.
+        """
+        oldest_s = now_s - self._window_s
+        while self._recent and self._recent[0][0] <= oldest_s:
+            self._recent_clean -= self._recent.popleft()[1]
+        start_s = max(since_s, oldest_s)
+        if len(self._recent) == MAX_REMEMBERED:
+            start_s = max(start_s, self._recent[0][0])
+        fps = self._recent_clean / max(now_s - start_s, SHORTEST_SPAN_S)
+        return fps, 1 - self._recent_clean / len(self._recent) if self._recent else 0.0
 
     def _become(self, state: CameraState, reason: str) -> StateChange | None:
         first_fault = self.reason == CONNECTING
@@ -212,14 +190,8 @@ class StateMachine:
             # The reason of an outage may change while it lasts; the state does not change again.
             self.reason = reason
             return None
-        change = StateChange(
-            camera=self._camera,
-            state=state,
-            previous=self.state,
-            reason=reason,
-            at=self._utc_now(),
-            at_mono_s=self._clock(),
-        )
+        at, at_mono_s = self._utc_now(), self._clock()
+        change = StateChange(self._camera, state, self.state, reason, at, at_mono_s)
         self.state, self.reason = state, reason
         return change
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from camera_adapters.geometry import Letterbox
 from cityeye.images import read_image
 from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
 from model_tools.evaluation.datasets import Dataset, EvaluationImage
@@ -28,11 +27,8 @@ def evaluate_model(
 ) -> EvaluationReport:
     """Evaluates a loaded model.
 
-    Args:
-        detector: The model.
-        threads: With how many threads it was loaded.
-        data: Labelled images in the model's class numbering.
-        on_images: Called with the number of images so far.
+    It was loaded with `threads` threads. The labels have its class numbering; `on_images` is called
+    with the number of images so far.
 
     Raises:
         CommandError: An image cannot be read.
@@ -84,11 +80,6 @@ def inferred_images(
             real.append(one.objects_in(full.shape[1], full.shape[0]))
         found = detector.detect(np.concatenate(batch), threshold=0.0)
         for seen, letterbox, there in zip(found, letterboxes, real, strict=True):
-            yield _in_full(seen, letterbox), there
-
-
-def _in_full(seen: Detections, letterbox: Letterbox) -> Detections:
-    full = letterbox.full
-    extent = np.array([full.width, full.height] * 2, np.float32)
-    boxes = letterbox.to_normalised(seen.boxes) * extent
-    return Detections(boxes, seen.scores, seen.class_ids)
+            extent = np.array([letterbox.full.width, letterbox.full.height] * 2, np.float32)
+            boxes = letterbox.to_normalised(seen.boxes) * extent
+            yield Detections(boxes, seen.scores, seen.class_ids), there

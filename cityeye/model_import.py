@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -62,10 +63,7 @@ def import_from(
     if not source.file.is_file():
         raise CommandError(f"there is no file {source.file}")
     request = _with_neighbours(source.file, request)
-
-    def validation_images_for(inspected: Inspected) -> ValidationImages:
-        return _validation_images(source, request, inspected)
-
+    images_for = partial(_validation_images, source, request)
     with tempfile.TemporaryDirectory(prefix="cityeye-export-") as folder:
         file = source.file
         if file.suffix == CHECKPOINT:
@@ -77,7 +75,7 @@ def import_from(
             on_step(f"exporting {file.name} with ultralytics")
             file = Path(folder) / f"{source.file.stem}.onnx"
             export_checkpoint(request.name, source.file.absolute(), file, request.size)
-        return import_model(file, request, repository, validation_images_for, on_step=on_step)
+        return import_model(file, request, repository, images_for, on_step=on_step)
 
 
 def labels_from(given: str) -> tuple[str, ...]:
@@ -95,7 +93,8 @@ def mapping_from(path: Path) -> dict[str, str | None]:
     """Foreign class → label of ours or None, from YAML lines like `cell phone: null`."""
     text = _text(path, "--map")
     try:
-        _refuse_aliases(text)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise yaml.YAMLError("aliases are not wanted here")
         document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise CommandError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
@@ -107,17 +106,11 @@ def mapping_from(path: Path) -> dict[str, str | None]:
     return {str(key): None if value is None else str(value) for key, value in document.items()}
 
 
-def _refuse_aliases(text: str) -> None:
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise yaml.YAMLError("aliases are not wanted here")
-
-
 def _validation_images(
     source: ImportSource, request: ImportRequest, inspected: Inspected
 ) -> ValidationImages:
     view = ViewSpec(Size(*inspected.package), inspected.fit)
-    origin = "drawn street scenes"
-    tasks = tasks_of(inspected.labels)
+    origin, tasks = "drawn street scenes", tasks_of(inspected.labels)
     if source.golden is None:
         shipped = golden_images(COMPARED_IMAGES)
         some = np.concatenate([fitted(image, view)[0] for image in shipped])

@@ -29,16 +29,10 @@ JPEG_QUALITY: Final = 90
 
 
 def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> int:
-    """Runs a model over a whole recording and writes annotated images.
-
-    Args:
-        package: The model.
-        recording: A video file.
-        fps: Images per second of the recording to infer.
-        out: Folder for the images, created if missing.
+    """Runs a model over a video file and writes annotated images, `fps` per second of it.
 
     Returns:
-        How many images were written.
+        How many images were written to `out`, which is created if missing.
 
     Raises:
         CommandError: The recording cannot be read.

@@ -36,6 +36,10 @@ VERSION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$"
 Precision = Literal["fp32", "fp16", "int8"]
 """Number format of the network's arithmetic; input and output stay uint8 and float32."""
 
+Fit = Literal["letterbox", "stretch"]
+"""How an image of another aspect is brought to a size: `letterbox` keeps the aspect and leaves grey
+bars, `stretch` does not and leaves none."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,16 +48,13 @@ class _Section(BaseModel):
 class InputTensor(_Section):
     """The only input: (N, height, width, 3) uint8 RGB images.
 
-    `fit` says how an image of another aspect is brought to this size: `letterbox` keeps the aspect
-    and leaves grey bars, `stretch` does not and leaves none.
-
     Without `dynamic_batch` the graph takes exactly `max_batch` images; whoever runs it fills up.
     """
 
     name: StrictStr = "pictures"
     width: int = Field(gt=0, le=8192)
     height: int = Field(gt=0, le=8192)
-    fit: Literal["letterbox", "stretch"] = "letterbox"
+    fit: Fit = "letterbox"
     layout: Literal["NHWC uint8 RGB"] = "NHWC uint8 RGB"
     dynamic_batch: bool = True
     max_batch: int = Field(default=16, ge=1, le=256)

@@ -2,22 +2,93 @@
 
 There is no timer: whoever has a free detector calls `take` and gets what is ready. Cameras take
 turns at being first, so that none starves when more frames are due than a batch may hold.
+
+Guarantees that a frame is inferred by the versions of one set of routes, and that a camera's frames
+never go back to an older set: a new one takes over with the first frame that was scaled for it.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
-from camera_adapters.frame import Frame, Image
+from camera_adapters.frame import Frame
 from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
-from pipelines.camera_routes import CameraRoutes
 from pipelines.detector import MicroBatch
-from pipelines.plan import ModelRef, Routes
+from pipelines.plan import ModelRef, Routes, model_keys
+
+SETTLE_S: Final = 5.0
+"""After this long no frame can come any more that was scaled before a change of versions."""
+
+
+class CameraRoutes:
+    """Every set of routes of a camera that is still in use. Safe for use from several threads.
+
+    Attributes:
+        processed: The set along which the newest frame with a result was sent.
+        max_batch: The largest micro-batch that all models of the newest set accept.
+    """
+
+    def __init__(self, routes: Routes) -> None:
+        # Oldest first; the first one is in force, the others wait for a frame that fits them.
+        self._sets = [routes]
+        self._lock = threading.Lock()
+        self._changed_s: float | None = None
+        self.processed = routes
+        self.max_batch = _max_batch(routes)
+
+    @property
+    def newest(self) -> Routes:
+        """The set that was asked for last."""
+        return self._sets[-1]
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Every `name/version` that a frame of the camera may still be sent to."""
+        with self._lock:
+            return frozenset[str]().union(*map(model_keys, self._sets))
+
+    def change(self, routes: Routes) -> None:
+        """Changes versions from the first frame on that has the views that they need."""
+        with self._lock:
+            self._sets.append(routes)
+            self._changed_s = time.monotonic()
+            self.max_batch = _max_batch(routes)
+
+    def route(self, frame: Frame) -> Routes | None:
+        """The newest set that the frame was scaled for; older ones are over with it.
+
+        None for a frame that was scaled for versions that are over already.
+        """
+        with self._lock:
+            for index in range(len(self._sets) - 1, -1, -1):
+                routes = self._sets[index]
+                for task in frame.tasks:
+                    if not routes[task].views <= frame.views.keys():
+                        break
+                else:
+                    del self._sets[:index]
+                    return routes
+        return None
+
+    def settle(self, now_s: float) -> bool:
+        """Puts the newest set into force once no older frame can come; whether it did so now."""
+        with self._lock:
+            if self._changed_s is None or now_s - self._changed_s < SETTLE_S:
+                return False
+            self._changed_s = None
+            del self._sets[:-1]
+            return True
+
+
+def _max_batch(routes: Routes) -> int:
+    return min(model.max_batch for route in routes.values() for model in route.models)
 
 
 @dataclass(slots=True)
@@ -25,7 +96,6 @@ class _GrowingBatch:
     """The frames of one analysis size and fit, and the rows of each model that is due."""
 
     frames: list[Frame] = field(default_factory=list)
-    images: list[Image] = field(default_factory=list)
     routes: list[Routes] = field(default_factory=list)
     rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
@@ -44,13 +114,9 @@ class MicroBatcher:
         arrival: threading.Event,
         max_frames: int = 16,
     ) -> None:
-        """Prepares to take frames.
+        """Prepares to take frames, at most `max_frames` together, whatever the models accept.
 
-        Args:
-            routes: The routes of the cameras by camera id.
-            mailboxes: Their mailboxes by camera id; their `on_arrival` sets `arrival`.
-            arrival: Set by every arrival, cleared here.
-            max_frames: Most frames that are taken together, whatever the models accept.
+        Routes and mailboxes are by camera id. The mailboxes' `on_arrival` sets `arrival`.
         """
         self._routes = routes
         self._order = list(routes)
@@ -61,12 +127,8 @@ class MicroBatcher:
 
     def take(self, timeout_s: float) -> list[MicroBatch]:
         """What is ready now; waits up to `timeout_s` for a first frame, then may be empty."""
-        frames = self._collect()
-        if not frames and timeout_s > 0 and self._arrival.wait(timeout_s):
-            frames = self._collect()
-        return self._assemble(frames) if frames else []
-
-    def _collect(self) -> list[Frame]:
+        if timeout_s > 0:
+            self._arrival.wait(timeout_s)
         # Cleared first: what arrives from here on is either taken now or ends the next wait.
         self._arrival.clear()
         frames: list[Frame] = []
@@ -85,7 +147,7 @@ class MicroBatcher:
                 # Somebody may still have a frame; the next take must not wait for a new arrival.
                 self._arrival.set()
                 break
-        return frames
+        return self._assemble(frames)
 
     def _assemble(self, frames: Sequence[Frame]) -> list[MicroBatch]:
         growing: dict[ViewSpec, _GrowingBatch] = {}
@@ -99,13 +161,12 @@ class MicroBatcher:
                 batch = growing.setdefault(model.view, _GrowingBatch())
                 if not batch.frames or batch.frames[-1] is not frame:
                     batch.frames.append(frame)
-                    batch.images.append(frame.views[model.view].image)
                     batch.routes.append(routes)
                 row, rows = len(batch.frames) - 1, batch.rows.get(model, ())
                 if row not in rows:
                     batch.rows[model] = (*rows, row)
         batches = []
-        for batch in growing.values():
-            images = np.stack(batch.images)
+        for view, batch in growing.items():
+            images = np.stack([frame.views[view].image for frame in batch.frames])
             batches.append(MicroBatch(images, tuple(batch.frames), tuple(batch.routes), batch.rows))
         return batches

@@ -18,7 +18,7 @@ from pathlib import Path
 from camera_adapters.frame import Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
@@ -63,12 +63,8 @@ class CameraGroup:
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
 
-        Args:
-            plans: The cameras, ids unique.
-            detector: What infers micro-batches.
-            recorder: Where transitions and state changes go.
-            incarnation: Differs between worker starts; part of incident ids.
-            comparisons: Folder for what shadow versions would have done.
+        The `incarnation` differs between worker starts and is part of incident ids; `comparisons`
+        is the folder for what shadow versions would have done.
         """
         arrival = threading.Event()
         self._detector = detector
@@ -110,13 +106,10 @@ class CameraGroup:
             self._close()
 
     def reroute(self, routes: Mapping[str, Routes]) -> None:
-        """Changes versions, camera by camera; safe from any thread.
+        """Changes the routes of all tasks of the cameras that are named; safe from any thread.
 
         A change takes effect between two frames of a camera; no frame is lost by it. `serving` of a
         camera's snapshot says when the old version is out of use.
-
-        Args:
-            routes: Routes of all tasks by camera id; cameras that are left out keep theirs.
         """
         for name, own in routes.items():
             if name in self._cameras:
@@ -145,10 +138,7 @@ class CameraGroup:
                 return
             if self._faults.reasons:
                 batches = [self._without_resting(batch) for batch in batches]
-            submitted: list[tuple[MicroBatch, InFlightBatch]] = []
-            for batch in batches:
-                if batch.rows:
-                    submitted.append((batch, self._detector.submit(batch)))
+            submitted = [(batch, self._detector.submit(batch)) for batch in batches if batch.rows]
             if submitted:
                 self._in_flight.append(submitted)
 

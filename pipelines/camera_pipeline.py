@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from camera_adapters.frame import Frame, FullImage
 from models.detections import Detections
-from pipelines.camera_routes import CameraRoutes
+from pipelines.batcher import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics

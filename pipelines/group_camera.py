@@ -14,8 +14,8 @@ from camera_adapters.geometry import ViewSpec
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.reader import CameraReader, ReaderCounters
 from camera_adapters.state import CameraState, StateChange
+from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
-from pipelines.camera_routes import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot

@@ -18,8 +18,6 @@ class ModelRef:
     """A model version as a pipeline needs to know it: no file, no session.
 
     Attributes:
-        name: Package name.
-        version: Package version.
         size: Input size in pixels.
         labels: Class names by class id.
         threshold: Score from which on a detection may begin a track.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,7 @@ from model_tools.heads.registry import HEAD_NAMES, known_head
 
 if TYPE_CHECKING:
     from model_tools.importing.importer import Imported
-    from model_tools.importing.request import ImportRequest, Triple
+    from model_tools.importing.request import Triple
 
 DEFAULT_REPOSITORY = Path("packages")
 SHOWN_LABELS = 12
@@ -96,6 +97,7 @@ def import_file(  # noqa: PLR0913, PLR0917
     """Make the next version of a package from a network file."""
     from cityeye.model_import import ImportSource, import_from, labels_from, mapping_from
     from model_tools.importing.request import ImportRequest
+    from models.package import NAME_PATTERN
 
     if fp16 and int8 is not None:
         raise CommandError("--fp16 and --int8 exclude each other; import the file twice")
@@ -121,23 +123,15 @@ def import_file(  # noqa: PLR0913, PLR0917
         max_batch=max_batch,
         precision="fp16" if fp16 else "fp32" if int8 is None else "int8",
     )
-    _check(request)
+    if not re.match(NAME_PATTERN, name):
+        # What the manifest would refuse at the end is refused before anything is done.
+        raise CommandError(
+            f"{name} is no name for a package: lower-case letters, digits, - and _, "
+            "beginning with a letter"
+        )
     source = ImportSource(file, trust_pt, golden, int8)
     imported = import_from(source, request, repository, lambda step: typer.echo(f"  {step} …"))
     _show(imported, repository)
-
-
-def _check(request: ImportRequest) -> None:
-    """What the manifest would refuse at the end is refused before anything is done."""
-    import re
-
-    from models.package import NAME_PATTERN
-
-    if not re.match(NAME_PATTERN, request.name):
-        raise CommandError(
-            f"{request.name} is no name for a package: lower-case letters, digits, - and _, "
-            "beginning with a letter"
-        )
 
 
 def _show(imported: Imported, repository: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from models.errors import GraphError
 from models.graph.contract import Dimension, dimensions, opset_of
 from models.graph.parts import nodes, tensors
@@ -166,7 +166,7 @@ class Exported:
         rows = boxes * len(grid(size, strides)[0])
         return middle == rows and isinstance(last, int) and last > 5  # noqa: PLR2004
 
-    def image_input(self, head: str, size: Size) -> tuple[Size, int | None]:
+    def image_input(self, head: str, size: ImageSize) -> tuple[ImageSize, int | None]:
         """Size of the network's image, `size` where it is free, and its batch if that is fixed.
 
         Raises:
@@ -212,7 +212,7 @@ def mismatch(head: str, problem: str, remedy: str) -> GraphError:
 
 
 def grid(
-    size: Size, strides: tuple[int, ...]
+    size: ImageSize, strides: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """The cells that dense networks predict on, of all strides in the given order, row by row.
 

@@ -1,15 +1,15 @@
-"""`Placement`: where a package's image lies inside the image that the network was made for."""
+"""`NetworkPlacement`: where a package's image lies inside the one that the network takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-Size = tuple[int, int]
+ImageSize = tuple[int, int]
 """Width and height in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class NetworkPlacement:
     """An image of `package` size is resized to `content` and laid at `left`, `top`.
 
     Attributes:
@@ -20,19 +20,16 @@ class Placement:
         top: Rows of padding above it.
     """
 
-    package: Size
-    network: Size
-    content: Size
+    package: ImageSize
+    network: ImageSize
+    content: ImageSize
     left: int = 0
     top: int = 0
 
     @classmethod
-    def stretched(cls, package: Size, network: Size) -> Placement:
-        """Fills the network's image without keeping the aspect."""
-        return cls(package, network, network)
-
-    @classmethod
-    def letterboxed(cls, package: Size, network: Size, *, centred: bool) -> Placement:
+    def letterboxed(
+        cls, package: ImageSize, network: ImageSize, *, centred: bool
+    ) -> NetworkPlacement:
         """Keeps the aspect and leaves the rest to padding.
 
         Centred as Ultralytics does it (nearest size, an odd row of padding goes below), else in the

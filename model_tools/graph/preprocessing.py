@@ -9,14 +9,14 @@ import numpy as np
 from onnx import TensorProto
 
 from model_tools.graph.builder import GraphBuilder
-from model_tools.graph.placement import Placement, Size
+from model_tools.graph.placement import ImageSize, NetworkPlacement
+from models.package import Fit
 
 FULL_SCALE = 255.0
 GREY = 114.0
 """The padding of both letterboxing families, as Ultralytics and YOLOX have it."""
 
 ColourOrder = Literal["rgb", "bgr"]
-Fit = Literal["stretch", "letterbox"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +47,30 @@ class Preprocessing:
         if 0.0 in self.deviation:
             raise ValueError("a deviation of 0 cannot be divided by")
 
-    def place(self, package: Size, network: Size) -> Placement:
+    def place(self, package: ImageSize, network: ImageSize) -> NetworkPlacement:
         """Where a package's image goes in the network's."""
         if self.fit == "stretch":
-            return Placement.stretched(package, network)
-        return Placement.letterboxed(package, network, centred=self.centred)
+            return NetworkPlacement(package, network, content=network)
+        return NetworkPlacement.letterboxed(package, network, centred=self.centred)
 
-    def told(self, placement: Placement) -> str:
+    def description(self, placement: NetworkPlacement) -> str:
         """One line for manifest and card."""
         parts = [self.colour_order.upper()]
         if not placement.is_identity:
-            parts.append(f"{self.fit} {_by(placement.package)} to {_by(placement.network)}")
+            package, network = ("{}x{}".format(*s) for s in (placement.package, placement.network))
+            parts.append(f"{self.fit} {package} to {network}")
             if self.fit == "letterbox":
                 where = "centred" if self.centred else "in the upper left corner"
                 parts.append(f"{where}, padding {self.padding:g}")
-        parts.append(_factor(self.scale))
+        values = {1.0: "values 0 to 255", 1.0 / FULL_SCALE: "values 0 to 1"}
+        parts.append(values.get(self.scale, f"values × {self.scale:g}"))
         if any(self.mean) or self.deviation != (1.0, 1.0, 1.0):
             parts.append(f"minus {_list(self.mean)}, divided by {_list(self.deviation)}")
         return ", ".join(parts)
 
 
 def add_preprocessing(
-    graph: GraphBuilder, images: str, wanted: Preprocessing, placement: Placement
+    graph: GraphBuilder, images: str, wanted: Preprocessing, placement: NetworkPlacement
 ) -> str:
     """Adds the nodes; returns the (N, 3, h, w) float32 tensor for the network."""
     planes = graph.node("Transpose", images, perm=[0, 3, 1, 2])
@@ -90,7 +92,7 @@ def add_preprocessing(
     return planes
 
 
-def add_way_back(graph: GraphBuilder, boxes: str, placement: Placement) -> str:
+def add_way_back(graph: GraphBuilder, boxes: str, placement: NetworkPlacement) -> str:
     """Boxes (N, M, 4) in the network's pixels → in the package's, cut off at its borders."""
     if placement.left or placement.top:
         origin = np.array([placement.left, placement.top] * 2, np.float32)
@@ -100,7 +102,7 @@ def add_way_back(graph: GraphBuilder, boxes: str, placement: Placement) -> str:
     return add_clipping(graph, boxes, placement.package)
 
 
-def add_clipping(graph: GraphBuilder, boxes: str, size: Size) -> str:
+def add_clipping(graph: GraphBuilder, boxes: str, size: ImageSize) -> str:
     """Boxes (N, A, 4) cut off at the image's borders; `size` is width and height."""
     far = graph.constant(np.array(size * 2, np.float32))
     return graph.node("Min", graph.node("Max", boxes, graph.number(0.0)), far)
@@ -110,7 +112,7 @@ def _per_channel(graph: GraphBuilder, values: tuple[float, float, float]) -> str
     return graph.constant(np.array(values, np.float32).reshape(1, 3, 1, 1))
 
 
-def _resized(graph: GraphBuilder, planes: str, size: Size) -> str:
+def _resized(graph: GraphBuilder, planes: str, size: ImageSize) -> str:
     width, height = size
     batch_and_channels = graph.node(
         "Slice", graph.node("Shape", planes), graph.integers(0), graph.integers(2)
@@ -119,18 +121,6 @@ def _resized(graph: GraphBuilder, planes: str, size: Size) -> str:
     return graph.node(
         "Resize", planes, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel"
     )
-
-
-def _factor(scale: float) -> str:
-    if scale == 1.0:
-        return "values 0 to 255"
-    if scale == 1.0 / FULL_SCALE:
-        return "values 0 to 1"
-    return f"values × {scale:g}"
-
-
-def _by(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
 
 
 def _list(values: tuple[float, ...]) -> str:

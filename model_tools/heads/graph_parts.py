@@ -9,7 +9,7 @@ from onnx import TensorProto, ValueInfoProto
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported, mismatch, shown_shape
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.selection import (
     Choice,
     suppress_each_class,
@@ -31,7 +31,7 @@ class HeadGraph(GraphBuilder):
     """
 
     def __init__(
-        self, head: str, network: Exported, task: HeadTask, size: Size, prefix: str
+        self, head: str, network: Exported, task: HeadTask, size: ImageSize, prefix: str
     ) -> None:
         super().__init__(network.opset, prefix)
         self.head = head

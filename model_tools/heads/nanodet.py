@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_tools.graph.exported import FREE_SIZE, Exported, grid, mismatch
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import Preprocessing, add_clipping
 from model_tools.graph.selection import Choice
 from model_tools.heads.graph_parts import HeadGraph
@@ -27,7 +27,7 @@ BINS = 8
 published (`reg_max` of 7)."""
 
 
-def _parts(network: Exported, size: Size) -> list[tuple[str, str]]:
+def _parts(network: Exported, size: ImageSize) -> list[tuple[str, str]]:
     """Names of scores and distances per stride, finest first; empty if outputs are not so."""
     by_cells: dict[int, list[str]] = {}
     for name, value in network.outputs.items():
@@ -115,7 +115,7 @@ def _build(graph: HeadGraph) -> Choice:
     return graph.every_class(boxes, graph.node("Transpose", scores, perm=[0, 2, 1]))
 
 
-def _is_plus(network: Exported, size: Size) -> bool:
+def _is_plus(network: Exported, size: ImageSize) -> bool:
     pairs = _parts(network, size)
     if pairs:
         return len(pairs) == len(PLUS)

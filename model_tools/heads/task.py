@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.selection import Selection
 
 ScoreKind = Literal["sigmoid", "softmax", "none"]
@@ -39,7 +39,7 @@ class HeadTask:
         scores: What makes scores of class columns; None takes what the network's graph shows.
     """
 
-    size: Size
+    size: ImageSize
     classes: int
     groups: Groups
     selection: Selection

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, compose, helper, version_converter
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported, mismatch
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import Preprocessing, add_preprocessing, add_way_back
 from model_tools.graph.selection import Choice, add_rows
 from model_tools.heads.graph_parts import HeadGraph
@@ -80,7 +80,7 @@ def modern(network: ModelProto, head: str) -> ModelProto:
         ) from error
 
 
-def _connect_inputs(graph: GraphBuilder, inner: Exported, prepared: str, size: Size) -> None:
+def _connect_inputs(graph: GraphBuilder, inner: Exported, prepared: str, size: ImageSize) -> None:
     images, *others = inner.inputs
     element = images.type.tensor_type.elem_type
     if element != TensorProto.FLOAT:

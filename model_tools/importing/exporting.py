@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from models.errors import ModelError
 
 MODULE = "model_tools.importing.ultralytics_export"
@@ -22,7 +22,7 @@ NO_INSTALLING = ("env", "YOLO_AUTOINSTALL=false", "YOLO_OFFLINE=true")
 """Otherwise the library fetches packages on its own while it runs."""
 
 
-def export_checkpoint(model: str, checkpoint: Path, out: Path, size: Size | None) -> None:
+def export_checkpoint(model: str, checkpoint: Path, out: Path, size: ImageSize | None) -> None:
     """Writes a checkpoint as ONNX; `size` is (width, height), the network's own if None.
 
     Raises:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from model_tools.admission import admit
-from model_tools.graph.placement import Size
-from model_tools.graph.preprocessing import Fit
+from model_tools.graph.placement import ImageSize
 from model_tools.importing.building import CALIBRATION, COMPARED, IMAGES
 from model_tools.importing.card import card_text
 from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
@@ -29,6 +28,7 @@ from models.package import (
     GOLDEN_FILE,
     MAX_ONNX_BYTES,
     ONNX_FILE,
+    Fit,
     InputTensor,
     Manifest,
     ModelPackage,
@@ -88,7 +88,7 @@ class Inspected:
     """
 
     head: str
-    package: Size
+    package: ImageSize
     fit: Fit
     labels: tuple[str, ...]
     preprocessing: str

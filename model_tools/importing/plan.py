@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from model_tools.graph.exported import Exported
 from model_tools.graph.ordering import in_order
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import Preprocessing
 from model_tools.graph.selection import Selection
 from model_tools.heads.head import NetworkHead
@@ -42,7 +42,6 @@ class Plan:
         network: Size of the network's images.
         batch: Images that the export takes at once, exactly; None where any number does.
         preprocessing: What the network expects.
-        selection: Limits of the selection.
         exported: The network as it was given.
         scores: What makes scores of its class columns; None where only a run can show it.
         notices: What the person should know, in sentences.
@@ -52,8 +51,8 @@ class Plan:
     classes: tuple[str, ...]
     labels: tuple[str, ...]
     groups: Groups
-    package: Size
-    network: Size
+    package: ImageSize
+    network: ImageSize
     batch: int | None
     preprocessing: Preprocessing
     selection: Selection
@@ -76,7 +75,7 @@ class Plan:
         """The preprocessing in one line."""
         if self.is_packaged:
             return "inside the imported graph"
-        return self.preprocessing.told(self.preprocessing.place(self.package, self.network))
+        return self.preprocessing.description(self.preprocessing.place(self.package, self.network))
 
 
 def plan_for(network: ModelProto, request: ImportRequest) -> Plan:
@@ -189,7 +188,7 @@ def _preprocessing(head: NetworkHead, exported: Exported, request: ImportRequest
 
 def _sizes(
     exported: Exported, head: NetworkHead, request: ImportRequest, wanted: Preprocessing
-) -> tuple[Size, Size]:
+) -> tuple[ImageSize, ImageSize]:
     """Size of the package's and of the network's images: the network's own for both, if known."""
     free, _ = exported.image_input(head.name, (0, 0))
     own = (free[0] or 0, free[1] or 0)
@@ -207,7 +206,7 @@ def _sizes(
     return package, size
 
 
-def _exported_size(exported: Exported) -> Size | None:
+def _exported_size(exported: Exported) -> ImageSize | None:
     """The size that Ultralytics wrote beside the graph: `[height, width]`."""
     try:
         height, width = ast.literal_eval(exported.metadata.get("imgsz", ""))

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from model_tools.graph.placement import Size
-from model_tools.graph.preprocessing import ColourOrder, Fit
+from model_tools.graph.placement import ImageSize
+from model_tools.graph.preprocessing import ColourOrder
 from model_tools.heads.registry import HeadName
 from model_tools.heads.task import ScoreKind
-from models.package import Precision
+from models.package import Fit, Precision
 
 DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16
@@ -29,7 +29,6 @@ class ImportRequest(BaseModel):
     """What somebody wants of an import; None is what head, graph or file say.
 
     Attributes:
-        name: Name of the package.
         file: Name of the file that is imported, for manifest and card.
         labels: Names of the network's classes.
         mapping: Foreign class name → label of ours, or None where the class is dropped; without
@@ -60,7 +59,7 @@ class ImportRequest(BaseModel):
     mapping: dict[str, str | None] | None = None
     head: HeadName | None = None
     scores: ScoreKind | None = None
-    size: Size | None = None
+    size: ImageSize | None = None
     colour: ColourOrder | None = None
     scale: float | None = None
     mean: Triple | None = None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 import yaml
 
-from model_tools.graph.placement import Size
+from model_tools.graph.placement import ImageSize
 from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import INPUT_NAME, OUTPUT_NAME
 from model_tools.importing.request import DEFAULT_MAX_BATCH
@@ -52,7 +52,7 @@ class PackageFacts:
 
 
 def write_package(
-    out: Path, wrapped: WrappedGraph, size: Size, facts: PackageFacts
+    out: Path, wrapped: WrappedGraph, size: ImageSize, facts: PackageFacts
 ) -> ModelPackage:
     """Writes `<out>/<name>/<version>/` around a graph of our own and loads it.
 
@@ -86,11 +86,9 @@ def write_package(
 
 
 def keep_golden(package: ModelPackage, images: npt.NDArray[np.uint8]) -> ModelPackage:
-    """Keeps what a graph of our own answers to some images now as its golden rows.
+    """Keeps what a new package, known to be right, finds in some images as its golden rows.
 
-    Args:
-        package: A package that was just written and is known to be right.
-        images: (K, H, W, 3) uint8 RGB of its input size.
+    The images are (K, H, W, 3) uint8 RGB of its input size.
 
     Raises:
         ModelError: It cannot be run, or sees nothing in any of the images.

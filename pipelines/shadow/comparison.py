@@ -19,7 +19,7 @@ from camera_adapters.frame import Frame, FullImage, Image
 from camera_adapters.geometry import Size
 from models.detections import Detections
 from pipelines.annotation import GREEN, MAGENTA, Overlay, RgbColour, annotated
-from pipelines.camera_routes import CameraRoutes
+from pipelines.batcher import CameraRoutes
 from pipelines.errors import EncodingError
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.keyframe import encode

@@ -12,8 +12,7 @@ import numpy as np
 from camera_adapters.geometry import PADDING_VALUE, Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.spec import CameraSpec
-from pipelines.batcher import MicroBatcher
-from pipelines.camera_routes import SETTLE_S, CameraRoutes
+from pipelines.batcher import SETTLE_S, CameraRoutes, MicroBatcher
 from pipelines.detector import MicroBatch
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from tests.pipelines.frames import SIZE, make_frame

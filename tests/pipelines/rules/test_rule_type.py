@@ -14,8 +14,8 @@ from pydantic import Field
 import pipelines.rules
 from camera_adapters.spec import CameraSpec
 from models.detections import Detections
+from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
-from pipelines.camera_routes import CameraRoutes
 from pipelines.incident import EndReason, Measurement
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set

@@ -14,7 +14,7 @@ from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
 from models.detections import Detections
-from pipelines.camera_routes import CameraRoutes
+from pipelines.batcher import CameraRoutes
 from pipelines.detector import (
     RESULT_TIMEOUT_S,
     DetectorError,
