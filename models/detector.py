@@ -56,10 +56,11 @@ class Detector:
     def detect(
         self, images: npt.NDArray[np.uint8], threshold: float | None = None
     ) -> list[Detections]:
-        """Detections of each image, best score first.
+        """Detections of each image, best score first, boxes in pixels of the given images.
 
         Args:
             images: (N, H, W, 3) uint8 RGB of the package's input size; N may exceed `max_batch`.
+                A package with the fit `stretch` takes any size, as it stretches every image.
             threshold: Score at or below which a detection is dropped; the package's own if None.
 
         Raises:
@@ -67,7 +68,15 @@ class Detector:
             SessionError: ONNX Runtime failed.
         """
         least = self.package.manifest.thresholds.default if threshold is None else threshold
-        return [Detections.from_rows(rows, least) for rows in self.run(images)]
+        wanted = self.package.manifest.input
+        size, given = (wanted.width, wanted.height), images.shape[2:0:-1]
+        if wanted.fit != "stretch" or given in {size, ()} or not len(images):
+            return [Detections.from_rows(rows, least) for rows in self.run(images)]
+        import cv2
+
+        rows = self.run(np.stack([cv2.resize(image, size) for image in images]))
+        rows[:, :, :4] *= np.tile(np.divide(given, size), 2).astype(np.float32)
+        return [Detections.from_rows(one, least) for one in rows]
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Raw output (N, M, 6) float32: x1 y1 x2 y2 score class; padding rows have score 0."""

@@ -80,6 +80,24 @@ def test_other_images_are_refused_with_what_is_wanted(detector, images):
         detector.run(images)
 
 
+def test_a_package_that_stretches_takes_images_of_any_size(tmp_path):
+    package = tiny_package(tmp_path)
+    manifest = package.directory / "model.yaml"
+    document = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    document["input"]["fit"] = "stretch"
+    manifest.write_text(yaml.safe_dump(document), encoding="utf-8")
+    stretching = Detector(ModelPackage.load(package.directory))
+    images = random_images(2)
+    twice = images.repeat(2, axis=1).repeat(3, axis=2)
+    for plain, large in zip(stretching.detect(images), stretching.detect(twice), strict=True):
+        assert 0 < len(plain) == len(large)
+        np.testing.assert_allclose(plain.boxes * [3, 2, 3, 2], large.boxes, rtol=0.02, atol=1.0)
+    with pytest.raises(ImageError, match="scale them to the input size"):
+        Detector(package).detect(twice)
+    with pytest.raises(ImageError, match="got uint8"):
+        stretching.detect(images[0])
+
+
 def test_threads_may_share_a_detector(detector):
     batches = [random_images(2, seed) for seed in range(8)]
     alone = [detector.run(batch) for batch in batches]
