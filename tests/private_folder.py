@@ -7,6 +7,7 @@ Folders of `tmp_path` stay where pytest keeps them, a few runs long.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -38,5 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 os.environ[name] = value
         tempfile.tempdir = None
         shutil.rmtree(private, ignore_errors=True)
+        # A library may have written between the last look and the removal of the folder.
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
 
     config.add_cleanup(restore)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +103,14 @@ def test_an_empty_grey_image_shows_nothing():
     grey = np.full((1, 384, 640, 3), 114, np.uint8)
     for name in CONTENT:
         assert len(Detector(builtin(name)).detect(grey)[0]) == 0
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_the_weights_have_the_licence_of_the_program(name):
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    package = builtin(name)
+    card = (package.directory / "CARD.md").read_text(encoding="utf-8")
+    assert package.manifest.licence == project["license"] == "Apache-2.0"
+    assert f"Licence of the weights: {project['license']};" in card
+    assert "Apache License" in (root / project["license-files"][0]).read_text(encoding="utf-8")

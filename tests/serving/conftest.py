@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class RunningCluster:
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[RunningCluster]:
     """Ray and Serve, started once."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ, "this test starts Ray: mark it `ray`"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -24,7 +24,7 @@ from tests.serving.packages import BOX, SIZE, brightness_package
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(params=["serve", "in_process"])
+@pytest.fixture(params=[pytest.param("serve", marks=pytest.mark.ray), "in_process"])
 def port(request: pytest.FixtureRequest, brightness: ModelPackage) -> Iterator[DetectorPort]:
     if request.param == "serve":
         request.getfixturevalue("running_cluster")

@@ -91,6 +91,7 @@ def test_everybody_who_may_read_the_manifest_may_read_the_rest(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_versions_count_on_from_the_highest(tmp_path):
     root = tmp_path / "packages"
     tiny_package(root, name="street", version="9.5")
@@ -126,6 +127,7 @@ def test_a_network_that_holds_on_to_its_batch_keeps_it(tmp_path):
     assert len(Detector(package).run(random_images(3))) == 3
 
 
+@pytest.mark.slow
 def test_a_package_is_imported_again(tmp_path):
     built = tiny_package(tmp_path / "other")
     done = bring_in(tmp_path, built.onnx_path)

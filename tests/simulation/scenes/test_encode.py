@@ -98,7 +98,8 @@ def test_a_change_anywhere_in_the_renderer_draws_clips_anew(
     files = renderer_files()
     assert Path(str(clips.__file__)) in files
     for package in (drawing, scenes):
-        assert set(Path(str(package.__file__)).parent.rglob("*.py")) <= set(files)
+        (folder,) = package.__path__
+        assert set(Path(folder).rglob("*.py")) <= set(files)
     changed = tmp_path / files[-1].name
     changed.write_bytes(files[-1].read_bytes() + b"# another word\n")
     before = clip_path(scene_named("park-bag"), tmp_path)
