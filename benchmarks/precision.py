@@ -24,16 +24,20 @@ import onnx
 from rich.console import Console
 
 import models
-from model_tools.evaluation.coco_metrics import CocoMetrics, coco_metrics, mean_metrics
-from model_tools.evaluation.truth import GroundTruth
-from model_tools.importing.request import ImageBatch
+from model_tools.evaluation import CocoMetrics, GroundTruth, coco_metrics, mean_metrics
+from model_tools.importing import ImageBatch
 from model_tools.precision import fidelity, to_fp16, to_int8
+from models import (
+    MANIFEST_FILE,
+    Detector,
+    ModelPackage,
+    ModelRepository,
+    Precision,
+    runtime_version,
+    sha256_of,
+)
 from models.detections import Detections
-from models.detector import Detector
-from models.graph.contract import opset_of
-from models.package import MANIFEST_FILE, ModelPackage, Precision, sha256_of
-from models.repository import ModelRepository
-from models.session import runtime_version
+from models.graph import opset_of
 from simulation.scenes import (
     EVALUATION_SEEDS,
     LABELS,
@@ -41,7 +45,7 @@ from simulation.scenes import (
     place_of,
     render_samples,
 )
-from simulation.training.recipe import recipe_named
+from simulation.training import recipe_named
 
 CALIBRATION_BLOCK = 10_000
 """First of the blocks of evaluation seeds that calibrate; those for accuracy come before it."""

@@ -22,15 +22,16 @@ import ray
 from rich.console import Console
 
 import models
-from models.detector import Detector
-from models.repository import ModelRepository
-from models.session import runtime_version
-from pipelines.camera_group import MAX_IN_FLIGHT
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
-from pipelines.plan import ModelRef
-from serving.cluster import ClusterSettings, cluster
-from serving.launch import RayServeDetectors
-from serving.served_model import model_ref, served_model
+from models import Detector, ModelRepository, runtime_version
+from pipelines import (
+    MAX_IN_FLIGHT,
+    RESULT_TIMEOUT_S,
+    DetectorPort,
+    InFlightBatch,
+    MicroBatch,
+    ModelRef,
+)
+from serving import ClusterSettings, RayServeDetectors, cluster, model_ref, served_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,24 +31,14 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 
-from camera_adapters.spec import CameraSpec
-from models.repository import BUILTIN_ROOT, ModelRepository
-from pipelines.camera_group import CameraGroup
-from pipelines.camera_pipeline import CameraPipeline
-from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.relay import Relay
-from pipelines.delivery.sinks.http import HttpSinkSettings
-from pipelines.delivery.spool import Spool
-from pipelines.delivery.stores.folder import FolderStore
-from pipelines.evidence import EvidenceRecorder
-from pipelines.plan import CameraPlan, ModelRef, TaskPlan
-from pipelines.rules.rule import RulePlan
-from pipelines.rules.zone import GroundCalibration, Zone
-from serving.in_process import InProcessDetector
-from serving.served_model import served_model
-from simulation.clips import encode_scene
-from simulation.rtsp_server.mount import Mount
-from simulation.rtsp_server.thread import RtspServerThread
+from camera_adapters import CameraSpec
+from models import BUILTIN_ROOT, ModelRepository
+from pipelines import CameraGroup, CameraPipeline, CameraPlan, EvidenceRecorder, ModelRef, TaskPlan
+from pipelines.delivery import FolderStore, HttpSinkSettings, Outbox, Relay, Spool
+from pipelines.rules import GroundCalibration, RulePlan, Zone
+from serving import InProcessDetector, served_model
+from simulation import encode_scene
+from simulation.rtsp_server import Mount, RtspServerThread
 from simulation.scenes import scene_named
 
 SCENE = "crossroad-jam"

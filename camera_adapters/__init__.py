@@ -1,1 +1,5 @@
 """Camera adapters: turn a camera into its newest `Frame`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

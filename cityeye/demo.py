@@ -26,9 +26,8 @@ from cityeye.model_place import cache_folder
 from cityeye.ports import API_PORT, HUB_PORT
 from cityeye.progress import Progress
 from cityeye.run import watch
-from simulation.clips import ensure_clips
-from simulation.rtsp_server.mount import Mount
-from simulation.rtsp_server.thread import RtspServerThread
+from simulation import ensure_clips
+from simulation.rtsp_server import Mount, RtspServerThread
 from simulation.scenes import DEMO_SCENES, Scene, scene_named
 
 LOOPBACK = "127.0.0.1"

@@ -13,10 +13,9 @@ from multiprocessing.connection import Connection
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
-from event_hub.settings import HubSettings
-from pipelines.delivery.stores.registry import KeyframeSettings
-from pipelines.delivery.stores.store import KeyframeStore
-from pipelines.errors import KeyframeMissing, StoreError
+from event_hub import HubSettings
+from pipelines import KeyframeMissing, StoreError
+from pipelines.delivery import KeyframeSettings, KeyframeStore
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -66,8 +65,7 @@ def _address(connection: Connection) -> str:
 
 def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
-    from event_hub.errors import HubError
-    from event_hub.server import Hub
+    from event_hub import Hub, HubError
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

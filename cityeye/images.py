@@ -7,11 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from camera_adapters.frame import Image
-from camera_adapters.geometry import ViewSpec
+from camera_adapters import Image, ViewSpec
 from cityeye.errors import CommandError
-from model_tools.evaluation.datasets.yolo import IMAGE_ENDINGS
-from serving.api.image_body import fitted
+from model_tools.evaluation import IMAGE_ENDINGS
+from serving.api import fitted
 
 
 def images_in(folder: Path, view: ViewSpec, most: int) -> Image:

@@ -12,14 +12,18 @@ from datetime import UTC, datetime
 import numpy as np
 
 from cityeye.images import read_image
-from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
-from model_tools.evaluation.datasets import Dataset, EvaluationImage
-from model_tools.evaluation.report import EvaluationReport
-from model_tools.evaluation.truth import GroundTruth
+from model_tools.evaluation import (
+    Dataset,
+    EvaluationImage,
+    EvaluationReport,
+    GroundTruth,
+    coco_metrics,
+    mean_metrics,
+)
+from models import Detector
 from models.detections import Detections
-from models.detector import Detector
-from serving.api.image_body import fitted
-from serving.served_model import model_ref
+from serving import model_ref
+from serving.api import fitted
 
 
 def evaluate_model(

@@ -13,17 +13,22 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from camera_adapters.geometry import Size, ViewSpec
+from camera_adapters import Size, ViewSpec
 from cityeye.errors import CommandError
 from cityeye.images import images_in
-from model_tools.golden_images import golden_images
-from model_tools.importing.coco import COCO_LABELS
-from model_tools.importing.exporting import export_checkpoint
-from model_tools.importing.importer import Imported, Inspected, ValidationImages, import_model
-from model_tools.importing.request import ImportRequest
-from models.package import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
-from pipelines.track import tasks_of
-from serving.api.image_body import fitted
+from model_tools import golden_images
+from model_tools.importing import (
+    COCO_LABELS,
+    Imported,
+    ImportRequest,
+    Inspected,
+    ValidationImages,
+    export_checkpoint,
+    import_model,
+)
+from models import LABELS_FILE, MANIFEST_FILE, MAX_TEXT_BYTES, Manifest
+from pipelines import tasks_of
+from serving.api import fitted
 
 COCO: Final = "coco"
 CHECKPOINT: Final = ".pt"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cityeye.errors import CommandError
 
 if TYPE_CHECKING:
-    from models.repository import Repository
+    from models import Repository
 
 ENDPOINT, REGION = "CITYEYE_MODELS_ENDPOINT", "CITYEYE_MODELS_REGION"
 HELP = (
@@ -25,7 +25,7 @@ def repository_at(place: str | None, environment: Mapping[str, str]) -> Reposito
         CommandError: There is no such folder, or the address is incomplete.
         ModelError: The environment lacks a key.
     """
-    from models.repository import BUILTIN_ROOT, ModelRepository
+    from models import BUILTIN_ROOT, ModelRepository
 
     if place is None:
         return ModelRepository(BUILTIN_ROOT)
@@ -37,7 +37,7 @@ def repository_at(place: str | None, environment: Mapping[str, str]) -> Reposito
 
 
 def _remote(url: str, environment: Mapping[str, str]) -> Repository:
-    from serving.model_source import RemoteModels, parse_url
+    from serving import RemoteModels, parse_url
 
     try:
         parse_url(url)

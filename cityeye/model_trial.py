@@ -10,17 +10,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from camera_adapters.frame import Frame
-from camera_adapters.geometry import ViewSpec
-from camera_adapters.mailbox import Mailbox
-from camera_adapters.reader import CameraReader
-from camera_adapters.spec import CameraSpec
-from camera_adapters.state import CONNECTING
+from camera_adapters import CONNECTING, CameraReader, CameraSpec, Frame, Mailbox, ViewSpec
 from cityeye.errors import CommandError
-from models.detector import Detector
-from models.package import ModelPackage
-from pipelines.annotation import Overlay, annotated
-from serving.served_model import model_ref
+from models import Detector, ModelPackage
+from pipelines import Overlay, annotated
+from serving import model_ref
 
 TASK: Final = "trial"
 WAIT_S: Final = 0.1

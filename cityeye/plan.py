@@ -7,14 +7,10 @@ from collections.abc import Sequence
 
 from cityeye.config.load import Config
 from cityeye.logs import log_to_file
-from pipelines.delivery.sinks.http import HttpSinkSettings
-from pipelines.delivery.sinks.sink import SinkSettings
-from pipelines.plan import Route
-from serving.city_plan import CityPlan, DeliveryPlan
-from serving.errors import RolloutError
-from serving.rollout.rollout import Rollout
-from serving.rollout.rollouts import FILE, load_rollouts
-from serving.served_model import RepositoryVersions, ServedModel
+from pipelines import Route
+from pipelines.delivery import HttpSinkSettings, SinkSettings
+from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel
+from serving.rollout import FILE, Rollout, load_rollouts
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.group_camera import CameraSnapshot
-from serving.director import WorkerState
+from pipelines import CameraSnapshot
+from serving import WorkerState
 
 SUMMARY_EVERY_S = 15.0
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}

@@ -18,15 +18,12 @@ from types import FrameType
 
 from rich.console import Console
 
-from camera_adapters.state import CONNECTING
+from camera_adapters import CONNECTING
 from cityeye.config import Config, load_config
 from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
-from serving.city import City
-from serving.cluster import ClusterSettings, cluster
-from serving.director import WorkerState
-from serving.errors import DirectorError
+from serving import City, ClusterSettings, DirectorError, WorkerState, cluster
 
 CHECK_EVERY_S = 0.5
 CAMERAS_START_S = 60.0

@@ -8,8 +8,7 @@ from typing import Final
 
 import cv2
 
-from camera_adapters.frame import Image
-from camera_adapters.geometry import Letterbox
+from camera_adapters import Image, Letterbox
 from models.detections import Detections
 
 RgbColour = tuple[int, int, int]

@@ -17,9 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters.frame import Frame
-from camera_adapters.geometry import ViewSpec
-from camera_adapters.mailbox import Mailbox
+from camera_adapters import Frame, Mailbox, ViewSpec
 from pipelines.detector import MicroBatch
 from pipelines.plan import ModelRef, Routes, model_keys
 

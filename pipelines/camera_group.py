@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from camera_adapters.frame import Frame
+from camera_adapters import Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher
 from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, MicroBatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from camera_adapters.frame import Frame, FullImage
+from camera_adapters import Frame, FullImage
 from models.detections import Detections
 from pipelines.batcher import CameraRoutes
 from pipelines.evidence import EvidenceRecorder

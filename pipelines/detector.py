@@ -14,8 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from camera_adapters.frame import Frame, Image
-from camera_adapters.geometry import ViewSpec
+from camera_adapters import Frame, Image, ViewSpec
 from models.detections import Detections
 from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef, Routes

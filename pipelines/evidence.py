@@ -14,9 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 
-from camera_adapters.frame import FullImage
-from camera_adapters.spec import CameraSpec
-from camera_adapters.state import StateChange
+from camera_adapters import CameraSpec, FullImage, StateChange
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull

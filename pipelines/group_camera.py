@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from camera_adapters.geometry import ViewSpec
-from camera_adapters.mailbox import Mailbox
-from camera_adapters.reader import CameraReader, ReaderCounters
-from camera_adapters.state import CameraState, StateChange
+from camera_adapters import (
+    CameraReader,
+    CameraState,
+    Mailbox,
+    ReaderCounters,
+    StateChange,
+    ViewSpec,
+)
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.evidence import EvidenceRecorder

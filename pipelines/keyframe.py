@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import cv2
 
-from camera_adapters.frame import FullImage
+from camera_adapters import FullImage
 from pipelines.errors import EncodingError
 from pipelines.event import KeyframeData, Role
 

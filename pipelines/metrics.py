@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters.frame import Frame
+from camera_adapters import Frame
 from pipelines.incident import Phase, Transition
 from pipelines.plan import ModelRef
 

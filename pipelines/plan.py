@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from camera_adapters.geometry import ImageFit, Size, ViewSpec
-from camera_adapters.spec import CameraSpec
+from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from pipelines.rules.rule import RulePlan
 
 LOW_CONFIDENCE_SHARE = 0.5

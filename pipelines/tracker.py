@@ -15,7 +15,7 @@ import numpy.typing as npt
 import supervision as sv
 from trackers import BaseIoU, ByteTrackTracker
 
-from camera_adapters.geometry import Letterbox
+from camera_adapters import Letterbox
 from models.detections import Box, Boxes, Detections, pairwise_iou
 from pipelines.track import Track, group_of
 

@@ -12,7 +12,7 @@ from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
 from serving.detector_deployment import DetectorDeployment
-from serving.served_model import DetectorArgs
+from serving.served_models import DetectorArgs
 
 
 def build(args: DetectorArgs) -> Application:

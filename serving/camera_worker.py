@@ -13,19 +13,19 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.camera_group import CameraGroup, GroupSnapshot
-from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.relay import Relay, RelayCounters
-from pipelines.delivery.spool import Spool
-from pipelines.errors import OutboxUnavailable
-from pipelines.evidence import EvidenceRecorder
-from pipelines.metrics import InferenceMetrics
-from pipelines.plan import Routes
-from pipelines.shadow.comparison import IMAGES, MAX_IMAGES
-from pipelines.shadow.comparison_state import ComparisonState, Gallery, states_in
+from pipelines import (
+    CameraGroup,
+    EvidenceRecorder,
+    GroupSnapshot,
+    InferenceMetrics,
+    OutboxUnavailable,
+    Routes,
+)
+from pipelines.delivery import Outbox, Relay, RelayCounters, Spool
+from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
 from serving.city_plan import WorkerPlan
 from serving.detectors import detector_service
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
 

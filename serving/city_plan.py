@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.delivery.sinks.sink import SinkSettings
-from pipelines.delivery.stores.registry import KeyframeSettings
-from pipelines.plan import CameraPlan, Routes, model_keys
+from pipelines import CameraPlan, Routes, model_keys
+from pipelines.delivery import KeyframeSettings, SinkSettings
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
 from serving.rollout.routing_table import RoutingTable
-from serving.served_model import RepositoryVersions, ServedModel
+from serving.served_models import RepositoryVersions, ServedModel
 
 LogSetUp = Callable[[Path], None]
 """Called first in a new process: sends its log to a file. Travels by its import path."""

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from ray import serve
 
-from pipelines.metrics import InferenceTiming
+from pipelines import InferenceTiming
 from serving.in_process import LoadedModel
 from serving.loopback import confine_replica
-from serving.served_model import DetectorArgs
+from serving.served_models import DetectorArgs
 
 IDLE_CHECK_AFTER_S = 10.0
 

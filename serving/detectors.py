@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, get_args
 
-from pipelines.detector import DetectorPort
-from pipelines.metrics import InferenceMetrics
-from serving.served_model import ModelState, ServedModel
+from pipelines import DetectorPort, InferenceMetrics
+from serving.served_models import ModelState, ServedModel
 
 DetectorKind = Literal["ray_serve", "in_process"]
 """`ray_serve` shares every model between all workers; `in_process` puts it into each of them."""

@@ -20,10 +20,9 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from camera_adapters.backoff import BackoffPolicy
-from pipelines.group_camera import CameraSnapshot
-from pipelines.plan import Routes
-from pipelines.shadow.comparison_state import ComparisonState
+from camera_adapters import BackoffPolicy
+from pipelines import CameraSnapshot, Routes
+from pipelines.shadow import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
@@ -31,7 +30,7 @@ from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError, last_line
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
 

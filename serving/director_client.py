@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 
 from serving.director import DIRECTOR, NAMESPACE, RefusedChange, WorkerState
 from serving.rollout.rollouts import RolloutState
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 ASK_TIMEOUT_S = 5.0
 CHANGE_TIMEOUT_S = 300.0

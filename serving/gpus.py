@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import ray
 
 from serving.errors import ServingError
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 FREE_GPUS = 0.1
 """Share of the GPUs that the first models leave to versions that join later."""

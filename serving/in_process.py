@@ -19,17 +19,22 @@ import numpy.typing as npt
 import ray
 from ray.exceptions import ActorDiedError, RayError
 
-from models.detector import Detector
-from models.errors import ModelError, SessionError
-from models.verification import golden_of, verify_golden
-from pipelines.detector import DetectorError, InferenceCall, InFlightBatch, MicroBatch
-from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
-from pipelines.plan import ModelRef
+from models import Detector, ModelError, SessionError, golden_of, verify_golden
+from pipelines import (
+    DetectorError,
+    InferenceCall,
+    InferenceMetrics,
+    InferenceTiming,
+    InFlightBatch,
+    MetricsRecorder,
+    MicroBatch,
+    ModelRef,
+)
 from serving.actor import RESERVED_CPUS, wait_for
 from serving.errors import ServingError
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
 from serving.model_source import package_from
-from serving.served_model import DetectorArgs, ModelState, ServedModel
+from serving.served_models import DetectorArgs, ModelState, ServedModel
 
 
 class LoadedModel:

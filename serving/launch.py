@@ -12,12 +12,12 @@ from ray.serve.api import RunTarget
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
-from pipelines.metrics import InferenceMetrics
+from pipelines import InferenceMetrics
 from serving.app import build
 from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
 from serving.serve_detector import ServeDetector, application_name
-from serving.served_model import DetectorArgs, ModelState, ServedModel
+from serving.served_models import DetectorArgs, ModelState, ServedModel
 
 LAUNCH_TIMEOUT_S = 180.0
 POLL_S = 0.2

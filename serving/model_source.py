@@ -15,10 +15,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from models.errors import PackageError, RepositoryError
-from models.package import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN, ModelPackage
-from models.remote import RemoteRepository
-from models.repository import ModelRepository
+from models import (
+    MANIFEST_FILE,
+    NAME_PATTERN,
+    VERSION_PATTERN,
+    ModelPackage,
+    ModelRepository,
+    PackageError,
+    RemoteRepository,
+    RepositoryError,
+)
 
 SCHEME = "s3"
 ENVIRONMENT_PREFIX = "CITYEYE_MODELS_"
@@ -105,7 +111,7 @@ class RemoteModels(StoreKeys):
         Raises:
             RepositoryError: A key is nowhere to be found, or the endpoint cannot be one.
         """
-        from pipelines.delivery.stores.s3 import S3Settings
+        from pipelines.delivery import S3Settings
         from serving.model_store import ModelObjects
 
         bucket, prefix = parse_url(self.url)

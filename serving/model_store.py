@@ -6,9 +6,9 @@ import contextlib
 import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 
-from models.errors import ObjectMissingError, RepositoryError
-from pipelines.delivery.stores.s3 import S3Bucket, S3Settings
-from pipelines.errors import KeyframeMissing, StoreError, StoreUnavailable
+from models import ObjectMissingError, RepositoryError
+from pipelines import KeyframeMissing, StoreError, StoreUnavailable
+from pipelines.delivery import S3Bucket, S3Settings
 
 MAX_KEYS = 100_000
 UNKNOWN_TYPE = "application/octet-stream"

@@ -20,9 +20,15 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse
 
-from pipelines.detector import DetectorError, InFlightBatch, MicroBatch
-from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
-from pipelines.plan import ModelRef
+from pipelines import (
+    DetectorError,
+    InferenceMetrics,
+    InferenceTiming,
+    InFlightBatch,
+    MetricsRecorder,
+    MicroBatch,
+    ModelRef,
+)
 from serving.errors import last_line
 
 VERIFY_TIMEOUT_S = 60.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from model_tools.golden_images import FILE
+from model_tools import FILE
 from simulation.scenes import EVALUATION_SEEDS, SEEDS_PER_VIEW, place_of, render_sample
 
 SIZE = (960, 540)

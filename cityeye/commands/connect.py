@@ -11,13 +11,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from camera_adapters.errors import CameraFault
-from camera_adapters.factory import open_source
-from camera_adapters.source import StreamSignal
-from camera_adapters.spec import CameraSpec
+from camera_adapters import CameraFault, CameraSpec, StreamSignal, open_source
 from cityeye.config import Config
-from models.detector import Detector
-from models.errors import ModelError
+from models import Detector, ModelError
 
 AT_ONCE = 8
 MARGIN_S = 5.0

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cityeye.commands.model_report import plain
-from model_tools.evaluation.report import EvaluationReport
-from models.package import ModelPackage
+from model_tools.evaluation import EvaluationReport
+from models import ModelPackage
 
 SHOWN = 12
 

@@ -31,7 +31,7 @@ def hub(
     """
     from pydantic import SecretStr, ValidationError
 
-    from event_hub.settings import HubSettings
+    from event_hub import HubSettings
 
     secrets = os.environ.get(SECRET_VARIABLE, "").split()
     try:
@@ -42,8 +42,7 @@ def hub(
         first = error.errors(include_url=False, include_input=False)[0]
         raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
 
-    from event_hub.keyframes import FolderKeyframes
-    from event_hub.server import Hub
+    from event_hub import FolderKeyframes, Hub
 
     Hub(
         settings,

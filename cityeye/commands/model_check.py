@@ -32,7 +32,7 @@ def check_model(
     """Examine a model package; only what passes may serve. The report stays with the version."""
     from cityeye.commands.model_report import measured, result_line
     from model_tools.admission import admit
-    from models.repository import ModelRepository
+    from models import ModelRepository
 
     repository = repository_at(path, os.environ)
     if not isinstance(repository, ModelRepository):

@@ -57,9 +57,8 @@ def evaluate(  # noqa: PLR0913, PLR0917
     from cityeye.commands.evaluation_report import show
     from cityeye.model_evaluation import evaluate_model
     from cityeye.model_import import mapping_from
-    from model_tools.evaluation.datasets import read_dataset
-    from models.detector import Detector
-    from models.repository import ModelRepository
+    from model_tools.evaluation import read_dataset
+    from models import Detector, ModelRepository
 
     repository = repository_at(path, os.environ)
     if keep and not isinstance(repository, ModelRepository):

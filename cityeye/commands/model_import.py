@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cityeye.errors import CommandError
-from model_tools.heads.registry import HEAD_NAMES, known_head
+from model_tools.heads import HEAD_NAMES, known_head
 
 if TYPE_CHECKING:
-    from model_tools.importing.importer import Imported
-    from model_tools.importing.request import Triple
+    from model_tools.importing import Imported, Triple
 
 DEFAULT_REPOSITORY = Path("packages")
 SHOWN_LABELS = 12
@@ -96,8 +95,8 @@ def import_file(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Make the next version of a package from a network file."""
     from cityeye.model_import import ImportSource, import_from, labels_from, mapping_from
-    from model_tools.importing.request import ImportRequest
-    from models.package import NAME_PATTERN
+    from model_tools.importing import ImportRequest
+    from models import NAME_PATTERN
 
     if fp16 and int8 is not None:
         raise CommandError("--fp16 and --int8 exclude each other; import the file twice")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from models.admission import AdmissionReport, is_admitted, read_report
-from models.admission.report import Machine
-from models.package import ModelPackage
+from models import ModelPackage
+from models.admission import AdmissionReport, Machine, is_admitted, read_report
 
 
 def lines(report: AdmissionReport) -> list[str]:

@@ -12,7 +12,7 @@ from cityeye.commands.model_option import name_and_version
 from cityeye.model_place import HELP, repository_at
 
 if TYPE_CHECKING:
-    from models.repository import Repository
+    from models import Repository
 
 PackageToCopy = Annotated[
     str, typer.Argument(metavar="NAME[/VERSION]", help="The package; its newest version if none.")
@@ -48,6 +48,6 @@ def _publish(model: str, source: Repository, target: Repository) -> None:
 
 def _target(place: str) -> Repository:
     """Where a package is to go: a folder need not be there yet."""
-    from models.repository import ModelRepository
+    from models import ModelRepository
 
     return repository_at(place, os.environ) if "://" in place else ModelRepository(Path(place))

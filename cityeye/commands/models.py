@@ -35,7 +35,7 @@ def list_models(path: PathOption = None) -> None:
     from rich.table import Table
 
     from cityeye.commands.model_report import plain, state
-    from models.errors import ModelError
+    from models import ModelError
 
     repository = repository_at(path, os.environ)
     table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
@@ -65,9 +65,9 @@ def show_model(model: PackageArgument, path: PathOption = None) -> None:
     """Show one model package: its manifest, its admission, its evaluations and its card."""
     from cityeye.commands.evaluation_report import kept_line
     from cityeye.commands.model_report import lines, plain
-    from model_tools.evaluation.report import read_evaluations
+    from model_tools.evaluation import read_evaluations
+    from models import CARD_FILE, MANIFEST_FILE
     from models.admission import read_report, why_not_admitted
-    from models.package import CARD_FILE, MANIFEST_FILE
 
     package = repository_at(path, os.environ).find(*name_and_version(model))
     manifest = (package.directory / MANIFEST_FILE).read_text(encoding="utf-8")

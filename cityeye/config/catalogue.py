@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models import ModelPackage, Repository, RepositoryError, UnknownModelError
 from models.admission import admitted
-from models.errors import RepositoryError, UnknownModelError
-from models.package import ModelPackage
-from models.repository import Repository
 from pipelines.rules import RULE_SETS, RULES, RuleType
 
 

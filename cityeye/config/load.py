@@ -22,8 +22,8 @@ from cityeye.config.plans import camera_plans, rule_sets
 from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
 from cityeye.config.schema import ModelsSection, Settings
-from models.repository import BUILTIN_ROOT, ModelRepository, Repository
-from pipelines.plan import CameraPlan
+from models import BUILTIN_ROOT, ModelRepository, Repository
+from pipelines import CameraPlan
 
 LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
 """What sections with paths mean when the file leaves them out."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from camera_adapters.spec import CameraSpec, Credentials, Place
+from camera_adapters import CameraSpec, Credentials, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
-from pipelines.plan import CameraPlan, TaskPlan
-from pipelines.rules import RULE_SETS, default_set
-from pipelines.rules.rule import RulePlan
-from pipelines.rules.zone import Line, Zone
-from serving.served_model import model_ref
+from pipelines import CameraPlan, TaskPlan
+from pipelines.rules import RULE_SETS, Line, RulePlan, Zone, default_set
+from serving import model_ref
 
 WHOLE_IMAGE = "picture"
 """Name of the zone of a task that names none."""

@@ -16,8 +16,8 @@ from cityeye.config.document import Document
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.ports import API_PORT, HUB_PORT
-from models.errors import ModelError, UnknownModelError
-from pipelines.delivery.stores.registry import KeyframeSettings
+from models import ModelError, UnknownModelError
+from pipelines.delivery import KeyframeSettings
 from pipelines.rules import RuleType
 
 ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from camera_adapters.factory import SOURCES
+from camera_adapters import SOURCES
 from cityeye.config.values import (
     CalibrationPoint,
     camera_source,
@@ -23,15 +23,18 @@ from cityeye.config.values import (
     two_points,
 )
 from cityeye.ports import API_PORT, HUB_PORT
-from models.repository import BUILTIN_ROOT
-from models.session import WantedProvider
-from pipelines.delivery.settings import FilePath
-from pipelines.delivery.sinks.registry import AnySink
-from pipelines.delivery.stores.registry import KeyframeSettings
-from pipelines.delivery.stores.s3 import Endpoint
-from pipelines.rules.zone import ImageArrow, ImagePoint
-from serving.detectors import DETECTOR_KINDS, DetectorKind
-from serving.model_source import FolderModels, ModelSource, ModelsUrl, RemoteModels, StoreKeys
+from models import BUILTIN_ROOT, WantedProvider
+from pipelines.delivery import AnySink, Endpoint, FilePath, KeyframeSettings
+from pipelines.rules import ImageArrow, ImagePoint
+from serving import (
+    DETECTOR_KINDS,
+    DetectorKind,
+    FolderModels,
+    ModelSource,
+    ModelsUrl,
+    RemoteModels,
+    StoreKeys,
+)
 
 MAX_FPS = 30.0
 MIN_FPS = 0.05

@@ -16,13 +16,20 @@ from urllib.parse import unquote
 from pydantic import SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from camera_adapters.errors import CameraFault
-from camera_adapters.factory import FILE_SCHEME, SOURCES, kind_of, scheme_of
-from camera_adapters.spec import CameraSpec
+from camera_adapters import FILE_SCHEME, SOURCES, CameraFault, CameraSpec, kind_of, scheme_of
 from cityeye.config.problem import sentence
-from pipelines.delivery.settings import base_folder
-from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
-from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
+from pipelines.delivery import base_folder
+from pipelines.rules import (
+    GroundCalibration,
+    GroundPlane,
+    ImageArrow,
+    ImagePoint,
+    Line,
+    LineShape,
+    Zone,
+    ZoneError,
+    ZoneShape,
+)
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 

@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 from model_tools.admission import files, graph, machine, outputs, speed
 from model_tools.sandbox.child import Announce, is_out_of_memory, sentence_of
-from models.errors import ModelError
-from models.graph.contract import ContractViolation
-from models.package import ModelPackage
+from models import ModelError, ModelPackage
+from models.graph import ContractViolation
 
 T = TypeVar("T")
 

@@ -6,17 +6,18 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from models.errors import PackageError
-from models.golden import MAX_FILE_BYTES, GoldenSet
-from models.package import (
+from models import (
     GOLDEN_FILE,
     LABELS_FILE,
+    MAX_FILE_BYTES,
     MAX_ONNX_BYTES,
+    GoldenSet,
     ModelPackage,
+    PackageError,
     existing,
+    golden_of,
     sha256_of,
 )
-from models.verification import golden_of
 
 MEGABYTE = 1024 * 1024
 

@@ -19,9 +19,16 @@ from typing import Literal
 from pydantic import ValidationError
 
 from model_tools.sandbox import SandboxLimits, run
-from models.admission.report import AdmissionReport, Check, Examined, Findings
-from models.errors import PackageError, SandboxError
-from models.package import ADMISSION_FILE, LABELS_FILE, MAX_ONNX_BYTES, ONNX_FILE, sha256_of
+from models import (
+    ADMISSION_FILE,
+    LABELS_FILE,
+    MAX_ONNX_BYTES,
+    ONNX_FILE,
+    PackageError,
+    SandboxError,
+    sha256_of,
+)
+from models.admission import AdmissionReport, Check, Examined, Findings
 
 logger = logging.getLogger(__name__)
 

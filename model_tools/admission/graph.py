@@ -5,16 +5,8 @@ from __future__ import annotations
 from onnx import ModelProto, shape_inference
 
 from model_tools.heads.packaged import RELABELLING
-from models.errors import GraphError
-from models.graph.contract import (
-    check_model,
-    check_self_contained,
-    dimensions,
-    opset_of,
-    parse_model,
-)
-from models.graph.parts import nodes
-from models.package import Manifest, promises
+from models import GraphError, Manifest, promises
+from models.graph import check_model, check_self_contained, dimensions, nodes, opset_of, parse_model
 
 OUR_NODES = "cityeye/"
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from model_tools.admission.gate import GPU_DEVICES
 from model_tools.admission.outputs import Trial
-from models.admission.report import Machine
-from models.errors import SessionError
-from models.session import CPU_PROVIDER, WantedProvider, has_cuda, runtime_version
+from models import CPU_PROVIDER, SessionError, WantedProvider, has_cuda, runtime_version
+from models.admission import Machine
 
 HEAVY_OPERATORS = frozenset(
     {

@@ -9,11 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from model_tools.sandbox.child import Announce
+from models import (
+    LOOSE,
+    STRICT,
+    Detector,
+    GoldenSet,
+    GraphError,
+    ModelPackage,
+    Tolerance,
+    disagreement,
+    tolerance_of,
+)
 from models.detections import Rows
-from models.detector import Detector
-from models.errors import GraphError
-from models.golden import LOOSE, STRICT, GoldenSet, Tolerance, disagreement, tolerance_of
-from models.package import ModelPackage
 
 OUTSIDE_PX = 2.0
 """How far a box may reach over the border; rounding is not nonsense."""

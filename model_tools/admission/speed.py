@@ -11,12 +11,9 @@ import numpy.typing as npt
 
 from model_tools.admission.outputs import Trial
 from model_tools.sandbox.child import Announce
-from models.admission.report import BatchLatency
+from models import Detector, GoldenSet, GraphError, ModelPackage, disagreement
+from models.admission import BatchLatency
 from models.detections import Rows
-from models.detector import Detector
-from models.errors import GraphError
-from models.golden import GoldenSet, disagreement
-from models.package import ModelPackage
 
 MOST_RUNS = 7
 FEWEST_RUNS = 2

@@ -11,12 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from model_tools.evaluation.coco_metrics import ClassMetrics, CocoMetrics
+from model_tools.evaluation.coco import ClassMetrics, CocoMetrics
 from model_tools.evaluation.datasets.labelled import DataFormat
-from models.errors import PackageError
-from models.object_store import write_whole
-from models.package import ModelPackage, Precision
-from models.package_files import EVALUATIONS, MAX_REPORT_BYTES
+from models import EVALUATIONS, MAX_REPORT_BYTES, ModelPackage, PackageError, Precision, write_whole
 
 MAX_NAME = 100
 

@@ -1,1 +1,5 @@
 """Graph building: wraps a network into uint8 images in, final boxes out (the `onnx` door)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,10 +13,8 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from model_tools.graph.placement import ImageSize
-from models.errors import GraphError
-from models.graph.contract import Dimension, dimensions, opset_of
-from models.graph.parts import nodes, tensors
-from models.package import Precision
+from models import GraphError, Precision
+from models.graph import Dimension, dimensions, nodes, opset_of, tensors
 
 REARRANGING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose"})
 """Operators that change how values lie, not what they are."""

@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.exported import Exported
-from models.graph.contract import dimensions, opset_of
+from models.graph import dimensions, opset_of
 
 BATCH = "N"
 SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Resize": 3}

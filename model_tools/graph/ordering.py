@@ -6,8 +6,8 @@ import graphlib
 
 from onnx import ModelProto
 
-from models.errors import GraphError
-from models.graph.parts import used_by
+from models import GraphError
+from models.graph import used_by
 
 
 def in_order(network: ModelProto) -> ModelProto:

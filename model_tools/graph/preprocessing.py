@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from model_tools.graph.builder import GraphBuilder
 from model_tools.graph.placement import ImageSize, NetworkPlacement
-from models.package import Fit
+from models import Fit
 
 FULL_SCALE = 255.0
 GREY = 114.0

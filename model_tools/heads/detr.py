@@ -15,7 +15,7 @@ from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
 from model_tools.heads.task import Candidates, ScoreKind
-from models.graph.contract import dimensions
+from models.graph import dimensions
 
 LOGITS_AND_BOXES = (("logits", "pred_boxes"), ("labels", "dets"))
 

@@ -17,7 +17,7 @@ from model_tools.graph.selection import (
     take_best,
 )
 from model_tools.heads.task import HeadTask, ScoreKind, each_alone
-from models.graph.contract import Dimension, dimensions
+from models.graph import Dimension, dimensions
 
 
 class HeadGraph(GraphBuilder):

@@ -18,7 +18,7 @@ from model_tools.graph.selection import Choice, Selection
 from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.heads.task import Candidates, ScoreKind, Suppression
-from models.graph.contract import Dimension, dimensions
+from models.graph import Dimension, dimensions
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.heads.task import Candidates, ScoreKind
-from models.graph.contract import dimensions
+from models.graph import dimensions
 
 NAME = "nanodet"
 PLUS, PLAIN = (8, 16, 32, 64), (8, 16, 32)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model_tools.graph.exported import Exported
 from model_tools.heads.task import Candidates, HeadTask
-from models.errors import GraphError
+from models import GraphError
 
 Numbers = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.head import NetworkHead
 from model_tools.heads.numpy_parts import rows_of_table
 from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph, each_alone
-from models.graph.contract import dimensions, opset_of
+from models.graph import dimensions, opset_of
 
 RELABELLING = f"{ADDED_PREFIX}/labels"
 """How the names of nodes begin that choose and renumber the rows of a whole package."""

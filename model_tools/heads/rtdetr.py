@@ -14,7 +14,7 @@ from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.head import NetworkHead, rows_of_output
 from model_tools.heads.numpy_parts import NumpyOutputs, best_classes
 from model_tools.heads.task import ROW_COLUMNS, Candidates
-from models.graph.contract import dimensions
+from models.graph import dimensions
 
 
 def _recognise(network: Exported) -> bool:

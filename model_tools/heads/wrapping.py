@@ -19,7 +19,7 @@ from model_tools.graph.selection import Choice, add_rows
 from model_tools.heads.graph_parts import HeadGraph
 from model_tools.heads.registry import heads
 from model_tools.heads.task import ADDED_PREFIX, ROW_COLUMNS, HeadTask, WrappedGraph
-from models.errors import GraphError
+from models import GraphError
 
 INPUT_NAME = "pictures"
 OUTPUT_NAME = "detections"

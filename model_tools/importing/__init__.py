@@ -1,1 +1,5 @@
 """Importing: a foreign network file becomes the next version of a package, or nothing at all."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

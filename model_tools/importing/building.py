@@ -24,10 +24,8 @@ from model_tools.importing.reference import reference_rows
 from model_tools.importing.request import ImageBatch, ImportRequest
 from model_tools.importing.scores import measured_scores, scores_text
 from model_tools.precision import fidelity, to_fp16, to_int8
-from models.errors import GraphError
-from models.golden import STRICT, GoldenSet, disagreement
-from models.graph.contract import check_self_contained, read_model
-from models.package import GOLDEN_FILE, ONNX_FILE, Precision
+from models import GOLDEN_FILE, ONNX_FILE, STRICT, GoldenSet, GraphError, Precision, disagreement
+from models.graph import check_self_contained, read_model
 
 Report = Callable[..., None]
 IMAGES, CALIBRATION, COMPARED = "images", "calibration", "compared"

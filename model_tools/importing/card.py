@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.package import Manifest
+from models import Manifest
 
 ACCURACY_METRICS = ("map50", "map50_95", "map")
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from model_tools.graph.placement import ImageSize
-from models.errors import ModelError
+from models import ModelError
 
 MODULE = "model_tools.importing.ultralytics_export"
 LIMIT_S = 1800.0

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from onnx import ModelProto, TensorProto
 
-from models.graph.contract import MAX_MODEL_BYTES
-from models.graph.violation import ContractViolation
+from models.graph import MAX_MODEL_BYTES, ContractViolation
 
 INSIDE = "save the model with all weights inside (an upload is one file)"
 

@@ -18,9 +18,7 @@ from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import wrap
 from model_tools.importing.plan import Plan
 from model_tools.importing.request import ImageBatch, RowTable
-from models.errors import GraphError, SessionError
-from models.golden import LOOSE, disagreement
-from models.session import first_line, open_session
+from models import LOOSE, GraphError, SessionError, disagreement, first_line, open_session
 
 COMPARED_BATCH = 3
 

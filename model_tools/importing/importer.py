@@ -22,21 +22,21 @@ from model_tools.importing.request import UNKNOWN, ImageBatch, ImportRequest
 from model_tools.importing.staging import Staging, next_version
 from model_tools.importing.writing import settle, write_texts
 from model_tools.sandbox import SandboxLimits, run
-from models.admission import AdmissionReport
-from models.errors import ModelError
-from models.package import (
+from models import (
     GOLDEN_FILE,
     MAX_ONNX_BYTES,
     ONNX_FILE,
     Fit,
     InputTensor,
     Manifest,
+    ModelError,
     ModelPackage,
     OutputTensor,
     Source,
     Thresholds,
     sha256_of,
 )
+from models.admission import AdmissionReport
 
 INSPECT = "model_tools.importing.building:inspect"
 BUILD = "model_tools.importing.building:build"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from model_tools.heads.task import Groups, each_alone
 from model_tools.importing.coco import COCO_CATEGORIES, COCO_LABELS
+from models import GraphError
 from models.detections import plain_label
-from models.errors import GraphError
 
 MAX_NAMES_TEXT = 256 * 1024
 MAX_CLASSES = 10_000

@@ -19,8 +19,8 @@ from model_tools.heads.wrapping import modern
 from model_tools.importing.labels import KnownClasses, grouped, known_classes
 from model_tools.importing.recognition import recognised
 from model_tools.importing.request import ImportRequest
-from models.errors import GraphError
-from models.graph.contract import dimensions
+from models import GraphError
+from models.graph import dimensions
 
 CAMERA_SIZE = (640, 384)
 """The size that the built-in packages share, so that a camera's image is converted once."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from model_tools.graph.exported import Exported, shown_shape
 from model_tools.heads.head import NetworkHead
 from model_tools.heads.registry import HEAD_NAMES, heads
-from models.errors import GraphError
-from models.graph.contract import dimensions
+from models import GraphError
+from models.graph import dimensions
 
 OTHER_TASKS = {
     "segment": "masks",

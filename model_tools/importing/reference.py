@@ -14,8 +14,7 @@ import numpy.typing as npt
 from model_tools.heads.numpy_parts import NumpyOutputs
 from model_tools.importing.plan import Plan
 from model_tools.importing.request import ImageBatch, RowTable
-from models.errors import GraphError
-from models.session import open_session
+from models import GraphError, open_session
 
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 

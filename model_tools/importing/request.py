@@ -12,7 +12,7 @@ from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import ColourOrder
 from model_tools.heads.registry import HeadName
 from model_tools.heads.task import ScoreKind
-from models.package import Fit, Precision
+from models import Fit, Precision
 
 DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16

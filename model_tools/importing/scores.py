@@ -12,8 +12,7 @@ import numpy as np
 from model_tools.heads.task import ScoreKind
 from model_tools.importing.plan import Plan
 from model_tools.importing.reference import network_outputs
-from models.errors import GraphError
-from models.session import open_session
+from models import GraphError, open_session
 
 SOFTMAX_FROM, SIGMOID_UP_TO = 0.6, 0.4
 """Shares of queries whose last column is the largest; between them nothing is certain."""

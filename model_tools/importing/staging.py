@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.repository import ModelRepository
+from models import ModelRepository
 
 HIDDEN = ".importing"
 TRIES = 100

@@ -16,17 +16,17 @@ from model_tools.graph.placement import ImageSize
 from model_tools.heads.task import WrappedGraph
 from model_tools.heads.wrapping import INPUT_NAME, OUTPUT_NAME
 from model_tools.importing.request import DEFAULT_MAX_BATCH
-from models.detector import Detector
-from models.errors import ModelError
-from models.golden import GoldenSet
-from models.package import (
+from models import (
     CARD_FILE,
     GOLDEN_FILE,
     LABELS_FILE,
     MANIFEST_FILE,
     ONNX_FILE,
+    Detector,
+    GoldenSet,
     InputTensor,
     Manifest,
+    ModelError,
     ModelPackage,
     OutputTensor,
     Source,

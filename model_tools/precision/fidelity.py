@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model_tools.evaluation.coco_metrics import coco_metrics, mean_metrics
+from model_tools.evaluation.coco import coco_metrics, mean_metrics
 from model_tools.evaluation.curve import mean_of_known
 from model_tools.evaluation.matching import MatchCriteria, match_detections
 from model_tools.evaluation.truth import GroundTruth

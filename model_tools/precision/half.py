@@ -15,8 +15,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from model_tools.precision.network import copy_with_names, finished, parts_of
-from models.errors import GraphError
-from models.graph.parts import nodes_below
+from models import GraphError
+from models.graph import nodes_below
 
 SUFFIX = "/fp16"
 MOST = float(np.finfo(np.float16).max)

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto
 
-from models.errors import GraphError
-from models.graph.parts import nodes, used_by
+from models import GraphError
+from models.graph import nodes, used_by
 
 ADDED_PREFIX = "cityeye"
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

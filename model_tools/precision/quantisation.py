@@ -23,8 +23,16 @@ from onnx import ModelProto, TensorProto
 from model_tools.precision.network import NetworkParts, copy_with_names, finished, parts_of
 from model_tools.precision.ranges import Feed, Range, measured_ranges
 from model_tools.precision.sections import Nodes, harmless, sections_of
-from models.errors import GraphError, ImageError, ModelError, SessionError
-from models.session import CPU_PROVIDER, ERRORS_ONLY, first_line, open_session
+from models import (
+    CPU_PROVIDER,
+    ERRORS_ONLY,
+    GraphError,
+    ImageError,
+    ModelError,
+    SessionError,
+    first_line,
+    open_session,
+)
 
 LEAST_IMAGES = 8
 """With fewer the ranges follow the images more than the network."""

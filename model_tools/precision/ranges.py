@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, helper
 
-from models.errors import SessionError
-from models.session import first_line, open_session
+from models import SessionError, first_line, open_session
 
 BINS = 2048
 STEPS = 255

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from model_tools.sandbox.confinement import SandboxLimits, confine
-from models.errors import ModelError
-from models.graph.violation import ContractViolation
+from models import ModelError
+from models.graph import ContractViolation
 
 OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation", "memoryerror")
 """How libraries say, in lower case, that there is no memory left."""

@@ -23,7 +23,7 @@ from typing import Any
 
 from model_tools.sandbox.child import OUT_OF_MEMORY
 from model_tools.sandbox.confinement import SandboxLimits
-from models.errors import FailureKind, SandboxError
+from models import FailureKind, SandboxError
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_KEPT_OUTPUT = 8 * 1024

@@ -1,1 +1,5 @@
 """The graph contract: what a served ONNX file may hold, and its tensors."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from camera_adapters.backoff import BackoffPolicy, Jitter
+from camera_adapters import BackoffPolicy, Jitter
 from pipelines.delivery.event_log import Deliveries, Held
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable

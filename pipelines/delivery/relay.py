@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from camera_adapters.backoff import BackoffPolicy
+from camera_adapters import BackoffPolicy
 from pipelines.delivery.courier import Backoff, Courier, RetryPolicy
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Sink

@@ -17,9 +17,28 @@ from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.rule import Rule, RuleError, RulePlan, RuleType
 from pipelines.rules.wrong_way import WRONG_WAY
-from pipelines.rules.zone_geometry import ZoneError
+from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
+from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
 
-__all__ = ["RULES", "RULE_SETS", "Rule", "RuleError", "RuleType", "build_rule", "default_set"]
+__all__ = [
+    "RULES",
+    "RULE_SETS",
+    "GroundCalibration",
+    "GroundPlane",
+    "ImageArrow",
+    "ImagePoint",
+    "Line",
+    "LineShape",
+    "Rule",
+    "RuleError",
+    "RulePlan",
+    "RuleType",
+    "Zone",
+    "ZoneError",
+    "ZoneShape",
+    "build_rule",
+    "default_set",
+]
 
 RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     {

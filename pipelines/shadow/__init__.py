@@ -1,1 +1,5 @@
 """Shadows: what another model version would have reported, compared and never published."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

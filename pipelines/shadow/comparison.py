@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from camera_adapters.frame import Frame, FullImage, Image
-from camera_adapters.geometry import Size
+from camera_adapters import Frame, FullImage, Image, Size
 from models.detections import Detections
 from pipelines.annotation import GREEN, MAGENTA, Overlay, RgbColour, annotated
 from pipelines.batcher import CameraRoutes

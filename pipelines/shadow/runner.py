@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters.frame import Frame
+from camera_adapters import Frame
 from models.detections import Detections
 from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.plan import ModelRef, Routes, model_keys

@@ -11,14 +11,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from camera_adapters.geometry import Letterbox
-from camera_adapters.state import CameraState
+from camera_adapters import CameraState, Letterbox
 from models.detections import Detections
-from pipelines.group_camera import CameraSnapshot
-from pipelines.metrics import InferenceMetrics, Rate
+from pipelines import CameraSnapshot, InferenceMetrics, Rate
 from serving.director import WorkerState
 from serving.rollout.rollouts import RolloutState
-from serving.served_model import ModelState, ServedModel
+from serving.served_models import ModelState, ServedModel
 
 Rounded = Annotated[
     float | None, AfterValidator(lambda value: None if value is None else round(value, 4))

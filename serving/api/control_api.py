@@ -15,11 +15,9 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from camera_adapters.frame import Image
-from models.errors import ModelError
-from models.package import VERSION_PATTERN
-from pipelines.detector import BatchResult, MicroBatch
-from pipelines.metrics import InferenceMetrics
+from camera_adapters import Image
+from models import VERSION_PATTERN, ModelError
+from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -42,7 +40,7 @@ from serving.detectors import DetectorKind, detector_service
 from serving.director_client import all_workers, rollout_states, running_version, served_models
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from fastapi import HTTPException
 
-from camera_adapters.frame import Image
-from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
+from camera_adapters import PADDING_VALUE, Image, Letterbox, Size, ViewSpec
 
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_IMAGE_PIXELS = 8192 * 8192

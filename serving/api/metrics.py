@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from pipelines.metrics import Histogram, InferenceMetrics
+from pipelines import Histogram, InferenceMetrics
 from serving.api.answers import cameras_by_version
 from serving.director import WorkerState
 from serving.rollout.rollouts import RolloutState

@@ -8,10 +8,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from models.package import VERSION_PATTERN
-from pipelines.metrics import InferenceMetrics
-from pipelines.shadow.agreement import BoxAgreement, IncidentNote, in_one_only
-from pipelines.shadow.comparison_state import ComparisonState
+from models import VERSION_PATTERN
+from pipelines import InferenceMetrics
+from pipelines.shadow import BoxAgreement, ComparisonState, IncidentNote, in_one_only
 from serving.api.answers import ApiAnswer, Rounded
 from serving.director import WorkerState
 from serving.director_client import all_workers, ask_director, change_versions, rollout_states

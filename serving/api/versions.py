@@ -16,26 +16,29 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
-from camera_adapters.geometry import Size, ViewSpec
+from camera_adapters import Size, ViewSpec
+from model_tools import golden_images
 from model_tools.admission import admit
-from model_tools.evaluation.report import EvaluationReport, file_name, read_evaluations
-from model_tools.golden_images import golden_images
-from model_tools.heads.registry import HeadName
-from model_tools.heads.task import ScoreKind
-from model_tools.importing.importer import Inspected, ValidationImages, import_model
-from model_tools.importing.request import ImportRequest
-from models.admission import AdmissionReport, read_report, why_not_admitted
-from models.errors import ModelError, NotAdmittedError, RepositoryError, UnknownModelError
-from models.package import (
+from model_tools.evaluation import EvaluationReport, file_name, read_evaluations
+from model_tools.heads import HeadName, ScoreKind
+from model_tools.importing import ImportRequest, Inspected, ValidationImages, import_model
+from models import (
+    BUILTIN_ROOT,
     CARD_FILE,
     MAX_ONNX_BYTES,
     NAME_PATTERN,
     VERSION_PATTERN,
     Manifest,
+    ModelError,
     ModelPackage,
+    ModelRepository,
+    NotAdmittedError,
+    Repository,
+    RepositoryError,
+    UnknownModelError,
 )
-from models.repository import BUILTIN_ROOT, ModelRepository, Repository
-from pipelines.track import tasks_of
+from models.admission import AdmissionReport, read_report, why_not_admitted
+from pipelines import tasks_of
 from serving.api.answers import ApiAnswer
 from serving.api.image_body import fitted
 

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.package import NAME_PATTERN, VERSION_PATTERN
+from models import NAME_PATTERN, VERSION_PATTERN
 from serving.errors import RolloutError
 
 NO_VERSION: Final = "none"

@@ -20,12 +20,12 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.delivery.durable import make_folder, write_durably
-from pipelines.plan import CameraPlan, Routes
+from pipelines import CameraPlan, Routes
+from pipelines.delivery import make_folder, write_durably
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
 from serving.rollout.routing_table import RoutingTable, followers, tasks_of
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
 

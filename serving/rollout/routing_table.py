@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
+from pipelines import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from serving.rollout.rollout import Rollout
-from serving.served_model import ServedModel
+from serving.served_models import ServedModel
 
 
 @dataclass(frozen=True, slots=True)

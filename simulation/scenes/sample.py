@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camera_adapters.geometry import PADDING_VALUE
+from camera_adapters import PADDING_VALUE
 from simulation.drawing.light import LIGHTS, varied
 from simulation.drawing.place import DrawnPlace
 from simulation.drawing.places import PLACES, cluttered, place_named, wandered

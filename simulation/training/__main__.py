@@ -162,7 +162,7 @@ def _networks(options: argparse.Namespace) -> dict[str, Network]:
 
 
 def _provenance(options: argparse.Namespace, speciality: Speciality) -> Provenance:
-    from model_tools.admission.machine import fingerprint
+    from model_tools.admission import fingerprint
     from simulation.training.card import Provenance
     from simulation.training.loop import STAGES
 

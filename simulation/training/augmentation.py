@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from camera_adapters.geometry import PADDING_VALUE
+from camera_adapters import PADDING_VALUE
 from simulation.scenes import Sample
 
 LEAST_VISIBLE = 0.35

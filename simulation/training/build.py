@@ -17,11 +17,9 @@ import numpy.typing as npt
 
 from model_tools.admission import admit
 from model_tools.evaluation import GroundTruth, evaluate, recall_by_size
-from model_tools.importing.writing import PackageFacts, keep_golden, write_package
+from model_tools.importing import PackageFacts, keep_golden, write_package
+from models import Detector, ModelError, ModelPackage, Source
 from models.detections import Detections
-from models.detector import Detector
-from models.errors import ModelError
-from models.package import ModelPackage, Source
 from simulation.scenes import Sample
 from simulation.training.card import SIZE_BOUNDS_PX, CardFacts, Measured, Provenance, card_text
 from simulation.training.export import export

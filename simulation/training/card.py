@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from model_tools.evaluation import mean_average_precision
-from model_tools.evaluation.curve import Curve
+from model_tools.evaluation import Curve, mean_average_precision
 from simulation.training.recipe import Recipe
 
 HARD_BELOW = 0.85

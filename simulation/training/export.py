@@ -10,10 +10,8 @@ import onnx
 import torch
 from onnx import ModelProto
 
-from model_tools.graph.preprocessing import FULL_SCALE, Preprocessing
-from model_tools.graph.selection import Selection
-from model_tools.heads.task import HeadTask, WrappedGraph, each_alone
-from model_tools.heads.wrapping import wrap
+from model_tools.graph import FULL_SCALE, Preprocessing, Selection
+from model_tools.heads import HeadTask, WrappedGraph, each_alone, wrap
 from simulation.training.network import Network
 
 OPSET = 17

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model_tools.graph.exported import grid
-from model_tools.heads.cityeye import STRIDES
+from model_tools.graph import grid
+from model_tools.heads import STRIDES
 from simulation.scenes import Sample
 from simulation.training.assignment import Points
 from simulation.training.augmentation import MILD, WIDE, Strength, augmented

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model_tools.heads.cityeye import STRIDES
+from model_tools.heads import STRIDES
 
 PRIOR_PROBABILITY = 0.01
 """Initial score of every class everywhere; keeps the first training steps calm."""

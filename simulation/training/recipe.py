@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from model_tools.graph.selection import Selection
+from model_tools.graph import Selection
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ from model_tools.evaluation.datasets import read_dataset
 from models.detector import Detector
 from models.package import ModelPackage
 from serving.api.image_body import fitted
-from serving.served_model import model_ref
+from serving.served_models import model_ref
 from tests.camera_adapters.readers import camera, watching
 from tests.camera_adapters.recordings import write_images
 from tests.model_tools.networks import rtdetr_network

@@ -15,7 +15,7 @@ from cityeye.cli import main
 from cityeye.errors import CommandError
 from cityeye.images import images_in
 from cityeye.model_import import labels_from, mapping_from
-from model_tools.golden_images import golden_images
+from model_tools.shipped_images import golden_images
 from models.repository import BUILTIN_ROOT, ModelRepository
 from tests.model_tools.networks import yolo_network
 from tests.models.tiny import LABELS, SIZE, tiny_package

@@ -16,7 +16,7 @@ from models.package import ModelPackage
 from pipelines.plan import ModelRef
 from serving.model_source import ENVIRONMENT_PREFIX, RemotePackage
 from serving.serve_detector import application_name
-from serving.served_model import DetectorArgs
+from serving.served_models import DetectorArgs
 
 ROOT = Path(__file__).parents[2]
 

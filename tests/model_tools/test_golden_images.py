@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model_tools.golden_images import COUNT, golden_images
+from model_tools.shipped_images import COUNT, golden_images
 from simulation.golden_images import SIZE, chosen_seeds
 from simulation.scenes import place_of, render_sample
 

@@ -16,7 +16,7 @@ from serving.city_plan import CityPlan, DeliveryPlan
 from serving.detectors import DetectorKind
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
-from serving.served_model import RepositoryVersions, model_ref, served_model
+from serving.served_models import RepositoryVersions, model_ref, served_model
 
 WHOLE = Zone("image", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 FPS = 5.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from models.package import ModelPackage
-from serving.cluster import ClusterSettings, cluster
+from serving.ray_cluster import ClusterSettings, cluster
 from tests.serving.packages import brightness_package
 
 

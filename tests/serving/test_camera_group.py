@@ -28,7 +28,7 @@ from pipelines.evidence import EvidenceRecorder
 from pipelines.metrics import MetricsRecorder
 from pipelines.plan import ModelRef, Route, Routes
 from serving.in_process import InProcessDetector
-from serving.served_model import model_ref, served_model
+from serving.served_models import model_ref, served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.outboxes import Recorder
 from tests.serving.cities import camera_plan

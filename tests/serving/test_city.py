@@ -26,7 +26,7 @@ from serving.city import City
 from serving.director import WorkerState
 from serving.errors import ServingError
 from serving.launch import RayServeDetectors
-from serving.served_model import served_model
+from serving.served_models import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.serving.cities import city_plan

@@ -17,7 +17,7 @@ from serving.errors import ServingError
 from serving.launch import RayServeDetectors
 from serving.model_source import FolderModels, RemoteModels, package_from, parse_url
 from serving.serve_detector import application_name
-from serving.served_model import DetectorArgs, served_model
+from serving.served_models import DetectorArgs, served_model
 from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from tests.serving.packages import brightness_package
 

@@ -7,7 +7,7 @@ import pytest
 from models.package import ModelPackage
 from serving.errors import ServingError
 from serving.launch import placed
-from serving.served_model import ServedModel, served_model
+from serving.served_models import ServedModel, served_model
 
 
 def models(package: ModelPackage, *providers: str, **args: object) -> list[ServedModel]:

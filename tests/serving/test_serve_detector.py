@@ -17,7 +17,7 @@ from pipelines.plan import ModelRef
 from serving.in_process import InProcessDetector
 from serving.launch import RayServeDetectors
 from serving.serve_detector import ServeDetector
-from serving.served_model import model_ref, served_model
+from serving.served_models import model_ref, served_model
 from tests.pipelines.frames import make_frame
 from tests.serving.packages import BOX, SIZE, brightness_package
 

@@ -14,7 +14,7 @@ from model_tools.evaluation.datasets.classes import MatchedClasses
 from model_tools.evaluation.datasets.coco import read_coco
 from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage
 from model_tools.evaluation.datasets.yolo import YAML_ENDINGS, read_yolo
-from models.errors import DataError
+from models import DataError
 
 __all__ = ["Dataset", "EvaluationImage", "MatchedClasses", "read_dataset"]
 

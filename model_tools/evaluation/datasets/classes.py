@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models import DataError
 from models.detections import plain_label
-from models.errors import DataError
 
 SHOWN = 12
 NEAR = 3

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, FiniteFloat, StrictInt, StrictStr, Valida
 from model_tools.evaluation.datasets.classes import MatchedClasses, matched
 from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
 from model_tools.evaluation.truth import GroundTruth
-from models.errors import DataError
+from models import DataError
 
 _Id = StrictInt | StrictStr
 _Extent = Annotated[FiniteFloat, Field(ge=0)]

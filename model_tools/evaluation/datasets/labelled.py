@@ -11,8 +11,8 @@ import numpy as np
 
 from model_tools.evaluation.datasets.classes import MatchedClasses
 from model_tools.evaluation.truth import GroundTruth
+from models import DataError
 from models.detections import areas
-from models.errors import DataError
 
 DataFormat = Literal["coco", "yolo"]
 

@@ -18,8 +18,7 @@ from pydantic import BaseModel, StrictInt, StrictStr, ValidationError
 from model_tools.evaluation.datasets.classes import matched
 from model_tools.evaluation.datasets.labelled import Dataset, EvaluationImage, check_present, inside
 from model_tools.evaluation.truth import GroundTruth
-from models.errors import DataError
-from models.package import MAX_TEXT_BYTES, plain_yaml
+from models import MAX_TEXT_BYTES, DataError, plain_yaml
 
 YAML_ENDINGS = frozenset({".yaml", ".yml"})
 IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})

@@ -12,7 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from model_tools.evaluation.coco_metrics import SIZES, coco_metrics, mean_metrics
+from model_tools.evaluation.coco import SIZES, coco_metrics, mean_metrics
 from model_tools.evaluation.curve import OperatingPoint
 from model_tools.evaluation.truth import GroundTruth
 from models.detections import Detections, areas

@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-from model_tools.evaluation.coco_metrics import CocoMetrics
+from model_tools.evaluation.coco import CocoMetrics
 from model_tools.evaluation.report import EvaluationReport
 from models.package import ModelPackage
 from serving.api.versions import version_detail

@@ -26,7 +26,7 @@ from pipelines.group_camera import CameraSnapshot
 from serving.city import City
 from serving.errors import ServingError
 from serving.in_process import InProcessDetectors
-from serving.served_model import served_model
+from serving.served_models import served_model
 from tests.camera_adapters.clips import TinyClip
 from tests.models.admitted import as_if_admitted
 from tests.pipelines.delivery.http_receiver import Receiver

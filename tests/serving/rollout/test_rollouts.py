@@ -17,7 +17,7 @@ from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollouts import Rollouts, load_rollouts, save_rollouts
 from serving.rollout.routing_table import RoutingTable
-from serving.served_model import RepositoryVersions, ServedModel
+from serving.served_models import RepositoryVersions, ServedModel
 from tests.serving.cities import camera_plan
 from tests.serving.packages import brightness_package
 

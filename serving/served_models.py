@@ -7,12 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from camera_adapters.geometry import Size
+from camera_adapters import Size
+from models import ModelError, ModelPackage, WantedProvider
 from models.admission import admitted
-from models.errors import ModelError
-from models.package import ModelPackage
-from models.session import WantedProvider
-from pipelines.plan import ModelRef
+from pipelines import ModelRef
 from serving.errors import RolloutError
 from serving.model_source import ModelSource, RemotePackage
 

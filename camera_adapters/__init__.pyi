@@ -1,0 +1,18 @@
+from .backoff import BackoffPolicy as BackoffPolicy, Jitter as Jitter
+from .errors import CameraFault as CameraFault
+from .factory import (
+    FILE_SCHEME as FILE_SCHEME, SOURCES as SOURCES, kind_of as kind_of, open_source as open_source,
+    scheme_of as scheme_of,
+)
+from .frame import (
+    AnalysisImage as AnalysisImage, Frame as Frame, FullImage as FullImage, Image as Image,
+)
+from .geometry import (
+    ImageFit as ImageFit, Letterbox as Letterbox, PADDING_VALUE as PADDING_VALUE, Size as Size,
+    ViewSpec as ViewSpec,
+)
+from .mailbox import Mailbox as Mailbox
+from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
+from .source import StreamSignal as StreamSignal
+from .spec import CameraSpec as CameraSpec, Credentials as Credentials, Place as Place
+from .state import CONNECTING as CONNECTING, CameraState as CameraState, StateChange as StateChange

@@ -1,0 +1,1 @@
+from .shipped_images import FILE as FILE, golden_images as golden_images

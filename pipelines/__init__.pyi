@@ -1,0 +1,25 @@
+from .annotation import Overlay as Overlay, annotated as annotated
+from .camera_group import (
+    CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, MAX_IN_FLIGHT as MAX_IN_FLIGHT,
+)
+from .camera_pipeline import CameraPipeline as CameraPipeline
+from .detector import (
+    BatchResult as BatchResult, DetectorError as DetectorError, DetectorPort as DetectorPort,
+    InFlightBatch as InFlightBatch, InferenceCall as InferenceCall, MicroBatch as MicroBatch,
+    RESULT_TIMEOUT_S as RESULT_TIMEOUT_S,
+)
+from .errors import (
+    KeyframeMissing as KeyframeMissing, OutboxUnavailable as OutboxUnavailable,
+    StoreError as StoreError, StoreUnavailable as StoreUnavailable,
+)
+from .evidence import EvidenceRecorder as EvidenceRecorder
+from .group_camera import CameraSnapshot as CameraSnapshot
+from .metrics import (
+    Histogram as Histogram, InferenceMetrics as InferenceMetrics,
+    InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,
+)
+from .plan import (
+    CameraPlan as CameraPlan, ModelRef as ModelRef, Route as Route, Routes as Routes,
+    TaskPlan as TaskPlan, model_keys as model_keys,
+)
+from .track import tasks_of as tasks_of

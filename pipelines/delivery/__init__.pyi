@@ -1,0 +1,12 @@
+from .durable import make_folder as make_folder, write_durably as write_durably
+from .outbox import Outbox as Outbox
+from .relay import Relay as Relay, RelayCounters as RelayCounters
+from .settings import FilePath as FilePath, base_folder as base_folder
+from .sinks.http import HttpSinkSettings as HttpSinkSettings
+from .sinks.registry import AnySink as AnySink
+from .sinks.sink import SinkSettings as SinkSettings
+from .spool import Spool as Spool
+from .stores.folder import FolderStore as FolderStore
+from .stores.registry import KeyframeSettings as KeyframeSettings
+from .stores.s3 import Endpoint as Endpoint, S3Bucket as S3Bucket, S3Settings as S3Settings
+from .stores.store import KeyframeStore as KeyframeStore

@@ -1,0 +1,16 @@
+from .city import City as City
+from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan
+from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
+from .director import WorkerState as WorkerState
+from .errors import DirectorError as DirectorError, RolloutError as RolloutError
+from .in_process import InProcessDetector as InProcessDetector
+from .launch import RayServeDetectors as RayServeDetectors
+from .model_source import (
+    FolderModels as FolderModels, ModelSource as ModelSource, ModelsUrl as ModelsUrl,
+    RemoteModels as RemoteModels, StoreKeys as StoreKeys, parse_url as parse_url,
+)
+from .ray_cluster import ClusterSettings as ClusterSettings, cluster as cluster
+from .served_models import (
+    RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,
+    served_model as served_model,
+)

@@ -1,0 +1,1 @@
+from .image_body import fitted as fitted

@@ -1,0 +1,2 @@
+from .mount import Mount as Mount
+from .thread import RtspServerThread as RtspServerThread

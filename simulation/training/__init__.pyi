@@ -1,0 +1,1 @@
+from .recipe import recipe_named as recipe_named
