@@ -1,6 +1,5 @@
 """The admission gate: a version is examined in a throw-away process, its report stays with it."""
 
-from model_tools.admission.gate import admit
-from model_tools.admission.machine import fingerprint
+import lazy_loader
 
-__all__ = ["admit", "fingerprint"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

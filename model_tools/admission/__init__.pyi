@@ -1,0 +1,2 @@
+from .gate import admit as admit
+from .machine import fingerprint as fingerprint
