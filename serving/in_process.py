@@ -31,7 +31,7 @@ from pipelines import (
     ModelRef,
 )
 from serving.actor import RESERVED_CPUS, wait_for
-from serving.errors import ServingError
+from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
 from serving.model_source import package_from
 from serving.served_models import DetectorArgs, ModelState, ServedModel
@@ -282,4 +282,4 @@ def _outcome(pending: object) -> str:
     except ActorDiedError:
         return ""  # The worker that replaces it loads what its cameras need.
     except RayError as error:
-        return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+        return last_line(error)
