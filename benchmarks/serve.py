@@ -24,7 +24,6 @@ from rich.console import Console
 import models
 from models import Detector, ModelRepository, runtime_version
 from pipelines import (
-    MAX_IN_FLIGHT,
     RESULT_TIMEOUT_S,
     DetectorPort,
     InFlightBatch,
@@ -32,6 +31,9 @@ from pipelines import (
     ModelRef,
 )
 from serving import ClusterSettings, RayServeDetectors, cluster, model_ref, served_model
+
+
+IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
     in_flight: deque[InFlightBatch] = deque()
     images, started_s = 0, time.monotonic()
     while time.monotonic() - started_s < seconds:
-        while len(in_flight) < MAX_IN_FLIGHT:
+        while len(in_flight) < IN_FLIGHT:
             in_flight.append(port.submit(batch))
         images += _count(in_flight.popleft())
     # What is under way has cost time already: it counts, with the time that it still takes.

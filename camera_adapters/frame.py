@@ -1,9 +1,9 @@
-"""The `Frame`: one decoded image, scaled for inference, with its full size kept for evidence."""
+"""The `Frame`: one decoded image, converted for inference on demand, kept for evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -14,19 +14,6 @@ from camera_adapters.geometry import Letterbox, Size, ViewSpec
 
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, C-contiguous, origin top left."""
-
-
-class FullImage(Protocol):
-    """A handle to the full-resolution image; cheap to hold, converted only on demand."""
-
-    @property
-    def size(self) -> Size:
-        """Size of the upright image in pixels."""
-        ...
-
-    def rgb(self) -> Image:
-        """The upright image as (H, W, 3) uint8 RGB; converts on every call."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +29,31 @@ class AnalysisImage:
     letterbox: Letterbox
 
 
+class FullImage(Protocol):
+    """A handle to the full-resolution image; cheap to hold, converted only on demand."""
+
+    @property
+    def size(self) -> Size:
+        """Size of the upright image in pixels."""
+        ...
+
+    def rgb(self) -> Image:
+        """The upright image as (H, W, 3) uint8 RGB; converts on every call, from any thread."""
+        ...
+
+
+class SourceImage(FullImage, Protocol):
+    """A full-resolution image that analysis images can be made from."""
+
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
+        """Upright analysis images by size and fit; converts on every call, from any thread.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded image of one camera.
@@ -54,7 +66,7 @@ class Frame:
         captured_mono_s: The same on the monotonic clock, seconds; all elapsed time uses this.
         arrived_mono_s: Arrival at this host on the monotonic clock; a frame's age counts from it.
         tasks: Names of the tasks that are due on this frame.
-        views: Analysis images by size and fit; every due task finds its model's one here.
+        views: Analysis images by size and fit, as far as `converted` was asked for them.
         full: The full-resolution image, held until this frame's result is in.
     """
 
@@ -66,4 +78,15 @@ class Frame:
     arrived_mono_s: float
     tasks: frozenset[str]
     views: Mapping[ViewSpec, AnalysisImage]
-    full: FullImage
+    full: SourceImage
+
+    def converted(self, specs: frozenset[ViewSpec]) -> Frame:
+        """The frame with an analysis image for each of `specs`.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        missing = specs - self.views.keys()
+        if not missing:
+            return self
+        return replace(self, views={**self.views, **self.full.views(missing)})

@@ -1,7 +1,7 @@
-"""The intake: from decoded images to frames in the mailbox; converts only what a task wants.
+"""The intake: from decoded images to frames in the mailbox.
 
-An image that is due for no task costs its decoding and nothing else. One that is due is converted
-once per distinct size and fit.
+An image that is due for no task costs its decoding and nothing else. Nothing is converted here:
+whoever takes a frame converts it, so that a frame that nobody infers never is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from camera_adapters.frame import Frame
-from camera_adapters.geometry import Size, ViewSpec
+from camera_adapters.geometry import Size
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.source import DecodedImage, SourceTiming, VideoSource
 from camera_adapters.spec import CameraSpec
@@ -31,24 +31,39 @@ class Pacer:
 
     The long-run rate of a task is the one it asked for, whatever the camera's own rate; a task that
     asks for more than the camera gives is due on every image.
+
+    Attributes:
+        asked: How often each task was due, had its rate not been reduced.
+        shares: Share of its rate that a task gets; 1 where it is not named. Replaced as a whole.
     """
 
     def __init__(self, rates: Mapping[str, float]) -> None:
         """Starts with every task due; `rates` are frames per second, 0 or less is never due."""
         self._interval_s = {task: 1.0 / rate for task, rate in rates.items() if rate > 0}
         self._next_s: dict[str, float] = {}
+        self._credit = dict.fromkeys(self._interval_s, 0.0)
+        self.asked = dict.fromkeys(rates, 0)
+        self.shares: Mapping[str, float] = {}
 
     def due(self, now_s: float) -> frozenset[str]:
         """The tasks that are due on an image at `now_s`; they count as served by it."""
-        tasks = set()
+        tasks: set[str] = set()
         for task, interval_s in self._interval_s.items():
             next_s = self._next_s.get(task, now_s)
             if now_s + EARLY_SHARE * interval_s >= next_s:
-                tasks.add(task)
+                self._admit(task, tasks)
                 # The schedule advances by whole intervals, so a late image does not lower the
                 # rate; it never stays behind the present, so no burst makes up for a gap.
                 self._next_s[task] = max(next_s + interval_s, now_s)
         return frozenset(tasks)
+
+    def _admit(self, task: str, tasks: set[str]) -> None:
+        """Counts a task that is due, and leaves out as many as its share asks for."""
+        self.asked[task] += 1
+        self._credit[task] += min(1.0, self.shares.get(task, 1.0))
+        if self._credit[task] >= 1.0:
+            self._credit[task] -= 1.0
+            tasks.add(task)
 
 
 class PlaybackClock:
@@ -71,13 +86,12 @@ class Intake:
     """Takes the images of one camera, source after source. Belongs to the reader's thread.
 
     Attributes:
-        views: Analysis images wanted by each task; replaced as a whole, from any thread.
+        pacer: Decides which tasks are due.
     """
 
     def __init__(
         self,
         spec: CameraSpec,
-        views: Mapping[str, frozenset[ViewSpec]],
         mailbox: Mailbox,
         stopping: threading.Event,
         *,
@@ -86,19 +100,17 @@ class Intake:
     ) -> None:
         """Prepares the schedule of every task; `stopping` ends every wait."""
         self._camera = spec.id
-        self.views = views
         self._mailbox = mailbox
         self._stopping = stopping
         self._clock = clock
         self._utc_now = utc_now
-        self._pacer = Pacer(spec.rates)
+        self.pacer = Pacer(spec.rates)
         self._timing = SourceTiming.LIVE
         self._playback = PlaybackClock()
         self._media_start_s = 0.0
         self._last_s: float | None = None
         self._stream_restarts = -1
         self.decoded = 0
-        self.converted = 0
         self.size_changes = 0
         self.image_size: Size | None = None
 
@@ -126,15 +138,19 @@ class Intake:
         index = self.decoded
         self.decoded += 1
         self._last_s = captured_s
-        tasks = self._pacer.due(captured_s)
-        if not tasks or (self._timing is SourceTiming.FAST and not self.wait_until_read()):
-            return
-        # A frame that nobody has read passes its tasks on, so its views are needed again.
-        # `views` is read once: a frame has all views from before a change, or all from after it.
-        by_task = self.views
-        wanted = (by_task[task] for task in tasks | self._mailbox.waiting_tasks)
+        tasks = self.pacer.due(captured_s)
+        fast = self._timing is SourceTiming.FAST
+        if tasks:
+            if not fast or self.wait_until_read():
+                self._mailbox.put(self._frame(image, index, captured_s, tasks))
+        elif self._mailbox.waiting_tasks and not fast:
+            self._mailbox.refresh(self._frame(image, index, captured_s, tasks))
+
+    def _frame(
+        self, image: DecodedImage, index: int, captured_s: float, tasks: frozenset[str]
+    ) -> Frame:
         now_s = self._clock()
-        frame = Frame(
+        return Frame(
             camera=self._camera,
             index=index,
             stream_restarts=self._stream_restarts,
@@ -142,11 +158,9 @@ class Intake:
             captured_mono_s=captured_s,
             arrived_mono_s=now_s,
             tasks=tasks,
-            views=image.views(frozenset[ViewSpec]().union(*wanted)),
+            views={},
             full=image,
         )
-        self.converted += 1
-        self._mailbox.put(frame)
 
     def wait_until_read(self) -> bool:
         """Waits until the last frame was taken; false when it has to stop instead."""

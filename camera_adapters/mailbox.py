@@ -1,7 +1,8 @@
-"""The mailbox between one reader and the batcher: one slot, newest wins, no task is left out.
+"""The mailbox between one reader and whoever infers: one slot, newest wins, no task is left out.
 
-Guarantees that the reader never waits for a slow consumer, and that a task that was due on a frame
-nobody read is due on the frame that replaced it.
+Guarantees that the reader never waits for a slow consumer, that what is taken is the newest image
+of the camera, and that a task that was due on a frame nobody took is due on the frame that
+replaced it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import replace
 
 from camera_adapters.frame import Frame
 
+NO_TASKS: frozenset[str] = frozenset()
+
 
 class Mailbox:
-    """Holds the newest due frame of one camera. One reader puts, anybody takes.
+    """Holds the newest frame of one camera while a task waits for it. One reader puts.
 
     Attributes:
-        dropped: How many frames were replaced before anybody took them.
-        waiting_tasks: Tasks of the unread frame, which its successor would have to serve as well.
+        taken: How many frames were taken.
+        dropped: How many due frames were replaced by another due one before anybody took them.
+        waiting_tasks: Tasks of the frame in the slot; empty while there is none.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = lambda: None) -> None:
@@ -26,14 +30,12 @@ class Mailbox:
         self._on_arrival = on_arrival
         self._change = threading.Condition()
         self._frame: Frame | None = None
+        self.taken = 0
         self.dropped = 0
-        self.waiting_tasks: frozenset[str] = frozenset()
+        self.waiting_tasks = NO_TASKS
 
     def put(self, frame: Frame) -> None:
-        """Leaves a frame; one that is still unread is dropped and its tasks carry over.
-
-        The reader converts for `waiting_tasks` too, so that the views of `frame` serve them all.
-        """
+        """Leaves a frame that is due; the tasks of one that is still in the slot carry over."""
         with self._change:
             if self._frame is not None:
                 self.dropped += 1
@@ -41,13 +43,28 @@ class Mailbox:
             self._frame, self.waiting_tasks = frame, frame.tasks
         self._on_arrival()
 
-    def take(self) -> Frame | None:
-        """The newest unread frame, or None; empties the slot."""
+    def refresh(self, frame: Frame) -> None:
+        """Replaces the frame in the slot by a newer one that no further task is due on."""
         with self._change:
-            frame, self._frame = self._frame, None
-            self.waiting_tasks = frozenset()
+            if self._frame is not None:
+                self._frame = replace(frame, tasks=self._frame.tasks)
+
+    def take(self, tasks: frozenset[str] | None = None) -> Frame | None:
+        """The newest frame for some of its tasks, or None where none of them waits.
+
+        Args:
+            tasks: Only for these; the frame stays in the slot for its other tasks. None for all.
+        """
+        with self._change:
+            frame = self._frame
+            wanted = self.waiting_tasks if tasks is None else self.waiting_tasks & tasks
+            if frame is None or not (wanted or tasks is None):
+                return None
+            self.waiting_tasks = self.waiting_tasks - wanted
+            self._frame = replace(frame, tasks=self.waiting_tasks) if self.waiting_tasks else None
+            self.taken += 1
             self._change.notify_all()
-            return frame
+            return frame if wanted == frame.tasks else replace(frame, tasks=wanted)
 
     def wait_empty(self, timeout_s: float) -> bool:
         """Waits until the slot is empty; false when it is still full after `timeout_s`."""

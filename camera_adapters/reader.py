@@ -18,7 +18,7 @@ from functools import partial
 from camera_adapters.backoff import CameraBackoff, RetryDelays
 from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
 from camera_adapters.factory import open_source
-from camera_adapters.geometry import Size, ViewSpec
+from camera_adapters.geometry import Size
 from camera_adapters.intake import Intake
 from camera_adapters.mailbox import Mailbox
 from camera_adapters.source import SourceTiming, StreamSignal, VideoSource
@@ -39,14 +39,15 @@ class ReaderCounters:
 
     Attributes:
         decoded: Clean images decoded.
-        converted: Frames converted for at least one task.
-        dropped: Frames that were replaced before anybody read them.
+        converted: Frames taken, and so converted, for at least one task.
+        dropped: Due frames that were replaced by another due one before anybody took them.
         reconnects: Attempts to open the source after the first.
         corrupt: Images left out because they were damaged or depended on damaged ones.
         size_changes: How often the image size changed.
         decoded_fps: Clean images per second lately.
         last_frame_age_s: Seconds since the last clean image, None before the first.
         image: Size of the upright image, None before the first.
+        asked: How often each task was due at its full rate.
     """
 
     decoded: int
@@ -58,6 +59,7 @@ class ReaderCounters:
     decoded_fps: float
     last_frame_age_s: float | None
     image: Size | None
+    asked: Mapping[str, int]
 
 
 class CameraReader:
@@ -66,7 +68,6 @@ class CameraReader:
     def __init__(
         self,
         spec: CameraSpec,
-        views: Mapping[str, frozenset[ViewSpec]],
         mailbox: Mailbox,
         on_state: Callable[[StateChange], None] = lambda _: None,
         *,
@@ -77,20 +78,15 @@ class CameraReader:
     ) -> None:
         """Prepares a reader; nothing happens before `start`.
 
-        `views` are the analysis images wanted by each task of `spec.rates`. `on_state` is called
-        after every state change, mostly from the reader's thread.
-
-        Raises:
-            ValueError: Rates and views do not name the same tasks.
+        `on_state` is called after every state change, mostly from the reader's thread.
         """
         self._spec = spec
-        self._check(views)
         self._mailbox = mailbox
         self._on_state = on_state
         self._opener = opener
         self._clock = clock
         self._stopping = threading.Event()
-        self._intake = Intake(spec, views, mailbox, self._stopping, clock=clock, utc_now=utc_now)
+        self._intake = Intake(spec, mailbox, self._stopping, clock=clock, utc_now=utc_now)
         self._backoff = CameraBackoff(delays)
         self._lock = threading.Lock()
         self._machine = StateMachine(
@@ -103,6 +99,7 @@ class CameraReader:
         self._attempts = 0
         self._corrupt = 0
         self._ended = False
+        self._rejected: CameraFault | None = None
         self._logged: set[str] = set()
         self._thread = threading.Thread(target=self._run, name=f"camera-{spec.id}", daemon=True)
 
@@ -129,7 +126,7 @@ class CameraReader:
             fps, last_s = self._machine.recent_fps, self._machine.last_image_s
         return ReaderCounters(
             decoded=self._intake.decoded,
-            converted=self._intake.converted,
+            converted=self._mailbox.taken,
             dropped=self._mailbox.dropped,
             reconnects=max(0, self._attempts - 1),
             corrupt=self._corrupt,
@@ -137,16 +134,20 @@ class CameraReader:
             decoded_fps=round(fps, 2),
             last_frame_age_s=None if last_s is None else max(0.0, self._clock() - last_s),
             image=self._intake.image_size,
+            asked=dict(self._intake.pacer.asked),
         )
 
     def start(self) -> None:
         """Starts reading; once."""
         self._thread.start()
 
-    def rescale(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
-        """Scales frames for other sizes and fits from the next one on; raises as `__init__`."""
-        self._check(views)
-        self._intake.views = views
+    def limit(self, shares: Mapping[str, float]) -> None:
+        """Reduces the rates of tasks to shares, 0 to 1, from the next frame on."""
+        self._intake.pacer.shares = shares
+
+    def reject(self, fault: CameraFault) -> None:
+        """Whoever takes the frames cannot use them: the next image ends in this fault."""
+        self._rejected = fault
 
     def stop(self, timeout_s: float) -> bool:
         """Stops reading; whether the thread ended within `timeout_s`.
@@ -158,13 +159,6 @@ class CameraReader:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
-
-    def _check(self, views: Mapping[str, frozenset[ViewSpec]]) -> None:
-        if set(views) != set(self._spec.rates):
-            raise ValueError(
-                f"camera {self._spec.id}: every task needs a rate and an analysis view, got rates"
-                f" for {sorted(self._spec.rates)} and views for {sorted(views)}"
-            )
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -199,6 +193,9 @@ class CameraReader:
         for arrival in source.arrivals():
             if self._stopping.is_set():
                 return
+            if self._rejected is not None:
+                fault, self._rejected = self._rejected, None
+                raise fault
             if not isinstance(arrival, StreamSignal):
                 self._intake.admit(arrival)
                 self._update(StateMachine.image)

@@ -5,12 +5,11 @@ The reader knows neither FFmpeg nor files; a source knows neither threads nor ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum, StrEnum, auto
 from typing import Protocol
 
-from camera_adapters.frame import AnalysisImage, FullImage
-from camera_adapters.geometry import ViewSpec
+from camera_adapters.frame import SourceImage
 
 
 class SourceTiming(StrEnum):
@@ -36,8 +35,8 @@ class StreamSignal(Enum):
     """An image came that is damaged, or depends on a damaged one."""
 
 
-class DecodedImage(FullImage, Protocol):
-    """One clean decoded image. Usable after later ones were decoded; `views` only in its thread.
+class DecodedImage(SourceImage, Protocol):
+    """One clean decoded image. Usable after later ones were decoded.
 
     Attributes:
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
@@ -48,14 +47,6 @@ class DecodedImage(FullImage, Protocol):
     def media_s(self) -> float: ...  # noqa: D102
     @property
     def cut(self) -> bool: ...  # noqa: D102
-
-    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
-        """Upright analysis images by size and fit; each is converted once.
-
-        Raises:
-            UnreadableFault: The pixel format cannot be converted.
-        """
-        ...
 
 
 class VideoSource(Protocol):

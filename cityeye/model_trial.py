@@ -51,14 +51,14 @@ def _frames(recording: Path, wanted: ViewSpec, fps: float) -> Iterator[Frame]:
     arrival = threading.Event()
     mailbox = Mailbox(on_arrival=arrival.set)
     spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
-    reader = CameraReader(spec, {TASK: frozenset((wanted,))}, mailbox)
+    reader = CameraReader(spec, mailbox)
     reader.start()
     try:
         while True:
             ended = reader.ended
             frame = mailbox.take()
             if frame is not None:
-                yield frame
+                yield frame.converted(frozenset((wanted,)))
             elif ended:
                 return
             elif not reader.counters.decoded and reader.reason not in ("", CONNECTING):

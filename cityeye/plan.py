@@ -9,7 +9,7 @@ from cityeye.config.load import Config
 from cityeye.logs import log_to_file
 from pipelines import Route
 from pipelines.delivery import HttpSinkSettings, SinkSettings
-from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel
+from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel, Wish
 from serving.rollout import FILE, Rollout, load_rollouts
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
     if hub_url is not None:
         sinks += (HttpSinkSettings(url=hub_url),)
     section = settings.models
-    versions = RepositoryVersions(
-        section.source, {"threads": section.threads, "provider": section.provider}
-    )
+    versions = RepositoryVersions(section.source, {"provider": section.provider})
     known = load_rollouts(settings.state)
     tasks = [task for plan in config.plans for task in plan.tasks if not task.pinned]
     newest = {task.model.name: task.model.version for task in tasks}
@@ -50,7 +48,7 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         rollouts=rollouts,
         absent=absent,
         versions=versions,
-        detector=section.detector,
+        wish=Wish(section.detector, section.threads, section.replicas),
         cameras_per_worker=settings.workers.cameras_per_worker,
         log_to=log_to_file,
     )

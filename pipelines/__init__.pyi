@@ -1,6 +1,6 @@
 from .annotation import Overlay as Overlay, annotated as annotated
 from .camera_group import (
-    CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, MAX_IN_FLIGHT as MAX_IN_FLIGHT,
+    CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, Slots as Slots,
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
 from .detector import (
@@ -14,12 +14,14 @@ from .errors import (
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
+from .load import NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad
 from .metrics import (
     Histogram as Histogram, InferenceMetrics as InferenceMetrics,
     InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,
 )
 from .plan import (
-    CameraPlan as CameraPlan, ModelRef as ModelRef, Route as Route, Routes as Routes,
+    CameraPlan as CameraPlan, ModelRef as ModelRef, PRIORITIES as PRIORITIES, Priority as Priority,
+    Route as Route, Routes as Routes,
     TaskPlan as TaskPlan, model_keys as model_keys,
 )
 from .track import tasks_of as tasks_of

@@ -1,10 +1,12 @@
-"""Hop 2, the micro-batcher: takes the due frames of all its cameras, work-conserving.
+"""Hop 2, the micro-batcher: gives due frames to whoever is free, the most deserving camera first.
 
-There is no timer: whoever has a free detector calls `take` and gets what is ready. Cameras take
-turns at being first, so that none starves when more frames are due than a batch may hold.
+There is no timer: whoever has a free detector calls `take` and gets what is ready. Frames are
+converted by whoever takes them, so none is converted that nobody infers.
 
-Guarantees that a frame is inferred by the versions of one set of routes, and that a camera's frames
-never go back to an older set: a new one takes over with the first frame that was scaled for it.
+Guarantees, however much more is due than can be inferred: within a priority every task gets the
+same share of the rate that it asks for; a higher priority goes first, yet no task waits for longer
+than `STARVED_AFTER_S` for a frame of its camera; a camera's frames are taken one after the other,
+in order; and a frame is inferred by the versions of one set of routes.
 """
 
 from __future__ import annotations
@@ -17,76 +19,200 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters import Frame, Mailbox, ViewSpec
+from camera_adapters import CameraFault, Frame, Image, Mailbox, ViewSpec
 from pipelines.detector import MicroBatch
-from pipelines.plan import ModelRef, Routes, model_keys
+from pipelines.plan import PRIORITY_RANKS, CameraPlan, ModelRef, Routes, model_keys
 
-SETTLE_S: Final = 5.0
-"""After this long no frame can come any more that was scaled before a change of versions."""
+STARVED_AFTER_S: Final = 10.0
 
 
 class CameraRoutes:
-    """Every set of routes of a camera that is still in use. Safe for use from several threads.
+    """The routes of a camera. Safe for use from several threads.
 
     Attributes:
-        processed: The set along which the newest frame with a result was sent.
-        max_batch: The largest micro-batch that all models of the newest set accept.
+        newest: The routes that the next frame is sent along; replaced as a whole.
+        processed: Those of the newest frame with a result.
     """
 
     def __init__(self, routes: Routes) -> None:
-        # Oldest first; the first one is in force, the others wait for a frame that fits them.
-        self._sets = [routes]
-        self._lock = threading.Lock()
-        self._changed_s: float | None = None
+        self.newest = routes
         self.processed = routes
-        self.max_batch = _max_batch(routes)
 
     @property
-    def newest(self) -> Routes:
-        """The set that was asked for last."""
-        return self._sets[-1]
+    def max_batch(self) -> int:
+        """The largest micro-batch that all its models accept."""
+        return min(model.max_batch for route in self.newest.values() for model in route.models)
 
-    @property
-    def models(self) -> frozenset[str]:
-        """Every `name/version` that a frame of the camera may still be sent to."""
-        with self._lock:
-            return frozenset[str]().union(*map(model_keys, self._sets))
 
-    def change(self, routes: Routes) -> None:
-        """Changes versions from the first frame on that has the views that they need."""
-        with self._lock:
-            self._sets.append(routes)
-            self._changed_s = time.monotonic()
-            self.max_batch = _max_batch(routes)
+@dataclass(slots=True)
+class _TaskTime:
+    """The virtual time of a task: how many of its intervals it was served for, seconds.
 
-    def route(self, frame: Frame) -> Routes | None:
-        """The newest set that the frame was scaled for; older ones are over with it.
+    This is start-time fair queueing (Goyal, Vin and Cheng, 1996): the task with the least virtual
+    time is served, and one that asked for nothing meanwhile does not catch up.
+    """
 
-        None for a frame that was scaled for versions that are over already.
+    interval_s: float
+    rank: int
+    served_s: float = 0.0
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _Camera:
+    """A camera as the batcher sees it.
+
+    Attributes:
+        waiting_since_s: Since when a frame has been waiting, None while there is none.
+        taken: The frame that somebody has taken and not given back, with its routes.
+    """
+
+    mailbox: Mailbox
+    routes: CameraRoutes
+    tasks: Mapping[str, _TaskTime]
+    waiting_since_s: float | None = None
+    taken: tuple[Frame, Routes] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakenFrames:
+    """Frames of different cameras that somebody infers now.
+
+    Attributes:
+        frames: Not converted yet.
+        routes: Which versions infer each of them.
+    """
+
+    frames: tuple[Frame, ...]
+    routes: tuple[Routes, ...]
+
+
+class MicroBatcher:
+    """Chooses the frames to infer. Safe for use from several threads."""
+
+    def __init__(
+        self,
+        plans: Mapping[str, CameraPlan],
+        mailboxes: Mapping[str, Mailbox],
+        routes: Mapping[str, CameraRoutes],
+        max_frames: int,
+    ) -> None:
+        """Prepares to give frames, at most `max_frames` together, whatever the models accept.
+
+        Everything is by camera id. The mailboxes' `on_arrival` calls `note_arrival`.
         """
-        with self._lock:
-            for index in range(len(self._sets) - 1, -1, -1):
-                routes = self._sets[index]
-                for task in frame.tasks:
-                    if not routes[task].views <= frame.views.keys():
-                        break
-                else:
-                    del self._sets[:index]
-                    return routes
-        return None
+        self._cameras = {
+            name: _Camera(
+                mailboxes[name],
+                routes[name],
+                {
+                    task.task: _TaskTime(1.0 / task.fps, PRIORITY_RANKS[task.priority])
+                    for task in plan.tasks
+                },
+            )
+            for name, plan in plans.items()
+        }
+        self._max_frames = max_frames
+        self._arrival = threading.Condition()
+        # Virtual time by rank: that of the task that was served last.
+        self._now_s = dict.fromkeys(PRIORITY_RANKS.values(), 0.0)
 
-    def settle(self, now_s: float) -> bool:
-        """Puts the newest set into force once no older frame can come; whether it did so now."""
-        with self._lock:
-            if self._changed_s is None or now_s - self._changed_s < SETTLE_S:
-                return False
-            self._changed_s = None
-            del self._sets[:-1]
-            return True
+    def note_arrival(self, camera: str) -> None:
+        """A due frame of a camera has arrived in its mailbox."""
+        with self._arrival:
+            one = self._cameras[camera]
+            if one.waiting_since_s is None:
+                one.waiting_since_s = time.monotonic()
+            if one.taken is None:
+                self._arrival.notify()
 
+    def take(self, timeout_s: float) -> TakenFrames | None:
+        """The frames to infer next; waits up to `timeout_s` for one. Give them back by `release`.
 
-def _max_batch(routes: Routes) -> int:
-    return min(model.max_batch for route in routes.values() for model in route.models)
+        At most one frame of a camera is out at a time.
+        """
+        with self._arrival:
+            ready = self._ready()
+            if not ready and timeout_s > 0:
+                self._arrival.wait(timeout_s)
+                ready = self._ready()
+            frames: list[Frame] = []
+            routes: list[Routes] = []
+            most = self._max_frames
+            for position, (rank, camera) in enumerate(ready):
+                most = min(most, camera.routes.max_batch)
+                if len(frames) >= most:
+                    # Another thread may be waiting for just these.
+                    self._arrival.notify()
+                    break
+                alone = position == len(ready) - 1
+                frame = self._take_from(camera, rank, everything=alone)
+                if frame is not None:
+                    frames.append(frame)
+                    routes.append(camera.routes.newest)
+            return TakenFrames(tuple(frames), tuple(routes)) if frames else None
+
+    def release(self, taken: TakenFrames) -> None:
+        """The frames have their results, or never will."""
+        with self._arrival:
+            for frame in taken.frames:
+                camera = self._cameras[frame.camera]
+                camera.taken = None
+                if camera.waiting_since_s is not None:
+                    self._arrival.notify()
+
+    def models(self, camera: str) -> frozenset[str]:
+        """Every `name/version` that frames of a camera are or may still be sent to."""
+        with self._arrival:
+            one = self._cameras[camera]
+            keys = model_keys(one.routes.newest)
+            return keys | model_keys(one.taken[1]) if one.taken else keys
+
+    def given(self, camera: str) -> Mapping[str, int]:
+        """How many frames of a camera were taken for each of its tasks."""
+        return {name: task.count for name, task in self._cameras[camera].tasks.items()}
+
+    def _ready(self) -> list[tuple[int, _Camera]]:
+        """Cameras with a frame to take, the one that goes first in front, with their best rank."""
+        now_s = time.monotonic()
+        found = []
+        for camera in self._cameras.values():
+            since_s = camera.waiting_since_s
+            if since_s is None or camera.taken is not None:
+                continue
+            rank, behind_s = min(
+                (task.rank, max(task.served_s, self._now_s[task.rank]))
+                for name, task in camera.tasks.items()
+                if name in camera.mailbox.waiting_tasks
+            )
+            starved = now_s - since_s > STARVED_AFTER_S
+            found.append((-1 if starved else rank, behind_s, since_s, rank, camera))
+        found.sort(key=lambda one: one[:3])
+        return [(rank, camera) for *_, rank, camera in found]
+
+    def _take_from(self, camera: _Camera, rank: int, *, everything: bool) -> Frame | None:
+        """Takes a frame for its tasks of a rank, and for those that cost nothing more.
+
+        Tasks of lower ranks go along where nobody else waits, or where the same models infer them.
+        """
+        routes = camera.routes.newest
+        waiting = camera.mailbox.waiting_tasks
+        due = {name for name in waiting if camera.tasks[name].rank <= rank}
+        models = {routes[name].model for name in due}
+        tasks = {name for name in waiting if everything or routes[name].model in models}
+        frame = camera.mailbox.take(frozenset(tasks))
+        if frame is None:
+            return None
+        for name in frame.tasks:
+            task = camera.tasks[name]
+            start_s = max(task.served_s, self._now_s[task.rank])
+            task.served_s = start_s + task.interval_s
+            task.count += 1
+            self._now_s[task.rank] = start_s
+        camera.taken = (frame, routes)
+        if not camera.mailbox.waiting_tasks:
+            camera.waiting_since_s = None
+        return frame
 
 
 @dataclass(slots=True)
@@ -97,74 +223,50 @@ class _GrowingBatch:
     routes: list[Routes] = field(default_factory=list)
     rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
+    def finished(self, view: ViewSpec) -> MicroBatch:
+        """The micro-batch of the frames' images of one view."""
+        images = _images(view, self.frames)
+        return MicroBatch(images, tuple(self.frames), tuple(self.routes), self.rows)
 
-class MicroBatcher:
-    """Collects newest frames into micro-batches, one per size and fit. One thread uses it.
 
-    Attributes:
-        misfits: Frames left out because they were scaled for versions that are over already.
+def assemble(
+    taken: TakenFrames, resting: frozenset[ModelRef] = frozenset()
+) -> tuple[list[MicroBatch], Mapping[str, CameraFault]]:
+    """Converts frames and puts them into micro-batches, one per size and fit.
+
+    Args:
+        taken: The frames.
+        resting: Models that get no frames at present.
+
+    Returns:
+        The batches, and why the frames of some cameras cannot be converted, by camera id.
     """
+    growing: dict[ViewSpec, _GrowingBatch] = {}
+    faults: dict[str, CameraFault] = {}
+    for frame, routes in zip(taken.frames, taken.routes, strict=True):
+        due = {routes[task].model: None for task in sorted(frame.tasks)}
+        models = [model for model in due if model not in resting]
+        try:
+            converted = frame.converted(_views(frame, routes)) if models else frame
+        except CameraFault as fault:
+            faults[frame.camera] = fault
+            continue
+        for model in models:
+            batch = growing.setdefault(model.view, _GrowingBatch())
+            if not batch.frames or batch.frames[-1] is not converted:
+                batch.frames.append(converted)
+                batch.routes.append(routes)
+            batch.rows[model] = (*batch.rows.get(model, ()), len(batch.frames) - 1)
+    return [batch.finished(view) for view, batch in growing.items()], faults
 
-    def __init__(
-        self,
-        routes: Mapping[str, CameraRoutes],
-        mailboxes: Mapping[str, Mailbox],
-        arrival: threading.Event,
-        max_frames: int = 16,
-    ) -> None:
-        """Prepares to take frames, at most `max_frames` together, whatever the models accept.
 
-        Routes and mailboxes are by camera id. The mailboxes' `on_arrival` sets `arrival`.
-        """
-        self._routes = routes
-        self._order = list(routes)
-        self._mailboxes = mailboxes
-        self._arrival = arrival
-        self._max_frames = max_frames
-        self.misfits = 0
+def _views(frame: Frame, routes: Routes) -> frozenset[ViewSpec]:
+    """The analysis images that a frame's tasks need, those of shadows included."""
+    return frozenset[ViewSpec]().union(*(routes[task].views for task in frame.tasks))
 
-    def take(self, timeout_s: float) -> list[MicroBatch]:
-        """What is ready now; waits up to `timeout_s` for a first frame, then may be empty."""
-        if timeout_s > 0:
-            self._arrival.wait(timeout_s)
-        # Cleared first: what arrives from here on is either taken now or ends the next wait.
-        self._arrival.clear()
-        frames: list[Frame] = []
-        most = self._max_frames
-        for routes in self._routes.values():
-            most = min(most, routes.max_batch)
-        for camera in tuple(self._order):
-            frame = self._mailboxes[camera].take()
-            if frame is None:
-                continue
-            frames.append(frame)
-            # Served cameras queue up again behind those that still wait.
-            self._order.remove(camera)
-            self._order.append(camera)
-            if len(frames) == most:
-                # Somebody may still have a frame; the next take must not wait for a new arrival.
-                self._arrival.set()
-                break
-        return self._assemble(frames)
 
-    def _assemble(self, frames: Sequence[Frame]) -> list[MicroBatch]:
-        growing: dict[ViewSpec, _GrowingBatch] = {}
-        for frame in frames:
-            routes = self._routes[frame.camera].route(frame)
-            if routes is None:
-                self.misfits += 1
-                continue
-            for task in sorted(frame.tasks):
-                model = routes[task].model
-                batch = growing.setdefault(model.view, _GrowingBatch())
-                if not batch.frames or batch.frames[-1] is not frame:
-                    batch.frames.append(frame)
-                    batch.routes.append(routes)
-                row, rows = len(batch.frames) - 1, batch.rows.get(model, ())
-                if row not in rows:
-                    batch.rows[model] = (*rows, row)
-        batches = []
-        for view, batch in growing.items():
-            images = np.stack([frame.views[view].image for frame in batch.frames])
-            batches.append(MicroBatch(images, tuple(batch.frames), tuple(batch.routes), batch.rows))
-        return batches
+def _images(view: ViewSpec, frames: Sequence[Frame]) -> Image:
+    """(N, H, W, 3) uint8, one per frame; a single one is not copied."""
+    if len(frames) == 1:
+        return frames[0].views[view].image[np.newaxis]
+    return np.stack([frame.views[view].image for frame in frames])

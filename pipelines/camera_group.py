@@ -1,34 +1,48 @@
 """The camera group: a few cameras in one process, from mailbox to outbox.
 
-The loop reads like the hop table: take what is ready, have it inferred, follow each frame to the
-outbox. Frames that were taken together stay together; two such sets are in flight at most, and
-results are handled in the order of submission, so every camera's frames reach its tracker in order.
-A model that fails or is late costs the frames that it should have inferred, and no others.
+Its slots are threads that each do the whole path of some frames: take what goes first, convert it,
+have it inferred, and follow each frame to the outbox. There are as many as inferences shall run at
+once. A camera is in one slot at a time, so its frames reach its tracker in order. A model that
+fails or is late costs the frames that it should have inferred, and no others.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from camera_adapters import Frame
 from models.detections import Detections
-from pipelines.batcher import MicroBatcher
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, MicroBatch
+from pipelines.batcher import MicroBatcher, TakenFrames, assemble
+from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
+from pipelines.load import LoadMeter, PriorityLoad
 from pipelines.model_faults import ModelFaults
-from pipelines.plan import CameraPlan, ModelRef, Routes, model_keys
-from pipelines.shadow.runner import ShadowRunner, Submitted
+from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
+from pipelines.shadow.runner import ShadowRunner
 
-MAX_IN_FLIGHT = 2
-IDLE_WAIT_S = 0.25
-CHECK_EVERY_S = 1.0
+IDLE_WAIT_S: Final = 0.25
+CHECK_EVERY_S: Final = 1.0
+SLOT_STOP_S: Final = RESULT_TIMEOUT_S + 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How a camera group shares the detector with itself.
+
+    Attributes:
+        count: How many threads take frames: inferences that run or wait at once.
+        frames: How many frames of different cameras one of them takes together at most.
+    """
+
+    count: int = 2
+    frames: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +50,15 @@ class GroupSnapshot:
     """A camera group at one moment.
 
     Attributes:
-        beat_s: Seconds since the loop last came round; liveness is decided by it.
+        beat_s: Seconds since the slowest slot last came round; liveness is decided by it.
         detector_faults: Why a `name/version` gives no results, for those that fail.
+        loads: What was asked for and given lately, by priority.
     """
 
     cameras: tuple[CameraSnapshot, ...]
     beat_s: float
     detector_faults: Mapping[str, str]
+    loads: Mapping[Priority, PriorityLoad]
 
     @property
     def detector_fault(self) -> str:
@@ -60,50 +76,58 @@ class CameraGroup:
         recorder: EvidenceRecorder,
         incarnation: str,
         comparisons: Path,
+        slots: Slots = Slots(),
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
 
         The `incarnation` differs between worker starts and is part of incident ids; `comparisons`
         is the folder for what shadow versions would have done.
         """
-        arrival = threading.Event()
         self._detector = detector
         self._cameras = {
-            plan.camera.id: GroupCamera(plan, recorder, incarnation, comparisons, arrival.set)
+            plan.camera.id: GroupCamera(
+                plan, recorder, incarnation, comparisons, self._note_arrival
+            )
             for plan in plans
         }
         self._batcher = MicroBatcher(
-            {name: camera.routes for name, camera in self._cameras.items()},
+            {plan.camera.id: plan for plan in plans},
             {name: camera.mailbox for name, camera in self._cameras.items()},
-            arrival,
+            {name: camera.routes for name, camera in self._cameras.items()},
+            slots.frames,
         )
-        self._in_flight: deque[Submitted] = deque()
         self._shadows = ShadowRunner(
             detector, {name: camera.shadow for name, camera in self._cameras.items()}
         )
+        self._load = LoadMeter(plans)
         self._faults = ModelFaults()
         self._stopping = threading.Event()
-        self._beat_s = self._checked_s = time.monotonic()
+        self._failure: Exception | None = None
+        self._beats_s = [time.monotonic()] * slots.count
+        self._threads = [
+            threading.Thread(target=self._run_slot, args=(slot,), name=f"slot-{slot}", daemon=True)
+            for slot in range(slots.count)
+        ]
+        self._serving = frozenset[str]()
 
     def run(self) -> None:
-        """The loop; returns after `stop`, with every incident ended and every reader stopped."""
+        """Runs until `stop`, and returns with every incident ended and every reader stopped.
+
+        Raises:
+            Exception: What ended a slot.
+        """
         for camera in self._cameras.values():
             camera.start()
+        for thread in self._threads:
+            thread.start()
+        self._shadows.start()
         try:
-            while not self._stopping.is_set():
-                self._beat_s = time.monotonic()
-                self._submit_ready()
-                if self._in_flight:
-                    # It stays in flight until its shadows are, so that no version is let go early.
-                    self._finish(self._in_flight[0])
-                    self._in_flight.popleft()
-                if self._shadows.in_flight:
-                    self._shadows.poll()
-                if self._beat_s - self._checked_s >= CHECK_EVERY_S:
-                    self._checked_s = self._beat_s
-                    self._check_cameras()
+            while not self._stopping.wait(CHECK_EVERY_S):
+                self._check_cameras()
         finally:
             self._close()
+        if self._failure is not None:
+            raise self._failure
 
     def reroute(self, routes: Mapping[str, Routes]) -> None:
         """Changes the routes of all tasks of the cameras that are named; safe from any thread.
@@ -113,10 +137,15 @@ class CameraGroup:
         """
         for name, own in routes.items():
             if name in self._cameras:
-                self._cameras[name].reroute(own)
+                self._cameras[name].routes.newest = own
+
+    def limit(self, shares: Mapping[Priority, float]) -> None:
+        """Reduces all rates of a priority to a share, 0 to 1; safe from any thread."""
+        for camera in self._cameras.values():
+            camera.limit(shares)
 
     def stop(self) -> None:
-        """Asks the loop to end; safe from any thread."""
+        """Asks the group to end; safe from any thread."""
         self._stopping.set()
 
     def snapshot(self) -> GroupSnapshot:
@@ -124,82 +153,105 @@ class CameraGroup:
         now_s = time.monotonic()
         return GroupSnapshot(
             cameras=tuple(
-                camera.snapshot(now_s, self._serving(name))
+                camera.snapshot(now_s, self._models_of(name))
                 for name, camera in self._cameras.items()
             ),
-            beat_s=round(now_s - self._beat_s, 3),
+            beat_s=round(now_s - min(self._beats_s), 3),
             detector_faults=self._faults.reasons,
+            loads=self._load.loads,
         )
 
-    def _submit_ready(self) -> None:
-        while len(self._in_flight) < MAX_IN_FLIGHT:
-            batches = self._batcher.take(0.0 if self._in_flight else IDLE_WAIT_S)
-            if not batches:
-                return
-            if self._faults.reasons:
-                batches = [self._without_resting(batch) for batch in batches]
-            submitted = [(batch, self._detector.submit(batch)) for batch in batches if batch.rows]
-            if submitted:
-                self._in_flight.append(submitted)
+    def _note_arrival(self, camera: str) -> None:
+        self._batcher.note_arrival(camera)
 
-    def _without_resting(self, batch: MicroBatch) -> MicroBatch:
-        """A batch without the models that failed a moment ago; their frames count as failed."""
-        resting = [model for model in batch.rows if self._faults.rests(model)]
-        for model in resting:
-            self._count_failed(batch, model)
-        return replace(
-            batch, rows={model: rows for model, rows in batch.rows.items() if model not in resting}
-        )
+    def _run_slot(self, slot: int) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._beats_s[slot] = time.monotonic()
+                taken = self._batcher.take(IDLE_WAIT_S)
+                if taken is None:
+                    continue
+                try:
+                    self._infer(taken)
+                finally:
+                    self._batcher.release(taken)
+        except Exception as error:
+            self._failure = error
+            self._stopping.set()
 
-    def _finish(self, submitted: Submitted) -> None:
-        """Waits for the results of frames that were taken together, and processes the frames."""
+    def _infer(self, taken: TakenFrames) -> None:
+        """Follows frames that were taken together to the outbox."""
+        batches, faults = assemble(taken, self._resting(taken))
+        for name, fault in faults.items():
+            self._cameras[name].reject(fault)
+        submitted = [(batch, self._detector.submit(batch)) for batch in batches]
         found: dict[str, dict[ModelRef, Detections]] = {}
         frames: dict[str, tuple[Frame, Routes]] = {}
         deadline_s = time.monotonic() + RESULT_TIMEOUT_S
         for batch, pending in submitted:
-            result = pending.result(max(0.0, deadline_s - time.monotonic()))
-            for model, error in result.failures.items():
-                self._faults.note(model, error)
-                self._count_failed(batch, model)
-            for model in result.found if self._faults.reasons else ():
-                self._faults.clear(model)
-            for row, model, detections in batch.unpacked(result):
-                frame = batch.frames[row]
-                frames[frame.camera] = (frame, batch.routes[row])
-                found.setdefault(frame.camera, {})[model] = detections
+            self._collect(batch, pending, deadline_s, found)
+            for frame, routes in zip(batch.frames, batch.routes, strict=True):
+                frames[frame.camera] = (frame, routes)
         now_s = time.monotonic()
-        has_shadows = False
-        for name, (frame, routes) in frames.items():
-            camera = self._cameras[name]
-            camera.pipeline.process_frame(frame, routes, found[name], now_s)
-            has_shadows |= bool(camera.shadow.comparisons)
-        if has_shadows:
+        for name, own in found.items():
+            frame, routes = frames[name]
+            self._cameras[name].pipeline.process_frame(frame, routes, own, now_s)
+        if any(self._cameras[name].shadow.comparisons for name in found):
             self._shadows.observe(submitted, found)
 
-    def _count_failed(self, batch: MicroBatch, model: ModelRef) -> None:
-        for row in batch.rows[model]:
-            self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
+    def _collect(
+        self,
+        batch: MicroBatch,
+        pending: InFlightBatch,
+        deadline_s: float,
+        found: dict[str, dict[ModelRef, Detections]],
+    ) -> None:
+        """Waits for the results of a batch and adds them to `found`, by camera."""
+        result = pending.result(max(0.0, deadline_s - time.monotonic()))
+        for model, error in result.failures.items():
+            self._faults.note(model, error)
+            for row in batch.rows[model]:
+                self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
+        for model in result.found if self._faults.reasons else ():
+            self._faults.clear(model)
+        for row, model, detections in batch.unpacked(result):
+            found.setdefault(batch.frames[row].camera, {})[model] = detections
 
-    def _serving(self, name: str) -> frozenset[str]:
+    def _resting(self, taken: TakenFrames) -> frozenset[ModelRef]:
+        """The models that failed a moment ago; their frames count as failed."""
+        if not self._faults.reasons:
+            return frozenset()
+        resting: set[ModelRef] = set()
+        for frame, routes in zip(taken.frames, taken.routes, strict=True):
+            own = {routes[task].model for task in frame.tasks}
+            rests = {model for model in own if self._faults.rests(model)}
+            for _ in rests:
+                self._cameras[frame.camera].pipeline.statistics.failed()
+            resting |= rests
+        return frozenset(resting)
+
+    def _models_of(self, name: str) -> frozenset[str]:
         """Every version that the camera's frames need; read in the order in which frames move."""
-        keys = self._cameras[name].routes.models
-        for submitted in tuple(self._in_flight):
-            for batch, _ in submitted:
-                for frame, routes in zip(batch.frames, batch.routes, strict=True):
-                    if frame.camera == name:
-                        keys |= model_keys(routes)
-        return keys | self._shadows.models(name)
+        return self._batcher.models(name) | self._shadows.models(name)
 
     def _check_cameras(self) -> None:
         """Ends what cameras cannot vouch for any more, and lets old versions go."""
-        settled = [camera.check() for camera in self._cameras.values()]
-        if any(settled):
-            serving = frozenset[str]().union(*map(self._serving, self._cameras))
+        for name, camera in self._cameras.items():
+            camera.check()
+            self._load.note(name, camera.asked, self._batcher.given(name))
+        self._load.advance(time.monotonic())
+        serving = frozenset[str]().union(*map(self._models_of, self._cameras))
+        if serving != self._serving:
+            self._serving = serving
             self._detector.retain(serving)
             self._faults.retain(serving)
 
     def _close(self) -> None:
         for camera in self._cameras.values():
             camera.stop()
+        deadline_s = time.monotonic() + SLOT_STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._shadows.stop()
         for camera in self._cameras.values():
             camera.end_incidents(EndReason.SHUTDOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Mapping
 
 from camera_adapters import Frame, FullImage
@@ -20,7 +21,7 @@ from pipelines.tracker import CameraTracker
 
 
 class CameraPipeline:
-    """Processes one camera's frames in order. Not thread-safe: the worker's loop owns it."""
+    """Processes one camera's frames in order. Safe for use from several threads."""
 
     def __init__(
         self,
@@ -44,6 +45,8 @@ class CameraPipeline:
         self._recorder = recorder
         self._shadow = shadow
         self._stream_restarts = 0
+        # A slot processes frames; incidents of a lost stream end on another thread.
+        self._processing = threading.Lock()
         self._ids = itertools.count(1)
         self._rules: Mapping[str, tuple[Rule, ...]] = {
             task.task: tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
@@ -64,6 +67,12 @@ class CameraPipeline:
             found: What each due model found in it; one that failed is left out.
             now_s: Monotonic time at which the result came in, for the frame's age.
         """
+        with self._processing:
+            self._process(frame, routes, found, now_s)
+
+    def _process(
+        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
+    ) -> None:
         if routes != self._routes.processed:
             old, self._routes.processed = self._routes.processed, routes
             self._follow(old, routes)
@@ -93,10 +102,11 @@ class CameraPipeline:
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""
-        for task, rules in self._rules.items():
-            for rule in rules:
-                self._publish(task, rule, rule.close(reason, at), None)
-        self._shadow.close(reason, at)
+        with self._processing:
+            for task, rules in self._rules.items():
+                for rule in rules:
+                    self._publish(task, rule, rule.close(reason, at), None)
+            self._shadow.close(reason, at)
 
     def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""

@@ -125,10 +125,6 @@ class InFlightBatch:
             except DetectorError as error:
                 self._fail(model, error)
 
-    def done(self) -> bool:
-        """Whether every model has given its result or failed. Never waits."""
-        return all(self._collect(model, 0.0) for model in tuple(self._calls))
-
     def result(self, timeout_s: float) -> BatchResult:
         """Waits for all models, `timeout_s` seconds in all; cancels what is late."""
         deadline_s = time.monotonic() + timeout_s

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from camera_adapters import (
+    CameraFault,
     CameraReader,
     CameraState,
     Mailbox,
     ReaderCounters,
     StateChange,
-    ViewSpec,
 )
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot
-from pipelines.plan import CameraPlan, Routes
+from pipelines.plan import CameraPlan, Priority, Routes
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
 
@@ -70,7 +71,7 @@ class GroupCamera:
         recorder: EvidenceRecorder,
         incarnation: str,
         comparisons: Path,
-        on_arrival: Callable[[], None],
+        on_arrival: Callable[[str], None],
     ) -> None:
         """Prepares everything; nothing runs before `start`.
 
@@ -79,17 +80,16 @@ class GroupCamera:
             recorder: Where transitions and state changes go.
             incarnation: Differs between worker starts.
             comparisons: Folder for what shadow versions would have done.
-            on_arrival: Called when a due frame has arrived.
+            on_arrival: Called with the camera's id when a due frame has arrived.
         """
         self._spec = plan.camera
         self._recorder = recorder
         self.routes = CameraRoutes(plan.routes)
-        self.mailbox = Mailbox(on_arrival=on_arrival)
+        self.mailbox = Mailbox(on_arrival=partial(on_arrival, plan.camera.id))
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
         self.pipeline = CameraPipeline(plan, self.routes, recorder, self.shadow, incarnation)
-        self._reader = CameraReader(
-            plan.camera, _views(plan.routes), self.mailbox, on_state=self._note_state
-        )
+        self._priorities = {task.task: task.priority for task in plan.tasks}
+        self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
         self._change: StateChange | None = None
         self._lost = False
 
@@ -102,26 +102,27 @@ class GroupCamera:
         if not self._reader.stop(READER_STOP_S):
             log.warning("reader_did_not_stop", extra={"camera": self._spec.id})
 
-    def reroute(self, routes: Routes) -> None:
-        """Changes versions between two frames; safe from any thread."""
-        if routes != self.routes.newest:
-            # The routes first: a frame with the new views must find them.
-            self.routes.change(routes)
-            self._reader.rescale(_views(routes))
+    def reject(self, fault: CameraFault) -> None:
+        """See `CameraReader.reject`."""
+        self._reader.reject(fault)
 
-    def check(self) -> bool:
-        """Ends incidents that the camera has been blind for too long to vouch for.
+    def limit(self, shares: Mapping[Priority, float]) -> None:
+        """Reduces the rates of tasks to the shares of their priorities; safe from any thread."""
+        self._reader.limit({task: shares.get(one, 1.0) for task, one in self._priorities.items()})
 
-        Returns:
-            Whether versions of older routes are out of use since the last check.
-        """
+    @property
+    def asked(self) -> Mapping[str, int]:
+        """How often each task was due at its full rate."""
+        return self._reader.counters.asked
+
+    def check(self) -> None:
+        """Ends incidents that the camera has been blind for too long to vouch for."""
         change, now_s = self._change, time.monotonic()
         if change is None or change.state not in BLIND:
             self._lost = False
         elif not self._lost and now_s - change.at_mono_s > STREAM_LOST_AFTER_S:
             self._lost = True
             self.end_incidents(EndReason.STREAM_LOST)
-        return self.routes.settle(now_s)
 
     def end_incidents(self, reason: EndReason) -> None:
         """Ends every open incident now."""
@@ -145,8 +146,3 @@ class GroupCamera:
         # Called from the reader's thread: the recorder is thread-safe, the assignment is atomic.
         self._change = change
         self._recorder.publish_state(change, self._spec)
-
-
-def _views(routes: Routes) -> dict[str, frozenset[ViewSpec]]:
-    """The analysis images that the models of each task need."""
-    return {task: route.views for task, route in routes.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -18,7 +19,7 @@ LONG_REST_S: Final = 5.0
 
 
 class ModelFaults:
-    """Written by the worker's loop alone, read by anybody.
+    """Safe for use from several threads.
 
     Attributes:
         reasons: Why a `name/version` fails, for those that do.
@@ -27,19 +28,24 @@ class ModelFaults:
     def __init__(self) -> None:
         self.reasons: Mapping[str, str] = {}
         self._resting: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def note(self, model: ModelRef, error: DetectorError) -> None:
         """A model has failed."""
         rest_s = LONG_REST_S if error.timed_out else REST_S
-        self._resting[model.key] = time.monotonic() + rest_s
-        if self.reasons.get(model.key) != str(error):
+        with self._lock:
+            self._resting[model.key] = time.monotonic() + rest_s
+            known = self.reasons.get(model.key) == str(error)
             self.reasons = {**self.reasons, model.key: str(error)}
+        if not known:
             log.error("detector_fault", extra={"model": model.key, "reason": str(error)})
 
     def clear(self, model: ModelRef) -> None:
         """A model has given a result."""
-        if model.key in self.reasons:
+        with self._lock:
+            known = model.key in self.reasons
             self.reasons = {key: why for key, why in self.reasons.items() if key != model.key}
+        if known:
             log.info("detector_recovered", extra={"model": model.key})
 
     def rests(self, model: ModelRef) -> bool:
@@ -48,4 +54,5 @@ class ModelFaults:
 
     def retain(self, models: frozenset[str]) -> None:
         """Forgets the faults of models other than these `name/version`."""
-        self.reasons = {key: why for key, why in self.reasons.items() if key in models}
+        with self._lock:
+            self.reasons = {key: why for key, why in self.reasons.items() if key in models}

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final, Literal, get_args
 
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from pipelines.rules.rule import RulePlan
 
 LOW_CONFIDENCE_SHARE = 0.5
 """Detections from this share of the threshold on may continue a track that has begun."""
+
+
+Priority = Literal["high", "normal", "low"]
+"""Which tasks get their rate first when more is asked for than this machine can infer."""
+
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+PRIORITY_RANKS: Final[Mapping[Priority, int]] = {name: i for i, name in enumerate(PRIORITIES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,7 @@ class TaskPlan:
     Attributes:
         shadow: A version that is only compared.
         pinned: Whether the configuration names the very version; rollouts then leave it alone.
+        priority: Whose rates shrink last when not all can be given.
     """
 
     task: str
@@ -91,6 +100,7 @@ class TaskPlan:
     rules: tuple[RulePlan, ...]
     shadow: ModelRef | None = None
     pinned: bool = False
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 from .city import City as City
-from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan
+from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, Wish as Wish
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
 from .director import WorkerState as WorkerState
 from .errors import DirectorError as DirectorError, RolloutError as RolloutError

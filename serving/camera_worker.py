@@ -19,6 +19,7 @@ from pipelines import (
     GroupSnapshot,
     InferenceMetrics,
     OutboxUnavailable,
+    Priority,
     Routes,
 )
 from pipelines.delivery import Outbox, Relay, RelayCounters, Spool
@@ -72,7 +73,7 @@ class CameraWorker:
         self._detector = detector_service(plan.detector).port(self._models)
         self._comparisons = folder / "comparisons"
         self._group = CameraGroup(
-            plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons
+            plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
@@ -108,6 +109,10 @@ class CameraWorker:
         """Changes versions; see `CameraGroup.reroute`. `models` are those that `routes` name."""
         self._models.update({model.ref.key: model for model in models})
         self._group.reroute(routes)
+
+    def limit(self, shares: Mapping[Priority, float]) -> None:
+        """See `CameraGroup.limit`."""
+        self._group.limit(shares)
 
     def comparisons(self, first: str, second: str) -> tuple[ComparisonState, ...]:
         """What is known of two `name/version` that inferred the same frames here."""

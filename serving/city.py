@@ -17,6 +17,7 @@ from serving.detectors import detector_service
 from serving.director import DIRECTOR, Director, WorkerState
 from serving.errors import DirectorError, ServingError
 from serving.launch import wait_until_running
+from serving.placement import placed_plan
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +31,14 @@ class City:
     """Everything of one `CityPlan` that runs on an already started cluster."""
 
     def __init__(self, plan: CityPlan, on_step: Callable[[str], None] = log.info) -> None:
-        """Deploys and waits until all models run, then starts the cameras.
+        """Chooses how models run, waits until all of them do, then starts the cameras.
 
         `on_step` gets in a few words what is being done, for people who wait.
 
         Raises:
             ServingError: A model could not be served; the text names it.
         """
-        self._plan = plan
+        self._plan = plan = placed_plan(plan, on_step)
         source = plan.versions.source if plan.versions else None
         self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.

@@ -5,11 +5,13 @@ Plain picklable values: the plan travels to the director and its workers through
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from pipelines import CameraPlan, Routes, model_keys
+from pipelines import CameraPlan, Routes, Slots, model_keys
 from pipelines.delivery import KeyframeSettings, SinkSettings
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
@@ -56,6 +58,21 @@ class Liveness:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """How the configuration wants models to run; `auto` is chosen by a measurement.
+
+    Attributes:
+        detector: What runs them.
+        threads: ONNX Runtime threads of each run.
+        replicas: Runs at once of each model on this machine.
+    """
+
+    detector: DetectorKind | Literal["auto"] = "auto"
+    threads: int | Literal["auto"] = "auto"
+    replicas: int | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class CityPlan:
     """All cameras, the models that they need, and where evidence goes.
 
@@ -65,7 +82,9 @@ class CityPlan:
         rollouts: A table for every model that a task names without a version.
         absent: Why versions that a table names are not among the models, by `name/version`.
         versions: Where further versions come from; None where there are none.
-        detector: What runs the models.
+        wish: How models shall run.
+        detector: What runs them, once that is decided.
+        slots: How many inferences run or wait at once in all workers together, once decided.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -77,7 +96,9 @@ class CityPlan:
     rollouts: tuple[Rollout, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     versions: RepositoryVersions | None = None
+    wish: Wish = Wish()
     detector: DetectorKind = "ray_serve"
+    slots: Slots = field(default_factory=Slots)
     cameras_per_worker: int = 8
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
@@ -113,6 +134,7 @@ class WorkerPlan:
     delivery: DeliveryPlan = field(repr=False)
     models: tuple[ServedModel, ...] = ()
     detector: DetectorKind = "ray_serve"
+    slots: Slots = field(default_factory=Slots)
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
 
@@ -136,6 +158,10 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
             group,
             plan.delivery,
             detector=plan.detector,
+            # Slots by number of cameras; rounded up, as the governor sees to what is even.
+            slots=replace(
+                plan.slots, count=math.ceil(plan.slots.count * len(group) / len(plan.cameras))
+            ),
             drain_s=plan.drain_s,
             log_to=plan.log_to,
         )

@@ -21,13 +21,14 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.serve.exceptions import RayServeException
 
 from camera_adapters import BackoffPolicy
-from pipelines import CameraSnapshot, Routes
+from pipelines import CameraSnapshot, Priority, Routes
 from pipelines.shadow import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError, last_line
+from serving.governor import RateGovernor
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
@@ -134,6 +135,11 @@ class _WorkerSlot:
             own = {plan.camera.id: plan.routes for plan in self.plan.cameras}
             self.worker.reroute.remote(own, self.plan.models)
 
+    def limit(self, shares: Mapping[Priority, float]) -> None:
+        """Reduces the rates of its cameras; a worker that has just started knows nothing of it."""
+        if self.worker is not None and self.alive:
+            self.worker.limit.remote(shares)
+
     @property
     def due(self) -> bool:
         """Whether a new worker shall be started now."""
@@ -154,6 +160,7 @@ class Director:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._slots: list[_WorkerSlot] = []
+        self._governor = RateGovernor()
         detectors = detector_service(plan.detector)
         routing = plan.routing(absent)
         self._rollouts = Rollouts(
@@ -242,7 +249,16 @@ class Director:
                     reason = slot.check()
                     if reason:
                         slot.replace(reason)
+                self._govern()
             self._retire()
+
+    def _govern(self) -> None:
+        """Keeps rates even across workers."""
+        live = [slot for slot in self._slots if slot.alive and slot.snapshot]
+        loads = [slot.snapshot.group.loads for slot in live if slot.snapshot]
+        if self._governor.update(loads) or self._governor.limits:
+            for slot in live:
+                slot.limit(self._governor.shares)
 
     def _retire(self) -> None:
         """Lets versions go that no camera uses, as far as all workers that live have reported."""

@@ -7,19 +7,17 @@ takes no camera along; and a worker verifies its golden images before the first 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import ray
 from ray.exceptions import ActorDiedError, RayError
 
-from models import Detector, ModelError, SessionError, golden_of, verify_golden
+from models import ModelError
 from pipelines import (
     DetectorError,
     InferenceCall,
@@ -30,92 +28,20 @@ from pipelines import (
     MicroBatch,
     ModelRef,
 )
-from serving.actor import RESERVED_CPUS, wait_for
+from serving.actor import wait_for
 from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
-from serving.model_source import package_from
-from serving.served_models import DetectorArgs, ModelState, ServedModel
-
-
-class LoadedModel:
-    """Runs one micro-batch at a time; safe for use from several threads.
-
-    Attributes:
-        blank: (1, H, W, 3) uint8, a black image of its input size.
-        provider: Where it runs: `cpu` or `cuda`.
-        finished_s: When the newest run ended, monotonic seconds.
-    """
-
-    def __init__(self, args: DetectorArgs, *, alone: bool) -> None:
-        """Loads and verifies a package; one that gives wrong results never gets a frame.
-
-        Args:
-            args: The package, and how it runs.
-            alone: Whether the process does nothing else, so that its processor time is the model's.
-
-        Raises:
-            ModelError: It cannot be loaded, or its results for its golden images are wrong.
-        """
-        # Keys that the arguments leave out are taken from this node's own environment.
-        package = package_from(args.package, os.environ)  # noqa: TID251
-        self._detector = Detector(package, threads=args.threads, provider=args.provider)
-        self.provider = self._detector.provider
-        self._golden = golden_of(package)
-        size = package.manifest.input
-        self.blank = np.zeros((1, size.height, size.width, 3), np.uint8)
-        # One run at a time: a model takes the threads that it was given, not a multiple of them.
-        self._running = threading.Lock()
-        self._cpu_clock = time.process_time if alone else time.thread_time
-        self._cpu_share = 1 if alone else args.threads
-        self.finished_s = time.monotonic()
-        problem = self.verify()
-        if problem:
-            raise SessionError(str(package), problem)
-
-    def infer(
-        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
-    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
-        """Infers some rows of a micro-batch.
-
-        Args:
-            images: (N, H, W, 3) uint8 RGB, read-only.
-            rows: Which of the N to infer, ascending.
-            sent_at_s: When the caller sent them, seconds since 1970.
-
-        Returns:
-            (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; padding rows have score 0. And
-            how long it took.
-        """
-        if len(rows) != len(images):
-            images = images[list(rows)]
-        with self._running:
-            # Clocks of two nodes may differ by more than a micro-batch waits.
-            queue_s = max(0.0, time.time() - sent_at_s)
-            started_s, cpu_started_s = time.monotonic(), self._cpu_clock()
-            found = self._detector.run(images)
-            self.finished_s = time.monotonic()
-            # The session's threads share a run evenly; only the calling one has a clock here.
-            cpu_s = (self._cpu_clock() - cpu_started_s) * self._cpu_share
-        return found, InferenceTiming(queue_s, self.finished_s - started_s, cpu_s, self.provider)
-
-    def verify(self) -> str:
-        """Infers the golden images; says what is wrong, empty if nothing is."""
-        if self._golden is None:
-            return ""
-        with self._running:
-            return verify_golden(self._detector, self._golden)
-
+from serving.loaded_model import LoadedModel
+from serving.served_models import ModelState, ServedModel
+from serving.trial import LOAD_TIMEOUT_S, TrialProcess
 
 log = logging.getLogger(__name__)
 
-LOAD_TIMEOUT_S = 180.0
-
 
 class _Version:
-    """A version and the thread that runs it, as a replica would have a process of its own."""
+    """A version of this process and its session, which several threads run at once."""
 
     def __init__(self, served: ServedModel) -> None:
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"detector-{served.ref.key}")
         self.loaded: LoadedModel | None = None
         self._served = served
         self._loading = threading.Lock()
@@ -143,6 +69,22 @@ class _Version:
             raise DetectorError(self._served.ref.key, str(error)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _InlineCall:
+    """See `InferenceCall`: it runs on the thread that asks for the result, without any hop."""
+
+    version: _Version
+    images: npt.NDArray[np.uint8]
+    rows: tuple[int, ...]
+    sent_at_s: float
+
+    def result(self, _: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        return self.version.infer(self.images, self.rows, self.sent_at_s)
+
+    def cancel(self) -> None:
+        """Nothing to do: it has ended when its caller goes on."""
+
+
 class InProcessDetector:
     """The detector port over ONNX sessions in this process."""
 
@@ -168,7 +110,7 @@ class InProcessDetector:
         def start(model: ModelRef, rows: tuple[int, ...]) -> InferenceCall:
             with self._lock:
                 version = self._versions.get(model.key) or self._open(model)
-                return version.thread.submit(version.infer, batch.images, rows, time.time())
+            return _InlineCall(version, batch.images, rows, time.time())
 
         return InFlightBatch(start, batch.rows, self._recorder)
 
@@ -193,7 +135,7 @@ class InProcessDetector:
         """See `DetectorPort.retain`."""
         with self._lock:
             for key in self._versions.keys() - models:
-                self._versions.pop(key).thread.shutdown(wait=False)
+                del self._versions[key]
 
     def close(self) -> None:
         """See `DetectorPort.close`."""
@@ -224,20 +166,13 @@ class InProcessDetectors:
         return equal_share(gpus, workers) if any(may_use_gpu(models, gpus)) else 0.0
 
     def deploy(self, models: Sequence[ServedModel]) -> None:
-        """See `DetectorService.deploy`; workers load the versions when they start."""
-        for model in models:
-            self.launch(model)
+        """See `DetectorService.deploy`; they were tried, and workers load them when they start."""
 
     def launch(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
         """See `DetectorService.launch`."""
         (may_use,) = may_use_gpu([model], gpus_of_cluster())
-        trial = ray.remote(
-            num_cpus=RESERVED_CPUS,
-            num_gpus=ROLLOUT_GPUS if may_use else 0.0,
-            max_retries=0,
-            max_calls=1,
-        )(_try)
-        problem = _outcome(trial.remote(model.args))
+        with TrialProcess(model, ROLLOUT_GPUS if may_use else 0.0) as trial:
+            problem = trial.load()
         if not problem:
             loading = [worker.load.remote(model) for worker in workers]
             problem = next(filter(None, map(_outcome, loading)), "")
@@ -264,15 +199,6 @@ class InProcessDetectors:
             )
             for model in models
         ]
-
-
-def _try(args: DetectorArgs) -> str:
-    """Runs in a throw-away process: loads and verifies a version, says what is wrong."""
-    try:
-        LoadedModel(args, alone=True)
-    except ModelError as error:
-        return str(error)
-    return ""
 
 
 def _outcome(pending: object) -> str:

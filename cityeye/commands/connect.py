@@ -52,7 +52,8 @@ def _try_model(config: Config, name: str, version: str) -> Attempt:
     started_s = time.monotonic()
     try:
         package = section.source.open().find(name, version)
-        detector = Detector(package, threads=section.threads, provider=section.provider)
+        threads = 1 if section.threads == "auto" else section.threads
+        detector = Detector(package, threads=threads, provider=section.provider)
     except ModelError as error:
         return Attempt(subject, False, str(error))
     took_s = time.monotonic() - started_s

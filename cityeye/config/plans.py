@@ -85,4 +85,5 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
             for kind, parameters in checked.items()
         ),
         pinned="/" in task.model,
+        priority=task.priority or camera.priority,
     )

@@ -24,6 +24,7 @@ from cityeye.config.values import (
 )
 from cityeye.ports import API_PORT, HUB_PORT
 from models import BUILTIN_ROOT, WantedProvider
+from pipelines import Priority
 from pipelines.delivery import AnySink, Endpoint, FilePath, KeyframeSettings
 from pipelines.rules import ImageArrow, ImagePoint
 from serving import (
@@ -89,6 +90,8 @@ class TaskSection(Section):
 
     model: str
     """a model package, newest version, or NAME/VERSION, for example `traffic`"""
+    priority: Priority | None = None
+    """`high`, `normal` or `low`; that of the camera without it, for example `high`"""
     fps: float = Field(
         default=5.0,
         ge=MIN_FPS,
@@ -129,6 +132,9 @@ class CameraSection(Section):
     """seconds that connecting may take, for example `10`"""
     read_timeout_s: Timeout = 8.0
     """seconds that a silent stream is waited for, for example `8`"""
+    priority: Priority = "normal"
+    """`high`, `normal` or `low`: whose rates shrink last when the machine is overloaded, for
+    example `high`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
     zones: dict[str, ZonePolygon] = {}
@@ -155,14 +161,17 @@ class ModelsSection(Section, StoreKeys):
     """the store's address, for example `https://minio.local:9000`"""
     cache: FilePath = Path("var/models")
     """the folder for verified copies from the store, for example `var/models`"""
-    threads: int = Field(default=1, ge=1, le=256)
-    """CPU threads per model, for example `1`"""
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    """CPU threads of each inference, or `auto`, for example `1`"""
+    replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """inferences of each model at once on this machine, or `auto`, for example `2`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""
-    detector: DetectorKind = Field(
-        default="ray_serve",
-        description=f"what runs the models: {' or '.join(f'`{kind}`' for kind in DETECTOR_KINDS)}, "
-        "for example `ray_serve`",
+    detector: Literal["auto"] | DetectorKind = Field(
+        default="auto",
+        description="what runs the models: "
+        + " or ".join(f"`{kind}`" for kind in ("auto", *DETECTOR_KINDS))
+        + ", for example `auto`",
     )
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -231,7 +232,7 @@ def _ended(state: ComparisonState) -> ComparisonState:
 
 
 class CameraShadow:
-    """The comparisons of one camera. The worker's loop owns it.
+    """The comparisons of one camera. Safe for use from several threads.
 
     Attributes:
         comparisons: One per task that has a shadow.
@@ -255,9 +256,15 @@ class CameraShadow:
         self._folder = folder
         self.comparisons: dict[str, Comparison] = {}
         self._open: dict[str, dict[str, Incident]] = {task: {} for task in self._plans}
+        # Slots note what was published, the thread of the shadows compares.
+        self._lock = threading.RLock()
 
     def follow(self, task: str, route: Route) -> None:
         """Ends the comparison of a task, and begins one where the new route has a shadow."""
+        with self._lock:
+            self._follow(task, route)
+
+    def _follow(self, task: str, route: Route) -> None:
         if task in self.comparisons:
             self.comparisons.pop(task).end()
         if route.shadow is not None:
@@ -269,13 +276,14 @@ class CameraShadow:
 
     def note(self, task: str, transitions: Sequence[Transition]) -> None:
         """Takes note of what the version in service has published."""
-        for transition in transitions:
-            if transition.phase is Phase.ENDED:
-                self._open[task].pop(transition.incident.id, None)
-            else:
-                self._open[task][transition.incident.id] = transition.incident
-        if task in self.comparisons:
-            self.comparisons[task].note("first", transitions)
+        with self._lock:
+            for transition in transitions:
+                if transition.phase is Phase.ENDED:
+                    self._open[task].pop(transition.incident.id, None)
+                else:
+                    self._open[task][transition.incident.id] = transition.incident
+            if task in self.comparisons:
+                self.comparisons[task].note("first", transitions)
 
     def compare(
         self,
@@ -294,18 +302,20 @@ class CameraShadow:
             shadows: What the shadows found in it; one without a result is left out.
             fault: Why there is none, if it failed.
         """
-        if routes != self._routes.processed:
-            return  # The comparison that it belongs to is over.
-        for task, comparison in self.comparisons.items():
-            route = routes[task]
-            if task not in frame.tasks or route.shadow is None:
-                continue
-            if route.model in found and route.shadow in shadows:
-                comparison.observe(frame, found[route.model], shadows[route.shadow])
-            else:
-                comparison.missed(fault)
+        with self._lock:
+            if routes != self._routes.processed:
+                return  # The comparison that it belongs to is over.
+            for task, comparison in self.comparisons.items():
+                route = routes[task]
+                if task not in frame.tasks or route.shadow is None:
+                    continue
+                if route.model in found and route.shadow in shadows:
+                    comparison.observe(frame, found[route.model], shadows[route.shadow])
+                else:
+                    comparison.missed(fault)
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends what the shadows would have going on."""
-        for comparison in self.comparisons.values():
-            comparison.close(reason, at)
+        with self._lock:
+            for comparison in self.comparisons.values():
+                comparison.close(reason, at)

@@ -1,12 +1,15 @@
 """`ShadowRunner`: the second consumer of frames with a result; it runs shadows on them.
 
-Guarantees that nobody waits for a shadow: a frame goes to shadows after it was processed, a few
-batches at most are in flight, and frames that come meanwhile are counted as missed.
+Guarantees that nobody waits for a shadow: a frame goes to shadows after it was processed, a thread
+of low priority runs them, a few sets of frames at most wait for it, and what comes meanwhile is
+counted as missed.
 """
 
 from __future__ import annotations
 
-import time
+import logging
+import os
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +23,13 @@ from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, Mi
 from pipelines.plan import ModelRef, Routes, model_keys
 from pipelines.shadow.comparison import CameraShadow
 
-MAX_SHADOWS_IN_FLIGHT: Final = 2
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 2
+NICENESS: Final = 10
+"""Of the thread; what runs in this process gives way to the slots of the camera group."""
+
+WAIT_S: Final = 0.25
 
 Submitted = Sequence[tuple[MicroBatch, InFlightBatch]]
 """Batches of frames that were taken together."""
@@ -29,25 +38,22 @@ FoundByCamera = Mapping[str, Mapping[ModelRef, Detections]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shadowed:
-    """Frames that were taken together, and the batches in which shadows infer them.
+    """Frames that were taken together.
 
     Attributes:
         frames: The frames with their routes, by camera.
+        cameras: The cameras of each shadow.
         found: What the versions in service found.
     """
 
     frames: Mapping[str, tuple[Frame, Routes]]
+    cameras: Mapping[ModelRef, Sequence[str]]
     found: FoundByCamera
-    batches: Submitted
-    since_s: float
+    submitted: Submitted
 
 
 class ShadowRunner:
-    """Runs the shadows of a camera group. The worker's loop owns it.
-
-    Attributes:
-        in_flight: Frames that shadows are inferring, oldest first.
-    """
+    """Runs the shadows of a camera group. Safe for use from several threads."""
 
     def __init__(
         self,
@@ -58,10 +64,26 @@ class ShadowRunner:
         self._detector = detector
         self._cameras = cameras
         self._timeout_s = timeout_s
-        self.in_flight: deque[_Shadowed] = deque()
+        # The oldest first; what is being run stays until it was compared.
+        self._waiting: deque[_Shadowed] = deque()
+        self._arrival = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="shadows", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread that runs shadows."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; what waits for it is not compared."""
+        with self._arrival:
+            self._stopping = True
+            self._arrival.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(self._timeout_s)
 
     def observe(self, submitted: Submitted, found: FoundByCamera) -> None:
-        """Sends frames to the shadows of their cameras.
+        """Leaves frames for the shadows of their cameras.
 
         Args:
             submitted: Batches whose results were processed.
@@ -76,49 +98,66 @@ class ShadowRunner:
                     if shadow is not None:
                         frames[frame.camera] = (frame, routes)
                         cameras.setdefault(shadow, []).append(frame.camera)
-        batches = []
-        if len(self.in_flight) < MAX_SHADOWS_IN_FLIGHT:
-            for model, own in cameras.items():
-                batches.append(self._submit(model, {name: frames[name] for name in own}, submitted))
-        shadowed = _Shadowed(frames, found, batches, time.monotonic())
-        if batches:
-            self.in_flight.append(shadowed)
-        else:
-            self._compare(shadowed)  # All of them are missed.
-
-    def poll(self) -> None:
-        """Compares what shadows have found by now, in order; never waits for them."""
-        while self.in_flight:
-            oldest = self.in_flight[0]
-            late = time.monotonic() - oldest.since_s > self._timeout_s
-            if not late and not all(pending.done() for _, pending in oldest.batches):
+        if not frames:
+            return
+        shadowed = _Shadowed(frames, cameras, found, submitted)
+        with self._arrival:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.append(shadowed)
+                self._arrival.notify()
                 return
-            self._compare(oldest)
-            self.in_flight.popleft()
+        self._compare(shadowed, [])  # All of them are missed.
+
+    def run_next(self, timeout_s: float) -> bool:
+        """Runs and compares the frames that have waited longest; whether there were any.
+
+        Waits up to `timeout_s` seconds for them.
+        """
+        with self._arrival:
+            if not self._waiting and not self._stopping:
+                self._arrival.wait(timeout_s)
+            if not self._waiting:
+                return False
+            oldest = self._waiting[0]
+        try:
+            self._compare(oldest, [self._submit(oldest, model) for model in oldest.cameras])
+        finally:
+            with self._arrival:
+                self._waiting.popleft()
+        return True
 
     def models(self, camera: str) -> frozenset[str]:
-        """Every `name/version` of the routes of a camera's frames that are in flight here."""
-        routes = (one.frames[camera][1] for one in tuple(self.in_flight) if camera in one.frames)
+        """Every `name/version` of the routes of a camera's frames that wait or run here."""
+        with self._arrival:
+            routes = [one.frames[camera][1] for one in self._waiting if camera in one.frames]
         return frozenset[str]().union(*map(model_keys, routes))
 
-    def _submit(
-        self, model: ModelRef, frames: Mapping[str, tuple[Frame, Routes]], submitted: Submitted
-    ) -> tuple[MicroBatch, InFlightBatch]:
-        for batch, pending in submitted:
-            rows = tuple(row for row, one in enumerate(batch.frames) if one.camera in frames)
-            if batch.view == model.view and len(rows) == len(frames):
+    def _run(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while not self._stopping:
+            try:
+                self.run_next(WAIT_S)
+            except Exception:
+                # A shadow never costs the version in service anything.
+                log.exception("shadow_comparison_failed")
+
+    def _submit(self, one: _Shadowed, model: ModelRef) -> tuple[MicroBatch, InFlightBatch]:
+        cameras = one.cameras[model]
+        for batch, pending in one.submitted:
+            rows = tuple(row for row, frame in enumerate(batch.frames) if frame.camera in cameras)
+            if batch.view == model.view and len(rows) == len(cameras):
                 # The detector has these images already.
                 return replace(batch, rows={model: rows}), pending.rerun({model: rows})
-        members, routes = zip(*frames.values(), strict=True)
+        members, routes = zip(*(one.frames[name] for name in cameras), strict=True)
         images = np.stack([frame.views[model.view].image for frame in members])
         own = MicroBatch(images, members, routes, {model: tuple(range(len(members)))})
         return own, self._detector.submit(own)
 
-    def _compare(self, shadowed: _Shadowed) -> None:
+    def _compare(self, shadowed: _Shadowed, batches: Submitted) -> None:
         found: dict[str, dict[ModelRef, Detections]] = {}
         fault = ""
-        for batch, pending in shadowed.batches:
-            result = pending.result(0.0)
+        for batch, pending in batches:
+            result = pending.result(self._timeout_s)
             fault = next((str(error) for error in result.failures.values()), fault)
             for row, model, detections in batch.unpacked(result):
                 found.setdefault(batch.frames[row].camera, {})[model] = detections

@@ -1,0 +1,180 @@
+"""Placement: where models run, with how many threads, and how many runs at once.
+
+What the configuration leaves to `auto` is chosen by a short measurement at the start of the city.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pipelines import CameraPlan, Slots
+from serving.city_plan import CityPlan, Wish
+from serving.detectors import DetectorKind
+from serving.errors import ServingError
+from serving.gpus import ROLLOUT_GPUS, gpus_of_cluster, may_use_gpu
+from serving.served_models import ServedModel
+from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options, usable_cores
+
+NEAR_BEST: Final = 0.97
+"""Of two ways to run that are this near to each other in throughput, the simpler one is taken."""
+
+GPU_NEAR_BEST: Final = 0.9
+AGE_SHARE: Final = 0.5
+"""A batch may run for this share of the shortest interval between two frames of a camera."""
+
+IN_FLIGHT_AHEAD: Final = 1
+"""Micro-batches that wait at the replicas beside those that run, so that none idles."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlacement:
+    """How one version runs best.
+
+    Attributes:
+        threads: ONNX Runtime threads of each run.
+        runs: Runs at once on this machine; replicas, with Ray Serve.
+        batch: Images per run at most.
+        provider: `cpu` or `cuda`.
+        local_core_ms: Processor time per image in the caller's process, milliseconds.
+        remote_core_ms: The same through another process; None where it was not measured.
+    """
+
+    model: ServedModel
+    threads: int
+    runs: int
+    batch: int
+    provider: str
+    images_per_s: float
+    local_core_ms: float
+    remote_core_ms: float | None
+
+    @property
+    def prefers_local(self) -> bool:
+        """Whether it costs less without a hop. A GPU is better shared by all workers."""
+        local = self.remote_core_ms is None or self.local_core_ms <= self.remote_core_ms
+        return self.provider == "cpu" and local
+
+
+def placed_plan(plan: CityPlan, on_step: Callable[[str], None]) -> CityPlan:
+    """The plan with a detector, threads, replicas and batches for what it leaves to `auto`.
+
+    Args:
+        plan: The plan.
+        on_step: Gets a sentence for people for each decision.
+
+    Raises:
+        ServingError: A version that the city needs cannot be run; the text names it.
+    """
+    wish = plan.wish
+    models = [model for model in plan.models if plan.needs(model)]
+    gpus = gpus_of_cluster()
+    found = []
+    for model, may_use in zip(models, may_use_gpu(models, gpus), strict=True):
+        with TrialProcess(model, ROLLOUT_GPUS if may_use else 0.0) as trial:
+            problem = trial.load()
+            if problem:
+                raise ServingError(f"{model.title} cannot be served: {problem}")
+            found.append(_measured(model, trial, wish, _longest_run_s(plan.cameras), gpus))
+    local = all(one.prefers_local for one in found)
+    chosen: DetectorKind = "in_process" if local else "ray_serve"
+    kind = chosen if wish.detector == "auto" else wish.detector
+    for one in found:
+        on_step(_sentence(one, kind, chosen_here=wish.detector == "auto"))
+    return _with(plan, found, kind)
+
+
+def _measured(
+    model: ServedModel, trial: TrialProcess, wish: Wish, longest_run_s: float, gpus: float
+) -> ModelPlacement:
+    provider = trial.provider()
+    if provider == "cpu":
+        best = _best_on_cpu(trial, wish)
+        batch = 1
+    else:
+        best = _best_on_gpu(trial, model)
+        batch = best.batch
+        best = replace(best, runs=max(1, int(gpus)) if wish.replicas == "auto" else wish.replicas)
+    remote_core_ms = None
+    if provider == "cpu" and wish.detector != "in_process":
+        limit = min(model.ref.max_batch, max(1.0, longest_run_s / (best.core_ms / 1000)))
+        hops = [trial.measure_hop(size) for size in BATCHES if size <= limit]
+        least = min(hop.core_ms for hop in hops)
+        hop = next(hop for hop in hops if hop.core_ms * NEAR_BEST <= least)
+        batch, remote_core_ms = hop.batch, hop.core_ms
+    return ModelPlacement(
+        model,
+        best.threads,
+        best.runs,
+        batch,
+        provider,
+        best.images_per_s,
+        best.core_ms,
+        remote_core_ms,
+    )
+
+
+def _best_on_cpu(trial: TrialProcess, wish: Wish) -> MeasuredRuns:
+    """The number of threads and of runs at once that infers most images per second."""
+    cores = usable_cores()
+    options = thread_options(cores) if wish.threads == "auto" else [wish.threads]
+    measured = []
+    for threads in options:
+        runs = max(1, cores // threads) if wish.replicas == "auto" else wish.replicas
+        measured.append(trial.measure(threads, runs, 1))
+    most = max(one.images_per_s for one in measured)
+    return next(one for one in measured if one.images_per_s >= NEAR_BEST * most)
+
+
+def _best_on_gpu(trial: TrialProcess, model: ServedModel) -> MeasuredRuns:
+    """The smallest batch that comes near the greatest throughput."""
+    sizes = [size for size in BATCHES if size <= model.ref.max_batch]
+    measured = [trial.measure(model.args.threads, 1, size) for size in sizes]
+    most = max(one.images_per_s for one in measured)
+    return next(one for one in measured if one.images_per_s >= GPU_NEAR_BEST * most)
+
+
+def _longest_run_s(cameras: Sequence[CameraPlan]) -> float:
+    """How long one run may take, so that frames stay young."""
+    return AGE_SHARE / max(task.fps for camera in cameras for task in camera.tasks)
+
+
+def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -> CityPlan:
+    how = {one.model.ref.key: one for one in found}
+    common = {"threads": min(one.threads for one in found), "replicas": found[0].runs}
+    models = tuple(_placed_model(model, how.get(model.ref.key), common) for model in plan.models)
+    versions = plan.versions and replace(plan.versions, args={**plan.versions.args, **common})
+    runs = max(one.runs for one in found)
+    batch = 1 if kind == "in_process" else min(one.batch for one in found)
+    if kind == "in_process" and any(one.provider != "cpu" for one in found):
+        batch = min(one.batch for one in found if one.provider != "cpu")
+    # A run of several threads leaves cores idle while its slot converts and tracks.
+    ahead = kind == "ray_serve" or any(one.threads > 1 for one in found)
+    slots = Slots(runs + (IN_FLIGHT_AHEAD if ahead else 0), batch)
+    return replace(plan, detector=kind, models=models, versions=versions, slots=slots)
+
+
+def _placed_model(
+    model: ServedModel, how: ModelPlacement | None, common: dict[str, int]
+) -> ServedModel:
+    update = common if how is None else {"threads": how.threads, "replicas": how.runs}
+    return replace(model, args=model.args.model_copy(update=update))
+
+
+def _sentence(one: ModelPlacement, kind: DetectorKind, *, chosen_here: bool) -> str:
+    threads = "1 thread" if one.threads == 1 else f"{one.threads} threads"
+    runs = "1 run" if one.runs == 1 else f"{one.runs} runs at once"
+    text = (
+        f"{one.model.ref.name} {one.model.ref.version}: {runs} with {threads}, "
+        f"{one.images_per_s:.0f} images/s on this machine ({one.provider})"
+    )
+    if not chosen_here:
+        return text
+    where = "in the camera workers" if kind == "in_process" else "on Ray Serve"
+    if one.remote_core_ms is None:
+        return f"{text}; {where}"
+    return (
+        f"{text}; {where}, as an image costs {one.local_core_ms:.1f} ms of a core in a camera "
+        f"worker and {one.remote_core_ms:.1f} ms through another process"
+    )
