@@ -32,7 +32,6 @@ from pipelines import (
 )
 from serving import ClusterSettings, RayServeDetectors, cluster, model_ref, served_model
 
-
 IN_FLIGHT = 2
 
 

@@ -121,6 +121,8 @@ class MicroBatcher:
         """A due frame of a camera has arrived in its mailbox."""
         with self._arrival:
             one = self._cameras[camera]
+            if not one.mailbox.waiting_tasks:
+                return  # Somebody has taken it between its arrival and this note.
             if one.waiting_since_s is None:
                 one.waiting_since_s = time.monotonic()
             if one.taken is None:

@@ -78,7 +78,9 @@ class _InlineCall:
     rows: tuple[int, ...]
     sent_at_s: float
 
-    def result(self, _: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+    def result(self, timeout_s: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        if timeout_s <= 0:
+            raise TimeoutError  # Another model has used up the time.
         return self.version.infer(self.images, self.rows, self.sent_at_s)
 
     def cancel(self) -> None:

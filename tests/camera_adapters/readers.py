@@ -65,11 +65,8 @@ class Watched:
         self._changed = threading.Condition()
         self._arrived = threading.Event()
         self.mailbox = Mailbox(self._arrived.set)
-        views = dict.fromkeys(spec.rates, VIEW) if views is None else views
-        by_task = {task: frozenset((view,)) for task, view in views.items()}
-        self.reader = CameraReader(
-            spec, by_task, self.mailbox, self._note, delays=delays, opener=opener
-        )
+        self._views = dict.fromkeys(spec.rates, VIEW) if views is None else views
+        self.reader = CameraReader(spec, self.mailbox, self._note, delays=delays, opener=opener)
 
     @property
     def states(self) -> list[CameraState]:
@@ -105,10 +102,15 @@ class Watched:
         deadline_s = time.monotonic() + WAIT_S
         while True:
             self._arrived.clear()
-            frame = self.mailbox.take()
+            frame = self._taken()
             if frame is not None:
                 return frame
             assert self._arrived.wait(deadline_s - time.monotonic()), self.reader.counters
+
+    def _taken(self) -> Frame | None:
+        """The frame in the mailbox, converted for its tasks."""
+        frame = self.mailbox.take()
+        return frame and frame.converted(frozenset(self._views[task] for task in frame.tasks))
 
     def frames_to_end(self) -> list[Frame]:
         """All frames of a recording."""
@@ -116,7 +118,7 @@ class Watched:
         deadline_s = time.monotonic() + WAIT_S
         while True:
             self._arrived.clear()
-            frame = self.mailbox.take()
+            frame = self._taken()
             if frame is not None:
                 frames.append(frame)
             elif self.reader.ended:

@@ -18,6 +18,9 @@ class Nothing:
     def rgb(self):
         return np.zeros((2, 2, 3), np.uint8)
 
+    def views(self, specs):
+        raise NotImplementedError
+
 
 def frame(index: int, *tasks: str) -> Frame:
     return Frame(
@@ -66,6 +69,33 @@ def test_tasks_that_were_served_do_not_come_back():
     taken = mailbox.take()
     assert taken is not None
     assert taken.tasks == {"traffic"}
+
+
+def test_a_refreshed_frame_has_the_tasks_of_the_one_that_waits_and_is_no_drop():
+    mailbox = Mailbox()
+    mailbox.refresh(frame(1))
+    assert mailbox.take() is None, "nobody waits for it"
+    mailbox.put(frame(2, "litter"))
+    mailbox.refresh(frame(3))
+    taken = mailbox.take()
+    assert taken is not None
+    assert (taken.index, taken.tasks) == (3, {"litter"})
+    assert (mailbox.taken, mailbox.dropped) == (1, 0)
+
+
+def test_a_frame_can_be_taken_for_some_of_its_tasks():
+    mailbox = Mailbox()
+    mailbox.put(frame(1, "litter", "traffic"))
+    first = mailbox.take(frozenset({"traffic"}))
+    assert first is not None
+    assert first.tasks == {"traffic"}
+    assert mailbox.waiting_tasks == {"litter"}
+    assert mailbox.take(frozenset({"traffic"})) is None
+    mailbox.refresh(frame(2))
+    second = mailbox.take()
+    assert second is not None
+    assert (second.index, second.tasks) == (2, {"litter"})
+    assert mailbox.take() is None
 
 
 def test_every_arrival_is_announced():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from camera_adapters.backoff import BackoffPolicy, RetryDelays
-from camera_adapters.errors import StreamLostFault, UnauthorizedFault
+from camera_adapters.errors import StreamLostFault, UnauthorizedFault, UnreadableFault
 from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.mailbox import Mailbox
@@ -90,13 +90,8 @@ def lost(reason: str = "the stream ended") -> StreamLostFault:
 SPEC = camera("rtsp://unused/live", {"traffic": 1000.0})
 
 
-def test_rates_and_views_name_the_same_tasks():
-    with pytest.raises(ValueError, match=r"gate-1.*\['traffic'\].*\['litter'\]"):
-        CameraReader(SPEC, {"litter": frozenset((ViewSpec(Size(64, 64)),))}, Mailbox())
-
-
 def test_a_reader_that_was_never_started_can_be_stopped():
-    reader = CameraReader(SPEC, {"traffic": frozenset((ViewSpec(Size(64, 64)),))}, Mailbox())
+    reader = CameraReader(SPEC, Mailbox())
     assert (reader.state, reader.reason, reader.ended) == (OFFLINE, "connecting", False)
     assert reader.counters.last_frame_age_s is None
     assert reader.stop(0.0)
@@ -169,6 +164,45 @@ def test_an_unread_frame_passes_its_tasks_and_their_views_on():
     assert watched.mailbox.dropped == 1
 
 
+def test_a_newer_image_replaces_a_due_frame_that_nobody_took_and_is_no_drop():
+    both_came, stopped = threading.Event(), threading.Event()
+    pause = functools.partial(time.sleep, 0.01)
+    script = Script([Grey(), pause, Grey(), pause, Grey(), both_came.set, lambda: stopped.wait(10)])
+    spec = camera("rtsp://unused/live", {"traffic": 0.001})
+    with watching(spec, opener=plays(script)) as watched:
+        assert both_came.wait(10)
+        frame = watched.frame()
+        stopped.set()
+    assert (frame.index, frame.tasks) == (2, {"traffic"})
+    assert watched.mailbox.dropped == 0
+    assert watched.reader.counters.converted == 1
+
+
+def test_a_frame_that_cannot_be_used_is_a_fault_of_the_camera():
+    fault = UnreadableFault("gate-1", "images of format xyz cannot be converted", "set H.264")
+    script = Script([Grey(), functools.partial(time.sleep, 0.05), Grey(), Grey()])
+    with watching(SPEC, opener=plays(script, Script([Grey()] * 3))) as watched:
+        watched.wait_for(ONLINE)
+        watched.reader.reject(fault)
+        assert watched.wait_for(OFFLINE).reason == fault.reason
+
+
+def test_a_limited_task_is_due_for_its_share_and_asked_for_in_full():
+    done, stopped = threading.Event(), threading.Event()
+    steps: list[object] = []
+    for _ in range(200):
+        steps += [functools.partial(time.sleep, 0.002), Grey()]
+    spec = camera("rtsp://unused/live", {"traffic": 1000.0})
+    with watching(spec, opener=plays(Script([*steps, done.set, lambda: stopped.wait(10)]))) as own:
+        own.reader.limit({"traffic": 0.25})
+        assert done.wait(20)
+        stopped.set()
+        counters = own.reader.counters
+    assert counters.asked == {"traffic": 200}
+    put = own.mailbox.dropped + own.mailbox.taken + bool(own.mailbox.waiting_tasks)
+    assert put == pytest.approx(50, abs=2)
+
+
 def test_a_task_that_is_not_due_costs_no_view():
     views = {"traffic": ViewSpec(Size(64, 48)), "litter": ViewSpec(Size(96, 96))}
     spec = camera("rtsp://unused/live", {"traffic": 1000.0, "litter": 0.001})
@@ -226,7 +260,6 @@ def test_a_listener_that_fails_does_not_end_the_reading(caplog: pytest.LogCaptur
     taken = Mailbox()
     reader = CameraReader(
         SPEC,
-        {"traffic": frozenset((ViewSpec(Size(64, 64)),))},
         taken,
         fail,
         opener=plays(Script([Grey()], timing=SourceTiming.FAST)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,6 +29,18 @@ class PlainImage:
     def rgb(self) -> Image:
         return self.pixels
 
+    def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
+        return {spec: _view(spec, int(self.pixels[0, 0, 0])) for spec in specs}
+
+
+def _view(spec: ViewSpec, value: int) -> AnalysisImage:
+    size, letterbox = spec.size, spec.place(FULL)
+    image = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
+    rows = slice(letterbox.top, letterbox.top + letterbox.content.height)
+    columns = slice(letterbox.left, letterbox.left + letterbox.content.width)
+    image[rows, columns] = value
+    return AnalysisImage(image, letterbox)
+
 
 def make_frame(
     camera: str = "gate",
@@ -42,15 +55,8 @@ def make_frame(
 ) -> Frame:
     """A frame whose analysis images are filled with `value` inside the letterbox."""
     at_s = time.monotonic() if at_s is None else at_s
-    views = {}
     specs = [*map(ViewSpec, sizes), *(ViewSpec(size, "stretch") for size in stretched)]
-    for spec in specs:
-        size, letterbox = spec.size, spec.place(FULL)
-        image = np.full((size.height, size.width, 3), PADDING_VALUE, np.uint8)
-        rows = slice(letterbox.top, letterbox.top + letterbox.content.height)
-        columns = slice(letterbox.left, letterbox.left + letterbox.content.width)
-        image[rows, columns] = value
-        views[spec] = AnalysisImage(image, letterbox)
+    views = {spec: _view(spec, value) for spec in specs}
     return Frame(
         camera=camera,
         index=index,

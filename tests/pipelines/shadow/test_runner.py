@@ -26,7 +26,7 @@ from pipelines.metrics import InferenceMetrics, InferenceTiming, MetricsRecorder
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.shadow.comparison_state import ComparisonState, states_in
-from pipelines.shadow.runner import MAX_SHADOWS_IN_FLIGHT, ShadowRunner, Submitted
+from pipelines.shadow.runner import MAX_WAITING, ShadowRunner, Submitted
 from tests.pipelines.frames import SIZE, make_frame
 
 LARGE = Size(96, 64)
@@ -142,17 +142,18 @@ def test_a_shadow_of_the_same_size_runs_on_the_images_that_are_there_already(tmp
     one = group(tmp_path, a=None, b=SHADOW)
     one.process("a", "b")
     assert one.port.stored == 1, "by the version in service"
+    one.runner.run_next(0.0)
+    assert one.port.stored == 1
     assert one.port.calls == [("crowd/2", (1,))]
-    one.runner.poll()
     assert one.states()["b"].boxes.both == 1
 
 
 def test_a_shadow_of_another_size_gets_a_batch_of_its_own(tmp_path):
     one = group(tmp_path, a=LARGE_SHADOW, b=SHADOW)
     one.process("a", "b")
+    one.runner.run_next(0.0)
     assert one.port.stored == 2
     assert sorted(one.port.calls) == [("crowd/2", (1,)), ("crowd/3", (0,))]
-    one.runner.poll()
     assert one.states()["b"].boxes.frames == 1
     assert one.states(LARGE_SHADOW)["a"].boxes.frames == 1
 
@@ -160,9 +161,9 @@ def test_a_shadow_of_another_size_gets_a_batch_of_its_own(tmp_path):
 def test_a_shadow_with_another_fit_gets_a_batch_of_its_own(tmp_path):
     one = group(tmp_path, a=STRETCHED_SHADOW)
     one.process("a")
+    one.runner.run_next(0.0)
     assert one.port.stored == 2
     assert one.port.calls == [("crowd/4", (0,))]
-    one.runner.poll()
     assert one.states(STRETCHED_SHADOW)["a"].boxes.frames == 1
 
 
@@ -175,27 +176,36 @@ def test_no_shadow_costs_nothing(tmp_path):
 
 def test_a_slow_shadow_misses_frames_and_keeps_nobody_waiting(tmp_path):
     one = group(tmp_path, a=SHADOW)
-    one.port.slow.add(SHADOW.key)
-    began_s = time.monotonic()
-    for _ in range(MAX_SHADOWS_IN_FLIGHT + 3):
+    for _ in range(MAX_WAITING + 3):
         one.process("a")
-        one.runner.poll()
-    assert time.monotonic() - began_s < 1.0
-    assert one.port.calls == [], "no more than two are in flight"
+    assert one.port.calls == [], "only the runner's own thread asks a shadow"
     assert one.runner.models("a") == {STABLE.key, SHADOW.key}, "both are still needed"
-    one.port.slow.clear()
-    one.runner.poll()
+    while one.runner.run_next(0.0):
+        pass
     one.end("a")
     state = one.states()["a"]
-    assert (state.boxes.frames, state.unseen) == (MAX_SHADOWS_IN_FLIGHT, 3)
+    assert (state.boxes.frames, state.unseen) == (MAX_WAITING, 3)
     assert one.runner.models("a") == frozenset()
+
+
+def test_the_thread_compares_what_is_left_for_it_and_ends(tmp_path):
+    one = group(tmp_path, a=SHADOW)
+    one.runner.start()
+    one.process("a")
+    deadline_s = time.monotonic() + 10.0
+    while one.runner.models("a"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+    one.runner.stop()
+    one.end("a")
+    assert one.states()["a"].boxes.frames == 1
 
 
 def test_a_shadow_that_fails_says_why(tmp_path):
     one = group(tmp_path, a=SHADOW)
     one.port.failing.add(SHADOW.key)
     one.process("a")
-    one.runner.poll()
+    one.runner.run_next(0.0)
     one.end("a")
     state = one.states()["a"]
     assert (state.boxes.frames, state.unseen) == (0, 1)
@@ -206,7 +216,7 @@ def test_a_shadow_that_never_ends_is_given_up(tmp_path):
     one = group(tmp_path, timeout_s=0.0, a=SHADOW)
     one.port.slow.add(SHADOW.key)
     one.process("a")
-    one.runner.poll()
+    one.runner.run_next(0.0)
     assert one.port.cancelled == [SHADOW.key]
     one.end("a")
     assert one.states()["a"].fault == "model crowd/2: no result in time"
