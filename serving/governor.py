@@ -13,14 +13,20 @@ from typing import Final
 
 from pipelines import NO_LOAD, PRIORITIES, Priority, PriorityLoad
 
-MARGIN: Final = 1.03
+MARGIN: Final = 1.04
 """Factor by which a worker may be ahead of the common share."""
+
+REACHED: Final = 0.985
+"""Part of its limit from which on a priority counts as limited by it, and by nothing else."""
 
 SATISFIED: Final = 0.97
 """Share from which on a priority counts as given in full; frames come with jitter."""
 
-STEP_DOWN, STEP_UP = 0.7, 1.15
-"""How a priority gives way, per second, to a higher one that is not satisfied, and comes back."""
+STEP_UP: Final = 1.06
+"""How a limit is raised, per second, while nothing else keeps the rates down."""
+
+YIELD: Final = 0.7
+"""How a priority gives way, per second, to a higher one that is not satisfied."""
 
 LEAST_SHARE: Final = 0.02
 
@@ -44,21 +50,23 @@ class RateGovernor:
 
     def update(self, workers: Sequence[Loads]) -> bool:
         """Takes the newest loads of all workers, once per second; whether shares have changed."""
-        shares: dict[Priority, float] = {}
+        before = self.shares
         satisfied = True
+        shares: dict[Priority, float] = {}
         for priority in PRIORITIES:
             own = [loads[priority] for loads in workers if priority in loads]
             total = sum(own, NO_LOAD)
-            share = 1.0
-            if len(workers) > 1 and total.share < SATISFIED:
-                share = min(1.0, total.share * MARGIN)
-            before = self.shares[priority]
-            if not satisfied:
-                share = min(share, max(LEAST_SHARE, before * STEP_DOWN))
-            elif before < share:
-                share = min(share, before * STEP_UP)
+            share = self._common(priority, total.share) if len(workers) > 1 else 1.0
+            if own and not satisfied and len(workers) > 1:
+                share = min(share, max(LEAST_SHARE, before[priority] * YIELD))
             shares[priority] = share
             satisfied &= total.share >= SATISFIED
-        changed = shares != self.shares
         self.shares = shares
-        return changed
+        return shares != before
+
+    def _common(self, priority: Priority, given: float) -> float:
+        """Slightly more than the share that all workers together give of what they are asked."""
+        limit = self.shares[priority]
+        if given >= REACHED * limit:
+            return min(1.0, limit * STEP_UP + LEAST_SHARE)
+        return 1.0 if given >= SATISFIED else given * MARGIN

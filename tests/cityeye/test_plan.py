@@ -10,7 +10,7 @@ import yaml
 
 from cityeye.config import load_config
 from cityeye.plan import city_plan
-from serving.city_plan import shares
+from serving.city_plan import Wish
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollouts import save_rollouts
@@ -88,9 +88,23 @@ def test_a_stable_version_that_is_gone_is_named_with_the_file_that_wants_it(city
 
 
 def test_the_kind_of_detector_is_a_choice_of_the_configuration(city):
-    assert planned(city).detector == "ray_serve"
+    assert planned(city).wish == Wish("auto", "auto", "auto")
     text = city.read_text("utf-8")
-    city.write_text(text.replace("models:", "models:\n  detector: in_process", 1), "utf-8")
-    plan = planned(city)
-    assert plan.detector == "in_process"
-    assert {share.detector for share in shares(plan)} == {"in_process"}
+    wanted = "models:\n  detector: in_process\n  threads: 3\n  replicas: 2"
+    city.write_text(text.replace("models:", wanted, 1), "utf-8")
+    assert planned(city).wish == Wish("in_process", 3, 2)
+
+
+def test_a_task_has_the_priority_of_its_camera_or_its_own(city):
+    document = yaml.safe_load(city.read_text("utf-8"))
+    assert priorities(city) == ["normal", "normal"]
+    document["cameras"][0]["priority"] = "low"
+    city.write_text(yaml.safe_dump(document), "utf-8")
+    assert priorities(city) == ["low", "normal"]
+    document["cameras"][0]["tasks"]["traffic"]["priority"] = "high"
+    city.write_text(yaml.safe_dump(document), "utf-8")
+    assert priorities(city) == ["high", "normal"]
+
+
+def priorities(city: Path) -> list[str]:
+    return [task.priority for plan in planned(city).cameras for task in plan.tasks]

@@ -1,0 +1,44 @@
+"""The load meter: what was asked for and given over the last seconds, by priority."""
+
+from __future__ import annotations
+
+import pytest
+
+from camera_adapters.geometry import Size
+from camera_adapters.spec import CameraSpec
+from pipelines.load import NO_LOAD, WINDOW_S, LoadMeter, PriorityLoad
+from pipelines.plan import CameraPlan, ModelRef, Priority, TaskPlan
+
+MODEL = ModelRef("traffic", "1", Size(64, 48), ("car",), 0.3)
+
+
+def plan(camera: str, priority: Priority) -> CameraPlan:
+    task = TaskPlan("traffic", MODEL, 5.0, (), priority=priority)
+    return CameraPlan(CameraSpec(camera, "rtsp://camera/live", rates={"traffic": 5.0}), (task,))
+
+
+def test_only_priorities_that_tasks_have_are_reported() -> None:
+    meter = LoadMeter([plan("a", "low"), plan("b", "low")])
+    assert meter.loads == {"low": NO_LOAD}
+
+
+def test_rates_are_those_of_the_last_seconds() -> None:
+    meter = LoadMeter([plan("a", "high"), plan("b", "low")])
+    for second in range(20):
+        # From the tenth second on the low one gets only half of what it asks for.
+        given = 10 * second if second < 10 else 100 + 5 * (second - 10)
+        meter.note("a", {"traffic": 10 * second}, {"traffic": 10 * second})
+        meter.note("b", {"traffic": 10 * second}, {"traffic": given})
+        meter.advance(100.0 + second)
+    assert meter.loads["high"] == PriorityLoad(10.0, 10.0)
+    assert meter.loads["low"].given_fps == pytest.approx(5.0)
+    assert meter.loads["low"].share == pytest.approx(0.5)
+
+
+def test_a_silent_camera_asks_for_nothing() -> None:
+    meter = LoadMeter([plan("a", "normal")])
+    for second in range(int(WINDOW_S) * 3):
+        meter.note("a", {"traffic": 50}, {"traffic": 50})
+        meter.advance(float(second))
+    assert meter.loads["normal"] == NO_LOAD
+    assert meter.loads["normal"].share == 1.0
