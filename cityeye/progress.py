@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import CameraSnapshot
+from pipelines import CameraSnapshot, Priority, PriorityLoad, overload, total_loads
 from serving import WorkerState
 
 SUMMARY_EVERY_S = 15.0
+STYLES_OF_LOAD = {True: "yellow", False: "green"}
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}
 
 
@@ -28,6 +29,7 @@ class Progress:
         self._incidents: Counter[tuple[str, str]] = Counter()
         self._restarts: Counter[str] = Counter()
         self._faults: dict[str, str] = {}
+        self._overloaded = False
 
     def step(self, text: str, style: str = "") -> None:
         """One line, with the seconds since the start."""
@@ -42,10 +44,12 @@ class Progress:
         cameras = [camera for state in workers for camera in state.cameras]
         for camera in cameras:
             self._observe_camera(camera)
+        loads = total_loads(state.snapshot.group.loads for state in workers if state.snapshot)
+        self._observe_load(overload(loads))
         now_s = time.monotonic()
         if now_s - self._summarised_s >= SUMMARY_EVERY_S:
             self._summarised_s = now_s
-            self.step(_summary(cameras), "dim")
+            self.step(_summary(cameras, loads), "dim")
 
     def _observe_worker(self, state: WorkerState) -> None:
         if state.restarts > self._restarts[state.name]:
@@ -56,6 +60,13 @@ class Progress:
             self._faults[state.name] = fault
             style = "red" if fault else "green"
             self.step(f"{state.name}: {fault or 'the detector answers again'}", style)
+
+    def _observe_load(self, problem: str) -> None:
+        """Says that more is asked for than can be inferred when it begins, and when it ends."""
+        if bool(problem) == self._overloaded:
+            return
+        self._overloaded = bool(problem)
+        self.step(problem or "all that is asked for is given again", STYLES_OF_LOAD[bool(problem)])
 
     def _observe_camera(self, camera: CameraSnapshot) -> None:
         shown = f"{camera.state.value}: {camera.reason}" if camera.reason else camera.state.value
@@ -68,16 +79,16 @@ class Progress:
                 self.step(f"incident {kind} at camera {camera.id}", "bold magenta")
 
 
-def _summary(cameras: Sequence[CameraSnapshot]) -> str:
+def _summary(cameras: Sequence[CameraSnapshot], loads: Mapping[Priority, PriorityLoad]) -> str:
     statistics = [camera.statistics for camera in cameras]
     online = sum(camera.state.value == "online" for camera in cameras)
-    requested = sum(one.requested_fps for one in statistics)
-    achieved = sum(one.achieved_fps for one in statistics)
+    asked = sum(load.asked_fps for load in loads.values())
+    given = sum(load.given_fps for load in loads.values())
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
     incidents = sum(sum(one.incidents.values()) for one in statistics)
     return (
-        f"{online} of {len(cameras)} cameras online, throughput {achieved:.1f} of "
-        f"{requested:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
+        f"{online} of {len(cameras)} cameras online, throughput {given:.1f} of "
+        f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
     )
 
 

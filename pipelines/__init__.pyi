@@ -14,7 +14,10 @@ from .errors import (
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
-from .load import NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad
+from .load import (
+    NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad, overload as overload,
+    total_loads as total_loads,
+)
 from .metrics import (
     Histogram as Histogram, InferenceMetrics as InferenceMetrics,
     InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,

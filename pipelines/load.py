@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,31 @@ class PriorityLoad:
 
 
 NO_LOAD: Final = PriorityLoad(0.0, 0.0)
+
+OVERLOADED: Final = 0.95
+"""Share below which less is given than was asked for; frames come with jitter."""
+
+
+def total_loads(parts: Iterable[Mapping[Priority, PriorityLoad]]) -> dict[Priority, PriorityLoad]:
+    """The sums by priority, for those that any part has, the highest first."""
+    totals: dict[Priority, PriorityLoad] = {}
+    for loads in parts:
+        for priority, load in loads.items():
+            totals[priority] = totals.get(priority, NO_LOAD) + load
+    return {priority: totals[priority] for priority in PRIORITIES if priority in totals}
+
+
+def overload(loads: Mapping[Priority, PriorityLoad]) -> str:
+    """Says how much less is given than was asked for; empty if it is not less."""
+    short = [
+        f"{load.share:.0%} of what tasks of {priority} priority ask for "
+        f"({load.given_fps:.0f} of {load.asked_fps:.0f} images/s)"
+        for priority, load in loads.items()
+        if load.share < OVERLOADED
+    ]
+    if not short:
+        return ""
+    return f"overloaded, given are {' and '.join(short)}; lower fps, remove tasks or add machines"
 
 
 class LoadMeter:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, SecretStr
 
 from camera_adapters import SOURCES
 from cityeye.config.values import (
     CalibrationPoint,
     camera_source,
+    count_or_auto,
     database_url,
     existing_folder,
     ground_points,
@@ -44,6 +45,9 @@ ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
+CountOrAuto = Annotated[
+    int | Literal["auto"], PlainValidator(count_or_auto, json_schema_input_type=int | str)
+]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
@@ -161,9 +165,9 @@ class ModelsSection(Section, StoreKeys):
     """the store's address, for example `https://minio.local:9000`"""
     cache: FilePath = Path("var/models")
     """the folder for verified copies from the store, for example `var/models`"""
-    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    threads: CountOrAuto = "auto"
     """CPU threads of each inference, or `auto`, for example `1`"""
-    replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    replicas: CountOrAuto = "auto"
     """inferences of each model at once on this machine, or `auto`, for example `2`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import unquote
 
 from pydantic import SecretStr, ValidationInfo
@@ -52,6 +52,9 @@ VIDEO_SUFFIXES = frozenset(
         ".webm",
     ]
 )
+MOST_OF_ANYTHING: Final = 1024
+"""A number of threads or replicas beyond it is a slip of the keyboard."""
+
 SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
@@ -142,6 +145,18 @@ def calibration(points: tuple[CalibrationPoint, ...]) -> GroundCalibration:
     """The same points as pipelines take them."""
     return GroundCalibration(
         image=tuple((x, y) for x, y, _, _ in points), metres=tuple((x, y) for _, _, x, y in points)
+    )
+
+
+def count_or_auto(value: object) -> int | Literal["auto"]:
+    """How many of something, or `auto`."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_OF_ANYTHING:
+        return value
+    raise mistake(
+        f"{value!r} is neither `auto` nor a number from 1 to {MOST_OF_ANYTHING}",
+        "Give `auto`, or a number such as `2`.",
     )
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from camera_adapters import CameraState, Letterbox
 from models.detections import Detections
-from pipelines import CameraSnapshot, InferenceMetrics, Rate
+from pipelines import CameraSnapshot, InferenceMetrics, Priority, Rate
 from serving.director import WorkerState
 from serving.rollout.rollouts import RolloutState
 from serving.served_models import ModelState, ServedModel
@@ -94,13 +94,25 @@ class ModelAnswer(ApiAnswer):
     inference_ms_per_image: Rounded
 
 
+class LoadAnswer(ApiAnswer):
+    """What was asked for and given over the last seconds, inferences per second; `share` of 1."""
+
+    asked_fps: Rounded
+    given_fps: Rounded
+    share: Rounded
+
+
 class HealthAnswer(ApiAnswer):
-    """The whole at a glance: `ok` when every worker answers and every model is served."""
+    """The whole at a glance: `ok` when every worker answers and every model is served.
+
+    `load` is by priority; it is `degraded` where less is given than was asked for.
+    """
 
     status: Literal["ok", "degraded"]
     problems: tuple[str, ...]
     cameras: int
     cameras_online: int
+    load: dict[Priority, LoadAnswer]
     events_delivered: int
     events_pending: int
 

@@ -17,11 +17,12 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
-from pipelines import BatchResult, InferenceMetrics, MicroBatch
+from pipelines import BatchResult, InferenceMetrics, MicroBatch, overload, total_loads
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
     HealthAnswer,
+    LoadAnswer,
     ModelAnswer,
     camera_answer,
     cameras_by_version,
@@ -91,12 +92,15 @@ class ControlApi:
             if model.status != "RUNNING"
         ]
         problems += [why for state in await rollout_states() for why in state.absent.values()]
+        loads = total_loads(state.snapshot.group.loads for state in workers if state.snapshot)
+        problems += filter(None, [overload(loads)])
         relays = [state.snapshot.relay for state in workers if state.snapshot]
         return HealthAnswer(
             status="degraded" if problems else "ok",
             problems=tuple(problems),
             cameras=len(cameras),
             cameras_online=sum(is_on(camera) for camera in cameras),
+            load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
             events_delivered=sum(relay.events_delivered for relay in relays),
             events_pending=sum(relay.pending for relay in relays),
         )

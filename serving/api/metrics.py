@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from pipelines import Histogram, InferenceMetrics
+from pipelines import Histogram, InferenceMetrics, PriorityLoad, total_loads
 from serving.api.answers import cameras_by_version
 from serving.director import WorkerState
 from serving.rollout.rollouts import RolloutState
@@ -32,6 +32,10 @@ HISTOGRAMS: Mapping[str, tuple[str, Callable[[InferenceMetrics], Histogram]]] = 
     "queue_seconds": ("Queue time of a batch until its inference", lambda one: one.queue),
     "inference_seconds": ("Inference latency of a batch, without queue time", lambda one: one.run),
 }
+LOAD_GAUGES: Sequence[tuple[str, str, Callable[[PriorityLoad], float]]] = (
+    ("asked_fps", "Inferences per second that tasks ask for", lambda load: load.asked_fps),
+    ("given_fps", "Inferences per second that tasks get", lambda load: load.given_fps),
+)
 Callers = Mapping[str, Mapping[str, InferenceMetrics]]
 """Metrics by caller and `name/version`."""
 
@@ -62,6 +66,7 @@ class _Collector:
             ("model", "version"),
             ((key.split("/"), len(ids)) for key, ids in cameras_by_version(self._workers).items()),
         )
+        yield from self._loads()
         tables = [state.rollout for state in self._rollouts]
         yield _gauge(
             "cityeye_model_role",
@@ -75,6 +80,12 @@ class _Collector:
             for key, metrics in models.items():
                 name, _, version = key.partition("/")
                 yield (name, version, caller), metrics
+
+    def _loads(self) -> Iterable[Metric]:
+        loads = total_loads(one.snapshot.group.loads for one in self._workers if one.snapshot)
+        for name, text, value in LOAD_GAUGES:
+            samples = (((priority,), value(load)) for priority, load in loads.items())
+            yield _gauge(f"cityeye_load_{name}", text, ("priority",), samples)
 
     def _models(self) -> Iterable[Metric]:
         for name, (text, value) in COUNTERS.items():
