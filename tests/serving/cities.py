@@ -12,7 +12,7 @@ from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
-from serving.city_plan import CityPlan, DeliveryPlan
+from serving.city_plan import CityPlan, DeliveryPlan, Wish
 from serving.detectors import DetectorKind
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout
@@ -53,7 +53,7 @@ def city_plan(
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
         versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
-        detector=detector,
+        wish=Wish(detector),
         cameras_per_worker=cameras_per_worker,
         drain_s=5.0,
     )

@@ -25,8 +25,7 @@ from models.package import ModelPackage, sha256_of
 from pipelines.group_camera import CameraSnapshot
 from serving.city import City
 from serving.errors import ServingError
-from serving.in_process import InProcessDetectors
-from serving.served_models import served_model
+from serving.placement import placed_plan
 from tests.camera_adapters.clips import TinyClip
 from tests.models.admitted import as_if_admitted
 from tests.pipelines.delivery.http_receiver import Receiver
@@ -217,8 +216,8 @@ def test_a_new_worker_loads_the_version_that_is_in_service_now(running: Running)
 @pytest.mark.usefixtures("running_cluster")
 def test_a_city_does_not_start_on_a_broken_model(tmp_path: Path) -> None:
     package = brightness_package(tmp_path, NAME)
-    model = served_model(package)
+    plan = city_plan({"gate": "file:///none.mp4"}, package, tmp_path, "http://127.0.0.1:9/")
     (package.directory / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ServingError, match=r"model inside 1 cannot be served.*sha256") as caught:
-        InProcessDetectors().deploy([model])
+        placed_plan(plan, print)
     assert "\n" not in str(caught.value)
