@@ -16,6 +16,9 @@ Rows = npt.NDArray[np.float32]
 """Output of a model: (M, 6) of one image or (K, M, 6) of several: x1 y1 x2 y2 score class."""
 
 
+_TINY = np.finfo(np.float64).tiny
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """Detections of one frame, best score first.
@@ -74,19 +77,19 @@ def pairwise_iou(
     """
     one, other = first.astype(np.float64), second.astype(np.float64)
     near = np.maximum(one[:, None, :2], other[None, :, :2])
-    far = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    common = np.clip(far - near, 0, None).prod(-1)
+    sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - near, 0)
+    common = sides[..., 0] * sides[..., 1]
     own, others = areas(one)[:, None], areas(other)[None, :]
     union = own + others - common
     if crowd is not None:
         union = np.where(crowd[None, :], own, union)
-    share: npt.NDArray[np.float64] = common / np.maximum(union, np.finfo(np.float64).tiny)
+    share: npt.NDArray[np.float64] = common / np.maximum(union, _TINY)
     return share
 
 
 def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
     """Areas of (N, 4) boxes x1 y1 x2 y2: (N,)."""
-    sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
+    sides = np.maximum(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0)
     area: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]
     return area
 
