@@ -37,7 +37,7 @@ class StreamSignal(Enum):
 
 
 class DecodedImage(FullImage, Protocol):
-    """One clean decoded image. Usable after later ones were decoded; `views` only in its thread.
+    """One clean decoded image. Usable from any thread, also after later ones were decoded.
 
     Attributes:
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
