@@ -5,7 +5,8 @@ The one place for intersection over union and for one-to-one matching of boxes.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -149,8 +150,12 @@ class Box:
 
     def towards(self, other: Box, share: float) -> Box:
         """The box that lies a share of the way (0..1) to another."""
-        sides = zip(astuple(self), astuple(other), strict=True)
-        return Box(*(own + share * (goal - own) for own, goal in sides))
+        return Box(
+            self.x1 + share * (other.x1 - self.x1),
+            self.y1 + share * (other.y1 - self.y1),
+            self.x2 + share * (other.x2 - self.x2),
+            self.y2 + share * (other.y2 - self.y2),
+        )
 
 
 def common_area(one: Box, other: Box) -> float:
@@ -168,6 +173,7 @@ def box_iou(one: Box, other: Box) -> float:
     return common / union if union > 0 else 0.0
 
 
+@lru_cache(maxsize=4096)
 def plain_label(name: str) -> str:
     """The spelling in which class names are compared: `Bin bag` → `bin_bag`."""
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
