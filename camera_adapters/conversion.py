@@ -1,33 +1,46 @@
-"""From decoded images to arrays: upright, RGB, in one pass of the scaler per size and fit.
+"""From decoded images to arrays: upright, RGB, scaled to the content of an analysis image.
 
-Scaling and colour conversion happen together and straight to the size of the content, for the tasks
-that are due and for nothing else. Every scaler is explicit and owned by one thread: the scaler that
-PyAV makes behind `frame.reformat` stays allocated as long as the frame lives.
+YUV planes are scaled first and turned into RGB after that, at the small size: that is several times
+cheaper than the scaler's own RGB output, and closer to the exact result. Planes of 8 bits whose
+size is the wanted one times a power of two are averaged by OpenCV; every other format and size goes
+through FFmpeg's scaler. Any thread may convert, several images at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import av
+import cv2
 import numpy as np
+import numpy.typing as npt
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 
+Plane = npt.NDArray[np.uint8]
+
 FULL_TURN = 360
 QUARTER_TURN = 90
+
+SCALERS_PER_THREAD = 16
+"""A scaler holds up to a megabyte, so a thread that serves ever new cameras keeps the newest."""
+
+_PROBE = 16
+"""Side of the image that shows whether a format can be converted, in pixels."""
 
 _HD_ROWS = 720
 """From this height on, untagged video is BT.709; below it is BT.601. So says broadcast practice."""
 
-_COLORSPACES = {
+_BT709, _BT601 = 1, 6
+
+_SCALER_MATRICES = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
     5: Colorspace.ITU601,
@@ -36,19 +49,45 @@ _COLORSPACES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-"""Matrix coefficients of ITU-T H.273 by code, as the scaler knows them; others are not trusted."""
+"""FFmpeg's scaler's names of the same matrices."""
 
+_LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+"""Weights of red and blue in the luma, by the codes of ITU-T H.273; others are not trusted."""
+
+PLANAR_FORMATS = frozenset({"yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"})
+"""Formats with three planes of 8 bits, chroma at the size of the luma or half of it."""
+
+YUV_COMPONENTS = 3
+"""What has fewer, such as grey, holds no colour to be scaled apart."""
+
+# Images of several cameras are converted at once, each on the thread that asks for it.
+cv2.setNumThreads(1)
 
 _size = lru_cache(maxsize=64)(Size)
 """Sizes are checked when they are new, and images of a camera seldom have a new one."""
 
 
-class AnalysisScalers:
-    """The scalers of one decoding thread and the placements that it computed last, by view."""
+@lru_cache(maxsize=256)
+def _placement(spec: ViewSpec, full: Size) -> Letterbox:
+    return spec.place(full)
+
+
+class _ThreadScalers(threading.local):
+    """FFmpeg's scalers of one thread; each is set up for one format and pair of sizes."""
 
     def __init__(self) -> None:
-        self.scalers: defaultdict[ViewSpec, VideoReformatter] = defaultdict(VideoReformatter)
-        self.letterboxes: dict[ViewSpec, Letterbox] = {}
+        self.scaler = lru_cache(maxsize=SCALERS_PER_THREAD)(lambda *_: VideoReformatter())
+
+
+_scalers = _ThreadScalers()
 
 
 class VideoImage:
@@ -56,43 +95,46 @@ class VideoImage:
 
     Attributes:
         size: Size of the upright image in pixels.
-        pts_s: What the stream says of its time, in seconds; None where it says nothing.
         media_s: See `DecodedImage`; set by sources that have a timeline.
         cut: See `DecodedImage`.
     """
 
-    def __init__(self, camera: str, frame: VideoFrame, scalers: AnalysisScalers) -> None:
+    __slots__ = ("_camera", "_frame", "_lock", "_quarter_turns", "cut", "media_s", "size")
+
+    def __init__(self, camera: str, frame: VideoFrame) -> None:
         """Holds a decoded frame of a camera; the decoder shares its memory and only reads it."""
         self._camera = camera
         self._frame = frame
-        self._scalers = scalers
-        # PyAV writes to the frame's colour tags while it converts.
+        # PyAV writes to the frame's colour tags while FFmpeg's scaler runs.
         self._lock = threading.Lock()
         # Counter-clockwise, to make it upright.
         self._quarter_turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-        sides = frame.width, frame.height
-        self.size = _size(*(reversed(sides) if self._quarter_turns % 2 else sides))
-        self.pts_s: float | None = None
-        if frame.pts is not None and frame.time_base is not None:
-            self.pts_s = float(frame.pts * frame.time_base)
+        self.size = (
+            _size(frame.height, frame.width)
+            if self._quarter_turns % 2
+            else _size(frame.width, frame.height)
+        )
         self.media_s = 0.0
         self.cut = False
+
+    @property
+    def pts_s(self) -> float | None:
+        """What the stream says of its time, in seconds; None where it says nothing."""
+        pts, time_base = self._frame.pts, self._frame.time_base
+        return None if pts is None or time_base is None else float(pts * time_base)
+
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name of the format."""
+        return self._frame.format.name
 
     def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         """See `DecodedImage.views`."""
         views = {}
         for spec in specs:
-            letterbox = self._scalers.letterboxes.get(spec)
-            if letterbox is None or letterbox.full != self.size:
-                letterbox = self._scalers.letterboxes[spec] = spec.place(self.size)
-            content = letterbox.content
-            turned = self._quarter_turns % 2
-            stored = _size(content.height, content.width) if turned else content
-            scaled = _scaled_rgb(self._scalers.scalers[spec], self._frame, stored, self._camera)
-            image = np.full((spec.size.height, spec.size.width, 3), PADDING_VALUE, np.uint8)
-            rows = slice(letterbox.top, letterbox.top + content.height)
-            columns = slice(letterbox.left, letterbox.left + content.width)
-            image[rows, columns] = np.rot90(scaled, self._quarter_turns)
+            letterbox = _placement(spec, self.size)
+            image = np.empty((spec.size.height, spec.size.width, 3), np.uint8)
+            self._write(_content(image, letterbox))
             views[spec] = AnalysisImage(image, letterbox)
         return views
 
@@ -102,45 +144,157 @@ class VideoImage:
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        stored = _size(self._frame.width, self._frame.height)
-        with self._lock:
-            image = _scaled_rgb(VideoReformatter(), self._frame, stored, self._camera)
-        return np.ascontiguousarray(np.rot90(image, self._quarter_turns))
+        image = np.empty((self.size.height, self.size.width, 3), np.uint8)
+        self._write(image)
+        return image
+
+    def check(self) -> None:
+        """Converts a small copy, where FFmpeg's scaler is needed, to see whether it can be done.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        if self.pixel_format not in PLANAR_FORMATS:
+            self._write(np.empty((_PROBE, _PROBE, 3), np.uint8))
+
+    def _write(self, target: Image) -> None:
+        """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
+        if not self._quarter_turns:
+            self._write_stored(target)
+            return
+        height, width = target.shape[:2]
+        sides = (width, height) if self._quarter_turns % 2 else (height, width)
+        stored = np.empty((*sides, 3), np.uint8)
+        self._write_stored(stored)
+        target[:] = np.rot90(stored, self._quarter_turns)
+
+    def _write_stored(self, target: Image) -> None:
+        """The same for the image as it is stored, before it is turned upright."""
+        frame, size = self._frame, _size(target.shape[1], target.shape[0])
+        if _halves_down_to(frame, size):
+            planes = [_halved(_array(plane), size) for plane in frame.planes]
+        elif frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS:
+            target[:] = _rgb_array(self._scaled(size, "rgb24"))
+            return
+        else:
+            planes = [_array(plane) for plane in self._scaled(size, "yuv444p").planes]
+        cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=target)
+
+    def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
+        """The stored image at `size`; matrix and range stay as they are, except in RGB."""
+        frame = self._frame
+        code, color_range = _colours(frame)
+        matrix = None if frame.format.is_rgb else _SCALER_MATRICES[code]
+        to_rgb = pixel_format == "rgb24"
+        scaler = _scalers.scaler(frame.format.name, frame.width, frame.height, size)
+        try:
+            with self._lock:
+                scaled = scaler.reformat(
+                    frame,
+                    width=size.width,
+                    height=size.height,
+                    format=pixel_format,
+                    src_colorspace=matrix,
+                    dst_colorspace=None if to_rgb else matrix,
+                    src_color_range=color_range,
+                    dst_color_range=ColorRange.JPEG if to_rgb else color_range,
+                    interpolation=Interpolation.AREA,
+                    threads=1,
+                )
+        except (av.FFmpegError, ValueError):
+            scaled = None
+        if scaled is None:
+            raise UnreadableFault(
+                self._camera,
+                f"images of format {frame.format.name} cannot be converted",
+                "set the camera to H.264 or H.265 with 8 bits per colour",
+            )
+        return scaled
 
 
-def _scaled_rgb(scaler: VideoReformatter, frame: VideoFrame, size: Size, camera: str) -> Image:
-    """The stored image at `size` as (H, W, 3) RGB; a view of memory that it keeps alive."""
-    # Matrix and range as tagged, or what video of its kind usually has.
-    is_rgb = frame.format.is_rgb
-    untagged = Colorspace.ITU709 if frame.height >= _HD_ROWS else Colorspace.ITU601
-    full_range = is_rgb or frame.format.name.startswith("yuvj")
-    color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
-    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
-        color_range = ColorRange(frame.color_range)
-    try:
-        scaled = scaler.reformat(
-            frame,
-            width=size.width,
-            height=size.height,
-            format="rgb24",
-            src_colorspace=None if is_rgb else _COLORSPACES.get(frame.colorspace, untagged),
-            src_color_range=color_range,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BILINEAR,
-            threads=1,
-        )
-    except (av.FFmpegError, ValueError):
-        scaled = None
-    if scaled is None:
-        raise UnreadableFault(
-            camera,
-            f"images of format {frame.format.name} cannot be converted",
-            "set the camera to H.264 or H.265 with 8 bits per colour",
-        )
-    plane = scaled.planes[0]
+def _content(image: Image, letterbox: Letterbox) -> Image:
+    """Fills the bars of an analysis image; the part of it that the content belongs in."""
+    top, left, content = letterbox.top, letterbox.left, letterbox.content
+    bottom, right = top + content.height, left + content.width
+    image[:top] = image[bottom:] = PADDING_VALUE
+    if content.width < letterbox.analysis.width:
+        image[top:bottom, :left] = image[top:bottom, right:] = PADDING_VALUE
+    return image[top:bottom, left:right]
+
+
+def _halves_down_to(frame: VideoFrame, size: Size) -> bool:
+    """Whether halving the planes, perhaps not even once, gives exactly this size."""
+    factor = frame.width // size.width
+    return (
+        factor.bit_count() == 1
+        and (frame.width, frame.height) == (size.width * factor, size.height * factor)
+        and frame.format.name in PLANAR_FORMATS
+    )
+
+
+def _halved(plane: Plane, size: Size) -> Plane:
+    """A plane brought to `size` by averages of 2x2; chroma may need less or more than luma."""
+    while plane.shape[0] >= 2 * size.height and plane.shape[1] >= 2 * size.width:
+        half = Size(plane.shape[1] // 2, plane.shape[0] // 2)
+        plane = _resized(plane, half, cv2.INTER_AREA)
+    if plane.shape != (size.height, size.width):
+        plane = _resized(plane, size, cv2.INTER_LINEAR)
+    return plane
+
+
+def _resized(plane: Plane, size: Size, interpolation: int) -> Plane:
+    resized = np.empty((size.height, size.width), np.uint8)
+    cv2.resize(plane, (size.width, size.height), dst=resized, interpolation=interpolation)
+    return resized
+
+
+def _array(plane: VideoPlane) -> Plane:
+    """A plane of 8 bits as (H, W); a view of memory that it keeps alive."""
     return np.ndarray(
-        (size.height, size.width, 3),
+        (plane.height, plane.width),
+        np.uint8,
+        buffer=plane,  # type: ignore[arg-type]
+        strides=(plane.line_size, 1),
+    )
+
+
+def _rgb_array(frame: VideoFrame) -> Image:
+    """An rgb24 frame as (H, W, 3); a view of memory that it keeps alive."""
+    plane = frame.planes[0]
+    return np.ndarray(
+        (frame.height, frame.width, 3),
         np.uint8,
         buffer=plane,  # type: ignore[arg-type]
         strides=(plane.line_size, 3, 1),
     )
+
+
+def _colours(frame: VideoFrame) -> tuple[int, ColorRange]:
+    """Code of the matrix and the range: as tagged, or what video of its kind usually has."""
+    code = int(frame.colorspace)
+    if code not in _LUMA_WEIGHTS:
+        code = _BT709 if frame.height >= _HD_ROWS else _BT601
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        return code, ColorRange(frame.color_range)
+    full_range = frame.format.is_rgb or frame.format.name.startswith("yuvj")
+    return code, ColorRange.JPEG if full_range else ColorRange.MPEG
+
+
+@lru_cache(maxsize=64)
+def _to_rgb(code: int, color_range: ColorRange) -> npt.NDArray[np.float64]:
+    """(3, 4): Y, Cb, Cr and 1 in 8 bits → R, G, B in 0..255, by ITU-T H.273."""
+    red, blue = _LUMA_WEIGHTS[code]
+    green = 1 - red - blue
+    from_red, from_blue = 2 * (1 - red), 2 * (1 - blue)
+    weights = np.array(
+        [
+            [1.0, 0.0, from_red],
+            [1.0, -blue * from_blue / green, -red * from_red / green],
+            [1.0, from_blue, 0.0],
+        ]
+    )
+    zero = np.array([0.0, 128.0, 128.0])
+    if color_range is ColorRange.MPEG:
+        zero[0] = 16.0
+        weights *= np.array([255 / 219, 255 / 224, 255 / 224])
+    return np.column_stack((weights, -weights @ zero))

@@ -17,9 +17,10 @@ import av.logging
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from camera_adapters.conversion import AnalysisScalers, VideoImage
+from camera_adapters.conversion import VideoImage
 from camera_adapters.errors import CameraFault
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
@@ -103,7 +104,6 @@ class VideoDecoder:
         self._camera = spec.id
         self._container = container
         self._stream = container.streams.video[0]
-        self._scalers = AnalysisScalers()
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
@@ -111,6 +111,7 @@ class VideoDecoder:
         self._awaits_key_frame = True
         self._waits_since_s: float | None = None
         self._damaged = False
+        self._pixel_format = ""
         context = self._stream.codec_context
         # One thread per stream: more of them add whole frames of delay.
         context.thread_count = 1
@@ -140,6 +141,10 @@ class VideoDecoder:
         Args:
             fault: Says what a failure to read means for this kind of camera; it is raised.
             at_end: Raised at the end of the stream; None where an end is proper.
+
+        Raises:
+            CameraFault: The stream cannot be read any more.
+            UnreadableFault: Images of its pixel format cannot be converted.
         """
         packets = self._container.demux(self._stream)
         while True:
@@ -187,8 +192,17 @@ class VideoDecoder:
             else:
                 self._awaits_key_frame = self._damaged = False
                 self._waits_since_s = None
-                arrivals.append(VideoImage(self._camera, frame, self._scalers))
+                arrivals.append(self._image(frame))
         return arrivals or [StreamSignal.NO_IMAGE]
+
+    def _image(self, frame: VideoFrame) -> VideoImage:
+        image = VideoImage(self._camera, frame)
+        if image.pixel_format != self._pixel_format:
+            # Here, because a fault of the camera has to end the attempt to read it; images are
+            # converted later and elsewhere.
+            image.check()
+            self._pixel_format = image.pixel_format
+        return image
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True

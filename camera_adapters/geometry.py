@@ -65,8 +65,9 @@ class Letterbox:
         """Boxes (N, 4) x1 y1 x2 y2 in analysis pixels → normalised image coordinates in 0..1."""
         offset = np.array([self.left, self.top, self.left, self.top], np.float32)
         extent = np.array([self.content.width, self.content.height] * 2, np.float32)
-        shares: npt.NDArray[np.float32] = np.clip((boxes - offset) / extent, 0.0, 1.0)
-        return shares.astype(np.float32)
+        shares: npt.NDArray[np.float32] = (boxes - offset) / extent
+        np.maximum(shares, 0.0, out=shares)
+        return np.minimum(shares, 1.0, out=shares)
 
     def to_analysis(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) x1 y1 x2 y2 in normalised image coordinates → analysis pixels."""

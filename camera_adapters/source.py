@@ -36,7 +36,7 @@ class StreamSignal(Enum):
 
 
 class DecodedImage(SourceImage, Protocol):
-    """One clean decoded image. Usable after later ones were decoded.
+    """One clean decoded image. Usable from any thread, also after later ones were decoded.
 
     Attributes:
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.

@@ -5,7 +5,8 @@ The one place for intersection over union and for one-to-one matching of boxes.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy.typing as npt
 Boxes = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.float32]
 """Output of a model: (M, 6) of one image or (K, M, 6) of several: x1 y1 x2 y2 score class."""
+
+
+_TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,19 +78,19 @@ def pairwise_iou(
     """
     one, other = first.astype(np.float64), second.astype(np.float64)
     near = np.maximum(one[:, None, :2], other[None, :, :2])
-    far = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    common = np.clip(far - near, 0, None).prod(-1)
+    sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - near, 0)
+    common = sides[..., 0] * sides[..., 1]
     own, others = areas(one)[:, None], areas(other)[None, :]
     union = own + others - common
     if crowd is not None:
         union = np.where(crowd[None, :], own, union)
-    share: npt.NDArray[np.float64] = common / np.maximum(union, np.finfo(np.float64).tiny)
+    share: npt.NDArray[np.float64] = common / np.maximum(union, _TINY)
     return share
 
 
 def areas(boxes: Boxes) -> npt.NDArray[np.float64]:
     """Areas of (N, 4) boxes x1 y1 x2 y2: (N,)."""
-    sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
+    sides = np.maximum(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0)
     area: npt.NDArray[np.float64] = sides[:, 0] * sides[:, 1]
     return area
 
@@ -146,8 +150,12 @@ class Box:
 
     def towards(self, other: Box, share: float) -> Box:
         """The box that lies a share of the way (0..1) to another."""
-        sides = zip(astuple(self), astuple(other), strict=True)
-        return Box(*(own + share * (goal - own) for own, goal in sides))
+        return Box(
+            self.x1 + share * (other.x1 - self.x1),
+            self.y1 + share * (other.y1 - self.y1),
+            self.x2 + share * (other.x2 - self.x2),
+            self.y2 + share * (other.y2 - self.y2),
+        )
 
 
 def common_area(one: Box, other: Box) -> float:
@@ -165,6 +173,7 @@ def box_iou(one: Box, other: Box) -> float:
     return common / union if union > 0 else 0.0
 
 
+@lru_cache(maxsize=4096)
 def plain_label(name: str) -> str:
     """The spelling in which class names are compared: `Bin bag` → `bin_bag`."""
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())

@@ -98,6 +98,10 @@ SAME_IOU: Final = 0.3
 SAME_SIZES: Final = 0.6
 """Two objects of a kind are one if their boxes overlap or their centres are this near, in sizes."""
 
+APART_SIZES: Final = 1.5
+"""Boxes whose centres are further apart, in sizes of the larger, cannot overlap: the bound is the
+diagonal of a square."""
+
 SETTLE_S: Final = 10.0
 """The place's box is the mean of about this time, so that jitter averages out but nothing that
 moves on, however slowly, is taken for a thing at rest."""
@@ -136,10 +140,12 @@ class RestingPlace:
 
     def likeness(self, track: Track) -> float:
         """How well a sighting fits this object: 0 not at all, above 0 the same place."""
-        iou = box_iou(self.box, track.box)
         away = _distance(self.box, track.box, track.aspect) / max(
             _size(self.box, track.aspect), _size(track.box, track.aspect)
         )
+        if away > APART_SIZES:
+            return 0.0
+        iou = box_iou(self.box, track.box)
         if iou < SAME_IOU and away > SAME_SIZES:
             return 0.0
         return iou + 1 / (1 + away)
