@@ -1,8 +1,9 @@
 """Slows the control loop of Ray Serve's controller down while there is nothing to control.
 
 The loop runs ten times a second, and each run asks Ray for all nodes and all applications. Serve
-2.60 reads the interval once, so a longer one would make every start slower. Here it follows what
-the loop finds: short while applications change, long once all of them run.
+2.60 has one interval for all times, so a longer one would make every start slower. Here it follows
+what the loop finds: short while applications change, long once they do not. Calls to the controller
+and its health checks of replicas are not part of the loop's pace: the latter are ten seconds apart.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ SETTLED_INTERVAL_S = 1.0
 """How much later than without it a change that comes to settled applications may begin."""
 
 SETTLED_AFTER_S = 5.0
-"""How long all applications have run before the loop slows down; replicas and proxies lag a bit."""
+"""How long no application has changed before the loop slows down; proxies come a little later."""
+
+SETTLED = frozenset({ApplicationStatus.RUNNING, ApplicationStatus.DEPLOY_FAILED})
+"""Serve leaves an application in these states as it is; an unhealthy one it repairs."""
 
 
 class Pace:
@@ -33,7 +37,7 @@ class Pace:
     def interval_s(self, statuses: Iterable[ApplicationStatus], now_s: float) -> float:
         """Seconds to the next run of the loop that found `statuses` at `now_s`."""
         found = tuple(statuses)
-        if not found or any(status != ApplicationStatus.RUNNING for status in found):
+        if not found or not SETTLED.issuperset(found):
             self._unsettled_s = now_s
         settled = now_s - self._unsettled_s >= SETTLED_AFTER_S
         return max(self._quick_s, SETTLED_INTERVAL_S) if settled else self._quick_s

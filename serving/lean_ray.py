@@ -15,6 +15,7 @@ from typing import Any
 
 from ray._private import ray_constants, services
 from ray._private.node import Node
+from ray.serve._private import router
 
 RAY_VARIABLES: Mapping[str, str] = {
     # Ray's own metrics go to an agent that offers them to Prometheus. Ours are at /metrics.
@@ -28,9 +29,10 @@ RAY_VARIABLES: Mapping[str, str] = {
 }
 """Settings of Ray's processes, which read them from the environment."""
 
+METRICS_EXPORT_INTERVAL = "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS"
 SERVE_VARIABLES: Mapping[str, str] = {
     # Counters are handed to Ray's metrics ten times a second, changed or not. Default 100.
-    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+    METRICS_EXPORT_INTERVAL: "10000",
     # Serve calls it in the controller's process before the control loop starts.
     "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": "serving.controller_pace.pace_controller",
 }
@@ -47,6 +49,9 @@ def use_lean_settings() -> None:
     """To be called before `ray.init`; a variable that is set already keeps its value."""
     for name, value in {**RAY_VARIABLES, **SERVE_VARIABLES}.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - Ray hands them on to what it starts
+    # Serve read the variable when it was imported; handles in this process export counters too.
+    module: Any = router
+    module.RAY_SERVE_METRICS_EXPORT_INTERVAL_MS = int(os.environ[METRICS_EXPORT_INTERVAL])  # noqa: TID251
 
 
 @contextmanager
