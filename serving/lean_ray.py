@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ray._private import ray_constants, services
@@ -41,8 +42,8 @@ SERVE_VARIABLES: Mapping[str, str] = {
 UNUSED_PROCESSES = ("start_api_server", "start_log_monitor", "start_monitor")
 """Methods of Ray's `Node` that start the dashboard, the reader of log files and the autoscaler."""
 
-MINIMAL_AGENT = "serving.minimal_agent"
-"""Module that is put before the path of Ray's agent in the command that starts it."""
+MINIMAL_AGENT = Path(__file__).with_name("minimal_agent.py")
+"""Program that is put before the path of Ray's agent in the command that starts it."""
 
 
 def use_lean_settings() -> None:
@@ -65,7 +66,8 @@ def lean_start() -> Iterator[None]:
     def command(component: str, *arguments: object) -> list[str]:
         built: list[str] = python_command(component, *arguments)
         agent = component == ray_constants.PROCESS_TYPE_DASHBOARD_AGENT
-        return [*built, "-m", MINIMAL_AGENT] if agent else built
+        # -P: the names of the modules beside it must not hide others from Ray.
+        return [*built, "-P", str(MINIMAL_AGENT)] if agent else built
 
     for name in methods:
         setattr(node, name, _start_nothing)

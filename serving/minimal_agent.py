@@ -1,6 +1,6 @@
 """Runs the agent that every Ray node must have, with none of its modules.
 
-Usage: `python -m serving.minimal_agent AGENT.PY OPTIONS`, in place of `AGENT.PY OPTIONS`.
+Usage: `python -P minimal_agent.py AGENT.PY OPTIONS` in place of `python AGENT.PY OPTIONS`.
 
 Ray 2.60 cannot be told to do without this agent, nor which modules it loads: all of them where
 the dashboard's dependencies are installed, which Serve needs too. They measure every process

@@ -14,12 +14,18 @@ import pytest
 import ray
 from ray import serve
 from ray._private import services
+from ray.serve._private import router
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 
 from serving.api.control_api import build_api
 from serving.city import API_APPLICATION
 from serving.controller_pace import SETTLED_INTERVAL_S
-from serving.lean_ray import RAY_VARIABLES, SERVE_VARIABLES
+from serving.lean_ray import (
+    METRICS_EXPORT_INTERVAL,
+    RAY_VARIABLES,
+    SERVE_VARIABLES,
+    use_lean_settings,
+)
 from tests.serving.conftest import RunningCluster
 from tests.serving.test_city import wait_until
 
@@ -44,6 +50,18 @@ def test_serve_reads_its_variables_from_the_environment() -> None:
         timeout=60,
     )
     assert json.loads(answer.stdout) == [SERVE_VARIABLES[name] for name in names]
+
+
+def test_handles_of_this_process_export_their_counters_as_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (*RAY_VARIABLES, *SERVE_VARIABLES):
+        monkeypatch.setenv(name, os.environ.get(name, "1"))
+    monkeypatch.setenv(METRICS_EXPORT_INTERVAL, "7000")
+    monkeypatch.setattr(router, METRICS_EXPORT_INTERVAL, 100)
+    use_lean_settings()
+    assert vars(router)[METRICS_EXPORT_INTERVAL] == 7000
+    assert METRICS_EXPORT_INTERVAL in router.RouterMetricsManager.__init__.__code__.co_names
 
 
 def processes_of_ray() -> list[tuple[str, psutil.Process]]:
