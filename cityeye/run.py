@@ -25,7 +25,8 @@ from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
 from serving import City, ClusterSettings, DirectorError, WorkerState, cluster
 
-CHECK_EVERY_S = 0.5
+CHECK_EVERY_S = 1.0
+"""As often as the director asks the workers; more often it would give the same answer again."""
 CAMERAS_START_S = 60.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

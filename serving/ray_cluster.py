@@ -19,6 +19,7 @@ from ray.serve.schema import LoggingConfig
 
 from serving.director import NAMESPACE
 from serving.errors import ClusterError
+from serving.lean_ray import lean_start, use_lean_settings
 from serving.loopback import LOOPBACK, confine_ray
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def _prepare() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
     # Ray runs its workers as background jobs (niceness 15); here they are what the machine is for.
     os.environ.setdefault("RAY_worker_niceness", "0")  # noqa: TID251
+    use_lean_settings()
     confine_ray()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
@@ -69,17 +71,18 @@ def _start_ray() -> None:
     """Starts Ray, a second time where a busy machine exceeded the time that Ray allows itself."""
     for attempt in range(START_ATTEMPTS):
         try:
-            ray.init(
-                address="local",
-                namespace=NAMESPACE,
-                num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                _node_ip_address=LOOPBACK,
-                # What workers log goes to files; this terminal shows what a person needs.
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with lean_start():
+                ray.init(
+                    address="local",
+                    namespace=NAMESPACE,
+                    num_cpus=max(LOGICAL_CPUS_AT_LEAST, os.cpu_count() or 1),
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    _node_ip_address=LOOPBACK,
+                    # What workers log goes to files; this terminal shows what a person needs.
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         except Exception as error:
             _stop_ray()
             if attempt + 1 < START_ATTEMPTS:
