@@ -39,6 +39,7 @@ OFFENCES = {
     "onnxruntime": ("models/package.py", "import onnxruntime"),
     "torch": ("models/package.py", "import torch"),
     "av": ("pipelines/keyframe.py", "import av"),
+    "matplotlib": ("benchmarks/rounds.py", "import matplotlib"),
     "shapely": ("pipelines/rules/zone_tracks.py", "import shapely"),
     "minio": ("serving/camera_worker.py", "import minio"),
     "hub-libraries": ("serving/api/control_api.py", "import nicegui"),
