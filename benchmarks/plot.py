@@ -28,6 +28,10 @@ def draw(result: BenchmarkResult, path: Path) -> str:
         axes.errorbar(
             line.x, line.y, yerr=_bars(line), label=line.name, marker="o", markersize=4, capsize=3
         )
+    bottoms = [0.0] * len(result.plot.bars)
+    for stack in result.plot.stacks:
+        axes.bar(result.plot.bars, stack.heights, bottom=bottoms, label=stack.name, width=0.5)
+        bottoms = [low + high for low, high in zip(bottoms, stack.heights, strict=True)]
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
