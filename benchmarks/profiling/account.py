@@ -25,6 +25,7 @@ from typing import Final
 from benchmarks.profiling.hooks import CONVERSION, DECODE, DEMUX, RUN
 from benchmarks.profiling.processes import HUB, REPLICAS, WORKERS
 from benchmarks.profiling.recorder import ProfileLine, ProfileMode
+from benchmarks.profiling.sampler import SampledPlace
 from benchmarks.profiling.stages import StageTime, ThreadStage
 
 NOT_OWN: Final = (DEMUX, DECODE, RUN)
@@ -80,7 +81,7 @@ class WorkerTotals:
         samples: Samples taken.
         threads: Processor seconds by group of threads.
         stages: Time by group of threads and stage.
-        running: Processor seconds seen by the sampler, by place.
+        running: Samples that saw a thread run, by place.
         waiting: Samples that saw a wait, by place.
     """
 
@@ -94,8 +95,8 @@ class WorkerTotals:
     samples: int
     threads: Mapping[str, float]
     stages: Mapping[ThreadStage, StageTime]
-    running: Mapping[tuple[str, str, str], float]
-    waiting: Mapping[tuple[str, str, str], int]
+    running: Mapping[SampledPlace, int]
+    waiting: Mapping[SampledPlace, int]
 
     def per_frame_ms(self, cpu_s: float) -> float:
         """Milliseconds per inferred frame."""
@@ -127,14 +128,14 @@ class WorkerTotals:
         )
         return self.per_frame_ms(self.threads.get(READERS, 0.0) - known)
 
-    def functions(self) -> list[tuple[tuple[str, str, str], float]]:
+    def functions(self) -> list[tuple[SampledPlace, float]]:
         """Processor seconds by place, most first: the clock of each group, shared by samples."""
-        seen: defaultdict[str, float] = defaultdict(float)
-        for place, cpu_s in self.running.items():
-            seen[place[0]] += cpu_s
+        seen: defaultdict[str, int] = defaultdict(int)
+        for place, count in self.running.items():
+            seen[place[0]] += count
         found = [
-            (place, cpu_s / seen[place[0]] * self.threads.get(place[0], 0.0))
-            for place, cpu_s in self.running.items()
+            (place, count / seen[place[0]] * self.threads.get(place[0], 0.0))
+            for place, count in self.running.items()
         ]
         return sorted(found, key=lambda one: -one[1])
 
@@ -150,17 +151,16 @@ def totals(
     chosen = [line for worker in workers for line in worker]
     threads: defaultdict[str, float] = defaultdict(float)
     stages: defaultdict[ThreadStage, StageTime] = defaultdict(StageTime)
-    running: defaultdict[tuple[str, str, str], float] = defaultdict(float)
-    waiting: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+    running: defaultdict[SampledPlace, int] = defaultdict(int)
+    waiting: defaultdict[SampledPlace, int] = defaultdict(int)
     for line in chosen:
         for group, cpu_s in line.threads.items():
             threads[group] += cpu_s
         for group, stage, calls, cpu_s, wall_s in line.stages:
             stages[group, stage] += StageTime(calls, cpu_s, wall_s)
-        for *run_place, seen_s in line.running:
-            running[_place(run_place)] += float(seen_s)
-        for *wait_place, count in line.waiting:
-            waiting[_place(wait_place)] += int(count)
+        for counts, samples in ((running, line.running), (waiting, line.waiting)):
+            for group, ours, innermost, count in samples:
+                counts[group, ours, innermost] += count
     return WorkerTotals(
         seconds=sum(line.to_s - line.from_s for line in chosen) / max(1, len(workers)),
         cpu_s=sum(line.cpu_s for line in chosen),
@@ -186,8 +186,3 @@ def _inside(line: ProfileLine, window: ProfileWindow) -> bool:
     """Whether a line is of a window; its ends may lie outside, as long as the mode is the same."""
     middle_s = (line.from_s + line.to_s) / 2
     return line.mode == window.mode and window.from_s <= middle_s <= window.to_s
-
-
-def _place(names: Sequence[object]) -> tuple[str, str, str]:
-    group, ours, innermost = map(str, names)
-    return group, ours, innermost

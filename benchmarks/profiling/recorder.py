@@ -49,8 +49,8 @@ class ProfileLine(BaseModel):
         queue_s: Time that their batches waited and travelled.
         stages: Group of threads, stage, calls, processor and wall seconds.
         samples: Samples taken.
-        running: Place and processor seconds seen; see `Sampler`.
-        waiting: Place and number of samples; see `Sampler`.
+        running: Places and numbers of samples that saw a thread run; see `Sampler`.
+        waiting: The same of threads that wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class ProfileLine(BaseModel):
     queue_s: float
     stages: tuple[tuple[str, str, int, float, float], ...]
     samples: int
-    running: tuple[tuple[str, str, str, float], ...]
+    running: tuple[tuple[str, str, str, int], ...]
     waiting: tuple[tuple[str, str, str, int], ...]
 
 
@@ -185,7 +185,7 @@ class WorkerProfile:
                 (*key, one.calls, one.cpu_s, one.wall_s) for key, one in spent.items() if one.calls
             ),
             samples=self._sampler.samples,
-            running=tuple((*place, s) for place, s in self._sampler.running.items()),
+            running=tuple((*place, count) for place, count in self._sampler.running.items()),
             waiting=tuple((*place, count) for place, count in self._sampler.waiting.items()),
             **self._counters.take(),
         )

@@ -1,8 +1,9 @@
 """A sampling profiler: where the Python threads of this process run, and where they wait.
 
-A thread counts as running where its processor clock advances between two readings that are a
-fraction of a millisecond apart, and as waiting otherwise. Attributing all that a thread has used
-since the last sample to where it is now would attribute most of it to waits.
+What a thread has used since the last sample says little about where it is now: most of it would be
+attributed to the wait that followed. A thread counts as running if its processor clock advances
+while the sampler holds the interpreter, as that of a decoder does; or if it has advanced all the
+time until then, as that of a thread which runs Python code and had to let go of the interpreter.
 
 The sampler needs the interpreter, so a thread that runs Python code is seen where it lets go of it,
 up to a switch interval later: mostly at the next call that waits or computes outside of Python. The
@@ -25,10 +26,12 @@ from benchmarks.profiling.thread_clocks import group_of_threads, thread_cpu_s
 OURS: Final = ("camera_adapters", "cityeye", "models", "pipelines", "serving")
 ROOT: Final = Path(__file__).parents[2]
 PROBE_S: Final = 0.0003
-"""Between the two readings of each clock."""
+"""How long the clocks are observed before the interpreter is taken, seconds."""
 
+BUSY: Final = 0.8
+"""A thread whose clock advanced by this share of the time did nothing but run."""
 
-Place = tuple[str, str, str]
+SampledPlace = tuple[str, str, str]
 """Group of threads, innermost function of ours (empty where there is none), innermost function."""
 
 
@@ -37,7 +40,7 @@ class Sampler:
 
     Attributes:
         samples: How many were taken.
-        running: Processor seconds seen between the two readings, by place.
+        running: How many samples saw a thread run, by place.
         waiting: How many samples saw a thread wait, by place.
     """
 
@@ -50,8 +53,8 @@ class Sampler:
     def clear(self) -> None:
         """Forgets all samples."""
         self.samples = 0
-        self.running: defaultdict[Place, float] = defaultdict(float)
-        self.waiting: defaultdict[Place, int] = defaultdict(int)
+        self.running: defaultdict[SampledPlace, int] = defaultdict(int)
+        self.waiting: defaultdict[SampledPlace, int] = defaultdict(int)
 
     def find_threads(self) -> None:
         """Takes note of the threads that there are."""
@@ -63,19 +66,23 @@ class Sampler:
 
     def sample(self) -> None:
         """Takes one sample of the threads found last."""
-        before = [thread_cpu_s(tid) for _, tid, _ in self._threads]
+        before, started_s = self._clocks(), time.monotonic()
         time.sleep(PROBE_S)
+        # From here on no other thread runs Python code.
         frames: Mapping[int, FrameType] = sys._current_frames()
-        for (ident, tid, group), was_s in zip(self._threads, before, strict=True):
-            frame, now_s = frames.get(ident), thread_cpu_s(tid)
-            if frame is None or was_s is None or now_s is None:
+        now, busy_s = self._clocks(), BUSY * (time.monotonic() - started_s)
+        after = self._clocks()
+        clocks = zip(before, now, after, strict=True)
+        for (ident, _, group), (was_s, now_s, later_s) in zip(self._threads, clocks, strict=True):
+            frame = frames.get(ident)
+            if frame is None or was_s is None or now_s is None or later_s is None:
                 continue  # It has ended.
-            place = (group, *self._place(frame))
-            if now_s > was_s:
-                self.running[place] += now_s - was_s
-            else:
-                self.waiting[place] += 1
+            runs = later_s > now_s or now_s - was_s >= busy_s
+            (self.running if runs else self.waiting)[group, *self._place(frame)] += 1
         self.samples += 1
+
+    def _clocks(self) -> list[float | None]:
+        return [thread_cpu_s(tid) for _, tid, _ in self._threads]
 
     def _place(self, frame: FrameType) -> tuple[str, str]:
         innermost = self._name(frame.f_code)

@@ -271,9 +271,9 @@ def test_decode_and_run_are_taken_off_and_nothing_else():
 
 def test_the_clock_of_a_group_is_shared_by_its_samples():
     running = [
-        ("slot-*", "a", "b", 0.003),
-        ("slot-*", "c", "d", 0.001),
-        ("camera-*", "", "e", 1e-6),
+        ("slot-*", "a", "b", 3),
+        ("slot-*", "c", "d", 1),
+        ("camera-*", "", "e", 7),
     ]
     found = dict(profiled(line("samples", 1.0, running=running)).functions())
     assert found["slot-*", "a", "b"] == pytest.approx(0.1875)
