@@ -19,10 +19,15 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
+<<<<<<< tests/test_public_surface.py
         "pipeline",
+=======
+        "output",
+>>>>>>> /tmp/n
         "precision",
         "profiling",
         "result",
+        "results_page",
         "serve",
         "subject",
         "trace",

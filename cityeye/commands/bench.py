@@ -21,10 +21,12 @@ from cityeye.commands.bench_options import (
     progress,
     publish,
 )
-from cityeye.commands.model_option import MeasuredOption
+from cityeye.commands.bench_results import compare_results, show_results
 from cityeye.model_place import cache_folder
 
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
+app.command("compare")(compare_results)
+app.command("results")(show_results)
 
 BUILT_IN = "traffic"
 SCENES = ("crossroad-jam",)
@@ -150,8 +152,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options, which people name
         typer.Option(min=1, max=64, help="Callers at once; repeatable. 1 and 2 if absent."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="Threads per run.")] = 1,
-    rounds: RoundsOption = 7,
-    seconds: SecondsOption = 1.5,
+    rounds: RoundsOption = 5,
+    seconds: SecondsOption = 2.0,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port for Ray Serve.")] = 8599,
     json: JsonOption = None,
     plot: PlotOption = None,
@@ -206,16 +208,20 @@ def pipeline(  # noqa: PLR0913, PLR0917 - options, which people name
 
 @app.command("precision")
 def precision(
-    model: Annotated[str, typer.Option(help="A built-in model.")] = "traffic",
+    model: ModelOption = BUILT_IN,
     images: Annotated[
         int, typer.Option(help="Images to measure accuracy on.", min=16, max=480)
     ] = 96,
-    json: MeasuredOption = None,
+    rounds: RoundsOption = 9,
+    seconds: SecondsOption = 1.0,
+    json: JsonOption = None,
 ) -> None:
     """Measure accuracy and throughput of int8 and fp16 of a built-in model against fp32."""
-    from benchmarks.precision import PrecisionBenchmark, main
+    from benchmarks.precision import PrecisionBenchmark, run
 
-    raise typer.Exit(main(json, PrecisionBenchmark(model=model, images=images)))
+    where = outputs(json, None)
+    benchmark = PrecisionBenchmark(model=model, images=images, rounds=rounds, round_s=seconds)
+    publish(run(benchmark, progress()), where)
 
 
 @app.command("trace")

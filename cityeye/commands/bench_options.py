@@ -52,11 +52,11 @@ def outputs(json: Path | None, plot: Path | None) -> Outputs:
 
 def progress() -> Say:
     """Prints a line on stderr."""
-    return Console(stderr=True, soft_wrap=True, highlight=False).print
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
 
 
 def publish(result: BenchmarkResult, where: Outputs) -> None:
     """Prints a result and writes its files."""
-    from benchmarks import output
+    from benchmarks.output import publish as publish_result
 
-    output.publish(result, where)
+    publish_result(result, where)
