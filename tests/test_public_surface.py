@@ -19,11 +19,8 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
-<<<<<<< tests/test_public_surface.py
-        "pipeline",
-=======
         "output",
->>>>>>> /tmp/n
+        "pipeline",
         "precision",
         "profiling",
         "result",
