@@ -8,9 +8,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from benchmarks.machine import LoadBefore
 from benchmarks.pipeline import QUANTITIES
+from benchmarks.plot import draw
 from benchmarks.profiling.city import ProfiledCitySpec
-from benchmarks.result import read_result
+from benchmarks.result import PlotStack, ResultPlot, RunStart, read_result
 from cityeye.cli import app
 from cityeye.config import load_config
 from models import BUILTIN_ROOT, ModelRepository
@@ -40,6 +42,20 @@ def test_the_city_is_one_that_a_person_could_have_configured(tmp_path, clip, hub
     }
     own = {zone.name for zone in scene_named(SCENE).zones} if clip == SCENE else set()
     assert own <= zones
+
+
+def test_bars_of_parts_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    stacks = (PlotStack(name="decode", heights=(1.0, 2.0)), PlotStack(name="run", heights=(3.0, 0)))
+    plot = ResultPlot(title="CPU", x_label="", y_label="ms", bars=("one", "other"), stacks=stacks)
+    result = RunStart(load=LoadBefore(load_average=0, busy=0, stolen=0)).result(
+        "pipeline", {}, (), (), plot
+    )
+    path = tmp_path / "plot.png"
+    assert draw(result, path) == ""
+    less = result.model_copy(update={"plot": plot.model_copy(update={"stacks": stacks[:1]})})
+    draw(less, tmp_path / "less.png")
+    assert path.read_bytes() != (tmp_path / "less.png").read_bytes()
 
 
 @pytest.mark.slow
