@@ -34,6 +34,7 @@ from benchmarks.profiling.hooks import (
     RUN,
     STATISTICS,
     TRACKER,
+    check_hooks,
 )
 from benchmarks.profiling.processes import REPLICAS
 from benchmarks.profiling.recorder import MODES, ProfileLine, ProfileMode
@@ -68,6 +69,8 @@ QUANTITIES: Final = (
     Quantity("pipeline.replica_cpu", "ms/frame", "lower"),
     Quantity("pipeline.decode_cpu", "ms/frame", "lower"),
     Quantity("pipeline.run_cpu", "ms/image", "lower"),
+    Quantity("pipeline.run_time", "ms/batch", "lower"),
+    Quantity("pipeline.queue_time", "ms/batch", "lower"),
     Quantity("pipeline.reader_beside_cpu", "ms/frame", "lower"),
     Quantity("pipeline.conversion_cpu", "ms/frame", "lower"),
     Quantity("pipeline.tracker_cpu", "ms/frame", "lower"),
@@ -138,6 +141,8 @@ class PipelineProfile:
             "pipeline.replica_cpu": replicas_s / per_s * PER_MS if per_s else 0.0,
             "pipeline.decode_cpu": clocked.stage_ms(DEMUX, DECODE),
             "pipeline.run_cpu": clocked.run_cpu_s / max(1, clocked.images) * PER_MS,
+            "pipeline.run_time": unprofiled.run_s / max(1, unprofiled.batches) * PER_MS,
+            "pipeline.queue_time": unprofiled.queue_s / max(1, unprofiled.batches) * PER_MS,
             "pipeline.reader_beside_cpu": clocked.reader_beside_ms,
             "pipeline.conversion_cpu": clocked.stage_ms(CONVERSION),
             "pipeline.tracker_cpu": clocked.stage_ms(TRACKER),
@@ -152,8 +157,9 @@ def run(benchmark: PipelineBenchmark, say: Say) -> BenchmarkResult:
     """Profiles one city per kind of detector.
 
     Raises:
-        BenchmarkError: A city did not start.
+        BenchmarkError: A function that is to be timed does not exist, or a city did not start.
     """
+    check_hooks()
     start = RunStart()
     profiles = []
     for detector in benchmark.detectors:

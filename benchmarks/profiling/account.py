@@ -57,10 +57,6 @@ class ProfileWindow:
         """Its length."""
         return self.to_s - self.from_s
 
-    def share(self, name: str) -> float:
-        """Processor time of processes of a name, in shares of a core."""
-        return self.processes.get(name, 0.0) / self.seconds
-
     @property
     def control_share(self) -> float:
         """Processor time of all control processes together, in shares of a core."""
@@ -76,7 +72,8 @@ class WorkerTotals:
         seconds: Time over which a worker was measured, the mean of all workers.
         cpu_s: Processor time of the processes.
         inferred: Frames inferred.
-        images: Images in batch results.
+        batches: Batch results.
+        images: Images in them.
         run_cpu_s: See `ProfileLine`; so are `run_s` and `queue_s`.
         samples: Samples taken.
         threads: Processor seconds by group of threads.
@@ -88,6 +85,7 @@ class WorkerTotals:
     seconds: float
     cpu_s: float
     inferred: int
+    batches: int
     images: int
     run_cpu_s: float
     run_s: float
@@ -165,6 +163,7 @@ def totals(
         seconds=sum(line.to_s - line.from_s for line in chosen) / max(1, len(workers)),
         cpu_s=sum(line.cpu_s for line in chosen),
         inferred=sum(line.inferred for line in chosen),
+        batches=sum(line.batches for line in chosen),
         images=sum(line.images for line in chosen),
         run_cpu_s=sum(line.run_cpu_s for line in chosen),
         run_s=sum(line.run_s for line in chosen),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.profiling.stages import StageClocks
 
 DEMUX: Final = "demux"
@@ -30,7 +31,7 @@ EVIDENCE: Final = "evidence"
 STATISTICS: Final = "statistics"
 
 
-class MissingHookError(Exception):
+class MissingHookError(BenchmarkError):
     """A function that the profile needs does not exist."""
 
 
@@ -93,7 +94,17 @@ INFERRED: Final = Hook(
     "inferred frames", "pipelines.camera_pipeline", "CameraPipeline.process_frame"
 )
 ANSWERED: Final = Hook("batch results", "pipelines.metrics", "MetricsRecorder.answered")
-STAGES: Final = tuple(dict.fromkeys((DEMUX, DECODE, *(hook.stage for hook in HOOKS))))
+ALL_HOOKS: Final = (*HOOKS, DECODER, INFERRED, ANSWERED)
+
+
+def check_hooks() -> None:
+    """Call before a city is started.
+
+    Raises:
+        MissingHookError: A function of the tables does not exist.
+    """
+    for hook in ALL_HOOKS:
+        hook.owner()
 
 
 class Hooks:

@@ -43,7 +43,8 @@ class ProfileLine(BaseModel):
         cpu_s: Processor time of the whole process, seconds.
         threads: Processor time by group of threads; see `ThreadClocks`.
         inferred: Frames whose detections went through tracker and rules.
-        images: Images in batch results; another model or a shadow counts again.
+        batches: Batch results, one per model.
+        images: Images in them; another model or a shadow counts again.
         run_cpu_s: Processor time of their runs, wherever they ran, as the detector says.
         run_s: Time of their runs.
         queue_s: Time that their batches waited and travelled.
@@ -61,6 +62,7 @@ class ProfileLine(BaseModel):
     cpu_s: float
     threads: dict[str, float]
     inferred: int
+    batches: int
     images: int
     run_cpu_s: float
     run_s: float
@@ -91,7 +93,7 @@ class _Counters:
 
     @staticmethod
     def _nothing() -> dict[str, float]:
-        return dict.fromkeys(("inferred", "images", "run_cpu_s", "run_s", "queue_s"), 0)
+        return dict.fromkeys(("inferred", "batches", "images", "run_cpu_s", "run_s", "queue_s"), 0)
 
     def inferred(self, *_: object, **__: object) -> None:
         with self._lock:
@@ -99,6 +101,7 @@ class _Counters:
 
     def answered(self, _recorder: object, _model: str, images: int, timing: Any) -> None:  # noqa: ANN401
         with self._lock:
+            self._values["batches"] += 1
             self._values["images"] += images
             self._values["run_cpu_s"] += timing.cpu_s
             self._values["run_s"] += timing.run_s
