@@ -195,16 +195,15 @@ def _cameras(spec: ProfiledCitySpec, folder: Path) -> Iterator[list[str]]:
     for link, clip in zip(links, clips, strict=False):
         os.symlink(clip.absolute(), link)
     command = [sys.executable, "-m", "simulation.rtsp_server", *map(str, links)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        lines = process.stdout if process.stdout is not None else ()
-        urls = [line.strip() for line in itertools.islice(lines, spec.cameras)]
-        if len(urls) < spec.cameras:
-            raise BenchmarkError(f"the RTSP server ended with status {process.wait()}")
-        yield urls
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = process.stdout if process.stdout is not None else ()
+            urls = [line.strip() for line in itertools.islice(lines, spec.cameras)]
+            if len(urls) < spec.cameras:
+                raise BenchmarkError(f"the RTSP server ended with status {process.wait()}")
+            yield urls
+        finally:
+            process.terminate()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -213,7 +212,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.communicate(timeout=STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def _free_port() -> int:
