@@ -8,6 +8,7 @@ from benchmarks.result import BenchmarkResult, PlotLine
 
 INCHES = (8.0, 4.5)
 DPI = 120
+BAR_WIDTH = 0.5
 WITHOUT_LIBRARY = "no plot was drawn: it needs Matplotlib, `pip install 'cityeye[bench]'`"
 
 
@@ -28,9 +29,18 @@ def draw(result: BenchmarkResult, path: Path) -> str:
         axes.errorbar(
             line.x, line.y, yerr=_bars(line), label=line.name, marker="o", markersize=4, capsize=3
         )
+    bottoms = [0.0] * len(result.plot.bars)
+    for stack in result.plot.stacks:
+        axes.bar(result.plot.bars, stack.heights, BAR_WIDTH, bottoms, label=stack.name)
+        bottoms = [low + high for low, high in zip(bottoms, stack.heights, strict=True)]
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    if result.plot.stacks:
+        # Beside the bars, in their order from the top to the bottom.
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), reverse=True)
+        axes.set_xlim(-0.5, len(result.plot.bars) - 0.5)
+    else:
+        axes.legend()
     figure.supxlabel(f"{result.machine.cpu}, {result.started_at:%Y-%m-%d}", fontsize="x-small")
     figure.savefig(path, dpi=DPI)
     return ""

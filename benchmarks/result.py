@@ -88,13 +88,27 @@ class PlotLine(_Stored):
         )
 
 
+class PlotStack(_Stored):
+    """One part of each bar: its name, and its height in every bar."""
+
+    name: str
+    heights: tuple[float, ...]
+
+
 class ResultPlot(_Stored):
-    """What to draw: lines over a common axis."""
+    """What to draw: lines over a common axis, or bars of parts that lie upon each other.
+
+    Attributes:
+        bars: Names of the bars, from left to right.
+        stacks: Their parts, from the bottom to the top.
+    """
 
     title: str
     x_label: str
     y_label: str
-    lines: tuple[PlotLine, ...]
+    lines: tuple[PlotLine, ...] = ()
+    bars: tuple[str, ...] = ()
+    stacks: tuple[PlotStack, ...] = ()
 
 
 class BenchmarkResult(_Stored):

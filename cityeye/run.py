@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -23,12 +23,15 @@ from cityeye.config import Config, load_config
 from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
-from serving import City, ClusterSettings, DirectorError, WorkerState, cluster
+from serving import City, CityPlan, ClusterSettings, DirectorError, WorkerState, cluster
 
 CHECK_EVERY_S = 1.0
 """As often as the director asks the workers; more often it would give the same answer again."""
 CAMERAS_START_S = 60.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+PlanMaker = Callable[[Config, str | None], CityPlan]
+"""From a configuration and the address of the hub, if any, to the plan."""
 
 
 def run_city(
@@ -48,9 +51,13 @@ def run_city(
 
 
 def watch(
-    config: Config, duration_s: float | None, json_path: Path | None, progress: Progress
+    config: Config,
+    duration_s: float | None,
+    json_path: Path | None,
+    progress: Progress,
+    make_plan: PlanMaker = city_plan,
 ) -> int:
-    """Runs a checked configuration; see `run_city`."""
+    """Runs a checked configuration; see `run_city`. `make_plan` is called as `city_plan`."""
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
         wait_for_hub = None
@@ -63,7 +70,7 @@ def watch(
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
         switch.take_over()
         hub_url = wait_for_hub() if wait_for_hub is not None else None
-        city = City(city_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
+        city = City(make_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
         progress.step(f"control API: http://{api.host}:{api.port}/health")
         progress.step(f"logs, outbox and spool: {config.settings.state}")
         if hub_url is not None:

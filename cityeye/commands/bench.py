@@ -33,6 +33,17 @@ SCENES = ("crossroad-jam",)
 """What models are measured on where no recording is given; what they see costs next to nothing."""
 
 
+PIPELINE_SCENES = ("crossroad-jam", "arterial-night")
+"""Two streets, one with a jam and one without."""
+
+
+class BenchDetector(StrEnum):
+    """What runs the models of a city."""
+
+    RAY_SERVE = "ray_serve"
+    IN_PROCESS = "in_process"
+
+
 class BenchProvider(StrEnum):
     """An execution provider of ONNX Runtime."""
 
@@ -159,6 +170,38 @@ def serve(  # noqa: PLR0913, PLR0917 - options, which people name
     images = images_of(next(iter(clips.values())), model_ref(chosen).view, max(batches))
     benchmark = ServeBenchmark(
         chosen, images, batches, tuple(callers or (1, 2)), threads, rounds, seconds, port
+    )
+    publish(run(benchmark, say), where)
+
+
+@app.command("pipeline")
+def pipeline(  # noqa: PLR0913, PLR0917 - options, which people name
+    model: ModelOption = BUILT_IN,
+    package: PackageOption = None,
+    clip: ClipOption = None,
+    detector: Annotated[
+        list[BenchDetector] | None,
+        typer.Option(help="What runs the model; repeatable. Both, one after the other, if absent."),
+    ] = None,
+    cameras: Annotated[int, typer.Option(min=1, max=256, help="Rendered cameras.")] = 8,
+    fps: Annotated[
+        float, typer.Option(min=0.1, max=25, help="Frames per second to infer of each camera.")
+    ] = 5.0,
+    hub: Annotated[bool, typer.Option("--hub", help="Run the embedded hub too.")] = False,
+    rounds: RoundsOption = 3,
+    seconds: SecondsOption = 8.0,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Profile the path of a frame of a running city: CPU and waiting by process and function."""
+    from benchmarks.pipeline import PipelineBenchmark, run
+    from benchmarks.subject import clips_of, package_of
+
+    where, say = outputs(json, plot), progress()
+    clips = clips_of(clip, cache_folder("clips", os.environ), say, PIPELINE_SCENES)
+    detectors = tuple(one.value for one in detector or BenchDetector)
+    benchmark = PipelineBenchmark(
+        package_of(model, package), clips, detectors, cameras, fps, hub, rounds, seconds
     )
     publish(run(benchmark, say), where)
 

@@ -1,0 +1,203 @@
+"""The hooks: which functions of the frame path get clocks, in one table.
+
+A hook names a function by module and qualified name. One that does not exist is an error that names
+it: a stage that silently has no time would make the rest look cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.profiling.stages import StageClocks
+
+DEMUX: Final = "demux"
+DECODE: Final = "decode"
+INTAKE: Final = "reader: intake"
+STATE: Final = "reader: camera state"
+PUT: Final = "reader: mailbox"
+CONVERSION: Final = "conversion"
+TAKE: Final = "take"
+SUBMIT: Final = "detector port: submit"
+RESULT: Final = "detector port: result"
+RUN: Final = "session run"
+FRAME: Final = "frame: remainder"
+TRACKER: Final = "tracker"
+RULES: Final = "rules"
+EVIDENCE: Final = "evidence"
+STATISTICS: Final = "statistics"
+
+
+class MissingHookError(BenchmarkError):
+    """A function that the profile needs does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function and the stage that its time belongs to.
+
+    Attributes:
+        stage: What the tables call it.
+        module: Import path of the module.
+        name: Qualified name of the function in it, `Class.method`.
+    """
+
+    stage: str
+    module: str
+    name: str
+
+    def owner(self) -> tuple[Any, str]:
+        """The object that has the function as an attribute, and the attribute's name.
+
+        Raises:
+            MissingHookError: There is no such function.
+        """
+        *path, last = self.name.split(".")
+        try:
+            owner: Any = importlib.import_module(self.module)
+            for part in path:
+                owner = getattr(owner, part)
+            getattr(owner, last)
+        except (ImportError, AttributeError):
+            raise MissingHookError(
+                f"the profile cannot measure {self.stage!r}: {self.module} has no {self.name}; "
+                f"correct the tables in {__name__}"
+            ) from None
+        return owner, last
+
+
+HOOKS: Final = (
+    Hook(INTAKE, "camera_adapters.intake", "Intake.admit"),
+    Hook(STATE, "camera_adapters.state", "StateMachine.image"),
+    Hook(PUT, "camera_adapters.mailbox", "Mailbox.put"),
+    Hook(CONVERSION, "camera_adapters.conversion", "VideoImage.views"),
+    Hook(TAKE, "camera_adapters.mailbox", "Mailbox.take"),
+    Hook(TAKE, "pipelines.batcher", "MicroBatcher.take"),
+    Hook(SUBMIT, "serving.serve_detector", "ServeDetector.submit"),
+    Hook(SUBMIT, "serving.in_process", "InProcessDetector.submit"),
+    Hook(RESULT, "pipelines.detector", "InFlightBatch.result"),
+    Hook(RUN, "models.detector", "Detector.run"),
+    Hook(FRAME, "pipelines.camera_pipeline", "CameraPipeline.process_frame"),
+    Hook(TRACKER, "pipelines.tracker", "CameraTracker.update"),
+    Hook(RULES, "pipelines.rules.rule", "Rule.observe"),
+    Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish"),
+    Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish_measurement"),
+    Hook(STATISTICS, "pipelines.metrics", "CameraStatistics.analysed"),
+)
+"""In the order of a frame's path."""
+
+DECODER: Final = Hook(DECODE, "camera_adapters.decoding", "VideoDecoder.__init__")
+INFERRED: Final = Hook(
+    "inferred frames", "pipelines.camera_pipeline", "CameraPipeline.process_frame"
+)
+ANSWERED: Final = Hook("batch results", "pipelines.metrics", "MetricsRecorder.answered")
+ALL_HOOKS: Final = (*HOOKS, DECODER, INFERRED, ANSWERED)
+
+
+def check_hooks() -> None:
+    """Call before a city is started.
+
+    Raises:
+        MissingHookError: A function of the tables does not exist.
+    """
+    for hook in ALL_HOOKS:
+        hook.owner()
+
+
+class Hooks:
+    """Puts clocks around the functions of the table, and takes them away again."""
+
+    def __init__(self, clocks: StageClocks) -> None:
+        self._clocks = clocks
+        self._originals: list[tuple[Any, str, Callable[..., Any]]] = []
+
+    @property
+    def installed(self) -> bool:
+        """Whether clocks are around the functions now."""
+        return bool(self._originals)
+
+    def install(self) -> None:
+        """Puts the clocks around, once; raises as `Hook.owner`."""
+        places = [(hook.stage, *hook.owner()) for hook in HOOKS]
+        for stage, owner, name in () if self.installed else places:
+            original = getattr(owner, name)
+            self._originals.append((owner, name, original))
+            setattr(owner, name, self._clocks.timed(stage, original))
+
+    def remove(self) -> None:
+        """Takes the clocks away."""
+        while self._originals:
+            owner, name, original = self._originals.pop()
+            setattr(owner, name, original)
+
+    def watch_decoders(self) -> None:
+        """Lets demuxing and decoding of every container that is opened from now on be timed.
+
+        The functions belong to the video library, whose types keep no attributes of ours: each
+        decoder gets its container behind an object that passes everything on.
+        """
+        owner, name = DECODER.owner()
+        original = getattr(owner, name)
+
+        def prepare(decoder: Any, spec: Any, container: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            original(decoder, spec, _WatchedContainer(container, self), *args, **kwargs)
+
+        setattr(owner, name, prepare)
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that has clocks around it while clocks are installed."""
+        timed = self._clocks.timed(stage, function)
+
+        def call(*args: Any) -> Any:  # noqa: ANN401
+            return timed(*args) if self._originals else function(*args)
+
+        return call
+
+
+def called_too(hook: Hook, note: Callable[..., object]) -> None:
+    """From now on calls `note` with the arguments of every call of a function, before it.
+
+    Raises:
+        MissingHookError: There is no such function.
+    """
+    owner, name = hook.owner()
+    original = getattr(owner, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        note(*args, **kwargs)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, call)
+
+
+class _WatchedContainer:
+    """A container that times the reading of packets, and whose packets time their decoding."""
+
+    def __init__(self, container: Any, hooks: Hooks) -> None:  # noqa: ANN401
+        self._container = container
+        self._hooks = hooks
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._container, name)
+
+    def demux(self, *args: Any) -> Iterator[Any]:
+        packets = self._container.demux(*args)
+        read = self._hooks.timed(DEMUX, next)
+        while (packet := read(packets, None)) is not None:
+            yield _WatchedPacket(packet, self._hooks)
+
+
+class _WatchedPacket:
+    """A packet that times its decoding."""
+
+    __slots__ = ("_packet", "decode")
+
+    def __init__(self, packet: Any, hooks: Hooks) -> None:  # noqa: ANN401
+        self._packet = packet
+        self.decode = hooks.timed(DECODE, packet.decode)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._packet, name)

@@ -1,0 +1,105 @@
+"""Processor time of the processes of a city, from /proc, named by what each of them is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROC: Final = Path("/proc")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+MAIN: Final = "main process"
+WORKERS: Final = "camera workers"
+REPLICAS: Final = "detector replicas"
+HUB: Final = "event hub"
+_NAMES: Final = (
+    ("gcs_server", "Ray: GCS"),
+    ("raylet/raylet", "Ray: raylet"),
+    ("runtime_env", "Ray: runtime environments"),
+    ("log_monitor", "Ray: log monitor"),
+    ("monitor.py", "Ray: autoscaler"),
+    ("dashboard/agent", "Ray: dashboard agent"),
+    ("dashboard/dashboard", "Ray: dashboard"),
+    ("multiprocessing.spawn", HUB),
+)
+"""What a command line holds, and the process that it belongs to; the first that fits counts."""
+
+_TITLES: Final = (
+    (re.compile(r"^ray::CameraWorker"), WORKERS),
+    (re.compile(r"^ray::ServeReplica:detector-"), REPLICAS),
+    (re.compile(r"^ray::ServeReplica:control-api"), "control API"),
+    (re.compile(r"^ray::Director"), "director"),
+    (re.compile(r"^ray::ServeController"), "Ray Serve: controller"),
+    (re.compile(r"^ray::ProxyActor"), "Ray Serve: proxy"),
+    (re.compile(r"^ray::DashboardAgent"), "Ray: dashboard agent"),
+    (re.compile(r"^ray::RuntimeEnvAgent"), "Ray: runtime environments"),
+)
+"""The titles that Ray gives to processes of a city."""
+
+
+@dataclass(frozen=True, slots=True)
+class CityProcesses:
+    """The processes of a city at one moment.
+
+    Attributes:
+        names: What each is, by process id.
+        cpu_s: Processor time of each since it started, user and system, seconds.
+    """
+
+    names: Mapping[int, str]
+    cpu_s: Mapping[int, float]
+
+    def since(self, before: CityProcesses) -> dict[str, float]:
+        """Processor seconds by name since an earlier moment; nothing of what ended meanwhile."""
+        spent: defaultdict[str, float] = defaultdict(float)
+        for pid, cpu_s in self.cpu_s.items():
+            spent[self.names[pid]] += cpu_s - before.cpu_s.get(pid, 0.0)
+        return dict(spent)
+
+
+def processes_of(root: int) -> CityProcesses:
+    """A process and all below it."""
+    parents: dict[int, int] = {}
+    cpu_s: dict[int, float] = {}
+    for folder in PROC.iterdir():
+        if folder.name.isdigit():
+            with suppress(*_GONE):
+                pid = int(folder.name)
+                # After the name, which may hold spaces and parentheses; see proc_pid_stat(5).
+                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+                parents[pid] = int(fields[1])
+                cpu_s[pid] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    names: dict[int, str] = {}
+    for pid in parents:
+        if pid == root:
+            names[pid] = MAIN
+        elif _is_below(pid, root, parents):
+            with suppress(*_GONE):
+                command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
+                names[pid] = process_name(command.decode(errors="replace").strip())
+    return CityProcesses(names, {pid: cpu_s[pid] for pid in names})
+
+
+def process_name(command: str) -> str:
+    """What a process of a city is, by its command line or by the title that it gave itself."""
+    for title, name in _TITLES:
+        if title.match(command):
+            return name
+    if command.startswith("ray::"):
+        return f"Ray: {command.removeprefix('ray::').split('.')[0].split(' ')[0]}"
+    return next((name for part, name in _NAMES if part in command), command[:60] or "ended")
+
+
+def _is_below(pid: int, root: int, parents: Mapping[int, int]) -> bool:
+    while pid in parents:
+        pid = parents[pid]
+        if pid == root:
+            return True
+    return False
