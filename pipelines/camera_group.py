@@ -156,7 +156,7 @@ class CameraGroup:
                 camera.snapshot(now_s, self._models_of(name))
                 for name, camera in self._cameras.items()
             ),
-            beat_s=round(now_s - min(self._beats_s), 3),
+            beat_s=round(max(0.0, now_s - min(self._beats_s)), 3),
             detector_faults=self._faults.reasons,
             loads=self._load.loads,
         )
