@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -65,10 +66,12 @@ def test_handles_of_this_process_export_their_counters_as_rarely(
 
 
 def processes_of_ray() -> list[tuple[str, psutil.Process]]:
-    return [
-        (" ".join(process.cmdline()), process)
-        for process in psutil.Process().children(recursive=True)
-    ]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        # One that has just ended has no command line any more.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append((" ".join(process.cmdline()), process))
+    return found
 
 
 @pytest.mark.integration
