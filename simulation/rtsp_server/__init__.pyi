@@ -1,2 +1,2 @@
-from .mount import Mount as Mount
+from .mount import Mount as Mount, ServerLimits as ServerLimits
 from .thread import RtspServerThread as RtspServerThread
