@@ -1,4 +1,5 @@
 from .backoff import BackoffPolicy as BackoffPolicy, Jitter as Jitter
+from .decoding import ffmpeg_version as ffmpeg_version
 from .errors import CameraFault as CameraFault
 from .factory import (
     FILE_SCHEME as FILE_SCHEME, SOURCES as SOURCES, kind_of as kind_of, open_source as open_source,

@@ -230,3 +230,8 @@ def open_decoder(
         return VideoDecoder(spec, container)
     container.close()
     return Failure.of(NoVideoError())
+
+
+def ffmpeg_version() -> str:
+    """The version of the FFmpeg that decodes."""
+    return str(av.ffmpeg_version_info)

@@ -15,7 +15,16 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = [name for name in PROJECT["tool"]["importlinter"]["root_packages"] if name != "k8s"]
 SUB_PACKAGES = {
-    "benchmarks": ("precision", "serve", "trace"),
+    "benchmarks": (
+        "compare",
+        "decode",
+        "detect",
+        "precision",
+        "result",
+        "serve",
+        "subject",
+        "trace",
+    ),
     "model_tools": (
         "admission",
         "evaluation",

@@ -1,0 +1,244 @@
+"""The result of a benchmark: what every one of them writes, prints and draws in the same way.
+
+A result keeps the samples of every round, so that two results can be compared against their spread.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import LoadBefore, MachineFingerprint, fingerprint, load_before
+
+Cell = str | int | float
+
+BUSY_BEFORE = 0.1
+"""Above this share of busy cores before a run, the machine was not quiet."""
+
+
+class _Stored(BaseModel):
+    """A part of a result file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(_Stored):
+    """One measured quantity.
+
+    Attributes:
+        name: What it is, the same in every run, such as `detect.images_per_s[batch=8]`.
+        unit: Its unit.
+        better: Whether a higher or a lower value is better.
+        samples: One value per round.
+    """
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower"]
+    samples: tuple[float, ...] = Field(min_length=1)
+
+    @property
+    def median(self) -> float:
+        """The median of the samples."""
+        return statistics.median(self.samples)
+
+
+class ResultTable(_Stored):
+    """Rows for people, as long as the columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+class PlotLine(_Stored):
+    """One line of a plot; `low` and `high` are the ends of each value's bar, empty without bars."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+
+class ResultPlot(_Stored):
+    """What to draw: lines over a common axis."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[PlotLine, ...]
+
+
+class BenchmarkResult(_Stored):
+    """All that is known of one run of one benchmark.
+
+    Attributes:
+        layout: Version of this file's layout.
+        benchmark: Its name, as after `cityeye bench`.
+        started_at: When it started.
+        took_s: How long it ran.
+        machine: Where.
+        load_before: How busy the machine was before it started.
+        settings: What it was asked to do.
+        metrics: What it measured; names are unique.
+        tables: The same for people.
+        plot: What to draw; none where a plot says nothing.
+    """
+
+    layout: Literal[1] = 1
+    benchmark: str
+    started_at: datetime
+    took_s: float
+    machine: MachineFingerprint
+    load_before: LoadBefore
+    settings: Mapping[str, JsonValue]
+    metrics: tuple[Metric, ...]
+    tables: tuple[ResultTable, ...]
+    plot: ResultPlot | None = None
+
+    def metric(self, name: str) -> Metric:
+        """The metric of a name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {one.name: one for one in self.metrics}[name]
+
+    def write(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is noted before a benchmark starts; create it before anything heavy runs.
+
+    Attributes:
+        at: The time.
+        machine: The machine.
+        load: How busy it was.
+    """
+
+    machine: MachineFingerprint = field(default_factory=fingerprint)
+    load: LoadBefore = field(default_factory=load_before)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _started_s: float = field(default_factory=time.monotonic)
+
+    def result(
+        self,
+        benchmark: str,
+        settings: Mapping[str, JsonValue],
+        metrics: Sequence[Metric],
+        tables: Sequence[ResultTable],
+        plot: ResultPlot | None = None,
+    ) -> BenchmarkResult:
+        """The result of the run that ends now."""
+        return BenchmarkResult(
+            benchmark=benchmark,
+            started_at=self.at,
+            took_s=round(time.monotonic() - self._started_s, 1),
+            machine=self.machine,
+            load_before=self.load,
+            settings=dict(settings),
+            metrics=tuple(metrics),
+            tables=tuple(tables),
+            plot=plot,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where a result goes beside the terminal.
+
+    Attributes:
+        json: File for the result, or None.
+        plot: File for the plot, PNG or SVG by its name, or None.
+    """
+
+    json: Path | None = None
+    plot: Path | None = None
+
+    def check(self) -> None:
+        """Call before a long run.
+
+        Raises:
+            BenchmarkError: A file could not be written there.
+        """
+        for path in filter(None, (self.json, self.plot)):
+            if not path.absolute().parent.is_dir():
+                raise BenchmarkError(f"there is no folder {path.parent} for {path.name}; create it")
+        if self.plot is not None and self.plot.suffix.lower() not in {".png", ".svg"}:
+            raise BenchmarkError(f"a plot is a .png or an .svg file, not {self.plot.name}")
+
+
+def read_result(path: Path) -> BenchmarkResult:
+    """Reads a result file.
+
+    Raises:
+        BenchmarkError: It is not there or is no result.
+    """
+    try:
+        return BenchmarkResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BenchmarkError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BenchmarkError(
+            f"{path} is no benchmark result of this version: {place or 'JSON'}: {first['msg']}; "
+            "write it again with `cityeye bench NAME --json FILE`"
+        ) from None
+
+
+def publish(result: BenchmarkResult, outputs: Outputs, console: Console | None = None) -> None:
+    """Writes the files and prints the tables to stdout, what else there is to say to stderr."""
+    notes = Console(stderr=True, soft_wrap=True, highlight=False)
+    show(result, console or Console(highlight=False))
+    if outputs.json is not None:
+        result.write(outputs.json)
+    if outputs.plot is not None:
+        from benchmarks.plot import draw
+
+        problem = draw(result, outputs.plot)
+        if problem:
+            notes.print(problem)
+
+
+def show(result: BenchmarkResult, console: Console) -> None:
+    """Prints the machine and the tables."""
+    machine, load = result.machine, result.load_before
+    console.print(f"{machine.cpu}, {machine.cores:g} cores, {machine.memory_mb} MB", soft_wrap=True)
+    for gpu in machine.gpus:
+        console.print(f"{gpu.name}, {gpu.memory_mb} MB, driver {gpu.driver}", soft_wrap=True)
+    if load.busy > BUSY_BEFORE:
+        console.print(
+            f"The machine was busy before the run: {load.busy:.0%} of its cores. "
+            "Measure again when it is quiet.",
+            soft_wrap=True,
+        )
+    for table in result.tables:
+        shown = Table(title=table.title, title_justify="left")
+        for index, column in enumerate(table.columns):
+            numeric = all(isinstance(row[index], int | float) for row in table.rows)
+            shown.add_column(column, justify="right" if numeric else "left")
+        for row in table.rows:
+            shown.add_row(*map(cell_text, row))
+        console.print(shown)
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell for people: numbers with as many digits as mean something."""
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.3g}"  # noqa: PLR2004
+    return str(cell)
