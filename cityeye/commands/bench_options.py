@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from benchmarks.result import BenchmarkResult, Outputs
+    from benchmarks.output import Outputs
+    from benchmarks.result import BenchmarkResult
     from benchmarks.subject import Say
 
 JsonOption = Annotated[
@@ -42,7 +43,7 @@ def outputs(json: Path | None, plot: Path | None) -> Outputs:
     Raises:
         BenchmarkError: A file cannot be written there.
     """
-    from benchmarks.result import Outputs
+    from benchmarks.output import Outputs
 
     wanted = Outputs(json, plot)
     wanted.check()
@@ -56,6 +57,6 @@ def progress() -> Say:
 
 def publish(result: BenchmarkResult, where: Outputs) -> None:
     """Prints a result and writes its files."""
-    from benchmarks import result as results
+    from benchmarks import output
 
-    results.publish(result, where)
+    output.publish(result, where)
