@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.peers.spec import PeerSpec, each_camera, given_spec, wait_for_end
+from benchmarks.street_spec import ContestantSpec, each_camera, given_spec, wait_for_end
 from benchmarks.street_log import result_log
 from camera_adapters import PADDING_VALUE, Image, Letterbox, Size
 from models import Detector, ModelPackage
@@ -72,25 +73,37 @@ class Letterboxer:
         return self._batch, box
 
 
-def run(spec: PeerSpec) -> None:
-    """Infers every camera until standard input ends."""
-    cv2.setNumThreads(1)
-    package = ModelPackage.load(Path(spec.package))
-    detector = Detector(package, threads=1, provider="auto")
+def infer_cameras(
+    spec: ContestantSpec, package: ModelPackage, infer: Callable[[Image], object]
+) -> None:
+    """Takes each camera's newest frame at the wanted rate, infers it and notes when that was done.
+
+    Args:
+        spec: What is asked.
+        package: The model.
+        infer: Runs a batch of one, (1, H, W, 3); called from a thread per camera.
+    """
     log = result_log(spec.results)
 
-    def infer(camera: int, url: str) -> None:
+    def work(camera: int, url: str) -> None:
         newest, letterboxer = NewestFrame(url), Letterboxer(package)
         due_s = time.monotonic()
         while True:
             batch, letterbox = letterboxer.fill(newest.take())
-            detector.detect(batch)
+            infer(batch)
             there_s = time.monotonic()
             log.note(camera, read_stamp(batch[0], letterbox), there_s)
             due_s = max(due_s + 1 / spec.fps, there_s)
             time.sleep(due_s - there_s)
 
-    each_camera(spec, infer)
+    each_camera(spec, work)
+
+
+def run(spec: ContestantSpec) -> None:
+    """Infers every camera until standard input ends."""
+    cv2.setNumThreads(1)
+    package = ModelPackage.load(Path(spec.package))
+    infer_cameras(spec, package, Detector(package, threads=1, provider="auto").detect)
     wait_for_end()
 
 

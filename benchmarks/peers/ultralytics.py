@@ -7,25 +7,26 @@ fraction of the cameras' own.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
+from itertools import cycle
 from pathlib import Path
 
-from benchmarks.peers.spec import PeerSpec, given_spec
+from benchmarks.street_spec import ContestantSpec, given_spec
 from benchmarks.street_log import result_log
 from camera_adapters import Letterbox, Size
 from simulation import read_stamp
 
 
-def run(spec: PeerSpec) -> None:
+def run(spec: ContestantSpec) -> None:
     """Infers every camera until the process is ended."""
-    import threading
-
     from ultralytics import YOLO
 
     threading.Thread(target=_end_with_input, daemon=True).start()
     streams = Path(spec.folder) / "cameras.streams"
     streams.write_text("\n".join(spec.cameras) + "\n", encoding="utf-8")
-    numbers = {url: number for number, url in enumerate(spec.cameras)}
     log = result_log(spec.results)
     height, width = (int(side) for side in spec.options["imgsz"].split("x"))
     found = YOLO(spec.options["model"], task="detect").predict(
@@ -36,18 +37,16 @@ def run(spec: PeerSpec) -> None:
         device="cpu",
         verbose=False,
     )
-    for result in found:
+    # Every batch has one frame of each camera, in the order of the file.
+    for camera, result in zip(cycle(range(len(spec.cameras))), found):  # noqa: B905 - endless
         there_s = time.monotonic()
         image = result.orig_img
         size = Size(image.shape[1], image.shape[0])
         number = read_stamp(image, Letterbox(size, size, size, 0, 0))
-        log.note(numbers[result.path], number, there_s)
+        log.note(camera, number, there_s)
 
 
 def _end_with_input() -> None:
-    import os
-    import sys
-
     sys.stdin.read()
     os._exit(0)
 

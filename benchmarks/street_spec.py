@@ -1,4 +1,4 @@
-"""What every peer is asked to do, and how it notes what it did. Needs NumPy and nothing heavier."""
+"""What every contestant of the street is asked to do. Needs nothing beside the standard library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class PeerSpec:
+class ContestantSpec:
     """What a contestant is asked to do; travels as JSON.
 
     Attributes:
@@ -42,18 +42,13 @@ class PeerSpec:
         return json.dumps(asdict(self))
 
 
-def spec_from(argument: str) -> PeerSpec:
-    """The spec in a command-line argument."""
-    values = json.loads(argument)
-    return PeerSpec(**{**values, "cameras": tuple(values["cameras"])})
+def given_spec() -> ContestantSpec:
+    """The spec that this program was called with, its only argument."""
+    values = json.loads(sys.argv[1])
+    return ContestantSpec(**{**values, "cameras": tuple(values["cameras"])})
 
 
-def given_spec() -> PeerSpec:
-    """The spec that this program was called with."""
-    return spec_from(sys.argv[1])
-
-
-def each_camera(spec: PeerSpec, work: Callable[[int, str], None]) -> None:
+def each_camera(spec: ContestantSpec, work: Callable[[int, str], None]) -> None:
     """Runs `work(number, url)` on a thread of its own for each camera."""
     for number, url in enumerate(spec.cameras):
         threading.Thread(target=work, args=(number, url), daemon=True).start()
