@@ -15,6 +15,8 @@ from benchmarks.result import BenchmarkResult, Cell
 BUSY_BEFORE = 0.1
 """Above this share of busy cores before a run, the machine was not quiet."""
 
+WIDTH = 160
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
@@ -44,13 +46,19 @@ class Outputs:
 def publish(result: BenchmarkResult, outputs: Outputs, console: Console | None = None) -> None:
     """Writes the files and prints the tables to stdout, what else there is to say to stderr."""
     notes = Console(stderr=True, soft_wrap=True, highlight=False)
-    show(result, console or Console(highlight=False))
+    show(result, console or _terminal())
     if outputs.json is not None:
         result.write(outputs.json)
     if outputs.plot is not None:
         problem = draw(result, outputs.plot)
         if problem:
             notes.print(problem)
+
+
+def _terminal() -> Console:
+    """Standard output; wide enough for a table where it is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
 def show(result: BenchmarkResult, console: Console) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import LoadBefore, MachineFingerprint, fingerprint, load_before
+from benchmarks.rounds import Rounds, Spread
 
 Cell = str | int | float
 
@@ -48,6 +49,15 @@ class Metric(_Stored):
         return statistics.median(self.samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What contestants measure; see `Metric`."""
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower"]
+
+
 class ResultTable(_Stored):
     """Rows for people, as long as the columns."""
 
@@ -64,6 +74,18 @@ class PlotLine(_Stored):
     y: tuple[float, ...]
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, points: Mapping[float, Sequence[float]]) -> PlotLine:
+        """A line through the medians of samples by x, with bars from the least to the greatest."""
+        spreads = [Spread.of(samples) for samples in points.values()]
+        return cls(
+            name=name,
+            x=tuple(points),
+            y=tuple(one.median for one in spreads),
+            low=tuple(one.least for one in spreads),
+            high=tuple(one.most for one in spreads),
+        )
 
 
 class ResultPlot(_Stored):
@@ -150,6 +172,29 @@ class RunStart:
             tables=tuple(tables),
             plot=plot,
         )
+
+
+def metrics_of(
+    rounds: Rounds, quantities: Sequence[Quantity], labels: Mapping[str, str]
+) -> list[Metric]:
+    """Metrics of contestants.
+
+    Args:
+        rounds: What they gave.
+        quantities: Which of it.
+        labels: What stands in a metric's name for each contestant, such as `batch=8,threads=1`;
+            contestants without one are left out.
+    """
+    return [
+        Metric(
+            name=f"{one.name}[{label}]",
+            unit=one.unit,
+            better=one.better,
+            samples=rounds.samples(contestant, one.name),
+        )
+        for contestant, label in labels.items()
+        for one in quantities
+    ]
 
 
 def read_result(path: Path) -> BenchmarkResult:

@@ -16,7 +16,7 @@ Quantities = Mapping[str, float]
 Contestant = Callable[[], Quantities]
 """Measures once, for the length of a round; gives the same names every time."""
 
-OnRound = Callable[[int, Mapping[str, Quantities]], None]
+OnRound = Callable[[int, Mapping[str, Quantities]], object]
 """Called after each round with its number, from 1, and what each contestant gave."""
 
 
@@ -65,6 +65,11 @@ class Rounds:
     """
 
     rounds: Sequence[Mapping[str, Quantities]]
+
+    @property
+    def contestants(self) -> tuple[str, ...]:
+        """Their names, in the order in which they are measured."""
+        return tuple(self.rounds[0]) if self.rounds else ()
 
     def samples(self, contestant: str, quantity: str) -> tuple[float, ...]:
         """A quantity of a contestant, round by round."""

@@ -27,8 +27,8 @@ from .repository import (
     BUILTIN_ROOT as BUILTIN_ROOT, ModelRepository as ModelRepository, Repository as Repository,
 )
 from .session import (
-    CPU_PROVIDER as CPU_PROVIDER, ERRORS_ONLY as ERRORS_ONLY, WantedProvider as WantedProvider,
-    first_line as first_line, has_cuda as has_cuda, open_session as open_session,
-    runtime_version as runtime_version,
+    CPU_PROVIDER as CPU_PROVIDER, ERRORS_ONLY as ERRORS_ONLY, Provider as Provider,
+    WantedProvider as WantedProvider, first_line as first_line, has_cuda as has_cuda,
+    open_session as open_session, runtime_version as runtime_version,
 )
 from .verification import golden_of as golden_of, verify_golden as verify_golden

@@ -2,13 +2,127 @@
 
 from __future__ import annotations
 
+import os
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cityeye.commands.bench_options import (
+    ClipOption,
+    JsonOption,
+    ModelOption,
+    PackageOption,
+    PlotOption,
+    RoundsOption,
+    SecondsOption,
+    outputs,
+    progress,
+    publish,
+)
 from cityeye.commands.model_option import MeasuredOption
+from cityeye.model_place import cache_folder
 
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
+
+BUILT_IN = "traffic"
+DETECT_SCENES = ("arterial-day",)
+"""What models are measured on where no recording is given; what they see costs next to nothing."""
+
+
+class BenchProvider(StrEnum):
+    """An execution provider of ONNX Runtime."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class BenchPrecision(StrEnum):
+    """A precision of a model package."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+@app.command("decode")
+def decode(
+    model: ModelOption = BUILT_IN,
+    package: PackageOption = None,
+    clip: ClipOption = None,
+    streams: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Streams at once; repeatable. 1, cores and 2 x cores if absent."),
+    ] = None,
+    rounds: RoundsOption = 5,
+    seconds: SecondsOption = 0.4,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Measure decoding and conversion of recordings against cv2.VideoCapture."""
+    from benchmarks.decode import DecodeBenchmark, run, stream_counts
+    from benchmarks.subject import clips_of, package_of
+    from serving import model_ref
+
+    where, say = outputs(json, plot), progress()
+    view = model_ref(package_of(model, package)).view
+    clips = clips_of(clip, cache_folder("clips", os.environ), say)
+    counts = tuple(streams) if streams else stream_counts()
+    publish(run(DecodeBenchmark(clips, view, counts, rounds, seconds), say), where)
+
+
+@app.command("detect")
+def detect(
+    model: ModelOption = BUILT_IN,
+    package: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="An own model package instead of --model; one per precision."
+        ),
+    ] = None,
+    clip: ClipOption = None,
+    precision: Annotated[
+        list[BenchPrecision] | None,
+        typer.Option(help="Repeatable; made from fp32 where no package has it."),
+    ] = None,
+    provider: Annotated[
+        list[BenchProvider] | None, typer.Option(help="Repeatable; all that work if absent.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, max=256, help="Images per run; repeatable.")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, max=256, help="Threads per run; repeatable.")
+    ] = None,
+    callers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=256, help="Runs of a session at once; repeatable."),
+    ] = None,
+    rounds: RoundsOption = 5,
+    seconds: SecondsOption = 0.5,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Measure a session by batch, threads, callers, precision and provider."""
+    from benchmarks.detect import DetectBenchmark, run
+    from benchmarks.subject import clips_of, package_of
+
+    where, say = outputs(json, plot), progress()
+    packages = [package_of(model, one) for one in package or [None]]
+    clips = clips_of(clip, cache_folder("clips", os.environ), say, DETECT_SCENES)
+    benchmark = DetectBenchmark(
+        packages,
+        next(iter(clips.values())),
+        precisions=tuple(one.value for one in precision or ()),
+        providers=tuple(one.value for one in provider or ()),
+        batches=tuple(batch or (1, 4, 8, 16)),
+        threads=tuple(threads or ()),
+        callers=tuple(callers or ()),
+        rounds=rounds,
+        round_s=seconds,
+    )
+    publish(run(benchmark, say), where)
 
 
 @app.command("serve")
