@@ -27,7 +27,7 @@ from cityeye.model_place import cache_folder
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
 
 BUILT_IN = "traffic"
-DETECT_SCENES = ("arterial-day",)
+DETECT_SCENES = ("crossroad-jam",)
 """What models are measured on where no recording is given; what they see costs next to nothing."""
 
 
@@ -73,7 +73,7 @@ def decode(
 
 
 @app.command("detect")
-def detect(
+def detect(  # noqa: PLR0913, PLR0917 - options, which people name
     model: ModelOption = BUILT_IN,
     package: Annotated[
         list[Path] | None,
@@ -109,7 +109,7 @@ def detect(
     from benchmarks.subject import clips_of, package_of
 
     where, say = outputs(json, plot), progress()
-    packages = [package_of(model, one) for one in package or [None]]
+    packages = [package_of(model, one) for one in package] if package else [package_of(model)]
     clips = clips_of(clip, cache_folder("clips", os.environ), say, DETECT_SCENES)
     benchmark = DetectBenchmark(
         packages,
