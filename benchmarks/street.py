@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from benchmarks.street_log import FrameRecords, frame_ages, read_log, read_resul
 from benchmarks.street_processes import Consumption, MarkedProgram, consumption_of
 from benchmarks.street_server import StreetServer, StreetSpec
 from benchmarks.street_spec import ContestantSpec
+from models import ModelPackage
+from simulation import ensure_stamped_clip
+from simulation.rtsp_server import load_clip
 
 CITYEYE: Final = "cityeye"
 PROGRAMS: Final[Mapping[str, str]] = {
@@ -133,8 +136,8 @@ class StreetRun:
 
     @property
     def evenness(self) -> float:
-        """The highest rate of a camera over the lowest one; infinite where one has none."""
-        return max(self.rates) / min(self.rates) if min(self.rates) else float("inf")
+        """The lowest rate of a camera over the highest one: 1 where all are the same."""
+        return min(self.rates) / max(self.rates)
 
     def text(self) -> str:
         """One line for people."""
@@ -146,6 +149,19 @@ class StreetRun:
             f"{self.age_max_ms:.0f} ms, {self.cpu_cores:.2f} cores, {self.pss_mb:.0f} MB"
             f" (server {self.server_cores:.2f} cores){unreadable}"
         )
+
+
+def street_of(package: ModelPackage, recording: Path, cache: Path, **given: Any) -> Street:
+    """A street whose cameras play a recording; its stamped copy is made where it is missing.
+
+    Args:
+        package: The package.
+        recording: What the cameras show.
+        cache: Where stamped clips are kept.
+        **given: Further attributes of `Street`.
+    """
+    stamped = ensure_stamped_clip(recording, cache)
+    return Street(package.directory, stamped, load_clip(stamped).fps, **given)
 
 
 def load_for(contestant: str, load: Load, street: Street) -> Load:
@@ -237,7 +253,7 @@ class RunningContestant:
         first_s = float("inf")
         while (seen := len(np.unique(self.results()["camera"]))) < self._load.cameras:
             now_s = time.monotonic()
-            self._check(late=not seen and now_s - started_s > _START_S)
+            self.check(late=not seen and now_s - started_s > _START_S)
             first_s = min(first_s, now_s) if seen else first_s
             if now_s - first_s > _ALL_CAMERAS_S:
                 break
@@ -256,7 +272,7 @@ class RunningContestant:
         after = self.program.consumption(memory=False)
         end_s = time.monotonic()
         server_after = consumption_of([self._server.pid], memory=False)
-        self._check()
+        self.check()
         memory = self.program.consumption()
         cores = after.cpu_since(before) / (end_s - begin_s)
         server_cores = server_after.cpu_since(server_before) / (end_s - begin_s)
@@ -265,6 +281,19 @@ class RunningContestant:
     def results(self) -> FrameRecords:
         """All its results so far."""
         return read_results(self._folder)
+
+    def check(self, *, late: bool = False) -> None:
+        """Makes certain that it runs.
+
+        Raises:
+            BenchmarkError: It ended or is too late; with the end of what it said.
+        """
+        status = self._process.poll() if self._process is not None else None
+        if status is None and not late:
+            return
+        lines = self._said.read_text(errors="replace").splitlines()[-_LINES:]
+        what = f"had no result in {_START_S:.0f} s" if status is None else f"ended ({status})"
+        raise BenchmarkError("\n".join([f"{self._name} {what}; it said last:", *lines]))
 
     def stop(self) -> None:
         """Ends it, all its processes."""
@@ -281,6 +310,11 @@ class RunningContestant:
         begin_s, end_s = window
         sent, results = read_log(self._folder / "sent"), self.results()
         within = _between(results, begin_s, end_s)
+        if not len(within):
+            raise BenchmarkError(
+                f"{self._name} had no result in {end_s - begin_s:.0f} s with {self._load.cameras} "
+                "cameras; ask for fewer cameras or measure longer"
+            )
         ages = frame_ages(sent, within)
         took_s, cameras = end_s - begin_s, self._load.cameras
         counts = np.bincount(within["camera"], minlength=cameras)
@@ -319,15 +353,6 @@ class RunningContestant:
             options=options,
         )
         return [python, "-m", PROGRAMS[self._name], spec.as_argument()]
-
-    def _check(self, *, late: bool = False) -> None:
-        """Raises if it has ended or is too late."""
-        status = self._process.poll() if self._process is not None else None
-        if status is None and not late:
-            return
-        lines = self._said.read_text(errors="replace").splitlines()[-_LINES:]
-        what = f"had no result in {_START_S:.0f} s" if status is None else f"ended ({status})"
-        raise BenchmarkError("\n".join([f"{self._name} {what}; it said last:", *lines]))
 
 
 def _between(records: FrameRecords, begin_s: float, end_s: float) -> FrameRecords:

@@ -34,7 +34,7 @@ def record_results(log_file: Path) -> None:
     log = result_log(log_file.parent)
 
     def process_frame(
-        pipeline: CameraPipeline,
+        self: CameraPipeline,
         frame: Frame,
         routes: Routes,
         found: Mapping[ModelRef, Detections],
@@ -45,6 +45,6 @@ def record_results(log_file: Path) -> None:
             view = frame.views[model.view]
             number = read_stamp(view.image, view.letterbox)
             log.note(int(frame.camera.removeprefix(_PREFIX)), number, there_s)
-        _UNCHANGED(pipeline, frame, routes, found, now_s)
+        _UNCHANGED(self, frame, routes, found, now_s)
 
     CameraPipeline.process_frame = process_frame  # type: ignore[method-assign]

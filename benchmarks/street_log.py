@@ -21,7 +21,7 @@ UNREADABLE: Final = -1
 _RECORD: Final = struct.Struct("<iid")
 _LAYOUT: Final = np.dtype([("camera", "<i4"), ("number", "<i4"), ("at_s", "<f8")])
 FrameRecords = npt.NDArray[np.void]
-"""Records with the fields `camera`, `number` and `at_s`, in the order in which they were written."""
+"""Records with the fields `camera`, `number` and `at_s`, as they were written."""
 
 
 class FrameLog:

@@ -15,12 +15,11 @@ from typing import Final, Self
 
 from benchmarks.receiver import receiving
 from benchmarks.street_log import FrameLog
-from simulation.rtsp_server import Mount, RtspServerThread, ServerLimits
+from simulation.rtsp_server import Mount, RtspServerThread, ServerLimits, load_clip
 
 _GOLDEN: Final = 0.6180339887
 """Multiples of it, modulo 1, are spread evenly, however many they are."""
 
-_CLIP_S: Final = 64.0
 _STOP_S: Final = 20.0
 _ROOM: Final = 16
 """Connections beside one per camera, for contestants that connect again before they disconnect."""
@@ -100,13 +99,10 @@ def serve(spec: StreetSpec) -> None:
     def note(path: str, number: int, sent_s: float) -> None:
         log.note(int(path), number, sent_s)
 
+    clip = Path(spec.clip)
+    duration_s = load_clip(clip).duration_s
     mounts = [
-        Mount(
-            str(number),
-            Path(spec.clip),
-            start="server",
-            phase_s=_CLIP_S * (number * _GOLDEN % 1.0),
-        )
+        Mount(str(number), clip, start="server", phase_s=duration_s * (number * _GOLDEN % 1.0))
         for number in range(spec.cameras)
     ]
     limits = ServerLimits(connections=2 * spec.cameras + _ROOM)

@@ -64,7 +64,7 @@ def read_stamp(image: Image, letterbox: Letterbox) -> int | None:
     if white - black < _LEAST_CONTRAST:
         return None
     shares = (levels[2:] - black) / (white - black)
-    bits = shares > 0.5  # noqa: PLR2004 - the middle between black and white
+    bits = shares > 0.5
     if np.abs(shares - bits).max() > _GREY_ZONE:
         return None
     number, check = divmod(int(bits @ _WEIGHTS), 1 << _CHECK_BITS)
@@ -91,7 +91,7 @@ def _cell_side(full: Size) -> int:
         ValueError: The image is too small.
     """
     side = full.width // _CELLS_ACROSS
-    if side < 4 or _ROWS * side > full.height:  # noqa: PLR2004 - H.264 would blur the cells
+    if side < 4 or _ROWS * side > full.height:
         raise ValueError(f"an image of {full} is too small for a stamp")
     return side
 

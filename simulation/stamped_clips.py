@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import av
+import numpy as np
 from av.video.stream import VideoStream
 
 from simulation.stamp import MAX_NUMBER, draw_stamp
@@ -66,7 +67,7 @@ def _encode(recording: Path, made: Path, max_frames: int) -> None:
     with av.open(str(recording)) as source, av.open(str(made), "w", format="mp4") as container:
         stream: VideoStream | None = None
         for number, frame in enumerate(islice(source.decode(video=0), max_frames)):
-            image = frame.to_ndarray(format="rgb24")
+            image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             height, width = (side // 2 * 2 for side in image.shape[:2])
             if stream is None:
                 rate = source.streams.video[0].average_rate or _DEFAULT_FPS

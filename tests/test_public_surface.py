@@ -24,6 +24,13 @@ SUB_PACKAGES = {
         "serve",
         "subject",
         "trace",
+        "overload",
+        "scale",
+        "soak",
+        "street",
+        "street_hook",
+        "street_spec",
+        "streams",
     ),
     "model_tools": (
         "admission",

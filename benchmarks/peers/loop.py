@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.street_spec import ContestantSpec, each_camera, given_spec, wait_for_end
 from benchmarks.street_log import result_log
+from benchmarks.street_spec import ContestantSpec, each_camera, given_spec, wait_for_end
 from camera_adapters import PADDING_VALUE, Image, Letterbox, Size
 from models import Detector, ModelPackage
 from simulation import read_stamp
@@ -48,7 +48,7 @@ class NewestFrame:
                 if not there:
                     break
                 with self._change:
-                    self._frame = frame
+                    self._frame = np.asarray(frame, np.uint8)
                     self._change.notify()
             capture.release()
             time.sleep(1.0)
@@ -68,7 +68,10 @@ class Letterboxer:
         box = Letterbox.fit(Size(frame.shape[1], frame.shape[0]), self._size)
         size = box.content
         scaled = cv2.resize(frame, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
-        rows, columns = slice(box.top, box.top + size.height), slice(box.left, box.left + size.width)
+        rows, columns = (
+            slice(box.top, box.top + size.height),
+            slice(box.left, box.left + size.width),
+        )
         cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB, dst=self._batch[0, rows, columns])
         return self._batch, box
 

@@ -26,7 +26,8 @@ class PerFrameDetector:
 
     def __call__(self, frame: Image) -> npt.NDArray[np.float32]:
         """Rows (M, 6) of one frame (1, H, W, 3), see `Detector.run`."""
-        return self._detector.run(frame)[0]
+        rows: npt.NDArray[np.float32] = self._detector.run(frame)[0]
+        return rows
 
 
 def run(spec: ContestantSpec) -> None:

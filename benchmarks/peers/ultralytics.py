@@ -14,8 +14,8 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.street_spec import ContestantSpec, given_spec
 from benchmarks.street_log import result_log
+from benchmarks.street_spec import ContestantSpec, given_spec
 from camera_adapters import Letterbox, Size
 from simulation import read_stamp
 
@@ -38,7 +38,7 @@ def run(spec: ContestantSpec) -> None:
         verbose=False,
     )
     # Every batch has one frame of each camera, in the order of the file.
-    for camera, result in zip(cycle(range(len(spec.cameras))), found):  # noqa: B905 - endless
+    for camera, result in zip(cycle(range(len(spec.cameras))), found):
         there_s = time.monotonic()
         image = result.orig_img
         size = Size(image.shape[1], image.shape[0])
