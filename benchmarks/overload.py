@@ -66,7 +66,7 @@ def run(benchmark: OverloadBenchmark, say: Say) -> BenchmarkResult:
     start = RunStart()
     cameras = benchmark.cameras or _enough_cameras(benchmark.street, say)
     capacity = benchmark.capacity or _capacity(benchmark, cameras, say)
-    loads = {factor: _load(benchmark, factor * capacity, cameras) for factor in benchmark.factors}
+    loads = {factor: _load(benchmark, factor, capacity, cameras) for factor in benchmark.factors}
     rounds = interleave(
         {
             label(name, factor): partial(_measure_once, name, load, benchmark, say)
@@ -116,17 +116,18 @@ def _capacity(benchmark: OverloadBenchmark, cameras: int, say: Say) -> float:
     return reached
 
 
-def _load(benchmark: OverloadBenchmark, per_s: float, cameras: int) -> Load:
-    """A load of so many inferences per second.
+def _load(benchmark: OverloadBenchmark, factor: float, capacity: float, cameras: int) -> Load:
+    """The load of so many times the capacity.
 
     Raises:
         BenchmarkError: The cameras do not give so many frames.
     """
+    per_s = factor * capacity
     if benchmark.growing == "cameras":
         return Load(max(1, round(per_s / benchmark.fps)), benchmark.fps)
     fps, limit = per_s / cameras, benchmark.street.camera_fps
     if fps > limit * 1.005:
-        least = math.ceil(per_s / limit)
+        least = math.ceil(per_s / limit * max(benchmark.factors) / factor)
         raise BenchmarkError(
             f"{cameras} cameras with {limit:g} frames/s cannot ask for {per_s:.0f} inferences/s; "
             f"give --cameras {least} or more, or --growing cameras"
