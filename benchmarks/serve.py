@@ -1,37 +1,62 @@
-"""What Ray Serve costs: images per second of worker → handle → session over the bare session.
+"""What Ray Serve costs: worker → handle → session against the bare session, in turns in one run.
 
-Both run in the same minute on the same machine with the same model, batch and threads, in turns,
-so that a noisy neighbour hits both. The serve path is the production one: the very client, two
-micro-batches in flight, one copy into the object store per batch.
+Both have the same model, batch and threads. The serving path is the production one: the very
+client, one copy into the object store per batch, several callers where batches overlap.
 """
 
 from __future__ import annotations
 
-import json
-import platform
-import statistics
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Final
 
-import numpy as np
-import ray
-from rich.console import Console
+from pydantic import JsonValue
 
-import models
-from models import Detector, ModelRepository, runtime_version
-from pipelines import (
-    MAX_IN_FLIGHT,
-    RESULT_TIMEOUT_S,
-    DetectorPort,
-    InFlightBatch,
-    MicroBatch,
-    ModelRef,
+from benchmarks.result import (
+    BenchmarkResult,
+    Cell,
+    Metric,
+    PlotLine,
+    Quantity,
+    ResultPlot,
+    ResultTable,
+    RunStart,
+    metrics_of,
 )
-from serving import ClusterSettings, RayServeDetectors, cluster, model_ref, served_model
+from benchmarks.rounds import Contestant, Quantities, Rounds, Spread, interleave
+from benchmarks.serve_path import CALLER, OTHERS, RAYLET, REPLICA, ServePath, serve_path
+from benchmarks.subject import Say
+from benchmarks.timed import repeat
+from camera_adapters import Image
+from models import Detector, ModelPackage
+
+SPEED: Final = (
+    Quantity("images_per_s", "images/s", "higher"),
+    Quantity("p50_ms", "ms", "lower"),
+    Quantity("p95_ms", "ms", "lower"),
+    Quantity("cpu_ms", "ms", "lower"),
+    Quantity("run_ms", "ms", "lower"),
+)
+TRANSPORT: Final = (
+    Quantity("queue_ms", "ms", "lower"),
+    Quantity("replica_busy", "share", "higher"),
+    Quantity("caller_cpu_ms", "ms", "lower"),
+    Quantity("replica_cpu_ms", "ms", "lower"),
+    Quantity("raylet_cpu_ms", "ms", "lower"),
+    Quantity("others_cpu_ms", "ms", "lower"),
+)
+SPEED_COLUMNS: Final = (
+    "batch", "callers", "bare images/s", "Serve images/s", "bare p50 ms", "Serve p50 ms",
+    "Serve p95 ms", "ratio",
+)  # fmt: skip
+COST_COLUMNS: Final = (
+    "batch", "callers", "bare run ms", "run ms", "replica busy", "queue ms per call",
+    "caller CPU ms", "replica CPU ms", "raylet CPU ms", "other Ray CPU ms",
+)  # fmt: skip
+ROLES: Final = (CALLER, REPLICA, RAYLET, OTHERS)
+WARM_UP_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,116 +64,149 @@ class ServeBenchmark:
     """What to compare.
 
     Attributes:
-        repository: Folder of model packages.
-        model: Package name.
+        package: The model.
+        images: (N, H, W, 3) uint8 RGB of its input size, as many as the largest batch.
+        batches: Images per batch; 1 with one caller is a camera that sends frame by frame.
+        callers: Threads that wait for results at the same time.
         threads: ONNX Runtime threads on both sides.
-        batch: Images per micro-batch.
         rounds: How often each side is measured, in turns.
         round_s: Length of one measurement in seconds.
         api_port: Port for the cluster's HTTP proxy.
     """
 
-    repository: Path = Path(models.__file__).parent / "builtin"
-    model: str = "traffic"
+    package: ModelPackage
+    images: Image
+    batches: tuple[int, ...] = (1, 8, 16)
+    callers: tuple[int, ...] = (1, 2)
     threads: int = 1
-    batch: int = 16
-    rounds: int = 11
-    round_s: float = 3.0
+    rounds: int = 7
+    round_s: float = 1.5
     api_port: int = 8599
 
 
-def run(benchmark: ServeBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
-    """Measures and returns the report, ready for JSON.
+def run(benchmark: ServeBenchmark, say: Say) -> BenchmarkResult:
+    """Measures every batch bare and through Ray Serve.
 
-    The key `ratio` is the median over rounds of serve path / bare session, and `ratio_range` its
-    least and greatest value.
+    Raises:
+        ModelError: The package cannot be loaded.
+        ServingError: It cannot be served.
+        ClusterError: Ray does not start.
     """
-    package = ModelRepository(benchmark.repository).find(benchmark.model)
-    ref = model_ref(package)
-    batch = _batch(ref, benchmark.batch)
-    bare = Detector(package, threads=benchmark.threads, provider="auto")
-    settings = ClusterSettings(api_port=benchmark.api_port)
-    on_step("starting Ray Serve")
-    with cluster(settings):
-        service = RayServeDetectors()
-        service.deploy([served_model(package, threads=benchmark.threads)])
-        port = service.port({})
-        _serve_loop(port, batch, 1.0)
-        rounds = []
-        for number in range(benchmark.rounds):
-            bare_fps = _bare_loop(bare, batch, benchmark.round_s)
-            serve_fps = _serve_loop(port, batch, benchmark.round_s)
-            rounds.append({"bare_fps": bare_fps, "serve_fps": serve_fps})
-            on_step(
-                f"round {number + 1} of {benchmark.rounds}: bare {bare_fps:.1f} images/s, "
-                f"serve {serve_fps:.1f} images/s, ratio {serve_fps / bare_fps:.3f}"
-            )
-    return _report(benchmark, package.version, bare.provider, rounds)
-
-
-def main(json_path: Path | None, benchmark: ServeBenchmark | None = None) -> int:
-    """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
-    console = Console(stderr=True)
-    report = run(benchmark or ServeBenchmark(), lambda text: console.print(text, highlight=False))
-    if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    low, high = report["ratio_range"]
-    console.print(
-        f"the Serve path reaches {report['ratio']:.3f} of the bare session "
-        f"({low:.3f} to {high:.3f} over the rounds)"
+    start = RunStart()
+    bare = Detector(benchmark.package, threads=benchmark.threads, provider="auto")
+    say("starting Ray Serve")
+    with serve_path(benchmark.package, benchmark.threads, benchmark.api_port) as path:
+        contestants = _contestants(benchmark, bare, path)
+        rounds = interleave(
+            contestants, benchmark.rounds, lambda number, _: say(f"round {number} is complete")
+        )
+    pairs = list(product(benchmark.batches, benchmark.callers))
+    served = [_served(batch, callers) for batch, callers in pairs]
+    metrics = [
+        *metrics_of(rounds, SPEED, {one: one for one in contestants}),
+        *metrics_of(rounds, TRANSPORT, {one: one for one in served}),
+        *(_ratio(rounds, batch, callers) for batch, callers in pairs),
+    ]
+    speed = ResultTable(
+        title=f"{benchmark.package}, {benchmark.threads} threads per run: Ray Serve over bare",
+        columns=SPEED_COLUMNS,
+        rows=tuple(_speed_row(rounds, *pair) for pair in pairs),
     )
-    return 0
+    cost = ResultTable(
+        title="Where the time goes, per image",
+        columns=COST_COLUMNS,
+        rows=tuple(_cost_row(rounds, *pair) for pair in pairs),
+    )
+    plot = ResultPlot(
+        title=speed.title, x_label="batch", y_label="images/s", lines=_lines(rounds, benchmark)
+    )
+    return start.result("serve", _settings(benchmark, bare), metrics, [speed, cost], plot)
 
 
-def _bare_loop(detector: Detector, batch: MicroBatch, seconds: float) -> float:
-    """Images per second of the session alone."""
-    images, started_s = 0, time.monotonic()
-    while time.monotonic() - started_s < seconds:
-        images += len(detector.detect(batch.images))
-    return images / (time.monotonic() - started_s)
+def _bare(batch: int) -> str:
+    return f"path=bare,batch={batch}"
 
 
-def _serve_loop(port: DetectorPort, batch: MicroBatch, seconds: float) -> float:
-    """Images per second through the detector port, as a camera worker drives it."""
-    in_flight: deque[InFlightBatch] = deque()
-    images, started_s = 0, time.monotonic()
-    while time.monotonic() - started_s < seconds:
-        while len(in_flight) < MAX_IN_FLIGHT:
-            in_flight.append(port.submit(batch))
-        images += _count(in_flight.popleft())
-    # What is under way has cost time already: it counts, with the time that it still takes.
-    while in_flight:
-        images += _count(in_flight.popleft())
-    return images / (time.monotonic() - started_s)
+def _served(batch: int, callers: int) -> str:
+    return f"path=serve,batch={batch},callers={callers}"
 
 
-def _count(pending: InFlightBatch) -> int:
-    return sum(len(found) for found in pending.result(RESULT_TIMEOUT_S).found.values())
+def _contestants(
+    benchmark: ServeBenchmark, bare: Detector, path: ServePath
+) -> dict[str, Contestant]:
+    """Warm contestants: for every batch the bare session, then the serving path by callers."""
+    measures: dict[str, Callable[[float], Quantities]] = {}
+    for batch in benchmark.batches:
+        images = benchmark.images[:batch]
+        measures[_bare(batch)] = partial(_run_bare, bare, images)
+        for callers in benchmark.callers:
+            measures[_served(batch, callers)] = partial(path.measure, images, callers)
+    for measure in measures.values():
+        measure(min(WARM_UP_S, benchmark.round_s))
+    return {name: partial(measure, benchmark.round_s) for name, measure in measures.items()}
 
 
-def _batch(model: ModelRef, count: int) -> MicroBatch:
-    shape = (count, model.size.height, model.size.width, 3)
-    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    return MicroBatch(images, (), (), {model: tuple(range(count))})
-
-
-def _report(
-    benchmark: ServeBenchmark, version: str, provider: str, rounds: Sequence[dict[str, float]]
-) -> dict[str, Any]:
-    ratios = [entry["serve_fps"] / entry["bare_fps"] for entry in rounds]
+def _run_bare(detector: Detector, images: Image, seconds: float) -> Quantities:
+    """The session alone, with the detections made as a camera worker makes them."""
+    timed = repeat(lambda: len(detector.detect(images)), seconds)
     return {
-        "ratio": round(statistics.median(ratios), 4),
-        "ratio_range": [round(min(ratios), 4), round(max(ratios), 4)],
-        "bare_fps": round(statistics.median(entry["bare_fps"] for entry in rounds), 2),
-        "serve_fps": round(statistics.median(entry["serve_fps"] for entry in rounds), 2),
-        "rounds": rounds,
-        "settings": {**asdict(benchmark), "repository": str(benchmark.repository)},
-        "model_version": version,
-        "provider": provider,
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
-            "onnxruntime": runtime_version(),
-            "ray": ray.__version__,
-        },
+        "images_per_s": timed.per_s,
+        "p50_ms": timed.latency_ms(50),
+        "p95_ms": timed.latency_ms(95),
+        "cpu_ms": timed.cpu_ms,
+        "run_ms": 1000 / timed.per_s,
+    }
+
+
+def _ratio(rounds: Rounds, batch: int, callers: int) -> Metric:
+    return Metric(
+        name=f"ratio[batch={batch},callers={callers}]",
+        unit="",
+        better="higher",
+        samples=rounds.ratios(_served(batch, callers), _bare(batch), "images_per_s"),
+    )
+
+
+def _speed_row(rounds: Rounds, batch: int, callers: int) -> tuple[Cell, ...]:
+    bare, served = _bare(batch), _served(batch, callers)
+    ratios = Spread.of(rounds.ratios(served, bare, "images_per_s"))
+    cells = [
+        rounds.spread(name, quantity).median
+        for quantity in ("images_per_s", "p50_ms")
+        for name in (bare, served)
+    ]
+    return (batch, callers, *cells, rounds.spread(served, "p95_ms").median, ratios.text(3))
+
+
+def _cost_row(rounds: Rounds, batch: int, callers: int) -> tuple[Cell, ...]:
+    bare, served = _bare(batch), _served(batch, callers)
+    names = ("run_ms", "replica_busy", "queue_ms", *(f"{one}_cpu_ms" for one in ROLES))
+    cells = [rounds.spread(served, name).median for name in names]
+    return (batch, callers, rounds.spread(bare, "run_ms").median, *cells)
+
+
+def _lines(rounds: Rounds, benchmark: ServeBenchmark) -> tuple[PlotLine, ...]:
+    def line(title: str, name: Callable[[int], str]) -> PlotLine:
+        points = {
+            float(one): rounds.samples(name(one), "images_per_s") for one in benchmark.batches
+        }
+        return PlotLine.of(title, points)
+
+    served = (
+        line(f"Ray Serve, {callers} callers", partial(_served, callers=callers))
+        for callers in benchmark.callers
+    )
+    return (line("bare session", _bare), *served)
+
+
+def _settings(benchmark: ServeBenchmark, bare: Detector) -> dict[str, JsonValue]:
+    return {
+        "model": str(benchmark.package),
+        "sha256": benchmark.package.manifest.sha256,
+        "provider": bare.provider,
+        "threads": benchmark.threads,
+        "batches": list(benchmark.batches),
+        "callers": list(benchmark.callers),
+        "rounds": benchmark.rounds,
+        "round_s": benchmark.round_s,
     }

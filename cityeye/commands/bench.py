@@ -28,7 +28,7 @@ from cityeye.model_place import cache_folder
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
 
 BUILT_IN = "traffic"
-DETECT_SCENES = ("crossroad-jam",)
+SCENES = ("crossroad-jam",)
 """What models are measured on where no recording is given; what they see costs next to nothing."""
 
 
@@ -111,7 +111,7 @@ def detect(  # noqa: PLR0913, PLR0917 - options, which people name
 
     where, say = outputs(json, plot), progress()
     packages = [package_of(model, one) for one in package] if package else [package_of(model)]
-    clips = clips_of(clip, cache_folder("clips", os.environ), say, DETECT_SCENES)
+    clips = clips_of(clip, cache_folder("clips", os.environ), say, SCENES)
     benchmark = DetectBenchmark(
         packages,
         next(iter(clips.values())),
@@ -127,11 +127,39 @@ def detect(  # noqa: PLR0913, PLR0917 - options, which people name
 
 
 @app.command("serve")
-def serve(json: MeasuredOption = None) -> None:
-    """Measure detection through Ray Serve against detection in the same process."""
-    from benchmarks.serve import main
+def serve(  # noqa: PLR0913, PLR0917 - options, which people name
+    model: ModelOption = BUILT_IN,
+    package: PackageOption = None,
+    clip: ClipOption = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=256, help="Images per batch; repeatable. 1, 8 and 16 if absent."),
+    ] = None,
+    callers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=64, help="Callers at once; repeatable. 1 and 2 if absent."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Threads per run.")] = 1,
+    rounds: RoundsOption = 7,
+    seconds: SecondsOption = 1.5,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for Ray Serve.")] = 8599,
+    json: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Measure inference through Ray Serve against inference in the same process."""
+    from benchmarks.serve import ServeBenchmark, run
+    from benchmarks.subject import clips_of, images_of, package_of
+    from serving import model_ref
 
-    raise typer.Exit(main(json))
+    where, say = outputs(json, plot), progress()
+    chosen = package_of(model, package)
+    clips = clips_of(clip, cache_folder("clips", os.environ), say, SCENES)
+    batches = tuple(batch or (1, 8, 16))
+    images = images_of(next(iter(clips.values())), model_ref(chosen).view, max(batches))
+    benchmark = ServeBenchmark(
+        chosen, images, batches, tuple(callers or (1, 2)), threads, rounds, seconds, port
+    )
+    publish(run(benchmark, say), where)
 
 
 @app.command("precision")
