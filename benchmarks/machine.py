@@ -25,6 +25,9 @@ ROOT: Final = Path(__file__).parents[1]
 BUSY_OVER_S: Final = 1.0
 """How long the cores are observed before a run."""
 
+QUIET: Final = 0.1
+"""Up to this share of busy cores a machine counts as quiet."""
+
 DISTRIBUTIONS: Final = (
     "cityeye", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "ray",
 )  # fmt: skip
@@ -99,6 +102,11 @@ class LoadBefore(_Part):
     load_average: float
     busy: float
     stolen: float
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the machine was there for the benchmark alone."""
+        return self.busy <= QUIET
 
 
 def fingerprint() -> MachineFingerprint:

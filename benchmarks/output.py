@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.plot import draw
-from benchmarks.result import BenchmarkResult, Cell
+from benchmarks.result import BenchmarkResult, ResultTable, cell_text
 
 BUSY_BEFORE = 0.1
 """Above this share of busy cores before a run, the machine was not quiet."""
@@ -45,8 +45,8 @@ class Outputs:
 
 def publish(result: BenchmarkResult, outputs: Outputs, console: Console | None = None) -> None:
     """Writes the files and prints the tables to stdout, what else there is to say to stderr."""
-    notes = Console(stderr=True, soft_wrap=True, highlight=False)
-    show(result, console or _terminal())
+    notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    show(result, console or terminal())
     if outputs.json is not None:
         result.write(outputs.json)
     if outputs.plot is not None:
@@ -55,10 +55,12 @@ def publish(result: BenchmarkResult, outputs: Outputs, console: Console | None =
             notes.print(problem)
 
 
-def _terminal() -> Console:
+def terminal() -> Console:
     """Standard output; wide enough for a table where it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, width=WIDTH)
 
 
 def show(result: BenchmarkResult, console: Console) -> None:
@@ -67,24 +69,21 @@ def show(result: BenchmarkResult, console: Console) -> None:
     console.print(f"{machine.cpu}, {machine.cores:g} cores, {machine.memory_mb} MB", soft_wrap=True)
     for gpu in machine.gpus:
         console.print(f"{gpu.name}, {gpu.memory_mb} MB, driver {gpu.driver}", soft_wrap=True)
-    if load.busy > BUSY_BEFORE:
+    if not load.quiet:
         console.print(
             f"The machine was busy before the run: {load.busy:.0%} of its cores. "
             "Measure again when it is quiet.",
             soft_wrap=True,
         )
     for table in result.tables:
-        shown = Table(title=table.title, title_justify="left")
-        for index, column in enumerate(table.columns):
-            numeric = all(isinstance(row[index], int | float) for row in table.rows)
-            shown.add_column(column, justify="right" if numeric else "left")
-        for row in table.rows:
-            shown.add_row(*map(cell_text, row))
-        console.print(shown)
+        console.print(_rich_table(table))
 
 
-def cell_text(cell: Cell) -> str:
-    """A cell for people: numbers with as many digits as mean something."""
-    if isinstance(cell, float):
-        return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.3g}"  # noqa: PLR2004
-    return str(cell)
+def _rich_table(table: ResultTable) -> Table:
+    shown = Table(title=table.title, title_justify="left")
+    for index, column in enumerate(table.columns):
+        numeric = all(isinstance(row[index], int | float) for row in table.rows)
+        shown.add_column(column, justify="right" if numeric else "left")
+    for row in table.rows:
+        shown.add_row(*map(cell_text, row))
+    return shown

@@ -7,41 +7,40 @@ hits all of them, and given as a ratio with its spread.
 
 from __future__ import annotations
 
-import json
-import platform
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from rich.console import Console
+from pydantic import JsonValue
 
-import models
+from benchmarks.conversion import converted
+from benchmarks.result import (
+    BenchmarkResult,
+    Cell,
+    Metric,
+    Quantity,
+    ResultTable,
+    RunStart,
+    metrics_of,
+)
+from benchmarks.rounds import Quantities, Rounds, Spread, interleave
+from benchmarks.subject import Say
+from benchmarks.timed import repeat
 from model_tools.evaluation import CocoMetrics, GroundTruth, coco_metrics, mean_metrics
 from model_tools.importing import ImageBatch
-from model_tools.precision import fidelity, to_fp16, to_int8
-from models import (
-    MANIFEST_FILE,
-    Detector,
-    ModelPackage,
-    ModelRepository,
-    Precision,
-    runtime_version,
-    sha256_of,
-)
+from model_tools.precision import fidelity
+from models import BUILTIN_ROOT, Detector, ModelPackage, ModelRepository, Precision
 from models.detections import Detections
-from models.graph import opset_of
 from simulation.scenes import (
     EVALUATION_SEEDS,
     LABELS,
     SEEDS_PER_VIEW,
+    Sample,
     place_of,
     render_samples,
 )
@@ -51,6 +50,10 @@ CALIBRATION_BLOCK = 10_000
 """First of the blocks of evaluation seeds that calibrate; those for accuracy come before it."""
 ACCURACY_BLOCK = 0
 CHEAPER: tuple[Precision, ...] = ("int8", "fp16")
+FIDELITY = tuple(
+    f"fidelity_{one}" for one in ("ap50", "ap", "recall", "false_positive_rate", "iou")
+)
+"""What is kept of how close the results are to fp32's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class PrecisionBenchmark:
         round_s: Length of one measurement in seconds.
     """
 
-    repository: Path = Path(models.__file__).parent / "builtin"
+    repository: Path = BUILTIN_ROOT
     model: str = "traffic"
     images: int = 96
     calibration: int = 64
@@ -76,75 +79,55 @@ class PrecisionBenchmark:
     round_s: float = 1.0
 
 
-def run(benchmark: PrecisionBenchmark, on_step: Callable[[str], None]) -> dict[str, Any]:
-    """Measures and returns the report, ready for JSON."""
+def run(benchmark: PrecisionBenchmark, say: Say) -> BenchmarkResult:
+    """Measures accuracy, fidelity to fp32 and throughput.
+
+    Raises:
+        ModelError: There is no such package, or it cannot be converted.
+    """
+    start = RunStart()
     package = ModelRepository(benchmark.repository).find(benchmark.model)
-    places = recipe_named(benchmark.model).speciality.places
-    on_step("drawing images")
-    samples = list(render_samples(seeds_of(places, ACCURACY_BLOCK, benchmark.images)))
-    calibrating = render_samples(seeds_of(places, CALIBRATION_BLOCK, benchmark.calibration))
-    calibration = np.stack([one.image for one in calibrating])
+    samples, calibration = _drawn(benchmark, say)
     images = np.stack([one.image for one in samples])
+    with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
+        detectors = {"fp32": Detector(package, provider="auto")}
+        for precision in CHEAPER:
+            say(f"converting to {precision}")
+            cheap = converted(package, precision, calibration, Path(folder))
+            detectors[precision] = Detector(cheap, provider="auto")
+    rows = {}
+    for name, detector in detectors.items():
+        say(f"inference on {len(images)} images with {name}")
+        rows[name] = detector.run(images)
     real = [
         GroundTruth.of(one.boxes, one.class_ids, one.ignore).among(package.labels, LABELS)
         for one in samples
     ]
-    with tempfile.TemporaryDirectory(prefix="cityeye-precision-") as folder:
-        detectors = {"fp32": Detector(package, provider="auto")}
-        for precision in CHEAPER:
-            on_step(f"converting to {precision}")
-            cheap = _converted(package, precision, calibration, Path(folder))
-            detectors[precision] = Detector(cheap, provider="auto")
-        rows = {}
-        for name, detector in detectors.items():
-            on_step(f"inference on {len(images)} images with {name}")
-            rows[name] = detector.run(images)
-        accuracy = {name: _accuracy(package, found, real) for name, found in rows.items()}
-        speeds = {
-            batch: _speeds(detectors, images[:batch], benchmark, on_step)
-            for batch in benchmark.batches
-        }
-        provider = detectors["fp32"].provider
+    accuracy = {name: _accuracy(package, found, real) for name, found in rows.items()}
     threshold = package.manifest.thresholds.default
-    return {
+    kept = {one: fidelity(rows["fp32"], rows[one], threshold).as_measured() for one in CHEAPER}
+    speed = {
+        batch: _speed(detectors, images[:batch], benchmark, say) for batch in benchmark.batches
+    }
+    settings = {
+        **_settings(benchmark),
         "model": str(package),
         "sha256": package.manifest.sha256,
-        "provider": provider,
-        "accuracy": {name: asdict(one) for name, one in accuracy.items()},
-        "ap50_change": {one: accuracy[one].ap50 - accuracy["fp32"].ap50 for one in CHEAPER},
-        "ap_change": {one: accuracy[one].ap - accuracy["fp32"].ap for one in CHEAPER},
-        "fidelity": {
-            one: fidelity(rows["fp32"], rows[one], threshold).as_measured() for one in CHEAPER
-        },
-        "speed": {str(batch): _ratios(speed) for batch, speed in speeds.items()},
-        "settings": {**asdict(benchmark), "repository": str(benchmark.repository)},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
-            "onnxruntime": runtime_version(),
-        },
+        "provider": detectors["fp32"].provider,
     }
+    title = f"{package} on {settings['provider']}"
+    tables = [_accuracy_table(title, accuracy, kept), _speed_table(title, speed)]
+    metrics = [*_accuracy_metrics(accuracy, kept), *_speed_metrics(speed)]
+    return start.result("precision", settings, metrics, tables)
 
 
-def main(json_path: Path | None, benchmark: PrecisionBenchmark | None = None) -> int:
-    """Runs the benchmark, says how it goes, writes the report; returns the exit status."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    report = run(benchmark or PrecisionBenchmark(), console.print)
-    if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    fp32 = report["accuracy"]["fp32"]
-    console.print(f"{report['model']} on {report['provider']}")
-    console.print(f"  fp32: AP50 {fp32['ap50']:.4f}, AP {fp32['ap']:.4f}")
-    for one in CHEAPER:
-        ap50, ap = report["ap50_change"][one], report["ap_change"][one]
-        console.print(f"  {one}: AP50 {ap50:+.4f}, AP {ap:+.4f}")
-        for batch, ratios in report["speed"].items():
-            low, high = ratios[one]["range"]
-            console.print(
-                f"    {ratios[one]['ratio']:.2f} times the images per second in batches of "
-                f"{batch} ({low:.2f} to {high:.2f} over the rounds)"
-            )
-    return 0
+def _drawn(benchmark: PrecisionBenchmark, say: Say) -> tuple[list[Sample], ImageBatch]:
+    """Images with ground truth to measure accuracy on, and others to choose int8 ranges by."""
+    places = recipe_named(benchmark.model).speciality.places
+    say("drawing images")
+    samples = list(render_samples(seeds_of(places, ACCURACY_BLOCK, benchmark.images)))
+    calibrating = render_samples(seeds_of(places, CALIBRATION_BLOCK, benchmark.calibration))
+    return samples, np.stack([one.image for one in calibrating])
 
 
 def seeds_of(places: Sequence[str], first_block: int, count: int) -> list[int]:
@@ -155,29 +138,6 @@ def seeds_of(places: Sequence[str], first_block: int, count: int) -> list[int]:
     return [seed for start in needed for seed in range(start, start + SEEDS_PER_VIEW)][:count]
 
 
-def _converted(
-    package: ModelPackage, precision: Precision, calibration: ImageBatch, folder: Path
-) -> ModelPackage:
-    """The package in another precision, in a folder of its own."""
-    model = onnx.load(package.onnx_path)
-    cheap = to_fp16(model) if precision == "fp16" else to_int8(model, calibration)
-    directory = folder / precision / package.name / package.version
-    directory.mkdir(parents=True)
-    for file in package.directory.iterdir():
-        if file.is_file():
-            (directory / file.name).write_bytes(file.read_bytes())
-    onnx.save(cheap, directory / package.onnx_path.name)
-    manifest = package.manifest.model_copy(
-        update={
-            "precision": precision,
-            "opset": opset_of(cheap),
-            "sha256": sha256_of(directory / package.onnx_path.name),
-        }
-    )
-    (directory / MANIFEST_FILE).write_text(manifest.model_dump_json(), encoding="utf-8")
-    return ModelPackage.load(directory)
-
-
 def _accuracy(
     package: ModelPackage, rows: npt.NDArray[np.float32], real: Sequence[GroundTruth]
 ) -> CocoMetrics:
@@ -186,39 +146,107 @@ def _accuracy(
     return mean_metrics(coco_metrics(found, real, package.labels, threshold))
 
 
-def _speeds(
-    detectors: dict[str, Detector],
-    batch: ImageBatch,
-    benchmark: PrecisionBenchmark,
-    on_step: Callable[[str], None],
-) -> list[dict[str, float]]:
+def _speed(
+    detectors: Mapping[str, Detector], batch: ImageBatch, benchmark: PrecisionBenchmark, say: Say
+) -> Rounds:
     """Images per second of every precision, round by round."""
-    rounds = []
-    for number in range(benchmark.rounds):
-        speed = {one: _speed(detectors[one], batch, benchmark.round_s) for one in detectors}
-        shown = ", ".join(f"{one} {value:.1f}" for one, value in speed.items())
-        on_step(f"batches of {len(batch)}, round {number + 1} of {benchmark.rounds}: {shown}")
-        rounds.append(speed)
-    return rounds
+
+    def measure(detector: Detector, seconds: float) -> Quantities:
+        return {"images_per_s": repeat(lambda: len(detector.run(batch)), seconds).per_s}
+
+    for detector in detectors.values():
+        measure(detector, 0.0)
+    say(f"throughput in batches of {len(batch)}")
+    return interleave(
+        {name: partial(measure, one, benchmark.round_s) for name, one in detectors.items()},
+        benchmark.rounds,
+    )
 
 
-def _speed(detector: Detector, batch: ImageBatch, seconds: float) -> float:
-    detector.run(batch)
-    images, started_s = 0, time.monotonic()
-    while time.monotonic() - started_s < seconds:
-        images += len(detector.run(batch))
-    return images / (time.monotonic() - started_s)
-
-
-def _ratios(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Each precision over fp32: median and range of the rounds' ratios."""
-    report: dict[str, Any] = {
-        "fp32_images_per_s": round(statistics.median(one["fp32"] for one in rounds), 2)
+def _accuracy_metrics(
+    accuracy: Mapping[str, CocoMetrics], kept: Mapping[Precision, Mapping[str, float]]
+) -> list[Metric]:
+    """One sample each: the same images give the same accuracy every time."""
+    values = {
+        f"{quantity}[precision={name}]": value
+        for name, one in accuracy.items()
+        for quantity, value in (("ap50", one.ap50), ("ap", one.ap))
     }
-    for cheap in CHEAPER:
-        ratios = [one[cheap] / one["fp32"] for one in rounds]
-        report[cheap] = {
-            "ratio": round(statistics.median(ratios), 4),
-            "range": [round(min(ratios), 4), round(max(ratios), 4)],
-        }
-    return report
+    values |= {
+        f"{quantity}_change[precision={name}]": getattr(accuracy[name], quantity)
+        - getattr(accuracy["fp32"], quantity)
+        for name in CHEAPER
+        for quantity in ("ap50", "ap")
+    }
+    values |= {
+        f"{quantity}[precision={name}]": kept[name][quantity]
+        for name in CHEAPER
+        for quantity in FIDELITY
+        if quantity in kept[name]
+    }
+    return [
+        Metric(
+            name=name,
+            unit="",
+            better="lower" if "false_positive" in name else "higher",
+            samples=(value,),
+        )
+        for name, value in values.items()
+    ]
+
+
+def _speed_metrics(speed: Mapping[int, Rounds]) -> list[Metric]:
+    metrics: list[Metric] = []
+    for batch, rounds in speed.items():
+        labels = {name: f"precision={name},batch={batch}" for name in rounds.contestants}
+        metrics += metrics_of(rounds, [Quantity("images_per_s", "images/s", "higher")], labels)
+        metrics += [
+            Metric(
+                name=f"ratio[{labels[cheap]}]",
+                unit="",
+                better="higher",
+                samples=rounds.ratios(cheap, "fp32", "images_per_s"),
+            )
+            for cheap in CHEAPER
+        ]
+    return metrics
+
+
+def _accuracy_table(
+    title: str,
+    accuracy: Mapping[str, CocoMetrics],
+    kept: Mapping[Precision, Mapping[str, float]],
+) -> ResultTable:
+    fp32 = accuracy["fp32"]
+    rows: list[tuple[Cell, ...]] = [("fp32", f"{fp32.ap50:.4f}", f"{fp32.ap:.4f}", "", "", "")]
+    for one in CHEAPER:
+        own = accuracy[one]
+        changes = (f"{own.ap50 - fp32.ap50:+.4f}", f"{own.ap - fp32.ap:+.4f}")
+        # Missing where fp32 finds nothing with confidence.
+        close = kept[one].get("fidelity_ap50", float("nan"))
+        rows.append((one, f"{own.ap50:.4f}", f"{own.ap:.4f}", *changes, f"{close:.4f}"))
+    columns = ("precision", "AP50", "AP", "AP50 change", "AP change", "AP50 against fp32's results")
+    return ResultTable(
+        title=f"{title}: accuracy on drawn images", columns=columns, rows=tuple(rows)
+    )
+
+
+def _speed_table(title: str, speed: Mapping[int, Rounds]) -> ResultTable:
+    rows: list[tuple[Cell, ...]] = []
+    for batch, rounds in speed.items():
+        for name in rounds.contestants:
+            median = rounds.spread(name, "images_per_s").median
+            ratios = Spread.of(rounds.ratios(name, "fp32", "images_per_s"))
+            rows.append((batch, name, median, "" if name == "fp32" else ratios.text()))
+    columns = ("batch", "precision", "images/s", "times fp32")
+    return ResultTable(title=f"{title}: throughput", columns=columns, rows=tuple(rows))
+
+
+def _settings(benchmark: PrecisionBenchmark) -> dict[str, JsonValue]:
+    return {
+        "images": benchmark.images,
+        "calibration": benchmark.calibration,
+        "batches": list(benchmark.batches),
+        "rounds": benchmark.rounds,
+        "round_s": benchmark.round_s,
+    }

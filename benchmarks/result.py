@@ -214,3 +214,10 @@ def read_result(path: Path) -> BenchmarkResult:
             f"{path} is no benchmark result of this version: {place or 'JSON'}: {first['msg']}; "
             "write it again with `cityeye bench NAME --json FILE`"
         ) from None
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell for people: numbers with as many digits as mean something."""
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.3g}"  # noqa: PLR2004
+    return str(cell)

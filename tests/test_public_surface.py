@@ -21,6 +21,7 @@ SUB_PACKAGES = {
         "detect",
         "precision",
         "result",
+        "results_page",
         "serve",
         "subject",
         "trace",

@@ -22,10 +22,12 @@ from cityeye.commands.bench_options import (
     progress,
     publish,
 )
-from cityeye.commands.model_option import MeasuredOption
+from cityeye.commands.bench_results import compare_results, show_results
 from cityeye.model_place import cache_folder
 
 app = typer.Typer(help="Measure what this machine carries.", no_args_is_help=True)
+app.command("compare")(compare_results)
+app.command("results")(show_results)
 
 BUILT_IN = "traffic"
 SCENES = ("crossroad-jam",)
@@ -164,16 +166,20 @@ def serve(  # noqa: PLR0913, PLR0917 - options, which people name
 
 @app.command("precision")
 def precision(
-    model: Annotated[str, typer.Option(help="A built-in model.")] = "traffic",
+    model: ModelOption = BUILT_IN,
     images: Annotated[
         int, typer.Option(help="Images to measure accuracy on.", min=16, max=480)
     ] = 96,
-    json: MeasuredOption = None,
+    rounds: RoundsOption = 9,
+    seconds: SecondsOption = 1.0,
+    json: JsonOption = None,
 ) -> None:
     """Measure accuracy and throughput of int8 and fp16 of a built-in model against fp32."""
-    from benchmarks.precision import PrecisionBenchmark, main
+    from benchmarks.precision import PrecisionBenchmark, run
 
-    raise typer.Exit(main(json, PrecisionBenchmark(model=model, images=images)))
+    where = outputs(json, None)
+    benchmark = PrecisionBenchmark(model=model, images=images, rounds=rounds, round_s=seconds)
+    publish(run(benchmark, progress()), where)
 
 
 @app.command("trace")

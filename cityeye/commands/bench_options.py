@@ -52,7 +52,7 @@ def outputs(json: Path | None, plot: Path | None) -> Outputs:
 
 def progress() -> Say:
     """Prints a line on stderr."""
-    return Console(stderr=True, soft_wrap=True, highlight=False).print
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
 
 
 def publish(result: BenchmarkResult, where: Outputs) -> None:

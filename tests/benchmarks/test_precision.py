@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from benchmarks.precision import (
@@ -11,53 +9,63 @@ from benchmarks.precision import (
     CALIBRATION_BLOCK,
     CHEAPER,
     PrecisionBenchmark,
-    main,
+    run,
     seeds_of,
 )
+from benchmarks.result import BenchmarkResult
 
 FEW = PrecisionBenchmark(images=16, calibration=16, batches=(1, 2), rounds=2, round_s=0.05)
 
 
+def value(result: BenchmarkResult, name: str) -> float:
+    return result.metric(name).median
+
+
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bench") / "precision.json"
-    assert main(path, FEW) == 0
-    return json.loads(path.read_text(encoding="utf-8"))
+def result():
+    measured = run(FEW, lambda _: None)
+    return BenchmarkResult.model_validate_json(measured.model_dump_json())
 
 
 @pytest.mark.slow
-def test_changes_are_given_against_fp32_of_the_same_run(report):
-    fp32 = report["accuracy"]["fp32"]
-    assert 0.5 < fp32["ap50"] < 1
+def test_changes_are_given_against_fp32_of_the_same_run(result):
+    assert 0.5 < value(result, "ap50[precision=fp32]") < 1
     for one in CHEAPER:
-        assert report["ap50_change"][one] == report["accuracy"][one]["ap50"] - fp32["ap50"]
-        assert report["ap_change"][one] == report["accuracy"][one]["ap"] - fp32["ap"]
+        for quantity in ("ap50", "ap"):
+            cheap = value(result, f"{quantity}[precision={one}]")
+            change = value(result, f"{quantity}_change[precision={one}]")
+            assert change == pytest.approx(cheap - value(result, f"{quantity}[precision=fp32]"))
 
 
 @pytest.mark.slow
-def test_cheaper_precisions_change_something_and_keep_nearly_everything(report):
+def test_cheaper_precisions_change_something_and_keep_nearly_everything(result):
     for one in CHEAPER:
-        assert report["accuracy"][one] != report["accuracy"]["fp32"]
-        assert abs(report["ap50_change"][one]) < 0.05
-        assert report["fidelity"][one]["fidelity_ap50"] > 0.9
+        assert value(result, f"ap[precision={one}]") != value(result, "ap[precision=fp32]")
+        assert abs(value(result, f"ap50_change[precision={one}]")) < 0.05
+        assert value(result, f"fidelity_ap50[precision={one}]") > 0.9
 
 
 @pytest.mark.slow
-def test_ratios_lie_within_their_range(report):
-    assert set(report["speed"]) == {"1", "2"}
-    for ratios in report["speed"].values():
-        assert ratios["fp32_images_per_s"] > 0
+def test_ratios_are_those_of_the_rounds(result):
+    for batch in (1, 2):
+        fp32 = result.metric(f"images_per_s[precision=fp32,batch={batch}]").samples
+        assert min(fp32) > 0
         for one in CHEAPER:
-            low, high = ratios[one]["range"]
-            assert 0 < low <= ratios[one]["ratio"] <= high
+            own = result.metric(f"images_per_s[precision={one},batch={batch}]").samples
+            ratios = result.metric(f"ratio[precision={one},batch={batch}]").samples
+            assert ratios == pytest.approx([a / b for a, b in zip(own, fp32, strict=True)])
 
 
 @pytest.mark.slow
-def test_the_report_says_what_was_measured_and_where(report):
-    assert report["model"] == "traffic/1"
-    assert len(report["sha256"]) == 64
-    assert report["settings"]["images"] == 16
-    assert report["machine"]["onnxruntime"]
+def test_the_result_says_what_was_measured_and_where(result):
+    assert result.benchmark == "precision"
+    assert result.settings["model"] == "traffic/1"
+    assert len(result.settings["sha256"]) == 64
+    assert result.settings["images"] == 16
+    assert result.machine.versions["onnxruntime"]
+    accuracy, throughput = result.tables
+    assert [row[0] for row in accuracy.rows] == ["fp32", *CHEAPER]
+    assert len(throughput.rows) == 2 * 3
 
 
 @pytest.mark.parametrize("places", [("crossroad",), ("crossroad", "arterial"), ("park",)])
@@ -71,10 +79,8 @@ def test_what_calibrates_does_not_measure_accuracy(places):
 
 @pytest.mark.proof
 @pytest.mark.timeout(1200)
-def test_many_images_lose_next_to_nothing_in_fewer_bits(tmp_path):
-    path = tmp_path / "precision.json"
-    assert main(path, PrecisionBenchmark(images=480)) == 0
-    report = json.loads(path.read_text(encoding="utf-8"))
+def test_many_images_lose_next_to_nothing_in_fewer_bits():
+    result = run(PrecisionBenchmark(images=480), lambda _: None)
     for one in CHEAPER:
-        assert abs(report["ap50_change"][one]) < 0.02
-        assert report["fidelity"][one]["fidelity_ap50"] > 0.9
+        assert abs(value(result, f"ap50_change[precision={one}]")) < 0.02
+        assert value(result, f"fidelity_ap50[precision={one}]") > 0.9
