@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+BENCH ?= serve
 EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
 TEST_GROUPS := --group dev --group s3server
 BIN := .venv/bin
@@ -49,8 +50,9 @@ format: $(READY)-test ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)-run ## measure what this machine carries (ARGS="--json out.json")
-	$(BIN)/cityeye bench serve $(ARGS)
+bench: $(READY)-run ## measure what this machine carries (BENCH=detect ARGS="--json out.json")
+	@$(PREPARE) --no-dev --extra bench --inexact
+	$(BIN)/cityeye bench $(BENCH) $(ARGS)
 
 install: $(READY)-run ## make .venv/bin/cityeye ready
 

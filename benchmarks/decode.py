@@ -46,7 +46,8 @@ QUANTITIES: Final = (
     Quantity("cpu_ms", "ms", "lower"),
 )
 COLUMNS: Final = (
-    "clip", "streams", "decoder", "frames/s", "CPU ms per frame", "frames/s per core", "over cv2",
+    "clip", "streams", "up to", "adapter frames/s", "cv2 frames/s", "adapter CPU ms", "cv2 CPU ms",
+    "adapter frames/s per core", "adapter over cv2",
 )  # fmt: skip
 
 
@@ -193,14 +194,15 @@ def _labels(rounds: Rounds, clip: str, streams: int) -> dict[str, str]:
 
 
 def _rows(rounds: Rounds, clip: str, streams: int) -> list[tuple[Cell, ...]]:
+    """A row for decoding alone and one with conversion; CPU time is per frame."""
     rows: list[tuple[Cell, ...]] = []
-    for name in rounds.contestants:
-        baseline = OPENCV + CONVERTED if name.endswith(CONVERTED) else OPENCV
-        ratios = Spread.of(rounds.ratios(name, baseline, "frames_per_s"))
-        cpu_ms = rounds.spread(name, "cpu_ms").median
-        speed = rounds.spread(name, "frames_per_s").median
-        over = "" if name == baseline else ratios.text()
-        rows.append((clip, streams, name, speed, cpu_ms, 1000 / max(cpu_ms, 1e-9), over))
+    for end, how in (("decoded", ""), ("converted", CONVERTED)):
+        names = (ADAPTER + how, OPENCV + how)
+        speeds = [rounds.spread(name, "frames_per_s").median for name in names]
+        cpu_ms = [rounds.spread(name, "cpu_ms").median for name in names]
+        ratios = Spread.of(rounds.ratios(*names, "frames_per_s"))
+        per_core = 1000 / max(cpu_ms[0], 1e-9)
+        rows.append((clip, streams, end, *speeds, *cpu_ms, per_core, ratios.text()))
     return rows
 
 

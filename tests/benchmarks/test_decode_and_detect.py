@@ -47,7 +47,7 @@ def test_each_decoder_is_measured_with_each_number_of_streams(decoded):
             assert min(decoded.metric(f"frames_per_s{where}").samples) > 0
             assert len(decoded.metric(f"cpu_ms{where}").samples) == 2
     assert [row[:3] for row in decoded.tables[0].rows] == [
-        ("own", streams, decoder) for streams in (1, 2) for decoder in decoders
+        ("own", streams, end) for streams in (1, 2) for end in ("decoded", "converted")
     ]
 
 
