@@ -143,6 +143,7 @@ def test_markdown_has_the_machine_the_load_and_every_row(tmp_path):
 
 
 def test_the_page_shows_the_stored_results():
+    assert HEADING in PAGE
     assert PAGE.partition(HEADING)[2] == results_page()
 
 
