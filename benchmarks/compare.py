@@ -22,7 +22,7 @@ FEWEST_SAMPLES: Final = 5
 """With fewer samples the interval is too narrow: it calls chance a change too often."""
 
 
-class Change(StrEnum):
+class Effect(StrEnum):
     """What became of a metric."""
 
     BETTER = "better"
@@ -49,7 +49,7 @@ class MetricChange:
     percent: float
     low: float
     high: float
-    change: Change
+    change: Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ResultComparison:
     @property
     def worse(self) -> bool:
         """Whether a metric became worse by more than its spread."""
-        return any(one.change is Change.WORSE for one in self.changes)
+        return any(one.change is Effect.WORSE for one in self.changes)
 
 
 def compare(before: BenchmarkResult, after: BenchmarkResult) -> ResultComparison:
@@ -96,11 +96,11 @@ def metric_change(before: Metric, after: Metric) -> MetricChange:
         percent = 100 * (after.median / before.median - 1)
         low, high = _interval(before.samples, after.samples)
     if min(len(before.samples), len(after.samples)) < FEWEST_SAMPLES:
-        change = Change.TOO_FEW
+        change = Effect.TOO_FEW
     elif low <= 0 <= high:
-        change = Change.WITHIN_SPREAD
+        change = Effect.WITHIN_SPREAD
     else:
-        change = Change.BETTER if (percent > 0) == (before.better == "higher") else Change.WORSE
+        change = Effect.BETTER if (percent > 0) == (before.better == "higher") else Effect.WORSE
     return MetricChange(before, after, percent, low, high, change)
 
 

@@ -1,6 +1,6 @@
 from .annotation import Overlay as Overlay, annotated as annotated
 from .camera_group import (
-    CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, MAX_IN_FLIGHT as MAX_IN_FLIGHT,
+    CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot,
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
 from .detector import (

@@ -19,6 +19,7 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
+        "output",
         "precision",
         "result",
         "results_page",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.compare import Change, compare, metric_change
+from benchmarks.compare import Effect, compare, metric_change
 from benchmarks.machine import LoadBefore
 from tests.benchmarks.results import GPU, MACHINE, SPEED, result, speed
 from tests.e2e.command import cityeye
@@ -18,11 +18,11 @@ def scaled_by(factor: float) -> list[float]:
 @pytest.mark.parametrize(
     ("factor", "better", "change"),
     [
-        (1.1, "higher", Change.BETTER),
-        (0.9, "higher", Change.WORSE),
-        (1.1, "lower", Change.WORSE),
-        (0.9, "lower", Change.BETTER),
-        (1.001, "higher", Change.WITHIN_SPREAD),
+        (1.1, "higher", Effect.BETTER),
+        (0.9, "higher", Effect.WORSE),
+        (1.1, "lower", Effect.WORSE),
+        (0.9, "lower", Effect.BETTER),
+        (1.001, "higher", Effect.WITHIN_SPREAD),
     ],
 )
 def test_a_difference_counts_when_it_exceeds_the_spread(factor, better, change):
@@ -34,7 +34,7 @@ def test_a_difference_counts_when_it_exceeds_the_spread(factor, better, change):
 
 def test_a_wide_spread_hides_a_difference():
     wide = (60.0, 140.0, 80.0, 120.0, 100.0, 90.0, 110.0)
-    assert metric_change(speed(wide), speed(scaled_by(1.1))).change is Change.WITHIN_SPREAD
+    assert metric_change(speed(wide), speed(scaled_by(1.1))).change is Effect.WITHIN_SPREAD
 
 
 def test_chance_is_seldom_called_a_change():
@@ -43,19 +43,19 @@ def test_chance_is_seldom_called_a_change():
         metric_change(speed(rng.normal(100, 3, 7)), speed(rng.normal(100, 3, 7))).change
         for _ in range(100)
     ]
-    assert found.count(Change.WITHIN_SPREAD) >= 93
+    assert found.count(Effect.WITHIN_SPREAD) >= 93
 
 
 def test_few_samples_decide_nothing():
     found = metric_change(speed((100.0, 101.0)), speed((200.0, 201.0)))
-    assert found.change is Change.TOO_FEW
+    assert found.change is Effect.TOO_FEW
     assert found.percent == pytest.approx(99.5, abs=0.1)
 
 
 def test_a_metric_that_was_zero_can_be_compared():
     zeros = (0.0,) * 7
-    assert metric_change(speed(zeros), speed(zeros)).change is Change.WITHIN_SPREAD
-    assert metric_change(speed(zeros), speed()).change is Change.BETTER
+    assert metric_change(speed(zeros), speed(zeros)).change is Effect.WITHIN_SPREAD
+    assert metric_change(speed(zeros), speed()).change is Effect.BETTER
 
 
 def test_metrics_that_only_one_has_are_named():
