@@ -65,10 +65,3 @@ def images_of(clip: Path, view: ViewSpec, count: int) -> Image:
     finally:
         source.close()
     return np.stack(images)
-
-
-def random_images(package: ModelPackage, count: int) -> Image:
-    """Noise of a package's input size, (count, H, W, 3) uint8; the same in every run."""
-    size = package.manifest.input
-    shape = (count, size.height, size.width, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)

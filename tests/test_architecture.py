@@ -39,6 +39,7 @@ OFFENCES = {
     "onnxruntime": ("models/package.py", "import onnxruntime"),
     "torch": ("models/package.py", "import torch"),
     "av": ("pipelines/keyframe.py", "import av"),
+    "matplotlib": ("benchmarks/rounds.py", "import matplotlib"),
     "trackers": ("pipelines/camera_pipeline.py", "import trackers"),
     "shapely": ("pipelines/rules/zone_tracks.py", "import shapely"),
     "minio": ("serving/camera_worker.py", "import minio"),

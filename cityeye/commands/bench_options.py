@@ -57,6 +57,6 @@ def progress() -> Say:
 
 def publish(result: BenchmarkResult, where: Outputs) -> None:
     """Prints a result and writes its files."""
-    from benchmarks import output
+    from benchmarks.output import publish as publish_result
 
-    output.publish(result, where)
+    publish_result(result, where)
