@@ -79,8 +79,8 @@ class ServeBenchmark:
     batches: tuple[int, ...] = (1, 8, 16)
     callers: tuple[int, ...] = (1, 2)
     threads: int = 1
-    rounds: int = 7
-    round_s: float = 1.5
+    rounds: int = 5
+    round_s: float = 2.0
     api_port: int = 8599
 
 

@@ -12,7 +12,8 @@ from benchmarks.precision import (
     run,
     seeds_of,
 )
-from benchmarks.result import BenchmarkResult
+from benchmarks.result import BenchmarkResult, read_result
+from tests.e2e.command import cityeye
 
 FEW = PrecisionBenchmark(images=16, calibration=16, batches=(1, 2), rounds=2, round_s=0.05)
 
@@ -66,6 +67,15 @@ def test_the_result_says_what_was_measured_and_where(result):
     accuracy, throughput = result.tables
     assert [row[0] for row in accuracy.rows] == ["fp32", *CHEAPER]
     assert len(throughput.rows) == 2 * 3
+
+
+@pytest.mark.slow
+def test_the_command_writes_its_result(tmp_path):
+    few = ("--images", "16", "--rounds", "1", "--seconds", "0.05", "--json", "one.json")
+    done = cityeye("bench", "precision", *few, folder=tmp_path)
+    assert done.status == 0, done.output
+    assert "AP50" in done.output
+    assert read_result(tmp_path / "one.json").settings["images"] == 16
 
 
 @pytest.mark.parametrize("places", [("crossroad",), ("crossroad", "arterial"), ("park",)])
