@@ -12,9 +12,6 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.plot import draw
 from benchmarks.result import BenchmarkResult, ResultTable, cell_text
 
-BUSY_BEFORE = 0.1
-"""Above this share of busy cores before a run, the machine was not quiet."""
-
 WIDTH = 160
 
 
