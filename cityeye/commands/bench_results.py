@@ -53,7 +53,7 @@ def show_results(
     """Print results as Markdown."""
     from benchmarks.results_page import results_page
 
-    typer.echo(results_page(files or None))
+    typer.echo(results_page(files or None), nl=False)
 
 
 def _cells(one: MetricChange) -> tuple[str, ...]:
