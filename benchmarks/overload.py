@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
+import numpy as np
+
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import whole_cores
 from benchmarks.result import BenchmarkResult, PlotLine, ResultPlot, ResultTable, RunStart
 from benchmarks.rounds import Rounds, interleave
 from benchmarks.street import Load, Street, load_for, measure
 from benchmarks.street_report import COLUMNS, cells, metrics, quantities, street_settings
-from benchmarks.subject import Say, random_images
+from benchmarks.subject import Say
 from benchmarks.timed import repeat
 from models import Detector, ModelPackage
 
@@ -96,7 +98,8 @@ def _enough_cameras(street: Street, say: Say) -> int:
     """So many cameras that all their frames are more than can be inferred twice over."""
     package = ModelPackage.load(street.package)
     detector = Detector(package, threads=1, provider="auto")
-    image = random_images(package, 1)
+    wanted = package.manifest.input
+    image = np.zeros((1, wanted.height, wanted.width, 3), np.uint8)
     bare = repeat(lambda: len(detector.detect(image)), _BARE_S, whole_cores()).per_s
     cameras = max(1, math.ceil(_REACH * bare / street.camera_fps))
     say(f"a bare session infers {bare:.1f} images/s with nothing beside it: {cameras} cameras")

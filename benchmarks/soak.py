@@ -23,7 +23,7 @@ TENDENCIES: Final[Mapping[str, str]] = {
 }
 """What is sampled, with its unit."""
 
-Sample = Mapping[str, float]
+SoakSample = Mapping[str, float]
 """One value per name of `TENDENCIES`, and `hours` since the start."""
 
 _SECONDS_PER_HOUR: Final = 3600.0
@@ -111,10 +111,10 @@ def run(benchmark: SoakBenchmark, say: Say) -> BenchmarkResult:
     )  # fmt: skip
 
 
-def _samples(one: RunningContestant, benchmark: SoakBenchmark, say: Say) -> list[Sample]:
+def _samples(one: RunningContestant, benchmark: SoakBenchmark, say: Say) -> list[SoakSample]:
     begin_s = time.monotonic()
     end_s = begin_s + 60 * benchmark.minutes
-    samples: list[Sample] = []
+    samples: list[SoakSample] = []
     before, before_s = one.program.consumption(), begin_s
     while (now_s := time.monotonic()) < end_s or len(samples) < 2:  # noqa: PLR2004 - a line
         time.sleep(benchmark.sample_s)
@@ -136,6 +136,6 @@ def _samples(one: RunningContestant, benchmark: SoakBenchmark, say: Say) -> list
     return samples
 
 
-def _ends(samples: Sequence[Sample], name: str) -> tuple[float, float, float, float]:
+def _ends(samples: Sequence[SoakSample], name: str) -> tuple[float, float, float, float]:
     values = [sample[name] for sample in samples]
     return values[0], values[-1], min(values), max(values)
