@@ -29,9 +29,10 @@ UNITS: Final[Mapping[str, tuple[str, Literal["higher", "lower"]]]] = {
 """Unit of each quantity of a run, and which values are better."""
 
 COLUMNS: Final = (
-    "inferences/s", "per camera min", "median", "max", "evenness", "age p50 ms", "p95 ms", "max ms",
-    "cores", "MB", "unreadable", "server cores",
+    "inferences/s", "camera min/s", "median/s", "max/s", "evenness", "age p50 ms", "p95 ms",
+    "max ms", "cores", "MB", "unreadable", "server cores",
 )  # fmt: skip
+"""Headings of the quantities of a run, in the order of `UNITS`."""
 
 
 def quantities(run: StreetRun) -> Quantities:

@@ -104,7 +104,7 @@ def streams(  # noqa: PLR0913, PLR0917 - options, which people name
         (ultralytics_python, ultralytics_model, ultralytics_imgsz),
     )  # fmt: skip
     wanted = StreamsBenchmark(
-        street, _contestants(peers, street), fps, first, cameras, seconds, rounds
+        street, contestants_of(peers, street), fps, first, cameras, seconds, rounds
     )
     publish(run(wanted, say), where)
 
@@ -148,7 +148,7 @@ def overload(  # noqa: PLR0913, PLR0917 - options, which people name
     )  # fmt: skip
     wanted = OverloadBenchmark(
         street,
-        _contestants(peers, street),
+        contestants_of(peers, street),
         growing.value,
         fps,
         cameras,
@@ -201,12 +201,12 @@ def scale(  # noqa: PLR0913, PLR0917 - options, which people name
         publish(run_soak(SoakBenchmark(street, Load(cameras, fps), soak), say), where)
         return
     wanted = ScaleBenchmark(
-        street, _contestants(peers, street), fps, counts_up_to(cameras), seconds, rounds
+        street, contestants_of(peers, street), fps, counts_up_to(cameras), seconds, rounds
     )
     publish(run_scale(wanted, say), where)
 
 
-def _contestants(peers: str, street: Street) -> tuple[str, ...]:
+def contestants_of(peers: str, street: Street) -> tuple[str, ...]:
     """The city and its peers by name.
 
     Raises:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.soak import SoakBenchmark
+from benchmarks.soak import run as run_soak
 from benchmarks.street import PROGRAMS, Load, Street, StreetRun, measure, street_of
 from benchmarks.street_log import read_log
 from benchmarks.street_server import StreetServer, StreetSpec
@@ -81,6 +83,22 @@ def test_the_city_is_measured_as_it_is(street):
 @pytest.mark.ray
 def test_ray_serve_called_by_the_frame_is_measured(street):
     plausible(measure("serve-per-frame", Load(2, 5.0), street, 3.0), 2)
+
+
+def test_a_soak_samples_what_could_grow(street):
+    wanted = SoakBenchmark(street, Load(1, 5.0), minutes=0.05, contestant="loop", sample_s=0.5)
+    result = run_soak(wanted, lambda _: None)
+    assert len(result.metric("soak.pss_mb").samples) >= 2
+    assert min(result.metric("soak.pss_mb").samples) > 20
+    assert min(result.metric("soak.threads").samples) >= 3
+    assert min(result.metric("soak.processes").samples) >= 1
+    assert max(result.metric("soak.cpu_cores").samples) > 0
+    quantity, per_hour, error, first, last, least, greatest = result.tables[0].rows[0]
+    assert quantity == "MB"
+    assert least <= first <= greatest
+    assert least <= last <= greatest
+    assert isinstance(per_hour, float)
+    assert error >= 0
 
 
 def test_a_contestant_that_ends_is_reported_with_what_it_said(street, monkeypatch):
