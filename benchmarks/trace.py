@@ -24,13 +24,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import CO_GENERATOR, CO_OPTIMIZED
 from itertools import groupby, pairwise
 from pathlib import Path
 from types import CodeType, FrameType
 
+from benchmarks.receiver import receiving
 from camera_adapters import CameraSpec
 from models import BUILTIN_ROOT, ModelRepository
 from pipelines import CameraGroup, CameraPipeline, CameraPlan, EvidenceRecorder, ModelRef, TaskPlan
@@ -129,38 +128,18 @@ class _Recorder:
         return self._ours[code]
 
 
-class _Receiver(BaseHTTPRequestHandler):
-    """Acknowledges every event."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(HTTPStatus.NO_CONTENT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 def trace() -> Trace:
     """Records one run of the scene `SCENE`, from the opening of the camera to a delivered incident.
 
     Raises:
         TimeoutError: No incident was delivered in time.
     """
-    receiver = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{receiver.server_address[1]}/events"
-    with tempfile.TemporaryDirectory(prefix="cityeye-trace-") as name:
+    with receiving() as url, tempfile.TemporaryDirectory(prefix="cityeye-trace-") as name:
         folder = Path(name)
         clip = folder / f"{SCENE}.mp4"
         encode_scene(scene_named(SCENE), clip, lambda *_: None, CLIP_S)
         with RtspServerThread([Mount(SCENE, clip)]) as server:
             calls = _record(server.url(SCENE), url, folder)
-    receiver.shutdown()
-    receiver.server_close()
     return _evaluate(calls)
 
 

@@ -1,1 +1,3 @@
 from .clips import encode_scene as encode_scene, ensure_clips as ensure_clips
+from .stamp import read_stamp as read_stamp
+from .stamped_clips import ensure_stamped_clip as ensure_stamped_clip

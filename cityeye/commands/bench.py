@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cityeye.commands import bench_street
 from cityeye.commands.bench_options import (
     ClipOption,
     JsonOption,
@@ -230,3 +231,8 @@ def show_trace() -> None:
     from benchmarks.trace import describe, trace
 
     typer.echo(describe(trace()))
+
+
+app.command("streams")(bench_street.streams)
+app.command("overload")(bench_street.overload)
+app.command("scale")(bench_street.scale)

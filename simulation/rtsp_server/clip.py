@@ -74,6 +74,11 @@ class Clip:
     fps: float
 
     @property
+    def duration_s(self) -> float:
+        """Length of one round in seconds."""
+        return self.duration_ticks / CLOCK_HZ
+
+    @property
     def bits_per_s(self) -> int:
         """Average bit rate of the elementary stream."""
         total = sum(unit.size_bytes for unit in self.units)

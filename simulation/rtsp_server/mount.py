@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 Auth = Literal["none", "basic", "digest"]
 Start = Literal["first_viewer", "server"]
+
+OnFrame = Callable[[str, int, float], None]
+"""Is given the mount's path, the frame's position in its clip, from 0 in decoding order, and the
+monotonic time, just before the first byte of the frame is handed to the first viewer's socket."""
+
+
+def leave_unnoted(_path: str, _number: int, _sent_s: float) -> None:
+    """Does nothing with a frame that is sent."""
+
 
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
@@ -26,6 +35,7 @@ class Mount:
         start: `first_viewer`: the viewer who finds nobody else watching sees the clip from its
             first frame on, and whoever joins later starts at the next key frame. `server`: the
             clip plays on from the server's start, watched or not, like a clock on the wall.
+        phase_s: How far into the clip the server's start lies, with `start` at `server`.
         report_period_s: Seconds between RTCP sender reports; a new viewer gets one at once.
     """
 
@@ -34,6 +44,7 @@ class Mount:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: Auth = "none"
     start: Start = "first_viewer"
+    phase_s: float = 0.0
     report_period_s: float = 5.0
 
     def __post_init__(self) -> None:

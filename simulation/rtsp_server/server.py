@@ -14,7 +14,13 @@ from simulation.rtsp_server.connection import Connection
 from simulation.rtsp_server.errors import UnknownMountError
 from simulation.rtsp_server.faults import Fault
 from simulation.rtsp_server.message import MAX_HEAD_BYTES, Response
-from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
+from simulation.rtsp_server.mount import (
+    Mount,
+    MountCounters,
+    OnFrame,
+    ServerLimits,
+    leave_unnoted,
+)
 from simulation.rtsp_server.stream import LiveStream
 from simulation.rtsp_server.udp import UdpPorts, open_udp_ports
 
@@ -31,6 +37,7 @@ class RtspServer:
         host: IP address to listen on. The default is reachable from this machine alone.
         port: TCP port; 0 takes a free one, see `port`.
         limits: Bounds on what clients may cost.
+        on_frame: Called on the server's event loop for every frame that is sent; no blocking.
 
     Raises:
         ClipError: A clip cannot be served.
@@ -44,11 +51,12 @@ class RtspServer:
         port: int = 0,
         *,
         limits: ServerLimits = ServerLimits(),  # noqa: B008 - immutable
+        on_frame: OnFrame = leave_unnoted,
     ) -> None:
         self._host = str(ipaddress.ip_address(host))
         self._wanted_port = port
         self._limits = limits
-        self._streams = _load_streams(mounts)
+        self._streams = _load_streams(mounts, on_frame)
         self._server: asyncio.Server | None = None
         self._ports: UdpPorts | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -119,7 +127,7 @@ class RtspServer:
             raise UnknownMountError(path) from None
 
 
-def _load_streams(mounts: Iterable[Mount]) -> dict[str, LiveStream]:
+def _load_streams(mounts: Iterable[Mount], on_frame: OnFrame) -> dict[str, LiveStream]:
     clips: dict[Path, Clip] = {}
     streams: dict[str, LiveStream] = {}
     for mount in mounts:
@@ -128,5 +136,5 @@ def _load_streams(mounts: Iterable[Mount]) -> dict[str, LiveStream]:
         source = mount.clip.resolve()
         if source not in clips:
             clips[source] = load_clip(source)
-        streams[mount.path] = LiveStream(mount, clips[source])
+        streams[mount.path] = LiveStream(mount, clips[source], on_frame)
     return streams

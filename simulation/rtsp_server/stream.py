@@ -16,7 +16,7 @@ from dataclasses import replace
 from simulation.rtsp_server import rtcp
 from simulation.rtsp_server.clip import CLOCK_HZ, AccessUnit, Clip, carries_parameter_sets
 from simulation.rtsp_server.faults import NO_FAULT, Fault, FaultKind, PacketDamage
-from simulation.rtsp_server.mount import Mount, MountCounters
+from simulation.rtsp_server.mount import Mount, MountCounters, OnFrame, leave_unnoted
 from simulation.rtsp_server.packetiser import RTP_HEADER_BYTES, Packetiser
 from simulation.rtsp_server.timeline import Timeline
 from simulation.rtsp_server.viewer import Burst, Outcome, Viewer
@@ -30,9 +30,10 @@ MAX_LATE_S = 1.0
 class LiveStream:
     """One mount, played to its viewers. Lives on the server's event loop."""
 
-    def __init__(self, mount: Mount, clip: Clip) -> None:
+    def __init__(self, mount: Mount, clip: Clip, on_frame: OnFrame = leave_unnoted) -> None:
         self.mount = mount
         self.clip = clip
+        self._on_frame = on_frame
         self.fault = NO_FAULT
         self._packetiser = Packetiser(clip.codec)
         self._damage: PacketDamage | None = None
@@ -103,7 +104,8 @@ class LiveStream:
             self._cut_off(viewer, Fault(FaultKind.END))
 
     def _new_timeline(self) -> Timeline:
-        return Timeline(self.clip, time.monotonic(), secrets.randbelow(1 << 32))
+        phase_s = self.mount.phase_s if self.mount.start == "server" else 0.0
+        return Timeline(self.clip, time.monotonic() - phase_s, secrets.randbelow(1 << 32))
 
     def _cut_off(self, viewer: Viewer, fault: Fault) -> None:
         if fault.kind is FaultKind.END:
@@ -160,6 +162,7 @@ class LiveStream:
         if self._damage is not None:
             packets = self._damage.apply(packets)
         burst = Burst(packets, key=unit.key)
+        self._on_frame(self.mount.path, number % len(self.clip.units), time.monotonic())
         for viewer in list(self._viewers):
             self._account(viewer, viewer.offer(burst, now_s))
 

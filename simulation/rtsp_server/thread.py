@@ -10,7 +10,13 @@ from concurrent.futures import Future
 from typing import Self, TypeVar
 
 from simulation.rtsp_server.faults import Fault
-from simulation.rtsp_server.mount import Mount, MountCounters, ServerLimits
+from simulation.rtsp_server.mount import (
+    Mount,
+    MountCounters,
+    OnFrame,
+    ServerLimits,
+    leave_unnoted,
+)
 from simulation.rtsp_server.server import RtspServer
 
 log = logging.getLogger(__name__)
@@ -33,8 +39,9 @@ class RtspServerThread:
         port: int = 0,
         *,
         limits: ServerLimits = ServerLimits(),  # noqa: B008 - immutable
+        on_frame: OnFrame = leave_unnoted,
     ) -> None:
-        self._server = RtspServer(mounts, host, port, limits=limits)
+        self._server = RtspServer(mounts, host, port, limits=limits, on_frame=on_frame)
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="rtsp-server", daemon=True)

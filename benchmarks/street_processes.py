@@ -1,0 +1,117 @@
+"""Processor time and memory of a program with all its processes, from /proc.
+
+A program is started with a mark in its environment, which its processes inherit whoever their
+parent is in the end. One that gives itself a title overwrites its environment, so that what is
+below a marked process belongs to the program as well.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_MARK: Final = "CITYEYE_BENCH_RUN"
+_GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What some processes use at one moment.
+
+    Attributes:
+        cpu_s: Processor time by process id, user and system, since each was started.
+        pss_mb: Memory of all of them, shared pages divided among those that share them.
+        threads: Their threads.
+        files: Their open file descriptors.
+    """
+
+    cpu_s: Mapping[int, float]
+    pss_mb: float
+    threads: int
+    files: int
+
+    def cpu_since(self, before: Consumption) -> float:
+        """Processor time since an earlier moment; of what ended meanwhile, nothing."""
+        return sum(spent - before.cpu_s.get(pid, 0.0) for pid, spent in self.cpu_s.items())
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedProgram:
+    """A program whose processes can be found; `prefix` goes before its command line."""
+
+    mark: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        """Starts a command with the mark; the process stays the same."""
+        return "env", f"{_MARK}={self.mark}"
+
+    def processes(self) -> list[int]:
+        """Ids of all its processes."""
+        wanted = f"{_MARK}={self.mark}".encode()
+        ours: set[int] = set()
+        children: dict[int, list[int]] = {}
+        for folder in _PROC.iterdir():
+            with suppress(*_GONE):
+                if folder.name.isdigit():
+                    pid = int(folder.name)
+                    children.setdefault(int(_stat(folder)[1]), []).append(pid)
+                    if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                        ours.add(pid)
+        waiting = list(ours)
+        while waiting:
+            new = set(children.get(waiting.pop(), ())) - ours
+            ours |= new
+            waiting += new
+        return sorted(ours)
+
+    def kill(self) -> None:
+        """Ends what is left of it."""
+        for pid in self.processes():
+            with suppress(*_GONE):
+                os.kill(pid, signal.SIGKILL)
+
+    def consumption(self, *, memory: bool = True) -> Consumption:
+        """What it uses now; see `consumption_of`."""
+        return consumption_of(self.processes(), memory=memory)
+
+
+def consumption_of(pids: Iterable[int], *, memory: bool = True) -> Consumption:
+    """What processes use now; those that have ended are left out.
+
+    Memory takes the kernel some milliseconds per process; without, it is given as 0.
+    """
+    cpu_s: dict[int, float] = {}
+    pss_kb = threads = files = 0
+    for pid in pids:
+        folder = _PROC / str(pid)
+        with suppress(*_GONE):
+            fields = _stat(folder)
+            cpu_s[pid] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+            threads += int(fields[17])
+            files += len(os.listdir(folder / "fd"))
+            pss_kb += _pss_kb(folder) if memory else 0
+    return Consumption(cpu_s, pss_kb / 1024, threads, files)
+
+
+def _stat(folder: Path) -> Sequence[str]:
+    """The fields of a process after its name, which may hold spaces and parentheses: state first.
+
+    See proc_pid_stat(5).
+    """
+    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def _pss_kb(folder: Path) -> int:
+    for line in (folder / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0

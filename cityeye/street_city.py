@@ -1,0 +1,67 @@
+"""CityEye under measurement: `python -m cityeye.street_city SPEC` runs the real city on cameras.
+
+Everything is at its default but what the spec gives. The city stops when standard input ends.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.street_hook import camera_id, record_results
+from benchmarks.street_spec import ContestantSpec, given_spec, wait_for_end
+from cityeye.config import load_config
+from cityeye.plan import city_plan
+from models import ModelPackage
+from serving import City, ClusterSettings, cluster
+
+DRAIN_S = 1.0
+FILE = "city.yaml"
+
+
+def document_of(spec: ContestantSpec) -> dict[str, Any]:
+    """The configuration of a spec, as a person would write it."""
+    package = ModelPackage.load(Path(spec.package))
+    task = next(iter(package.manifest.tasks))
+    tasks = {task: {"model": f"{package.name}/{package.version}", "fps": spec.fps}}
+    document: dict[str, Any] = {
+        "cameras": [
+            {"id": camera_id(number), "source": url, "tasks": tasks}
+            for number, url in enumerate(spec.cameras)
+        ],
+        "models": {"path": str(package.directory.resolve().parents[1])},
+        "keyframes": {"folder": "keyframes"},
+        "sinks": [{"url": spec.events}],
+        "api": {"port": spec.api_port},
+        "state": "state",
+    }
+    if "cameras_per_worker" in spec.options:
+        document["workers"] = {"cameras_per_worker": int(spec.options["cameras_per_worker"])}
+    return document
+
+
+def run(spec: ContestantSpec) -> None:
+    """Runs the city until standard input ends.
+
+    Raises:
+        ConfigurationError: The package or the rate is not allowed.
+        ServingError: Ray, the model or the director failed.
+    """
+    path = Path(spec.folder) / FILE
+    path.write_text(yaml.safe_dump(document_of(spec), sort_keys=False), encoding="utf-8")
+    config = load_config(path, os.environ)
+    plan = replace(city_plan(config, None), log_to=record_results, drain_s=DRAIN_S)
+    with cluster(ClusterSettings(api_port=spec.api_port)):
+        city = City(plan)
+        try:
+            wait_for_end()
+        finally:
+            city.stop()
+
+
+if __name__ == "__main__":
+    run(given_spec())
