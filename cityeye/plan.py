@@ -48,8 +48,12 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         rollouts=rollouts,
         absent=absent,
         versions=versions,
-        wish=Wish(section.detector, section.threads, section.replicas),
-        cameras_per_worker=settings.workers.cameras_per_worker,
+        wish=Wish(
+            section.detector,
+            section.threads,
+            section.replicas,
+            settings.workers.cameras_per_worker,
+        ),
         log_to=log_to_file,
     )
 

@@ -65,11 +65,13 @@ class Wish:
         detector: What runs them.
         threads: ONNX Runtime threads of each run.
         replicas: Runs at once of each model on this machine.
+        cameras_per_worker: Cameras that share one process.
     """
 
     detector: DetectorKind | Literal["auto"] = "auto"
     threads: int | Literal["auto"] = "auto"
     replicas: int | Literal["auto"] = "auto"
+    cameras_per_worker: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class CityPlan:
         wish: How models shall run.
         detector: What runs them, once that is decided.
         slots: How many inferences run or wait at once in all workers together, once decided.
+        cameras_per_worker: Cameras that share one process, once decided.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.

@@ -5,6 +5,7 @@ What the configuration leaves to `auto` is chosen by a short measurement at the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,6 +24,14 @@ NEAR_BEST: Final = 0.97
 GPU_NEAR_BEST: Final = 0.9
 AGE_SHARE: Final = 0.5
 """A batch may run for this share of the shortest interval between two frames of a camera."""
+
+CAMERAS_PER_WORKER: Final = 8
+"""Where the workers do not infer: a crash of a decoder costs these cameras a few seconds."""
+
+MOST_CAMERAS_PER_WORKER: Final = 64
+CORES_PER_WORKER: Final = 4
+"""Cores that one process keeps busy: beside inference, about a millisecond per frame is Python,
+of which only one thread runs at a time."""
 
 IN_FLIGHT_AHEAD: Final = 1
 """Micro-batches that wait at the replicas beside those that run, so that none idles."""
@@ -152,7 +161,25 @@ def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -
     # A run of several threads leaves cores idle while its slot converts and tracks.
     ahead = kind == "ray_serve" or any(one.threads > 1 for one in found)
     slots = Slots(runs + (IN_FLIGHT_AHEAD if ahead else 0), batch)
-    return replace(plan, detector=kind, models=models, versions=versions, slots=slots)
+    return replace(
+        plan,
+        detector=kind,
+        models=models,
+        versions=versions,
+        slots=slots,
+        cameras_per_worker=_cameras_per_worker(plan, kind),
+    )
+
+
+def _cameras_per_worker(plan: CityPlan, kind: DetectorKind) -> int:
+    """Few workers share the cores better than many, where each of them infers."""
+    wanted = plan.wish.cameras_per_worker
+    if wanted != "auto":
+        return wanted
+    if kind == "ray_serve":
+        return CAMERAS_PER_WORKER
+    workers = math.ceil(usable_cores() / CORES_PER_WORKER)
+    return min(MOST_CAMERAS_PER_WORKER, math.ceil(len(plan.cameras) / workers))
 
 
 def _placed_model(

@@ -190,8 +190,8 @@ class ModelsSection(Section, StoreKeys):
 class WorkersSection(Section):
     """How cameras are spread over processes."""
 
-    cameras_per_worker: int = Field(default=8, ge=1, le=64)
-    """cameras that share one process, for example `8`"""
+    cameras_per_worker: CountOrAuto = "auto"
+    """cameras that share one process, or `auto`, for example `8`"""
 
 
 class ApiSection(Section):

@@ -53,7 +53,6 @@ def city_plan(
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
         versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
-        wish=Wish(detector),
-        cameras_per_worker=cameras_per_worker,
+        wish=Wish(detector, cameras_per_worker=cameras_per_worker),
         drain_s=5.0,
     )

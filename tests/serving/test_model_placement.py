@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
 from serving import placement
-from serving.city_plan import CityPlan, Wish, shares
+from serving.city_plan import CityPlan, shares
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
 from serving.placement import placed_plan
@@ -69,14 +70,13 @@ def plan(
     monkeypatch.setattr(placement, "usable_cores", lambda: 4)
     monkeypatch.setattr(placement, "gpus_of_cluster", lambda: 0.0)
     cameras = dict.fromkeys((f"camera-{i}" for i in range(10)), tiny_clip.path.as_uri())
-    return city_plan(cameras, brightness, tmp_path, "http://127.0.0.1:9/", cameras_per_worker=8)
+    plan = city_plan(cameras, brightness, tmp_path, "http://127.0.0.1:9/", cameras_per_worker=8)
+    return replace(plan, wish=replace(plan.wish, detector="auto"))
 
 
 def placed(plan: CityPlan, **wish: object) -> tuple[CityPlan, str]:
-    from dataclasses import replace
-
     said: list[str] = []
-    found = placed_plan(replace(plan, wish=Wish(**wish)), said.append)  # type: ignore[arg-type]
+    found = placed_plan(replace(plan, wish=replace(plan.wish, **wish)), said.append)  # type: ignore[arg-type]
     return found, " ".join(said)
 
 
@@ -90,6 +90,18 @@ def test_a_processor_gets_one_thread_per_run_and_a_run_per_core(plan: CityPlan) 
     assert "6.9 ms through another process" in said or "7.0 ms through another process" in said
     assert found.versions is not None
     assert found.versions.args == {"threads": 1, "replicas": 4}, "for versions that come later"
+
+
+@pytest.mark.parametrize(
+    ("cores", "detector", "cameras"),
+    [(2, "auto", 10), (4, "auto", 10), (8, "auto", 5), (16, "auto", 3), (4, "ray_serve", 8)],
+)
+def test_workers_are_few_where_they_infer(
+    plan: CityPlan, monkeypatch: pytest.MonkeyPatch, cores: int, detector: str, cameras: int
+) -> None:
+    monkeypatch.setattr(placement, "usable_cores", lambda: cores)
+    found, _ = placed(plan, detector=detector, cameras_per_worker="auto")
+    assert found.cameras_per_worker == cameras
 
 
 def test_slots_follow_the_cameras_of_a_worker(plan: CityPlan) -> None:
