@@ -13,7 +13,7 @@ from typing import Final
 
 from pipelines import NO_LOAD, PRIORITIES, Priority, PriorityLoad
 
-MARGIN: Final = 1.04
+MARGIN: Final = 1.025
 """Factor by which a worker may be ahead of the common share."""
 
 REACHED: Final = 0.985
@@ -22,8 +22,9 @@ REACHED: Final = 0.985
 SATISFIED: Final = 0.97
 """Share from which on a priority counts as given in full; frames come with jitter."""
 
-STEP_UP: Final = 1.06
-"""How a limit is raised, per second, while nothing else keeps the rates down."""
+FIRST_RAISE, MOST_RAISE = 0.02, 0.16
+"""By how much a limit is raised, per second, while nothing else keeps the rates down. The raise
+doubles every second, as a single one may be due to the jitter of the measured rates."""
 
 YIELD: Final = 0.7
 """How a priority gives way, per second, to a higher one that is not satisfied."""
@@ -42,6 +43,7 @@ class RateGovernor:
 
     def __init__(self) -> None:
         self.shares: Mapping[Priority, float] = dict.fromkeys(PRIORITIES, 1.0)
+        self._raises = dict.fromkeys(PRIORITIES, FIRST_RAISE)
 
     @property
     def limits(self) -> bool:
@@ -66,7 +68,9 @@ class RateGovernor:
 
     def _common(self, priority: Priority, given: float) -> float:
         """Slightly more than the share that all workers together give of what they are asked."""
-        limit = self.shares[priority]
+        limit, more = self.shares[priority], self._raises[priority]
         if given >= REACHED * limit:
-            return min(1.0, limit * STEP_UP + LEAST_SHARE)
+            self._raises[priority] = min(MOST_RAISE, 2 * more)
+            return min(1.0, limit + more)
+        self._raises[priority] = FIRST_RAISE
         return 1.0 if given >= SATISFIED else given * MARGIN
