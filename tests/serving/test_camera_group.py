@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from models.package import ModelPackage
-from pipelines.camera_group import CameraGroup, GroupSnapshot
+from pipelines.camera_group import CameraGroup, GroupSnapshot, Slots
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.spool import Spool
@@ -223,6 +223,54 @@ def test_versions_of_a_camera_that_sends_nothing_are_let_go(
         thread.join(WAIT_S)
         outbox.close()
         detector.close()
+
+
+class Slow(InProcessDetector):
+    """A detector port on a machine that infers ten frames per second with one slot."""
+
+    def submit(self, batch: MicroBatch) -> InFlightBatch:
+        time.sleep(0.1)
+        return super().submit(batch)
+
+
+@pytest.fixture
+def overloaded(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> Iterator[Running]:
+    """Four cameras that ask for twice of what can be inferred; the first one asks with priority."""
+    outbox = Outbox(tmp_path / "outbox.db")
+    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "cityeye/test")
+    port = Slow({str(brightness): served_model(brightness)})
+    source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
+    plans = [camera_plan(name, source, brightness) for name in ("first", "b", "c", "d")]
+    plans[0] = replace(plans[0], tasks=(replace(plans[0].tasks[0], priority="high"),))
+    group = CameraGroup(plans, port, recorder, "test", tmp_path / "comparisons", Slots(1, 1))
+    thread = threading.Thread(target=group.run)
+    thread.start()
+    yield Running(group, port, thread, Recorder())  # type: ignore[arg-type]
+    group.stop()
+    thread.join(WAIT_S)
+    outbox.close()
+    port.close()
+
+
+def test_overload_shrinks_rates_evenly_within_a_priority(overloaded: Running) -> None:
+    overloaded.wait(lambda s: all(c.statistics.analysed > 3 for c in s.cameras), "all cameras")
+    before, started_s = overloaded.analysed(), time.monotonic()
+    time.sleep(8.0)
+    snapshot, seconds = overloaded.group.snapshot(), time.monotonic() - started_s
+    rates = [
+        (camera.statistics.analysed - then) / seconds
+        for camera, then in zip(snapshot.cameras, before, strict=True)
+    ]
+    first, *others = rates
+    assert first == pytest.approx(5.0, rel=0.15), "its priority is higher"
+    assert max(others) - min(others) <= 2.5 / seconds, "one frame more or less"
+    assert snapshot.loads["high"].share > 0.85
+    assert snapshot.loads["normal"].share == pytest.approx(sum(others) / 15.0, abs=0.12)
+    assert snapshot.beat_s < 2.0
+    for camera in snapshot.cameras:
+        assert camera.reader.converted - camera.statistics.analysed <= 1, "nothing is in vain"
+        period_s = max(1.0 / rate for rate in rates)
+        assert camera.statistics.frame_age_ms["p95"] < 2000 * period_s
 
 
 @pytest.mark.proof
