@@ -168,16 +168,20 @@ class Box:
 def common_area(one: Box, other: Box) -> float:
     """Share of the image that two boxes both cover."""
     width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    if width <= 0.0:
+        return 0.0
     height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    return max(0.0, width) * max(0.0, height)
+    return width * height if height > 0.0 else 0.0
 
 
 def box_iou(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
     common = common_area(one, other)
-    own, others = ((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
-    union = own + others - common
-    return common / union if union > 0 else 0.0
+    if common <= 0.0:
+        return 0.0
+    own = (one.x2 - one.x1) * (one.y2 - one.y1)
+    others = (other.x2 - other.x1) * (other.y2 - other.y1)
+    return common / (own + others - common)
 
 
 @lru_cache(maxsize=4096)

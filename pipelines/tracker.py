@@ -45,14 +45,14 @@ MIN_SIZE_RATIO: Final = 0.5
 CLOSENESS_WEIGHT: Final = 0.02
 """Small, so that boxes that are merely near never outbid boxes that overlap."""
 
-_Indices = npt.NDArray[np.int64]
-
 MIN_SIMILARITY: Final = 0.001
 SAME_OBJECT_IOU: Final = 0.75
 """Boxes of one group that overlap this much show one object under two class names."""
 
 CONFIRM_FRAMES: Final = 2
 EPSILON_S: Final = 1e-4
+
+_Indices = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -231,7 +231,7 @@ class CameraTracker:
             self._filter.predict((at_s - self._updated_s) * self._steps_per_s)
         self._updated_s = at_s
         groups = self._group_of[detections.class_ids]
-        may_begin = np.count_nonzero(detections.scores >= self.threshold)
+        may_begin = int(np.count_nonzero(detections.scores >= self.threshold))
         similarity, doubles = self._compared(detections.boxes, groups)
         tracks, rows = _matched_in_turn(similarity, may_begin)
         self._filter.correct(tracks, detections.boxes[rows])
@@ -286,6 +286,5 @@ class CameraTracker:
 def _real(detections: Detections) -> Detections:
     """Those with an area. A network may give anything, and one NaN would stop the tracker."""
     boxes = detections.boxes
-    real = np.isfinite(boxes).all(axis=1)
-    real &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     return detections if real.all() else detections.where(real)

@@ -117,11 +117,11 @@ class SpeedGauge:
         span_s = history[-1][0] - history[0][0]
         if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
             return None
-        pairs = [
-            ((b[1] - a[1]) / (b[0] - a[0]), (b[2] - a[2]) / (b[0] - a[0]))
-            for a, b in combinations(history, 2)
-        ]
-        return statistics.median(x for x, _ in pairs), statistics.median(y for _, y in pairs)
+        pairs = tuple(combinations(history, 2))
+        return (
+            statistics.median([(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs]),
+            statistics.median([(b[2] - a[2]) / (b[0] - a[0]) for a, b in pairs]),
+        )
 
 
 PARKED_S: Final = 180.0
