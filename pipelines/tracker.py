@@ -83,14 +83,21 @@ class _TrackRecord:
         return self.label
 
 
-def _closeness(expected: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
-    """(N, M), 1 where two boxes of like sizes have one centre, 0 from `REACH_SIZES` on."""
-    sizes_1, sizes_2 = _sizes(expected), _sizes(boxes)
-    larger = np.maximum.outer(sizes_1, sizes_2)
-    alike = np.minimum.outer(sizes_1, sizes_2) >= MIN_SIZE_RATIO * larger
-    centres_1, centres_2 = (some[:, :2].T + some[:, 2:].T for some in (expected, boxes))
+def _closeness(boxes: Boxes, count: int) -> npt.NDArray[np.float64]:
+    """Of the first `count` boxes (N + M, 4) with the others: (N, M).
+
+    It is 1 where two boxes of like sizes have one centre, and 0 from `REACH_SIZES` on.
+    """
+    corner, opposite = boxes[:, :2].T, boxes[:, 2:].T
+    sides = opposite - corner
+    np.maximum(sides, 1.0, out=sides)
+    # The size is the side of a square with the area of the box, pixels.
+    sizes = np.sqrt(sides[0] * sides[1])
+    larger = np.maximum.outer(sizes[:count], sizes[count:])
+    alike = np.minimum.outer(sizes[:count], sizes[count:]) >= MIN_SIZE_RATIO * larger
+    centres = corner + opposite
     # Twice the distances, in both directions.
-    apart = centres_1[:, :, None] - centres_2[:, None]
+    apart = centres[:, :count, None] - centres[:, None, count:]
     apart *= apart
     away = np.sqrt(apart[0] + apart[1])
     larger *= 2 * REACH_SIZES
@@ -99,14 +106,6 @@ def _closeness(expected: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
     np.maximum(closeness, 0.0, out=closeness)
     closeness *= alike
     return closeness
-
-
-def _sizes(boxes: Boxes) -> npt.NDArray[np.float64]:
-    """(N,): side of a square with the area of the box, pixels; at least one."""
-    sides = boxes[:, 2:].T - boxes[:, :2].T
-    np.maximum(sides, 1.0, out=sides)
-    size: npt.NDArray[np.float64] = np.sqrt(sides[0] * sides[1])
-    return size
 
 
 def _doubles(alike: npt.NDArray[np.float64]) -> set[int]:
@@ -268,7 +267,7 @@ class CameraTracker:
         alike *= same_group
         doubles = _doubles(alike[count:])
         # Overlap first, nearness second: at low rates boxes of one object may not overlap.
-        similarity = _closeness(every[:count], every[count:])
+        similarity = _closeness(every, count)
         similarity *= same_group[:count]
         similarity *= CLOSENESS_WEIGHT
         similarity += alike[:count]
@@ -286,5 +285,7 @@ class CameraTracker:
 def _real(detections: Detections) -> Detections:
     """Those with an area. A network may give anything, and one NaN would stop the tracker."""
     boxes = detections.boxes
-    real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-    return detections if real.all() else detections.where(real)
+    finite, extended = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
+    if np.count_nonzero(finite) + np.count_nonzero(extended) == finite.size + extended.size:
+        return detections
+    return detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
