@@ -187,7 +187,8 @@ class CameraTracker:
         """Takes one frame's detections.
 
         Args:
-            detections: What the model found, boxes in pixels of the analysis image.
+            detections: What the model found, best score first, boxes in pixels of the analysis
+                image.
             letterbox: Where the image lies in the analysis image. When it changes, tracks
                 start anew: pixels mean something else now.
             at_s: Capture time on the monotonic clock, seconds.
