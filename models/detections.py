@@ -53,12 +53,14 @@ class Detections:
             rows: (M, 6) float32: x1, y1, x2, y2, score, class; padding rows have score 0.
             threshold: Rows with a score at or below it are left out (padding always is).
         """
-        kept = rows[rows[:, 4] > max(threshold, 0.0)]
-        kept = kept[np.argsort(-kept[:, 4], kind="stable")]
+        scores = rows[:, 4]
+        order = np.argsort(-scores, kind="stable")
+        # The first ones of that order; what is not a number comes last.
+        best = rows[order[: np.count_nonzero(scores > max(threshold, 0.0))]]
         return cls(
-            boxes=np.ascontiguousarray(kept[:, :4], np.float32),
-            scores=np.ascontiguousarray(kept[:, 4], np.float32),
-            class_ids=kept[:, 5].astype(np.int64),
+            boxes=best[:, :4].astype(np.float32),
+            scores=best[:, 4].astype(np.float32),
+            class_ids=best[:, 5].astype(np.int64),
         )
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Detections:
@@ -76,15 +78,20 @@ def pairwise_iou(
         second: Objects.
         crowd: (M,) bool; where true, the share of `first` that lies inside instead of the IoU.
     """
-    one, other = first.astype(np.float64), second.astype(np.float64)
-    near = np.maximum(one[:, None, :2], other[None, :, :2])
-    sides = np.maximum(np.minimum(one[:, None, 2:], other[None, :, 2:]) - near, 0)
-    common = sides[..., 0] * sides[..., 1]
-    own, others = areas(one)[:, None], areas(other)[None, :]
-    union = own + others - common
+    # One coordinate after the other, each without gaps in memory.
+    one, other = (boxes.T.astype(np.float64, "C", copy=False) for boxes in (first, second))
+    near = np.maximum(one[:2, :, None], other[:2, None])
+    sides = np.minimum(one[2:, :, None], other[2:, None])
+    sides -= near
+    np.maximum(sides, 0.0, out=sides)
+    common = sides[0] * sides[1]
+    own, others = areas(one.T), areas(other.T)
+    union = np.add.outer(own, others)
+    union -= common
     if crowd is not None:
-        union = np.where(crowd[None, :], own, union)
-    share: npt.NDArray[np.float64] = common / np.maximum(union, _TINY)
+        union = np.where(crowd, own[:, None], union)
+    np.maximum(union, _TINY, out=union)
+    share: npt.NDArray[np.float64] = np.divide(common, union, out=common)
     return share
 
 
@@ -161,16 +168,20 @@ class Box:
 def common_area(one: Box, other: Box) -> float:
     """Share of the image that two boxes both cover."""
     width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    if width <= 0.0:
+        return 0.0
     height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    return max(0.0, width) * max(0.0, height)
+    return width * height if height > 0.0 else 0.0
 
 
 def box_iou(one: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
     common = common_area(one, other)
-    own, others = ((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
-    union = own + others - common
-    return common / union if union > 0 else 0.0
+    if common <= 0.0:
+        return 0.0
+    own = (one.x2 - one.x1) * (one.y2 - one.y1)
+    others = (other.x2 - other.x1) * (other.y2 - other.y1)
+    return common / (own + others - common)
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -54,12 +54,6 @@ class Histogram:
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float = 0.0
-
-    def plus(self, value: float) -> Histogram:
-        """These counts after one more value."""
-        at = bisect.bisect_left(self.bounds, value)
-        counts = (*self.counts[:at], self.counts[at] + 1, *self.counts[at + 1 :])
-        return Histogram(self.bounds, counts, self.total + value)
 
     @property
     def count(self) -> int:
@@ -127,40 +121,80 @@ class InferenceMetrics:
         return self.queue.total / self.queue.count * 1000 if self.queue.count else None
 
 
+class _GrowingHistogram:
+    """A histogram that values are added to."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect.bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def snapshot(self) -> Histogram:
+        return Histogram(self._bounds, tuple(self._counts), self._total)
+
+
+class _ModelCounters:
+    """What `InferenceMetrics` is made from, for one model version."""
+
+    __slots__ = ("batch", "cpu_s", "errors", "images", "provider", "queue", "requests", "run")
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.images = 0
+        self.batch = _GrowingHistogram(BATCH_BOUNDS)
+        self.queue = _GrowingHistogram(SECONDS_BOUNDS)
+        self.run = _GrowingHistogram(SECONDS_BOUNDS)
+        self.cpu_s = 0.0
+        self.provider = ""
+
+    def snapshot(self) -> InferenceMetrics:
+        return InferenceMetrics(
+            requests=self.requests,
+            errors=self.errors,
+            images=self.images,
+            batch=self.batch.snapshot(),
+            queue=self.queue.snapshot(),
+            run=self.run.snapshot(),
+            cpu_s=self.cpu_s,
+            provider=self.provider,
+        )
+
+
 class MetricsRecorder:
     """The metrics of one caller by `name/version`; safe for use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._metrics: dict[str, InferenceMetrics] = {}
+        self._counters: defaultdict[str, _ModelCounters] = defaultdict(_ModelCounters)
 
     def answered(self, model: str, images: int, timing: InferenceTiming) -> None:
         """An answer came in."""
         with self._lock:
-            before = self._metrics.get(model) or InferenceMetrics()
-            self._metrics[model] = InferenceMetrics(
-                requests=before.requests + 1,
-                errors=before.errors,
-                images=before.images + images,
-                batch=before.batch.plus(images),
-                queue=before.queue.plus(timing.queue_s),
-                run=before.run.plus(timing.run_s),
-                cpu_s=before.cpu_s + timing.cpu_s,
-                provider=timing.provider,
-            )
+            counters = self._counters[model]
+            counters.requests += 1
+            counters.images += images
+            counters.batch.add(images)
+            counters.queue.add(timing.queue_s)
+            counters.run.add(timing.run_s)
+            counters.cpu_s += timing.cpu_s
+            counters.provider = timing.provider
 
     def failed(self, model: str) -> None:
         """A call failed."""
         with self._lock:
-            before = self._metrics.get(model) or InferenceMetrics()
-            self._metrics[model] = replace(
-                before, requests=before.requests + 1, errors=before.errors + 1
-            )
+            counters = self._counters[model]
+            counters.requests += 1
+            counters.errors += 1
 
     def snapshot(self) -> Mapping[str, InferenceMetrics]:
         """The metrics now."""
         with self._lock:
-            return dict(self._metrics)
+            return {model: counters.snapshot() for model, counters in self._counters.items()}
 
 
 AGES_KEPT = 4096

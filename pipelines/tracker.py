@@ -52,19 +52,25 @@ SAME_OBJECT_IOU: Final = 0.75
 CONFIRM_FRAMES: Final = 2
 EPSILON_S: Final = 1e-4
 
+_Indices = npt.NDArray[np.int64]
+
 
 @dataclass(slots=True)
 class _TrackRecord:
     """What is remembered of a track beyond its box.
 
     Attributes:
+        group: Number of its group of labels.
+        label: The one with the greatest sum of scores, empty before the first vote.
         id: 0 until the track is confirmed.
         frames: How many detections in a row it began with; no more are counted once it has an id.
         votes: Sum of the scores by label.
     """
 
+    group: int
     first_seen_s: float
     last_seen_s: float
+    label: str = ""
     id: int = 0
     frames: int = 1
     votes: dict[str, float] = field(default_factory=dict)
@@ -72,99 +78,69 @@ class _TrackRecord:
     def vote(self, label: str, score: float) -> str:
         """Counts the label of one detection; gives the one with the greatest sum of scores."""
         self.votes[label] = self.votes.get(label, 0.0) + score
-        return max(self.votes, key=self.votes.__getitem__)
+        if label != self.label:
+            self.label = max(self.votes, key=self.votes.__getitem__)
+        return self.label
 
 
-def _similarity(expected: Boxes, boxes: Boxes) -> npt.NDArray[np.float64]:
-    """(N, M). Overlap first, nearness second: at low rates boxes of one object may not overlap."""
-    # The size is the side of a square with the area of the box, pixels; at least one.
-    sizes_1, sizes_2 = (
-        np.sqrt(sides[:, 0] * sides[:, 1])
-        for sides in (np.maximum(some[:, 2:] - some[:, :2], 1.0) for some in (expected, boxes))
-    )
-    larger = np.maximum(sizes_1[:, None], sizes_2)
-    alike = np.minimum(sizes_1[:, None], sizes_2) >= MIN_SIZE_RATIO * larger
-    centres_1, centres_2 = expected[:, :2] + expected[:, 2:], boxes[:, :2] + boxes[:, 2:]
-    apart = (centres_1[:, None] - centres_2) / 2
-    away = np.hypot(apart[..., 0], apart[..., 1]) / larger
-    closeness = np.maximum(1 - away / REACH_SIZES, 0) * alike
-    similarity: npt.NDArray[np.float64] = CLOSENESS_WEIGHT * closeness
-    similarity += pairwise_iou(expected, boxes)
-    return similarity
+def _closeness(boxes: Boxes, count: int) -> npt.NDArray[np.float64]:
+    """Of the first `count` boxes (N + M, 4) with the others: (N, M).
+
+    It is 1 where two boxes of like sizes have one centre, and 0 from `REACH_SIZES` on.
+    """
+    corner, opposite = boxes[:, :2].T, boxes[:, 2:].T
+    sides = opposite - corner
+    np.maximum(sides, 1.0, out=sides)
+    # The size is the side of a square with the area of the box, pixels.
+    sizes = np.sqrt(sides[0] * sides[1])
+    larger = np.maximum.outer(sizes[:count], sizes[count:])
+    alike = np.minimum.outer(sizes[:count], sizes[count:]) >= MIN_SIZE_RATIO * larger
+    centres = corner + opposite
+    # Twice the distances, in both directions.
+    apart = centres[:, :count, None] - centres[:, None, count:]
+    apart *= apart
+    away = np.sqrt(apart[0] + apart[1])
+    larger *= 2 * REACH_SIZES
+    away /= larger
+    closeness: npt.NDArray[np.float64] = np.subtract(1.0, away, out=away)
+    np.maximum(closeness, 0.0, out=closeness)
+    closeness *= alike
+    return closeness
 
 
-class _Group:
-    """The objects of one group of labels."""
+def _doubles(alike: npt.NDArray[np.float64]) -> set[int]:
+    """Rows, best first, whose object a better one shows under another class name.
 
-    def __init__(self, fps: float, lost_s: float) -> None:
-        self._steps_per_s = FILTER_STEPS_PER_FRAME * fps
-        self._lost_s = lost_s
-        self._updated_s = 0.0
-        self._filter = BoxFilter()
-        self._records: list[_TrackRecord] = []
+    Args:
+        alike: (M, M), overlap of the detections with each other, 0 in different groups.
+    """
+    same = alike >= SAME_OBJECT_IOU
+    doubles: set[int] = set()
+    if np.count_nonzero(same) > len(same):  # Each is like itself.
+        for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
+            if other < row and other not in doubles:
+                doubles.add(row)
+    return doubles
 
-    def update(
-        self,
-        boxes: npt.NDArray[np.float32],
-        may_begin: npt.NDArray[np.bool_],
-        ids: Iterator[int],
-        at_s: float,
-    ) -> list[tuple[int, _TrackRecord]]:
-        """Row and record of every confirmed track among `boxes` (N, 4), analysis pixels."""
-        self._keep([at_s - record.last_seen_s <= self._lost_s for record in self._records])
-        self._filter.predict((at_s - self._updated_s) * self._steps_per_s)
-        self._updated_s = at_s
-        first, second = np.flatnonzero(may_begin), np.flatnonzero(~may_begin)
-        expected = self._filter.boxes.copy()
-        tracks, rows = self._matched(np.arange(len(expected)), expected, boxes, first)
-        if len(second) and len(tracks) < len(expected):
-            left = np.setdiff1d(np.arange(len(expected)), tracks)
-            more_tracks, more_rows = self._matched(left, expected, boxes, second)
-            first = np.setdiff1d(first, rows)
-            tracks, rows = np.append(tracks, more_tracks), np.append(rows, more_rows)
-        elif len(rows):
-            first = np.setdiff1d(first, rows)
-        if len(tracks):
-            self._filter.correct(tracks, boxes[rows])
-        found = []
-        for track, row in zip(tracks.tolist(), rows.tolist(), strict=True):
-            record = self._records[track]
-            record.last_seen_s = at_s
-            if not record.id:
-                record.frames += 1
-                record.id = next(ids) if record.frames >= CONFIRM_FRAMES else 0
-            if record.id:
-                found.append((row, record))
-        # What was not confirmed by detections in a row was nothing.
-        self._keep([record.id > 0 or record.last_seen_s == at_s for record in self._records])
-        self._begin(boxes[first], at_s)
-        return found
 
-    def _matched(
-        self,
-        tracks: npt.NDArray[np.int64],
-        expected: Boxes,
-        boxes: Boxes,
-        rows: npt.NDArray[np.int64],
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Pairs of `tracks` and `rows` that show one object: (K,) of each."""
-        if not len(tracks) or not len(rows):
-            return tracks[:0], rows[:0]
-        similarity = _similarity(expected[tracks], boxes[rows].astype(np.float64))
-        ours, theirs = linear_sum_assignment(similarity, maximize=True)
-        close = similarity[ours, theirs] >= MIN_SIMILARITY
-        return tracks[ours[close]], rows[theirs[close]]
+def _matched(similarity: npt.NDArray[np.float64]) -> tuple[_Indices, _Indices]:
+    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M)."""
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    close = similarity[rows, columns] >= MIN_SIMILARITY
+    return rows[close], columns[close]
 
-    def _keep(self, kept: list[bool]) -> None:
-        if all(kept):
-            return
-        self._filter.keep([row for row, keeps in enumerate(kept) if keeps])
-        self._records = list(compress(self._records, kept))
 
-    def _begin(self, boxes: Boxes, at_s: float) -> None:
-        if len(boxes):
-            self._filter.begin(boxes)
-            self._records += [_TrackRecord(at_s, at_s) for _ in boxes]
+def _matched_in_turn(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
+    """The same; columns from `first` on get only the rows that those before leave over."""
+    rows, columns = _matched(similarity[:, :first])
+    if first < similarity.shape[1] and len(rows) < len(similarity):
+        free = np.ones(len(similarity), np.bool_)
+        free[rows] = False
+        left = np.flatnonzero(free)
+        more_rows, more_columns = _matched(similarity[left, first:])
+        rows = np.concatenate((rows, left[more_rows]))
+        columns = np.concatenate((columns, first + more_columns))
+    return rows, columns
 
 
 class CameraTracker:
@@ -194,14 +170,16 @@ class CameraTracker:
             lost_s: How long a track is kept after its last detection.
         """
         self._labels = labels
-        self._group_of = tuple(group_of(label) for label in labels)
+        numbers: dict[frozenset[str], int] = {}
+        self._group_of = np.array(
+            [numbers.setdefault(group_of(label), len(numbers)) for label in labels], np.int64
+        )
         self._ids = ids
-        self._fps = fps
+        self._steps_per_s = FILTER_STEPS_PER_FRAME * fps
         self.threshold = threshold
         self._lost_s = max(lost_s, LOST_FRAMES / fps)
-        self._groups: dict[frozenset[str], _Group] = {}
         self._letterbox: Letterbox | None = None
-        self._updated_s = float("-inf")
+        self.restart()
 
     def update(
         self, detections: Detections, letterbox: Letterbox, at_s: float
@@ -209,7 +187,8 @@ class CameraTracker:
         """Takes one frame's detections.
 
         Args:
-            detections: What the model found, boxes in pixels of the analysis image.
+            detections: What the model found, best score first, boxes in pixels of the analysis
+                image.
             letterbox: Where the image lies in the analysis image. When it changes, tracks
                 start anew: pixels mean something else now.
             at_s: Capture time on the monotonic clock, seconds.
@@ -220,55 +199,94 @@ class CameraTracker:
         if letterbox != self._letterbox or at_s < self._updated_s:
             self.restart()
         self._letterbox = letterbox
-        at_s = self._updated_s = max(at_s, self._updated_s + EPSILON_S)
+        at_s = max(at_s, self._updated_s + EPSILON_S)
+        detections = _real(detections)
+        found = self._follow(detections, at_s)
         aspect = letterbox.full.width / letterbox.full.height
         boxes = letterbox.to_normalised(detections.boxes).tolist()
         scores, class_ids = detections.scores.tolist(), detections.class_ids.tolist()
-        tracks = []
-        for group, rows in self._rows(detections).items():
-            if group not in self._groups:
-                self._groups[group] = _Group(self._fps, self._lost_s)
-            found = self._groups[group].update(
-                detections.boxes[rows],
-                detections.scores[rows] >= self.threshold,
-                self._ids,
+        return tuple(
+            Track(
+                record.id,
+                record.vote(self._labels[class_ids[row]], scores[row]),
+                Box(*boxes[row]),
+                scores[row],
+                record.first_seen_s,
                 at_s,
+                aspect,
             )
-            for row, record in found:
-                index = rows[row]
-                tracks.append(
-                    Track(
-                        id=record.id,
-                        label=record.vote(self._labels[class_ids[index]], scores[index]),
-                        box=Box(*boxes[index]),
-                        score=scores[index],
-                        first_seen_s=record.first_seen_s,
-                        last_seen_s=at_s,
-                        aspect=aspect,
-                    )
-                )
-        return tuple(tracks)
+            for row, record in found
+        )
 
     def restart(self) -> None:
         """Forgets all objects, as after a restart of the stream; ids go on."""
-        self._groups.clear()
+        self._filter = BoxFilter()
+        self._records: list[_TrackRecord] = []
         self._updated_s = float("-inf")
 
-    def _rows(self, detections: Detections) -> dict[frozenset[str], list[int]]:
-        """Detections by group; a group that has tracks is there even without detections."""
-        rows: dict[frozenset[str], list[int]] = {group: [] for group in self._groups}
-        boxes = detections.boxes
-        # A network may give anything, and one NaN would stop the tracker.
-        real = np.isfinite(boxes).all(axis=1) & np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-        boxes = np.where(real[:, None], boxes, 0)
-        alike: dict[int, list[int]] = {}
-        # Each pair once: the box with the better score comes first.
-        pairs = np.nonzero(np.tril(pairwise_iou(boxes, boxes) >= SAME_OBJECT_IOU, -1))
-        for row, other in zip(*(side.tolist() for side in pairs), strict=True):
-            alike.setdefault(row, []).append(other)
-        for row in np.flatnonzero(real).tolist():
-            own = rows.setdefault(self._group_of[detections.class_ids[row]], [])
-            # A box that is that of a better one under another class name is left out.
-            if row not in alike or not any(other in own for other in alike[row]):
-                own.append(row)
-        return rows
+    def _follow(self, detections: Detections, at_s: float) -> list[tuple[int, _TrackRecord]]:
+        """Row and record of every confirmed track among the detections."""
+        self._keep([at_s - record.last_seen_s <= self._lost_s for record in self._records])
+        if self._records:
+            self._filter.predict((at_s - self._updated_s) * self._steps_per_s)
+        self._updated_s = at_s
+        groups = self._group_of[detections.class_ids]
+        may_begin = int(np.count_nonzero(detections.scores >= self.threshold))
+        similarity, doubles = self._compared(detections.boxes, groups)
+        tracks, rows = _matched_in_turn(similarity, may_begin)
+        self._filter.correct(tracks, detections.boxes[rows])
+        found = []
+        for track, row in zip(tracks.tolist(), rows.tolist(), strict=True):
+            record = self._records[track]
+            record.last_seen_s = at_s
+            if not record.id:
+                record.frames += 1
+                record.id = next(self._ids) if record.frames >= CONFIRM_FRAMES else 0
+            if record.id:
+                found.append((row, record))
+        # What was not confirmed by detections in a row was nothing.
+        self._keep([record.id > 0 or record.last_seen_s == at_s for record in self._records])
+        new = sorted(set(range(may_begin)).difference(rows.tolist(), doubles))
+        if new:
+            self._filter.begin(detections.boxes[new])
+            self._records += [_TrackRecord(group, at_s, at_s) for group in groups[new].tolist()]
+        return found
+
+    def _compared(self, boxes: Boxes, groups: _Indices) -> tuple[npt.NDArray[np.float64], set[int]]:
+        """Similarity (N, M) of tracks and detections, and the rows of doubles.
+
+        Args:
+            boxes: (M, 4), best first.
+            groups: (M,) numbers of their groups of labels.
+        """
+        count = len(self._records)
+        every = np.concatenate((self._filter.boxes.T, boxes.T), axis=1, dtype=np.float64).T
+        # Detections are compared with each other in the same step. No pair of two groups is alike.
+        alike = pairwise_iou(every, every[count:])
+        own = [record.group for record in self._records]
+        same_group = np.equal.outer(np.array(own + groups.tolist()), groups)
+        alike *= same_group
+        doubles = _doubles(alike[count:])
+        # Overlap first, nearness second: at low rates boxes of one object may not overlap.
+        similarity = _closeness(every, count)
+        similarity *= same_group[:count]
+        similarity *= CLOSENESS_WEIGHT
+        similarity += alike[:count]
+        if doubles:
+            similarity[:, list(doubles)] = 0.0
+        return similarity, doubles
+
+    def _keep(self, kept: list[bool]) -> None:
+        if all(kept):
+            return
+        self._filter.keep([row for row, keeps in enumerate(kept) if keeps])
+        self._records = list(compress(self._records, kept))
+
+
+def _real(detections: Detections) -> Detections:
+    """Those with an area. A network may give anything, and one NaN would stop the tracker."""
+    boxes = detections.boxes
+    finite, extended = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
+    if np.count_nonzero(finite) + np.count_nonzero(extended) == finite.size + extended.size:
+        return detections
+    return detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))

@@ -77,7 +77,7 @@ class SpeedGauge:
     def observe(self, tracks: Iterable[Track], at_s: float) -> None:
         """Notes where tracks are now, and forgets those not seen for long."""
         for track in tracks:
-            history = self._samples.get(track.id, deque())
+            history = self._samples.get(track.id)
             height = track.box.y2 - track.box.y1
             is_cut = track.box.y2 >= IMAGE_EDGE or height <= 0
             if is_cut or (history and at_s - history[-1][0] < SPACING_S):
@@ -85,10 +85,11 @@ class SpeedGauge:
             place = on_plane(track.box.foot, self._ground, track.aspect)
             if place is None:
                 continue
+            if history is None:
+                history = self._samples[track.id] = deque()
             history.append((at_s, *place, 1.0 if self._ground else height))
             while len(history) > MIN_POINTS and history[0][0] < at_s - WINDOW_S:
                 history.popleft()
-            self._samples[track.id] = history
         self._samples = {
             track_id: history
             for track_id, history in self._samples.items()
@@ -117,11 +118,11 @@ class SpeedGauge:
         span_s = history[-1][0] - history[0][0]
         if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
             return None
-        pairs = [
-            ((b[1] - a[1]) / (b[0] - a[0]), (b[2] - a[2]) / (b[0] - a[0]))
-            for a, b in combinations(history, 2)
-        ]
-        return statistics.median(x for x, _ in pairs), statistics.median(y for _, y in pairs)
+        pairs = tuple(combinations(history, 2))
+        return (
+            statistics.median([(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs]),
+            statistics.median([(b[2] - a[2]) / (b[0] - a[0]) for a, b in pairs]),
+        )
 
 
 PARKED_S: Final = 180.0

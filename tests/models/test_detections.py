@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.detections import areas, matched_pairs, pairwise_iou
+from models.detections import Detections, areas, matched_pairs, pairwise_iou
 
 
 def pairs(table: np.ndarray, at_least: float, **options: bool) -> list[tuple[int, int]]:
@@ -62,3 +62,16 @@ def test_a_crowd_is_compared_by_the_share_inside():
     boxes, crowd = np.array([[0.0, 0.0, 4.0, 4.0]]), np.array([[0.0, 0.0, 100.0, 2.0]])
     assert pairwise_iou(boxes, crowd, np.array([True])).tolist() == [[0.5]]
     assert pairwise_iou(boxes, crowd, np.array([False]))[0, 0] == pytest.approx(8 / 208)
+
+
+def test_rows_above_the_threshold_are_read_best_first_whatever_their_order():
+    scores = (0.0, 0.4, np.nan, 0.9, 0.25, 0.4, 0.0)
+    rows = np.array([(i, i, i + 1, i + 2, score, i) for i, score in enumerate(scores)], np.float32)
+    found = Detections.from_rows(rows, 0.25)
+    assert found.class_ids.tolist() == [3, 1, 5]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.4, 0.4])
+    assert found.boxes.tolist() == [[i, i, i + 1, i + 2] for i in (3, 1, 5)]
+    assert (found.boxes.dtype, found.class_ids.dtype) == (np.float32, np.int64)
+    rows[:] = 0
+    assert found.scores.all(), "a copy, so that the model may use its memory again"
+    assert len(Detections.from_rows(rows)) == 0

@@ -1,10 +1,12 @@
-"""Counters of a camera: rates that fall when nothing comes, ages from arrival to result."""
+"""Counters of a camera, and of one caller's inferences: rates, ages and what each answer adds."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from pipelines.metrics import CameraStatistics
+from pipelines.metrics import CameraStatistics, InferenceTiming, MetricsRecorder
 from pipelines.plan import ModelRef
 from tests.pipelines.frames import SIZE, make_frame
 
@@ -43,3 +45,22 @@ def test_a_camera_without_a_result_has_no_rate_and_no_age() -> None:
     snapshot = CameraStatistics({"traffic": 5.0}).snapshot(10.0)
     assert (snapshot.analysed, snapshot.achieved_fps) == (0, 0.0)
     assert snapshot.frame_age_ms == {"p50": 0.0, "p95": 0.0}
+
+
+def test_a_recorder_counts_every_answer_and_its_snapshots_do_not_change():
+    recorder, timing = MetricsRecorder(), InferenceTiming(0.002, 0.02, 0.015, "cpu")
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(100):
+            threads.submit(recorder.answered, "traffic/1", 2, timing)
+            threads.submit(recorder.failed, "crowding/3")
+    before = recorder.snapshot()
+    recorder.answered("traffic/1", 1, InferenceTiming(20.0, 0.02, 0.015, "cuda"))
+    counted, after = before["traffic/1"], recorder.snapshot()["traffic/1"]
+    assert (counted.requests, counted.images, counted.errors) == (100, 200, 0)
+    assert (before["crowding/3"].requests, before["crowding/3"].errors) == (100, 100)
+    assert counted.run_ms_per_image == pytest.approx(10.0)
+    assert counted.core_ms_per_image == pytest.approx(7.5)
+    assert counted.queue_ms == pytest.approx(2.0)
+    # By upper bound, inclusive: 2 images, 2 milliseconds; the last is above all bounds.
+    assert (counted.batch.counts[1], counted.queue.counts[1]) == (100, 100)
+    assert (after.queue.counts[-1], after.queue.count, after.provider) == (1, 101, "cuda")

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.rules.zone import GroundCalibration, Line, Zone
-from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
+from pipelines.rules.zone_geometry import EDGE, GroundPlane, LineShape, ZoneError, ZoneShape
 from tests.pipelines.synthetic import WHOLE, View
 
 L_SHAPE = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.5), (0.5, 0.5), (0.5, 0.8), (0.2, 0.8))
@@ -52,6 +53,37 @@ def test_a_ring_may_touch_itself_in_a_corner():
     )
     for point, inside in (((0.2, 0.5), True), ((0.8, 0.5), True), ((0.5, 0.3), False)):
         assert shape.contains(point) is inside
+
+
+def test_points_in_and_around_a_zone_are_inside_as_by_a_geometry_library():
+    random = np.random.default_rng(5)
+    for count in random.integers(3, 12, 60).tolist():
+        angles, radii = np.sort(random.random(count)) * 2 * np.pi, random.uniform(0.05, 0.5, count)
+        corners = 0.5 + np.column_stack((radii * np.cos(angles), radii * np.sin(angles)))
+        following = np.roll(corners, -1, axis=0)
+        outline = shapely.Polygon(corners)
+        if not outline.is_valid or outline.area < 0.01:
+            continue
+        shape, reference = ZoneShape(Zone("z", _points(corners))), outline.buffer(EDGE)
+        along = corners + random.random((count, 1)) * (following - corners)
+        # Away from the edges, by half and by twice of what still counts as on them.
+        square = (following - corners)[:, ::-1] * (1, -1)
+        square /= np.linalg.norm(square, axis=1, keepdims=True)
+        beside = [along + step * EDGE * square for step in (-2.0, -0.5, 0.5, 2.0)]
+        points = np.concatenate((random.random((50, 2)), corners, along, *beside))
+        found = [shape.contains(point) for point in _points(points)]
+        assert found == shapely.intersects_xy(reference, points[:, 0], points[:, 1]).tolist()
+
+
+def test_a_rectangle_has_its_edges_and_nothing_beyond():
+    shape = ZoneShape(Zone("z", ((0.2, 0.3), (0.6, 0.3), (0.6, 0.9), (0.2, 0.9))))
+    inside = ((0.2, 0.3), (0.6, 0.9), (0.4, 0.3), (0.6 + EDGE / 2, 0.5))
+    outside = ((0.2 - 2 * EDGE, 0.5), (0.4, 0.9 + 2 * EDGE), (0.7, 0.5), (0.4, 0.1))
+    assert [shape.contains(point) for point in inside + outside] == [True] * 4 + [False] * 4
+
+
+def _points(rows):
+    return tuple((x, y) for x, y in rows.tolist())
 
 
 @pytest.mark.parametrize(
