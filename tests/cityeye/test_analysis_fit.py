@@ -149,8 +149,9 @@ def test_a_camera_finds_what_the_plain_run_finds(tmp_path, package, network, wid
         # Scores that are almost equal may change places.
         nearest = np.abs(boxes[:, None] - wanted[:, :4]).max(2).argmin(0)
         assert sorted(nearest) == list(range(len(wanted)))
-        np.testing.assert_allclose(boxes[nearest], wanted[:, :4], atol=0.25)
-        np.testing.assert_allclose(seen.scores[nearest], wanted[:, 4], atol=0.005)
+        # The clip has 8 bits of YUV: up to three levels of RGB are lost on the way.
+        np.testing.assert_allclose(boxes[nearest], wanted[:, :4], atol=0.4)
+        np.testing.assert_allclose(seen.scores[nearest], wanted[:, 4], atol=0.01)
         assert seen.class_ids[nearest].tolist() == wanted[:, 5].tolist()
 
 
