@@ -51,19 +51,16 @@ class Pacer:
         for task, interval_s in self._interval_s.items():
             next_s = self._next_s.get(task, now_s)
             if now_s + EARLY_SHARE * interval_s >= next_s:
-                self._admit(task, tasks)
+                self.asked[task] += 1
+                # A reduced rate leaves out as many as its share asks for.
+                self._credit[task] += min(1.0, self.shares.get(task, 1.0))
+                if self._credit[task] >= 1.0:
+                    self._credit[task] -= 1.0
+                    tasks.add(task)
                 # The schedule advances by whole intervals, so a late image does not lower the
                 # rate; it never stays behind the present, so no burst makes up for a gap.
                 self._next_s[task] = max(next_s + interval_s, now_s)
         return frozenset(tasks)
-
-    def _admit(self, task: str, tasks: set[str]) -> None:
-        """Counts a task that is due, and leaves out as many as its share asks for."""
-        self.asked[task] += 1
-        self._credit[task] += min(1.0, self.shares.get(task, 1.0))
-        if self._credit[task] >= 1.0:
-            self._credit[task] -= 1.0
-            tasks.add(task)
 
 
 class PlaybackClock:
@@ -140,17 +137,12 @@ class Intake:
         self._last_s = captured_s
         tasks = self.pacer.due(captured_s)
         fast = self._timing is SourceTiming.FAST
-        if tasks:
-            if not fast or self.wait_until_read():
-                self._mailbox.put(self._frame(image, index, captured_s, tasks))
-        elif self._mailbox.waiting_tasks and not fast:
-            self._mailbox.refresh(self._frame(image, index, captured_s, tasks))
-
-    def _frame(
-        self, image: DecodedImage, index: int, captured_s: float, tasks: frozenset[str]
-    ) -> Frame:
+        if fast and tasks and not self.wait_until_read():
+            return
+        if not tasks and (fast or not self._mailbox.waiting_tasks):
+            return
         now_s = self._clock()
-        return Frame(
+        frame = Frame(
             camera=self._camera,
             index=index,
             stream_restarts=self._stream_restarts,
@@ -161,6 +153,10 @@ class Intake:
             views={},
             full=image,
         )
+        if tasks:
+            self._mailbox.put(frame)
+        else:
+            self._mailbox.refresh(frame)
 
     def wait_until_read(self) -> bool:
         """Waits until the last frame was taken; false when it has to stop instead."""

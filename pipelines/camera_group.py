@@ -84,18 +84,14 @@ class CameraGroup:
         is the folder for what shadow versions would have done.
         """
         self._detector = detector
-        self._cameras = {
-            plan.camera.id: GroupCamera(
-                plan, recorder, incarnation, comparisons, self._note_arrival
+        self._batcher = MicroBatcher(slots.frames)
+        self._cameras: dict[str, GroupCamera] = {}
+        for plan in plans:
+            camera = GroupCamera(
+                plan, recorder, incarnation, comparisons, self._batcher.note_arrival
             )
-            for plan in plans
-        }
-        self._batcher = MicroBatcher(
-            {plan.camera.id: plan for plan in plans},
-            {name: camera.mailbox for name, camera in self._cameras.items()},
-            {name: camera.routes for name, camera in self._cameras.items()},
-            slots.frames,
-        )
+            self._cameras[plan.camera.id] = camera
+            self._batcher.add(plan, camera.mailbox, camera.routes)
         self._shadows = ShadowRunner(
             detector, {name: camera.shadow for name, camera in self._cameras.items()}
         )
@@ -161,9 +157,6 @@ class CameraGroup:
             loads=self._load.loads,
         )
 
-    def _note_arrival(self, camera: str) -> None:
-        self._batcher.note_arrival(camera)
-
     def _run_slot(self, slot: int) -> None:
         try:
             while not self._stopping.is_set():
@@ -181,7 +174,8 @@ class CameraGroup:
 
     def _infer(self, taken: TakenFrames) -> None:
         """Follows frames that were taken together to the outbox."""
-        batches, faults = assemble(taken, self._resting(taken))
+        resting = self._resting(taken) if self._faults.reasons else frozenset()
+        batches, faults = assemble(taken, resting)
         for name, fault in faults.items():
             self._cameras[name].reject(fault)
         submitted = [(batch, self._detector.submit(batch)) for batch in batches]
@@ -219,8 +213,6 @@ class CameraGroup:
 
     def _resting(self, taken: TakenFrames) -> frozenset[ModelRef]:
         """The models that failed a moment ago; their frames count as failed."""
-        if not self._faults.reasons:
-            return frozenset()
         resting: set[ModelRef] = set()
         for frame, routes in zip(taken.frames, taken.routes, strict=True):
             own = {routes[task].model for task in frame.tasks}

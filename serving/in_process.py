@@ -42,6 +42,7 @@ class _Version:
     """A version of this process and its session, which several threads run at once."""
 
     def __init__(self, served: ServedModel) -> None:
+        self.key = served.ref.key
         self.loaded: LoadedModel | None = None
         self._served = served
         self._loading = threading.Lock()
@@ -56,17 +57,8 @@ class _Version:
             try:
                 self.loaded = self.loaded or LoadedModel(self._served.args, alone=False)
             except (ModelError, OSError) as error:
-                raise DetectorError(self._served.ref.key, str(error)) from None
+                raise DetectorError(self.key, str(error)) from None
             return self.loaded
-
-    def infer(
-        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
-    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
-        """See `LoadedModel.infer`."""
-        try:
-            return (self.loaded or self.load()).infer(images, rows, sent_at_s)
-        except ModelError as error:
-            raise DetectorError(self._served.ref.key, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +73,11 @@ class _InlineCall:
     def result(self, timeout_s: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
         if timeout_s <= 0:
             raise TimeoutError  # Another model has used up the time.
-        return self.version.infer(self.images, self.rows, self.sent_at_s)
+        loaded = self.version.loaded or self.version.load()
+        try:
+            return loaded.infer(self.images, self.rows, self.sent_at_s)
+        except ModelError as error:
+            raise DetectorError(self.version.key, str(error)) from None
 
     def cancel(self) -> None:
         """Nothing to do: it has ended when its caller goes on."""
