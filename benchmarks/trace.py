@@ -75,7 +75,7 @@ class TracedFunction:
 
     @property
     def dotted(self) -> str:
-        """Module and qualified name: `camera_adapters.mailbox.Mailbox.put`."""
+        """Module and qualified name: `camera_adapters.intake.Mailbox.put`."""
         return f"{self.file.removesuffix('.py').replace('/', '.')}.{self.name}"
 
 

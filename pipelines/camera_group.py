@@ -18,7 +18,7 @@ from typing import Final
 from camera_adapters import Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher, TakenFrames, assemble
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
+from pipelines.detector import RESULT_TIMEOUT_S, BatchResult, DetectorPort, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
@@ -183,7 +183,11 @@ class CameraGroup:
         frames: dict[str, tuple[Frame, Routes]] = {}
         deadline_s = time.monotonic() + RESULT_TIMEOUT_S
         for batch, pending in submitted:
-            self._collect(batch, pending, deadline_s, found)
+            result = pending.result(max(0.0, deadline_s - time.monotonic()))
+            if result.failures or self._faults.reasons:
+                self._note_faults(batch, result)
+            for row, model, detections in batch.unpacked(result):
+                found.setdefault(batch.frames[row].camera, {})[model] = detections
             for frame, routes in zip(batch.frames, batch.routes, strict=True):
                 frames[frame.camera] = (frame, routes)
         now_s = time.monotonic()
@@ -193,23 +197,14 @@ class CameraGroup:
         if any(self._cameras[name].shadow.comparisons for name in found):
             self._shadows.observe(submitted, found)
 
-    def _collect(
-        self,
-        batch: MicroBatch,
-        pending: InFlightBatch,
-        deadline_s: float,
-        found: dict[str, dict[ModelRef, Detections]],
-    ) -> None:
-        """Waits for the results of a batch and adds them to `found`, by camera."""
-        result = pending.result(max(0.0, deadline_s - time.monotonic()))
+    def _note_faults(self, batch: MicroBatch, result: BatchResult) -> None:
+        """Counts the frames of models that failed, and notes which models are well again."""
         for model, error in result.failures.items():
             self._faults.note(model, error)
             for row in batch.rows[model]:
                 self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
-        for model in result.found if self._faults.reasons else ():
+        for model in result.found:
             self._faults.clear(model)
-        for row, model, detections in batch.unpacked(result):
-            found.setdefault(batch.frames[row].camera, {})[model] = detections
 
     def _resting(self, taken: TakenFrames) -> frozenset[ModelRef]:
         """The models that failed a moment ago; their frames count as failed."""

@@ -14,7 +14,7 @@ import pytest
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.geometry import PADDING_VALUE, Size
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Mailbox
 from camera_adapters.spec import CameraSpec
 from pipelines import batcher
 from pipelines.batcher import CameraRoutes, MicroBatcher, TakenFrames, assemble
