@@ -16,6 +16,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from benchmarks.processes import REPLICAS
 from benchmarks.profiling.account import (
     PER_MS,
     ProfileWindow,
@@ -36,7 +37,6 @@ from benchmarks.profiling.hooks import (
     TRACKER,
     check_hooks,
 )
-from benchmarks.profiling.processes import REPLICAS
 from benchmarks.profiling.recorder import MODES, ProfileLine, ProfileMode
 from benchmarks.result import (
     BenchmarkResult,

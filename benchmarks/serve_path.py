@@ -6,12 +6,12 @@ All that benchmarks of Ray Serve know of the product's classes is in this module
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from benchmarks.processes import MAIN, RAY_NODE, REPLICAS, CityProcesses, processes_of
 from benchmarks.rounds import Quantities
 from benchmarks.timed import repeat
 from camera_adapters import Image
@@ -19,10 +19,8 @@ from models import ModelPackage
 from pipelines import RESULT_TIMEOUT_S, DetectorPort, InferenceMetrics, MicroBatch, ModelRef
 from serving import ClusterSettings, RayServeDetectors, cluster, model_ref, served_model
 
-PROC: Final = Path("/proc")
-TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 CALLER, REPLICA, RAYLET, OTHERS = "caller", "replica", "raylet", "others"
-GONE: Final = (FileNotFoundError, ProcessLookupError)
+_ROLES: Final = {MAIN: CALLER, REPLICAS: REPLICA, RAY_NODE: RAYLET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,13 @@ class ServePath:
             raylet and Ray's other processes.
         """
         batch = MicroBatch(images, (), (), {self.model: tuple(range(len(images)))})
-        before, cpu_before = self._metrics(), processor_seconds()
+        before, cpu_before = self._metrics(), processes_of(os.getpid())
         timed = repeat(lambda: self._infer(batch), seconds, callers)
-        after, cpu_after = self._metrics(), processor_seconds()
+        after, cpu_after = self._metrics(), processes_of(os.getpid())
         calls, run_s = after.requests - before.requests, after.run.total - before.run.total
         spent = {
-            f"{role}_cpu_ms": 1000 * max(0.0, cpu_after[role] - cpu_before[role]) / timed.items
-            for role in cpu_after
+            f"{role}_cpu_ms": 1000 * seconds / timed.items
+            for role, seconds in spent_by_role(cpu_before, cpu_after).items()
         }
         return {
             "images_per_s": timed.per_s,
@@ -91,37 +89,9 @@ def serve_path(package: ModelPackage, threads: int, api_port: int) -> Iterator[S
         yield ServePath(model_ref(package), service.port({served.ref.key: served}))
 
 
-def processor_seconds() -> Mapping[str, float]:
-    """Processor time of this process and of all below it so far, by what they are for Ray."""
+def spent_by_role(before: CityProcesses, after: CityProcesses) -> dict[str, float]:
+    """Processor seconds between two moments, by what the processes are for a call."""
     spent = dict.fromkeys((CALLER, REPLICA, RAYLET, OTHERS), 0.0)
-    own = os.getpid()
-    parents: dict[int, int] = {}
-    seconds: dict[int, float] = {}
-    for folder in PROC.iterdir():
-        if folder.name.isdigit():
-            with suppress(*GONE):
-                # After the name, which may hold spaces: proc_pid_stat(5).
-                fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-                parents[int(folder.name)] = int(fields[1])
-                seconds[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-    for pid, used_s in seconds.items():
-        if own in _ancestry(pid, parents):
-            spent[CALLER if pid == own else _role(pid)] += used_s
+    for name, seconds in after.since(before).items():
+        spent[_ROLES.get(name, OTHERS)] += seconds
     return spent
-
-
-def _ancestry(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
-    """A process and those above it."""
-    while pid in parents:
-        yield pid
-        pid = parents[pid]
-
-
-def _role(pid: int) -> str:
-    try:
-        command = (PROC / str(pid) / "cmdline").read_bytes()
-    except GONE:
-        return OTHERS
-    if b"ServeReplica:" in command:
-        return REPLICA
-    return RAYLET if b"/raylet/raylet" in command.split(b"\0")[0] else OTHERS

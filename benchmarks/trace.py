@@ -9,7 +9,7 @@ generates do not count, nor do `simulation`, `benchmarks` and `tests`, nor the l
 entered before and still run.
 
 A frame is all that happens between the end of the analysis of one frame and the end of the next, on
-the threads of camera, loop and detector; the relay polls meanwhile, which does not count. With an
+the threads of camera and slots; the relay polls meanwhile, which does not count. With an
 incident, all that the relay does until the event is acknowledged counts too. Of the quiet frames
 between `STEADY_AFTER_S` and the scripted jam the median one is shown.
 
@@ -74,7 +74,7 @@ class TracedFunction:
 
     @property
     def dotted(self) -> str:
-        """Module and qualified name: `camera_adapters.mailbox.Mailbox.put`."""
+        """Module and qualified name: `camera_adapters.intake.Mailbox.put`."""
         return f"{self.file.removesuffix('.py').replace('/', '.')}.{self.name}"
 
 
@@ -153,12 +153,12 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
     group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")
-    loop = threading.Thread(target=group.run, name="loop")
+    running = threading.Thread(target=group.run, name="group")
     recording = _Recorder()
     threading.setprofile(recording.note)
     try:
         relay.start()
-        loop.start()
+        running.start()
         deadline_s = time.monotonic() + TIMEOUT_S
         recording.opened.wait(TIMEOUT_S)
         while not recording.opened.is_set() or relay.counters.pending:
@@ -171,7 +171,7 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     finally:
         threading.setprofile(None)
         group.stop()
-        loop.join()
+        running.join()
         relay.stop()
         outbox.close()
         detector.close()

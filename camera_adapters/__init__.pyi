@@ -12,7 +12,7 @@ from .geometry import (
     ImageFit as ImageFit, Letterbox as Letterbox, PADDING_VALUE as PADDING_VALUE, Size as Size,
     ViewSpec as ViewSpec,
 )
-from .mailbox import Mailbox as Mailbox
+from .intake import Mailbox as Mailbox
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .source import StreamSignal as StreamSignal
 from .spec import CameraSpec as CameraSpec, Credentials as Credentials, Place as Place

@@ -17,7 +17,6 @@ import av.logging
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from camera_adapters.conversion import VideoImage
@@ -192,17 +191,14 @@ class VideoDecoder:
             else:
                 self._awaits_key_frame = self._damaged = False
                 self._waits_since_s = None
-                arrivals.append(self._image(frame))
+                image = VideoImage(self._camera, frame)
+                if frame.format.name != self._pixel_format:
+                    # Here, because a fault of the camera has to end the attempt to read it;
+                    # images are converted later and elsewhere.
+                    image.check()
+                    self._pixel_format = frame.format.name
+                arrivals.append(image)
         return arrivals or [StreamSignal.NO_IMAGE]
-
-    def _image(self, frame: VideoFrame) -> VideoImage:
-        image = VideoImage(self._camera, frame)
-        if image.pixel_format != self._pixel_format:
-            # Here, because a fault of the camera has to end the attempt to read it; images are
-            # converted later and elsewhere.
-            image.check()
-            self._pixel_format = image.pixel_format
-        return image
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True

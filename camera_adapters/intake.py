@@ -1,4 +1,4 @@
-"""The intake: from decoded images to frames in the mailbox.
+"""The intake: from decoded images to frames in the mailbox, one slot where the newest wins.
 
 An image that is due for no task costs its decoding and nothing else. Nothing is converted here:
 whoever takes a frame converts it, so that a frame that nobody infers never is.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
-from camera_adapters.mailbox import Mailbox
 from camera_adapters.source import DecodedImage, SourceTiming, VideoSource
 from camera_adapters.spec import CameraSpec
 
@@ -24,6 +24,68 @@ EARLY_SHARE = 0.1
 
 MAX_LAG_S = 1.0
 """A recording that fell behind by more goes on from where it is instead of hurrying after."""
+
+NO_TASKS: frozenset[str] = frozenset()
+
+
+class Mailbox:
+    """Holds the newest frame of one camera while a task waits for it. One reader puts.
+
+    Guarantees that the reader never waits for a slow consumer, that what is taken is the newest
+    image of the camera, and that a task that was due on a frame nobody took is due on the frame
+    that replaced it.
+
+    Attributes:
+        taken: How many frames were taken.
+        dropped: How many due frames were replaced by another due one before anybody took them.
+        waiting_tasks: Tasks of the frame in the slot; empty while there is none.
+    """
+
+    def __init__(self, on_arrival: Callable[[], None] = lambda: None) -> None:
+        """Starts empty; `on_arrival` is called after every `put`, on its thread: no blocking."""
+        self._on_arrival = on_arrival
+        self._change = threading.Condition()
+        self._frame: Frame | None = None
+        self.taken = 0
+        self.dropped = 0
+        self.waiting_tasks = NO_TASKS
+
+    def put(self, frame: Frame) -> None:
+        """Leaves a frame that is due; the tasks of one that is still in the slot carry over."""
+        with self._change:
+            if self._frame is not None:
+                self.dropped += 1
+                frame = replace(frame, tasks=frame.tasks | self._frame.tasks)
+            self._frame, self.waiting_tasks = frame, frame.tasks
+        self._on_arrival()
+
+    def refresh(self, frame: Frame) -> None:
+        """Replaces the frame in the slot by a newer one that no further task is due on."""
+        with self._change:
+            if self._frame is not None:
+                self._frame = replace(frame, tasks=self._frame.tasks)
+
+    def take(self, tasks: frozenset[str] | None = None) -> Frame | None:
+        """The newest frame for some of its tasks, or None where none of them waits.
+
+        Args:
+            tasks: Only for these; the frame stays in the slot for its other tasks. None for all.
+        """
+        with self._change:
+            frame = self._frame
+            wanted = self.waiting_tasks if tasks is None else self.waiting_tasks & tasks
+            if frame is None or not (wanted or tasks is None):
+                return None
+            self.waiting_tasks = self.waiting_tasks - wanted
+            self._frame = replace(frame, tasks=self.waiting_tasks) if self.waiting_tasks else None
+            self.taken += 1
+            self._change.notify_all()
+            return frame if wanted == frame.tasks else replace(frame, tasks=wanted)
+
+    def wait_empty(self, timeout_s: float) -> bool:
+        """Waits until the slot is empty; false when it is still full after `timeout_s`."""
+        with self._change:
+            return self._change.wait_for(lambda: self._frame is None, timeout_s)
 
 
 class Pacer:
@@ -51,19 +113,16 @@ class Pacer:
         for task, interval_s in self._interval_s.items():
             next_s = self._next_s.get(task, now_s)
             if now_s + EARLY_SHARE * interval_s >= next_s:
-                self._admit(task, tasks)
+                self.asked[task] += 1
+                # A reduced rate leaves out as many as its share asks for.
+                self._credit[task] += min(1.0, self.shares.get(task, 1.0))
+                if self._credit[task] >= 1.0:
+                    self._credit[task] -= 1.0
+                    tasks.add(task)
                 # The schedule advances by whole intervals, so a late image does not lower the
                 # rate; it never stays behind the present, so no burst makes up for a gap.
                 self._next_s[task] = max(next_s + interval_s, now_s)
         return frozenset(tasks)
-
-    def _admit(self, task: str, tasks: set[str]) -> None:
-        """Counts a task that is due, and leaves out as many as its share asks for."""
-        self.asked[task] += 1
-        self._credit[task] += min(1.0, self.shares.get(task, 1.0))
-        if self._credit[task] >= 1.0:
-            self._credit[task] -= 1.0
-            tasks.add(task)
 
 
 class PlaybackClock:
@@ -140,17 +199,12 @@ class Intake:
         self._last_s = captured_s
         tasks = self.pacer.due(captured_s)
         fast = self._timing is SourceTiming.FAST
-        if tasks:
-            if not fast or self.wait_until_read():
-                self._mailbox.put(self._frame(image, index, captured_s, tasks))
-        elif self._mailbox.waiting_tasks and not fast:
-            self._mailbox.refresh(self._frame(image, index, captured_s, tasks))
-
-    def _frame(
-        self, image: DecodedImage, index: int, captured_s: float, tasks: frozenset[str]
-    ) -> Frame:
+        if fast and tasks and not self.wait_until_read():
+            return
+        if not tasks and (fast or not self._mailbox.waiting_tasks):
+            return
         now_s = self._clock()
-        return Frame(
+        frame = Frame(
             camera=self._camera,
             index=index,
             stream_restarts=self._stream_restarts,
@@ -161,6 +215,10 @@ class Intake:
             views={},
             full=image,
         )
+        if tasks:
+            self._mailbox.put(frame)
+        else:
+            self._mailbox.refresh(frame)
 
     def wait_until_read(self) -> bool:
         """Waits until the last frame was taken; false when it has to stop instead."""

@@ -19,8 +19,7 @@ from camera_adapters.backoff import CameraBackoff, RetryDelays
 from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFault
 from camera_adapters.factory import open_source
 from camera_adapters.geometry import Size
-from camera_adapters.intake import Intake
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Intake, Mailbox
 from camera_adapters.source import SourceTiming, StreamSignal, VideoSource
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import ENDED, CameraState, StateChange, StateMachine, silence

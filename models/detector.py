@@ -89,26 +89,21 @@ class Detector:
                 f"got {images.dtype} {images.shape}; scale them to the input size",
             )
         step = wanted.max_batch
-        if len(images) <= step:
-            return self._infer(images)
-        return np.concatenate(
-            [self._infer(images[start : start + step]) for start in range(0, len(images), step)]
-        )
-
-    def _infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Infers up to `max_batch` images."""
-        manifest = self.package.manifest
-        count = len(images)
+        if len(images) > step:
+            return np.concatenate(
+                [self.run(images[start : start + step]) for start in range(0, len(images), step)]
+            )
+        count, output = len(images), self.package.manifest.output
         if not count:
-            return np.zeros((0, manifest.output.rows, 6), np.float32)
-        if self.provider != "cpu" or not manifest.input.dynamic_batch:
+            return np.zeros((0, output.rows, 6), np.float32)
+        if self.provider != "cpu" or not wanted.dynamic_batch:
             # A GPU tunes its kernels for every new shape, for seconds; it gets warmed-up ones only.
             bucket = next(size for size in self.buckets() if size >= count)
             if bucket > count:
                 images = np.pad(images, ((0, bucket - count), (0, 0), (0, 0), (0, 0)))
-        inputs = {manifest.input.name: np.ascontiguousarray(images)}
+        inputs = {wanted.name: np.ascontiguousarray(images)}
         try:
-            (rows,) = self._session.run([manifest.output.name], inputs)
+            (rows,) = self._session.run([output.name], inputs)
         except Exception as error:
             raise SessionError(
                 str(self.package), f"inference on {count} images failed: {first_line(error)}"
@@ -131,4 +126,4 @@ class Detector:
         wanted = self.package.manifest.input
         sizes = self.buckets() if self.provider == "cuda" else self.buckets()[:1]
         for size in sizes:
-            self._infer(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))
+            self.run(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from camera_adapters import CameraFault, Frame, Image, Mailbox, ViewSpec
+from camera_adapters import CameraFault, Frame, Mailbox, ViewSpec
 from pipelines.detector import MicroBatch
 from pipelines.plan import PRIORITY_RANKS, CameraPlan, ModelRef, Routes, model_keys
 
@@ -37,11 +37,6 @@ class CameraRoutes:
     def __init__(self, routes: Routes) -> None:
         self.newest = routes
         self.processed = routes
-
-    @property
-    def max_batch(self) -> int:
-        """The largest micro-batch that all its models accept."""
-        return min(model.max_batch for route in self.newest.values() for model in route.models)
 
 
 @dataclass(slots=True)
@@ -90,32 +85,21 @@ class TakenFrames:
 class MicroBatcher:
     """Chooses the frames to infer. Safe for use from several threads."""
 
-    def __init__(
-        self,
-        plans: Mapping[str, CameraPlan],
-        mailboxes: Mapping[str, Mailbox],
-        routes: Mapping[str, CameraRoutes],
-        max_frames: int,
-    ) -> None:
-        """Prepares to give frames, at most `max_frames` together, whatever the models accept.
-
-        Everything is by camera id. The mailboxes' `on_arrival` calls `note_arrival`.
-        """
-        self._cameras = {
-            name: _Camera(
-                mailboxes[name],
-                routes[name],
-                {
-                    task.task: _TaskTime(1.0 / task.fps, PRIORITY_RANKS[task.priority])
-                    for task in plan.tasks
-                },
-            )
-            for name, plan in plans.items()
-        }
+    def __init__(self, max_frames: int) -> None:
+        """Prepares to give frames, at most `max_frames` together, whatever the models accept."""
+        self._cameras: dict[str, _Camera] = {}
         self._max_frames = max_frames
         self._arrival = threading.Condition()
         # Virtual time by rank: that of the task that was served last.
         self._now_s = dict.fromkeys(PRIORITY_RANKS.values(), 0.0)
+
+    def add(self, plan: CameraPlan, mailbox: Mailbox, routes: CameraRoutes) -> None:
+        """Adds a camera, before frames arrive; its mailbox calls `note_arrival` for each."""
+        tasks = {
+            task.task: _TaskTime(1.0 / task.fps, PRIORITY_RANKS[task.priority])
+            for task in plan.tasks
+        }
+        self._cameras[plan.camera.id] = _Camera(mailbox, routes, tasks)
 
     def note_arrival(self, camera: str) -> None:
         """A due frame of a camera has arrived in its mailbox."""
@@ -142,7 +126,7 @@ class MicroBatcher:
             routes: list[Routes] = []
             most = self._max_frames
             for position, (rank, camera) in enumerate(ready):
-                most = min(most, camera.routes.max_batch)
+                most = min(most, *(route.max_batch for route in camera.routes.newest.values()))
                 if len(frames) >= most:
                     # Another thread may be waiting for just these.
                     self._arrival.notify()
@@ -226,8 +210,9 @@ class _GrowingBatch:
     rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
     def finished(self, view: ViewSpec) -> MicroBatch:
-        """The micro-batch of the frames' images of one view."""
-        images = _images(view, self.frames)
+        """The micro-batch of the frames' images of one view; a single image is not copied."""
+        each = [frame.views[view].image for frame in self.frames]
+        images = each[0][np.newaxis] if len(each) == 1 else np.stack(each)
         return MicroBatch(images, tuple(self.frames), tuple(self.routes), self.rows)
 
 
@@ -248,8 +233,10 @@ def assemble(
     for frame, routes in zip(taken.frames, taken.routes, strict=True):
         due = {routes[task].model: None for task in sorted(frame.tasks)}
         models = [model for model in due if model not in resting]
+        # Those of shadows too, which get the same frame later.
+        views = frozenset[ViewSpec]().union(*(routes[task].views for task in frame.tasks))
         try:
-            converted = frame.converted(_views(frame, routes)) if models else frame
+            converted = frame.converted(views) if models else frame
         except CameraFault as fault:
             faults[frame.camera] = fault
             continue
@@ -260,15 +247,3 @@ def assemble(
                 batch.routes.append(routes)
             batch.rows[model] = (*batch.rows.get(model, ()), len(batch.frames) - 1)
     return [batch.finished(view) for view, batch in growing.items()], faults
-
-
-def _views(frame: Frame, routes: Routes) -> frozenset[ViewSpec]:
-    """The analysis images that a frame's tasks need, those of shadows included."""
-    return frozenset[ViewSpec]().union(*(routes[task].views for task in frame.tasks))
-
-
-def _images(view: ViewSpec, frames: Sequence[Frame]) -> Image:
-    """(N, H, W, 3) uint8, one per frame; a single one is not copied."""
-    if len(frames) == 1:
-        return frames[0].views[view].image[np.newaxis]
-    return np.stack([frame.views[view].image for frame in frames])

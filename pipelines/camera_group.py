@@ -18,7 +18,7 @@ from typing import Final
 from camera_adapters import Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher, TakenFrames, assemble
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
+from pipelines.detector import RESULT_TIMEOUT_S, BatchResult, DetectorPort, MicroBatch
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
@@ -84,18 +84,14 @@ class CameraGroup:
         is the folder for what shadow versions would have done.
         """
         self._detector = detector
-        self._cameras = {
-            plan.camera.id: GroupCamera(
-                plan, recorder, incarnation, comparisons, self._note_arrival
+        self._batcher = MicroBatcher(slots.frames)
+        self._cameras: dict[str, GroupCamera] = {}
+        for plan in plans:
+            camera = GroupCamera(
+                plan, recorder, incarnation, comparisons, self._batcher.note_arrival
             )
-            for plan in plans
-        }
-        self._batcher = MicroBatcher(
-            {plan.camera.id: plan for plan in plans},
-            {name: camera.mailbox for name, camera in self._cameras.items()},
-            {name: camera.routes for name, camera in self._cameras.items()},
-            slots.frames,
-        )
+            self._cameras[plan.camera.id] = camera
+            self._batcher.add(plan, camera.mailbox, camera.routes)
         self._shadows = ShadowRunner(
             detector, {name: camera.shadow for name, camera in self._cameras.items()}
         )
@@ -161,9 +157,6 @@ class CameraGroup:
             loads=self._load.loads,
         )
 
-    def _note_arrival(self, camera: str) -> None:
-        self._batcher.note_arrival(camera)
-
     def _run_slot(self, slot: int) -> None:
         try:
             while not self._stopping.is_set():
@@ -181,7 +174,8 @@ class CameraGroup:
 
     def _infer(self, taken: TakenFrames) -> None:
         """Follows frames that were taken together to the outbox."""
-        batches, faults = assemble(taken, self._resting(taken))
+        resting = self._resting(taken) if self._faults.reasons else frozenset()
+        batches, faults = assemble(taken, resting)
         for name, fault in faults.items():
             self._cameras[name].reject(fault)
         submitted = [(batch, self._detector.submit(batch)) for batch in batches]
@@ -189,7 +183,11 @@ class CameraGroup:
         frames: dict[str, tuple[Frame, Routes]] = {}
         deadline_s = time.monotonic() + RESULT_TIMEOUT_S
         for batch, pending in submitted:
-            self._collect(batch, pending, deadline_s, found)
+            result = pending.result(max(0.0, deadline_s - time.monotonic()))
+            if result.failures or self._faults.reasons:
+                self._note_faults(batch, result)
+            for row, model, detections in batch.unpacked(result):
+                found.setdefault(batch.frames[row].camera, {})[model] = detections
             for frame, routes in zip(batch.frames, batch.routes, strict=True):
                 frames[frame.camera] = (frame, routes)
         now_s = time.monotonic()
@@ -199,28 +197,17 @@ class CameraGroup:
         if any(self._cameras[name].shadow.comparisons for name in found):
             self._shadows.observe(submitted, found)
 
-    def _collect(
-        self,
-        batch: MicroBatch,
-        pending: InFlightBatch,
-        deadline_s: float,
-        found: dict[str, dict[ModelRef, Detections]],
-    ) -> None:
-        """Waits for the results of a batch and adds them to `found`, by camera."""
-        result = pending.result(max(0.0, deadline_s - time.monotonic()))
+    def _note_faults(self, batch: MicroBatch, result: BatchResult) -> None:
+        """Counts the frames of models that failed, and notes which models are well again."""
         for model, error in result.failures.items():
             self._faults.note(model, error)
             for row in batch.rows[model]:
                 self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
-        for model in result.found if self._faults.reasons else ():
+        for model in result.found:
             self._faults.clear(model)
-        for row, model, detections in batch.unpacked(result):
-            found.setdefault(batch.frames[row].camera, {})[model] = detections
 
     def _resting(self, taken: TakenFrames) -> frozenset[ModelRef]:
         """The models that failed a moment ago; their frames count as failed."""
-        if not self._faults.reasons:
-            return frozenset()
         resting: set[ModelRef] = set()
         for frame, routes in zip(taken.frames, taken.routes, strict=True):
             own = {routes[task].model for task in frame.tasks}

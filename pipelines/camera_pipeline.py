@@ -68,37 +68,32 @@ class CameraPipeline:
             now_s: Monotonic time at which the result came in, for the frame's age.
         """
         with self._processing:
-            self._process(frame, routes, found, now_s)
-
-    def _process(
-        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
-    ) -> None:
-        if routes != self._routes.processed:
-            old, self._routes.processed = self._routes.processed, routes
-            self._follow(old, routes)
-            self.statistics.rerouted()
-        if frame.stream_restarts != self._stream_restarts:
-            # Rules keep their state: a short reconnect must not cut one incident into two.
-            self._stream_restarts = frame.stream_restarts
-            for tracker in self._trackers.values():
-                tracker.restart()
-        at = Moment(frame.captured_at, frame.captured_mono_s)
-        tracks: dict[ModelRef, tuple[Track, ...]] = {}
-        for model, detections in found.items():
-            letterbox = frame.views[model.view].letterbox
-            tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
-        inferred: dict[str, ModelRef] = {}
-        for task, rules in self._rules.items():
-            model = routes[task].model
-            if task not in frame.tasks or model not in tracks:
-                continue
-            inferred[task] = model
-            signals = FrameSignals(frame.views[model.view])
-            for rule in rules:
-                result = rule.observe(tracks[model], at, signals)
-                if result.transitions or result.measurements:
-                    self._publish(task, rule, result, frame.full)
-        self.statistics.analysed(frame, inferred, now_s)
+            if routes != self._routes.processed:
+                old, self._routes.processed = self._routes.processed, routes
+                self._follow(old, routes)
+                self.statistics.rerouted()
+            if frame.stream_restarts != self._stream_restarts:
+                # Rules keep their state: a short reconnect must not cut one incident into two.
+                self._stream_restarts = frame.stream_restarts
+                for tracker in self._trackers.values():
+                    tracker.restart()
+            at = Moment(frame.captured_at, frame.captured_mono_s)
+            tracks: dict[ModelRef, tuple[Track, ...]] = {}
+            for model, detections in found.items():
+                letterbox = frame.views[model.view].letterbox
+                tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
+            inferred: dict[str, ModelRef] = {}
+            for task, rules in self._rules.items():
+                model = routes[task].model
+                if task not in frame.tasks or model not in tracks:
+                    continue
+                inferred[task] = model
+                signals = FrameSignals(frame.views[model.view])
+                for rule in rules:
+                    result = rule.observe(tracks[model], at, signals)
+                    if result.transitions or result.measurements:
+                        self._publish(task, rule, result, frame.full)
+            self.statistics.analysed(frame, inferred, now_s)
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""

@@ -129,29 +129,25 @@ class InFlightBatch:
         """Waits for all models, `timeout_s` seconds in all; cancels what is late."""
         deadline_s = time.monotonic() + timeout_s
         for model in tuple(self._calls):
-            if not self._collect(model, max(0.0, deadline_s - time.monotonic())):
-                self._calls.pop(model).cancel()
+            call = self._calls.pop(model)
+            try:
+                rows, timing = call.result(max(0.0, deadline_s - time.monotonic()))
+            except TimeoutError:
+                call.cancel()
                 self._fail(model, DetectorError(model.key, "no result in time", timed_out=True))
+            except DetectorError as error:
+                self._fail(model, error)
+            else:
+                self._recorder.answered(model.key, len(rows), timing)
+                # Copied out, so that no view keeps shared memory from being freed.
+                self._found[model] = tuple(
+                    Detections.from_rows(one, model.min_score) for one in rows
+                )
         return BatchResult(self._found, self._failures)
 
     def rerun(self, rows: ModelRows) -> InFlightBatch:
         """Starts inference of other models on the same images, which are not stored again."""
         return InFlightBatch(self._start, rows, self._recorder)
-
-    def _collect(self, model: ModelRef, timeout_s: float) -> bool:
-        """Takes the result of a model; false when there is none yet."""
-        try:
-            rows, timing = self._calls[model].result(timeout_s)
-        except TimeoutError:
-            return False
-        except DetectorError as error:
-            self._fail(model, error)
-        else:
-            self._recorder.answered(model.key, len(rows), timing)
-            # Copied out, so that no view keeps shared memory from being freed.
-            self._found[model] = tuple(Detections.from_rows(one, model.min_score) for one in rows)
-        del self._calls[model]
-        return True
 
     def _fail(self, model: ModelRef, error: DetectorError) -> None:
         self._recorder.failed(model.key)

@@ -60,14 +60,17 @@ class Route:
         model: The one whose detections count.
         shadow: One that infers the same frames and is only compared, never published.
         views: The analysis images that they need.
+        max_batch: The largest micro-batch that all of them accept.
     """
 
     model: ModelRef
     shadow: ModelRef | None = None
     views: frozenset[ViewSpec] = field(init=False, compare=False, repr=False)
+    max_batch: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "views", frozenset(model.view for model in self.models))
+        object.__setattr__(self, "max_batch", min(model.max_batch for model in self.models))
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

@@ -40,7 +40,7 @@ class WorkerSnapshot:
     Attributes:
         models: What was asked of each `name/version` so far.
         running: False once the frame loop has ended, wanted or not.
-        fault: Why the loop ended unasked, empty otherwise.
+        fault: Why the camera group ended unasked, empty otherwise.
     """
 
     name: str
@@ -81,7 +81,7 @@ class CameraWorker:
         self._thread.start()
 
     def snapshot(self) -> WorkerSnapshot:
-        """The worker now; answers even while the loop is stuck."""
+        """The worker now; answers even while a slot is stuck."""
         return WorkerSnapshot(
             name=self._plan.name,
             group=self._group.snapshot(),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ray import serve
 
 from pipelines import InferenceTiming
-from serving.loaded_model import LoadedModel
+from serving.in_process import LoadedModel
 from serving.loopback import confine_replica
 from serving.served_models import DetectorArgs
 

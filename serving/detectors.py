@@ -75,7 +75,7 @@ class DetectorService(Protocol):
 def detector_service(kind: DetectorKind) -> DetectorService:
     """The service of a kind; its libraries are imported only when it is used."""
     if kind == "in_process":
-        from serving.in_process import InProcessDetectors
+        from serving.worker_detectors import InProcessDetectors
 
         return InProcessDetectors()
     from serving.launch import RayServeDetectors

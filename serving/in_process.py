@@ -1,23 +1,22 @@
-"""Detectors in the camera workers' own processes: no hop, and a copy of the model in each worker.
+"""Models in this process: a verified version, and the detector port over several of them.
 
-A version is tried in a throw-away process before any worker loads it, so that one that crashes
-takes no camera along; and a worker verifies its golden images before the first frame.
+Camera workers use the port, so that a frame needs no hop; a replica of Ray Serve and a trial have
+one version each.
 """
 
 from __future__ import annotations
 
-import logging
+import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ray.exceptions import ActorDiedError, RayError
 
-from models import ModelError
+from models import Detector, ModelError, SessionError, golden_of, verify_golden
 from pipelines import (
     DetectorError,
     InferenceCall,
@@ -28,20 +27,89 @@ from pipelines import (
     MicroBatch,
     ModelRef,
 )
-from serving.actor import wait_for
-from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
-from serving.loaded_model import LoadedModel
-from serving.served_models import ModelState, ServedModel
-from serving.trial import LOAD_TIMEOUT_S, TrialProcess
+from serving.model_source import package_from
+from serving.served_models import DetectorArgs, ServedModel
 
-log = logging.getLogger(__name__)
+
+class LoadedModel:
+    """Runs micro-batches; safe for use from several threads.
+
+    Attributes:
+        blank: (1, H, W, 3) uint8, a black image of its input size.
+        provider: Where it runs: `cpu` or `cuda`.
+        finished_s: When the newest run ended, monotonic seconds.
+    """
+
+    def __init__(self, args: DetectorArgs, *, alone: bool) -> None:
+        """Loads and verifies a package; one that gives wrong results never gets a frame.
+
+        Args:
+            args: The package, and how it runs.
+            alone: Whether the process does nothing else, so that its processor time is the model's,
+                and one run at a time is what it shall do. Otherwise callers may run at once: each
+                takes the threads that the model was given.
+
+        Raises:
+            ModelError: It cannot be loaded, or its results for its golden images are wrong.
+        """
+        # Keys that the arguments leave out are taken from this node's own environment.
+        package = package_from(args.package, os.environ)  # noqa: TID251
+        self._detector = Detector(package, threads=args.threads, provider=args.provider)
+        self.provider = self._detector.provider
+        self._golden = golden_of(package)
+        size = package.manifest.input
+        self.blank = np.zeros((1, size.height, size.width, 3), np.uint8)
+        # A GPU runs one micro-batch after the other anyway.
+        one_by_one = alone or self.provider != "cpu"
+        self._running: AbstractContextManager[object] = (
+            threading.Lock() if one_by_one else nullcontext()
+        )
+        self._cpu_clock = time.process_time if alone else time.thread_time
+        self._cpu_share = 1 if alone else args.threads
+        self.finished_s = time.monotonic()
+        problem = self.verify()
+        if problem:
+            raise SessionError(str(package), problem)
+
+    def infer(
+        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
+    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
+        """Infers some rows of a micro-batch.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB, read-only.
+            rows: Which of the N to infer, ascending.
+            sent_at_s: When the caller sent them, seconds since 1970.
+
+        Returns:
+            (len(rows), M, 6) float32: x1, y1, x2, y2, score, class; padding rows have score 0. And
+            how long it took.
+        """
+        if len(rows) != len(images):
+            images = images[list(rows)]
+        with self._running:
+            # Clocks of two nodes may differ by more than a micro-batch waits.
+            queue_s = max(0.0, time.time() - sent_at_s)
+            started_s, cpu_started_s = time.monotonic(), self._cpu_clock()
+            found = self._detector.run(images)
+            self.finished_s = time.monotonic()
+            # The session's threads share a run evenly; only the calling one has a clock here.
+            cpu_s = (self._cpu_clock() - cpu_started_s) * self._cpu_share
+        return found, InferenceTiming(queue_s, self.finished_s - started_s, cpu_s, self.provider)
+
+    def verify(self) -> str:
+        """Infers the golden images; says what is wrong, empty if nothing is."""
+        if self._golden is None:
+            return ""
+        with self._running:
+            return verify_golden(self._detector, self._golden)
 
 
 class _Version:
     """A version of this process and its session, which several threads run at once."""
 
     def __init__(self, served: ServedModel) -> None:
+        self.key = served.ref.key
         self.loaded: LoadedModel | None = None
         self._served = served
         self._loading = threading.Lock()
@@ -56,17 +124,8 @@ class _Version:
             try:
                 self.loaded = self.loaded or LoadedModel(self._served.args, alone=False)
             except (ModelError, OSError) as error:
-                raise DetectorError(self._served.ref.key, str(error)) from None
+                raise DetectorError(self.key, str(error)) from None
             return self.loaded
-
-    def infer(
-        self, images: npt.NDArray[np.uint8], rows: tuple[int, ...], sent_at_s: float
-    ) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
-        """See `LoadedModel.infer`."""
-        try:
-            return (self.loaded or self.load()).infer(images, rows, sent_at_s)
-        except ModelError as error:
-            raise DetectorError(self._served.ref.key, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +140,11 @@ class _InlineCall:
     def result(self, timeout_s: float, /) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
         if timeout_s <= 0:
             raise TimeoutError  # Another model has used up the time.
-        return self.version.infer(self.images, self.rows, self.sent_at_s)
+        loaded = self.version.loaded or self.version.load()
+        try:
+            return loaded.infer(self.images, self.rows, self.sent_at_s)
+        except ModelError as error:
+            raise DetectorError(self.version.key, str(error)) from None
 
     def cancel(self) -> None:
         """Nothing to do: it has ended when its caller goes on."""
@@ -148,66 +211,3 @@ class InProcessDetector:
             raise DetectorError(model.key, "is not one of the versions of this process")
         version = self._versions[model.key] = _Version(self._models[model.key])
         return version
-
-
-class InProcessDetectors:
-    """Detectors in the workers; see `DetectorService`."""
-
-    def port(self, models: Mapping[str, ServedModel]) -> InProcessDetector:
-        """See `DetectorService.port`. A version that cannot be loaded is tried again when used."""
-        port = InProcessDetector(models)
-        for served in tuple(models.values()):
-            problem = port.verify(served.ref)
-            if problem:
-                log.error("model_not_loaded", extra={"model": served.ref.key, "reason": problem})
-        return port
-
-    def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
-        """See `DetectorService.worker_gpus`."""
-        gpus = gpus_of_cluster()
-        return equal_share(gpus, workers) if any(may_use_gpu(models, gpus)) else 0.0
-
-    def deploy(self, models: Sequence[ServedModel]) -> None:
-        """See `DetectorService.deploy`; they were tried, and workers load them when they start."""
-
-    def launch(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
-        """See `DetectorService.launch`."""
-        (may_use,) = may_use_gpu([model], gpus_of_cluster())
-        with TrialProcess(model, ROLLOUT_GPUS if may_use else 0.0) as trial:
-            problem = trial.load()
-        if not problem:
-            loading = [worker.load.remote(model) for worker in workers]
-            problem = next(filter(None, map(_outcome, loading)), "")
-        if problem:
-            self.remove(model, workers)
-            raise ServingError(f"{model.title} cannot be served: {problem}")
-
-    def remove(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
-        """See `DetectorService.remove`."""
-        for worker in workers:
-            worker.unload.remote(model.ref.key)
-
-    def states(
-        self,
-        models: Sequence[ServedModel],
-        metrics: Mapping[str, InferenceMetrics],
-        faults: Mapping[str, str],
-    ) -> list[ModelState]:
-        """See `DetectorService.states`; a version is as well as the workers say."""
-        return [
-            ModelState(
-                "UNHEALTHY" if model.ref.key in faults else "RUNNING",
-                metrics.get(model.ref.key, InferenceMetrics()).provider or "unknown",
-            )
-            for model in models
-        ]
-
-
-def _outcome(pending: object) -> str:
-    """What is wrong according to a process that loads a version."""
-    try:
-        return str(wait_for(pending, LOAD_TIMEOUT_S))
-    except ActorDiedError:
-        return ""  # The worker that replaces it loads what its cameras need.
-    except RayError as error:
-        return last_line(error)

@@ -25,7 +25,7 @@ from models import ModelError
 from pipelines import InferenceTiming
 from serving.actor import start_actor, wait_for
 from serving.errors import last_line
-from serving.loaded_model import LoadedModel
+from serving.in_process import LoadedModel
 from serving.served_models import DetectorArgs, ServedModel
 
 LOAD_TIMEOUT_S: Final = 180.0

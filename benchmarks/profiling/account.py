@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.processes import HUB, REPLICAS, WORKERS
 from benchmarks.profiling.hooks import CONVERSION, DECODE, DEMUX, RUN
-from benchmarks.profiling.processes import HUB, REPLICAS, WORKERS
 from benchmarks.profiling.recorder import ProfileLine, ProfileMode
 from benchmarks.profiling.sampler import SampledPlace
 from benchmarks.profiling.stages import StageTime, ThreadStage

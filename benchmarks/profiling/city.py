@@ -17,8 +17,8 @@ from typing import Any, Final
 import yaml
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.processes import processes_of
 from benchmarks.profiling.account import ProfileWindow
-from benchmarks.profiling.processes import processes_of
 from benchmarks.profiling.recorder import (
     LINES_FILE,
     MODE_FILE,

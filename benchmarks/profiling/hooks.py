@@ -72,9 +72,9 @@ class Hook:
 HOOKS: Final = (
     Hook(INTAKE, "camera_adapters.intake", "Intake.admit"),
     Hook(STATE, "camera_adapters.state", "StateMachine.image"),
-    Hook(PUT, "camera_adapters.mailbox", "Mailbox.put"),
+    Hook(PUT, "camera_adapters.intake", "Mailbox.put"),
     Hook(CONVERSION, "camera_adapters.conversion", "VideoImage.views"),
-    Hook(TAKE, "camera_adapters.mailbox", "Mailbox.take"),
+    Hook(TAKE, "camera_adapters.intake", "Mailbox.take"),
     Hook(TAKE, "pipelines.batcher", "MicroBatcher.take"),
     Hook(SUBMIT, "serving.serve_detector", "ServeDetector.submit"),
     Hook(SUBMIT, "serving.in_process", "InProcessDetector.submit"),

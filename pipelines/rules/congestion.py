@@ -92,21 +92,19 @@ class _CongestionWatch:
         if len(speeds) < max(1, KNOWN_SPEED_SHARE * len(seen)):
             return Reading(holds=None, tracks=seen)
         median = statistics.median(speeds)
+        ratio = vehicles / self._parameters.min_vehicles
+        lasted_s = at.mono_s - self._situation.opened_s
+        severity = Severity.LOW
+        if ratio >= HIGH_COUNT or lasted_s >= HIGH_AFTER_S:
+            severity = Severity.HIGH
+        elif ratio >= MEDIUM_COUNT or lasted_s >= MEDIUM_AFTER_S:
+            severity = Severity.MEDIUM
         return Reading(
             holds=median < limit,
-            severity=self._severity(vehicles, at),
+            severity=severity,
             tracks=seen,
             detail={"vehicles": float(vehicles), self._speed_name: round(median, 2)},
         )
-
-    def _severity(self, vehicles: int, at: Moment) -> Severity:
-        ratio = vehicles / self._parameters.min_vehicles
-        lasted_s = at.mono_s - self._situation.opened_s
-        if ratio >= HIGH_COUNT or lasted_s >= HIGH_AFTER_S:
-            return Severity.HIGH
-        if ratio >= MEDIUM_COUNT or lasted_s >= MEDIUM_AFTER_S:
-            return Severity.MEDIUM
-        return Severity.LOW
 
 
 CONGESTION: Final = RuleType(

@@ -39,16 +39,17 @@ class Presence:
             if track.id not in ids and at_s - track.last_seen_s <= MISSED_S
         ]
         absent = [
-            track for track in missed if not any(_may_be_new_id(other, track) for other in seen)
+            track
+            for track in missed
+            # One that was first seen since may be the same object under a new id.
+            if not any(
+                other.first_seen_s > track.last_seen_s
+                and box_iou(track.box, other.box) >= TAKEN_IOU
+                for other in seen
+            )
         ]
         self._latest = {track.id: track for track in (*missed, *inside)}
         return inside, len(inside) + len(absent)
-
-
-def _may_be_new_id(other: Track, track: Track) -> bool:
-    """Whether `other` may be the object of the missed `track` under a new id."""
-    begun_since = other.first_seen_s > track.last_seen_s
-    return begun_since and box_iou(track.box, other.box) >= TAKEN_IOU
 
 
 WINDOW_S: Final = 1.6

@@ -29,8 +29,6 @@ MAX_WAITING: Final = 2
 NICENESS: Final = 10
 """Of the thread; what runs in this process gives way to the slots of the camera group."""
 
-WAIT_S: Final = 0.25
-
 Submitted = Sequence[tuple[MicroBatch, InFlightBatch]]
 """Batches of frames that were taken together."""
 FoundByCamera = Mapping[str, Mapping[ModelRef, Detections]]
@@ -108,10 +106,10 @@ class ShadowRunner:
                 return
         self._compare(shadowed, [])  # All of them are missed.
 
-    def run_next(self, timeout_s: float) -> bool:
+    def run_next(self, timeout_s: float | None = None) -> bool:
         """Runs and compares the frames that have waited longest; whether there were any.
 
-        Waits up to `timeout_s` seconds for them.
+        Waits up to `timeout_s` seconds for them, by default until `stop`.
         """
         with self._arrival:
             if not self._waiting and not self._stopping:
@@ -136,7 +134,7 @@ class ShadowRunner:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while not self._stopping:
             try:
-                self.run_next(WAIT_S)
+                self.run_next()
             except Exception:
                 # A shadow never costs the version in service anything.
                 log.exception("shadow_comparison_failed")

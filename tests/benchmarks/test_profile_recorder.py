@@ -77,4 +77,4 @@ def test_samples_are_taken_in_their_mode_alone_and_see_the_run(lines):
     for line in lines:
         assert (line.samples > 0) is (line.mode == "samples")
     running = {ours.partition(":")[2] for line in lines for _, ours, _, _ in line.running}
-    assert any(name.startswith("Detector._infer") for name in running)
+    assert any(name.startswith("Detector.run") for name in running)

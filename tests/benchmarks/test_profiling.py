@@ -1,10 +1,7 @@
-"""The parts of the profile: hooks, clocks, samples, processes, and the account of them."""
+"""The parts of the profile: hooks, clocks, samples, and the account of them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +10,7 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.pipeline import PipelineBenchmark, run
+from benchmarks.processes import HUB, REPLICAS, WORKERS
 from benchmarks.profiling.account import ProfileWindow, WorkerTotals, own_cpu_ms, totals
 from benchmarks.profiling.hooks import (
     ALL_HOOKS,
@@ -23,15 +21,6 @@ from benchmarks.profiling.hooks import (
     Hook,
     Hooks,
     MissingHookError,
-)
-from benchmarks.profiling.processes import (
-    HUB,
-    MAIN,
-    REPLICAS,
-    WORKERS,
-    CityProcesses,
-    process_name,
-    processes_of,
 )
 from benchmarks.profiling.recorder import ProfileLine, ProfileMode, record_profile
 from benchmarks.profiling.sampler import Sampler
@@ -205,43 +194,6 @@ def test_samples_show_where_threads_run_and_where_they_wait():
     assert ("slot-*", "burn") in running
     assert ("relay-*", "Condition.wait") in waiting
     assert sampler.samples == 50
-
-
-@pytest.mark.parametrize(
-    ("command", "name"),
-    [
-        ("ray::CameraWorker.snapshot", WORKERS),
-        ("ray::ServeReplica:detector-traffic-1:DetectorDeployment.handle_request", REPLICAS),
-        ("ray::ServeReplica:control-api:ControlApi", "control API"),
-        ("ray::IDLE", "Ray: IDLE"),
-        ("/x/ray/core/src/ray/raylet/raylet --raylet_socket_name=/tmp/x", "Ray: raylet"),
-        ("python -c from multiprocessing.spawn import spawn_main; spawn_main(1)", HUB),
-        ("something else", "something else"),
-        ("", "ended"),
-    ],
-)
-def test_processes_are_named_by_what_they_are(command, name):
-    assert process_name(command) == name
-
-
-def test_a_process_and_those_below_it_are_found_and_no_others():
-    below = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    root = subprocess.Popen([sys.executable, "-c", below], stdin=subprocess.PIPE)
-    while len(found := processes_of(root.pid).names) < 2:
-        assert root.poll() is None
-        time.sleep(0.01)
-    assert found[root.pid] == MAIN
-    assert other.pid not in found
-    assert os.getpid() not in found
-    for process in (root, other):
-        process.communicate(b"\n")
-
-
-def test_what_processes_spent_is_added_by_name():
-    before = CityProcesses({1: "main", 2: "worker"}, {1: 1.0, 2: 2.0})
-    after = CityProcesses({1: "main", 2: "worker", 3: "worker"}, {1: 1.5, 2: 4.0, 3: 1.0})
-    assert after.since(before) == {"main": 0.5, "worker": 3.0}
 
 
 def test_control_is_all_but_workers_replicas_and_hub():

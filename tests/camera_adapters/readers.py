@@ -14,7 +14,7 @@ from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.factory import open_source
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size, ViewSpec
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.source import VideoSource
 from camera_adapters.spec import CameraSpec, Credentials

@@ -9,7 +9,7 @@ import numpy as np
 
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Mailbox
 
 
 class Nothing:

@@ -16,7 +16,7 @@ from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.errors import StreamLostFault, UnauthorizedFault, UnreadableFault
 from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Size, ViewSpec
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Mailbox
 from camera_adapters.reader import CameraReader
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec

@@ -14,7 +14,7 @@ import pytest
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.geometry import PADDING_VALUE, Size
-from camera_adapters.mailbox import Mailbox
+from camera_adapters.intake import Mailbox
 from camera_adapters.spec import CameraSpec
 from pipelines import batcher
 from pipelines.batcher import CameraRoutes, MicroBatcher, TakenFrames, assemble
@@ -54,20 +54,13 @@ class Street:
 
     @classmethod
     def of(cls, *plans: CameraPlan, max_frames: int = 16) -> Street:
-        mailboxes: dict[str, Mailbox] = {}
+        street = cls(MicroBatcher(max_frames), {}, {})
         for one in plans:
             name = one.camera.id
-            mailboxes[name] = Mailbox(partial(cls._arrived, mailboxes, name))
-        routes = {one.camera.id: CameraRoutes(one.routes) for one in plans}
-        by_id = {one.camera.id: one for one in plans}
-        street = cls(MicroBatcher(by_id, mailboxes, routes, max_frames), mailboxes, routes)
-        mailboxes["batcher"] = street.batcher  # type: ignore[assignment]
+            street.mailboxes[name] = Mailbox(partial(street.batcher.note_arrival, name))
+            street.routes[name] = CameraRoutes(one.routes)
+            street.batcher.add(one, street.mailboxes[name], street.routes[name])
         return street
-
-    @staticmethod
-    def _arrived(mailboxes: dict[str, Mailbox], name: str) -> None:
-        own: MicroBatcher = mailboxes["batcher"]  # type: ignore[assignment]
-        own.note_arrival(name)
 
     def put(self, camera: str, *tasks: str, **facts: object) -> None:
         self.mailboxes[camera].put(make_frame(camera, tasks or ("traffic",), **facts))  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ class Port:
 
 @dataclass
 class Group:
-    """Cameras with shadows, and the part of the loop that hands frames on."""
+    """Cameras with shadows, and the part of a slot that hands frames on."""
 
     port: Port
     runner: ShadowRunner

@@ -19,9 +19,10 @@ MAIN: Final = "main process"
 WORKERS: Final = "camera workers"
 REPLICAS: Final = "detector replicas"
 HUB: Final = "event hub"
+RAY_NODE: Final = "Ray: raylet"
 _NAMES: Final = (
     ("gcs_server", "Ray: GCS"),
-    ("raylet/raylet", "Ray: raylet"),
+    ("raylet/raylet", RAY_NODE),
     ("runtime_env", "Ray: runtime environments"),
     ("log_monitor", "Ray: log monitor"),
     ("monitor.py", "Ray: autoscaler"),
