@@ -61,7 +61,7 @@ class DetectorHandle:
     def only_replica(self) -> Any:  # noqa: ANN401
         """Serve's `RunningReplica` where there is exactly one and it has not been lost."""
         router = self._detect._router._asyncio_router._request_router
-        # The router's thread replaces this mapping; a copy of it has one length.
+        # The router's thread changes this mapping; a copy of it has one length.
         replicas = tuple(router.curr_replicas.values()) if router is not None else ()
         if len(replicas) != 1 or replicas[0].replica_id == self._lost:
             return None
