@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import ray
 from ray import serve
+from ray._private import internal_api
 from ray.serve.handle import DeploymentHandle
 
 from models.package import ModelPackage
@@ -33,6 +34,7 @@ pytestmark = [
 ]
 
 LIMIT = 2
+RAY_DEFAULT_LIMIT = 100 * 1024
 CALLS = 6
 PATIENCE_S = 60.0
 
@@ -159,11 +161,21 @@ def test_a_deployment_that_is_gone_fails_as_serve_says(brightness: ModelPackage)
     assert not error.timed_out
 
 
-def test_one_image_does_without_the_object_store(
-    brightness: ModelPackage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def stored_objects() -> int:
+    """How many objects the store of this node ever had."""
+    (node,) = (one for one in ray.nodes() if one["Alive"])
+    stats: Any = internal_api.node_stats(node["NodeManagerAddress"], node["NodeManagerPort"])
+    return int(stats.store_stats.cumulative_created_objects)
+
+
+def test_what_fits_into_a_call_does_without_the_object_store(brightness: ModelPackage) -> None:
     RayServeDetectors().deploy([served_model(brightness)])
     model, port = model_ref(brightness), ServeDetector()
-    assert batch_of(model, 1).images.nbytes <= INLINE_BYTES
-    monkeypatch.setattr(ray, "put", lambda _value: pytest.fail("a small batch was stored"))
-    assert infer(port, batch_of(model, 1))
+    small, large = batch_of(model, 64), batch_of(model, 128)
+    assert RAY_DEFAULT_LIMIT < small.images.nbytes <= INLINE_BYTES < large.images.nbytes
+    assert infer(port, small)
+    before = stored_objects()
+    assert infer(port, small)
+    assert stored_objects() == before
+    assert infer(port, large)
+    assert stored_objects() == before + 1
