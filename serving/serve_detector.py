@@ -2,6 +2,7 @@
 
 A micro-batch goes once into the object store, and every due model gets it by reference, from a
 replica on the same node where there is one. A shadow of the same size gets that very reference.
+What Ray sends inside the call itself, one image as a rule, does without the object store.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import ray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
-from ray.serve.handle import DeploymentResponse
 
 from pipelines import (
     DetectorError,
@@ -29,7 +29,9 @@ from pipelines import (
     MicroBatch,
     ModelRef,
 )
+from serving.detector_handle import DetectorHandle, DetectorResponse
 from serving.errors import last_line
+from serving.lean_ray import INLINE_BYTES
 
 VERIFY_TIMEOUT_S = 60.0
 PROVIDER_TIMEOUT_S = 2.0
@@ -45,18 +47,20 @@ class _ServeCall:
     """See `InferenceCall`."""
 
     model: ModelRef
-    response: DeploymentResponse[tuple[npt.NDArray[np.float32], InferenceTiming]]
+    response: DetectorResponse
 
     def result(self, timeout_s: float) -> tuple[npt.NDArray[np.float32], InferenceTiming]:
         try:
-            return self.response.result(timeout_s=timeout_s)
+            found: tuple[npt.NDArray[np.float32], InferenceTiming]
+            found = self.response.result(timeout_s=timeout_s)
         except TimeoutError:
             raise
         except (RayError, RayServeException) as error:
             raise DetectorError(self.model.key, last_line(error)) from None
+        return found
 
     def cancel(self) -> None:
-        self.response.cancel()  # type: ignore[no-untyped-call]
+        self.response.cancel()
 
 
 class ServeDetector:
@@ -64,6 +68,7 @@ class ServeDetector:
 
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
+        self._detectors: dict[str, DetectorHandle] = {}
         self._lock = threading.Lock()
         self._recorder = MetricsRecorder()
 
@@ -74,10 +79,11 @@ class ServeDetector:
 
     def submit(self, batch: MicroBatch) -> InFlightBatch:
         """See `DetectorPort.submit`."""
-        images = ray.put(batch.images)
+        small = batch.images.nbytes <= INLINE_BYTES
+        images = batch.images if small else ray.put(batch.images)
 
         def start(model: ModelRef, rows: tuple[int, ...]) -> _ServeCall:
-            return _ServeCall(model, self._handle(model).detect.remote(images, rows, time.time()))
+            return _ServeCall(model, self._detector(model).detect(images, rows, time.time()))
 
         return InFlightBatch(start, batch.rows, self._recorder)
 
@@ -101,9 +107,17 @@ class ServeDetector:
         """See `DetectorPort.retain`."""
         with self._lock:
             self._handles = {key: one for key, one in self._handles.items() if key in models}
+            self._detectors = {key: one for key, one in self._detectors.items() if key in models}
 
     def close(self) -> None:
         """See `DetectorPort.close`; the applications are not this client's."""
+
+    def _detector(self, model: ModelRef) -> DetectorHandle:
+        handle = self._handle(model)
+        with self._lock:
+            if model.key not in self._detectors:
+                self._detectors[model.key] = DetectorHandle(handle)
+            return self._detectors[model.key]
 
     def _handle(self, model: ModelRef) -> Any:  # noqa: ANN401 - Ray does not type methods
         with self._lock:
