@@ -21,8 +21,8 @@ from ray.serve._private import router
 INLINE_BYTES = 1_000_000
 """Arguments up to this size go inside a call, where `RAY_VARIABLES` are in force.
 
-An object in the store costs a call about 1 ms more of processor time, most of it in the raylet; a
-copy of an image of 640x384 costs 0.1 ms.
+An image of 640x384 in the store cost a call 1.0 ms more of processor time than inside the call,
+nearly all of it in the raylet.
 """
 
 RAY_VARIABLES: Mapping[str, str] = {
