@@ -197,7 +197,12 @@ class MetricsRecorder:
             return {model: counters.snapshot() for model, counters in self._counters.items()}
 
 
-AGES_KEPT = 4096
+AGES_KEPT = 256
+"""Ages of a camera's newest results; about a minute at five per second."""
+
+RATE_WINDOW_S = 10.0
+RATE_RESULTS = 5
+"""An achieved rate is that of the last seconds, or of the time for so many results if longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +221,9 @@ class StatisticsSnapshot:
         analysed: Frames with a result.
         failed: Frames for which a model failed.
         requested_fps: Rate that the most demanding task wants.
-        achieved_fps: What that task got, from its first result until now; a stall lowers it.
-        frame_age_ms: Arrival of a frame to its result, milliseconds, by percentile name.
+        achieved_fps: What that task got in the last seconds.
+        frame_age_ms: Arrival of a frame to its result, milliseconds, by percentile name, of the
+            newest results.
         tasks: Rates by task.
         incidents: Incidents opened, by kind.
         models: Inferences whose result counted, by task and `name/version`.
@@ -238,12 +244,29 @@ class StatisticsSnapshot:
 @dataclass(slots=True)
 class _TaskRate:
     requested_fps: float
-    count: int = 0
-    first_s: float = 0.0
+    first_s: float = float("inf")
+    recent_s: deque[float] = field(default_factory=deque)
+
+    @property
+    def window_s(self) -> float:
+        """How long a result counts, seconds."""
+        slow_s = RATE_RESULTS / self.requested_fps if self.requested_fps > 0 else 0.0
+        return max(RATE_WINDOW_S, slow_s)
+
+    def note(self, now_s: float) -> None:
+        """A result came in at monotonic time `now_s`, seconds."""
+        self.first_s = min(self.first_s, now_s)
+        self.recent_s.append(now_s)
+        while self.recent_s[0] <= now_s - self.window_s:
+            self.recent_s.popleft()
 
     def rate(self, now_s: float) -> Rate:
-        span_s = now_s - self.first_s
-        achieved = (self.count - 1) / span_s if self.count > 1 and span_s > 0 else 0.0
+        since_s = now_s - self.window_s
+        results = sum(at_s > since_s for at_s in tuple(self.recent_s))
+        if self.first_s > since_s:
+            # The first result begins the time that is measured and is none of its results.
+            since_s, results = self.first_s, results - 1
+        achieved = results / (now_s - since_s) if results > 0 and now_s > since_s else 0.0
         return Rate(self.requested_fps, round(achieved, 3))
 
 
@@ -274,9 +297,7 @@ class CameraStatistics:
         """
         for task, model in models.items():
             self._models[task][model.key] += 1
-            rate = self._tasks[task]
-            rate.first_s = rate.first_s if rate.count else now_s
-            rate.count += 1
+            self._tasks[task].note(now_s)
         self._frames += 1
         self._ages_s.append(now_s - frame.arrived_mono_s)
 

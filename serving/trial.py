@@ -29,7 +29,7 @@ from serving.in_process import LoadedModel
 from serving.served_models import DetectorArgs, ServedModel
 
 LOAD_TIMEOUT_S: Final = 180.0
-WINDOW_S: Final = 0.3
+WINDOW_S: Final = 0.2
 """How long each way to run is measured; several of them must fit into the start of a city."""
 
 BATCHES: Final = (1, 2, 4, 8, 16)

@@ -19,7 +19,21 @@ def test_achieved_rate_counts_inferences_over_time_until_now() -> None:
         statistics.analysed(make_frame(), {"traffic": STREET}, 100.0 + number * 0.2)
     assert statistics.snapshot(102.0).models == {"traffic": {"street/1": 11}}
     assert statistics.snapshot(102.0).achieved_fps == pytest.approx(5.0)
-    assert statistics.snapshot(112.0).achieved_fps == pytest.approx(10 / 12, abs=1e-3)
+    assert statistics.snapshot(104.0).achieved_fps == pytest.approx(10 / 4, abs=1e-3)
+
+
+def test_an_achieved_rate_is_that_of_the_last_seconds() -> None:
+    statistics = CameraStatistics({"traffic": 5.0, "litter": 0.1})
+    for number in range(500):
+        statistics.analysed(make_frame(), {"traffic": STREET}, number * 0.2)
+    for number in range(20):
+        statistics.analysed(make_frame(), {"traffic": STREET}, 100.0 + number)
+        if number % 10 == 0:
+            statistics.analysed(make_frame(), {"litter": STREET}, 100.0 + number)
+    snapshot = statistics.snapshot(119.5)
+    assert snapshot.achieved_fps == pytest.approx(1.0, abs=0.01)
+    assert snapshot.tasks["litter"].achieved_fps == pytest.approx(1 / 19.5, abs=0.01)
+    assert statistics.snapshot(140.0).achieved_fps == 0.0
 
 
 def test_the_most_demanding_task_speaks_for_the_camera() -> None:
