@@ -108,36 +108,20 @@ def _closeness(boxes: Boxes, count: int) -> npt.NDArray[np.float64]:
     return closeness
 
 
-def _doubles(alike: npt.NDArray[np.float64]) -> set[int]:
-    """Rows, best first, whose object a better one shows under another class name.
+def _matched(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
+    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M).
 
-    Args:
-        alike: (M, M), overlap of the detections with each other, 0 in different groups.
+    Columns from `first` on get only the rows that those before leave over.
     """
-    same = alike >= SAME_OBJECT_IOU
-    doubles: set[int] = set()
-    if np.count_nonzero(same) > len(same):  # Each is like itself.
-        for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
-            if other < row and other not in doubles:
-                doubles.add(row)
-    return doubles
-
-
-def _matched(similarity: npt.NDArray[np.float64]) -> tuple[_Indices, _Indices]:
-    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M)."""
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    rows, columns = linear_sum_assignment(similarity[:, :first], maximize=True)
     close = similarity[rows, columns] >= MIN_SIMILARITY
-    return rows[close], columns[close]
-
-
-def _matched_in_turn(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
-    """The same; columns from `first` on get only the rows that those before leave over."""
-    rows, columns = _matched(similarity[:, :first])
-    if first < similarity.shape[1] and len(rows) < len(similarity):
+    rows, columns = rows[close], columns[close]
+    others = similarity.shape[1] - first
+    if others and len(rows) < len(similarity):
         free = np.ones(len(similarity), np.bool_)
         free[rows] = False
         left = np.flatnonzero(free)
-        more_rows, more_columns = _matched(similarity[left, first:])
+        more_rows, more_columns = _matched(similarity[left, first:], others)
         rows = np.concatenate((rows, left[more_rows]))
         columns = np.concatenate((columns, first + more_columns))
     return rows, columns
@@ -233,7 +217,7 @@ class CameraTracker:
         groups = self._group_of[detections.class_ids]
         may_begin = int(np.count_nonzero(detections.scores >= self.threshold))
         similarity, doubles = self._compared(detections.boxes, groups)
-        tracks, rows = _matched_in_turn(similarity, may_begin)
+        tracks, rows = _matched(similarity, may_begin)
         self._filter.correct(tracks, detections.boxes[rows])
         found = []
         for track, row in zip(tracks.tolist(), rows.tolist(), strict=True):
@@ -253,7 +237,9 @@ class CameraTracker:
         return found
 
     def _compared(self, boxes: Boxes, groups: _Indices) -> tuple[npt.NDArray[np.float64], set[int]]:
-        """Similarity (N, M) of tracks and detections, and the rows of doubles.
+        """Similarity (N, M) of tracks and detections, and which detections are doubles.
+
+        A double shows the object of a better detection under another class name.
 
         Args:
             boxes: (M, 4), best first.
@@ -266,7 +252,12 @@ class CameraTracker:
         own = [record.group for record in self._records]
         same_group = np.equal.outer(np.array(own + groups.tolist()), groups)
         alike *= same_group
-        doubles = _doubles(alike[count:])
+        same = alike[count:] >= SAME_OBJECT_IOU
+        doubles: set[int] = set()
+        if np.count_nonzero(same) > len(groups):  # Each is like itself.
+            for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
+                if other < row and other not in doubles:
+                    doubles.add(row)
         # Overlap first, nearness second: at low rates boxes of one object may not overlap.
         similarity = _closeness(every, count)
         similarity *= same_group[:count]
