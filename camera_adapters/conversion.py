@@ -166,7 +166,7 @@ class VideoImage:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
         frame, turns = self._frame, self._quarter_turns
         height, width = target.shape[:2]
-        # The image is stored as it was before it is turned upright.
+        # The size of the same before it is turned upright, as the decoder stores it.
         size = _size(height, width) if turns % 2 else _size(width, height)
         stored = np.empty((size.height, size.width, 3), np.uint8) if turns else target
         factor = frame.width // size.width

@@ -184,7 +184,11 @@ class CameraTracker:
             self.restart()
         self._letterbox = letterbox
         at_s = max(at_s, self._updated_s + EPSILON_S)
-        detections = _real(detections)
+        # A network may give anything, and one NaN would stop the tracker.
+        finite = np.isfinite(detections.boxes)
+        extended = detections.boxes[:, 2:] > detections.boxes[:, :2]
+        if np.count_nonzero(finite) + np.count_nonzero(extended) < finite.size + extended.size:
+            detections = detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
         found = self._follow(detections, at_s)
         aspect = letterbox.full.width / letterbox.full.height
         boxes = letterbox.to_normalised(detections.boxes).tolist()
@@ -272,12 +276,3 @@ class CameraTracker:
             return
         self._filter.keep([row for row, keeps in enumerate(kept) if keeps])
         self._records = list(compress(self._records, kept))
-
-
-def _real(detections: Detections) -> Detections:
-    """Those with an area. A network may give anything, and one NaN would stop the tracker."""
-    boxes = detections.boxes
-    finite, extended = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
-    if np.count_nonzero(finite) + np.count_nonzero(extended) == finite.size + extended.size:
-        return detections
-    return detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
