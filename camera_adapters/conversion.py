@@ -134,7 +134,12 @@ class VideoImage:
         for spec in specs:
             letterbox = _placement(spec, self.size)
             image = np.empty((spec.size.height, spec.size.width, 3), np.uint8)
-            self._write(_content(image, letterbox))
+            top, left, content = letterbox.top, letterbox.left, letterbox.content
+            bottom, right = top + content.height, left + content.width
+            image[:top] = image[bottom:] = PADDING_VALUE
+            if content.width < letterbox.analysis.width:
+                image[top:bottom, :left] = image[top:bottom, right:] = PADDING_VALUE
+            self._write(image[top:bottom, left:right])
             views[spec] = AnalysisImage(image, letterbox)
         return views
 
@@ -159,26 +164,27 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
-        if not self._quarter_turns:
-            self._write_stored(target)
-            return
+        frame, turns = self._frame, self._quarter_turns
         height, width = target.shape[:2]
-        sides = (width, height) if self._quarter_turns % 2 else (height, width)
-        stored = np.empty((*sides, 3), np.uint8)
-        self._write_stored(stored)
-        target[:] = np.rot90(stored, self._quarter_turns)
-
-    def _write_stored(self, target: Image) -> None:
-        """The same for the image as it is stored, before it is turned upright."""
-        frame, size = self._frame, _size(target.shape[1], target.shape[0])
-        if _halves_down_to(frame, size):
-            planes = [_halved(_array(plane), size) for plane in frame.planes]
-        elif frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS:
-            target[:] = _rgb_array(self._scaled(size, "rgb24"))
-            return
+        # The size of the same before it is turned upright, as the decoder stores it.
+        size = _size(height, width) if turns % 2 else _size(width, height)
+        stored = np.empty((size.height, size.width, 3), np.uint8) if turns else target
+        factor = frame.width // size.width
+        halves_exactly = (
+            factor.bit_count() == 1
+            and (frame.width, frame.height) == (size.width * factor, size.height * factor)
+            and frame.format.name in PLANAR_FORMATS
+        )
+        if not halves_exactly and (
+            frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS
+        ):
+            stored[:] = _rgb_array(self._scaled(size, "rgb24"))
         else:
-            planes = [_array(plane) for plane in self._scaled(size, "yuv444p").planes]
-        cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=target)
+            source = frame if halves_exactly else self._scaled(size, "yuv444p")
+            planes = [_halved(plane, size) for plane in source.planes]
+            cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=stored)
+        if turns:
+            target[:] = np.rot90(stored, turns)
 
     def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
         """The stored image at `size`; matrix and range stay as they are, except in RGB."""
@@ -212,50 +218,28 @@ class VideoImage:
         return scaled
 
 
-def _content(image: Image, letterbox: Letterbox) -> Image:
-    """Fills the bars of an analysis image; the part of it that the content belongs in."""
-    top, left, content = letterbox.top, letterbox.left, letterbox.content
-    bottom, right = top + content.height, left + content.width
-    image[:top] = image[bottom:] = PADDING_VALUE
-    if content.width < letterbox.analysis.width:
-        image[top:bottom, :left] = image[top:bottom, right:] = PADDING_VALUE
-    return image[top:bottom, left:right]
+def _halved(plane: VideoPlane, size: Size) -> Plane:
+    """A plane of 8 bits as (H, W), brought to `size` by averages of 2x2, perhaps not even once.
 
-
-def _halves_down_to(frame: VideoFrame, size: Size) -> bool:
-    """Whether halving the planes, perhaps not even once, gives exactly this size."""
-    factor = frame.width // size.width
-    return (
-        factor.bit_count() == 1
-        and (frame.width, frame.height) == (size.width * factor, size.height * factor)
-        and frame.format.name in PLANAR_FORMATS
-    )
-
-
-def _halved(plane: Plane, size: Size) -> Plane:
-    """A plane brought to `size` by averages of 2x2; chroma may need less or more than luma."""
-    while plane.shape[0] >= 2 * size.height and plane.shape[1] >= 2 * size.width:
-        half = Size(plane.shape[1] // 2, plane.shape[0] // 2)
-        plane = _resized(plane, half, cv2.INTER_AREA)
-    if plane.shape != (size.height, size.width):
-        plane = _resized(plane, size, cv2.INTER_LINEAR)
-    return plane
-
-
-def _resized(plane: Plane, size: Size, interpolation: int) -> Plane:
-    resized = np.empty((size.height, size.width), np.uint8)
-    cv2.resize(plane, (size.width, size.height), dst=resized, interpolation=interpolation)
-    return resized
-
-
-def _array(plane: VideoPlane) -> Plane:
-    """A plane of 8 bits as (H, W); a view of memory that it keeps alive."""
-    return np.ndarray(
+    Chroma may need fewer steps than luma, or be stretched. Without a step the result is a view of
+    memory that it keeps alive.
+    """
+    array: Plane = np.ndarray(
         (plane.height, plane.width),
         np.uint8,
         buffer=plane,  # type: ignore[arg-type]
         strides=(plane.line_size, 1),
     )
+    while array.shape != (size.height, size.width):
+        height, width = array.shape[0] // 2, array.shape[1] // 2
+        method = cv2.INTER_AREA
+        if height < size.height or width < size.width:
+            height, width = size.height, size.width
+            method = cv2.INTER_LINEAR
+        resized = np.empty((height, width), np.uint8)
+        cv2.resize(array, (width, height), dst=resized, interpolation=method)
+        array = resized
+    return array
 
 
 def _rgb_array(frame: VideoFrame) -> Image:

@@ -85,7 +85,7 @@ def pairwise_iou(
     sides -= near
     np.maximum(sides, 0.0, out=sides)
     common = sides[0] * sides[1]
-    own, others = areas(one.T), areas(other.T)
+    own, others = (np.multiply(*np.maximum(box[2:] - box[:2], 0.0)) for box in (one, other))
     union = np.add.outer(own, others)
     union -= common
     if crowd is not None:

@@ -209,12 +209,6 @@ class _GrowingBatch:
     routes: list[Routes] = field(default_factory=list)
     rows: dict[ModelRef, tuple[int, ...]] = field(default_factory=dict)
 
-    def finished(self, view: ViewSpec) -> MicroBatch:
-        """The micro-batch of the frames' images of one view; a single image is not copied."""
-        each = [frame.views[view].image for frame in self.frames]
-        images = each[0][np.newaxis] if len(each) == 1 else np.stack(each)
-        return MicroBatch(images, tuple(self.frames), tuple(self.routes), self.rows)
-
 
 def assemble(
     taken: TakenFrames, resting: frozenset[ModelRef] = frozenset()
@@ -246,4 +240,10 @@ def assemble(
                 batch.frames.append(converted)
                 batch.routes.append(routes)
             batch.rows[model] = (*batch.rows.get(model, ()), len(batch.frames) - 1)
-    return [batch.finished(view) for view, batch in growing.items()], faults
+    batches = []
+    for view, batch in growing.items():
+        each = [frame.views[view].image for frame in batch.frames]
+        # A single image is not copied.
+        images = each[0][np.newaxis] if len(each) == 1 else np.stack(each)
+        batches.append(MicroBatch(images, tuple(batch.frames), tuple(batch.routes), batch.rows))
+    return batches, faults

@@ -108,36 +108,20 @@ def _closeness(boxes: Boxes, count: int) -> npt.NDArray[np.float64]:
     return closeness
 
 
-def _doubles(alike: npt.NDArray[np.float64]) -> set[int]:
-    """Rows, best first, whose object a better one shows under another class name.
+def _matched(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
+    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M).
 
-    Args:
-        alike: (M, M), overlap of the detections with each other, 0 in different groups.
+    Columns from `first` on get only the rows that those before leave over.
     """
-    same = alike >= SAME_OBJECT_IOU
-    doubles: set[int] = set()
-    if np.count_nonzero(same) > len(same):  # Each is like itself.
-        for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
-            if other < row and other not in doubles:
-                doubles.add(row)
-    return doubles
-
-
-def _matched(similarity: npt.NDArray[np.float64]) -> tuple[_Indices, _Indices]:
-    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M)."""
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    rows, columns = linear_sum_assignment(similarity[:, :first], maximize=True)
     close = similarity[rows, columns] >= MIN_SIMILARITY
-    return rows[close], columns[close]
-
-
-def _matched_in_turn(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
-    """The same; columns from `first` on get only the rows that those before leave over."""
-    rows, columns = _matched(similarity[:, :first])
-    if first < similarity.shape[1] and len(rows) < len(similarity):
+    rows, columns = rows[close], columns[close]
+    others = similarity.shape[1] - first
+    if others and len(rows) < len(similarity):
         free = np.ones(len(similarity), np.bool_)
         free[rows] = False
         left = np.flatnonzero(free)
-        more_rows, more_columns = _matched(similarity[left, first:])
+        more_rows, more_columns = _matched(similarity[left, first:], others)
         rows = np.concatenate((rows, left[more_rows]))
         columns = np.concatenate((columns, first + more_columns))
     return rows, columns
@@ -200,7 +184,11 @@ class CameraTracker:
             self.restart()
         self._letterbox = letterbox
         at_s = max(at_s, self._updated_s + EPSILON_S)
-        detections = _real(detections)
+        # A network may give anything, and one NaN would stop the tracker.
+        finite = np.isfinite(detections.boxes)
+        extended = detections.boxes[:, 2:] > detections.boxes[:, :2]
+        if np.count_nonzero(finite) + np.count_nonzero(extended) < finite.size + extended.size:
+            detections = detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
         found = self._follow(detections, at_s)
         aspect = letterbox.full.width / letterbox.full.height
         boxes = letterbox.to_normalised(detections.boxes).tolist()
@@ -233,7 +221,7 @@ class CameraTracker:
         groups = self._group_of[detections.class_ids]
         may_begin = int(np.count_nonzero(detections.scores >= self.threshold))
         similarity, doubles = self._compared(detections.boxes, groups)
-        tracks, rows = _matched_in_turn(similarity, may_begin)
+        tracks, rows = _matched(similarity, may_begin)
         self._filter.correct(tracks, detections.boxes[rows])
         found = []
         for track, row in zip(tracks.tolist(), rows.tolist(), strict=True):
@@ -253,7 +241,9 @@ class CameraTracker:
         return found
 
     def _compared(self, boxes: Boxes, groups: _Indices) -> tuple[npt.NDArray[np.float64], set[int]]:
-        """Similarity (N, M) of tracks and detections, and the rows of doubles.
+        """Similarity (N, M) of tracks and detections, and which detections are doubles.
+
+        A double shows the object of a better detection under another class name.
 
         Args:
             boxes: (M, 4), best first.
@@ -266,7 +256,12 @@ class CameraTracker:
         own = [record.group for record in self._records]
         same_group = np.equal.outer(np.array(own + groups.tolist()), groups)
         alike *= same_group
-        doubles = _doubles(alike[count:])
+        same = alike[count:] >= SAME_OBJECT_IOU
+        doubles: set[int] = set()
+        if np.count_nonzero(same) > len(groups):  # Each is like itself.
+            for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
+                if other < row and other not in doubles:
+                    doubles.add(row)
         # Overlap first, nearness second: at low rates boxes of one object may not overlap.
         similarity = _closeness(every, count)
         similarity *= same_group[:count]
@@ -281,12 +276,3 @@ class CameraTracker:
             return
         self._filter.keep([row for row, keeps in enumerate(kept) if keeps])
         self._records = list(compress(self._records, kept))
-
-
-def _real(detections: Detections) -> Detections:
-    """Those with an area. A network may give anything, and one NaN would stop the tracker."""
-    boxes = detections.boxes
-    finite, extended = np.isfinite(boxes), boxes[:, 2:] > boxes[:, :2]
-    if np.count_nonzero(finite) + np.count_nonzero(extended) == finite.size + extended.size:
-        return detections
-    return detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))

@@ -21,9 +21,6 @@ PointRows = npt.NDArray[np.float64]
 
 Vector = tuple[float, float]
 
-_PolygonEdge = tuple[float, float, float, float]
-"""x and y of its start, x and y of its end."""
-
 MIN_CORNERS = 3
 MIN_GROUND_POINTS = 4
 MIN_POLYGON_SHARE = 1e-5
@@ -148,7 +145,22 @@ class ZoneShape:
         left, top, right, bottom = self._bounds
         if not (left <= x <= right and top <= y <= bottom):
             return False
-        return not self._edges or _is_inside(self._edges, x, y) or _is_near(self._edges, x, y)
+        # Even-odd rule: whether a ray from the point to the right crosses an odd number of edges.
+        inside = not self._edges
+        for x1, y1, x2, y2 in self._edges:
+            if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+                inside = not inside
+        if inside:
+            return True
+        for x1, y1, x2, y2 in self._edges:
+            along_x, along_y, off_x, off_y = x2 - x1, y2 - y1, x - x1, y - y1
+            square = along_x * along_x + along_y * along_y
+            # The nearest point of the edge, as a share of the way from its start to its end.
+            share = (off_x * along_x + off_y * along_y) / square if square > 0 else 0.0
+            share = min(max(share, 0.0), 1.0)
+            if math.hypot(off_x - share * along_x, off_y - share * along_y) <= EDGE:
+                return True
+        return False
 
     def direction(self, aspect: float) -> Vector:
         """Where traffic may go, as a unit vector in the plane of `on_plane`.
@@ -303,28 +315,6 @@ def _check_residuals(mapped: PointRows, metres: PointRows) -> None:
             f"ground point {worst + 1} misses its place by {errors[worst]:.1f} m; "
             "measure it again or leave it out"
         )
-
-
-def _is_inside(edges: Sequence[_PolygonEdge], x: float, y: float) -> bool:
-    """Even-odd rule: whether a ray from the point to the right crosses an odd number of edges."""
-    inside = False
-    for x1, y1, x2, y2 in edges:
-        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
-            inside = not inside
-    return inside
-
-
-def _is_near(edges: Sequence[_PolygonEdge], x: float, y: float) -> bool:
-    """Whether the point is no further than `EDGE` away from an edge."""
-    for x1, y1, x2, y2 in edges:
-        along_x, along_y, off_x, off_y = x2 - x1, y2 - y1, x - x1, y - y1
-        square = along_x * along_x + along_y * along_y
-        # The nearest point of the edge, as a share of the way from its start to its end.
-        share = (off_x * along_x + off_y * along_y) / square if square > 0 else 0.0
-        share = min(max(share, 0.0), 1.0)
-        if math.hypot(off_x - share * along_x, off_y - share * along_y) <= EDGE:
-            return True
-    return False
 
 
 def _side(start: ImagePoint, end: ImagePoint, point: ImagePoint) -> float:
