@@ -41,6 +41,7 @@ from simulation.rtsp_server import Mount, RtspServerThread
 from simulation.scenes import scene_named
 
 SCENE = "crossroad-jam"
+GROUP = "group"
 OURS = ("camera_adapters", "cityeye", "event_hub", "model_tools", "models", "pipelines", "serving")
 ROOT = Path(__file__).parents[1]
 FPS = 5.0
@@ -93,6 +94,11 @@ class _Call:
     @property
     def relayed(self) -> bool:
         return self.thread.startswith("relay-")
+
+    @property
+    def of_frames(self) -> bool:
+        """Whether it belongs to frames: the group's thread looks after cameras once a second."""
+        return not self.relayed and self.thread != GROUP
 
 
 class _Recorder:
@@ -153,7 +159,7 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
     group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")
-    running = threading.Thread(target=group.run, name="group")
+    running = threading.Thread(target=group.run, name=GROUP)
     recording = _Recorder()
     threading.setprofile(recording.note)
     try:
@@ -198,14 +204,14 @@ def _evaluate(calls: Sequence[_Call]) -> Trace:
     start_s = calls[ends[0]].at_s
     jam_s = scene_named(SCENE).incidents[0].start_s
     frames = [
-        [call for call in calls[start:end] if not call.relayed]
+        [call for call in calls[start:end] if call.of_frames]
         for start, end in pairwise(ends)
         if calls[start].at_s - start_s >= STEADY_AFTER_S and calls[end].at_s - start_s <= jam_s
     ]
     if not frames:
         raise TimeoutError("no quiet frame was analysed in time: is this machine busy?")
     quiet = sorted(frames, key=lambda frame: len(_functions(frame)))[len(frames) // 2]
-    incident = [call for call in calls[last:after] if not call.relayed]
+    incident = [call for call in calls[last:after] if call.of_frames]
     incident += [call for call in calls[published:] if call.relayed] + quiet
     opening = [call for call in calls[: ends[0]] if not call.relayed] + incident
     parts = {QUIET: quiet, INCIDENT: incident, OPENING: opening}
