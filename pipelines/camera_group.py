@@ -8,11 +8,10 @@ fails or is late costs the frames that it should have inferred, and no others.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -38,19 +37,12 @@ class Slots:
     """How a camera group shares the detector with itself.
 
     Attributes:
-        count: How many threads take frames.
+        count: How many threads take frames: inferences that run or wait at once.
         frames: How many frames of different cameras one of them takes together at most.
-        runs: How many of them have frames inferred at once; the others convert and process
-            meanwhile, so that the detector never waits for them.
     """
 
     count: int = 2
     frames: int = 16
-    runs: int = 2
-
-    def part(self, share: float) -> Slots:
-        """A worker's part of the slots of a city; never nothing."""
-        return replace(self, count=math.ceil(self.count * share), runs=math.ceil(self.runs * share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +99,6 @@ class CameraGroup:
         self._faults = ModelFaults()
         self._stopping = threading.Event()
         self._failure: Exception | None = None
-        self._running = threading.Semaphore(slots.runs)
         self._beats_s = [time.monotonic()] * slots.count
         self._threads = [
             threading.Thread(target=self._run_slot, args=(slot,), name=f"slot-{slot}", daemon=True)
@@ -187,15 +178,12 @@ class CameraGroup:
         batches, faults = assemble(taken, resting)
         for name, fault in faults.items():
             self._cameras[name].reject(fault)
-        deadline_s = time.monotonic() + RESULT_TIMEOUT_S
-        with self._running:
-            submitted = [(batch, self._detector.submit(batch)) for batch in batches]
-            results = [
-                pending.result(max(0.0, deadline_s - time.monotonic())) for _, pending in submitted
-            ]
+        submitted = [(batch, self._detector.submit(batch)) for batch in batches]
         found: dict[str, dict[ModelRef, Detections]] = {}
         frames: dict[str, tuple[Frame, Routes]] = {}
-        for batch, result in zip(batches, results, strict=True):
+        deadline_s = time.monotonic() + RESULT_TIMEOUT_S
+        for batch, pending in submitted:
+            result = pending.result(max(0.0, deadline_s - time.monotonic()))
             if result.failures or self._faults.reasons:
                 self._note_faults(batch, result)
             for row, model, detections in batch.unpacked(result):

@@ -5,6 +5,7 @@ Plain picklable values: the plan travels to the director and its workers through
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -161,7 +162,9 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
             plan.delivery,
             detector=plan.detector,
             # Slots by number of cameras; rounded up, as the governor sees to what is even.
-            slots=plan.slots.part(len(group) / len(plan.cameras)),
+            slots=replace(
+                plan.slots, count=math.ceil(plan.slots.count * len(group) / len(plan.cameras))
+            ),
             drain_s=plan.drain_s,
             log_to=plan.log_to,
         )

@@ -42,8 +42,7 @@ CORES_PER_WORKER: Final = 4
 of which only one thread runs at a time."""
 
 IN_FLIGHT_AHEAD: Final = 1
-"""Slots beside those whose frames are being inferred: they convert, process, or have a micro-batch
-on its way to a replica, so that no run waits for them."""
+"""Micro-batches that wait at the replicas beside those that run, so that none idles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +173,9 @@ def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -
     batch = 1 if kind == "in_process" else min(one.batch for one in found)
     if kind == "in_process" and any(one.provider != "cpu" for one in found):
         batch = min(one.batch for one in found if one.provider != "cpu")
-    in_flight = runs + IN_FLIGHT_AHEAD
-    slots = Slots(in_flight, batch, runs if kind == "in_process" else in_flight)
+    # A run of several threads leaves cores idle while its slot converts and tracks.
+    ahead = kind == "ray_serve" or any(one.threads > 1 for one in found)
+    slots = Slots(runs + (IN_FLIGHT_AHEAD if ahead else 0), batch)
     return replace(
         plan,
         detector=kind,

@@ -84,7 +84,7 @@ def test_a_processor_gets_one_thread_per_run_and_a_run_per_core(plan: CityPlan) 
     found, said = placed(plan)
     (model,) = found.models
     assert (found.detector, model.args.threads, model.args.replicas) == ("in_process", 1, 4)
-    assert (found.slots.count, found.slots.runs, found.slots.frames) == (5, 4, 1)
+    assert (found.slots.count, found.slots.frames) == (4, 1)
     assert "4 runs at once with 1 thread, 400 images/s" in said
     assert "in the camera workers, as an image costs 5.0 ms of a core" in said
     assert "6.9 ms through another process" in said or "7.0 ms through another process" in said
@@ -106,7 +106,7 @@ def test_workers_are_few_where_they_infer(
 
 def test_slots_follow_the_cameras_of_a_worker(plan: CityPlan) -> None:
     found, _ = placed(plan)
-    assert [(one.slots.count, one.slots.runs) for one in shares(found)] == [(4, 4), (1, 1)]
+    assert [(len(one.cameras), one.slots.count) for one in shares(found)] == [(8, 4), (2, 1)]
 
 
 def test_more_threads_are_taken_where_they_are_faster(
