@@ -62,7 +62,9 @@ def test_bars_of_parts_are_drawn(tmp_path):
 @pytest.mark.ray
 @pytest.mark.integration
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("detector", ["in_process", "ray_serve"])
+@pytest.mark.parametrize(
+    "detector", ["in_process", pytest.param("ray_serve", marks=pytest.mark.proof)]
+)
 def test_a_profile_accounts_for_all_that_a_worker_uses(tmp_path, detector):
     clip, written = tmp_path / f"{SCENE}.mp4", tmp_path / "result.json"
     encode_scene(scene_named(SCENE), clip, lambda *_: None, 8.0)

@@ -80,6 +80,7 @@ def test_the_city_is_measured_as_it_is(street):
     plausible(measure("cityeye", Load(2, 5.0), street, 3.0), 2)
 
 
+@pytest.mark.proof
 @pytest.mark.ray
 def test_ray_serve_called_by_the_frame_is_measured(street):
     plausible(measure("serve-per-frame", Load(2, 5.0), street, 3.0), 2)
