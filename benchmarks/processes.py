@@ -13,7 +13,7 @@ from typing import Final
 
 PROC: Final = Path("/proc")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-_GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 MAIN: Final = "main process"
 WORKERS: Final = "camera workers"
@@ -46,6 +46,28 @@ _TITLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStat:
+    """What `/proc/PID/stat` says of a process; see proc_pid_stat(5).
+
+    Attributes:
+        parent: Id of the process that it belongs to.
+        cpu_s: Processor time since it started, user and system, seconds.
+    """
+
+    parent: int
+    cpu_s: float
+    threads: int
+
+    @classmethod
+    def of(cls, folder: Path) -> ProcessStat:
+        """Reads `folder`, `/proc/PID`; raises one of `GONE` where the process has ended."""
+        # After the name, which may hold spaces and parentheses.
+        fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        return cls(int(fields[1]), cpu_s, int(fields[17]))
+
+
+@dataclass(frozen=True, slots=True)
 class CityProcesses:
     """The processes of a city at one moment.
 
@@ -71,18 +93,16 @@ def processes_of(root: int) -> CityProcesses:
     cpu_s: dict[int, float] = {}
     for folder in PROC.iterdir():
         if folder.name.isdigit():
-            with suppress(*_GONE):
-                pid = int(folder.name)
-                # After the name, which may hold spaces and parentheses; see proc_pid_stat(5).
-                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                parents[pid] = int(fields[1])
-                cpu_s[pid] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+            with suppress(*GONE):
+                process = ProcessStat.of(folder)
+                parents[int(folder.name)] = process.parent
+                cpu_s[int(folder.name)] = process.cpu_s
     names: dict[int, str] = {}
     for pid in parents:
         if pid == root:
             names[pid] = MAIN
         elif _is_below(pid, root, parents):
-            with suppress(*_GONE):
+            with suppress(*GONE):
                 command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
                 names[pid] = process_name(command.decode(errors="replace").strip())
     return CityProcesses(names, {pid: cpu_s[pid] for pid in names})

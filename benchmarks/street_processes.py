@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
-_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+from benchmarks.processes import GONE, PROC, ProcessStat
+
 _MARK: Final = "CITYEYE_BENCH_RUN"
-_GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,11 @@ class MarkedProgram:
         wanted = f"{_MARK}={self.mark}".encode()
         ours: set[int] = set()
         children: dict[int, list[int]] = {}
-        for folder in _PROC.iterdir():
-            with suppress(*_GONE):
+        for folder in PROC.iterdir():
+            with suppress(*GONE):
                 if folder.name.isdigit():
                     pid = int(folder.name)
-                    children.setdefault(int(_stat(folder)[1]), []).append(pid)
+                    children.setdefault(ProcessStat.of(folder).parent, []).append(pid)
                     if wanted in (folder / "environ").read_bytes().split(b"\0"):
                         ours.add(pid)
         waiting = list(ours)
@@ -76,7 +75,7 @@ class MarkedProgram:
     def kill(self) -> None:
         """Ends what is left of it."""
         for pid in self.processes():
-            with suppress(*_GONE):
+            with suppress(*GONE):
                 os.kill(pid, signal.SIGKILL)
 
     def consumption(self, *, memory: bool = True) -> Consumption:
@@ -92,22 +91,14 @@ def consumption_of(pids: Iterable[int], *, memory: bool = True) -> Consumption:
     cpu_s: dict[int, float] = {}
     pss_kb = threads = files = 0
     for pid in pids:
-        folder = _PROC / str(pid)
-        with suppress(*_GONE):
-            fields = _stat(folder)
-            cpu_s[pid] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-            threads += int(fields[17])
+        folder = PROC / str(pid)
+        with suppress(*GONE):
+            process = ProcessStat.of(folder)
+            cpu_s[pid] = process.cpu_s
+            threads += process.threads
             files += len(os.listdir(folder / "fd"))
             pss_kb += _pss_kb(folder) if memory else 0
     return Consumption(cpu_s, pss_kb / 1024, threads, files)
-
-
-def _stat(folder: Path) -> Sequence[str]:
-    """The fields of a process after its name, which may hold spaces and parentheses: state first.
-
-    See proc_pid_stat(5).
-    """
-    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _pss_kb(folder: Path) -> int:

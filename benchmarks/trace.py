@@ -32,7 +32,15 @@ from types import CodeType, FrameType
 from benchmarks.receiver import receiving
 from camera_adapters import CameraSpec
 from models import BUILTIN_ROOT, ModelRepository
-from pipelines import CameraGroup, CameraPipeline, CameraPlan, EvidenceRecorder, ModelRef, TaskPlan
+from pipelines import (
+    CameraGroup,
+    CameraPipeline,
+    CameraPlan,
+    EvidenceRecorder,
+    ModelRef,
+    Slots,
+    TaskPlan,
+)
 from pipelines.delivery import FolderStore, HttpSinkSettings, Outbox, Relay, Spool
 from pipelines.rules import GroundCalibration, RulePlan, Zone
 from serving import InProcessDetector, served_model
@@ -158,7 +166,9 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     sink = HttpSinkSettings(url=sink_url, name="hub").open()
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
     recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
-    group = CameraGroup([_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow")
+    group = CameraGroup(
+        [_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow", Slots(1)
+    )
     running = threading.Thread(target=group.run, name=GROUP)
     recording = _Recorder()
     threading.setprofile(recording.note)

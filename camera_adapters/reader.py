@@ -46,7 +46,6 @@ class ReaderCounters:
         decoded_fps: Clean images per second lately.
         last_frame_age_s: Seconds since the last clean image, None before the first.
         image: Size of the upright image, None before the first.
-        asked: How often each task was due at its full rate.
     """
 
     decoded: int
@@ -58,7 +57,6 @@ class ReaderCounters:
     decoded_fps: float
     last_frame_age_s: float | None
     image: Size | None
-    asked: Mapping[str, int]
 
 
 class CameraReader:
@@ -133,8 +131,12 @@ class CameraReader:
             decoded_fps=round(fps, 2),
             last_frame_age_s=None if last_s is None else max(0.0, self._clock() - last_s),
             image=self._intake.image_size,
-            asked=dict(self._intake.pacer.asked),
         )
+
+    @property
+    def asked(self) -> Mapping[str, int]:
+        """How often each task was due at its full rate."""
+        return self._intake.pacer.asked
 
     def start(self) -> None:
         """Starts reading; once."""

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import CameraSnapshot, Priority, PriorityLoad, overload, total_loads
-from serving import WorkerState
+from pipelines import CameraSnapshot, Priority, PriorityLoad, overload
+from serving import WorkerState, loads_of
 
 SUMMARY_EVERY_S = 15.0
 STYLES_OF_LOAD = {True: "yellow", False: "green"}
@@ -44,8 +44,9 @@ class Progress:
         cameras = [camera for state in workers for camera in state.cameras]
         for camera in cameras:
             self._observe_camera(camera)
-        loads = total_loads(state.snapshot.group.loads for state in workers if state.snapshot)
-        self._observe_load(overload(loads))
+        loads = loads_of(workers)
+        if loads:  # Of workers that are silent nothing is known.
+            self._observe_load(overload(loads))
         now_s = time.monotonic()
         if now_s - self._summarised_s >= SUMMARY_EVERY_S:
             self._summarised_s = now_s

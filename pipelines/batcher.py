@@ -154,7 +154,7 @@ class MicroBatcher:
             keys = model_keys(one.routes.newest)
             return keys | model_keys(one.taken[1]) if one.taken else keys
 
-    def given(self, camera: str) -> Mapping[str, int]:
+    def taken(self, camera: str) -> Mapping[str, int]:
         """How many frames of a camera were taken for each of its tasks."""
         return {name: task.count for name, task in self._cameras[camera].tasks.items()}
 

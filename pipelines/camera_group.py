@@ -225,7 +225,8 @@ class CameraGroup:
         """Ends what cameras cannot vouch for any more, and lets old versions go."""
         for name, camera in self._cameras.items():
             camera.check()
-            self._load.note(name, camera.asked, self._batcher.given(name))
+            given = camera.pipeline.statistics.given
+            self._load.note(name, camera.asked, self._batcher.taken(name), given)
         self._load.advance(time.monotonic())
         serving = frozenset[str]().union(*map(self._models_of, self._cameras))
         if serving != self._serving:

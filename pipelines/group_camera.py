@@ -113,7 +113,7 @@ class GroupCamera:
     @property
     def asked(self) -> Mapping[str, int]:
         """How often each task was due at its full rate."""
-        return self._reader.counters.asked
+        return self._reader.asked
 
     def check(self) -> None:
         """Ends incidents that the camera has been blind for too long to vouch for."""

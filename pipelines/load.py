@@ -17,13 +17,36 @@ class PriorityLoad:
     """What the tasks of one priority asked for and got, inferences per second.
 
     Cameras that send nothing ask for nothing.
+
+    Attributes:
+        asked_fps: Frames that were due at the full rates.
+        taken_fps: Frames that a slot took for inference: what there was room for.
+        given_fps: Frames with a result. A model that fails takes frames and gives nothing.
     """
 
     asked_fps: float
+    taken_fps: float
     given_fps: float
 
     def __add__(self, other: PriorityLoad) -> PriorityLoad:
-        return PriorityLoad(self.asked_fps + other.asked_fps, self.given_fps + other.given_fps)
+        return PriorityLoad(
+            self.asked_fps + other.asked_fps,
+            self.taken_fps + other.taken_fps,
+            self.given_fps + other.given_fps,
+        )
+
+    def since(self, before: PriorityLoad, span_s: float) -> PriorityLoad:
+        """The rates over a span of seconds, where both are counts."""
+        return PriorityLoad(
+            (self.asked_fps - before.asked_fps) / span_s,
+            (self.taken_fps - before.taken_fps) / span_s,
+            (self.given_fps - before.given_fps) / span_s,
+        )
+
+    @property
+    def room(self) -> float:
+        """Taken by asked, at most 1; 1 where nothing was asked for."""
+        return min(1.0, self.taken_fps / self.asked_fps) if self.asked_fps > 0 else 1.0
 
     @property
     def share(self) -> float:
@@ -31,10 +54,10 @@ class PriorityLoad:
         return min(1.0, self.given_fps / self.asked_fps) if self.asked_fps > 0 else 1.0
 
 
-NO_LOAD: Final = PriorityLoad(0.0, 0.0)
+NO_LOAD: Final = PriorityLoad(0.0, 0.0, 0.0)
 
 OVERLOADED: Final = 0.95
-"""Share below which less is given than was asked for; frames come with jitter."""
+"""Room below which a machine counts as overloaded; frames come with jitter."""
 
 
 def total_loads(parts: Iterable[Mapping[Priority, PriorityLoad]]) -> dict[Priority, PriorityLoad]:
@@ -47,16 +70,16 @@ def total_loads(parts: Iterable[Mapping[Priority, PriorityLoad]]) -> dict[Priori
 
 
 def overload(loads: Mapping[Priority, PriorityLoad]) -> str:
-    """Says how much less is given than was asked for; empty if it is not less."""
+    """Says how much less there is room for than was asked for; empty if it is not less."""
     short = [
-        f"{load.share:.0%} of what tasks of {priority} priority ask for "
-        f"({load.given_fps:.0f} of {load.asked_fps:.0f} images/s)"
+        f"{load.room:.0%} of what tasks of {priority} priority ask for "
+        f"({load.taken_fps:.0f} of {load.asked_fps:.0f} images/s)"
         for priority, load in loads.items()
-        if load.share < OVERLOADED
+        if load.room < OVERLOADED
     ]
     if not short:
         return ""
-    return f"overloaded, given are {' and '.join(short)}; lower fps, remove tasks or add machines"
+    return f"overloaded, room for {' and '.join(short)}; lower fps, remove tasks or add machines"
 
 
 class LoadMeter:
@@ -72,21 +95,26 @@ class LoadMeter:
         }
         wanted = frozenset(self._priorities.values())
         self._used = tuple(priority for priority in PRIORITIES if priority in wanted)
-        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
-        self._window: deque[tuple[float, dict[Priority, tuple[int, int]]]] = deque()
+        self._counts: dict[tuple[str, str], PriorityLoad] = {}
+        self._window: deque[tuple[float, dict[Priority, PriorityLoad]]] = deque()
         self.loads: Mapping[Priority, PriorityLoad] = dict.fromkeys(self._used, NO_LOAD)
 
-    def note(self, camera: str, asked: Mapping[str, int], given: Mapping[str, int]) -> None:
+    def note(
+        self,
+        camera: str,
+        asked: Mapping[str, int],
+        taken: Mapping[str, int],
+        given: Mapping[str, int],
+    ) -> None:
         """Takes a camera's counters, by task."""
-        for task, count in given.items():
-            self._counts[camera, task] = (asked.get(task, 0), count)
+        for task, count in taken.items():
+            self._counts[camera, task] = PriorityLoad(asked.get(task, 0), count, given[task])
 
     def advance(self, now_s: float) -> None:
         """Ends a step at monotonic time `now_s`, seconds."""
-        sums: dict[Priority, tuple[int, int]] = dict.fromkeys(self._used, (0, 0))
-        for key, (asked, given) in self._counts.items():
-            priority = self._priorities[key]
-            sums[priority] = (sums[priority][0] + asked, sums[priority][1] + given)
+        sums: dict[Priority, PriorityLoad] = dict.fromkeys(self._used, NO_LOAD)
+        for key, counts in self._counts.items():
+            sums[self._priorities[key]] += counts
         self._window.append((now_s, sums))
         while len(self._window) > 2 and now_s - self._window[1][0] >= WINDOW_S:  # noqa: PLR2004
             self._window.popleft()
@@ -94,9 +122,5 @@ class LoadMeter:
         span_s = now_s - since_s
         if span_s > 0:
             self.loads = {
-                priority: PriorityLoad(
-                    (sums[priority][0] - first[priority][0]) / span_s,
-                    (sums[priority][1] - first[priority][1]) / span_s,
-                )
-                for priority in self._used
+                priority: sums[priority].since(first[priority], span_s) for priority in self._used
             }

@@ -272,7 +272,7 @@ class _TaskRate:
 
 @dataclass(slots=True)
 class CameraStatistics:
-    """Counts what happens to one camera's frames. Written by the worker's loop alone."""
+    """Counts what happens to one camera's frames. Written by the slot that has one of them."""
 
     rates: Mapping[str, float]
     _frames: int = 0
@@ -300,6 +300,11 @@ class CameraStatistics:
             self._tasks[task].note(now_s)
         self._frames += 1
         self._ages_s.append(now_s - frame.arrived_mono_s)
+
+    @property
+    def given(self) -> Mapping[str, int]:
+        """Inferences whose result counted, by task."""
+        return {task: sum(counts.values()) for task, counts in self._models.items()}
 
     def failed(self) -> None:
         """A model failed on a frame."""

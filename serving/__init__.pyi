@@ -1,7 +1,8 @@
 from .city import City as City
 from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, Wish as Wish
+from .cores import usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
-from .director import WorkerState as WorkerState
+from .director import WorkerState as WorkerState, loads_of as loads_of
 from .errors import DirectorError as DirectorError, RolloutError as RolloutError
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors

@@ -21,7 +21,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.serve.exceptions import RayServeException
 
 from camera_adapters import BackoffPolicy
-from pipelines import CameraSnapshot, Priority, Routes
+from pipelines import CameraSnapshot, Priority, PriorityLoad, Routes, total_loads
 from pipelines.shadow import ComparisonState
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
@@ -70,6 +70,12 @@ class RefusedChange:
 
     sentence: str
     busy: bool
+
+
+def loads_of(workers: Sequence[WorkerState]) -> Mapping[Priority, PriorityLoad]:
+    """The load of the city by priority; a worker that does not answer gives nothing."""
+    live = (state.snapshot for state in workers if state.alive and state.snapshot)
+    return total_loads(snapshot.group.loads for snapshot in live)
 
 
 class _WorkerSlot:
@@ -121,6 +127,7 @@ class _WorkerSlot:
     def replace(self, reason: str) -> None:
         """Ends the worker for good; a new one comes after a back-off."""
         log.warning("worker_replaced", extra={"worker": self.plan.name, "reason": reason})
+        self.alive = False
         if self.worker is not None:
             ray.kill(self.worker, no_restart=True)
             self.worker = None

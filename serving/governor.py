@@ -58,19 +58,19 @@ class RateGovernor:
         for priority in PRIORITIES:
             own = [loads[priority] for loads in workers if priority in loads]
             total = sum(own, NO_LOAD)
-            share = self._common(priority, total.share) if len(workers) > 1 else 1.0
+            share = self._common(priority, total.room) if len(workers) > 1 else 1.0
             if own and not satisfied and len(workers) > 1:
                 share = min(share, max(LEAST_SHARE, before[priority] * YIELD))
             shares[priority] = share
-            satisfied &= total.share >= SATISFIED
+            satisfied &= total.room >= SATISFIED
         self.shares = shares
         return shares != before
 
-    def _common(self, priority: Priority, given: float) -> float:
-        """Slightly more than the share that all workers together give of what they are asked."""
+    def _common(self, priority: Priority, room: float) -> float:
+        """Slightly more than the share that all workers together have room for."""
         limit, more = self.shares[priority], self._raises[priority]
-        if given >= REACHED * limit:
+        if room >= REACHED * limit:
             self._raises[priority] = min(MOST_RAISE, 2 * more)
             return min(1.0, limit + more)
         self._raises[priority] = FIRST_RAISE
-        return 1.0 if given >= SATISFIED else given * MARGIN
+        return 1.0 if room >= SATISFIED else room * MARGIN

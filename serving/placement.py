@@ -12,11 +12,12 @@ from typing import Final
 
 from pipelines import CameraPlan, Slots
 from serving.city_plan import CityPlan, Wish
+from serving.cores import usable_cores
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
 from serving.gpus import ROLLOUT_GPUS, gpus_of_cluster, may_use_gpu
 from serving.served_models import ServedModel
-from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options, usable_cores
+from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options
 
 MORE_THREADS: Final = 1.1
 """More threads per run must give so many times the throughput; fewer waste less when it is tight
@@ -135,7 +136,7 @@ def _measured(
 
 def _best_on_cpu(trial: TrialProcess, wish: Wish) -> MeasuredRuns:
     """The number of threads and of runs at once that infers most images per second."""
-    cores = usable_cores()
+    cores = math.ceil(usable_cores())
     options = thread_options(cores) if wish.threads == "auto" else [wish.threads]
     found: dict[int, MeasuredRuns] = {}
     for _ in range(MEASUREMENTS if len(options) > 1 else 1):
@@ -193,7 +194,7 @@ def _cameras_per_worker(plan: CityPlan, kind: DetectorKind) -> int:
         return wanted
     if kind == "ray_serve":
         return CAMERAS_PER_WORKER
-    workers = math.ceil(usable_cores() / CORES_PER_WORKER)
+    workers = math.ceil(math.ceil(usable_cores()) / CORES_PER_WORKER)
     return min(MOST_CAMERAS_PER_WORKER, math.ceil(len(plan.cameras) / workers))
 
 

@@ -8,12 +8,10 @@ what a hop to another process costs.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -183,14 +181,3 @@ class TrialProcess:
 def thread_options(cores: int) -> Sequence[int]:
     """Numbers of threads that are worth a measurement: powers of two, and all cores."""
     return sorted({2**power for power in range(int(math.log2(cores)) + 1)} | {cores})
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: those of its affinity, within the quota of its cgroup."""
-    cores = len(os.sched_getaffinity(0))
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        allowed, period = quota.read_text(encoding="ascii").split()
-        if allowed != "max":
-            cores = min(cores, math.ceil(int(allowed) / int(period)))
-    return max(1, cores)

@@ -17,7 +17,7 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
-from pipelines import BatchResult, InferenceMetrics, MicroBatch, overload, total_loads
+from pipelines import BatchResult, InferenceMetrics, MicroBatch, overload
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -38,6 +38,7 @@ from serving.api.rollouts import summed
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
+from serving.director import loads_of
 from serving.director_client import all_workers, rollout_states, running_version, served_models
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
@@ -92,7 +93,7 @@ class ControlApi:
             if model.status != "RUNNING"
         ]
         problems += [why for state in await rollout_states() for why in state.absent.values()]
-        loads = total_loads(state.snapshot.group.loads for state in workers if state.snapshot)
+        loads = loads_of(workers)
         problems += filter(None, [overload(loads)])
         relays = [state.snapshot.relay for state in workers if state.snapshot]
         return HealthAnswer(

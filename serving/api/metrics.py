@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from pipelines import Histogram, InferenceMetrics, PriorityLoad, total_loads
+from pipelines import Histogram, InferenceMetrics, PriorityLoad
 from serving.api.answers import cameras_by_version
-from serving.director import WorkerState
+from serving.director import WorkerState, loads_of
 from serving.rollout.rollouts import RolloutState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -82,7 +82,7 @@ class _Collector:
                 yield (name, version, caller), metrics
 
     def _loads(self) -> Iterable[Metric]:
-        loads = total_loads(one.snapshot.group.loads for one in self._workers if one.snapshot)
+        loads = loads_of(self._workers)
         for name, text, value in LOAD_GAUGES:
             samples = (((priority,), value(load)) for priority, load in loads.items())
             yield _gauge(f"cityeye_load_{name}", text, ("priority",), samples)

@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from benchmarks import machine
-from benchmarks.machine import fingerprint, load_before, usable_cores, whole_cores
+from benchmarks.machine import fingerprint, load_before, whole_cores
+from serving import cores
+from serving.cores import usable_cores
 from tests.benchmarks.results import GPU, MACHINE
 
 
@@ -18,8 +20,9 @@ def files(tmp_path, monkeypatch):
     """A /proc and a cgroup tree of a machine that does not exist."""
     (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "cgroup").mkdir()
-    monkeypatch.setattr(machine, "PROC", tmp_path / "proc")
-    monkeypatch.setattr(machine, "CGROUP", tmp_path / "cgroup")
+    for module in (machine, cores):
+        monkeypatch.setattr(module, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(cores, "CGROUP", tmp_path / "cgroup")
     return tmp_path
 
 
@@ -35,34 +38,34 @@ def test_this_machine_is_described():
 
 def test_the_affinity_limits_the_cores():
     allowed = os.sched_getaffinity(0)
-    cores = []
+    found = []
 
     def on_one_core():
         # Of this thread alone.
         os.sched_setaffinity(0, {min(allowed)})
-        cores.append(usable_cores())
+        found.append(usable_cores())
 
     thread = threading.Thread(target=on_one_core)
     thread.start()
     thread.join()
-    assert cores[0] <= 1
+    assert found[0] <= 1
 
 
 @pytest.mark.parametrize(
-    ("limits", "cores"),
+    ("limits", "granted"),
     [
         ({"": "max 100000", "a": "50000 100000"}, 0.5),
         ({"": "25000 100000", "a": "50000 100000"}, 0.25),
         ({"": "max 100000", "a": "max 100000"}, None),
     ],
 )
-def test_the_least_quota_of_all_cgroups_limits_the_cores(files, limits, cores):
+def test_the_least_quota_of_all_cgroups_limits_the_cores(files, limits, granted):
     (files / "proc" / "self" / "cgroup").write_text("0::/a\n", encoding="utf-8")
     for level, limit in limits.items():
         folder = files / "cgroup" / level
         folder.mkdir(exist_ok=True)
         (folder / "cpu.max").write_text(f"{limit}\n", encoding="ascii")
-    assert usable_cores() == (cores or len(os.sched_getaffinity(0)))
+    assert usable_cores() == (granted or len(os.sched_getaffinity(0)))
     assert whole_cores() >= 1
 
 

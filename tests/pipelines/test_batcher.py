@@ -290,7 +290,7 @@ def test_it_counts_what_every_task_was_given() -> None:
     for tasks in (("traffic",), ("traffic", "crowding")):
         street.put("a", *tasks)
         street.batches()
-    assert street.batcher.given("a") == {"traffic": 2, "crowding": 1}
+    assert street.batcher.taken("a") == {"traffic": 2, "crowding": 1}
 
 
 def versions(batches: list[MicroBatch]) -> list[str]:

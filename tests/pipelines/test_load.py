@@ -6,7 +6,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
-from pipelines.load import NO_LOAD, WINDOW_S, LoadMeter, PriorityLoad
+from pipelines.load import NO_LOAD, WINDOW_S, LoadMeter, PriorityLoad, overload
 from pipelines.plan import CameraPlan, ModelRef, Priority, TaskPlan
 
 MODEL = ModelRef("traffic", "1", Size(64, 48), ("car",), 0.3)
@@ -27,10 +27,10 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     for second in range(20):
         # From the tenth second on the low one gets only half of what it asks for.
         given = 10 * second if second < 10 else 100 + 5 * (second - 10)
-        meter.note("a", {"traffic": 10 * second}, {"traffic": 10 * second})
-        meter.note("b", {"traffic": 10 * second}, {"traffic": given})
+        meter.note("a", *[{"traffic": 10 * second}] * 3)
+        meter.note("b", {"traffic": 10 * second}, {"traffic": given}, {"traffic": given})
         meter.advance(100.0 + second)
-    assert meter.loads["high"] == PriorityLoad(10.0, 10.0)
+    assert meter.loads["high"] == PriorityLoad(10.0, 10.0, 10.0)
     assert meter.loads["low"].given_fps == pytest.approx(5.0)
     assert meter.loads["low"].share == pytest.approx(0.5)
 
@@ -38,7 +38,18 @@ def test_rates_are_those_of_the_last_seconds() -> None:
 def test_a_silent_camera_asks_for_nothing() -> None:
     meter = LoadMeter([plan("a", "normal")])
     for second in range(int(WINDOW_S) * 3):
-        meter.note("a", {"traffic": 50}, {"traffic": 50})
+        meter.note("a", *[{"traffic": 50}] * 3)
         meter.advance(float(second))
     assert meter.loads["normal"] == NO_LOAD
     assert meter.loads["normal"].share == 1.0
+
+
+def test_a_model_that_fails_takes_frames_and_gives_nothing() -> None:
+    meter = LoadMeter([plan("a", "normal")])
+    for second in range(10):
+        meter.note("a", {"traffic": 5 * second}, {"traffic": 5 * second}, {"traffic": 0})
+        meter.advance(float(second))
+    (load,) = meter.loads.values()
+    assert load == PriorityLoad(5.0, 5.0, 0.0)
+    assert (load.room, load.share) == (1.0, 0.0)
+    assert overload(meter.loads) == "", "more machines would not help"

@@ -10,7 +10,7 @@ from serving.governor import LEAST_SHARE, MARGIN, Loads, RateGovernor
 
 
 def load(asked: float, given: float, priority: Priority = "normal") -> Loads:
-    return {priority: PriorityLoad(asked, given)}
+    return {priority: PriorityLoad(asked, given, given)}
 
 
 class Machine:
