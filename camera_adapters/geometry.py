@@ -88,6 +88,10 @@ class ViewSpec:
     size: Size
     fit: ImageFit = "letterbox"
 
+    def __hash__(self) -> int:
+        """One step instead of two: analysis images are looked up several times per frame."""
+        return hash((self.size.width, self.size.height, self.fit))
+
     def place(self, full: Size) -> Letterbox:
         """Where a full image of this size lies in the analysis image."""
         if self.fit == "stretch":

@@ -45,6 +45,7 @@ class Mailbox:
         """Starts empty; `on_arrival` is called after every `put`, on its thread: no blocking."""
         self._on_arrival = on_arrival
         self._change = threading.Condition()
+        # Its own tasks do not count: those of frames that it replaced wait for it too.
         self._frame: Frame | None = None
         self.taken = 0
         self.dropped = 0
@@ -53,17 +54,16 @@ class Mailbox:
     def put(self, frame: Frame) -> None:
         """Leaves a frame that is due; the tasks of one that is still in the slot carry over."""
         with self._change:
-            if self._frame is not None:
-                self.dropped += 1
-                frame = replace(frame, tasks=frame.tasks | self._frame.tasks)
-            self._frame, self.waiting_tasks = frame, frame.tasks
+            self.dropped += self._frame is not None
+            self._frame = frame
+            self.waiting_tasks = self.waiting_tasks | frame.tasks
         self._on_arrival()
 
     def refresh(self, frame: Frame) -> None:
         """Replaces the frame in the slot by a newer one that no further task is due on."""
         with self._change:
             if self._frame is not None:
-                self._frame = replace(frame, tasks=self._frame.tasks)
+                self._frame = frame
 
     def take(self, tasks: frozenset[str] | None = None) -> Frame | None:
         """The newest frame for some of its tasks, or None where none of them waits.
@@ -77,7 +77,8 @@ class Mailbox:
             if frame is None or not (wanted or tasks is None):
                 return None
             self.waiting_tasks = self.waiting_tasks - wanted
-            self._frame = replace(frame, tasks=self.waiting_tasks) if self.waiting_tasks else None
+            if not self.waiting_tasks:
+                self._frame = None
             self.taken += 1
             self._change.notify_all()
             return frame if wanted == frame.tasks else replace(frame, tasks=wanted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -136,8 +136,7 @@ def matched_pairs(
     return rows, columns
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in normalised image coordinates: 0..1, origin top left."""
 
     x1: float
@@ -167,10 +166,12 @@ class Box:
 
 def common_area(one: Box, other: Box) -> float:
     """Share of the image that two boxes both cover."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    x1, y1, x2, y2 = one
+    left, top, right, bottom = other
+    width = min(x2, right) - max(x1, left)
     if width <= 0.0:
         return 0.0
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    height = min(y2, bottom) - max(y1, top)
     return width * height if height > 0.0 else 0.0
 
 
@@ -179,9 +180,10 @@ def box_iou(one: Box, other: Box) -> float:
     common = common_area(one, other)
     if common <= 0.0:
         return 0.0
-    own = (one.x2 - one.x1) * (one.y2 - one.y1)
-    others = (other.x2 - other.x1) * (other.y2 - other.y1)
-    return common / (own + others - common)
+    x1, y1, x2, y2 = one
+    left, top, right, bottom = other
+    union = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - common
+    return common / union
 
 
 @lru_cache(maxsize=4096)

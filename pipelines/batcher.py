@@ -11,10 +11,13 @@ in order; and a frame is inferred by the versions of one set of routes.
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -53,12 +56,18 @@ class _TaskTime:
     count: int = 0
 
 
-@dataclass(slots=True)
+_Place = tuple[int, float, float, int]
+"""Where a camera stands in the queue: the rank of its best task, the virtual time of that one,
+since when it has been waiting, and a number that no other place has."""
+
+
+@dataclass(slots=True, eq=False)
 class _Camera:
     """A camera as the batcher sees it.
 
     Attributes:
         waiting_since_s: Since when a frame has been waiting, None while there is none.
+        place: Its place in the queue, None while it has no frame to take.
         taken: The frame that somebody has taken and not given back, with its routes.
     """
 
@@ -66,6 +75,7 @@ class _Camera:
     routes: CameraRoutes
     tasks: Mapping[str, _TaskTime]
     waiting_since_s: float | None = None
+    place: _Place | None = None
     taken: tuple[Frame, Routes] | None = None
 
 
@@ -90,6 +100,10 @@ class MicroBatcher:
         self._cameras: dict[str, _Camera] = {}
         self._max_frames = max_frames
         self._arrival = threading.Condition()
+        # Both keep places that a camera has left; whoever looks at the front drops those.
+        self._queue: list[tuple[_Place, _Camera]] = []
+        self._by_age: deque[tuple[float, _Camera]] = deque()
+        self._numbers = count()
         # Virtual time by rank: that of the task that was served last.
         self._now_s = dict.fromkeys(PRIORITY_RANKS.values(), 0.0)
 
@@ -109,8 +123,9 @@ class MicroBatcher:
                 return  # Somebody has taken it between its arrival and this note.
             if one.waiting_since_s is None:
                 one.waiting_since_s = time.monotonic()
+                self._by_age.append((one.waiting_since_s, one))
             if one.taken is None:
-                self._arrival.notify()
+                self._queue_up(one, one.waiting_since_s)
 
     def take(self, timeout_s: float) -> TakenFrames | None:
         """The frames to infer next; waits up to `timeout_s` for one. Give them back by `release`.
@@ -118,24 +133,25 @@ class MicroBatcher:
         At most one frame of a camera is out at a time.
         """
         with self._arrival:
-            ready = self._ready()
-            if not ready and timeout_s > 0:
+            first = self._first()
+            if first is None and timeout_s > 0:
                 self._arrival.wait(timeout_s)
-                ready = self._ready()
+                first = self._first()
             frames: list[Frame] = []
             routes: list[Routes] = []
             most = self._max_frames
-            for position, (rank, camera) in enumerate(ready):
-                most = min(most, *(route.max_batch for route in camera.routes.newest.values()))
+            while first is not None:
+                own = first.routes.newest
+                most = min(most, *(route.max_batch for route in own.values()))
                 if len(frames) >= most:
                     # Another thread may be waiting for just these.
                     self._arrival.notify()
                     break
-                alone = position == len(ready) - 1
-                frame = self._take_from(camera, rank, everything=alone)
+                frame, following = self._take_from(first, own)
                 if frame is not None:
                     frames.append(frame)
-                    routes.append(camera.routes.newest)
+                    routes.append(own)
+                first = following
             return TakenFrames(tuple(frames), tuple(routes)) if frames else None
 
     def release(self, taken: TakenFrames) -> None:
@@ -145,7 +161,7 @@ class MicroBatcher:
                 camera = self._cameras[frame.camera]
                 camera.taken = None
                 if camera.waiting_since_s is not None:
-                    self._arrival.notify()
+                    self._queue_up(camera, camera.waiting_since_s)
 
     def models(self, camera: str) -> frozenset[str]:
         """Every `name/version` that frames of a camera are or may still be sent to."""
@@ -158,37 +174,52 @@ class MicroBatcher:
         """How many frames of a camera were taken for each of its tasks."""
         return {name: task.count for name, task in self._cameras[camera].tasks.items()}
 
-    def _ready(self) -> list[tuple[int, _Camera]]:
-        """Cameras with a frame to take, the one that goes first in front, with their best rank."""
-        now_s = time.monotonic()
-        found = []
-        for camera in self._cameras.values():
-            since_s = camera.waiting_since_s
-            if since_s is None or camera.taken is not None:
-                continue
-            rank, behind_s = min(
-                (task.rank, max(task.served_s, self._now_s[task.rank]))
-                for name, task in camera.tasks.items()
-                if name in camera.mailbox.waiting_tasks
-            )
-            starved = now_s - since_s > STARVED_AFTER_S
-            found.append((-1 if starved else rank, behind_s, since_s, rank, camera))
-        found.sort(key=lambda one: one[:3])
-        return [(rank, camera) for *_, rank, camera in found]
+    def _queue_up(self, camera: _Camera, since_s: float) -> None:
+        """Gives a camera that has a frame to take its place, or a better one than it has."""
+        rank, behind_s = min(
+            (task.rank, max(task.served_s, self._now_s[task.rank]))
+            for task in map(camera.tasks.__getitem__, camera.mailbox.waiting_tasks)
+        )
+        if camera.place is None or (rank, behind_s) < camera.place[:2]:
+            is_new = camera.place is None
+            camera.place = (rank, behind_s, since_s, next(self._numbers))
+            heapq.heappush(self._queue, (camera.place, camera))
+            if is_new:
+                self._arrival.notify()
 
-    def _take_from(self, camera: _Camera, rank: int, *, everything: bool) -> Frame | None:
-        """Takes a frame for its tasks of a rank, and for those that cost nothing more.
+    def _first(self) -> _Camera | None:
+        """The camera that goes first, None where none has a frame to take."""
+        while self._by_age and self._by_age[0][0] != self._by_age[0][1].waiting_since_s:
+            self._by_age.popleft()
+        if self._by_age:
+            late_s = time.monotonic() - STARVED_AFTER_S
+            for since_s, camera in self._by_age:
+                if since_s >= late_s:
+                    break
+                if camera.place is not None and since_s == camera.waiting_since_s:
+                    return camera
+        while self._queue and self._queue[0][0] is not self._queue[0][1].place:
+            heapq.heappop(self._queue)
+        return self._queue[0][1] if self._queue else None
+
+    def _take_from(self, camera: _Camera, routes: Routes) -> tuple[Frame | None, _Camera | None]:
+        """Takes a camera's frame for its tasks of the best rank, and for those that cost no more.
 
         Tasks of lower ranks go along where nobody else waits, or where the same models infer them.
+
+        Returns:
+            The frame, and the camera that goes first after it.
         """
-        routes = camera.routes.newest
-        waiting = camera.mailbox.waiting_tasks
-        due = {name for name in waiting if camera.tasks[name].rank <= rank}
-        models = {routes[name].model for name in due}
-        tasks = {name for name in waiting if everything or routes[name].model in models}
-        frame = camera.mailbox.take(frozenset(tasks))
+        camera.place = None
+        following = self._first()
+        tasks = waiting = camera.mailbox.waiting_tasks
+        if following is not None and len(waiting) > 1:
+            rank = min(camera.tasks[name].rank for name in waiting)
+            due = {routes[name].model for name in waiting if camera.tasks[name].rank == rank}
+            tasks = frozenset(name for name in waiting if routes[name].model in due)
+        frame = camera.mailbox.take(tasks)
         if frame is None:
-            return None
+            return None, following
         for name in frame.tasks:
             task = camera.tasks[name]
             start_s = max(task.served_s, self._now_s[task.rank])
@@ -198,7 +229,7 @@ class MicroBatcher:
         camera.taken = (frame, routes)
         if not camera.mailbox.waiting_tasks:
             camera.waiting_since_s = None
-        return frame
+        return frame, following
 
 
 @dataclass(slots=True)

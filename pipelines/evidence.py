@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from camera_adapters import CameraSpec, FullImage, StateChange
@@ -72,7 +72,7 @@ def incident_event(
         ended_at=incident.ended_at,
         end_reason=incident.end_reason,
         subjects=tuple(
-            SubjectData(track=one.track, label=one.label, score=one.score, box=astuple(one.box))
+            SubjectData(track=one.track, label=one.label, score=one.score, box=one.box)
             for one in subjects
         ),
         detail=_finite(incident.detail),

@@ -51,6 +51,10 @@ class ModelRef:
         object.__setattr__(self, "key", f"{self.name}/{self.version}")
         object.__setattr__(self, "min_score", self.threshold * LOW_CONFIDENCE_SHARE)
 
+    def __hash__(self) -> int:
+        """That of the key: tracks are looked up by it for every frame."""
+        return hash(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

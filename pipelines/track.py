@@ -7,8 +7,7 @@ rules ask for a group. Names are compared in the spelling of `plain_label`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from models.detections import Box, plain_label
 
@@ -48,8 +47,7 @@ def group_of(label: str) -> frozenset[str]:
     return next((group for group in _GROUPS if name in group), frozenset({name}))
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One object as seen in the newest frame.
 
     Attributes:

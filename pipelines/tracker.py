@@ -197,7 +197,7 @@ class CameraTracker:
             Track(
                 record.id,
                 record.vote(self._labels[class_ids[row]], scores[row]),
-                Box(*boxes[row]),
+                Box._make(boxes[row]),
                 scores[row],
                 record.first_seen_s,
                 at_s,

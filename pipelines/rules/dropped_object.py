@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -151,7 +150,7 @@ class _DroppedObjectWatch:
         reading = Reading(
             holds=holds,
             severity=_severity(place.label, lasted_s),
-            tracks=(replace(place.track, label=place.label),),
+            tracks=(place.track._replace(label=place.label),),
             detail={"resting_s": round(at.mono_s - place.since_s, 1)},
         )
         return place.situation.observe(reading, at)

@@ -7,8 +7,9 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Final
+from itertools import chain
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from models.detections import Box, box_iou, plain_label
 from pipelines.rules.zone_geometry import GroundPlane, Vector, ZoneShape, on_plane
@@ -63,39 +64,72 @@ FORGET_S: Final = 10.0
 IMAGE_EDGE: Final = 0.995
 """A box that reaches the lower edge of the image has its foot outside."""
 
-_Sample = tuple[float, float, float, float]
-"""Time, x and y on the plane of `on_plane`, and the length that `speed` is counted in."""
+FORGET_EVERY_S: Final = 1.0
+
+
+class _Sample(NamedTuple):
+    """Where a track was at one time.
+
+    Attributes:
+        at_s: Monotonic time, seconds.
+        x: On the plane of `on_plane`.
+        y: The same.
+        length: What `speed` is counted in: 1 on the ground, else the height of the box.
+        to_x: Velocities from here to each later sample, oldest first, along x.
+        to_y: The same along y.
+    """
+
+    at_s: float
+    x: float
+    y: float
+    length: float
+    to_x: list[float]
+    to_y: list[float]
 
 
 class SpeedGauge:
-    """Velocities of the tracks of one zone."""
+    """Velocities of the tracks of one zone.
+
+    A velocity is the median over all pairs of samples (Theil, 1950; Sen, 1968), so that one box
+    that is off does not move it. Those of old pairs are kept, as this is asked for in every frame.
+    """
 
     def __init__(self, ground: GroundPlane | None) -> None:
         """Measures on `ground`, or in the image where there is none."""
         self._ground = ground
         self._samples: dict[int, deque[_Sample]] = {}
+        self._forgot_s = -math.inf
 
     def observe(self, tracks: Iterable[Track], at_s: float) -> None:
         """Notes where tracks are now, and forgets those not seen for long."""
         for track in tracks:
             history = self._samples.get(track.id)
-            height = track.box.y2 - track.box.y1
-            is_cut = track.box.y2 >= IMAGE_EDGE or height <= 0
-            if is_cut or (history and at_s - history[-1][0] < SPACING_S):
+            _, top, _, bottom = track.box
+            height = bottom - top
+            is_cut = bottom >= IMAGE_EDGE or height <= 0
+            if is_cut or (history and at_s - history[-1].at_s < SPACING_S):
                 continue
             place = on_plane(track.box.foot, self._ground, track.aspect)
             if place is None:
                 continue
             if history is None:
                 history = self._samples[track.id] = deque()
-            history.append((at_s, *place, 1.0 if self._ground else height))
-            while len(history) > MIN_POINTS and history[0][0] < at_s - WINDOW_S:
+            while len(history) >= MIN_POINTS and history[0].at_s < at_s - WINDOW_S:
                 history.popleft()
-        self._samples = {
-            track_id: history
-            for track_id, history in self._samples.items()
-            if history[-1][0] >= at_s - FORGET_S
-        }
+            x, y = place
+            for then_s, then_x, then_y, _, to_x, to_y in history:
+                elapsed_s = at_s - then_s
+                to_x.append((x - then_x) / elapsed_s)
+                to_y.append((y - then_y) / elapsed_s)
+            history.append(_Sample(at_s, x, y, 1.0 if self._ground else height, [], []))
+        if at_s - self._forgot_s >= FORGET_EVERY_S:
+            self._forgot_s = at_s
+            oldest_s = at_s - FORGET_S
+            self._samples = {
+                track_id: history
+                for track_id, history in self._samples.items()
+                if history[-1].at_s >= oldest_s
+            }
 
     def speed(self, track: Track) -> float | None:
         """Metres per second, or box heights per second without calibration.
@@ -105,8 +139,10 @@ class SpeedGauge:
         velocity = self.velocity(track)
         if velocity is None:
             return None
-        scale = statistics.median(sample[3] for sample in self._samples[track.id])
-        return math.hypot(*velocity) / scale
+        speed = math.hypot(*velocity)
+        if self._ground:
+            return speed
+        return speed / statistics.median(sample.length for sample in self._samples[track.id])
 
     def velocity(self, track: Track) -> Vector | None:
         """Metres per second on the ground, or image heights per second without calibration.
@@ -116,14 +152,12 @@ class SpeedGauge:
         history = self._samples.get(track.id)
         if not history or len(history) < MIN_POINTS:
             return None
-        span_s = history[-1][0] - history[0][0]
+        span_s = history[-1].at_s - history[0].at_s
         if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
             return None
-        pairs = tuple(combinations(history, 2))
-        return (
-            statistics.median([(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs]),
-            statistics.median([(b[2] - a[2]) / (b[0] - a[0]) for a, b in pairs]),
-        )
+        along_x = chain.from_iterable(map(attrgetter("to_x"), history))
+        along_y = chain.from_iterable(map(attrgetter("to_y"), history))
+        return statistics.median(along_x), statistics.median(along_y)
 
 
 PARKED_S: Final = 180.0

@@ -139,7 +139,7 @@ def test_ids_that_two_vehicles_exchange_are_no_movement(where, calibrated):
         tracks = world.tracks(t)
         if len(tracks) == 2 and t >= 3:
             first, second = tracks
-            tracks = (replace(first, id=second.id), replace(second, id=first.id))
+            tracks = (first._replace(id=second.id), second._replace(id=first.id))
         assert own.observe(tracks, moment(t)).transitions == ()
 
 
