@@ -13,7 +13,11 @@ from .geometry import (
     ViewSpec as ViewSpec,
 )
 from .intake import Mailbox as Mailbox
+from .login_memory import LoginMemory as LoginMemory
+from .network import CameraNetwork as CameraNetwork
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .source import StreamSignal as StreamSignal
-from .spec import CameraSpec as CameraSpec, Credentials as Credentials, Place as Place
+from .spec import (
+    CameraSpec as CameraSpec, Credentials as Credentials, MAX_PIXELS as MAX_PIXELS, Place as Place,
+)
 from .state import CONNECTING as CONNECTING, CameraState as CameraState, StateChange as StateChange

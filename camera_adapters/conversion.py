@@ -9,6 +9,7 @@ through FFmpeg's scaler. Any thread may convert, several images at once.
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -34,6 +35,8 @@ SCALERS_PER_THREAD = 16
 
 _PROBE = 16
 """Side of the image that shows whether a format can be converted, in pixels."""
+
+_FINGERPRINT_ROWS = 8
 
 _HD_ROWS = 720
 """From this height on, untagged video is BT.709; below it is BT.601. So says broadcast practice."""
@@ -97,9 +100,19 @@ class VideoImage:
         size: Size of the upright image in pixels.
         media_s: See `DecodedImage`; set by sources that have a timeline.
         cut: See `DecodedImage`.
+        still_s: See `DecodedImage`; set for live sources.
     """
 
-    __slots__ = ("_camera", "_frame", "_lock", "_quarter_turns", "cut", "media_s", "size")
+    __slots__ = (
+        "_camera",
+        "_frame",
+        "_lock",
+        "_quarter_turns",
+        "cut",
+        "media_s",
+        "size",
+        "still_s",
+    )
 
     def __init__(self, camera: str, frame: VideoFrame) -> None:
         """Holds a decoded frame of a camera; the decoder shares its memory and only reads it."""
@@ -116,6 +129,7 @@ class VideoImage:
         )
         self.media_s = 0.0
         self.cut = False
+        self.still_s = 0.0
 
     @property
     def pts_s(self) -> float | None:
@@ -152,6 +166,20 @@ class VideoImage:
         image = np.empty((self.size.height, self.size.width, 3), np.uint8)
         self._write(image)
         return image
+
+    def fingerprint(self) -> int:
+        """A checksum of every eighth row of the first plane: equal for equal images.
+
+        Rows are compared whole, so that a clock in the image always counts.
+        """
+        plane = self._frame.planes[0]
+        rows: Plane = np.ndarray(
+            (plane.height, plane.width),
+            np.uint8,
+            buffer=plane,  # type: ignore[arg-type]
+            strides=(plane.line_size, 1),
+        )
+        return zlib.crc32(np.ascontiguousarray(rows[::_FINGERPRINT_ROWS]).data)
 
     def check(self) -> None:
         """Converts a small copy, where FFmpeg's scaler is needed, to see whether it can be done.

@@ -1,15 +1,18 @@
-"""Decoding: from an address to clean images; FFmpeg's exceptions end here.
+"""Decoding: from encoded images to clean ones; FFmpeg's exceptions end here.
 
 Guarantees that no image is passed on that is damaged, depends on a damaged one, or is larger than
-allowed, and that nothing leaves this module which carries the address that was opened.
+allowed. FFmpeg opens nothing here but local files; it never sees an address, a login or a socket.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -17,16 +20,15 @@ import av.logging
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from camera_adapters.conversion import VideoImage
 from camera_adapters.errors import CameraFault
+from camera_adapters.rtp import CLOCK_HZ, CodedImage
+from camera_adapters.sdp import VideoCodec, VideoTrack
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
-
-MAX_PIXELS = 8192 * 4320
-"""8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
-size it likes. What is refused counts as damaged, and never becomes an image."""
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
@@ -34,11 +36,8 @@ CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 DEFAULT_FPS = 25.0
 MAX_FPS = 1000.0
 
-KEY_FRAME_MARGIN = 1.05
-"""Key frames may be this much further apart than wanted images and still be called enough."""
-
-MIN_REGULAR = 2
-"""Intervals in a row that must be short enough before anything is skipped."""
+_DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
+_RTP_TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
 class NoVideoError(Exception):
@@ -47,7 +46,7 @@ class NoVideoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What FFmpeg said, without the address, which its exceptions carry in many places.
+    """What FFmpeg said, without the rest of its exception, which names the file in many places.
 
     Attributes:
         error: The class of the exception.
@@ -64,117 +63,42 @@ class Failure:
         return cls(type(error), str(text or type(error).__name__))
 
 
-class KeyFrameWatch:
-    """Measures how far apart the key frames of a stream are.
-
-    A task that wants one image in a few seconds need not pay for decoding 25 images a second.
-    """
-
-    def __init__(self, wanted_fps: float, longest_s: float) -> None:
-        """Starts without knowing anything, so nothing is skipped.
-
-        Key frames further apart than `longest_s` are never enough, because so long a pause could
-        not be told apart from a stream that died. `wanted_fps` is 0 where nothing is wanted.
-        """
-        longest_wanted_s = KEY_FRAME_MARGIN / wanted_fps if wanted_fps > 0 else longest_s
-        self._longest_s = min(longest_s, longest_wanted_s)
-        self._last_s: float | None = None
-        self._regular = 0
-
-    def is_enough(self, at_s: float) -> bool:
-        """Notes a key frame at `at_s` on the stream's own clock; whether they are enough now."""
-        if self._last_s is not None:
-            near = 0 < at_s - self._last_s <= self._longest_s
-            self._regular = self._regular + 1 if near else 0
-        self._last_s = at_s
-        return self._regular >= MIN_REGULAR
-
-
 class VideoDecoder:
-    """Decodes the first video stream of an open container, which it owns: one thread, no delay."""
+    """Decodes the packets of one video stream: one thread, no delay."""
 
     def __init__(
         self,
         spec: CameraSpec,
-        container: InputContainer,
+        context: VideoCodecContext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepares the decoder; called by `open_decoder` for a container with a video stream."""
+        """Decodes with a context that `_prepare` prepared."""
         self._camera = spec.id
-        self._container = container
-        self._stream = container.streams.video[0]
+        self._context = context
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
-        self._key_frames: KeyFrameWatch | None = None
         self._awaits_key_frame = True
         self._waits_since_s: float | None = None
         self._damaged = False
         self._pixel_format = ""
-        context = self._stream.codec_context
-        # One thread per stream: more of them add whole frames of delay.
-        context.thread_count = 1
-        context.options = {"max_pixels": str(MAX_PIXELS)}
 
-    @property
-    def duration_s(self) -> float:
-        """Length of a recording in seconds, 0 where unknown or endless."""
-        return self._container.duration / av.time_base if self._container.duration else 0.0
-
-    @property
-    def nominal_fps(self) -> float:
-        """Frames per second as the container states them."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return min(float(rate), MAX_FPS) if rate else DEFAULT_FPS
-
-    def tune_for_live(self, wanted_fps: float) -> None:
-        """Passes images on at once, and decodes key frames alone where `wanted_fps` allows it."""
-        self._stream.codec_context.flags |= Flags.low_delay
-        self._key_frames = KeyFrameWatch(wanted_fps, longest_s=self._hold_s)
-
-    def images(
-        self, fault: Callable[[Failure], CameraFault], at_end: CameraFault | None = None
-    ) -> Iterator[VideoImage | StreamSignal]:
-        """What every packet makes, in order.
+    def decode(
+        self, packet: Packet[VideoStream], *, damaged: bool = False
+    ) -> list[VideoImage | StreamSignal]:
+        """The images that a packet completes, clean ones only, or a signal for want of any.
 
         Args:
-            fault: Says what a failure to read means for this kind of camera; it is raised.
-            at_end: Raised at the end of the stream; None where an end is proper.
+            packet: One encoded image.
+            damaged: Whether something of it is known to be missing.
 
         Raises:
-            CameraFault: The stream cannot be read any more.
             UnreadableFault: Images of its pixel format cannot be converted.
         """
-        packets = self._container.demux(self._stream)
-        while True:
-            packet = failure = None
-            try:
-                packet = next(packets, None)
-            except CALL_ERRORS as error:
-                failure = Failure.of(error)
-            if failure is not None:
-                # Outside of the handler: the exception's context carries the address.
-                raise fault(failure)
-            if packet is None:
-                break
-            if self._key_frames and packet.is_keyframe and packet.pts is not None:
-                enough = self._key_frames.is_enough(float(packet.pts * packet.time_base))
-                self._stream.codec_context.skip_frame = "NONKEY" if enough else "DEFAULT"
-            yield from self._decode(packet)
-        if at_end is not None:
-            raise at_end
-
-    def close(self) -> None:
-        """Closes the container; never raises."""
-        with suppress(*CALL_ERRORS):
-            self._container.close()
-
-    def _decode(self, packet: Packet[VideoStream]) -> list[VideoImage | StreamSignal]:
-        """The images that a packet completes, clean ones only, or a signal for want of any."""
-        if packet.is_corrupt:
+        if damaged or packet.is_corrupt:
             self._await_key_frame(damaged=True)
         try:
-            frames = packet.decode()
+            frames = self._context.decode(packet)
         except CALL_ERRORS:
             # Damaged payload; the decoder itself goes on.
             self._await_key_frame(damaged=True)
@@ -212,32 +136,127 @@ class VideoDecoder:
         return since_s is not None and self._clock() - since_s > self._hold_s
 
 
-def open_decoder(
-    spec: CameraSpec, address: str, options: Mapping[str, str], *, container_format: str = ""
-) -> VideoDecoder | Failure:
-    """Opens what FFmpeg can open, within the camera's times; never raises what FFmpeg raises.
+class TrackDecoder:
+    """Decodes the coded images of a camera's track."""
 
-    The address may carry a login. `container_format` is FFmpeg's name of the demuxer; it is empty
-    where the content tells.
+    def __init__(self, spec: CameraSpec, track: VideoTrack) -> None:
+        """Prepares a decoder with the parameter sets of the description, if there are any."""
+        # FFmpeg's log lines go to standard error and help nobody there.
+        av.logging.set_level(None)
+        self._decoder = VideoDecoder(spec, _open_codec(track, spec))
+
+    def decode(self, coded: CodedImage) -> list[VideoImage | StreamSignal]:
+        """See `VideoDecoder.decode`."""
+        # The decoder reads beyond the end, so the data needs FFmpeg's own padding.
+        packet = cast("Packet[VideoStream]", Packet(len(coded.data)))
+        packet.update(coded.data)  # type: ignore[arg-type]
+        packet.pts = coded.ticks
+        packet.time_base = _RTP_TIME_BASE
+        return self._decoder.decode(packet, damaged=coded.damaged)
+
+
+def _open_codec(track: VideoTrack, spec: CameraSpec) -> VideoCodecContext:
+    """A decoder for a track; without its parameter sets where they are not accepted."""
+    context = _new_context(track, spec)
+    if track.parameter_sets:
+        context.extradata = track.parameter_sets
+        try:
+            context.open()
+        except CALL_ERRORS:
+            return _new_context(track, spec)
+    return context
+
+
+def _new_context(track: VideoTrack, spec: CameraSpec) -> VideoCodecContext:
+    context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[track.codec], "r"))
+    context.flags |= Flags.low_delay
+    _prepare(context, spec)
+    return context
+
+
+def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
+    # One thread per stream: more of them add whole frames of delay.
+    context.thread_count = 1
+    context.options = {"max_pixels": str(spec.max_pixels)}
+
+
+class VideoContainer:
+    """The first video stream of an open file, which it owns."""
+
+    def __init__(self, spec: CameraSpec, container: InputContainer) -> None:
+        """Called by `open_container` for a container with a video stream."""
+        self._container = container
+        self._stream = container.streams.video[0]
+        _prepare(self._stream.codec_context, spec)
+        self._decoder = VideoDecoder(spec, self._stream.codec_context)
+        self._packets = container.demux(self._stream)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds, 0 where unknown."""
+        return self._container.duration / av.time_base if self._container.duration else 0.0
+
+    @property
+    def nominal_fps(self) -> float:
+        """Frames per second as the container states them."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return min(float(rate), MAX_FPS) if rate else DEFAULT_FPS
+
+    def images(
+        self, fault: Callable[[Failure], CameraFault]
+    ) -> Iterator[VideoImage | StreamSignal]:
+        """What every packet makes, in order, up to the end of the file.
+
+        Args:
+            fault: Says what a failure to read means; it is raised.
+
+        Raises:
+            CameraFault: The file cannot be read any more.
+            UnreadableFault: Images of its pixel format cannot be converted.
+        """
+        while True:
+            packet = failure = None
+            try:
+                packet = self.read()
+            except CALL_ERRORS as error:
+                failure = Failure.of(error)
+            if failure is not None:
+                # Outside of the handler, so that the exception has no context.
+                raise fault(failure)
+            if packet is None:
+                return
+            yield from self._decoder.decode(packet)
+
+    def read(self) -> Packet[VideoStream] | None:
+        """The next packet, None at the end; raises what PyAV raises."""
+        return next(self._packets, None)
+
+    def close(self) -> None:
+        """Closes the file; never raises."""
+        with suppress(*CALL_ERRORS):
+            self._container.close()
+
+
+def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
+    """Opens a video file, within the camera's times; never raises what FFmpeg raises.
 
     Returns:
-        The decoder, or why there is none: `NoVideoError` where the container has no video.
+        The container, or why there is none: `NoVideoError` where it has no video.
     """
-    # FFmpeg's own log lines may carry the address.
     av.logging.set_level(None)
     try:
         container = av.open(
-            address,
+            # "file:" in front keeps FFmpeg from reading a protocol into the name of the file.
+            f"file:{path}",
             mode="r",
-            format=container_format or None,
-            options={**options, "max_pixels": str(MAX_PIXELS)},
+            options={"protocol_whitelist": "file", "max_pixels": str(spec.max_pixels)},
             timeout=(spec.open_timeout_s, spec.read_timeout_s),
             metadata_errors="replace",
         )
     except CALL_ERRORS as error:
         return Failure.of(error)
     if container.streams.video:
-        return VideoDecoder(spec, container)
+        return VideoContainer(spec, container)
     container.close()
     return Failure.of(NoVideoError())
 

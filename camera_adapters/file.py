@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from camera_adapters.conversion import VideoImage
-from camera_adapters.decoding import NoVideoError, VideoDecoder, open_decoder
+from camera_adapters.decoding import NoVideoError, VideoContainer, open_container
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
@@ -97,8 +97,8 @@ class FileSource:
         self._spec = spec
         self._address = check(spec)
         self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
-        self._decoder = self._open()
-        self.duration_s = self._decoder.duration_s
+        self._container = self._open()
+        self.duration_s = self._container.duration_s
 
     def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
         """Clean images and signals; ends with the recording, unless it loops.
@@ -106,11 +106,11 @@ class FileSource:
         Raises:
             UnreadableFault: Nothing in the file can be decoded, or it breaks off.
         """
-        stamps = MediaStamps(1.0 / self._decoder.nominal_fps)
+        stamps = MediaStamps(1.0 / self._container.nominal_fps)
         cut = False
         while True:
             images = 0
-            for arrival in self._decoder.images(
+            for arrival in self._container.images(
                 lambda failure: self._fault(f"breaks off ({failure.text})")
             ):
                 if isinstance(arrival, VideoImage):
@@ -122,21 +122,19 @@ class FileSource:
                 raise self._fault("holds no image that can be decoded, or only larger ones than 8K")
             if not self._address.loop:
                 return
-            self._decoder.close()
-            self._decoder = self._open()
+            self._container.close()
+            self._container = self._open()
             stamps.restart()
             cut = True
 
     def close(self) -> None:
         """Closes the file."""
-        self._decoder.close()
+        self._container.close()
 
-    def _open(self) -> VideoDecoder:
+    def _open(self) -> VideoContainer:
         self._check_path()
-        # "file:" in front keeps FFmpeg from reading a protocol into the name of the file.
-        address = f"file:{self._address.path}"
-        opened = open_decoder(self._spec, address, {"protocol_whitelist": "file"})
-        if isinstance(opened, VideoDecoder):
+        opened = open_container(self._spec, self._address.path)
+        if isinstance(opened, VideoContainer):
             return opened
         no_video = opened.error is NoVideoError
         raise self._fault("has no video in it" if no_video else "is not a video file")

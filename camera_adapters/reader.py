@@ -1,7 +1,7 @@
 """The reader of one camera: one thread that decodes, and reconnects for ever until it is stopped.
 
 Guarantees that the state follows decoded images, that every fault leads to another attempt after
-a pause, and that `stop` returns in time even while FFmpeg blocks.
+a pause, and that `stop` returns in time even while a camera keeps the reader waiting.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from camera_adapters.state import ENDED, CameraState, StateChange, StateMachine,
 log = logging.getLogger(__name__)
 
 UTC_NOW = partial(datetime.now, UTC)
+
+FIRST_KEY_FRAME_S = 60.0
+"""How long whole video may come without a key frame; some cameras send one every 40 s."""
 
 STABLE_AFTER_S = 10.0
 """After this long without a fault, the next one counts as the first."""
@@ -153,7 +156,7 @@ class CameraReader:
     def stop(self, timeout_s: float) -> bool:
         """Stops reading; whether the thread ended within `timeout_s`.
 
-        A thread that FFmpeg still holds is left to its own timeouts; it puts nothing into the
+        A thread that a camera keeps waiting is left to its own time-outs; it puts nothing into the
         mailbox any more.
         """
         self._stopping.set()
@@ -199,19 +202,21 @@ class CameraReader:
                 raise fault
             if not isinstance(arrival, StreamSignal):
                 self._intake.admit(arrival)
-                self._update(StateMachine.image)
+                self._update(partial(StateMachine.image, still_s=arrival.still_s))
                 continue
             if arrival is StreamSignal.DAMAGED:
                 self._corrupt += 1
                 self._update(partial(StateMachine.image, clean=False))
             if source.timing is SourceTiming.LIVE:
-                self._check_silence(opened_s)
+                self._check_silence(opened_s, arrival)
 
-    def _check_silence(self, opened_s: float) -> None:
+    def _check_silence(self, opened_s: float, signal: StreamSignal) -> None:
         """Bytes keep coming; that is not enough."""
         last_s = self._machine.last_image_s
         if last_s is None or last_s < opened_s:
             allowed_s = max(self._spec.open_timeout_s, self._spec.read_timeout_s)
+            if signal is StreamSignal.NO_KEY_FRAME:
+                allowed_s = max(allowed_s, FIRST_KEY_FRAME_S)
             since_s = opened_s
         else:
             allowed_s, since_s = self._spec.read_timeout_s, last_s

@@ -1,55 +1,41 @@
-"""RTSP cameras: opens the stream, decodes it, and says in our own words what went wrong.
+"""RTSP cameras: connects, decodes, and says in plain words what went wrong.
 
-The login enters the address in the one call that opens it. No exception of FFmpeg leaves: its text,
-its attributes and its context carry that address.
+The client is our own, because a camera is not trusted: its login goes to the configured scheme,
+host and port only, and whatever it says is bounded. FFmpeg gets encoded images and nothing else.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import ssl
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import av.error
-
-from camera_adapters.decoding import Failure, NoVideoError, open_decoder
-from camera_adapters.errors import (
-    CameraFault,
-    StreamLostFault,
-    UnauthorizedFault,
-    UnreachableFault,
-    UnsupportedSourceError,
+from camera_adapters.conversion import VideoImage
+from camera_adapters.decoding import TrackDecoder
+from camera_adapters.dialling import dial
+from camera_adapters.errors import CameraFault, UnsupportedSourceError
+from camera_adapters.key_frames import KeyFrameFilter, KeyFrameWatch
+from camera_adapters.login_memory import LoginKey
+from camera_adapters.rtp import CodedImage
+from camera_adapters.rtsp_client import LoginPausedError, Origin, RtspClient
+from camera_adapters.rtsp_connection import RtspConnection
+from camera_adapters.rtsp_faults import (
+    OPENING_ERRORS,
+    READING_ERRORS,
+    opening_fault,
+    reading_fault,
 )
-from camera_adapters.redaction import encoded_login, shown_address, url_with_login
+from camera_adapters.rtsp_stream import RtspStream
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
+from camera_adapters.stillness import StillnessWatch
 
 TRANSPORTS = ("tcp", "udp")
 
-MAX_LOGIN_BYTES = 127
-"""FFmpeg keeps a login, percent-encoded, in a buffer of 128 bytes and cuts off the rest."""
-
-UDP_BUFFER_BYTES = 2 * 1024 * 1024
-SOCKET_MARGIN_S = 2.0
-PROBE_S = 0.1
-MICROSECONDS = 1_000_000
-
-TOO_LATE = 0.9
-"""A failure to open after this share of the allowed time means that nobody answered."""
-
-_TIMEOUTS = (av.error.ExitError, TimeoutError)
-
-_REFUSALS = (
-    (av.error.HTTPNotFoundError, "has no such stream", "check the path of the camera's URL"),
-    (
-        av.error.HTTPClientError,
-        "refused the request",
-        "check that this path has video and that not too many viewers are connected",
-    ),
-    (av.error.HTTPError, "answered with a server error", "restart the camera if it stays so"),
-    (ConnectionRefusedError, "refused the connection", "check the port, and that RTSP is enabled"),
-)
-"""What a camera may answer: exception classes, most special first, with reason and remedy."""
+MAX_LOGIN_BYTES = 255
+"""For the user name and for the password, in UTF-8."""
 
 
 class RtspSource:
@@ -59,20 +45,28 @@ class RtspSource:
     duration_s = 0.0
 
     def __init__(self, spec: CameraSpec) -> None:
-        """Connects; blocks up to twice the opening timeout.
+        """Connects and starts the stream; blocks up to the opening timeout.
+
+        Resolving a host name may take longer, as long as this machine's resolver allows.
 
         Raises:
             CameraFault: No stream to be had; the subclass says how soon to try again.
         """
-        check(spec)
+        origin = check(spec)
         self._spec = spec
-        started_s = time.monotonic()
-        opened = open_decoder(spec, url_with_login(spec), _options(spec))
-        if isinstance(opened, Failure):
-            late = time.monotonic() - started_s >= TOO_LATE * spec.open_timeout_s
-            raise _opening_fault(spec, opened, late)
-        self._decoder = opened
-        self._decoder.tune_for_live(spec.fps)
+        self._connection: RtspConnection | None = None
+        fault: CameraFault | None = None
+        try:
+            self._open(origin)
+        except OPENING_ERRORS as error:
+            fault = opening_fault(spec, error)
+        except BaseException:
+            self._hang_up()
+            raise
+        if fault is not None:
+            self._hang_up()
+            # Outside of the handler, so that the fault has no context.
+            raise fault
 
     def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
         """Clean images and signals, as they come.
@@ -80,49 +74,92 @@ class RtspSource:
         Raises:
             StreamLostFault: The stream ended, broke or fell silent.
         """
-        remedy = "the camera restarted or closed the connection"
-        ended = StreamLostFault(self._spec.id, "the stream ended", remedy)
-        return self._decoder.images(self._reading_fault, at_end=ended)
+        longest_s = self._spec.read_timeout_s / 2
+        key_frames = KeyFrameFilter(KeyFrameWatch(self._spec.fps, longest_s=longest_s))
+        stillness = StillnessWatch()
+        # Until something that a decoder can start at, or something damaged, has come.
+        nothing = StreamSignal.NO_IMAGE
+        started = False
+        while True:
+            for coded in self._read():
+                started = started or coded.key or coded.damaged
+                nothing = StreamSignal.NO_IMAGE if started else StreamSignal.NO_KEY_FRAME
+                for arrival in self._decode(key_frames.choose(coded)):
+                    if isinstance(arrival, VideoImage):
+                        arrival.still_s = stillness.still_s(arrival, time.monotonic())
+                        yield arrival
+                    elif arrival is StreamSignal.DAMAGED:
+                        yield arrival
+            # Whoever reads hears regularly from here, also while nothing comes.
+            yield nothing
 
     def close(self) -> None:
         """Ends the session with the camera, as far as it still answers."""
-        self._decoder.close()
+        self._stream.close()
+        self._hang_up()
 
-    def _reading_fault(self, failure: Failure) -> StreamLostFault:
-        if issubclass(failure.error, _TIMEOUTS):
-            reason = f"no data for {self._spec.read_timeout_s:g} s"
-            remedy = "check the network and the camera's power"
-            return StreamLostFault(self._spec.id, reason, remedy)
-        reason = f"the stream broke ({failure.text})"
-        return StreamLostFault(self._spec.id, reason, "check the network")
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _open(self, origin: Origin) -> None:
+        spec = self._spec
+        if spec.credentials is not None:
+            key = LoginKey(str(origin), spec.credentials.username, spec.credentials.password)
+            if (wait_s := spec.logins.blocked_s(key)) > 0:
+                raise LoginPausedError(wait_s)
+        deadline_s = time.monotonic() + spec.open_timeout_s
+        tls = _tls_context(verify=spec.verify_tls) if origin.scheme == "rtsps" else None
+        dialled = dial(origin.host, origin.port, spec.network, deadline_s=deadline_s, tls=tls)
+        self._connection = RtspConnection(dialled.sock)
+        client = RtspClient(
+            self._connection, spec.source, spec.credentials, spec.logins, deadline_s
+        )
+        description = client.describe()
+        self._decoder = TrackDecoder(spec, description.video)
+        self._stream = RtspStream(
+            client,
+            self._connection,
+            dialled,
+            description,
+            transport=spec.transport,
+            silence_s=spec.read_timeout_s,
+        )
+
+    def _read(self) -> list[CodedImage]:
+        fault: CameraFault | None = None
+        try:
+            return self._stream.read()
+        except READING_ERRORS as error:
+            fault = reading_fault(self._spec, error)
+        raise fault
+
+    def _decode(self, chosen: list[CodedImage]) -> list[VideoImage | StreamSignal]:
+        """What comes of coded images of which only the last one is new."""
+        arrivals: list[VideoImage | StreamSignal] = []
+        for coded in chosen:
+            # An image that was left out until now is old; that it was damaged still counts.
+            arrivals = [one for one in arrivals if one is StreamSignal.DAMAGED]
+            arrivals += self._decoder.decode(coded)
+        return arrivals
 
 
-def _options(spec: CameraSpec) -> dict[str, str]:
-    socket_s = max(spec.open_timeout_s, spec.read_timeout_s) + SOCKET_MARGIN_S
-    return {
-        "rtsp_transport": spec.transport,
-        "allowed_media_types": "video",
-        "protocol_whitelist": "rtsp,rtp,tcp,udp,tls",
-        # A second bound below PyAV's own, for the calls that PyAV does not watch.
-        "timeout": str(int(socket_s * MICROSECONDS)),
-        # Probing would hold back the first image by a whole group of images. "nobuffer" would
-        # do worse: it throws away what was read while opening, and with it the first key frame.
-        "fpsprobesize": "0",
-        "analyzeduration": str(int(PROBE_S * MICROSECONDS)),
-        "buffer_size": str(UDP_BUFFER_BYTES),
-    }
-
-
-def check(spec: CameraSpec) -> None:
+def check(spec: CameraSpec) -> Origin:
     """Finds what can be wrong with a camera's address and login without connecting.
 
     Raises:
         UnsupportedSourceError: The camera as configured can never work.
     """
+    if "@" in spec.source and not _is_numeric_host(spec.source):
+        # A user name and the first digits of a password look like any other host and port.
+        raise UnsupportedSourceError(
+            spec.id,
+            "the address holds an @, so that a login in it cannot be told from its path",
+            "write a login under `username:` and `password:`, and an @ of the path as %40",
+        )
     try:
-        parts = urlsplit(spec.source)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        usable = usable and not any(character.isspace() for character in spec.source)
+        origin = Origin.of(spec.source)
+        usable = spec.source.isascii() and spec.source.isprintable() and " " not in spec.source
     except ValueError:
         usable = False
     if not usable:
@@ -137,45 +174,35 @@ def check(spec: CameraSpec) -> None:
             f"the transport {spec.transport!r} is unknown",
             f"use one of: {', '.join(TRANSPORTS)}",
         )
-    if len(encoded_login(spec)) > MAX_LOGIN_BYTES:
-        raise UnsupportedSourceError(
-            spec.id,
-            "user name and password are too long for the RTSP client",
-            f"keep them to {MAX_LOGIN_BYTES} bytes together, percent-encoded",
-        )
+    if spec.credentials is not None:
+        for part in (spec.credentials.username, spec.credentials.password):
+            if len(part.encode("utf-8", "replace")) > MAX_LOGIN_BYTES or _has_controls(part):
+                raise UnsupportedSourceError(
+                    spec.id,
+                    "user name or password are too long, or hold control characters",
+                    f"keep each of them to {MAX_LOGIN_BYTES} bytes",
+                )
+    return origin
 
 
-def _opening_fault(spec: CameraSpec, failure: Failure, late: bool) -> CameraFault:
-    forbidden = issubclass(failure.error, av.error.HTTPForbiddenError)
-    if forbidden or issubclass(failure.error, av.error.HTTPUnauthorizedError):
-        return _login_fault(spec, forbidden=forbidden)
-    if failure.error is NoVideoError:
-        return UnreachableFault(
-            spec.id, "the camera offers no video on this path", "check the path of its URL"
-        )
-    where = shown_address(spec.source)
-    for errors, reason, remedy in _REFUSALS:
-        if issubclass(failure.error, errors):
-            return UnreachableFault(spec.id, f"{where} {reason}", remedy)
-    if late or issubclass(failure.error, _TIMEOUTS):
-        return UnreachableFault(
-            spec.id, f"{where} did not answer in time", "check the network and the camera's power"
-        )
-    return UnreachableFault(
-        spec.id, f"{where} could not be opened ({failure.text})", "check address and network"
-    )
+def _is_numeric_host(source: str) -> bool:
+    try:
+        ipaddress.ip_address(urlsplit(source).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
-def _login_fault(spec: CameraSpec, *, forbidden: bool) -> UnauthorizedFault:
-    if spec.credentials is None:
-        return UnauthorizedFault(
-            spec.id, "the camera asks for a login and none is configured", "configure its login"
-        )
-    return UnauthorizedFault(
-        spec.id,
-        "the camera forbids the access" if forbidden else "the camera refused the login",
-        "correct user name and password; tries are rare so that the account is not locked",
-    )
+def _has_controls(text: str) -> bool:
+    return any(character < " " or character == "\x7f" for character in text)
+
+
+def _tls_context(*, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 open_source = RtspSource

@@ -29,7 +29,10 @@ class StreamSignal(Enum):
     """What may come instead of an image."""
 
     NO_IMAGE = auto()
-    """Bytes came that made no image."""
+    """What came made no image, or nothing came for a while."""
+
+    NO_KEY_FRAME = auto()
+    """Undamaged video comes, and no key frame yet that a decoder could start at."""
 
     DAMAGED = auto()
     """An image came that is damaged, or depends on a damaged one."""
@@ -41,12 +44,15 @@ class DecodedImage(SourceImage, Protocol):
     Attributes:
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
         cut: Whether the scene restarts with this image, as in a recording that loops.
+        still_s: For how many seconds the images of a live source have been the same, bit by bit.
     """
 
     @property
     def media_s(self) -> float: ...  # noqa: D102
     @property
     def cut(self) -> bool: ...  # noqa: D102
+    @property
+    def still_s(self) -> float: ...  # noqa: D102
 
 
 class VideoSource(Protocol):

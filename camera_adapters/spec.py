@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from camera_adapters.login_memory import LoginMemory
+from camera_adapters.network import ANYWHERE, CameraNetwork
+
+MAX_PIXELS = 8192 * 4320
+"""8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
+size it likes. What is refused counts as damaged, and never becomes an image."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -39,6 +46,10 @@ class CameraSpec:
         open_timeout_s: How long connecting may take until it counts as failed.
         read_timeout_s: How long a silent stream is waited for.
         transport: RTSP transport, `tcp` or `udp`.
+        max_pixels: The largest image that is decoded.
+        network: Where the address may lead.
+        verify_tls: Whether an `rtsps` camera needs a certificate that this machine trusts.
+        logins: What is remembered of its login over attempts.
     """
 
     id: str
@@ -50,6 +61,10 @@ class CameraSpec:
     open_timeout_s: float = 10.0
     read_timeout_s: float = 8.0
     transport: str = "tcp"
+    max_pixels: int = MAX_PIXELS
+    network: CameraNetwork = ANYWHERE
+    verify_tls: bool = True
+    logins: LoginMemory = field(default_factory=LoginMemory, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if "@" in self.source.split("://", 1)[-1].split("/", 1)[0]:

@@ -7,7 +7,8 @@ arrive on it, says nothing.
 |---|---|---|
 | any | ONLINE | a clean image is decoded after a fault |
 | ONLINE | DEGRADED | over the window, images are too few or too many of them are damaged |
-| DEGRADED | ONLINE | both have recovered, by a margin |
+| ONLINE | DEGRADED | the image has not changed by a single bit for too long |
+| DEGRADED | ONLINE | all that has recovered, by a margin |
 | any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
 | any | UNAUTHORIZED | the camera refuses the login |
 """
@@ -34,6 +35,9 @@ TOO_DAMAGED = 0.3
 CLEAN_ENOUGH = 0.15
 """Shares of damaged images above which it is degraded and up to which it is online again."""
 
+FROZEN_AFTER_S = 45.0
+"""An image that stays the same for so long is frozen; see `camera_adapters.stillness`."""
+
 MAX_REMEMBERED = 2048
 SHORTEST_SPAN_S = 1.0
 
@@ -41,6 +45,7 @@ CONNECTING = "connecting"
 ENDED = "ended"
 TOO_FEW_IMAGES = "too few images"
 DAMAGED_IMAGES = "too many damaged images"
+FROZEN_IMAGE = f"the image is frozen: it has not changed at all for {FROZEN_AFTER_S:g} s"
 
 
 class CameraState(StrEnum):
@@ -107,6 +112,7 @@ class StateMachine:
         self._recent_clean = 0
         self._streaming_since_s: float | None = None
         self._timing = SourceTiming.LIVE
+        self._is_frozen = False
 
     @property
     def recent_fps(self) -> float:
@@ -127,8 +133,11 @@ class StateMachine:
         """
         self._timing = timing
 
-    def image(self, *, clean: bool = True) -> StateChange | None:
-        """An image was decoded; one that is damaged, or depends on a damaged one, is not clean."""
+    def image(self, *, clean: bool = True, still_s: float = 0.0) -> StateChange | None:
+        """An image was decoded; one that is damaged, or depends on a damaged one, is not clean.
+
+        `still_s` says for how many seconds images have been the same.
+        """
         now_s = self._clock()
         self._recent.append((now_s, clean))
         self._recent_clean += clean
@@ -136,20 +145,21 @@ class StateMachine:
             self._recent_clean -= self._recent.popleft()[1]
         if clean:
             self.last_image_s = now_s
+            self._is_frozen = still_s >= FROZEN_AFTER_S
         if self._streaming_since_s is None:
             if not clean:
                 return None
             self._streaming_since_s = now_s
             return self._become(CameraState.ONLINE, "")
-        if self._timing is SourceTiming.FAST or now_s - self._streaming_since_s < self._window_s:
-            return None
-        degraded = self.state is CameraState.DEGRADED
-        fps, damaged_share = self._summary(now_s, self._streaming_since_s)
-        if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
-            return self._become(CameraState.DEGRADED, TOO_FEW_IMAGES)
-        if damaged_share > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
-            return self._become(CameraState.DEGRADED, DAMAGED_IMAGES)
-        return self._become(CameraState.ONLINE, "") if degraded else None
+        reason = FROZEN_IMAGE if self._is_frozen else ""
+        if not reason:
+            window_is_full = now_s - self._streaming_since_s >= self._window_s
+            if self._timing is SourceTiming.FAST or not window_is_full:
+                return None
+            reason = self._shortfall(now_s, self._streaming_since_s)
+        if reason:
+            return self._become(CameraState.DEGRADED, reason)
+        return self._become(CameraState.ONLINE, "") if self.state is CameraState.DEGRADED else None
 
     def fault(self, reason: str, *, unauthorized: bool = False) -> StateChange | None:
         """The source failed or could not be opened."""
@@ -169,6 +179,16 @@ class StateMachine:
         ):
             return None
         return self.fault(silence(self._silence_s))
+
+    def _shortfall(self, now_s: float, since_s: float) -> str:
+        """What is wrong with the images of the window, empty if nothing is."""
+        degraded = self.state is CameraState.DEGRADED
+        fps, damaged_share = self._summary(now_s, since_s)
+        if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
+            return TOO_FEW_IMAGES
+        if damaged_share > (CLEAN_ENOUGH if degraded else TOO_DAMAGED):
+            return DAMAGED_IMAGES
+        return ""
 
     def _summary(self, now_s: float, since_s: float) -> tuple[float, float]:
         """Clean images per second and the share of damaged ones (0 to 1) over the window.

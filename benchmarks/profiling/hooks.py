@@ -7,7 +7,7 @@ it: a stage that silently has no time would make the rest look cheap.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,6 +70,9 @@ class Hook:
 
 
 HOOKS: Final = (
+    Hook(DEMUX, "camera_adapters.rtsp_stream", "RtspStream.read"),
+    Hook(DEMUX, "camera_adapters.decoding", "VideoContainer.read"),
+    Hook(DECODE, "camera_adapters.decoding", "VideoDecoder.decode"),
     Hook(INTAKE, "camera_adapters.intake", "Intake.admit"),
     Hook(STATE, "camera_adapters.state", "StateMachine.image"),
     Hook(PUT, "camera_adapters.intake", "Mailbox.put"),
@@ -89,12 +92,11 @@ HOOKS: Final = (
 )
 """In the order of a frame's path."""
 
-DECODER: Final = Hook(DECODE, "camera_adapters.decoding", "VideoDecoder.__init__")
 INFERRED: Final = Hook(
     "inferred frames", "pipelines.camera_pipeline", "CameraPipeline.process_frame"
 )
 ANSWERED: Final = Hook("batch results", "pipelines.metrics", "MetricsRecorder.answered")
-ALL_HOOKS: Final = (*HOOKS, DECODER, INFERRED, ANSWERED)
+ALL_HOOKS: Final = (*HOOKS, INFERRED, ANSWERED)
 
 
 def check_hooks() -> None:
@@ -133,29 +135,6 @@ class Hooks:
             owner, name, original = self._originals.pop()
             setattr(owner, name, original)
 
-    def watch_decoders(self) -> None:
-        """Lets demuxing and decoding of every container that is opened from now on be timed.
-
-        The functions belong to the video library, whose types keep no attributes of ours: each
-        decoder gets its container behind an object that passes everything on.
-        """
-        owner, name = DECODER.owner()
-        original = getattr(owner, name)
-
-        def prepare(decoder: Any, spec: Any, container: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            original(decoder, spec, _WatchedContainer(container, self), *args, **kwargs)
-
-        setattr(owner, name, prepare)
-
-    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function that has clocks around it while clocks are installed."""
-        timed = self._clocks.timed(stage, function)
-
-        def call(*args: Any) -> Any:  # noqa: ANN401
-            return timed(*args) if self._originals else function(*args)
-
-        return call
-
 
 def called_too(hook: Hook, note: Callable[..., object]) -> None:
     """From now on calls `note` with the arguments of every call of a function, before it.
@@ -171,33 +150,3 @@ def called_too(hook: Hook, note: Callable[..., object]) -> None:
         return original(*args, **kwargs)
 
     setattr(owner, name, call)
-
-
-class _WatchedContainer:
-    """A container that times the reading of packets, and whose packets time their decoding."""
-
-    def __init__(self, container: Any, hooks: Hooks) -> None:  # noqa: ANN401
-        self._container = container
-        self._hooks = hooks
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        return getattr(self._container, name)
-
-    def demux(self, *args: Any) -> Iterator[Any]:
-        packets = self._container.demux(*args)
-        read = self._hooks.timed(DEMUX, next)
-        while (packet := read(packets, None)) is not None:
-            yield _WatchedPacket(packet, self._hooks)
-
-
-class _WatchedPacket:
-    """A packet that times its decoding."""
-
-    __slots__ = ("_packet", "decode")
-
-    def __init__(self, packet: Any, hooks: Hooks) -> None:  # noqa: ANN401
-        self._packet = packet
-        self.decode = hooks.timed(DECODE, packet.decode)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        return getattr(self._packet, name)

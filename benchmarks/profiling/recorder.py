@@ -129,7 +129,6 @@ class WorkerProfile:
         called_too(ANSWERED, self._counters.answered)
         self._clocks = StageClocks()
         self._hooks = Hooks(self._clocks)
-        self._hooks.watch_decoders()
         self._stages = self._clocks.snapshot()
         self._threads = ThreadClocks()
         self._sampler = Sampler()

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cityeye.config.addresses import report_forbidden_addresses
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import read_document
 from cityeye.config.login import lift_logins
@@ -71,6 +72,8 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         settings = Settings.model_validate(document.data, context=context)
     except ValidationError as error:
         report_mistakes(document, error, Settings)
+    else:
+        report_forbidden_addresses(document, settings)
     check_references(document, catalogue)
     if document.problems or settings is None:
         raise ConfigurationError(path, document.problems)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from cityeye.config.document import Document
 from cityeye.config.problem import Key, Problem, dotted
@@ -35,8 +36,9 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]
         return []
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
-    if not at and "@" in path and not _is_host(authority):
-        remedy = "Write it under `username:` and `password:` instead."
+    if "@" in path and (at or not _is_numeric_host(authority)):
+        # A user name and the first digits of a password look like any other host and port.
+        remedy = "Write it under `username:` and `password:`, and an @ of the path as %40."
         document.report(key, "the login in the address cannot be told from the path", remedy)
         camera["source"] = f"{scheme}://{path.rpartition('@')[2]}"
         return []
@@ -61,7 +63,11 @@ def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> P
     return Problem(document.line(key), dotted(key), "the address holds a login", remedy)
 
 
-def _is_host(authority: str) -> bool:
-    """Whether text looks like HOST or HOST:PORT, so that an `@` after it belongs to the path."""
-    host, _, port = authority.rpartition(":")
-    return not host or port.isdigit() or authority.endswith("]")
+def _is_numeric_host(authority: str) -> bool:
+    """Whether this is an IP address, perhaps with a port, so that an `@` after it is the path's."""
+    host = urlsplit(f"//{authority}").hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from camera_adapters import CameraSpec, Credentials, Place
+from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
@@ -12,6 +12,10 @@ from serving import model_ref
 
 WHOLE_IMAGE = "picture"
 """Name of the zone of a task that names none."""
+
+LOGINS_FOLDER = "logins"
+"""In the folder of outbox and spool: which logins were refused when, so that no account is locked
+by restarts."""
 
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -24,7 +28,7 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
     """
     return tuple(
         CameraPlan(
-            camera=_camera(camera, settings.city.division),
+            camera=_camera(camera, settings),
             tasks=tuple(
                 _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
             ),
@@ -33,12 +37,20 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
     )
 
 
-def _camera(camera: CameraSection, division: str) -> CameraSpec:
+def camera_network(settings: Settings) -> CameraNetwork:
+    """Where cameras may be."""
+    section = settings.camera_network
+    return CameraNetwork(section.allow, section.ports)
+
+
+def _camera(camera: CameraSection, settings: Settings) -> CameraSpec:
     credentials = None
     if camera.username is not None:
         password = camera.password.get_secret_value() if camera.password is not None else ""
         credentials = Credentials(camera.username, password)
-    place = Place(camera.place.lon, camera.place.lat, camera.place.division or division)
+    place = Place(
+        camera.place.lon, camera.place.lat, camera.place.division or settings.city.division
+    )
     return CameraSpec(
         id=camera.id,
         source=camera.source,
@@ -49,6 +61,10 @@ def _camera(camera: CameraSection, division: str) -> CameraSpec:
         open_timeout_s=camera.open_timeout_s,
         read_timeout_s=camera.read_timeout_s,
         transport=camera.transport,
+        max_pixels=camera.max_pixels,
+        network=camera_network(settings),
+        verify_tls=camera.verify_tls,
+        logins=LoginMemory(settings.state / LOGINS_FOLDER),
     )
 
 

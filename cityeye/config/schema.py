@@ -9,9 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    PlainValidator,
+    SecretStr,
+)
 
-from camera_adapters import SOURCES
+from camera_adapters import MAX_PIXELS, SOURCES
 from cityeye.config.values import (
     CalibrationPoint,
     camera_source,
@@ -136,6 +144,11 @@ class CameraSection(Section):
     """seconds that connecting may take, for example `10`"""
     read_timeout_s: Timeout = 8.0
     """seconds that a silent stream is waited for, for example `8`"""
+    max_pixels: int = Field(default=MAX_PIXELS, ge=64 * 64, le=MAX_PIXELS)
+    """the largest image that is decoded, width times height, for example `8294400` for 4K"""
+    verify_tls: bool = True
+    """`false` where an `rtsps` camera has a certificate that nobody vouches for, for example
+    `true`"""
     priority: Priority = "normal"
     """`high`, `normal` or `low`: whose rates shrink last when the machine is overloaded, for
     example `high`"""
@@ -152,6 +165,18 @@ class CameraSection(Section):
     `exit: [[0.1, 0.9], [0.9, 0.9]]`"""
     tasks: Annotated[dict[str, TaskSection], NotEmpty]
     """at least one task, for example `traffic: {model: traffic}`"""
+
+
+class CameraNetworkSection(Section):
+    """Where cameras may be: every address that a camera's host has is checked before it is dialled.
+
+    Without it that is everywhere but at link-local, multicast and metadata addresses.
+    """
+
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    """networks, for example `[10.0.0.0/8, 192.168.5.0/24]`"""
+    ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()
+    """ports, all without it, for example `[554, 8554]`"""
 
 
 class ModelsSection(Section, StoreKeys):
@@ -218,6 +243,7 @@ class Settings(Section):
     city: CitySection = CitySection()
     cameras: Annotated[tuple[CameraSection, ...], NotEmpty]
     """at least one camera, for example `- id: crossroad-1`"""
+    camera_network: CameraNetworkSection = CameraNetworkSection()
     models: ModelsSection
     workers: WorkersSection = WorkersSection()
     keyframes: KeyframeSettings

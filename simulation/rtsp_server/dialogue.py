@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from simulation.rtsp_server.auth import Gate, LoginCheck
@@ -25,6 +25,8 @@ from simulation.rtsp_server.viewer import InterleavedViewer, Viewer
 
 _SDP_TYPES = ("application/sdp", "application/*", "*/*")
 _UNAUTHORIZED = 401
+_HUGE_LENGTH = "2147483647"
+_HUGE_BODY = b"a=tool:endless\r\n" * 500_000
 
 RequestHandler = Callable[[Request, LiveStream], Response]
 
@@ -142,13 +144,16 @@ class Dialogue:
             if fault.status != _UNAUTHORIZED:
                 return Response(fault.status)
             return Response(fault.status, self._gate.challenges(stream.mount, LoginCheck.WRONG))
+        mount = stream.mount
+        if fault.kind is FaultKind.BASIC and mount.users:
+            mount = replace(mount, auth="basic")
         authorization = request.headers.get("authorization", "")
-        checked = self._gate.check(stream.mount, request.method, request.uri, authorization)
+        checked = self._gate.check(mount, request.method, request.uri, authorization)
         if checked is LoginCheck.GRANTED:
             return None
         if checked is LoginCheck.WRONG:
             stream.count(refused_logins=1)
-        return Response(_UNAUTHORIZED, self._gate.challenges(stream.mount, checked))
+        return Response(_UNAUTHORIZED, self._gate.challenges(mount, checked))
 
     def _describe(self, request: Request, stream: LiveStream) -> Response:
         accepted = request.headers.get("accept", "*/*")
@@ -163,6 +168,8 @@ class Dialogue:
             ("Content-Base", self._base_url(request, stream) + "/"),
             ("Content-Type", "application/sdp"),
         )
+        if stream.fault.kind is FaultKind.HUGE:
+            return Response(200, (*headers, ("Content-Length", _HUGE_LENGTH)), _HUGE_BODY)
         return Response(200, headers, text.encode())
 
     def _setup(self, request: Request, stream: LiveStream) -> Response:

@@ -8,6 +8,8 @@ face the same misbehaviour. `RtspServer.set_fault(path, Fault(FaultKind.STALL))`
 |---|---|
 | `refuse`, with `status` | every request but OPTIONS and TEARDOWN is answered with the status |
 | `redirect`, with `text` | every request but OPTIONS and TEARDOWN is answered with 302 to there |
+| `basic` | the login is asked for in Basic, whatever the mount's own kind is |
+| `huge` | the answer to DESCRIBE states a length of 2 GB, and megabytes of it come |
 | `description`, with `text` | DESCRIBE is answered with this text, not the proper description |
 | `mute` | connections are accepted and nothing is sent on them: no answers, no media |
 | `stall` | RTP stops, sender reports and answers go on |
@@ -17,6 +19,8 @@ face the same misbehaviour. `RtspServer.set_fault(path, Fault(FaultKind.STALL))`
 | `wrong_clock`, with `offset_s` | sender reports state a wall-clock time that is off by so much |
 | `corrupt`, with `every` | the payload of every nth RTP packet is damaged, not its number |
 | `drop`, with `every` | every nth RTP packet is missing, its sequence number stays used |
+| `garbage` | bytes that are neither RTSP nor RTP come before every frame |
+| `cut` | half a frame comes, and the connection is reset (RST) |
 | `kill` | viewers' connections are reset (RST), now and as soon as one plays |
 | `end` | viewers get an RTCP BYE and the connection closes, now and as soon as one plays |
 
@@ -46,6 +50,8 @@ class FaultKind(StrEnum):
     NONE = auto()
     REFUSE = auto()
     REDIRECT = auto()
+    BASIC = auto()
+    HUGE = auto()
     DESCRIPTION = auto()
     MUTE = auto()
     STALL = auto()
@@ -55,6 +61,8 @@ class FaultKind(StrEnum):
     WRONG_CLOCK = auto()
     CORRUPT = auto()
     DROP = auto()
+    GARBAGE = auto()
+    CUT = auto()
     KILL = auto()
     END = auto()
 
@@ -105,6 +113,9 @@ class Fault:
 
 
 NO_FAULT = Fault(FaultKind.NONE)
+
+GARBAGE = bytes(range(0x80, 0x100)) * 8
+"""What comes of a camera whose firmware mixes up its buffers; holds no `$` and no text."""
 
 
 class PacketDamage:

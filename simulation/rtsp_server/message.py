@@ -66,7 +66,10 @@ class InterleavedData:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. Headers are pairs, because `WWW-Authenticate` may come twice."""
+    """One answer. Headers are pairs, because `WWW-Authenticate` may come twice.
+
+    The length is that of the body, unless a header states another one.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -78,7 +81,7 @@ class Response:
         if cseq is not None:
             lines.append(f"CSeq: {cseq}")
         lines.extend(f"{name}: {value}" for name, value in self.headers)
-        if self.body:
+        if self.body and "Content-Length" not in dict(self.headers):
             lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 

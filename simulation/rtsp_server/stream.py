@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from simulation.rtsp_server import rtcp
 from simulation.rtsp_server.clip import CLOCK_HZ, AccessUnit, Clip, carries_parameter_sets
-from simulation.rtsp_server.faults import NO_FAULT, Fault, FaultKind, PacketDamage
+from simulation.rtsp_server.faults import GARBAGE, NO_FAULT, Fault, FaultKind, PacketDamage
 from simulation.rtsp_server.mount import Mount, MountCounters, OnFrame, leave_unnoted
 from simulation.rtsp_server.packetiser import RTP_HEADER_BYTES, Packetiser
 from simulation.rtsp_server.timeline import Timeline
@@ -164,6 +164,12 @@ class LiveStream:
         burst = Burst(packets, key=unit.key)
         self._on_frame(self.mount.path, number % len(self.clip.units), time.monotonic())
         for viewer in list(self._viewers):
+            if fault.kind is FaultKind.CUT:
+                viewer.cut(burst)
+                self.leave(viewer)
+                continue
+            if fault.kind is FaultKind.GARBAGE:
+                viewer.send_garbage(GARBAGE)
             self._account(viewer, viewer.offer(burst, now_s))
 
     def _nals_to_send(self, unit: AccessUnit) -> tuple[bytes, ...]:

@@ -158,6 +158,15 @@ class UdpViewer:
         """Send one RTCP packet."""
         self._ports.send_rtcp(packet, self.rtcp_address)
 
+    def send_garbage(self, data: bytes) -> None:
+        """Send a datagram that is no RTP packet."""
+        self._ports.send_rtp(data, (self._host, self._theirs.rtp))
+
+    def cut(self, burst: Burst) -> None:
+        """Send half a frame's packets and reset the RTSP connection."""
+        self._send(burst.packets[: len(burst.packets) // 2])
+        end_connection(self._writer, reset=True)
+
     def close(self, *, reset: bool) -> None:
         """Close or reset the RTSP connection, which ends the session."""
         end_connection(self._writer, reset=reset)

@@ -72,6 +72,14 @@ class Viewer(Protocol):
         """Send one RTCP packet."""
         ...
 
+    def send_garbage(self, data: bytes) -> None:
+        """Send bytes that mean nothing."""
+        ...
+
+    def cut(self, burst: Burst) -> None:
+        """Send half a frame and reset the connection."""
+        ...
+
     def close(self, *, reset: bool) -> None:
         """End the viewer's connection, with a RST on request."""
         ...
@@ -117,6 +125,17 @@ class InterleavedViewer:
         """Write one RTCP packet where there is room for it."""
         if not self._writer.is_closing() and self._has_room(len(packet)):
             self._writer.write(interleave(self._channels.rtcp, packet))
+
+    def send_garbage(self, data: bytes) -> None:
+        """Write bytes outside of any chunk where there is room for them."""
+        if not self._writer.is_closing() and self._has_room(len(data)):
+            self._writer.write(data)
+
+    def cut(self, burst: Burst) -> None:
+        """Write half a frame and reset the connection."""
+        data = burst.framed(self._channels.rtp)
+        self._writer.write(data[: len(data) // 2])
+        end_connection(self._writer, reset=True)
 
     def close(self, *, reset: bool) -> None:
         """Close the connection after what is written, or reset it at once."""

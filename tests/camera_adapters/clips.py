@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 Image = npt.NDArray[np.uint8]
@@ -79,8 +81,12 @@ def write_clip(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     noise: bool = False,
+    key_frames: Collection[int] = (),
 ) -> TinyClip:
-    """Encode a numbered clip, without B-frames unless asked for; `noise` makes frames large."""
+    """Encode a numbered clip, without B-frames unless asked for; `noise` makes frames large.
+
+    `key_frames` are the numbers of key frames after the first, in place of regular ones.
+    """
     random = np.random.default_rng(7)
     codec_options = {
         "libx264": {"preset": "ultrafast", "crf": "20", "bf": "0", "sc_threshold": "0"},
@@ -90,7 +96,7 @@ def write_clip(
         stream = container.add_stream(codec, rate=fps, options=codec_options | (options or {}))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.gop_size = gop
+        stream.gop_size = frames + 1 if key_frames else gop
         for number in range(frames):
             image = paint(number, width, height)
             if noise:
@@ -98,6 +104,8 @@ def write_clip(
                 lower[:] = random.integers(0, 256, lower.shape, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, 1 / fps
+            if number in key_frames:
+                frame.pict_type = PictureType.I
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return TinyClip(path, width, height, float(fps), frames, gop)

@@ -9,6 +9,7 @@ import pytest
 
 from camera_adapters.errors import UnsupportedSourceError
 from camera_adapters.factory import KINDS, kind_of, open_source, scheme_of
+from camera_adapters.spec import Credentials
 from tests.camera_adapters.readers import camera
 
 
@@ -41,6 +42,8 @@ def test_an_unknown_scheme_names_the_camera_the_scheme_and_what_is_supported():
     [
         ("rtsp:///live", "tcp", "no valid host"),
         ("rtsp://cam:99999/live", "tcp", "no valid host"),
+        ("rtsp://cam:0/live", "tcp", "no valid host"),
+        ("rtsp://cam/l\r\nive", "tcp", "no valid host"),
         ("rtsp://cam/live", "smoke", "'smoke' is unknown"),
         ("file://host/clip.mp4", "tcp", "no absolute path"),
         ("file:///clip.mp4?speed=2", "tcp", "unknown setting speed=2"),
@@ -52,12 +55,30 @@ def test_an_address_that_can_never_work_says_why(source, transport, reason):
         open_source(camera(source, transport=transport))
 
 
-def test_a_login_that_ffmpeg_would_cut_off_is_refused():
-    from camera_adapters.spec import Credentials
-
-    spec = camera("rtsp://127.0.0.1:9/live", credentials=Credentials("operator", "ä" * 40))
-    with pytest.raises(UnsupportedSourceError, match="too long"):
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("operator", "ä" * 200), ("o" * 300, "x"), ("operator\r\nCSeq: 9", "x"), ("operator", "\0")],
+)
+def test_a_login_that_no_request_can_hold_is_refused(username, password):
+    spec = camera("rtsp://127.0.0.1:9/live", credentials=Credentials(username, password))
+    with pytest.raises(UnsupportedSourceError, match="too long") as caught:
         open_source(spec)
+    assert password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://admin:12/34secret@10.0.0.5/live",
+        "rtsp://admin:1/@10.0.0.5:8554/live",
+        "rtsp://admin:/secret@cam/live",
+    ],
+)
+def test_a_login_that_looks_like_host_and_path_is_never_repeated(source):
+    with pytest.raises(UnsupportedSourceError, match="holds an @") as caught:
+        open_source(camera(source))
+    assert "admin" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_ffmpeg_is_loaded_only_when_a_camera_is_opened():

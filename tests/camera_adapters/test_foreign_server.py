@@ -94,7 +94,7 @@ def test_logins(auth):
 
 def test_paths_without_video():
     with gst_server() as (url, _):
-        for path, reason in (("nowhere", "no such stream"), ("audio", "refused the request")):
+        for path, reason in (("nowhere", "no such stream"), ("audio", "offers no video")):
             with watching(camera(f"{url}/{path}")) as watched:
                 assert reason in watched.wait_for(CameraState.OFFLINE).reason
 

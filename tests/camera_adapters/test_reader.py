@@ -32,6 +32,7 @@ class Grey:
 
     media_s = 0.0
     cut = False
+    still_s = 0.0
     size = FULL
 
     def rgb(self):

@@ -1,17 +1,11 @@
-"""Redaction: what is shown of an address is fit to be shown, and logins survive the encoding."""
+"""Redaction: what is shown of an address is fit to be shown."""
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from camera_adapters.errors import CameraFault
-from camera_adapters.redaction import shown_address, url_with_login
-from camera_adapters.spec import CameraSpec, Credentials
-from tests.levels import scaled
+from camera_adapters.redaction import shown_address
 
 
 @pytest.mark.parametrize(
@@ -28,23 +22,6 @@ from tests.levels import scaled
 )
 def test_only_scheme_host_and_port_are_shown(source, shown):
     assert shown_address(source) == shown
-
-
-@settings(max_examples=scaled(60), deadline=None)
-@given(
-    user=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
-    password=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-)
-def test_any_login_survives_the_encoding(user: str, password: str):
-    spec = CameraSpec("gate-1", "rtsp://cam:554/live?x=1", credentials=Credentials(user, password))
-    parts = urlsplit(url_with_login(spec))
-    assert (parts.hostname, parts.port, parts.path, parts.query) == ("cam", 554, "/live", "x=1")
-    assert unquote(parts.username or "") == user
-    assert unquote(parts.password or "") == password
-
-
-def test_without_a_login_the_address_stays_as_it_is():
-    assert url_with_login(CameraSpec("gate-1", "rtsp://cam/live")) == "rtsp://cam/live"
 
 
 def test_a_fault_survives_pickling():

@@ -6,7 +6,9 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from camera_adapters.backoff import BackoffPolicy, RetryDelays
 from camera_adapters.errors import CameraFault, UnauthorizedFault, UnreachableFault
 from camera_adapters.factory import open_source
+from camera_adapters.source import StreamSignal
 from camera_adapters.spec import Credentials
 from camera_adapters.state import CameraState
 from simulation.rtsp_server.faults import Fault, FaultKind
@@ -215,6 +218,97 @@ def test_data_that_never_becomes_an_image_counts_as_no_image(server):
         watched.wait_for(ONLINE, after=seen)
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_lost_packets_are_damage_until_the_next_key_frame(server, transport):
+    with watching(camera(server.url("gate"), transport=transport)) as watched:
+        watched.wait_for(ONLINE)
+        server.set_fault("gate", Fault(FaultKind.DROP, every=6))
+        watched.wait_until(lambda: watched.reader.counters.corrupt >= 5)
+        server.set_fault("gate", None)
+        watched.wait_for_decoded(watched.reader.counters.decoded + 1)
+
+
+def test_garbage_between_frames_does_not_matter(server):
+    server.set_fault("gate", Fault(FaultKind.GARBAGE))
+    with watching(camera(server.url("gate"))) as watched:
+        watched.wait_for_decoded(20)
+        assert watched.reader.counters.corrupt == 0
+        assert OFFLINE not in watched.states
+
+
+def test_a_reset_within_a_frame_is_noticed_and_comes_back(server):
+    with watching(camera(server.url("gate"))) as watched:
+        watched.wait_for(ONLINE)
+        server.set_fault("gate", Fault(FaultKind.CUT))
+        assert watched.wait_for(OFFLINE).reason
+        seen = len(watched.changes)
+        server.set_fault("gate", None)
+        watched.wait_for(ONLINE, after=seen)
+        assert watched.reader.counters.corrupt == 0, "half a frame never reaches the decoder"
+
+
+def test_an_answer_without_end_is_refused_at_once(server):
+    server.set_fault("gate", Fault(FaultKind.HUGE))
+    with pytest.raises(UnreachableFault, match="more than 64 KiB"):
+        open_source(camera(server.url("gate"), open_timeout_s=15))
+
+
+def test_a_camera_that_wants_the_password_after_digest_gets_none(server):
+    spec = camera(server.url("digest"), credentials=LOGIN)
+    open_source(spec).close()
+    server.set_fault("digest", Fault(FaultKind.BASIC))
+    with pytest.raises(UnauthorizedFault, match="hands the password over"):
+        open_source(spec)
+
+
+def test_a_frozen_image_is_measured(server):
+    server.set_fault("gate", Fault(FaultKind.FREEZE))
+    source = open_source(camera(server.url("gate")))
+    try:
+        images = (one for one in source.arrivals() if not isinstance(one, StreamSignal))
+        assert next(one.still_s for one in images if one.still_s >= 2)
+        server.set_fault("gate", None)
+        assert next(one for one in images if one.still_s == 0)
+    finally:
+        source.close()
+
+
+def test_an_image_larger_than_allowed_is_never_decoded(server):
+    spec = replace(camera(server.url("gate"), open_timeout_s=0.8), max_pixels=320 * 170)
+    with watching(spec) as watched:
+        assert watched.wait_for(OFFLINE).reason
+        assert watched.reader.counters.decoded == 0
+
+
+def test_a_silent_stream_is_told_and_opened_again_at_the_first_time_out(server):
+    with watching(camera(server.url("gate"), read_timeout_s=1.0)) as watched:
+        watched.wait_for(ONLINE)
+        opened = server.counters("gate").descriptions
+        server.set_fault("gate", Fault(FaultKind.STALL))
+        stalled_s = time.monotonic()
+        change = watched.wait_for(OFFLINE)
+        watched.wait_until(lambda: server.counters("gate").descriptions > opened)
+        assert change.at_mono_s - stalled_s < 2.0, "one time-out, not two"
+        assert watched.states.count(ONLINE) == 1
+
+
+@pytest.mark.parametrize("rate", [2.0, 0.2])
+@pytest.mark.parametrize("gaps", [[12, 12, 12, 60, 12, 12, 90, 6], [1000]])
+def test_irregular_key_frames_are_no_outage(tmp_path: Path, rate, gaps):
+    """A smart codec that stretches its key frames, and one that sends a single one."""
+    clip = write_clip(
+        tmp_path / "clip.mp4", fps=Fraction(25), frames=200, key_frames=list(accumulate(gaps))
+    )
+    with (
+        RtspServerThread([Mount("gate", clip.path)]) as thread,
+        watching(camera(thread.url("gate"), {"litter": rate}, read_timeout_s=2.0)) as watched,
+    ):
+        watched.wait_for(ONLINE)
+        time.sleep(6.5)
+        assert watched.states == [ONLINE]
+        assert watched.reader.counters.corrupt == 0
+
+
 def test_key_frames_alone_are_decoded_where_they_are_enough(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", fps=Fraction(25), frames=50, gop=5)
     with (
@@ -229,7 +323,7 @@ def test_key_frames_alone_are_decoded_where_they_are_enough(tmp_path: Path):
         assert rate < 12.5, "half of the images would still be too many"
 
 
-def test_stop_returns_while_ffmpeg_blocks(server):
+def test_stop_returns_while_a_camera_says_nothing(server):
     server.set_fault("gate", Fault(FaultKind.MUTE))
     spec = camera(server.url("gate"), open_timeout_s=0.8)
     with watching(spec) as watched:

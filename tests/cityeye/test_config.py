@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from camera_adapters.geometry import Size
+from camera_adapters.login_memory import LoginKey
 from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.delivery.stores.folder import FolderSettings
@@ -192,6 +193,15 @@ def test_an_at_sign_in_the_path_is_no_login(load):
     config = load(SMALL.replace("/live", ":554/live@main"))
     assert config.plans[0].camera.source == "rtsp://10.0.0.5:554/live@main"
     assert not config.warnings
+
+
+def test_cameras_get_the_network_that_is_named_and_a_memory_for_their_logins(load, tmp_path):
+    text = SMALL + "camera_network: {allow: [10.0.0.0/8, 'fd00::/8'], ports: [554]}\nstate: here\n"
+    camera = load(text).plans[0].camera
+    assert [str(one) for one in camera.network.allow] == ["10.0.0.0/8", "fd00::/8"]
+    assert camera.network.ports == (554,)
+    camera.logins.note_digest(LoginKey("rtsp://10.0.0.5:554", "viewer", "x"))
+    assert list((tmp_path / "here" / "logins").iterdir())
 
 
 def test_a_password_in_the_path_is_warned_about(load):

@@ -324,6 +324,10 @@ def test_all_mistakes_are_reported_at_once_sorted_by_line(tmp_path, packages):
     [
         "rtsp://viewer:hunter2@10.0.0.5:99999/live",
         "rtsp://viewer:hunt/er2@10.0.0.5/live",
+        "rtsp://viewer:12/34er2@10.0.0.5/live",
+        "rtsp://viewer:/9er2@10.0.0.5/live",
+        "rtsp://viewer:a@b/er2@10.0.0.5/live",
+        "rtsp://viewer:12#/er2@10.0.0.5/live",
         "ftp://viewer:hunter2@10.0.0.5/live",
         "rtsp://viewer:hunter2@/live",
     ],
@@ -333,6 +337,22 @@ def test_no_message_repeats_a_password(tmp_path, packages, address):
     (problem,) = problems_of(tmp_path, packages, text)
     assert problem.key == "cameras[0].source"
     assert "er2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("network", "source", "what"),
+    [
+        ("", "rtsp://169.254.169.254/live", "not in an allowed network"),
+        ("", "rtsp://[fe80::1]/live", "not in an allowed network"),
+        ("camera_network: {allow: [10.1.0.0/16]}", "rtsp://10.0.0.5/live", "not in an allowed"),
+        ("camera_network: {ports: [8554]}", "rtsp://10.0.0.5/live", "port 554 is not"),
+    ],
+)
+def test_an_address_where_no_camera_may_be(tmp_path, packages, network, source, what):
+    text = GOOD.replace("rtsp://10.0.0.5/live", source) + f"\n{network}\n"
+    (problem,) = problems_of(tmp_path, packages, text)
+    assert (problem.key, what in problem.what) == ("cameras[0].source", True)
+    assert "`camera_network:`" in problem.remedy
 
 
 def test_two_logins_for_one_camera_are_a_mistake(tmp_path, packages):

@@ -11,7 +11,7 @@ import pytest
 
 from simulation.rtsp_server.clip import load_clip
 from simulation.rtsp_server.errors import UnknownMountError
-from simulation.rtsp_server.faults import Fault, FaultKind
+from simulation.rtsp_server.faults import GARBAGE, Fault, FaultKind
 from simulation.rtsp_server.packetiser import payloads
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import TinyClip, read_number
@@ -161,6 +161,44 @@ def test_dropped_packets_leave_gaps(server: RtspServerThread) -> None:
         sequences = [packet.sequence for packet in client.rtp(31)]
     steps = [(later - earlier) % 65536 for earlier, later in pairwise(sequences)]
     assert steps == [2 if n % 3 == 2 else 1 for n in range(30)]
+
+
+def test_garbage_comes_between_whole_packets(server: RtspServerThread) -> None:
+    server.set_fault("cam", Fault(FaultKind.GARBAGE))
+    with RawClient(server.port) as client:
+        client.play()
+        received = b""
+        while received.count(GARBAGE) < 3:
+            received += client.sock.recv(65536)
+    parts = received.split(GARBAGE)
+    assert all(part.startswith(b"$") for part in parts[1:-1])
+
+
+def test_a_cut_ends_within_a_frame(server: RtspServerThread) -> None:
+    with RawClient(server.port) as client:
+        client.play()
+        client.rtp(1)
+        server.set_fault("cam", Fault(FaultKind.CUT))
+        with pytest.raises(ConnectionResetError):
+            read_all(client.sock)
+
+
+def test_a_huge_answer_promises_more_than_it_has(server: RtspServerThread) -> None:
+    server.set_fault("cam", Fault(FaultKind.HUGE))
+    with RawClient(server.port) as client:
+        client.send("DESCRIBE")
+        received = b""
+        while len(received) < 1_000_000:
+            received += client.sock.recv(65536)
+    assert received.count(b"Content-Length") == 1
+    assert b"Content-Length: 2147483647\r\n" in received
+
+
+def test_basic_is_asked_for_in_place_of_digest(server: RtspServerThread) -> None:
+    server.set_fault("digest", Fault(FaultKind.BASIC))
+    with RawClient(server.port, "digest") as client:
+        (challenge,) = client.ask("DESCRIBE").all("WWW-Authenticate")
+        assert challenge.startswith("Basic ")
 
 
 def test_a_kill_resets_the_connection(server: RtspServerThread) -> None:
