@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from camera_adapters import CONNECTING
 from cityeye.config import Config, load_config
+from cityeye.environment import take_secrets
 from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
@@ -46,7 +46,7 @@ def run_city(
         ConfigurationError: The file has mistakes.
         ServingError: Ray, a model or the director failed.
     """
-    config = load_config(config_path, os.environ)
+    config = load_config(config_path, take_secrets(config_path))
     return watch(config, duration_s, json_path, Progress(console))
 
 

@@ -1,56 +1,68 @@
-"""Takes a login out of a camera address before anything can print it."""
+"""Takes a login out of an address before anything can print it."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 from urllib.parse import unquote
 
 from cityeye.config.document import Document
-from cityeye.config.problem import Key, Problem, dotted
+from cityeye.config.problem import Key
+
+RTSP_PORTS = frozenset({"322", "554", "8322", "8554", "10554"})
+"""Ports that tell `camera:554/live@main` from a login whose password begins with digits."""
+
+ADDRESS_LIKE = re.compile(r"(\[|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|localhost\b|[A-Za-z0-9.-]+:\d)")
+"""What follows the `@` of a login: an IP address, a name with a dot, or one with a port."""
 
 PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd)=")
 
 
-def lift_logins(document: Document) -> list[Problem]:
-    """Moves `user:password@` of every camera's source to its own keys.
+def lift_logins(document: Document) -> None:
+    """Moves `user:password@` of every camera's source to its own keys, with a warning.
 
-    Returns:
-        Warnings, one per address that held a login; what cannot be moved safely becomes a problem
-        of the document.
+    What cannot be moved safely becomes a problem of the document, and so does a login in the path
+    of a sink's address.
     """
-    cameras = document.data.get("cameras")
-    warnings: list[Problem] = []
-    if not isinstance(cameras, list):
-        return warnings
-    for index, camera in enumerate(cameras):
-        if isinstance(camera, dict) and isinstance(camera.get("source"), str):
-            warnings += _lift(document, camera, ("cameras", index, "source"))
-    return warnings
+    for key, section in _sections(document, "cameras"):
+        if isinstance(section.get("source"), str):
+            _lift(document, section, (*key, "source"))
+    for key, section in _sections(document, "sinks"):
+        url = section.get("url")
+        if isinstance(url, str) and _hides_login(url.partition("://")[2]):
+            what = "the login in the address cannot be told from the path"
+            document.report((*key, "url"), what, "Use `token:` or `secret:` instead.")
+            section["url"] = "http://hidden/"
 
 
-def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]:
+def _sections(document: Document, name: str) -> list[tuple[Key, dict[str, Any]]]:
+    """The mappings in a list of the document."""
+    listed = document.data.get(name)
+    sections = enumerate(listed if isinstance(listed, list) else ())
+    return [((name, index), one) for index, one in sections if isinstance(one, dict)]
+
+
+def _lift(document: Document, camera: dict[str, Any], key: Key) -> None:
     scheme, separator, rest = camera["source"].strip().partition("://")
     if not separator or scheme.lower() == "file":
-        return []
+        return
+    if _hides_login(rest):
+        remedy = "Write it under `username:` and `password:`; an `@` of the path is written %40."
+        document.report(key, "the login in the address cannot be told from the path", remedy)
+        camera["source"] = f"{scheme}://{rest.rpartition('@')[2]}"
+        return
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
-    if not at and "@" in path and not _is_host(authority):
-        remedy = "Write it under `username:` and `password:` instead."
-        document.report(key, "the login in the address cannot be told from the path", remedy)
-        camera["source"] = f"{scheme}://{path.rpartition('@')[2]}"
-        return []
     camera["source"] = f"{scheme}://{host}{slash}{path}"
     if at:
-        return [_move(document, camera, key, login)]
-    if PASSWORD_IN_PATH.search(path):
+        _move(document, camera, key, login)
+    elif PASSWORD_IN_PATH.search(path):
         remedy = "Give this account the right to watch and nothing else; the path may be logged."
-        what = "the path of the address holds a password"
-        return [Problem(document.line(key), dotted(key), what, remedy)]
-    return []
+        document.warn(key, "the path of the address holds a password", remedy)
 
 
-def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> Problem:
+def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> None:
     username, _, password = login.partition(":")
     if camera.get("username") is not None or camera.get("password") is not None:
         what = "the address holds a login, and so do `username:` and `password:`"
@@ -58,10 +70,35 @@ def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> P
     else:
         camera["username"], camera["password"] = unquote(username), unquote(password)
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."
-    return Problem(document.line(key), dotted(key), "the address holds a login", remedy)
+    document.warn(key, "the address holds a login", remedy)
 
 
-def _is_host(authority: str) -> bool:
-    """Whether text looks like HOST or HOST:PORT, so that an `@` after it belongs to the path."""
-    host, _, port = authority.rpartition(":")
-    return not host or port.isdigit() or authority.endswith("]")
+def _hides_login(rest: str) -> bool:
+    """Whether an `@` after the first slash may end a login whose password holds that slash.
+
+    `rest` is an address without its scheme. Where that cannot be known for certain, it may: to
+    take a password for a path would put it into logs and events.
+    """
+    authority, _, path = rest.partition("/")
+    if "@" not in path:
+        return False
+    _, login, place = authority.rpartition("@")
+    host, colon, port = place.rpartition(":")
+    if place.endswith("]") or not (colon or login):
+        return False
+    if colon and not port.isdigit():
+        return True
+    name = host if colon else place
+    if name == "localhost" or _is_ip(name.strip("[]")):
+        return False
+    if ADDRESS_LIKE.match(path.rpartition("@")[2]):
+        return True
+    return "." not in name and port not in RTSP_PORTS
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
