@@ -41,6 +41,7 @@ class Config:
         plans: Every camera with what is to be done with its frames.
         warnings: What works but should be changed.
         lines: Line of each value's key in the file, counted from 1.
+        environment: What variables in the file were taken from.
     """
 
     path: Path
@@ -48,11 +49,20 @@ class Config:
     plans: tuple[CameraPlan, ...]
     warnings: tuple[Problem, ...] = ()
     lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def rule_sets(self) -> tuple[str, ...]:
         """Names of the rule sets in use, named or by default."""
         return rule_sets(self.settings)
+
+    def reread(self) -> Config:
+        """The file as it is now, with the same environment.
+
+        Raises:
+            ConfigurationError: The file has mistakes.
+        """
+        return load_config(self.path, self.environment)
 
 
 def load_config(path: Path, environment: Mapping[str, str]) -> Config:
@@ -85,7 +95,22 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     _check_cameras(document, plans)
     if document.problems:
         raise ConfigurationError(path, document.problems)
-    return Config(path, settings, plans, tuple(sorted(document.warnings)), document.lines)
+    warnings = tuple(sorted(document.warnings))
+    return Config(path, settings, plans, warnings, document.lines, environment)
+
+
+def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
+    """Where the city of a file keeps its state, also where the rest of the file is wrong.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    document = read_document(path, environment)
+    if not document.data:
+        raise ConfigurationError(path, document.problems)
+    given = document.data.get("state")
+    state = given if isinstance(given, str) else Settings.model_fields["state"].default
+    return (path.absolute().parent / Path(state).expanduser()).absolute()
 
 
 def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
