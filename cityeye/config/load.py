@@ -96,7 +96,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     if document.problems:
         raise ConfigurationError(path, document.problems)
     warnings = tuple(sorted(document.warnings))
-    return Config(path, settings, plans, warnings, document.lines, environment)
+    return Config(path, settings, plans, warnings, document.lines, dict(environment))
 
 
 def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
