@@ -212,7 +212,9 @@ class CameraGroup:
             camera.start()
 
     def _remove(self, name: str, reason: EndReason) -> None:
-        camera = self._cameras[name]
+        camera = self._cameras.get(name)
+        if camera is None:
+            return  # An earlier change has failed half-way.
         camera.stop()
         if not self._batcher.remove(name, SLOT_STOP_S):
             raise TimeoutError(f"camera {name}: a frame of it is not given back; a slot hangs")

@@ -155,15 +155,17 @@ class CameraWorker:
         Returns:
             What is wrong, by id of the camera that needs a model that cannot be loaded.
         """
-        known = frozenset(self._models)
-        problems = {
-            model.ref.key: self.load(model) for model in plan.models if model.ref.key not in known
-        }
+        problems = {}
+        for model in plan.models:
+            key = model.ref.key
+            if key not in self._models and (problem := self.load(model)):
+                problems[key] = problem
+                self._models.pop(key, None)
         return {
             camera.camera.id: f"camera {camera.camera.id}: {problems[key]}"
             for camera in plan.cameras
             for key in sorted(model_keys(camera.routes))
-            if problems.get(key)
+            if key in problems
         }
 
     def limit(self, shares: Mapping[Priority, float]) -> None:
