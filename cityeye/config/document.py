@@ -222,7 +222,7 @@ class _Reader:
 
     def _check_comment(self, name: yaml.ScalarNode, value: yaml.ScalarNode, key: Key) -> None:
         """Says where YAML reads a part of a secret as a comment or as a mark of its own."""
-        if value.style is not None or name.end_mark.line != value.end_mark.line:
+        if value.style or name.end_mark.line != value.end_mark.line:
             return  # In quotes, or a block of text.
         line = self._text[name.end_mark.line] if name.end_mark.line < len(self._text) else ""
         if not value.value:

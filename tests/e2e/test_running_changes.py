@@ -92,8 +92,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
     hidden["hook"] = "whsec_" + base64.b64encode(secrets.token_bytes(30)).decode()
     clip = write_clip(folder / "clip.mp4").path
     mounts = [
-        Mount(name, clip, users={"viewer": hidden[name]}, auth=auth)
-        for name, auth in (("park", "basic"), ("yard", "digest"))
+        Mount("park", clip, users={"viewer": hidden["park"]}, auth="basic"),
+        Mount("yard", clip, users={"viewer": hidden["yard"]}, auth="digest"),
     ]
     for name, secret in (("yard.secret", "wrong"), ("token.secret", "token")):
         (folder / name).write_text(hidden[secret] + "\n", "utf-8")
