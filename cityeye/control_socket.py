@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cityeye.errors import CommandError
-from cityeye.reconfiguration import Outcome
+from cityeye.reconfiguration import ChangeOutcome
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ ANSWER_TIMEOUT_S: Final = 330.0
 CREDENTIALS: Final = struct.Struct("3i")
 """Process, user and group of whoever is at the other end."""
 
-Apply = Callable[[bool], Outcome]
+Apply = Callable[[bool], ChangeOutcome]
 """Applies the file; the argument is whether only to say what would be done."""
 
 
@@ -66,7 +66,7 @@ def control_socket(state: Path, config_path: Path, apply: Apply) -> Iterator[Non
                     path.unlink()
 
 
-def request_apply(state: Path, config_path: Path, *, dry_run: bool) -> Outcome:
+def request_apply(state: Path, config_path: Path, *, dry_run: bool) -> ChangeOutcome:
     """Has the city with a state folder apply its file.
 
     Raises:
@@ -90,7 +90,7 @@ def request_apply(state: Path, config_path: Path, *, dry_run: bool) -> Outcome:
             f"no city with the state folder {state} answers; start it with "
             f"`cityeye run {config_path}`"
         )
-    return Outcome(bool(answer["done"]), tuple(answer["lines"]))
+    return ChangeOutcome(bool(answer["done"]), tuple(answer["lines"]))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ TakeCameras = Callable[[Sequence[CameraPlan]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChangeOutcome:
     """What came of a request.
 
     Attributes:
@@ -52,37 +52,37 @@ class Reconfiguration:
         self._take_cameras = take
         self._applying = threading.Lock()
 
-    def apply(self, dry_run: bool) -> Outcome:
+    def apply(self, dry_run: bool) -> ChangeOutcome:
         """Reads the file again and has the city take what is different; or only says what is."""
         with self._applying:
             try:
                 wanted = self.config.reread()
             except ConfigurationError as error:
-                return Outcome(False, tuple(str(error).splitlines()))
+                return ChangeOutcome(False, tuple(str(error).splitlines()))
             changes = changes_between(self.config, wanted)
             warnings = tuple(
                 f"{wanted.path}:{one.line}: {one} (warning)" for one in wanted.warnings
             )
             if changes.restart:
                 refused = (f"{wanted.path}:{one.line}: {one}" for one in changes.restart)
-                return Outcome(False, (*warnings, *refused))
+                return ChangeOutcome(False, (*warnings, *refused))
             if not changes.cameras:
-                return Outcome(True, (*warnings, f"{wanted.path}: nothing has changed"))
+                return ChangeOutcome(True, (*warnings, f"{wanted.path}: nothing has changed"))
             if dry_run:
-                return Outcome(True, (*warnings, *_planned(wanted, changes)))
+                return ChangeOutcome(True, (*warnings, *_planned(wanted, changes)))
             return self._take(wanted, changes, warnings)
 
-    def _take(self, wanted: Config, changes: Changes, warnings: tuple[str, ...]) -> Outcome:
+    def _take(self, wanted: Config, changes: Changes, warnings: tuple[str, ...]) -> ChangeOutcome:
         try:
             faults = self._take_cameras(self._make_plan(wanted).cameras)
         except (DirectorError, ModelError, RolloutError) as error:
-            return Outcome(False, (*warnings, str(error)))
+            return ChangeOutcome(False, (*warnings, str(error)))
         log.info("configuration_applied", extra={"cameras": [str(o) for o in changes.cameras]})
         done = tuple(str(one) for one in changes.cameras if one.camera not in faults)
         if not faults:
             # What could not be done stays a difference, so that it is tried again.
             self.config = wanted
-        return Outcome(not faults, (*warnings, *done, *faults.values()))
+        return ChangeOutcome(not faults, (*warnings, *done, *faults.values()))
 
 
 def _planned(wanted: Config, changes: Changes) -> list[str]:
