@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -20,9 +19,12 @@ from rich.console import Console
 
 from camera_adapters import CONNECTING
 from cityeye.config import Config, load_config
+from cityeye.control_socket import control_socket
+from cityeye.environment import take_secrets
 from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
+from cityeye.reconfiguration import Reconfiguration
 from serving import City, CityPlan, ClusterSettings, DirectorError, WorkerState, cluster
 
 CHECK_EVERY_S = 1.0
@@ -46,7 +48,7 @@ def run_city(
         ConfigurationError: The file has mistakes.
         ServingError: Ray, a model or the director failed.
     """
-    config = load_config(config_path, os.environ)
+    config = load_config(config_path, take_secrets(config_path))
     return watch(config, duration_s, json_path, Progress(console))
 
 
@@ -70,7 +72,10 @@ def watch(
         stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
         switch.take_over()
         hub_url = wait_for_hub() if wait_for_hub is not None else None
-        city = City(make_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
+        events_url = hub_url and hub_url + EVENTS_PATH
+        city = City(make_plan(config, events_url), progress.step)
+        changes = Reconfiguration(config, lambda new: make_plan(new, events_url), city.apply)
+        stack.enter_context(control_socket(config.settings.state, config.path, changes.apply))
         progress.step(f"control API: http://{api.host}:{api.port}/health")
         progress.step(f"logs, outbox and spool: {config.settings.state}")
         if hub_url is not None:
@@ -85,7 +90,9 @@ def watch(
                 last = city.stop()
             except DirectorError as error:
                 progress.step(str(error), "yellow")
-    kinds = {rule.kind for plan in config.plans for task in plan.tasks for rule in task.rules}
+    kinds = {
+        rule.kind for plan in changes.config.plans for task in plan.tasks for rule in task.rules
+    }
     content = report(last, sorted(kinds))
     if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ END_REASONS: Mapping[str, str] = {
     "stream_lost": "camera lost",
     "shutdown": "CityEye was stopped",
     "recovered": "closed after a restart",
+    "removed": "camera removed",
+    "reconfigured": "camera reconfigured",
 }
 CAMERA_STATES: Mapping[str, str] = {
     "online": "watching",

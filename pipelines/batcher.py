@@ -69,6 +69,7 @@ class _Camera:
         waiting_since_s: Since when a frame has been waiting, None while there is none.
         place: Its place in the queue, None while it has no frame to take.
         taken: The frame that somebody has taken and not given back, with its routes.
+        is_leaving: Whether somebody waits for that frame, to remove the camera.
     """
 
     mailbox: Mailbox
@@ -77,6 +78,7 @@ class _Camera:
     waiting_since_s: float | None = None
     place: _Place | None = None
     taken: tuple[Frame, Routes] | None = None
+    is_leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +101,9 @@ class MicroBatcher:
         """Prepares to give frames, at most `max_frames` together, whatever the models accept."""
         self._cameras: dict[str, _Camera] = {}
         self._max_frames = max_frames
-        self._arrival = threading.Condition()
+        lock = threading.RLock()
+        self._arrival = threading.Condition(lock)
+        self._released = threading.Condition(lock)
         # Both keep places that a camera has left; whoever looks at the front drops those.
         self._queue: list[tuple[_Place, _Camera]] = []
         self._by_age: deque[tuple[float, _Camera]] = deque()
@@ -113,14 +117,34 @@ class MicroBatcher:
             task.task: _TaskTime(1.0 / task.fps, PRIORITY_RANKS[task.priority])
             for task in plan.tasks
         }
-        self._cameras[plan.camera.id] = _Camera(mailbox, routes, tasks)
+        with self._arrival:
+            self._cameras[plan.camera.id] = _Camera(mailbox, routes, tasks)
+
+    def remove(self, camera: str, timeout_s: float) -> bool:
+        """Removes a camera whose reader was stopped, once nobody has a frame of it any more.
+
+        Returns:
+            Whether it is gone; not, where a frame was not given back within `timeout_s` seconds.
+        """
+        with self._released:
+            one = self._cameras[camera]
+            one.is_leaving = True
+            one.place = one.waiting_since_s = None
+            while one.mailbox.take() is not None:
+                pass
+            gone = self._released.wait_for(lambda: one.taken is None, timeout_s)
+            if gone:
+                # A frame that came at the last moment keeps no place either.
+                one.place = one.waiting_since_s = None
+                del self._cameras[camera]
+            return gone
 
     def note_arrival(self, camera: str) -> None:
         """A due frame of a camera has arrived in its mailbox."""
         with self._arrival:
-            one = self._cameras[camera]
-            if not one.mailbox.waiting_tasks:
-                return  # Somebody has taken it between its arrival and this note.
+            one = self._cameras.get(camera)
+            if one is None or not one.mailbox.waiting_tasks:
+                return  # Removed, or somebody has taken it between its arrival and this note.
             if one.waiting_since_s is None:
                 one.waiting_since_s = time.monotonic()
                 self._by_age.append((one.waiting_since_s, one))
@@ -162,17 +186,22 @@ class MicroBatcher:
                 camera.taken = None
                 if camera.waiting_since_s is not None:
                     self._queue_up(camera, camera.waiting_since_s)
+                if camera.is_leaving:
+                    self._released.notify_all()
 
     def models(self, camera: str) -> frozenset[str]:
         """Every `name/version` that frames of a camera are or may still be sent to."""
         with self._arrival:
-            one = self._cameras[camera]
+            one = self._cameras.get(camera)
+            if one is None:
+                return frozenset()
             keys = model_keys(one.routes.newest)
             return keys | model_keys(one.taken[1]) if one.taken else keys
 
     def taken(self, camera: str) -> Mapping[str, int]:
         """How many frames of a camera were taken for each of its tasks."""
-        return {name: task.count for name, task in self._cameras[camera].tasks.items()}
+        one = self._cameras.get(camera)
+        return {name: task.count for name, task in one.tasks.items()} if one is not None else {}
 
     def _queue_up(self, camera: _Camera, since_s: float) -> None:
         """Gives a camera that has a frame to take its place, or a better one than it has."""

@@ -8,6 +8,7 @@ fails or is late costs the frames that it should have inferred, and no others.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -84,18 +85,20 @@ class CameraGroup:
         is the folder for what shadow versions would have done.
         """
         self._detector = detector
+        self._recorder = recorder
+        self._incarnation = incarnation
+        self._comparisons = comparisons
         self._batcher = MicroBatcher(slots.frames)
-        self._cameras: dict[str, GroupCamera] = {}
+        self._shadows = ShadowRunner(detector, {})
+        self._load = LoadMeter(())
+        # Replaced as a whole by one change at a time, as other threads walk through it.
+        self._cameras: Mapping[str, GroupCamera] = {}
+        self._changing = threading.Lock()
+        self._changes = itertools.count(1)
+        self._shares: Mapping[Priority, float] = {}
+        self._running = False
         for plan in plans:
-            camera = GroupCamera(
-                plan, recorder, incarnation, comparisons, self._batcher.note_arrival
-            )
-            self._cameras[plan.camera.id] = camera
-            self._batcher.add(plan, camera.mailbox, camera.routes)
-        self._shadows = ShadowRunner(
-            detector, {name: camera.shadow for name, camera in self._cameras.items()}
-        )
-        self._load = LoadMeter(plans)
+            self._enter(plan, incarnation)
         self._faults = ModelFaults()
         self._stopping = threading.Event()
         self._failure: Exception | None = None
@@ -112,8 +115,10 @@ class CameraGroup:
         Raises:
             Exception: What ended a slot.
         """
-        for camera in self._cameras.values():
-            camera.start()
+        with self._changing:
+            self._running = True
+            for camera in self._cameras.values():
+                camera.start()
         for thread in self._threads:
             thread.start()
         self._shadows.start()
@@ -137,8 +142,38 @@ class CameraGroup:
 
     def limit(self, shares: Mapping[Priority, float]) -> None:
         """Reduces all rates of a priority to a share, 0 to 1; safe from any thread."""
+        self._shares = shares
         for camera in self._cameras.values():
             camera.limit(shares)
+
+    def add(self, plan: CameraPlan) -> None:
+        """Adds a camera while the others go on; safe from any thread."""
+        with self._changing:
+            self._add(plan)
+
+    def remove(self, name: str) -> None:
+        """Removes a camera while the others go on; safe from any thread.
+
+        Its frames that are being inferred still count; then its incidents end, as `removed`.
+
+        Raises:
+            TimeoutError: A slot does not give its frame back. It hangs, and with it the group.
+        """
+        with self._changing:
+            self._remove(name, EndReason.REMOVED)
+
+    def change(self, plan: CameraPlan) -> None:
+        """Replaces a camera by one that is configured otherwise; see `remove` and `add`.
+
+        Its incidents end as `reconfigured`, and it is opened anew at once, whatever it had to wait
+        for before.
+
+        Raises:
+            TimeoutError: As `remove`.
+        """
+        with self._changing:
+            self._remove(plan.camera.id, EndReason.RECONFIGURED)
+            self._add(plan)
 
     def stop(self) -> None:
         """Asks the group to end; safe from any thread."""
@@ -156,6 +191,36 @@ class CameraGroup:
             detector_faults=self._faults.reasons,
             loads=self._load.loads,
         )
+
+    def _enter(self, plan: CameraPlan, incarnation: str) -> GroupCamera:
+        """Makes a camera known to everything that will meet frames of it."""
+        name = plan.camera.id
+        camera = GroupCamera(
+            plan, self._recorder, incarnation, self._comparisons, self._batcher.note_arrival
+        )
+        camera.limit(self._shares)
+        self._shadows.add(name, camera.shadow)
+        self._load.add(plan)
+        self._batcher.add(plan, camera.mailbox, camera.routes)
+        self._cameras = {**self._cameras, name: camera}
+        return camera
+
+    def _add(self, plan: CameraPlan) -> None:
+        # Ids of incidents are made of it, and an id is never used twice.
+        camera = self._enter(plan, f"{self._incarnation}+{next(self._changes)}")
+        if self._running and not self._stopping.is_set():
+            camera.start()
+
+    def _remove(self, name: str, reason: EndReason) -> None:
+        camera = self._cameras.get(name)
+        if camera is None:
+            return  # An earlier change has failed half-way.
+        camera.stop()
+        if not self._batcher.remove(name, SLOT_STOP_S):
+            raise TimeoutError(f"camera {name}: a frame of it is not given back; a slot hangs")
+        camera.end_incidents(reason)
+        self._shadows.remove(name)
+        self._cameras = {other: one for other, one in self._cameras.items() if other != name}
 
     def _run_slot(self, slot: int) -> None:
         try:
@@ -235,6 +300,7 @@ class CameraGroup:
             self._faults.retain(serving)
 
     def _close(self) -> None:
+        self._stopping.set()
         for camera in self._cameras.values():
             camera.stop()
         deadline_s = time.monotonic() + SLOT_STOP_S

@@ -54,6 +54,8 @@ class EndReason(StrEnum):
     STREAM_LOST = "stream_lost"
     SHUTDOWN = "shutdown"
     RECOVERED = "recovered"
+    REMOVED = "removed"
+    RECONFIGURED = "reconfigured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,19 +85,28 @@ def overload(loads: Mapping[Priority, PriorityLoad]) -> str:
 class LoadMeter:
     """Measures the load over the last seconds. One thread writes, anybody reads `loads`.
 
+    Counters of a camera that is removed, or begins anew, stay in the sums.
+
     Attributes:
-        loads: By priority, for those that tasks have; replaced as a whole.
+        loads: By priority, for those that tasks have had; replaced as a whole.
     """
 
     def __init__(self, plans: Sequence[CameraPlan]) -> None:
-        self._priorities = {
-            (plan.camera.id, task.task): task.priority for plan in plans for task in plan.tasks
-        }
-        wanted = frozenset(self._priorities.values())
-        self._used = tuple(priority for priority in PRIORITIES if priority in wanted)
-        self._counts: dict[tuple[str, str], PriorityLoad] = {}
+        self._priorities: dict[tuple[str, str], Priority] = {}
+        self._used: tuple[Priority, ...] = ()
+        self._counts: dict[tuple[str, str], tuple[Priority, PriorityLoad]] = {}
+        self._noted: set[tuple[str, str]] = set()
+        self._past: dict[Priority, PriorityLoad] = dict.fromkeys(PRIORITIES, NO_LOAD)
         self._window: deque[tuple[float, dict[Priority, PriorityLoad]]] = deque()
+        for plan in plans:
+            self.add(plan)
         self.loads: Mapping[Priority, PriorityLoad] = dict.fromkeys(self._used, NO_LOAD)
+
+    def add(self, plan: CameraPlan) -> None:
+        """Counts a camera from now on, or counts it anew; safe from any thread."""
+        self._priorities |= {(plan.camera.id, task.task): task.priority for task in plan.tasks}
+        wanted = {*self._used, *(task.priority for task in plan.tasks)}
+        self._used = tuple(priority for priority in PRIORITIES if priority in wanted)
 
     def note(
         self,
@@ -106,15 +115,24 @@ class LoadMeter:
         taken: Mapping[str, int],
         given: Mapping[str, int],
     ) -> None:
-        """Takes a camera's counters, by task."""
+        """Takes a camera's counters, by task; a camera without them counts as removed."""
         for task, count in taken.items():
-            self._counts[camera, task] = PriorityLoad(asked.get(task, 0), count, given[task])
+            key = (camera, task)
+            counts = PriorityLoad(asked.get(task, 0), count, given.get(task, 0))
+            before = self._counts.get(key)
+            if before is not None and counts.taken_fps < before[1].taken_fps:
+                self._leave(key)
+            self._counts[key] = (self._priorities[key], counts)
+            self._noted.add(key)
 
     def advance(self, now_s: float) -> None:
         """Ends a step at monotonic time `now_s`, seconds."""
-        sums: dict[Priority, PriorityLoad] = dict.fromkeys(self._used, NO_LOAD)
-        for key, counts in self._counts.items():
-            sums[self._priorities[key]] += counts
+        for key in self._counts.keys() - self._noted:
+            self._leave(key)
+        self._noted.clear()
+        sums = dict(self._past)
+        for priority, counts in self._counts.values():
+            sums[priority] += counts
         self._window.append((now_s, sums))
         while len(self._window) > 2 and now_s - self._window[1][0] >= WINDOW_S:  # noqa: PLR2004
             self._window.popleft()
@@ -124,3 +142,7 @@ class LoadMeter:
             self.loads = {
                 priority: sums[priority].since(first[priority], span_s) for priority in self._used
             }
+
+    def _leave(self, key: tuple[str, str]) -> None:
+        priority, counts = self._counts.pop(key)
+        self._past[priority] += counts

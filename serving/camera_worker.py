@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 
 from pipelines import (
     CameraGroup,
+    CameraPlan,
     EvidenceRecorder,
     GroupSnapshot,
     InferenceMetrics,
     OutboxUnavailable,
     Priority,
     Routes,
+    model_keys,
 )
 from pipelines.delivery import Outbox, Relay, RelayCounters, Spool
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
@@ -75,6 +77,7 @@ class CameraWorker:
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
+        self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
         self._relay.start()
@@ -109,6 +112,61 @@ class CameraWorker:
         """Changes versions; see `CameraGroup.reroute`. `models` are those that `routes` name."""
         self._models.update({model.ref.key: model for model in models})
         self._group.reroute(routes)
+
+    def apply(self, plan: WorkerPlan) -> Mapping[str, str]:
+        """Takes other cameras, and cameras that are configured otherwise; the others go on.
+
+        Returns:
+            Why a camera is not as the plan has it, by camera id; empty if all are.
+        """
+        with self._changing:
+            faults = self._load_models(plan)
+            old = {one.camera.id: one for one in self._plan.cameras}
+            new = {one.camera.id: one for one in plan.cameras}
+            for name in (*(old.keys() - new.keys()), *(new.keys() - faults.keys())):
+                try:
+                    self._apply(old.get(name), new.get(name))
+                except Exception as error:
+                    # One camera must not keep the others from their change.
+                    log.exception("camera_not_applied", extra={"camera": name})
+                    faults[name] = f"camera {name}: not changed ({type(error).__name__})"
+            # What failed counts as it was, so that the next plan tries it again.
+            as_it_is = {**new, **{name: old[name] for name in faults.keys() & old.keys()}}
+            missing = faults.keys() - old.keys()
+            cameras = tuple(one for name, one in as_it_is.items() if name not in missing)
+            self._plan = replace(plan, cameras=cameras)
+            return faults
+
+    def _apply(self, old: CameraPlan | None, new: CameraPlan | None) -> None:
+        """Makes one camera of the group as it is to be; None is no camera."""
+        if new is None:
+            if old is not None:
+                self._group.remove(old.camera.id)
+        elif old is None:
+            self._group.add(new)
+        elif old.rerouted(new.routes) == new:
+            self._group.reroute({new.camera.id: new.routes})
+        else:
+            self._group.change(new)
+
+    def _load_models(self, plan: WorkerPlan) -> dict[str, str]:
+        """Makes models ready that are new here, so that no frame waits for them.
+
+        Returns:
+            What is wrong, by id of the camera that needs a model that cannot be loaded.
+        """
+        problems = {}
+        for model in plan.models:
+            key = model.ref.key
+            if key not in self._models and (problem := self.load(model)):
+                problems[key] = problem
+                self._models.pop(key, None)
+        return {
+            camera.camera.id: f"camera {camera.camera.id}: {problems[key]}"
+            for camera in plan.cameras
+            for key in sorted(model_keys(camera.routes))
+            if key in problems
+        }
 
     def limit(self, shares: Mapping[Priority, float]) -> None:
         """See `CameraGroup.limit`."""

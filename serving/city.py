@@ -10,12 +10,13 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.api import RunTarget
 
+from pipelines import CameraPlan
 from serving.actor import start_actor, wait_for
 from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
 from serving.detectors import detector_service
-from serving.director import DIRECTOR, Director, WorkerState
-from serving.errors import DirectorError, ServingError
+from serving.director import DIRECTOR, Director, RefusedChange, WorkerState
+from serving.errors import DirectorError, RolloutError, ServingError
 from serving.launch import wait_until_running
 from serving.placement import placed_plan
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 API_APPLICATION = "control-api"
 ASK_TIMEOUT_S = 10.0
 START_TIMEOUT_S = 120.0
+CHANGE_TIMEOUT_S = 300.0
 STOP_MARGIN_S = 45.0
 
 
@@ -61,6 +63,27 @@ class City:
             DirectorError: The director does not answer.
         """
         return self._ask(ASK_TIMEOUT_S)
+
+    def apply(self, cameras: Sequence[CameraPlan]) -> Mapping[str, str]:
+        """Takes other cameras while the city runs; safe from any thread.
+
+        Returns:
+            Why a camera is not as it is to be, by camera id or worker; empty if all are.
+
+        Raises:
+            RolloutError: Refused, as a model does not run or a rollout is under way.
+            DirectorError: The director does not answer.
+        """
+        plan = self._plan.with_cameras(cameras)
+        try:
+            answer = wait_for(self._director.apply.remote(plan), CHANGE_TIMEOUT_S)
+        except RayError as error:
+            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
+        if isinstance(answer, RefusedChange):
+            raise RolloutError(answer.sentence)
+        self._plan = plan
+        faults: Mapping[str, str] = answer
+        return faults
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops cameras, drains outboxes, and says how every worker stood at its end.

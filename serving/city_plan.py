@@ -88,6 +88,8 @@ class CityPlan:
         detector: What runs them, once that is decided.
         slots: How many inferences run or wait at once in all workers together, once decided.
         cameras_per_worker: Cameras that share one process, once decided.
+        assignment: Ids of the cameras of each worker, by its name; by their order in the
+            configuration where it is empty.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -103,6 +105,7 @@ class CityPlan:
     detector: DetectorKind = "ray_serve"
     slots: Slots = field(default_factory=Slots)
     cameras_per_worker: int = 8
+    assignment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()
@@ -116,6 +119,27 @@ class CityPlan:
         """Tables and versions at the start, without those that could not be started."""
         served = {one.ref.key: one for one in self.models if one.ref.key not in absent}
         return RoutingTable({table.model: table for table in self.rollouts}, served, absent)
+
+    def with_cameras(self, cameras: Sequence[CameraPlan]) -> CityPlan:
+        """The same city with other cameras; none that stays moves to another worker.
+
+        A new camera goes to the worker with the fewest, or to a new one where all are full.
+        """
+        wanted = {plan.camera.id: plan for plan in cameras}
+        kept = {
+            share.name: [plan.camera.id for plan in share.cameras if plan.camera.id in wanted]
+            for share in shares(self)
+        }
+        known = {name for names in kept.values() for name in names}
+        for name in wanted:
+            if name not in known:
+                worker = min(kept, key=lambda one: len(kept[one]), default=None)
+                if worker is None or len(kept[worker]) >= self.cameras_per_worker:
+                    worker = worker_name(len(kept))
+                    kept[worker] = []
+                kept[worker].append(name)
+        assignment = {worker: tuple(names) for worker, names in kept.items()}
+        return replace(self, cameras=tuple(cameras), assignment=assignment)
 
     def find(self, name: str, version: str) -> ServedModel:
         """An admitted version of the repository.
@@ -145,28 +169,41 @@ class WorkerPlan:
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]
     ) -> WorkerPlan:
         """The same share with routes by camera id to versions that run, by `name/version`."""
-        cameras = tuple(plan.rerouted(routes[plan.camera.id]) for plan in self.cameras)
+        cameras = tuple(plan.rerouted(routes.get(plan.camera.id, {})) for plan in self.cameras)
         keys = frozenset[str]().union(*(model_keys(plan.routes) for plan in cameras))
         models = tuple(served[key] for key in sorted(keys) if key in served)
         return replace(self, cameras=cameras, models=models)
 
 
+def worker_name(number: int) -> str:
+    """The name of a worker, and of its folder; `number` counts from 0."""
+    return f"worker-{number}"
+
+
 def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
-    """Splits the cameras into groups, in the order of the configuration."""
+    """Splits the cameras into groups, in the order of the configuration or as they are assigned."""
     size = plan.cameras_per_worker
-    groups = [plan.cameras[start : start + size] for start in range(0, len(plan.cameras), size)]
+    cameras = {one.camera.id: one for one in plan.cameras}
+    names = list(cameras)
+    assignment = plan.assignment or {
+        worker_name(start // size): tuple(names[start : start + size])
+        for start in range(0, len(names), size)
+    }
     return [
         WorkerPlan(
-            f"worker-{number}",
-            group,
+            worker,
+            tuple(cameras[name] for name in own),
             plan.delivery,
             detector=plan.detector,
             # Slots by number of cameras; rounded up, as the governor sees to what is even.
-            slots=replace(
-                plan.slots, count=math.ceil(plan.slots.count * len(group) / len(plan.cameras))
-            ),
+            slots=replace(plan.slots, count=_slots(plan, len(own))),
             drain_s=plan.drain_s,
             log_to=plan.log_to,
         )
-        for number, group in enumerate(groups)
+        for worker, own in assignment.items()
     ]
+
+
+def _slots(plan: CityPlan, cameras: int) -> int:
+    """Threads of a worker with a number of the cameras; at least one, as more may come."""
+    return max(1, math.ceil(plan.slots.count * cameras / max(1, len(plan.cameras))))

@@ -39,6 +39,9 @@ DIRECTOR = "cityeye-director"
 NAMESPACE = "cityeye"
 CHECK_EVERY_S = 1.0
 STOP_MARGIN_S = 20.0
+APPLY_TIMEOUT_S = 60.0
+"""A camera may take as long to be removed as the slowest inference."""
+
 RESTARTS = BackoffPolicy(first_s=1.0, cap_s=15.0, spread=0.0)
 """Waits before a worker is started again; the first restart does not wait."""
 
@@ -142,6 +145,15 @@ class _WorkerSlot:
             own = {plan.camera.id: plan.routes for plan in self.plan.cameras}
             self.worker.reroute.remote(own, self.plan.models)
 
+    def apply(self, share: WorkerPlan) -> object:
+        """Takes the cameras of `share`, for this worker and for any that replaces it.
+
+        Returns:
+            The pending answer of `CameraWorker.apply`, None while no worker lives.
+        """
+        self.plan = replace(self.plan, cameras=share.cameras, models=share.models)
+        return self.worker.apply.remote(self.plan) if self.worker is not None else None
+
     def limit(self, shares: Mapping[Priority, float]) -> None:
         """Reduces the rates of its cameras; a worker that has just started knows nothing of it."""
         if self.worker is not None and self.alive:
@@ -181,8 +193,8 @@ class Director:
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
-        gpus = detectors.worker_gpus(plan.models, len(plans))
-        self._slots += [_WorkerSlot(share, gpus, plan.liveness) for share in plans]
+        self._gpus = detectors.worker_gpus(plan.models, len(plans))
+        self._slots += [_WorkerSlot(share, self._gpus, plan.liveness) for share in plans]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
@@ -214,6 +226,46 @@ class Director:
     def rollback(self, model: str) -> RolloutState | RefusedChange:
         """See `Rollouts.rollback`."""
         return _as_value(lambda: self._rollouts.rollback(model))
+
+    def apply(self, plan: CityPlan) -> Mapping[str, str] | RefusedChange:
+        """Takes other cameras, see `CityPlan.with_cameras`; nothing else of the plan may differ.
+
+        Returns:
+            Why a camera is not as the plan has it, by camera id; or why nothing was changed.
+        """
+        try:
+            self._rollouts.replan(plan.cameras)
+        except RolloutError as error:
+            return RefusedChange(str(error), busy=isinstance(error, RolloutBusy))
+        with self._lock:
+            if self._stopping.is_set():
+                return RefusedChange("the city stops", busy=False)
+            self._plan = plan
+            pending = {name: self._assign(share) for name, share in self._shares().items()}
+        faults: dict[str, str] = {}
+        for name, answer in pending.items():
+            try:
+                faults |= wait_for(answer, APPLY_TIMEOUT_S) if answer is not None else {}
+            except RayError as error:
+                log.warning("plan_not_applied", extra={"worker": name, "reason": last_line(error)})
+                faults[name] = (
+                    f"{name} does not answer; the worker that replaces it gets the change"
+                )
+        return faults
+
+    def _shares(self) -> Mapping[str, WorkerPlan]:
+        """The share of each worker, with the versions that run now."""
+        routing = self._rollouts.routing
+        routes = {camera.camera.id: routing.routes(camera) for camera in self._plan.cameras}
+        return {one.name: one.rerouted(routes, routing.served) for one in shares(self._plan)}
+
+    def _assign(self, share: WorkerPlan) -> object:
+        """Gives a share to its worker, or to a new one; the pending answer of one that lives."""
+        for slot in self._slots:
+            if slot.plan.name == share.name:
+                return slot.apply(share)
+        self._slots.append(_WorkerSlot(share, self._gpus, self._plan.liveness))
+        return None
 
     def comparisons(self, first: str, second: str) -> Sequence[ComparisonState]:
         """What all workers know of two `name/version` that inferred the same frames."""

@@ -49,7 +49,9 @@ def parse_url(url: str) -> tuple[str, str]:
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError("bucket and prefix cannot be read; write s3://BUCKET/PREFIX")
-    return match.group(1), match.group(2).strip("/")
+    from pipelines.delivery import check_bucket
+
+    return check_bucket(match.group(1)), match.group(2).strip("/")
 
 
 def _check_url(url: str) -> str:
@@ -121,7 +123,7 @@ class RemoteModels(StoreKeys):
             settings = S3Settings(
                 endpoint=self.endpoint,
                 bucket=bucket,
-                access_key=access_key,
+                access_key=SecretStr(access_key),
                 secret_key=SecretStr(secret_key),
                 region=self.region,
                 connect_timeout_s=CONNECT_TIMEOUT_S,

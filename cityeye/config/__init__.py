@@ -1,6 +1,16 @@
 """The one configuration file, checked as a whole and resolved into plans."""
 
-from cityeye.config.load import Config, load_config
+from cityeye.config.changes import Changes, changes_between
+from cityeye.config.load import Config, load_config, secret_variables, state_folder
 from cityeye.config.problem import ConfigurationError, Problem
 
-__all__ = ["Config", "ConfigurationError", "Problem", "load_config"]
+__all__ = [
+    "Changes",
+    "Config",
+    "ConfigurationError",
+    "Problem",
+    "changes_between",
+    "load_config",
+    "secret_variables",
+    "state_folder",
+]

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from cityeye.config.problem import Key, Problem, dotted
+from cityeye.config.problem import SECRET_KEYS, Key, Problem, dotted
 
 MAX_BYTES = 4 * 1024 * 1024
 """Largest configuration that is read: some thousand cameras."""
@@ -29,7 +29,15 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser in C where PyYAML was built with it: ten times faster, which a big city feels."""
 
 MERGE_TAG = "tag:yaml.org,2002:merge"
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+VARIABLE = re.compile(
+    r"\$(?P<escaped>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+)
+"""`${NAME}`, `${NAME:-default}`, or `$${` for a `${` that is meant as it stands."""
+
+MARKS = ("#", "&", "!")
+"""What begins a comment, an anchor or a tag where a value is expected."""
+
+QUOTED = re.compile(r" '[^']*'")
 
 
 @dataclass(slots=True)
@@ -39,12 +47,18 @@ class Document:
     Attributes:
         data: The file's mapping; empty where the file could not be read.
         lines: Line of each value's key, counted from 1.
-        problems: What is wrong with the file as YAML.
+        problems: What is wrong with the file, so far.
+        warnings: What can be used but should be changed.
+        variables: Names of the environment variables in values of `SECRET_KEYS`.
+        written: How keys that were replaced stand in the file.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
+    written: dict[Key, Key] = field(default_factory=dict)
 
     def line(self, key: Key) -> int:
         """The line of a key, or of its nearest parent that the file has."""
@@ -54,11 +68,17 @@ class Document:
 
     def report(self, key: Key, what: str, remedy: str, line: int | None = None) -> None:
         """Adds a problem at a key, or at a line where another key has the same name."""
-        self.problems.append(Problem(line or self.line(key), dotted(key), what, remedy))
+        name = dotted(self.written.get(key, key))
+        self.problems.append(Problem(line or self.line(key), name, what, remedy))
+
+    def warn(self, key: Key, what: str, remedy: str) -> None:
+        """Adds a warning at a key."""
+        name = dotted(self.written.get(key, key))
+        self.warnings.append(Problem(self.line(key), name, what, remedy))
 
 
 def read_document(path: Path, environment: Mapping[str, str]) -> Document:
-    """Reads a file; `${NAME}` and `${NAME:-default}` in values are taken from `environment`."""
+    """Reads a file; variables in values are taken from `environment`, see `VARIABLE`."""
     text, problem = _read_text(path)
     if problem is not None:
         return Document(problems=[problem])
@@ -78,7 +98,7 @@ def read_document(path: Path, environment: Mapping[str, str]) -> Document:
             "the file is not a mapping of keys to values",
             "Start it with `city:` and `cameras:`; see examples/city.yaml.",
         )
-    return _Reader(environment).read(root)
+    return _Reader(environment, text).read(root)
 
 
 def _failed(line: int, what: str, remedy: str) -> Document:
@@ -128,7 +148,8 @@ def _syntax_problems(text: str, error: yaml.YAMLError) -> Iterator[Problem]:
     if tabs:
         return
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        reason = error.problem or error.context or "it cannot be read"
+        # What PyYAML quotes may be a part of a secret.
+        reason = QUOTED.sub("", error.problem or error.context or "it cannot be read")
         line = error.problem_mark.line + 1
         remedy = "Look for a missing colon, quote or bracket here or on the line before."
         yield Problem(line, "", f"the file is not valid YAML: {reason}", remedy)
@@ -141,8 +162,9 @@ def _syntax_problems(text: str, error: yaml.YAMLError) -> Iterator[Problem]:
 class _Reader:
     """Turns one document's nodes into plain data."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], text: str) -> None:
         self._environment = environment
+        self._text = text.splitlines()
         self._scalars = yaml.SafeLoader("")
         self._document = Document()
         self._open: set[int] = set()
@@ -194,7 +216,31 @@ class _Reader:
             else:
                 first[name.value] = self._document.lines[(*key, name.value)] = line
                 own[name.value] = self._value(value, (*key, name.value))
+                if name.value in SECRET_KEYS and isinstance(value, yaml.ScalarNode):
+                    self._check_comment(name, value, (*key, name.value))
         return {**merged, **own}
+
+    def _check_comment(self, name: yaml.ScalarNode, value: yaml.ScalarNode, key: Key) -> None:
+        """Says where YAML reads a part of a secret as a comment or as a mark of its own."""
+        if value.style or name.end_mark.line != value.end_mark.line:
+            return  # In quotes, or a block of text.
+        line = self._text[name.end_mark.line] if name.end_mark.line < len(self._text) else ""
+        if not value.value:
+            rest = line[name.end_mark.column :].lstrip(": \t")
+            if rest[:1] in MARKS:
+                what = f"the value is missing: what begins with `{rest[0]}` is none to YAML"
+                remedy = 'Put it in quotes; write "" for an empty one.'
+                self._document.report(key, what, remedy)
+            return
+        rest = line[value.end_mark.column :].lstrip(" \t")
+        if rest[:1] == "#" and rest[1:2].strip():
+            what = "the value ends before ` #`: what follows is a comment to YAML"
+            remedy = "Put the whole value in quotes, or a space after the `#` of a comment."
+            # A login that is cut off would leave its first half as the address.
+            if "://" in value.value and "@" in rest:
+                self._document.report(key, what, remedy)
+            else:
+                self._document.warn(key, what, remedy)
 
     def _merge(self, node: yaml.Node, key: Key) -> dict[str, Any]:
         """What `<<:` brings in: a mapping, or several of which the earlier win."""
@@ -225,11 +271,22 @@ class _Reader:
         return self._expand(value, key) if isinstance(value, str) else value
 
     def _expand(self, text: str, key: Key) -> str:
+        is_secret = bool(SECRET_KEYS.intersection(part for part in key if isinstance(part, str)))
+
         def substitute(match: re.Match[str]) -> str:
-            name, default = match.group(1), match.group(2)
+            if match["escaped"]:
+                return match["escaped"]
+            name, default = match["name"], match["default"]
+            if is_secret:
+                self._document.variables.add(name)
             if name in self._environment:
                 return self._environment[name]
-            if default is None:
+            if default is None and is_secret and match.group() != text:
+                # The name may be a part of a password.
+                what = "a `${...}` in the value names an environment variable that is not set"
+                remedy = "Set it before the start, or write `$${` for a `${` of the value itself."
+                self._document.report(key, what, remedy)
+            elif default is None:
                 remedy = f"Set it before the start, for example `export {name}=...`."
                 self._document.report(key, f"the environment variable {name} is not set", remedy)
             return default or ""

@@ -7,24 +7,26 @@ without a further check.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cityeye.config.addresses import report_forbidden_addresses
+from camera_adapters import CameraFault, kind_of
 from cityeye.config.catalogue import Catalogue
-from cityeye.config.document import read_document
+from cityeye.config.dialled import report_forbidden_addresses
+from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.plans import camera_plans, rule_sets
-from cityeye.config.problem import ConfigurationError, Problem
+from cityeye.config.problem import ConfigurationError, Key, Problem, sentence
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
 from cityeye.config.schema import ModelsSection, Settings
+from cityeye.config.secret_files import read_secret_files
 from models import BUILTIN_ROOT, ModelRepository, Repository
-from pipelines import CameraPlan
+from pipelines import CameraPlan, StoreError
 
 LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
 """What sections with paths mean when the file leaves them out."""
@@ -39,17 +41,29 @@ class Config:
         settings: The file's sections, paths made absolute, secrets still wrapped.
         plans: Every camera with what is to be done with its frames.
         warnings: What works but should be changed.
+        lines: Line of each value's key in the file, counted from 1.
+        environment: What variables in the file were taken from.
     """
 
     path: Path
     settings: Settings
     plans: tuple[CameraPlan, ...]
     warnings: tuple[Problem, ...] = ()
+    lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def rule_sets(self) -> tuple[str, ...]:
         """Names of the rule sets in use, named or by default."""
         return rule_sets(self.settings)
+
+    def reread(self) -> Config:
+        """The file as it is now, with the same environment.
+
+        Raises:
+            ConfigurationError: The file has mistakes.
+        """
+        return load_config(self.path, self.environment)
 
 
 def load_config(path: Path, environment: Mapping[str, str]) -> Config:
@@ -63,9 +77,10 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     document = read_document(path, environment)
     if document.problems and not document.data:
         raise ConfigurationError(path, document.problems)
-    warnings = lift_logins(document)
-    document.data = {**LEFT_OUT, **document.data}
     context = {"base": path.absolute().parent}
+    read_secret_files(document, context["base"])
+    lift_logins(document)
+    document.data = {**LEFT_OUT, **document.data}
     catalogue = Catalogue.of(_repository(document.data, context))
     settings = None
     try:
@@ -75,9 +90,59 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     else:
         report_forbidden_addresses(document, settings)
     check_references(document, catalogue)
+    if settings is not None:
+        _check_store(document, settings)
     if document.problems or settings is None:
         raise ConfigurationError(path, document.problems)
-    return Config(path, settings, camera_plans(settings, catalogue), tuple(sorted(warnings)))
+    plans = camera_plans(settings, catalogue)
+    _check_cameras(document, plans)
+    if document.problems:
+        raise ConfigurationError(path, document.problems)
+    warnings = tuple(sorted(document.warnings))
+    return Config(path, settings, plans, warnings, document.lines, dict(environment))
+
+
+def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
+    """Where the city of a file keeps its state, also where the rest of the file is wrong.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    document = read_document(path, environment)
+    if not document.data:
+        raise ConfigurationError(path, document.problems)
+    given = document.data.get("state")
+    state = given if isinstance(given, str) else Settings.model_fields["state"].default
+    return (path.absolute().parent / Path(state).expanduser()).absolute()
+
+
+def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
+    """Names of the environment variables that the secret values of a file are made of.
+
+    Never raises: whatever is wrong with the file is found by `load_config`.
+    """
+    return frozenset(read_document(path, environment).variables)
+
+
+def _check_store(document: Document, settings: Settings) -> None:
+    """Reports an address that the client of an S3 store does not take."""
+    if settings.keyframes.s3 is None:
+        return
+    try:
+        settings.keyframes.s3.open()
+    except StoreError as error:
+        remedy = "Correct the address of the store and its region."
+        document.report(("keyframes", "s3", "endpoint"), str(error), remedy)
+
+
+def _check_cameras(document: Document, plans: Sequence[CameraPlan]) -> None:
+    """Reports what the adapter of a camera has against its address together with its login."""
+    for index, plan in enumerate(plans):
+        try:
+            kind_of(plan.camera).adapter.check(plan.camera)
+        except CameraFault as fault:
+            key = ("cameras", index, "password" if plan.camera.credentials else "source")
+            document.report(key, fault.reason, sentence(fault.remedy))
 
 
 def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository | None:

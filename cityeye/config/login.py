@@ -1,58 +1,62 @@
-"""Takes a login out of a camera address before anything can print it."""
+"""Takes a login out of an address before anything can print it."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from cityeye.config.document import Document
-from cityeye.config.problem import Key, Problem, dotted
+from cityeye.config.problem import Key
 
 PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd)=")
 
 
-def lift_logins(document: Document) -> list[Problem]:
-    """Moves `user:password@` of every camera's source to its own keys.
+def lift_logins(document: Document) -> None:
+    """Moves `user:password@` of every camera's source to its own keys, with a warning.
 
-    Returns:
-        Warnings, one per address that held a login; what cannot be moved safely becomes a problem
-        of the document.
+    What cannot be moved safely becomes a problem of the document, and so does a login in the path
+    of a sink's address.
     """
-    cameras = document.data.get("cameras")
-    warnings: list[Problem] = []
-    if not isinstance(cameras, list):
-        return warnings
-    for index, camera in enumerate(cameras):
-        if isinstance(camera, dict) and isinstance(camera.get("source"), str):
-            warnings += _lift(document, camera, ("cameras", index, "source"))
-    return warnings
+    for key, section in _sections(document, "cameras"):
+        if isinstance(section.get("source"), str):
+            _lift(document, section, (*key, "source"))
+    for key, section in _sections(document, "sinks"):
+        url = section.get("url")
+        if isinstance(url, str) and _hides_login(url.partition("://")[2]):
+            what = "the login in the address cannot be told from the path"
+            document.report((*key, "url"), what, "Use `token:` or `secret:` instead.")
+            section["url"] = "http://hidden/"
 
 
-def _lift(document: Document, camera: dict[str, Any], key: Key) -> list[Problem]:
+def _sections(document: Document, name: str) -> list[tuple[Key, dict[str, Any]]]:
+    """The mappings in a list of the document."""
+    listed = document.data.get(name)
+    sections = enumerate(listed if isinstance(listed, list) else ())
+    return [((name, index), one) for index, one in sections if isinstance(one, dict)]
+
+
+def _lift(document: Document, camera: dict[str, Any], key: Key) -> None:
     scheme, separator, rest = camera["source"].strip().partition("://")
     if not separator or scheme.lower() == "file":
-        return []
+        return
+    if _hides_login(rest):
+        remedy = "Write it under `username:` and `password:`; an `@` of the path is written %40."
+        document.report(key, "the login in the address cannot be told from the path", remedy)
+        camera["source"] = f"{scheme}://{rest.rpartition('@')[2]}"
+        return
     authority, slash, path = rest.partition("/")
     login, at, host = authority.rpartition("@")
-    if "@" in path and (at or not _is_numeric_host(authority)):
-        # A user name and the first digits of a password look like any other host and port.
-        remedy = "Write it under `username:` and `password:`, and an @ of the path as %40."
-        document.report(key, "the login in the address cannot be told from the path", remedy)
-        camera["source"] = f"{scheme}://{path.rpartition('@')[2]}"
-        return []
     camera["source"] = f"{scheme}://{host}{slash}{path}"
     if at:
-        return [_move(document, camera, key, login)]
-    if PASSWORD_IN_PATH.search(path):
+        _move(document, camera, key, login)
+    elif PASSWORD_IN_PATH.search(path):
         remedy = "Give this account the right to watch and nothing else; the path may be logged."
-        what = "the path of the address holds a password"
-        return [Problem(document.line(key), dotted(key), what, remedy)]
-    return []
+        document.warn(key, "the path of the address holds a password", remedy)
 
 
-def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> Problem:
+def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> None:
     username, _, password = login.partition(":")
     if camera.get("username") is not None or camera.get("password") is not None:
         what = "the address holds a login, and so do `username:` and `password:`"
@@ -60,12 +64,25 @@ def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> P
     else:
         camera["username"], camera["password"] = unquote(username), unquote(password)
     remedy = "Move it to `username:` and `password:`, best as `${CAMERA_PASSWORD}`."
-    return Problem(document.line(key), dotted(key), "the address holds a login", remedy)
+    document.warn(key, "the address holds a login", remedy)
 
 
-def _is_numeric_host(authority: str) -> bool:
-    """Whether this is an IP address, perhaps with a port, so that an `@` after it is the path's."""
-    host = urlsplit(f"//{authority}").hostname or ""
+def _hides_login(rest: str) -> bool:
+    """Whether an `@` after the first slash may end a login whose password holds that slash.
+
+    `rest` is an address without its scheme. A user name and the first digits of a password look
+    like any other host and port, and to take a password for a path would put it into logs and
+    events; so only an address in numbers is taken for a host.
+    """
+    authority, _, path = rest.partition("/")
+    if "@" not in path:
+        return False
+    host, colon, port = authority.rpartition(":")
+    numeric = _is_ip((host if colon and port.isdigit() else authority).strip("[]"))
+    return not (numeric or host == "localhost")
+
+
+def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

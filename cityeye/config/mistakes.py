@@ -14,11 +14,8 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from cityeye.config.document import Document
-from cityeye.config.problem import Key, choice, sentence
+from cityeye.config.problem import SECRET_KEYS, Key, choice, sentence
 
-SECRET_KEYS = {"username"} | frozenset(
-    {"access_key", "database", "password", "secret", "secret_key", "source", "token", "url"}
-)
 MAX_QUOTED = 40
 
 NOT_A_TYPE = {

@@ -12,6 +12,27 @@ from cityeye.errors import CityEyeError
 Key = tuple[str | int, ...]
 """Where a value stands in the document: `("cameras", 0, "tasks")`."""
 
+SECRET_KEYS = frozenset(
+    {
+        "access_key",
+        "database",
+        "password",
+        "secret",
+        "secret_key",
+        "source",
+        "token",
+        "url",
+        "username",
+    }
+)
+"""Keys whose values may be or hold a secret; no message quotes one."""
+
+FILE_SUFFIX = "_file"
+"""`password_file` names the file that holds the value of `password`."""
+
+FILED_KEYS = SECRET_KEYS - {"source", "url"}
+"""Keys whose value may be in a file of its own."""
+
 
 def dotted(key: Key) -> str:
     """A key as people write it: `cameras[0].tasks`."""

@@ -13,15 +13,14 @@ from pydantic import ValidationError
 
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
+from cityeye.config.listeners import check_ports
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
-from cityeye.ports import API_PORT, HUB_PORT
+from cityeye.config.rates import check_rates
 from models import ModelError, UnknownModelError
 from pipelines.delivery import KeyframeSettings
 from pipelines.rules import RuleType
 
-ANY_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-DEFAULT_HOST = "127.0.0.1"
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
 STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
 
@@ -29,12 +28,15 @@ STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
 def check_references(document: Document, catalogue: Catalogue) -> None:
     """Adds a problem for everything that names what does not exist, or exists twice."""
     _check_camera_ids(document)
-    _check_ports(document)
+    check_ports(document)
     _check_destinations(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
         if camera.get("password") is not None and camera.get("username") is None:
             document.report((*key, "password"), "a password without a name", "Add `username:`.")
+        elif "password" in camera and camera["password"] is None:
+            remedy = 'Give the password in quotes, `""` for none.'
+            document.report((*key, "password"), "the value is missing", remedy)
         _check_places(document, key, camera)
         for task, entry in _mapping(camera, "tasks").items():
             _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
@@ -65,21 +67,6 @@ def _check_camera_ids(document: Document) -> None:
             first[name] = document.line((*key, "id"))
 
 
-def _check_ports(document: Document) -> None:
-    if not isinstance(document.data.get("hub"), dict):
-        return
-    api, hub = _mapping(document.data, "api"), _mapping(document.data, "hub")
-    api_port = api.get("port", API_PORT)
-    hub_port = hub.get("port", HUB_PORT)
-    hosts = {api.get("host", DEFAULT_HOST), hub.get("host", DEFAULT_HOST)}
-    if str(api_port) != str(hub_port) or str(api_port) == "0":
-        return
-    if len(hosts) == 1 or hosts & ANY_HOST:
-        key = ("hub", "port") if "port" in hub else ("api", "port")
-        what = f"port {hub_port} is wanted by `api` and by `hub`"
-        document.report(key, what, "Give one of them another.")
-
-
 def _check_destinations(document: Document) -> None:
     keyframes = document.data.get("keyframes")
     if isinstance(keyframes, dict):
@@ -89,10 +76,27 @@ def _check_destinations(document: Document) -> None:
             what = f"{' and '.join(given)} are given" if given else "no store is given"
             remedy = f"Give one of {', '.join(f'`{name}:`' for name in kinds)}."
             document.report(("keyframes",), what, remedy)
+    _check_sink_names(document)
     if not document.data.get("sinks") and "hub" not in document.data:
         what = "nobody would receive the events: there is no `hub` and no `sinks`"
         remedy = "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own."
         document.report((), what, remedy)
+
+
+def _check_sink_names(document: Document) -> None:
+    sinks = document.data.get("sinks")
+    first: dict[str, int] = {}
+    for index, sink in enumerate(sinks if isinstance(sinks, list) else ()):
+        if not isinstance(sink, dict) or not isinstance(sink.get("url"), str):
+            continue
+        # As `SinkSettings` has it: delivery progress is kept under this name.
+        name = sink.get("name") or sink["url"].partition("://")[2].partition("?")[0]
+        key = ("sinks", index, "name" if sink.get("name") else "url")
+        if name in first:
+            what = f"the sink on line {first[name]} has the same name, which keeps its progress"
+            document.report(key, what, "Give every sink a `name:` of its own.")
+        else:
+            first[name] = document.line(key)
 
 
 def _check_models(document: Document, catalogue: Catalogue) -> None:
@@ -131,6 +135,7 @@ def _check_task(
     _check_rule_set(document, catalogue, (*key, "rule_set"), entry)
     if isinstance(entry.get("model"), str) and catalogue.models:
         _check_model(document, catalogue, (*key, "model"), entry["model"])
+    check_rates(document, catalogue, key, entry)
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
         if kind in catalogue.rules:

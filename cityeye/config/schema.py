@@ -20,11 +20,10 @@ from pydantic import (
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
+from cityeye.config.addresses import camera_source, database_url, listening_host
 from cityeye.config.values import (
     CalibrationPoint,
-    camera_source,
     count_or_auto,
-    database_url,
     existing_folder,
     ground_points,
     not_empty,
@@ -57,6 +56,7 @@ CountOrAuto = Annotated[
     int | Literal["auto"], PlainValidator(count_or_auto, json_schema_input_type=int | str)
 ]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+ListeningHost = Annotated[str, AfterValidator(listening_host)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
@@ -222,7 +222,7 @@ class WorkersSection(Section):
 class ApiSection(Section):
     """The control API."""
 
-    host: str = "127.0.0.1"
+    host: ListeningHost = "127.0.0.1"
     """an address, for example `127.0.0.1`"""
     port: Port = API_PORT
     """a port, 0 for any free one, for example `8500`"""

@@ -1,4 +1,4 @@
-"""Values a configuration may hold: sources, polygons, calibrations, paths, each with its remedy.
+"""Values a configuration may hold: polygons, calibrations, numbers, folders, with their remedies.
 
 Every check here takes one value alone, so that it still runs where the rest of the file is
 wrong. A check that fails raises through `mistake` and never repeats a value that may be secret.
@@ -6,19 +6,14 @@ wrong. A check that fails raises through `mistake` and never repeats a value tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
-from urllib.parse import unquote
 
-from pydantic import SecretStr, ValidationInfo
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from camera_adapters import FILE_SCHEME, SOURCES, CameraFault, CameraSpec, kind_of, scheme_of
-from cityeye.config.problem import sentence
-from pipelines.delivery import base_folder
 from pipelines.rules import (
     GroundCalibration,
     GroundPlane,
@@ -36,26 +31,8 @@ _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 CalibrationPoint = tuple[float, float, float, float]
 """Normalised image x, y and the same point on the ground in metres x, y."""
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".avi",
-        ".flv",
-        ".h264",
-        ".h265",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".ts",
-        ".webm",
-    ]
-)
 MOST_OF_ANYTHING: Final = 1024
 """A number of threads or replicas beyond it is a slip of the keyboard."""
-
-SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?):///(?!/)(?!:memory:)(.+)$", re.DOTALL)
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:
@@ -75,36 +52,6 @@ def not_empty(values: _Collection) -> _Collection:
     if not values:
         raise mistake("nothing is given", "Add one, or remove the key where it may be left out.")
     return values
-
-
-def camera_source(source: str, info: ValidationInfo) -> str:
-    """An address that a kind of camera takes; a video file becomes a URL with an absolute path."""
-    if scheme_of(source) == FILE_SCHEME:
-        source = _video_file(source, info)
-    spec = CameraSpec("camera", source)
-    try:
-        kind_of(spec).adapter.check(spec)
-    except CameraFault as fault:
-        raise mistake(fault.reason, sentence(fault.remedy)) from fault
-    return source
-
-
-def _video_file(source: str, info: ValidationInfo) -> str:
-    text, _, query = source.removeprefix("file://").partition("?")
-    path = (base_folder(info) / Path(unquote(text)).expanduser()).absolute()
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        remedy = f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}."
-        raise mistake(f"`{path.name}` is not named like a video file", remedy)
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        reason = (error.strerror or "it cannot be opened").lower()
-        what = f"the video file {path} cannot be read: {reason}"
-        raise mistake(what, "Correct the path, it starts from this file.") from error
-    if empty:
-        raise mistake(f"the video file {path} is empty", "Name a recording.")
-    return path.as_uri() + (f"?{query}" if query else "")
 
 
 @contextmanager
@@ -158,18 +105,6 @@ def count_or_auto(value: object) -> int | Literal["auto"]:
         f"{value!r} is neither `auto` nor a number from 1 to {MOST_OF_ANYTHING}",
         "Give `auto`, or a number such as `2`.",
     )
-
-
-def database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:
-    """A database URL; the path of a SQLite file starts from the configuration file."""
-    url = secret.get_secret_value()
-    if "://" not in url:
-        remedy = "Write sqlite:///hub.db or postgresql+psycopg://HOST/NAME."
-        raise mistake("the database is not given as a URL", remedy)
-    match = SQLITE_FILE.match(url)
-    if match is None:
-        return secret
-    return SecretStr(f"{match.group(1)}:///{(base_folder(info) / match.group(2)).absolute()}")
 
 
 def _inside_image(points: tuple[ImagePoint, ...]) -> None:

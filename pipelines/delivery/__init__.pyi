@@ -8,5 +8,8 @@ from .sinks.sink import SinkSettings as SinkSettings
 from .spool import Spool as Spool
 from .stores.folder import FolderStore as FolderStore
 from .stores.registry import KeyframeSettings as KeyframeSettings
-from .stores.s3 import Endpoint as Endpoint, S3Bucket as S3Bucket, S3Settings as S3Settings
+from .stores.s3 import (
+    Endpoint as Endpoint, S3Bucket as S3Bucket, S3Settings as S3Settings,
+    check_bucket as check_bucket,
+)
 from .stores.store import KeyframeStore as KeyframeStore

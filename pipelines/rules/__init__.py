@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
-from pipelines.rules.rule import Rule, RuleError, RulePlan, RuleType
+from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
+from pipelines.rules.situation import MAX_GAP_S
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
@@ -38,6 +39,7 @@ __all__ = [
     "ZoneShape",
     "build_rule",
     "default_set",
+    "min_fps",
 ]
 
 RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
@@ -69,6 +71,18 @@ UNNAMED_VERSION: Final = "1"
 def default_set(task: str) -> str:
     """Name of the set that a task gets whose configuration names no rules."""
     return f"{task}/{UNNAMED_VERSION}"
+
+
+def min_fps(rule: RuleType[Any], parameters: RuleParameters) -> float:
+    """The rate of frames per second up to which a rule could never open an incident.
+
+    At it every pause between two frames counts as a gap, which forgets what was seen before, or is
+    too long for a speed.
+    """
+    limits_s = [rule.max_interval_s] if rule.max_interval_s is not None else []
+    if parameters.confirm_s > 0:
+        limits_s.append(MAX_GAP_S)
+    return 1.0 / min(limits_s) if limits_s else 0.0
 
 
 def build_rule(plan: RulePlan, camera: str, incarnation: str) -> Rule:

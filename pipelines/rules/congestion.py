@@ -24,7 +24,12 @@ from pipelines.rules.rule import (
 )
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.rules.zone_tracks import ParkedVehicleFilter, Presence, SpeedGauge
+from pipelines.rules.zone_tracks import (
+    MAX_INTERVAL_S,
+    ParkedVehicleFilter,
+    Presence,
+    SpeedGauge,
+)
 from pipelines.track import VEHICLES, Track
 
 EXIT_COUNT_SHARE: Final = 0.75
@@ -113,4 +118,5 @@ CONGESTION: Final = RuleType(
     task="traffic",
     Parameters=CongestionParameters,
     zone=_CongestionWatch,
+    max_interval_s=MAX_INTERVAL_S,
 )

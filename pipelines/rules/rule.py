@@ -212,6 +212,8 @@ class RuleType(Generic[P]):
         needs_direction: Whether it takes only zones with a direction.
         needs_ground: Whether it works on calibrated cameras only.
         signals: What it needs beside tracks.
+        max_interval_s: Time between two frames from which on it can measure nothing, seconds; None
+            where only the windows of its parameters limit it.
     """
 
     kind: str
@@ -223,6 +225,7 @@ class RuleType(Generic[P]):
     needs_direction: bool = False
     needs_ground: bool = False
     signals: frozenset[Signal] = frozenset()
+    max_interval_s: float | None = None
 
     @property
     def places(self) -> str:

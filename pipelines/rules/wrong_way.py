@@ -26,7 +26,7 @@ from pipelines.rules.rule import (
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone import ImagePoint
 from pipelines.rules.zone_geometry import LineShape, Vector, ZoneShape, on_plane
-from pipelines.rules.zone_tracks import SpeedGauge
+from pipelines.rules.zone_tracks import MAX_INTERVAL_S, SpeedGauge
 from pipelines.track import VEHICLES, Track
 
 MPS_PER_KMH: Final = 1 / 3.6
@@ -183,4 +183,5 @@ WRONG_WAY: Final = RuleType(
     zone=_WrongWayWatch,
     line=_WrongWayWatch,
     needs_direction=True,
+    max_interval_s=MAX_INTERVAL_S,
 )

@@ -59,6 +59,9 @@ MAX_SPAN_S: Final = 10.0
 """At low frame rates the newest `MIN_POINTS` are used, if they are not older than this."""
 
 MIN_POINTS: Final = 3
+MAX_INTERVAL_S: Final = MAX_SPAN_S / (MIN_POINTS - 1)
+"""Time between two frames from which on no speed can be known."""
+
 SPACING_S: Final = 0.15
 FORGET_S: Final = 10.0
 IMAGE_EDGE: Final = 0.995

@@ -60,7 +60,7 @@ class ShadowRunner:
         timeout_s: float = RESULT_TIMEOUT_S,
     ) -> None:
         self._detector = detector
-        self._cameras = cameras
+        self._cameras = dict(cameras)
         self._timeout_s = timeout_s
         # The oldest first; what is being run stays until it was compared.
         self._waiting: deque[_Shadowed] = deque()
@@ -79,6 +79,14 @@ class ShadowRunner:
             self._arrival.notify_all()
         if self._thread.ident is not None:
             self._thread.join(self._timeout_s)
+
+    def add(self, camera: str, shadow: CameraShadow) -> None:
+        """Takes a camera from now on, instead of an earlier one with the same id."""
+        self._cameras[camera] = shadow
+
+    def remove(self, camera: str) -> None:
+        """Lets go of a camera; frames of it that wait are not compared."""
+        self._cameras.pop(camera, None)
 
     def observe(self, submitted: Submitted, found: FoundByCamera) -> None:
         """Leaves frames for the shadows of their cameras.
@@ -160,6 +168,6 @@ class ShadowRunner:
             for row, model, detections in batch.unpacked(result):
                 found.setdefault(batch.frames[row].camera, {})[model] = detections
         for camera, (frame, routes) in shadowed.frames.items():
-            self._cameras[camera].compare(
-                frame, routes, shadowed.found[camera], found.get(camera, {}), fault
-            )
+            shadow = self._cameras.get(camera)
+            if shadow is not None:
+                shadow.compare(frame, routes, shadowed.found[camera], found.get(camera, {}), fault)

@@ -132,6 +132,36 @@ class Rollouts:
         """
         return self._apply(model, rolled_back)
 
+    def replan(self, plans: Sequence[CameraPlan]) -> None:
+        """Takes other cameras; versions and tables stay.
+
+        Raises:
+            RolloutBusy: A change of versions is under way.
+            RolloutError: A camera needs a model that does not run.
+        """
+        if not self._changing.acquire(blocking=False):
+            raise RolloutBusy("a change of versions is under way; try again soon")
+        try:
+            for plan in plans:
+                self._check_models(plan)
+            self._plans = tuple(plans)
+            self._changed_s = time.monotonic()
+        finally:
+            self._changing.release()
+
+    def _check_models(self, plan: CameraPlan) -> None:
+        routing = self._routing
+        for task in plan.tasks:
+            model = task.model
+            runs = model.key in routing.served
+            if runs if task.pinned else model.name in routing.rollouts:
+                continue
+            wanted = model.key if task.pinned else model.name
+            raise RolloutError(
+                f"camera {plan.camera.id}: the model {wanted} does not run in this city; it is "
+                "loaded when the city is started anew"
+            )
+
     def retire(self, serving: frozenset[str], asked_s: float) -> None:
         """Removes versions that nobody needs any more.
 

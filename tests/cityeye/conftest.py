@@ -10,6 +10,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
+from cityeye.config import Config, load_config
 from models.package import ModelPackage
 from tests.models.admitted import as_if_admitted
 
@@ -24,6 +25,18 @@ def packages(tmp_path_factory) -> Path:
         write_package(root / name / str(version))
         as_if_admitted(ModelPackage.load(root / name / str(version)))
     return root
+
+
+@pytest.fixture
+def load_city(tmp_path, packages):
+    """Loads a configuration from its text, with the tests' packages."""
+
+    def load(text: str, environment=None) -> Config:
+        file = tmp_path / "city.yaml"
+        file.write_text(f"{text}models: {{path: {packages}}}\n", encoding="utf-8")
+        return load_config(file, environment or {})
+
+    return load
 
 
 def write_package(folder: Path) -> None:

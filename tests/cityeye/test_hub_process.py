@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from cityeye.config.schema import HubSection
@@ -50,3 +52,17 @@ def test_a_hub_that_does_not_start_says_why(tmp_path):
         pytest.raises(CommandError, match="the event hub did not start: the database"),
     ):
         wait()
+
+
+@pytest.mark.integration
+def test_the_password_of_its_database_is_in_no_message_and_no_argument(tmp_path, monkeypatch):
+    monkeypatch.setattr("cityeye.config.addresses.find_spec", lambda _: object())
+    url = "postgresql+psycopg://hub:canary-c0ffee@127.0.0.1:9/hub"
+    there = HubSection.model_validate({"port": 0, "database": url})
+    with hub_process(there, KeyframeSettings.model_validate({"folder": tmp_path})) as wait:
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                assert "canary" not in " ".join((*child.cmdline(), *child.environ().values()))
+        with pytest.raises(CommandError) as caught:
+            wait()
+    assert "canary" not in str(caught.value) + repr(there)

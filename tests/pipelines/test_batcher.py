@@ -371,3 +371,43 @@ def test_many_threads_take_every_frame_once_and_in_order() -> None:
     for name in names:
         assert seen[name] == sorted(set(seen[name]))
         assert len(seen[name]) + street.mailboxes[name].dropped == 300
+
+
+def test_a_removed_camera_leaves_nothing_behind() -> None:
+    street = Street.of(plan("a", {"traffic": TRAFFIC}), plan("b", {"traffic": TRAFFIC}))
+    street.put("a")
+    street.put("b")
+    assert street.batcher.remove("a", timeout_s=0.0)
+    assert cameras_of(street.take()) == ["b"]
+    street.put("a")
+    assert street.take() is None, "a frame that comes late is nobody's"
+    assert street.batcher.models("a") == frozenset()
+    assert street.batcher.taken("a") == {}
+
+
+def test_a_camera_goes_when_its_frame_was_given_back() -> None:
+    street = Street.of(plan("a", {"traffic": TRAFFIC}))
+    street.put("a")
+    taken = street.take()
+    assert taken is not None
+    assert not street.batcher.remove("a", timeout_s=0.01)
+    release = threading.Timer(0.05, street.batcher.release, (taken,))
+    release.start()
+    assert street.batcher.remove("a", timeout_s=10.0)
+    release.join()
+
+
+def test_a_camera_that_comes_back_begins_anew() -> None:
+    one = plan("a", {"traffic": TRAFFIC})
+    street = Street.of(one)
+    street.put("a")
+    taken = street.take()
+    assert taken is not None
+    street.batcher.release(taken)
+    assert street.batcher.taken("a") == {"traffic": 1}
+    street.put("a")
+    assert street.batcher.remove("a", timeout_s=0.0)
+    street.batcher.add(one, street.mailboxes["a"], street.routes["a"])
+    assert street.batcher.taken("a") == {"traffic": 0}
+    street.put("a")
+    assert cameras_of(street.take()) == ["a"]

@@ -53,3 +53,34 @@ def test_a_model_that_fails_takes_frames_and_gives_nothing() -> None:
     assert load == PriorityLoad(5.0, 5.0, 0.0)
     assert (load.room, load.share) == (1.0, 0.0)
     assert overload(meter.loads) == "", "more machines would not help"
+
+
+def test_cameras_that_come_go_or_begin_anew_take_nothing_from_the_rates() -> None:
+    meter = LoadMeter([plan("a", "normal"), plan("b", "normal")])
+    for second in range(30):
+        meter.note("a", *[{"traffic": 5 * second}] * 3)
+        if second < 10:
+            meter.note("b", *[{"traffic": 5 * second}] * 3)
+        if second == 15:
+            meter.add(plan("c", "high"))
+        if second >= 15:
+            # It begins anew in between, as a changed camera does.
+            meter.note("c", *[{"traffic": 5 * (second - (15 if second < 22 else 22))}] * 3)
+        meter.advance(float(second))
+        rates = [load.asked_fps for load in meter.loads.values()]
+        assert all(rate >= 0.0 for rate in rates)
+        assert sum(rates) <= 10.0
+    assert meter.loads["normal"] == PriorityLoad(5.0, 5.0, 5.0)
+    assert meter.loads["high"].given_fps == pytest.approx(5.0)
+
+
+def test_a_changed_priority_counts_from_the_change_on() -> None:
+    meter = LoadMeter([plan("a", "low")])
+    for second in range(20):
+        if second == 10:
+            meter.add(plan("a", "high"))
+        meter.note("a", *[{"traffic": 5 * (second % 10)}] * 3)
+        meter.advance(float(second))
+        assert all(load.asked_fps >= 0.0 for load in meter.loads.values())
+    assert meter.loads["low"] == NO_LOAD
+    assert meter.loads["high"].asked_fps == pytest.approx(5.0)

@@ -63,6 +63,8 @@ def test_an_address_has_a_bucket_and_a_prefix(url: str, bucket: str, prefix: str
         ("s3://models/../city", "cannot be read"),
         ("s3://models//city", "cannot be read"),
         ("s3://key:secret@models/city", "cannot be read"),
+        ("s3://a..b/city", "a dot beside another dot"),
+        ("s3://192.168.1.1/city", "is an IP address"),
     ],
 )
 def test_what_is_no_address_is_told_so(url: str, said: str) -> None:

@@ -56,9 +56,10 @@ class HttpSinkSettings(SinkSettings):
     def _has_host_and_no_login(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
+            usable = bool(parts.hostname) and parts.port != 0
         except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in cls.schemes or not parts.hostname:
+            parts, usable = urlsplit(""), False
+        if parts.scheme not in cls.schemes or not usable or any(c.isspace() for c in url):
             raise ValueError(
                 "the address is not an HTTP one; write http://HOST/PATH or https://..."
             )

@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import ipaddress
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 import urllib3
@@ -36,7 +36,12 @@ from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUna
 if TYPE_CHECKING:
     from minio.error import S3Error
 
-ADDRESS = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?/?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?/?")
+ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
+LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+MAX_PORT = 65_535
+NUMERIC = re.compile(r"[0-9.]+")
+NOT_IN_BUCKETS = ("..", ".-", "-.")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 """An ETag that is the object's MD5: neither multipart nor encrypted by the store."""
 
@@ -61,18 +66,54 @@ CHUNK_BYTES = 256 * 1024
 
 
 def _check_endpoint(endpoint: str) -> str:
-    scheme, _, address = endpoint.rpartition("://")
-    good = scheme in {"", "http", "https"} and ADDRESS.fullmatch(address)
-    try:
-        _ = urlsplit(f"//{address}").port
-    except ValueError:
-        good = None
-    if not good:
-        raise ValueError(
-            "the address is not that of a store; write https://HOST:PORT, and keys under"
-            " `access_key:` and `secret_key:`"
-        )
+    scheme, mark, rest = endpoint.rpartition("://")
+    address = rest.removesuffix("/")
+    parsed = ADDRESS.fullmatch(address)
+    fault = ""
+    if mark and scheme not in {"http", "https"}:
+        fault = "the address of the store begins with neither http:// nor https://"
+    elif "@" in address:
+        fault = "the address of the store holds a login"
+    elif "/" in address:
+        fault = "the address of the store has a path"
+    elif parsed is None or not _is_host(parsed["host"]):
+        fault = "the address of the store has no valid host"
+    elif parsed["port"] and not 1 <= int(parsed["port"]) <= MAX_PORT:
+        fault = f"the port of the store is not one from 1 to {MAX_PORT}"
+    if fault:
+        # The scheme is not repeated: a login may stand in front of it.
+        remedy = "write https://HOST:PORT, and keys under `access_key:` and `secret_key:`"
+        raise ValueError(f"{fault}; {remedy}")
     return endpoint
+
+
+def _is_host(host: str) -> bool:
+    """Whether text is an IP address, IPv6 in brackets, or a host name."""
+    if host.startswith("[") or NUMERIC.fullmatch(host):
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        return True
+    return all(LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+
+
+def check_bucket(name: str) -> str:
+    """The name of a bucket as every S3-compatible store takes it.
+
+    Raises:
+        ValueError: It is none; the text says what is wrong and what to write.
+    """
+    fault = ""
+    if not BUCKET.fullmatch(name):
+        fault = "the name of the bucket is not 3 to 63 of a-z, 0-9, `-` and `.`"
+    elif any(pair in name for pair in NOT_IN_BUCKETS):
+        fault = "the name of the bucket has a dot beside another dot or `-`"
+    elif NUMERIC.fullmatch(name) and _is_host(name):
+        fault = "the name of the bucket is an IP address"
+    if fault:
+        raise ValueError(f"{fault}; name a bucket such as `keyframes`")
+    return name
 
 
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
@@ -80,7 +121,7 @@ Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 
 
 class S3Settings(DeliverySettings):
-    """How to reach a bucket of an S3-compatible store. Its `repr` does not show the secret key.
+    """How to reach a bucket of an S3-compatible store. Its `repr` shows no key.
 
     Attributes:
         region: Part of every signature; the store must agree.
@@ -92,12 +133,10 @@ class S3Settings(DeliverySettings):
     endpoint: Endpoint = Field(
         description="the store's address", examples=["https://minio.local:9000"]
     )
-    bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        description="a bucket, 3 to 63 of a-z, 0-9, `-` and `.`",
-        examples=["keyframes"],
+    bucket: Annotated[str, AfterValidator(check_bucket)] = Field(
+        description="a bucket, 3 to 63 of a-z, 0-9, `-` and `.`", examples=["keyframes"]
     )
-    access_key: str = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
+    access_key: SecretStr = Field(description="the access key", examples=["${S3_ACCESS_KEY}"])
     secret_key: SecretStr = Field(description="the secret key", examples=["${S3_SECRET_KEY}"])
     region: str = Field(default="us-east-1", description="the region", examples=["us-east-1"])
     secure: bool = Field(default=True, description="`true` for TLS", examples=["true"])
@@ -112,7 +151,11 @@ class S3Settings(DeliverySettings):
     )
 
     def open(self) -> S3Store:
-        """The keyframe store; connects to nothing yet."""
+        """The keyframe store; connects to nothing yet.
+
+        Raises:
+            StoreRefused: The client library does not take the address.
+        """
         return S3Store(self)
 
 
@@ -125,7 +168,11 @@ class S3Bucket:
     """
 
     def __init__(self, settings: S3Settings) -> None:
-        """Prepares the client."""
+        """Prepares the client.
+
+        Raises:
+            StoreRefused: The client library does not take the address.
+        """
         from minio import Minio
 
         scheme, _, rest = settings.endpoint.rpartition("://")
@@ -134,14 +181,18 @@ class S3Bucket:
         self._name = f"bucket {settings.bucket} at {address}"
         self._bucket_checked = False
         self._bucket_lock = threading.Lock()
-        self._client = Minio(
-            address,
-            access_key=settings.access_key,
-            secret_key=settings.secret_key.get_secret_value(),
-            region=settings.region,
-            secure=scheme == "https" if scheme else settings.secure,
-            http_client=_Pool(settings),
-        )
+        try:
+            self._client = Minio(
+                address,
+                access_key=settings.access_key.get_secret_value(),
+                secret_key=settings.secret_key.get_secret_value(),
+                region=settings.region,
+                secure=scheme == "https" if scheme else settings.secure,
+                http_client=_Pool(settings),
+            )
+        except ValueError as error:
+            # It knows more of the addresses and regions of some stores than we do.
+            raise StoreRefused(f"{self._name} cannot be used: {error}") from None
 
     def __str__(self) -> str:
         return self._name

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,29 @@ def test_a_version_that_is_not_made_for_the_cameras_task_is_refused(
     with pytest.raises(RolloutError, match=r"brightness/2 is made for traffic.*crowding"):
         rollouts.change("brightness", CANARY)
     assert recorder.steps == []
+
+
+def test_cameras_come_and_go_while_tables_and_versions_stay(
+    rollouts: Rollouts, recorder: Recorder, tmp_path: Path
+) -> None:
+    package = brightness_package(tmp_path / "others", version="1")
+    gate, yard, park = (camera_plan(n, "file:///none.mp4", package) for n in ("gate", "y", "park"))
+    rollouts.change("brightness", CANARY)
+    rollouts.replan([gate, yard, park])
+    assert rollouts.states()[0].cameras == ("gate", "y", "park")
+    rollouts.promote("brightness")
+    assert recorder.versions() == {"gate": "2", "y": "2", "park": "2"}
+
+
+def test_a_camera_whose_model_does_not_run_is_refused_and_nothing_changes(
+    rollouts: Rollouts, tmp_path: Path
+) -> None:
+    other = camera_plan("park", "file:///none.mp4", brightness_package(tmp_path / "o", "other"))
+    with pytest.raises(RolloutError, match=r"camera park: the model other does not run"):
+        rollouts.replan([other])
+    ninth = brightness_package(tmp_path / "p", version="9")
+    plan = camera_plan("park", "file:///none.mp4", ninth)
+    pinned = replace(plan, tasks=(replace(plan.tasks[0], pinned=True),))
+    with pytest.raises(RolloutError, match=r"the model brightness/9 does not run"):
+        rollouts.replan([pinned])
+    assert rollouts.states()[0].cameras == ("gate", "yard")

@@ -1,0 +1,89 @@
+"""`Reconfiguration`: a running city takes the cameras of its configuration file as it is now.
+
+The file stays the truth: nothing but what it says is applied, and only as a whole. Where it has a
+mistake, or a change that a running city cannot take, nothing is changed at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cityeye.config import Changes, Config, ConfigurationError, changes_between
+from models import ModelError
+from pipelines import CameraPlan
+from serving import CityPlan, DirectorError, RolloutError
+
+log = logging.getLogger(__name__)
+
+
+TakeCameras = Callable[[Sequence[CameraPlan]], Mapping[str, str]]
+"""Gives the city other cameras, see `City.apply`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOutcome:
+    """What came of a request.
+
+    Attributes:
+        done: Whether the city is as the file says, or would be.
+        lines: For people: what was changed, or what is wrong.
+    """
+
+    done: bool
+    lines: tuple[str, ...]
+
+
+class Reconfiguration:
+    """The configuration that a city runs, and the way to a newer one. Safe from any thread.
+
+    Attributes:
+        config: What the city runs.
+    """
+
+    def __init__(
+        self, config: Config, make_plan: Callable[[Config], CityPlan], take: TakeCameras
+    ) -> None:
+        """`make_plan` resolves a checked configuration as it was done at the start of the city."""
+        self.config = config
+        self._make_plan = make_plan
+        self._take_cameras = take
+        self._applying = threading.Lock()
+
+    def apply(self, dry_run: bool) -> ChangeOutcome:
+        """Reads the file again and has the city take what is different; or only says what is."""
+        with self._applying:
+            try:
+                wanted = self.config.reread()
+            except ConfigurationError as error:
+                return ChangeOutcome(False, tuple(str(error).splitlines()))
+            changes = changes_between(self.config, wanted)
+            warnings = tuple(
+                f"{wanted.path}:{one.line}: {one} (warning)" for one in wanted.warnings
+            )
+            if changes.restart:
+                refused = (f"{wanted.path}:{one.line}: {one}" for one in changes.restart)
+                return ChangeOutcome(False, (*warnings, *refused))
+            if not changes.cameras:
+                return ChangeOutcome(True, (*warnings, f"{wanted.path}: nothing has changed"))
+            if dry_run:
+                return ChangeOutcome(True, (*warnings, *_planned(wanted, changes)))
+            return self._take(wanted, changes, warnings)
+
+    def _take(self, wanted: Config, changes: Changes, warnings: tuple[str, ...]) -> ChangeOutcome:
+        try:
+            faults = self._take_cameras(self._make_plan(wanted).cameras)
+        except (DirectorError, ModelError, RolloutError) as error:
+            return ChangeOutcome(False, (*warnings, str(error)))
+        log.info("configuration_applied", extra={"cameras": [str(o) for o in changes.cameras]})
+        done = tuple(str(one) for one in changes.cameras if one.camera not in faults)
+        if not faults:
+            # What could not be done stays a difference, so that it is tried again.
+            self.config = wanted
+        return ChangeOutcome(not faults, (*warnings, *done, *faults.values()))
+
+
+def _planned(wanted: Config, changes: Changes) -> list[str]:
+    return [f"{wanted.path}:{one.line}: {one}" for one in changes.cameras]
