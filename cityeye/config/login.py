@@ -77,9 +77,10 @@ def _hides_login(rest: str) -> bool:
     authority, _, path = rest.partition("/")
     if "@" not in path:
         return False
-    host, colon, port = authority.rpartition(":")
-    numeric = _is_ip((host if colon and port.isdigit() else authority).strip("[]"))
-    return not (numeric or host == "localhost")
+    place = authority.rpartition("@")[2]
+    host, colon, port = place.rpartition(":")
+    host = host if colon and port.isdigit() else place
+    return not _is_ip(host.strip("[]"))
 
 
 def _is_ip(host: str) -> bool:

@@ -264,9 +264,20 @@ def test_a_slash_in_the_password_of_an_address_is_refused(load_city, login, host
     assert "admin" not in str(problem)
 
 
-def test_a_slash_in_the_password_before_a_plain_host_name_is_refused(load_city):
-    problem = problem_of(load_city, CITY.replace("10.0.0.5", "admin:12/hunter2@cam7"))
+@pytest.mark.parametrize(
+    "address",
+    [
+        "admin:12/hunter2@cam7",
+        "admin:554/hunter2@cam7",
+        "admin:p@s.s/hunter2@camera",
+        "john.doe:554/hunter2@camera",
+        "cam.example:8000/hunter2@main",
+    ],
+)
+def test_an_address_that_may_hide_a_password_in_its_path_is_refused(load_city, address):
+    problem = problem_of(load_city, CITY.replace("10.0.0.5", address))
     assert problem.key == "cameras[0].source"
+    assert "hunter2" not in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +288,6 @@ def test_a_slash_in_the_password_before_a_plain_host_name_is_refused(load_city):
         ("admin:a?b@10.0.0.5", "a?b"),
         ("admin:a%2Fb@10.0.0.5", "a/b"),
         ("admin:pw@10.0.0.5:554/ch@main", "pw"),
-        ("admin:pw@cam.example/ch@main", "pw"),
     ],
 )
 def test_a_login_in_the_address_is_read_right(load_city, address, password):
@@ -286,9 +296,7 @@ def test_a_login_in_the_address_is_read_right(load_city, address, password):
     assert plan.camera.credentials.password == password
 
 
-@pytest.mark.parametrize(
-    "address", ["10.0.0.5:554/a@b", "camera:554/a@b", "[::1]:99/a@b", "cam.example:8000/a@b"]
-)
+@pytest.mark.parametrize("address", ["10.0.0.5:554/a@b", "[::1]:99/a@b"])
 def test_an_at_sign_in_a_path_is_left_alone(load_city, address):
     (plan,) = load_city(CITY.replace("10.0.0.5", address)).plans
     assert plan.camera.credentials is None
