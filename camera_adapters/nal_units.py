@@ -37,9 +37,8 @@ class NalAssembler:
 
     def finish(self) -> bytearray:
         """See `Assembler`."""
-        data = self.data
-        self.damaged = False
-        self.drop()
+        data, self.data = self.data, bytearray()
+        self.has_image = self.key = self.damaged = self.continued = self._in_fragment = False
         return data
 
     def drop(self) -> None:

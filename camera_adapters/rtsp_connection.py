@@ -50,7 +50,11 @@ class ConnectionEndedError(Exception):
 
 
 class RtspConnection:
-    """Reads and writes one connection. Belongs to one thread."""
+    """Reads and writes one connection. Belongs to one thread.
+
+    Attributes:
+        messages: What came beside packets: answers, and requests of the other end.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         """Takes over a connected socket."""
@@ -59,7 +63,7 @@ class RtspConnection:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._stray = 0
-        self._answers: deque[RtspAnswer] = deque()
+        self.messages: deque[RtspAnswer] = deque()
         self._receiver: RtpReceiver | None = None
         self._channel = -1
 
@@ -120,8 +124,8 @@ class RtspConnection:
 
     def answer(self) -> RtspAnswer | None:
         """The next answer that came; requests of the other end are refused on the way."""
-        while self._answers:
-            message = self._answers.popleft()
+        while self.messages:
+            message = self.messages.popleft()
             if message.status:
                 return message
             self.send(format_refusal(message))
@@ -192,9 +196,9 @@ class RtspConnection:
         stop = found.end() + length
         if stop > end:
             return start
-        if len(self._answers) >= MAX_ANSWERS:
+        if len(self.messages) >= MAX_ANSWERS:
             raise RtspViolationError("it answers more often than it is asked")
-        self._answers.append(replace(message, body=bytes(buffer[found.end() : stop])))
+        self.messages.append(replace(message, body=bytes(buffer[found.end() : stop])))
         self._stray = 0
         return stop
 

@@ -179,7 +179,8 @@ class RtspStream:
         if begun_s >= self._client.keep_alive_due_s:
             self._client.keep_alive()
         self._transport.read(self._wait_s)
-        self._client.handle_answers()
+        if self._connection.messages:
+            self._client.handle_answers()
         self._read_s = now_s = time.monotonic()
         if now_s - begun_s > self._longest_pause_s:
             # Asleep within the call: the machine, or all of the program.
