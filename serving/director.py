@@ -29,6 +29,7 @@ from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError, last_line
 from serving.governor import RateGovernor
+from serving.incarnations import Incarnations
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
@@ -81,8 +82,11 @@ def loads_of(workers: Sequence[WorkerState]) -> Mapping[Priority, PriorityLoad]:
 class _WorkerSlot:
     """A share of cameras and the worker that holds it at present."""
 
-    def __init__(self, plan: WorkerPlan, gpus: float, liveness: Liveness) -> None:
+    def __init__(
+        self, plan: WorkerPlan, gpus: float, liveness: Liveness, incarnations: Incarnations
+    ) -> None:
         self.plan = plan
+        self.incarnations = incarnations
         self.gpus = gpus
         self.liveness = liveness
         self.restarts = 0
@@ -94,6 +98,7 @@ class _WorkerSlot:
 
     def start(self) -> None:
         """Starts a worker over this share's outbox."""
+        self.plan = replace(self.plan, incarnation=self.incarnations.next())
         self.started_s = self.answered_s = self.asked_s = time.monotonic()
         self.worker = start_actor(CameraWorker, self.plan, gpus=self.gpus)
 
@@ -182,7 +187,8 @@ class Director:
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
         gpus = detectors.worker_gpus(plan.models, len(plans))
-        self._slots += [_WorkerSlot(share, gpus, plan.liveness) for share in plans]
+        incarnations = Incarnations(plan.delivery.state)
+        self._slots += [_WorkerSlot(one, gpus, plan.liveness, incarnations) for one in plans]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
