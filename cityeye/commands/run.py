@@ -20,11 +20,15 @@ def run(
     json: MeasuredOption = None,
 ) -> None:
     """Watch the cameras of a configuration file until stopped."""
+    from cityeye.city_child import CityChild
+
+    # It imports Ray while this process reads the configuration.
+    child = CityChild()
     from rich.console import Console
 
     from cityeye.run import run_city
 
-    raise typer.Exit(run_city(config, duration, json, Console()))
+    raise typer.Exit(run_city(config, duration, json, Console(), child))
 
 
 def demo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.incarnations import FILE, Incarnations
@@ -15,6 +15,7 @@ def test_numbers_go_on_after_a_restart(tmp_path):
     assert Incarnations(tmp_path, lambda: 100.0).next() == 103
 
 
+@settings(deadline=None)  # Each number is written to the disk.
 @given(clock=st.lists(st.floats(0, 1e6), min_size=1, max_size=20))
 def test_a_clock_that_is_set_back_never_gives_a_smaller_number(tmp_path_factory, clock):
     folder = tmp_path_factory.mktemp("state")
