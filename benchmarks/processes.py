@@ -19,6 +19,7 @@ MAIN: Final = "main process"
 WORKERS: Final = "camera workers"
 REPLICAS: Final = "detector replicas"
 HUB: Final = "event hub"
+CITY: Final = "city process"
 RAY_NODE: Final = "Ray: raylet"
 _NAMES: Final = (
     ("gcs_server", "Ray: GCS"),
@@ -29,6 +30,7 @@ _NAMES: Final = (
     ("dashboard/agent", "Ray: dashboard agent"),
     ("dashboard/dashboard", "Ray: dashboard"),
     ("multiprocessing.spawn", HUB),
+    ("cityeye.city_process", CITY),
 )
 """What a command line holds, and the process that it belongs to; the first that fits counts."""
 

@@ -16,12 +16,10 @@ import typer
 
 from cityeye.commands import apply, bench, cameras, check, hub, run
 from cityeye.commands import models as models_command
+from cityeye.errors import is_ours, unexpected
 from cityeye.logs import LogFormat, redact, set_up_logs
 
 PROGRAM = "cityeye"
-OUR_PACKAGES = frozenset(
-    {"benchmarks", "camera_adapters", "cityeye", "event_hub", "models", "pipelines", "serving"}
-)
 
 app = typer.Typer(
     name=PROGRAM,
@@ -81,9 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def sentence(error: Exception) -> str:
     """An exception for a person, without logins: one line, or one for each mistake."""
     lines = [" ".join(line.split()) for line in redact(str(error)).splitlines()]
-    if type(error).__module__.partition(".")[0] in OUR_PACKAGES:
+    if is_ours(error):
         return "\n".join(lines)
-    text = " ".join(lines)
-    name = type(error).__name__
-    facts = f"{name}: {text}" if text else name
-    return f"stopped by an unexpected {facts} (`cityeye --debug ...` shows where)"
+    return unexpected(type(error).__name__, " ".join(lines))

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
+from cityeye.city_child import CityChild
 from cityeye.config import load_config
 from cityeye.model_place import cache_folder
 from cityeye.ports import API_PORT, HUB_PORT
@@ -55,14 +56,14 @@ def run_demo(
     shutil.rmtree(DEMO_FOLDER, ignore_errors=True)
     DEMO_FOLDER.mkdir(parents=True)
     progress = Progress(console)
-    with RtspServerThread(mounts) as server:
+    with CityChild() as child, RtspServerThread(mounts) as server:
         progress.step(f"{len(mounts)} rendered cameras on rtsp://{LOOPBACK}:{server.port}/")
         document = _document({camera: server.url(camera) for camera in ids}, ids)
         path = DEMO_FOLDER / CITY_FILE
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         progress.step(f"configuration: {path}")
         config = load_config(path, {**os.environ, PASSWORD_VARIABLE: password})
-        return watch(config, duration_s, json_path, progress)
+        return watch(config, duration_s, json_path, progress, child)
 
 
 def _clips(scenes: Sequence[str], console: Console) -> Mapping[str, Path]:

@@ -1,66 +1,207 @@
-"""The embedded hub in a process of its own: what the console does costs no frame its turn."""
+"""The embedded hub in a process of its own: what the console does costs no frame its turn.
+
+A hub that ends or does not answer is started again, on the same address and database; what the
+workers could not deliver meanwhile is in their outboxes.
+"""
 
 from __future__ import annotations
 
+import http.client
 import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Final
+from urllib.parse import urlsplit
 
+from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
+from cityeye.processes import how_it_ended
 from event_hub import HubSettings
 from pipelines import KeyframeMissing, StoreError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
 
+log = logging.getLogger(__name__)
+
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 EVENTS_PATH = "/api/events"
+HEALTH_PATH: Final = "/health"
+ASK_EVERY_S: Final = 3.0
+ASK_TIMEOUT_S: Final = 2.0
+SILENT_S: Final = 15.0
+"""How long a hub may leave questions unanswered before it is replaced."""
+
+NAMED_AFTER_S: Final = 7.0
+"""How long it may do so before that is said: two questions in a row."""
+
+RESTARTS: Final = BackoffPolicy(first_s=1.0, cap_s=30.0, spread=0.0)
+"""Waits before it is started again; the first restart does not wait."""
+
+SOUND_S: Final = 300.0
+"""A hub that has run for so long is started again without a wait."""
 
 
-@contextmanager
-def hub_process(section: HubSection, keyframes: KeyframeSettings) -> Iterator[Callable[[], str]]:
+class HubProcess:
     """A hub that starts beside other things; after the context its database is closed.
 
-    It gets `section` of the configuration and finds images in the store `keyframes`. A hub that
-    does not end in time is killed.
-
-    Yields:
-        A function that waits until the hub listens, to be called once, and returns its address:
-        the console, and before `EVENTS_PATH` where it takes events. It raises `CommandError` with
-        the reason where the hub did not start.
+    A hub that does not end in time is killed. To be used by one thread.
     """
-    settings = HubSettings(
-        host=section.host, port=section.port, database=section.database.get_secret_value()
-    )
-    context = multiprocessing.get_context("spawn")
-    answer, there = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(settings, keyframes, there), name="event-hub")
-    process.start()
-    there.close()
+
+    def __init__(self, section: HubSection, keyframes: KeyframeSettings) -> None:
+        """It gets `section` of the configuration and finds images in the store `keyframes`."""
+        self._settings = HubSettings(
+            host=section.host, port=section.port, database=section.database.get_secret_value()
+        )
+        self._keyframes = keyframes
+        self._process: BaseProcess | None = None
+        self._url = ""
+        self._listens = False
+        self._problem = ""
+        self._restarts = 0
+        self._next_start_s = 0.0
+
+    def __enter__(self) -> HubProcess:
+        """Starts the hub, and does not wait for it."""
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops the hub."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._process.join(STOP_TIMEOUT_S)
+        self._kill()
+
+    @property
+    def pid(self) -> int | None:
+        """Id of its process, None while there is none."""
+        return self._process.pid if self._process else None
+
+    def wait(self) -> str:
+        """Waits until the hub listens for the first time.
+
+        Returns:
+            Its address: the console, and before `EVENTS_PATH` where it takes events.
+
+        Raises:
+            CommandError: It did not start; the text says why.
+        """
+        answered = self._answer.poll(START_TIMEOUT_S)
+        self._note_answer(self._received() if answered else "it does not answer")
+        if not self._listens:
+            raise CommandError(f"the event hub did not start: {self._problem}")
+        return self._url
+
+    def check(self) -> str:
+        """Asks the hub how it is and replaces it if need be; to be called every second or so.
+
+        Returns:
+            Why it is away, in a sentence; empty while it answers.
+        """
+        now_s = time.monotonic()
+        if self._process is None:
+            if now_s >= self._next_start_s:
+                self._start()
+        elif not self._listens:
+            self._check_start(now_s)
+        else:
+            self._check_answers(now_s)
+        return f"the event hub is away: {self._problem}" if self._problem else ""
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._answer, there = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
+        )
+        self._process.start()
+        there.close()
+        self._listens = False
+        self._started_s = self._answered_s = self._asked_s = time.monotonic()
+
+    def _received(self) -> str:
+        try:
+            return str(self._answer.recv())
+        except EOFError:
+            return "its process ended without an answer"
+
+    def _note_answer(self, answer: str) -> None:
+        self._listens = answer.startswith("http")
+        if self._listens:
+            self._url = answer
+            # With port 0 in the configuration it is this one from now on.
+            port = urlsplit(answer).port
+            self._settings = self._settings.model_copy(update={"port": port})
+            self._answered_s = time.monotonic()
+            self._problem = ""
+        else:
+            self._problem = answer
+
+    def _check_start(self, now_s: float) -> None:
+        if self._answer.poll():
+            self._note_answer(self._received())
+            if not self._listens:
+                self._end(self._problem)
+        elif now_s - self._started_s > START_TIMEOUT_S:
+            self._end(f"it did not start within {START_TIMEOUT_S:.0f} s")
+
+    def _check_answers(self, now_s: float) -> None:
+        if self._process is not None and not self._process.is_alive():
+            self._end(how_it_ended(self._process.exitcode or 0))
+            return
+        if now_s - self._asked_s < ASK_EVERY_S:
+            return
+        self._asked_s = now_s
+        if _answers(self._url):
+            self._answered_s = now_s
+            self._problem = ""
+            return
+        silent_s = now_s - self._answered_s
+        if silent_s > SILENT_S:
+            self._end(f"it did not answer for {silent_s:.0f} s")
+        elif silent_s > NAMED_AFTER_S:
+            self._problem = f"it has not answered for {silent_s:.0f} s"
+
+    def _end(self, problem: str) -> None:
+        """Ends what is left of it; a new one comes after a back-off."""
+        log.warning("hub_replaced", extra={"reason": problem})
+        self._problem = problem
+        self._kill()
+        now_s = time.monotonic()
+        if now_s - self._started_s > SOUND_S:
+            self._restarts = 0
+        wait_s = RESTARTS.wait_s(self._restarts) if self._restarts else 0.0
+        self._restarts += 1
+        self._next_start_s = now_s + wait_s
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+            self._answer.close()
+
+
+def _answers(url: str) -> bool:
+    """Whether anything of HTTP comes back; what it says is for others."""
+    parts = urlsplit(url)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname)  # noqa: S104
+    connection = http.client.HTTPConnection(str(host), parts.port, timeout=ASK_TIMEOUT_S)
     try:
-        yield lambda: _address(answer)
+        connection.request("GET", HEALTH_PATH)
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
-        process.terminate()
-        process.join(STOP_TIMEOUT_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-
-
-def _address(connection: Connection) -> str:
-    try:
-        answered = connection.poll(START_TIMEOUT_S)
-        answer = str(connection.recv()) if answered else "it does not answer"
-    except EOFError:
-        answer = "its process ended without an answer"
-    if not answer.startswith("http"):
-        raise CommandError(f"the event hub did not start: {answer}")
-    return answer
+        connection.close()
+    return True
 
 
 def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:

@@ -81,6 +81,13 @@ def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
     _install(handler, level.upper())
 
 
+def log_settings() -> tuple[LogFormat, int]:
+    """Format and level of this process's log, for one that it starts."""
+    root = logging.getLogger()
+    as_json = any(isinstance(one.formatter, JsonFormatter) for one in root.handlers)
+    return LogFormat.JSON if as_json else LogFormat.TEXT, root.level
+
+
 def log_to_file(path: Path) -> None:
     """Sends every log record of this process to a file that is bounded by rotation, redacted."""
     handler = RotatingFileHandler(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT)

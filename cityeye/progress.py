@@ -1,30 +1,40 @@
-"""What a run says of itself: lines at the terminal while it lasts, and the report at its end."""
+"""What a run says of itself: lines at the terminal while it lasts, and the report at its end.
+
+A line says what is known now. What is older than a few seconds is called unknown.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from pipelines import CameraSnapshot, Priority, PriorityLoad, overload
-from serving import WorkerState, loads_of
+from pipelines import CameraSnapshot, overload
+from serving import KNOWN_FOR_S, WorkerState, loads_of
 
 SUMMARY_EVERY_S = 15.0
 STYLES_OF_LOAD = {True: "yellow", False: "green"}
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}
+UNKNOWN = "unknown"
 
 
 class Progress:
-    """Prints a line for everything that changed, and a summary from time to time."""
+    """Prints a line for everything that changed, and a summary from time to time.
 
-    def __init__(self, console: Console) -> None:
+    Attributes:
+        started_s: From when on lines count, monotonic seconds.
+    """
+
+    def __init__(self, console: Console, started_s: float | None = None) -> None:
+        """`started_s` where this process goes on with the lines of another one."""
         self._console = console
-        self._started_s = time.monotonic()
-        self._summarised_s = self._started_s
+        self.started_s = time.monotonic() if started_s is None else started_s
+        self._summarised_s = time.monotonic()
+        self._away: dict[str, float] = {}
         self._states: dict[str, str] = {}
         self._incidents: Counter[tuple[str, str]] = Counter()
         self._restarts: Counter[str] = Counter()
@@ -33,9 +43,18 @@ class Progress:
 
     def step(self, text: str, style: str = "") -> None:
         """One line, with the seconds since the start."""
-        line = Text(f"{time.monotonic() - self._started_s:6.1f} s  ", style="dim")
+        line = Text(f"{time.monotonic() - self.started_s:6.1f} s  ", style="dim")
         line.append(text, style=style)
         self._console.print(line, soft_wrap=True)
+
+    def away(self, part: str, problem: str) -> None:
+        """Says when a part of the program is gone, and when it is back; `problem` is then empty."""
+        now_s = time.monotonic()
+        if problem and part not in self._away:
+            self._away[part] = now_s
+            self.step(problem, "red")
+        elif not problem and part in self._away:
+            self.step(f"{part} is back after {now_s - self._away.pop(part):.0f} s", "green")
 
     def observe(self, workers: Sequence[WorkerState]) -> None:
         """Says what changed since the last call."""
@@ -47,16 +66,32 @@ class Progress:
         loads = loads_of(workers)
         if loads:  # Of workers that are silent nothing is known.
             self._observe_load(overload(loads))
+        self._summarise(lambda: summary(workers))
+
+    def unknown(self, why: str) -> None:
+        """To be called instead of `observe` where nothing is known of any camera."""
+        self._summarise(lambda: f"nothing is known of any camera: {why}")
+
+    def _summarise(self, text: Callable[[], str]) -> None:
         now_s = time.monotonic()
         if now_s - self._summarised_s >= SUMMARY_EVERY_S:
             self._summarised_s = now_s
-            self.step(_summary(cameras, loads), "dim")
+            self.step(text(), "dim")
 
     def _observe_worker(self, state: WorkerState) -> None:
         if state.restarts > self._restarts[state.name]:
             self._restarts[state.name] = state.restarts
-            self.step(f"{state.name} was replaced ({state.restarts} times so far)", "yellow")
-        fault = state.snapshot.group.detector_fault if state.snapshot else ""
+            why = f": {state.problem}" if state.problem else ""
+            self.step(f"{state.name} was replaced ({state.restarts} times so far){why}", "yellow")
+        # A start takes its time, and a new director asks before it knows.
+        if state.problem or (
+            state.silent_s > KNOWN_FOR_S and (state.snapshot is not None or state.restarts)
+        ):
+            for camera in state.unknown:
+                self._show(camera, f"{UNKNOWN}: {state.silence}", "red")
+        if state.current is None:
+            return
+        fault = state.current.group.detector_fault
         if fault != self._faults.get(state.name, ""):
             self._faults[state.name] = fault
             style = "red" if fault else "green"
@@ -71,24 +106,35 @@ class Progress:
 
     def _observe_camera(self, camera: CameraSnapshot) -> None:
         shown = f"{camera.state.value}: {camera.reason}" if camera.reason else camera.state.value
-        if self._states.get(camera.id) != shown:
-            self._states[camera.id] = shown
-            self.step(f"camera {camera.id} is {shown}", STYLES[camera.state.value])
+        self._show(camera.id, shown, STYLES[camera.state.value])
         for kind, count in camera.statistics.incidents.items():
             if count > self._incidents[camera.id, kind]:
                 self._incidents[camera.id, kind] = count
                 self.step(f"incident {kind} at camera {camera.id}", "bold magenta")
 
+    def _show(self, camera: str, shown: str, style: str) -> None:
+        """Says how a camera is; that it is unknown once, whatever the reason becomes."""
+        before = self._states.get(camera, "")
+        self._states[camera] = shown
+        if shown != before and not (shown.startswith(UNKNOWN) and before.startswith(UNKNOWN)):
+            self.step(f"camera {camera} is {shown}", style)
 
-def _summary(cameras: Sequence[CameraSnapshot], loads: Mapping[Priority, PriorityLoad]) -> str:
+
+def summary(workers: Sequence[WorkerState]) -> str:
+    """What is known of all cameras in one line."""
+    cameras = [camera for state in workers for camera in state.cameras]
+    unknown = sum(len(state.unknown) for state in workers)
+    total = len(cameras) + unknown
+    loads = loads_of(workers)
     statistics = [camera.statistics for camera in cameras]
     online = sum(camera.state.value == "online" for camera in cameras)
     asked = sum(load.asked_fps for load in loads.values())
     given = sum(load.given_fps for load in loads.values())
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
     incidents = sum(sum(one.incidents.values()) for one in statistics)
+    silent = f" ({unknown} unknown)" if unknown else ""
     return (
-        f"{online} of {len(cameras)} cameras online, throughput {given:.1f} of "
+        f"{online} of {total} cameras online{silent}, throughput {given:.1f} of "
         f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
     )
 
@@ -100,11 +146,13 @@ def report(workers: Sequence[WorkerState], kinds: Sequence[str]) -> dict[str, An
         `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents` opened
         by kind, `events_delivered` to all sinks and `keyframes_stored`.
     """
-    cameras = [camera for state in workers for camera in state.cameras]
+    # What was measured counts, however long ago.
+    snapshots = [state.snapshot for state in workers if state.snapshot]
+    cameras = [camera for snapshot in snapshots for camera in snapshot.group.cameras]
     incidents: Counter[str] = Counter(dict.fromkeys(kinds, 0))
     for camera in cameras:
         incidents.update(camera.statistics.incidents)
-    relays = [state.snapshot.relay for state in workers if state.snapshot]
+    relays = [snapshot.relay for snapshot in snapshots]
     return {
         "cameras": {camera.id: _camera_report(camera) for camera in cameras},
         "incidents": dict(sorted(incidents.items())),

@@ -44,12 +44,24 @@ class Reconfiguration:
     """
 
     def __init__(
-        self, config: Config, make_plan: Callable[[Config], CityPlan], take: TakeCameras
+        self,
+        config: Config,
+        make_plan: Callable[[Config], CityPlan],
+        take: TakeCameras,
+        on_change: Callable[[Config], None] = lambda _: None,
     ) -> None:
-        """`make_plan` resolves a checked configuration as it was done at the start of the city."""
+        """Starts with what the city was started with.
+
+        Args:
+            config: That.
+            make_plan: Resolves a checked configuration as it was done at the start of the city.
+            take: Has the city take other cameras.
+            on_change: Called with every configuration that the city has taken.
+        """
         self.config = config
         self._make_plan = make_plan
         self._take_cameras = take
+        self._on_change = on_change
         self._applying = threading.Lock()
 
     def apply(self, dry_run: bool) -> ChangeOutcome:
@@ -82,6 +94,7 @@ class Reconfiguration:
         if not faults:
             # What could not be done stays a difference, so that it is tried again.
             self.config = wanted
+            self._on_change(wanted)
         return ChangeOutcome(not faults, (*warnings, *done, *faults.values()))
 
 

@@ -2,8 +2,9 @@ from .city import City as City
 from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, Wish as Wish
 from .cores import usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
-from .director import WorkerState as WorkerState, loads_of as loads_of
-from .errors import DirectorError as DirectorError, RolloutError as RolloutError
+from .errors import (
+    DirectorError as DirectorError, DirectorLost as DirectorLost, RolloutError as RolloutError,
+)
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors
 from .model_source import (
@@ -14,4 +15,7 @@ from .ray_cluster import ClusterSettings as ClusterSettings, cluster as cluster
 from .served_models import (
     RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,
     served_model as served_model,
+)
+from .worker_state import (
+    KNOWN_FOR_S as KNOWN_FOR_S, WorkerState as WorkerState, loads_of as loads_of,
 )

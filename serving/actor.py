@@ -5,6 +5,7 @@ Ray's annotations do not describe the methods of an actor, so handles are `Any` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -16,14 +17,34 @@ THREADS = 4
 """Calls that an actor answers at once; a stuck one must not hide the others."""
 
 
-def start_actor(plain: type, *arguments: object, name: str | None = None, gpus: float = 0.0) -> Any:  # noqa: ANN401
-    """Starts `plain(*arguments)` as an actor; Ray itself never restarts it."""
+def start_actor(
+    plain: type,
+    *arguments: object,
+    name: str | None = None,
+    gpus: float = 0.0,
+    threads: int = THREADS,
+    outlives: bool = False,
+) -> Any:  # noqa: ANN401
+    """Starts `plain(*arguments)` as an actor; Ray itself never restarts it.
+
+    Args:
+        plain: A class.
+        arguments: What its constructor gets.
+        name: How others find it.
+        gpus: Share of a GPU that Ray reserves.
+        threads: Calls that it answers at once.
+        outlives: Whether it lives on when the process that started it has ended.
+
+    Raises:
+        ValueError: Another actor has the name.
+    """
     options: dict[str, Any] = {
         "num_cpus": RESERVED_CPUS,
         "num_gpus": gpus,
-        "max_concurrency": THREADS,
+        "max_concurrency": threads,
         "max_restarts": 0,
         "name": name,
+        "lifetime": "detached" if outlives else None,
     }
     actor: Any = ray.remote(plain)
     return actor.options(**options).remote(*arguments)
@@ -36,3 +57,11 @@ def wait_for(answer: object, timeout_s: float) -> Any:  # noqa: ANN401
         ray.exceptions.RayError: The actor is gone, failed, or did not answer in time.
     """
     return ray.get(answer, timeout=timeout_s)  # type: ignore[call-overload]
+
+
+def wait_for_some(answers: Sequence[object], timeout_s: float) -> Sequence[object]:
+    """Those answers that have come by the time all have, or the time is over; errors count."""
+    if not answers:
+        return ()
+    come, _ = ray.wait(list(answers), num_returns=len(answers), timeout=timeout_s)
+    return come

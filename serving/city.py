@@ -5,28 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-import ray
 from ray import serve
-from ray.exceptions import RayError
 from ray.serve.api import RunTarget
 
 from pipelines import CameraPlan
-from serving.actor import start_actor, wait_for
 from serving.api.control_api import build_api
 from serving.city_plan import CityPlan
 from serving.detectors import detector_service
-from serving.director import DIRECTOR, Director, RefusedChange, WorkerState
-from serving.errors import DirectorError, RolloutError, ServingError
+from serving.errors import ServingError
 from serving.launch import wait_until_running
 from serving.placement import placed_plan
+from serving.watched_director import WatchedDirector
+from serving.worker_state import WorkerState
 
 log = logging.getLogger(__name__)
 
 API_APPLICATION = "control-api"
-ASK_TIMEOUT_S = 10.0
-START_TIMEOUT_S = 120.0
-CHANGE_TIMEOUT_S = 300.0
-STOP_MARGIN_S = 45.0
+ASK_TIMEOUT_S = 3.0
 
 
 class City:
@@ -52,17 +47,24 @@ class City:
         self._detectors.deploy(needed)
         absent = self._join(on_step)
         on_step(f"starting {len(plan.cameras)} cameras")
-        self._director = start_actor(Director, plan, absent, name=DIRECTOR)
-        self._ask(START_TIMEOUT_S)
+        self._director = WatchedDirector(plan, absent)
         wait_until_running({API_APPLICATION: "the control API"})
 
     def workers(self) -> Sequence[WorkerState]:
         """All workers with their newest snapshots.
 
+        To be called about once a second, as this is also the watch over the director: one that
+        died or does not answer any more is replaced.
+
         Raises:
             DirectorError: The director does not answer.
+            DirectorLost: Replacing it does not help.
         """
-        return self._ask(ASK_TIMEOUT_S)
+        return self._director.workers(ASK_TIMEOUT_S)
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Has health name what is wrong with parts of the city that do not run on Ray, by part."""
+        self._director.note(notes)
 
     def apply(self, cameras: Sequence[CameraPlan]) -> Mapping[str, str]:
         """Takes other cameras while the city runs; safe from any thread.
@@ -74,35 +76,15 @@ class City:
             RolloutError: Refused, as a model does not run or a rollout is under way.
             DirectorError: The director does not answer.
         """
-        plan = self._plan.with_cameras(cameras)
-        try:
-            answer = wait_for(self._director.apply.remote(plan), CHANGE_TIMEOUT_S)
-        except RayError as error:
-            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
-        if isinstance(answer, RefusedChange):
-            raise RolloutError(answer.sentence)
-        self._plan = plan
-        faults: Mapping[str, str] = answer
-        return faults
+        return self._director.apply(cameras)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops cameras, drains outboxes, and says how every worker stood at its end.
 
         Raises:
-            DirectorError: The director did not finish in time; outboxes keep what is left.
+            DirectorError: They did not stop in time; outboxes keep what is left.
         """
-        try:
-            last: Sequence[WorkerState] = wait_for(
-                self._director.stop.remote(), self._plan.drain_s + STOP_MARGIN_S
-            )
-        except RayError as error:
-            raise DirectorError(
-                f"the director did not stop in time ({type(error).__name__}); undelivered events "
-                "stay in the outbox and go out at the next start"
-            ) from None
-        finally:
-            ray.kill(self._director, no_restart=True)
-        return last
+        return self._director.stop()
 
     def _join(self, on_step: Callable[[str], None]) -> Mapping[str, str]:
         """Starts canaries and shadows; gives those that could not be, with the reason.
@@ -121,10 +103,3 @@ class City:
                 on_step(f"{error}; the stable version is used instead")
                 absent[model.ref.key] = str(error)
         return absent
-
-    def _ask(self, timeout_s: float) -> Sequence[WorkerState]:
-        try:
-            answer: Sequence[WorkerState] = wait_for(self._director.workers.remote(), timeout_s)
-        except RayError as error:
-            raise DirectorError(f"the director does not answer ({type(error).__name__})") from None
-        return answer

@@ -154,7 +154,12 @@ class CityPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """One worker's share of the city; `models` are the versions that its frames are sent to."""
+    """One worker's share of the city.
+
+    Attributes:
+        models: The versions that its frames are sent to.
+        incarnation: The number of this start of the worker, see `Incarnations`; 0 before a start.
+    """
 
     name: str
     cameras: tuple[CameraPlan, ...]
@@ -164,6 +169,7 @@ class WorkerPlan:
     slots: Slots = field(default_factory=Slots)
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
+    incarnation: int = 0
 
     def rerouted(
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]

@@ -56,6 +56,10 @@ class DetectorService(Protocol):
         """Begins to end a version that no camera uses any more."""
         ...
 
+    def retain(self, models: Sequence[ServedModel]) -> None:
+        """Begins to end every version that runs beside these."""
+        ...
+
     def states(
         self,
         models: Sequence[ServedModel],

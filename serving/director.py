@@ -2,8 +2,8 @@
 
 It also carries out rollouts, as it alone knows where every camera is and what it is sent to.
 
-A worker lives while its loop comes round, not while its process is there. A replaced
-worker gets the same share and the same outbox file, so nothing that was promised is lost.
+A replaced worker gets the same share and the same outbox file, so nothing that was promised is
+lost. Workers do not end with the director: the next one takes them over, with the rollout tables.
 """
 
 from __future__ import annotations
@@ -14,57 +14,40 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
-from camera_adapters import BackoffPolicy
-from pipelines import CameraSnapshot, Priority, PriorityLoad, Routes, total_loads
+from pipelines import Routes
 from pipelines.shadow import ComparisonState
-from serving.actor import start_actor, wait_for
-from serving.camera_worker import CameraWorker, WorkerSnapshot
-from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
+from serving.actor import wait_for, wait_for_some
+from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.detectors import detector_service
-from serving.errors import RolloutBusy, RolloutError, last_line
+from serving.errors import DirectorError, RolloutBusy, RolloutError, last_line
 from serving.governor import RateGovernor
+from serving.incarnations import Incarnations
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
+from serving.takeover import running_versions
+from serving.worker_actors import end_worker, living_workers, stop_workers
+from serving.worker_slot import WorkerSlot
+from serving.worker_state import WorkerState
 
 log = logging.getLogger(__name__)
 
 DIRECTOR = "cityeye-director"
 NAMESPACE = "cityeye"
 CHECK_EVERY_S = 1.0
-STOP_MARGIN_S = 20.0
-APPLY_TIMEOUT_S = 60.0
+APPLY_TIMEOUT_S: Final = 60.0
 """A camera may take as long to be removed as the slowest inference."""
 
-RESTARTS = BackoffPolicy(first_s=1.0, cap_s=15.0, spread=0.0)
-"""Waits before a worker is started again; the first restart does not wait."""
+ANSWER_WAIT_S: Final = 1.0
+"""How long a round waits for answers; one that does not come must not make those of others old."""
 
-
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """A worker as the director sees it.
-
-    Attributes:
-        snapshot: Its newest answer, None before the first one.
-        restarts: How often it was replaced.
-        alive: Whether it answered the newest check.
-    """
-
-    name: str
-    snapshot: WorkerSnapshot | None
-    restarts: int
-    alive: bool
-
-    @property
-    def cameras(self) -> Sequence[CameraSnapshot]:
-        """The newest snapshots of its cameras."""
-        return self.snapshot.group.cameras if self.snapshot else ()
+ROUND_HANGS_S: Final = 20.0
+"""A director whose rounds take longer does not answer either, so that it is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,113 +58,32 @@ class RefusedChange:
     busy: bool
 
 
-def loads_of(workers: Sequence[WorkerState]) -> Mapping[Priority, PriorityLoad]:
-    """The load of the city by priority; a worker that does not answer gives nothing."""
-    live = (state.snapshot for state in workers if state.alive and state.snapshot)
-    return total_loads(snapshot.group.loads for snapshot in live)
-
-
-class _WorkerSlot:
-    """A share of cameras and the worker that holds it at present."""
-
-    def __init__(self, plan: WorkerPlan, gpus: float, liveness: Liveness) -> None:
-        self.plan = plan
-        self.gpus = gpus
-        self.liveness = liveness
-        self.restarts = 0
-        self.snapshot: WorkerSnapshot | None = None
-        self.alive = False
-        self.next_start_s = 0.0
-        self.worker: Any = None
-        self.start()
-
-    def start(self) -> None:
-        """Starts a worker over this share's outbox."""
-        self.started_s = self.answered_s = self.asked_s = time.monotonic()
-        self.worker = start_actor(CameraWorker, self.plan, gpus=self.gpus)
-
-    def check(self) -> str:
-        """Asks the worker how it is; returns why it must be replaced, empty if it need not."""
-        if self.worker is None:
-            return ""
-        now_s = time.monotonic()
-        try:
-            snapshot: WorkerSnapshot = wait_for(
-                self.worker.snapshot.remote(), self.liveness.snapshot_timeout_s
-            )
-        except GetTimeoutError:
-            self.alive = False
-            first = self.answered_s == self.started_s
-            limit_s = self.liveness.start_grace_s if first else self.liveness.silent_after_s
-            return "does not answer" if now_s - self.answered_s > limit_s else ""
-        except (RayActorError, RayTaskError) as error:
-            self.alive = False
-            return f"died: {last_line(error)}"
-        self.snapshot = snapshot
-        self.asked_s = now_s
-        self.answered_s = time.monotonic()
-        self.alive = True
-        if not snapshot.running:
-            return f"its frame loop ended: {snapshot.fault or 'no reason given'}"
-        if snapshot.group.beat_s > self.liveness.hang_after_s:
-            return f"its frame loop hangs for {snapshot.group.beat_s:.0f} s"
-        return ""
-
-    def replace(self, reason: str) -> None:
-        """Ends the worker for good; a new one comes after a back-off."""
-        log.warning("worker_replaced", extra={"worker": self.plan.name, "reason": reason})
-        self.alive = False
-        if self.worker is not None:
-            ray.kill(self.worker, no_restart=True)
-            self.worker = None
-            wait_s = RESTARTS.wait_s(self.restarts) if self.restarts else 0.0
-            self.next_start_s = time.monotonic() + wait_s
-            self.restarts += 1
-
-    def reroute(self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]) -> None:
-        """Changes the versions of its cameras, for this worker and for any that replaces it."""
-        self.plan = self.plan.rerouted(routes, served)
-        if self.worker is not None:
-            own = {plan.camera.id: plan.routes for plan in self.plan.cameras}
-            self.worker.reroute.remote(own, self.plan.models)
-
-    def apply(self, share: WorkerPlan) -> object:
-        """Takes the cameras of `share`, for this worker and for any that replaces it.
-
-        Returns:
-            The pending answer of `CameraWorker.apply`, None while no worker lives.
-        """
-        self.plan = replace(self.plan, cameras=share.cameras, models=share.models)
-        return self.worker.apply.remote(self.plan) if self.worker is not None else None
-
-    def limit(self, shares: Mapping[Priority, float]) -> None:
-        """Reduces the rates of its cameras; a worker that has just started knows nothing of it."""
-        if self.worker is not None and self.alive:
-            self.worker.limit.remote(shares)
-
-    @property
-    def due(self) -> bool:
-        """Whether a new worker shall be started now."""
-        return self.worker is None and time.monotonic() >= self.next_start_s
-
-
 class Director:
     """Runs as one named Ray actor with a few threads."""
 
-    def __init__(self, plan: CityPlan, absent: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: CityPlan,
+        absent: Mapping[str, str],
+        restarts: Mapping[str, int] | None = None,
+    ) -> None:
         """Starts a worker per group of cameras and begins to watch them.
 
         The models of the plan run already; `absent` says why versions of a rollout table do not.
+        `restarts` is given to a director that takes over from one that died, and says how often
+        each worker has been replaced: workers that live, versions that run and tables stay.
         """
         plan.delivery.state.mkdir(parents=True, exist_ok=True)
         plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._slots: list[_WorkerSlot] = []
+        self._slots: list[WorkerSlot] = []
         self._governor = RateGovernor()
+        self._notes: Mapping[str, str] = {}
         detectors = detector_service(plan.detector)
-        routing = plan.routing(absent)
+        takes_over = restarts is not None
+        routing = running_versions(plan, detectors) if takes_over else plan.routing(absent)
         self._rollouts = Rollouts(
             plan.cameras,
             routing,
@@ -194,16 +96,49 @@ class Director:
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
-        self._slots += [_WorkerSlot(share, self._gpus, plan.liveness) for share in plans]
+        self._incarnations = Incarnations(plan.delivery.state)
+        self._fill_slots(plans, restarts)
+        self._round_s = time.monotonic()
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
         self._watch.start()
 
+    def _fill_slots(self, plans: Sequence[WorkerPlan], restarts: Mapping[str, int] | None) -> None:
+        """A worker for each plan: one that lives already where this director takes over."""
+        living = living_workers()
+        for plan in plans:
+            restarted = restarts.get(plan.name, 0) if restarts else 0
+            liveness, incarnations = self._plan.liveness, self._incarnations
+            slot = WorkerSlot(plan, self._gpus, liveness, incarnations, restarted)
+            if restarts is not None and plan.name in living:
+                incarnation, worker = living.pop(plan.name)
+                slot.adopt(worker, incarnation, self._governor.shares)
+                log.info("worker_taken_over", extra={"worker": plan.name})
+            else:
+                # What an earlier city left would hold the outbox.
+                end_worker(living.pop(plan.name, (0, None))[1])
+                slot.start()
+            self._slots.append(slot)
+        for _, worker in living.values():
+            end_worker(worker)
+
     def workers(self) -> Sequence[WorkerState]:
-        """All workers with their newest snapshots."""
-        return [
-            WorkerState(slot.plan.name, slot.snapshot, slot.restarts, slot.alive)
-            for slot in self._slots
-        ]
+        """All workers with their newest snapshots.
+
+        Raises:
+            DirectorError: Nobody watches the workers any more.
+        """
+        round_s = time.monotonic() - self._round_s
+        if round_s > ROUND_HANGS_S and not self._stopping.is_set():
+            raise DirectorError(f"the director has not asked the workers for {round_s:.0f} s")
+        return [slot.state() for slot in self._slots]
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Takes what is wrong with parts of the city that the director does not run, by part."""
+        self._notes = notes
+
+    def notes(self) -> Mapping[str, str]:
+        """What was noted last."""
+        return self._notes
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""
@@ -253,20 +188,6 @@ class Director:
                 )
         return faults
 
-    def _shares(self) -> Mapping[str, WorkerPlan]:
-        """The share of each worker, with the versions that run now."""
-        routing = self._rollouts.routing
-        routes = {camera.camera.id: routing.routes(camera) for camera in self._plan.cameras}
-        return {one.name: one.rerouted(routes, routing.served) for one in shares(self._plan)}
-
-    def _assign(self, share: WorkerPlan) -> object:
-        """Gives a share to its worker, or to a new one; the pending answer of one that lives."""
-        for slot in self._slots:
-            if slot.plan.name == share.name:
-                return slot.apply(share)
-        self._slots.append(_WorkerSlot(share, self._gpus, self._plan.liveness))
-        return None
-
     def comparisons(self, first: str, second: str) -> Sequence[ComparisonState]:
         """What all workers know of two `name/version` that inferred the same frames."""
         answers = self._ask_all(lambda worker: worker.comparisons.remote(first, second))
@@ -280,36 +201,55 @@ class Director:
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""
         self._stopping.set()
-        self._watch.join()
+        self._watch.join(ROUND_HANGS_S)
         with self._lock:
-            live = [(slot, slot.worker) for slot in self._slots if slot.worker is not None]
-            stopping = [(slot, worker.stop.remote()) for slot, worker in live]
-            deadline_s = time.monotonic() + self._plan.drain_s + STOP_MARGIN_S
-            for slot, stopped in stopping:
-                try:
-                    left_s = max(0.1, deadline_s - time.monotonic())
-                    slot.snapshot = wait_for(stopped, left_s)
-                except (GetTimeoutError, RayActorError, RayTaskError) as error:
-                    log.warning(
-                        "worker_stop_failed",
-                        extra={"worker": slot.plan.name, "reason": type(error).__name__},
-                    )
-            for _, worker in live:
-                ray.kill(worker, no_restart=True)
+            living = {slot.plan.name: slot.worker for slot in self._slots if slot.worker}
+            last = stop_workers(living, self._plan.drain_s)
+            for slot in self._slots:
+                if slot.plan.name in last:
+                    slot.ended(last[slot.plan.name])
         return self.workers()
+
+    def _shares(self) -> Mapping[str, WorkerPlan]:
+        """The share of each worker, with the versions that run now."""
+        routing = self._rollouts.routing
+        routes = {camera.camera.id: routing.routes(camera) for camera in self._plan.cameras}
+        return {one.name: one.rerouted(routes, routing.served) for one in shares(self._plan)}
+
+    def _assign(self, share: WorkerPlan) -> object:
+        """Gives a share to its worker, or to a new one; the pending answer of one that lives."""
+        for slot in self._slots:
+            if slot.plan.name == share.name:
+                return slot.apply(share)
+        slot = WorkerSlot(share, self._gpus, self._plan.liveness, self._incarnations)
+        slot.start()
+        self._slots.append(slot)
+        return None
 
     def _supervise(self) -> None:
         while not self._stopping.wait(CHECK_EVERY_S):
-            with self._lock:
-                for slot in self._slots:
-                    if slot.due:
-                        slot.start()
-                        continue
-                    reason = slot.check()
-                    if reason:
-                        slot.replace(reason)
-                self._govern()
-            self._retire()
+            self._round_s = time.monotonic()
+            try:
+                with self._lock:
+                    self._check_workers()
+                    self._govern()
+                self._retire()
+            except (RayError, RayServeException, RuntimeError, ValueError):
+                # The next round may fare better; if none does, workers count as unknown.
+                log.exception("director_round_failed")
+
+    def _check_workers(self) -> None:
+        """Asks all workers at once, and replaces those that must be."""
+        for slot in self._slots:
+            if slot.due:
+                slot.start()
+        questions = {slot.plan.name: slot.ask() for slot in self._slots}
+        asked = [question for question in questions.values() if question is not None]
+        answered = wait_for_some(asked, min(ANSWER_WAIT_S, self._plan.liveness.snapshot_timeout_s))
+        for slot in self._slots:
+            reason = slot.check(answered=questions[slot.plan.name] in answered)
+            if reason:
+                slot.replace(reason)
 
     def _govern(self) -> None:
         """Keeps rates even across workers."""

@@ -9,9 +9,10 @@ import ray
 from fastapi import HTTPException
 from ray.exceptions import RayError
 
-from serving.director import DIRECTOR, NAMESPACE, RefusedChange, WorkerState
+from serving.director import DIRECTOR, NAMESPACE, RefusedChange
 from serving.rollout.rollouts import RolloutState
 from serving.served_models import ServedModel
+from serving.worker_state import WorkerState
 
 ASK_TIMEOUT_S = 5.0
 CHANGE_TIMEOUT_S = 300.0
@@ -38,6 +39,11 @@ async def ask_director(
 async def all_workers() -> list[WorkerState]:
     """All workers with their newest snapshots."""
     return list(await ask_director("workers"))
+
+
+async def city_notes() -> dict[str, str]:
+    """What is wrong with parts of the city that the director does not run, by part."""
+    return dict(await ask_director("notes"))
 
 
 async def served_models() -> list[ServedModel]:

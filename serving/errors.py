@@ -21,6 +21,10 @@ class DirectorError(ServingError):
     """The director does not answer, or does not know what it was asked for."""
 
 
+class DirectorLost(DirectorError):
+    """The director ends again and again; the city cannot go on without one."""
+
+
 class RolloutError(ServingError):
     """A change of versions was refused; the versions in service stay as they are."""
 

@@ -16,7 +16,7 @@ from pipelines import InferenceMetrics
 from serving.app import build
 from serving.errors import ServingError, last_line
 from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
-from serving.serve_detector import ServeDetector, application_name
+from serving.serve_detector import PREFIX, ServeDetector, application_name
 from serving.served_models import DetectorArgs, ModelState, ServedModel
 
 LAUNCH_TIMEOUT_S = 180.0
@@ -53,6 +53,13 @@ class RayServeDetectors:
     def remove(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
         """See `DetectorService.remove`; calls in flight still get their results."""
         serve.delete(application_name(model.ref), _blocking=False)
+
+    def retain(self, models: Sequence[ServedModel]) -> None:
+        """See `DetectorService.retain`."""
+        names = {application_name(model.ref) for model in models}
+        for name in serve.status().applications:
+            if name.startswith(PREFIX) and name not in names:
+                serve.delete(name, _blocking=False)
 
     def states(
         self,

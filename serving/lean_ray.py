@@ -54,8 +54,12 @@ SERVE_VARIABLES: Mapping[str, str] = {
 UNUSED_PROCESSES = ("start_api_server", "start_log_monitor", "start_monitor")
 """Methods of Ray's `Node` that start the dashboard, the reader of log files and the autoscaler."""
 
+AGENTS = (
+    ray_constants.PROCESS_TYPE_DASHBOARD_AGENT,
+    ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT,
+)
 MINIMAL_AGENT = Path(__file__).with_name("minimal_agent.py")
-"""Program that is put before the path of Ray's agent in the command that starts it."""
+"""Program that is put before the path of one of Ray's agents in the command that starts it."""
 
 
 def use_lean_settings() -> None:
@@ -77,7 +81,7 @@ def lean_start() -> Iterator[None]:
 
     def command(component: str, *arguments: object) -> list[str]:
         built: list[str] = python_command(component, *arguments)
-        agent = component == ray_constants.PROCESS_TYPE_DASHBOARD_AGENT
+        agent = component in AGENTS
         # -P: the names of the modules beside it must not hide others from Ray.
         return [*built, "-P", str(MINIMAL_AGENT)] if agent else built
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,9 @@ OBJECT_STORE_BYTES = 512 * 1024 * 1024
 LOGICAL_CPUS_AT_LEAST = 8
 """Ray places by reservation; the small shares that we reserve must fit on a two-core machine."""
 
+NAMES: Mapping[str, str] = {"gcs_server": "control service (GCS)", "raylet": "raylet"}
+"""What people call the kinds of processes of Ray."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
@@ -39,20 +42,41 @@ class ClusterSettings:
     api_host: str = LOOPBACK
 
 
+class RayNode:
+    """The Ray of this machine, as started by this process."""
+
+    def __init__(self) -> None:
+        self._stopping = False
+
+    def lost(self) -> str:
+        """Which process of Ray has ended unasked, in a sentence; empty while none has.
+
+        Ray does not start them again, and nothing works for long without them.
+        """
+        ended = _ended()
+        return "" if self._stopping else ended
+
+    def stop(self) -> None:
+        """Ends every process of this Ray, Serve's among them, and sees them gone."""
+        self._stopping = True
+        _stop_ray(kill=bool(_ended()))
+
+
 @contextmanager
-def cluster(settings: ClusterSettings) -> Iterator[None]:
+def cluster(settings: ClusterSettings) -> Iterator[RayNode]:
     """Ray and Serve for as long as the context lasts.
 
     Raises:
         ClusterError: They did not start.
     """
     _prepare()
+    node = RayNode()
     try:
         _start_ray()
         _start_serve(settings)
-        yield
+        yield node
     finally:
-        _stop_ray()
+        node.stop()
 
 
 def _prepare() -> None:
@@ -105,18 +129,35 @@ def _start_serve(settings: ClusterSettings) -> None:
         raise ClusterError(f"Ray Serve did not start: {_first_line(error)}") from error
 
 
-def _stop_ray() -> None:
-    """Ends every process of this Ray, Serve's among them, and sees them gone."""
-    node: Any = worker._global_node
-    kinds = node.all_processes.values() if node is not None else ()
-    started: list[subprocess.Popen[bytes]] = [info.process for kind in kinds for info in kind]
-    ray.shutdown()
+def _stop_ray(*, kill: bool = False) -> None:
+    """Sees every process of this Ray gone; what waits for a part that has ended must be killed."""
+    started = [process for _, process in _processes()]
+    if kill:
+        for process in started:
+            process.kill()
+    else:
+        ray.shutdown()
     for process in started:
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _ended() -> str:
+    for kind, process in _processes():
+        status = process.poll()
+        if status is not None:
+            return f"Ray's {NAMES.get(kind, kind)} ended with status {status}"
+    return ""
+
+
+def _processes() -> list[tuple[str, subprocess.Popen[bytes]]]:
+    """What this process has started for Ray, by kind."""
+    node: Any = worker._global_node
+    kinds = node.all_processes.items() if node is not None else ()
+    return [(kind, info.process) for kind, infos in kinds for info in infos]
 
 
 def _first_line(error: Exception) -> str:

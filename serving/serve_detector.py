@@ -35,11 +35,13 @@ from serving.lean_ray import INLINE_BYTES
 
 VERIFY_TIMEOUT_S = 60.0
 PROVIDER_TIMEOUT_S = 2.0
+PREFIX = "detector-"
+"""With which the names of the applications begin."""
 
 
 def application_name(model: ModelRef) -> str:
     """Name of the Serve application of a model version."""
-    return f"detector-{model.name}-{model.version}"
+    return f"{PREFIX}{model.name}-{model.version}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ class InProcessDetectors:
         for worker in workers:
             worker.unload.remote(model.ref.key)
 
+    def retain(self, models: Sequence[ServedModel]) -> None:
+        """See `DetectorService.retain`; workers let go of what their cameras do not use."""
+
     def states(
         self,
         models: Sequence[ServedModel],

@@ -114,7 +114,15 @@ def test_the_page_states_the_contracts_that_are_enforced():
 
 
 @pytest.mark.parametrize(
-    "title", ["Packages", "One frame", "The nouns", "Versions on live cameras", "Why it is so"]
+    "title",
+    [
+        "Packages",
+        "One frame",
+        "Who replaces whom",
+        "The nouns",
+        "Versions on live cameras",
+        "Why it is so",
+    ],
 )
 def test_every_name_on_the_page_exists(title):
     names = [

@@ -16,7 +16,8 @@ import click
 import pytest
 import typer.main
 
-from cityeye.cli import OUR_PACKAGES, PROGRAM, app
+from cityeye.cli import PROGRAM, app
+from cityeye.errors import OUR_PACKAGES
 
 ROOT = Path(__file__).parents[1]
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from camera_adapters import CameraState, Letterbox
 from models.detections import Detections
-from pipelines import CameraSnapshot, InferenceMetrics, Priority, Rate
-from serving.director import WorkerState
+from pipelines import CameraSnapshot, InferenceMetrics, Rate
 from serving.rollout.rollouts import RolloutState
 from serving.served_models import ModelState, ServedModel
+from serving.worker_state import WorkerState
 
 Rounded = Annotated[
     float | None, AfterValidator(lambda value: None if value is None else round(value, 4))
@@ -45,28 +45,31 @@ class CameraAnswer(ApiAnswer):
 
     `models` and `shadows` are the `name/version` by task that ran on its newest frame; `inferences`
     counts the frames by task and version, `reroutes` how often the versions changed.
+
+    The state is `unknown`, and there are no counters, where its worker has not answered for some
+    seconds: nobody may be watching it.
     """
 
     id: str
-    name: str
     worker: str
-    state: CameraState
+    state: CameraState | Literal["unknown"]
     reason: str
-    decoded: int
-    analysed: int
-    dropped: int
-    failed: int
-    reconnects: int
-    last_frame_age_s: float | None
-    requested_fps: float
-    achieved_fps: float
-    frame_age_ms: dict[str, float]
-    tasks: dict[str, Rate]
-    incidents: dict[str, int]
-    models: dict[str, str]
-    shadows: dict[str, str]
-    inferences: dict[str, dict[str, int]]
-    reroutes: int
+    name: str | None = None
+    decoded: int | None = None
+    analysed: int | None = None
+    dropped: int | None = None
+    failed: int | None = None
+    reconnects: int | None = None
+    last_frame_age_s: float | None = None
+    requested_fps: float | None = None
+    achieved_fps: float | None = None
+    frame_age_ms: dict[str, float] | None = None
+    tasks: dict[str, Rate] | None = None
+    incidents: dict[str, int] | None = None
+    models: dict[str, str] | None = None
+    shadows: dict[str, str] | None = None
+    inferences: dict[str, dict[str, int]] | None = None
+    reroutes: int | None = None
 
 
 class ModelAnswer(ApiAnswer):
@@ -100,21 +103,6 @@ class LoadAnswer(ApiAnswer):
     asked_fps: Rounded
     given_fps: Rounded
     share: Rounded
-
-
-class HealthAnswer(ApiAnswer):
-    """The whole at a glance: `ok` when every worker answers and every model is served.
-
-    `load` is by priority; it is `degraded` where less is given than was asked for.
-    """
-
-    status: Literal["ok", "degraded"]
-    problems: tuple[str, ...]
-    cameras: int
-    cameras_online: int
-    load: dict[Priority, LoadAnswer]
-    events_delivered: int
-    events_pending: int
 
 
 class DetectionAnswer(ApiAnswer):
@@ -154,9 +142,22 @@ def faults(workers: Sequence[WorkerState]) -> dict[str, str]:
     return {
         key: reason
         for state in workers
-        if state.snapshot
-        for key, reason in state.snapshot.group.detector_faults.items()
+        if state.current
+        for key, reason in state.current.group.detector_faults.items()
     }
+
+
+def camera_answers(workers: Sequence[WorkerState]) -> list[CameraAnswer]:
+    """All cameras, worker by worker, in the order of the configuration."""
+    answers = []
+    for state in workers:
+        known = {camera.id: camera_answer(state.name, camera) for camera in state.cameras}
+        for camera in state.unknown:
+            known[camera] = CameraAnswer(
+                id=camera, worker=state.name, state="unknown", reason=state.silence
+            )
+        answers += [known[camera] for camera in state.camera_ids if camera in known]
+    return answers
 
 
 def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:

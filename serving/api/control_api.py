@@ -8,6 +8,7 @@ so what they call is defined in other modules.
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
 
 import asyncio
+import time
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
@@ -17,20 +18,18 @@ from ray.serve.schema import LoggingConfig
 
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
-from pipelines import BatchResult, InferenceMetrics, MicroBatch, overload
+from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
-    HealthAnswer,
-    LoadAnswer,
     ModelAnswer,
-    camera_answer,
+    camera_answers,
     cameras_by_version,
     detect_answer,
     faults,
-    is_on,
     model_answer,
 )
+from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import MAX_IMAGE_BYTES, decode, fitted
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
@@ -38,8 +37,13 @@ from serving.api.rollouts import summed
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
-from serving.director import loads_of
-from serving.director_client import all_workers, rollout_states, running_version, served_models
+from serving.director_client import (
+    all_workers,
+    city_notes,
+    rollout_states,
+    running_version,
+    served_models,
+)
 from serving.loopback import confine_replica
 from serving.model_source import ModelSource
 from serving.served_models import ServedModel
@@ -60,7 +64,11 @@ api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 
 
 @serve.deployment(
-    ray_actor_options={"num_cpus": 0.1}, max_ongoing_requests=64, logging_config=QUIET
+    ray_actor_options={"num_cpus": 0.1},
+    max_ongoing_requests=64,
+    health_check_period_s=5,
+    health_check_timeout_s=10,
+    logging_config=QUIET,
 )
 @serve.ingress(api)
 class ControlApi:
@@ -72,45 +80,28 @@ class ControlApi:
         self._service = detector_service(detector)
         self._asked: dict[str, ServedModel] = {}
         self._detector = self._service.port(self._asked)
+        self._cameras = 0
+
+    async def check_health(self) -> None:
+        """Fails, so that Serve replaces this replica, where its event loop or threads are stuck."""
+        await asyncio.to_thread(time.monotonic)
 
     @api.get("/health", summary="Health of cameras, models and workers")
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
-        workers = await all_workers()
-        cameras = [camera for state in workers for camera in state.cameras]
-        problems = [f"{state.name} does not answer" for state in workers if not state.alive]
-        problems += [
-            f"{state.name}: {state.snapshot.group.detector_fault}"
-            for state in workers
-            if state.snapshot and state.snapshot.group.detector_fault
-        ]
-        problems += [
-            f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)
-        ]
-        problems += [
-            f"model {model.name}/{model.version} is {model.status.lower()}"
-            for model in await self.list_models()
-            if model.status != "RUNNING"
-        ]
-        problems += [why for state in await rollout_states() for why in state.absent.values()]
-        loads = loads_of(workers)
-        problems += filter(None, [overload(loads)])
-        relays = [state.snapshot.relay for state in workers if state.snapshot]
-        return HealthAnswer(
-            status="degraded" if problems else "ok",
-            problems=tuple(problems),
-            cameras=len(cameras),
-            cameras_online=sum(is_on(camera) for camera in cameras),
-            load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
-            events_delivered=sum(relay.events_delivered for relay in relays),
-            events_pending=sum(relay.pending for relay in relays),
-        )
+        try:
+            workers = await all_workers()
+            models, rollouts = await self.list_models(), await rollout_states()
+            answer = health_answer(workers, models, rollouts, await city_notes())
+        except HTTPException as error:
+            return unknown_health(str(error.detail), self._cameras)
+        self._cameras = answer.cameras
+        return answer
 
     @api.get("/cameras", summary="All cameras with state and counters")
     async def list_cameras(self) -> list[CameraAnswer]:
         """In the order of the configuration."""
-        workers = await all_workers()
-        return [camera_answer(state.name, c) for state in workers for c in state.cameras]
+        return camera_answers(await all_workers())
 
     @api.get("/cameras/{camera}", summary="One camera")
     async def show_camera(self, camera: Annotated[str, Path(max_length=128)]) -> CameraAnswer:

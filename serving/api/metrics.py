@@ -1,11 +1,13 @@
 """Metrics in the exposition format of Prometheus, made from the workers' snapshots when asked.
 
 Counters carry the worker's name: a worker that is replaced starts at zero, and a query that takes
-rates before it sums sees that as a restart and not as a loss.
+rates before it sums sees that as a restart and not as a loss. One that has not answered for some
+seconds has no samples but how long it is silent; its cameras are in state `unknown`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
@@ -15,8 +17,8 @@ from prometheus_client.metrics_core import Metric
 
 from pipelines import Histogram, InferenceMetrics, PriorityLoad
 from serving.api.answers import cameras_by_version
-from serving.director import WorkerState, loads_of
 from serving.rollout.rollouts import RolloutState
+from serving.worker_state import WorkerState, loads_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MODEL = ("model", "version", "worker")
@@ -46,7 +48,7 @@ class _Collector:
     def __init__(
         self, workers: Sequence[WorkerState], rollouts: Sequence[RolloutState], others: Callers
     ) -> None:
-        reported = {state.name: state.snapshot.models for state in workers if state.snapshot}
+        reported = {state.name: state.current.models for state in workers if state.current}
         self._callers: Callers = {**reported, **others}
         self._workers = workers
         self._rollouts = rollouts
@@ -67,6 +69,7 @@ class _Collector:
             ((key.split("/"), len(ids)) for key, ids in cameras_by_version(self._workers).items()),
         )
         yield from self._loads()
+        yield from self._cameras()
         tables = [state.rollout for state in self._rollouts]
         yield _gauge(
             "cityeye_model_role",
@@ -80,6 +83,22 @@ class _Collector:
             for key, metrics in models.items():
                 name, _, version = key.partition("/")
                 yield (name, version, caller), metrics
+
+    def _cameras(self) -> Iterable[Metric]:
+        states = Counter(c.state.value for worker in self._workers for c in worker.cameras)
+        states["unknown"] = sum(len(worker.unknown) for worker in self._workers)
+        yield _gauge(
+            "cityeye_cameras",
+            "Cameras by state; nothing is known of those in state unknown",
+            ("state",),
+            (((state,), count) for state, count in sorted(states.items())),
+        )
+        yield _gauge(
+            "cityeye_worker_silent_seconds",
+            "Seconds since the newest answer of a camera worker",
+            ("worker",),
+            (((worker.name,), worker.silent_s) for worker in self._workers),
+        )
 
     def _loads(self) -> Iterable[Metric]:
         loads = loads_of(self._workers)

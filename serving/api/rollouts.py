@@ -12,10 +12,10 @@ from models import VERSION_PATTERN
 from pipelines import InferenceMetrics
 from pipelines.shadow import BoxAgreement, ComparisonState, IncidentNote, in_one_only
 from serving.api.answers import ApiAnswer, Rounded
-from serving.director import WorkerState
 from serving.director_client import all_workers, ask_director, change_versions, rollout_states
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollouts import RolloutState
+from serving.worker_state import WorkerState
 
 COMPARISON_TIMEOUT_S = 30.0
 
@@ -168,7 +168,7 @@ def summed(workers: list[WorkerState]) -> Mapping[str, InferenceMetrics]:
     """The metrics of all workers by `name/version`."""
     total: dict[str, InferenceMetrics] = {}
     for state in workers:
-        for key, one in (state.snapshot.models if state.snapshot else {}).items():
+        for key, one in (state.current.models if state.current else {}).items():
             total[key] = total.get(key, InferenceMetrics()) + one
     return total
 

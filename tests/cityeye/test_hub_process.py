@@ -1,10 +1,13 @@
-"""The embedded hub in its process: it shows keyframes from whatever store the workers fill."""
+"""The embedded hub in its process: it shows keyframes of any store, and comes back by itself."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import os
+import signal
+import time
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -13,7 +16,7 @@ import pytest
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
-from cityeye.hub_process import EVENTS_PATH, hub_process
+from cityeye.hub_process import EVENTS_PATH, HubProcess
 from pipelines.delivery.stores.registry import KeyframeSettings
 from tests.event_hub.samples import dump, incident, keyframe, picture
 
@@ -32,8 +35,8 @@ def test_a_keyframe_is_read_from_the_configured_store(tmp_path, s3_server, kind)
     image = picture()
     settings.open().put(KEY, image, hashlib.sha256(image).hexdigest(), "image/jpeg")
     body = dump(incident(keyframes=[keyframe(KEY, image), keyframe(KEY + "x", image)]))
-    with hub_process(section(tmp_path), settings) as wait:
-        url = wait()
+    with HubProcess(section(tmp_path), settings) as hub:
+        url = hub.wait()
         media_type = {"Content-Type": "application/cloudevents+json"}
         with urlopen(Request(url + EVENTS_PATH, body, media_type), timeout=20) as answer:
             assert json.loads(answer.read())["stored"] == 1
@@ -48,10 +51,36 @@ def test_a_hub_that_does_not_start_says_why(tmp_path):
     settings = KeyframeSettings.model_validate({"folder": tmp_path})
     (tmp_path / "hub.db").write_bytes(b"this was never a database" * 100)
     with (
-        hub_process(section(tmp_path), settings) as wait,
+        HubProcess(section(tmp_path), settings) as hub,
         pytest.raises(CommandError, match="the event hub did not start: the database"),
     ):
-        wait()
+        hub.wait()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_hub_that_ends_or_is_stuck_comes_back_with_what_it_had(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("cityeye.hub_process.SILENT_S", 1.0)
+    monkeypatch.setattr("cityeye.hub_process.ASK_EVERY_S", 0.2)
+    monkeypatch.setattr("cityeye.hub_process.ASK_TIMEOUT_S", 0.2)
+    settings = KeyframeSettings.model_validate({"folder": tmp_path})
+    with HubProcess(section(tmp_path), settings) as hub:
+        url = hub.wait()
+        media_type = {"Content-Type": "application/cloudevents+json"}
+        with urlopen(Request(url + EVENTS_PATH, dump(incident()), media_type), timeout=20):
+            assert hub.check() == ""
+        first = hub.pid
+        os.kill(first, number)
+        said = set()
+        deadline_s = time.monotonic() + 60
+        while hub.pid == first or (problem := hub.check()):
+            said.add(hub.check())
+            assert time.monotonic() < deadline_s, said
+            time.sleep(0.05)
+        assert problem == ""
+        assert any(one.startswith("the event hub is away: it ") for one in said)
+        with urlopen(f"{url}/health", timeout=20) as answer:
+            assert json.loads(answer.read())["events"] == 1
 
 
 @pytest.mark.integration
@@ -59,10 +88,10 @@ def test_the_password_of_its_database_is_in_no_message_and_no_argument(tmp_path,
     monkeypatch.setattr("cityeye.config.addresses.find_spec", lambda _: object())
     url = "postgresql+psycopg://hub:canary-c0ffee@127.0.0.1:9/hub"
     there = HubSection.model_validate({"port": 0, "database": url})
-    with hub_process(there, KeyframeSettings.model_validate({"folder": tmp_path})) as wait:
+    with HubProcess(there, KeyframeSettings.model_validate({"folder": tmp_path})) as hub:
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 assert "canary" not in " ".join((*child.cmdline(), *child.environ().values()))
         with pytest.raises(CommandError) as caught:
-            wait()
+            hub.wait()
     assert "canary" not in str(caught.value) + repr(there)

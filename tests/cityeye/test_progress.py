@@ -1,47 +1,103 @@
-"""What the terminal says of the load follows workers that answer, and nobody else."""
+"""The terminal follows workers that answer; of all others it says that nothing is known."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 from rich.console import Console
 
-from cityeye.progress import Progress
-from pipelines.camera_group import GroupSnapshot
-from pipelines.delivery.relay import RelayCounters
+from cityeye import progress as progress_module
+from cityeye.progress import Progress, report, summary
 from pipelines.load import PriorityLoad
-from serving.camera_worker import WorkerSnapshot
-from serving.director import WorkerState, loads_of
+from serving.worker_state import loads_of
+from tests.serving.workers import FULL, worker_state
 
-FULL = PriorityLoad(10.0, 10.0, 10.0)
 HALF = PriorityLoad(10.0, 5.0, 5.0)
 AGAIN = "all that is asked for is given again"
 
 
-def worker(load: PriorityLoad) -> WorkerState:
-    group = GroupSnapshot((), 0.1, {}, {"normal": load})
-    snapshot = WorkerSnapshot(
-        "worker-0", group, RelayCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, ()), {}, True, ""
-    )
-    return WorkerState("worker-0", snapshot, restarts=0, alive=True)
+class Terminal(Progress):
+    """Progress with what it has printed."""
+
+    def __init__(self) -> None:
+        self.file = io.StringIO()
+        super().__init__(Console(file=self.file, width=200))
+
+    @property
+    def text(self) -> str:
+        return self.file.getvalue()
 
 
 def test_an_overload_is_said_when_it_begins_and_when_it_ends() -> None:
-    terminal = io.StringIO()
-    progress = Progress(Console(file=terminal, width=200))
+    terminal = Terminal()
     for load in (FULL, HALF, HALF, FULL):
-        progress.observe([worker(load)])
-    text = terminal.getvalue()
-    assert text.count("overloaded, room for 50% of what tasks of normal priority ask for") == 1
-    assert text.count(AGAIN) == 1
+        terminal.observe([worker_state(loads={"normal": load})])
+    said = "overloaded, room for 50% of what tasks of normal priority ask for"
+    assert terminal.text.count(said) == 1
+    assert terminal.text.count(AGAIN) == 1
 
 
 def test_a_worker_that_falls_silent_has_no_load_and_does_not_end_an_overload() -> None:
-    terminal = io.StringIO()
-    progress = Progress(Console(file=terminal, width=200))
-    progress.observe([worker(HALF)])
-    silent = replace(worker(HALF), alive=False)
+    terminal = Terminal()
+    terminal.observe([worker_state(loads={"normal": HALF})])
+    silent = worker_state(loads={"normal": HALF}, alive=False)
     assert loads_of([silent]) == {}
-    progress.observe([silent])
-    assert AGAIN not in terminal.getvalue()
+    terminal.observe([silent])
+    assert AGAIN not in terminal.text
+
+
+def test_cameras_of_a_worker_that_falls_silent_are_unknown_once_and_then_online_again() -> None:
+    terminal = Terminal()
+    terminal.observe([worker_state("gate", "yard")])
+    for silent_s in (6.0, 7.0, 8.0):
+        terminal.observe([worker_state("gate", "yard", silent_s=silent_s, alive=False)])
+    terminal.observe([worker_state("gate", "yard", restarts=1)])
+    for camera in ("gate", "yard"):
+        unknown = f"camera {camera} is unknown: worker-0 has not answered for 6 s"
+        assert terminal.text.count(unknown) == 1
+        assert terminal.text.count(f"camera {camera} is unknown") == 1
+        assert terminal.text.count(f"camera {camera} is online") == 2
+
+
+def test_a_worker_that_cannot_start_again_has_its_cameras_named_with_the_reason() -> None:
+    terminal = Terminal()
+    terminal.observe(
+        [worker_state("gate", answered=False, restarts=1, problem="died: no such file")]
+    )
+    assert "worker-0 was replaced (1 times so far): died: no such file" in terminal.text
+    assert "camera gate is unknown: worker-0 was replaced and does not" in terminal.text
+
+
+def test_a_worker_that_has_not_started_yet_is_not_called_silent() -> None:
+    terminal = Terminal()
+    terminal.observe([worker_state("gate", answered=False, silent_s=3.0, alive=False)])
+    assert terminal.text == ""
+
+
+def test_the_summary_counts_no_camera_of_a_silent_worker_as_online() -> None:
+    well, silent = worker_state("gate"), worker_state("yard", "roof", silent_s=9.0)
+    assert summary([well]).startswith("1 of 1 cameras online, throughput 10.0 of 10.0 images/s")
+    assert summary([well, silent]).startswith("1 of 3 cameras online (2 unknown), throughput 10.0")
+
+
+def test_a_summary_without_a_director_has_no_figures(monkeypatch) -> None:
+    monkeypatch.setattr(progress_module, "SUMMARY_EVERY_S", 0.0)
+    terminal = Terminal()
+    terminal.unknown("the director has not answered for 6 s")
+    said = "nothing is known of any camera: the director has not answered for 6 s"
+    assert said in terminal.text
+    assert "online" not in terminal.text
+
+
+def test_a_part_that_is_away_is_said_once_and_so_is_its_return() -> None:
+    terminal = Terminal()
+    for problem in ("", "the event hub is away: it ended", "the event hub is away: still", "", ""):
+        terminal.away("the event hub", problem)
+    assert terminal.text.count("the event hub is away") == 1
+    assert terminal.text.count("the event hub is back after 0 s") == 1
+
+
+def test_the_report_keeps_what_was_measured_however_long_ago() -> None:
+    found = report([worker_state("gate", silent_s=60.0)], ["traffic.congestion"])
+    assert found["cameras"]["gate"]["analysed"] == 40
+    assert found["incidents"] == {"traffic.congestion": 0}

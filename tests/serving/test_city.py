@@ -23,10 +23,10 @@ from pydantic import TypeAdapter
 from models.package import ModelPackage
 from pipelines.event import Event, IncidentEvent
 from serving.city import City
-from serving.director import WorkerState
 from serving.errors import ServingError
 from serving.launch import RayServeDetectors
 from serving.served_models import served_model
+from serving.worker_state import WorkerState
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.serving.cities import city_plan

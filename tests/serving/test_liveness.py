@@ -16,7 +16,7 @@ from cityeye.logs import log_to_file
 from models.package import ModelPackage
 from serving.city import City
 from serving.city_plan import Liveness
-from serving.director import WorkerState
+from serving.worker_state import WorkerState
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.serving.cities import city_plan
@@ -71,6 +71,24 @@ def test_a_silent_worker_is_replaced_and_its_process_is_gone(
         wait_until(lambda: not stuck.is_running(), "the silent process to be gone")
         assert only(city).restarts == 1
     assert "does not answer" in (tmp_path / "state" / "director.log").read_text("utf-8")
+
+
+def test_a_city_without_a_director_stops_its_workers_itself(
+    running_cluster: RunningCluster, tiny_clip: TinyClip, brightness: ModelPackage, tmp_path: Path
+) -> None:
+    assert running_cluster.api_port
+    with watched(Liveness(), tiny_clip, brightness, tmp_path) as city:
+        wait_until(lambda: analysed(only(city)) > 0, "a first frame")
+        (worker,) = processes(tmp_path)
+        for process in psutil.Process().children(recursive=True):
+            if process.cmdline() and process.cmdline()[0].startswith("ray::Director"):
+                process.kill()
+        assert worker.is_running()
+    wait_until(lambda: not worker.is_running(), "the worker to be gone")
+    # What is killed leaves the journal of its database behind.
+    assert [one.name for one in (tmp_path / "state" / "worker-0").glob("outbox.db*")] == [
+        "outbox.db"
+    ]
 
 
 def test_a_worker_whose_frame_loop_hangs_is_replaced(

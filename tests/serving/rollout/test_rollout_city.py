@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import psutil
 import pytest
 from ray import serve
 
@@ -20,6 +21,7 @@ from cityeye.cli import main
 from models.package import ModelPackage, sha256_of
 from pipelines.group_camera import CameraSnapshot
 from serving.city import City
+from serving.errors import DirectorError
 from tests.camera_adapters.clips import TinyClip
 from tests.models.admitted import as_if_admitted
 from tests.pipelines.delivery.http_receiver import Receiver
@@ -350,3 +352,40 @@ def test_the_table_outlives_the_city(running: Running) -> None:
     saved = json.loads((running.folder / "state" / "rollouts.json").read_text("utf-8"))
     assert saved["rollouts"]["brightness"]["stable"] == "1"
     assert saved["rollouts"]["brightness"]["previous"] == "2"
+
+
+def test_a_new_director_takes_over_workers_versions_and_tables(running: Running) -> None:
+    running.change(canary="2", cameras="north")
+    assert running.wait_for_version("north", "2")
+    before = {state.name: state.incarnation for state in running.city.workers()}
+    (director,) = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.cmdline() and process.cmdline()[0].startswith("ray::Director")
+    ]
+    director.kill()
+    said = set()
+
+    def answers_again() -> bool:
+        try:
+            states = running.city.workers()
+        except DirectorError as error:
+            said.add(str(error))
+            return False
+        return all(state.current for state in states)
+
+    running.wait_until(answers_again, "a new director that knows all workers")
+    assert said == {"the director died; a new one takes over"}
+    assert {state.name: state.incarnation for state in running.city.workers()} == before
+    assert running.versions() == {name: "2" if name == "north" else "1" for name in CAMERAS}
+    assert_nothing_was_lost(running.cameras())
+    running.wait_until(lambda: running.ask("GET", "/health")["status"] == "ok", "good health")
+
+    running.ask("POST", "/models/brightness/promote")
+    running.wait_until(lambda: set(running.versions().values()) == {"2"}, "the promoted version")
+    running.wait_until(
+        lambda: running.applications() == {"detector-brightness-2"}, "the end of the old version"
+    )
+    running.ask("POST", "/models/brightness/rollback")
+    running.wait_until(lambda: set(running.versions().values()) == {"1"}, "the old version")
+    assert_nothing_was_lost(running.cameras())

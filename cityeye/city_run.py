@@ -1,0 +1,203 @@
+"""The city in this process: Ray, models and cameras, from start to a clean stop.
+
+What is outside of it, the hub and the signals, belongs to whoever gives the orders.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from camera_adapters import CONNECTING
+from cityeye.city_messages import Beat, CityPhase
+from cityeye.config import Config
+from cityeye.control_socket import control_socket
+from cityeye.hub_process import EVENTS_PATH
+from cityeye.plan import city_plan
+from cityeye.progress import Progress, report, summary
+from cityeye.reconfiguration import Reconfiguration
+from serving import (
+    City,
+    CityPlan,
+    ClusterSettings,
+    DirectorError,
+    DirectorLost,
+    WorkerState,
+    cluster,
+)
+
+CHECK_EVERY_S: Final = 1.0
+"""As often as the director asks the workers; more often it would give the same answer again."""
+CAMERAS_START_S: Final = 60.0
+THE_DIRECTOR: Final = "the director"
+
+PlanMaker = Callable[[Config, str | None], CityPlan]
+"""From a configuration and the address of the hub, if any, to the plan."""
+
+
+class Orders(Protocol):
+    """Where the city gets its orders from, and tells how it is.
+
+    Attributes:
+        notes: What is wrong with parts that the city does not run, by part.
+    """
+
+    notes: Mapping[str, str]
+
+    def hub_url(self) -> str | None:
+        """Waits for the address of the embedded hub; None without one."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` seconds; true once the city shall stop."""
+        ...
+
+    def came_on(self, beat: Beat) -> None:
+        """The city works, and how far it is."""
+        ...
+
+    def took(self, config: Config) -> None:
+        """The city has taken a changed configuration."""
+        ...
+
+    def guard(self, lost: Callable[[], str]) -> None:
+        """From now on the city cannot go on where `lost` gives a reason."""
+        ...
+
+
+class CityRun:
+    """One run of a city; see `run`."""
+
+    def __init__(
+        self, config: Config, orders: Orders, progress: Progress, make_plan: PlanMaker = city_plan
+    ) -> None:
+        """`make_plan` is called as `city_plan`."""
+        self._config = config
+        self._orders = orders
+        self._progress = progress
+        self._make_plan = make_plan
+        self._until_s: float | None = None
+
+    def run(self, duration_s: float | None, until_s: float | None, json_path: Path | None) -> None:
+        """Watches the cameras until told to stop, then reports.
+
+        Args:
+            duration_s: Seconds from when the cameras were started; None watches until told to
+                stop, or until every file has been seen to its end.
+            until_s: When to stop, monotonic seconds, where the cameras were started before.
+            json_path: Where the report goes.
+
+        Raises:
+            ServingError: Ray, a model or the director failed.
+            ModelError: A package changed on disk after it was checked.
+        """
+        self._until_s = until_s
+        self._step("starting Ray")
+        api = self._config.settings.api
+        with cluster(ClusterSettings(api_host=api.host, api_port=api.port)) as node:
+            self._orders.guard(node.lost)
+            hub_url = self._orders.hub_url()
+            events_url = hub_url and hub_url + EVENTS_PATH
+            city = City(self._make_plan(self._config, events_url), self._step)
+            self._step(f"control API: http://{api.host}:{api.port}/health")
+            state = self._config.settings.state
+            self._step(f"logs, outbox and spool: {state}")
+            if hub_url is not None:
+                self._step(f"console: {hub_url}/", "bold green")
+            changes = Reconfiguration(
+                self._config, lambda new: self._make_plan(new, events_url), city.apply, self._took
+            )
+            try:
+                with control_socket(state, self._config.path, changes.apply):
+                    self._watch(city, duration_s)
+            except DirectorLost:
+                self._stop(city)
+                raise
+            last = self._stop(city)
+        self._report(last, json_path)
+
+    def _took(self, config: Config) -> None:
+        self._config = config
+        self._orders.took(config)
+
+    def _step(self, text: str, style: str = "") -> None:
+        self._progress.step(text, style)
+        self._tell("starting")
+
+    def _tell(self, phase: CityPhase, status: str = "") -> None:
+        self._orders.came_on(Beat(phase, 0.0, status, self._until_s))
+
+    def _watch(self, city: City, duration_s: float | None) -> None:
+        """Prints what happens until it is time to stop."""
+        ready_by_s = time.monotonic() + CAMERAS_START_S
+        counts = self._until_s is not None
+        noted: Mapping[str, str] = {}
+        while not self._orders.wait(CHECK_EVERY_S):
+            workers = self._workers(city)
+            notes = dict(self._orders.notes)
+            if notes or notes != noted:
+                city.note(noted := notes)
+            now_s = time.monotonic()
+            if not counts and (all_decided(workers) or now_s > ready_by_s):
+                counts = True
+                self._until_s = now_s + duration_s if duration_s is not None else None
+            if self._until_s is not None and now_s >= self._until_s:
+                return
+            cameras = [camera for state in workers for camera in state.cameras]
+            everything = bool(cameras) and not any(state.unknown for state in workers)
+            if everything and all(camera.ended for camera in cameras):
+                self._progress.step("every file has been seen to its end")
+                return
+
+    def _workers(self, city: City) -> Sequence[WorkerState]:
+        """The workers now; none while nothing is known of them."""
+        try:
+            workers = city.workers()
+        except DirectorLost:
+            raise
+        except DirectorError as error:
+            self._progress.away(THE_DIRECTOR, str(error))
+            self._progress.unknown(str(error))
+            self._tell("watching", str(error))
+            return ()
+        self._progress.away(THE_DIRECTOR, "")
+        self._progress.observe(workers)
+        self._tell("watching", summary(workers))
+        return workers
+
+    def _stop(self, city: City) -> Sequence[WorkerState]:
+        self._progress.step("stopping: ending incidents, delivering what is left")
+        self._tell("stopping", "stopping")
+        last: Sequence[WorkerState] = ()
+        try:
+            last = city.stop()
+        except DirectorError as error:
+            self._progress.step(str(error), "yellow")
+        self._tell("stopping", "stopping")
+        return last
+
+    def _report(self, last: Sequence[WorkerState], json_path: Path | None) -> None:
+        plans = self._config.plans
+        kinds = {rule.kind for plan in plans for task in plan.tasks for rule in task.rules}
+        content: dict[str, Any] = report(last, sorted(kinds))
+        if json_path is not None:
+            json_path.parent.mkdir(parents=True, exist_ok=True)
+            json_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        incidents = content["incidents"].items()
+        found = ", ".join(f"{count} x {kind}" for kind, count in incidents if count)
+        self._progress.step(
+            f"done: {found or 'no incident'}; {content['events_delivered']} events delivered, "
+            f"{content['keyframes_stored']} keyframes stored",
+            "bold",
+        )
+
+
+def all_decided(workers: Sequence[WorkerState]) -> bool:
+    """Whether every camera has been decided on: it decodes, or it is known why not."""
+    if not workers or any(state.unknown for state in workers):
+        return False
+    cameras = (camera for state in workers for camera in state.cameras)
+    return all(one.reader.decoded > 0 or one.reason != CONNECTING for one in cameras)

@@ -1,0 +1,99 @@
+"""`HealthAnswer`: the whole city at a glance, with every problem named, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from pipelines import Priority, overload
+from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on
+from serving.rollout.rollouts import RolloutState
+from serving.worker_state import WorkerState, loads_of
+
+MOST_NAMED = 8
+"""Cameras of a silent worker that a sentence names."""
+
+
+class HealthAnswer(ApiAnswer):
+    """The whole at a glance: `ok` when every worker answers and every model is served.
+
+    `load` is by priority; it is `degraded` where less is given than was asked for. Of
+    `cameras_unknown` nothing is known at present: nobody may be watching them.
+    """
+
+    status: Literal["ok", "degraded"]
+    problems: tuple[str, ...]
+    cameras: int
+    cameras_online: int
+    cameras_unknown: int
+    load: dict[Priority, LoadAnswer]
+    events_delivered: int
+    events_pending: int
+
+
+def health_answer(
+    workers: Sequence[WorkerState],
+    models: Sequence[ModelAnswer],
+    rollouts: Sequence[RolloutState],
+    notes: Mapping[str, str],
+) -> HealthAnswer:
+    """Health from what the director knows; `notes` say what is wrong elsewhere, by part."""
+    cameras = [camera for state in workers for camera in state.cameras]
+    loads = loads_of(workers)
+    relays = [state.current.relay for state in workers if state.current]
+    problems = (
+        *notes.values(),
+        *worker_problems(workers),
+        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)),
+        *(
+            f"model {model.name}/{model.version} is {model.status.lower()}"
+            for model in models
+            if model.status != "RUNNING"
+        ),
+        *(why for state in rollouts for why in state.absent.values()),
+        *filter(None, [overload(loads)]),
+    )
+    return HealthAnswer(
+        status="degraded" if problems else "ok",
+        problems=problems,
+        cameras=sum(len(state.camera_ids) for state in workers),
+        cameras_online=sum(is_on(camera) for camera in cameras),
+        cameras_unknown=sum(len(state.unknown) for state in workers),
+        load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
+        events_delivered=sum(relay.events_delivered for relay in relays),
+        events_pending=sum(relay.pending for relay in relays),
+    )
+
+
+def worker_problems(workers: Iterable[WorkerState]) -> list[str]:
+    """What is wrong with workers, a sentence each."""
+    problems = []
+    for state in workers:
+        if state.silence:
+            problems.append(f"{state.silence}; nothing is known of {_named(state.unknown)}")
+        elif not state.alive:
+            problems.append(f"{state.name} does not answer")
+        elif state.current and state.current.group.detector_fault:
+            problems.append(f"{state.name}: {state.current.group.detector_fault}")
+    return problems
+
+
+def unknown_health(why: str, cameras: int) -> HealthAnswer:
+    """Health where the director does not answer; `cameras` are as many as it had last."""
+    return HealthAnswer(
+        status="degraded",
+        problems=(f"{why}; nothing is known of any camera",),
+        cameras=cameras,
+        cameras_online=0,
+        cameras_unknown=cameras,
+        load={},
+        events_delivered=0,
+        events_pending=0,
+    )
+
+
+def _named(cameras: Sequence[str]) -> str:
+    some = ", ".join(cameras[:MOST_NAMED])
+    more = len(cameras) - MOST_NAMED
+    word = "camera" if len(cameras) == 1 else "cameras"
+    return f"{word} {some} and {more} more" if more > 0 else f"{word} {some}"

@@ -1,0 +1,79 @@
+"""Camera workers as Ray actors that outlive the director, and are found again by the next one.
+
+The name of an actor holds the worker and the number of its start. Ray frees the name of an actor
+that has died some time later, so the next start needs another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import ray
+from ray.exceptions import RayError
+from ray.util import list_named_actors
+
+from serving.actor import start_actor, wait_for
+from serving.camera_worker import CameraWorker, WorkerSnapshot
+from serving.city_plan import WorkerPlan
+
+log = logging.getLogger(__name__)
+
+STOP_MARGIN_S: Final = 20.0
+"""How much longer than the drain of its outbox the end of a worker may take."""
+_NAME: Final = re.compile(r"cityeye-worker:(?P<worker>.+):(?P<incarnation>\d+)")
+
+
+def start_worker(plan: WorkerPlan, gpus: float) -> Any:  # noqa: ANN401 - Ray does not type handles
+    """Starts the worker of a plan; it lives until it is ended, or Ray is."""
+    name = f"cityeye-worker:{plan.name}:{plan.incarnation}"
+    return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True)
+
+
+def living_workers() -> dict[str, tuple[int, Any]]:
+    """Incarnation and handle of each worker that lives, by its name; the newest where two do."""
+    found: dict[str, tuple[int, Any]] = {}
+    for name in list_named_actors():
+        match = _NAME.fullmatch(name)
+        if match is None:
+            continue
+        worker, incarnation = match["worker"], int(match["incarnation"])
+        # It may have died since.
+        with contextlib.suppress(ValueError):
+            newer = worker not in found or found[worker][0] < incarnation
+            end_worker(found[worker][1] if worker in found and newer else None)
+            if newer:
+                found[worker] = (incarnation, ray.get_actor(name))
+            else:
+                end_worker(ray.get_actor(name))
+    return found
+
+
+def end_worker(worker: Any) -> None:  # noqa: ANN401
+    """Ends a worker at once, with all that it has not delivered still in its outbox."""
+    if worker is not None:
+        ray.kill(worker, no_restart=True)
+
+
+def stop_workers(workers: Mapping[str, Any], drain_s: float) -> dict[str, WorkerSnapshot]:
+    """Has workers end incidents and deliver what is left, then ends them.
+
+    Returns:
+        How they stood at their end, by name; without those that did not end in time.
+    """
+    stopping = {name: worker.stop.remote() for name, worker in workers.items()}
+    deadline_s = time.monotonic() + drain_s + STOP_MARGIN_S
+    last: dict[str, WorkerSnapshot] = {}
+    for name, stopped in stopping.items():
+        try:
+            last[name] = wait_for(stopped, max(0.1, deadline_s - time.monotonic()))
+        except RayError as error:
+            reason = type(error).__name__
+            log.warning("worker_stop_failed", extra={"worker": name, "reason": reason})
+    for worker in workers.values():
+        end_worker(worker)
+    return last

@@ -1,0 +1,64 @@
+"""States of workers as the director gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from camera_adapters.reader import ReaderCounters
+from camera_adapters.state import CameraState
+from pipelines.camera_group import GroupSnapshot
+from pipelines.delivery.relay import RelayCounters
+from pipelines.group_camera import CameraSnapshot
+from pipelines.load import PriorityLoad
+from pipelines.metrics import InferenceMetrics, StatisticsSnapshot
+from pipelines.plan import Priority
+from serving.camera_worker import WorkerSnapshot
+from serving.worker_state import WorkerState
+
+FULL = PriorityLoad(10.0, 10.0, 10.0)
+
+
+def online_camera(camera: str) -> CameraSnapshot:
+    return CameraSnapshot(
+        id=camera,
+        name=camera.title(),
+        state=CameraState.ONLINE,
+        reason="",
+        ended=False,
+        reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
+        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, {}, {}, 0),
+        routes={},
+        serving=frozenset(),
+    )
+
+
+def worker_state(
+    *cameras: str,
+    silent_s: float = 0.5,
+    answered: bool = True,
+    alive: bool = True,
+    problem: str = "",
+    restarts: int = 0,
+    fault: str = "",
+    loads: Mapping[Priority, PriorityLoad] | None = None,
+) -> WorkerState:
+    """`worker-0` with cameras that are online, as far as it has answered."""
+    group = GroupSnapshot(
+        tuple(online_camera(camera) for camera in cameras),
+        0.1,
+        {"traffic/1": fault} if fault else {},
+        {"normal": FULL} if loads is None else loads,
+    )
+    relay = RelayCounters(7, 0, 0, 0, 2, 0, 0, 0, 0, ())
+    models = {"traffic/1": InferenceMetrics()}
+    snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "")
+    return WorkerState(
+        "worker-0",
+        snapshot if answered else None,
+        restarts=restarts,
+        alive=alive,
+        camera_ids=cameras,
+        silent_s=silent_s,
+        incarnation=3,
+        problem=problem,
+    )
