@@ -29,6 +29,7 @@ from serving.city_plan import CityPlan, Liveness, WorkerPlan, shares
 from serving.detectors import detector_service
 from serving.errors import RolloutBusy, RolloutError, last_line
 from serving.governor import RateGovernor
+from serving.left_over import LeftOverOutboxes
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
@@ -181,6 +182,8 @@ class Director:
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
+        self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
+        self._left_over.start()
         gpus = detectors.worker_gpus(plan.models, len(plans))
         self._slots += [_WorkerSlot(share, gpus, plan.liveness) for share in plans]
         self._watch = threading.Thread(target=self._supervise, name="director", daemon=True)
@@ -244,6 +247,7 @@ class Director:
                     )
             for _, worker in live:
                 ray.kill(worker, no_restart=True)
+        self._left_over.stop()
         return self.workers()
 
     def _supervise(self) -> None:
