@@ -165,7 +165,7 @@ def _record(camera_url: str, sink_url: str, folder: Path) -> list[_Call]:
     outbox, spool = Outbox(folder / "outbox.db"), Spool(folder / "spool")
     sink = HttpSinkSettings(url=sink_url, name="hub").open()
     relay = Relay(outbox, spool, FolderStore(folder / "keyframes"), [sink])
-    recorder = EvidenceRecorder(outbox, spool, "cityeye/trace")
+    recorder = EvidenceRecorder(outbox, spool, "trace")
     group = CameraGroup(
         [_plan(camera_url, model)], detector, recorder, "trace", folder / "shadow", Slots(1)
     )

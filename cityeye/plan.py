@@ -45,6 +45,8 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
         ),
         models=tuple(served.values()),
         delivery=DeliveryPlan(keyframes=settings.keyframes, sinks=sinks, state=settings.state),
+        # The code keeps two districts of one name apart.
+        city="-".join(filter(None, (settings.city.division, settings.city.name))) or "city",
         rollouts=rollouts,
         absent=absent,
         versions=versions,

@@ -74,14 +74,19 @@ class EventPage(HubAnswer):
 
 
 class CameraStatus(CameraStateData):
-    """The newest known state of a camera, and when the hub received it."""
+    """The newest known state of a camera, when the hub received it, and the last heartbeat.
+
+    `silent` means that nothing was heard of the camera lately: nobody watches it, whatever was
+    reported before.
+    """
 
     reported_at: datetime
     received_at: datetime
+    heard_at: datetime | None = None
 
 
 class CameraList(HubAnswer):
-    """Every camera the hub has heard of, by id."""
+    """Every camera the hub has heard of, by id. `online` counts those that are being watched."""
 
     cameras: list[CameraStatus]
     online: int

@@ -79,7 +79,10 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
         },
     )
     async def post_events(request: Request) -> Receipt:
-        """Takes CloudEvents 1.0 in structured JSON mode. Storing an event again changes nothing."""
+        """Takes CloudEvents 1.0 in structured JSON mode. Storing an event again changes nothing.
+
+        Heartbeats come the same way and are not stored: a camera without any is `silent`.
+        """
         media_type = _media_type(request)
         body = await _body(request, BODY_LIMITS[media_type])
         if secrets:
@@ -189,9 +192,9 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
 
     @router.get("/api/cameras", **_described("cameras", "Cameras and their state", 503))
     def get_cameras() -> CameraList:
-        """The newest state of every camera the hub has heard of."""
+        """Every camera the hub has heard of; `silent` where nothing was heard of it lately."""
         with store.database.read() as connection:
-            return queries.camera_list(connection)
+            return queries.camera_list(connection, store.heard)
 
     @router.get("/health", **_described("health", "Whether the hub works", 503))
     def get_health() -> Health:

@@ -37,6 +37,7 @@ class Board:
         open_by_severity: How many are open in all.
         ended: How many ended in the last 24 hours.
         cameras: Every camera heard of, by id.
+        last_received_at: When the newest event or heartbeat arrived.
     """
 
     incidents: tuple[IncidentView, ...]
@@ -53,7 +54,7 @@ class Board:
 
     @property
     def watching(self) -> int:
-        """How many cameras are online."""
+        """How many cameras are online and were heard of lately."""
         return sum(camera.state == "online" for camera in self.cameras)
 
 
@@ -69,12 +70,14 @@ def read_board(store: EventStore) -> Board:
         incidents += queries.newest_incidents(connection, "ended", INCIDENTS_MAX - len(incidents))
         keys = [keyframe.key for one in incidents for keyframe in one.keyframes]
         keyframes = queries.keyframes(connection, keys)
+        cameras = tuple(queries.camera_list(connection, store.heard).cameras)
+        heard = [queries.last_received(connection), *(camera.heard_at for camera in cameras)]
         return Board(
             incidents=tuple(_view(incident, keyframes) for incident in incidents),
             open_by_severity=queries.open_by_severity(connection),
             ended=queries.count_ended_since(connection, to_us(now - ENDED_WINDOW)),
-            cameras=tuple(queries.camera_list(connection).cameras),
-            last_received_at=queries.last_received(connection),
+            cameras=cameras,
+            last_received_at=max((one for one in heard if one), default=None),
             read_at=now,
         )
 

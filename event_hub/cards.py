@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import quote
 
 from event_hub import words
 from event_hub.answers import CameraStatus
 from event_hub.board import Board, IncidentView
+from event_hub.camera_status import SILENT
 from pipelines.event import CameraData, KeyframeData, SubjectData
 
 BOXES_MAX = 40
@@ -42,19 +43,16 @@ def counts(board: Board) -> str:
     )
 
 
-def notice(board: Board, silence_notice_s: float | None) -> str:
+def notice(board: Board) -> str:
     """A warning when the city is not being watched; empty when it is."""
-    last = board.last_received_at
     if not board.cameras:
         more = "Until one does, nobody is watching: no incident here means nothing."
         return _notice("No camera has reported yet.", more)
+    if all(camera.state == SILENT for camera in board.cameras):
+        more = "Nobody is watching, or the cameras' side is cut off from this hub."
+        return _notice("Nothing is heard from any camera.", more)
     if not board.watching:
         return _notice("No camera is online.", "The city is not being watched right now.")
-    if silence_notice_s is not None and last is not None:
-        limit = timedelta(seconds=silence_notice_s)
-        if board.read_at - last > limit:
-            headline = f"Nothing heard from the cameras for more than {words.duration(limit)}."
-            return _notice(headline, "They may be cut off from this hub.")
     return ""
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY_S = 0.25
 REFRESH_EVERY_S = 15.0
-"""Counts over the last 24 hours and silence change without an event."""
+"""Counts over the last 24 hours change without an event."""
 RECONNECT_S = 10.0
 """How long a page that lost its connection may come back as itself; also sets the heartbeat."""
 PAGES_MAX = 200
@@ -45,10 +45,9 @@ LOST = (
 class _Page:
     """One open browser page and what it shows now."""
 
-    def __init__(self, client: Client, silence_notice_s: float | None) -> None:
+    def __init__(self, client: Client) -> None:
         self.version = -1
         self._client = client
-        self._silence_notice_s = silence_notice_s
         self._cards: dict[str, ui.html] = {}
         with ui.element("div").classes("cy-page"):
             with ui.element("header").classes("cy-top"):
@@ -74,7 +73,7 @@ class _Page:
         self.version = version
         with self._client:
             self._counts.content = cards.counts(board)
-            self._notice.content = cards.notice(board, self._silence_notice_s)
+            self._notice.content = cards.notice(board)
             self._empty.content = cards.empty(board)
             self._overflow.content = cards.overflow(board)
             self._cameras.content = cards.camera_rows(board.cameras)
@@ -114,14 +113,10 @@ def _section(title: str, css: str) -> ui.element:
 
 
 class Console:
-    """The page and the task that keeps every open copy of it up to date.
+    """The page and the task that keeps every open copy of it up to date."""
 
-    After `silence_notice_s` seconds without any event the page warns; never where it is None.
-    """
-
-    def __init__(self, store: EventStore, silence_notice_s: float | None) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._silence_notice_s = silence_notice_s
         self._pages: dict[str, _Page] = {}
 
     def mount(self, app: FastAPI) -> None:
@@ -143,7 +138,7 @@ class Console:
                 return
             version = self._store.version
             board = await run_in_threadpool(read_board, self._store)
-            page = _Page(client, self._silence_notice_s)
+            page = _Page(client)
             page.show(board, version)
             self._pages[client.id] = page
             client.on_delete(lambda: self._pages.pop(client.id, None))
@@ -175,8 +170,9 @@ class Console:
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             pages = list(self._pages.values())
+            version = self._store.version
             if clock_s() - shown_s < REFRESH_EVERY_S:
-                pages = [page for page in pages if page.version != self._store.version]
+                pages = [page for page in pages if page.version != version]
             else:
                 shown_s = clock_s()
             if pages:

@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from event_hub.answers import (
     CameraList,
-    CameraStatus,
     EventPage,
     Health,
     IncidentPage,
@@ -20,11 +19,14 @@ from event_hub.answers import (
     IncidentStep,
     StoredEvent,
 )
+from event_hub.camera_status import ReportedState, camera_status
+from event_hub.heard import HeardCameras
 from event_hub.store import SUBJECTS
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, from_us
 from pipelines.event import CameraStateData, IncidentData, IncidentEvent, SubjectData
 
 HISTORY_MAX = 500
+HISTORY_ORDER = ("incarnation", "revision", "sequence", "event_id")
 CAMERAS_MAX = 5000
 
 State = Literal["open", "ended"]
@@ -93,7 +95,7 @@ def incident_record(connection: Connection, incident_id: str) -> IncidentRecord 
     rows = connection.execute(
         select(EVENTS)
         .where(EVENTS.c.incident_id == incident_id)
-        .order_by(EVENTS.c.revision.desc(), EVENTS.c.sequence.desc(), EVENTS.c.event_id.desc())
+        .order_by(*(EVENTS.c[name].desc() for name in HISTORY_ORDER))
         .limit(HISTORY_MAX)
     ).all()
     return IncidentRecord(
@@ -130,20 +132,27 @@ def event_page(connection: Connection, after: int, limit: int) -> EventPage:
     return EventPage(events=events, next_after=events[-1].position if events else after)
 
 
-def camera_list(connection: Connection) -> CameraList:
-    """The newest state of every camera."""
+def camera_list(connection: Connection, heard: HeardCameras) -> CameraList:
+    """What is known of every camera, by its newest state event and its newest heartbeat."""
     rows = connection.execute(
         select(CAMERA_STATES).order_by(CAMERA_STATES.c.camera).limit(CAMERAS_MAX)
     ).all()
+    reported = {row.camera: _reported(row) for row in rows}
+    newest = heard.cameras()
     cameras = [
-        CameraStatus(
-            **dict(CameraStateData.model_validate_json(row.data)),
-            reported_at=from_us(row.time_us),
-            received_at=from_us(row.received_us),
-        )
-        for row in rows
+        camera_status(reported.get(name), newest.get(name), heard.limit_s)
+        for name in sorted(reported.keys() | newest.keys())[:CAMERAS_MAX]
     ]
     return CameraList(cameras=cameras, online=sum(camera.state == "online" for camera in cameras))
+
+
+def _reported(row: Row[Any]) -> ReportedState:
+    return ReportedState(
+        CameraStateData.model_validate_json(row.data),
+        (row.incarnation, row.sequence),
+        reported_at=from_us(row.time_us),
+        received_at=from_us(row.received_us),
+    )
 
 
 def keyframes(connection: Connection, keys: Sequence[str]) -> dict[str, NamedKeyframe]:

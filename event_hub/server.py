@@ -38,13 +38,13 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         DatabaseInUseError: Another hub has the database.
         StoreUnavailableError: The database cannot be opened.
     """
-    store = EventStore(settings.database)
+    store = EventStore(settings.database, settings.silence_limit_s)
     console = None
     if settings.console:
         # Loading the page's framework takes two seconds: only where there is a page.
         from event_hub.console import Console
 
-        console = Console(store, settings.silence_notice_s)
+        console = Console(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.event import WebhookSecret
+
+SILENCE_LIMIT_S: Final = 12.0
+"""Workers send a heartbeat every 4 s: two may be lost, and silence is still shown within 15 s."""
 
 
 class HubSettings(BaseModel):
@@ -17,8 +22,7 @@ class HubSettings(BaseModel):
         webhook_secrets: Standard-Webhooks secrets (`whsec_` + base64). Deliveries must carry a
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
-        silence_notice_s: After so long without an event from any camera the page says so. Cameras
-            report changes only, so a value makes sense where they also report regularly.
+        silence_limit_s: A camera of which nothing was heard for so long is not being watched.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,4 +32,4 @@ class HubSettings(BaseModel):
     port: int = Field(default=0, ge=0, le=65535)
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
-    silence_notice_s: float | None = Field(default=None, gt=0)
+    silence_limit_s: float = Field(default=SILENCE_LIMIT_S, gt=0)

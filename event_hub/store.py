@@ -1,16 +1,18 @@
 """Keeps every event once and, from whatever order they arrive in, one state per incident.
 
 An event is identified by (source, id); storing it again changes nothing. The projections keep the
-greatest of an order over the events' own attributes, so duplicates and out-of-order deliveries
-lead to the same tables. A call that returned is on disk.
+greatest of an order over the events' own attributes, never of their times, so duplicates, replays
+and out-of-order deliveries lead to the same tables. A call that returned is on disk, but for
+heartbeats, which are only noted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import singledispatch
 from typing import Any
 
@@ -20,25 +22,32 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from event_hub.answers import Receipt
 from event_hub.database import Database
 from event_hub.envelope import Received
-from event_hub.errors import DatabaseVersionError
-from event_hub.tables import (
-    CAMERA_STATES,
-    EVENTS,
-    INCIDENTS,
-    KEYFRAMES,
-    METADATA,
-    SCHEMA,
-    VERSION,
-    to_us,
+from event_hub.errors import StoreUnavailableError
+from event_hub.heard import HeardCameras
+from event_hub.heard_rows import known_cameras, save_heard
+from event_hub.migrations import prepare
+from event_hub.settings import SILENCE_LIMIT_S
+from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, from_us, to_us
+from pipelines.event import (
+    CameraStateEvent,
+    HeartbeatEvent,
+    IncidentData,
+    IncidentEvent,
+    OutgoingEvent,
+    SubjectData,
 )
-from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent, SubjectData
 
 logger = logging.getLogger(__name__)
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 
-_REVISION_ORDER = ("revision", "sequence", "source", "event_id")
-_TIME_ORDER = ("time_us", "sequence", "source", "event_id")
+_INCIDENT_ORDER = ("incarnation", "revision", "sequence", "source", "event_id")
+_STATE_ORDER = ("incarnation", "sequence", "source", "event_id")
+
+CLOCK_AHEAD = "clock_ahead_s"
+AHEAD_MAX = timedelta(minutes=5)
+"""A time that lies further after its arrival comes from a clock that is wrong."""
+SAVE_HEARD_EVERY_S = 30.0
 
 
 class EventStore:
@@ -51,29 +60,42 @@ class EventStore:
         StoreUnavailableError: The database cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, silence_limit_s: float = SILENCE_LIMIT_S) -> None:
+        """Opens or creates the database; `silence_limit_s` as in `HubSettings`."""
         self.database = Database(url)
+        self.heard = HeardCameras(silence_limit_s)
         self._version = 0
+        self._heard_due_s = time.monotonic() + SAVE_HEARD_EVERY_S
         try:
             with self.database.write() as connection:
-                METADATA.create_all(connection)
-                _check_version(connection)
+                prepare(connection)
+                self.heard.restore(known_cameras(connection))
         except BaseException:
             self.database.close()
             raise
 
     @property
     def version(self) -> int:
-        """Grows whenever something new was stored, so that a reader knows when to read again."""
-        return self._version
+        """Grows whenever there is something new to read: an event, or a camera fallen silent."""
+        return self._version + self.heard.version
 
     def add(self, received: Sequence[Received]) -> Receipt:
-        """Store events in one transaction: all of them or none.
+        """Store events in one transaction: all of them or none. Heartbeats are noted, not stored.
 
         Raises:
             StoreUnavailableError: Nothing was stored; the delivery may be repeated.
         """
         now_us = to_us(datetime.now(UTC))
+        events = [one for one in received if not isinstance(one.event, HeartbeatEvent)]
+        new = self._store(events, now_us) if events else 0
+        for one in received:
+            if isinstance(one.event, HeartbeatEvent):
+                self.heard.note(one.event, now_us)
+        if time.monotonic() >= self._heard_due_s:
+            self._save_heard()
+        return Receipt(stored=new, duplicates=len(events) - new)
+
+    def _store(self, received: Sequence[Received], now_us: int) -> int:
         with self.database.write() as connection:
             last = connection.scalar(select(func.max(EVENTS.c.position))) or 0
             new = 0
@@ -82,19 +104,23 @@ class EventStore:
                     new += 1
         if new:
             self._version += 1
-        return Receipt(stored=new, duplicates=len(received) - new)
+        return new
 
     def close(self) -> None:
         """Release the database. May be called twice."""
+        self._save_heard()
         self.database.close()
 
-
-def _check_version(connection: Connection) -> None:
-    found = connection.scalar(select(SCHEMA.c.version))
-    if found is None:
-        connection.execute(insert(SCHEMA).values(version=VERSION))
-    elif found != VERSION:
-        raise DatabaseVersionError(found, VERSION)
+    def _save_heard(self) -> None:
+        """What is lost of it is when silent cameras were last heard of, and nothing else."""
+        self._heard_due_s = time.monotonic() + SAVE_HEARD_EVERY_S
+        heard = self.heard.take_unsaved()
+        try:
+            if heard:
+                with self.database.write() as connection:
+                    save_heard(connection, heard)
+        except StoreUnavailableError as error:
+            logger.warning("heartbeats_not_saved error=%s", error)
 
 
 def _insert(connection: Connection, received: Received, position: int, now_us: int) -> bool:
@@ -124,8 +150,34 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
     return True
 
 
-def _origin(event: OutgoingEvent) -> dict[str, str]:
-    return {"sequence": event.sequence, "source": event.source, "event_id": event.id}
+def _origin(event: OutgoingEvent) -> dict[str, Any]:
+    origin = {"sequence": event.sequence, "source": event.source, "event_id": event.id}
+    return origin | {"incarnation": event.incarnation}
+
+
+def _bounded(moment: datetime, received: datetime) -> datetime:
+    """The moment, or its arrival where it lies in the future."""
+    return received if moment - received > AHEAD_MAX else moment
+
+
+def _shown(incident: IncidentData, opened: datetime, received: datetime) -> IncidentData:
+    """The incident with times that can be believed, marked where they are not its own."""
+    ended = incident.ended_at and _bounded(incident.ended_at, received)
+    times = {
+        "opened_at": opened,
+        "updated_at": _bounded(incident.updated_at, received),
+        "ended_at": ended,
+    }
+    ahead_s = max(
+        (getattr(incident, name) - moment).total_seconds()
+        for name, moment in times.items()
+        if moment
+    )
+    if ahead_s <= 0:
+        return incident
+    return incident.model_copy(
+        update=times | {"detail": incident.detail | {CLOCK_AHEAD: round(ahead_s)}}
+    )
 
 
 @singledispatch
@@ -135,7 +187,14 @@ def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
 
 @_project.register
 def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
-    data = event.data
+    received = from_us(now_us)
+    opened = _bounded(event.data.opened_at, received)
+    if opened != event.data.opened_at:
+        # It does not move on with every event that repeats its opening.
+        same = INCIDENTS.c.incident_id == event.data.incident_id
+        known_us = connection.scalar(select(INCIDENTS.c.opened_us).where(same))
+        opened = opened if known_us is None else min(opened, from_us(known_us))
+    data = _shown(event.data, opened, received)
     rank = {"revision": data.revision, **_origin(event)}
     state = {
         "incident_id": data.incident_id,
@@ -147,7 +206,7 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
         "ended_us": to_us(data.ended_at or data.updated_at) if data.phase == "ended" else None,
         "data": data.model_dump_json(),
     }
-    _keep(connection, INCIDENTS, "incident_id", rank | state, _REVISION_ORDER)
+    _keep(connection, INCIDENTS, "incident_id", rank | state, _INCIDENT_ORDER)
     for keyframe in data.keyframes:
         named = {
             "key": keyframe.key,
@@ -155,20 +214,22 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
             "media_type": keyframe.media_type,
             "subjects": SUBJECTS.dump_json(data.subjects).decode(),
         }
-        _keep(connection, KEYFRAMES, "key", rank | named, _REVISION_ORDER, greatest=False)
+        _keep(connection, KEYFRAMES, "key", rank | named, _INCIDENT_ORDER, greatest=False)
 
 
 @_project.register
 def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int) -> None:
+    received = from_us(now_us)
+    data = event.data.model_copy(update={"since": _bounded(event.data.since, received)})
     row = {
-        "camera": event.data.camera.id,
-        "time_us": to_us(event.time),
+        "camera": data.camera.id,
+        "time_us": to_us(_bounded(event.time, received)),
         **_origin(event),
         "received_us": now_us,
-        "state": event.data.state,
-        "data": event.data.model_dump_json(),
+        "state": data.state,
+        "data": data.model_dump_json(),
     }
-    _keep(connection, CAMERA_STATES, "camera", row, _TIME_ORDER)
+    _keep(connection, CAMERA_STATES, "camera", row, _STATE_ORDER)
 
 
 def _keep(

@@ -1,4 +1,4 @@
-"""The hub's tables: every event as it came, and three projections that can be rebuilt from them.
+"""The hub's tables: every event as it came, what is derived from events, and what was heard last.
 
 Times are whole microseconds since 1970 UTC and text keys are plain strings, so that order and
 equality mean the same in SQLite and PostgreSQL.
@@ -27,12 +27,17 @@ _KEY = String(512)
 
 METADATA = MetaData()
 
-VERSION = 1
+VERSION = 2
 
 
 def _texts(*names: str) -> Iterator[Column[str]]:
     """Columns of plain strings that every row has."""
     return (Column(name, _KEY, nullable=False) for name in names)
+
+
+def _incarnation() -> Column[int]:
+    """The producer's incarnation; 0 where the event has none."""
+    return Column("incarnation", BigInteger, nullable=False, server_default="0")
 
 
 SCHEMA = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
@@ -47,6 +52,7 @@ EVENTS = Table(
     Column("received_us", BigInteger, nullable=False),
     Column("time_us", BigInteger, nullable=False),
     *_texts("type", "partitionkey", "sequence"),
+    _incarnation(),
     Column("incident_id", _KEY),
     Column("revision", Integer),
     Column("sha256", String(64), nullable=False),
@@ -63,6 +69,7 @@ INCIDENTS = Table(
     Column("incident_id", _KEY, primary_key=True),
     Column("revision", Integer, nullable=False),
     *_texts("sequence", "source", "event_id", "kind", "camera", "severity"),
+    _incarnation(),
     Column("is_open", Integer, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
@@ -71,7 +78,8 @@ INCIDENTS = Table(
     Index("incidents_open", "is_open", "opened_us", "incident_id"),
     Index("incidents_ended", "is_open", "ended_us", "incident_id"),
 )
-"""The state after the greatest (revision, sequence, source, event_id) that has arrived."""
+"""The state after the greatest (incarnation, revision, sequence, source, event_id) that has
+arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from."""
 
 KEYFRAMES = Table(
     "keyframes",
@@ -79,12 +87,13 @@ KEYFRAMES = Table(
     Column("key", _KEY, primary_key=True),
     Column("revision", Integer, nullable=False),
     *_texts("sequence", "source", "event_id"),
+    _incarnation(),
     Column("sha256", String(64), nullable=False),
     Column("media_type", _KEY, nullable=False),
     Column("subjects", Text, nullable=False),
 )
-"""The keyframes that events name. The least (revision, ...) says what a keyframe shows: later
-events repeat the key while their subjects have moved on."""
+"""The keyframes that events name. The least (incarnation, revision, ...) says what a keyframe
+shows: later events repeat the key while their subjects have moved on."""
 
 CAMERA_STATES = Table(
     "camera_states",
@@ -92,12 +101,25 @@ CAMERA_STATES = Table(
     Column("camera", _KEY, primary_key=True),
     Column("time_us", BigInteger, nullable=False),
     *_texts("sequence", "source", "event_id"),
+    _incarnation(),
     Column("received_us", BigInteger, nullable=False),
     Column("state", _KEY, nullable=False),
     Column("data", Text, nullable=False),
 )
-"""The newest state per camera by (time, sequence, source, event_id). Time leads because a sequence
-counts per outbox, and a camera that moves to another worker changes outbox."""
+"""The newest state per camera by (incarnation, sequence, source, event_id): no clock has a say."""
+
+CAMERAS_HEARD = Table(
+    "cameras_heard",
+    METADATA,
+    Column("camera", _KEY, primary_key=True),
+    _incarnation(),
+    *_texts("sequence", "state"),
+    Column("since_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+"""What the newest heartbeat said of each camera, written every now and then."""
 
 
 def to_us(moment: datetime) -> int:

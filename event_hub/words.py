@@ -23,6 +23,8 @@ CAMERA_STATES: Mapping[str, str] = {
     "degraded": "impaired",
     "offline": "offline",
     "unauthorized": "login refused",
+    "stopped": "stopped",
+    "silent": "not watching",
 }
 MOMENTS: Mapping[str, str] = {
     "opening": "As it began",

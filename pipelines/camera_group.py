@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from camera_adapters import Frame
+from camera_adapters import CameraState, Frame
 from models.detections import Detections
 from pipelines.batcher import MicroBatcher, TakenFrames, assemble
 from pipelines.detector import RESULT_TIMEOUT_S, BatchResult, DetectorPort, MicroBatch
+from pipelines.event import CameraBeat
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
@@ -31,6 +32,11 @@ from pipelines.shadow.runner import ShadowRunner
 IDLE_WAIT_S: Final = 0.25
 CHECK_EVERY_S: Final = 1.0
 SLOT_STOP_S: Final = RESULT_TIMEOUT_S + 5.0
+REMOVED: Final = "it was removed from the configuration"
+"""A slot that has not come round for longer hangs."""
+
+LOOP_ENDED: Final = "the frame loop of its worker ended"
+LOOP_HANGS: Final = "the frame loop of its worker hangs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +225,28 @@ class CameraGroup:
         if not self._batcher.remove(name, SLOT_STOP_S):
             raise TimeoutError(f"camera {name}: a frame of it is not given back; a slot hangs")
         camera.end_incidents(reason)
+        if reason is EndReason.REMOVED:
+            camera.report_stopped(REMOVED)
         self._shadows.remove(name)
         self._cameras = {other: one for other, one in self._cameras.items() if other != name}
+
+    def report_stopped(self, reason: str) -> None:
+        """Publishes that no camera is watched any more, on purpose; call it after `stop`."""
+        for camera in self._cameras.values():
+            camera.report_stopped(reason)
+
+    def beats(self) -> list[CameraBeat]:
+        """The state of each camera for a heartbeat; offline where its frames go nowhere."""
+        fault = ""
+        if self._stopping.is_set():
+            fault = LOOP_ENDED
+        elif time.monotonic() - min(self._beats_s) > SLOT_STOP_S:
+            fault = LOOP_HANGS
+        beats = [camera.beat() for camera in self._cameras.values()]
+        if not fault:
+            return beats
+        offline = {"state": CameraState.OFFLINE.value, "reason": fault}
+        return [one.model_copy(update=offline) for one in beats]
 
     def _run_slot(self, slot: int) -> None:
         try:

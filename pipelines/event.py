@@ -1,8 +1,10 @@
 """The published contract: a CloudEvents 1.0 envelope around what CityEye publishes.
 
-The same JSON bytes go into the outbox and to every sink. Events are at-least-once and ordered per
-partition; `id` is deterministic, so consumers deduplicate by it and keep the highest `revision` per
-incident. A keyframe is named by its key and sha256, never by a presigned URL.
+The same JSON bytes go into the outbox and to every sink. Events are at-least-once; `id` is
+deterministic, so consumers deduplicate by it. `source` is one camera of one city, and
+(`incarnation`, `sequence`) orders all its events whatever clocks say: of an incident and of a
+camera's state, consumers keep the newest in that order. A keyframe is named by its key and sha256,
+never by a presigned URL. A heartbeat is the exception: sent once, never stored, never repeated.
 
 A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`: outbox, deliveries
 and hub use only what `OutgoingEvent` declares.
@@ -15,7 +17,9 @@ import binascii
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Final, Literal, Self, get_args
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
@@ -34,6 +38,24 @@ SECRET_MAX_BYTES: Final = 64
 
 Role = Literal["opening", "peak", "closing"]
 """Which moment of an incident a keyframe shows."""
+
+
+INCARNATION_MAX: Final = 2**53 - 1
+"""The greatest integer that every JSON reader keeps exactly."""
+
+CITY_MAX_CHARS: Final = 32
+"""Of a city's name in a source, so that a source stays well below what receivers take."""
+
+
+@lru_cache(maxsize=4096)
+def camera_source(city: str, camera: str) -> str:
+    """The CloudEvents source of a camera, the same in whichever worker it is: a relative URI."""
+    return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/{quote(camera, safe='')}"
+
+
+def worker_source(city: str, worker: str) -> str:
+    """The CloudEvents source of a worker's heartbeats; never that of a camera."""
+    return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/workers/{quote(worker, safe='')}"
 
 
 def event_id(*parts: str) -> str:
@@ -124,14 +146,45 @@ class IncidentData(Contract):
     rule: VersionData
 
 
+StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""`online`, `degraded`, `offline`, `unauthorized`, or `stopped`: nobody watches it any more, on
+purpose. An open list: a reader shows a name that it does not know, and never takes it for online.
+"""
+
+
 class CameraStateData(Contract):
-    """A camera changed between online, degraded, offline and unauthorized."""
+    """A camera's state changed; `since` is for people, order goes by incarnation and sequence."""
 
     camera: CameraData
-    state: Literal["online", "degraded", "offline", "unauthorized"]
+    state: StateName
     previous: str
     reason: str
     since: datetime
+
+
+class CameraBeat(Contract):
+    """The state of one camera at a heartbeat."""
+
+    camera: CameraData
+    state: StateName
+    reason: str = ""
+
+
+class HeartbeatData(Contract):
+    """What a worker knows of its cameras now.
+
+    Attributes:
+        beat: Counts the heartbeats of this incarnation, from 1.
+        uptime_s: Monotonic seconds since the worker started, so that a receiver notices late ones.
+        valid_s: How long it counts; a camera without a newer one is not watched.
+        cameras: All cameras of the worker, or a part of them where there are many.
+    """
+
+    worker: str
+    beat: int = Field(ge=1)
+    uptime_s: float = Field(ge=0)
+    valid_s: float = Field(gt=0)
+    cameras: tuple[CameraBeat, ...]
 
 
 class MeasurementData(Contract):
@@ -157,9 +210,12 @@ class OutgoingEvent(Contract):
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: str
-    """Camera id: order holds among events of one source with the same key."""
+    """Camera id; of a heartbeat the worker's name."""
+    incarnation: int = Field(default=0, ge=0, le=INCARNATION_MAX)
+    """Which start of a worker it comes from; grows, also when a camera moves to another worker.
+    0 in events that were written before there were incarnations."""
     sequence: str
-    """Per outbox, zero-padded decimal, so that text order is delivery order."""
+    """Grows within an incarnation; zero-padded decimal, so that text order is delivery order."""
 
     @property
     def shed_priority(self) -> int:
@@ -169,6 +225,11 @@ class OutgoingEvent(Contract):
     @property
     def incident(self) -> IncidentData | None:
         """The incident whose newest state this event is, if it is one."""
+        return None
+
+    @property
+    def camera_state(self) -> CameraStateData | None:
+        """The state of a camera that this event reports, if it does."""
         return None
 
     def finished(
@@ -211,6 +272,10 @@ class IncidentEvent(OutgoingEvent):
         kind = f"cityeye.incident.{changed.phase}"
         return self.model_copy(update={"id": id, "time": time, "type": kind, "data": changed})
 
+    def moved(self, source: str, incarnation: int) -> Self:
+        """The same from another source or incarnation."""
+        return self.model_copy(update={"source": source, "incarnation": incarnation})
+
 
 class CameraStateEvent(OutgoingEvent):
     """A camera-state change."""
@@ -222,6 +287,11 @@ class CameraStateEvent(OutgoingEvent):
     def shed_priority(self) -> int:
         """Between openings and endings of low and of medium severity."""
         return STATE_PRIORITY
+
+    @property
+    def camera_state(self) -> CameraStateData:
+        """The whole of `data`."""
+        return self.data
 
 
 class MeasurementEvent(OutgoingEvent):
@@ -236,7 +306,23 @@ class MeasurementEvent(OutgoingEvent):
         return MEASUREMENT_PRIORITY
 
 
-Event = Annotated[IncidentEvent | CameraStateEvent | MeasurementEvent, Field(discriminator="type")]
+class HeartbeatEvent(OutgoingEvent):
+    """A worker's sign that it watches, with the newest state of its cameras.
+
+    Its `sequence` is the newest one that the worker's outbox had before the states were read: the
+    state of a camera here is newer than every event up to it.
+    """
+
+    type: Literal["cityeye.worker.heartbeat"] = "cityeye.worker.heartbeat"
+    expirytime: datetime
+    """When brokers may drop it, by the worker's clock."""
+    data: HeartbeatData
+
+
+Event = Annotated[
+    IncidentEvent | CameraStateEvent | MeasurementEvent | HeartbeatEvent,
+    Field(discriminator="type"),
+]
 """Every kind of event: the registry of this seam."""
 
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)

@@ -2,16 +2,15 @@
 
 `publish` never raises for disk trouble and never waits for the network. Where the image cannot be
 kept, the event goes out without it; where the event cannot be committed, it waits in memory. All of
-it is counted. The same transition or state change always gives the same event id.
+it is counted. After a crash, `recover` says what became of incidents and cameras.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from camera_adapters import CameraSpec, FullImage, StateChange
@@ -20,137 +19,34 @@ from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import (
     EDGE_PRIORITY,
-    CameraData,
-    CameraStateData,
-    CameraStateEvent,
-    IncidentData,
     IncidentEvent,
     KeyframeData,
-    MeasurementData,
-    MeasurementEvent,
     OutgoingEvent,
     Role,
-    SubjectData,
-    VersionData,
-    event_id,
+    camera_source,
 )
-from pipelines.incident import EndReason, Measurement, Phase, Severity, Transition
+from pipelines.incident import Measurement, Phase, Severity, Transition
 from pipelines.keyframe import encode, keyframe
 from pipelines.plan import ModelRef
+from pipelines.publication import (
+    OFFLINE,
+    STOPPED,
+    Origin,
+    incident_event,
+    left_behind_event,
+    measurement_event,
+    recovered_event,
+    state_event,
+    stopped_event,
+)
 
 log = logging.getLogger(__name__)
 
 SEVERITIES = tuple(Severity)
 EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
+UNAUTHORIZED = "unauthorized"
 SHED_AT_ONCE = 16
 """Keyframes given up together when the spool is full."""
-
-MAX_SUBJECTS = 30
-"""The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
-
-
-def incident_event(
-    transition: Transition,
-    camera: CameraSpec,
-    model: ModelRef,
-    rule: tuple[str, str],
-    source: str,
-) -> IncidentEvent:
-    """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
-    incident, phase = transition.incident, transition.phase.value
-    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
-    data = IncidentData(
-        incident_id=incident.id,
-        kind=incident.kind,
-        phase=phase,
-        revision=0,
-        severity=incident.severity.value,
-        camera=CameraData.model_validate(camera),
-        zone=incident.zone,
-        opened_at=incident.opened_at,
-        updated_at=incident.updated_at,
-        ended_at=incident.ended_at,
-        end_reason=incident.end_reason,
-        subjects=tuple(
-            SubjectData(track=one.track, label=one.label, score=one.score, box=one.box)
-            for one in subjects
-        ),
-        detail=_finite(incident.detail),
-        model=VersionData.model_validate(model),
-        rule=VersionData(name=rule[0], version=rule[1]),
-    )
-    return IncidentEvent.model_validate(
-        {
-            "id": event_id(incident.id, phase, incident.updated_at.isoformat()),
-            "source": source,
-            "subject": incident.id,
-            "type": f"cityeye.incident.{phase}",
-            "time": incident.updated_at,
-            "partitionkey": camera.id,
-            "sequence": "",
-            "data": data,
-        }
-    )
-
-
-def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
-    """The end of an incident that a crash left open, from its newest event."""
-    return last.changed(
-        event_id(last.data.incident_id, EndReason.RECOVERED),
-        at,
-        phase=Phase.ENDED.value,
-        updated_at=at,
-        ended_at=at,
-        end_reason=EndReason.RECOVERED.value,
-    )
-
-
-def state_event(change: StateChange, camera: CameraSpec, source: str) -> CameraStateEvent:
-    """The event of a camera-state change, not finished: the outbox adds the sequence."""
-    return CameraStateEvent(
-        id=event_id(source, camera.id, change.state, change.at.isoformat()),
-        source=source,
-        subject=camera.id,
-        time=change.at,
-        partitionkey=camera.id,
-        sequence="",
-        data=CameraStateData(
-            camera=CameraData.model_validate(camera),
-            state=change.state.value,
-            previous=change.previous,
-            reason=change.reason,
-            since=change.at,
-        ),
-    )
-
-
-def measurement_event(
-    measurement: Measurement,
-    camera: CameraSpec,
-    model: ModelRef,
-    rule: tuple[str, str],
-    source: str,
-) -> MeasurementEvent:
-    """The event of a measurement, not finished: the outbox adds the sequence."""
-    period = (measurement.begins_at.isoformat(), measurement.ends_at.isoformat())
-    return MeasurementEvent(
-        id=event_id(source, camera.id, measurement.kind, measurement.zone, *rule, *period),
-        source=source,
-        subject=f"{camera.id}/{measurement.zone}",
-        time=measurement.ends_at,
-        partitionkey=camera.id,
-        sequence="",
-        data=MeasurementData.model_validate(
-            asdict(measurement)
-            | {"camera": camera, "values": _finite(measurement.values), "model": model}
-            | {"rule": {"name": rule[0], "version": rule[1]}}
-        ),
-    )
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    # JSON has no infinity: a value that could not be measured is left out.
-    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +79,7 @@ class EvidenceRecorder:
         self,
         outbox: Outbox,
         spool: Spool,
-        source: str,
+        city: str,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Call `recover` before the first `publish`.
@@ -191,16 +87,17 @@ class EvidenceRecorder:
         Args:
             outbox: Where events go.
             spool: Where keyframes go.
-            source: CloudEvents source, unique per outbox (`cityeye/worker-0`).
-            utc_now: Clock for recovered incidents.
+            city: The city's name in the CloudEvents source of every event.
+            utc_now: Clock for what is recovered.
         """
         self._outbox = outbox
         self._spool = spool
-        self._source = source
+        self._origin = Origin(city, outbox.incarnation)
         self._utc_now = utc_now
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
         self._open: dict[str, _OpenIncident] = {}
+        self._states: dict[str, str] = {}
         self._published = 0
         self._keyframes = 0
         self._missed = 0
@@ -229,14 +126,24 @@ class EvidenceRecorder:
             rule: Kind and version of the rule.
             image: The full image of that moment, if there is one.
         """
-        event = incident_event(transition, camera, model, rule, self._source)
+        event = incident_event(transition, camera, model, rule, self._origin)
         with self._publishing:
             captured = self._capture_keyframe(transition, event, image)
             self._record(event, (captured,) if captured else ())
 
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""
-        self._record(state_event(change, camera, self._source))
+        self._states[camera.id] = change.state.value
+        self._record(state_event(change, camera, self._origin))
+
+    def publish_stopped(self, camera: CameraSpec, reason: str) -> None:
+        """Says that nobody watches the camera from now on, and that this is on purpose.
+
+        Call it when no further state change of the camera can come.
+        """
+        previous = self._states.pop(camera.id, OFFLINE)
+        event = stopped_event(camera, previous, reason, self._utc_now(), self._origin)
+        self._record(event)
 
     def publish_measurement(
         self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
@@ -249,12 +156,17 @@ class EvidenceRecorder:
             model: Whose detections were counted.
             rule: Kind and version of the rule.
         """
-        self._record(measurement_event(measurement, camera, model, rule, self._source))
+        self._record(measurement_event(measurement, camera, model, rule, self._origin))
 
-    def recover(self) -> int:
-        """Ends incidents that a crash left open and clears images that no event names.
+    def recover(self, cameras: Collection[str]) -> int:
+        """Says what became of what a crash left behind, and clears images that no event names.
 
-        What this recorder has published itself is left alone.
+        Incidents that were open end. A camera whose newest published state is one of a worker that
+        was there is now offline, or stopped where it is not among `cameras`. What this recorder has
+        published itself is left alone.
+
+        Args:
+            cameras: Ids of the cameras that this worker has.
 
         Returns:
             How many incidents were ended.
@@ -270,10 +182,26 @@ class EvidenceRecorder:
         incidents = self._outbox.open_incidents()
         left_open = [last for last in incidents if last.data.incident_id not in known]
         for last in left_open:
-            self._outbox.record(recovered_event(last, self._utc_now()))
+            camera = last.data.camera.id
+            incarnation = self._origin.incarnation if camera in cameras else last.incarnation
+            moved = last.moved(camera_source(self._origin.city, camera), incarnation)
+            self._outbox.record(recovered_event(moved, self._utc_now()))
         if left_open:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
+        self._recover_cameras(cameras)
         return len(left_open)
+
+    def _recover_cameras(self, cameras: Collection[str]) -> None:
+        now = self._utc_now()
+        for last in self._outbox.camera_states():
+            camera, state = last.data.camera.id, last.data.state
+            held = camera in cameras
+            said = (STOPPED, OFFLINE, UNAUTHORIZED) if held else (STOPPED,)
+            if camera in self._states or state in said:
+                continue
+            since = self._outbox.last_alive_at or last.time
+            self._outbox.record(left_behind_event(last, held, since, now, self._origin))
+            log.warning("evidence.camera_left_behind", extra={"camera": camera, "was": state})
 
     def _record(self, event: OutgoingEvent, keyframes: tuple[KeyframeData, ...] = ()) -> None:
         self._outbox.record(event, keyframes)

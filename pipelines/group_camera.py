@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from camera_adapters import (
 )
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
+from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot
@@ -90,7 +92,9 @@ class GroupCamera:
         self.pipeline = CameraPipeline(plan, self.routes, recorder, self.shadow, incarnation)
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
+        self._reporting = threading.Lock()
         self._change: StateChange | None = None
+        self._stopped = False
         self._lost = False
 
     def start(self) -> None:
@@ -101,6 +105,12 @@ class GroupCamera:
         """Stops reading."""
         if not self._reader.stop(READER_STOP_S):
             log.warning("reader_did_not_stop", extra={"camera": self._spec.id})
+
+    def report_stopped(self, reason: str) -> None:
+        """Publishes that the camera is not watched any more; nothing about its state follows."""
+        with self._reporting:
+            self._stopped = True
+            self._recorder.publish_stopped(self._spec, reason)
 
     def reject(self, fault: CameraFault) -> None:
         """See `CameraReader.reject`."""
@@ -142,7 +152,18 @@ class GroupCamera:
             serving=serving,
         )
 
+    def beat(self) -> CameraBeat:
+        """The state now, for a heartbeat."""
+        state = self._reader.state.value
+        camera = CameraData.model_validate(self._spec)
+        return CameraBeat(camera=camera, state=state, reason=self._reader.reason)
+
     def _note_state(self, change: StateChange) -> None:
-        # Called from the reader's thread: the recorder is thread-safe, the assignment is atomic.
-        self._change = change
-        self._recorder.publish_state(change, self._spec)
+        # Called from the reader's thread, and from any that reads the state. One that was overtaken
+        # is left out: what is published last must be true.
+        with self._reporting:
+            overtaken = self._change is not None and change.at_mono_s < self._change.at_mono_s
+            if self._stopped or overtaken:
+                return
+            self._change = change
+            self._recorder.publish_state(change, self._spec)

@@ -24,15 +24,16 @@ from pipelines import (
     Routes,
     model_keys,
 )
-from pipelines.delivery import Outbox, Relay, RelayCounters, Spool
+from pipelines.delivery import Heartbeats, Outbox, Relay, RelayCounters, Spool
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
-from serving.city_plan import WorkerPlan
+from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, WorkerPlan
 from serving.detectors import detector_service
 from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
 
 GROUP_STOP_S = 15.0
+STOP_REASON = "CityEye was stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,10 @@ class CameraWorker:
         plan.log_to(folder / "worker.log")
         self._plan = plan
         self._fault = ""
-        self._outbox = Outbox(folder / "outbox.db")
-        spool = Spool(folder / "spool")
-        recorder = EvidenceRecorder(self._outbox, spool, source=f"cityeye/{plan.name}")
-        recovered = recorder.recover()
+        self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
+        spool = Spool(folder / SPOOL_FOLDER)
+        recorder = EvidenceRecorder(self._outbox, spool, plan.city)
+        recovered = recorder.recover({one.camera.id for one in plan.cameras})
         if recovered:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [settings.open() for settings in plan.delivery.sinks]
@@ -80,8 +81,11 @@ class CameraWorker:
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
+        sinks = [settings.open() for settings in plan.delivery.sinks]
+        self._heartbeats = Heartbeats(plan.name, plan.city, self._outbox, self._group.beats, sinks)
         self._relay.start()
         self._thread.start()
+        self._heartbeats.start()
 
     def snapshot(self) -> WorkerSnapshot:
         """The worker now; answers even while a slot is stuck."""
@@ -180,11 +184,20 @@ class CameraWorker:
         """An image that a comparison names, JPEG; None where there is none."""
         return Gallery(self._comparisons / IMAGES, MAX_IMAGES).read(name)
 
-    def stop(self) -> WorkerSnapshot:
-        """Ends open incidents, delivers what is left within the drain time, says how it stands."""
+    def stop(self, reason: str = STOP_REASON) -> WorkerSnapshot:
+        """Ends open incidents, says that its cameras are not watched any more, and delivers that.
+
+        Args:
+            reason: Why, for those who read of the cameras.
+
+        Returns:
+            How it stands when the drain time is over, or all is delivered.
+        """
         last = self.snapshot()
+        self._heartbeats.stop()
         self._group.stop()
         self._thread.join(GROUP_STOP_S)
+        self._group.report_stopped(reason)
         self._detector.close()
         self._relay.stop(self._plan.drain_s)
         relay = self._delivery()

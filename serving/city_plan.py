@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pipelines import CameraPlan, Routes, Slots, model_keys
 from pipelines.delivery import KeyframeSettings, SinkSettings
@@ -18,6 +18,10 @@ from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
 from serving.rollout.routing_table import RoutingTable
 from serving.served_models import RepositoryVersions, ServedModel
+
+OUTBOX_FILE: Final = "outbox.db"
+SPOOL_FOLDER: Final = "spool"
+"""In the folder of each worker."""
 
 LogSetUp = Callable[[Path], None]
 """Called first in a new process: sends its log to a file. Travels by its import path."""
@@ -81,6 +85,7 @@ class CityPlan:
     Attributes:
         cameras: Every camera; a task that is not pinned names the stable version of its model.
         models: Every version that is to run, canaries and shadows included.
+        city: What names the city in the CloudEvents source of its events.
         rollouts: A table for every model that a task names without a version.
         absent: Why versions that a table names are not among the models, by `name/version`.
         versions: Where further versions come from; None where there are none.
@@ -98,6 +103,7 @@ class CityPlan:
     cameras: tuple[CameraPlan, ...]
     models: tuple[ServedModel, ...]
     delivery: DeliveryPlan
+    city: str = "city"
     rollouts: tuple[Rollout, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     versions: RepositoryVersions | None = None
@@ -157,13 +163,17 @@ class WorkerPlan:
     """One worker's share of the city.
 
     Attributes:
+        city: See `CityPlan`.
         models: The versions that its frames are sent to.
-        incarnation: The number of this start of the worker, see `Incarnations`; 0 before a start.
+        incarnation: The number of this start, see `Incarnations`; grows over all workers of the
+            city, so that what a worker says of a camera comes after what the worker before said.
+            0 before a start.
     """
 
     name: str
     cameras: tuple[CameraPlan, ...]
     delivery: DeliveryPlan = field(repr=False)
+    city: str = "city"
     models: tuple[ServedModel, ...] = ()
     detector: DetectorKind = "ray_serve"
     slots: Slots = field(default_factory=Slots)
@@ -200,6 +210,7 @@ def shares(plan: CityPlan) -> Sequence[WorkerPlan]:
             worker,
             tuple(cameras[name] for name in own),
             plan.delivery,
+            plan.city,
             detector=plan.detector,
             # Slots by number of cameras; rounded up, as the governor sees to what is even.
             slots=replace(plan.slots, count=_slots(plan, len(own))),

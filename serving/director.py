@@ -27,6 +27,7 @@ from serving.detectors import detector_service
 from serving.errors import DirectorError, RolloutBusy, RolloutError, last_line
 from serving.governor import RateGovernor
 from serving.incarnations import Incarnations
+from serving.left_over import LeftOverOutboxes
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
@@ -95,6 +96,8 @@ class Director:
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
+        self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
+        self._left_over.start()
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)
@@ -208,6 +211,7 @@ class Director:
             for slot in self._slots:
                 if slot.plan.name in last:
                     slot.ended(last[slot.plan.name])
+        self._left_over.stop()
         return self.workers()
 
     def _shares(self) -> Mapping[str, WorkerPlan]:

@@ -1,4 +1,5 @@
 from .durable import make_folder as make_folder, write_durably as write_durably
+from .heartbeat import Heartbeats as Heartbeats
 from .outbox import Outbox as Outbox
 from .relay import Relay as Relay, RelayCounters as RelayCounters
 from .settings import FilePath as FilePath, base_folder as base_folder

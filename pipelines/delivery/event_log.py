@@ -87,7 +87,10 @@ class EventLog:
         seq = (row[0] if row else 0) + 1
         sequence, incident = f"{seq:0{SEQUENCE_DIGITS}d}", event.incident
         if incident is None:
-            self._insert(db, seq, event.finished(sequence))
+            body = self._insert(db, seq, event.finished(sequence))
+            if event.camera_state is not None:
+                camera = event.camera_state.camera.id
+                db.execute("INSERT OR REPLACE INTO camera VALUES (?, ?)", (camera, body))
             return True
         rank = EDGE_PRIORITY[incident.severity]
         db.executemany(

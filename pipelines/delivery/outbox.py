@@ -9,6 +9,7 @@ revision is always right.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -21,10 +22,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.delivery.event_log import Deliveries, EventLog, OutboxLimits
+from pipelines.delivery.event_log import SEQUENCE_DIGITS, Deliveries, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import IncidentEvent, KeyframeData, OutgoingEvent, event_id
+from pipelines.event import (
+    CameraStateEvent,
+    IncidentEvent,
+    KeyframeData,
+    OutgoingEvent,
+    event_id,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +56,13 @@ class OutboxCounters:
 
 
 class Outbox:
-    """An outbox file. Safe for use from several threads; one process and one object per file."""
+    """An outbox file. Safe for use from several threads; one process and one object per file.
+
+    Attributes:
+        incarnation: Of everything that this object records; greater than all before in this file.
+        last_alive_at: When whoever had the file before was last known to be there, UTC; None where
+            nobody had.
+    """
 
     def __init__(
         self,
@@ -57,8 +70,17 @@ class Outbox:
         limits: OutboxLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         utc_s: Callable[[], float] = time.time,
+        incarnation: int = 0,
     ) -> None:
         """Opens or creates the file.
+
+        Args:
+            path: The file.
+            limits: Its bounds.
+            monotonic: Monotonic seconds.
+            utc_s: Seconds since 1970 UTC.
+            incarnation: The number of this start, greater than those of all earlier starts of
+                workers that had the same cameras. 0 counts in this file alone.
 
         Raises:
             OutboxInUse: Another connection has it open.
@@ -74,6 +96,11 @@ class Outbox:
         self._failing = False
         self._lost = 0
         self._keyframes_lost = 0
+        with self.file.transaction() as db:
+            last, alive_s = db.execute("SELECT incarnation, alive_at FROM life").fetchone()
+        self.incarnation = max(incarnation, last + 1)
+        self.last_alive_at = datetime.fromtimestamp(alive_s, UTC) if alive_s else None
+        self.note_alive()
 
     @property
     def counters(self) -> OutboxCounters:
@@ -115,6 +142,39 @@ class Outbox:
                 if self._failing:
                     log.info("outbox.saves_again", extra={"path": str(self.file.path)})
                 self._failing = False
+
+    def note_alive(self) -> None:
+        """Notes that the owner of the file is there now; a full disk is no reason to stop."""
+        with contextlib.suppress(OutboxUnavailable), self.file.transaction() as db:
+            db.execute(
+                "UPDATE life SET incarnation = ?, alive_at = ?", (self.incarnation, self._utc_s())
+            )
+
+    def newest_sequence(self) -> str:
+        """The sequence of the newest event; of none where nothing was ever recorded.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction() as db:
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        return f"{row[0] if row else 0:0{SEQUENCE_DIGITS}d}"
+
+    def camera_states(self) -> list[CameraStateEvent]:
+        """The newest state that was recorded of each camera.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction() as db:
+            rows = db.execute("SELECT id, body FROM camera ORDER BY id").fetchall()
+        events = []
+        for camera, body in rows:
+            try:
+                events.append(CameraStateEvent.model_validate_json(body))
+            except ValidationError:
+                log.error("outbox.camera_unreadable", extra={"camera": camera})
+        return events
 
     def open_incidents(self) -> list[IncidentEvent]:
         """The newest event of each incident that has not ended.

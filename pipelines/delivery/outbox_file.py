@@ -8,8 +8,9 @@ Threads share the connection under one lock; no transaction waits for the networ
 `event` is the log, in delivery order. `progress` is one cursor per sink and partition: as the
 events of a partition are delivered in order, everything up to `acked` has been acknowledged.
 `partitions` has the newest event of each. `blob` is a keyframe on its way to the store, `incident`
-the newest state of each incident, `dead` what no further attempt will deliver.
-Triggers keep `usage`, so that bounds hold in every transaction.
+the newest state of each incident, `camera` the newest state that was published of each camera,
+`life` who writes the file and when it was last known to be there, `dead` what no further attempt
+will deliver. Triggers keep `usage`, so that bounds hold in every transaction.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ from pathlib import Path
 from pipelines.delivery.durable import make_folder, sync_folder
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 
-VERSION = 2
+VERSION = 3
+
+CAMERA_AND_LIFE = """
+CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE life (incarnation INTEGER NOT NULL, alive_at REAL NOT NULL) STRICT;
+INSERT INTO life VALUES (0, 0);
+"""
+
+BODY_TYPE = """
+    CASE WHEN json_valid(CAST(body AS TEXT)) THEN json_extract(CAST(body AS TEXT), '$.type') END
+"""
 
 MIGRATIONS = {
     1: """
@@ -34,7 +45,14 @@ MIGRATIONS = {
     ALTER TABLE event RENAME COLUMN camera TO partition;
     ALTER TABLE progress RENAME COLUMN camera TO partition;
     ALTER TABLE dead RENAME COLUMN camera TO partition;
-    """
+    """,
+    # Which state each camera was in is read from the events that are still kept.
+    2: f"""
+    {CAMERA_AND_LIFE}
+    UPDATE life SET alive_at = (SELECT coalesce(max(committed_at), 0) FROM event);
+    INSERT INTO camera SELECT partition, body FROM event WHERE seq IN
+        (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
+    """,  # noqa: S608
 }
 """From each older version to the next one."""
 
@@ -213,7 +231,8 @@ class OutboxFile:
                     " that wrote it until it is drained, or move the file away"
                 )
             if found < VERSION:
-                steps = [MIGRATIONS[one] for one in range(found, VERSION)] if found else [SCHEMA]
+                newer = [MIGRATIONS[one] for one in range(found, VERSION) if found]
+                steps = newer or [SCHEMA, CAMERA_AND_LIFE]
                 script = f"BEGIN; {' '.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;"
                 db.executescript(script)
         except BaseException:

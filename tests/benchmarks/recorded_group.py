@@ -35,7 +35,7 @@ def main(clip: Path, folder: Path) -> None:
     detector = InProcessDetector({served.ref.key: served})
     detector.verify(served.ref)
     outbox = Outbox(folder / "outbox.db")
-    recorder = EvidenceRecorder(outbox, Spool(folder / "spool"), "cityeye/test")
+    recorder = EvidenceRecorder(outbox, Spool(folder / "spool"), "test")
     source = f"{clip.absolute().as_uri()}?loop=1&realtime=1"
     camera = CameraSpec("street", source, rates={"traffic": FPS})
     task = TaskPlan("traffic", served.ref, FPS, (RulePlan("traffic.congestion", (WHOLE,), {}),))

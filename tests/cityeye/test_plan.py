@@ -10,7 +10,7 @@ import yaml
 
 from cityeye.config import load_config
 from cityeye.plan import city_plan
-from serving.city_plan import Wish
+from serving.city_plan import Wish, shares
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollouts import save_rollouts
@@ -93,6 +93,23 @@ def test_the_kind_of_detector_is_a_choice_of_the_configuration(city):
     wanted = "models:\n  detector: in_process\n  threads: 3\n  replicas: 2"
     city.write_text(text.replace("models:", wanted, 1), "utf-8")
     assert planned(city).wish == Wish("in_process", 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({}, "city"),
+        ({"name": "Xinjin"}, "Xinjin"),
+        ({"division": "510118"}, "510118"),
+        ({"name": "新津", "division": "510118"}, "510118-新津"),
+    ],
+)
+def test_every_worker_knows_which_city_its_events_are_of(city, section, named):
+    document = yaml.safe_load(city.read_text(encoding="utf-8")) | {"city": section}
+    city.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    plan = planned(city)
+    assert plan.city == named
+    assert {share.city for share in shares(plan)} == {named}
 
 
 def test_a_task_has_the_priority_of_its_camera_or_its_own(city):

@@ -76,6 +76,34 @@ def camera_state(
     return envelope(f"{camera}-{number}-{state}", "cityeye.camera.state", at, body, number)
 
 
+def heartbeat(
+    states: dict[str, str],
+    beat: int = 1,
+    *,
+    number: int = 0,
+    incarnation: int = 0,
+    uptime_s: float | None = None,
+    worker: str = "worker-1",
+) -> dict[str, Any]:
+    """A heartbeat with the states of cameras, sent after the event `number`."""
+    body = {
+        "worker": worker,
+        "beat": beat,
+        "uptime_s": 5.0 * beat if uptime_s is None else uptime_s,
+        "valid_s": 12.0,
+        "cameras": [
+            {"camera": {"id": name, "name": name.title(), "place": {}}, "state": state}
+            for name, state in states.items()
+        ],
+    }
+    event = envelope(f"beat-{incarnation}-{beat}", "cityeye.worker.heartbeat", START, body, number)
+    return event | {
+        "source": f"cityeye/city/workers/{worker}",
+        "incarnation": incarnation,
+        "expirytime": (START + timedelta(seconds=12)).isoformat(),
+    }
+
+
 def envelope(
     event_id: str, type_: str, at: datetime, data: dict[str, Any], number: int
 ) -> dict[str, Any]:

@@ -11,7 +11,15 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.event_hub.conftest import Client, StartHub
-from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
+from tests.event_hub.samples import (
+    START,
+    camera_state,
+    dump,
+    heartbeat,
+    incident,
+    keyframe,
+    picture,
+)
 
 BATCH = "application/cloudevents-batch+json"
 KEY = "kf-30d/v1/2026/11/20/cam-1/04/i-1-0-abc.jpg"
@@ -67,7 +75,11 @@ def without(name: str) -> dict[str, Any]:
         (incident(detail={"speed": float("nan")}), "data"),
         (incident(keyframes=[keyframe("../../etc/passwd", b"")]), "data.keyframes.0.key"),
         (incident(keyframes=[keyframe("/etc/passwd", b"")]), "data.keyframes.0.key"),
-        (camera_state(state="sleepy"), "data.state"),
+        (camera_state(state="Sleepy!"), "data.state"),
+        (camera_state() | {"incarnation": -1}, "incarnation"),
+        (camera_state() | {"incarnation": 2**53}, "incarnation"),
+        (heartbeat({"cam-1": "online"}, beat=0), "data.beat"),
+        (heartbeat({"cam-1": "online"}) | {"expirytime": "soon"}, "expirytime"),
     ],
 )
 def test_a_malformed_event_is_refused_by_the_attribute(
@@ -208,10 +220,30 @@ def test_cameras_show_their_newest_state(hub: Client) -> None:
     hub.post(camera_state("cam-1", "offline", 2, at=later))
     hub.post(camera_state("cam-1", "online", 1))
     hub.post(camera_state("cam-2", "online", 3))
+    hub.post(camera_state("cam-3", "wedged", 4))
+    # Older than the events: it only says that somebody watches.
+    hub.post(heartbeat(dict.fromkeys(("cam-1", "cam-2", "cam-3"), "online")))
     listing = hub.json("/api/cameras")
     states = {camera["camera"]["id"]: camera["state"] for camera in listing["cameras"]}
-    assert states == {"cam-1": "offline", "cam-2": "online"}
+    assert states == {"cam-1": "offline", "cam-2": "online", "cam-3": "wedged"}
     assert listing["online"] == 1
+
+
+def test_a_camera_without_heartbeats_is_silent_whatever_was_reported(hub: Client) -> None:
+    hub.post(camera_state("cam-1", "online"))
+    listing = hub.json("/api/cameras")
+    (camera,) = listing["cameras"]
+    assert (camera["state"], camera["heard_at"], listing["online"]) == ("silent", None, 0)
+    assert "last known: online" in camera["reason"]
+
+
+def test_heartbeats_are_accepted_and_not_stored(hub: Client) -> None:
+    for beat in (1, 2):
+        answer = hub.post(heartbeat({"cam-1": "online"}, beat))
+        assert answer.json() == {"stored": 0, "duplicates": 0}
+    assert hub.json("/api/events")["events"] == []
+    (camera,) = hub.json("/api/cameras")["cameras"]
+    assert (camera["state"], camera["camera"]["name"]) == ("online", "Cam-1")
 
 
 class Store:

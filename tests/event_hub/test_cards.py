@@ -1,3 +1,4 @@
+import itertools
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,15 @@ from event_hub import cards
 from event_hub.board import Board, read_board
 from event_hub.envelope import parse_event
 from event_hub.store import EventStore
-from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
+from tests.event_hub.samples import (
+    START,
+    camera_state,
+    dump,
+    heartbeat,
+    incident,
+    keyframe,
+    picture,
+)
 
 EVIL = "<img src=x onerror=alert(1)>\"'`&{{7*7}}</template></script>"
 PLAIN = {"article", "button", "div", "header", "i", "li", "p", "span", "strong", "time", "ul"}
@@ -59,9 +68,11 @@ def test_no_data_becomes_markup(tmp_path: Path) -> None:
         model={"name": EVIL, "version": EVIL},
     )
     ended = incident(EVIL + "2", 2, "ended", end_reason=EVIL, zone=EVIL)
-    state = camera_state(state="offline")
+    state = camera_state(state="stopped")
     state["data"] |= {"camera": camera, "reason": EVIL}
-    board = board_of(tmp_path, bad, ended, state)
+    beat = heartbeat({"cam-2": "offline"})
+    beat["data"]["cameras"][0] |= {"camera": camera | {"id": EVIL + "2"}, "reason": EVIL}
+    board = board_of(tmp_path, bad, ended, state, beat)
     html = [cards.incident_card(view) for view in board.incidents]
     assert len(html) == 2
     for part in [*html, cards.camera_rows(board.cameras)]:
@@ -114,25 +125,44 @@ def test_the_thumbnail_is_the_peak_and_a_pending_keyframe_is_announced(tmp_path:
 
 
 def test_quiet_and_blind_read_differently(tmp_path: Path) -> None:
-    def lines(*events: dict[str, Any]) -> str:
-        board = board_of(tmp_path, *events)
-        return Markup(cards.notice(board, None) + cards.empty(board)).words
+    beats = itertools.count(1)
 
-    def later(seconds: int, name: str, state: str) -> dict[str, Any]:
-        return camera_state(name, state, seconds, at=START + timedelta(seconds=seconds))
+    def lines(states: dict[str, str]) -> str:
+        heard = [heartbeat(states, next(beats))] if states else []
+        board = board_of(tmp_path, *heard)
+        return Markup(cards.notice(board) + cards.empty(board)).words
 
-    assert "No camera has reported yet" in lines()
-    assert lines(later(1, "a", "online")) == "No incident. 1 of 1 camera is watching."
-    assert lines(later(2, "b", "degraded")) == "No incident. 1 of 2 cameras are watching."
-    blind = lines(later(3, "a", "offline"))
+    assert "No camera has reported yet" in lines({})
+    assert lines({"a": "online"}) == "No incident. 1 of 1 camera is watching."
+    some = lines({"a": "online", "b": "degraded"})
+    assert some == "No incident. 1 of 2 cameras are watching."
+    blind = lines({"a": "offline", "b": "stopped"})
     assert "No camera is online" in blind
     assert "no camera is watching" in blind
 
 
-def test_silence_is_noticed_when_a_limit_is_set(tmp_path: Path) -> None:
-    board = board_of(tmp_path, camera_state())
-    assert cards.notice(board, 3600) == ""
-    assert "Nothing heard" in cards.notice(board, 1e-9)
+def test_silent_cameras_are_not_watching(tmp_path: Path) -> None:
+    board = board_of(tmp_path, camera_state("a"), camera_state("b"), heartbeat({"a": "online"}))
+    assert (board.watching, len(board.cameras)) == (1, 2)
+    assert cards.notice(board) == ""
+    rows = Markup(cards.camera_rows(board.cameras))
+    assert rows.words.startswith("Bnot watching")
+    assert "nothing heard since this hub started; last known: online" in rows.words
+    assert ("class", "cy-silent") in rows.attributes
+    assert "1/2 cameras watching" in Markup(cards.counts(board)).words
+    # The hub that reads this has heard of nobody yet.
+    later = board_of(tmp_path)
+    assert (later.watching, len(later.cameras)) == (0, 2)
+    assert "Nothing is heard from any camera" in cards.notice(later)
+    assert "no camera is watching" in cards.empty(later)
+
+
+def test_a_stopped_camera_says_why(tmp_path: Path) -> None:
+    stopped = camera_state("a", "stopped", 2)
+    stopped["data"]["reason"] = "CityEye was stopped"
+    board = board_of(tmp_path, heartbeat({"a": "online"}, number=1), stopped)
+    assert board.watching == 0
+    assert "stoppedCityEye was stopped" in Markup(cards.camera_rows(board.cameras)).words
 
 
 def test_the_page_is_bounded_and_says_so(tmp_path: Path) -> None:
@@ -142,8 +172,8 @@ def test_the_page_is_bounded_and_says_so(tmp_path: Path) -> None:
     assert (board.open, len(board.incidents)) == (103, 100)
     assert board.incidents[0].incident.incident_id == "i-102"
     assert "newest 100 of 103" in cards.overflow(board)
-    states = [camera_state(f"c-{n}", "online" if n else "offline") for n in range(70)]
-    crowd = board_of(tmp_path, *states)
+    states = {f"c-{n}": "online" if n else "offline" for n in range(70)}
+    crowd = board_of(tmp_path, heartbeat(states))
     listing = Markup(cards.camera_rows(crowd.cameras)).words
     assert listing.startswith("C-0offline")
     assert "and 10 more cameras" in listing

@@ -1,13 +1,20 @@
+import itertools
 import os
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
 from tests.event_hub.browser import Tab, chromium, is_installed
 from tests.event_hub.process import Process, hub_process
-from tests.event_hub.samples import camera_state, incident, keyframe, picture
+from tests.event_hub.samples import camera_state, heartbeat, incident, keyframe, picture
 
 REQUIRED = os.environ.get("CITYEYE_REQUIRE_FOREIGN_SERVERS") == "1"
 pytestmark = [
@@ -53,8 +60,39 @@ def live_through_an_incident(hub: Process, tab: Tab, folder: Path) -> None:
     assert "No camera has reported yet." in tab.text()
     for number in range(4):
         hub.client.post(camera_state(f"cam-{number}", number=number, at=opened))
-    tab.wait("document.body.innerText.includes('No incident. 4 of 4 cameras are watching.')")
+    tab.wait("document.querySelectorAll('.cy-cameras .cy-silent').length == 4")
+    assert "Nothing is heard from any camera." in tab.text()
+    with beating(hub):
+        tab.wait("document.body.innerText.includes('No incident. 4 of 4 cameras are watching.')")
+        follow_an_incident(hub, tab, opened, shots)
+    # Nobody sends heartbeats any more.
+    tab.wait("document.querySelectorAll('.cy-cameras .cy-silent').length == 4", 30.0)
+    assert "0/4 cameras watching" in tab.text()
+    assert "No incident known, and no camera is watching." in tab.text()
 
+
+@contextmanager
+def beating(hub: Process) -> Iterator[None]:
+    """A worker that says every second that it has four cameras and all are online."""
+    over = threading.Event()
+
+    def beat() -> None:
+        with urllib3.PoolManager() as http:
+            client = replace(hub.client, http=http)
+            states = {f"cam-{number}": "online" for number in range(4)}
+            for number in itertools.count(1):
+                client.post(heartbeat(states, number, number=4, uptime_s=time.monotonic()))
+                if over.wait(1.0):
+                    return
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def follow_an_incident(hub: Process, tab: Tab, opened: datetime, shots: list[Any]) -> None:
     hub.client.post(incident("jam", zone=ZONE, opened_at=opened, keyframes=shots))
     tab.wait("document.querySelector('.cy-open .cy-image img')?.naturalWidth == 320")
     seen = tab.text()

@@ -50,19 +50,26 @@ def test_a_database_without_a_version_is_read_and_gets_one(tmp_path: Path) -> No
     for count in (2, 2):
         with opened(tmp_path) as store, store.database.read() as connection:
             (shown,) = queries.incident_page(connection, queries.IncidentFilter(), 9).incidents
-            assert queries.camera_list(connection).online == 1
+            (camera,) = queries.camera_list(connection, store.heard).cameras
+            assert (camera.state, camera.previous) == ("silent", "online")
             assert (shown.incident_id, shown.camera.name) == ("i-1", "North Gate")
             assert queries.health(connection).events == count
             assert connection.scalars(select(SCHEMA.c.version)).all() == [VERSION]
     with opened(tmp_path) as store:
         assert add(store, incident(), incident(revision=2, phase="ended")) == (1, 1)
+        assert add(store, camera_state(state="offline", number=7) | {"incarnation": 1}) == (1, 0)
+        with store.database.read() as connection:
+            rows = connection.execute(select(CAMERA_STATES.c.state, CAMERA_STATES.c.incarnation))
+            assert [tuple(row) for row in rows] == [("offline", 1)]
 
 
 def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     with opened(tmp_path) as store, store.database.write() as connection:
         connection.execute(update(SCHEMA).values(version=99))
     with (
-        pytest.raises(DatabaseVersionError, match="schema version 99, this program knows 1"),
+        pytest.raises(
+            DatabaseVersionError, match=f"schema version 99, this program knows {VERSION}"
+        ),
         opened(tmp_path),
     ):
         pass

@@ -95,7 +95,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     spool = Spool(tmp_path / "spool")
     sink = Recorder()
     relay = Relay(outbox, spool, FolderStore(tmp_path / "keyframes"), [sink])
-    recorder = EvidenceRecorder(outbox, spool, "cityeye/test")
+    recorder = EvidenceRecorder(outbox, spool, "test")
     port = Failing({str(brightness): served_model(brightness)})
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("gate", "yard")]
@@ -116,6 +116,35 @@ def phases(sink: Recorder, camera: str) -> list[str]:
         event["data"]["phase"]
         for event in sink.events
         if event["partitionkey"] == camera and event["type"].startswith("cityeye.incident")
+    ]
+
+
+def test_heartbeats_say_what_each_camera_is_and_never_that_an_ended_loop_watches(
+    running: Running,
+) -> None:
+    assert {beat.camera.id for beat in running.group.beats()} == {"gate", "yard"}
+    running.wait(lambda _: {one.state for one in running.group.beats()} == {"online"}, "online")
+    running.group.stop()
+    running.thread.join(WAIT_S)
+    ended = {(one.state, one.reason) for one in running.group.beats()}
+    assert ended == {("offline", "the frame loop of its worker ended")}
+
+
+def test_a_stopped_group_says_so_and_nothing_of_its_cameras_follows(running: Running) -> None:
+    running.wait(lambda _: {one.state for one in running.group.beats()} == {"online"}, "online")
+    running.group.report_stopped("maintenance")
+    # The readers still run: what they see now is nobody's business any more.
+    running.group.stop()
+    running.thread.join(WAIT_S)
+    running.sink.wait_for(lambda: len(states_of(running.sink, "gate")) == 2, WAIT_S)
+    assert states_of(running.sink, "gate") == ["online", "stopped"]
+
+
+def states_of(sink: Recorder, camera: str) -> list[str]:
+    return [
+        event["data"]["state"]
+        for event in sink.events
+        if event["partitionkey"] == camera and event["type"] == "cityeye.camera.state"
     ]
 
 
@@ -206,7 +235,7 @@ def test_versions_of_a_camera_that_sends_nothing_are_let_go(
 ) -> None:
     model = model_ref(brightness)
     outbox = Outbox(tmp_path / "outbox.db")
-    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "cityeye/test")
+    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "test")
     detector = InProcessDetector({model.key: served_model(brightness)})
     plans = [camera_plan("gate", "rtsp://127.0.0.1:9/none", brightness)]
     group = CameraGroup(plans, detector, recorder, "test", tmp_path / "comparisons")
@@ -237,7 +266,7 @@ class Slow(InProcessDetector):
 def overloaded(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> Iterator[Running]:
     """Four cameras that ask for twice of what can be inferred; the first one asks with priority."""
     outbox = Outbox(tmp_path / "outbox.db")
-    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "cityeye/test")
+    recorder = EvidenceRecorder(outbox, Spool(tmp_path / "spool"), "test")
     port = Slow({str(brightness): served_model(brightness)})
     source = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plans = [camera_plan(name, source, brightness) for name in ("first", "b", "c", "d")]

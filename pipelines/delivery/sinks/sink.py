@@ -20,7 +20,7 @@ class Delivery:
         sequence: Its place in the outbox. Grows within a partition, and with it the order.
         after: Where the sink's cursor stood when it was taken.
         event: Event id, for deduplication.
-        partition: Partition key: the camera id.
+        partition: Partition key: the camera id, or the worker's name of a heartbeat.
         body: CloudEvents structured JSON.
         refusals: How often the sink has refused it.
     """
@@ -39,12 +39,15 @@ class Delivery:
 
     @property
     def key(self) -> str:
-        """`SOURCE/PARTITION`: events with the same key must stay in order."""
-        return f"{self.attributes['source']}/{self.partition}"
+        """The source, which names city and camera: events with the same key must stay in order."""
+        return str(self.attributes["source"])
 
 
 class Sink(Protocol):
-    """Takes events, at least once each; called from one thread of its own."""
+    """Takes events, at least once each; called from one thread of its own.
+
+    Heartbeats go to a second object of the same settings.
+    """
 
     @property
     def name(self) -> str:

@@ -33,7 +33,7 @@ def work(folder: Path, url: str, round_number: int) -> None:
     chance = random.Random(round_number)
     edge = Edge(folder)
     edge.store.down = round_number % 3 == 1
-    edge.recorder.recover()
+    edge.recover()
     Relay(
         edge.outbox, edge.spool, edge.store, [http_sink(url)], blob_grace_s=GRACE_S, retry=FAST
     ).start()

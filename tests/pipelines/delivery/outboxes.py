@@ -31,7 +31,8 @@ from tests.pipelines.frames import PlainImage
 OPENED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MODEL = ModelRef("street", "3", Size(640, 384), ("person",), 0.4)
 RULE = ("crowding.density", "2")
-SOURCE = "cityeye/worker-0"
+CITY = "Neustadt"
+CAMERAS = frozenset({"gate", "north", "south"})
 
 
 def camera(name: str = "gate") -> CameraSpec:
@@ -155,7 +156,7 @@ class Edge:
         self.folder = folder
         self.outbox = outbox or Outbox(folder / "outbox.db")
         self.spool = spool or Spool(folder / "spool")
-        self.recorder = EvidenceRecorder(self.outbox, self.spool, SOURCE)
+        self.recorder = EvidenceRecorder(self.outbox, self.spool, CITY)
         self.store = SwitchedStore(folder / "keyframes")
 
     def publish(self, *transitions: Transition, value: int | None = 90) -> None:
@@ -168,6 +169,10 @@ class Edge:
                 RULE,
                 None if value is None else image(value),
             )
+
+    def recover(self) -> int:
+        """What a worker that has all cameras does first."""
+        return self.recorder.recover(CAMERAS)
 
     def upload(self) -> None:
         """Stores every spooled keyframe, as the relay's first thread does."""

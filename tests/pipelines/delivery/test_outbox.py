@@ -94,7 +94,8 @@ def test_the_event_says_who_where_and_why(edge):
     edge.publish(*life(updates=0)[:1], value=None)
     edge.recorder.publish_state(offline(), camera())
     started, state = drain(edge)
-    assert started["source"] == "cityeye/worker-0"
+    assert started["source"] == "cityeye/Neustadt/gate"
+    assert started["incarnation"] == 1
     assert started["partitionkey"] == "gate"
     assert started["data"]["camera"]["place"] == {"lon": 7.1, "lat": 50.7, "division": "05314"}
     assert started["data"]["model"] == {"name": "street", "version": "3"}
@@ -121,8 +122,8 @@ def test_a_sink_learns_what_a_broker_needs(edge):
     deliveries = edge.outbox.deliveries
     taken = [deliveries.next(SINK, name, 0.0) for name in ("north", "south")]
     assert [(one.key, one.partition) for one in taken] == [
-        ("cityeye/worker-0/north", "north"),
-        ("cityeye/worker-0/south", "south"),
+        ("cityeye/Neustadt/north", "north"),
+        ("cityeye/Neustadt/south", "south"),
     ]
     types = [one.attributes["type"] for one in taken]
     assert types == ["cityeye.incident.started", "cityeye.camera.state"]
@@ -407,7 +408,7 @@ def test_everything_is_still_there_after_a_restart(edge, tmp_path):
     edge.close()
     again = Edge(tmp_path)
     again.outbox.deliveries.register([SINK])
-    assert again.recorder.recover() == 0
+    assert again.recover() == 0
     again.upload()
     assert [images(event)[0] for event in drain(again)] == [("opening", "stored")] * 3
     again.close()
@@ -418,8 +419,8 @@ def test_what_a_crash_left_open_is_ended_once(edge, tmp_path):
     edge.publish(*life("open")[:2], value=None)
     edge.close()
     again = Edge(tmp_path)
-    assert again.recorder.recover() == 1
-    assert again.recorder.recover() == 0
+    assert again.recover() == 1
+    assert again.recover() == 0
     *_, last = drain(again)
     assert last["data"]["incident_id"] == "open"
     assert last["type"] == "cityeye.incident.ended"
@@ -435,14 +436,14 @@ def test_recovery_removes_images_that_no_event_names(edge, tmp_path):
     edge.spool.put("orphan.jpg", b"nobody knows me")
     edge.close()
     again = Edge(tmp_path)
-    again.recorder.recover()
+    again.recover()
     assert again.spool.names() == kept
     again.close()
 
 
 def test_recovery_leaves_alone_what_this_recorder_has_opened(edge):
     edge.publish(*life()[:1])
-    assert edge.recorder.recover() == 0
+    assert edge.recover() == 0
     assert len(edge.spool.names()) == 1
 
 
@@ -471,7 +472,7 @@ def test_a_file_of_a_newer_program_is_left_alone(tmp_path):
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(OutboxUnavailable, match="schema version 99, this program knows 2"):
+    with pytest.raises(OutboxUnavailable, match="schema version 99, this program knows 3"):
         Outbox(path)
     assert path.exists()
 

@@ -63,7 +63,7 @@ def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     oracle = Oracle()
     kill_workers(tmp_path, receiver.url, oracle)
     edge = Edge(tmp_path)
-    edge.recorder.recover()
+    edge.recover()
     relay = Relay(edge.outbox, edge.spool, edge.store, [http_sink(receiver.url)], retry=FAST)
     relay.start()
     relay.stop(DRAIN_S)

@@ -70,7 +70,7 @@ def run(folder: Path, limit_bytes: int) -> dict[str, int]:
 
 def arrived(folder: Path) -> list[str]:
     edge = Edge(folder)
-    edge.recorder.recover()
+    edge.recover()
     sink = Recorder()
     deliveries = edge.outbox.deliveries
     deliveries.register([sink.name])
@@ -117,4 +117,4 @@ def test_memory_is_bounded_while_the_disk_is_full(tmp_path):
     counters = edge.outbox.counters
     assert (counters.unsaved, counters.lost) == (5, 7)
     with pytest.raises(OutboxUnavailable):
-        edge.recorder.recover()
+        edge.recover()

@@ -116,7 +116,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.edge.close()
         self.edge = self._start()
-        ended = self.edge.recorder.recover()
+        ended = self.edge.recover()
         assert ended == len(self.open)
         self.open.clear()
 

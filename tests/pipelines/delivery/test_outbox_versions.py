@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipelines.delivery.outbox_file import VERSION
+from pipelines.delivery.outbox_file import MIGRATIONS, VERSION
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import VERSION_FILE, Spool
 from pipelines.errors import SpoolUnavailable
@@ -23,11 +24,14 @@ from tests.pipelines.delivery.test_outbox import SINK, drain, images
 STATE = Path(__file__).parent / "state"
 
 
-@pytest.fixture
-def left_over(tmp_path: Path) -> Path:
-    """A worker's folder, as the first program left it."""
+@pytest.fixture(params=range(1, VERSION))
+def left_over(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A worker's folder, as the first program left it, and as each later one would have."""
     database = sqlite3.connect(tmp_path / "outbox.db")
     database.executescript((STATE / "outbox-1.sql").read_text("utf-8"))
+    for version in range(1, request.param):
+        database.executescript(MIGRATIONS[version])
+    database.execute(f"PRAGMA user_version = {request.param}")
     database.close()
     (tmp_path / "spool").mkdir()
     for image in STATE.glob("*.jpg"):
@@ -39,7 +43,7 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
     edge = Edge(left_over)
     deliveries = edge.outbox.deliveries
     deliveries.register([SINK])
-    assert edge.recorder.recover() == 1
+    assert edge.recover() == 1
     assert deliveries.pending() == 5
     refused = deliveries.next(SINK, "gate", 0.0)
     assert isinstance(refused, Delivery)
@@ -57,6 +61,24 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
     ended = events[-1]["data"]
     assert (ended["revision"], ended["end_reason"]) == (3, "recovered")
     assert images(events[-1]) == [("opening", "stored")]
+    edge.close()
+
+
+def test_a_camera_that_was_online_before_the_migration_is_offline_after_the_crash(left_over):
+    with sqlite3.connect(left_over / "outbox.db") as database:
+        database.execute(
+            "UPDATE event SET body = CAST(replace(CAST(body AS TEXT),"
+            ' \'"state":"offline"\', \'"state":"online"\') AS BLOB) WHERE seq = 5'
+        )
+        database.execute("UPDATE event SET body = CAST('not json' AS BLOB) WHERE seq = 1")
+    database.close()
+    edge = Edge(left_over)
+    edge.outbox.deliveries.register([SINK])
+    edge.recover()
+    before, after = [event for event in drain(edge) if event["type"] == "cityeye.camera.state"]
+    assert (before["data"]["state"], after["data"]["state"]) == ("online", "offline")
+    assert (after["source"], after["incarnation"]) == ("cityeye/Neustadt/gate", 1)
+    assert after["data"]["since"] < datetime.now(UTC).isoformat()
     edge.close()
 
 

@@ -1,0 +1,198 @@
+"""From what rules and readers say to events; the outbox finishes them with sequence and revision.
+
+The same transition, state change or measurement always gives the same event id.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final
+
+from camera_adapters import CameraSpec, StateChange
+from pipelines.event import (
+    CameraData,
+    CameraStateData,
+    CameraStateEvent,
+    IncidentData,
+    IncidentEvent,
+    MeasurementData,
+    MeasurementEvent,
+    SubjectData,
+    VersionData,
+    camera_source,
+    event_id,
+)
+from pipelines.incident import EndReason, Measurement, Phase, Transition
+from pipelines.plan import ModelRef
+
+MAX_SUBJECTS: Final = 30
+"""The most confident subjects that travel; a crowd's size is in `detail`. Keeps events < 64 KiB."""
+
+STOPPED: Final = "stopped"
+OFFLINE: Final = "offline"
+WORKER_LOST: Final = "its worker crashed or was replaced"
+NOT_HERE: Final = "it was removed from the configuration, or moved to another worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who speaks: the city, and which start of a worker."""
+
+    city: str
+    incarnation: int
+
+
+def incident_event(
+    transition: Transition,
+    camera: CameraSpec,
+    model: ModelRef,
+    rule: tuple[str, str],
+    origin: Origin,
+) -> IncidentEvent:
+    """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
+    incident, phase = transition.incident, transition.phase.value
+    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
+    data = IncidentData(
+        incident_id=incident.id,
+        kind=incident.kind,
+        phase=phase,
+        revision=0,
+        severity=incident.severity.value,
+        camera=CameraData.model_validate(camera),
+        zone=incident.zone,
+        opened_at=incident.opened_at,
+        updated_at=incident.updated_at,
+        ended_at=incident.ended_at,
+        end_reason=incident.end_reason,
+        subjects=tuple(
+            SubjectData(track=one.track, label=one.label, score=one.score, box=one.box)
+            for one in subjects
+        ),
+        detail=_finite(incident.detail),
+        model=VersionData.model_validate(model),
+        rule=VersionData(name=rule[0], version=rule[1]),
+    )
+    return IncidentEvent.model_validate(
+        {
+            "id": event_id(incident.id, phase, incident.updated_at.isoformat()),
+            "source": camera_source(origin.city, camera.id),
+            "incarnation": origin.incarnation,
+            "subject": incident.id,
+            "type": f"cityeye.incident.{phase}",
+            "time": incident.updated_at,
+            "partitionkey": camera.id,
+            "sequence": "",
+            "data": data,
+        }
+    )
+
+
+def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
+    """The end of an incident that a crash left open, from its newest event."""
+    return last.changed(
+        event_id(last.data.incident_id, EndReason.RECOVERED),
+        at,
+        phase=Phase.ENDED.value,
+        updated_at=at,
+        ended_at=at,
+        end_reason=EndReason.RECOVERED.value,
+    )
+
+
+def state_event(change: StateChange, camera: CameraSpec, origin: Origin) -> CameraStateEvent:
+    """The event of a camera-state change, not finished: the outbox adds the sequence."""
+    state, previous = change.state.value, change.previous.value
+    return _camera_state(camera, (state, previous, change.reason), change.at, origin)
+
+
+def stopped_event(
+    camera: CameraSpec, previous: str, reason: str, at: datetime, origin: Origin
+) -> CameraStateEvent:
+    """The event that says that a camera is not watched any more, on purpose; not finished."""
+    return _camera_state(camera, (STOPPED, previous, reason), at, origin)
+
+
+def _camera_state(
+    camera: CameraSpec, change: tuple[str, str, str], at: datetime, origin: Origin
+) -> CameraStateEvent:
+    """The event of a change: the state, the one before, and the reason."""
+    source, (state, previous, reason) = camera_source(origin.city, camera.id), change
+    return CameraStateEvent(
+        id=event_id(source, str(origin.incarnation), state, at.isoformat()),
+        source=source,
+        incarnation=origin.incarnation,
+        subject=camera.id,
+        time=at,
+        partitionkey=camera.id,
+        sequence="",
+        data=CameraStateData(
+            camera=CameraData.model_validate(camera),
+            state=state,
+            previous=previous,
+            reason=reason,
+            since=at,
+        ),
+    )
+
+
+def left_behind_event(
+    last: CameraStateEvent, held: bool, since: datetime, at: datetime, origin: Origin
+) -> CameraStateEvent:
+    """What became of a camera whose worker could not say so itself; not finished.
+
+    A camera that this worker no longer has keeps the incarnation that had it: a worker that has it
+    now knows better, and its events must come after this one whatever its incarnation is.
+
+    Args:
+        last: The newest state that was published.
+        held: Whether this worker has the camera.
+        since: When the worker before was last known to be there.
+        at: When this was noticed.
+        origin: Who notices.
+    """
+    source = camera_source(origin.city, last.data.camera.id)
+    state, reason = (OFFLINE, WORKER_LOST) if held else (STOPPED, NOT_HERE)
+    data = {"state": state, "previous": last.data.state, "reason": reason, "since": since}
+    return last.model_copy(
+        update={
+            "id": event_id(last.id, "left behind"),
+            "source": source,
+            "incarnation": origin.incarnation if held else last.incarnation,
+            "time": at,
+            "data": last.data.model_copy(update=data),
+        }
+    )
+
+
+def measurement_event(
+    measurement: Measurement,
+    camera: CameraSpec,
+    model: ModelRef,
+    rule: tuple[str, str],
+    origin: Origin,
+) -> MeasurementEvent:
+    """The event of a measurement, not finished: the outbox adds the sequence."""
+    period = (measurement.begins_at.isoformat(), measurement.ends_at.isoformat())
+    source = camera_source(origin.city, camera.id)
+    return MeasurementEvent(
+        id=event_id(source, measurement.kind, measurement.zone, *rule, *period),
+        source=source,
+        incarnation=origin.incarnation,
+        subject=f"{camera.id}/{measurement.zone}",
+        time=measurement.ends_at,
+        partitionkey=camera.id,
+        sequence="",
+        data=MeasurementData.model_validate(
+            asdict(measurement)
+            | {"camera": camera, "values": _finite(measurement.values), "model": model}
+            | {"rule": {"name": rule[0], "version": rule[1]}}
+        ),
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    # JSON has no infinity: a value that could not be measured is left out.
+    return {name: value for name, value in values.items() if math.isfinite(value)}
