@@ -81,13 +81,11 @@ class RtpReceiver:
 
     Attributes:
         ready: Images that are complete; whoever reads takes them out.
-        lost: How many packets were missing so far.
     """
 
     def __init__(self, payload_type: int, assembler: Assembler) -> None:
         """Takes packets of one payload type; all others are ignored."""
         self.ready: deque[CodedImage] = deque()
-        self.lost = 0
         self._payload_type = payload_type
         self._assembler = assembler
         self._expected = -1
@@ -134,7 +132,6 @@ class RtpReceiver:
             missing = (sequence - self._expected) & 0xFFFF
             if missing > 0xFFFF - MAX_MISORDER:
                 return False
-            self.lost += missing
         if self._expected >= 0:
             self._gap = True
             self._assembler.damaged = True

@@ -107,6 +107,7 @@ def test_a_redirection_elsewhere_is_refused_and_named(location, login_first):
         assert fault.reason.isprintable()
         assert (other.connections, first.connections) == (0, 1)
         assert not [one for one in first.logins if not one.startswith("Digest ")]
+        assert first.methods().count("DESCRIBE") == 1 + login_first, "not even asked for it here"
         assert "SETUP" not in first.methods()
 
 

@@ -138,6 +138,14 @@ def test_a_stream_that_never_shows_an_image_gets_the_time_to_open():
         assert watched.wait_for(OFFLINE).reason == "no image for 0.4 s"
 
 
+def test_a_first_key_frame_that_takes_long_is_waited_for():
+    waiting = [lambda: time.sleep(0.05), StreamSignal.NO_KEY_FRAME] * 12
+    spec = camera("rtsp://unused/live", {"traffic": 5.0}, open_timeout_s=0.1, read_timeout_s=0.1)
+    with watching(spec, opener=plays(Script([*waiting, Grey()]), lost("gone"))) as watched:
+        watched.wait_for(ONLINE)
+        assert watched.states[0] is ONLINE
+
+
 def test_a_decoder_that_hangs_is_noticed_when_the_state_is_read():
     release = threading.Event()
     spec = camera("rtsp://unused/live", {"traffic": 5.0}, read_timeout_s=0.2)
