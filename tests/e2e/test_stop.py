@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,12 @@ STOP_S = 60.0
 
 def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
+
+
+def last_states(database: Path) -> list[tuple[str, str]]:
+    """What the hub would show of each camera when it is started again."""
+    with closing(sqlite3.connect(database)) as file:
+        return file.execute("SELECT camera, state FROM camera_states").fetchall()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
@@ -66,6 +74,7 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, number: int) 
         assert not left
         assert "Traceback" not in output.read_text()
         assert "done: no incident" in output.read_text()
+        assert last_states(tmp_path / "var" / "hub.db") == [("gate", "stopped")]
     finally:
         if city.poll() is None:
             city.kill()
