@@ -100,7 +100,7 @@ class SupervisedCity:
     def hub_cameras(self) -> dict[str, str]:
         """The state of each camera as the hub shows it; empty where it does not answer."""
         answer = self.ask(self.hub_port, "/api/cameras")
-        return {one["id"]: one["state"] for one in answer["cameras"]} if answer else {}
+        return {one["camera"]["id"]: one["state"] for one in answer["cameras"]} if answer else {}
 
     def analysed(self) -> int | None:
         """Frames with a result, over all cameras; None where that is not known."""
