@@ -10,8 +10,8 @@ import pytest
 from models.package import ModelPackage
 from pipelines.plan import CameraPlan
 from serving.city import City
-from serving.director import WorkerState
 from serving.errors import RolloutError
+from serving.worker_state import WorkerState
 from tests.camera_adapters.clips import TinyClip
 from tests.pipelines.delivery.http_receiver import Receiver
 from tests.serving.cities import camera_plan, city_plan
