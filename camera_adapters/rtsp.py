@@ -19,7 +19,7 @@ from camera_adapters.errors import CameraFault, UnsupportedSourceError
 from camera_adapters.key_frames import KeyFrameFilter, KeyFrameWatch
 from camera_adapters.login_memory import LoginKey
 from camera_adapters.rtp import CodedImage
-from camera_adapters.rtsp_client import LoginPausedError, Origin, RtspClient
+from camera_adapters.rtsp_client import LoginPausedError, CameraOrigin, RtspClient
 from camera_adapters.rtsp_connection import RtspConnection
 from camera_adapters.rtsp_faults import (
     OPENING_ERRORS,
@@ -102,7 +102,7 @@ class RtspSource:
         if self._connection is not None:
             self._connection.close()
 
-    def _open(self, origin: Origin) -> None:
+    def _open(self, origin: CameraOrigin) -> None:
         spec = self._spec
         if spec.credentials is not None:
             key = LoginKey(str(origin), spec.credentials.username, spec.credentials.password)
@@ -144,7 +144,7 @@ class RtspSource:
         return arrivals
 
 
-def check(spec: CameraSpec) -> Origin:
+def check(spec: CameraSpec) -> CameraOrigin:
     """Finds what can be wrong with a camera's address and login without connecting.
 
     Raises:
@@ -158,7 +158,7 @@ def check(spec: CameraSpec) -> Origin:
             "write a login under `username:` and `password:`, and an @ of the path as %40",
         )
     try:
-        origin = Origin.of(spec.source)
+        origin = CameraOrigin.of(spec.source)
         usable = spec.source.isascii() and spec.source.isprintable() and " " not in spec.source
     except ValueError:
         usable = False

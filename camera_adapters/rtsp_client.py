@@ -97,7 +97,7 @@ class RedirectedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CameraOrigin:
     """The only place that a login may go to."""
 
     scheme: str
@@ -105,7 +105,7 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def of(cls, url: str) -> CameraOrigin:
         """That of a URL.
 
         Raises:
@@ -145,7 +145,7 @@ class RtspClient:
         self._authorizer: Authorizer | None = None
         self._key: LoginKey | None = None
         if credentials is not None:
-            origin = str(Origin.of(url))
+            origin = str(CameraOrigin.of(url))
             self._key = LoginKey(origin, credentials.username, credentials.password)
         self._cseq = 0
         self._session = ""
@@ -248,7 +248,7 @@ class RtspClient:
         """Asks once more, where a redirection stays with the same scheme, host and port."""
         location = answer.header("location")
         try:
-            same = Origin.of(location) == Origin.of(self._url)
+            same = CameraOrigin.of(location) == CameraOrigin.of(self._url)
         except ValueError:
             same = False
         if not same or not _is_one_word(location):

@@ -55,7 +55,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class CityBeat:
     """From the city, once a second.
 
     Attributes:
@@ -100,4 +100,4 @@ class Done:
 
 
 Order = HubAddress | Notes | Stop
-Answer = Beat | Reconfigured | Failed | Done
+Answer = CityBeat | Reconfigured | Failed | Done

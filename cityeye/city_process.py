@@ -22,7 +22,7 @@ from rich.console import Console
 
 from cityeye.city_messages import (
     Answer,
-    Beat,
+    CityBeat,
     CityJob,
     Done,
     Failed,
@@ -51,7 +51,7 @@ class PipedOrders:
         self._stopping = threading.Event()
         self._hub_known = threading.Event()
         self._hub_url: str | None = None
-        self._beat = Beat("starting", 0.0)
+        self._beat = CityBeat("starting", 0.0)
         self._came_on_s = time.monotonic()
         self._lost: Callable[[], str] | None = None
 
@@ -69,7 +69,7 @@ class PipedOrders:
         """See `Orders`."""
         return self._stopping.wait(timeout_s)
 
-    def came_on(self, beat: Beat) -> None:
+    def came_on(self, beat: CityBeat) -> None:
         """See `Orders`."""
         self._beat = beat
         self._came_on_s = time.monotonic()
@@ -105,7 +105,7 @@ class PipedOrders:
         while True:
             beat, idle_s = self._beat, time.monotonic() - self._came_on_s
             try:
-                self.send(Beat(beat.phase, round(idle_s, 3), beat.status, beat.until_s))
+                self.send(CityBeat(beat.phase, round(idle_s, 3), beat.status, beat.until_s))
                 lost = self._lost() if self._lost is not None else ""
                 if lost:
                     # Whatever waits for Ray now waits in vain, and in no order.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from camera_adapters import CONNECTING
-from cityeye.city_messages import Beat, CityPhase
+from cityeye.city_messages import CityBeat, CityPhase
 from cityeye.config import Config
 from cityeye.control_socket import control_socket
 from cityeye.hub_process import EVENTS_PATH
@@ -55,7 +55,7 @@ class Orders(Protocol):
         """Waits up to `timeout_s` seconds; true once the city shall stop."""
         ...
 
-    def came_on(self, beat: Beat) -> None:
+    def came_on(self, beat: CityBeat) -> None:
         """The city works, and how far it is."""
         ...
 
@@ -128,7 +128,7 @@ class CityRun:
         self._tell("starting")
 
     def _tell(self, phase: CityPhase, status: str = "") -> None:
-        self._orders.came_on(Beat(phase, 0.0, status, self._until_s))
+        self._orders.came_on(CityBeat(phase, 0.0, status, self._until_s))
 
     def _watch(self, city: City, duration_s: float | None) -> None:
         """Prints what happens until it is time to stop."""

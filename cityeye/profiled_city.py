@@ -21,7 +21,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks.profiling import record_profile
-from cityeye.city_messages import Beat
+from cityeye.city_messages import CityBeat
 from cityeye.city_run import CityRun
 from cityeye.config import Config, load_config
 from cityeye.hub_process import HubProcess
@@ -57,7 +57,7 @@ class OwnOrders:
         """See `Orders`."""
         return self._switch.wait(timeout_s)
 
-    def came_on(self, beat: Beat) -> None:
+    def came_on(self, beat: CityBeat) -> None:
         """See `Orders`."""
         if beat.phase == "watching":
             self._switch.be_gentle()

@@ -21,7 +21,7 @@ from typing import Final
 from camera_adapters import BackoffPolicy
 from cityeye.city_child import CityChild
 from cityeye.city_messages import (
-    Beat,
+    CityBeat,
     CityJob,
     CityPhase,
     Done,
@@ -185,7 +185,7 @@ class Supervisor:
                 child.send(Notes({HUB: problem} if problem else {}))
             self._keep_house()
 
-    def _note(self, beat: Beat) -> None:
+    def _note(self, beat: CityBeat) -> None:
         self._until_s = beat.until_s or self._until_s
         if beat.status:
             self._systemd.status(beat.status)

@@ -13,7 +13,7 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from cityeye.city_messages import Beat, CityJob, Done, Failed
+from cityeye.city_messages import CityBeat, CityJob, Done, Failed
 from cityeye.city_process import PipedOrders
 from cityeye.processes import end_with_parent
 
@@ -40,13 +40,13 @@ def main(descriptor: int) -> None:
     orders.start()
     orders.hub_url()
     until_s = None if job.duration_s is None else time.monotonic() + job.duration_s
-    orders.came_on(Beat("watching", 0.0, "1 of 1 cameras online", until_s))
+    orders.came_on(CityBeat("watching", 0.0, "1 of 1 cameras online", until_s))
     while not orders.wait(0.1):
         if mode == "dies":
             time.sleep(1.5)
             os._exit(3)
         if mode != "hangs":
-            orders.came_on(Beat("watching", 0.0, "1 of 1 cameras online", until_s))
+            orders.came_on(CityBeat("watching", 0.0, "1 of 1 cameras online", until_s))
     (state / "stopped.txt").write_text("gently")
     orders.send(Done())
     os._exit(0)
