@@ -19,7 +19,7 @@ from camera_adapters.errors import CameraFault, UnsupportedSourceError
 from camera_adapters.key_frames import KeyFrameFilter, KeyFrameWatch
 from camera_adapters.login_memory import LoginKey
 from camera_adapters.rtp import CodedImage
-from camera_adapters.rtsp_client import LoginPausedError, CameraOrigin, RtspClient
+from camera_adapters.rtsp_client import CameraOrigin, LoginPausedError, RtspClient
 from camera_adapters.rtsp_connection import RtspConnection
 from camera_adapters.rtsp_faults import (
     OPENING_ERRORS,
