@@ -46,6 +46,8 @@ SERVE_VARIABLES: Mapping[str, str] = {
     # A second event loop for our methods would wake two more threads per call. They are plain
     # methods, which Serve runs in a thread pool anyway.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    # A proxy that died is replaced after three failed checks. Default 10, which makes it 35 s.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "3.0",
     # Serve calls it in the controller's process before the control loop starts.
     "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": "serving.controller_pace.pace_controller",
 }

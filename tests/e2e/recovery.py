@@ -24,6 +24,9 @@ from tests.e2e.supervised import CAMERAS, PROCESSES, SupervisedCity
 MAIN = "main"
 FAULTS = {"kill -9": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
 LIMIT_S = 150.0
+HOLD_S = 5.0
+"""How long it must stay well: what a fault takes along may still be there for a moment."""
+
 LEFT_AFTER_S = 10.0
 WATCHDOG_S = 10.0
 """What the manager of these runs allows; the unit has a longer one."""
@@ -111,10 +114,15 @@ def suffer(city: SupervisedCity, process: str, fault: str, manager: socket.socke
         _watch_main(city, row, observer, manager, started)
         return row
     gone = victims[0]
+    well_s: float | None = None
     while observer.elapsed_s < LIMIT_S and city.process.poll() is None:
         observer.look(watched=_all_there(city, gone))
-        if not _works(gone) and city.is_well():
-            row.recovered_s = round(observer.elapsed_s, 1)
+        if _works(gone) or not city.is_well():
+            well_s = None
+        elif well_s is None:
+            well_s = observer.elapsed_s
+        elif observer.elapsed_s - well_s > HOLD_S:
+            row.recovered_s = round(well_s, 1)
             return row
         time.sleep(0.25)
     _note_end(city, row, observer, started)

@@ -41,7 +41,9 @@ def test_serve_reads_its_variables_from_the_environment() -> None:
     names = sorted(SERVE_VARIABLES)
     read = (
         "import json, sys; from ray.serve._private import constants; "
-        "print(json.dumps([str(getattr(constants, name)) for name in sys.argv[1:]]))"
+        "known = vars(constants); names = sys.argv[1:]; "
+        "names = [n if n in known else n.removeprefix('RAY_SERVE_') for n in names]; "
+        "print(json.dumps([str(known[name]) for name in names]))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", read, *names],
