@@ -1,4 +1,4 @@
-"""The command line: `cityeye demo`, `run`, `check`, `hub`, `models`, `bench`, `cameras`.
+"""The command line: `cityeye demo`, `run`, `check`, `hub`, `token`, `models`, `bench`, `cameras`.
 
 Only what a command needs is imported, when it runs: help appears at once. Whatever goes wrong is
 said in one sentence on stderr with a non-zero exit status; `--debug` adds the traceback.
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import bench, cameras, check, hub, run
+from cityeye.commands import bench, cameras, check, hub, run, token
 from cityeye.commands import models as models_command
 from cityeye.logs import LogFormat, redact, set_up_logs
 
@@ -35,6 +35,7 @@ app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("hub")(hub.hub)
+app.add_typer(token.app, name="token")
 app.add_typer(models_command.app, name="models")
 app.add_typer(bench.app, name="bench")
 app.add_typer(cameras.app, name="cameras")

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from event_hub import HubSettings
 from pipelines import KeyframeMissing, StoreError
+from pipelines.access import TokenFileError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
 
 START_TIMEOUT_S = 60.0
@@ -23,11 +25,13 @@ EVENTS_PATH = "/api/events"
 
 
 @contextmanager
-def hub_process(section: HubSection, keyframes: KeyframeSettings) -> Iterator[Callable[[], str]]:
+def hub_process(
+    section: HubSection, keyframes: KeyframeSettings, tokens: Path
+) -> Iterator[Callable[[], str]]:
     """A hub that starts beside other things; after the context its database is closed.
 
-    It gets `section` of the configuration and finds images in the store `keyframes`. A hub that
-    does not end in time is killed.
+    It gets `section` of the configuration, finds images in the store `keyframes`, and lets in who
+    has one of the `tokens` in that folder. A hub that does not end in time is killed.
 
     Yields:
         A function that waits until the hub listens, to be called once, and returns its address:
@@ -35,7 +39,14 @@ def hub_process(section: HubSection, keyframes: KeyframeSettings) -> Iterator[Ca
         the reason where the hub did not start.
     """
     settings = HubSettings(
-        host=section.host, port=section.port, database=section.database.get_secret_value()
+        host=section.host,
+        port=section.port,
+        database=section.database.get_secret_value(),
+        access=tokens,
+        hosts=section.hosts,
+        certificate=section.certificate,
+        key=section.key,
+        without_tls=section.without_tls,
     )
     context = multiprocessing.get_context("spawn")
     answer, there = context.Pipe(duplex=False)
@@ -73,7 +84,7 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     logging.basicConfig(level=logging.WARNING)
     try:
         Hub(settings, _StoreKeyframes(keyframes.open()), answer.send).run()
-    except (HubError, OSError) as error:
+    except (HubError, TokenFileError, OSError) as error:
         answer.send(str(error))
 
 

@@ -23,14 +23,15 @@ from cityeye.config import Config, load_config
 from cityeye.plan import city_plan
 from cityeye.progress import Progress
 from cityeye.run import watch
+from pipelines.delivery import SinkSettings
 from serving import CityPlan
 
 WITHOUT_SINKS: Final = "--without-sinks"
 
 
-def profiled_plan(without_sinks: bool, config: Config, hub_url: str | None) -> CityPlan:
+def profiled_plan(without_sinks: bool, config: Config, hub: SinkSettings | None) -> CityPlan:
     """The plan of a configuration, with the profile in every worker; raises as `city_plan`."""
-    plan = city_plan(config, hub_url)
+    plan = city_plan(config, hub)
     delivery = replace(plan.delivery, sinks=()) if without_sinks else plan.delivery
     return replace(plan, log_to=partial(record_profile, plan.log_to), delivery=delivery)
 

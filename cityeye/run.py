@@ -12,26 +12,47 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from camera_adapters import CONNECTING
+from cityeye.access import (
+    CityNote,
+    console_link,
+    fingerprint_of,
+    noted,
+    relay_token,
+    tokens_of,
+)
 from cityeye.config import Config, load_config
+from cityeye.config.schema import ApiSection
 from cityeye.hub_process import EVENTS_PATH, hub_process
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
-from serving import City, CityPlan, ClusterSettings, DirectorError, WorkerState, cluster
+from pipelines.access import TokenFile, known_hosts, reachable_host
+from pipelines.delivery import HttpSinkSettings, SinkSettings
+from serving import (
+    City,
+    CityPlan,
+    ClusterSettings,
+    DirectorError,
+    WorkerState,
+    check_exposure,
+    cluster,
+)
+from serving.api import ApiAccess
 
 CHECK_EVERY_S = 1.0
 """As often as the director asks the workers; more often it would give the same answer again."""
 CAMERAS_START_S = 60.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-PlanMaker = Callable[[Config, str | None], CityPlan]
-"""From a configuration and the address of the hub, if any, to the plan."""
+PlanMaker = Callable[[Config, SinkSettings | None], CityPlan]
+"""From a configuration and the way to the embedded hub, if any, to the plan."""
 
 
 def run_city(
@@ -60,21 +81,23 @@ def watch(
     """Runs a checked configuration; see `run_city`. `make_plan` is called as `city_plan`."""
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
+        tokens = tokens_of(config.settings.state)
+        tokens.prepare()
         wait_for_hub = None
         if config.settings.hub is not None:
             progress.step("starting the event hub")
-            hub = hub_process(config.settings.hub, config.settings.keyframes)
+            hub = hub_process(config.settings.hub, config.settings.keyframes, tokens.folder)
             wait_for_hub = stack.enter_context(hub)
         progress.step("starting Ray")
-        api = config.settings.api
-        stack.enter_context(cluster(ClusterSettings(api_host=api.host, api_port=api.port)))
+        stack.enter_context(_cluster(config.settings.api, tokens))
         switch.take_over()
         hub_url = wait_for_hub() if wait_for_hub is not None else None
-        city = City(make_plan(config, hub_url and hub_url + EVENTS_PATH), progress.step)
-        progress.step(f"control API: http://{api.host}:{api.port}/health")
+        city = City(make_plan(config, _way_to(hub_url, config, tokens)), progress.step)
+        check_exposure(_own_addresses(config))
+        progress.step(f"control API: {api_url(config.settings.api)}/health")
         progress.step(f"logs, outbox and spool: {config.settings.state}")
         if hub_url is not None:
-            progress.step(f"console: {hub_url}/", "bold green")
+            show_console(hub_url, tokens, progress)
         last: Sequence[WorkerState] = []
         try:
             switch.be_gentle()
@@ -97,6 +120,53 @@ def watch(
         "bold",
     )
     return 0
+
+
+def api_url(api: ApiSection) -> str:
+    """Where the control API answers on this machine."""
+    scheme = "https" if api.certificate else "http"
+    return f"{scheme}://{reachable_host(api.host)}:{api.port}"
+
+
+@contextlib.contextmanager
+def _cluster(api: ApiSection, tokens: TokenFile) -> Iterator[None]:
+    """Ray with the control API behind its gate, and the note for commands on this machine."""
+    settings = ClusterSettings(
+        api_host=api.host,
+        api_port=api.port,
+        access=ApiAccess(tokens=tokens.folder, hosts=known_hosts(api.host, api.hosts)),
+        certificate=api.certificate,
+        key=api.key,
+    )
+    note = CityNote(str(tokens.folder), fingerprint_of(api.certificate))
+    with cluster(settings), noted(api_url(api), note, os.environ):
+        yield
+
+
+def _own_addresses(config: Config) -> list[tuple[str, int]]:
+    """Where this city listens."""
+    sections = (config.settings.api, config.settings.hub)
+    return [(section.host, section.port) for section in sections if section is not None]
+
+
+def _way_to(hub_url: str | None, config: Config, tokens: TokenFile) -> SinkSettings | None:
+    """How this run's relay sends events to the embedded hub, if there is one."""
+    if hub_url is None or config.settings.hub is None:
+        return None
+    return HttpSinkSettings(
+        url=hub_url + EVENTS_PATH,
+        token=SecretStr(relay_token(tokens)),
+        fingerprint=fingerprint_of(config.settings.hub.certificate),
+    )
+
+
+def show_console(hub_url: str, tokens: TokenFile, progress: Progress) -> None:
+    """Where the console is; to a person at a terminal with a link that opens it."""
+    if progress.is_terminal:
+        progress.step(f"console: {hub_url}{console_link(tokens)}", "bold green")
+    else:
+        # What is written to a file or a journal must not let anybody in.
+        progress.step(f"console: {hub_url}/ (log in with the token of `cityeye token show`)")
 
 
 def _watch_until(

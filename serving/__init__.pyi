@@ -4,6 +4,7 @@ from .cores import usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
 from .director import WorkerState as WorkerState, loads_of as loads_of
 from .errors import DirectorError as DirectorError, RolloutError as RolloutError
+from .exposure import check_exposure as check_exposure
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors
 from .model_source import (

@@ -1,6 +1,6 @@
 """The one configuration file, checked as a whole and resolved into plans."""
 
-from cityeye.config.load import Config, load_config
+from cityeye.config.load import Config, load_config, state_folder
 from cityeye.config.problem import ConfigurationError, Problem
 
-__all__ = ["Config", "ConfigurationError", "Problem", "load_config"]
+__all__ = ["Config", "ConfigurationError", "Problem", "load_config", "state_folder"]

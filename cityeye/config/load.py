@@ -77,6 +77,20 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     return Config(path, settings, camera_plans(settings, catalogue), tuple(sorted(warnings)))
 
 
+def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
+    """The folder `state` of a configuration, whatever else is wrong with the file.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or names no folder.
+    """
+    document = read_document(path, environment)
+    state = document.data.get("state", str(Settings.model_fields["state"].default))
+    if not document.data or not isinstance(state, str):
+        known = document.problems or [Problem(1, "state", "it is no folder", "Write a path.")]
+        raise ConfigurationError(path, known)
+    return path.absolute().parent / Path(state).expanduser()
+
+
 def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository | None:
     """Where models are, even where the rest of the file is wrong; None where that is not known."""
     section = data.get("models")

@@ -17,6 +17,7 @@ from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.ports import API_PORT, HUB_PORT
 from models import ModelError, UnknownModelError
+from pipelines.access import is_loopback
 from pipelines.delivery import KeyframeSettings
 from pipelines.rules import RuleType
 
@@ -30,6 +31,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     """Adds a problem for everything that names what does not exist, or exists twice."""
     _check_camera_ids(document)
     _check_ports(document)
+    _check_exposure(document)
     _check_destinations(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
@@ -78,6 +80,27 @@ def _check_ports(document: Document) -> None:
         key = ("hub", "port") if "port" in hub else ("api", "port")
         what = f"port {hub_port} is wanted by `api` and by `hub`"
         document.report(key, what, "Give one of them another.")
+
+
+def _check_exposure(document: Document) -> None:
+    """Checks that what is reached from other machines has TLS, or says that it needs none."""
+    for name in ("api", "hub"):
+        section = _mapping(document.data, name)
+        certificate, key = section.get("certificate"), section.get("key")
+        if (certificate is None) != (key is None):
+            given, missing = (
+                ("key", "certificate") if certificate is None else ("certificate", "key")
+            )
+            document.report((name, given), f"no `{missing}` is given", f"Add `{missing}:`.")
+        host = section.get("host", DEFAULT_HOST)
+        if not isinstance(host, str) or is_loopback(host) or certificate is not None:
+            continue
+        if section.get("without_tls") is not True:
+            what = f"`{host}` is reached from other machines, and there is no TLS"
+            remedy = (
+                "Give `certificate:` and `key:`, or `without_tls: true` behind a reverse proxy."
+            )
+            document.report((name, "host"), what, remedy)
 
 
 def _check_destinations(document: Document) -> None:

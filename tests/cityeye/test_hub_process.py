@@ -12,6 +12,7 @@ import pytest
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.hub_process import EVENTS_PATH, hub_process
+from pipelines.access import TokenFile
 from pipelines.delivery.stores.registry import KeyframeSettings
 from tests.event_hub.samples import dump, incident, keyframe, picture
 
@@ -30,15 +31,16 @@ def test_a_keyframe_is_read_from_the_configured_store(tmp_path, s3_server, kind)
     image = picture()
     settings.open().put(KEY, image, hashlib.sha256(image).hexdigest(), "image/jpeg")
     body = dump(incident(keyframes=[keyframe(KEY, image), keyframe(KEY + "x", image)]))
-    with hub_process(section(tmp_path), settings) as wait:
+    with hub_process(section(tmp_path), settings, tmp_path / "access") as wait:
         url = wait()
-        media_type = {"Content-Type": "application/cloudevents+json"}
-        with urlopen(Request(url + EVENTS_PATH, body, media_type), timeout=20) as answer:
+        auth = {"Authorization": f"Bearer {TokenFile(tmp_path / 'access').first()}"}
+        headers = auth | {"Content-Type": "application/cloudevents+json"}
+        with urlopen(Request(url + EVENTS_PATH, body, headers), timeout=20) as answer:
             assert json.loads(answer.read())["stored"] == 1
-        with urlopen(f"{url}/api/keyframes/{KEY}", timeout=20) as answer:
+        with urlopen(Request(f"{url}/api/keyframes/{KEY}", headers=auth), timeout=20) as answer:
             assert answer.read() == image
         with pytest.raises(HTTPError, match="404"):
-            urlopen(f"{url}/api/keyframes/{KEY}x", timeout=20)
+            urlopen(Request(f"{url}/api/keyframes/{KEY}x", headers=auth), timeout=20)
 
 
 @pytest.mark.integration
@@ -46,7 +48,7 @@ def test_a_hub_that_does_not_start_says_why(tmp_path):
     settings = KeyframeSettings.model_validate({"folder": tmp_path})
     (tmp_path / "hub.db").write_bytes(b"this was never a database" * 100)
     with (
-        hub_process(section(tmp_path), settings) as wait,
+        hub_process(section(tmp_path), settings, tmp_path / "access") as wait,
         pytest.raises(CommandError, match="the event hub did not start: the database"),
     ):
         wait()

@@ -1,13 +1,19 @@
-"""What the terminal says of the load follows workers that answer, and nobody else."""
+"""What the terminal says of the load, and who gets a link into the console."""
 
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from cityeye.progress import Progress
+from cityeye.run import show_console
+from pipelines.access import TokenFile
 from pipelines.camera_group import GroupSnapshot
 from pipelines.delivery.relay import RelayCounters
 from pipelines.load import PriorityLoad
@@ -45,3 +51,20 @@ def test_a_worker_that_falls_silent_has_no_load_and_does_not_end_an_overload() -
     assert loads_of([silent]) == {}
     progress.observe([silent])
     assert AGAIN not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_only_a_person_at_a_terminal_gets_a_link_into_the_console(
+    tmp_path: Path, terminal: bool
+) -> None:
+    tokens = TokenFile(tmp_path / "access")
+    tokens.prepare()
+    output = io.StringIO()
+    console = Console(file=output, width=200, force_terminal=terminal, color_system=None)
+    show_console("http://127.0.0.1:8600", tokens, Progress(console))
+    said = output.getvalue()
+    assert "console: http://127.0.0.1:8600/" in said
+    links = re.findall(r"/enter\?token=(cye_\S+)", said)
+    assert len(links) == terminal
+    for link in links:
+        assert tokens.exchange(link, "session", timedelta(hours=1))
