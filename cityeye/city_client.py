@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import urllib3
 from urllib3.util import Retry, Timeout
 
+from cityeye.access import TOKEN, note_about, token_for
 from cityeye.errors import CommandError
 from cityeye.ports import API_PORT
 
@@ -15,18 +18,38 @@ DEFAULT_API: Final = f"http://127.0.0.1:{API_PORT}"
 CHANGE_TIMEOUT_S: Final = 320.0
 """Longer than the API waits for a change, so that its own sentence arrives."""
 STATUS_OK: Final = 200
+STATUS_UNKNOWN: Final = 401
 STATUS_MISSING: Final = 404
 STATUS_INVALID: Final = 422
 
 
 class CityClient:
-    """One control API. Nothing is tried twice: a change that was heard must not be made again."""
+    """One control API. Nothing is tried twice: a change that was heard must not be made again.
 
-    def __init__(self, url: str) -> None:
+    `token` says who asks. With a `fingerprint`, the certificate must have this SHA-256, whoever
+    signed it.
+    """
+
+    def __init__(self, url: str, token: str, fingerprint: str | None = None) -> None:
         self._url = url.rstrip("/")
+        pinned: dict[str, Any] = {"assert_fingerprint": fingerprint, "cert_reqs": "CERT_NONE"}
         self._pool = urllib3.PoolManager(
-            timeout=Timeout(connect=5.0, read=CHANGE_TIMEOUT_S), retries=Retry(0)
+            timeout=Timeout(connect=5.0, read=CHANGE_TIMEOUT_S),
+            retries=Retry(0),
+            headers={"Authorization": f"Bearer {token}"},
+            **(pinned if fingerprint else {}),
         )
+
+    @classmethod
+    def of(cls, url: str, token_file: Path | None, environment: Mapping[str, str]) -> CityClient:
+        """A client with the token that is found for it.
+
+        Raises:
+            CommandError: There is none.
+        """
+        note = note_about(url, environment)
+        token = token_for(url, token_file, environment)
+        return cls(url, token, note.fingerprint if note else None)
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a path answers.
@@ -51,7 +74,10 @@ class CityClient:
         Raises:
             CommandError: As for `get`.
         """
-        content = {} if body is None else {"json": body}
+        content: dict[str, Any] = {}
+        if body is not None:
+            headers = {**self._pool.headers, "Content-Type": "application/json"}
+            content = {"body": json.dumps(body), "headers": headers}
         return json.loads(_checked(self._answer("POST", path, **content)))
 
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
@@ -69,6 +95,11 @@ def _checked(answer: urllib3.BaseHTTPResponse) -> bytes:
     """The body of an answer, or what the API says is wrong as a `CommandError`."""
     if answer.status == STATUS_OK:
         return answer.data
+    if answer.status == STATUS_UNKNOWN:
+        raise CommandError(
+            f"the control API does not know this token; give --token-file or {TOKEN} one from "
+            "`cityeye token new` on the city's machine"
+        )
     try:
         detail = json.loads(answer.data)["detail"]
     except (ValueError, KeyError, TypeError):

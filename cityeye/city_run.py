@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from camera_adapters import CONNECTING
+from cityeye.access import tokens_of
 from cityeye.city_messages import CityBeat, CityPhase
 from cityeye.config import Config
 from cityeye.control_socket import control_socket
-from cityeye.hub_process import EVENTS_PATH
+from cityeye.entrances import api_url, gated_cluster, hub_sink, own_addresses, show_console
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report, summary
 from cityeye.reconfiguration import Reconfiguration
+from pipelines.delivery import SinkSettings
 from serving import (
     City,
     CityPlan,
-    ClusterSettings,
     DirectorError,
     DirectorLost,
     WorkerState,
-    cluster,
+    check_exposure,
 )
 
 CHECK_EVERY_S: Final = 1.0
@@ -34,8 +35,8 @@ CHECK_EVERY_S: Final = 1.0
 CAMERAS_START_S: Final = 60.0
 THE_DIRECTOR: Final = "the director"
 
-PlanMaker = Callable[[Config, str | None], CityPlan]
-"""From a configuration and the address of the hub, if any, to the plan."""
+PlanMaker = Callable[[Config, SinkSettings | None], CityPlan]
+"""From a configuration and the way to the embedded hub, if any, to the plan."""
 
 
 class Orders(Protocol):
@@ -97,18 +98,20 @@ class CityRun:
         self._until_s = until_s
         self._step("starting Ray")
         api = self._config.settings.api
-        with cluster(ClusterSettings(api_host=api.host, api_port=api.port)) as node:
+        tokens = tokens_of(self._config.settings.state)
+        with gated_cluster(api, tokens) as node:
             self._orders.guard(node.lost)
             hub_url = self._orders.hub_url()
-            events_url = hub_url and hub_url + EVENTS_PATH
-            city = City(self._make_plan(self._config, events_url), self._step)
-            self._step(f"control API: http://{api.host}:{api.port}/health")
+            hub = hub_sink(hub_url, self._config, tokens)
+            city = City(self._make_plan(self._config, hub), self._step)
+            check_exposure(own_addresses(self._config))
+            self._step(f"control API: {api_url(api)}/health")
             state = self._config.settings.state
             self._step(f"logs, outbox and spool: {state}")
             if hub_url is not None:
-                self._step(f"console: {hub_url}/", "bold green")
+                show_console(hub_url, tokens, self._progress)
             changes = Reconfiguration(
-                self._config, lambda new: self._make_plan(new, events_url), city.apply, self._took
+                self._config, lambda new: self._make_plan(new, hub), city.apply, self._took
             )
             try:
                 with control_socket(state, self._config.path, changes.apply):

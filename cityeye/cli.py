@@ -1,4 +1,4 @@
-"""The command line: `cityeye demo`, `run`, `check`, `apply`, `hub`, `models`, `bench`, `cameras`.
+"""The command line of `cityeye`: one sub-command per task of its users.
 
 Only what a command needs is imported, when it runs: help appears at once. Whatever goes wrong is
 said in one sentence on stderr with a non-zero exit status; `--debug` adds the traceback.
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import apply, bench, cameras, check, hub, run
+from cityeye.commands import apply, bench, cameras, check, hub, run, token
 from cityeye.commands import models as models_command
 from cityeye.errors import is_ours, unexpected
 from cityeye.logs import LogFormat, redact, set_up_logs
@@ -34,6 +34,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
+app.add_typer(token.app, name="token")
 app.add_typer(models_command.app, name="models")
 app.add_typer(bench.app, name="bench")
 app.add_typer(cameras.app, name="cameras")

@@ -11,10 +11,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import ssl
 import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +26,7 @@ from cityeye.errors import CommandError
 from cityeye.processes import how_it_ended
 from event_hub import HubSettings
 from pipelines import KeyframeMissing, StoreError
+from pipelines.access import TokenFileError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ log = logging.getLogger(__name__)
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 EVENTS_PATH = "/api/events"
-HEALTH_PATH: Final = "/health"
+HEALTH_PATH: Final = "/healthz"
 ASK_EVERY_S: Final = 3.0
 ASK_TIMEOUT_S: Final = 2.0
 SILENT_S: Final = 15.0
@@ -53,10 +56,20 @@ class HubProcess:
     A hub that does not end in time is killed. To be used by one thread.
     """
 
-    def __init__(self, section: HubSection, keyframes: KeyframeSettings) -> None:
-        """It gets `section` of the configuration and finds images in the store `keyframes`."""
+    def __init__(self, section: HubSection, keyframes: KeyframeSettings, tokens: Path) -> None:
+        """It gets `section` of the configuration and finds images in the store `keyframes`.
+
+        It lets in who has one of the `tokens` in that folder.
+        """
         self._settings = HubSettings(
-            host=section.host, port=section.port, database=section.database.get_secret_value()
+            host=section.host,
+            port=section.port,
+            database=section.database.get_secret_value(),
+            access=tokens,
+            hosts=section.hosts,
+            certificate=section.certificate,
+            key=section.key,
+            without_tls=section.without_tls,
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None
@@ -193,7 +206,17 @@ def _answers(url: str) -> bool:
     """Whether anything of HTTP comes back; what it says is for others."""
     parts = urlsplit(url)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname or "", parts.hostname)  # noqa: S104
-    connection = http.client.HTTPConnection(str(host), parts.port, timeout=ASK_TIMEOUT_S)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        # It is our own child, and nothing secret is said.
+        any_certificate = ssl.create_default_context()
+        any_certificate.check_hostname = False
+        any_certificate.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            str(host), parts.port, timeout=ASK_TIMEOUT_S, context=any_certificate
+        )
+    else:
+        connection = http.client.HTTPConnection(str(host), parts.port, timeout=ASK_TIMEOUT_S)
     try:
         connection.request("GET", HEALTH_PATH)
         connection.getresponse()
@@ -214,7 +237,7 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     logging.basicConfig(level=logging.WARNING)
     try:
         Hub(settings, _StoreKeyframes(keyframes.open()), answer.send).run()
-    except (HubError, OSError) as error:
+    except (HubError, TokenFileError, OSError) as error:
         answer.send(str(error))
 
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from cityeye.config.load import Config
 from cityeye.logs import log_to_file
 from pipelines import Route
-from pipelines.delivery import HttpSinkSettings, SinkSettings
+from pipelines.delivery import SinkSettings
 from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel, Wish
 from serving.rollout import FILE, Rollout, load_rollouts
 
 log = logging.getLogger(__name__)
 
 
-def city_plan(config: Config, hub_url: str | None) -> CityPlan:
-    """The plan of a configuration; `hub_url` is where the embedded hub takes events, if any.
+def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
+    """The plan of a configuration; `hub` is how the embedded hub takes events, if there is one.
 
     Raises:
         ModelError: A package changed on disk after it was checked.
@@ -24,8 +24,8 @@ def city_plan(config: Config, hub_url: str | None) -> CityPlan:
     """
     settings = config.settings
     sinks: tuple[SinkSettings, ...] = settings.sinks
-    if hub_url is not None:
-        sinks += (HttpSinkSettings(url=hub_url),)
+    if hub is not None:
+        sinks += (hub,)
     section = settings.models
     versions = RepositoryVersions(section.source, {"provider": section.provider})
     known = load_rollouts(settings.state)

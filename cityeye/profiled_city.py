@@ -21,6 +21,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks.profiling import record_profile
+from cityeye.access import tokens_of
 from cityeye.city_messages import CityBeat
 from cityeye.city_run import CityRun
 from cityeye.config import Config, load_config
@@ -28,14 +29,15 @@ from cityeye.hub_process import HubProcess
 from cityeye.plan import city_plan
 from cityeye.progress import Progress
 from cityeye.stop_switch import StopSwitch
+from pipelines.delivery import SinkSettings
 from serving import CityPlan
 
 WITHOUT_SINKS: Final = "--without-sinks"
 
 
-def profiled_plan(without_sinks: bool, config: Config, hub_url: str | None) -> CityPlan:
+def profiled_plan(without_sinks: bool, config: Config, hub: SinkSettings | None) -> CityPlan:
     """The plan of a configuration, with the profile in every worker; raises as `city_plan`."""
-    plan = city_plan(config, hub_url)
+    plan = city_plan(config, hub)
     delivery = replace(plan.delivery, sinks=()) if without_sinks else plan.delivery
     return replace(plan, log_to=partial(record_profile, plan.log_to), delivery=delivery)
 
@@ -79,8 +81,11 @@ def main(arguments: Sequence[str]) -> int:
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
         hub, section = None, config.settings.hub
+        tokens = tokens_of(config.settings.state)
+        tokens.prepare()
         if section is not None:
-            hub = stack.enter_context(HubProcess(section, config.settings.keyframes))
+            process = HubProcess(section, config.settings.keyframes, tokens.folder)
+            hub = stack.enter_context(process)
         CityRun(config, OwnOrders(switch, hub), progress, make_plan).run(None, None, None)
     return 0
 

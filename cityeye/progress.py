@@ -41,6 +41,11 @@ class Progress:
         self._faults: dict[str, str] = {}
         self._overloaded = False
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads along, and not a file or a journal."""
+        return self._console.is_terminal
+
     def step(self, text: str, style: str = "") -> None:
         """One line, with the seconds since the start."""
         line = Text(f"{time.monotonic() - self.started_s:6.1f} s  ", style="dim")

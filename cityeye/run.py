@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cityeye.access import tokens_of
 from cityeye.city_child import CityChild
 from cityeye.config import Config, load_config
 from cityeye.environment import take_secrets
@@ -58,10 +59,12 @@ def watch(
     forget(os.environ)
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
+        tokens = tokens_of(config.settings.state)
+        tokens.prepare()
         hub = None
         section = config.settings.hub
         if section is not None:
-            hub = HubProcess(section, config.settings.keyframes)
+            hub = HubProcess(section, config.settings.keyframes, tokens.folder)
         # Before the hub is started, and so ended after it.
         supervisor = stack.enter_context(Supervisor(config, progress, switch, systemd, hub, child))
         if hub is not None:

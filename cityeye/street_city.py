@@ -14,10 +14,13 @@ import yaml
 
 from benchmarks.street_hook import camera_id, record_results
 from benchmarks.street_spec import ContestantSpec, given_spec, wait_for_end
+from cityeye.access import tokens_of
 from cityeye.config import load_config
 from cityeye.plan import city_plan
 from models import ModelPackage
+from pipelines.access import known_hosts
 from serving import City, ClusterSettings, cluster
+from serving.api import ApiAccess
 
 DRAIN_S = 1.0
 FILE = "city.yaml"
@@ -55,7 +58,10 @@ def run(spec: ContestantSpec) -> None:
     path.write_text(yaml.safe_dump(document_of(spec), sort_keys=False), encoding="utf-8")
     config = load_config(path, os.environ)
     plan = replace(city_plan(config, None), log_to=record_results, drain_s=DRAIN_S)
-    with cluster(ClusterSettings(api_port=spec.api_port)):
+    tokens = tokens_of(config.settings.state)
+    tokens.prepare()
+    access = ApiAccess(tokens=tokens.folder, hosts=known_hosts(config.settings.api.host))
+    with cluster(ClusterSettings(api_port=spec.api_port, access=access)):
         city = City(plan)
         try:
             wait_for_end()

@@ -41,6 +41,8 @@ LOST = (
     'It shows the city as it was at <span id="cy-lost-since"></span> and is trying again.</p>'
 )
 
+LOG_OUT = '<form method="post" action="/logout"><button>Log out</button></form>'
+
 
 class _Page:
     """One open browser page and what it shows now."""
@@ -67,6 +69,7 @@ class _Page:
             with ui.element("footer"):
                 self._last_event = _raw("")
                 _raw("Times in <span data-zone>your time zone</span>.")
+                _raw(LOG_OUT)
 
     def show(self, board: Board, version: int) -> None:
         """Bring the page to the board's state, read when the store had this version."""

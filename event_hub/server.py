@@ -12,21 +12,31 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import add_problem_answers, api_router
 from event_hub.errors import HubStartError
 from event_hub.keyframes import KeyframeSource
+from event_hub.login import LOGIN_PAGE, login_router
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
+from pipelines.access import (
+    AccessGate,
+    AccessPolicy,
+    TokenFile,
+    guarded_protocol,
+    known_hosts,
+    reachable_host,
+)
 
 logger = logging.getLogger(__name__)
 
 GRACE_S = 3
-CONNECTIONS_MAX = 512
-BACKLOG = 128
+BACKLOG = 512
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,7 +47,10 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         DatabaseUrlError: The database URL cannot be used.
         DatabaseInUseError: Another hub has the database.
         StoreUnavailableError: The database cannot be opened.
+        TokenFileError: The folder of the tokens cannot be used.
     """
+    tokens = TokenFile(settings.access)
+    tokens.prepare()
     store = EventStore(settings.database, settings.silence_limit_s)
     console = None
     if settings.console:
@@ -67,8 +80,22 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app.include_router(api_router(store, keyframes, settings.webhook_secrets))
     add_problem_answers(app)
     if console is not None:
+        app.include_router(login_router(tokens))
         console.mount(app)
+    app.add_middleware(AccessGate, policy=_policy(settings, tokens))
     return app
+
+
+def _policy(settings: HubSettings, tokens: TokenFile) -> AccessPolicy:
+    return AccessPolicy(
+        routes=ROUTES,
+        tokens=tokens,
+        hosts=known_hosts(settings.host, settings.hosts),
+        reason_key="error",
+        content_security_policy=CONTENT_SECURITY_POLICY,
+        cookie=COOKIE,
+        login_page=LOGIN_PAGE if settings.console else "",
+    )
 
 
 class _Server(uvicorn.Server):
@@ -105,6 +132,7 @@ class Hub:
     Raises:
         OSError: The address cannot be bound.
         HubError: The database cannot be used.
+        TokenFileError: The folder of the tokens cannot be used.
     """
 
     def __init__(
@@ -121,19 +149,22 @@ class Hub:
         except BaseException:
             self._socket.close()
             raise
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        host = reachable_host(settings.host)
+        scheme = "https" if settings.certificate else "http"
+        self.url = f"{scheme}://{host}:{self._socket.getsockname()[1]}"
+        protocol: Any = guarded_protocol()
         config = uvicorn.Config(
             app,
+            http=protocol,
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.key,
         )
         self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
-        if not settings.webhook_secrets and settings.host not in {"127.0.0.1", "::1", "localhost"}:
-            logger.warning("hub_accepts_unsigned_events host=%s", settings.host)
 
     def run(self) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipelines.access import is_loopback
 from pipelines.event import WebhookSecret
 
 SILENCE_LIMIT_S: Final = 12.0
@@ -19,6 +21,10 @@ class HubSettings(BaseModel):
         database: SQLAlchemy URL. A SQLite file belongs to one hub at a time.
         host: Address to listen on; loopback unless somebody decides otherwise.
         port: 0 takes a free one.
+        access: Folder of the tokens; created with a first token where it is missing.
+        hosts: Names that the hub is called by, beside loopback and `host`.
+        certificate: PEM file with the certificate chain for TLS; `key` is its private key.
+        without_tls: Listen beyond this machine without TLS, behind a reverse proxy that has it.
         webhook_secrets: Standard-Webhooks secrets (`whsec_` + base64). Deliveries must carry a
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
@@ -30,6 +36,22 @@ class HubSettings(BaseModel):
     database: str = "sqlite:///event_hub.db"
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
+    access: Path
+    hosts: tuple[str, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+    without_tls: bool = False
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_limit_s: float = Field(default=SILENCE_LIMIT_S, gt=0)
+
+    @model_validator(mode="after")
+    def _protected(self) -> HubSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("TLS needs both the certificate and its key")
+        if not (self.certificate or self.without_tls or is_loopback(self.host)):
+            raise ValueError(
+                f"{self.host} is reached from other machines: give a certificate and its key, or "
+                "say that a reverse proxy with TLS stands in front"
+            )
+        return self

@@ -5,13 +5,14 @@ from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as Detecto
 from .errors import (
     DirectorError as DirectorError, DirectorLost as DirectorLost, RolloutError as RolloutError,
 )
+from .exposure import check_exposure as check_exposure
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors
 from .model_source import (
     FolderModels as FolderModels, ModelSource as ModelSource, ModelsUrl as ModelsUrl,
     RemoteModels as RemoteModels, StoreKeys as StoreKeys, parse_url as parse_url,
 )
-from .ray_cluster import ClusterSettings as ClusterSettings, cluster as cluster
+from .ray_cluster import ClusterSettings as ClusterSettings, RayNode as RayNode, cluster as cluster
 from .served_models import (
     RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,
     served_model as served_model,

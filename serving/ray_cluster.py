@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from ray.exceptions import RayError
 from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
+from serving.api import ApiAccess, announce_access
 from serving.director import NAMESPACE
 from serving.errors import ClusterError
 from serving.lean_ray import lean_start, use_lean_settings
@@ -36,10 +38,16 @@ NAMES: Mapping[str, str] = {"gcs_server": "control service (GCS)", "raylet": "ra
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """Where the control API of a one-machine cluster listens."""
+    """Where the control API of a one-machine cluster listens, and who is let in.
+
+    Without `access` nobody is: a control API does not start then, as models alone do not need it.
+    """
 
     api_port: int
     api_host: str = LOOPBACK
+    access: ApiAccess | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 class RayNode:
@@ -71,6 +79,7 @@ def cluster(settings: ClusterSettings) -> Iterator[RayNode]:
     """
     _prepare()
     node = RayNode()
+    announce_access(settings.access)
     try:
         _start_ray()
         _start_serve(settings)
@@ -122,7 +131,12 @@ def _start_ray() -> None:
 def _start_serve(settings: ClusterSettings) -> None:
     try:
         serve.start(
-            http_options=HTTPOptions(host=settings.api_host, port=settings.api_port),
+            http_options=HTTPOptions(
+                host=settings.api_host,
+                port=settings.api_port,
+                ssl_certfile=str(settings.certificate) if settings.certificate else None,
+                ssl_keyfile=str(settings.key) if settings.key else None,
+            ),
             logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
         )
     except (RuntimeError, RayError) as error:

@@ -33,6 +33,7 @@ OFFENCES = {
     "serving-path": ("serving/served_models.py", "import model_tools.admission"),
     "pipelines": ("pipelines/track.py", "import models.detector"),
     "event": ("pipelines/event.py", "import pipelines.track"),
+    "access": ("pipelines/access/scope.py", "import pipelines.event"),
     "hub": ("event_hub/errors.py", "import pipelines.plan"),
     "training": ("serving/errors.py", "import simulation.training.network"),
     "ray": ("cityeye/errors.py", "import ray"),

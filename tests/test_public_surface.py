@@ -46,7 +46,7 @@ SUB_PACKAGES = {
         "sandbox",
     ),
     "models": ("admission", "detections", "graph"),
-    "pipelines": ("delivery", "event", "rules", "shadow"),
+    "pipelines": ("access", "delivery", "event", "rules", "shadow"),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),
 }

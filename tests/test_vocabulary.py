@@ -102,7 +102,8 @@ def hub_api(folder: Path) -> dict[str, Any]:
     from event_hub.server import build_app
     from event_hub.settings import HubSettings
 
-    settings = HubSettings(database=f"sqlite:///{folder / 'hub.db'}", console=False)
+    database, access = f"sqlite:///{folder / 'hub.db'}", folder / "access"
+    settings = HubSettings(database=database, console=False, access=access)
     return build_app(settings, FolderKeyframes(folder)).openapi()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cityeye.access import FOLDER, console_link, tokens_of
 from cityeye.errors import CommandError
 from cityeye.ports import HUB_PORT
 
@@ -23,9 +25,24 @@ def hub(
     keyframes: Annotated[
         Path, typer.Option(help="Folder that the images lie in.", file_okay=False)
     ] = Path("keyframes"),
+    state: Annotated[
+        Path, typer.Option(help="Folder that the tokens are kept in.", file_okay=False)
+    ] = Path("var"),
+    host_names: Annotated[
+        list[str] | None,
+        typer.Option("--host-name", help="A name that it is called by; may be repeated."),
+    ] = None,
+    tls: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="CERTIFICATE KEY", help="PEM files of the certificate and its key."),
+    ] = None,
+    without_tls: Annotated[
+        bool, typer.Option("--without-tls", help="A reverse proxy with TLS stands in front.")
+    ] = False,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
+    `cityeye token new NAME --scope sender` makes the token that a sender of events needs.
     Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret,
     or two with a space between them while they are being changed.
     """
@@ -34,18 +51,31 @@ def hub(
     from event_hub import HubSettings
 
     secrets = os.environ.get(SECRET_VARIABLE, "").split()
+    certificate, key = tls or (None, None)
     try:
         settings = HubSettings(
-            host=host, port=port, database=database, webhook_secrets=tuple(map(SecretStr, secrets))
+            host=host,
+            port=port,
+            database=database,
+            access=state / FOLDER,
+            hosts=tuple(host_names or ()),
+            certificate=certificate,
+            key=key,
+            without_tls=without_tls,
+            webhook_secrets=tuple(map(SecretStr, secrets)),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise CommandError(f"{first['loc'][0]}: {first['msg']}") from None
+        place = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise CommandError(f"{place}{first['msg'].removeprefix('Value error, ')}") from None
 
     from event_hub import FolderKeyframes, Hub
 
-    Hub(
-        settings,
-        FolderKeyframes(keyframes),
-        lambda url: typer.echo(f"CityEye event hub at {url}"),
-    ).run()
+    tokens = tokens_of(state)
+
+    def say(url: str) -> None:
+        typer.echo(f"CityEye event hub at {url}")
+        if sys.stdout.isatty():
+            typer.echo(f"Open the console with {url}{console_link(tokens)}")
+
+    Hub(settings, FolderKeyframes(keyframes), say).run()

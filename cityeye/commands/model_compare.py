@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
-from cityeye.commands.model_rollout import ApiOption, ModelArgument
+from cityeye.commands.model_rollout import ApiOption, ModelArgument, TokenFileOption
 
 
 def compare(
@@ -21,9 +22,10 @@ def compare(
     ] = Path("disputed"),
     json: Annotated[Path | None, typer.Option(help="Write everything to this file too.")] = None,
     api: ApiOption = DEFAULT_API,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Compare two versions on the same frames, and fetch the disputed images."""
-    client = CityClient(api)
+    client = CityClient.of(api, token_file, os.environ)
     found = client.get(f"/models/{name}/comparison", first=first, second=second)
     if json is not None:
         json.write_text(json_format.dumps(found, indent=2) + "\n", encoding="utf-8")

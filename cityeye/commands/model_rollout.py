@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,6 +19,13 @@ POLL_S: Final = 0.2
 ModelArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
 ApiOption = Annotated[
     str, typer.Option(envvar="CITYEYE_API", help="Address of the running city's control API.")
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="CITYEYE_TOKEN_FILE",
+        help="File with a token; CITYEYE_TOKEN, or that of the city on this machine without it.",
+    ),
 ]
 
 
@@ -40,9 +49,10 @@ def rollout(
         typer.Option(metavar="VERSION=SCORE", help="Another threshold; `2=default` undoes it."),
     ] = None,
     api: ApiOption = DEFAULT_API,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Show which versions of a model are in service, or change canary, shadow and thresholds."""
-    client = CityClient(api)
+    client = CityClient.of(api, token_file, os.environ)
     wanted = {"canary": canary, "cameras": cameras, "shadow": shadow}
     change: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
     if threshold:
@@ -53,15 +63,19 @@ def rollout(
     _follow(client, name, client.post(f"/models/{name}/rollout", change))
 
 
-def promote(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
+def promote(
+    name: ModelArgument, api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None
+) -> None:
     """Make the canary (or the shadow, if there is no canary) the version of all cameras."""
-    client = CityClient(api)
+    client = CityClient.of(api, token_file, os.environ)
     _follow(client, name, client.post(f"/models/{name}/promote"))
 
 
-def rollback(name: ModelArgument, api: ApiOption = DEFAULT_API) -> None:
+def rollback(
+    name: ModelArgument, api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None
+) -> None:
     """Take the canary back; without one, go back to the stable version before this one."""
-    client = CityClient(api)
+    client = CityClient.of(api, token_file, os.environ)
     _follow(client, name, client.post(f"/models/{name}/rollback"))
 
 

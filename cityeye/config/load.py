@@ -103,16 +103,16 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
 
 
 def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
-    """Where the city of a file keeps its state, also where the rest of the file is wrong.
+    """The folder `state` of a configuration, whatever else is wrong with the file.
 
     Raises:
-        ConfigurationError: The file cannot be read.
+        ConfigurationError: The file cannot be read, or names no folder.
     """
     document = read_document(path, environment)
-    if not document.data:
-        raise ConfigurationError(path, document.problems)
-    given = document.data.get("state")
-    state = given if isinstance(given, str) else Settings.model_fields["state"].default
+    state = document.data.get("state", str(Settings.model_fields["state"].default))
+    if not document.data or not isinstance(state, str):
+        known = document.problems or [Problem(1, "state", "it is no folder", "Write a path.")]
+        raise ConfigurationError(path, known)
     return (path.absolute().parent / Path(state).expanduser()).absolute()
 
 

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
-from cityeye.config.listeners import check_ports
+from cityeye.config.listeners import LOOPBACK, check_ports
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.config.rates import check_rates
 from models import ModelError, UnknownModelError
+from pipelines.access import is_loopback
 from pipelines.delivery import KeyframeSettings
 from pipelines.rules import RuleType
 
@@ -29,6 +30,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     """Adds a problem for everything that names what does not exist, or exists twice."""
     _check_camera_ids(document)
     check_ports(document)
+    _check_exposure(document)
     _check_destinations(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
@@ -65,6 +67,27 @@ def _check_camera_ids(document: Document) -> None:
             document.report((*key, "id"), what, "Give every camera an id of its own.")
         else:
             first[name] = document.line((*key, "id"))
+
+
+def _check_exposure(document: Document) -> None:
+    """Checks that what is reached from other machines has TLS, or says that it needs none."""
+    for name in ("api", "hub"):
+        section = _mapping(document.data, name)
+        certificate, key = section.get("certificate"), section.get("key")
+        if (certificate is None) != (key is None):
+            given, missing = (
+                ("key", "certificate") if certificate is None else ("certificate", "key")
+            )
+            document.report((name, given), f"no `{missing}` is given", f"Add `{missing}:`.")
+        host = section.get("host", LOOPBACK)
+        if not isinstance(host, str) or is_loopback(host) or certificate is not None:
+            continue
+        if section.get("without_tls") is not True:
+            what = f"`{host}` is reached from other machines, and there is no TLS"
+            remedy = (
+                "Give `certificate:` and `key:`, or `without_tls: true` behind a reverse proxy."
+            )
+            document.report((name, "host"), what, remedy)
 
 
 def _check_destinations(document: Document) -> None:

@@ -24,6 +24,7 @@ from cityeye.config.addresses import camera_source, database_url, listening_host
 from cityeye.config.values import (
     CalibrationPoint,
     count_or_auto,
+    existing_file,
     existing_folder,
     ground_points,
     not_empty,
@@ -58,6 +59,7 @@ CountOrAuto = Annotated[
 Port = Annotated[int, Field(ge=0, le=65_535)]
 ListeningHost = Annotated[str, AfterValidator(listening_host)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
@@ -226,6 +228,14 @@ class ApiSection(Section):
     """an address, for example `127.0.0.1`"""
     port: Port = API_PORT
     """a port, 0 for any free one, for example `8500`"""
+    hosts: tuple[HostName, ...] = ()
+    """names that it is called by beside `host` and `localhost`, for example `[eye.city.example]`"""
+    certificate: Annotated[FilePath, AfterValidator(existing_file)] | None = None
+    """a PEM file with the certificate chain, for TLS, for example `eye.pem`"""
+    key: Annotated[FilePath, AfterValidator(existing_file)] | None = None
+    """a PEM file with the private key of `certificate`, for example `eye.key`"""
+    without_tls: bool = False
+    """`true` where a reverse proxy with TLS stands in front, for example `false`"""
 
 
 class HubSection(ApiSection):

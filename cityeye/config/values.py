@@ -40,6 +40,13 @@ def mistake(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{what}", {"what": what, "remedy": remedy})
 
 
+def existing_file(path: Path) -> Path:
+    """A file that is there."""
+    if not path.is_file():
+        raise mistake("there is no such file", "Correct the path, it starts from this file.")
+    return path
+
+
 def existing_folder(path: Path) -> Path:
     """A folder that is there."""
     if not path.is_dir():

@@ -1,8 +1,8 @@
 """The control API: what runs, its health, the versions in service, and inference on one image.
 
 A Serve ingress of its own; it keeps no state of the city and asks the director. It never shows a
-camera's source or credentials. Serve copies the routes while this module is still being imported,
-so what they call is defined in other modules.
+camera's source or credentials. `serving.api.access` says who may use which route. Serve copies the
+routes while this module is still being imported, so what they call is defined in other modules.
 """
 
 # FastAPI reads the annotations of these routes at run time: no postponed annotations here.
@@ -12,6 +12,7 @@ import time
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
+from fastapi.exceptions import RequestValidationError
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
@@ -19,6 +20,7 @@ from ray.serve.schema import LoggingConfig
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
 from pipelines import BatchResult, InferenceMetrics, MicroBatch
+from serving.api.access import MAX_IMAGE_BYTES, ApiGate, invalid_request, policy
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -30,7 +32,7 @@ from serving.api.answers import (
     model_answer,
 )
 from serving.api.health import HealthAnswer, health_answer, unknown_health
-from serving.api.image_body import MAX_IMAGE_BYTES, decode, fitted
+from serving.api.image_body import ImageDecoding
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
@@ -50,6 +52,7 @@ from serving.served_models import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 DETECT_TIMEOUT_S = 10.0
+HEALTHZ_LASTS_S = 1.0
 OWN_METRICS = "control-api"
 """Stands for the worker in the metrics of images that came by request."""
 
@@ -57,10 +60,15 @@ OWN_METRICS = "control-api"
 api = FastAPI(
     title="CityEye control API",
     description="Cameras, models, rollouts and health of one CityEye installation.",
+    # The interactive pages load their scripts from the internet; the description itself stays.
+    docs_url=None,
+    redoc_url=None,
 )
 api.include_router(rollouts_router)
 api.include_router(versions_router)
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
+api.add_exception_handler(RequestValidationError, invalid_request)  # type: ignore[arg-type]
+api.add_middleware(ApiGate)
 
 
 @serve.deployment(
@@ -76,15 +84,34 @@ class ControlApi:
 
     def __init__(self, models: ModelSource | None, detector: DetectorKind) -> None:
         confine_replica()
+        policy()  # Without one nobody would be let in: better not to start.
         self.models = models
         self._service = detector_service(detector)
         self._asked: dict[str, ServedModel] = {}
         self._detector = self._service.port(self._asked)
         self._cameras = 0
 
+        self._images = ImageDecoding()
+        self._healthz_status = 200
+        self._healthz_until_s = 0.0
+
     async def check_health(self) -> None:
         """Fails, so that Serve replaces this replica, where its event loop or threads are stuck."""
         await asyncio.to_thread(time.monotonic)
+
+    @api.get("/healthz", summary="Whether the API and the director work", response_class=Response)
+    async def healthz(self) -> Response:
+        """For probes, without a token: 200 or 503, and no details."""
+        now_s = time.monotonic()
+        if now_s > self._healthz_until_s:
+            # Whoever asks often must not keep the director busy.
+            self._healthz_until_s = now_s + HEALTHZ_LASTS_S
+            try:
+                await all_workers()
+                self._healthz_status = 200
+            except HTTPException as error:
+                self._healthz_status = error.status_code
+        return Response(status_code=self._healthz_status)
 
     @api.get("/health", summary="Health of cameras, models and workers")
     async def health(self) -> HealthAnswer:
@@ -154,8 +181,7 @@ class ControlApi:
         Without `version` the stable one runs.
         """
         model = await running_version(name, version)
-        full = await asyncio.to_thread(decode, image)
-        images, letterbox = await asyncio.to_thread(fitted, full, model.ref.view)
+        images, letterbox = await self._images.fitted(image, model.ref.view)
         result = await asyncio.to_thread(self._infer, model, images)
         for error in result.failures.values():
             if error.timed_out:

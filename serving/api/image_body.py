@@ -1,17 +1,50 @@
-"""One image from a request body: decoded, and brought to the size and fit of a model."""
+"""One image from a request body: measured, decoded, and brought to the size and fit of a model.
+
+A small file may hold a huge image, so its size is read from its header first, and only two images
+at a time are decoded in a process.
+"""
 
 from __future__ import annotations
+
+import asyncio
 
 import cv2
 import numpy as np
 from fastapi import HTTPException
 
 from camera_adapters import PADDING_VALUE, Image, Letterbox, Size, ViewSpec
+from serving.api.image_header import image_size
 
-MAX_IMAGE_BYTES = 16 * 1024 * 1024
 MAX_IMAGE_PIXELS = 8192 * 8192
+DECODES_AT_ONCE = 2
+WAITING_MAX = 8
 SKIPPING_FACTOR = 3.0
 """From this reduction on, bilinear interpolation leaves out a third of a row or more."""
+
+
+class ImageDecoding:
+    """Decodes the images of requests, few at a time."""
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(DECODES_AT_ONCE)
+        self._present = 0
+
+    async def fitted(self, image: bytes, view: ViewSpec) -> tuple[Image, Letterbox]:
+        """What `fitted` makes of a JPEG or PNG.
+
+        Raises:
+            HTTPException: 422 for what is no image, 413 for one that is too large, 503 where
+                enough others wait already.
+        """
+        if self._present >= DECODES_AT_ONCE + WAITING_MAX:
+            retry = {"Retry-After": "2"}
+            raise HTTPException(503, "too many images at once; try again", headers=retry)
+        self._present += 1
+        try:
+            async with self._slots:
+                return await asyncio.to_thread(lambda: fitted(decode(image), view))
+        finally:
+            self._present -= 1
 
 
 def decode(image: bytes) -> Image:
@@ -20,12 +53,14 @@ def decode(image: bytes) -> Image:
     Raises:
         HTTPException: 422 for what is no image, 413 for one that is too large.
     """
-    data = np.frombuffer(image, np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    size = image_size(image)
+    if size is not None and size.width * size.height > MAX_IMAGE_PIXELS:
+        raise HTTPException(413, "the image is too large; 8192 x 8192 pixels at most")
+    decoded = None
+    if size is not None:
+        decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
     if decoded is None:
         raise HTTPException(422, "the body is not a readable image; send one JPEG or PNG")
-    if decoded.shape[0] * decoded.shape[1] > MAX_IMAGE_PIXELS:
-        raise HTTPException(413, "the image is too large; 8192 x 8192 pixels at most")
     return np.asarray(decoded, np.uint8)
 
 

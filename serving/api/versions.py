@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
@@ -25,7 +25,6 @@ from model_tools.importing import ImportRequest, Inspected, ValidationImages, im
 from models import (
     BUILTIN_ROOT,
     CARD_FILE,
-    MAX_ONNX_BYTES,
     NAME_PATTERN,
     VERSION_PATTERN,
     Manifest,
@@ -141,13 +140,22 @@ async def show_version(
     return await asyncio.to_thread(lambda: version_detail(models.find(name, version)))
 
 
-@router.post("/models/{name}/versions", summary="Import an ONNX file as the next version")
+@router.post(
+    "/models/{name}/versions",
+    summary="Import an ONNX file as the next version",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    },
+)
 async def import_version(
     name: PackageName,
     models: OpenRepository,
-    network: Annotated[
-        bytes, Body(media_type="application/octet-stream", max_length=MAX_ONNX_BYTES)
-    ],
+    request: Request,
     options: Annotated[UploadOptions, Query()],
 ) -> VersionDetail:
     """Body: one ONNX file. Parsed and examined in throw-away processes; 422 where it is refused.
@@ -161,7 +169,16 @@ async def import_version(
         tasks=_listed(options.tasks),
         **options.model_dump(exclude={"labels", "width", "height", "tasks"}),
     )
-    return await asyncio.to_thread(_import, network, wanted, models)
+    root = _own_folder(models).root
+    with tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
+        file = FilePath(folder) / "network.onnx"
+        # Straight to disk: networks are large, and the gate counts the bytes.
+        with file.open("wb") as stream:
+            async for chunk in request.stream():
+                await asyncio.to_thread(stream.write, chunk)
+        with _alone():
+            imported = await asyncio.to_thread(import_model, file, wanted, root, _validation_images)
+    return version_detail(imported.package)
 
 
 @router.post("/models/{name}/versions/{version}/check", summary="Examine a version again")
@@ -170,15 +187,6 @@ async def check_version(
 ) -> AdmissionReport:
     """As `cityeye models check` does; the report stays with the version."""
     return await asyncio.to_thread(_check, models, name, version)
-
-
-def _import(network: bytes, wanted: ImportRequest, models: Repository) -> VersionDetail:
-    root = _own_folder(models).root
-    with _alone(), tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
-        file = FilePath(folder) / "network.onnx"
-        file.write_bytes(network)
-        imported = import_model(file, wanted, root, _validation_images)
-    return version_detail(imported.package)
 
 
 def _check(models: Repository, name: str, version: str) -> AdmissionReport:

@@ -20,6 +20,7 @@ from cityeye.control_socket import NAME, control_socket
 from cityeye.plan import city_plan
 from cityeye.reconfiguration import Reconfiguration
 from pipelines import CameraPlan
+from pipelines.delivery.sinks.http import HttpSinkSettings
 from serving import DirectorError
 
 CITY = """\
@@ -73,7 +74,7 @@ def running(folder: Path, packages: Path) -> Iterator[City]:
     config = load_config(city.file, {"GATE_PASSWORD": "hunter2"})
 
     def make_plan(new: Config):
-        return city_plan(new, "http://127.0.0.1:1/events")
+        return city_plan(new, HttpSinkSettings(url="http://127.0.0.1:1/events"))
 
     change = Reconfiguration(config, make_plan, city.take)
     with control_socket(config.settings.state, config.path, change.apply):

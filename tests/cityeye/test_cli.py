@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import av
 import numpy as np
@@ -187,14 +187,17 @@ def test_the_hub_refuses_a_weak_secret_without_showing_it(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_hub_runs_alone_until_it_is_stopped(tmp_path):
-    options = ["--port", "0", "--database", f"sqlite:///{tmp_path}/hub.db"]
+def test_the_hub_runs_alone_until_it_is_stopped(tmp_path, capsys):
+    options = ["--port", "0", "--database", f"sqlite:///{tmp_path}/hub.db", "--state", tmp_path]
     command = [sys.executable, "-m", "cityeye", "hub", *options, "--keyframes", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as hub:
         assert hub.stdout is not None
         url = hub.stdout.readline().rpartition(" ")[2].strip()
         try:
-            with urlopen(f"{url}/api/openapi.json", timeout=20) as answer:
+            assert main(["token", "show", "--state", str(tmp_path)]) == 0
+            headers = {"Authorization": f"Bearer {capsys.readouterr().out.strip()}"}
+            wanted = Request(f"{url}/api/openapi.json", headers=headers)
+            with urlopen(wanted, timeout=20) as answer:
                 assert answer.status == 200
         finally:
             hub.terminate()

@@ -17,6 +17,7 @@ import pytest
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.hub_process import EVENTS_PATH, HubProcess
+from pipelines.access import TokenFile
 from pipelines.delivery.stores.registry import KeyframeSettings
 from tests.event_hub.samples import dump, incident, keyframe, picture
 
@@ -35,15 +36,16 @@ def test_a_keyframe_is_read_from_the_configured_store(tmp_path, s3_server, kind)
     image = picture()
     settings.open().put(KEY, image, hashlib.sha256(image).hexdigest(), "image/jpeg")
     body = dump(incident(keyframes=[keyframe(KEY, image), keyframe(KEY + "x", image)]))
-    with HubProcess(section(tmp_path), settings) as hub:
+    with HubProcess(section(tmp_path), settings, tmp_path / "access") as hub:
         url = hub.wait()
-        media_type = {"Content-Type": "application/cloudevents+json"}
-        with urlopen(Request(url + EVENTS_PATH, body, media_type), timeout=20) as answer:
+        auth = {"Authorization": f"Bearer {TokenFile(tmp_path / 'access').first()}"}
+        headers = auth | {"Content-Type": "application/cloudevents+json"}
+        with urlopen(Request(url + EVENTS_PATH, body, headers), timeout=20) as answer:
             assert json.loads(answer.read())["stored"] == 1
-        with urlopen(f"{url}/api/keyframes/{KEY}", timeout=20) as answer:
+        with urlopen(Request(f"{url}/api/keyframes/{KEY}", headers=auth), timeout=20) as answer:
             assert answer.read() == image
         with pytest.raises(HTTPError, match="404"):
-            urlopen(f"{url}/api/keyframes/{KEY}x", timeout=20)
+            urlopen(Request(f"{url}/api/keyframes/{KEY}x", headers=auth), timeout=20)
 
 
 @pytest.mark.integration
@@ -51,7 +53,7 @@ def test_a_hub_that_does_not_start_says_why(tmp_path):
     settings = KeyframeSettings.model_validate({"folder": tmp_path})
     (tmp_path / "hub.db").write_bytes(b"this was never a database" * 100)
     with (
-        HubProcess(section(tmp_path), settings) as hub,
+        HubProcess(section(tmp_path), settings, tmp_path / "access") as hub,
         pytest.raises(CommandError, match="the event hub did not start: the database"),
     ):
         hub.wait()
@@ -64,10 +66,11 @@ def test_a_hub_that_ends_or_is_stuck_comes_back_with_what_it_had(tmp_path, monke
     monkeypatch.setattr("cityeye.hub_process.ASK_EVERY_S", 0.2)
     monkeypatch.setattr("cityeye.hub_process.ASK_TIMEOUT_S", 0.2)
     settings = KeyframeSettings.model_validate({"folder": tmp_path})
-    with HubProcess(section(tmp_path), settings) as hub:
+    with HubProcess(section(tmp_path), settings, tmp_path / "access") as hub:
         url = hub.wait()
-        media_type = {"Content-Type": "application/cloudevents+json"}
-        with urlopen(Request(url + EVENTS_PATH, dump(incident()), media_type), timeout=20):
+        auth = {"Authorization": f"Bearer {TokenFile(tmp_path / 'access').first()}"}
+        headers = auth | {"Content-Type": "application/cloudevents+json"}
+        with urlopen(Request(url + EVENTS_PATH, dump(incident()), headers), timeout=20):
             assert hub.check() == ""
         first = hub.pid
         os.kill(first, number)
@@ -79,7 +82,7 @@ def test_a_hub_that_ends_or_is_stuck_comes_back_with_what_it_had(tmp_path, monke
             time.sleep(0.05)
         assert problem == ""
         assert any(one.startswith("the event hub is away: it ") for one in said)
-        with urlopen(f"{url}/health", timeout=20) as answer:
+        with urlopen(Request(f"{url}/health", headers=auth), timeout=20) as answer:
             assert json.loads(answer.read())["events"] == 1
 
 
@@ -88,7 +91,8 @@ def test_the_password_of_its_database_is_in_no_message_and_no_argument(tmp_path,
     monkeypatch.setattr("cityeye.config.addresses.find_spec", lambda _: object())
     url = "postgresql+psycopg://hub:canary-c0ffee@127.0.0.1:9/hub"
     there = HubSection.model_validate({"port": 0, "database": url})
-    with HubProcess(there, KeyframeSettings.model_validate({"folder": tmp_path})) as hub:
+    settings = KeyframeSettings.model_validate({"folder": tmp_path})
+    with HubProcess(there, settings, tmp_path / "access") as hub:
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 assert "canary" not in " ".join((*child.cmdline(), *child.environ().values()))

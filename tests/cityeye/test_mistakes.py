@@ -194,6 +194,9 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
         ),
         # the rest of the house
         ("hub: {port: 8600}", "hub: {port: 8500}", 14, "hub.port", "wanted by `api`"),
+        ("hub: {port: 8600}", "hub: {host: 0.0.0.0}", 14, "hub.host", "there is no TLS"),
+        ("hub: {port: 8600}", "hub: {key: city.yaml}", 14, "hub.key", "no `certificate`"),
+        ("hub: {port: 8600}", "hub: {hosts: ['a/b']}", 14, "hub.hosts[0]", "hosts[0]"),
         ("hub: {port: 8600}", "", 1, "", "nobody would receive the events"),
         (
             "hub: {port: 8600}",

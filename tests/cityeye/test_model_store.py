@@ -17,6 +17,7 @@ from cityeye.config import ConfigurationError, load_config
 from cityeye.config.schema import ModelsSection
 from cityeye.plan import city_plan
 from models.repository import ModelRepository
+from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.stores.s3 import S3Bucket
 from serving.model_source import RemotePackage
 from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY
@@ -116,7 +117,7 @@ def test_a_file_with_a_store_is_checked_and_planned(tmp_path, packages, s3_serve
     section = ModelsSection.model_validate(yaml.safe_load(store), context={"base": tmp_path})
     section.source.open().publish(ModelRepository(packages).find("traffic"))
     config = load_config(file, {})
-    plan = city_plan(config, "http://hub/events")
+    plan = city_plan(config, HttpSinkSettings(url="http://hub/events"))
     (model,) = plan.models
     assert isinstance(model.args.package, RemotePackage)
     assert (model.args.package.name, model.args.package.version) == ("traffic", "2")

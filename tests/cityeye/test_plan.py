@@ -10,6 +10,7 @@ import yaml
 
 from cityeye.config import load_config
 from cityeye.plan import city_plan
+from pipelines.delivery.sinks.http import HttpSinkSettings
 from serving.city_plan import Wish, shares
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
@@ -40,7 +41,7 @@ def camera(name: str, model: str) -> dict[str, object]:
 
 
 def planned(city: Path):
-    return city_plan(load_config(city, {}), "http://127.0.0.1:8600/events")
+    return city_plan(load_config(city, {}), HttpSinkSettings(url="http://127.0.0.1:8600/events"))
 
 
 def versions(plan) -> dict[str, str]:

@@ -1,13 +1,21 @@
-"""The terminal follows workers that answer; of all others it says that nothing is known."""
+"""The terminal follows workers that answer; of all others it says that nothing is known.
+
+And who gets a link into the console."""
 
 from __future__ import annotations
 
 import io
+import re
+from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from cityeye import progress as progress_module
+from cityeye.entrances import show_console
 from cityeye.progress import Progress, report, summary
+from pipelines.access import TokenFile
 from pipelines.load import PriorityLoad
 from serving.worker_state import loads_of
 from tests.serving.workers import FULL, worker_state
@@ -101,3 +109,20 @@ def test_the_report_keeps_what_was_measured_however_long_ago() -> None:
     found = report([worker_state("gate", silent_s=60.0)], ["traffic.congestion"])
     assert found["cameras"]["gate"]["analysed"] == 40
     assert found["incidents"] == {"traffic.congestion": 0}
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_only_a_person_at_a_terminal_gets_a_link_into_the_console(
+    tmp_path: Path, terminal: bool
+) -> None:
+    tokens = TokenFile(tmp_path / "access")
+    tokens.prepare()
+    output = io.StringIO()
+    console = Console(file=output, width=200, force_terminal=terminal, color_system=None)
+    show_console("http://127.0.0.1:8600", tokens, Progress(console))
+    said = output.getvalue()
+    assert "console: http://127.0.0.1:8600/" in said
+    links = re.findall(r"/enter\?token=(cye_\S+)", said)
+    assert len(links) == terminal
+    for link in links:
+        assert tokens.exchange(link, "session", timedelta(hours=1))

@@ -9,6 +9,7 @@ import urllib3
 
 from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
+from pipelines.access import TokenFile
 from tests.event_hub.samples import dump
 from tests.event_hub.thread import HubThread
 
@@ -17,14 +18,18 @@ SINGLE = "application/cloudevents+json"
 
 @dataclass
 class Client:
-    """Talks to a running hub over its socket."""
+    """Talks to a running hub over its socket, with a token that is good for everything."""
 
     url: str
     http: urllib3.PoolManager
 
+    @property
+    def auth(self) -> dict[str, str]:
+        return dict(self.http.headers)
+
     def post(self, event: Any, headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:
         body = event if isinstance(event, bytes) else dump(event)
-        headers = {"Content-Type": SINGLE} | (headers or {})
+        headers = self.auth | {"Content-Type": SINGLE} | (headers or {})
         return self.http.request("POST", f"{self.url}/api/events", body=body, headers=headers)
 
     def get(self, path: str, **query: str) -> urllib3.BaseHTTPResponse:
@@ -39,6 +44,12 @@ class Client:
 StartHub = Callable[..., Client]
 
 
+def http_of(folder: Path) -> urllib3.PoolManager:
+    """A client with the first token of the hub whose files are in the folder."""
+    headers = {"Authorization": f"Bearer {TokenFile(folder / 'access').first()}"}
+    return urllib3.PoolManager(timeout=20, retries=False, headers=headers)
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[StartHub]:
     """Starts hubs without a console, their files in the folder; all end with the block."""
@@ -46,11 +57,12 @@ def running(folder: Path) -> Iterator[StartHub]:
 
         def start(keyframes: KeyframeSource | None = None, **settings: Any) -> Client:
             chosen = {"database": f"sqlite:///{folder}/hub.db", "port": 0, "console": False}
+            chosen["access"] = folder / "access"
             hub = HubThread(
                 HubSettings(**(chosen | settings)), keyframes or FolderKeyframes(folder / "kf")
             )
             stack.enter_context(hub)
-            http = urllib3.PoolManager(timeout=10, retries=False)
+            http = http_of(folder)
             stack.callback(http.clear)
             return Client(hub.url, http)
 

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import urllib3
-
-from tests.event_hub.conftest import Client
+from tests.event_hub.conftest import Client, http_of
 
 START_S = 60.0
 STOP_S = 20.0
@@ -31,7 +29,8 @@ class Process:
 def command(folder: Path, *options: str) -> list[str]:
     return [
         sys.executable, "-m", "cityeye", "hub", "--port", "0",
-        "--database", f"sqlite:///{folder}/hub.db", "--keyframes", str(folder / "kf"), *options,
+        "--database", f"sqlite:///{folder}/hub.db", "--keyframes", str(folder / "kf"),
+        "--state", str(folder), *options,
     ]  # fmt: skip
 
 
@@ -43,16 +42,15 @@ def hub_process(folder: Path, *options: str) -> Iterator[Process]:
     )
     watchdog = threading.Timer(START_S, popen.kill)
     watchdog.start()
-    http = urllib3.PoolManager(timeout=20, retries=False)
     try:
         assert popen.stdout is not None
         line = popen.stdout.readline()
         watchdog.cancel()
         assert line.startswith("CityEye event hub at http://"), (folder / "hub.log").read_text()
-        yield Process(popen, Client(line.split()[-1], http))
+        with http_of(folder) as http:
+            yield Process(popen, Client(line.split()[-1], http))
     finally:
         watchdog.cancel()
-        http.clear()
         popen.kill()
         popen.wait()
         popen.stdout.close() if popen.stdout else None

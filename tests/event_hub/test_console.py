@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from pipelines.access import Scope, TokenFile
 from tests.event_hub.browser import Tab, chromium, is_installed
 from tests.event_hub.process import Process, hub_process
 from tests.event_hub.samples import camera_state, heartbeat, incident, keyframe, picture
@@ -55,7 +56,11 @@ def live_through_an_incident(hub: Process, tab: Tab, folder: Path) -> None:
     opened = datetime.now(UTC) - timedelta(seconds=65)
     shots = [keyframe(KEY, data), keyframe("kf/lost.jpg", b"gone", "closing")]
 
-    tab.open(hub.client.url + "/")
+    tokens = TokenFile(folder / "access")
+    link = tokens.issue("link", Scope.OPERATOR, timedelta(minutes=5), once=True)
+    tab.open(f"{hub.client.url}/enter?token={link}")
+    assert tab.js("location.pathname + location.search") == "/"
+    assert tab.js("document.cookie") == ""
     tab.js("window.sameDocument = true")
     assert "No camera has reported yet." in tab.text()
     for number in range(4):

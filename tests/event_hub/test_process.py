@@ -31,18 +31,21 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     assert again.json() == {"stored": 0, "duplicates": 1}
 
 
+def settings_in(folder: Path, port: int = 0) -> HubSettings:
+    database, access = f"sqlite:///{folder}/hub.db", folder / "access"
+    return HubSettings(database=database, port=port, console=False, access=access)
+
+
 @contextmanager
 def hub_thread(folder: Path) -> Iterator[str]:
-    settings = HubSettings(database=f"sqlite:///{folder}/hub.db", port=0, console=False)
+    settings = settings_in(folder)
     with HubThread(settings, FolderKeyframes(folder)) as hub:
         yield hub.url
 
 
 def test_a_taken_port_is_an_error_and_leaves_the_database_free(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = HubSettings(
-            database=f"sqlite:///{tmp_path}/hub.db", port=taken.getsockname()[1], console=False
-        )
+        settings = settings_in(tmp_path, port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             HubThread(settings, FolderKeyframes(tmp_path))
     with HubThread(settings, FolderKeyframes(tmp_path)):
@@ -50,7 +53,7 @@ def test_a_taken_port_is_an_error_and_leaves_the_database_free(tmp_path: Path) -
 
 
 def test_a_hub_in_a_thread_gives_everything_back(tmp_path: Path) -> None:
-    settings = HubSettings(database=f"sqlite:///{tmp_path}/hub.db", port=0, console=False)
+    settings = settings_in(tmp_path)
     for _ in range(2):
         hub = HubThread(settings, FolderKeyframes(tmp_path))
         hub.start()

@@ -6,30 +6,45 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from models.package import ModelPackage
+from pipelines.access import TokenFile, known_hosts
+from serving.api import ApiAccess
 from serving.ray_cluster import ClusterSettings, cluster
 from tests.serving.packages import brightness_package
 
 
 @dataclass(frozen=True, slots=True)
 class RunningCluster:
-    """A started Ray and the port of its HTTP proxy."""
+    """A started Ray, the port of its HTTP proxy, and the tokens for the control API behind it."""
 
     api_port: int
+    tokens: TokenFile
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.first()}"}
+
+    @property
+    def token_file(self) -> Path:
+        return self.tokens.folder / "first-token"
 
 
 @pytest.fixture(scope="session")
-def running_cluster() -> Iterator[RunningCluster]:
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """Ray and Serve, started once."""
     assert "PYTEST_XDIST_WORKER" not in os.environ, "this test starts Ray: mark it `ray`"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with cluster(ClusterSettings(api_port=port)):
-        yield RunningCluster(port)
+    tokens = TokenFile(tmp_path_factory.mktemp("cluster") / "access")
+    tokens.prepare()
+    access = ApiAccess(tokens=tokens.folder, hosts=known_hosts("127.0.0.1"))
+    with cluster(ClusterSettings(api_port=port, access=access)):
+        yield RunningCluster(port, tokens)
 
 
 @pytest.fixture(scope="session")

@@ -44,13 +44,15 @@ class Running:
     receiver: Receiver
     folder: Path
     api: str
+    auth: dict[str, str]
 
     def incidents(self) -> list[IncidentEvent]:
         events = [EVENTS.validate_json(delivery.body) for delivery in self.receiver.deliveries]
         return [event for event in events if isinstance(event, IncidentEvent)]
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.api + path, timeout=10) as answer:
+        request = urllib.request.Request(self.api + path, headers=self.auth)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
 
@@ -78,7 +80,8 @@ def running(
     dead = "rtsp://127.0.0.1:9/none"
     plan = city_plan({"gate": clip, "yard": clip, "dead": dead}, brightness, folder, receiver.url)
     city = City(plan)
-    yield Running(city, receiver, folder, f"http://127.0.0.1:{running_cluster.api_port}")
+    api = f"http://127.0.0.1:{running_cluster.api_port}"
+    yield Running(city, receiver, folder, api, running_cluster.auth)
     city.stop()
     receiver.close()
 
@@ -117,9 +120,8 @@ def test_an_unknown_camera_is_404_with_a_remedy(running: Running) -> None:
 
 
 def post_image(running: Running, body: bytes, model: str = "brightness") -> Any:
-    request = urllib.request.Request(
-        f"{running.api}/models/{model}/detect", body, {"Content-Type": "image/jpeg"}
-    )
+    headers = {"Content-Type": "image/jpeg"} | running.auth
+    request = urllib.request.Request(f"{running.api}/models/{model}/detect", body, headers)
     with urllib.request.urlopen(request, timeout=15) as answer:
         return json.load(answer)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import ClassVar, NoReturn
+from typing import Annotated, ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 import urllib3
@@ -29,6 +29,14 @@ MAX_RETRY_AFTER_S = 3600.0
 
 SUCCESS, REDIRECT, CLIENT_ERROR = 2, 3, 4
 """Hundreds of a status."""
+Fingerprint = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the receiver's certificate, instead of authorities",
+        examples=["9f86d081884c7d65..."],
+    ),
+]
 STATUS_GONE = 410
 STATUS_TRANSIENT = frozenset({408, 421, 425, 429})
 """Client errors that say nothing against the event itself."""
@@ -48,6 +56,7 @@ class HttpSinkSettings(SinkSettings):
         default=None, description="a token for `Authorization: Bearer`", examples=["${HUB_TOKEN}"]
     )
     ca_certs: CaCerts = None
+    fingerprint: Fingerprint = None
     connect_timeout_s: ConnectTimeout = 5.0
     read_timeout_s: ReadTimeout = 15.0
 
@@ -96,6 +105,9 @@ class HttpSink:
             retries=False,
             maxsize=1,
             ca_certs=str(settings.ca_certs) if settings.ca_certs else None,
+            assert_fingerprint=settings.fingerprint,
+            # The fingerprint says it all: the name may be another, and nobody known have signed.
+            cert_reqs="CERT_NONE" if settings.fingerprint else "CERT_REQUIRED",
         )
 
     def __repr__(self) -> str:

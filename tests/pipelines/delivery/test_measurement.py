@@ -11,6 +11,7 @@ import urllib3
 
 from event_hub.keyframes import FolderKeyframes
 from event_hub.settings import HubSettings
+from pipelines.access import TokenFile
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
@@ -61,16 +62,19 @@ def test_measurements_are_shed_before_anything_else(tmp_path: Path) -> None:
 
 def test_the_hub_stores_measurements_and_passes_them_on(tmp_path: Path) -> None:
     edge = Edge(tmp_path)
-    settings = HubSettings(database=f"sqlite:///{tmp_path}/hub.db", console=False)
+    access = tmp_path / "access"
+    settings = HubSettings(database=f"sqlite:///{tmp_path}/hub.db", console=False, access=access)
     with HubThread(settings, FolderKeyframes(tmp_path)) as hub:
-        sink = http_sink(f"{hub.url}/api/events")
+        token = TokenFile(access).first()
+        sink = http_sink(f"{hub.url}/api/events", token=token)
         relay = Relay(edge.outbox, edge.spool, edge.store, [sink])
         relay.start()
         measure(edge)
         edge.publish(*life()[:1], value=None)
         relay.stop(drain_s=20.0)
         assert relay.counters.events_delivered == 2
-        answer = urllib3.request("GET", f"{hub.url}/api/events")
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = urllib3.request("GET", f"{hub.url}/api/events", headers=headers)
     measured, started = (one["event"] for one in json.loads(answer.data)["events"])
     assert measured["data"]["values"] == {"vehicles": 12.0, "speed_kmh": 41.5}
     assert started["type"] == "cityeye.incident.started"

@@ -28,11 +28,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300
 class Running:
     repository: Path
     api: str
+    auth: dict[str, str]
 
     def ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> Any:
         url = f"{self.api}{path}?{urllib.parse.urlencode(query)}"
-        kind = {"Content-Type": "application/octet-stream"}
-        request = urllib.request.Request(url, body, kind, method=method)
+        headers = {"Content-Type": "application/octet-stream"} | self.auth
+        request = urllib.request.Request(url, body, headers, method=method)
         with urllib.request.urlopen(request, timeout=200) as answer:
             return json.load(answer)
 
@@ -53,7 +54,8 @@ def running(
     receiver = Receiver()
     clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     city = City(city_plan({"gate": clip}, first, folder, receiver.url))
-    yield Running(folder / "packages", f"http://127.0.0.1:{running_cluster.api_port}")
+    api = f"http://127.0.0.1:{running_cluster.api_port}"
+    yield Running(folder / "packages", api, running_cluster.auth)
     city.stop()
     receiver.close()
 

@@ -45,10 +45,11 @@ class Running:
     city: City
     api: str
     repository: Path
+    auth: dict[str, str]
 
     def ask(self, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"} | self.auth
         request = urllib.request.Request(self.api + path, data, headers)
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
@@ -86,7 +87,8 @@ def running(
     clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     sources = dict.fromkeys(CAMERAS, clip)
     city = City(city_plan(sources, first, folder, receiver.url, detector="in_process"))
-    running = Running(city, f"http://127.0.0.1:{running_cluster.api_port}", repository)
+    api = f"http://127.0.0.1:{running_cluster.api_port}"
+    running = Running(city, api, repository, running_cluster.auth)
     running.wait_until(
         lambda: sum(c.statistics.analysed > 3 for c in running.cameras().values()) == len(CAMERAS),
         "results on every camera",
@@ -108,9 +110,8 @@ def test_health_and_models_are_those_of_the_workers(running: Running) -> None:
 
 def test_one_image_goes_through_the_graph_that_serves_the_cameras(running: Running) -> None:
     white = cv2.imencode(".png", np.full((96, 128, 3), 255, np.uint8))[1].tobytes()
-    request = urllib.request.Request(
-        f"{running.api}/models/{NAME}/detect", white, {"Content-Type": "image/jpeg"}
-    )
+    headers = {"Content-Type": "image/jpeg"} | running.auth
+    request = urllib.request.Request(f"{running.api}/models/{NAME}/detect", white, headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         (found,) = json.load(answer)["detections"]
     assert found["score"] == pytest.approx(1.0, abs=1e-3)

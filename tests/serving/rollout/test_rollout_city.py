@@ -44,12 +44,12 @@ class Running:
     folder: Path
     repository: Path
     api: str
+    cluster: RunningCluster
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.api + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        headers = {"Content-Type": "application/json"} | self.cluster.auth
+        request = urllib.request.Request(self.api + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=120) as answer:
             content = answer.read()
         return json.loads(content) if path != "/metrics" else content.decode()
@@ -101,7 +101,7 @@ def running(
     )
     city = City(plan)
     api = f"http://127.0.0.1:{running_cluster.api_port}"
-    running = Running(city, receiver, folder, repository, api)
+    running = Running(city, receiver, folder, repository, api, running_cluster)
     running.wait_until(
         lambda: (
             all(c.statistics.analysed > 3 for c in running.cameras().values())
@@ -301,7 +301,8 @@ def test_metrics_show_every_version(running: Running) -> None:
 
 
 def command(running: Running, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    status = main(["models", *words, "--api", running.api])
+    token_file = str(running.cluster.token_file)
+    status = main(["models", *words, "--api", running.api, "--token-file", token_file])
     output = capsys.readouterr()
     return status, output.out + output.err
 

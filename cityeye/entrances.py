@@ -1,0 +1,66 @@
+"""The doors of a running city: control API and hub, with the tokens that open them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from cityeye.access import CityNote, console_link, fingerprint_of, noted, relay_token
+from cityeye.config import Config
+from cityeye.config.schema import ApiSection
+from cityeye.hub_process import EVENTS_PATH
+from cityeye.progress import Progress
+from pipelines.access import TokenFile, known_hosts, reachable_host
+from pipelines.delivery import HttpSinkSettings, SinkSettings
+from serving import ClusterSettings, RayNode, cluster
+from serving.api import ApiAccess
+
+
+def api_url(api: ApiSection) -> str:
+    """Where the control API answers on this machine."""
+    scheme = "https" if api.certificate else "http"
+    return f"{scheme}://{reachable_host(api.host)}:{api.port}"
+
+
+@contextlib.contextmanager
+def gated_cluster(api: ApiSection, tokens: TokenFile) -> Iterator[RayNode]:
+    """Ray with the control API behind its gate, and the note for commands on this machine."""
+    settings = ClusterSettings(
+        api_host=api.host,
+        api_port=api.port,
+        access=ApiAccess(tokens=tokens.folder, hosts=known_hosts(api.host, api.hosts)),
+        certificate=api.certificate,
+        key=api.key,
+    )
+    note = CityNote(str(tokens.folder), fingerprint_of(api.certificate))
+    with cluster(settings) as node, noted(api_url(api), note, os.environ):
+        yield node
+
+
+def own_addresses(config: Config) -> list[tuple[str, int]]:
+    """Where this city listens."""
+    sections = (config.settings.api, config.settings.hub)
+    return [(section.host, section.port) for section in sections if section is not None]
+
+
+def hub_sink(hub_url: str | None, config: Config, tokens: TokenFile) -> SinkSettings | None:
+    """How this run's relay sends events to the embedded hub, if there is one."""
+    if hub_url is None or config.settings.hub is None:
+        return None
+    return HttpSinkSettings(
+        url=hub_url + EVENTS_PATH,
+        token=SecretStr(relay_token(tokens)),
+        fingerprint=fingerprint_of(config.settings.hub.certificate),
+    )
+
+
+def show_console(hub_url: str, tokens: TokenFile, progress: Progress) -> None:
+    """Where the console is; to a person at a terminal with a link that opens it."""
+    if progress.is_terminal:
+        progress.step(f"console: {hub_url}{console_link(tokens)}", "bold green")
+    else:
+        # What is written to a file or a journal must not let anybody in.
+        progress.step(f"console: {hub_url}/ (log in with the token of `cityeye token show`)")

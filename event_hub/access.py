@@ -1,0 +1,55 @@
+"""Who may use which route of the hub, and what its answers tell browsers to refuse.
+
+What is not in the table is refused, see `pipelines.access`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from event_hub.envelope import BATCH_MAX_BYTES
+from pipelines.access import RouteRule, RouteTable, Scope
+
+SINGLE: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+FORM: Final = "application/x-www-form-urlencoded"
+COOKIE: Final = "cityeye_session"
+
+ROUTES: Final = RouteTable(
+    (
+        RouteRule("GET HEAD", "/healthz", None),
+        RouteRule("GET", "/enter", None),
+        RouteRule("POST", "/login", None, frozenset({FORM})),
+        RouteRule("POST", "/logout", None),
+        RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
+        RouteRule("GET", "/api/events", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
+        RouteRule("GET", "/api/cameras", Scope.VIEWER),
+        RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),
+        RouteRule("GET", "/api/openapi.json", Scope.VIEWER),
+        RouteRule("GET", "/health", Scope.VIEWER),
+        # The console: its page, the framework's files, and the connection that keeps it current.
+        RouteRule("GET", "/", Scope.VIEWER),
+        RouteRule("GET", "/favicon.ico", Scope.VIEWER),
+        RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER),
+        RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER),
+        RouteRule("POST", "/_nicegui_ws/{rest:path}", Scope.VIEWER, limit_bytes=BATCH_MAX_BYTES),
+    )
+)
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        # NiceGUI starts its page with scripts inside the page, and Vue compiles the templates of
+        # its components in the browser.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        # NiceGUI and Quasar style elements inside the page.
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)

@@ -1,0 +1,275 @@
+"""`AccessGate`: the outermost layer of a server of ours; lets in what is allowed and nothing else.
+
+In this order: the Host is ours, a browser's request comes from our own page, the token is valid,
+the route is declared and the token's scope is enough for it, the body is of a declared type and
+within its limit. It works for every ASGI application and answers before that has seen anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from pipelines.access.origin import host_of, is_same_origin
+from pipelines.access.request_body import (
+    DRAIN_BYTES,
+    HeldBytes,
+    Message,
+    Receive,
+    RequestBody,
+    Send,
+    drain,
+)
+from pipelines.access.routes import WEBSOCKET, RouteRule, RouteTable
+from pipelines.access.scope import Scope
+from pipelines.access.token_file import TokenFile, TokenFileError
+
+log = logging.getLogger(__name__)
+
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = dict[bytes, list[str]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+OWN_SITES = frozenset({"same-origin", "none"})
+HELD_BYTES = 64 * 1024 * 1024
+WEBSOCKET_CHECK_S = 1.0
+POLICY_VIOLATION = 1008
+"""The code with which a websocket is closed."""
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""On every answer that does not say otherwise itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """Who is let in to one server.
+
+    Attributes:
+        hosts: Names that a Host header may have, see `known_hosts`.
+        reason_key: Name of the sentence in the JSON of a refusal.
+        content_security_policy: For answers that do not bring their own.
+        cookie: A cookie that may hold the token instead of the header; none where it is empty.
+        login_page: HTML for a browser that asks for `/` and is not known yet.
+        held_bytes: Bytes of bodies that may be waiting for their answer in all.
+    """
+
+    routes: RouteTable
+    tokens: TokenFile
+    hosts: frozenset[str]
+    reason_key: str = "detail"
+    content_security_policy: str = SECURITY_HEADERS["Content-Security-Policy"]
+    cookie: str = ""
+    login_page: str = ""
+    held_bytes: int = HELD_BYTES
+
+
+class _Refused(Exception):
+    """A request is not let in."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        super().__init__(why)
+
+
+class AccessGate:
+    """An ASGI application in front of another."""
+
+    def __init__(self, app: Application, policy: AccessPolicy) -> None:
+        self._app = app
+        self._policy = policy
+        self._held = HeldBytes(policy.held_bytes)
+        extra = {**SECURITY_HEADERS, "Content-Security-Policy": policy.content_security_policy}
+        self._headers = [(k.lower().encode(), v.encode()) for k, v in extra.items()]
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """See ASGI 3."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope["headers"])
+        try:
+            rule = self._admitted(scope, headers)
+        except _Refused as refusal:
+            await self._refuse(scope, headers, receive, send, refusal)
+            return
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, self._watched(scope, headers, send))
+        else:
+            await self._pass(rule, scope, receive, send)
+
+    def _admitted(self, scope: Message, headers: Headers) -> RouteRule:
+        websocket = scope["type"] == "websocket"
+        method = WEBSOCKET if websocket else scope["method"]
+        rule = self._policy.routes.find(method, scope["path"])
+        is_open = rule is not None and rule.scope is None
+        if not is_open or method not in SAFE_METHODS:
+            # What everybody may see is also asked for by probes, which call us by our address.
+            self._check_place(headers, method)
+        if rule is None or rule.scope is not None:
+            owned = self._scope_of(headers)
+            if owned is None:
+                raise _Refused(401, "this needs a valid token: `Authorization: Bearer TOKEN`")
+            if rule is None or rule.scope is None:
+                raise _Refused(403, "no scope gives access to this path and method")
+            if not owned.allows(rule.scope):
+                raise _Refused(403, f"this needs a token of scope {rule.scope}")
+        if not websocket:
+            _check_body(rule, method, headers)
+        return rule
+
+    def _check_place(self, headers: Headers, method: str) -> None:
+        hosts = headers.get(b"host", [])
+        if len(hosts) != 1 or host_of(hosts[0]) not in self._policy.hosts:
+            raise _Refused(
+                421, "the server is not called by this name; see `hosts` in its settings"
+            )
+        if method in SAFE_METHODS:
+            return
+        foreign = any(not is_same_origin(one, hosts[0]) for one in headers.get(b"origin", ()))
+        if foreign or not OWN_SITES.issuperset(headers.get(b"sec-fetch-site", ())):
+            raise _Refused(403, "pages of other sites may not do this")
+
+    def _scope_of(self, headers: Headers) -> Scope | None:
+        """What the token of a request is good for; None where there is no valid one."""
+        presented = _presented(headers, self._policy.cookie)
+        try:
+            token = self._policy.tokens.check(presented) if presented else None
+        except TokenFileError as error:
+            log.error("tokens_unreadable", extra={"reason": str(error)})
+            raise _Refused(503, "the tokens cannot be read; the log says why") from None
+        return token.scope if token else None
+
+    async def _pass(self, rule: RouteRule, scope: Message, receive: Receive, send: Send) -> None:
+        async def refuse(status: int, why: str) -> None:
+            await self._answer(send, status, why)
+
+        body = RequestBody(receive, self._with_headers(send), refuse, rule.limit_bytes, rule.body_s)
+        try:
+            await self._app(scope, lambda: body.receive(self._held), body.send)
+        except Exception:
+            # The application was told that the caller has gone, and may say so in its own way.
+            if not body.refused:
+                raise
+        finally:
+            body.forget(self._held)
+        # It may have ended before whoever reads the body for it came to answer.
+        await body.answer()
+
+    def _with_headers(self, send: Send) -> Send:
+        async def forward(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = list(message.get("headers", ()))
+                names = {bytes(name).lower() for name, _ in given}
+                given += [(name, value) for name, value in self._headers if name not in names]
+                message = {**message, "headers": given}
+            await send(message)
+
+        return forward
+
+    def _watched(self, scope: Message, headers: Headers, send: Send) -> Send:
+        """Closes a websocket when its token is not valid any more and something is to be sent."""
+        clock_s = asyncio.get_running_loop().time
+        checked_s = clock_s()
+        closed = False
+
+        async def forward(message: Message) -> None:
+            nonlocal checked_s, closed
+            if closed:
+                return
+            if clock_s() - checked_s > WEBSOCKET_CHECK_S:
+                checked_s = clock_s()
+                try:
+                    self._admitted(scope, headers)
+                except _Refused:
+                    closed = True
+                    message = {"type": "websocket.close", "code": POLICY_VIOLATION}
+            await send(message)
+
+        return forward
+
+    async def _refuse(
+        self, scope: Message, headers: Headers, receive: Receive, send: Send, refusal: _Refused
+    ) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        if _is_worth_draining(headers):
+            await drain(receive)
+        page = self._policy.login_page
+        accepts_page = scope["path"] == "/" and "text/html" in ",".join(headers.get(b"accept", ()))
+        if refusal.status == 401 and page and accepts_page:  # noqa: PLR2004
+            await self._write(send, 401, page.encode(), b"text/html; charset=utf-8")
+        else:
+            await self._answer(send, refusal.status, str(refusal))
+
+    async def _answer(self, send: Send, status: int, why: str) -> None:
+        refusal: dict[str, str | None] = {self._policy.reason_key: why}
+        await self._write(send, status, json.dumps(refusal).encode(), b"application/json")
+
+    async def _write(self, send: Send, status: int, body: bytes, media_type: bytes) -> None:
+        headers = [
+            (b"content-type", media_type),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        if status == 401:  # noqa: PLR2004
+            headers.append((b"www-authenticate", b'Bearer realm="cityeye"'))
+        if status == 503:  # noqa: PLR2004
+            headers.append((b"retry-after", b"2"))
+        forward = self._with_headers(send)
+        await forward({"type": "http.response.start", "status": status, "headers": headers})
+        await forward({"type": "http.response.body", "body": body})
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+    found: Headers = {}
+    for name, value in raw:
+        found.setdefault(bytes(name).lower(), []).append(bytes(value).decode("latin-1").strip())
+    return found
+
+
+def _presented(headers: Headers, cookie: str) -> str:
+    """The token that a request brings; empty where it brings none, or two."""
+    given = headers.get(b"authorization")
+    if given is not None:
+        scheme, _, token = given[0].partition(" ")
+        return token.strip() if len(given) == 1 and scheme.lower() == "bearer" else ""
+    if not cookie:
+        return ""
+    try:
+        cookies = SimpleCookie("; ".join(headers.get(b"cookie", ())))
+    except CookieError:
+        return ""
+    return cookies[cookie].value if cookie in cookies else ""
+
+
+def _is_worth_draining(headers: Headers) -> bool:
+    """Whether a body is on its way that may end soon; its sender would not read the answer else."""
+    length = headers.get(b"content-length", ["0"])[0]
+    short = length.isdigit() and 0 < int(length) <= DRAIN_BYTES
+    return (short or b"transfer-encoding" in headers) and b"expect" not in headers
+
+
+def _check_body(rule: RouteRule, method: str, headers: Headers) -> None:
+    length = headers.get(b"content-length", ["0"])[0]
+    if not length.isdigit():
+        raise _Refused(400, "the length of the body is not a number")
+    if int(length) > rule.limit_bytes:
+        raise _Refused(413, f"the body has more than {rule.limit_bytes} bytes")
+    if not rule.media_types or method in SAFE_METHODS:
+        return
+    media_type = headers.get(b"content-type", [""])[0].partition(";")[0].strip().lower()
+    if media_type not in rule.media_types:
+        raise _Refused(415, f"send {' or '.join(sorted(rule.media_types))}")

@@ -1,0 +1,151 @@
+"""Who may use which route of the control API, and the gate before it.
+
+The gate stands twice: in Serve's proxy, where bodies are counted before they are passed on and slow
+connections are ended, and in front of the application itself, which lets nobody in without it.
+Both read their settings from the environment, which every process of Ray inherits; it holds the
+place of the tokens, not the tokens. Without these settings neither starts.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.middleware import Middleware
+from starlette.types import Receive, Send
+from starlette.types import Scope as RequestScope
+from uvicorn import config as uvicorn_config
+
+from pipelines.access import (
+    AccessGate,
+    AccessPolicy,
+    RouteRule,
+    RouteTable,
+    Scope,
+    TokenFile,
+    guarded_protocol,
+)
+from serving.errors import ServingError
+
+VARIABLE: Final = "CITYEYE_API_ACCESS"
+PROXY_CALLBACK: Final = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+PROXY_GUARD: Final = "serving.api.access.guard_proxy"
+JSON: Final = frozenset({"application/json"})
+JSON_BYTES: Final = 64 * 1024
+IMAGE: Final = frozenset({"image/jpeg", "image/png"})
+MAX_IMAGE_BYTES: Final = 16 * 1024 * 1024
+IMAGE_S: Final = 30.0
+NETWORK: Final = frozenset({"application/octet-stream"})
+MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
+"""As large as a package may be; said here once more, as the proxy loads this module alone."""
+UPLOAD_S: Final = 600.0
+HELD_BYTES: Final = MAX_UPLOAD_BYTES + 4 * MAX_IMAGE_BYTES
+"""One network that is uploaded and a few images; more at once are asked to come again."""
+LOC_CHARS: Final = 100
+
+ROUTES: Final = RouteTable(
+    (
+        RouteRule("GET", "/healthz", None),
+        # The proxy's own: a word without details, for the operator of a cluster.
+        RouteRule("GET", "/-/healthz", None),
+        RouteRule("GET", "/-/routes", Scope.VIEWER),
+        RouteRule("GET", "/health", Scope.VIEWER),
+        RouteRule("GET", "/metrics", Scope.VIEWER),
+        RouteRule("GET", "/openapi.json", Scope.VIEWER),
+        RouteRule("GET", "/cameras", Scope.VIEWER),
+        RouteRule("GET", "/cameras/{camera}", Scope.VIEWER),
+        RouteRule("GET", "/models", Scope.VIEWER),
+        RouteRule("GET", "/repository", Scope.VIEWER),
+        RouteRule("GET", "/rollouts", Scope.VIEWER),
+        RouteRule("GET", "/models/{name}/rollout", Scope.VIEWER),
+        RouteRule("GET", "/models/{name}/comparison", Scope.VIEWER),
+        RouteRule("GET", "/comparisons/images/{image}", Scope.VIEWER),
+        RouteRule("GET", "/models/{name}/versions", Scope.VIEWER),
+        RouteRule("GET", "/models/{name}/versions/{version}", Scope.VIEWER),
+        RouteRule("POST", "/models/{name}/rollout", Scope.ENGINEER, JSON, JSON_BYTES),
+        RouteRule("POST", "/models/{name}/promote", Scope.ENGINEER),
+        RouteRule("POST", "/models/{name}/rollback", Scope.ENGINEER),
+        RouteRule("POST", "/models/{name}/detect", Scope.ENGINEER, IMAGE, MAX_IMAGE_BYTES, IMAGE_S),
+        RouteRule(
+            "POST", "/models/{name}/versions", Scope.ENGINEER, NETWORK, MAX_UPLOAD_BYTES, UPLOAD_S
+        ),
+        RouteRule("POST", "/models/{name}/versions/{version}/check", Scope.ENGINEER),
+    )
+)
+
+
+class ApiAccess(BaseModel):
+    """What the gate of the control API needs to know.
+
+    Attributes:
+        tokens: Folder of the tokens.
+        hosts: Names that a Host header may have.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tokens: Path
+    hosts: frozenset[str]
+
+
+def announce_access(access: ApiAccess | None) -> None:
+    """To be called before `ray.init`: every process of Ray gets the settings of the gate.
+
+    With None a control API does not start, and the proxy has nothing to pass requests on to.
+    """
+    for name in (VARIABLE, PROXY_CALLBACK):
+        os.environ.pop(name, None)  # noqa: TID251 - Ray hands its environment on
+    if access is not None:
+        os.environ[VARIABLE] = access.model_dump_json()  # noqa: TID251
+        os.environ[PROXY_CALLBACK] = PROXY_GUARD  # noqa: TID251
+
+
+def policy() -> AccessPolicy:
+    """The policy of the control API in this process.
+
+    Raises:
+        ServingError: Ray was started without `announce_access`.
+    """
+    settings = os.environ.get(VARIABLE)  # noqa: TID251
+    if settings is None:
+        raise ServingError("the control API does not start without its tokens; see `cluster`")
+    access = ApiAccess.model_validate_json(settings)
+    return AccessPolicy(ROUTES, TokenFile(access.tokens), access.hosts, held_bytes=HELD_BYTES)
+
+
+def guard_proxy() -> list[Middleware]:
+    """Called by Serve in its proxy's process, before that listens; see `PROXY_CALLBACK`."""
+    protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
+    # Serve has no setting for the protocol of its server; this is the one that it takes.
+    protocols["auto"] = guarded_protocol()
+    return [Middleware(AccessGate, policy=policy())]
+
+
+class ApiGate:
+    """The gate before the application; its settings are read with the first request."""
+
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - any ASGI application
+        self._gate = cache(lambda: AccessGate(app, policy()))
+
+    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        """See ASGI 3."""
+        await self._gate()(scope, receive, send)
+
+
+async def invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong with a request and where, without anything that was in it."""
+    problems = [
+        {
+            "type": one["type"],
+            "loc": [str(step)[:LOC_CHARS] for step in one["loc"]],
+            "msg": one["msg"][:LOC_CHARS],
+        }
+        for one in error.errors()
+    ]
+    return JSONResponse({"detail": problems}, status_code=422)
