@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.access import TokenFile
+
 TIMEOUT_S = 420.0
 
 
@@ -45,6 +47,11 @@ def cityeye(*arguments: str, folder: Path, timeout_s: float = TIMEOUT_S) -> Ran:
 def read_json(path: Path) -> Any:
     """A report."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def auth_of(state: Path) -> dict[str, str]:
+    """The header that opens control API and hub of a city whose state is in a folder."""
+    return {"Authorization": f"Bearer {TokenFile(state / 'access').first()}"}
 
 
 def free_ports(count: int) -> list[int]:

@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.e2e.command import free_ports
+from pipelines.access import TokenFileError
+from tests.e2e.command import auth_of, free_ports
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
@@ -89,9 +90,11 @@ class SupervisedCity:
     def ask(self, port: int, path: str) -> Any:
         """The JSON that a path answers; None where nobody does."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=ASK_S) as answer:
+            headers = auth_of(self.output.parent / "state")
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+            with urllib.request.urlopen(request, timeout=ASK_S) as answer:
                 return json.load(answer)
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, http.client.HTTPException, ValueError, TokenFileError):
             return None
 
     def health(self) -> Any:

@@ -25,7 +25,7 @@ import yaml
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
-from tests.e2e.command import Ran, cityeye, free_ports
+from tests.e2e.command import Ran, auth_of, cityeye, free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -64,8 +64,9 @@ class RunningCity:
     def fetch(self, section: str, path: str) -> bytes:
         """An answer of the control API (`api`) or of the hub, whatever its status."""
         url = f"http://127.0.0.1:{self.document[section]['port']}/{path}"
+        request = urllib.request.Request(url, headers=auth_of(self.folder / "state"))
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             with error:
