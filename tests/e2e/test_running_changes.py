@@ -22,6 +22,7 @@ import psutil
 import pytest
 import yaml
 
+from cityeye.config.schema import Settings
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
@@ -64,7 +65,9 @@ class RunningCity:
     def fetch(self, section: str, path: str) -> bytes:
         """An answer of the control API (`api`) or of the hub, whatever its status."""
         url = f"http://127.0.0.1:{self.document[section]['port']}/{path}"
-        request = urllib.request.Request(url, headers=auth_of(self.folder / "state"))
+        request = urllib.request.Request(
+            url, headers=auth_of(self.folder / Settings.model_fields["state"].default)
+        )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return bytes(answer.read())
