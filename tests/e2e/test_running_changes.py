@@ -65,9 +65,8 @@ class RunningCity:
     def fetch(self, section: str, path: str) -> bytes:
         """An answer of the control API (`api`) or of the hub, whatever its status."""
         url = f"http://127.0.0.1:{self.document[section]['port']}/{path}"
-        request = urllib.request.Request(
-            url, headers=auth_of(self.folder / Settings.model_fields["state"].default)
-        )
+        state = self.folder / Settings.model_fields["state"].default
+        request = urllib.request.Request(url, headers=auth_of(state))
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return bytes(answer.read())
