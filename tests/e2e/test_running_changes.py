@@ -99,7 +99,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
     hidden["hook"] = "whsec_" + base64.b64encode(secrets.token_bytes(30)).decode()
     clip = write_clip(folder / "clip.mp4").path
     mounts = [
-        Mount("park", clip, users={"viewer": hidden["park"]}, auth="basic"),
+        Mount("park", clip, users={"viewer": hidden["park"]}, auth="digest"),
         Mount("yard", clip, users={"viewer": hidden["yard"]}, auth="digest"),
     ]
     for name, secret in (("yard.secret", "wrong"), ("token.secret", "token")):
