@@ -252,8 +252,15 @@ class RunningContestant:
         environment = (*self.program.prefix, f"PYTHONPATH={_ROOT}", _CAPTURE)
         command = [*environment, *self._command(street)]
         with self._said.open("wb") as said:
+            # Its own session: Linux shares the cores between sessions, and what runs beside it in
+            # one session with it would give way to it thread by thread, as no real neighbour does.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=self._folder
+                command,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+                cwd=self._folder,
+                start_new_session=True,
             )
         begun_s = time.monotonic()
         seen = 0
@@ -384,7 +391,7 @@ def _free_port() -> int:
 def _busy_neighbour() -> Iterator[None]:
     """A process that never waits."""
     spinning = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
-    process = subprocess.Popen([sys.executable, "-c", spinning])
+    process = subprocess.Popen([sys.executable, "-c", spinning], start_new_session=True)
     try:
         yield
     finally:

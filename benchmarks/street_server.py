@@ -73,7 +73,11 @@ class StreetServer:
         """Returns when the cameras can be opened."""
         command = [sys.executable, "-m", "benchmarks.street_server", json.dumps(asdict(self._spec))]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
