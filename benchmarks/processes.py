@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-PROC: Final = Path("/proc")
-_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+from serving import PROC, PROCESS_GONE, RunningProcess, processes_below
 
 MAIN: Final = "main process"
 WORKERS: Final = "camera workers"
@@ -48,28 +44,6 @@ _TITLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessStat:
-    """What `/proc/PID/stat` says of a process; see proc_pid_stat(5).
-
-    Attributes:
-        parent: Id of the process that it belongs to.
-        cpu_s: Processor time since it started, user and system, seconds.
-    """
-
-    parent: int
-    cpu_s: float
-    threads: int
-
-    @classmethod
-    def of(cls, folder: Path) -> ProcessStat:
-        """Reads `folder`, `/proc/PID`; raises one of `GONE` where the process has ended."""
-        # After the name, which may hold spaces and parentheses.
-        fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-        return cls(int(fields[1]), cpu_s, int(fields[17]))
-
-
-@dataclass(frozen=True, slots=True)
 class CityProcesses:
     """The processes of a city at one moment.
 
@@ -91,23 +65,17 @@ class CityProcesses:
 
 def processes_of(root: int) -> CityProcesses:
     """A process and all below it."""
-    parents: dict[int, int] = {}
-    cpu_s: dict[int, float] = {}
-    for folder in PROC.iterdir():
-        if folder.name.isdigit():
-            with suppress(*GONE):
-                process = ProcessStat.of(folder)
-                parents[int(folder.name)] = process.parent
-                cpu_s[int(folder.name)] = process.cpu_s
     names: dict[int, str] = {}
-    for pid in parents:
-        if pid == root:
-            names[pid] = MAIN
-        elif _is_below(pid, root, parents):
-            with suppress(*GONE):
-                command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
-                names[pid] = process_name(command.decode(errors="replace").strip())
-    return CityProcesses(names, {pid: cpu_s[pid] for pid in names})
+    cpu_s: dict[int, float] = {}
+    with suppress(*PROCESS_GONE):
+        cpu_s[root] = RunningProcess.read(root).cpu_s
+        names[root] = MAIN
+    for process in processes_below(root):
+        with suppress(*PROCESS_GONE):
+            command = (PROC / str(process.pid) / "cmdline").read_bytes().replace(b"\0", b" ")
+            names[process.pid] = process_name(command.decode(errors="replace").strip())
+            cpu_s[process.pid] = process.cpu_s
+    return CityProcesses(names, cpu_s)
 
 
 def process_name(command: str) -> str:
@@ -118,11 +86,3 @@ def process_name(command: str) -> str:
     if command.startswith("ray::"):
         return f"Ray: {command.removeprefix('ray::').split('.')[0].split(' ')[0]}"
     return next((name for part, name in _NAMES if part in command), command[:60] or "ended")
-
-
-def _is_below(pid: int, root: int, parents: Mapping[int, int]) -> bool:
-    while pid in parents:
-        pid = parents[pid]
-        if pid == root:
-            return True
-    return False

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks.processes import GONE, PROC, ProcessStat
+from serving import PROC, PROCESS_GONE, RunningProcess, all_processes, processes_below
 
 _MARK: Final = "CITYEYE_BENCH_RUN"
 
@@ -57,25 +57,17 @@ class MarkedProgram:
         """Ids of all its processes."""
         wanted = f"{_MARK}={self.mark}".encode()
         ours: set[int] = set()
-        children: dict[int, list[int]] = {}
-        for folder in PROC.iterdir():
-            with suppress(*GONE):
-                if folder.name.isdigit():
-                    pid = int(folder.name)
-                    children.setdefault(ProcessStat.of(folder).parent, []).append(pid)
-                    if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                        ours.add(pid)
-        waiting = list(ours)
-        while waiting:
-            new = set(children.get(waiting.pop(), ())) - ours
-            ours |= new
-            waiting += new
-        return sorted(ours)
+        for process in all_processes():
+            with suppress(*PROCESS_GONE):
+                environment = (PROC / str(process.pid) / "environ").read_bytes()
+                if wanted in environment.split(b"\0"):
+                    ours.add(process.pid)
+        return sorted(ours | {process.pid for process in processes_below(*ours)})
 
     def kill(self) -> None:
         """Ends what is left of it."""
         for pid in self.processes():
-            with suppress(*GONE):
+            with suppress(*PROCESS_GONE):
                 os.kill(pid, signal.SIGKILL)
 
     def consumption(self, *, memory: bool = True) -> Consumption:
@@ -92,8 +84,8 @@ def consumption_of(pids: Iterable[int], *, memory: bool = True) -> Consumption:
     pss_kb = threads = files = 0
     for pid in pids:
         folder = PROC / str(pid)
-        with suppress(*GONE):
-            process = ProcessStat.of(folder)
+        with suppress(*PROCESS_GONE):
+            process = RunningProcess.read(pid)
             cpu_s[pid] = process.cpu_s
             threads += process.threads
             files += len(os.listdir(folder / "fd"))

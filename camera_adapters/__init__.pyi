@@ -1,4 +1,6 @@
-from .backoff import BackoffPolicy as BackoffPolicy, Jitter as Jitter
+from .backoff import (
+    BackoffPolicy as BackoffPolicy, Jitter as Jitter, RestartLimit as RestartLimit,
+)
 from .decoding import ffmpeg_version as ffmpeg_version
 from .errors import CameraFault as CameraFault
 from .factory import (
@@ -16,6 +18,7 @@ from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
+from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal
 from .spec import (
     CameraSpec as CameraSpec, Credentials as Credentials, MAX_PIXELS as MAX_PIXELS, Place as Place,

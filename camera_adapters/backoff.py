@@ -6,6 +6,7 @@ A login that is refused takes the slow path, because cameras lock accounts after
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,10 +31,32 @@ class BackoffPolicy:
     spread: float = 0.2
 
     def wait_s(self, failures: int, jitter: Jitter = random.random) -> float:
-        """Seconds to wait after this many failures in a row (1 or more)."""
+        """Seconds to wait after this many failures in a row; nothing after none."""
+        if not failures:
+            return 0.0
         # The exponent is bounded so that a year of failures cannot overflow a float.
         grown = min(self.cap_s, self.first_s * self.factor ** min(failures - 1, 64))
         return grown * (1 + self.spread * (2 * jitter() - 1))
+
+
+class RestartLimit:
+    """Whether something is restarted so often that another restart will not help."""
+
+    def __init__(self, most: int, within_s: float) -> None:
+        """Allows so many restarts within so many seconds."""
+        self._within_s = within_s
+        self._noted_s: deque[float] = deque(maxlen=most)
+
+    def recent(self, now_s: float) -> int:
+        """How many restarts there were lately."""
+        return sum(now_s - one < self._within_s for one in self._noted_s)
+
+    def note(self, now_s: float) -> bool:
+        """Counts a restart at a monotonic time; false where that would be one too many."""
+        if self.recent(now_s) == self._noted_s.maxlen:
+            return False
+        self._noted_s.append(now_s)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ MAX_DESCRIPTION_BYTES = 64 * 1024
 """Parameter sets and messages that come without an image are kept up to here."""
 
 _FIRST, _LAST = 0x80, 0x40
-_H264_FU_BYTES, _H265_HEADER_BYTES, _H265_FU_BYTES = 2, 2, 3
+_LENGTH_BYTES = 2
+_H264_HEADER_BYTES, _H264_FU_BYTES = 1, 2
+_H265_HEADER_BYTES, _H265_FU_BYTES = 2, 3
 _H264_STAP_A, _H264_FU_A = 24, 28
 _H264_SLICES = range(1, 6)
 _H264_WITH_FIRST_BIT = (1, 5)
@@ -46,6 +48,22 @@ class NalAssembler:
         self.data = bytearray()
         self.has_image = self.key = self.continued = self._in_fragment = False
 
+    def _add_aggregate(self, packet: bytearray, start: int, end: int, least: int) -> None:
+        """Units with their lengths before them; what is shorter than `least` bytes is left out."""
+        while start + _LENGTH_BYTES < end:
+            unit = start + _LENGTH_BYTES
+            stop = unit + (packet[start] << 8) + packet[start + 1]
+            if stop > end:
+                self.damaged = True
+                return
+            if stop - unit >= least:
+                self._add_unit(packet, unit, stop)
+            start = stop
+
+    def _add_unit(self, packet: bytearray, start: int, end: int) -> None:
+        """A whole unit with its header."""
+        raise NotImplementedError
+
     def _note_slice(self, packet: bytearray, at: int, *, key: bool) -> None:
         """A slice begins whose first byte behind the NAL header is at a position."""
         if not self.has_image:
@@ -74,15 +92,7 @@ class H264Assembler(NalAssembler):
         elif kind in _H264_UNITS:
             self._add_unit(packet, start, end)
         elif kind == _H264_STAP_A:
-            start += 1
-            while start + 2 < end:
-                stop = start + 2 + (packet[start] << 8) + packet[start + 1]
-                if stop > end:
-                    self.damaged = True
-                    return
-                if stop > start + 2:
-                    self._add_unit(packet, start + 2, stop)
-                start = stop
+            self._add_aggregate(packet, start + _H264_HEADER_BYTES, end, _H264_HEADER_BYTES)
         else:
             self.damaged = True
 
@@ -137,15 +147,7 @@ class H265Assembler(NalAssembler):
         elif kind < _H265_AP:
             self._add_unit(packet, start, end)
         elif kind == _H265_AP:
-            start += 2
-            while start + 2 < end:
-                stop = start + 2 + (packet[start] << 8) + packet[start + 1]
-                if stop > end:
-                    self.damaged = True
-                    return
-                if stop > start + 4:
-                    self._add_unit(packet, start + 2, stop)
-                start = stop
+            self._add_aggregate(packet, start + _H265_HEADER_BYTES, end, _H265_HEADER_BYTES + 1)
         else:
             self.damaged = True
 

@@ -190,7 +190,7 @@ class HubProcess:
         now_s = time.monotonic()
         if now_s - self._started_s > SOUND_S:
             self._restarts = 0
-        wait_s = RESTARTS.wait_s(self._restarts) if self._restarts else 0.0
+        wait_s = RESTARTS.wait_s(self._restarts)
         self._restarts += 1
         self._next_start_s = now_s + wait_s
 

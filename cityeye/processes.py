@@ -1,4 +1,4 @@
-"""Processes below this one, from /proc, and how they are bound to it: Linux only, see prctl(2)."""
+"""How the processes below this one are bound to it, ended and reaped: Linux only, see prctl(2)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-PROC: Final = Path("/proc")
-GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+from serving import PROCESS_GONE, RunningProcess, processes_below
+
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 STOPPED, ZOMBIE = "T", "Z"
@@ -22,24 +19,6 @@ FROZEN_AFTER_S: Final = 15.0
 
 END_TIMEOUT_S: Final = 10.0
 POLL_S: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class RunningProcess:
-    """A process as `/proc/PID/stat` shows it; see proc_pid_stat(5).
-
-    Attributes:
-        parent: Id of its parent.
-        name: Name of its program, shortened by the kernel.
-        state: One letter; `STOPPED` is one that does nothing until it gets SIGCONT.
-        started: When it started, clock ticks since boot; with the id this names it for good.
-    """
-
-    pid: int
-    parent: int
-    name: str
-    state: str
-    started: int
 
 
 def end_with_parent() -> None:
@@ -61,20 +40,6 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl {option} failed")
 
 
-def processes_below(root: int, spare: frozenset[int] = frozenset()) -> list[RunningProcess]:
-    """All processes below `root`, parents first, without those in `spare` and all below them."""
-    children: dict[int, list[RunningProcess]] = {}
-    for process in _all_processes():
-        children.setdefault(process.parent, []).append(process)
-    found: list[RunningProcess] = []
-    waiting = [root]
-    while waiting:
-        own = [one for one in children.get(waiting.pop(), ()) if one.pid not in spare]
-        found += own
-        waiting += [one.pid for one in own]
-    return found
-
-
 def end_below(root: int, spare: frozenset[int]) -> list[RunningProcess]:
     """Kills all processes below `root` but those in `spare`, and sees them gone.
 
@@ -83,11 +48,11 @@ def end_below(root: int, spare: frozenset[int]) -> list[RunningProcess]:
     """
     deadline_s = time.monotonic() + END_TIMEOUT_S
     while True:
-        left = [one for one in processes_below(root, spare) if one.state != ZOMBIE]
+        left = [one for one in processes_below(root, spare=spare) if one.state != ZOMBIE]
         if not left or time.monotonic() > deadline_s:
             return left
         for process in left:
-            with contextlib.suppress(*GONE):
+            with contextlib.suppress(*PROCESS_GONE):
                 os.kill(process.pid, signal.SIGKILL)
         time.sleep(POLL_S)
 
@@ -127,22 +92,3 @@ def how_it_ended(status: int) -> str:
     with contextlib.suppress(ValueError):
         return f"it was ended by {signal.Signals(-status).name}"
     return f"it was ended by signal {-status}"
-
-
-def _all_processes() -> Iterator[RunningProcess]:
-    for folder in PROC.iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(*GONE):
-                yield _process(folder)
-
-
-def _process(folder: Path) -> RunningProcess:
-    before, _, after = (folder / "stat").read_text(errors="replace").rpartition(")")
-    fields = after.split()
-    return RunningProcess(
-        pid=int(folder.name),
-        parent=int(fields[1]),
-        name=before.partition("(")[2],
-        state=fields[0],
-        started=int(fields[19]),
-    )

@@ -11,14 +11,13 @@ import logging
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Mapping
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from camera_adapters import BackoffPolicy
+from camera_adapters import BackoffPolicy, RestartLimit
 from cityeye.city_child import CityChild
 from cityeye.city_messages import (
     CityBeat,
@@ -40,12 +39,12 @@ from cityeye.processes import (
     adopt_orphans,
     end_below,
     how_it_ended,
-    processes_below,
     reap,
 )
 from cityeye.progress import Progress
 from cityeye.stop_switch import StopSwitch
 from cityeye.systemd import Systemd
+from serving import processes_below
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Supervisor:
         self._hub_url: str | None = None
         self._until_s: float | None = None
         self._watched = False
-        self._failures: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._restarts = RestartLimit(MOST_RESTARTS, RESTARTS_WITHIN_S)
         self._frozen = FrozenProcesses()
         self._swept_s = self._kicked_s = time.monotonic()
         self._others = frozenset[int]()
@@ -215,7 +214,7 @@ class Supervisor:
         if now_s - self._swept_s < SWEEP_EVERY_S:
             return
         self._swept_s = now_s
-        below = processes_below(os.getpid(), self._others)
+        below = processes_below(os.getpid(), spare=self._others)
         reap(below, self._owned | {self._child.pid})
         for process in self._frozen.find(below, now_s):
             text = f"{process.name} (process {process.pid}) was stopped for too long; it is ended"
@@ -226,17 +225,15 @@ class Supervisor:
     def _count_failure(self, reason: str) -> None:
         """Waits before a restart, or gives up."""
         now_s = time.monotonic()
-        full = len(self._failures) == MOST_RESTARTS
-        if full and now_s - self._failures[0] < RESTARTS_WITHIN_S:
+        recent = self._restarts.recent(now_s)
+        if not self._restarts.note(now_s):
             raise CommandError(
                 f"the city ended {MOST_RESTARTS + 1} times within {RESTARTS_WITHIN_S / 60:.0f} "
                 f"minutes, the last time because {reason}; the logs under "
                 f"{self._config.settings.state} may say why"
             )
-        recent = sum(now_s - one < RESTARTS_WITHIN_S for one in self._failures)
-        self._failures.append(now_s)
         self._progress.away(THE_CITY, f"nobody watches: {reason}; the city is started again")
-        until_s = now_s + (RESTARTS.wait_s(recent) if recent else 0.0)
+        until_s = now_s + RESTARTS.wait_s(recent)
         while time.monotonic() < until_s:
             if self._switch.wait(ROUND_S):
                 raise CommandError("stopped before the city was back; events are in its outboxes")

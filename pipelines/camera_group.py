@@ -32,11 +32,11 @@ from pipelines.shadow.runner import ShadowRunner
 IDLE_WAIT_S: Final = 0.25
 CHECK_EVERY_S: Final = 1.0
 SLOT_STOP_S: Final = RESULT_TIMEOUT_S + 5.0
-REMOVED: Final = "it was removed from the configuration"
 """A slot that has not come round for longer hangs."""
 
 LOOP_ENDED: Final = "the frame loop of its worker ended"
 LOOP_HANGS: Final = "the frame loop of its worker hangs"
+REMOVED: Final = "it was removed from the configuration"
 
 
 @dataclass(frozen=True, slots=True)

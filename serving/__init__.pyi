@@ -12,6 +12,10 @@ from .model_source import (
     FolderModels as FolderModels, ModelSource as ModelSource, ModelsUrl as ModelsUrl,
     RemoteModels as RemoteModels, StoreKeys as StoreKeys, parse_url as parse_url,
 )
+from .process_tree import (
+    PROC as PROC, PROCESS_GONE as PROCESS_GONE, RunningProcess as RunningProcess,
+    all_processes as all_processes, processes_below as processes_below,
+)
 from .ray_cluster import ClusterSettings as ClusterSettings, RayNode as RayNode, cluster as cluster
 from .served_models import (
     RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,

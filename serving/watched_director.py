@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
+from camera_adapters import RestartLimit
 from pipelines import CameraPlan
 from serving.actor import start_actor, wait_for
 from serving.city_plan import CityPlan
@@ -52,7 +52,7 @@ class WatchedDirector:
         self._plan = plan
         self._absent = absent
         self._states: Sequence[WorkerState] = ()
-        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        self._restarts = RestartLimit(MOST_RESTARTS, RESTARTS_WITHIN_S)
         self._begin(start_actor(Director, plan, absent, name=DIRECTOR, threads=THREADS))
         try:
             self._states = wait_for(self._actor.workers.remote(), START_TIMEOUT_S)
@@ -145,14 +145,12 @@ class WatchedDirector:
     def _replace(self, reason: str) -> None:
         log.warning("director_replaced", extra={"reason": reason})
         now_s = time.monotonic()
-        often = len(self._restarts) == MOST_RESTARTS
-        if often and now_s - self._restarts[0] < RESTARTS_WITHIN_S:
+        if not self._restarts.note(now_s):
             raise DirectorLost(
                 f"the director was replaced {MOST_RESTARTS} times within "
                 f"{RESTARTS_WITHIN_S / 60:.0f} minutes, the newest one {reason}; "
                 f"{self._plan.delivery.state / 'director.log'} may say why"
             )
-        self._restarts.append(now_s)
         ray.kill(self._actor, no_restart=True)
         restarts = {state.name: state.restarts for state in self._states}
         while True:

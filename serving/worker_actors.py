@@ -44,12 +44,10 @@ def living_workers() -> dict[str, tuple[int, Any]]:
         worker, incarnation = match["worker"], int(match["incarnation"])
         # It may have died since.
         with contextlib.suppress(ValueError):
-            newer = worker not in found or found[worker][0] < incarnation
-            end_worker(found[worker][1] if worker in found and newer else None)
-            if newer:
-                found[worker] = (incarnation, ray.get_actor(name))
-            else:
-                end_worker(ray.get_actor(name))
+            mine = (incarnation, ray.get_actor(name))
+            other = found.get(worker, (0, None))
+            older, found[worker] = (other, mine) if other[0] < incarnation else (mine, other)
+            end_worker(older[1])
     return found
 
 

@@ -160,7 +160,7 @@ class WorkerSlot:
         self._begin(None)
         self._adopted = False
         self._problem = reason
-        wait_s = RESTARTS.wait_s(self._restarts) if self._restarts else 0.0
+        wait_s = RESTARTS.wait_s(self._restarts)
         self._next_start_s = time.monotonic() + wait_s
         self._restarts += 1
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from camera_adapters import FILE_SCHEME, scheme_of
+from camera_adapters import DEFAULT_PORTS, FILE_SCHEME, scheme_of
 from cityeye.config.document import Document
 from cityeye.config.plans import camera_network
 from cityeye.config.schema import Settings
-
-RTSP_PORT, RTSPS_PORT = 554, 322
 
 
 def report_forbidden_addresses(document: Document, settings: Settings) -> None:
@@ -27,8 +25,8 @@ def report_forbidden_addresses(document: Document, settings: Settings) -> None:
             address = ipaddress.ip_address(parts.hostname or "")
         except ValueError:
             continue
-        default = RTSPS_PORT if parts.scheme == "rtsps" else RTSP_PORT
-        refusal = network.refusal(address, parts.port or default)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, DEFAULT_PORTS["rtsp"])
+        refusal = network.refusal(address, port)
         if refusal:
             remedy = "Correct it, or allow its network and port under `camera_network:`."
             document.report(("cameras", index, "source"), refusal, remedy)

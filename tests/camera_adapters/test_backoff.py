@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camera_adapters.backoff import CameraBackoff, RetryDelays
+from camera_adapters.backoff import BackoffPolicy, CameraBackoff, RestartLimit, RetryDelays
 
 
 def middle() -> float:
@@ -41,3 +41,15 @@ def test_after_a_reset_the_next_failure_is_a_first_one():
     backoff.reset()
     assert backoff.next_s(slow=False) == 1
     assert backoff.next_s(slow=True) == 60
+
+
+def test_nothing_is_waited_for_before_a_first_failure():
+    assert BackoffPolicy(first_s=1.0).wait_s(0) == 0
+
+
+def test_a_restart_too_many_is_refused_until_the_oldest_is_long_ago():
+    limit = RestartLimit(2, within_s=10.0)
+    assert [limit.note(at_s) for at_s in (0.0, 5.0, 6.0, 9.9)] == [True, True, False, False]
+    assert limit.recent(9.9) == 2
+    assert limit.note(10.0)
+    assert not limit.note(14.0)

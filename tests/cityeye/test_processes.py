@@ -15,11 +15,10 @@ import pytest
 from cityeye.processes import (
     FROZEN_AFTER_S,
     FrozenProcesses,
-    RunningProcess,
     end_below,
     how_it_ended,
-    processes_below,
 )
+from serving.process_tree import RunningProcess, processes_below
 
 WAIT_S = 20.0
 SLEEPS = "import time; time.sleep(600)"
