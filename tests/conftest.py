@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,21 @@ from tests.camera_adapters.clips import TinyClip, write_clip
 from tests.pipelines.delivery.swift_server import SwiftServer
 
 pytest_plugins = ("tests.levels", "tests.private_folder", "tests.spreading")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Takes away the log that a command under test set up.
+
+    Its stream is closed with the test: a later record would be reported in the output of another.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def beating(hub: Process) -> Iterator[None]:
     over = threading.Event()
 
     def beat() -> None:
-        with urllib3.PoolManager() as http:
+        with urllib3.PoolManager(headers=hub.client.auth) as http:
             client = replace(hub.client, http=http)
             states = {f"cam-{number}": "online" for number in range(4)}
             for number in itertools.count(1):
@@ -92,9 +92,11 @@ def beating(hub: Process) -> Iterator[None]:
 
     thread = threading.Thread(target=beat)
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def follow_an_incident(hub: Process, tab: Tab, opened: datetime, shots: list[Any]) -> None:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from event_hub.envelope import EVENT_MAX_BYTES, parse_event
 from event_hub.keyframes import FolderKeyframes
 from event_hub.settings import HubSettings
+from pipelines.access import TokenFile
 from pipelines.delivery.heartbeat import VALID_S, Beat, Heartbeats, HeartbeatSender
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
@@ -225,20 +226,23 @@ def test_it_goes_on_while_the_outbox_cannot_be_read(edge):
 
 def test_the_hub_hears_signed_heartbeats_and_silence_after_them(edge, tmp_path):
     secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
+    access = tmp_path / "access"
     settings = HubSettings(
         database=f"sqlite:///{tmp_path}/hub.db",
         console=False,
+        access=access,
         webhook_secrets=(SecretStr(secret),),
         silence_limit_s=1.0,
     )
     with HubThread(settings, FolderKeyframes(tmp_path)) as hub:
-        sink = http_sink(f"{hub.url}/api/events", secret=secret)
+        token = TokenFile(access).first()
+        sink = http_sink(f"{hub.url}/api/events", secret=secret, token=token)
         hearts = heartbeats(edge.outbox, sink, every_s=0.1)
 
         def wait_for(state: str) -> None:
             deadline_s = time.monotonic() + WAIT_S
-            while states(hub.url) != [("gate", state)]:
-                assert time.monotonic() < deadline_s, states(hub.url)
+            while (seen := states(hub.url, token)) != [("gate", state)]:
+                assert time.monotonic() < deadline_s, seen
                 time.sleep(0.05)
 
         hearts.start()
@@ -247,6 +251,8 @@ def test_the_hub_hears_signed_heartbeats_and_silence_after_them(edge, tmp_path):
         wait_for("silent")
 
 
-def states(url: str) -> list[tuple[str, str]]:
-    cameras = json.loads(urllib3.request("GET", f"{url}/api/cameras").data)["cameras"]
+def states(url: str, token: str) -> list[tuple[str, str]]:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = urllib3.request("GET", f"{url}/api/cameras", headers=headers)
+    cameras = json.loads(answer.data)["cameras"]
     return [(one["camera"]["id"], one["state"]) for one in cameras]
