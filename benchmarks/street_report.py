@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import JsonValue
@@ -73,10 +73,14 @@ def metrics(benchmark: str, rounds: Rounds, contestants: Sequence[str]) -> list[
 
 
 def street_settings(street: Street) -> dict[str, JsonValue]:
-    """What was the same in all runs, for the result."""
-    values = asdict(street)
-    return {name: value if value is None else _plain(value) for name, value in values.items()}
-
-
-def _plain(value: object) -> JsonValue:
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    """What was the same in all runs, for the result; no folder of the machine is in it."""
+    return {
+        "package": f"{street.package.parent.name}/{street.package.name}",
+        "clip": street.clip.name,
+        "camera_fps": street.camera_fps,
+        "settle_s": street.settle_s,
+        "cameras_per_worker": street.cameras_per_worker,
+        "busy_neighbour": street.busy_neighbour,
+        "ultralytics_model": Path(street.ultralytics_model).name,
+        "ultralytics_imgsz": street.ultralytics_imgsz,
+    }

@@ -11,6 +11,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.overload import OverloadBenchmark, run
 from benchmarks.scale import ScaleBenchmark, StraightLine, counts_up_to
 from benchmarks.street import Load, Street, StreetRun, load_for
+from benchmarks.street_report import street_settings
 
 STREET = Street(Path("package"), Path("clip"), 12.5)
 MOST = {"cityeye": 100.0, "loop": 80.0}
@@ -53,6 +54,21 @@ def test_the_capacity_is_the_most_that_anybody_reaches_and_loads_are_multiples_o
         ("cityeye", 180), ("loop", 180),
     ]  # fmt: skip
     assert len(calls) == 2 + 2 * 6
+
+
+def test_a_result_names_package_and_recording_and_no_folder_of_the_machine():
+    settings = street_settings(
+        Street(
+            Path("/srv/packages/traffic/1"),
+            Path("/srv/clip.mp4"),
+            12.5,
+            ultralytics_python="/srv/python",
+            ultralytics_model="/srv/yolo.onnx",
+        )
+    )
+    assert (settings["package"], settings["clip"]) == ("traffic/1", "clip.mp4")
+    assert settings["ultralytics_model"] == "yolo.onnx"
+    assert "/srv" not in str(settings)
 
 
 def test_the_share_of_the_own_maximum_is_that_at_the_greatest_load(calls):
