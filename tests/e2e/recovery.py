@@ -67,6 +67,7 @@ class Observer:
         self.started_s = time.monotonic()
         self._printed = len(city.text())
         self._health = ""
+        self._ailment = ""
         self._false_since_s: dict[str, float] = {}
 
     @property
@@ -97,6 +98,12 @@ class Observer:
             longest = max(self.row.false_s.get(surface, 0.0), now_s - since_s)
             self.row.false_s[surface] = round(longest, 1)
 
+    def note(self, ailment: str) -> None:
+        """Adds what is not good, when that has changed; empty where nothing is."""
+        if ailment != self._ailment:
+            self._ailment = ailment
+            self._say("check", ailment or "well")
+
     def _say(self, surface: str, text: str) -> None:
         if text:
             self.row.said.append(f"{self.elapsed_s:5.1f} s {surface}: {text}")
@@ -117,7 +124,9 @@ def suffer(city: SupervisedCity, process: str, fault: str, manager: socket.socke
     well_s: float | None = None
     while observer.elapsed_s < LIMIT_S and city.process.poll() is None:
         observer.look(watched=_is_watched(city))
-        if _works(gone) or not city.is_well():
+        ailment = "it still runs" if _works(gone) else city.ailment()
+        observer.note(ailment)
+        if ailment:
             well_s = None
         elif well_s is None:
             well_s = observer.elapsed_s
