@@ -32,6 +32,7 @@ from cityeye.config.values import (
     two_points,
 )
 from cityeye.ports import API_PORT, HUB_PORT
+from event_hub import LEAST_SILENCE_S, MOST_SILENCE_S, SILENCE_LIMIT_S, SilenceLimit
 from models import BUILTIN_ROOT, WantedProvider
 from pipelines import Priority
 from pipelines.delivery import AnySink, Endpoint, FilePath, KeyframeSettings
@@ -245,6 +246,11 @@ class HubSection(ApiSection):
     """a port, 0 for any free one, for example `8600`"""
     database: DatabaseUrl = SecretStr("sqlite:///var/hub.db")
     """a database URL, for example `sqlite:///var/hub.db`"""
+    silence_limit_s: SilenceLimit = Field(
+        default=SILENCE_LIMIT_S,
+        description="seconds without a heartbeat after which a camera counts as not watched, "
+        f"{LEAST_SILENCE_S:g} to {MOST_SILENCE_S:g}, for example `{SILENCE_LIMIT_S:g}`",
+    )
 
 
 class Settings(Section):
