@@ -18,7 +18,7 @@ from serving.worker_state import WorkerState
 FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
-def online_camera(camera: str) -> CameraSnapshot:
+def online_camera(camera: str, incidents: Mapping[str, int]) -> CameraSnapshot:
     return CameraSnapshot(
         id=camera,
         name=camera.title(),
@@ -26,7 +26,7 @@ def online_camera(camera: str) -> CameraSnapshot:
         reason="",
         ended=False,
         reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
-        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, {}, {}, 0),
+        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents, {}, 0),
         routes={},
         serving=frozenset(),
     )
@@ -41,10 +41,12 @@ def worker_state(
     restarts: int = 0,
     fault: str = "",
     loads: Mapping[Priority, PriorityLoad] | None = None,
+    incidents: Mapping[str, Mapping[str, int]] | None = None,
+    incarnation: int = 3,
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
     group = GroupSnapshot(
-        tuple(online_camera(camera) for camera in cameras),
+        tuple(online_camera(camera, (incidents or {}).get(camera, {})) for camera in cameras),
         0.1,
         {"traffic/1": fault} if fault else {},
         {"normal": FULL} if loads is None else loads,
@@ -59,6 +61,6 @@ def worker_state(
         alive=alive,
         camera_ids=cameras,
         silent_s=silent_s,
-        incarnation=3,
+        incarnation=incarnation,
         problem=problem,
     )
