@@ -21,6 +21,7 @@ from serving.camera_worker import WorkerSnapshot
 from serving.city_plan import Liveness, WorkerPlan
 from serving.errors import last_line
 from serving.incarnations import Incarnations
+from serving.memory import MIB
 from serving.served_models import ServedModel
 from serving.worker_actors import end_worker, start_worker
 from serving.worker_state import WorkerState
@@ -71,7 +72,8 @@ class WorkerSlot:
 
     def start(self) -> None:
         """Starts a worker over this share's outbox."""
-        self.plan = replace(self.plan, incarnation=self._incarnations.next())
+        incarnation = self._incarnations.next()
+        self.plan = replace(self.plan, incarnation=incarnation, replaced=self._problem)
         self._begin(start_worker(self.plan, self._gpus))
 
     def adopt(self, worker: Any, incarnation: int, shares: Mapping[Priority, float]) -> None:  # noqa: ANN401
@@ -145,6 +147,12 @@ class WorkerSlot:
             return f"its frame loop ended: {snapshot.fault or 'no reason given'}"
         if snapshot.group.beat_s > self._liveness.hang_after_s:
             return f"its frame loop hangs for {snapshot.group.beat_s:.0f} s"
+        limit = self._liveness.memory_bytes
+        if limit is not None and snapshot.memory_bytes > limit:
+            return (
+                f"it holds {snapshot.memory_bytes // MIB} MiB of memory, more than the "
+                f"{limit // MIB} MiB of `workers.memory_mib`"
+            )
         watched = {camera.id for camera in snapshot.group.cameras}
         if first and watched != {plan.camera.id for plan in self.plan.cameras}:
             return "it watches other cameras than it should"

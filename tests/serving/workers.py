@@ -15,6 +15,7 @@ from pipelines.plan import Priority
 from serving.camera_worker import WorkerSnapshot
 from serving.worker_state import WorkerState
 
+MIB = 1024 * 1024
 FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
@@ -43,6 +44,7 @@ def worker_state(
     loads: Mapping[Priority, PriorityLoad] | None = None,
     incidents: Mapping[str, Mapping[str, int]] | None = None,
     incarnation: int = 3,
+    memory_mib: int = 300,
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
     group = GroupSnapshot(
@@ -53,7 +55,7 @@ def worker_state(
     )
     relay = RelayCounters(7, 0, 0, 0, 2, 0, 0, 0, 0, ())
     models = {"traffic/1": InferenceMetrics()}
-    snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "")
+    snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "", memory_mib * MIB)
     return WorkerState(
         "worker-0",
         snapshot if answered else None,
