@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -158,10 +159,8 @@ def test_one_that_is_not_understood_is_not_decoded(codec, data):
 @given(st.binary(max_size=200), st.sampled_from([H264, H265]))
 def test_nothing_that_comes_breaks_it(data, codec):
     marked = data.replace(b"a", CODE + b"\x67").replace(b"b", CODE + b"\x42\x01")
-    try:
+    with contextlib.suppress(UnreadableSetError):
         assert all(size.width > 0 for size in announced_sizes(marked, codec))
-    except UnreadableSetError:
-        pass
 
 
 def jpeg(width: int, height: int) -> bytes:
