@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
-from camera_adapters import BackoffPolicy
+from camera_adapters import BackoffPolicy, RestartLimit
 from pipelines import Priority, Routes
 from serving.actor import wait_for
 from serving.camera_worker import WorkerSnapshot
@@ -29,7 +29,12 @@ from serving.worker_state import WorkerState
 log = logging.getLogger(__name__)
 
 RESTARTS: Final = BackoffPolicy(first_s=1.0, cap_s=15.0, spread=0.0)
-"""Waits before a worker is started again; the first restart does not wait."""
+"""Waits before a worker is started again; the first restart in a while does not wait."""
+
+LATELY_S: Final = 300.0
+MOST_COUNTED: Final = 8
+"""Only so many restarts of so many seconds make the next one wait."""
+
 TAKE_S: Final = 1.0
 """For an answer that is there already."""
 
@@ -63,6 +68,7 @@ class WorkerSlot:
         self._liveness = liveness
         self._incarnations = incarnations
         self._restarts = restarts
+        self._lately = RestartLimit(MOST_COUNTED, LATELY_S)
         self._problem = ""
         self._next_start_s = 0.0
         self._answered_s = time.monotonic()
@@ -168,8 +174,9 @@ class WorkerSlot:
         self._begin(None)
         self._adopted = False
         self._problem = reason
-        wait_s = RESTARTS.wait_s(self._restarts)
-        self._next_start_s = time.monotonic() + wait_s
+        now_s = time.monotonic()
+        self._next_start_s = now_s + RESTARTS.wait_s(self._lately.recent(now_s))
+        self._lately.note(now_s)
         self._restarts += 1
 
     def reroute(self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]) -> None:
