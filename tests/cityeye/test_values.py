@@ -73,6 +73,14 @@ def test_what_a_store_can_have_is_good_and_opens(load_city, endpoint, bucket):
         ("sinks: [{url: 'http://hub:0/events'}]", "sinks[0].url", "not an HTTP one"),
         ("sinks: [{url: 'http://hub/a b'}]", "sinks[0].url", "not an HTTP one"),
         ("sinks: [{url: 'http://u:1/hunter2@h/x'}]", "sinks[0].url", "cannot be told from"),
+        (
+            "sinks: [{url: 'http://h/', token: 'hunter2 x'}]",
+            "sinks[0].token",
+            "no header can carry",
+        ),
+        ("sinks: [{url: 'http://h/', token: \"hunter2\\n\"}]", "sinks[0].token", "no header can"),
+        ("sinks: [{url: 'http://h/', token: hunter2\u4e2d}]", "sinks[0].token", "no header can"),
+        ("sinks: [{url: 'http://h/', token: ''}]", "sinks[0].token", "no header can carry"),
         ("sinks: [{url: http://hub/a}, {url: 'http://hub/a'}]", "sinks[1].url", "the same name"),
         (
             "sinks: [{url: http://a/, name: x}, {url: http://b/, name: x}]",

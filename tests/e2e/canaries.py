@@ -18,9 +18,9 @@ Places = Mapping[str, bytes]
 """What may hold a secret, by name."""
 
 
-def canary(name: str) -> str:
-    """A secret with characters that addresses, shells and JSON encode."""
-    return f"canary-{name}/{secrets.token_hex(8)}#%@\u00fc"
+def canary(name: str, end: str = "\u00fc") -> str:
+    """A secret with characters that addresses, shells, JSON and Base64 encode."""
+    return f"canary-{name}/{secrets.token_hex(8)}#%@{end}"
 
 
 def webhook_canary() -> str:

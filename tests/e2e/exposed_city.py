@@ -44,6 +44,10 @@ SESSION = re.compile(r"(/\S*?/session_[0-9_-]+)")
 NAMES = ("gate", "yard", "roof", "hall", "gone", "lost")
 """Cameras: right login in the address, in a file; wrong one; redirected; no such port or name."""
 
+PASSWORDS = {name: canary(name) for name in NAMES}
+KEYS = {name: canary(name, "") for name in ("sink", "echoed", "access", "store", "models", "own")}
+"""What goes into headers, which are ASCII."""
+
 
 @dataclass
 class ExposedCity:
@@ -54,9 +58,7 @@ class ExposedCity:
     api_port: int
     echo: Receiver
     store: Receiver
-    secrets: dict[str, str] = field(default_factory=lambda: {one: canary(one) for one in (
-        *NAMES, "sink", "echoed", "access", "store", "models", "command",
-    )})  # fmt: skip
+    secrets: dict[str, str] = field(default_factory=lambda: {**PASSWORDS, **KEYS})
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -134,7 +136,7 @@ class ExposedCity:
             "HOOK": self.secrets["hook"],
             "ECHOED": self.secrets["echoed"],
             "CITYEYE_MODELS_SECRET_KEY": self.secrets["models"],
-            "CITYEYE_TOKEN": self.secrets["command"],
+            "CITYEYE_TOKEN": self.secrets["own"],
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
         options = ["--debug", "--log-format", "json", "run", "city.yaml"]
