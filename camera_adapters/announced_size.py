@@ -18,7 +18,10 @@ from camera_adapters.sdp import VideoCodec
 MAX_SETS = 8
 """Sequence parameter sets in one access unit; cameras send one."""
 
-MAX_SET_BYTES = 4096
+MAX_SET_BYTES = 512
+"""Of each, that much is read; the size stands at its beginning."""
+
+MAX_ORDER_CYCLE = 255
 
 _START = b"\0\0\1"
 _H264_SPS, _H265_SPS = 7, 33
@@ -115,13 +118,19 @@ def _h264_size(unit: bytes) -> Size:
         bits.skip(1)
         bits.se()
         bits.se()
-        for _ in range(bits.ue()):
+        for _ in range(_at_most(MAX_ORDER_CYCLE, bits.ue())):
             bits.se()
     bits.ue()
     bits.skip(1)
     width, height = bits.ue() + 1, bits.ue() + 1
     # An image of fields has twice as many rows.
     return Size(width * 16, height * 16 * (2 - bits.u()))
+
+
+def _at_most(limit: int, value: int) -> int:
+    if value > limit:
+        raise ValueError
+    return value
 
 
 def _skip_h264_format(bits: _Bits) -> None:

@@ -43,11 +43,12 @@ class NameLookups:
         with self._lock:
             pending = self._pending.get(host)
             if pending is None:
-                pending = self._pending[host] = Future()
-                thread = threading.Thread(
+                pending = Future()
+                threading.Thread(
                     target=self._look_up, args=(host, pending), name=f"lookup-{host}", daemon=True
-                )
-                thread.start()
+                ).start()
+                # Only now, as a thread may be refused; it waits for the lock before it is done.
+                self._pending[host] = pending
         if not wait([pending], max(0.0, deadline_s - time.monotonic())).done:
             raise NameLookupTimeoutError
         return pending.result()
