@@ -70,18 +70,20 @@ def _video_file(source: str, info: ValidationInfo) -> str:
         query = settings[1] if settings else ""
         text = source[: settings.start()] if settings else source
     path = (base_folder(info) / Path(text).expanduser()).absolute()
+    # Where the scheme of a camera is misspelled, a login stands in what then looks like a path.
+    named, name = ("", "it") if "@" in source else (f" {path}", f"`{path.name}`")
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         remedy = f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}."
-        raise mistake(f"`{path.name}` is not named like a video file", remedy)
+        raise mistake(f"{name} is not named like a video file", remedy)
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it cannot be opened").lower()
-        what = f"the video file {path} cannot be read: {reason}"
+        what = f"the video file{named} cannot be read: {reason}"
         raise mistake(what, "Correct the path, it starts from this file.") from error
     if empty:
-        raise mistake(f"the video file {path} is empty", "Name a recording.")
+        raise mistake(f"the video file{named} is empty", "Name a recording.")
     return path.as_uri() + (f"?{query}" if query else "")
 
 

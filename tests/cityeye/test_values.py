@@ -289,6 +289,26 @@ def test_an_address_that_may_hide_a_password_in_its_path_is_refused(load_city, a
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp:admin:hunter2@127.0.0.1",
+        "rtsp:/admin:hunter2@127.0.0.1/s",
+        "rtsp//admin:hunter2@127.0.0.1",
+        "admin:hunter2@127.0.0.1",
+        "admin:hunter2@127.0.0.1:554/s",
+        "admin:hunter2@camera.mp4",
+        "file:///admin:hunter2@camera.mp4",
+        "rtps://admin:hunter2@127.0.0.1/s",
+        "http://admin:hunter2@127.0.0.1/s",
+    ],
+)
+def test_a_login_behind_a_misspelled_scheme_is_not_repeated(load_city, source):
+    problem = problem_of(load_city, CITY.replace("rtsp://10.0.0.5/live", f"'{source}'"))
+    assert (problem.key, problem.line) == ("cameras[0].source", 3)
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
     ("address", "password"),
     [
         ("admin:a#b@10.0.0.5", "a#b"),
