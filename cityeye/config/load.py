@@ -20,6 +20,7 @@ from cityeye.config.dialled import report_forbidden_addresses
 from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
+from cityeye.config.places import report_unusable_places
 from cityeye.config.plans import camera_plans, rule_sets
 from cityeye.config.problem import ConfigurationError, Key, Problem, sentence
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
@@ -89,6 +90,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         report_mistakes(document, error, Settings)
     else:
         report_forbidden_addresses(document, settings)
+        report_unusable_places(document, settings)
     check_references(document, catalogue)
     if settings is not None:
         _check_store(document, settings)

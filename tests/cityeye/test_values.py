@@ -7,6 +7,7 @@ import json
 import pytest
 
 from camera_adapters import CameraFault
+from tests.certificates import self_signed
 from tests.cityeye.small_city import CITY, problem_of
 
 
@@ -94,6 +95,43 @@ def test_hosts_ports_and_sinks(load_city, bad, key, said):
     assert (problem.key, problem.line) == (key, 8)
     assert said in problem.what
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("bad", "key", "said"),
+    [
+        ("hub: {database: 'sqlite:///folder'}", "hub.database", "is a folder"),
+        ("hub: {database: 'sqlite:///file/hub.db'}", "hub.database", "below a file"),
+        ("hub: {}\nstate: file", "state", "is a file, and no folder"),
+        ("hub: {}\nstate: file/below/it", "state", "is a file, and no folder"),
+        ("hub: {}\nkeyframes: {folder: file}", "keyframes.folder", "is a file, and no folder"),
+        ("hub: {certificate: file, key: file}", "hub.certificate", "cannot be used"),
+        ("hub: {}\napi: {certificate: file, key: file}", "api.certificate", "cannot be used"),
+        ("sinks: [{url: 'https://h/', ca_certs: gone}]", "sinks[0].ca_certs", "no such file"),
+        ("sinks: [{url: 'https://h/', ca_certs: file}]", "sinks[0].ca_certs", "cannot be read"),
+    ],
+)
+def test_a_place_that_is_something_else(load_city, tmp_path, bad, key, said):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    problem = problem_of(load_city, CITY.replace("hub: {}", bad))
+    assert problem.key == key
+    assert said in problem.what
+
+
+def test_places_that_are_not_there_yet_and_good_certificates_are_fine(load_city, tmp_path):
+    certificate, key = self_signed(tmp_path)
+    tls = f"{{certificate: {certificate}, key: {key}, database: 'sqlite:///new/hub.db'}}"
+    sink = f"sinks: [{{url: 'https://h/', ca_certs: {certificate}}}]\nstate: new/state"
+    load_city(CITY.replace("hub: {}", f"hub: {tls}\n{sink}"))
+
+
+def test_the_key_of_another_certificate_is_refused(load_city, tmp_path):
+    (tmp_path / "other").mkdir()
+    certificate, _ = self_signed(tmp_path)
+    _, key = self_signed(tmp_path / "other")
+    tls = f"hub: {{certificate: {certificate}, key: {key}}}"
+    assert "mismatch" in problem_of(load_city, CITY.replace("hub: {}", tls)).what
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
