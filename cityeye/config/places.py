@@ -48,8 +48,10 @@ def _folders(settings: Settings) -> Iterator[tuple[Key, Path]]:
 
 def _authorities(settings: Settings) -> Iterator[tuple[Key, Path]]:
     for index, sink in enumerate(settings.sinks):
-        if sink.ca_certs is not None:
-            yield ("sinks", index, "ca_certs"), sink.ca_certs
+        # A kind of sink may have none.
+        file = getattr(sink, "ca_certs", None)
+        if file is not None:
+            yield ("sinks", index, "ca_certs"), file
     store = settings.keyframes.s3
     if store is not None and store.ca_certs is not None:
         yield ("keyframes", "s3", "ca_certs"), store.ca_certs

@@ -102,6 +102,7 @@ def test_hosts_ports_and_sinks(load_city, bad, key, said):
     [
         ("hub: {database: 'sqlite:///folder'}", "hub.database", "is a folder"),
         ("hub: {database: 'sqlite:///file/hub.db'}", "hub.database", "below a file"),
+        ("hub: {}\nstate: ~nobody-here/x\nkeyframes: {folder: file}", "keyframes.folder", "a file"),
         ("hub: {}\nstate: file", "state", "is a file, and no folder"),
         ("hub: {}\nstate: file/below/it", "state", "is a file, and no folder"),
         ("hub: {}\nkeyframes: {folder: file}", "keyframes.folder", "is a file, and no folder"),
@@ -204,6 +205,7 @@ def test_a_rule_without_a_confirm_window_fires_at_any_rate(load_city):
         ("cam%2f1.mp4", None, ""),
         ("seq%03d.mp4", None, ""),
         ("a?b.mp4", None, ""),
+        ("~nobody-here.mp4", None, ""),
         ("a?b.mp4", "a?b.mp4?realtime=1&loop=0", "?realtime=1&loop=0"),
         ("x.mp4", "file://localhost{folder}/x.mp4", ""),
         ("x.mp4", "file:{folder}/x.mp4?loop=1", "?loop=1"),

@@ -159,7 +159,8 @@ def test_no_request_makes_the_api_fail(guarded: Guarded) -> None:
 
 def test_no_request_waits_for_ever_and_no_crowd_of_them(guarded: Guarded) -> None:
     """As Serve itself says that it runs."""
-    details: Any = get_client().get_serve_details()
+    client: Any = get_client()
+    details = client.get_serve_details()
     assert details["http_options"]["request_timeout_s"] == LONGEST_REQUEST_S
     (deployment,) = details["applications"]["control-api"]["deployments"].values()
     assert deployment["deployment_config"]["max_queued_requests"] == MAX_WAITING
