@@ -211,9 +211,7 @@ def test_data_that_never_becomes_an_image_counts_as_no_image(server):
     server.set_fault("gate", Fault(FaultKind.CORRUPT, every=1))
     spec = camera(server.url("gate"), open_timeout_s=0.6, read_timeout_s=0.6)
     with watching(spec) as watched:
-        assert "320 x 192 pixels, more than the 54400 of `max_pixels`" in (
-            watched.wait_for(OFFLINE).reason
-        )
+        assert watched.wait_for(OFFLINE).reason
         assert watched.reader.counters.decoded == 0
         seen = len(watched.changes)
         server.set_fault("gate", None)
@@ -278,7 +276,9 @@ def test_a_frozen_image_is_measured(server):
 def test_an_image_larger_than_allowed_is_never_decoded(server):
     spec = replace(camera(server.url("gate"), open_timeout_s=0.8), max_pixels=320 * 170)
     with watching(spec) as watched:
-        assert watched.wait_for(OFFLINE).reason
+        assert "320 x 192 pixels, more than the 54400 of `max_pixels`" in (
+            watched.wait_for(OFFLINE).reason
+        )
         assert watched.reader.counters.decoded == 0
 
 
