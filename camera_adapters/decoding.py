@@ -23,8 +23,10 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from camera_adapters.announced_size import UnreadableSetError, announced_sizes
 from camera_adapters.conversion import VideoImage
-from camera_adapters.errors import CameraFault
+from camera_adapters.errors import CameraFault, UnreadableFault
+from camera_adapters.geometry import Size
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoCodec, VideoTrack
 from camera_adapters.source import StreamSignal
@@ -32,6 +34,9 @@ from camera_adapters.spec import CameraSpec
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
+
+MOST_OVERSIZED = 2
+"""How many images in a row may be announced as larger than allowed before that is a fault."""
 
 DEFAULT_FPS = 25.0
 MAX_FPS = 1000.0
@@ -124,6 +129,11 @@ class VideoDecoder:
                 arrivals.append(image)
         return arrivals or [StreamSignal.NO_IMAGE]
 
+    def leave_out(self) -> list[VideoImage | StreamSignal]:
+        """What comes of an encoded image that must not be decoded."""
+        self._await_key_frame(damaged=True)
+        return [StreamSignal.DAMAGED]
+
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
         self._damaged = damaged
@@ -140,13 +150,29 @@ class TrackDecoder:
     """Decodes the coded images of a camera's track."""
 
     def __init__(self, spec: CameraSpec, track: VideoTrack) -> None:
-        """Prepares a decoder with the parameter sets of the description, if there are any."""
+        """Prepares a decoder with the parameter sets of the description, if there are any.
+
+        Raises:
+            UnreadableFault: They announce images that are larger than allowed.
+        """
         # FFmpeg's log lines go to standard error and help nobody there.
         av.logging.set_level(None)
-        self._decoder = VideoDecoder(spec, _open_codec(track, spec))
+        self._spec = spec
+        self._codec = track.codec
+        self._oversized = MOST_OVERSIZED
+        sets = track.parameter_sets
+        usable = self._may_decode(sets)
+        self._oversized = 0
+        self._decoder = VideoDecoder(spec, _open_codec(track, spec, sets if usable else b""))
 
     def decode(self, coded: CodedImage) -> list[VideoImage | StreamSignal]:
-        """See `VideoDecoder.decode`."""
+        """See `VideoDecoder.decode`.
+
+        Raises:
+            UnreadableFault: Images are larger than allowed, or cannot be converted.
+        """
+        if not self._may_decode(coded.data):
+            return self._decoder.leave_out()
         # The decoder reads beyond the end, so the data needs FFmpeg's own padding.
         packet = cast("Packet[VideoStream]", Packet(len(coded.data)))
         packet.update(coded.data)  # type: ignore[arg-type]
@@ -154,12 +180,35 @@ class TrackDecoder:
         packet.time_base = _RTP_TIME_BASE
         return self._decoder.decode(packet, damaged=coded.damaged)
 
+    def _may_decode(self, data: bytes | bytearray) -> bool:
+        """Whether all images that data announces are understood, and as small as they must be."""
+        try:
+            for size in announced_sizes(data, self._codec):
+                if size.width * size.height > self._spec.max_pixels:
+                    self._note_oversized(size)
+                    return False
+                self._oversized = 0
+        except UnreadableSetError:
+            return False
+        return True
 
-def _open_codec(track: VideoTrack, spec: CameraSpec) -> VideoCodecContext:
+    def _note_oversized(self, size: Size) -> None:
+        """Once or twice it may be damage; then it is what the camera sends."""
+        self._oversized += 1
+        if self._oversized > MOST_OVERSIZED:
+            raise UnreadableFault(
+                self._spec.id,
+                f"its images are coded with {size.width} x {size.height} pixels, more than the "
+                f"{self._spec.max_pixels} of `max_pixels`",
+                "set the camera to smaller images, or allow them",
+            )
+
+
+def _open_codec(track: VideoTrack, spec: CameraSpec, sets: bytes) -> VideoCodecContext:
     """A decoder for a track; without its parameter sets where they are not accepted."""
     context = _new_context(track, spec)
-    if track.parameter_sets:
-        context.extradata = track.parameter_sets
+    if sets:
+        context.extradata = sets
         try:
             context.open()
         except CALL_ERRORS:

@@ -12,6 +12,7 @@ import ssl
 import time
 from dataclasses import dataclass
 
+from camera_adapters.name_lookup import NAME_LOOKUPS, FoundAddress
 from camera_adapters.network import CameraNetwork
 
 RECEIVE_BUFFER_BYTES = 1024 * 1024
@@ -54,7 +55,7 @@ def dial(
         UntrustedCertificateError: It has no certificate that `tls` trusts.
         OSError: It cannot be resolved or connected; `TimeoutError` where that took too long.
     """
-    addresses = resolve(host, port, network)
+    addresses = resolve(host, port, network, deadline_s=deadline_s)
     failure: OSError | None = None
     for family, target in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -74,25 +75,21 @@ def dial(
     raise failure or OSError("the name has no address")
 
 
-def resolve(host: str, port: int, network: CameraNetwork) -> list[tuple[socket.AddressFamily, str]]:
+def resolve(
+    host: str, port: int, network: CameraNetwork, *, deadline_s: float
+) -> list[FoundAddress]:
     """Every address of a host with its family; the first ones are to be tried first.
 
     Raises:
         ForbiddenAddressError: One of them, or the port, is not allowed.
-        OSError: The name cannot be resolved.
+        OSError: The name cannot be resolved; `NameLookupTimeoutError` where that took too long.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:
-        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
-    targets = []
-    for family, _, _, _, where in found:
-        target = str(where[0])
+    targets = NAME_LOOKUPS.find(host, deadline_s)
+    for _, target in targets:
         refusal = network.refusal(ipaddress.ip_address(target.partition("%")[0]), port)
         if refusal:
             raise ForbiddenAddressError(refusal)
-        targets.append((family, target))
-    return list(dict.fromkeys(targets))
+    return targets
 
 
 def _secured(

@@ -47,8 +47,6 @@ class RtspSource:
     def __init__(self, spec: CameraSpec) -> None:
         """Connects and starts the stream; blocks up to the opening timeout.
 
-        Resolving a host name may take longer, as long as this machine's resolver allows.
-
         Raises:
             CameraFault: No stream to be had; the subclass says how soon to try again.
         """

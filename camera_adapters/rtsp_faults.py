@@ -19,6 +19,7 @@ from camera_adapters.errors import (
     UnsupportedSourceError,
 )
 from camera_adapters.login_memory import MAX_TRIES, PERIOD_S, RECHECK_S
+from camera_adapters.name_lookup import NameLookupTimeoutError
 from camera_adapters.redaction import shown_address
 from camera_adapters.rtsp_client import (
     LoginPausedError,
@@ -128,6 +129,9 @@ def _network_fault(spec: CameraSpec, where: str, error: Exception) -> CameraFaul
     reason, remedy = f"{where} could not be opened ({_words(error)})", "check address and network"
     if isinstance(error, ConnectionRefusedError):
         reason, remedy = f"{where} refused the connection", "check the port, and that RTSP is on"
+    elif isinstance(error, NameLookupTimeoutError):
+        reason = f"the host of {where} was not found in time"
+        remedy = "check the name server of this machine, or configure the camera's IP address"
     elif isinstance(error, TimeoutError | BlockingIOError):
         reason, remedy = f"{where} did not answer in time", _NETWORK
     elif isinstance(error, socket.gaierror):

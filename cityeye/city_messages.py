@@ -24,6 +24,7 @@ class CityJob:
         started_s: When the program was started, monotonic seconds.
         log_format: Format of log lines.
         log_level: From which level on they are written.
+        incidents: Those that an earlier city process has seen, by kind.
     """
 
     config: Config = field(repr=False)
@@ -33,6 +34,7 @@ class CityJob:
     started_s: float
     log_format: LogFormat
     log_level: int
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,14 @@ class CityBeat:
         status: One line about the cameras.
         until_s: When it will stop by itself, monotonic seconds; None before the cameras have
             started, or if it will not.
+        incidents: Those of the whole run so far, by kind.
     """
 
     phase: CityPhase
     idle_s: float
     status: str = ""
     until_s: float | None = None
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -105,7 +106,7 @@ class PipedOrders:
         while True:
             beat, idle_s = self._beat, time.monotonic() - self._came_on_s
             try:
-                self.send(CityBeat(beat.phase, round(idle_s, 3), beat.status, beat.until_s))
+                self.send(replace(beat, idle_s=round(idle_s, 3)))
                 lost = self._lost() if self._lost is not None else ""
                 if lost:
                     # Whatever waits for Ray now waits in vain, and in no order.
@@ -138,7 +139,7 @@ def main(descriptor: int) -> None:
 
 def _outcome(job: CityJob, orders: PipedOrders) -> Answer:
     set_up_logs(job.log_format, logging.getLevelName(job.log_level), sys.stderr)
-    progress = Progress(Console(), job.started_s)
+    progress = Progress(Console(), job.started_s, job.incidents)
     try:
         CityRun(job.config, orders, progress).run(job.duration_s, job.until_s, job.json_path)
     except Exception as error:

@@ -18,7 +18,7 @@ from cityeye.config import Config
 from cityeye.control_socket import control_socket
 from cityeye.entrances import api_url, gated_cluster, hub_sink, own_addresses, show_console
 from cityeye.plan import city_plan
-from cityeye.progress import Progress, report, summary
+from cityeye.progress import Progress, report
 from cityeye.reconfiguration import Reconfiguration
 from pipelines.delivery import SinkSettings
 from serving import (
@@ -131,7 +131,7 @@ class CityRun:
         self._tell("starting")
 
     def _tell(self, phase: CityPhase, status: str = "") -> None:
-        self._orders.came_on(CityBeat(phase, 0.0, status, self._until_s))
+        self._orders.came_on(CityBeat(phase, 0.0, status, self._until_s, self._progress.incidents))
 
     def _watch(self, city: City, duration_s: float | None) -> None:
         """Prints what happens until it is time to stop."""
@@ -168,7 +168,7 @@ class CityRun:
             return ()
         self._progress.away(THE_DIRECTOR, "")
         self._progress.observe(workers)
-        self._tell("watching", summary(workers))
+        self._tell("watching", self._progress.summary(workers))
         return workers
 
     def _stop(self, city: City) -> Sequence[WorkerState]:
@@ -185,12 +185,14 @@ class CityRun:
     def _report(self, last: Sequence[WorkerState], json_path: Path | None) -> None:
         plans = self._config.plans
         kinds = {rule.kind for plan in plans for task in plan.tasks for rule in task.rules}
-        content: dict[str, Any] = report(last, sorted(kinds))
+        self._progress.count(last)
+        incidents = {**dict.fromkeys(kinds, 0), **self._progress.incidents}
+        content: dict[str, Any] = report(last, incidents)
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        incidents = content["incidents"].items()
-        found = ", ".join(f"{count} x {kind}" for kind, count in incidents if count)
+        counted = content["incidents"].items()
+        found = ", ".join(f"{count} x {kind}" for kind, count in counted if count)
         self._progress.step(
             f"done: {found or 'no incident'}; {content['events_delivered']} events delivered, "
             f"{content['keyframes_stored']} keyframes stored",

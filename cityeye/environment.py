@@ -27,12 +27,12 @@ NEEDED: Final = re.compile(
 """What programs need; these stay, although a configuration may name them in an address."""
 
 
-def take_secrets(config_path: Path) -> dict[str, str]:
-    """The environment for a configuration, and no secret in that of this process from now on.
+def take_secrets(config_path: Path | None = None) -> dict[str, str]:
+    """The environment as it was given, and no secret in that of this process from now on.
 
-    Where the environment holds secrets, which are the variables in secret values of the file, this
-    does not return: the program is executed anew, in the same process, and calls it again. To be
-    called once, at the start, before there are threads and children.
+    Secrets are our own variables with such a name, and those in secret values of a configuration.
+    Where there are any this does not return: the program is executed anew, in the same process, and
+    calls it again. To be called once, at the start, before there are threads and children.
     """
     handed = _handed_over()
     if handed is not None:
@@ -60,9 +60,9 @@ def without_secrets(secrets: Mapping[str, str]) -> tuple[dict[str, str], int]:
     return {**kept, DESCRIPTOR: str(descriptor)}, descriptor
 
 
-def _secret_names(config_path: Path) -> set[str]:
+def _secret_names(config_path: Path | None) -> set[str]:
     """Names of the variables of this process that hold secrets."""
-    named = secret_variables(config_path, os.environ)
+    named = secret_variables(config_path, os.environ) if config_path is not None else ()
     present = {name for name in named if name in os.environ and not NEEDED.fullmatch(name)}
     return present | {name for name in os.environ if OWN_SECRETS.fullmatch(name)}
 

@@ -64,12 +64,13 @@ class HubProcess:
         self._settings = HubSettings(
             host=section.host,
             port=section.port,
-            database=section.database.get_secret_value(),
+            database=section.database,
             access=tokens,
             hosts=section.hosts,
             certificate=section.certificate,
             key=section.key,
             without_tls=section.without_tls,
+            silence_limit_s=section.silence_limit_s,
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None

@@ -55,6 +55,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             section.threads,
             section.replicas,
             settings.workers.cameras_per_worker,
+            settings.workers.memory_bytes,
         ),
         log_to=log_to_file,
     )

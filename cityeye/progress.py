@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from cityeye.incident_count import IncidentCount
 from pipelines import CameraSnapshot, overload
 from serving import KNOWN_FOR_S, WorkerState, loads_of
 
@@ -29,14 +30,19 @@ class Progress:
         started_s: From when on lines count, monotonic seconds.
     """
 
-    def __init__(self, console: Console, started_s: float | None = None) -> None:
-        """`started_s` where this process goes on with the lines of another one."""
+    def __init__(
+        self,
+        console: Console,
+        started_s: float | None = None,
+        incidents: Mapping[str, int] | None = None,
+    ) -> None:
+        """With `started_s`, and what it has counted, where this process goes on for another one."""
         self._console = console
         self.started_s = time.monotonic() if started_s is None else started_s
         self._summarised_s = time.monotonic()
         self._away: dict[str, float] = {}
         self._states: dict[str, str] = {}
-        self._incidents: Counter[tuple[str, str]] = Counter()
+        self._incidents = IncidentCount(incidents)
         self._restarts: Counter[str] = Counter()
         self._faults: dict[str, str] = {}
         self._overloaded = False
@@ -71,7 +77,24 @@ class Progress:
         loads = loads_of(workers)
         if loads:  # Of workers that are silent nothing is known.
             self._observe_load(overload(loads))
-        self._summarise(lambda: summary(workers))
+        self.count(workers)
+        self._summarise(lambda: self.summary(workers))
+
+    def count(self, workers: Sequence[WorkerState]) -> None:
+        """Says which incidents are new since the last call."""
+        for camera, kind in self._incidents.add(workers):
+            self.step(f"incident {kind} at camera {camera}", "bold magenta")
+
+    @property
+    def incidents(self) -> Mapping[str, int]:
+        """How many this run has seen, by kind."""
+        return dict(self._incidents.by_kind)
+
+    def summary(self, workers: Sequence[WorkerState]) -> str:
+        """What is known of all cameras, and how many incidents this run has seen, in one line."""
+        count = self._incidents.by_kind.total()
+        word = "incident" if count == 1 else "incidents"
+        return f"{summary(workers)}, {count} {word} since the start"
 
     def unknown(self, why: str) -> None:
         """To be called instead of `observe` where nothing is known of any camera."""
@@ -112,10 +135,6 @@ class Progress:
     def _observe_camera(self, camera: CameraSnapshot) -> None:
         shown = f"{camera.state.value}: {camera.reason}" if camera.reason else camera.state.value
         self._show(camera.id, shown, STYLES[camera.state.value])
-        for kind, count in camera.statistics.incidents.items():
-            if count > self._incidents[camera.id, kind]:
-                self._incidents[camera.id, kind] = count
-                self.step(f"incident {kind} at camera {camera.id}", "bold magenta")
 
     def _show(self, camera: str, shown: str, style: str) -> None:
         """Says how a camera is; that it is unknown once, whatever the reason becomes."""
@@ -136,27 +155,24 @@ def summary(workers: Sequence[WorkerState]) -> str:
     asked = sum(load.asked_fps for load in loads.values())
     given = sum(load.given_fps for load in loads.values())
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
-    incidents = sum(sum(one.incidents.values()) for one in statistics)
     silent = f" ({unknown} unknown)" if unknown else ""
     return (
         f"{online} of {total} cameras online{silent}, throughput {given:.1f} of "
-        f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms, {incidents} incidents so far"
+        f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms"
     )
 
 
-def report(workers: Sequence[WorkerState], kinds: Sequence[str]) -> dict[str, Any]:
-    """What was measured in a run, ready for JSON; `kinds` of incidents not found count as 0.
+def report(workers: Sequence[WorkerState], incidents: Mapping[str, int]) -> dict[str, Any]:
+    """What was measured in a run, ready for JSON; `incidents` of the whole run by kind.
 
     Returns:
-        `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents` opened
-        by kind, `events_delivered` to all sinks and `keyframes_stored`.
+        `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents`,
+        `events_delivered` to all sinks and `keyframes_stored`. What workers count is since the
+        newest start of each.
     """
     # What was measured counts, however long ago.
     snapshots = [state.snapshot for state in workers if state.snapshot]
     cameras = [camera for snapshot in snapshots for camera in snapshot.group.cameras]
-    incidents: Counter[str] = Counter(dict.fromkeys(kinds, 0))
-    for camera in cameras:
-        incidents.update(camera.statistics.incidents)
     relays = [snapshot.relay for snapshot in snapshots]
     return {
         "cameras": {camera.id: _camera_report(camera) for camera in cameras},

@@ -92,6 +92,7 @@ class Supervisor:
         self._hub = hub
         self._hub_url: str | None = None
         self._until_s: float | None = None
+        self._incidents: Mapping[str, int] = {}
         self._watched = False
         self._restarts = RestartLimit(MOST_RESTARTS, RESTARTS_WITHIN_S)
         self._frozen = FrozenProcesses()
@@ -148,6 +149,7 @@ class Supervisor:
             self._progress.started_s,
             log_format,
             log_level,
+            self._incidents,
         )
 
     def _attend(self, child: CityChild, job: CityJob) -> str:
@@ -186,6 +188,7 @@ class Supervisor:
 
     def _note(self, beat: CityBeat) -> None:
         self._until_s = beat.until_s or self._until_s
+        self._incidents = beat.incidents or self._incidents
         if beat.status:
             self._systemd.status(beat.status)
         if beat.phase == "watching":

@@ -1,4 +1,9 @@
-from .errors import HubError as HubError
+from .database import with_password as with_password
+from .errors import HubError as HubError, PasswordInUrlError as PasswordInUrlError
 from .keyframes import FolderKeyframes as FolderKeyframes
 from .server import Hub as Hub
-from .settings import HubSettings as HubSettings
+from .settings import (
+    HubSettings as HubSettings, LEAST_SILENCE_S as LEAST_SILENCE_S,
+    MOST_SILENCE_S as MOST_SILENCE_S, SILENCE_LIMIT_S as SILENCE_LIMIT_S,
+    SilenceLimit as SilenceLimit,
+)

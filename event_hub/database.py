@@ -15,16 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from event_hub.errors import DatabaseInUseError, DatabaseUrlError, StoreUnavailableError
+from event_hub.errors import (
+    DatabaseInUseError,
+    DatabaseUrlError,
+    PasswordInUrlError,
+    StoreUnavailableError,
+)
 
 READERS = 4
 WAIT_S = 5.0
+EXPECTED_URL = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -44,8 +51,7 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             # The text of these errors may repeat the URL, which may hold a password.
             raise DatabaseUrlError(
-                f"the database URL cannot be used ({type(error).__name__}): "
-                "give sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+                f"the database URL cannot be used ({type(error).__name__}): {EXPECTED_URL}"
             ) from None
         self._write_lock = threading.Lock()
 
@@ -81,6 +87,24 @@ class Database:
         self._writer.dispose()
         if self._lock_file is not None:
             self._lock_file.close()
+
+
+def with_password(url: str, password: str) -> SecretStr:
+    """A database URL from an argument, with the password from elsewhere where it is a server's.
+
+    Raises:
+        DatabaseUrlError: It cannot be read as a URL.
+        PasswordInUrlError: It holds a password itself.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseUrlError(f"the database is not given as a URL: {EXPECTED_URL}") from None
+    if parsed.password is not None or "password" in parsed.query:
+        raise PasswordInUrlError("the URL of the database holds a password")
+    if password and parsed.get_backend_name() != "sqlite":
+        parsed = parsed.set(password=password)
+    return SecretStr(parsed.render_as_string(hide_password=False))
 
 
 @contextmanager

@@ -27,6 +27,10 @@ class DatabaseUrlError(HubError):
     """The database URL cannot be used: change the settings."""
 
 
+class PasswordInUrlError(HubError):
+    """A database URL that everybody may see holds a password: give it in another way."""
+
+
 class DatabaseVersionError(HubError):
     """A newer program wrote the database: run that one, or give another."""
 

@@ -51,7 +51,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     """
     tokens = TokenFile(settings.access)
     tokens.prepare()
-    store = EventStore(settings.database, settings.silence_limit_s)
+    store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
     console = None
     if settings.console:
         # Loading the page's framework takes two seconds: only where there is a page.

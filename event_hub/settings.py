@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from pipelines.access import is_loopback
-from pipelines.event import WebhookSecret
+from pipelines.event import HEARTBEAT_EVERY_S, WebhookSecret
 
 SILENCE_LIMIT_S: Final = 12.0
-"""Workers send a heartbeat every 4 s: two may be lost, and silence is still shown within 15 s."""
+"""Two heartbeats may be lost, and silence is still shown within 15 s."""
+
+LEAST_SILENCE_S: Final = 2 * HEARTBEAT_EVERY_S
+"""Below it, one heartbeat that is late would be taken for silence."""
+
+MOST_SILENCE_S: Final = 3600.0
+
+SilenceLimit = Annotated[float, Field(ge=LEAST_SILENCE_S, le=MOST_SILENCE_S)]
+"""Seconds without a heartbeat after which a camera is called `silent`."""
 
 
 class HubSettings(BaseModel):
@@ -33,7 +41,7 @@ class HubSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database: str = "sqlite:///event_hub.db"
+    database: SecretStr = SecretStr("sqlite:///event_hub.db")
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
     access: Path
@@ -43,7 +51,7 @@ class HubSettings(BaseModel):
     without_tls: bool = False
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
-    silence_limit_s: float = Field(default=SILENCE_LIMIT_S, gt=0)
+    silence_limit_s: SilenceLimit = SILENCE_LIMIT_S
 
     @model_validator(mode="after")
     def _protected(self) -> HubSettings:

@@ -29,6 +29,10 @@ EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
 
+HEARTBEAT_EVERY_S: Final = 4.0
+"""Shorter than the 5 s after which common servers close an idle connection: closing and sending at
+the same moment would cost heartbeats."""
+
 NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the published prefix, not a secret

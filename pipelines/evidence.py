@@ -158,7 +158,7 @@ class EvidenceRecorder:
         """
         self._record(measurement_event(measurement, camera, model, rule, self._origin))
 
-    def recover(self, cameras: Collection[str]) -> int:
+    def recover(self, cameras: Collection[str], replaced: str = "") -> int:
         """Says what became of what a crash left behind, and clears images that no event names.
 
         Incidents that were open end. A camera whose newest published state is one of a worker that
@@ -167,6 +167,7 @@ class EvidenceRecorder:
 
         Args:
             cameras: Ids of the cameras that this worker has.
+            replaced: Why the worker before this one was replaced, if that is known.
 
         Returns:
             How many incidents were ended.
@@ -188,10 +189,10 @@ class EvidenceRecorder:
             self._outbox.record(recovered_event(moved, self._utc_now()))
         if left_open:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
-        self._recover_cameras(cameras)
+        self._recover_cameras(cameras, replaced)
         return len(left_open)
 
-    def _recover_cameras(self, cameras: Collection[str]) -> None:
+    def _recover_cameras(self, cameras: Collection[str], replaced: str) -> None:
         now = self._utc_now()
         for last in self._outbox.camera_states():
             camera, state = last.data.camera.id, last.data.state
@@ -200,7 +201,10 @@ class EvidenceRecorder:
             if camera in self._states or state in said:
                 continue
             since = self._outbox.last_alive_at or last.time
-            self._outbox.record(left_behind_event(last, held, since, now, self._origin))
+            event = left_behind_event(
+                last, held=held, replaced=replaced, since=since, at=now, origin=self._origin
+            )
+            self._outbox.record(event)
             log.warning("evidence.camera_left_behind", extra={"camera": camera, "was": state})
 
     def _record(self, event: OutgoingEvent, keyframes: tuple[KeyframeData, ...] = ()) -> None:

@@ -34,6 +34,8 @@ MAX_SUBJECTS: Final = 30
 STOPPED: Final = "stopped"
 OFFLINE: Final = "offline"
 WORKER_LOST: Final = "its worker crashed or was replaced"
+WORKER_REPLACED: Final = "its worker was replaced"
+REASON_CHARS: Final = 200
 NOT_HERE: Final = "it was removed from the configuration, or moved to another worker"
 
 
@@ -139,7 +141,13 @@ def _camera_state(
 
 
 def left_behind_event(
-    last: CameraStateEvent, held: bool, since: datetime, at: datetime, origin: Origin
+    last: CameraStateEvent,
+    *,
+    held: bool,
+    replaced: str,
+    since: datetime,
+    at: datetime,
+    origin: Origin,
 ) -> CameraStateEvent:
     """What became of a camera whose worker could not say so itself; not finished.
 
@@ -149,12 +157,14 @@ def left_behind_event(
     Args:
         last: The newest state that was published.
         held: Whether this worker has the camera.
+        replaced: Why the worker before was replaced, empty where that is not known.
         since: When the worker before was last known to be there.
         at: When this was noticed.
         origin: Who notices.
     """
     source = camera_source(origin.city, last.data.camera.id)
-    state, reason = (OFFLINE, WORKER_LOST) if held else (STOPPED, NOT_HERE)
+    lost = f"{WORKER_REPLACED}: {replaced[:REASON_CHARS]}" if replaced else WORKER_LOST
+    state, reason = (OFFLINE, lost) if held else (STOPPED, NOT_HERE)
     data = {"state": state, "previous": last.data.state, "reason": reason, "since": since}
     return last.model_copy(
         update={

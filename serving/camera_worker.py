@@ -28,6 +28,7 @@ from pipelines.delivery import Heartbeats, Outbox, Relay, RelayCounters, Spool
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
 from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, WorkerPlan
 from serving.detectors import detector_service
+from serving.memory import own_memory_bytes
 from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class WorkerSnapshot:
         models: What was asked of each `name/version` so far.
         running: False once the frame loop has ended, wanted or not.
         fault: Why the camera group ended unasked, empty otherwise.
+        memory_bytes: What its process holds for itself, see `own_memory_bytes`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class WorkerSnapshot:
     models: Mapping[str, InferenceMetrics]
     running: bool
     fault: str
+    memory_bytes: int
 
 
 class CameraWorker:
@@ -67,7 +70,7 @@ class CameraWorker:
         self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
         spool = Spool(folder / SPOOL_FOLDER)
         recorder = EvidenceRecorder(self._outbox, spool, plan.city)
-        recovered = recorder.recover({one.camera.id for one in plan.cameras})
+        recovered = recorder.recover({one.camera.id for one in plan.cameras}, plan.replaced)
         if recovered:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [settings.open() for settings in plan.delivery.sinks]
@@ -96,6 +99,7 @@ class CameraWorker:
             models=self._detector.metrics,
             running=self._thread.is_alive(),
             fault=self._fault,
+            memory_bytes=own_memory_bytes(),
         )
 
     def load(self, model: ServedModel) -> str:

@@ -53,12 +53,14 @@ class Liveness:
         start_grace_s: How long it may be silent after its start.
         silent_after_s: How long it may be silent once it has answered.
         hang_after_s: How long one round of its frame loop may take.
+        memory_bytes: How much its process may hold for itself; None without a limit.
     """
 
     snapshot_timeout_s: float = 3.0
     start_grace_s: float = 180.0
     silent_after_s: float = 15.0
     hang_after_s: float = 60.0
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,14 @@ class Wish:
         threads: ONNX Runtime threads of each run.
         replicas: Runs at once of each model on this machine.
         cameras_per_worker: Cameras that share one process.
+        worker_memory_bytes: How much each of those processes may hold for itself.
     """
 
     detector: DetectorKind | Literal["auto"] = "auto"
     threads: int | Literal["auto"] = "auto"
     replicas: int | Literal["auto"] = "auto"
     cameras_per_worker: int | Literal["auto"] = "auto"
+    worker_memory_bytes: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,7 @@ class WorkerPlan:
         incarnation: The number of this start, see `Incarnations`; grows over all workers of the
             city, so that what a worker says of a camera comes after what the worker before said.
             0 before a start.
+        replaced: Why the worker before this one was replaced; empty where that is not known.
     """
 
     name: str
@@ -180,6 +185,7 @@ class WorkerPlan:
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     incarnation: int = 0
+    replaced: str = ""
 
     def rerouted(
         self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]

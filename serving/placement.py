@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipelines import CameraPlan, Slots
-from serving.city_plan import CityPlan, Wish
+from serving.city_plan import CityPlan, Wish, shares
 from serving.cores import usable_cores
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
 from serving.gpus import ROLLOUT_GPUS, gpus_of_cluster, may_use_gpu
+from serving.memory import memory_per_worker
 from serving.served_models import ServedModel
 from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options
 
@@ -177,7 +178,7 @@ def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -
     # A run of several threads leaves cores idle while its slot converts and tracks.
     ahead = kind == "ray_serve" or any(one.threads > 1 for one in found)
     slots = Slots(runs + (IN_FLIGHT_AHEAD if ahead else 0), batch)
-    return replace(
+    placed = replace(
         plan,
         detector=kind,
         models=models,
@@ -185,6 +186,10 @@ def _with(plan: CityPlan, found: Sequence[ModelPlacement], kind: DetectorKind) -
         slots=slots,
         cameras_per_worker=_cameras_per_worker(plan, kind),
     )
+    memory_bytes = plan.wish.worker_memory_bytes
+    if memory_bytes == "auto":
+        memory_bytes = memory_per_worker(len(shares(placed)))
+    return replace(placed, liveness=replace(plan.liveness, memory_bytes=memory_bytes))
 
 
 def _cameras_per_worker(plan: CityPlan, kind: DetectorKind) -> int:

@@ -19,6 +19,7 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 from serving.api import ApiAccess, announce_access
+from serving.api.access import LONGEST_REQUEST_S
 from serving.director import NAMESPACE
 from serving.errors import ClusterError
 from serving.lean_ray import lean_start, use_lean_settings
@@ -134,6 +135,8 @@ def _start_serve(settings: ClusterSettings) -> None:
             http_options=HTTPOptions(
                 host=settings.api_host,
                 port=settings.api_port,
+                # Without a limit, one for whom a stuck replica has no answer would wait for ever.
+                request_timeout_s=LONGEST_REQUEST_S,
                 ssl_certfile=str(settings.certificate) if settings.certificate else None,
                 ssl_keyfile=str(settings.key) if settings.key else None,
             ),

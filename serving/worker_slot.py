@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from ray.exceptions import RayError
 
-from camera_adapters import BackoffPolicy
+from camera_adapters import BackoffPolicy, RestartLimit
 from pipelines import Priority, Routes
 from serving.actor import wait_for
 from serving.camera_worker import WorkerSnapshot
 from serving.city_plan import Liveness, WorkerPlan
 from serving.errors import last_line
 from serving.incarnations import Incarnations
+from serving.memory import MIB
 from serving.served_models import ServedModel
 from serving.worker_actors import end_worker, start_worker
 from serving.worker_state import WorkerState
@@ -28,7 +29,12 @@ from serving.worker_state import WorkerState
 log = logging.getLogger(__name__)
 
 RESTARTS: Final = BackoffPolicy(first_s=1.0, cap_s=15.0, spread=0.0)
-"""Waits before a worker is started again; the first restart does not wait."""
+"""Waits before a worker is started again; the first restart in a while does not wait."""
+
+LATELY_S: Final = 300.0
+MOST_COUNTED: Final = 8
+"""Only so many restarts of so many seconds make the next one wait."""
+
 TAKE_S: Final = 1.0
 """For an answer that is there already."""
 
@@ -62,6 +68,7 @@ class WorkerSlot:
         self._liveness = liveness
         self._incarnations = incarnations
         self._restarts = restarts
+        self._lately = RestartLimit(MOST_COUNTED, LATELY_S)
         self._problem = ""
         self._next_start_s = 0.0
         self._answered_s = time.monotonic()
@@ -71,7 +78,8 @@ class WorkerSlot:
 
     def start(self) -> None:
         """Starts a worker over this share's outbox."""
-        self.plan = replace(self.plan, incarnation=self._incarnations.next())
+        incarnation = self._incarnations.next()
+        self.plan = replace(self.plan, incarnation=incarnation, replaced=self._problem)
         self._begin(start_worker(self.plan, self._gpus))
 
     def adopt(self, worker: Any, incarnation: int, shares: Mapping[Priority, float]) -> None:  # noqa: ANN401
@@ -145,6 +153,12 @@ class WorkerSlot:
             return f"its frame loop ended: {snapshot.fault or 'no reason given'}"
         if snapshot.group.beat_s > self._liveness.hang_after_s:
             return f"its frame loop hangs for {snapshot.group.beat_s:.0f} s"
+        limit = self._liveness.memory_bytes
+        if limit is not None and snapshot.memory_bytes > limit:
+            return (
+                f"it holds {snapshot.memory_bytes // MIB} MiB of memory, more than the "
+                f"{limit // MIB} MiB of `workers.memory_mib`"
+            )
         watched = {camera.id for camera in snapshot.group.cameras}
         if first and watched != {plan.camera.id for plan in self.plan.cameras}:
             return "it watches other cameras than it should"
@@ -160,8 +174,9 @@ class WorkerSlot:
         self._begin(None)
         self._adopted = False
         self._problem = reason
-        wait_s = RESTARTS.wait_s(self._restarts)
-        self._next_start_s = time.monotonic() + wait_s
+        now_s = time.monotonic()
+        self._next_start_s = now_s + RESTARTS.wait_s(self._lately.recent(now_s))
+        self._lately.note(now_s)
         self._restarts += 1
 
     def reroute(self, routes: Mapping[str, Routes], served: Mapping[str, ServedModel]) -> None:

@@ -16,6 +16,9 @@ from serving.camera_worker import WorkerSnapshot
 KNOWN_FOR_S: Final = 5.0
 """How long an answer counts; workers are asked once a second."""
 
+JUST_STARTED_S: Final = 2.0
+"""How long nobody expects an answer of a worker that was started."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
@@ -63,8 +66,11 @@ class WorkerState:
             return ""
         if self.problem:
             return f"{self.name} was replaced and does not answer yet: {self.problem}"
-        what = "has not answered" if self.snapshot else "has not answered since its start"
-        return f"{self.name} {what} for {self.silent_s:.0f} s"
+        if self.snapshot:
+            return f"{self.name} has not answered for {self.silent_s:.0f} s"
+        if self.silent_s < JUST_STARTED_S:
+            return f"{self.name} has just been started"
+        return f"{self.name} has not answered in the {self.silent_s:.0f} s since its start"
 
 
 def loads_of(workers: Sequence[WorkerState]) -> Mapping[Priority, PriorityLoad]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,14 +12,15 @@ from cityeye.access import FOLDER, console_link, tokens_of
 from cityeye.errors import CommandError
 from cityeye.ports import HUB_PORT
 
-SECRET_VARIABLE = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
+SECRET_VARIABLE: Final = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
+PASSWORD_VARIABLE: Final = "CITYEYE_HUB_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
-def hub(
+def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = HUB_PORT,
     database: Annotated[
-        str, typer.Option(help="SQLAlchemy URL of the database.")
+        str, typer.Option(help="SQLAlchemy URL of the database, without a password.")
     ] = "sqlite:///event_hub.db",
     keyframes: Annotated[
         Path, typer.Option(help="Folder that the images lie in.", file_okay=False)
@@ -39,35 +39,51 @@ def hub(
     without_tls: Annotated[
         bool, typer.Option("--without-tls", help="A reverse proxy with TLS stands in front.")
     ] = False,
+    silence_limit: Annotated[
+        float | None,
+        typer.Option(help="Seconds without a heartbeat after which a camera is not watched."),
+    ] = None,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
     `cityeye token new NAME --scope sender` makes the token that a sender of events needs.
     Deliveries must be signed where the environment variable CITYEYE_HUB_SECRET holds a secret,
-    or two with a space between them while they are being changed.
+    or two with a space between them while they are being changed. The password of a database
+    server is taken from CITYEYE_HUB_DATABASE_PASSWORD.
     """
+    from cityeye.environment import take_secrets
+
+    # Before anything is started: it would inherit the secrets.
+    environment = take_secrets()
+
     from pydantic import SecretStr, ValidationError
 
-    from event_hub import HubSettings
+    from event_hub import SILENCE_LIMIT_S, HubSettings, PasswordInUrlError, with_password
 
-    secrets = os.environ.get(SECRET_VARIABLE, "").split()
+    secrets = environment.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
     try:
         settings = HubSettings(
             host=host,
             port=port,
-            database=database,
+            database=with_password(database, environment.get(PASSWORD_VARIABLE, "")),
             access=state / FOLDER,
             hosts=tuple(host_names or ()),
             certificate=certificate,
             key=key,
             without_tls=without_tls,
             webhook_secrets=tuple(map(SecretStr, secrets)),
+            silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = f"{first['loc'][0]}: " if first["loc"] else ""
         raise CommandError(f"{place}{first['msg'].removeprefix('Value error, ')}") from None
+    except PasswordInUrlError:
+        raise CommandError(
+            "--database holds a password, which every user of this machine can read in the list of "
+            f"processes; put it into the environment variable {PASSWORD_VARIABLE}"
+        ) from None
 
     from event_hub import FolderKeyframes, Hub
 

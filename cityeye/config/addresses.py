@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from camera_adapters import FILE_SCHEME, SOURCES, CameraFault, CameraSpec, kind_of, scheme_of
 from cityeye.config.problem import sentence
 from cityeye.config.values import mistake
-from pipelines.delivery import base_folder
+from pipelines.delivery import base_folder, expand_home
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -69,19 +69,21 @@ def _video_file(source: str, info: ValidationInfo) -> str:
         settings = SETTINGS.search(source)
         query = settings[1] if settings else ""
         text = source[: settings.start()] if settings else source
-    path = (base_folder(info) / Path(text).expanduser()).absolute()
+    path = (base_folder(info) / expand_home(Path(text))).absolute()
+    # Where the scheme of a camera is misspelled, a login stands in what then looks like a path.
+    named, name = ("", "it") if "@" in source else (f" {path}", f"`{path.name}`")
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         remedy = f"Use {SOURCES} whose name ends in {', '.join(sorted(VIDEO_SUFFIXES))}."
-        raise mistake(f"`{path.name}` is not named like a video file", remedy)
+        raise mistake(f"{name} is not named like a video file", remedy)
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it cannot be opened").lower()
-        what = f"the video file {path} cannot be read: {reason}"
+        what = f"the video file{named} cannot be read: {reason}"
         raise mistake(what, "Correct the path, it starts from this file.") from error
     if empty:
-        raise mistake(f"the video file {path} is empty", "Name a recording.")
+        raise mistake(f"the video file{named} is empty", "Name a recording.")
     return path.as_uri() + (f"?{query}" if query else "")
 
 

@@ -20,6 +20,7 @@ from cityeye.config.dialled import report_forbidden_addresses
 from cityeye.config.document import Document, read_document
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
+from cityeye.config.places import report_unusable_places
 from cityeye.config.plans import camera_plans, rule_sets
 from cityeye.config.problem import ConfigurationError, Key, Problem, sentence
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
@@ -27,6 +28,7 @@ from cityeye.config.schema import ModelsSection, Settings
 from cityeye.config.secret_files import read_secret_files
 from models import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines import CameraPlan, StoreError
+from pipelines.delivery import expand_home
 
 LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
 """What sections with paths mean when the file leaves them out."""
@@ -89,6 +91,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         report_mistakes(document, error, Settings)
     else:
         report_forbidden_addresses(document, settings)
+        report_unusable_places(document, settings)
     check_references(document, catalogue)
     if settings is not None:
         _check_store(document, settings)
@@ -113,7 +116,7 @@ def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
     if not document.data or not isinstance(state, str):
         known = document.problems or [Problem(1, "state", "it is no folder", "Write a path.")]
         raise ConfigurationError(path, known)
-    return (path.absolute().parent / Path(state).expanduser()).absolute()
+    return (path.absolute().parent / expand_home(Path(state))).absolute()
 
 
 def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
@@ -150,7 +153,7 @@ def _repository(data: dict[str, Any], context: Mapping[str, Path]) -> Repository
     section = data.get("models")
     if not isinstance(section, dict) or section.get("url") is None:
         path = section.get("path") if isinstance(section, dict) else None
-        known = context["base"] / Path(path).expanduser() if isinstance(path, str) else BUILTIN_ROOT
+        known = context["base"] / expand_home(Path(path)) if isinstance(path, str) else BUILTIN_ROOT
         return ModelRepository(known)
     if section.get("path") is not None or not all(map(section.get, NEEDED_STORE_KEYS)):
         return None

@@ -27,11 +27,13 @@ from cityeye.config.values import (
     existing_file,
     existing_folder,
     ground_points,
+    memory_or_auto,
     not_empty,
     polygon,
     two_points,
 )
 from cityeye.ports import API_PORT, HUB_PORT
+from event_hub import LEAST_SILENCE_S, MOST_SILENCE_S, SILENCE_LIMIT_S, SilenceLimit
 from models import BUILTIN_ROOT, WantedProvider
 from pipelines import Priority
 from pipelines.delivery import AnySink, Endpoint, FilePath, KeyframeSettings
@@ -46,6 +48,7 @@ from serving import (
     StoreKeys,
 )
 
+MIB = 1024 * 1024
 MAX_FPS = 30.0
 MIN_FPS = 0.05
 
@@ -55,6 +58,9 @@ Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_poin
 NotEmpty = AfterValidator(not_empty)
 CountOrAuto = Annotated[
     int | Literal["auto"], PlainValidator(count_or_auto, json_schema_input_type=int | str)
+]
+MemoryOrAuto = Annotated[
+    int | Literal["auto"], PlainValidator(memory_or_auto, json_schema_input_type=int | str)
 ]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 ListeningHost = Annotated[str, AfterValidator(listening_host)]
@@ -219,6 +225,13 @@ class WorkersSection(Section):
 
     cameras_per_worker: CountOrAuto = "auto"
     """cameras that share one process, or `auto`, for example `8`"""
+    memory_mib: MemoryOrAuto = "auto"
+    """MiB of memory above which such a process is replaced, or `auto`, for example `4096`"""
+
+    @property
+    def memory_bytes(self) -> int | Literal["auto"]:
+        """The same in bytes."""
+        return "auto" if self.memory_mib == "auto" else self.memory_mib * MIB
 
 
 class ApiSection(Section):
@@ -245,6 +258,11 @@ class HubSection(ApiSection):
     """a port, 0 for any free one, for example `8600`"""
     database: DatabaseUrl = SecretStr("sqlite:///var/hub.db")
     """a database URL, for example `sqlite:///var/hub.db`"""
+    silence_limit_s: SilenceLimit = Field(
+        default=SILENCE_LIMIT_S,
+        description="seconds without a heartbeat after which a camera counts as not watched, "
+        f"{LEAST_SILENCE_S:g} to {MOST_SILENCE_S:g}, for example `{SILENCE_LIMIT_S:g}`",
+    )
 
 
 class Settings(Section):

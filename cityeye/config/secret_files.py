@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cityeye.config.document import Document
 from cityeye.config.problem import FILE_SUFFIX, FILED_KEYS, Key
+from pipelines.delivery import expand_home
 
 MAX_BYTES: Final = 16 * 1024
 """Largest file that is read; no secret is near it."""
@@ -52,7 +53,7 @@ def _replace(
         document.report(key, f"`{name}` is given too", "Remove one of the two.")
         return
     document.written[target] = key
-    found = _read(base / Path(given).expanduser()) if isinstance(given, str) and given else None
+    found = _read(base / expand_home(Path(given))) if isinstance(given, str) and given else None
     section[name] = found.secret if found else ""
     if found is None:
         document.report(key, "the value is not the path of a file", "Name a file.")

@@ -34,6 +34,11 @@ CalibrationPoint = tuple[float, float, float, float]
 MOST_OF_ANYTHING: Final = 1024
 """A number of threads or replicas beyond it is a slip of the keyboard."""
 
+LEAST_MIB: Final = 512
+"""A worker that does nothing yet holds half of it."""
+
+MOST_MIB: Final = 1024 * 1024
+
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:
     """A validation error that carries its own remedy."""
@@ -111,6 +116,18 @@ def count_or_auto(value: object) -> int | Literal["auto"]:
     raise mistake(
         f"{value!r} is neither `auto` nor a number from 1 to {MOST_OF_ANYTHING}",
         "Give `auto`, or a number such as `2`.",
+    )
+
+
+def memory_or_auto(value: object) -> int | Literal["auto"]:
+    """MiB of memory, or `auto`."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int) and not isinstance(value, bool) and LEAST_MIB <= value <= MOST_MIB:
+        return value
+    raise mistake(
+        f"{value!r} is neither `auto` nor a number from {LEAST_MIB} to {MOST_MIB}",
+        "Give `auto`, or MiB of memory such as `4096`.",
     )
 
 

@@ -2,7 +2,9 @@ from .durable import make_folder as make_folder, write_durably as write_durably
 from .heartbeat import Heartbeats as Heartbeats
 from .outbox import Outbox as Outbox
 from .relay import Relay as Relay, RelayCounters as RelayCounters
-from .settings import FilePath as FilePath, base_folder as base_folder
+from .settings import (
+    FilePath as FilePath, base_folder as base_folder, expand_home as expand_home,
+)
 from .sinks.http import HttpSinkSettings as HttpSinkSettings
 from .sinks.registry import AnySink as AnySink
 from .sinks.sink import SinkSettings as SinkSettings

@@ -19,13 +19,17 @@ from typing import Final
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import OutboxUnavailable, SinkError, SinkGone
-from pipelines.event import CameraBeat, HeartbeatData, HeartbeatEvent, event_id, worker_source
+from pipelines.event import (
+    HEARTBEAT_EVERY_S,
+    CameraBeat,
+    HeartbeatData,
+    HeartbeatEvent,
+    event_id,
+    worker_source,
+)
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 4.0
-"""Shorter than the 5 s after which common servers close an idle connection: closing and sending at
-the same moment would cost heartbeats."""
 VALID_S: Final = 12.0
 """Two heartbeats may be lost before a camera counts as not watched."""
 CAMERAS_PER_EVENT: Final = 50
@@ -111,7 +115,7 @@ class Heartbeats:
         cameras: Callable[[], Sequence[CameraBeat]],
         sinks: Sequence[Sink],
         *,
-        every_s: float = EVERY_S,
+        every_s: float = HEARTBEAT_EVERY_S,
         monotonic: Callable[[], float] = time.monotonic,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

@@ -28,9 +28,17 @@ def base_folder(info: ValidationInfo) -> Path:
     return folder if isinstance(folder, Path) else Path.cwd()
 
 
+def expand_home(path: Path) -> Path:
+    """A path with the home folder for `~`; as it is where `~NAME` is no user of this machine."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def absolute_path(path: Path, info: ValidationInfo) -> Path:
     """A path relative to the base folder, made absolute."""
-    return (base_folder(info) / path.expanduser()).absolute()
+    return (base_folder(info) / expand_home(path)).absolute()
 
 
 FilePath = Annotated[Path, AfterValidator(absolute_path)]

@@ -45,6 +45,9 @@ NETWORK: Final = frozenset({"application/octet-stream"})
 MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
 """As large as a package may be; said here once more, as the proxy loads this module alone."""
 UPLOAD_S: Final = 600.0
+LONGEST_REQUEST_S: Final = UPLOAD_S + 400.0
+"""For any request as a whole: the slowest is an upload, whose network is then examined."""
+
 HELD_BYTES: Final = MAX_UPLOAD_BYTES + 4 * MAX_IMAGE_BYTES
 """One network that is uploaded and a few images; more at once are asked to come again."""
 LOC_CHARS: Final = 100

@@ -51,6 +51,7 @@ from serving.model_source import ModelSource
 from serving.served_models import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
+MAX_WAITING = 256
 DETECT_TIMEOUT_S = 10.0
 HEALTHZ_LASTS_S = 1.0
 OWN_METRICS = "control-api"
@@ -74,6 +75,8 @@ api.add_middleware(ApiGate)
 @serve.deployment(
     ray_actor_options={"num_cpus": 0.1},
     max_ongoing_requests=64,
+    # Whoever comes when so many wait is told at once to come again.
+    max_queued_requests=MAX_WAITING,
     health_check_period_s=5,
     health_check_timeout_s=10,
     logging_config=QUIET,

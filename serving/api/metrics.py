@@ -99,6 +99,12 @@ class _Collector:
             ("worker",),
             (((worker.name,), worker.silent_s) for worker in self._workers),
         )
+        yield _gauge(
+            "cityeye_worker_memory_bytes",
+            "Memory that the process of a camera worker holds for itself, swapped out or not",
+            ("worker",),
+            (((one.name,), one.current.memory_bytes) for one in self._workers if one.current),
+        )
 
     def _loads(self) -> Iterable[Metric]:
         loads = loads_of(self._workers)

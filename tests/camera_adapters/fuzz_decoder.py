@@ -69,7 +69,10 @@ def feed(clip: Clip, track: VideoTrack, count: int, chance: random.Random) -> tu
 
     Returns how many were mutated, and how many images came out.
     """
-    decoder, receiver = TrackDecoder(SPEC, track), new_receiver(track)
+    try:
+        decoder, receiver = TrackDecoder(SPEC, track), new_receiver(track)
+    except CameraFault:
+        return 1, 0
     packetiser = Packetiser(clip.codec)
     mutated = images = 0
     first = chance.randrange(len(clip.units))

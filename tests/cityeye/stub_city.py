@@ -29,7 +29,7 @@ def main(descriptor: int) -> None:
     state = job.config.settings.state
     mode = (state / "mode.txt").read_text().strip()
     with (state / "starts.txt").open("a") as starts:
-        starts.write(f"{job.until_s}\n")
+        starts.write(f"{job.until_s} {sum(job.incidents.values())}\n")
     orders = PipedOrders(connection)
     if mode == "fails":
         orders.start()
@@ -40,13 +40,15 @@ def main(descriptor: int) -> None:
     orders.start()
     orders.hub_url()
     until_s = None if job.duration_s is None else time.monotonic() + job.duration_s
-    orders.came_on(CityBeat("watching", 0.0, "1 of 1 cameras online", until_s))
+    incidents = {"crowding.crowd": 2 + job.incidents.get("crowding.crowd", 0)}
+    beat = CityBeat("watching", 0.0, "1 of 1 cameras online", until_s, incidents)
+    orders.came_on(beat)
     while not orders.wait(0.1):
         if mode == "dies":
             time.sleep(1.5)
             os._exit(3)
         if mode != "hangs":
-            orders.came_on(CityBeat("watching", 0.0, "1 of 1 cameras online", until_s))
+            orders.came_on(beat)
     (state / "stopped.txt").write_text("gently")
     orders.send(Done())
     os._exit(0)

@@ -178,14 +178,6 @@ def test_whatever_goes_wrong_is_one_sentence_without_secrets(
     assert "hunter2" not in err
 
 
-def test_the_hub_refuses_a_weak_secret_without_showing_it(capsys, monkeypatch):
-    monkeypatch.setenv("CITYEYE_HUB_SECRET", "hunter2")
-    assert main(["hub", "--port", "0"]) == 1
-    err = capsys.readouterr().err
-    assert "webhook" in err
-    assert "hunter2" not in err
-
-
 @pytest.mark.slow
 def test_the_hub_runs_alone_until_it_is_stopped(tmp_path, capsys):
     options = ["--port", "0", "--database", f"sqlite:///{tmp_path}/hub.db", "--state", tmp_path]

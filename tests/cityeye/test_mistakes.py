@@ -197,6 +197,22 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
         ("hub: {port: 8600}", "hub: {host: 0.0.0.0}", 14, "hub.host", "there is no TLS"),
         ("hub: {port: 8600}", "hub: {key: city.yaml}", 14, "hub.key", "no `certificate`"),
         ("hub: {port: 8600}", "hub: {hosts: ['a/b']}", 14, "hub.hosts[0]", "hosts[0]"),
+        ("hub: {port: 8600}", "hub: {silence_limit_s: 7.5}", 14, "hub.silence_limit_s", "below 8"),
+        ("hub: {port: 8600}", "hub: {silence_limit_s: 9e9}", 14, "hub.silence_limit_s", "3600"),
+        (
+            "hub: {port: 8600}",
+            "hub: {}\nworkers: {memory_mib: 4}",
+            15,
+            "workers.memory_mib",
+            "4 is neither `auto` nor a number from 512 to",
+        ),
+        (
+            "hub: {port: 8600}",
+            "hub: {}\nworkers: {memory_mib: 4GB}",
+            15,
+            "workers.memory_mib",
+            "MiB of memory such as `4096`",
+        ),
         ("hub: {port: 8600}", "", 1, "", "nobody would receive the events"),
         (
             "hub: {port: 8600}",

@@ -96,6 +96,12 @@ def test_the_kind_of_detector_is_a_choice_of_the_configuration(city):
     assert planned(city).wish == Wish("in_process", 3, 2)
 
 
+def test_the_memory_of_a_worker_is_given_in_mebibytes(city):
+    text = city.read_text("utf-8")
+    city.write_text(f"{text}workers: {{memory_mib: 2048}}\n", "utf-8")
+    assert planned(city).wish.worker_memory_bytes == 2 * 1024**3
+
+
 @pytest.mark.parametrize(
     ("section", "named"),
     [

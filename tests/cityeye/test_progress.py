@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from rich.console import Console
 
 from cityeye import progress as progress_module
 from cityeye.entrances import show_console
-from cityeye.progress import Progress, report, summary
+from cityeye.progress import Progress, report
 from pipelines.access import TokenFile
 from pipelines.load import PriorityLoad
-from serving.worker_state import loads_of
+from serving.worker_state import WorkerState, loads_of
 from tests.serving.workers import FULL, worker_state
 
 HALF = PriorityLoad(10.0, 5.0, 5.0)
@@ -27,9 +28,9 @@ AGAIN = "all that is asked for is given again"
 class Terminal(Progress):
     """Progress with what it has printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, incidents: Mapping[str, int] | None = None) -> None:
         self.file = io.StringIO()
-        super().__init__(Console(file=self.file, width=200))
+        super().__init__(Console(file=self.file, width=200), incidents=incidents)
 
     @property
     def text(self) -> str:
@@ -84,8 +85,9 @@ def test_a_worker_that_has_not_started_yet_is_not_called_silent() -> None:
 
 def test_the_summary_counts_no_camera_of_a_silent_worker_as_online() -> None:
     well, silent = worker_state("gate"), worker_state("yard", "roof", silent_s=9.0)
-    assert summary([well]).startswith("1 of 1 cameras online, throughput 10.0 of 10.0 images/s")
-    assert summary([well, silent]).startswith("1 of 3 cameras online (2 unknown), throughput 10.0")
+    said = Terminal().summary
+    assert said([well]).startswith("1 of 1 cameras online, throughput 10.0 of 10.0 images/s")
+    assert said([well, silent]).startswith("1 of 3 cameras online (2 unknown), throughput 10.0")
 
 
 def test_a_summary_without_a_director_has_no_figures(monkeypatch) -> None:
@@ -106,9 +108,34 @@ def test_a_part_that_is_away_is_said_once_and_so_is_its_return() -> None:
 
 
 def test_the_report_keeps_what_was_measured_however_long_ago() -> None:
-    found = report([worker_state("gate", silent_s=60.0)], ["traffic.congestion"])
+    found = report([worker_state("gate", silent_s=60.0)], {"traffic.congestion": 3})
     assert found["cameras"]["gate"]["analysed"] == 40
-    assert found["incidents"] == {"traffic.congestion": 0}
+    assert found["incidents"] == {"traffic.congestion": 3}
+
+
+def test_incidents_are_counted_over_the_whole_run_whoever_is_replaced() -> None:
+    def worker(incarnation: int, **counts: int) -> WorkerState:
+        incidents = {camera: {"crowding.crowd": n} for camera, n in counts.items() if n}
+        return worker_state(*counts, incidents=incidents, incarnation=incarnation)
+
+    terminal = Terminal()
+    terminal.observe([worker(1, gate=2, yard=0)])
+    terminal.observe([worker(1, gate=2, yard=1)])
+    assert terminal.text.count("incident crowding.crowd at camera gate") == 2
+    assert terminal.text.count("incident crowding.crowd at camera yard") == 1
+    # A replaced worker counts from zero, and so does one of a city that was started again.
+    terminal.observe([worker(2, gate=0, yard=0)])
+    assert "3 incidents since the start" in terminal.summary([worker(2, gate=0, yard=0)])
+    terminal.observe([worker(2, gate=1, yard=0)])
+    assert terminal.text.count("incident crowding.crowd at camera gate") == 3
+    later = Terminal(terminal.incidents)
+    assert "4 incidents since the start" in later.summary([worker(3, gate=0)])
+    later.count([worker(3, gate=1)])
+    assert later.incidents == {"crowding.crowd": 5}
+    # A camera that is opened anew in a worker that lives counts anew too.
+    later.count([worker(3, gate=0)])
+    later.count([worker(3, gate=1)])
+    assert later.incidents == {"crowding.crowd": 6}
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from camera_adapters import CameraFault
+from tests.certificates import self_signed
 from tests.cityeye.small_city import CITY, problem_of
 
 
@@ -73,6 +74,14 @@ def test_what_a_store_can_have_is_good_and_opens(load_city, endpoint, bucket):
         ("sinks: [{url: 'http://hub:0/events'}]", "sinks[0].url", "not an HTTP one"),
         ("sinks: [{url: 'http://hub/a b'}]", "sinks[0].url", "not an HTTP one"),
         ("sinks: [{url: 'http://u:1/hunter2@h/x'}]", "sinks[0].url", "cannot be told from"),
+        (
+            "sinks: [{url: 'http://h/', token: 'hunter2 x'}]",
+            "sinks[0].token",
+            "no header can carry",
+        ),
+        ("sinks: [{url: 'http://h/', token: \"hunter2\\n\"}]", "sinks[0].token", "no header can"),
+        ("sinks: [{url: 'http://h/', token: hunter2\u4e2d}]", "sinks[0].token", "no header can"),
+        ("sinks: [{url: 'http://h/', token: ''}]", "sinks[0].token", "no header can carry"),
         ("sinks: [{url: http://hub/a}, {url: 'http://hub/a'}]", "sinks[1].url", "the same name"),
         (
             "sinks: [{url: http://a/, name: x}, {url: http://b/, name: x}]",
@@ -86,6 +95,44 @@ def test_hosts_ports_and_sinks(load_city, bad, key, said):
     assert (problem.key, problem.line) == (key, 8)
     assert said in problem.what
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("bad", "key", "said"),
+    [
+        ("hub: {database: 'sqlite:///folder'}", "hub.database", "is a folder"),
+        ("hub: {database: 'sqlite:///file/hub.db'}", "hub.database", "below a file"),
+        ("hub: {}\nstate: ~nobody-here/x\nkeyframes: {folder: file}", "keyframes.folder", "a file"),
+        ("hub: {}\nstate: file", "state", "is a file, and no folder"),
+        ("hub: {}\nstate: file/below/it", "state", "is a file, and no folder"),
+        ("hub: {}\nkeyframes: {folder: file}", "keyframes.folder", "is a file, and no folder"),
+        ("hub: {certificate: file, key: file}", "hub.certificate", "cannot be used"),
+        ("hub: {}\napi: {certificate: file, key: file}", "api.certificate", "cannot be used"),
+        ("sinks: [{url: 'https://h/', ca_certs: gone}]", "sinks[0].ca_certs", "no such file"),
+        ("sinks: [{url: 'https://h/', ca_certs: file}]", "sinks[0].ca_certs", "cannot be read"),
+    ],
+)
+def test_a_place_that_is_something_else(load_city, tmp_path, bad, key, said):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    problem = problem_of(load_city, CITY.replace("hub: {}", bad))
+    assert problem.key == key
+    assert said in problem.what
+
+
+def test_places_that_are_not_there_yet_and_good_certificates_are_fine(load_city, tmp_path):
+    certificate, key = self_signed(tmp_path)
+    tls = f"{{certificate: {certificate}, key: {key}, database: 'sqlite:///new/hub.db'}}"
+    sink = f"sinks: [{{url: 'https://h/', ca_certs: {certificate}}}]\nstate: new/state"
+    load_city(CITY.replace("hub: {}", f"hub: {tls}\n{sink}"))
+
+
+def test_the_key_of_another_certificate_is_refused(load_city, tmp_path):
+    (tmp_path / "other").mkdir()
+    certificate, _ = self_signed(tmp_path)
+    _, key = self_signed(tmp_path / "other")
+    tls = f"hub: {{certificate: {certificate}, key: {key}}}"
+    assert "mismatch" in problem_of(load_city, CITY.replace("hub: {}", tls)).what
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
@@ -158,6 +205,7 @@ def test_a_rule_without_a_confirm_window_fires_at_any_rate(load_city):
         ("cam%2f1.mp4", None, ""),
         ("seq%03d.mp4", None, ""),
         ("a?b.mp4", None, ""),
+        ("~nobody-here.mp4", None, ""),
         ("a?b.mp4", "a?b.mp4?realtime=1&loop=0", "?realtime=1&loop=0"),
         ("x.mp4", "file://localhost{folder}/x.mp4", ""),
         ("x.mp4", "file:{folder}/x.mp4?loop=1", "?loop=1"),
@@ -277,6 +325,26 @@ def test_a_slash_in_the_password_of_an_address_is_refused(load_city, login, host
 def test_an_address_that_may_hide_a_password_in_its_path_is_refused(load_city, address):
     problem = problem_of(load_city, CITY.replace("10.0.0.5", address))
     assert problem.key == "cameras[0].source"
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp:admin:hunter2@127.0.0.1",
+        "rtsp:/admin:hunter2@127.0.0.1/s",
+        "rtsp//admin:hunter2@127.0.0.1",
+        "admin:hunter2@127.0.0.1",
+        "admin:hunter2@127.0.0.1:554/s",
+        "admin:hunter2@camera.mp4",
+        "file:///admin:hunter2@camera.mp4",
+        "rtps://admin:hunter2@127.0.0.1/s",
+        "http://admin:hunter2@127.0.0.1/s",
+    ],
+)
+def test_a_login_behind_a_misspelled_scheme_is_not_repeated(load_city, source):
+    problem = problem_of(load_city, CITY.replace("rtsp://10.0.0.5/live", f"'{source}'"))
+    assert (problem.key, problem.line) == ("cameras[0].source", 3)
     assert "hunter2" not in str(problem)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
@@ -28,13 +29,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300
 
 @contextmanager
 def watched(
-    liveness: Liveness, clip: TinyClip, package: ModelPackage, folder: Path
+    liveness: Liveness,
+    clip: TinyClip,
+    package: ModelPackage,
+    folder: Path,
+    memory_bytes: int | Literal["auto"] = "auto",
 ) -> Iterator[City]:
     """A city of one camera."""
     receiver = Receiver()
     source = f"{clip.path.as_uri()}?realtime=1&loop=1"
     plan = city_plan({"gate": source}, package, folder, receiver.url)
-    city = City(replace(plan, liveness=liveness, log_to=log_to_file))
+    wish = replace(plan.wish, worker_memory_bytes=memory_bytes)
+    city = City(replace(plan, liveness=liveness, wish=wish, log_to=log_to_file))
     try:
         yield city
     finally:
@@ -99,3 +105,16 @@ def test_a_worker_whose_frame_loop_hangs_is_replaced(
     with watched(Liveness(hang_after_s=1e-6), tiny_clip, brightness, tmp_path) as city:
         wait_until(lambda: only(city).restarts > 0, "a replacement")
     assert "its frame loop hangs for" in (tmp_path / "state" / "director.log").read_text("utf-8")
+
+
+def test_a_worker_that_holds_too_much_memory_is_replaced_and_the_reason_is_said(
+    running_cluster: RunningCluster, tiny_clip: TinyClip, brightness: ModelPackage, tmp_path: Path
+) -> None:
+    """No worker does with a byte."""
+    assert running_cluster.api_port
+    with watched(Liveness(), tiny_clip, brightness, tmp_path, memory_bytes=1) as city:
+        wait_until(lambda: only(city).restarts > 0, "a replacement")
+        problem = "it holds "
+        wait_until(lambda: problem in only(city).problem, "the reason")
+        assert "MiB of memory, more than the 0 MiB of `workers.memory_mib`" in only(city).problem
+    assert problem in (tmp_path / "state" / "director.log").read_text("utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
-from serving import placement
+from serving import memory, placement
 from serving.city_plan import CityPlan, shares
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
@@ -19,6 +19,8 @@ from serving.served_models import ServedModel
 from serving.trial import MeasuredHop, MeasuredRuns, thread_options
 from tests.camera_adapters.clips import TinyClip
 from tests.serving.cities import city_plan
+
+GIB = 1024**3
 
 
 class Trial:
@@ -107,6 +109,15 @@ def test_workers_are_few_where_they_infer(
 def test_slots_follow_the_cameras_of_a_worker(plan: CityPlan) -> None:
     found, _ = placed(plan)
     assert [(len(one.cameras), one.slots.count) for one in shares(found)] == [(8, 4), (2, 1)]
+
+
+def test_workers_share_the_memory_of_the_machine(
+    plan: CityPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_memory_bytes", lambda: 32 * GIB)
+    assert placed(plan)[0].liveness.memory_bytes == 12 * GIB, "two workers, a quarter for others"
+    assert placed(plan, cameras_per_worker=1)[0].liveness.memory_bytes == int(2.4 * GIB)
+    assert placed(plan, worker_memory_bytes=GIB)[0].liveness.memory_bytes == GIB
 
 
 def test_more_threads_are_taken_where_they_are_faster(

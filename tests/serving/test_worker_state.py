@@ -12,6 +12,7 @@ from tests.serving.workers import worker_state
 
 SILENT = worker_state("gate", "yard", silent_s=KNOWN_FOR_S + 2, alive=False)
 NEVER = worker_state("gate", "yard", answered=False, silent_s=40.0, alive=False)
+STARTED = worker_state("gate", answered=False, silent_s=0.3, alive=False)
 REPLACED = worker_state(
     "gate", "yard", answered=False, silent_s=0.4, alive=False, problem="died: no memory", restarts=1
 )
@@ -44,7 +45,8 @@ def test_cameras_of_a_silent_worker_are_not_online_and_are_named():
 
 def test_the_reason_says_what_is_known():
     assert SILENT.silence == "worker-0 has not answered for 7 s"
-    assert NEVER.silence == "worker-0 has not answered since its start for 40 s"
+    assert NEVER.silence == "worker-0 has not answered in the 40 s since its start"
+    assert STARTED.silence == "worker-0 has just been started"
     assert "was replaced and does not answer yet: died: no memory" in REPLACED.silence
 
 

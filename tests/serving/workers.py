@@ -15,10 +15,11 @@ from pipelines.plan import Priority
 from serving.camera_worker import WorkerSnapshot
 from serving.worker_state import WorkerState
 
+MIB = 1024 * 1024
 FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
-def online_camera(camera: str) -> CameraSnapshot:
+def online_camera(camera: str, incidents: Mapping[str, int]) -> CameraSnapshot:
     return CameraSnapshot(
         id=camera,
         name=camera.title(),
@@ -26,7 +27,7 @@ def online_camera(camera: str) -> CameraSnapshot:
         reason="",
         ended=False,
         reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
-        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, {}, {}, 0),
+        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents, {}, 0),
         routes={},
         serving=frozenset(),
     )
@@ -41,17 +42,20 @@ def worker_state(
     restarts: int = 0,
     fault: str = "",
     loads: Mapping[Priority, PriorityLoad] | None = None,
+    incidents: Mapping[str, Mapping[str, int]] | None = None,
+    incarnation: int = 3,
+    memory_mib: int = 300,
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
     group = GroupSnapshot(
-        tuple(online_camera(camera) for camera in cameras),
+        tuple(online_camera(camera, (incidents or {}).get(camera, {})) for camera in cameras),
         0.1,
         {"traffic/1": fault} if fault else {},
         {"normal": FULL} if loads is None else loads,
     )
     relay = RelayCounters(7, 0, 0, 0, 2, 0, 0, 0, 0, ())
     models = {"traffic/1": InferenceMetrics()}
-    snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "")
+    snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "", memory_mib * MIB)
     return WorkerState(
         "worker-0",
         snapshot if answered else None,
@@ -59,6 +63,6 @@ def worker_state(
         alive=alive,
         camera_ids=cameras,
         silent_s=silent_s,
-        incarnation=3,
+        incarnation=incarnation,
         problem=problem,
     )

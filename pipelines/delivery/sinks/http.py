@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 import urllib3
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from standardwebhooks.webhooks import Webhook
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry, Timeout
@@ -44,6 +44,20 @@ STATUS_NOT_AUTHORISED = frozenset({401, 403, 404, 407})
 """Wrong credentials or URL: a person will correct it, and the events must still be there then."""
 
 
+def _fits_a_header(token: SecretStr) -> SecretStr:
+    # The client would refuse it at every event, in words that repeat it.
+    text = token.get_secret_value()
+    if not text or not all("!" <= character <= "~" for character in text):
+        raise ValueError(
+            "the token holds what no header can carry; give letters, digits and signs of ASCII, "
+            "without a space"
+        )
+    return token
+
+
+HeaderToken = Annotated[SecretStr, AfterValidator(_fits_a_header)]
+
+
 class HttpSinkSettings(SinkSettings):
     """How to reach an HTTP sink. Its `repr` shows neither secret nor token."""
 
@@ -52,7 +66,7 @@ class HttpSinkSettings(SinkSettings):
     secret: WebhookSecret | None = Field(
         default=None, description="the secret that signs deliveries", examples=["${HUB_SECRET}"]
     )
-    token: SecretStr | None = Field(
+    token: HeaderToken | None = Field(
         default=None, description="a token for `Authorization: Bearer`", examples=["${HUB_TOKEN}"]
     )
     ca_certs: CaCerts = None

@@ -42,6 +42,7 @@ MAX_PORT = 65_535
 NUMERIC = re.compile(r"[0-9.]+")
 NOT_IN_BUCKETS = ("..", ".-", "-.")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}")
 PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 """An ETag that is the object's MD5: neither multipart nor encrypted by the store."""
 
@@ -300,7 +301,9 @@ class S3Bucket:
     def _from_answer(self, key: str, error: S3Error) -> StoreError:
         if error.code in MISSING_CODES:
             return KeyframeMissing(f"there is no {key} in {self._name}")
-        answered = f"{self._name} answered {error.code}"
+        # The answer is foreign text, and nobody knows what a store repeats in it.
+        said = error.code if CODE.fullmatch(error.code or "") else error.response.status
+        answered = f"{self._name} answered {said}"
         if error.code in TRANSIENT_CODES or error.response.status >= STATUS_SERVER_ERROR:
             return StoreUnavailable(answered)
         if error.code == "NoSuchBucket":

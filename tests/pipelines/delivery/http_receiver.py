@@ -44,7 +44,7 @@ class Receiver:
             def do_POST(self) -> None:
                 receiver.reply(self)
 
-            do_GET = do_POST
+            do_GET = do_PUT = do_HEAD = do_POST
 
             def log_message(self, *arguments: object) -> None:
                 pass
@@ -74,7 +74,7 @@ class Receiver:
         if self.status != 204:
             request.send_header("Content-Length", str(len(self.answer)))
         request.end_headers()
-        if self.status != 204:
+        if self.status != 204 and request.command != "HEAD":
             request.wfile.write(self.answer)
 
     def close(self) -> None:

@@ -77,6 +77,21 @@ def test_after_a_crash_the_next_start_says_so_once(starts: Starts):
     again.close()
 
 
+def test_a_worker_that_was_replaced_gives_the_reason(starts: Starts):
+    edge = starts.start()
+    becomes(edge, "gate", CameraState.ONLINE)
+    drain(edge)
+    edge.close()
+    again = starts.start()
+    again.recorder.recover({"gate"}, "it holds 4300 MiB of memory" + "." * 999)
+    (gate,) = drain(again)
+    reason = gate["data"]["reason"]
+    assert gate["data"]["state"] == "offline"
+    assert reason.startswith("its worker was replaced: it holds 4300 MiB of memory...")
+    assert len(reason) < 250, "an event has bounds"
+    again.close()
+
+
 @pytest.mark.parametrize("state", [CameraState.OFFLINE, CameraState.UNAUTHORIZED])
 def test_what_was_blind_already_is_not_said_again(starts: Starts, state: CameraState):
     edge = starts.start()

@@ -8,13 +8,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
+from ray.serve.context import _get_global_client as get_client
 
 from pipelines.access import Scope
-from serving.api.access import ROUTES
-from serving.api.control_api import api
+from serving.api.access import LONGEST_REQUEST_S, ROUTES
+from serving.api.control_api import MAX_WAITING, api
 from serving.city import City
 from tests.api_fuzzing import server_errors
 from tests.camera_adapters.clips import TinyClip
@@ -153,3 +155,12 @@ def test_no_request_makes_the_api_fail(guarded: Guarded) -> None:
     auth = guarded.cluster.auth
     assert server_errors(url, api.openapi(), auth, scaled(5), leave_out=UPLOADS) == []
     assert guarded.ask("GET", "/healthz", None) == 200
+
+
+def test_no_request_waits_for_ever_and_no_crowd_of_them(guarded: Guarded) -> None:
+    """As Serve itself says that it runs."""
+    client: Any = get_client()
+    details = client.get_serve_details()
+    assert details["http_options"]["request_timeout_s"] == LONGEST_REQUEST_S
+    (deployment,) = details["applications"]["control-api"]["deployments"].values()
+    assert deployment["deployment_config"]["max_queued_requests"] == MAX_WAITING

@@ -1,0 +1,117 @@
+"""`cityeye hub` in a process of its own: what it takes, and that it keeps its secrets to itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from event_hub.database import with_password
+from event_hub.errors import DatabaseUrlError, PasswordInUrlError
+
+PASSWORD = "canary-p@ss/wörd"
+SECRET = "whsec_" + base64.b64encode(b"canary-secret-of-24-bytes").decode()
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    given = ["--port", "0", "--state", str(folder), "--keyframes", str(folder)]
+    return [sys.executable, "-m", "cityeye", "hub", *given, *options]
+
+
+def said_by(folder: Path, *options: str, **environment: str) -> str:
+    """What a hub says that does not start."""
+    done = subprocess.run(
+        command(folder, *options),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def listeners(process: psutil.Process) -> list[str]:
+    """Where others reach it: TCP, UDP and named sockets of this machine."""
+    return [
+        f"http://{one.laddr.ip}:{one.laddr.port}" if one.status == psutil.CONN_LISTEN else repr(one)
+        for one in process.net_connections("all")
+        if one.laddr
+        and (
+            one.status == psutil.CONN_LISTEN
+            or one.family == socket.AF_UNIX
+            or one.type == socket.SOCK_DGRAM
+        )
+    ]
+
+
+@pytest.mark.slow
+def test_it_listens_at_one_place_and_shows_none_of_its_secrets(tmp_path: Path) -> None:
+    secrets = {"CITYEYE_HUB_SECRET": SECRET, "CITYEYE_HUB_DATABASE_PASSWORD": PASSWORD}
+    database = f"sqlite:///{tmp_path}/hub.db"
+    with subprocess.Popen(
+        command(tmp_path, "--database", database),
+        stdout=subprocess.PIPE,
+        env={**os.environ, **secrets},
+    ) as hub:
+        try:
+            assert hub.stdout is not None
+            url = hub.stdout.readline().decode().split()[-1]
+            me = psutil.Process(hub.pid)
+            processes = (me, *me.children(recursive=True))
+            assert [one for process in processes for one in listeners(process)] == [url]
+            for process in processes:
+                shown = [*process.cmdline(), *process.environ().values()]
+                assert not [one for one in shown if PASSWORD in one or SECRET in one]
+                assert not secrets.keys() & process.environ().keys()
+        finally:
+            hub.terminate()
+        assert hub.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_a_weak_secret_is_refused_and_not_shown(tmp_path: Path) -> None:
+    said = said_by(tmp_path, CITYEYE_HUB_SECRET="hunter2")
+    assert "webhook" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.slow
+def test_a_password_in_an_argument_is_refused_and_not_shown(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://hub:hunter2@127.0.0.1:9/hub"
+    said = said_by(tmp_path, "--database", url)
+    assert "CITYEYE_HUB_DATABASE_PASSWORD" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.slow
+def test_a_limit_that_one_late_heartbeat_would_exceed_is_refused(tmp_path: Path) -> None:
+    assert "silence_limit_s: Input should be greater than or equal to 8" in said_by(
+        tmp_path, "--silence-limit", "7.9"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://hub:x@h/d", "postgresql://hub:@h/d", "postgresql://h/d?password=x"]
+)
+def test_a_url_that_everybody_sees_holds_no_password(url: str) -> None:
+    with pytest.raises(PasswordInUrlError):
+        with_password(url, PASSWORD)
+
+
+def test_a_password_is_put_into_the_url_of_a_server_and_into_no_text() -> None:
+    url = with_password("postgresql+psycopg://hub@h:5432/d", PASSWORD)
+    assert url.get_secret_value() == ("postgresql+psycopg://hub:canary-p%40ss%2Fw%C3%B6rd@h:5432/d")
+    assert "canary" not in repr(url) + str(url)
+    file = "sqlite:///var/hub.db"
+    assert with_password(file, PASSWORD).get_secret_value() == file
+    with pytest.raises(DatabaseUrlError, match="sqlite:///FILE"):
+        with_password("hub.db", "")
