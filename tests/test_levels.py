@@ -20,6 +20,7 @@ markers =
 """
 SUITE = """
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from hypothesis import given, strategies
 from tests.levels import scaled
 
 @given(strategies.booleans())
-def test_guessed(value): pass
+def test_guessed(value): time.sleep(0.3)
 
 def test_fast(): pass
 
