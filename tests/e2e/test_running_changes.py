@@ -1,4 +1,4 @@
-"""A running city takes a changed file, and its secrets are nowhere but in their own files."""
+"""A running city takes a changed file, its secrets stay in their own files, and SIGTERM ends it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from cityeye.config.schema import Settings
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
-from tests.e2e.command import Ran, auth_of, cityeye, free_ports
+from tests.e2e.command import Ran, auth_of, cityeye, free_ports, last_states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
 START_S = 180.0
 STOP_S = 60.0
-RETRY_S = 5.0
+GONE_S = 10.0
+RETRY_S = 20.0
 """How soon a camera is watched again once its login is right."""
 
 PAGES = ("health", "cameras", "models", "rollouts", "metrics", "openapi.json")
@@ -51,6 +52,8 @@ class RunningCity:
     document: dict[str, Any]
     secrets: dict[str, str]
     clip: str
+    left: list[psutil.Process] | None = None
+    """What was still there `GONE_S` after the end; None before it."""
 
     @property
     def output(self) -> str:
@@ -90,6 +93,15 @@ class RunningCity:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
             time.sleep(0.2)
+
+    def end(self) -> int:
+        """Ends it by SIGTERM, unless that was done; its exit status."""
+        if self.left is None:
+            started = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(STOP_S)
+            _, self.left = psutil.wait_procs(started, timeout=GONE_S)
+        return self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +155,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
             ],
             "hub": {"port": hub},
             "api": {"port": api},
+            "models": {"detector": "in_process", "threads": 1},
         }
         variables = {
             "PARK_PASSWORD": hidden["park"],
@@ -273,13 +286,22 @@ def test_secrets_are_nowhere_but_in_their_own_files(city: RunningCity) -> None:
     (session,) = sessions
     ray_files = files_below(session)
     assert ray_files
-    city.process.send_signal(signal.SIGTERM)
-    assert city.process.wait(STOP_S) == 0, city.output
+    assert city.end() == 0, city.output
     state = files_below(city.folder, OWN_FILES)
     assert any("outbox.db" in path for path in state)
     assert any("worker.log" in path for path in state)
     leaks = found_in(city, {**places, **ray_files, **state, **files_below(session)})
     assert not leaks
+
+
+def test_a_sigterm_ends_everything_and_says_what_became_of_the_cameras(city: RunningCity) -> None:
+    assert city.end() == 0, city.output
+    assert city.left == []
+    assert "Traceback" not in city.output
+    assert "done: " in city.output
+    states = dict(last_states(city.folder / "var" / "hub.db"))
+    assert states.keys() >= {"gate", "park", "yard"}
+    assert set(states.values()) == {"stopped"}
 
 
 def test_the_search_would_find_a_secret(city: RunningCity) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,9 +33,11 @@ class RunningCluster:
 
 
 @pytest.fixture(scope="session")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    """Ray and Serve, started once."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ, "this test starts Ray: mark it `ray`"
+def running_cluster(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[RunningCluster]:
+    """Ray and Serve, started once in each process of the test run."""
+    assert "not ray" not in pytestconfig.option.markexpr, "this test starts Ray: mark it `ray`"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -30,10 +30,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300
 def watched(
     liveness: Liveness, clip: TinyClip, package: ModelPackage, folder: Path
 ) -> Iterator[City]:
-    """A city of one camera."""
+    """A city of one camera, whose worker runs the model itself: it starts soonest."""
     receiver = Receiver()
     source = f"{clip.path.as_uri()}?realtime=1&loop=1"
-    plan = city_plan({"gate": source}, package, folder, receiver.url)
+    plan = city_plan({"gate": source}, package, folder, receiver.url, detector="in_process")
     city = City(replace(plan, liveness=liveness, log_to=log_to_file))
     try:
         yield city
