@@ -14,7 +14,7 @@ from serving import PROCESS_GONE, RunningProcess, processes_below
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 STOPPED, ZOMBIE = "T", "Z"
-FROZEN_AFTER_S: Final = 15.0
+FROZEN_AFTER_S: Final = 10.0
 """How long a process may be stopped; whoever stops one by hand for longer has it replaced."""
 
 END_TIMEOUT_S: Final = 10.0

@@ -178,6 +178,7 @@ def _all_there(city: SupervisedCity, victim: psutil.Process) -> bool:
 
 def append(file: Path, row: Row) -> None:
     """Keeps a row."""
+    file.parent.mkdir(exist_ok=True)
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(asdict(row)) + "\n")
 
