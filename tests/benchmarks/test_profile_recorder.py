@@ -26,6 +26,8 @@ from simulation import encode_scene
 from simulation.scenes import scene_named
 from tests.benchmarks.recorded_group import read_lines
 
+pytestmark = pytest.mark.slow
+
 SCENE = "crossroad-jam"
 ALWAYS = (DEMUX, DECODE, INTAKE, PUT, CONVERSION, RUN, FRAME, TRACKER, RULES, STATISTICS)
 ROOT = Path(__file__).parents[2]

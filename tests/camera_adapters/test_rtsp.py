@@ -296,25 +296,21 @@ def test_a_silent_stream_is_told_and_opened_again_at_the_first_time_out(server):
 def test_irregular_key_frames_are_no_outage(tmp_path: Path):
     """A smart codec that stretches its key frames, and one that sends a single one."""
     gaps = {"stretched": [12, 12, 12, 60, 12, 12, 90, 6], "single": [1000]}
-    mounts = [
-        Mount(
-            name,
-            write_clip(
-                tmp_path / f"{name}.mp4",
-                fps=Fraction(25),
-                frames=200,
-                key_frames=list(accumulate(own)),
-            ).path,
+    clips = {
+        name: write_clip(
+            tmp_path / f"{name}.mp4", fps=Fraction(25), frames=200, key_frames=[*accumulate(own)]
         )
         for name, own in gaps.items()
-    ]
+    }
+    # Each has a mount of its own: the second viewer of one would wait for the next key frame.
+    rates = {f"{name}-{rate}": rate for name in gaps for rate in (2.0, 0.2)}
+    mounts = [Mount(case, clips[case.partition("-")[0]].path) for case in rates]
     with RtspServerThread(mounts) as thread, ExitStack() as stack:
         watched = {
-            (name, rate): stack.enter_context(
-                watching(camera(thread.url(name), {"litter": rate}, read_timeout_s=2.0))
+            case: stack.enter_context(
+                watching(camera(thread.url(case), {"litter": rate}, read_timeout_s=2.0))
             )
-            for name in gaps
-            for rate in (2.0, 0.2)
+            for case, rate in rates.items()
         }
         for one in watched.values():
             one.wait_for(ONLINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from models.package import ModelPackage
 from pipelines.access import TokenFile, known_hosts
 from serving.api import ApiAccess
 from serving.ray_cluster import ClusterSettings, cluster
+from tests.e2e.command import free_ports
 from tests.serving.packages import brightness_package
 
 
@@ -38,9 +38,7 @@ def running_cluster(
 ) -> Iterator[RunningCluster]:
     """Ray and Serve, started once in each process of the test run."""
     assert "not ray" not in pytestconfig.option.markexpr, "this test starts Ray: mark it `ray`"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     tokens = TokenFile(tmp_path_factory.mktemp("cluster") / "access")
     tokens.prepare()
     access = ApiAccess(tokens=tokens.folder, hosts=known_hosts("127.0.0.1"))
