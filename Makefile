@@ -10,6 +10,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 SPREAD := -n $(WORKERS) --dist loadfile
+RAY_FOLDERS := tests/benchmarks tests/e2e tests/serving
 # The folder that ARGS names may have tests of one kind only.
 OR_NONE := || [ $$? -eq 5 ]
 READY := .venv/.ready-$(EXTRA)
@@ -35,7 +36,7 @@ quick: $(READY)-test ## the tests that take no time, in 90 seconds (ARGS="tests/
 
 test: lint ## check style, types and architecture, then run every test (ARGS="tests/models")
 	$(PYTEST) -m "not ray" $(SPREAD) $(ARGS) $(OR_NONE)
-	$(PYTEST) -m ray $(ARGS) $(OR_NONE)
+	$(PYTEST) -m ray $(SPREAD) --no-loadscope-reorder $(or $(ARGS),$(RAY_FOLDERS)) $(OR_NONE)
 
 prove: $(READY)-test ## fuzzing, kills, soaks and benches for hours; goes on where it stopped
 	$(PYTEST) --level prove --timeout 3600 $(ARGS)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import compress
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from camera_adapters import Letterbox
 from models.detections import Box, Boxes, Detections, pairwise_iou
@@ -113,6 +113,8 @@ def _matched(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices,
 
     Columns from `first` on get only the rows that those before leave over.
     """
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(similarity[:, :first], maximize=True)
     close = similarity[rows, columns] >= MIN_SIMILARITY
     rows, columns = rows[close], columns[close]
@@ -153,6 +155,8 @@ class CameraTracker:
                 below it that are passed in only continue one.
             lost_s: How long a track is kept after its last detection.
         """
+        # Half a second for those that track, before the first frame, and none for all others.
+        import_module("scipy.optimize")
         self._labels = labels
         numbers: dict[frozenset[str], int] = {}
         self._group_of = np.array(

@@ -53,7 +53,11 @@ class DetectorService(Protocol):
         ...
 
     def remove(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
-        """Begins to end a version that no camera uses any more."""
+        """Begins to end a version that no camera uses any more.
+
+        Raises:
+            ServingError: It cannot be ended now.
+        """
         ...
 
     def retain(self, models: Sequence[ServedModel]) -> None:

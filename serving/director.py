@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 
 from pipelines import Routes
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
 from serving.detectors import detector_service
-from serving.errors import DirectorError, RolloutBusy, RolloutError, last_line
+from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingError, last_line
 from serving.governor import RateGovernor
 from serving.incarnations import Incarnations
 from serving.left_over import LeftOverOutboxes
@@ -238,7 +237,7 @@ class Director:
                     self._check_workers()
                     self._govern()
                 self._retire()
-            except (RayError, RayServeException, RuntimeError, ValueError):
+            except (RayError, ServingError, RuntimeError, ValueError):
                 # The next round may fare better; if none does, workers count as unknown.
                 log.exception("director_round_failed")
 
@@ -273,7 +272,7 @@ class Director:
         serving = frozenset[str]().union(*(camera.serving for camera in cameras))
         try:
             self._rollouts.retire(serving, min(slot.asked_s for slot in live))
-        except (RayError, RayServeException, RuntimeError) as error:
+        except (RayError, ServingError, RuntimeError) as error:
             log.warning("model_not_retired", extra={"reason": str(error)})
 
     def _reroute(self, routes: Mapping[str, Routes]) -> None:

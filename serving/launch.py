@@ -52,7 +52,10 @@ class RayServeDetectors:
 
     def remove(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
         """See `DetectorService.remove`; calls in flight still get their results."""
-        serve.delete(application_name(model.ref), _blocking=False)
+        try:
+            serve.delete(application_name(model.ref), _blocking=False)
+        except RayServeException as error:
+            raise ServingError(f"{model.title} cannot be ended: {last_line(error)}") from None
 
     def retain(self, models: Sequence[ServedModel]) -> None:
         """See `DetectorService.retain`."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 LEVELS = ("quick", "test", "prove")
 NOT_QUICK = ("slow", "integration", "e2e", "proof")
@@ -44,9 +44,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _Chosen.level = config.getoption("--level")
+    # Without its limits of time: other work on this machine is no fault of what is tested.
+    settings.register_profile(
+        "levels",
+        max_examples=scaled(EXAMPLES),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("levels")
     if _Chosen.level == "prove":
-        settings.register_profile("prove", max_examples=scaled(EXAMPLES), deadline=None)
-        settings.load_profile("prove")
         config.pluginmanager.register(_Proofs(config), "proofs")
 
 

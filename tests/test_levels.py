@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[1]
 INI = """[pytest]
@@ -20,6 +20,7 @@ markers =
 """
 SUITE = """
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from hypothesis import given, strategies
 from tests.levels import scaled
 
 @given(strategies.booleans())
-def test_guessed(value): pass
+def test_guessed(value): time.sleep(0.3)
 
 def test_fast(): pass
 
@@ -71,7 +72,7 @@ class Suite:
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         lines = [line.split() for line in done.stdout.splitlines()]
@@ -141,7 +142,7 @@ def test_quick_has_tests_of_every_package_and_none_that_starts_a_server() -> Non
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
         check=True,
     )
     files = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}

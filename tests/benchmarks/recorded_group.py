@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.recorded_group CLIP FOLDER`: a camera group that is profiled.
 
-One camera plays a recording, an in-process detector infers, and each mode is recorded for a while;
-there is no Ray. A process of its own, because the recorder changes classes of the product.
+One camera plays a recording, an in-process detector infers, and each mode is recorded until it has
+seen enough; there is no Ray. A process of its own, because the recorder changes classes of the
+product.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.profiling import record_profile
-from benchmarks.profiling.recorder import MODE_FILE, MODES
+from benchmarks.profiling.recorder import LINES_FILE, MODE_FILE, MODES, ProfileLine, ProfileMode
 from camera_adapters import CameraSpec
 from models import BUILTIN_ROOT, ModelRepository
 from pipelines import CameraGroup, CameraPlan, EvidenceRecorder, TaskPlan
@@ -21,7 +22,10 @@ from pipelines.rules import RulePlan, Zone
 from serving import InProcessDetector, served_model
 
 FPS = 10.0
-MODE_S = 2.6
+LINES, FRAMES = 2, 10
+"""What each mode is to see; a busy machine takes longer for it."""
+
+WAIT_S = 60.0
 WHOLE = Zone("image", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))
 
 
@@ -46,11 +50,27 @@ def main(clip: Path, folder: Path) -> None:
     loop.start()
     for mode in MODES:
         (state / MODE_FILE).write_text(mode)
-        time.sleep(MODE_S)
+        wait_for(mode, worker / LINES_FILE)
     group.stop()
     loop.join()
     outbox.close()
     detector.close()
+
+
+def wait_for(mode: ProfileMode, lines: Path) -> None:
+    """Waits until enough was seen in a mode."""
+    end_s = time.monotonic() + WAIT_S
+    while time.monotonic() < end_s:
+        own = [line for line in read_lines(lines) if line.mode == mode]
+        if len(own) >= LINES and sum(line.inferred for line in own) >= FRAMES:
+            return
+        time.sleep(0.05)
+
+
+def read_lines(file: Path) -> list[ProfileLine]:
+    """All whole lines so far."""
+    text = file.read_text(encoding="utf-8")
+    return [ProfileLine.model_validate_json(line) for line in text.split("\n")[:-1]]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from benchmarks.profiling.hooks import (
 from benchmarks.profiling.recorder import LINES_FILE, MODES, ProfileLine
 from simulation import encode_scene
 from simulation.scenes import scene_named
+from tests.benchmarks.recorded_group import read_lines
+
+pytestmark = pytest.mark.slow
 
 SCENE = "crossroad-jam"
 ALWAYS = (DEMUX, DECODE, INTAKE, PUT, CONVERSION, RUN, FRAME, TRACKER, RULES, STATISTICS)
@@ -37,8 +40,7 @@ def lines(tmp_path_factory) -> list[ProfileLine]:
     encode_scene(scene_named(SCENE), clip, lambda *_: None, 2.0)
     command = [sys.executable, "-m", "tests.benchmarks.recorded_group", str(clip), str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
-    text = (folder / "state" / "worker-0" / LINES_FILE).read_text(encoding="utf-8")
-    return [ProfileLine.model_validate_json(line) for line in text.splitlines()]
+    return read_lines(folder / "state" / "worker-0" / LINES_FILE)
 
 
 def test_every_mode_is_recorded_and_no_time_is_missing_between_lines(lines):

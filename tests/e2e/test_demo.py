@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.ti
 
 KINDS = {"traffic.congestion", "littering.dropped_object", "crowding.density"}
 QUIET = "arterial-night"
+DURATION_S = "40"
+"""All incidents of the scenes begin in their first 12 s, and are opened soon after."""
+
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
 
@@ -41,7 +44,7 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("demo")
-    ran = cityeye("demo", "--duration", "60", "--json", "out.json", folder=folder)
+    ran = cityeye("demo", "--duration", DURATION_S, "--json", "out.json", folder=folder)
     assert ran.status == 0, ran.output
     return Demo(ran, read_json(folder / "out.json"), folder / "var" / "demo")
 

@@ -1,4 +1,4 @@
-"""A running city takes a changed file."""
+"""A running city takes a changed file, and SIGTERM ends it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from cityeye.config.schema import Settings
 from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
-from tests.e2e.command import Ran, auth_of, cityeye, free_ports
+from tests.e2e.command import Ran, auth_of, cityeye, free_ports, last_states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
 START_S = 180.0
 STOP_S = 60.0
-RETRY_S = 5.0
+GONE_S = 10.0
+RETRY_S = 20.0
 """How soon a camera is watched again once its login is right."""
 
 PAGES = ("health", "cameras", "models", "rollouts", "metrics", "openapi.json")
@@ -49,6 +50,8 @@ class RunningCity:
     document: dict[str, Any]
     secrets: dict[str, str]
     clip: str
+    left: list[psutil.Process] | None = None
+    """What was still there `GONE_S` after the end; None before it."""
 
     @property
     def output(self) -> str:
@@ -88,6 +91,15 @@ class RunningCity:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
             time.sleep(0.2)
+
+    def end(self) -> int:
+        """Ends it by SIGTERM, unless that was done; its exit status."""
+        if self.left is None:
+            started = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(STOP_S)
+            _, self.left = psutil.wait_procs(started, timeout=GONE_S)
+        return self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +153,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
             ],
             "hub": {"port": hub},
             "api": {"port": api},
+            "models": {"detector": "in_process", "threads": 1},
         }
         variables = {
             "PARK_PASSWORD": hidden["park"],
@@ -212,3 +225,13 @@ def test_cameras_come_and_go(city: RunningCity) -> None:
     assert (refused.status, refused.said(r"city.yaml:\d+: api.port: ")) == (1, True)
     city.document["api"]["port"] -= 1
     city.save()
+
+
+def test_a_sigterm_ends_everything_and_says_what_became_of_the_cameras(city: RunningCity) -> None:
+    assert city.end() == 0, city.output
+    assert city.left == []
+    assert "Traceback" not in city.output
+    assert "done: " in city.output
+    states = dict(last_states(city.folder / "var" / "hub.db"))
+    assert states.keys() >= {"gate", "park", "yard"}
+    assert set(states.values()) == {"stopped"}

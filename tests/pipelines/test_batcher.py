@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -253,13 +254,14 @@ def test_a_higher_priority_goes_first_and_shares_evenly() -> None:
 
 
 def test_nobody_waits_for_ever_for_a_higher_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batcher, "STARVED_AFTER_S", 0.05)
+    now_s = [1000.0]
+    monkeypatch.setattr(batcher, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
     traffic = {"traffic": TRAFFIC}
     high = plan("a", traffic, priorities={"traffic": "high"})
     street = Street.of(high, plan("b", traffic), max_frames=1)
     due = dict.fromkeys("ab", ("traffic",))
     assert overload(street, 10, due)["b/traffic"] == 0
-    time.sleep(0.06)
+    now_s[0] += batcher.STARVED_AFTER_S + 0.1
     assert overload(street, 10, due)["b/traffic"] == 1
 
 

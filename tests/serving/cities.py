@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from camera_adapters.spec import CameraSpec
 from models.package import ModelPackage
@@ -41,8 +42,12 @@ def city_plan(
     *,
     cameras_per_worker: int = 1,
     detector: DetectorKind = "ray_serve",
+    replicas: int | Literal["auto"] = 1,
 ) -> CityPlan:
-    """The city, keyframes and outboxes under `folder`; all versions beside `package` can join."""
+    """The city, keyframes and outboxes under `folder`; all versions beside `package` can join.
+
+    How a model runs is not measured at the start, unless `replicas` asks for it.
+    """
     return CityPlan(
         cameras=tuple(camera_plan(name, source, package) for name, source in cameras.items()),
         models=(served_model(package),),
@@ -53,6 +58,6 @@ def city_plan(
         ),
         rollouts=(Rollout(model=package.name, stable=package.version),),
         versions=RepositoryVersions(FolderModels(path=package.directory.parents[1])),
-        wish=Wish(detector, cameras_per_worker=cameras_per_worker),
+        wish=Wish(detector, 1, replicas, cameras_per_worker),
         drain_s=5.0,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from models.package import ModelPackage
 from pipelines.access import TokenFile, known_hosts
 from serving.api import ApiAccess
 from serving.ray_cluster import ClusterSettings, cluster
+from tests.e2e.command import free_ports
 from tests.serving.packages import brightness_package
 
 
@@ -34,12 +33,12 @@ class RunningCluster:
 
 
 @pytest.fixture(scope="session")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    """Ray and Serve, started once."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ, "this test starts Ray: mark it `ray`"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def running_cluster(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[RunningCluster]:
+    """Ray and Serve, started once in each process of the test run."""
+    assert "not ray" not in pytestconfig.option.markexpr, "this test starts Ray: mark it `ray`"
+    (port,) = free_ports(1)
     tokens = TokenFile(tmp_path_factory.mktemp("cluster") / "access")
     tokens.prepare()
     access = ApiAccess(tokens=tokens.folder, hosts=known_hosts("127.0.0.1"))

@@ -23,6 +23,7 @@ from serving.lean_ray import INLINE_BYTES
 from serving.serve_detector import ServeDetector, application_name
 from serving.served_models import model_ref, served_model
 from tests.pipelines.frames import make_frame
+from tests.serving.conftest import RunningCluster
 from tests.serving.packages import SIZE
 from tests.serving.test_city import wait_until
 
@@ -41,29 +42,32 @@ PATIENCE_S = 60.0
 
 @serve.deployment(max_ongoing_requests=LIMIT, ray_actor_options={"num_cpus": 0.1})
 class Counter:
-    """Counts how many calls run at once."""
+    """Says how many calls run at the moment."""
 
     def __init__(self) -> None:
         self.running = 0
-        self.most = 0
 
     def detect(self, seconds: float) -> int:
         self.running += 1
-        self.most = max(self.most, self.running)
+        found = self.running
         time.sleep(seconds)
         self.running -= 1
-        return self.most
+        return found
 
 
-@pytest.fixture
-def counter(request: pytest.FixtureRequest) -> Iterator[DetectorHandle]:
+@pytest.fixture(scope="module", params=[1])
+def counter(
+    request: pytest.FixtureRequest, running_cluster: RunningCluster
+) -> Iterator[DetectorHandle]:
+    """A deployment that keeps nothing of a call; its parameter is the number of replicas."""
+    assert running_cluster.api_port
     deployment: Any = Counter
-    bound = deployment.options(num_replicas=getattr(request, "param", 1)).bind()
-    handle: Any = serve.run(bound, name="counter", route_prefix=None)
+    bound = deployment.options(num_replicas=request.param).bind()
+    handle: Any = serve.run(bound, name=f"counter-{request.param}", route_prefix=None)
     own = DetectorHandle(initialised(handle))
     own.detect(0.0).result(timeout_s=PATIENCE_S)
     yield own
-    serve.delete("counter")
+    serve.delete(f"counter-{request.param}", _blocking=False)
 
 
 def initialised(handle: Any) -> Any:
@@ -84,7 +88,7 @@ def test_calls_of_the_only_replica_pass_the_router_by(
 ) -> None:
     wait_until(lambda: counter.only_replica() is not None, "the replica")
     forbid_router(monkeypatch)
-    assert counter.detect(0.0).result(timeout_s=PATIENCE_S) == 1
+    assert counter.detect(0.0).result(timeout_s=PATIENCE_S) >= 1
 
 
 def test_the_replica_keeps_its_limit_of_calls_that_run_at_once(counter: DetectorHandle) -> None:
@@ -93,7 +97,7 @@ def test_the_replica_keeps_its_limit_of_calls_that_run_at_once(counter: Detector
     assert max(one.result(timeout_s=PATIENCE_S) for one in responses) == LIMIT
 
 
-@pytest.mark.parametrize("counter", [2], indirect=True)
+@pytest.mark.parametrize("counter", [2], indirect=True, scope="module")
 def test_serve_chooses_among_several_replicas(counter: DetectorHandle) -> None:
     assert counter.only_replica() is None
     assert counter.detect(0.0).result(timeout_s=PATIENCE_S) >= 1

@@ -32,7 +32,7 @@ from tests.serving.cities import camera_plan
 pytestmark = pytest.mark.slow
 
 WAIT_S = 30.0
-RETRY_S = 5.0
+RETRY_S = 20.0
 """How long a camera whose login was corrected may wait to be tried again."""
 
 

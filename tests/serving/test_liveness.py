@@ -35,10 +35,10 @@ def watched(
     folder: Path,
     memory_bytes: int | Literal["auto"] = "auto",
 ) -> Iterator[City]:
-    """A city of one camera."""
+    """A city of one camera, whose worker runs the model itself: it starts soonest."""
     receiver = Receiver()
     source = f"{clip.path.as_uri()}?realtime=1&loop=1"
-    plan = city_plan({"gate": source}, package, folder, receiver.url)
+    plan = city_plan({"gate": source}, package, folder, receiver.url, detector="in_process")
     wish = replace(plan.wish, worker_memory_bytes=memory_bytes)
     city = City(replace(plan, liveness=liveness, wish=wish, log_to=log_to_file))
     try:

@@ -11,7 +11,7 @@ import pytest
 from models.package import ModelPackage
 from pipelines.plan import ModelRef
 from serving import memory, placement
-from serving.city_plan import CityPlan, shares
+from serving.city_plan import CityPlan, Wish, shares
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
 from serving.placement import placed_plan
@@ -73,7 +73,7 @@ def plan(
     monkeypatch.setattr(placement, "gpus_of_cluster", lambda: 0.0)
     cameras = dict.fromkeys((f"camera-{i}" for i in range(10)), tiny_clip.path.as_uri())
     plan = city_plan(cameras, brightness, tmp_path, "http://127.0.0.1:9/", cameras_per_worker=8)
-    return replace(plan, wish=replace(plan.wish, detector="auto"))
+    return replace(plan, wish=Wish(cameras_per_worker=8))
 
 
 def placed(plan: CityPlan, **wish: object) -> tuple[CityPlan, str]:

@@ -20,16 +20,23 @@ from serving.launch import RayServeDetectors
 from serving.serve_detector import ServeDetector
 from serving.served_models import model_ref, served_model
 from tests.pipelines.frames import make_frame
+from tests.serving.conftest import RunningCluster
 from tests.serving.packages import BOX, SIZE, brightness_package
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
+@pytest.fixture(scope="module")
+def deployed(running_cluster: RunningCluster, brightness: ModelPackage) -> None:
+    """The model as an application of Ray Serve, which no test here changes."""
+    assert running_cluster.api_port
+    RayServeDetectors().deploy([served_model(brightness)])
+
+
 @pytest.fixture(params=[pytest.param("serve", marks=pytest.mark.ray), "in_process"])
 def port(request: pytest.FixtureRequest, brightness: ModelPackage) -> Iterator[DetectorPort]:
     if request.param == "serve":
-        request.getfixturevalue("running_cluster")
-        RayServeDetectors().deploy([served_model(brightness)])
+        request.getfixturevalue("deployed")
         detector: DetectorPort = ServeDetector()
     else:
         detector = InProcessDetector({str(brightness): served_model(brightness)})
@@ -162,9 +169,8 @@ def test_results_of_two_in_flight_are_not_mixed_up(
     assert late == pytest.approx([0.8] * 4, abs=1e-3)
 
 
-@pytest.mark.usefixtures("running_cluster")
+@pytest.mark.usefixtures("deployed")
 def test_a_wrong_shape_comes_back_as_one_sentence(brightness: ModelPackage) -> None:
-    RayServeDetectors().deploy([served_model(brightness)])
     model = model_ref(brightness)
     images = np.zeros((1, 10, 10, 3), np.uint8)
     pending = ServeDetector().submit(MicroBatch(images, (make_frame(),), ({},), {model: (0,)}))

@@ -97,7 +97,12 @@ def running(
     receiver = Receiver()
     clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     plan = city_plan(
-        dict.fromkeys(CAMERAS, clip), first, folder, receiver.url, cameras_per_worker=2
+        dict.fromkeys(CAMERAS, clip),
+        first,
+        folder,
+        receiver.url,
+        cameras_per_worker=2,
+        replicas="auto",
     )
     city = City(plan)
     api = f"http://127.0.0.1:{running_cluster.api_port}"
@@ -250,8 +255,15 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("version", BROKEN)
-@pytest.mark.parametrize("role", ["canary", "shadow"])
+# What is launched does not know its role; `test_rollouts` has both, without Ray.
+@pytest.mark.parametrize(
+    ("role", "version"),
+    [
+        *(("canary", version) for version in BROKEN),
+        ("shadow", "11"),
+        *(pytest.param("shadow", version, marks=pytest.mark.proof) for version in [*BROKEN][1:]),
+    ],
+)
 def test_a_broken_version_never_takes_traffic(running: Running, version: str, role: str) -> None:
     damage, says = BROKEN[version]
     if not (running.repository / "brightness" / version).exists():

