@@ -3,7 +3,8 @@
 PipelineError
 ├── OutboxError            the outbox file
 │   ├── OutboxInUse            another process or connection has it open
-│   └── OutboxUnavailable      it cannot be read or written now (disk full, read-only, damaged)
+│   ├── OutboxUnavailable      it cannot be read or written now (disk full, read-only)
+│   └── OutboxTooNew           a newer program wrote it
 ├── SpoolError             the spool folder
 │   ├── SpoolFull              a bound is reached; shed something or go without the image
 │   ├── SpoolUnavailable       the folder cannot be written
@@ -37,6 +38,10 @@ class OutboxInUse(OutboxError):
 
 class OutboxUnavailable(OutboxError):
     """The file cannot be read or written now."""
+
+
+class OutboxTooNew(OutboxError):
+    """A newer program wrote the file; this one must not touch it."""
 
 
 class SpoolError(PipelineError):

@@ -24,11 +24,12 @@ from pipelines import (
     Routes,
     model_keys,
 )
-from pipelines.delivery import Heartbeats, Outbox, Relay, RelayCounters, Spool
+from pipelines.delivery import Heartbeats, Outbox, Relay, RelayCounters, Spool, private_folder
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
 from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, WorkerPlan
 from serving.detectors import detector_service
 from serving.served_models import ServedModel
+from serving.worker_upkeep import WorkerUpkeep
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class WorkerSnapshot:
         models: What was asked of each `name/version` so far.
         running: False once the frame loop has ended, wanted or not.
         fault: Why the camera group ended unasked, empty otherwise.
+        storage: What is wrong with what it keeps on disk, a sentence each.
     """
 
     name: str
@@ -52,6 +54,7 @@ class WorkerSnapshot:
     models: Mapping[str, InferenceMetrics]
     running: bool
     fault: str
+    storage: tuple[str, ...] = ()
 
 
 class CameraWorker:
@@ -60,18 +63,21 @@ class CameraWorker:
     def __init__(self, plan: WorkerPlan) -> None:
         """Ends what a crash left open, then starts the cameras and the relay."""
         folder = plan.delivery.state / plan.name
-        folder.mkdir(parents=True, exist_ok=True)
+        # On a full disk the cameras are watched all the same; what needs the folder waits for it.
+        with contextlib.suppress(OSError):
+            private_folder(folder)
         plan.log_to(folder / "worker.log")
         self._plan = plan
         self._fault = ""
         self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
         spool = Spool(folder / SPOOL_FOLDER)
         recorder = EvidenceRecorder(self._outbox, spool, plan.city)
-        recovered = recorder.recover({one.camera.id for one in plan.cameras})
-        if recovered:
-            log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [settings.open() for settings in plan.delivery.sinks]
         self._relay = Relay(self._outbox, spool, plan.delivery.keyframes.open(), sinks)
+        self._upkeep = WorkerUpkeep(
+            plan.name, self._outbox, spool, recorder, self._relay, self._camera_ids
+        )
+        self._upkeep.round()
         self._models = {model.ref.key: model for model in plan.models}
         self._detector = detector_service(plan.detector).port(self._models)
         self._comparisons = folder / "comparisons"
@@ -83,6 +89,7 @@ class CameraWorker:
         self._delivered = self._relay.counters
         sinks = [settings.open() for settings in plan.delivery.sinks]
         self._heartbeats = Heartbeats(plan.name, plan.city, self._outbox, self._group.beats, sinks)
+        self._upkeep.start()
         self._relay.start()
         self._thread.start()
         self._heartbeats.start()
@@ -96,7 +103,11 @@ class CameraWorker:
             models=self._detector.metrics,
             running=self._thread.is_alive(),
             fault=self._fault,
+            storage=self._upkeep.problems(),
         )
+
+    def _camera_ids(self) -> frozenset[str]:
+        return frozenset(one.camera.id for one in self._plan.cameras)
 
     def load(self, model: ServedModel) -> str:
         """Makes a version ready before frames are sent to it.
@@ -198,6 +209,7 @@ class CameraWorker:
         self._group.stop()
         self._thread.join(GROUP_STOP_S)
         self._group.report_stopped(reason)
+        self._upkeep.stop()
         self._detector.close()
         self._relay.stop(self._plan.drain_s)
         relay = self._delivery()

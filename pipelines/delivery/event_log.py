@@ -18,6 +18,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.registration import Registration
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
@@ -225,20 +226,11 @@ class Deliveries:
         self._file = file
         self._monotonic = monotonic
         self._utc_s = utc_s
-        with file.transaction() as db:
-            # Monotonic time does not survive a restart: waiting events start their wait anew.
-            db.execute("UPDATE event SET committed_mono_s = ? WHERE NOT sealed", (monotonic(),))
+        self._registration = Registration(file, monotonic)
 
     def register(self, sinks: Sequence[str]) -> None:
         """Says which sinks there are. A new one gets all that is kept; others are forgotten."""
-        marks = ",".join("?" * len(sinks))
-        with self._file.transaction() as db:
-            for table, column in (("sink", "name"), ("progress", "sink")):
-                db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", tuple(sinks))  # noqa: S608
-            for name in sinks:
-                db.execute(
-                    "INSERT INTO sink VALUES (?, 1) ON CONFLICT DO UPDATE SET enabled = 1", (name,)
-                )
+        self._registration.register(sinks)
 
     def disable(self, sink: str) -> None:
         """Keeps nothing for a sink any more, until it is registered again."""
@@ -247,6 +239,7 @@ class Deliveries:
 
     def partitions(self, sink: str) -> list[str]:
         """Partitions with events that the sink has not acknowledged."""
+        self._registration.renew()
         with self._file.transaction() as db:
             rows = db.execute(
                 "SELECT n.partition FROM partitions n LEFT JOIN progress p"
@@ -289,7 +282,9 @@ class Deliveries:
                         " AND NOT announced AND seq <= ?",
                         (incident, seq),
                     ).fetchone()
-                    wait_s = grace_s - (self._monotonic() - committed_s)
+                    wait_s = grace_s - (
+                        self._monotonic() - self._registration.since_s(seq, committed_s)
+                    )
                     if wait_s > 0 and awaited:
                         return Held(wait_s)
                     try:

@@ -75,6 +75,8 @@ def worker_problems(workers: Iterable[WorkerState]) -> list[str]:
             problems.append(f"{state.name} does not answer")
         elif state.current and state.current.group.detector_fault:
             problems.append(f"{state.name}: {state.current.group.detector_fault}")
+        if state.current:
+            problems += [f"{state.name}: {problem}" for problem in state.current.storage]
     return problems
 
 
