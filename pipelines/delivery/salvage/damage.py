@@ -16,7 +16,8 @@ from pipelines.errors import OutboxTooNew
 MAGIC = b"SQLite format 3\0"
 FORMATS = (1, 2)
 FRACTIONS = (64, 32, 32)
-UTF_8 = 1
+ENCODINGS = (0, 1)
+"""UTF-8, and none while all tables are still in the log."""
 HEADER_BYTES = 100
 OWN_TABLES = frozenset(("event", "progress", "sink", "incident", "blob", "dead"))
 """What every version of an outbox has."""
@@ -127,5 +128,5 @@ def _is_plausible(header: bytes) -> bool:
         all(one in FORMATS for one in formats)
         and header[20] == 0
         and fractions == FRACTIONS
-        and int.from_bytes(encoding, "big") == UTF_8
+        and int.from_bytes(encoding, "big") in ENCODINGS
     )
