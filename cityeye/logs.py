@@ -117,7 +117,10 @@ class _LogFile(RotatingFileHandler):
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, 0o600)
+    # One that an older program made may have other rights.
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:

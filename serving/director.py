@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from pipelines import Routes
+from pipelines.delivery import make_folder
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -74,7 +75,7 @@ class Director:
         `restarts` is given to a director that takes over from one that died, and says how often
         each worker has been replaced: workers that live, versions that run and tables stay.
         """
-        plan.delivery.state.mkdir(parents=True, exist_ok=True)
+        make_folder(plan.delivery.state)
         plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()

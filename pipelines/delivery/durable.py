@@ -42,6 +42,23 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes `data` under `path`, whole or not at all; a power loss may take it back.
+
+    Raises:
+        OSError: It could not be written; what was there is there.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with create_private(temporary) as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
 def create_private(path: Path) -> BinaryIO:
     """An empty file to write to, in the place of one that may be there.
 
@@ -75,7 +92,7 @@ def sync_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Creates a folder and its parents, each made durable in its own parent.
+    """Creates a folder and its parents for their owner alone, each made durable in its parent.
 
     Raises:
         OSError: It cannot be created.
@@ -89,6 +106,8 @@ def make_folder(path: Path) -> None:
 
 def private_folder(path: Path) -> None:
     """A folder as `make_folder` makes it; one that was there before loses the rights of others.
+
+    Only for folders that are ours by their name: somebody may have named `/var/lib` in a setting.
 
     Raises:
         OSError: It cannot be created.

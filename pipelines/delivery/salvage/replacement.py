@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.delivery.durable import sync_folder, write_durably
+from pipelines.delivery.durable import make_private, sync_folder, write_durably
 from pipelines.delivery.salvage.rebuild import Salvaged, rebuild
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ def finish_replacement(path: Path) -> None:
         for suffix in PARTS:
             old = Path(f"{path}{suffix}")
             if old.exists():
+                make_private(old)
                 old.rename(f"{aside}{suffix}")
         ready.rename(path)
         sync_folder(path.parent)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import RootModel
 
-from pipelines.delivery.durable import check_digest, make_folder, write_durably
+from pipelines.delivery.durable import check_digest, make_folder, private_folder, write_durably
 from pipelines.delivery.settings import FilePath
 from pipelines.errors import KeyframeMissing, StoreRefused, StoreUnavailable
 
@@ -30,6 +30,8 @@ class FolderStore:
         check_digest(key, data, sha256)
         path = self._path(key)
         try:
+            # The folder itself may be shared; the one of our keys is ours.
+            private_folder(self._root / PurePosixPath(key).parts[0])
             make_folder(path.parent)
             write_durably(path, data)
         except OSError as error:
