@@ -14,6 +14,7 @@ PipelineError
 │   ├── StoreRefused           a person must change the configuration
 │   ├── KeyframeMissing        no such key
 │   └── KeyframeAltered        the data does not match its sha256
+├── HoldsUnreadable        which keyframes must not be deleted is not known
 ├── SinkError              where events go
 │   ├── SinkUnavailable        try again later
 │   ├── SinkRefused            this event is not wanted, and will not be
@@ -78,6 +79,10 @@ class KeyframeMissing(StoreError):
 
 class KeyframeAltered(StoreError):
     """The data does not match the sha256 it was announced with."""
+
+
+class HoldsUnreadable(PipelineError):
+    """It is not known which incidents are held; nothing may be deleted."""
 
 
 class SinkError(PipelineError):

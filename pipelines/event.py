@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -61,6 +62,11 @@ def worker_source(city: str, worker: str) -> str:
 def event_id(*parts: str) -> str:
     """The id of an event: uuid5 over what makes it different from every other event."""
     return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
+
+
+def incident_tag(incident: str) -> str:
+    """What the names of an incident's keyframes begin with, before a `_`."""
+    return hashlib.sha256(incident.encode()).hexdigest()[:16]
 
 
 class Contract(BaseModel):

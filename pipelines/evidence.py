@@ -234,7 +234,13 @@ class EvidenceRecorder:
         try:
             encoded = encode(image)
             captured = keyframe(
-                encoded, role, incident.camera, event.id, number, incident.updated_at
+                encoded,
+                role,
+                incident.camera,
+                incident.id,
+                event.id,
+                number,
+                incident.updated_at,
             )
             try:
                 self._spool.put(captured.name, encoded.jpeg)

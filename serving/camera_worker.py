@@ -24,9 +24,24 @@ from pipelines import (
     Routes,
     model_keys,
 )
-from pipelines.delivery import Heartbeats, Outbox, Relay, RelayCounters, Spool, private_folder
+from pipelines.delivery import (
+    Heartbeats,
+    Kept,
+    Outbox,
+    Relay,
+    RelayCounters,
+    Spool,
+    outbox_limits,
+    private_folder,
+)
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
-from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, WorkerPlan
+from serving.city_plan import (
+    COMPARISONS_FOLDER,
+    LOG_FILE,
+    OUTBOX_FILE,
+    SPOOL_FOLDER,
+    WorkerPlan,
+)
 from serving.detectors import detector_service
 from serving.served_models import ServedModel
 from serving.worker_upkeep import WorkerUpkeep
@@ -46,6 +61,7 @@ class WorkerSnapshot:
         running: False once the frame loop has ended, wanted or not.
         fault: Why the camera group ended unasked, empty otherwise.
         storage: What is wrong with what it keeps on disk, a sentence each.
+        kept: What it keeps, and how much it may be.
     """
 
     name: str
@@ -55,6 +71,7 @@ class WorkerSnapshot:
     running: bool
     fault: str
     storage: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 class CameraWorker:
@@ -66,21 +83,25 @@ class CameraWorker:
         # On a full disk the cameras are watched all the same; what needs the folder waits for it.
         with contextlib.suppress(OSError):
             private_folder(folder)
-        plan.log_to(folder / "worker.log")
+        plan.log_to(folder / LOG_FILE)
         self._plan = plan
         self._fault = ""
-        self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
+        retention = plan.delivery.retention
+        self._outbox = Outbox(
+            folder / OUTBOX_FILE, outbox_limits(retention.events), incarnation=plan.incarnation
+        )
         spool = Spool(folder / SPOOL_FOLDER)
         recorder = EvidenceRecorder(self._outbox, spool, plan.city)
         sinks = [settings.open() for settings in plan.delivery.sinks]
-        self._relay = Relay(self._outbox, spool, plan.delivery.keyframes.open(), sinks)
+        store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
+        self._relay = Relay(self._outbox, spool, store, sinks, keep_s=keep_s)
         self._upkeep = WorkerUpkeep(
-            plan.name, self._outbox, spool, recorder, self._relay, self._camera_ids
+            plan.name, self._outbox, spool, recorder, self._relay, self._camera_ids, retention
         )
         self._upkeep.round()
         self._models = {model.ref.key: model for model in plan.models}
         self._detector = detector_service(plan.detector).port(self._models)
-        self._comparisons = folder / "comparisons"
+        self._comparisons = folder / COMPARISONS_FOLDER
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
@@ -104,6 +125,7 @@ class CameraWorker:
             running=self._thread.is_alive(),
             fault=self._fault,
             storage=self._upkeep.problems(),
+            kept=self._upkeep.kept(),
         )
 
     def _camera_ids(self) -> frozenset[str]:

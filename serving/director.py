@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from pipelines import Routes
-from pipelines.delivery import make_folder
+from pipelines.delivery import Kept, make_folder
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -32,6 +32,7 @@ from serving.left_over import LeftOverOutboxes
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
+from serving.store_upkeep import StoreUpkeep
 from serving.takeover import running_versions
 from serving.worker_actors import end_worker, living_workers, stop_workers
 from serving.worker_slot import WorkerSlot
@@ -99,6 +100,8 @@ class Director:
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
         self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
         self._left_over.start()
+        self._store_upkeep = StoreUpkeep(plan.delivery)
+        self._store_upkeep.start()
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)
@@ -143,6 +146,10 @@ class Director:
     def notes(self) -> Mapping[str, str]:
         """What was noted last."""
         return self._notes
+
+    def keyframes(self) -> Kept:
+        """What is in the keyframe store, and how much it may be."""
+        return self._store_upkeep.kept()
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""
@@ -213,6 +220,7 @@ class Director:
                 if slot.plan.name in last:
                     slot.ended(last[slot.plan.name])
         self._left_over.stop()
+        self._store_upkeep.stop()
         return self.workers()
 
     def _shares(self) -> Mapping[str, WorkerPlan]:

@@ -1,7 +1,8 @@
 """`WorkerUpkeep`: looks after what a worker keeps on disk, in a thread of its own, in small steps.
 
 It does what the disk did not let the worker do at its start, publishes what was lost or damaged,
-and says what is wrong at present. No camera waits for any of it.
+deletes what is older or more than it shall be, and says what is wrong at present. No camera waits
+for any of it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,21 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from pipelines import EvidenceRecorder, OutboxUnavailable
-from pipelines.delivery import Outbox, Relay, Spool, mark_reported, set_aside_beside
+from pipelines.delivery import (
+    Kept,
+    Outbox,
+    Relay,
+    Retention,
+    Spool,
+    mark_reported,
+    set_aside_beside,
+)
+from serving.kept_files import KeptFiles
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +68,7 @@ class WorkerUpkeep:
         recorder: EvidenceRecorder,
         relay: Relay,
         cameras: Callable[[], Collection[str]],
+        retention: Retention = Retention(),  # noqa: B008 - it cannot be changed
     ) -> None:
         """Prepares; `cameras` gives the ids of the worker's cameras."""
         self._worker = worker
@@ -65,6 +77,8 @@ class WorkerUpkeep:
         self._recorder = recorder
         self._relay = relay
         self._cameras = cameras
+        self._files = KeptFiles(worker, outbox.file.path.parent, retention)
+        self._events = Kept(f"{worker} events", retention.events)
         self._recovered = False
         self._set_aside: tuple[str, ...] = ()
         self._lost = dict.fromkeys(LOSSES, 0)
@@ -92,6 +106,9 @@ class WorkerUpkeep:
                     facts = {"worker": self._worker, "count": recovered}
                     log.info("incidents_recovered", extra=facts)
             self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
+            self._files.step()
+            used, oldest = self._outbox.usage()
+            self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
             if not self._outbox.fault:
                 self._publish_losses()
         except OutboxUnavailable as error:
@@ -100,6 +117,10 @@ class WorkerUpkeep:
     def problems(self) -> tuple[str, ...]:
         """What is wrong with what the worker keeps, a sentence each."""
         return (*filter(None, (self._outbox_problem(), *self._images_problems())), *self._set_aside)
+
+    def kept(self) -> tuple[Kept, ...]:
+        """What it keeps beside what waits to be delivered, and its limits."""
+        return (self._events, *self._files.kept)
 
     def _outbox_problem(self) -> str:
         fault = self._outbox.fault

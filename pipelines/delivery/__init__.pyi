@@ -2,7 +2,12 @@ from .durable import (
     make_folder as make_folder, private_folder as private_folder, write_durably as write_durably,
 )
 from .heartbeat import Heartbeats as Heartbeats
+from .holds import Holds as Holds
 from .outbox import Outbox as Outbox
+from .retention import (
+    Kept as Kept, KeyframeRetention as KeyframeRetention, Limit as Limit, Retention as Retention,
+    keep_files as keep_files, outbox_limits as outbox_limits,
+)
 from .salvage.replacement import (
     mark_reported as mark_reported, set_aside_beside as set_aside_beside,
 )

@@ -286,6 +286,18 @@ class Outbox:
         self._keyframes_lost += len(rows)
         return [key.rsplit("/", 1)[-1] for (key,) in rows]
 
+    def usage(self) -> tuple[int, datetime | None]:
+        """Bytes of all events that are kept, and when the oldest was recorded, UTC.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction() as db:
+            used, oldest_s = db.execute(
+                "SELECT bytes, (SELECT committed_at FROM event ORDER BY seq LIMIT 1) FROM usage"
+            ).fetchone()
+        return used, None if oldest_s is None else datetime.fromtimestamp(oldest_s, UTC)
+
     def prune(self, keep_s: float) -> int:
         """Deletes events that every sink acknowledged and that are older than `keep_s`."""
         with self.file.transaction() as db:

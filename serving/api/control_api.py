@@ -42,6 +42,7 @@ from serving.detectors import DetectorKind, detector_service
 from serving.director_client import (
     all_workers,
     city_notes,
+    kept_keyframes,
     rollout_states,
     running_version,
     served_models,
@@ -119,7 +120,8 @@ class ControlApi:
         try:
             workers = await all_workers()
             models, rollouts = await self.list_models(), await rollout_states()
-            answer = health_answer(workers, models, rollouts, await city_notes())
+            notes, keyframes = await city_notes(), await kept_keyframes()
+            answer = health_answer(workers, models, rollouts, notes, (keyframes,))
         except HTTPException as error:
             return unknown_health(str(error.detail), self._cameras)
         self._cameras = answer.cameras
