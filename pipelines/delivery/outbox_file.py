@@ -25,7 +25,12 @@ from pathlib import Path
 
 from pipelines.delivery.durable import create_private, make_folder, make_private, sync_folder
 from pipelines.delivery.outbox_schema import VERSION, create, migrate, version_of
-from pipelines.delivery.salvage.damage import damage_of_files, damage_of_tables, is_damage
+from pipelines.delivery.salvage.damage import (
+    damage_of_files,
+    damage_of_tables,
+    is_damage,
+    is_plain_damage,
+)
 from pipelines.delivery.salvage.replacement import finish_replacement, replace_damaged
 from pipelines.errors import OutboxInUse, OutboxTooNew, OutboxUnavailable
 
@@ -104,7 +109,7 @@ class OutboxFile:
             make_folder(self.path.parent)
             self._claim()
             db = self._open_or_replace()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & PRIMARY in BUSY:
                 raise self._in_use() from error
             self._note_fault(str(error))
@@ -182,8 +187,10 @@ class OutboxFile:
         """
         if self._db is None or not isinstance(error, Exception):
             return
-        damage = str(error) if isinstance(error, sqlite3.Error) and is_damage(error) else ""
-        if isinstance(error, sqlite3.IntegrityError) or not isinstance(error, sqlite3.Error):
+        damage = ""
+        if isinstance(error, sqlite3.Error) and is_plain_damage(error):
+            damage = str(error)
+        elif not isinstance(error, sqlite3.Error) or is_damage(error):
             # A wrong answer of a damaged file looks like a mistake of ours.
             damage = self._looked_for_damage()
         if damage:

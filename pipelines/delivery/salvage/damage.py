@@ -37,6 +37,7 @@ DISK_TROUBLE = frozenset(
     }
 )
 """Primary result codes."""
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 DAMAGED_READS = frozenset(
     {
         sqlite3.SQLITE_IOERR_READ,
@@ -48,15 +49,19 @@ DAMAGED_READS = frozenset(
 PRIMARY = 0xFF
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file itself is not what it was."""
-    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
-        return False
+def is_plain_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says without a doubt that the file is not what it was."""
     # An error without a code: a text that is not UTF-8 any more.
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None or code in DAMAGED_READS:
-        return True
-    return code & PRIMARY not in DISK_TROUBLE
+    if code is None:
+        return isinstance(error, sqlite3.OperationalError)
+    return code in DAMAGED_READS or code & PRIMARY in DAMAGE
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says so when a file is opened, where only known statements are executed."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return is_plain_damage(error) or code is None or code & PRIMARY not in DISK_TROUBLE
 
 
 def damage_of_files(path: Path) -> str:

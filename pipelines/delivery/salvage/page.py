@@ -140,10 +140,7 @@ def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         raise NotARow
     if kind % 2 == 0:
         return piece, end
-    try:
-        return piece.decode(), end
-    except UnicodeDecodeError:
-        raise NotARow from None
+    return piece.decode(errors="replace"), end
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

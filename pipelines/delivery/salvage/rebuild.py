@@ -27,6 +27,8 @@ from pipelines.event import EVENT, IncidentData, OutgoingEvent
 
 LETTERS = {type(None): "n", int: "i", float: "f", str: "t", bytes: "b"}
 DAMAGED = "unreadable: the outbox was damaged where it stood"
+GARBLED = "\ufffd"
+"""Stands where a text is not UTF-8 any more; what the event itself says counts then."""
 EPOCH_S = 1e9
 """Less than any time since this was written; more than the bytes of an outbox."""
 
@@ -111,13 +113,14 @@ def _takers(now_s: float) -> list[tuple[re.Pattern[str], Take]]:
 
 
 def _take_event(db: sqlite3.Connection, row: Row, now_s: float) -> None:
-    _, name, partition, incident, priority, body, sealed, *times = row.values
+    _, name, partition, _, priority, body, sealed, *times = row.values
     event = _parsed(body)
-    if event is None or event.id != name:
+    if event is None or (event.id != name and GARBLED not in str(name)):
         values = (None, row.rowid, name, partition, body, DAMAGED, now_s)
         db.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         return
-    columns = (row.rowid, name, partition, incident, priority, body, sealed, *times)
+    incident = event.incident and event.incident.incident_id
+    columns = (row.rowid, event.id, event.partitionkey, incident, priority, body, sealed, *times)
     added = db.execute(
         "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", columns
     ).rowcount
@@ -125,7 +128,7 @@ def _take_event(db: sqlite3.Connection, row: Row, now_s: float) -> None:
         # A page that was given up may hold the event as it was before its last change.
         db.execute(
             "UPDATE event SET body = ?, sealed = 1 WHERE seq = ? AND id = ? AND NOT sealed",
-            (body, row.rowid, name),
+            (body, row.rowid, event.id),
         )
     db.execute("UPDATE life SET incarnation = max(incarnation, ?)", (event.incarnation,))
 

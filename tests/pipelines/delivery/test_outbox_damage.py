@@ -268,6 +268,35 @@ def test_damage_that_is_met_while_running_is_mended_without_an_end(running, tmp_
     assert report.events == len(before)
 
 
+def test_a_name_that_is_no_text_any_more_is_read_from_its_event(running, tmp_path):
+    path = running.folder / OUTBOX
+    before = damaged.events_in(path, tmp_path / "read")
+    with running.outbox.file.transaction() as db:
+        db.execute(
+            "UPDATE partitions SET partition = CAST(x'67ff7465' AS TEXT) WHERE partition = 'gate'"
+        )
+        db.execute(
+            "UPDATE event SET partition = CAST(x'67ff7465' AS TEXT) WHERE partition = 'gate'"
+        )
+    with pytest.raises(OutboxUnavailable, match="decode"):
+        running.outbox.deliveries.partitions(SINK)
+    running.outbox.mend()
+    assert set(running.outbox.deliveries.partitions(SINK)) == set(damaged.CAMERAS)
+    with running.outbox.file.transaction() as db:
+        kept = {name: bytes(body) for name, body in db.execute("SELECT id, body FROM event")}
+    assert kept == before
+
+
+def test_a_mistake_in_a_statement_is_no_damage(running):
+    file = running.outbox.file
+    with pytest.raises(OutboxUnavailable, match="no such table"), file.transaction() as db:
+        db.execute("SELECT 1 FROM nowhere")
+    with pytest.raises(ZeroDivisionError), running.outbox.file.transaction():
+        assert 1 / 0
+    assert running.outbox.deliveries.pending() > 0
+    assert not set_aside_beside(running.folder / OUTBOX)
+
+
 def test_a_relay_mends_what_its_worker_meets(running):
     path = running.folder / OUTBOX
     with path.open("r+b") as file:
