@@ -29,6 +29,7 @@ UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
+NOTICE_PRIORITY: Final = 7
 
 NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
 
@@ -349,8 +350,8 @@ class NoticeEvent(OutgoingEvent):
 
     @property
     def shed_priority(self) -> int:
-        """As important as a camera's state."""
-        return STATE_PRIORITY
+        """After everything else."""
+        return NOTICE_PRIORITY
 
 
 Event = Annotated[

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 2.0
 JOIN_S: Final = 5.0
+LOSSES_EVERY_S: Final = 300.0
+"""So that what is published about a full outbox does not fill it."""
 LOSSES: Final = {
     "events_lost": "events were lost because the disk took none for too long",
     "events_shed": "events were given up because the outbox is full",
@@ -80,6 +83,7 @@ class WorkerUpkeep:
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
         self._events = Kept(f"{worker} events", retention.events)
         self._recovered = False
+        self._losses_due_s = float("-inf")
         self._set_aside: tuple[str, ...] = ()
         self._lost = dict.fromkeys(LOSSES, 0)
         self._stopping = threading.Event()
@@ -94,6 +98,7 @@ class WorkerUpkeep:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(JOIN_S)
+        self._losses_due_s = float("-inf")
         self.round()
 
     def round(self) -> None:
@@ -109,7 +114,7 @@ class WorkerUpkeep:
             self._files.step()
             used, oldest = self._outbox.usage()
             self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
-            if not self._outbox.fault:
+            if not self._outbox.fault and time.monotonic() >= self._losses_due_s:
                 self._publish_losses()
         except OutboxUnavailable as error:
             log.debug("upkeep_waits", extra={"error": str(error)})
@@ -153,6 +158,7 @@ class WorkerUpkeep:
         for kind, count in now.items():
             if (new := count - self._lost[kind]) > 0:
                 self._lost[kind] = count
+                self._losses_due_s = time.monotonic() + LOSSES_EVERY_S
                 text = f"{new} {LOSSES[kind]}"
                 at = datetime.now(UTC)
                 self._recorder.publish_notice(self._worker, kind, text, at, {"count": new})

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zlib import crc32
 
 from pydantic import ValidationError
 
@@ -124,8 +125,8 @@ class EventLog:
         sealed = not (incident and incident.keyframes)
         row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
         db.execute(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, self._utc_s(), self._monotonic()),
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, self._utc_s(), self._monotonic(), crc32(body)),
         )
         db.execute(
             "INSERT INTO partitions VALUES (?, ?)"
@@ -197,7 +198,10 @@ def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
     )
     sealed = event.finished(event.sequence, incident.revision, keyframes)
     body = sealed.model_dump_json().encode()
-    db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
+    db.execute(
+        "UPDATE event SET body = ?, sealed = 1, checksum = ? WHERE seq = ?",
+        (body, crc32(body), seq),
+    )
     return body
 
 
@@ -261,7 +265,7 @@ class Deliveries:
             while True:
                 after, refusals = self._cursor(db, sink, partition)
                 row = db.execute(
-                    "SELECT seq, id, incident, body, sealed, committed_mono_s FROM event"
+                    "SELECT seq, id, incident, body, sealed, committed_mono_s, checksum FROM event"
                     " WHERE partition = ? AND seq > ? ORDER BY seq LIMIT 1",
                     (partition, after),
                 ).fetchone()
@@ -274,7 +278,10 @@ class Deliveries:
                         (sink, partition, after),
                     )
                     return None
-                seq, event, incident, body, sealed, committed_s = row
+                seq, event, incident, body, sealed, committed_s, checksum = row
+                if checksum is not None and checksum != crc32(body):
+                    self._quarantine(db, seq, event, "it was altered on the disk")
+                    continue
                 if not sealed:
                     # An image that was announced as pending holds back nothing a second time.
                     awaited = db.execute(
@@ -290,12 +297,7 @@ class Deliveries:
                     try:
                         body = seal(db, seq, body)
                     except ValidationError as error:
-                        reason = f"unreadable: {error.error_count()} faults"
-                        self._bury(db, None, seq, reason)
-                        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
-                        log.error(
-                            "outbox.quarantined", extra={"event": event, "partition": partition}
-                        )
+                        self._quarantine(db, seq, event, f"{error.error_count()} faults")
                         continue
                 return Delivery(seq, after, event, partition, bytes(body), refusals)
 
@@ -370,6 +372,12 @@ class Deliveries:
             " ON CONFLICT DO UPDATE SET acked = excluded.acked, refusals = 0",
             (sink, partition, seq),
         )
+
+    def _quarantine(self, db: sqlite3.Connection, seq: int, event: str, reason: str) -> None:
+        """Makes an event that cannot be sent a dead letter of all sinks."""
+        self._bury(db, None, seq, f"unreadable: {reason}")
+        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        log.error("outbox.quarantined", extra={"event": event, "reason": reason})
 
     def _bury(self, db: sqlite3.Connection, sink: str | None, seq: int, reason: str) -> None:
         db.execute(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 from functools import lru_cache
 
-VERSION = 3
+VERSION = 4
 
 CAMERA_AND_LIFE = """
 CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -28,6 +28,9 @@ INSERT INTO life VALUES (0, 0);
 BODY_TYPE = """
     CASE WHEN json_valid(CAST(body AS TEXT)) THEN json_extract(CAST(body AS TEXT), '$.type') END
 """
+
+CHECKSUM = "ALTER TABLE event ADD COLUMN checksum INTEGER;"
+"""CRC-32 of the body: pages have none of their own. None in events of older programs."""
 
 MIGRATIONS = {
     1: """
@@ -44,6 +47,7 @@ MIGRATIONS = {
     INSERT INTO camera SELECT partition, body FROM event WHERE seq IN
         (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
     """,  # noqa: S608
+    3: CHECKSUM,
 }
 """From each older version to the next one."""
 
@@ -161,4 +165,6 @@ def migrate(db: sqlite3.Connection, found: int) -> None:
 
 def create(db: sqlite3.Connection) -> None:
     """Makes the tables of an empty database, in one transaction."""
-    db.executescript(f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} PRAGMA user_version = {VERSION}; COMMIT;")
+    db.executescript(
+        f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} {CHECKSUM} PRAGMA user_version = {VERSION}; COMMIT;"
+    )

@@ -106,6 +106,12 @@ def test_what_a_full_outbox_gives_up_is_published(tmp_path):
     worker.upkeep.round()
     (notice,) = worker.notices()
     assert (notice["data"]["kind"], notice["data"]["values"]) == ("events_shed", {"count": shed})
+    worker.edge.publish(*life("more"), value=None)
+    worker.upkeep.round()
+    assert worker.notices() == [], "each of them costs an event that has no room"
+    worker.upkeep.stop()
+    (notice,) = worker.notices()
+    assert notice["data"]["values"]["count"] >= 3
     worker.edge.close()
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from pydantic import ValidationError
 
@@ -101,7 +102,7 @@ def _takers(now_s: float) -> list[tuple[re.Pattern[str], Take]]:
     return [
         (re.compile(shape), take)
         for shape, take in (
-            ("rntt[nt]ib[i][fi][fi]", event),
+            ("rntt[nt]ibi[fi][fi][in]?", event),
             ("r[nt]ittbt[fi]", _take_dead),
             ("rnttiittii", _take_blob),
             ("tiib", _take_incident),
@@ -113,22 +114,25 @@ def _takers(now_s: float) -> list[tuple[re.Pattern[str], Take]]:
 
 
 def _take_event(db: sqlite3.Connection, row: Row, now_s: float) -> None:
-    _, name, partition, _, priority, body, sealed, *times = row.values
-    event = _parsed(body)
-    if event is None or (event.id != name and GARBLED not in str(name)):
+    _, name, partition, _, priority, body, sealed, at, mono, *rest = row.values
+    event, checksum = _parsed(body), rest[0] if rest else None
+    altered = checksum is not None and isinstance(body, bytes) and crc32(body) != checksum
+    if event is None or altered or (event.id != name and GARBLED not in str(name)):
         values = (None, row.rowid, name, partition, body, DAMAGED, now_s)
         db.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         return
     incident = event.incident and event.incident.incident_id
-    columns = (row.rowid, event.id, event.partitionkey, incident, priority, body, sealed, *times)
+    columns = (row.rowid, event.id, event.partitionkey, incident, priority, body, sealed)
     added = db.execute(
-        "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", columns
+        "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*columns, at, mono, checksum),
     ).rowcount
     if not added and sealed:
         # A page that was given up may hold the event as it was before its last change.
         db.execute(
-            "UPDATE event SET body = ?, sealed = 1 WHERE seq = ? AND id = ? AND NOT sealed",
-            (body, row.rowid, event.id),
+            "UPDATE event SET body = ?, sealed = 1, checksum = ?"
+            " WHERE seq = ? AND id = ? AND NOT sealed",
+            (body, checksum, row.rowid, event.id),
         )
     db.execute("UPDATE life SET incarnation = max(incarnation, ?)", (event.incarnation,))
 

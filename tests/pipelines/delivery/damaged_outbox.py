@@ -18,7 +18,7 @@ from pathlib import Path
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.incident import Subject
-from tests.pipelines.delivery.outboxes import Clock, Edge, life, offline
+from tests.pipelines.delivery.outboxes import OPENED, Clock, Edge, life, offline
 from tests.pipelines.delivery.outboxes import camera as spec
 
 OUTBOX = "outbox.db"
@@ -34,6 +34,7 @@ Damage = Callable[[Path], None]
 def build(folder: Path) -> None:
     """Makes `closed` and `killed`."""
     live, clock = folder / "live", Clock()
+    clock.now_s = OPENED.timestamp() + 0.5
     edge = Edge(live, Outbox(live / OUTBOX, utc_s=clock))
     edge.outbox.deliveries.register([SINK])
     for number in range(60):

@@ -297,6 +297,21 @@ def test_a_mistake_in_a_statement_is_no_damage(running):
     assert not set_aside_beside(running.folder / OUTBOX)
 
 
+def test_an_event_that_was_altered_on_the_disk_is_never_sent(built, tmp_path):
+    folder = Path(shutil.copytree(built / "closed", tmp_path / "worker"))
+    content = (folder / OUTBOX).read_bytes()
+    (folder / OUTBOX).write_bytes(content.replace(b'"zone":"square"', b'"zone":"Square"'))
+    edge = Edge(folder)
+    edge.outbox.deliveries.register([SINK])
+    before = len(edge.outbox.deliveries.dead())
+    assert {event["type"] for event in drain(edge)} == {"cityeye.camera.state"}
+    assert not set_aside_beside(folder / OUTBOX)
+    new = edge.outbox.deliveries.dead()[before:]
+    assert {reason for _, _, reason in new} == {"unreadable: it was altered on the disk"}
+    assert len(new) > 10
+    edge.close()
+
+
 def test_a_relay_mends_what_its_worker_meets(running):
     path = running.folder / OUTBOX
     with path.open("r+b") as file:
