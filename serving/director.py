@@ -100,7 +100,8 @@ class Director:
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
         self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
         self._left_over.start()
-        self._store_upkeep = StoreUpkeep(plan.delivery)
+        source = plan.versions.source if plan.versions else None
+        self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
         self._store_upkeep.start()
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
@@ -147,9 +148,15 @@ class Director:
         """What was noted last."""
         return self._notes
 
-    def keyframes(self) -> Kept:
-        """What is in the keyframe store, and how much it may be."""
+    def kept(self) -> tuple[Kept, ...]:
+        """What no worker keeps alone, and how much it may be."""
         return self._store_upkeep.kept()
+
+    def _models_in_use(self) -> set[str]:
+        """Every version that runs, or that a table can go back to."""
+        routing = self._rollouts.routing
+        previous = {f"{one.model}/{one.previous}" for one in routing.rollouts.values()}
+        return {*routing.served, *routing.absent} | previous
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""

@@ -47,10 +47,9 @@ async def city_notes() -> dict[str, str]:
     return dict(await ask_director("notes"))
 
 
-async def kept_keyframes() -> Kept:
-    """What is in the keyframe store, and how much it may be."""
-    kept: Kept = await ask_director("keyframes")
-    return kept
+async def city_keeps() -> tuple[Kept, ...]:
+    """What no worker keeps alone, and how much it may be."""
+    return tuple(await ask_director("kept"))
 
 
 async def served_models() -> list[ServedModel]:

@@ -288,6 +288,8 @@ class RetentionSection(Section):
     """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 1}`"""
     damaged: LimitSection = _limit(DEFAULTS.damaged)
     """`days` and `gigabytes` of each worker, for example `{days: 30}`"""
+    models: LimitSection = _limit(DEFAULTS.models)
+    """`days` and `gigabytes` of unused copies, for example `{days: 90, gigabytes: 20}`"""
 
     @property
     def retention(self) -> Retention:

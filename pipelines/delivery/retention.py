@@ -71,6 +71,7 @@ class Retention:
         logs: Of each worker's log files that are not written any more.
         comparisons: Of each worker's comparisons, images included.
         damaged: Of outboxes that were set aside.
+        models: Of copies of model packages that no rollout table names, from their last use on.
     """
 
     keyframes: Limit = Limit(30.0, 100.0)
@@ -78,6 +79,7 @@ class Retention:
     logs: Limit = Limit(30.0, 0.1)
     comparisons: Limit = Limit(30.0, 1.0)
     damaged: Limit = Limit(30.0)
+    models: Limit = Limit(90.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)

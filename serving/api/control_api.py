@@ -41,8 +41,8 @@ from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
 from serving.director_client import (
     all_workers,
+    city_keeps,
     city_notes,
-    kept_keyframes,
     rollout_states,
     running_version,
     served_models,
@@ -120,8 +120,8 @@ class ControlApi:
         try:
             workers = await all_workers()
             models, rollouts = await self.list_models(), await rollout_states()
-            notes, keyframes = await city_notes(), await kept_keyframes()
-            answer = health_answer(workers, models, rollouts, notes, (keyframes,))
+            notes, kept = await city_notes(), await city_keeps()
+            answer = health_answer(workers, models, rollouts, notes, kept)
         except HTTPException as error:
             return unknown_health(str(error.detail), self._cameras)
         self._cameras = answer.cameras
