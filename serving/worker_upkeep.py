@@ -112,6 +112,7 @@ class WorkerUpkeep:
                     log.info("incidents_recovered", extra=facts)
             self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
             self._files.step()
+            self._spool.check()
             used, oldest = self._outbox.usage()
             self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
             if not self._outbox.fault and time.monotonic() >= self._losses_due_s:

@@ -90,6 +90,7 @@ class Uploader:
                 return wait_s
             keyframe = self._outbox.next_blob()
             if keyframe is None:
+                self.counters.fault = ""
                 return None
             self._store_one(keyframe)
         return 0.0

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
 
+PROBE_BYTES = 64 * 1024
+
 VERSION = 1
 VERSION_FILE = ".schema_version"
 """A folder without it was written before versions were kept, and has version 1."""
@@ -115,6 +117,22 @@ class Spool:
             self.fault = ""
             self._sizes[name] = len(data)
             self._bytes += len(data)
+
+    def check(self) -> None:
+        """Finds out whether what kept the last image out is over, where something did."""
+        with self._lock:
+            if not self.fault:
+                return
+            probe = self._path / f"probe{TEMPORARY_SUFFIX}"
+            try:
+                if not self._opened:
+                    self._open()
+                self._check_room(PROBE_BYTES)
+                write_durably(probe, bytes(PROBE_BYTES))
+                probe.unlink()
+            except (OSError, SpoolFull):
+                return
+            self.fault = ""
 
     def read(self, name: str, sha256: str) -> bytes:
         """The image, checked.

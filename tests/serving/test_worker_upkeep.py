@@ -15,6 +15,7 @@ from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.sink import Delivery
+from pipelines.delivery.spool import Spool, SpoolLimits
 from serving.api.health import health_answer
 from serving.worker_state import WorkerState
 from serving.worker_upkeep import WorkerUpkeep
@@ -28,8 +29,8 @@ LIMITS = OutboxLimits(max_events=12)
 class Worker:
     """What a worker keeps, and who looks after it; nothing is delivered by itself."""
 
-    def __init__(self, folder: Path) -> None:
-        self.edge = Edge(folder, Outbox(folder / "outbox.db", LIMITS))
+    def __init__(self, folder: Path, spool: Spool | None = None) -> None:
+        self.edge = Edge(folder, Outbox(folder / "outbox.db", LIMITS), spool)
         self.edge.outbox.deliveries.register([SINK])
         relay = Relay(self.edge.outbox, self.edge.spool, self.edge.store, [])
         self.edge.outbox.deliveries.register([SINK])
@@ -115,10 +116,18 @@ def test_what_a_full_outbox_gives_up_is_published(tmp_path):
     worker.edge.close()
 
 
-def test_a_spool_that_takes_nothing_is_a_problem_with_the_free_bytes(tmp_path):
-    worker = Worker(tmp_path)
-    worker.edge.spool.fault = "the spool is full"
+def test_a_spool_that_takes_nothing_is_a_problem_until_it_takes_something(tmp_path):
+    limits = SpoolLimits(min_free_bytes=2**60)
+    edge = Edge(tmp_path / "full", spool=Spool(tmp_path / "full" / "spool", limits))
+    edge.publish(*life()[:1])
+    worker = Worker(tmp_path, edge.spool)
     (problem,) = worker.upkeep.problems()
-    assert problem.startswith("the spool is full; ")
+    assert "bytes left: free some; " in problem
     assert problem.endswith(f"bytes are free on the disk of {tmp_path}")
+    # As when somebody has made room.
+    object.__setattr__(limits, "min_free_bytes", 0)
+    worker.upkeep.round()
+    assert worker.upkeep.problems() == ()
+    assert not list(tmp_path.rglob("probe*"))
     worker.edge.close()
+    edge.close()
