@@ -107,20 +107,16 @@ class _LogFile(RotatingFileHandler):
             super().handleError(record)
             return
         self._dropped += 1
-        stream, self.stream = self.stream, None  # type: ignore[assignment]
+        stream, self.stream = self.stream, None
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
                 stream.close()
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, self.mode, encoding="utf-8", opener=_open_private)
-
-
-def _open_private(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags, 0o600)
-    # One that an older program made may have other rights.
-    os.fchmod(descriptor, 0o600)
-    return descriptor
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # One that an older program made may have other rights.
+        os.fchmod(descriptor, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "wb"), encoding="utf-8")
 
 
 def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:

@@ -8,19 +8,15 @@ from typing import Annotated
 
 import typer
 
+from cityeye.commands.token import STATE, ConfigArgument, StateOption
 from cityeye.errors import CommandError
 
-STATE = Path("var")
 MAX_ID_CHARS = 200
 
 app = typer.Typer(help="Keep the keyframes of an incident.", no_args_is_help=True)
 
-Incident = Annotated[str, typer.Argument(help="The incident's id, as events and the hub have it.")]
-ConfigArgument = Annotated[
-    Path | None, typer.Argument(metavar="[CITY.YAML]", help="The city's file.")
-]
-StateOption = Annotated[
-    Path | None, typer.Option(help="The city's folder `state`, instead of its file.")
+IncidentArgument = Annotated[
+    str, typer.Argument(help="The incident's id, as events and the hub have it.")
 ]
 
 
@@ -31,7 +27,7 @@ def hold() -> None:
 
 @app.command("add")
 def add(
-    incident: Incident,
+    incident: IncidentArgument,
     reason: Annotated[str, typer.Option(help="Why, for those who come after.")],
     config: ConfigArgument = None,
     state: StateOption = None,
@@ -59,7 +55,9 @@ def list_holds(config: ConfigArgument = None, state: StateOption = None) -> None
 
 
 @app.command("release")
-def release(incident: Incident, config: ConfigArgument = None, state: StateOption = None) -> None:
+def release(
+    incident: IncidentArgument, config: ConfigArgument = None, state: StateOption = None
+) -> None:
     """Let an incident go; its keyframes are deleted when their time is over."""
     from pipelines.delivery import Holds
 

@@ -6,6 +6,7 @@ does not fit, after "Give ", so it is written for that person.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     IPvAnyNetwork,
     PlainValidator,
     SecretStr,
+    model_validator,
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
@@ -39,8 +41,8 @@ from pipelines.delivery import (
     Endpoint,
     FilePath,
     KeyframeSettings,
-    Limit,
     Retention,
+    RetentionLimit,
 )
 from pipelines.rules import ImageArrow, ImagePoint
 from serving import (
@@ -266,12 +268,12 @@ class LimitSection(Section):
     """gigabytes above 0, or `null`, for example `100`"""
 
     @property
-    def limit(self) -> Limit:
+    def limit(self) -> RetentionLimit:
         """As delivery takes it."""
-        return Limit(self.days, self.gigabytes)
+        return RetentionLimit(self.days, self.gigabytes)
 
 
-def _limit(limit: Limit) -> LimitSection:
+def _limit(limit: RetentionLimit) -> LimitSection:
     return LimitSection(days=limit.days, gigabytes=limit.gigabytes)
 
 
@@ -290,6 +292,18 @@ class RetentionSection(Section):
     """`days` and `gigabytes` of each worker, for example `{days: 30}`"""
     models: LimitSection = _limit(DEFAULTS.models)
     """`days` and `gigabytes` of unused copies, for example `{days: 90, gigabytes: 20}`"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: object) -> object:
+        """What a limit leaves out is as it is without it."""
+        if not isinstance(given, dict):
+            return given
+        defaults = asdict(DEFAULTS)
+        return {
+            name: defaults.get(name, {}) | limit if isinstance(limit, dict) else limit
+            for name, limit in given.items()
+        }
 
     @property
     def retention(self) -> Retention:

@@ -5,8 +5,8 @@ from .heartbeat import Heartbeats as Heartbeats
 from .holds import Holds as Holds
 from .outbox import Outbox as Outbox
 from .retention import (
-    Kept as Kept, KeyframeRetention as KeyframeRetention, Limit as Limit, Retention as Retention,
-    keep_files as keep_files, outbox_limits as outbox_limits,
+    Kept as Kept, KeyframeRetention as KeyframeRetention, Retention as Retention,
+    RetentionLimit as RetentionLimit, keep_files as keep_files, outbox_limits as outbox_limits,
 )
 from .salvage.replacement import (
     mark_reported as mark_reported, set_aside_beside as set_aside_beside,

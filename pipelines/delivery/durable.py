@@ -6,6 +6,7 @@ Whatever the umask, only their owner can read them: they show persons.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -18,6 +19,8 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 OTHERS = 0o077
 """Rights of everybody but the owner."""
+PASSING = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO))
+"""What a disk says that may take and give data again later."""
 TEMPORARY_SUFFIX = ".part"
 """Marks files that never became whole; safe to delete when no writer is at work."""
 

@@ -26,7 +26,7 @@ MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class HeldIncident:
     """An incident that is held.
 
     Attributes:
@@ -40,7 +40,7 @@ class Hold:
     since: datetime
 
 
-_HOLDS = TypeAdapter(list[Hold])
+_HOLDS = TypeAdapter(list[HeldIncident])
 
 
 class Holds:
@@ -53,7 +53,7 @@ class Holds:
         self._state = state
         self._utc_now = utc_now
 
-    def all(self) -> list[Hold]:
+    def all(self) -> list[HeldIncident]:
         """Every hold, oldest first.
 
         Raises:
@@ -79,7 +79,7 @@ class Holds:
         """
         with self._changing() as holds:
             if all(one.incident != incident for one in holds):
-                holds.append(Hold(incident, reason[:MAX_REASON_CHARS], self._utc_now()))
+                holds.append(HeldIncident(incident, reason[:MAX_REASON_CHARS], self._utc_now()))
 
     def release(self, incident: str) -> bool:
         """Lets an incident go; False where it was not held.
@@ -95,7 +95,7 @@ class Holds:
         return released
 
     @contextmanager
-    def _changing(self) -> Iterator[list[Hold]]:
+    def _changing(self) -> Iterator[list[HeldIncident]]:
         make_folder(self._state)
         lock = os.open(self._state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:

@@ -13,7 +13,6 @@ which the relay calls, opens the file again: the threads of cameras never wait f
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -23,7 +22,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipelines.delivery.durable import create_private, make_folder, make_private, sync_folder
+from pipelines.delivery.durable import (
+    PASSING,
+    create_private,
+    make_folder,
+    make_private,
+    sync_folder,
+)
 from pipelines.delivery.outbox_schema import VERSION, create, migrate, version_of
 from pipelines.delivery.salvage.damage import (
     damage_of_files,
@@ -41,8 +46,6 @@ OPEN_AGAIN_S = 2.0
 """Between two attempts to open a file that is not open."""
 CHECK_AGAIN_S = 60.0
 """Between two looks for damage after errors that have another cause."""
-PASSING = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO))
-"""What a disk says that may take and give data again later."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 PRIMARY = 0xFF
 LOCK_STEP_S = 0.02
@@ -115,7 +118,7 @@ class OutboxFile:
             self._note_fault(str(error))
             return
         with self._changed:
-            if self._closed:
+            if self._is_closed():
                 db.close()
                 return
             self._db, self._fault = db, ""
@@ -150,6 +153,9 @@ class OutboxFile:
             if news:
                 self._news += 1
                 self._changed.notify_all()
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def wait(self, seen: int, timeout_s: float) -> int:
         """Waits for news after `seen` (0 at first) or the timeout; gives the next `seen`."""

@@ -31,7 +31,7 @@ STEP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RetentionLimit:
     """How long and how much; None is without end.
 
     Attributes:
@@ -53,7 +53,7 @@ class Limit:
         return float("inf") if self.days is None else self.days * DAY_S
 
 
-def outbox_limits(limit: Limit) -> OutboxLimits:
+def outbox_limits(limit: RetentionLimit) -> OutboxLimits:
     """The bounds of an outbox that keeps delivered events within a limit."""
     if limit.gigabytes is None:
         return OutboxLimits()
@@ -74,12 +74,12 @@ class Retention:
         models: Of copies of model packages that no rollout table names, from their last use on.
     """
 
-    keyframes: Limit = Limit(30.0, 100.0)
-    events: Limit = Limit(1.0, 0.27)
-    logs: Limit = Limit(30.0, 0.1)
-    comparisons: Limit = Limit(30.0, 1.0)
-    damaged: Limit = Limit(30.0)
-    models: Limit = Limit(90.0, 20.0)
+    keyframes: RetentionLimit = RetentionLimit(30.0, 100.0)
+    events: RetentionLimit = RetentionLimit(1.0, 0.27)
+    logs: RetentionLimit = RetentionLimit(30.0, 0.1)
+    comparisons: RetentionLimit = RetentionLimit(30.0, 1.0)
+    damaged: RetentionLimit = RetentionLimit(30.0)
+    models: RetentionLimit = RetentionLimit(90.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Kept:
     """
 
     name: str
-    limit: Limit
+    limit: RetentionLimit
     bytes: int = 0
     oldest: date | None = None
     held: int = 0
@@ -111,7 +111,7 @@ class KeyframeRetention:
     def __init__(
         self,
         store: KeyframeStore,
-        limit: Limit,
+        limit: RetentionLimit,
         holds: Holds,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -189,7 +189,9 @@ class KeyframeRetention:
         return (self._utc_now() - end).total_seconds() > self._limit.max_age_s
 
 
-def keep_files(name: str, files: Iterable[Path], limit: Limit, now_s: float, kept: Kept) -> Kept:
+def keep_files(
+    name: str, files: Iterable[Path], limit: RetentionLimit, now_s: float, kept: Kept
+) -> Kept:
     """Deletes the oldest of some files, by the time of their last change, down to a limit.
 
     Args:

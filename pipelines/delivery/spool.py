@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.delivery.durable import (
+    PASSING,
     TEMPORARY_SUFFIX,
     check_digest,
     private_folder,
@@ -55,7 +56,7 @@ class Spool:
         Where the disk does not let it now, that is done with the next image.
 
         Raises:
-            SpoolUnavailable: A newer program wrote the folder.
+            SpoolUnavailable: A newer program wrote the folder, or it cannot be there.
         """
         self._path = path
         self._limits = limits or SpoolLimits()
@@ -68,6 +69,8 @@ class Spool:
         try:
             self._open()
         except OSError as error:
+            if error.errno not in PASSING:
+                raise self._unavailable(error) from error
             self.fault = str(self._unavailable(error))
             log.error("spool.not_open", extra={"error": self.fault})
 

@@ -178,7 +178,11 @@ def truncate(size: Callable[[int], int], part: str = "") -> Damage:
 
 def write(content: bytes, part: str = "") -> Damage:
     """Puts something else in the file's place."""
-    return lambda folder: (folder / f"{OUTBOX}{part}").write_bytes(content) and None
+
+    def damage(folder: Path) -> None:
+        (folder / f"{OUTBOX}{part}").write_bytes(content)
+
+    return damage
 
 
 def folder_in_place_of(part: str) -> Damage:

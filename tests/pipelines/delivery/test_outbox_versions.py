@@ -70,6 +70,7 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
     edge.close()
 
 
+@pytest.mark.parametrize("left_over", [1, 2], indirect=True)
 def test_a_camera_that_was_online_before_the_migration_is_offline_after_the_crash(left_over):
     with sqlite3.connect(left_over / "outbox.db") as database:
         database.execute(

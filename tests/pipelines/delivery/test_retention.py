@@ -15,7 +15,7 @@ from pipelines.delivery.retention import (
     STEP,
     Kept,
     KeyframeRetention,
-    Limit,
+    RetentionLimit,
     keep_files,
 )
 from pipelines.delivery.stores.folder import FolderStore
@@ -31,7 +31,7 @@ SIZE = 1000
 class Store:
     """A folder with keyframes, and what keeps it within a limit."""
 
-    def __init__(self, folder: Path, limit: Limit) -> None:
+    def __init__(self, folder: Path, limit: RetentionLimit) -> None:
         self.folder = folder / "keyframes"
         self.store = FolderStore(self.folder)
         self.holds = Holds(folder / "state", lambda: NOW)
@@ -58,7 +58,7 @@ class Store:
 
 
 def test_what_is_older_than_its_days_is_deleted(tmp_path):
-    store = Store(tmp_path, Limit(days=30))
+    store = Store(tmp_path, RetentionLimit(days=30))
     old, edge, young = store.put(32), store.put(30), store.put(1)
     kept = store.keep()
     assert store.has(old, edge, young) == [False, True, True]
@@ -71,7 +71,7 @@ def edge_day(days_ago: int):
 
 
 def test_beyond_its_bytes_the_oldest_goes(tmp_path):
-    store = Store(tmp_path, Limit(gigabytes=3 * SIZE / 1e9))
+    store = Store(tmp_path, RetentionLimit(gigabytes=3 * SIZE / 1e9))
     found = [store.put(days_ago, number=days_ago) for days_ago in (5, 4, 3, 2, 1)]
     kept = store.keep()
     assert store.has(*found) == [False, False, True, True, True]
@@ -79,7 +79,7 @@ def test_beyond_its_bytes_the_oldest_goes(tmp_path):
 
 
 def test_without_a_limit_nothing_is_deleted(tmp_path):
-    store = Store(tmp_path, Limit())
+    store = Store(tmp_path, RetentionLimit())
     old = store.put(3000)
     kept = store.keep()
     assert store.has(old) == [True]
@@ -87,7 +87,7 @@ def test_without_a_limit_nothing_is_deleted(tmp_path):
 
 
 def test_what_is_held_stays_until_it_is_released(tmp_path):
-    store = Store(tmp_path, Limit(days=30, gigabytes=SIZE / 1e9))
+    store = Store(tmp_path, RetentionLimit(days=30, gigabytes=SIZE / 1e9))
     held = [store.put(90, "held", 0), store.put(60, "held", 1)]
     other = store.put(60, "other")
     store.holds.add("held", "asked for by the court")
@@ -104,7 +104,7 @@ def test_what_is_held_stays_until_it_is_released(tmp_path):
 
 
 def test_a_hold_counts_while_a_look_is_under_way(tmp_path):
-    store = Store(tmp_path, Limit(days=30))
+    store = Store(tmp_path, RetentionLimit(days=30))
     early = [store.put(60, f"early-{number}", number) for number in range(STEP)]
     late = store.put(50, "late")
     store.clock.now_s += PASS_EVERY_S + 1
@@ -117,7 +117,7 @@ def test_a_hold_counts_while_a_look_is_under_way(tmp_path):
 
 
 def test_where_the_holds_cannot_be_read_nothing_is_deleted(tmp_path):
-    store = Store(tmp_path, Limit(days=30))
+    store = Store(tmp_path, RetentionLimit(days=30))
     store.holds.add("i-1", "evidence")
     old = store.put(90, "i-2")
     (tmp_path / "state" / FILE).write_text("[{")
@@ -132,7 +132,7 @@ def test_where_the_holds_cannot_be_read_nothing_is_deleted(tmp_path):
 
 
 def test_what_is_being_written_and_foreign_files_are_left_alone(tmp_path):
-    store = Store(tmp_path, Limit(days=30))
+    store = Store(tmp_path, RetentionLimit(days=30))
     old = store.put(90)
     part = store.folder / f"{old.key}.part"
     part.write_bytes(b"half")
@@ -152,8 +152,8 @@ def test_files_are_kept_within_days_and_bytes(tmp_path):
         path.write_bytes(b"x" * 100)
         os.utime(path, (NOW.timestamp() - days_ago * 86_400,) * 2)
         files.append(path)
-    nothing = Kept("logs", Limit())
-    limit = Limit(days=30, gigabytes=250 / 1e9)
+    nothing = Kept("logs", RetentionLimit())
+    limit = RetentionLimit(days=30, gigabytes=250 / 1e9)
     kept = keep_files("logs", files, limit, NOW.timestamp(), nothing)
     assert [path.exists() for path in files] == [False, False, True, True]
     assert (kept.bytes, kept.deleted, kept.oldest) == (200, 2, edge_day(2))
