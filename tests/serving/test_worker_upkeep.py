@@ -19,7 +19,7 @@ from pipelines.delivery.spool import Spool, SpoolLimits
 from serving.api.health import health_answer
 from serving.worker_state import WorkerState
 from serving.worker_upkeep import WorkerUpkeep
-from tests.pipelines.delivery.outboxes import Edge, life
+from tests.pipelines.delivery.outboxes import Edge, Recorder, life
 from tests.serving.workers import worker_state
 
 SINK = "hub"
@@ -31,9 +31,9 @@ class Worker:
 
     def __init__(self, folder: Path, spool: Spool | None = None) -> None:
         self.edge = Edge(folder, Outbox(folder / "outbox.db", LIMITS), spool)
-        self.edge.outbox.deliveries.register([SINK])
-        relay = Relay(self.edge.outbox, self.edge.spool, self.edge.store, [])
-        self.edge.outbox.deliveries.register([SINK])
+        # It is never started.
+        sinks = [Recorder(SINK)]
+        relay = Relay(self.edge.outbox, self.edge.spool, self.edge.store, sinks)
         self.upkeep = WorkerUpkeep(
             "worker-0",
             self.edge.outbox,
