@@ -16,7 +16,7 @@ REFUSALS = {
 }
 """Answers of S3 that no server for tests gives by itself: status and code."""
 MODES = (*REFUSALS, "slow", "silent", "dead half-way", "closed")
-SLOW_S = 0.2
+SLOW_S = 0.6
 """Per piece."""
 PIECE = 512
 HALF_WAY = 1500

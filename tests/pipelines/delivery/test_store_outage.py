@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,13 @@ def store_behind(proxy: FaultyProxy, server: MotoServer) -> S3Store:
     return S3Store(settings)
 
 
+def wait(holds: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + 30.0
+    while not holds():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.02)
+
+
 def states(event: dict[str, Any]) -> list[str]:
     return [one["state"] for one in event["data"]["keyframes"]]
 
@@ -56,7 +64,7 @@ def test_images_are_complete_after_the_store_failed(tmp_path, moto_server, proxy
     sink.wait_count(2 * INCIDENTS)
     assert relay.counters.keyframes_stored == 0
     assert all(states(event) == ["pending"] for event in sink.events)
-    assert relay.store_fault, "nobody says that the store fails"
+    wait(lambda: bool(relay.store_fault), "nobody says that the store fails")
     proxy.mode = ""
     sink.wait_for(
         lambda: sum(states(event) == ["stored"] for event in sink.events) == INCIDENTS, 40.0
