@@ -111,6 +111,7 @@ class Courier:
         self._jitter = jitter
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
+        self._taken: dict[str, Delivery] = {}
         self._round = 0
         self._breaker = Backoff(self._policy.backoff, jitter, self._policy.breaker_threshold)
 
@@ -139,6 +140,7 @@ class Courier:
             return wait_s
         self._round += 1
         self._served[partition] = self._round
+        self._acknowledge(partition)
         for _ in range(BURST):
             delivery = self._deliveries.next(self.sink.name, partition, self._grace_s)
             if delivery is None:
@@ -173,11 +175,22 @@ class Courier:
             self._failed(backoff, 0.0)
             log.exception("relay.sink_failed", extra=facts)
             return False
-        self._deliveries.acknowledge(self.sink.name, delivery)
         self.counters.delivered += 1
         self._breaker.succeeded()
         backoff.succeeded()
+        self._taken[delivery.partition] = delivery
+        self._acknowledge(delivery.partition)
         return True
+
+    def _acknowledge(self, partition: str) -> None:
+        """Notes what the sink has taken; while the disk refuses, it is not sent again.
+
+        Raises:
+            OutboxUnavailable: The disk refuses.
+        """
+        if (taken := self._taken.get(partition)) is not None:
+            self._deliveries.acknowledge(self.sink.name, taken)
+            del self._taken[partition]
 
     def _failed(self, backoff: Backoff, at_least_s: float) -> None:
         now_s = self._monotonic()

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zlib import crc32
 
 from pydantic import ValidationError
 
 from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.registration import Registration
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
@@ -123,8 +125,8 @@ class EventLog:
         sealed = not (incident and incident.keyframes)
         row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
         db.execute(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, self._utc_s(), self._monotonic()),
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, self._utc_s(), self._monotonic(), crc32(body)),
         )
         db.execute(
             "INSERT INTO partitions VALUES (?, ?)"
@@ -196,7 +198,10 @@ def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
     )
     sealed = event.finished(event.sequence, incident.revision, keyframes)
     body = sealed.model_dump_json().encode()
-    db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
+    db.execute(
+        "UPDATE event SET body = ?, sealed = 1, checksum = ? WHERE seq = ?",
+        (body, crc32(body), seq),
+    )
     return body
 
 
@@ -225,20 +230,11 @@ class Deliveries:
         self._file = file
         self._monotonic = monotonic
         self._utc_s = utc_s
-        with file.transaction() as db:
-            # Monotonic time does not survive a restart: waiting events start their wait anew.
-            db.execute("UPDATE event SET committed_mono_s = ? WHERE NOT sealed", (monotonic(),))
+        self._registration = Registration(file, monotonic)
 
     def register(self, sinks: Sequence[str]) -> None:
         """Says which sinks there are. A new one gets all that is kept; others are forgotten."""
-        marks = ",".join("?" * len(sinks))
-        with self._file.transaction() as db:
-            for table, column in (("sink", "name"), ("progress", "sink")):
-                db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", tuple(sinks))  # noqa: S608
-            for name in sinks:
-                db.execute(
-                    "INSERT INTO sink VALUES (?, 1) ON CONFLICT DO UPDATE SET enabled = 1", (name,)
-                )
+        self._registration.register(sinks)
 
     def disable(self, sink: str) -> None:
         """Keeps nothing for a sink any more, until it is registered again."""
@@ -247,6 +243,7 @@ class Deliveries:
 
     def partitions(self, sink: str) -> list[str]:
         """Partitions with events that the sink has not acknowledged."""
+        self._registration.renew()
         with self._file.transaction() as db:
             rows = db.execute(
                 "SELECT n.partition FROM partitions n LEFT JOIN progress p"
@@ -268,7 +265,7 @@ class Deliveries:
             while True:
                 after, refusals = self._cursor(db, sink, partition)
                 row = db.execute(
-                    "SELECT seq, id, incident, body, sealed, committed_mono_s FROM event"
+                    "SELECT seq, id, incident, body, sealed, committed_mono_s, checksum FROM event"
                     " WHERE partition = ? AND seq > ? ORDER BY seq LIMIT 1",
                     (partition, after),
                 ).fetchone()
@@ -281,7 +278,10 @@ class Deliveries:
                         (sink, partition, after),
                     )
                     return None
-                seq, event, incident, body, sealed, committed_s = row
+                seq, event, incident, body, sealed, committed_s, checksum = row
+                if checksum is not None and checksum != crc32(body):
+                    self._quarantine(db, seq, event, "it was altered on the disk")
+                    continue
                 if not sealed:
                     # An image that was announced as pending holds back nothing a second time.
                     awaited = db.execute(
@@ -289,18 +289,15 @@ class Deliveries:
                         " AND NOT announced AND seq <= ?",
                         (incident, seq),
                     ).fetchone()
-                    wait_s = grace_s - (self._monotonic() - committed_s)
+                    wait_s = grace_s - (
+                        self._monotonic() - self._registration.since_s(seq, committed_s)
+                    )
                     if wait_s > 0 and awaited:
                         return Held(wait_s)
                     try:
                         body = seal(db, seq, body)
                     except ValidationError as error:
-                        reason = f"unreadable: {error.error_count()} faults"
-                        self._bury(db, None, seq, reason)
-                        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
-                        log.error(
-                            "outbox.quarantined", extra={"event": event, "partition": partition}
-                        )
+                        self._quarantine(db, seq, event, f"{error.error_count()} faults")
                         continue
                 return Delivery(seq, after, event, partition, bytes(body), refusals)
 
@@ -375,6 +372,12 @@ class Deliveries:
             " ON CONFLICT DO UPDATE SET acked = excluded.acked, refusals = 0",
             (sink, partition, seq),
         )
+
+    def _quarantine(self, db: sqlite3.Connection, seq: int, event: str, reason: str) -> None:
+        """Makes an event that cannot be sent a dead letter of all sinks."""
+        self._bury(db, None, seq, f"unreadable: {reason}")
+        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        log.error("outbox.quarantined", extra={"event": event, "reason": reason})
 
     def _bury(self, db: sqlite3.Connection, sink: str | None, seq: int, reason: str) -> None:
         db.execute(

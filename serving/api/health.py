@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from datetime import date
+from typing import Literal, Self
 
 from pipelines import Priority, overload
+from pipelines.delivery import Kept
 from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
 MOST_NAMED = 8
 """Cameras of a silent worker that a sentence names."""
+
+
+class KeptAnswer(ApiAnswer):
+    """What is kept of one kind: `used_bytes` since `oldest`, and its limits, null without end.
+
+    `held` counts keyframes of incidents that are held; retention does not delete them.
+    """
+
+    name: str
+    used_bytes: int
+    oldest: date | None
+    max_bytes: int | None
+    max_days: float | None
+    held: int
+    deleted: int
+
+    @classmethod
+    def kept(cls, kept: Kept) -> Self:
+        """As the API says it."""
+        limit = kept.limit
+        return cls(
+            name=kept.name,
+            used_bytes=kept.bytes,
+            oldest=kept.oldest,
+            max_bytes=None if limit.gigabytes is None else int(limit.max_bytes),
+            max_days=limit.days,
+            held=kept.held,
+            deleted=kept.deleted,
+        )
 
 
 class HealthAnswer(ApiAnswer):
@@ -29,6 +60,7 @@ class HealthAnswer(ApiAnswer):
     load: dict[Priority, LoadAnswer]
     events_delivered: int
     events_pending: int
+    kept: tuple[KeptAnswer, ...]
 
 
 def health_answer(
@@ -36,8 +68,13 @@ def health_answer(
     models: Sequence[ModelAnswer],
     rollouts: Sequence[RolloutState],
     notes: Mapping[str, str],
+    kept: Sequence[Kept] = (),
 ) -> HealthAnswer:
-    """Health from what the director knows; `notes` say what is wrong elsewhere, by part."""
+    """Health from what the director knows; `notes` say what is wrong elsewhere, by part.
+
+    `kept` is what no worker keeps alone.
+    """
+    kept = (*kept, *(one for state in workers if state.current for one in state.current.kept))
     cameras = [camera for state in workers for camera in state.cameras]
     loads = loads_of(workers)
     relays = [state.current.relay for state in workers if state.current]
@@ -51,6 +88,7 @@ def health_answer(
             if model.status != "RUNNING"
         ),
         *(why for state in rollouts for why in state.absent.values()),
+        *(f"{one.name} cannot be deleted: {one.fault}" for one in kept if one.fault),
         *filter(None, [overload(loads)]),
     )
     return HealthAnswer(
@@ -62,6 +100,7 @@ def health_answer(
         load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
         events_delivered=sum(relay.events_delivered for relay in relays),
         events_pending=sum(relay.pending for relay in relays),
+        kept=tuple(map(KeptAnswer.kept, kept)),
     )
 
 
@@ -75,6 +114,8 @@ def worker_problems(workers: Iterable[WorkerState]) -> list[str]:
             problems.append(f"{state.name} does not answer")
         elif state.current and state.current.group.detector_fault:
             problems.append(f"{state.name}: {state.current.group.detector_fault}")
+        if state.current:
+            problems += [f"{state.name}: {problem}" for problem in state.current.storage]
     return problems
 
 
@@ -89,6 +130,7 @@ def unknown_health(why: str, cameras: int) -> HealthAnswer:
         load={},
         events_delivered=0,
         events_pending=0,
+        kept=(),
     )
 
 

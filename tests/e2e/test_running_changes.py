@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -25,6 +26,7 @@ from simulation.rtsp_server.mount import Mount
 from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import Ran, auth_of, cityeye, free_ports, last_states
+from tests.processes import open_to_others
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -171,6 +173,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=0,
             )
         try:
             running.wait(lambda: "camera gate is online" in running.output, "gate", START_S)
@@ -235,3 +238,4 @@ def test_a_sigterm_ends_everything_and_says_what_became_of_the_cameras(city: Run
     states = dict(last_states(city.folder / "var" / "hub.db"))
     assert states.keys() >= {"gate", "park", "yard"}
     assert set(states.values()) == {"stopped"}
+    assert open_to_others(city.folder / "var") == []
