@@ -15,8 +15,7 @@ PipelineError
 │   └── KeyframeAltered        the data does not match its sha256
 ├── SinkError              where events go
 │   ├── SinkUnavailable        try again later
-│   ├── SinkRefused            this event is not wanted, and will not be
-│   └── SinkGone               the sink wants nothing any more
+│   └── SinkRefused            the answer may be about this event, or about all of them
 └── EncodingError          an image could not be made into a keyframe
 """
 
@@ -76,7 +75,7 @@ class KeyframeAltered(StoreError):
 
 
 class SinkError(PipelineError):
-    """An event was not acknowledged."""
+    """An event was not acknowledged; the message says why and what to do, without the sink."""
 
 
 class SinkUnavailable(SinkError):
@@ -92,11 +91,7 @@ class SinkUnavailable(SinkError):
 
 
 class SinkRefused(SinkError):
-    """The sink does not accept this event, however often it is sent."""
-
-
-class SinkGone(SinkError):
-    """The sink is permanently gone and must not be called again until it is configured anew."""
+    """The sink answered no. Whether to this event or to everything, the next ones will show."""
 
 
 class EncodingError(PipelineError):

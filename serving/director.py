@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from pipelines import Routes
+from pipelines.delivery import DeadLetter, PendingEvent
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -200,6 +201,20 @@ class Director:
         """An image that a comparison names, JPEG; None where no worker has it."""
         answers = self._ask_all(lambda worker: worker.image.remote(name))
         return next((answer for answer in answers if answer is not None), None)
+
+    def pending_events(self, limit: int) -> Sequence[PendingEvent]:
+        """Events that wait for a sink, of each worker at most `limit`."""
+        answers = self._ask_all(lambda worker: worker.pending_events.remote(limit))
+        return [event for answer in answers for event in answer]
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Events that a sink refused for good, of each worker at most `limit`."""
+        answers = self._ask_all(lambda worker: worker.dead_letters.remote(limit))
+        return [letter for answer in answers for letter in answer]
+
+    def replay_dead(self, event: str | None, sink: str | None) -> int:
+        """Has dead letters sent again: all, or of one event or sink; how many there are."""
+        return sum(self._ask_all(lambda worker: worker.replay_dead.remote(event, sink)))
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""

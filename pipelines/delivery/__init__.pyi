@@ -1,8 +1,12 @@
+from .dead_letters import DeadLetter as DeadLetter
+from .deliveries import Deliveries as Deliveries, PendingEvent as PendingEvent
 from .durable import make_folder as make_folder, write_durably as write_durably
 from .heartbeat import Heartbeats as Heartbeats
 from .outbox import Outbox as Outbox
+from .outbox_file import OutboxFile as OutboxFile
 from .relay import Relay as Relay, RelayCounters as RelayCounters
 from .settings import FilePath as FilePath, base_folder as base_folder
+from .sink_state import SinkState as SinkState, city_sinks as city_sinks
 from .sinks.http import HttpSinkSettings as HttpSinkSettings
 from .sinks.registry import AnySink as AnySink
 from .sinks.sink import SinkSettings as SinkSettings

@@ -26,7 +26,7 @@ from pathlib import Path
 from pipelines.delivery.durable import make_folder, sync_folder
 from pipelines.errors import OutboxInUse, OutboxUnavailable
 
-VERSION = 3
+VERSION = 4
 
 CAMERA_AND_LIFE = """
 CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -37,6 +37,7 @@ INSERT INTO life VALUES (0, 0);
 BODY_TYPE = """
     CASE WHEN json_valid(CAST(body AS TEXT)) THEN json_extract(CAST(body AS TEXT), '$.type') END
 """
+"""SQL for the type of the event in a column `body`; NULL where it is unreadable."""
 
 MIGRATIONS = {
     1: """
@@ -53,6 +54,11 @@ MIGRATIONS = {
     INSERT INTO camera SELECT partition, body FROM event WHERE seq IN
         (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
     """,  # noqa: S608
+    # No sink is given up any more, and dead letters can be sent again.
+    3: """
+    ALTER TABLE sink DROP COLUMN enabled;
+    ALTER TABLE dead ADD COLUMN replay INTEGER NOT NULL DEFAULT 0;
+    """,
 }
 """From each older version to the next one."""
 
@@ -76,7 +82,7 @@ CREATE TABLE partitions (
     partition TEXT PRIMARY KEY,
     newest INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE sink (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sink (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE progress (
     sink TEXT NOT NULL,
     partition TEXT NOT NULL,
@@ -91,7 +97,8 @@ CREATE TABLE dead (
     partition TEXT NOT NULL,
     body BLOB NOT NULL,
     reason TEXT NOT NULL,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    replay INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE incident (
