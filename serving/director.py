@@ -141,8 +141,8 @@ class Director:
         self._notes = notes
 
     def notes(self) -> Mapping[str, str]:
-        """What was noted last."""
-        return self._notes
+        """What was noted last, and what still waits of workers that there are no more."""
+        return {**self._notes, **self._left_over.notes()}
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""
@@ -205,16 +205,19 @@ class Director:
     def pending_events(self, limit: int) -> Sequence[PendingEvent]:
         """Events that wait for a sink, of each worker at most `limit`."""
         answers = self._ask_all(lambda worker: worker.pending_events.remote(limit))
-        return [event for answer in answers for event in answer]
+        left = self._left_over.pending_events(limit)
+        return [event for answer in (*answers, left) for event in answer]
 
     def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """Events that a sink refused for good, of each worker at most `limit`."""
         answers = self._ask_all(lambda worker: worker.dead_letters.remote(limit))
-        return [letter for answer in answers for letter in answer]
+        left = self._left_over.dead_letters(limit)
+        return [letter for answer in (*answers, left) for letter in answer]
 
     def replay_dead(self, event: str | None, sink: str | None) -> int:
         """Has dead letters sent again: all, or of one event or sink; how many there are."""
-        return sum(self._ask_all(lambda worker: worker.replay_dead.remote(event, sink)))
+        counts = self._ask_all(lambda worker: worker.replay_dead.remote(event, sink))
+        return sum(counts) + self._left_over.replay_dead(event, sink)
 
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""
@@ -241,6 +244,7 @@ class Director:
             if slot.plan.name == share.name:
                 return slot.apply(share)
         slot = WorkerSlot(share, self._gpus, self._plan.liveness, self._incarnations)
+        self._left_over.release(share.name)
         slot.start()
         self._slots.append(slot)
         return None

@@ -1,3 +1,4 @@
+from .courier import Courier as Courier
 from .dead_letters import DeadLetter as DeadLetter
 from .deliveries import Deliveries as Deliveries, PendingEvent as PendingEvent
 from .durable import make_folder as make_folder, write_durably as write_durably

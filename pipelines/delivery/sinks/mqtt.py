@@ -181,11 +181,14 @@ class _Connection:
                 max(0.0, until_s - time.monotonic()),
             )
             code = self._acknowledged.pop(sent.mid, None)
-        if code is None and self._ended is None:
+            ended = self._ended
+        if code is not None:
+            if code.is_failure:
+                raise _fault(f"answered {code}", code)
+        elif ended is not None:
+            raise _fault(f"it ended the connection ({ended})", ended)
+        else:
             raise SinkUnavailable("no acknowledgement in time; check that the broker is well")
-        answer = code or self._ended
-        if answer is not None and (code is None or answer.is_failure):
-            raise _fault(answer)
 
     def close(self) -> None:
         """Ends it; what is under way is forgotten."""
@@ -201,7 +204,8 @@ class _Connection:
             client.username_pw_set(settings.username, password)
         if scheme == "mqtts":
             client.tls_set_context(_tls(settings))
-        client.connect_timeout = settings.connect_timeout_s
+        left_s = max(0.1, until_s - time.monotonic())
+        client.connect_timeout = min(settings.connect_timeout_s, left_s)
         try:
             client.connect(host, port, KEEP_ALIVE_S, clean_start=True)
         except ssl.SSLError as error:
@@ -268,8 +272,7 @@ def _tls(settings: MqttSinkSettings) -> ssl.SSLContext:
     return context
 
 
-def _fault(code: ReasonCode) -> SinkError:
-    answered = f"answered {code}"
+def _fault(what: str, code: ReasonCode) -> SinkError:
     if code.value in OF_THE_EVENT:
-        return SinkRefused(f"{answered}: check the topic, and that the broker takes 64 KiB")
-    return SinkUnavailable(f"{answered}: check the broker, and the rights of the login")
+        return SinkRefused(f"{what}: check the topic, and that the broker takes 64 KiB")
+    return SinkUnavailable(f"{what}: check the broker, and the rights of the login")
