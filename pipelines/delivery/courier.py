@@ -4,7 +4,7 @@ A failing partition waits by itself; a sink that fails for all of them is probed
 a time, from another partition each time, so that one bad event cannot keep the sink closed.
 
 Nothing is given up because a sink is down, whatever it answers. An event that the sink refuses
-while it takes others (`pipelines.delivery.judgement`) is tried once more together with the one
+while it takes others (`pipelines.delivery.refusals`) is tried once more together with the one
 behind it: where that one is accepted, the first becomes a dead letter, and where it is refused too,
 both wait. So the order of a partition stays, and a partition that is refused as a whole loses
 nothing.
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from camera_adapters import BackoffPolicy, Jitter
 from pipelines.delivery.deliveries import Deliveries, Held
-from pipelines.delivery.judgement import Acceptances, Judge
+from pipelines.delivery.refusals import Acceptances, Refusals
 from pipelines.delivery.sink_state import SinkWatch
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import SinkError, SinkRefused, SinkUnavailable
@@ -126,12 +126,14 @@ class Courier:
         self._deliveries = deliveries
         self._grace_s = grace_s
         self._policy = policy or RetryPolicy()
-        self._judge = Judge(self._policy.max_refusals, self.acceptances)
+        self._refusals = Refusals(self._policy.max_refusals, self.acceptances)
         self._monotonic = monotonic
         self._jitter = jitter
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
         self._round = 0
+        self._seen = 0
+        self._asked_until_s = float("-inf")
         self._breaker = Backoff(self._policy.backoff, jitter, self._policy.breaker_threshold)
 
     def round(self) -> float | None:
@@ -140,6 +142,7 @@ class Courier:
         Raises:
             OutboxUnavailable: The outbox cannot be read or written.
         """
+        self._reopen()
         waits: list[float] = []
         # Which has waited longest goes first, so that probes go round.
         partitions = self._deliveries.partitions(self.sink.name)
@@ -152,6 +155,12 @@ class Courier:
         if not self._breaker.due_in_s(self._monotonic()) and self._replay():
             return 0.0
         return min(waits, default=None)
+
+    def _reopen(self) -> None:
+        """Ends the waiting where a heartbeat shows that the sink is well after all."""
+        seen, self._seen = self._seen, self.acceptances.count
+        if seen != self._seen and self._monotonic() >= self._asked_until_s:
+            self._breaker.succeeded()
 
     def _serve(self, partition: str) -> float | None:
         backoff = self._backoffs.setdefault(partition, Backoff(self._policy.backoff, self._jitter))
@@ -183,13 +192,13 @@ class Courier:
                 self._failed(one, backoff, error)
                 return False
             self.counters.refused += 1
-            if self._judge.refused(one) and one is delivery:
+            if self._refusals.refused(one) and one is delivery:
                 self._deliveries.refused(self.sink.name, one)
-            if not self._judge.is_at_fault(one):
+            if not self._refusals.is_at_fault(one):
                 self._failed(one, backoff, error)
                 return False
             refused.append((one, str(error)))
-            if one is delivery and self._judge.is_unwanted(one):
+            if one is delivery and self._refusals.is_unwanted(one):
                 self._give_up(refused)
                 backoff.succeeded()
                 return True
@@ -209,11 +218,13 @@ class Courier:
             # A sink is foreign code; its mistakes must not end the thread that retries it.
             log.exception("relay.sink_failed", extra=self._facts(delivery))
             return error
+        finally:
+            self.watch.ends()
         return None
 
     def _accepted(self, delivery: Delivery, backoff: Backoff) -> None:
         self._deliveries.acknowledge(self.sink.name, delivery)
-        self._judge.accepted(delivery)
+        self._refusals.accepted(delivery)
         self.watch.accepted(delivery.partition)
         self.counters.delivered += 1
         self._breaker.succeeded()
@@ -228,6 +239,7 @@ class Courier:
             log.warning("relay.not_delivered", extra=facts)
         if isinstance(error, SinkUnavailable):
             at_least_s = error.retry_after_s or 0.0
+            self._asked_until_s = max(self._asked_until_s, now_s + at_least_s)
         self.counters.failed += 1
         self.watch.failed(delivery.partition, reason)
         backoff.failed(now_s, at_least_s)
@@ -238,7 +250,7 @@ class Courier:
             return
         self._deliveries.bury(self.sink.name, refused)
         for delivery, reason in refused:
-            self._judge.given_up(delivery)
+            self._refusals.given_up(delivery)
             self.watch.given_up(delivery.partition)
             self.counters.dead += 1
             log.error("relay.dead_letter", extra=self._facts(delivery) | {"error": reason})

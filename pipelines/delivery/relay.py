@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from camera_adapters import BackoffPolicy
 from pipelines.delivery.courier import Backoff, Courier, RetryPolicy
 from pipelines.delivery.deliveries import Backlog, PendingEvent
-from pipelines.delivery.judgement import Acceptances
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.refusals import Acceptances
 from pipelines.delivery.sink_state import SinkState
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.delivery.spool import Spool

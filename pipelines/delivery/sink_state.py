@@ -85,10 +85,14 @@ class SinkWatch:
         with self._lock:
             self._began = self._monotonic(), self._utc_s()
 
+    def ends(self) -> None:
+        """It was handed over, or was not."""
+        with self._lock:
+            self._began = None
+
     def accepted(self, partition: str) -> None:
         """The sink has acknowledged it."""
         with self._lock:
-            self._began = None
             self._accepted_s = self._utc_s()
             self._delivered += 1
             self._failing.pop(partition, None)
@@ -96,7 +100,6 @@ class SinkWatch:
     def failed(self, partition: str, reason: str) -> None:
         """The sink has not; the partition waits."""
         with self._lock:
-            self._began = None
             self._failed += 1
             self._reason = reason
             since_s, _ = self._failing.get(partition, (self._utc_s(), ""))

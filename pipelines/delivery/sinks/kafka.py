@@ -47,7 +47,7 @@ class KafkaSinkSettings(BrokerSettings):
 
     sasl: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
-        Field(description="how the login is proven", examples=["SCRAM-SHA-512"]),
+        Field(description="how the password is sent", examples=["SCRAM-SHA-512"]),
     ] = "SCRAM-SHA-512"
 
     @field_validator("url")

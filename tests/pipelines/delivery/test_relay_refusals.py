@@ -93,6 +93,30 @@ def test_a_camera_alone_is_judged_by_what_is_behind_the_event_and_by_heartbeats(
     assert world.dead() == [("recorder", "updated")]
 
 
+def test_heartbeats_that_are_accepted_keep_other_cameras_from_waiting(world):
+    world.sink.answer = refusing(is_a)
+    world.publish("a")
+    for _ in range(30):
+        world.courier.acceptances.note()
+        world.run(4.0)
+    world.publish("b", "yard")
+    world.courier.acceptances.note()
+    world.courier.round()
+    assert len(world.delivered("yard")) == 3
+
+
+def test_a_wait_that_the_sink_asked_for_is_kept_whatever_it_accepts_meanwhile(world):
+    def busy(event: dict[str, Any]) -> None:
+        raise SinkUnavailable("answered 429: its own log says why", retry_after_s=100.0)
+
+    world.sink.answer = busy
+    world.publish("a")
+    assert world.courier.round() == 100.0
+    world.publish("b", "yard")
+    world.courier.acceptances.note()
+    assert world.courier.round() == 100.0
+
+
 def test_the_last_event_of_a_camera_waits_as_it_is_in_nobodys_way(world):
     world.sink.answer = refusing(is_a)
     world.publish("a", count=1)

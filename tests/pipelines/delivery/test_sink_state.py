@@ -29,6 +29,7 @@ def watch(clock) -> SinkWatch:
 
 def test_a_sink_that_takes_events_has_no_trouble(watch):
     watch.begins()
+    watch.ends()
     watch.accepted("gate")
     state = watch.state("hub")
     assert (state.delivered, state.trouble, state.problems) == (1, "", ())
@@ -64,6 +65,8 @@ def test_a_delivery_that_hangs_is_told_before_it_has_failed(watch, clock):
     assert watch.state("hub").trouble == ""
     clock.now_s += 2.0
     assert "it has not answered yet" in watch.state("hub").trouble
+    watch.ends()
+    assert watch.state("hub").trouble == ""
 
 
 def test_the_sinks_of_all_workers_are_put_together():

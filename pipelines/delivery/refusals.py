@@ -47,7 +47,7 @@ class _Case:
 
 
 @dataclass(slots=True)
-class Judge:
+class Refusals:
     """Counts what speaks against events of one sink. Not thread-safe but for `acceptances`.
 
     Attributes:
