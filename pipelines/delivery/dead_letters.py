@@ -104,7 +104,7 @@ class DeadLetters:
         """The number and the event of a letter that is to be sent again, the oldest first."""
         with self._file.transaction() as db:
             row = db.execute(
-                "SELECT rowid, seq, id, partition, body FROM dead WHERE sink = ? AND replay"
+                "SELECT rowid, seq, id, partition, body FROM dead WHERE sink = ? AND replay = 1"
                 " ORDER BY rowid LIMIT 1",
                 (sink,),
             ).fetchone()

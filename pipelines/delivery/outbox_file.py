@@ -39,6 +39,8 @@ BODY_TYPE = """
 """
 """SQL for the type of the event in a column `body`; NULL where it is unreadable."""
 
+DEAD_INDEX = "CREATE INDEX dead_by_sink ON dead (sink, replay, at);"
+
 MIGRATIONS = {
     1: """
     ALTER TABLE lane RENAME TO partitions;
@@ -55,9 +57,10 @@ MIGRATIONS = {
         (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
     """,  # noqa: S608
     # No sink is given up any more, and dead letters can be sent again.
-    3: """
+    3: f"""
     ALTER TABLE sink DROP COLUMN enabled;
     ALTER TABLE dead ADD COLUMN replay INTEGER NOT NULL DEFAULT 0;
+    {DEAD_INDEX}
     """,
 }
 """From each older version to the next one."""
@@ -239,7 +242,7 @@ class OutboxFile:
                 )
             if found < VERSION:
                 newer = [MIGRATIONS[one] for one in range(found, VERSION) if found]
-                steps = newer or [SCHEMA, CAMERA_AND_LIFE]
+                steps = newer or [SCHEMA, CAMERA_AND_LIFE, DEAD_INDEX]
                 script = f"BEGIN; {' '.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;"
                 db.executescript(script)
         except BaseException:
