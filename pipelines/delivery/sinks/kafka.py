@@ -135,11 +135,12 @@ class KafkaSink:
             self._producer = None
 
     def _fault(self, error: KafkaError) -> SinkError:
+        # It remembers for minutes that a topic was missing or forbidden, and a fatal error for
+        # ever: a new producer asks the brokers anew.
+        self._forget()
         name = error.name()
         if error.fatal():
-            # Its idempotence is broken: a new producer begins anew.
-            self._forget()
-            return SinkUnavailable(f"the producer failed ({name}); a new one is made")
+            return SinkUnavailable(f"the producer failed ({name}); check the cluster")
         if name in OF_THE_EVENT:
             return SinkRefused(f"answered {name}: the topic's limits have to allow 64 KiB")
         if name == "_MSG_TIMED_OUT":
@@ -164,6 +165,8 @@ def configuration(settings: KafkaSinkSettings) -> dict[str, Any]:
         "queue.buffering.max.messages": QUEUED,
         "reconnect.backoff.max.ms": LONGEST_BACKOFF_MS,
         "log.connection.close": False,
+        # What is wrong is in the reason of each delivery.
+        "log_level": 2,
         "security.protocol": f"{login}{'SSL' if tls else 'PLAINTEXT'}",
     }
     if settings.username is not None:

@@ -108,9 +108,9 @@ class Mosquitto:
         self._allow(EVERYTHING)
 
     def settle(self, quiet_s: float = 0.3) -> None:
-        """Waits until nothing has come for a while."""
-        count = -1
-        while count != len(self.messages):
+        """Waits until nothing has come for a while, but not for ever."""
+        count, until_s = -1, time.monotonic() + 5 * quiet_s
+        while count != len(self.messages) and time.monotonic() < until_s:
             count = len(self.messages)
             time.sleep(quiet_s)
 
