@@ -115,7 +115,7 @@ def test_an_mqtt_broker(load_city):
         ("url: 'kafka://a,,b/events'", "url", "write kafka://HOST:9092/TOPIC"),
         ("url: 'kafka://eye:hunter2@broker/events'", "url", "write kafka://HOST:9092/TOPIC"),
         ("url: 'kafka://b/t', password: hunter2", "password", "add `username:`"),
-        ("url: 'kafka://b/t', username: a, sasl: MD5", "sasl", "how the login is proven"),
+        ("url: 'kafka://b/t', username: a, sasl: MD5", "sasl", "how the password is sent"),
         ("url: 'mqtt://'", "url", "write mqtt://HOST:1883"),
         ("url: 'mqtt://broker/topic'", "url", "the topic under `topic:`"),
         ("url: 'mqtt://eye:hunter2@broker'", "url", "write mqtt://HOST:1883"),

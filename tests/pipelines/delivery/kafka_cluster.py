@@ -81,6 +81,7 @@ class KafkaCluster:
                 "session.timeout.ms": 6000,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
             }
         )
         try:
