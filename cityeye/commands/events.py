@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,7 +99,8 @@ def _show(
         return
     table = Table(*columns, box=None)
     for row in rows:
-        table.add_row(*(plain(str(row[name] or "")) for name in columns))
+        at, *others = (plain(str(row[name] or "")) for name in columns)
+        table.add_row(f"{datetime.fromisoformat(at):%Y-%m-%dT%H:%M:%SZ}", *others)
     Console().print(table)
     if len(rows) == limit:
         typer.echo(f"there may be more: these are the oldest {limit}")
