@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.outbox_receivers import RECEIVERS, missing, receiver
@@ -92,7 +92,7 @@ def run(benchmark: OutboxBenchmark, say: Say) -> BenchmarkResult:
     return start.result(
         "outbox",
         {
-            "sinks": kinds,
+            "sinks": list[JsonValue](kinds),
             "cameras": benchmark.cameras,
             "rounds": benchmark.rounds,
             "seconds": benchmark.seconds,

@@ -86,7 +86,7 @@ class StoppedCity:
 
     def replay(self, event: str | None, sink: str | None) -> int:
         """See `Undelivered`; they are sent when the city runs again."""
-        count = sum(outbox.dead.request_replay(event, sink) for outbox in self._open())
+        count: int = sum(outbox.dead.request_replay(event, sink) for outbox in self._open())
         if not count:
             raise CommandError("there is no such dead letter; `cityeye events dead` lists them")
         return count

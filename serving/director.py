@@ -216,7 +216,7 @@ class Director:
 
     def replay_dead(self, event: str | None, sink: str | None) -> int:
         """Has dead letters sent again: all, or of one event or sink; how many there are."""
-        counts = self._ask_all(lambda worker: worker.replay_dead.remote(event, sink))
+        counts: list[int] = self._ask_all(lambda one: one.replay_dead.remote(event, sink))
         return sum(counts) + self._left_over.replay_dead(event, sink)
 
     def stop(self) -> Sequence[WorkerState]:

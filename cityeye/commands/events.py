@@ -17,12 +17,12 @@ from cityeye.undelivered import RunningCity, StoppedCity, Undelivered
 
 app = typer.Typer(help="Events that have not arrived.", no_args_is_help=True)
 
-StateOption = Annotated[
+StoppedOption = Annotated[
     Path | None,
     typer.Option(help="Read the files of a stopped city in its folder `state` instead."),
 ]
 LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="How many to show.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -33,8 +33,8 @@ def events() -> None:
 @app.command("pending")
 def pending(
     limit: LimitOption = 50,
-    as_json: JsonOption = False,
-    state: StateOption = None,
+    as_json: AsJsonOption = False,
+    state: StoppedOption = None,
     api: ApiOption = DEFAULT_API,
     token_file: TokenFileOption = None,
 ) -> None:
@@ -46,8 +46,8 @@ def pending(
 @app.command("dead")
 def dead(
     limit: LimitOption = 50,
-    as_json: JsonOption = False,
-    state: StateOption = None,
+    as_json: AsJsonOption = False,
+    state: StoppedOption = None,
     api: ApiOption = DEFAULT_API,
     token_file: TokenFileOption = None,
 ) -> None:
@@ -63,7 +63,7 @@ def replay(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Send all of them again.")] = False,
     sink: Annotated[str | None, typer.Option(help="Only dead letters of this sink.")] = None,
-    state: StateOption = None,
+    state: StoppedOption = None,
     api: ApiOption = DEFAULT_API,
     token_file: TokenFileOption = None,
 ) -> None:

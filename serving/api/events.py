@@ -15,7 +15,7 @@ TIMEOUT_S: Final = 30.0
 MOST: Final = 1000
 
 router = APIRouter(prefix="/events", tags=["events"])
-Limit = Annotated[int, Query(ge=1, le=MOST)]
+EventLimit = Annotated[int, Query(ge=1, le=MOST)]
 
 
 class PendingEventAnswer(ApiAnswer):
@@ -60,7 +60,7 @@ class ReplayAnswer(ApiAnswer):
 
 
 @router.get("/pending", summary="Events that wait for a sink")
-async def list_pending(limit: Limit = 100) -> list[PendingEventAnswer]:
+async def list_pending(limit: EventLimit = 100) -> list[PendingEventAnswer]:
     """Of every worker, oldest first."""
     waiting = await ask_director("pending_events", limit, timeout_s=TIMEOUT_S)
     oldest = sorted(waiting, key=lambda one: one.since)[:limit]
@@ -68,7 +68,7 @@ async def list_pending(limit: Limit = 100) -> list[PendingEventAnswer]:
 
 
 @router.get("/dead", summary="Events that a sink refused for good")
-async def list_dead(limit: Limit = 100) -> list[DeadLetterAnswer]:
+async def list_dead(limit: EventLimit = 100) -> list[DeadLetterAnswer]:
     """Of every worker, oldest first."""
     letters = await ask_director("dead_letters", limit, timeout_s=TIMEOUT_S)
     oldest = sorted(letters, key=lambda one: one.at)[:limit]

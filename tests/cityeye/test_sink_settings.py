@@ -12,7 +12,7 @@ from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.sinks.kafka import KafkaSinkSettings, configuration
 from pipelines.delivery.sinks.mqtt import MqttSinkSettings
 from tests.certificates import self_signed
-from tests.cityeye.test_values import CITY
+from tests.cityeye.small_city import CITY
 
 HTTP = "url: 'https://hub/events'"
 

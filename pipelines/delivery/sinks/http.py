@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -175,7 +175,8 @@ def _pool(settings: HttpSinkSettings, deadline: Deadline) -> HTTPConnectionPool:
         connect=settings.connect_timeout_s,
         read=settings.read_timeout_s,
     )
-    host, shared = parts.hostname or "", {"timeout": wait, "retries": False, "maxsize": 1}
+    host = parts.hostname or ""
+    shared: dict[str, Any] = {"timeout": wait, "retries": False, "maxsize": 1}
     if parts.scheme == "http":
         return DeadlinePool(host, parts.port, deadline=deadline, **shared)
     return DeadlineTlsPool(

@@ -192,8 +192,11 @@ class _Connection:
 
     def close(self) -> None:
         """Ends it; what is under way is forgotten."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        client = self._client
+        client.disconnect()
+        client.loop_stop()
+        # Without a cycle its sockets are closed at once.
+        client.on_connect = client.on_disconnect = client.on_publish = None
 
     def _connect(self, settings: MqttSinkSettings, until_s: float) -> None:
         scheme, _, rest = settings.url.partition("://")
@@ -256,13 +259,14 @@ def _properties(attributes: dict[str, Any]) -> Properties:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    properties = Properties(PacketTypes.PUBLISH)
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ContentType = MEDIA_TYPE.decode()
     properties.PayloadFormatIndicator = 1
     if (expires := attributes.get("expirytime")) is not None:
         left = datetime.fromisoformat(str(expires)) - datetime.now(UTC)
         properties.MessageExpiryInterval = max(1, math.ceil(left.total_seconds()))
-    return properties
+    known: Properties = properties
+    return known
 
 
 def _tls(settings: MqttSinkSettings) -> ssl.SSLContext:

@@ -62,7 +62,7 @@ class Receiver:
     answer: bytes = b""
     delay: threading.Event | None = None
     deliveries: list[Delivery] = field(default_factory=list)
-    answers: Callable[[BaseHTTPRequestHandler], None] | None = None
+    answers: Callable[[BaseHTTPRequestHandler], object] | None = None
     tls: tuple[Path, Path] | None = None
     client_ca: Path | None = None
     port: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -72,7 +73,7 @@ class KafkaCluster:
     def accept(self) -> None:
         self._library.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(PRODUCE))
 
-    def messages(self) -> list[tuple[bytes, bytes, dict[str, bytes]]]:
+    def messages(self) -> list[tuple[bytes, bytes, dict[str, Any]]]:
         """Key, value and headers of all that is in the topic; of one key in order."""
         consumer = Consumer(
             {
@@ -88,12 +89,13 @@ class KafkaCluster:
             consumer.assign(
                 [TopicPartition(TOPIC, one, OFFSET_BEGINNING) for one in range(PARTITIONS)]
             )
-            found, ends = [], 0
+            found: list[Any] = []
+            ends = 0
             while ends < PARTITIONS:
                 message = consumer.poll(20.0)
                 assert message is not None, "the cluster does not answer"
-                if message.error() is not None:
-                    assert message.error().name() == "_PARTITION_EOF", message.error()
+                if (error := message.error()) is not None:
+                    assert error.name() == "_PARTITION_EOF", error
                     ends += 1
                     continue
                 headers = dict(message.headers() or ())

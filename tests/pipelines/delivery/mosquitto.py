@@ -41,7 +41,7 @@ def executable() -> str:
 class Mosquitto:
     """A broker and its subscriber; both start on construction. Users are `writer` and `reader`."""
 
-    def __init__(self, folder: Path, *lines: str, tls: bool = False) -> None:
+    def __init__(self, folder: Path, *lines: str, subscribed: bool = True) -> None:
         self._program = executable()
         self._folder = folder
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -65,7 +65,8 @@ class Mosquitto:
         self.messages: list[MQTTMessage] = []
         self._subscribed = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._reader = self._new_reader() if not tls else None
+        self._reader: Client | None = None
+        self._has_reader = subscribed
         self.start()
 
     @property
@@ -79,7 +80,8 @@ class Mosquitto:
                 [self._program, "-c", str(self._configuration)], stdout=log, stderr=log
             )
         self._wait_for(self._answers, "mosquitto does not listen")
-        if self._reader is not None:
+        if self._has_reader:
+            self._reader = self._new_reader()
             self._reader.connect("127.0.0.1", self.port, clean_start=True)
             self._reader.loop_start()
             assert self._subscribed.wait(WAIT_S), "the subscriber does not get through"

@@ -16,7 +16,7 @@ from models.detections import Box
 from pipelines.delivery.deliveries import Held
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.outbox_file import VERSION, OutboxFile
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.errors import OutboxInUse, OutboxUnavailable
@@ -474,7 +474,7 @@ def test_a_file_of_a_newer_program_is_left_alone(tmp_path):
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(OutboxUnavailable, match="schema version 99, this program knows 3"):
+    with pytest.raises(OutboxUnavailable, match=f"schema version 99, this program knows {VERSION}"):
         Outbox(path)
     assert path.exists()
 

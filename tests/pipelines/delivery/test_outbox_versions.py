@@ -66,10 +66,12 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
 
 def test_a_camera_that_was_online_before_the_migration_is_offline_after_the_crash(left_over):
     with sqlite3.connect(left_over / "outbox.db") as database:
-        database.execute(
-            "UPDATE event SET body = CAST(replace(CAST(body AS TEXT),"
-            ' \'"state":"offline"\', \'"state":"online"\') AS BLOB) WHERE seq = 5'
+        online = (
+            'CAST(replace(CAST(body AS TEXT), \'"state":"offline"\', \'"state":"online"\') AS BLOB)'
         )
+        database.execute(f"UPDATE event SET body = {online} WHERE seq = 5")
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'camera'").fetchone():
+            database.execute(f"UPDATE camera SET body = {online}")
         database.execute("UPDATE event SET body = CAST('not json' AS BLOB) WHERE seq = 1")
     database.close()
     edge = Edge(left_over)

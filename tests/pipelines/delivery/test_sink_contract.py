@@ -80,7 +80,7 @@ class HttpSide:
         stalled = threading.Event()
         self.receiver.delay = stalled
         # What was asked meanwhile has lost its caller: no answer of it may count as success.
-        self.receiver.answers = lambda _: stalled.wait(WAIT_S) and None
+        self.receiver.answers = lambda _: stalled.wait(WAIT_S)
 
     def go_on(self) -> None:
         if self.receiver.delay is not None:
@@ -444,7 +444,7 @@ class TestMqttSink(SinkContract):
         (tmp_path / "strict").mkdir()
         (tmp_path / "strict" / "passwords").write_text("")
         lines = ("allow_anonymous false", f"password_file {tmp_path}/strict/passwords")
-        broker = Mosquitto(tmp_path / "strict", *lines, tls=True)
+        broker = Mosquitto(tmp_path / "strict", *lines, subscribed=False)
         try:
             sink = MqttSinkSettings(url=broker.url, username="writer", password="hunter2").open()
             with pytest.raises(SinkUnavailable, match="check `username`, `password`"):

@@ -103,6 +103,7 @@ def test_a_relay_counts_what_waits_and_what_is_dead_by_sink(tmp_path):
         # What a heartbeat shows: it takes others.
         beats = relay.witnessed(Recorder("picky"))
         picky.wait_for(lambda: beats.deliver(BEAT) or len(picky.bodies) == 2)
+        relay.stop(20.0)
         states = {one.name: one for one in relay.counters.sinks}
         assert (states["picky"].dead, states["picky"].pending) == (1, 0)
         assert (states["well"].dead, states["well"].delivered) == (0, 3)
