@@ -200,12 +200,25 @@ class LoginMemory:
             fcntl.flock(file, fcntl.LOCK_EX)
             lines = file.read(KEPT_LINES * 100).splitlines()
             entries = [one for line in lines if (one := _Entry.parse(line)) is not None]
+            if self._own:
+                # What a full disk did not take still counts.
+                entries += [one for one in self._own if one not in entries]
+                entries.sort(key=lambda one: one.at_s)
             before = list(entries)
             yield entries
-            if entries != before:
-                file.seek(0)
-                file.truncate()
-                file.write("".join(f"{one}\n" for one in self._worth_keeping(entries)))
+            if entries != before or self._own:
+                kept = self._worth_keeping(entries)
+                self._own = [] if self._write(file.fileno(), kept) else kept
+
+    def _write(self, file: int, entries: list[_Entry]) -> bool:
+        """Writes entries over those before; False where the disk does not take them."""
+        data = "".join(f"{one}\n" for one in entries).encode("ascii")
+        try:
+            whole = os.pwrite(file, data, 0) == len(data)
+            os.ftruncate(file, len(data))
+        except OSError:
+            return False
+        return whole
 
     def _worth_keeping(self, entries: list[_Entry]) -> list[_Entry]:
         now_s = self._clock()

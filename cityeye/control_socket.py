@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from cityeye.errors import CommandError
 from cityeye.reconfiguration import ChangeOutcome
+from pipelines.delivery import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ Apply = Callable[[bool], ChangeOutcome]
 @contextmanager
 def control_socket(state: Path, config_path: Path, apply: Apply) -> Iterator[None]:
     """Answers requests for as long as the context lasts, one after the other."""
-    state.mkdir(parents=True, exist_ok=True)
+    make_folder(state)
     with socket.socket(socket.AF_UNIX) as listener:
         # The file gets the rights that the socket has when it is bound.
         os.fchmod(listener.fileno(), stat.S_IRUSR | stat.S_IWUSR)

@@ -232,6 +232,8 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     from event_hub import Hub, HubError
 
     os.setsid()
+    # Its database shows what happened where, and who dealt with it.
+    os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)

@@ -7,11 +7,15 @@ own code keeps logins out of its messages in the first place.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import re
+import sys
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
@@ -74,6 +78,47 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class _LogFile(RotatingFileHandler):
+    """A log that only its owner can read. A full disk costs lines, which are counted.
+
+    The library would keep a file that it could not close, and write nothing more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT, encoding="utf-8", delay=True
+        )
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record; says first how many could not be written before it."""
+        before = self._dropped
+        if before:
+            facts = {"msg": "log.lines_dropped", "count": before, "levelname": "WARNING"}
+            super().emit(logging.makeLogRecord({"name": __name__} | facts))
+            if self._dropped > before:
+                return
+            self._dropped = 0
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Counts a line that the disk did not take, and opens the file anew with the next."""
+        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+            super().handleError(record)
+            return
+        self._dropped += 1
+        stream, self.stream = self.stream, None
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.close()
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # One that an older program made may have other rights.
+        os.fchmod(descriptor, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "wb"), encoding="utf-8")
+
+
 def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
     """Sends every log record and warning of the process to one stream, redacted."""
     handler = logging.StreamHandler(stream)
@@ -90,7 +135,7 @@ def log_settings() -> tuple[LogFormat, int]:
 
 def log_to_file(path: Path) -> None:
     """Sends every log record of this process to a file that is bounded by rotation, redacted."""
-    handler = RotatingFileHandler(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT)
+    handler = _LogFile(path)
     handler.setFormatter(TextFormatter())
     _install(handler, "INFO")
 

@@ -44,7 +44,12 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             for plan in config.plans
         ),
         models=tuple(served.values()),
-        delivery=DeliveryPlan(keyframes=settings.keyframes, sinks=sinks, state=settings.state),
+        delivery=DeliveryPlan(
+            keyframes=settings.keyframes,
+            sinks=sinks,
+            state=settings.state,
+            retention=settings.retention.retention,
+        ),
         # The code keeps two districts of one name apart.
         city="-".join(filter(None, (settings.city.division, settings.city.name))) or "city",
         rollouts=rollouts,

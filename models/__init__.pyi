@@ -21,6 +21,7 @@ from .package import (
     VERSION_PATTERN as VERSION_PATTERN, existing as existing, plain_yaml as plain_yaml,
     promises as promises, sha256_of as sha256_of,
 )
+from .package_cache import PackageCache as PackageCache
 from .package_files import EVALUATIONS as EVALUATIONS, MAX_REPORT_BYTES as MAX_REPORT_BYTES
 from .remote import RemoteRepository as RemoteRepository
 from .repository import (

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,22 @@ from models.errors import ModelError, PackageError, RepositoryError
 from models.package import GOLDEN_FILE, ModelPackage, sha256_of
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """How much a cache holds.
+
+    Attributes:
+        bytes: Of all versions.
+        oldest_s: When the one that was not asked for the longest was, seconds since 1970 UTC; None
+            where there is none.
+        deleted: How many versions were deleted just now.
+    """
+
+    bytes: int
+    oldest_s: float | None
+    deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,9 @@ class PackageCache:
         directory = self.root / model
         if not directory.exists():
             return None
+        # When it was last asked for, see `prune`.
+        with contextlib.suppress(OSError):
+            os.utime(directory)
         try:
             return verified(directory)
         except ModelError as error:
@@ -72,13 +92,57 @@ class PackageCache:
         directory = self.root / model
         directory.parent.mkdir(parents=True, exist_ok=True)
         if directory.exists():
-            outgoing = self.root / ".outgoing" / model
-            shutil.rmtree(outgoing, ignore_errors=True)
-            outgoing.parent.mkdir(parents=True, exist_ok=True)
-            directory.rename(outgoing)
-            shutil.rmtree(outgoing, ignore_errors=True)
+            self._drop(model)
         staged.directory.rename(directory)
         return replace(staged, directory=directory)
+
+    def prune(
+        self, keep: Collection[str], max_age_s: float, max_bytes: float, now_s: float
+    ) -> CacheUse:
+        """Deletes versions that nobody has asked for of late, the longest unused first.
+
+        Args:
+            keep: Every `name/version` that must stay, whatever the limits.
+            max_age_s: Seconds after which an unused version goes.
+            max_bytes: Of all versions; beyond it unused ones go.
+            now_s: Seconds since 1970 UTC.
+
+        Returns:
+            What is left.
+
+        Raises:
+            RepositoryError: The folder cannot be used.
+        """
+        found = sorted(self._uses())
+        used, deleted = sum(size for _, size, _ in found), 0
+        oldest_s = None
+        for used_s, size, model in found:
+            if model not in keep and (now_s - used_s > max_age_s or used > max_bytes):
+                with self.locked(model):
+                    self._drop(model)
+                log.info("models.cache_pruned", extra={"model": model})
+                used, deleted = used - size, deleted + 1
+            elif oldest_s is None:
+                oldest_s = used_s
+        return CacheUse(used, oldest_s, deleted)
+
+    def _uses(self) -> Iterator[tuple[float, int, str]]:
+        """When each version was asked for last, its size, and its `name/version`."""
+        for directory in self.root.glob("*/*"):
+            if directory.parent.name.startswith("."):
+                continue
+            with contextlib.suppress(OSError):
+                size = sum(file.stat().st_size for file in directory.iterdir())
+                model = f"{directory.parent.name}/{directory.name}"
+                yield directory.stat().st_mtime, size, model
+
+    def _drop(self, model: str) -> None:
+        """Takes a version away in one step, and then its files."""
+        outgoing = self.root / ".outgoing" / model
+        shutil.rmtree(outgoing, ignore_errors=True)
+        outgoing.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / model).rename(outgoing)
+        shutil.rmtree(outgoing, ignore_errors=True)
 
 
 def verified(directory: Path) -> ModelPackage:

@@ -3,7 +3,8 @@
 PipelineError
 ├── OutboxError            the outbox file
 │   ├── OutboxInUse            another process or connection has it open
-│   └── OutboxUnavailable      it cannot be read or written now (disk full, read-only, damaged)
+│   ├── OutboxUnavailable      it cannot be read or written now (disk full, read-only)
+│   └── OutboxTooNew           a newer program wrote it
 ├── SpoolError             the spool folder
 │   ├── SpoolFull              a bound is reached; shed something or go without the image
 │   ├── SpoolUnavailable       the folder cannot be written
@@ -13,6 +14,7 @@ PipelineError
 │   ├── StoreRefused           a person must change the configuration
 │   ├── KeyframeMissing        no such key
 │   └── KeyframeAltered        the data does not match its sha256
+├── HoldsUnreadable        which keyframes must not be deleted is not known
 ├── SinkError              where events go
 │   ├── SinkUnavailable        try again later
 │   └── SinkRefused            the answer may be about this event, or about all of them
@@ -36,6 +38,10 @@ class OutboxInUse(OutboxError):
 
 class OutboxUnavailable(OutboxError):
     """The file cannot be read or written now."""
+
+
+class OutboxTooNew(OutboxError):
+    """A newer program wrote the file; this one must not touch it."""
 
 
 class SpoolError(PipelineError):
@@ -72,6 +78,10 @@ class KeyframeMissing(StoreError):
 
 class KeyframeAltered(StoreError):
     """The data does not match the sha256 it was announced with."""
+
+
+class HoldsUnreadable(PipelineError):
+    """It is not known which incidents are held; nothing may be deleted."""
 
 
 class SinkError(PipelineError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,6 +29,7 @@ UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
+NOTICE_PRIORITY: Final = 7
 
 NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
 
@@ -54,13 +56,18 @@ def camera_source(city: str, camera: str) -> str:
 
 
 def worker_source(city: str, worker: str) -> str:
-    """The CloudEvents source of a worker's heartbeats; never that of a camera."""
+    """The CloudEvents source of a worker's heartbeats and notices; never that of a camera."""
     return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/workers/{quote(worker, safe='')}"
 
 
 def event_id(*parts: str) -> str:
     """The id of an event: uuid5 over what makes it different from every other event."""
     return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
+
+
+def incident_tag(incident: str) -> str:
+    """What the names of an incident's keyframes begin with, before a `_`."""
+    return hashlib.sha256(incident.encode()).hexdigest()[:16]
 
 
 class Contract(BaseModel):
@@ -200,6 +207,22 @@ class MeasurementData(Contract):
     rule: VersionData
 
 
+class NoticeData(Contract):
+    """What a worker has to say of itself that is no camera's state, once.
+
+    Attributes:
+        kind: What it is about, such as `outbox_damaged`; an open list.
+        text: The same for people, with what to do.
+        values: Numbers that belong to it, such as events that could not be saved.
+    """
+
+    worker: str
+    kind: str
+    text: str
+    at: datetime
+    values: dict[str, int] = Field(default_factory=dict)
+
+
 class OutgoingEvent(Contract):
     """CloudEvents 1.0 attributes (structured JSON mode), and what delivery asks of every event."""
 
@@ -210,7 +233,7 @@ class OutgoingEvent(Contract):
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: str
-    """Camera id; of a heartbeat the worker's name."""
+    """Camera id; of a heartbeat and of a notice the worker's name."""
     incarnation: int = Field(default=0, ge=0, le=INCARNATION_MAX)
     """Which start of a worker it comes from; grows, also when a camera moves to another worker.
     0 in events that were written before there were incarnations."""
@@ -319,8 +342,20 @@ class HeartbeatEvent(OutgoingEvent):
     data: HeartbeatData
 
 
+class NoticeEvent(OutgoingEvent):
+    """Something that a worker has to say of itself, such as a damaged outbox."""
+
+    type: Literal["cityeye.worker.notice"] = "cityeye.worker.notice"
+    data: NoticeData
+
+    @property
+    def shed_priority(self) -> int:
+        """After everything else."""
+        return NOTICE_PRIORITY
+
+
 Event = Annotated[
-    IncidentEvent | CameraStateEvent | MeasurementEvent | HeartbeatEvent,
+    IncidentEvent | CameraStateEvent | MeasurementEvent | HeartbeatEvent | NoticeEvent,
     Field(discriminator="type"),
 ]
 """Every kind of event: the registry of this seam."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -35,6 +35,7 @@ from pipelines.publication import (
     incident_event,
     left_behind_event,
     measurement_event,
+    notice_event,
     recovered_event,
     state_event,
     stopped_event,
@@ -158,6 +159,12 @@ class EvidenceRecorder:
         """
         self._record(measurement_event(measurement, camera, model, rule, self._origin))
 
+    def publish_notice(
+        self, worker: str, kind: str, text: str, at: datetime, values: Mapping[str, int]
+    ) -> None:
+        """Makes durable what a worker has to say of itself; see `NoticeData`."""
+        self._record(notice_event(worker, kind, text, at, values, self._origin))
+
     def recover(self, cameras: Collection[str]) -> int:
         """Says what became of what a crash left behind, and clears images that no event names.
 
@@ -227,7 +234,13 @@ class EvidenceRecorder:
         try:
             encoded = encode(image)
             captured = keyframe(
-                encoded, role, incident.camera, event.id, number, incident.updated_at
+                encoded,
+                role,
+                incident.camera,
+                incident.id,
+                event.id,
+                number,
+                incident.updated_at,
             )
             try:
                 self._spool.put(captured.name, encoded.jpeg)

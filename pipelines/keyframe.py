@@ -13,7 +13,7 @@ import cv2
 
 from camera_adapters import FullImage
 from pipelines.errors import EncodingError
-from pipelines.event import KeyframeData, Role
+from pipelines.event import KeyframeData, Role, incident_tag
 
 JPEG_QUALITY = 85
 RETENTION_CLASS = "kf-30d"
@@ -60,22 +60,30 @@ def encode(image: FullImage) -> EncodedImage:
 
 
 def keyframe(
-    image: EncodedImage, role: Role, camera: str, event: str, number: int, at: datetime
+    image: EncodedImage,
+    role: Role,
+    camera: str,
+    incident: str,
+    event: str,
+    number: int,
+    at: datetime,
 ) -> KeyframeData:
     """How events describe an image before the store has it.
 
-    Its key is `class/v1/yyyy/mm/dd/camera/hh/event-n-digest.jpg`, UTC.
+    Its key is `class/v1/yyyy/mm/dd/camera/hh/incident_event-n-digest.jpg`, UTC, where `incident` is
+    `incident_tag`: by it all keyframes of an incident are found without anything else.
 
     Args:
         image: The encoded image.
         role: Which moment it shows.
         camera: Camera id.
+        incident: Id of the incident.
         event: Id of the event that brings it.
         number: Counts the keyframes of the incident.
         at: When it was taken, with a UTC offset.
     """
     utc = at.astimezone(UTC)
-    name = f"{event}-{number}-{image.sha256[:DIGEST_CHARS]}.jpg"
+    name = f"{incident_tag(incident)}_{event}-{number}-{image.sha256[:DIGEST_CHARS]}.jpg"
     return KeyframeData(
         role=role,
         key=f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}",

@@ -20,10 +20,13 @@ from pipelines.event import (
     IncidentEvent,
     MeasurementData,
     MeasurementEvent,
+    NoticeData,
+    NoticeEvent,
     SubjectData,
     VersionData,
     camera_source,
     event_id,
+    worker_source,
 )
 from pipelines.incident import EndReason, Measurement, Phase, Transition
 from pipelines.plan import ModelRef
@@ -190,6 +193,26 @@ def measurement_event(
             | {"camera": camera, "values": _finite(measurement.values), "model": model}
             | {"rule": {"name": rule[0], "version": rule[1]}}
         ),
+    )
+
+
+def notice_event(
+    worker: str, kind: str, text: str, at: datetime, values: Mapping[str, int], origin: Origin
+) -> NoticeEvent:
+    """The event of something that a worker has to say of itself, not finished.
+
+    The same kind and time give the same id, so that what is said twice counts once.
+    """
+    source = worker_source(origin.city, worker)
+    return NoticeEvent(
+        id=event_id(source, kind, at.isoformat()),
+        source=source,
+        incarnation=origin.incarnation,
+        subject=worker,
+        time=at,
+        partitionkey=worker,
+        sequence="",
+        data=NoticeData(worker=worker, kind=kind, text=text, at=at, values=dict(values)),
     )
 
 

@@ -27,16 +27,26 @@ from pipelines import (
 from pipelines.delivery import (
     DeadLetter,
     Heartbeats,
+    Kept,
     Outbox,
     PendingEvent,
     Relay,
     RelayCounters,
     Spool,
+    outbox_limits,
+    private_folder,
 )
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
-from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, WorkerPlan
+from serving.city_plan import (
+    COMPARISONS_FOLDER,
+    LOG_FILE,
+    OUTBOX_FILE,
+    SPOOL_FOLDER,
+    WorkerPlan,
+)
 from serving.detectors import detector_service
 from serving.served_models import ServedModel
+from serving.worker_upkeep import WorkerUpkeep
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +64,8 @@ class WorkerSnapshot:
         models: What was asked of each `name/version` so far.
         running: False once the frame loop has ended, wanted or not.
         fault: Why the camera group ended unasked, empty otherwise.
+        storage: What is wrong with what it keeps on disk, a sentence each.
+        kept: What it keeps, and how much it may be.
     """
 
     name: str
@@ -62,6 +74,8 @@ class WorkerSnapshot:
     models: Mapping[str, InferenceMetrics]
     running: bool
     fault: str
+    storage: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 class CameraWorker:
@@ -70,21 +84,28 @@ class CameraWorker:
     def __init__(self, plan: WorkerPlan) -> None:
         """Ends what a crash left open, then starts the cameras and the relay."""
         folder = plan.delivery.state / plan.name
-        folder.mkdir(parents=True, exist_ok=True)
-        plan.log_to(folder / "worker.log")
+        # On a full disk the cameras are watched all the same; what needs the folder waits for it.
+        with contextlib.suppress(OSError):
+            private_folder(folder)
+        plan.log_to(folder / LOG_FILE)
         self._plan = plan
         self._fault = ""
-        self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
+        retention = plan.delivery.retention
+        self._outbox = Outbox(
+            folder / OUTBOX_FILE, outbox_limits(retention.events), incarnation=plan.incarnation
+        )
         spool = Spool(folder / SPOOL_FOLDER)
         recorder = EvidenceRecorder(self._outbox, spool, plan.city)
-        recovered = recorder.recover({one.camera.id for one in plan.cameras})
-        if recovered:
-            log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})
         sinks = [settings.open() for settings in plan.delivery.sinks]
-        self._relay = Relay(self._outbox, spool, plan.delivery.keyframes.open(), sinks)
+        store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
+        self._relay = Relay(self._outbox, spool, store, sinks, keep_s=keep_s)
+        self._upkeep = WorkerUpkeep(
+            plan.name, self._outbox, spool, recorder, self._relay, self._camera_ids, retention
+        )
+        self._upkeep.round()
         self._models = {model.ref.key: model for model in plan.models}
         self._detector = detector_service(plan.detector).port(self._models)
-        self._comparisons = folder / "comparisons"
+        self._comparisons = folder / COMPARISONS_FOLDER
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
@@ -96,6 +117,7 @@ class CameraWorker:
             for settings in plan.delivery.sinks
         ]
         self._heartbeats = Heartbeats(plan.name, plan.city, self._outbox, self._group.beats, sinks)
+        self._upkeep.start()
         self._relay.start()
         self._thread.start()
         self._heartbeats.start()
@@ -109,7 +131,12 @@ class CameraWorker:
             models=self._detector.metrics,
             running=self._thread.is_alive(),
             fault=self._fault,
+            storage=self._upkeep.problems(),
+            kept=self._upkeep.kept(),
         )
+
+    def _camera_ids(self) -> frozenset[str]:
+        return frozenset(one.camera.id for one in self._plan.cameras)
 
     def load(self, model: ServedModel) -> str:
         """Makes a version ready before frames are sent to it.
@@ -235,6 +262,7 @@ class CameraWorker:
         self._group.stop()
         self._thread.join(GROUP_STOP_S)
         self._group.report_stopped(reason)
+        self._upkeep.stop()
         self._detector.close()
         self._relay.stop(self._plan.drain_s)
         relay = self._delivery()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pipelines import CameraPlan, Routes, Slots, model_keys
-from pipelines.delivery import KeyframeSettings, SinkSettings
+from pipelines.delivery import KeyframeSettings, Retention, SinkSettings
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
@@ -21,6 +21,8 @@ from serving.served_models import RepositoryVersions, ServedModel
 
 OUTBOX_FILE: Final = "outbox.db"
 SPOOL_FOLDER: Final = "spool"
+COMPARISONS_FOLDER: Final = "comparisons"
+LOG_FILE: Final = "worker.log"
 """In the folder of each worker."""
 
 LogSetUp = Callable[[Path], None]
@@ -37,11 +39,13 @@ class DeliveryPlan:
 
     Attributes:
         state: Folder for outboxes and spools; one file or folder per worker in it.
+        retention: How much of everything is kept.
     """
 
     keyframes: KeyframeSettings
     sinks: tuple[SinkSettings, ...]
     state: Path
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)

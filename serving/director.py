@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from pipelines import Routes
-from pipelines.delivery import DeadLetter, PendingEvent
+from pipelines.delivery import DeadLetter, Kept, PendingEvent, make_folder
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -32,6 +32,7 @@ from serving.left_over import LeftOverOutboxes
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
+from serving.store_upkeep import StoreUpkeep
 from serving.takeover import running_versions
 from serving.worker_actors import end_worker, living_workers, stop_workers
 from serving.worker_slot import WorkerSlot
@@ -75,7 +76,7 @@ class Director:
         `restarts` is given to a director that takes over from one that died, and says how often
         each worker has been replaced: workers that live, versions that run and tables stay.
         """
-        plan.delivery.state.mkdir(parents=True, exist_ok=True)
+        make_folder(plan.delivery.state)
         plan.log_to(plan.delivery.state / "director.log")
         self._plan = plan
         self._lock = threading.Lock()
@@ -99,6 +100,9 @@ class Director:
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]
         self._left_over = LeftOverOutboxes(plan.delivery, plan.city, {one.name for one in plans})
         self._left_over.start()
+        source = plan.versions.source if plan.versions else None
+        self._store_upkeep = StoreUpkeep(plan.delivery, source, self._models_in_use)
+        self._store_upkeep.start()
         self._gpus = detectors.worker_gpus(plan.models, len(plans))
         self._incarnations = Incarnations(plan.delivery.state)
         self._fill_slots(plans, restarts)
@@ -143,6 +147,16 @@ class Director:
     def notes(self) -> Mapping[str, str]:
         """What was noted last, and what still waits of workers that there are no more."""
         return {**self._notes, **self._left_over.notes()}
+
+    def kept(self) -> tuple[Kept, ...]:
+        """What no worker keeps alone, and how much it may be."""
+        return self._store_upkeep.kept()
+
+    def _models_in_use(self) -> set[str]:
+        """Every version that runs, or that a table can go back to."""
+        routing = self._rollouts.routing
+        previous = {f"{one.model}/{one.previous}" for one in routing.rollouts.values()}
+        return {*routing.served, *routing.absent} | previous
 
     def models(self) -> Sequence[ServedModel]:
         """Every version that runs, with the threshold in force, in the order of their start."""
@@ -230,6 +244,7 @@ class Director:
                 if slot.plan.name in last:
                     slot.ended(last[slot.plan.name])
         self._left_over.stop()
+        self._store_upkeep.stop()
         return self.workers()
 
     def _shares(self) -> Mapping[str, WorkerPlan]:

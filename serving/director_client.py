@@ -9,6 +9,7 @@ import ray
 from fastapi import HTTPException
 from ray.exceptions import RayError
 
+from pipelines.delivery import Kept
 from serving.director import DIRECTOR, NAMESPACE, RefusedChange
 from serving.rollout.rollouts import RolloutState
 from serving.served_models import ServedModel
@@ -44,6 +45,11 @@ async def all_workers() -> list[WorkerState]:
 async def city_notes() -> dict[str, str]:
     """What is wrong with parts of the city that the director does not run, by part."""
     return dict(await ask_director("notes"))
+
+
+async def city_keeps() -> tuple[Kept, ...]:
+    """What no worker keeps alone, and how much it may be."""
+    return tuple(await ask_director("kept"))
 
 
 async def served_models() -> list[ServedModel]:

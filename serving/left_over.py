@@ -17,6 +17,7 @@ from typing import Final
 from pipelines import EvidenceRecorder, OutboxUnavailable
 from pipelines.delivery import DeadLetter, Outbox, PendingEvent, Relay, Spool
 from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, DeliveryPlan
+from serving.worker_upkeep import publish_set_aside
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ class _LeftOver:
     def _deliver(self) -> None:
         with contextlib.closing(Outbox(self._folder / OUTBOX_FILE)) as outbox:
             spool = Spool(self._folder / SPOOL_FOLDER)
-            EvidenceRecorder(outbox, spool, self._city).recover(())
+            recorder = EvidenceRecorder(outbox, spool, self._city)
+            recorder.recover(())
+            publish_set_aside(outbox, recorder, self.name)
             sinks = [settings.open() for settings in self._delivery.sinks]
             relay = Relay(outbox, spool, self._delivery.keyframes.open(), sinks)
             relay.start()

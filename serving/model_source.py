@@ -21,6 +21,7 @@ from models import (
     VERSION_PATTERN,
     ModelPackage,
     ModelRepository,
+    PackageCache,
     PackageError,
     RemoteRepository,
     RepositoryError,
@@ -133,7 +134,11 @@ class RemoteModels(StoreKeys):
         except ValidationError:
             problem = f"{self.url}: its endpoint is not host:port of a store"
             raise RepositoryError("", problem, "write endpoint as https://HOST:PORT") from None
-        return RemoteRepository(ModelObjects(settings, prefix), self.cache / self._folder(bucket))
+        return RemoteRepository(ModelObjects(settings, prefix), self._copies(bucket))
+
+    def copies(self) -> PackageCache:
+        """This machine's verified copies."""
+        return PackageCache(self._copies(parse_url(self.url)[0]))
 
     def place(self, package: ModelPackage) -> RemotePackage:
         """What `DetectorArgs.package` has to be for a package found here."""
@@ -141,10 +146,10 @@ class RemoteModels(StoreKeys):
             **dict(self), name=package.name, version=package.version, manifest=digest_of(package)
         )
 
-    def _folder(self, bucket: str) -> str:
-        """A name for this repository's part of the cache: two stores never share a copy."""
+    def _copies(self, bucket: str) -> Path:
+        """This repository's part of the cache: two stores never share a copy."""
         whole = f"{self.endpoint}\n{self.url.rstrip('/')}".encode()
-        return f"{bucket}-{hashlib.sha256(whole).hexdigest()[:12]}"
+        return self.cache / f"{bucket}-{hashlib.sha256(whole).hexdigest()[:12]}"
 
     def _key(self, given: SecretStr | None, name: str, environment: Mapping[str, str]) -> str:
         found = given.get_secret_value() if given else environment.get(ENVIRONMENT_PREFIX + name)

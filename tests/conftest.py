@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.camera_adapters.clips import TinyClip, write_clip
+from tests.pipelines.delivery.moto_server import MotoServer
 from tests.pipelines.delivery.swift_server import SwiftServer
 
 pytest_plugins = ("tests.levels", "tests.private_folder", "tests.spreading")
@@ -35,6 +36,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]
     if importlib.util.find_spec("swift") is None:
         pytest.skip("uv sync --group s3server brings the S3 server")
     server = SwiftServer(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
+    """A second S3 server of another family, which starts in two seconds."""
+    server = MotoServer(tmp_path_factory.mktemp("moto"))
     yield server
     server.stop()
 

@@ -6,6 +6,7 @@ does not fit, after "Give ", so it is written for that person.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     IPvAnyNetwork,
     PlainValidator,
     SecretStr,
+    model_validator,
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
@@ -34,7 +36,14 @@ from cityeye.config.values import (
 from cityeye.ports import API_PORT, HUB_PORT
 from models import BUILTIN_ROOT, WantedProvider
 from pipelines import Priority
-from pipelines.delivery import AnySink, Endpoint, FilePath, KeyframeSettings
+from pipelines.delivery import (
+    AnySink,
+    Endpoint,
+    FilePath,
+    KeyframeSettings,
+    Retention,
+    RetentionLimit,
+)
 from pipelines.rules import ImageArrow, ImagePoint
 from serving import (
     DETECTOR_KINDS,
@@ -63,6 +72,9 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Gigabytes = Annotated[float, Field(gt=0, le=1_000_000)]
+DEFAULTS = Retention()
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
 
@@ -247,6 +259,58 @@ class HubSection(ApiSection):
     """a database URL, for example `sqlite:///var/hub.db`"""
 
 
+class LimitSection(Section):
+    """How long something is kept, and how much of it; `null` is without end."""
+
+    days: Days | None = None
+    """days above 0, or `null`, for example `30`"""
+    gigabytes: Gigabytes | None = None
+    """gigabytes above 0, or `null`, for example `100`"""
+
+    @property
+    def limit(self) -> RetentionLimit:
+        """As delivery takes it."""
+        return RetentionLimit(self.days, self.gigabytes)
+
+
+def _limit(limit: RetentionLimit) -> LimitSection:
+    return LimitSection(days=limit.days, gigabytes=limit.gigabytes)
+
+
+class RetentionSection(Section):
+    """How long what the city keeps is kept; the keyframes of held incidents stay."""
+
+    keyframes: LimitSection = _limit(DEFAULTS.keyframes)
+    """`days` and `gigabytes`, for example `{days: 30, gigabytes: 100}`"""
+    events: LimitSection = _limit(DEFAULTS.events)
+    """`days` and `gigabytes` of each worker, for example `{days: 1, gigabytes: 0.27}`"""
+    logs: LimitSection = _limit(DEFAULTS.logs)
+    """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 0.1}`"""
+    comparisons: LimitSection = _limit(DEFAULTS.comparisons)
+    """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 1}`"""
+    damaged: LimitSection = _limit(DEFAULTS.damaged)
+    """`days` and `gigabytes` of each worker, for example `{days: 30}`"""
+    models: LimitSection = _limit(DEFAULTS.models)
+    """`days` and `gigabytes` of unused copies, for example `{days: 90, gigabytes: 20}`"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: object) -> object:
+        """What a limit leaves out is as it is without it."""
+        if not isinstance(given, dict):
+            return given
+        defaults = asdict(DEFAULTS)
+        return {
+            name: defaults.get(name, {}) | limit if isinstance(limit, dict) else limit
+            for name, limit in given.items()
+        }
+
+    @property
+    def retention(self) -> Retention:
+        """As delivery takes it."""
+        return Retention(**{name: section.limit for name, section in self})
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -261,5 +325,6 @@ class Settings(Section):
     sinks: tuple[AnySink, ...] = ()
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
+    retention: RetentionSection = RetentionSection()
     state: FilePath = Path("var")
     """the folder of outbox and spool, for example `var`"""

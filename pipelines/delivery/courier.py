@@ -131,6 +131,7 @@ class Courier:
         self._jitter = jitter
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
+        self._taken: dict[str, Delivery] = {}
         self._round = 0
         self._seen = 0
         self._asked_until_s = float("-inf")
@@ -168,6 +169,7 @@ class Courier:
             return wait_s
         self._round += 1
         self._served[partition] = self._round
+        self._acknowledge(partition)
         for _ in range(BURST):
             delivery = self._deliveries.next(self.sink.name, partition, self._grace_s)
             if delivery is None:
@@ -223,12 +225,23 @@ class Courier:
         return None
 
     def _accepted(self, delivery: Delivery, backoff: Backoff) -> None:
-        self._deliveries.acknowledge(self.sink.name, delivery)
         self._refusals.accepted(delivery)
         self.watch.accepted(delivery.partition)
         self.counters.delivered += 1
         self._breaker.succeeded()
         backoff.succeeded()
+        self._taken[delivery.partition] = delivery
+        self._acknowledge(delivery.partition)
+
+    def _acknowledge(self, partition: str) -> None:
+        """Notes what the sink has taken; while the disk refuses, it is not sent again.
+
+        Raises:
+            OutboxUnavailable: The disk refuses.
+        """
+        if (taken := self._taken.get(partition)) is not None:
+            self._deliveries.acknowledge(self.sink.name, taken)
+            del self._taken[partition]
 
     def _failed(self, delivery: Delivery, backoff: Backoff, error: Exception) -> None:
         now_s, at_least_s = self._monotonic(), 0.0

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from pipelines.delivery.outbox_file import BODY_TYPE, OutboxFile
+from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.outbox_schema import BODY_TYPE
 from pipelines.delivery.sinks.sink import Delivery
 
 MAX_DEAD: Final = 10_000

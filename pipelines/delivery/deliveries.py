@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from zlib import crc32
 
 from pydantic import ValidationError
 
 from pipelines.delivery.dead_letters import DeadLetters
 from pipelines.delivery.event_log import seal
-from pipelines.delivery.outbox_file import BODY_TYPE, OutboxFile
+from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.outbox_schema import BODY_TYPE
+from pipelines.delivery.registration import Registration
 from pipelines.delivery.sinks.sink import Delivery
 
 log = logging.getLogger(__name__)
@@ -87,20 +90,15 @@ class Deliveries:
         self._file = file
         self._monotonic = monotonic
         self._utc_s = utc_s
-        with file.transaction() as db:
-            # Monotonic time does not survive a restart: waiting events start their wait anew.
-            db.execute("UPDATE event SET committed_mono_s = ? WHERE NOT sealed", (monotonic(),))
+        self._registration = Registration(file, monotonic)
 
     def register(self, sinks: Sequence[str]) -> None:
         """Says which sinks there are. A new one gets all that is kept; others are forgotten."""
-        marks = ",".join("?" * len(sinks))
-        with self._file.transaction() as db:
-            for table, column in (("sink", "name"), ("progress", "sink")):
-                db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", tuple(sinks))  # noqa: S608
-            db.executemany("INSERT OR IGNORE INTO sink VALUES (?)", [(name,) for name in sinks])
+        self._registration.register(sinks)
 
     def partitions(self, sink: str) -> list[str]:
         """Partitions with events that the sink has not acknowledged."""
+        self._registration.renew()
         with self._file.transaction() as db:
             rows = db.execute(
                 "SELECT n.partition FROM partitions n LEFT JOIN progress p"
@@ -233,13 +231,16 @@ class Deliveries:
         """The first readable event of a partition behind a place in the log, ready to be sent."""
         while True:
             row = db.execute(
-                "SELECT seq, id, incident, body, sealed, committed_mono_s FROM event"
+                "SELECT seq, id, incident, body, sealed, committed_mono_s, checksum FROM event"
                 " WHERE partition = ? AND seq > ? ORDER BY seq LIMIT 1",
                 (partition, after),
             ).fetchone()
             if row is None:
                 return None
-            seq, event, incident, body, sealed, committed_s = row
+            seq, event, incident, body, sealed, committed_s, checksum = row
+            if checksum is not None and checksum != crc32(body):
+                self._quarantine(db, seq, event, "it was altered on the disk")
+                continue
             if not sealed:
                 # An image that was announced as pending holds back nothing a second time.
                 awaited = db.execute(
@@ -247,18 +248,22 @@ class Deliveries:
                     " AND NOT announced AND seq <= ?",
                     (incident, seq),
                 ).fetchone()
-                wait_s = grace_s - (self._monotonic() - committed_s)
+                since_s = self._registration.since_s(seq, committed_s)
+                wait_s = grace_s - (self._monotonic() - since_s)
                 if wait_s > 0 and awaited:
                     return Held(wait_s)
                 try:
                     body = seal(db, seq, body)
                 except ValidationError as error:
-                    reason = f"unreadable: {error.error_count()} faults"
-                    self.dead.bury(db, None, seq, reason)
-                    db.execute("DELETE FROM event WHERE seq = ?", (seq,))
-                    log.error("outbox.quarantined", extra={"event": event, "partition": partition})
+                    self._quarantine(db, seq, event, f"{error.error_count()} faults")
                     continue
             return Delivery(seq, after, event, partition, bytes(body), refusals)
+
+    def _quarantine(self, db: sqlite3.Connection, seq: int, event: str, reason: str) -> None:
+        """Makes an event that cannot be sent a dead letter of all sinks."""
+        self.dead.bury(db, None, seq, f"unreadable: {reason}")
+        db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+        log.error("outbox.quarantined", extra={"event": event, "reason": reason})
 
     def _cursor(self, db: sqlite3.Connection, sink: str, partition: str) -> tuple[int, int]:
         row = db.execute(

@@ -1,14 +1,26 @@
-"""Files that are there whole or not at all after a power loss, and bytes that are what they say."""
+"""Files that are there whole or not at all after a power loss, and bytes that are what they say.
+
+Whatever the umask, only their owner can read them: they show persons.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from pipelines.errors import KeyframeAltered
 
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+OTHERS = 0o077
+"""Rights of everybody but the owner."""
+PASSING = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO))
+"""What a disk says that may take and give data again later."""
 TEMPORARY_SUFFIX = ".part"
 """Marks files that never became whole; safe to delete when no writer is at work."""
 
@@ -21,7 +33,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        with temporary.open("wb") as file:
+        with create_private(temporary) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -31,6 +43,42 @@ def write_durably(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes `data` under `path`, whole or not at all; a power loss may take it back.
+
+    Raises:
+        OSError: It could not be written; what was there is there.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with create_private(temporary) as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def create_private(path: Path) -> BinaryIO:
+    """An empty file to write to, in the place of one that may be there.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, FILE_MODE), "wb")
+
+
+def make_private(path: Path) -> None:
+    """Takes the rights of others to a file or folder away, where that is possible."""
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & OTHERS:
+            path.chmod(mode & ~OTHERS)
 
 
 def sync_folder(path: Path) -> None:
@@ -47,7 +95,7 @@ def sync_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Creates a folder and its parents, each made durable in its own parent.
+    """Creates a folder and its parents for their owner alone, each made durable in its parent.
 
     Raises:
         OSError: It cannot be created.
@@ -55,8 +103,20 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    path.mkdir(FOLDER_MODE, exist_ok=True)
     sync_folder(path.parent)
+
+
+def private_folder(path: Path) -> None:
+    """A folder as `make_folder` makes it; one that was there before loses the rights of others.
+
+    Only for folders that are ours by their name: somebody may have named `/var/lib` in a setting.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    make_folder(path)
+    make_private(path)
 
 
 def check_digest(key: str, data: bytes, sha256: str) -> None:

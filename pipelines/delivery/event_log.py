@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
@@ -115,8 +116,8 @@ class EventLog:
         sealed = not (incident and incident.keyframes)
         row = (seq, event.id, partition, incident and incident.incident_id, rank, body, sealed)
         db.execute(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, self._utc_s(), self._monotonic()),
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, self._utc_s(), self._monotonic(), crc32(body)),
         )
         db.execute(
             "INSERT INTO partitions VALUES (?, ?)"
@@ -188,5 +189,8 @@ def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
     )
     sealed = event.finished(event.sequence, incident.revision, keyframes)
     body = sealed.model_dump_json().encode()
-    db.execute("UPDATE event SET body = ?, sealed = 1 WHERE seq = ?", (body, seq))
+    db.execute(
+        "UPDATE event SET body = ?, sealed = 1, checksum = ? WHERE seq = ?",
+        (body, crc32(body), seq),
+    )
     return body

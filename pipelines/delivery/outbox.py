@@ -37,6 +37,8 @@ from pipelines.event import (
 log = logging.getLogger(__name__)
 
 PRUNE_BATCH = 1000
+SAVED_AT_ONCE = 32
+"""Events that whoever records one commits with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Outbox:
         utc_s: Callable[[], float] = time.time,
         incarnation: int = 0,
     ) -> None:
-        """Opens or creates the file.
+        """Opens or creates the file. Where the disk does not let it now, `mend` tries again.
 
         Args:
             path: The file.
@@ -85,22 +87,22 @@ class Outbox:
 
         Raises:
             OutboxInUse: Another connection has it open.
-            OutboxUnavailable: It cannot be created, read or written.
+            OutboxTooNew: A newer program wrote it.
+            OutboxUnavailable: It cannot be where it shall be, and waiting does not help.
         """
         self._utc_s = utc_s
-        self.file = OutboxFile(path)
+        self.file = OutboxFile(path, utc_s=utc_s)
         self._limits = limits or OutboxLimits()
         self._log = EventLog(self._limits, monotonic, utc_s)
         self.deliveries = Deliveries(self.file, monotonic, utc_s)
         self._recording = threading.Lock()
         self._unsaved: deque[tuple[OutgoingEvent, Sequence[KeyframeData]]] = deque()
-        self._failing = False
+        self._fault = ""
         self._lost = 0
         self._keyframes_lost = 0
-        with self.file.transaction() as db:
-            last, alive_s = db.execute("SELECT incarnation, alive_at FROM life").fetchone()
-        self.incarnation = max(incarnation, last + 1)
-        self.last_alive_at = datetime.fromtimestamp(alive_s, UTC) if alive_s else None
+        self.incarnation = max(incarnation, 1)
+        self.last_alive_at: datetime | None = None
+        self._read_life = False
         self.note_alive()
 
     @property
@@ -121,32 +123,65 @@ class Outbox:
         """
         with self._recording:
             self._unsaved.append((event, tuple(keyframes)))
-        self.save_unsaved()
+        # After a while without disk there may be many: those are left to the relay's thread.
+        self.save_unsaved(SAVED_AT_ONCE)
 
-    def save_unsaved(self) -> None:
-        """Tries again to commit what the disk did not take."""
-        with self._recording:
-            while self._unsaved:
-                event, keyframes = self._unsaved[0]
-                try:
-                    with self.file.transaction(news=True) as db:
-                        if not self._log.append(db, event, keyframes):
-                            log.warning("outbox.duplicate", extra={"event": event.id})
-                except OutboxUnavailable as error:
-                    if not self._failing:
-                        log.error("outbox.unsaved", extra={"error": str(error)})
-                    self._failing = True
-                    if len(self._unsaved) > self._limits.max_unsaved:
-                        self._lose_one()
+    def save_unsaved(self, most: int | None = None) -> None:
+        """Tries again to commit what the disk did not take, at most so many events."""
+        while self._unsaved and most != 0:
+            with self._recording:
+                if not self._save_one():
                     return
-                self._unsaved.popleft()
-                if self._failing:
-                    log.info("outbox.saves_again", extra={"path": str(self.file.path)})
-                self._failing = False
+            most = None if most is None else most - 1
+
+    def _save_one(self) -> bool:
+        """Commits the oldest event in memory; False where there is none, or the disk refuses."""
+        if not self._unsaved:
+            return False
+        event, keyframes = self._unsaved[0]
+        try:
+            with self.file.transaction(news=True) as db:
+                if not self._log.append(db, event, keyframes):
+                    log.warning("outbox.duplicate", extra={"event": event.id})
+        except OutboxUnavailable as error:
+            if not self._fault:
+                log.error("outbox.unsaved", extra={"error": str(error)})
+            self._fault = str(error)
+            if len(self._unsaved) > self._limits.max_unsaved:
+                self._lose_one()
+            return False
+        self._unsaved.popleft()
+        if self._fault:
+            log.info("outbox.saves_again", extra={"path": str(self.file.path)})
+        self._fault = ""
+        return True
+
+    @property
+    def fault(self) -> str:
+        """Why it does not take events now; empty where it does."""
+        return self._fault or self.file.fault
+
+    def mend(self) -> None:
+        """Opens the file again where it had to be closed, or could not be opened at the start.
+
+        One thread calls this, which may wait for the disk: not one that has cameras.
+
+        Raises:
+            OutboxUnavailable: The disk does not let it.
+        """
+        try:
+            self.file.mend()
+        except OSError as error:
+            raise OutboxUnavailable(f"the outbox {self.file.path}: {error.strerror}") from error
 
     def note_alive(self) -> None:
         """Notes that the owner of the file is there now; a full disk is no reason to stop."""
         with contextlib.suppress(OutboxUnavailable), self.file.transaction() as db:
+            if not self._read_life:
+                last, alive_s = db.execute("SELECT incarnation, alive_at FROM life").fetchone()
+                self.incarnation = max(self.incarnation, last + 1)
+                self.last_alive_at = datetime.fromtimestamp(alive_s, UTC) if alive_s else None
+                self._read_life = True
             db.execute(
                 "UPDATE life SET incarnation = ?, alive_at = ?", (self.incarnation, self._utc_s())
             )
@@ -251,6 +286,18 @@ class Outbox:
                 self._resolve(db, key, "lost")
         self._keyframes_lost += len(rows)
         return [key.rsplit("/", 1)[-1] for (key,) in rows]
+
+    def usage(self) -> tuple[int, datetime | None]:
+        """Bytes of all events that are kept, and when the oldest was recorded, UTC.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction() as db:
+            used, oldest_s = db.execute(
+                "SELECT bytes, (SELECT committed_at FROM event ORDER BY seq LIMIT 1) FROM usage"
+            ).fetchone()
+        return used, None if oldest_s is None else datetime.fromtimestamp(oldest_s, UTC)
 
     def prune(self, keep_s: float) -> int:
         """Deletes events that every sink acknowledged and that are older than `keep_s`."""

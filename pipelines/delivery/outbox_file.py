@@ -5,174 +5,126 @@ database when two connections write or checkpoint at once (https://sqlite.org/wa
 held in exclusive locking mode, so a second connection, the `sqlite3` shell included, is refused.
 Threads share the connection under one lock; no transaction waits for the network.
 
-`event` is the log, in delivery order. `progress` is one cursor per sink and partition: as the
-events of a partition are delivered in order, everything up to `acked` has been acknowledged.
-`partitions` has the newest event of each. `blob` is a keyframe on its way to the store, `incident`
-the newest state of each incident, `camera` the newest state that was published of each camera,
-`life` who writes the file and when it was last known to be there, `dead` what no further attempt
-will deliver. Triggers keep `usage`, so that bounds hold in every transaction.
+A damaged file is set aside and replaced by what can be read of it, at the start and at any time
+after; a disk that takes nothing is waited for. Meanwhile transactions fail at once, and `mend`,
+which the relay calls, opens the file again: the threads of cameras never wait for that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipelines.delivery.durable import make_folder, sync_folder
-from pipelines.errors import OutboxInUse, OutboxUnavailable
-
-VERSION = 4
-
-CAMERA_AND_LIFE = """
-CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE life (incarnation INTEGER NOT NULL, alive_at REAL NOT NULL) STRICT;
-INSERT INTO life VALUES (0, 0);
-"""
-
-BODY_TYPE = """
-    CASE WHEN json_valid(CAST(body AS TEXT)) THEN json_extract(CAST(body AS TEXT), '$.type') END
-"""
-"""SQL for the type of the event in a column `body`; NULL where it is unreadable."""
-
-DEAD_INDEX = "CREATE INDEX dead_by_sink ON dead (sink, replay, at);"
-
-MIGRATIONS = {
-    1: """
-    ALTER TABLE lane RENAME TO partitions;
-    ALTER TABLE partitions RENAME COLUMN camera TO partition;
-    ALTER TABLE event RENAME COLUMN camera TO partition;
-    ALTER TABLE progress RENAME COLUMN camera TO partition;
-    ALTER TABLE dead RENAME COLUMN camera TO partition;
-    """,
-    # Which state each camera was in is read from the events that are still kept.
-    2: f"""
-    {CAMERA_AND_LIFE}
-    UPDATE life SET alive_at = (SELECT coalesce(max(committed_at), 0) FROM event);
-    INSERT INTO camera SELECT partition, body FROM event WHERE seq IN
-        (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
-    """,  # noqa: S608
-    # No sink is given up any more, and dead letters can be sent again.
-    3: f"""
-    ALTER TABLE sink DROP COLUMN enabled;
-    ALTER TABLE dead ADD COLUMN replay INTEGER NOT NULL DEFAULT 0;
-    {DEAD_INDEX}
-    """,
-}
-"""From each older version to the next one."""
-
-SCHEMA = """
-CREATE TABLE event (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    partition TEXT NOT NULL,
-    incident TEXT,
-    priority INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    sealed INTEGER NOT NULL,
-    committed_at REAL NOT NULL,
-    committed_mono_s REAL NOT NULL
-) STRICT;
-CREATE INDEX event_by_camera ON event (partition, seq);
-CREATE INDEX event_by_incident ON event (incident);
-CREATE INDEX event_by_priority ON event (priority, seq);
-
-CREATE TABLE partitions (
-    partition TEXT PRIMARY KEY,
-    newest INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE sink (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE progress (
-    sink TEXT NOT NULL,
-    partition TEXT NOT NULL,
-    acked INTEGER NOT NULL DEFAULT 0,
-    refusals INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (sink, partition)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE dead (
-    sink TEXT,
-    seq INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    partition TEXT NOT NULL,
-    body BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    replay INTEGER NOT NULL DEFAULT 0
-) STRICT;
-
-CREATE TABLE incident (
-    id TEXT PRIMARY KEY,
-    revision INTEGER NOT NULL,
-    open INTEGER NOT NULL,
-    body BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE blob (
-    number INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    incident TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    priority INTEGER NOT NULL,
-    data TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('spooled', 'stored', 'lost')),
-    announced INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX blob_by_incident ON blob (incident, number);
-CREATE INDEX blob_by_state ON blob (state, attempts, number);
-
-CREATE TABLE usage (events INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
-INSERT INTO usage VALUES (0, 0);
-CREATE TRIGGER event_inserted AFTER INSERT ON event BEGIN
-    UPDATE usage SET events = events + 1, bytes = bytes + length(new.body);
-END;
-CREATE TRIGGER event_deleted AFTER DELETE ON event BEGIN
-    UPDATE usage SET events = events - 1, bytes = bytes - length(old.body);
-END;
-CREATE TRIGGER event_sealed AFTER UPDATE OF body ON event BEGIN
-    UPDATE usage SET bytes = bytes + length(new.body) - length(old.body);
-END;
-"""
-
+from pipelines.delivery.durable import (
+    PASSING,
+    create_private,
+    make_folder,
+    make_private,
+    sync_folder,
+)
+from pipelines.delivery.outbox_schema import VERSION, create, migrate, version_of
+from pipelines.delivery.salvage.damage import (
+    damage_of_files,
+    damage_of_tables,
+    is_damage,
+    is_plain_damage,
+)
+from pipelines.delivery.salvage.replacement import finish_replacement, replace_damaged
+from pipelines.errors import OutboxInUse, OutboxTooNew, OutboxUnavailable
 
 log = logging.getLogger(__name__)
 
 WAL_KEPT_BYTES = 16 * 1024 * 1024
+OPEN_AGAIN_S = 2.0
+"""Between two attempts to open a file that is not open."""
+CHECK_AGAIN_S = 60.0
+"""Between two looks for damage after errors that have another cause."""
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+PRIMARY = 0xFF
+LOCK_STEP_S = 0.02
 
 
 class OutboxFile:
     """The connection, its lock, and a signal to those who wait for news."""
 
-    def __init__(self, path: Path, busy_timeout_s: float = 5.0) -> None:
-        """Opens or creates the file; a damaged one is set aside, never deleted.
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout_s: float = 5.0,
+        utc_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Opens or creates the file. Where the disk does not let it now, `mend` tries again.
 
         Args:
             path: The file; its folder is created.
             busy_timeout_s: How long to wait for a predecessor that is going down.
+            utc_s: Seconds since 1970 UTC.
 
         Raises:
             OutboxInUse: Another connection has the file open.
-            OutboxUnavailable: It cannot be created, read or written.
+            OutboxTooNew: A newer program wrote it.
+            OutboxUnavailable: It cannot be where it shall be, and waiting does not help.
         """
         self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._utc_s = utc_s
         self._changed = threading.Condition()
         self._news = 0
         self._db: sqlite3.Connection | None = None
+        self._closed = False
+        self._damage = ""
+        self._fault = ""
+        self._due_s = self._check_due_s = 0.0
+        self._lock: int | None = None
+        self.openings = 0
+        """How often the file has been opened; what is known of its content is void after each."""
         try:
-            make_folder(path.parent)
+            self.mend()
         except OSError as error:
-            raise self._unavailable(error.strerror) from error
+            if error.errno not in PASSING:
+                raise self._unavailable(error.strerror) from error
+            self._note_fault(str(error))
+
+    @property
+    def fault(self) -> str:
+        """Why the file is not open at present; empty where it is."""
+        return self._fault
+
+    def mend(self) -> None:
+        """Opens the file if it is not open and an attempt is due. One thread at a time calls this.
+
+        Raises:
+            OutboxInUse: Another connection has it open.
+            OutboxTooNew: A newer program wrote it.
+            OSError: The disk does not let it.
+        """
+        if self._db is not None or self._closed or time.monotonic() < self._due_s:
+            return
+        self._due_s = time.monotonic() + OPEN_AGAIN_S
         try:
-            self._db = self._open(busy_timeout_s)
-        except sqlite3.OperationalError as error:
-            raise self._classified(error) from error
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            self._db = self._open(busy_timeout_s)
-        sync_folder(path.parent)
+            make_folder(self.path.parent)
+            self._claim()
+            db = self._open_or_replace()
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & PRIMARY in BUSY:
+                raise self._in_use() from error
+            self._note_fault(str(error))
+            return
+        with self._changed:
+            if self._is_closed():
+                db.close()
+                return
+            self._db, self._fault = db, ""
+            self.openings += 1
+            self._news += 1
+            self._changed.notify_all()
 
     @contextlib.contextmanager
     def transaction(self, news: bool = False) -> Iterator[sqlite3.Connection]:
@@ -186,13 +138,14 @@ class OutboxFile:
         """
         with self._changed:
             if self._db is None:
-                raise self._unavailable("it is closed")
+                raise self._unavailable("it is closed" if self._closed else self._fault)
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
+                self._check_for_damage(error)
                 # Sub-classes other than these two mean a mistake in our own statements.
                 if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
                     raise self._unavailable(str(error)) from error
@@ -200,6 +153,9 @@ class OutboxFile:
             if news:
                 self._news += 1
                 self._changed.notify_all()
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     def wait(self, seen: int, timeout_s: float) -> int:
         """Waits for news after `seen` (0 at first) or the timeout; gives the next `seen`."""
@@ -216,57 +172,130 @@ class OutboxFile:
     def close(self) -> None:
         """Checkpoints and closes; later transactions raise `OutboxUnavailable`."""
         with self._changed:
+            self._closed = True
             if self._db is not None:
                 self._db.close()
                 self._db = None
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
     def _roll_back(self) -> None:
         if self._db is not None and self._db.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
 
-    def _open(self, busy_timeout_s: float) -> sqlite3.Connection:
+    def _check_for_damage(self, error: BaseException) -> None:
+        """Closes a file that turns out to be damaged; whoever mends it then replaces it.
+
+        Raises:
+            OutboxUnavailable: It is damaged; what was asked for was not done.
+        """
+        if self._db is None or not isinstance(error, Exception):
+            return
+        damage = ""
+        if isinstance(error, sqlite3.Error) and is_plain_damage(error):
+            damage = str(error)
+        elif not isinstance(error, sqlite3.Error) or is_damage(error):
+            # A wrong answer of a damaged file looks like a mistake of ours.
+            damage = self._looked_for_damage()
+        if damage:
+            self._db.close()
+            self._db, self._damage, self._due_s = None, damage, 0.0
+            self._note_fault(f"it is damaged ({damage}) and is being replaced")
+            raise self._unavailable(self._fault) from error
+
+    def _looked_for_damage(self) -> str:
+        now_s = time.monotonic()
+        if self._db is None or now_s < self._check_due_s:
+            return ""
+        self._check_due_s = now_s + CHECK_AGAIN_S
+        try:
+            return damage_of_tables(self._db)
+        except sqlite3.Error as error:
+            return str(error) if is_damage(error) else ""
+        except OutboxTooNew:
+            return ""
+
+    def _claim(self) -> None:
+        """Takes the lock that says whose file it is before anything looks at its content."""
+        if self._lock is not None:
+            return
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline_s = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < deadline_s:
+                    time.sleep(LOCK_STEP_S)
+                    continue
+                os.close(lock)
+                raise self._in_use() from None
+            self._lock = lock
+            return
+
+    def _open_or_replace(self) -> sqlite3.Connection:
+        """Opens the file, or what can be read of it where it is damaged."""
+        finish_replacement(self.path)
+        if not (damage := self._damage or damage_of_files(self.path)):
+            try:
+                return self._open()
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                damage = str(error)
+        replace_damaged(self.path, damage, self._utc_s)
+        self._damage = ""
+        return self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            self._create()
+        # SQLite gives its other files the rights of this one.
+        make_private(self.path)
         db = sqlite3.connect(
-            self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found > VERSION:
-                raise self._unavailable(
-                    f"it has schema version {found}, this program knows {VERSION}; run the program"
-                    " that wrote it until it is drained, or move the file away"
-                )
-            if found < VERSION:
-                newer = [MIGRATIONS[one] for one in range(found, VERSION) if found]
-                steps = newer or [SCHEMA, CAMERA_AND_LIFE, DEAD_INDEX]
-                script = f"BEGIN; {' '.join(steps)} PRAGMA user_version = {VERSION}; COMMIT;"
-                db.executescript(script)
+            if damage := damage_of_tables(db):
+                raise sqlite3.DatabaseError(damage)
+            if (found := version_of(db)) not in (None, VERSION):
+                migrate(db, found or VERSION)
+        except OutboxTooNew as error:
+            db.close()
+            raise OutboxTooNew(f"the outbox {self.path} cannot be used: {error}") from None
         except BaseException:
             db.close()
             raise
         return db
 
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        # Starting over loses what was in the file; refusing to start would lose what is to come.
-        suffix = f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        for part in (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")):
-            if part.exists():
-                part.rename(f"{part}{suffix}")
-        log.error(
-            "outbox.set_aside",
-            extra={"path": str(self.path), "suffix": suffix, "error": str(error)},
-        )
+    def _create(self) -> None:
+        """Makes a file that is there whole or not at all, so that an empty one is a damaged one."""
+        part = Path(f"{self.path}.part")
+        create_private(part).close()
+        db = sqlite3.connect(part, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = MEMORY")
+            create(db)
+        finally:
+            db.close()
+        part.rename(self.path)
+        sync_folder(self.path.parent)
 
-    def _classified(self, error: sqlite3.OperationalError) -> OutboxInUse | OutboxUnavailable:
-        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return OutboxInUse(
-                f"the outbox {self.path} is open elsewhere; one worker, one file, one connection"
-            )
-        return self._unavailable(str(error))
+    def _note_fault(self, fault: str) -> None:
+        if fault != self._fault:
+            log.error("outbox.not_open", extra={"path": str(self.path), "reason": fault})
+        self._fault = fault
+
+    def _in_use(self) -> OutboxInUse:
+        return OutboxInUse(
+            f"the outbox {self.path} is open elsewhere; one worker, one file, one connection"
+        )
 
     def _unavailable(self, reason: str | None) -> OutboxUnavailable:
         return OutboxUnavailable(

@@ -46,11 +46,12 @@ BURST = 32
 
 @dataclass(slots=True)
 class UploaderCounters:
-    """What an uploader has done since it started."""
+    """What an uploader has done since it started, and why the last keyframe was not stored."""
 
     stored: int = 0
     failed: int = 0
     lost: int = 0
+    fault: str = ""
 
 
 class Uploader:
@@ -81,6 +82,7 @@ class Uploader:
         Raises:
             OutboxUnavailable: The outbox cannot be read or written.
         """
+        self._outbox.mend()
         self._outbox.save_unsaved()
         now_s = time.monotonic()
         if now_s >= self._tidy_due_s:
@@ -91,6 +93,7 @@ class Uploader:
                 return wait_s
             keyframe = self._outbox.next_blob()
             if keyframe is None:
+                self.counters.fault = ""
                 return None
             self._store_one(keyframe)
         return 0.0
@@ -114,6 +117,7 @@ class Uploader:
 
     def _stored(self, keyframe: KeyframeData) -> None:
         self._backoff.succeeded()
+        self.counters.fault = ""
         self._outbox.blob_stored(keyframe.key)
         self._spool.remove(keyframe.name)
         self.counters.stored += 1
@@ -135,6 +139,7 @@ class Uploader:
 
     def _failed(self, keyframe: KeyframeData, error: Exception) -> None:
         self.counters.failed += 1
+        self.counters.fault = str(error)
         self._backoff.failed(time.monotonic())
         self._outbox.blob_failed(keyframe.key)
         log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})
@@ -209,7 +214,6 @@ class Relay:
             retry: How failing sinks and a failing store are treated.
 
         Raises:
-            OutboxUnavailable: The outbox cannot be written.
             ValueError: Two sinks have the same name.
         """
         names = [sink.name for sink in sinks]
@@ -303,6 +307,11 @@ class Relay:
             dead_lately=known.dead_lately,
         )
 
+    @property
+    def store_fault(self) -> str:
+        """Why the keyframe store does not take keyframes now; empty where it does."""
+        return self._uploader.counters.fault
+
     def _has_work(self) -> bool:
         try:
             return bool(
@@ -314,12 +323,15 @@ class Relay:
             return True
 
     def _run(self, step: Callable[[], float | None]) -> None:
-        seen = 0
+        seen, fault = 0, ""
         while not self._stopping.is_set():
             try:
                 due_s = step()
             except OutboxUnavailable as error:
-                log.error("relay.outbox_unavailable", extra={"error": str(error)})
+                # A full disk lasts: it is said once, and not every second into a log on it.
+                if str(error) != fault:
+                    log.error("relay.outbox_unavailable", extra={"error": str(error)})
+                fault = str(error)
                 self._stopping.wait(IDLE_S)
                 continue
             except Exception:
@@ -327,5 +339,6 @@ class Relay:
                 log.exception("relay.round_failed")
                 self._stopping.wait(IDLE_S)
                 continue
+            fault = ""
             if due_s is None or due_s > 0:
                 seen = self._outbox.file.wait(seen, min(IDLE_S, due_s or IDLE_S))

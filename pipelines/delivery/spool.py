@@ -12,12 +12,20 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.delivery.durable import TEMPORARY_SUFFIX, check_digest, make_folder, write_durably
+from pipelines.delivery.durable import (
+    PASSING,
+    TEMPORARY_SUFFIX,
+    check_digest,
+    private_folder,
+    write_durably,
+)
 from pipelines.errors import KeyframeAltered, SpoolDamaged, SpoolFull, SpoolUnavailable
 
 log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
+
+PROBE_BYTES = 64 * 1024
 
 VERSION = 1
 VERSION_FILE = ".schema_version"
@@ -45,22 +53,37 @@ class Spool:
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
         """Creates or opens the folder and removes files that never became whole.
 
+        Where the disk does not let it now, that is done with the next image.
+
         Raises:
-            SpoolUnavailable: The folder cannot be created or read, or a newer program wrote it.
+            SpoolUnavailable: A newer program wrote the folder, or it cannot be there.
         """
         self._path = path
         self._limits = limits or SpoolLimits()
         self._lock = threading.Lock()
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
+        self._opened = False
+        self.fault = ""
+        """Why the last image could not be kept, empty where it could."""
         try:
-            make_folder(path)
-            for part in path.glob(f"*{TEMPORARY_SUFFIX}"):
-                part.unlink()
-            self._check_version()
-            files = [file for file in path.iterdir() if file.name != VERSION_FILE]
-            self._sizes = {file.name: file.stat().st_size for file in files}
+            self._open()
         except OSError as error:
-            raise self._unavailable(error) from error
+            if error.errno not in PASSING:
+                raise self._unavailable(error) from error
+            self.fault = str(self._unavailable(error))
+            log.error("spool.not_open", extra={"error": self.fault})
+
+    def _open(self) -> None:
+        private_folder(self._path)
+        for part in self._path.glob(f"*{TEMPORARY_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                part.unlink()
+        self._check_version()
+        files = [file for file in self._path.iterdir() if file.name != VERSION_FILE]
+        self._sizes = {file.name: file.stat().st_size for file in files}
         self._bytes = sum(self._sizes.values())
+        self._opened = True
 
     @property
     def used_bytes(self) -> int:
@@ -82,13 +105,37 @@ class Spool:
         with self._lock:
             if name in self._sizes:
                 return
-            self._check_room(len(data))
             try:
+                if not self._opened:
+                    self._open()
+                self._check_room(len(data))
                 write_durably(self._path / name, data)
             except OSError as error:
-                raise self._unavailable(error) from error
+                unavailable = self._unavailable(error)
+                self.fault = str(unavailable)
+                raise unavailable from error
+            except SpoolFull as error:
+                self.fault = str(error)
+                raise
+            self.fault = ""
             self._sizes[name] = len(data)
             self._bytes += len(data)
+
+    def check(self) -> None:
+        """Finds out whether what kept the last image out is over, where something did."""
+        with self._lock:
+            if not self.fault:
+                return
+            probe = self._path / f"probe{TEMPORARY_SUFFIX}"
+            try:
+                if not self._opened:
+                    self._open()
+                self._check_room(PROBE_BYTES)
+                write_durably(probe, bytes(PROBE_BYTES))
+                probe.unlink()
+            except (OSError, SpoolFull):
+                return
+            self.fault = ""
 
     def read(self, name: str, sha256: str) -> bytes:
         """The image, checked.
@@ -126,10 +173,11 @@ class Spool:
             # A full disk must not keep the worker from starting.
             with contextlib.suppress(OSError):
                 write_durably(file, f"{VERSION}\n".encode())
-        elif (found := file.read_text().strip()) != str(VERSION):
+        elif (found := file.read_bytes().strip()).isdigit() and int(found) > VERSION:
             raise SpoolUnavailable(
-                f"the spool {self._path} has schema version {found}, this program knows {VERSION};"
-                " run the program that wrote it until it is drained, or move the folder away"
+                f"the spool {self._path} has schema version {int(found)}, this program knows"
+                f" {VERSION}; run the program that wrote it until it is drained, or move the folder"
+                " away"
             )
 
     def _check_room(self, size: int) -> None:
@@ -139,10 +187,7 @@ class Spool:
                 f"the spool {self._path} holds {len(self._sizes)} images, {self._bytes} bytes:"
                 " bring the keyframe store back, or raise its bounds"
             )
-        try:
-            free = shutil.disk_usage(self._path).free
-        except OSError as error:
-            raise self._unavailable(error) from error
+        free = shutil.disk_usage(self._path).free
         if free - size < limits.min_free_bytes:
             raise SpoolFull(f"the disk of the spool {self._path} has {free} bytes left: free some")
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.delivery.durable import private_folder, write_whole
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ class Gallery:
     def put(self, name: str, jpeg: bytes) -> None:
         """Keeps an image under a file name of safe characters; trouble with the disk is logged."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / name).write_bytes(jpeg)
+            private_folder(self._folder)
+            write_whole(self._folder / name, jpeg)
             for old in self._by_age()[: -self._most]:
                 old.unlink(missing_ok=True)
         except OSError as error:
@@ -97,11 +98,9 @@ def load_state(path: Path) -> ComparisonState | None:
 
 def save_state(path: Path, state: ComparisonState) -> None:
     """Writes a state; trouble with the disk is logged and costs nothing else."""
-    temporary = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_STATE.dump_json(state))
-        temporary.replace(path)
+        private_folder(path.parent)
+        write_whole(path, _STATE.dump_json(state))
     except OSError as error:
         log.warning("comparison_not_saved", extra={"file": str(path), "reason": str(error)})
 

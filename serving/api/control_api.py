@@ -42,6 +42,7 @@ from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
 from serving.director_client import (
     all_workers,
+    city_keeps,
     city_notes,
     rollout_states,
     running_version,
@@ -121,7 +122,8 @@ class ControlApi:
         try:
             workers = await all_workers()
             models, rollouts = await self.list_models(), await rollout_states()
-            answer = health_answer(workers, models, rollouts, await city_notes())
+            notes, kept = await city_notes(), await city_keeps()
+            answer = health_answer(workers, models, rollouts, notes, kept)
         except HTTPException as error:
             return unknown_health(str(error.detail), self._cameras)
         self._cameras = answer.cameras

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime
+from typing import Literal, Self
 
 from pipelines import Priority, overload
-from pipelines.delivery import city_sinks
+from pipelines.delivery import Kept, city_sinks
 from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
@@ -33,6 +33,35 @@ class SinkAnswer(ApiAnswer):
     dead: int
 
 
+class KeptAnswer(ApiAnswer):
+    """What is kept of one kind: `used_bytes` since `oldest`, and its limits, null without end.
+
+    `held` counts keyframes of incidents that are held; retention does not delete them.
+    """
+
+    name: str
+    used_bytes: int
+    oldest: date | None
+    max_bytes: int | None
+    max_days: float | None
+    held: int
+    deleted: int
+
+    @classmethod
+    def kept(cls, kept: Kept) -> Self:
+        """As the API says it."""
+        limit = kept.limit
+        return cls(
+            name=kept.name,
+            used_bytes=kept.bytes,
+            oldest=kept.oldest,
+            max_bytes=None if limit.gigabytes is None else int(limit.max_bytes),
+            max_days=limit.days,
+            held=kept.held,
+            deleted=kept.deleted,
+        )
+
+
 class HealthAnswer(ApiAnswer):
     """The whole at a glance: `ok` when every worker answers and every model is served.
 
@@ -50,6 +79,7 @@ class HealthAnswer(ApiAnswer):
     events_pending: int
     events_dead: int
     sinks: tuple[SinkAnswer, ...]
+    kept: tuple[KeptAnswer, ...]
 
 
 def health_answer(
@@ -57,8 +87,13 @@ def health_answer(
     models: Sequence[ModelAnswer],
     rollouts: Sequence[RolloutState],
     notes: Mapping[str, str],
+    kept: Sequence[Kept] = (),
 ) -> HealthAnswer:
-    """Health from what the director knows; `notes` say what is wrong elsewhere, by part."""
+    """Health from what the director knows; `notes` say what is wrong elsewhere, by part.
+
+    `kept` is what no worker keeps alone.
+    """
+    kept = (*kept, *(one for state in workers if state.current for one in state.current.kept))
     cameras = [camera for state in workers for camera in state.cameras]
     loads = loads_of(workers)
     relays = [state.current.relay for state in workers if state.current]
@@ -73,6 +108,7 @@ def health_answer(
             if model.status != "RUNNING"
         ),
         *(why for state in rollouts for why in state.absent.values()),
+        *(f"{one.name} cannot be deleted: {one.fault}" for one in kept if one.fault),
         *filter(None, [overload(loads)]),
         *(problem for sink in sinks for problem in sink.problems),
     )
@@ -89,6 +125,7 @@ def health_answer(
         sinks=tuple(
             SinkAnswer.of(sink, status="ok" if sink.since is None else "failing") for sink in sinks
         ),
+        kept=tuple(map(KeptAnswer.kept, kept)),
     )
 
 
@@ -102,6 +139,8 @@ def worker_problems(workers: Iterable[WorkerState]) -> list[str]:
             problems.append(f"{state.name} does not answer")
         elif state.current and state.current.group.detector_fault:
             problems.append(f"{state.name}: {state.current.group.detector_fault}")
+        if state.current:
+            problems += [f"{state.name}: {problem}" for problem in state.current.storage]
     return problems
 
 
@@ -118,6 +157,7 @@ def unknown_health(why: str, cameras: int) -> HealthAnswer:
         events_pending=0,
         events_dead=0,
         sinks=(),
+        kept=(),
     )
 
 

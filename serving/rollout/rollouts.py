@@ -247,7 +247,11 @@ class Rollouts:
 
     def _save(self, routing: RoutingTable) -> None:
         """Keeps the tables, and those of models that no camera uses at present."""
-        save_rollouts(self._state, {**load_rollouts(self._state), **routing.rollouts})
+        kept = load_rollouts(self._state)
+        wanted = {**kept, **routing.rollouts}
+        # A full disk must not keep a director from taking over what runs.
+        if wanted != kept:
+            save_rollouts(self._state, wanted)
 
     def _forget(self, routing: RoutingTable) -> None:
         """Ends versions that were started for a change that did not happen."""

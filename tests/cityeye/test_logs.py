@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import stat
 import warnings
 
 import pytest
 
-from cityeye.logs import LogFormat, redact, set_up_logs
+from cityeye.logs import LogFormat, log_to_file, redact, set_up_logs
+from tests import small_disk
 
 
 @pytest.fixture
@@ -91,3 +93,16 @@ def test_text_is_one_line_per_record_and_respects_the_level(written):
     log.info("city.started\nin two lines", extra={"cameras": 8})
     (line,) = written.getvalue().splitlines()
     assert line.endswith("INFO    serving.city  city.started in two lines cameras=8")
+
+
+@pytest.mark.slow
+def test_a_log_file_loses_lines_on_a_full_disk_and_says_how_many(tmp_path):
+    (tmp_path / "disk").mkdir()
+    small_disk.run("tests.cityeye.full_log", "full", tmp_path / "disk")
+
+
+def test_a_log_file_is_readable_by_its_owner_alone(tmp_path):
+    log_to_file(tmp_path / "worker.log")
+    logging.getLogger("test").warning("who stood there")
+    logging.getLogger().handlers[-1].close()
+    assert stat.S_IMODE((tmp_path / "worker.log").stat().st_mode) == 0o600

@@ -17,6 +17,7 @@ import yaml
 
 from tests.camera_adapters.clips import write_clip
 from tests.e2e.command import free_ports
+from tests.processes import open_to_others
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -59,6 +60,7 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, number: int) 
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0,
         )
     try:
         deadline = time.monotonic() + START_S
@@ -75,6 +77,7 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, number: int) 
         assert "Traceback" not in output.read_text()
         assert "done: no incident" in output.read_text()
         assert last_states(tmp_path / "var" / "hub.db") == [("gate", "stopped")]
+        assert open_to_others(tmp_path / "var") == []
     finally:
         if city.poll() is None:
             city.kill()

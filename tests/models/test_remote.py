@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from models.errors import RepositoryError, UnknownModelError
 from models.object_store import FolderObjects
 from models.package import ModelPackage
+from models.package_cache import CacheUse, PackageCache
 from models.remote import ATTEMPTS, RemoteRepository
 from models.repository import ModelRepository
 from tests.models.stores import MemoryObjects, SlowFolder
@@ -312,3 +314,37 @@ def test_a_folder_gives_keys_below_a_prefix_only(tmp_path, package):
     ModelRepository(tmp_path).publish(package)
     assert FolderObjects(tmp_path).keys("tiny/1/mod") != []
     assert FolderObjects(tmp_path).keys("tin/") == []
+
+
+def test_copies_that_nobody_asks_for_any_more_are_deleted(remote, cache):
+    copy = remote.find("tiny", "1").directory
+    copies, now_s = PackageCache(cache), time.time()
+    size = sum(file.stat().st_size for file in copy.iterdir())
+    use = copies.prune((), 3600.0, size, now_s)
+    assert (use.bytes, use.deleted) == (size, 0)
+    use = copies.prune({"tiny/1"}, 0.0, 0, now_s + 7200)
+    assert (use.bytes, use.deleted) == (size, 0), "it is in use"
+    os.utime(copy, (now_s - 7200,) * 2)
+    assert remote.find("tiny", "1")
+    assert copies.prune((), 3600.0, size, now_s).deleted == 0, "it was asked for just now"
+    os.utime(copy, (now_s - 7200,) * 2)
+    assert copies.prune((), 3600.0, size, now_s) == CacheUse(0, None, 1)
+    assert not holds(cache)
+    assert remote.find("tiny", "1").directory == copy
+
+
+def test_beyond_its_bytes_the_copy_that_was_unused_the_longest_goes(remote, store, package, cache):
+    for version in ("2", "3"):
+        for name in list(store.objects):
+            if name.startswith("tiny/1/"):
+                store.objects[name.replace("tiny/1/", f"tiny/{version}/")] = store.objects[name]
+        manifest = store.objects["tiny/1/model.yaml"].decode()
+        changed = manifest.replace("version: '1'", f"version: '{version}'")
+        store.objects[f"tiny/{version}/model.yaml"] = changed.encode()
+    now_s = time.time()
+    for age, version in enumerate(("2", "3", "1")):
+        os.utime(remote.find("tiny", version).directory, (now_s - age * 60,) * 2)
+    size = sum(file.stat().st_size for file in (cache / "tiny" / "1").iterdir())
+    use = PackageCache(cache).prune({"tiny/1"}, float("inf"), 2.5 * size, now_s)
+    assert use.deleted == 1
+    assert ModelRepository(cache).versions("tiny") == ("1", "2")

@@ -31,7 +31,7 @@ def test_a_red_image_is_red_in_the_file():
 
 def test_a_keyframe_says_what_is_in_the_file():
     image = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
-    said = keyframe(image, "peak", "gate", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA))
+    said = keyframe(image, "peak", "gate", "i", "e", 0, datetime(2026, 1, 1, tzinfo=CHINA))
     assert said.sha256 == hashlib.sha256(image.jpeg).hexdigest()
     assert (said.size_bytes, said.width, said.height) == (len(image.jpeg), 64, 48)
     assert (said.role, said.state, said.media_type) == ("peak", "pending", "image/jpeg")
@@ -40,9 +40,10 @@ def test_a_keyframe_says_what_is_in_the_file():
 def test_the_key_is_dated_in_utc_and_ends_in_the_digest():
     image = encode(PlainImage(np.full((48, 64, 3), 9, np.uint8)))
     named = keyframe(
-        image, "opening", "gate", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA)
+        image, "opening", "gate", "incident", "event", 3, datetime(2026, 1, 1, 7, 30, tzinfo=CHINA)
     )
-    assert named.key == f"kf-30d/v1/2025/12/31/gate/23/event-3-{image.sha256[:16]}.jpg"
+    tag = hashlib.sha256(b"incident").hexdigest()[:16]
+    assert named.key == f"kf-30d/v1/2025/12/31/gate/23/{tag}_event-3-{image.sha256[:16]}.jpg"
     assert named.name == named.key.split("/")[-1]
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 
 from pydantic import RootModel
 
-from pipelines.delivery.durable import check_digest, make_folder, write_durably
+from pipelines.delivery.durable import (
+    TEMPORARY_SUFFIX,
+    check_digest,
+    make_folder,
+    private_folder,
+    write_durably,
+)
 from pipelines.delivery.settings import FilePath
+from pipelines.delivery.stores.store import DAYS, day_of, prefix_of
 from pipelines.errors import KeyframeMissing, StoreRefused, StoreUnavailable
 
 
@@ -30,6 +42,9 @@ class FolderStore:
         check_digest(key, data, sha256)
         path = self._path(key)
         try:
+            # The folder itself may be shared; those of our keys are ours.
+            for folder in path.relative_to(self._root).parents[-2:-1]:
+                private_folder(self._root / folder)
             make_folder(path.parent)
             write_durably(path, data)
         except OSError as error:
@@ -50,6 +65,46 @@ class FolderStore:
     def exists(self, key: str) -> bool:
         """See `KeyframeStore.exists`."""
         return self._path(key).is_file()
+
+    def days(self) -> list[date]:
+        """See `KeyframeStore.days`."""
+        try:
+            found = [day_of(f"{DAYS}{path}") for path in self._days()]
+        except OSError as error:
+            raise self._unavailable(error) from error
+        return [day for day in found if day is not None]
+
+    def of_day(self, day: date) -> Iterator[tuple[str, int]]:
+        """See `KeyframeStore.of_day`."""
+        try:
+            for folder, _, names in os.walk(self._root / prefix_of(day)):
+                for name in names:
+                    path = Path(folder, name)
+                    # One that is being written is none yet; one may be removed meanwhile.
+                    if not name.endswith(TEMPORARY_SUFFIX):
+                        with contextlib.suppress(FileNotFoundError):
+                            yield path.relative_to(self._root).as_posix(), path.lstat().st_size
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def remove(self, key: str) -> None:
+        """See `KeyframeStore.remove`. Folders that become empty go too, but not that of today."""
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+            today = self._root / prefix_of(datetime.now(UTC).date())
+            for folder in path.parents:
+                in_use = today.is_relative_to(folder) or folder.is_relative_to(today)
+                if folder == self._root or in_use:
+                    break
+                folder.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise self._unavailable(error) from error
+
+    def _days(self) -> list[str]:
+        root = self._root / DAYS
+        return [path.relative_to(root).as_posix() for path in root.glob("*/*/*")]
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts

@@ -1,6 +1,6 @@
 """Anything that speaks S3: a bucket, and keyframes in it; every wait has an end.
 
-Uses the portable subset only: PUT, GET, HEAD and LIST of objects, HEAD and PUT of buckets,
+Uses the portable subset only: PUT, GET, HEAD, DELETE and LIST of objects, HEAD and PUT of buckets,
 path-style keys, signature 4. The client library would wait five minutes and try five times; here
 timeouts and retries are ours. The library is loaded where a bucket is used, not where settings are
 read.
@@ -12,10 +12,12 @@ import contextlib
 import hashlib
 import io
 import ipaddress
+import itertools
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 from xml.etree.ElementTree import ParseError
 
@@ -31,6 +33,7 @@ from pipelines.delivery.settings import (
     ReadTimeout,
     Seconds,
 )
+from pipelines.delivery.stores.store import DAYS, day_of, prefix_of
 from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -249,15 +252,21 @@ class S3Bucket:
 
     def keys(self, prefix: str, limit: int) -> list[str]:
         """The keys that begin with `prefix`, in the order of the store, at most `limit`."""
-        found: list[str] = []
+        found = itertools.islice(self.sizes(prefix, deep=True), limit)
+        return [key for key, _ in found]
+
+    def sizes(self, prefix: str, *, deep: bool) -> Iterator[tuple[str, int]]:
+        """Keys that begin with `prefix`, and sizes; a key up to its next `/` where not `deep`."""
         with self._translated(prefix):
             for one in self._client.list_objects(
-                self._settings.bucket, prefix=prefix, recursive=True
+                self._settings.bucket, prefix=prefix, recursive=deep
             ):
-                if len(found) == limit:
-                    break
-                found.append(one.object_name or "")
-        return found
+                yield one.object_name or "", one.size or 0
+
+    def remove(self, key: str) -> None:
+        """Deletes an object; one that is not there is no error."""
+        with contextlib.suppress(KeyframeMissing), self._translated(key):
+            self._client.remove_object(self._settings.bucket, key)
 
     def make(self) -> None:
         """Makes the bucket if it is missing and the settings allow it."""
@@ -310,7 +319,7 @@ class S3Bucket:
 
 
 class S3Store:
-    """A `KeyframeStore` in a bucket; needs no right to list it."""
+    """A `KeyframeStore` in a bucket; only retention needs the rights to list and to delete."""
 
     def __init__(self, settings: S3Settings) -> None:
         """Prepares the client."""
@@ -333,6 +342,26 @@ class S3Store:
     def exists(self, key: str) -> bool:
         """See `KeyframeStore.exists`."""
         return self._bucket.exists(key)
+
+    def days(self) -> list[date]:
+        """See `KeyframeStore.days`."""
+        prefixes = [DAYS]
+        for _ in ("years", "months", "days"):
+            prefixes = [
+                found
+                for prefix in prefixes
+                for found, _ in self._bucket.sizes(prefix, deep=False)
+                if found.endswith("/")
+            ]
+        return [day for day in map(day_of, prefixes) if day is not None]
+
+    def of_day(self, day: date) -> Iterator[tuple[str, int]]:
+        """See `KeyframeStore.of_day`."""
+        return self._bucket.sizes(prefix_of(day), deep=True)
+
+    def remove(self, key: str) -> None:
+        """See `KeyframeStore.remove`."""
+        self._bucket.remove(key)
 
 
 class _TimedBody(io.BytesIO):

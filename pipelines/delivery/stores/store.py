@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from datetime import date
+from typing import Final, Protocol
+
+DAYS: Final = "kf-30d/v1/"
+"""Below it lie years, months and days, and the images in folders below these."""
+
+
+def day_of(prefix: str) -> date | None:
+    """The day of a prefix like `kf-30d/v1/2026/03/04`, with or without `/`; None for others."""
+    try:
+        year, month, day = prefix.removeprefix(DAYS).strip("/").split("/")
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+
+
+def prefix_of(day: date) -> str:
+    """Where the images of a day lie."""
+    return f"{DAYS}{day:%Y/%m/%d}/"
 
 
 class KeyframeStore(Protocol):
@@ -36,4 +55,16 @@ class KeyframeStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether there is an image under this key."""
+        ...
+
+    def days(self) -> Iterable[date]:
+        """The days of which there are images, UTC, as keys of `pipelines.keyframe` name them."""
+        ...
+
+    def of_day(self, day: date) -> Iterable[tuple[str, int]]:
+        """Key and size in bytes of each image of a day; removing some meanwhile does no harm."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Deletes an image; one that is not there is no error."""
         ...

@@ -3,18 +3,24 @@
 `state/` holds an outbox and its spool as the first program wrote them, before either had a second
 version: `i-0` is over and its opening acknowledged, its end refused once; `i-1` is open with an
 update, its keyframe is spooled; then the camera went offline.
+
+The archives are folders of workers that were killed, log and all, each written by the very program
+of its version. `over` is acknowledged but for its end; of `refused` the opening is a dead letter;
+`open` is open, its keyframe is spooled, and its opening was refused once.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pipelines.delivery.outbox_file import MIGRATIONS, VERSION
+from pipelines.delivery.outbox_schema import MIGRATIONS, VERSION
+from pipelines.delivery.salvage.replacement import set_aside_beside
 from pipelines.delivery.sinks.sink import Delivery
 from pipelines.delivery.spool import VERSION_FILE, Spool
 from pipelines.errors import SpoolUnavailable
@@ -64,6 +70,7 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
     edge.close()
 
 
+@pytest.mark.parametrize("left_over", [1, 2], indirect=True)
 def test_a_camera_that_was_online_before_the_migration_is_offline_after_the_crash(left_over):
     with sqlite3.connect(left_over / "outbox.db") as database:
         online = (
@@ -95,6 +102,46 @@ def test_a_migrated_outbox_goes_on_and_migrates_once(left_over):
         assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'lane'").fetchall()
     database.close()
+
+
+@pytest.mark.parametrize("archive", ["first-killed.tar.xz", "third-killed.tar.xz"])
+def test_what_a_killed_worker_of_an_older_program_left_is_delivered(tmp_path, archive):
+    with tarfile.open(STATE / archive) as files:
+        files.extractall(tmp_path, filter="data")
+    edge = Edge(tmp_path)
+    assert not set_aside_beside(tmp_path / "outbox.db")
+    edge.outbox.deliveries.register([SINK])
+    (letter,) = edge.outbox.deliveries.dead.listed()
+    sink, dead, reason = letter.sink, letter.event, letter.reason
+    assert (sink, reason) == (SINK, "400 Bad Request")
+    assert edge.outbox.blob_names() == edge.spool.names() != frozenset()
+    assert edge.recover() == 1
+    edge.upload()
+    events = drain(edge)
+    assert dead not in {event["id"] for event in events}
+    said = [
+        (event["partitionkey"], event["subject"], event["type"].rpartition(".")[2])
+        for event in events
+    ]
+    assert said == [
+        ("gate", "over", "ended"),
+        ("gate", "open", "started"),
+        ("gate", "open", "updated"),
+        ("gate", "gate", "state"),
+        ("gate", "open", "ended"),
+        ("north", "refused", "updated"),
+        ("north", "refused", "ended"),
+    ]
+    assert images(events[0]) == [("opening", "stored"), ("closing", "stored")]
+    assert images(events[4]) == [("opening", "stored")]
+    assert not edge.spool.names()
+    edge.close()
+
+
+def test_a_spool_whose_version_is_garbled_is_read(left_over):
+    kept = Spool(left_over / "spool").names()
+    (left_over / "spool" / VERSION_FILE).write_bytes(b"\xff\x00")
+    assert Spool(left_over / "spool").names() == kept
 
 
 def test_a_spool_of_a_newer_program_is_left_alone(left_over):

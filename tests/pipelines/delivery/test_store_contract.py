@@ -1,9 +1,10 @@
-"""What every keyframe store promises, held against a folder and a real S3 server."""
+"""What every keyframe store promises, held against a folder and two real S3 servers."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+from datetime import date
 
 import pytest
 
@@ -59,6 +60,22 @@ class KeyframeStoreContract:
         assert (store.get(key), store.get(f"{key}.too")) == (b"one", b"two")
         assert not store.exists(key.rsplit("/", 1)[0])
 
+    def test_what_is_there_is_found_by_its_day_and_removed(self, store, key):
+        other = key.replace("2026/03/04", "2025/12/31")
+        foreign = key.replace("kf-30d/v1/", "kf-30d/other/")
+        for one in (key, other, foreign):
+            store.put(one, b"image", digest(b"image"), JPEG)
+        assert {date(2026, 3, 4), date(2025, 12, 31)} <= set(store.days())
+        assert (key, 5) in set(store.of_day(date(2026, 3, 4)))
+        assert other in {name for name, _ in store.of_day(date(2025, 12, 31))}
+        for one, _ in list(store.of_day(date(2025, 12, 31))):
+            store.remove(one)
+        store.remove(other)
+        assert date(2025, 12, 31) not in set(store.days())
+        assert list(store.of_day(date(2025, 12, 31))) == []
+        assert store.exists(key)
+        assert store.exists(foreign)
+
 
 class TestFolderStore(KeyframeStoreContract):
     @pytest.fixture
@@ -100,6 +117,15 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     assert store.get("kf/a.jpg") == b"image"
     with pytest.raises(KeyframeMissing):
         store.get("kf/link.jpg")
+
+
+@pytest.mark.integration
+class TestMotoStore(KeyframeStoreContract):
+    """A second server of another family; it checks no signatures."""
+
+    @pytest.fixture
+    def store(self, moto_server) -> KeyframeStore:
+        return S3Store(moto_server.settings("keyframes"))
 
 
 class TestS3Store(KeyframeStoreContract):

@@ -1,0 +1,173 @@
+"""`WorkerUpkeep`: looks after what a worker keeps on disk, in a thread of its own, in small steps.
+
+It does what the disk did not let the worker do at its start, publishes what was lost or damaged,
+deletes what is older or more than it shall be, and says what is wrong at present. No camera waits
+for any of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from pipelines import EvidenceRecorder, OutboxUnavailable
+from pipelines.delivery import (
+    Kept,
+    Outbox,
+    Relay,
+    Retention,
+    Spool,
+    mark_reported,
+    set_aside_beside,
+)
+from serving.kept_files import KeptFiles
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 2.0
+JOIN_S: Final = 5.0
+LOSSES_EVERY_S: Final = 300.0
+"""So that what is published about a full outbox does not fill it."""
+LOSSES: Final = {
+    "events_lost": "events were lost because the disk took none for too long",
+    "events_shed": "events were given up because the outbox is full",
+    "keyframes_lost": "keyframes were lost before they were stored",
+}
+"""What is published when a count has grown."""
+
+
+def publish_set_aside(outbox: Outbox, recorder: EvidenceRecorder, worker: str) -> tuple[str, ...]:
+    """Publishes what was set aside and not published yet; gives a sentence for all that is there.
+
+    Raises:
+        OutboxUnavailable: The outbox is not open; nothing was published.
+    """
+    path = outbox.file.path
+    reports = set_aside_beside(path)
+    if outbox.file.fault:
+        return tuple(one.text for one in reports)
+    for one in reports:
+        if not one.reported:
+            numbers = {"events": one.events, "unreadable": one.unreadable}
+            recorder.publish_notice(worker, "outbox_damaged", one.text, one.at, numbers)
+            mark_reported(path, one)
+    return tuple(one.text for one in reports)
+
+
+class WorkerUpkeep:
+    """One per worker."""
+
+    def __init__(
+        self,
+        worker: str,
+        outbox: Outbox,
+        spool: Spool,
+        recorder: EvidenceRecorder,
+        relay: Relay,
+        cameras: Callable[[], Collection[str]],
+        retention: Retention = Retention(),  # noqa: B008 - it cannot be changed
+    ) -> None:
+        """Prepares; `cameras` gives the ids of the worker's cameras."""
+        self._worker = worker
+        self._outbox = outbox
+        self._spool = spool
+        self._recorder = recorder
+        self._relay = relay
+        self._cameras = cameras
+        self._files = KeptFiles(worker, outbox.file.path.parent, retention)
+        self._events = Kept(f"{worker} events", retention.events)
+        self._recovered = False
+        self._losses_due_s = float("-inf")
+        self._set_aside: tuple[str, ...] = ()
+        self._lost = dict.fromkeys(LOSSES, 0)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; call `round` once before any camera publishes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread, after a last round for what was lost since the newest one."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_S)
+        self._losses_due_s = float("-inf")
+        self.round()
+
+    def round(self) -> None:
+        """Does what is due."""
+        try:
+            if not self._recovered:
+                recovered = self._recorder.recover(self._cameras())
+                self._recovered = True
+                if recovered:
+                    facts = {"worker": self._worker, "count": recovered}
+                    log.info("incidents_recovered", extra=facts)
+            self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
+            self._files.step()
+            self._spool.check()
+            used, oldest = self._outbox.usage()
+            self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
+            if not self._outbox.fault and time.monotonic() >= self._losses_due_s:
+                self._publish_losses()
+        except OutboxUnavailable as error:
+            log.debug("upkeep_waits", extra={"error": str(error)})
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with what the worker keeps, a sentence each."""
+        return (*filter(None, (self._outbox_problem(), *self._images_problems())), *self._set_aside)
+
+    def kept(self) -> tuple[Kept, ...]:
+        """What it keeps beside what waits to be delivered, and its limits."""
+        return (self._events, *self._files.kept)
+
+    def _outbox_problem(self) -> str:
+        fault = self._outbox.fault
+        if not fault:
+            return ""
+        counters = self._outbox.counters
+        return (
+            f"{fault}; {counters.unsaved} events wait in memory, {counters.lost} were lost;"
+            f" {self._free()}"
+        )
+
+    def _images_problems(self) -> tuple[str, ...]:
+        spool, store = self._spool.fault, self._relay.store_fault
+        return (spool and f"{spool}; {self._free()}", store)
+
+    def _free(self) -> str:
+        folder = self._outbox.file.path.parent
+        try:
+            return f"{shutil.disk_usage(folder).free} bytes are free on the disk of {folder}"
+        except OSError as error:
+            return f"the disk of {folder} does not answer: {error.strerror}"
+
+    def _publish_losses(self) -> None:
+        counters = self._outbox.counters
+        now = {
+            "events_lost": counters.lost,
+            "events_shed": counters.shed,
+            "keyframes_lost": counters.keyframes_lost,
+        }
+        for kind, count in now.items():
+            if (new := count - self._lost[kind]) > 0:
+                self._lost[kind] = count
+                self._losses_due_s = time.monotonic() + LOSSES_EVERY_S
+                text = f"{new} {LOSSES[kind]}"
+                at = datetime.now(UTC)
+                self._recorder.publish_notice(self._worker, kind, text, at, {"count": new})
+
+    def _run(self) -> None:
+        while not self._stopping.wait(EVERY_S):
+            try:
+                self.round()
+            except Exception:
+                # A mistake of ours in one round must not end the next.
+                log.exception("upkeep_failed")
