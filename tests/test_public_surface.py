@@ -19,6 +19,7 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
+        "outbox",
         "output",
         "overload",
         "pipeline",

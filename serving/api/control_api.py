@@ -31,6 +31,7 @@ from serving.api.answers import (
     faults,
     model_answer,
 )
+from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
 from serving.api.metrics import CONTENT_TYPE, exposition
@@ -66,6 +67,7 @@ api = FastAPI(
     docs_url=None,
     redoc_url=None,
 )
+api.include_router(events_router)
 api.include_router(rollouts_router)
 api.include_router(versions_router)
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
