@@ -96,9 +96,12 @@ def test_a_camera_alone_is_judged_by_what_is_behind_the_event_and_by_heartbeats(
 def test_heartbeats_that_are_accepted_keep_other_cameras_from_waiting(world):
     world.sink.answer = refusing(is_a)
     world.publish("a")
-    for _ in range(30):
+    for _ in range(200):
         world.courier.acceptances.note()
-        world.run(4.0)
+        world.run(4.0, step_s=4.0)
+    failed = world.courier.counters.failed
+    while world.courier.counters.failed == failed:
+        world.run(1.0, step_s=1.0)
     world.publish("b", "yard")
     world.courier.acceptances.note()
     world.courier.round()
