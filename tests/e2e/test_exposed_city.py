@@ -118,13 +118,13 @@ import os; os._exit(0)
 def test_nobody_joins_ray_without_its_token(
     city: ExposedCity, tmp_path: Path, mode: str, inside: bool
 ) -> None:
-    port = re.search(r"--gcs_server_port=(\d+)", " ".join(city.find("gcs_server").cmdline()))
-    assert port
+    address = re.search(r"--gcs-address=(\S+)", " ".join(city.find("raylet/raylet").cmdline()))
+    assert address
     environment = {**os.environ, "RAY_AUTH_MODE": mode.split(maxsplit=1)[0]}
     if mode != "token":
         environment["HOME"] = str(tmp_path)
     with subprocess.Popen(
-        [sys.executable, "-c", JOIN, f"127.0.0.1:{port[1]}"],
+        [sys.executable, "-c", JOIN, address[1]],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
