@@ -1,4 +1,4 @@
-"""A running city takes a changed file."""
+"""A running city takes a changed file, and its secrets are nowhere but in their own files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import psutil
 import pytest
 import yaml
 
@@ -212,3 +214,76 @@ def test_cameras_come_and_go(city: RunningCity) -> None:
     assert (refused.status, refused.said(r"city.yaml:\d+: api.port: ")) == (1, True)
     city.document["api"]["port"] -= 1
     city.save()
+
+
+def spellings(secret: str) -> list[bytes]:
+    """A secret as it is, and as addresses, headers and files encode it."""
+    raw = secret.encode()
+    login = b"viewer:" + raw
+    return [
+        raw,
+        quote(secret, safe="").encode(),
+        json.dumps(secret)[1:-1].encode(),
+        base64.b64encode(raw).rstrip(b"="),
+        base64.b64encode(login).rstrip(b"="),
+    ]
+
+
+def found_in(city: RunningCity, places: dict[str, bytes]) -> list[str]:
+    """Every place with a secret in it."""
+    wanted = {one: name for name, secret in city.secrets.items() for one in spellings(secret)}
+    return [
+        f"{name} in {place}"
+        for place, content in places.items()
+        for one, name in wanted.items()
+        if one in content
+    ]
+
+
+def files_below(folder: Path, own: frozenset[str] = frozenset()) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.name not in own
+    }
+
+
+OWN_FILES = frozenset({"yard.secret", "token.secret", "clip.mp4"})
+
+
+def test_secrets_are_nowhere_but_in_their_own_files(city: RunningCity) -> None:
+    main = psutil.Process(city.process.pid)
+    processes = [main, *main.children(recursive=True)]
+    assert len(processes) > 5
+    places: dict[str, bytes] = {"output": city.output.encode()}
+    sessions = set()
+    for process in processes:
+        try:
+            name, arguments = process.name(), process.cmdline()
+            for entry in ("environ", "cmdline"):
+                content = Path(f"/proc/{process.pid}/{entry}").read_bytes()
+                places[f"{entry} of {name} {process.pid}"] = content
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            continue
+        sessions |= {Path(a.partition("=")[2]) for a in arguments if a.startswith("--session-dir=")}
+        sessions |= {Path(a.partition("=")[2]) for a in arguments if a.startswith("--session_dir=")}
+    places |= {f"api/{path}": city.fetch("api", path) for path in PAGES}
+    places |= {f"hub/{path}": city.fetch("hub", path) for path in HUB_PAGES}
+    assert len(sessions) == 1, sessions
+    (session,) = sessions
+    ray_files = files_below(session)
+    assert ray_files
+    city.process.send_signal(signal.SIGTERM)
+    assert city.process.wait(STOP_S) == 0, city.output
+    state = files_below(city.folder, OWN_FILES)
+    assert any("outbox.db" in path for path in state)
+    assert any("worker.log" in path for path in state)
+    leaks = found_in(city, {**places, **ray_files, **state, **files_below(session)})
+    assert not leaks
+
+
+def test_the_search_would_find_a_secret(city: RunningCity) -> None:
+    secret = city.secrets["park"]
+    login = base64.b64encode(f"viewer:{secret}".encode())
+    places = {"a": secret.encode(), "b": quote(secret, safe="").encode(), "c": login, "d": b"no"}
+    assert {one[-1] for one in found_in(city, places)} == {"a", "b", "c"}
