@@ -46,6 +46,7 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
+            self._password = parsed.password
             self._lock_file = _claim(parsed) if parsed.get_backend_name() == "sqlite" else None
             self._writer, self._readers = _engines(parsed)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
@@ -65,7 +66,7 @@ class Database:
         if not self._write_lock.acquire(timeout=WAIT_S):
             raise StoreUnavailableError("another write takes too long: try again")
         try:
-            with _translated(), self._writer.begin() as connection:
+            with self._translated(), self._writer.begin() as connection:
                 yield connection
         finally:
             self._write_lock.release()
@@ -77,8 +78,19 @@ class Database:
         Raises:
             StoreUnavailableError: The database cannot be read now.
         """
-        with _translated(), self._readers.connect() as connection:
+        with self._translated(), self._readers.connect() as connection:
             yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            cause = str(error.orig if isinstance(error, DBAPIError) else error)
+            # A part of it is the server's, which knows the password and may repeat it.
+            if self._password:
+                cause = cause.replace(self._password, "***")
+            raise StoreUnavailableError(f"the database does not answer: {cause}") from None
 
     def close(self) -> None:
         """Close every connection, the writer last: it leaves the file checkpointed."""
@@ -105,15 +117,6 @@ def with_password(url: str, password: str) -> SecretStr:
     if password and parsed.get_backend_name() != "sqlite":
         parsed = parsed.set(password=password)
     return SecretStr(parsed.render_as_string(hide_password=False))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, PoolTimeoutError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreUnavailableError(f"the database does not answer: {cause}") from None
 
 
 def _claim(url: URL) -> IO[bytes]:
