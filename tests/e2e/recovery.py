@@ -30,8 +30,8 @@ HOLD_S = 5.0
 LEFT_AFTER_S = 10.0
 WATCHDOG_S = 10.0
 """What the manager of these runs allows; the unit has a longer one."""
-SEEN = ("director", "raylet", "GCS", "replica", "worker", "city process")
-"""Without one of these nobody watches for long."""
+WATCHING = ("replica", "worker")
+"""Without one of these nobody watches; a worker goes on for a while without all others."""
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Observer:
         self.started_s = time.monotonic()
         self._printed = len(city.text())
         self._health = ""
+        self._ailment = ""
         self._false_since_s: dict[str, float] = {}
 
     @property
@@ -74,7 +75,7 @@ class Observer:
         return time.monotonic() - self.started_s
 
     def look(self, *, watched: bool) -> None:
-        """`watched` is whether every process is there that is needed to watch."""
+        """`watched` is whether the processes are there that watch."""
         text = self.city.text()
         for line in text[self._printed :].splitlines():
             self._say("terminal", line.partition(" s  ")[2] or line)
@@ -97,6 +98,12 @@ class Observer:
             longest = max(self.row.false_s.get(surface, 0.0), now_s - since_s)
             self.row.false_s[surface] = round(longest, 1)
 
+    def note(self, ailment: str) -> None:
+        """Adds what is not good, when that has changed; empty where nothing is."""
+        if ailment != self._ailment:
+            self._ailment = ailment
+            self._say("check", ailment or "well")
+
     def _say(self, surface: str, text: str) -> None:
         if text:
             self.row.said.append(f"{self.elapsed_s:5.1f} s {surface}: {text}")
@@ -116,8 +123,10 @@ def suffer(city: SupervisedCity, process: str, fault: str, manager: socket.socke
     gone = victims[0]
     well_s: float | None = None
     while observer.elapsed_s < LIMIT_S and city.process.poll() is None:
-        observer.look(watched=_all_there(city, gone))
-        if _works(gone) or not city.is_well():
+        observer.look(watched=_is_watched(city))
+        ailment = "it is still there" if _exists(gone) else city.ailment()
+        observer.note(ailment)
+        if ailment:
             well_s = None
         elif well_s is None:
             well_s = observer.elapsed_s
@@ -139,7 +148,7 @@ def _watch_main(
     """The service manager ends a main process that gives no sign; here it is this one."""
     heard_s = time.monotonic()
     while city.process.poll() is None and observer.elapsed_s < LIMIT_S:
-        observer.look(watched=True)
+        observer.look(watched=_is_watched(city))
         with contextlib.suppress(BlockingIOError):
             while b"WATCHDOG=1" in manager.recv(4096):
                 heard_s = time.monotonic()
@@ -169,11 +178,14 @@ def _works(process: psutil.Process) -> bool:
     return False
 
 
-def _all_there(city: SupervisedCity, victim: psutil.Process) -> bool:
-    """Whether all is there without which nobody watches for long."""
-    if _works(victim):
-        return True
-    return all(any(_works(one) for one in city.find(name)) for name in SEEN)
+def _exists(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _is_watched(city: SupervisedCity) -> bool:
+    return all(any(_works(one) for one in city.find(name)) for name in WATCHING)
 
 
 def append(file: Path, row: Row) -> None:

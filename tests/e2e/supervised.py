@@ -24,6 +24,9 @@ from tests.e2e.command import auth_of, free_ports
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
 ASK_S = 2.0
+COUNTED_EVERY_S = 1.5
+"""Workers are asked for their counts once a second."""
+
 CAMERAS = ("gate", "yard")
 
 PROCESSES: dict[str, str] = {
@@ -112,17 +115,23 @@ class SupervisedCity:
             return None
         return sum(one["analysed"] for one in answer)
 
-    def is_well(self) -> bool:
-        """Whether health is good, frames are inferred, and the hub answers."""
+    def ailment(self) -> str:
+        """What is not good: health, inference or hub; empty where all is well."""
         health = self.health()
-        if not health or health["status"] != "ok" or health["cameras_online"] != len(CAMERAS):
-            return False
+        if not health:
+            return "health does not answer"
+        if health["status"] != "ok" or health["cameras_online"] != len(CAMERAS):
+            return f"health is {health['status']}, {health['cameras_online']} online"
         before = self.analysed()
-        time.sleep(0.5)
+        time.sleep(COUNTED_EVERY_S)
         after = self.analysed()
         if before is None or after is None or after <= before:
-            return False
-        return self.ask(self.hub_port, "/health") is not None
+            return f"frames with a result: {before}, then {after}"
+        return "" if self.ask(self.hub_port, "/health") else "the hub does not answer"
+
+    def is_well(self) -> bool:
+        """Whether health is good, frames are inferred, and the hub answers."""
+        return not self.ailment()
 
     def wait_until(self, holds: Callable[[], bool], limit_s: float = START_S) -> float:
         """Waits; returns the seconds that it took."""
