@@ -60,8 +60,9 @@ def watch(
     forget(os.environ)
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
-        # For its owner alone from the first moment on, whatever the umask.
-        make_folder(config.settings.state)
+        # For its owner alone, whatever the umask; what is wrong with it the tokens say in words.
+        with contextlib.suppress(OSError):
+            make_folder(config.settings.state)
         tokens = tokens_of(config.settings.state)
         tokens.prepare()
         hub = None
