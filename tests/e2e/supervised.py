@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks.chaos.processes import PROCESSES
 from pipelines.access import TokenFileError
 from tests.e2e.command import auth_of, free_ports
 
@@ -25,20 +26,6 @@ ROOT = Path(__file__).parents[2]
 START_S = 180.0
 ASK_S = 2.0
 CAMERAS = ("gate", "yard")
-
-PROCESSES: dict[str, str] = {
-    "director": "ray::Director",
-    "raylet": "raylet/raylet",
-    "GCS": "gcs_server",
-    "proxy": "ray::ProxyActor",
-    "controller": "ray::ServeController",
-    "control API": "ray::ServeReplica:control-api",
-    "replica": "ray::ServeReplica:detector-",
-    "worker": "ray::CameraWorker",
-    "hub": "multiprocessing.spawn",
-    "city process": "cityeye.city_process",
-}
-"""Words in the command lines of what runs below the main process."""
 
 
 class SupervisedCity:
