@@ -92,7 +92,7 @@ class ChaosStreet:
 
     def write_city(self) -> None:
         """Writes the city's configuration, with the logins of now."""
-        sinks = [{"url": one.url, "name": one.name} for one in self.receivers.values()]
+        sinks = [one.settings for one in self.receivers.values()]
         settings = self._swift.settings(BUCKET, endpoint=self.proxy.endpoint)
         write_city(
             self._folder,

@@ -52,6 +52,11 @@ class FailingReceiver:
         """Where it takes events."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What stands under `sinks:` for it."""
+        return {"url": self.url, "name": self.name}
+
     def start(self) -> None:
         """Listens, if it does not already."""
         if self._server is not None:
