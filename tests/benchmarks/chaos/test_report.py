@@ -64,7 +64,7 @@ OFFENCES = {
     "incidents not ended": changed(
         good_run(), committed=committed(GOOD[:3]), arrivals={SINK: arrived(GOOD[:3])}
     ),
-    "watched for 50.0 s": changed(good_run(), frames={"east": frames((0.0, 10.0))}),
+    "watched for 50.1 s": changed(good_run(), frames={"east": frames((0.0, 10.0))}),
     "not well again after #3": changed(
         good_run(), faults=[FaultRecord(3, "store: down", "the store", 5.0, 6.0)]
     ),
@@ -74,7 +74,7 @@ OFFENCES = {
 @pytest.mark.parametrize("words", OFFENCES)
 def test_a_broken_promise_is_said(words):
     (sentence,) = outcome(OFFENCES[words]).broken
-    assert words.replace("50.0", "50.1") in sentence.replace("50.0", "50.1")
+    assert words in sentence
 
 
 def test_a_wrong_keyframe_is_said():
