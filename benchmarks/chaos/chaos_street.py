@@ -63,9 +63,12 @@ class ChaosStreet:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            for one in (*self.cameras.values(), *self.receivers.values()):
-                one.start()
-                stack.callback(one.stop)
+            for camera in self.cameras.values():
+                camera.start()
+                stack.callback(camera.stop)
+            for receiver in self.receivers.values():
+                receiver.start()
+                stack.callback(receiver.stop)
             self._swift = SwiftServer(self._folder)
             stack.callback(self._swift.stop)
             self.proxy = stack.enter_context(StoreProxy(self._swift.endpoint))

@@ -19,6 +19,11 @@ def combined(results: Sequence[BenchmarkResult]) -> list[ResultTable]:
     return tables
 
 
+def keeps_all(tables: Sequence[ResultTable]) -> bool:
+    """Whether no promise was broken."""
+    return all(table.title != BROKEN for table in tables)
+
+
 def rows_of(result: BenchmarkResult, title: str) -> Sequence[tuple[Cell, ...]]:
     """The rows of a table by its title; none where the run has no such table."""
     return next((table.rows for table in result.tables if table.title == title), ())

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.chaos.records import CommittedEvent, SinkArrival, WireEvent
+from benchmarks.chaos.records import CommittedEvent, SinkArrival, WireEvent, WireKeyframe
 
 KeyframeReader = Callable[[str], bytes | None]
 """Gives the stored image of a key; None where there is none."""
@@ -122,6 +122,17 @@ def _phase(event: WireEvent | None) -> str:
     return event.incident.phase if event is not None and event.incident is not None else "missing"
 
 
+def stored_keyframes(events: Iterable[WireEvent]) -> dict[str, WireKeyframe]:
+    """The keyframes that events call stored, by key."""
+    return {
+        keyframe.key: keyframe
+        for event in events
+        if event.incident is not None
+        for keyframe in event.incident.keyframes
+        if keyframe.stored
+    }
+
+
 def wrong_links(arrivals: Iterable[SinkArrival], read: KeyframeReader) -> tuple[str, ...]:
     """Keyframes that are not what an event says, a sentence each.
 
@@ -129,15 +140,8 @@ def wrong_links(arrivals: Iterable[SinkArrival], read: KeyframeReader) -> tuple[
     of an incident must call none pending any more.
     """
     arrived = [arrival.event for arrival in arrivals]
-    named = {
-        keyframe.key: keyframe
-        for event in arrived
-        if event.incident is not None
-        for keyframe in event.incident.keyframes
-        if keyframe.stored
-    }
     problems = []
-    for key, keyframe in named.items():
+    for key, keyframe in stored_keyframes(arrived).items():
         data = read(key)
         if data is None:
             problems.append(f"{key} is not in the store")

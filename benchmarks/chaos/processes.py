@@ -23,11 +23,12 @@ PROCESSES: Final[Mapping[str, str]] = {
     "controller": "ray::ServeController",
     "control API": "ray::ServeReplica:control-api",
     "replica": "ray::ServeReplica:detector-",
-    WORKER: "ray::CameraWorker",
+    WORKER: "CameraWorker",
     "hub": "multiprocessing.spawn",
     "city process": "cityeye.city_process",
 }
-"""Words in the command lines of what runs below the main process."""
+"""Words in the command lines of what runs below the main process; a worker has its name before them
+while it starts."""
 
 NOT_RUNNING: Final = frozenset("TtZX")
 """Letters of `/proc/PID/stat` for a process that is stopped or has ended."""

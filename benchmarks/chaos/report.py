@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from benchmarks.chaos.drawn_truth import DrawnIncident, missed_incidents
 from benchmarks.chaos.kinds import FAULT_KINDS, FREEZE
 from benchmarks.chaos.lies import SurfaceLie, lies_in, longest_by_kind
-from benchmarks.chaos.oracle import SinkFindings, compare, wrong_links
+from benchmarks.chaos.oracle import SinkFindings, compare, stored_keyframes, wrong_links
 from benchmarks.chaos.records import FaultRecord, Recording
 from benchmarks.chaos.surfaces import SURFACES
 from benchmarks.result import BenchmarkResult, Cell, Metric, ResultTable, RunStart
@@ -111,6 +111,7 @@ class ChaosOutcome:
                 columns=("what", "count"),
                 rows=(
                     ("faults", sum(bool(one.target) for one in recording.faults)),
+                    ("keyframes read", len(stored_keyframes(one.event for one in arrived))),
                     ("wrong keyframe links", len(links)),
                     ("situations that had to be seen", asked),
                     ("of which no incident reports", len(missed)),

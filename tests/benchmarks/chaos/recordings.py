@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.chaos.records import (
     CommittedEvent,
@@ -95,5 +96,5 @@ def good_run(seconds: float = 60.0) -> Recording:
     )
 
 
-def changed(one: Recording, **parts: object) -> Recording:
+def changed(one: Recording, **parts: Any) -> Recording:
     return replace(one, **parts)

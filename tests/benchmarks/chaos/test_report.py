@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ class Afterwards:
 
 
 def outcome(recording: Recording, street: Afterwards | None = None, **given) -> ChaosOutcome:
-    facts = {"not_reached": {}, "settled": True} | given
+    facts: dict[str, Any] = {"not_reached": {}, "settled": True} | given
     after = street or Afterwards({KEYFRAME.key: IMAGE})
     return ChaosOutcome.of(START, 1, recording, after, **facts)
 
