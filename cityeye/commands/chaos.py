@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,8 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
     from benchmarks.chaos.campaign import ChaosOptions, run
 
     where = outputs(json, None)
+    # So that nothing that was started is left behind.
+    signal.signal(signal.SIGTERM, _interrupt)
     options = ChaosOptions(
         seed=seed,
         least=least,
@@ -68,6 +71,10 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
     publish(outcome.result, where)
     if outcome.broken:
         raise typer.Exit(1)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _add_up(files: list[Path]) -> None:

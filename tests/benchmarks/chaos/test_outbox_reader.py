@@ -61,6 +61,7 @@ def test_all_that_is_committed_is_read_while_the_worker_has_the_file(tmp_path):
     assert read_elsewhere(path) == [event.id for event in events]
 
 
+@pytest.mark.slow
 def test_nothing_that_is_committed_is_missing_in_a_file_that_is_written_all_the_time(tmp_path):
     path = tmp_path / "outbox.db"
     outbox, stop, written = Outbox(path), threading.Event(), []

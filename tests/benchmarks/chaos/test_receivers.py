@@ -14,7 +14,7 @@ import pytest
 from benchmarks.chaos.kinds import ERRORS, REFUSALS
 from benchmarks.chaos.receivers import FailingReceiver
 
-WAIT_S = 1.0
+WAIT_S = 0.4
 
 
 def body(sequence: int, kind: str = "cityeye.camera.state") -> bytes:
