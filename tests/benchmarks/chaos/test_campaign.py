@@ -13,6 +13,8 @@ from benchmarks.chaos.campaign import ChaosCampaign
 from benchmarks.chaos.schedule import PlannedFault
 from simulation.rtsp_server import Fault
 
+pytestmark = pytest.mark.slow
+
 END = "camera ends its stream"
 STEADY_S = 0.2
 
