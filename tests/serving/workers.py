@@ -18,12 +18,13 @@ from serving.worker_state import WorkerState
 FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
-def online_camera(camera: str) -> CameraSnapshot:
+def online_camera(camera: str, fault: str = "") -> CameraSnapshot:
+    """A camera that is online, or degraded because of a fault."""
     return CameraSnapshot(
         id=camera,
         name=camera.title(),
-        state=CameraState.ONLINE,
-        reason="",
+        state=CameraState.DEGRADED if fault else CameraState.ONLINE,
+        reason=fault,
         ended=False,
         reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
         statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, {}, {}, 0),
@@ -41,10 +42,11 @@ def worker_state(
     restarts: int = 0,
     fault: str = "",
     loads: Mapping[Priority, PriorityLoad] | None = None,
+    degraded: Mapping[str, str] | None = None,
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
     group = GroupSnapshot(
-        tuple(online_camera(camera) for camera in cameras),
+        tuple(online_camera(camera, (degraded or {}).get(camera, "")) for camera in cameras),
         0.1,
         {"traffic/1": fault} if fault else {},
         {"normal": FULL} if loads is None else loads,
