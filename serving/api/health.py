@@ -18,8 +18,7 @@ class HealthAnswer(ApiAnswer):
     """The whole at a glance: `ok` when every camera is online and every model is served.
 
     `cameras_online` counts those that images come from, degraded ones included; `problems` names
-    the latter.
-    `load` is by priority; it is `degraded` where less is given than was asked for. Of
+    the latter. `load` is by priority; it is `degraded` where less is given than was asked for. Of
     `cameras_unknown` nothing is known at present: nobody may be watching them.
     """
 

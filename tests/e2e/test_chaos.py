@@ -45,7 +45,7 @@ def test_a_short_run_keeps_every_promise(tmp_path: Path) -> None:
     assert {row[1] for row in faults.rows} == {1}
     sinks = titles["What had to arrive, by sink"]
     assert {row[0] for row in sinks.rows} == {"steady", "moody", "hub"}
-    checked = dict(titles["Checked besides"].rows)
+    checked = {row[0]: row[1] for row in titles["Checked besides"].rows}
     assert int(checked["keyframes read"]) > 0, "no keyframe link was followed"
     counts = {row[0]: (int(row[1]), int(row[2])) for row in sinks.rows}
     assert all(committed > 0 for committed, _ in counts.values()), "there was nothing to compare"
