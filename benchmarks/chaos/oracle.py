@@ -100,9 +100,8 @@ def _unended(
     there = newest_incidents(arrival.event for arrival in arrivals)
     return tuple(
         name
-        for name in here.keys() | there.keys()
-        for phases in [{_phase(here.get(name)), _phase(there.get(name))}]
-        if phases != {"ended"}
+        for name in sorted(here.keys() | there.keys())
+        if {_phase(here.get(name)), _phase(there.get(name))} != {"ended"}
     )
 
 
