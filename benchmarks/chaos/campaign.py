@@ -164,6 +164,7 @@ class ChaosCampaign:
         self._street = street
         self._say = say
         self._began_s = time.monotonic()
+        self._well_since_s: float | None = None
 
     def await_start(self) -> None:
         """Waits until the city watches everything.
@@ -187,6 +188,7 @@ class ChaosCampaign:
             if time.monotonic() >= until_s:
                 break
             time.sleep(group[0].gap_s)
+            self._well_since_s = None
             hits = [self._hit(fault, together=len(group) > 1) for fault in group]
             for hit in sorted(hits, key=lambda one: one.until_s):
                 self._heal(hit)
@@ -230,7 +232,9 @@ class ChaosCampaign:
         return _Hit(kind, record, target, now_s + hold_s(kind, fault.hold))
 
     def _heal(self, hit: _Hit) -> None:
-        time.sleep(max(0.0, hit.until_s - time.monotonic()))
+        while (left_s := hit.until_s - time.monotonic()) > 0:
+            self._note_well(self._street.is_well())
+            time.sleep(min(left_s, ROUND_S))
         if hit.target is not None:
             hit.target.heal()
         hit.record.healed_s = time.monotonic()
@@ -244,17 +248,24 @@ class ChaosCampaign:
     def _well_s(self, hits: Sequence[_Hit]) -> float | None:
         """From when on all was well and stayed so, monotonic seconds; None if it did not come."""
         healed_s, healed_at = time.monotonic(), time.time()
-        well_s = None
+        if any(hit.kind.group != "process" for hit in hits):
+            self._well_since_s = None
         while time.monotonic() - healed_s < RECOVERED_WITHIN_S:
+            over = [hit.kind.is_over(self._street, healed_s, healed_at) for hit in hits]
+            well_s = self._note_well(all(over))
             now_s = time.monotonic()
-            if not all(hit.kind.is_over(self._street, healed_s, healed_at) for hit in hits):
-                well_s = None
-            elif well_s is None:
-                well_s = now_s
-            elif now_s - well_s >= STEADY_S:
+            if well_s is not None and now_s - max(well_s, healed_s) >= STEADY_S:
                 return well_s
             time.sleep(ROUND_S)
         return None
+
+    def _note_well(self, well: bool) -> float | None:
+        """Notes whether all is well; returns since when it is, monotonic seconds."""
+        if not well:
+            self._well_since_s = None
+        elif self._well_since_s is None:
+            self._well_since_s = time.monotonic()
+        return self._well_since_s
 
     def _tell(self, record: FaultRecord) -> None:
         elapsed_s = record.applied_s - self._began_s

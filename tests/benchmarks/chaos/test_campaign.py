@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.chaos import campaign
 from benchmarks.chaos.campaign import ChaosCampaign
+from benchmarks.chaos.kinds import ChaosKind, HitTarget
 from benchmarks.chaos.schedule import PlannedFault
 from simulation.rtsp_server import Fault
 
@@ -70,6 +71,21 @@ def test_recovery_counts_until_all_is_well_and_stays_so():
     assert record.healed_s - record.applied_s == pytest.approx(0.5, abs=0.2)
     assert record.recovered_s == pytest.approx(0.3, abs=0.15)
     assert [fault is None for fault in street.cameras["east"].faults] == [False, True]
+
+
+def test_a_city_that_never_suffers_from_a_stopped_process_is_well_at_once(monkeypatch):
+    stop = ChaosKind("process", (0.6, 0.6), lambda _street, _draw: HitTarget("hub 9", list))
+    monkeypatch.setattr(campaign, "FAULT_KINDS", {END: stop})
+    (record,) = suffered(StubStreet(0.0), planned(0))
+    assert record.healed_s - record.applied_s == pytest.approx(0.6, abs=0.2)
+    assert record.recovered_s == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_city_that_recovers_while_a_process_is_stopped_is_not_waited_for(monkeypatch):
+    stop = ChaosKind("process", (0.9, 0.9), lambda _street, _draw: HitTarget("hub 9", list))
+    monkeypatch.setattr(campaign, "FAULT_KINDS", {END: stop})
+    (record,) = suffered(StubStreet(0.4), planned(0))
+    assert record.recovered_s == pytest.approx(0.4, abs=0.2)
 
 
 def test_what_does_not_become_well_is_not_recovered():
