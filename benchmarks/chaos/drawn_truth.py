@@ -1,21 +1,22 @@
 """What a drawn scene says had to be seen: an incident for each undisturbed pass of its clip.
 
-Only a pass in which frames came all the time and no fault was there asks for one; what a city
-cannot have seen is no mistake of it.
+Only a pass in which frames came all the time and nothing disturbed the way to an incident asks for
+one; what a city cannot have seen is no mistake of it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.chaos.lies import decoded_times, is_covered
 from benchmarks.chaos.oracle import newest_incidents
-from benchmarks.chaos.records import FreshFrame, Recording
+from benchmarks.chaos.records import FaultRecord, FreshFrame, Recording
 
 FRAME_GAP_S: Final = 2.0
+Disturbs = Callable[[FaultRecord, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,23 @@ class MissedIncident:
 
 
 def missed_incidents(
-    recording: Recording, drawn: Mapping[str, DrawnIncident]
+    recording: Recording, drawn: Mapping[str, DrawnIncident], disturbs: Disturbs
 ) -> tuple[list[MissedIncident], int]:
     """What was missed, and how many passes asked for an incident.
 
     Args:
         recording: The run.
         drawn: What each camera's clip shows.
+        disturbs: Whether a fault can keep an incident from being seen at a camera.
     """
     decoded = decoded_times(recording.frames, recording.reading)
     missed, asked = [], 0
     for camera, incident in drawn.items():
         for begin_s, end_s in _passes(recording.frames.get(camera, ()), incident):
-            calm = not any(fault.is_on(begin_s, end_s) for fault in recording.faults)
+            calm = not any(
+                disturbs(fault, camera) and fault.is_on(begin_s, end_s)
+                for fault in recording.faults
+            )
             if not calm or not is_covered(decoded[camera], begin_s, end_s, FRAME_GAP_S):
                 continue
             asked += 1

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeVar
 
 from benchmarks.chaos.chaos_street import MOODY, ChaosStreet
 from benchmarks.chaos.processes import MAIN, PROCESSES
+from benchmarks.chaos.records import FaultRecord
 from benchmarks.chaos.store_proxy import StoreFault
 from simulation.rtsp_server import Fault, FaultKind
 
@@ -184,6 +185,12 @@ FAULT_KINDS: Final[Mapping[str, ChaosKind]] = {
     },
 }
 """Every kind by name."""
+
+
+def disturbs(fault: FaultRecord, camera: str) -> bool:
+    """Whether a fault can keep an incident from being seen at a camera."""
+    group = FAULT_KINDS[fault.kind].group
+    return group == "process" or (group == "camera" and fault.target == camera)
 
 
 def hold_s(kind: ChaosKind, share: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from benchmarks.chaos.drawn_truth import DrawnIncident, missed_incidents
-from benchmarks.chaos.kinds import FAULT_KINDS, FREEZE
+from benchmarks.chaos.kinds import FAULT_KINDS, FREEZE, disturbs
 from benchmarks.chaos.lies import SurfaceLie, lies_in, longest_by_kind
 from benchmarks.chaos.oracle import SinkFindings, compare, stored_keyframes, wrong_links
 from benchmarks.chaos.records import FaultRecord, Recording
@@ -85,7 +85,7 @@ class ChaosOutcome:
         arrived = [one for arrivals in recording.arrivals.values() for one in arrivals]
         links = wrong_links(arrived, street.keyframe)
         lies = lies_in(recording)
-        missed, asked = missed_incidents(recording, street.drawn())
+        missed, asked = missed_incidents(recording, street.drawn(), disturbs)
         broken = [
             *broken_deliveries(findings),
             *(f"keyframe link: {link}" for link in links),

@@ -133,6 +133,14 @@ def test_a_situation_that_was_seen_and_not_reported_is_said():
     assert sentence == "east: no crowding.density for a situation it saw"
 
 
+@pytest.mark.parametrize(
+    ("kind", "target"), [("store: down", "the store"), ("camera is off", "west")]
+)
+def test_a_fault_elsewhere_is_no_excuse(kind, target):
+    elsewhere = changed(QUIET, faults=[FaultRecord(0, kind, target, 25.0, 26.0, 1.0)])
+    assert len(outcome(elsewhere, Afterwards({}, shown=SHOWN)).broken) == 1
+
+
 def test_a_situation_that_was_reported_is_none():
     reported = changed(good_run(), wall_offset_s=80.0)
     assert not outcome(reported, Afterwards({KEYFRAME.key: IMAGE}, shown=SHOWN)).broken
@@ -141,11 +149,12 @@ def test_a_situation_that_was_reported_is_none():
 @pytest.mark.parametrize(
     "disturbed",
     [
-        changed(QUIET, faults=[FaultRecord(0, "store: down", "the store", 25.0, 26.0, 1.0)]),
+        changed(QUIET, faults=[FaultRecord(0, "kill -9 worker", "worker 7", 25.0, 25.0, 1.0)]),
+        changed(QUIET, faults=[FaultRecord(0, "camera is off", "east", 25.0, 26.0, 1.0)]),
         changed(QUIET, reading=reading(["east"], 60.0, stopped=(25.0, 30.0))),
         replace(QUIET, frames={"east": frames((0.0, 30.0))}),
     ],
-    ids=["a fault", "nobody read", "the camera ended"],
+    ids=["a process", "the camera", "nobody read", "the camera ended"],
 )
 def test_what_could_not_be_seen_undisturbed_is_not_asked_for(disturbed):
     found = outcome(disturbed, Afterwards({}, shown=SHOWN))
