@@ -24,13 +24,14 @@ from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.processes import how_it_ended
-from event_hub import HubSettings
+from event_hub import HubSettings, RetentionLimits
 from pipelines import KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
 
 log = logging.getLogger(__name__)
 
+GIGABYTE: Final = 10**9
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 EVENTS_PATH = "/api/events"
@@ -70,6 +71,9 @@ class HubProcess:
             certificate=section.certificate,
             key=section.key,
             without_tls=section.without_tls,
+            retention=RetentionLimits(
+                keep_days=section.keep_days, max_bytes=int(section.max_gb * GIGABYTE)
+            ),
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None

@@ -7,11 +7,31 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipelines.access import is_loopback
-from pipelines.event import WebhookSecret
+from pipelines.access import WebhookSecret, is_loopback
 
 SILENCE_LIMIT_S: Final = 12.0
 """Workers send a heartbeat every 4 s: two may be lost, and silence is still shown within 15 s."""
+
+
+DEDUPLICATED_DAYS: Final = 3.0
+"""For so long an event is known again when it comes a second time, whatever the limits are: the
+outbox of a worker that was cut off may hold it for that long."""
+
+
+class RetentionLimits(BaseModel):
+    """How much the hub keeps.
+
+    Attributes:
+        keep_days: Days after its arrival an event is deleted, and an incident that has ended with
+            its last one.
+        max_bytes: Sum of the bodies of all events; the oldest ones go before their time where there
+            are more. The database takes about twice as much.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_days: float = Field(default=90.0, ge=DEDUPLICATED_DAYS)
+    max_bytes: int = Field(default=10_000_000_000, ge=1)
 
 
 class HubSettings(BaseModel):
@@ -29,6 +49,7 @@ class HubSettings(BaseModel):
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
         silence_limit_s: A camera of which nothing was heard for so long is not being watched.
+        retention: How much is kept, and for how long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +65,12 @@ class HubSettings(BaseModel):
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_limit_s: float = Field(default=SILENCE_LIMIT_S, gt=0)
+    retention: RetentionLimits = RetentionLimits()
+
+    @property
+    def evidence(self) -> Path:
+        """The folder of the keyframes of held incidents, beside the one of the tokens."""
+        return self.access.parent / "evidence"
 
     @model_validator(mode="after")
     def _protected(self) -> HubSettings:

@@ -66,7 +66,9 @@ class CameraWorker:
         self._fault = ""
         self._outbox = Outbox(folder / OUTBOX_FILE, incarnation=plan.incarnation)
         spool = Spool(folder / SPOOL_FOLDER)
-        recorder = EvidenceRecorder(self._outbox, spool, plan.city)
+        recorder = EvidenceRecorder(
+            self._outbox, spool, plan.city, keyframe_address=plan.delivery.keyframe_address
+        )
         recovered = recorder.recover({one.camera.id for one in plan.cameras})
         if recovered:
             log.info("incidents_recovered", extra={"worker": plan.name, "count": recovered})

@@ -37,11 +37,13 @@ class DeliveryPlan:
 
     Attributes:
         state: Folder for outboxes and spools; one file or folder per worker in it.
+        keyframe_address: What stands before a keyframe's key in its address; empty for none.
     """
 
     keyframes: KeyframeSettings
     sinks: tuple[SinkSettings, ...]
     state: Path
+    keyframe_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from cityeye.access import FOLDER, console_link, tokens_of
 from cityeye.errors import CommandError
 from cityeye.ports import HUB_PORT
 
+GIGABYTE = 10**9
 SECRET_VARIABLE = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
 
 
-def hub(
+def hub(  # noqa: PLR0913, PLR0917 - one argument for each option
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = HUB_PORT,
     database: Annotated[
@@ -39,6 +40,12 @@ def hub(
     without_tls: Annotated[
         bool, typer.Option("--without-tls", help="A reverse proxy with TLS stands in front.")
     ] = False,
+    keep_days: Annotated[
+        float, typer.Option(min=3, max=3650, help="Days that events are kept.")
+    ] = 90.0,
+    max_gb: Annotated[
+        float, typer.Option(min=0.1, max=10_000, help="Gigabytes of events kept at most.")
+    ] = 10.0,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
@@ -48,7 +55,7 @@ def hub(
     """
     from pydantic import SecretStr, ValidationError
 
-    from event_hub import HubSettings
+    from event_hub import HubSettings, RetentionLimits
 
     secrets = os.environ.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
@@ -63,6 +70,7 @@ def hub(
             key=key,
             without_tls=without_tls,
             webhook_secrets=tuple(map(SecretStr, secrets)),
+            retention=RetentionLimits(keep_days=keep_days, max_bytes=int(max_gb * GIGABYTE)),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -20,7 +20,12 @@ from pydantic import (
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
-from cityeye.config.addresses import camera_source, database_url, listening_host
+from cityeye.config.addresses import (
+    camera_source,
+    database_url,
+    listening_host,
+    public_address,
+)
 from cityeye.config.values import (
     CalibrationPoint,
     count_or_auto,
@@ -62,6 +67,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
+PublicAddress = Annotated[str, AfterValidator(public_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
@@ -236,6 +242,9 @@ class ApiSection(Section):
     """a PEM file with the private key of `certificate`, for example `eye.key`"""
     without_tls: bool = False
     """`true` where a reverse proxy with TLS stands in front, for example `false`"""
+    address: PublicAddress | None = None
+    """how others reach it, for the links in events; by `hosts`, `host` and `port` without it, for
+    example `https://eye.city.example`"""
 
 
 class HubSection(ApiSection):
@@ -245,6 +254,10 @@ class HubSection(ApiSection):
     """a port, 0 for any free one, for example `8600`"""
     database: DatabaseUrl = SecretStr("sqlite:///var/hub.db")
     """a database URL, for example `sqlite:///var/hub.db`"""
+    keep_days: Annotated[float, Field(ge=3, le=3650)] = 90.0
+    """days that events are kept, 3 or more, for example `90`"""
+    max_gb: Annotated[float, Field(ge=0.1, le=10_000)] = 10.0
+    """gigabytes of events that are kept at most, for example `10`"""
 
 
 class Settings(Section):
