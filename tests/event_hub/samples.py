@@ -123,3 +123,13 @@ def envelope(
 
 def dump(event: Any) -> bytes:
     return json.dumps(event).encode()
+
+
+def in_city(event: dict[str, Any], city: str, incarnation: int = 1) -> dict[str, Any]:
+    """The same event as the worker of a city sends it."""
+    data = event["data"]
+    if "worker" in data:
+        return event | {"source": f"cityeye/{city}/workers/{data['worker']}"}
+    camera = data["camera"]["id"]
+    own = {"source": f"cityeye/{city}/{camera}", "partitionkey": camera}
+    return event | own | {"incarnation": incarnation}
