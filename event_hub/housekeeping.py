@@ -61,7 +61,8 @@ class Housekeeper:
         if used_bytes > self._limits.max_bytes:
             found.append(
                 f"{used_bytes} bytes of events are more than the {self._limits.gigabytes:g} GB that"
-                " the hub may keep: what is left is too young to be deleted, or held, or of open incidents"
+                " the hub may keep: what is left is too young to be deleted, or held, or of open"
+                " incidents"
             )
         if self._uncopied:
             found.append(

@@ -21,7 +21,7 @@ DIGEST_CHARS: Final = 16
 TAG_CHARS: Final = 16
 
 _KEY: Final = re.compile(
-    rf"{KEY_PREFIX}(?P<date>[0-9]{4}/[0-9]{2}/[0-9]{2})"
+    rf"{KEY_PREFIX}(?P<date>[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}})"
     r"/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[0-9]{2}"
     rf"/(?:[0-9a-f]{{{TAG_CHARS}}}_)?[0-9a-f-]{{36}}-[0-9]{{1,6}}"
     rf"-(?P<digest>[0-9a-f]{{{DIGEST_CHARS}}})\.jpg"

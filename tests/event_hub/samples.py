@@ -104,6 +104,19 @@ def heartbeat(
     }
 
 
+def notice(worker: str = "worker-1", count: int = 3) -> dict[str, Any]:
+    """What a worker says of itself: events that it lost."""
+    body = {
+        "worker": worker,
+        "kind": "events_lost",
+        "text": "events were lost because the disk took none for too long",
+        "at": START.isoformat(),
+        "values": {"count": count},
+    }
+    event = envelope(f"{worker}-lost-{count}", "cityeye.worker.notice", START, body, count)
+    return event | {"source": f"cityeye/city/workers/{worker}", "partitionkey": worker}
+
+
 def envelope(
     event_id: str, type_: str, at: datetime, data: dict[str, Any], number: int
 ) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from event_hub import cards, words
 from event_hub.board import Board, read_board
 from pipelines.event import camera_source, city_of, worker_source
 from tests.event_hub.conftest import Client
-from tests.event_hub.samples import camera_state, heartbeat, in_city, incident, keyframe, picture
+from tests.event_hub.samples import (
+    camera_state,
+    heartbeat,
+    in_city,
+    incident,
+    keyframe,
+    notice,
+    picture,
+)
 from tests.event_hub.test_cards import Markup
 from tests.event_hub.test_store import add, opened
 
@@ -88,6 +96,25 @@ def test_events_are_filtered_by_city_and_camera(districts: Client) -> None:
     assert sources(city=DAYI.lower()) == set()
     assert len(sources(camera="gate-1")) == 2
     assert sources(city=DAYI, camera="yard") == set()
+
+
+def test_notices_of_workers_of_one_name_are_apart_and_of_no_camera(districts: Client) -> None:
+    # A worker may be called like a camera, and like one of another city.
+    for city in (XINJIN, DAYI):
+        sent = in_city(notice("gate-1"), city)
+        assert districts.post(sent).json() == {"stored": 1, "duplicates": 0}
+        assert districts.post(sent).json() == {"stored": 0, "duplicates": 1}
+
+    def stored(**query: str) -> list[dict[str, Any]]:
+        found = districts.json("/api/events", **query)["events"]
+        return [one["event"] for one in found]
+
+    (of_dayi,) = stored(type="cityeye.worker.notice", city=DAYI)
+    assert of_dayi["source"] == worker_source(DAYI, "gate-1")
+    assert of_dayi["data"]["values"] == {"count": 3}
+    assert len(stored(type="cityeye.worker.notice")) == 2
+    assert all("notice" not in event["type"] for event in stored(camera="gate-1"))
+    assert len(districts.json("/api/cameras")["cameras"]) == 2
 
 
 def test_a_keyframe_is_that_of_its_city(districts: Client) -> None:
