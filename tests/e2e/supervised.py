@@ -24,6 +24,9 @@ from tests.e2e.command import auth_of, free_ports
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
 ASK_S = 2.0
+COUNTED_EVERY_S = 1.5
+"""Workers are asked for their counts once a second."""
+
 CAMERAS = ("gate", "yard")
 
 PROCESSES: dict[str, str] = {
@@ -120,7 +123,7 @@ class SupervisedCity:
         if health["status"] != "ok" or health["cameras_online"] != len(CAMERAS):
             return f"health is {health['status']}, {health['cameras_online']} online"
         before = self.analysed()
-        time.sleep(0.5)
+        time.sleep(COUNTED_EVERY_S)
         after = self.analysed()
         if before is None or after is None or after <= before:
             return f"frames with a result: {before}, then {after}"
