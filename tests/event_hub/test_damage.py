@@ -47,6 +47,7 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_damage_in_any_page_never_keeps_the_hub_from_starting(tmp_path: Path) -> None:
     path = fill(tmp_path)
     sound = path.read_bytes()

@@ -218,11 +218,11 @@ def test_a_crash_in_the_middle_leaves_a_database_that_migrates(url: Any, commit:
     at = url(commit)
     before = rows_of(at, "events", EVENT_COLUMNS)
     crashed = 0
-    for step in (1, 4, 9, 15, 22, 30):
+    for step in (1, 9, 17, 30):
         command = [sys.executable, "-c", KILLED, at, str(step)]
         crashed += subprocess.run(command, timeout=60, check=False).returncode == 9
         assert rows_of(at, "events", EVENT_COLUMNS) == before
-    assert crashed >= 4, "the migration has that many steps"
+    assert crashed >= 3, "the migration has that many steps"
     with store_of(at) as store:
         incidents, _ = shown(store)
         assert len(incidents) == 2

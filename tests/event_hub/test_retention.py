@@ -119,6 +119,7 @@ def test_what_may_come_again_is_known_whatever_the_limits_are(store: EventStore)
         HubRetention(days=2.9)
 
 
+@pytest.mark.slow
 def test_batches_pass_over_what_is_kept(store: EventStore) -> None:
     with arrived(store, 40):
         for start in range(0, 2 * BATCH, 100):
@@ -130,6 +131,7 @@ def test_batches_pass_over_what_is_kept(store: EventStore) -> None:
     assert health(store).events == BATCH + 10
 
 
+@pytest.mark.slow
 def test_deliveries_go_on_between_batches_and_a_stop_is_soon(store: EventStore) -> None:
     with arrived(store, 40):
         for start in range(0, 4 * BATCH, 200):
