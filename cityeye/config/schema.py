@@ -314,6 +314,7 @@ class HubLimitSection(LimitSection):
     days: Annotated[float, Field(ge=DEDUPLICATED_DAYS, le=36_500)] | None = HUB_DEFAULTS.days
     """days, 3 or more, or `null`, for example `90`"""
     gigabytes: Gigabytes | None = HUB_DEFAULTS.gigabytes
+    """gigabytes above 0, or `null`, for example `10`"""
 
     @property
     def hub_retention(self) -> HubRetention:
