@@ -68,7 +68,8 @@ def watch(
         hub = None
         section = config.settings.hub
         if section is not None:
-            hub = HubProcess(section, config.settings.keyframes, tokens.folder)
+            kept = config.settings.retention.hub.hub_retention
+            hub = HubProcess(section, config.settings.keyframes, tokens.folder, kept)
         # Before the hub is started, and so ended after it.
         supervisor = stack.enter_context(Supervisor(config, progress, switch, systemd, hub, child))
         if hub is not None:

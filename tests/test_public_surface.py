@@ -48,7 +48,15 @@ SUB_PACKAGES = {
         "sandbox",
     ),
     "models": ("admission", "detections", "graph"),
-    "pipelines": ("access", "delivery", "event", "rules", "shadow"),
+    "pipelines": (
+        "access",
+        "delivery",
+        "event",
+        "event_schemas",
+        "keyframe_key",
+        "rules",
+        "shadow",
+    ),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),
 }

@@ -17,10 +17,10 @@ from standardwebhooks.webhooks import Webhook
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry, Timeout
 
+from pipelines.access import WebhookSecret
 from pipelines.delivery.settings import CaCerts, ConnectTimeout, ReadTimeout
 from pipelines.delivery.sinks.sink import Delivery, SinkSettings
 from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
-from pipelines.event import WebhookSecret
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 MAX_ANSWER_BYTES = 64 * 1024
