@@ -21,6 +21,7 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
+        "outbox",
         "output",
         "overload",
         "pipeline",

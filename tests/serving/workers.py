@@ -8,6 +8,7 @@ from camera_adapters.reader import ReaderCounters
 from camera_adapters.state import CameraState
 from pipelines.camera_group import GroupSnapshot
 from pipelines.delivery.relay import RelayCounters
+from pipelines.delivery.sink_state import SinkState
 from pipelines.group_camera import CameraSnapshot
 from pipelines.load import PriorityLoad
 from pipelines.metrics import InferenceMetrics, StatisticsSnapshot
@@ -49,6 +50,7 @@ def worker_state(
     incarnation: int = 3,
     memory_mib: int = 300,
     degraded: Mapping[str, str] | None = None,
+    sinks: tuple[SinkState, ...] = (),
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
     counts, faults = incidents or {}, degraded or {}
@@ -58,7 +60,7 @@ def worker_state(
         {"traffic/1": fault} if fault else {},
         {"normal": FULL} if loads is None else loads,
     )
-    relay = RelayCounters(7, 0, 0, 0, 2, 0, 0, 0, 0, ())
+    relay = RelayCounters(7, 0, 0, 1, 2, 0, 0, 0, 0, sinks)
     models = {"traffic/1": InferenceMetrics()}
     snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "", memory_mib * MIB)
     return WorkerState(
