@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,7 +17,14 @@ from cityeye.access import tokens_of
 from cityeye.city_messages import CityBeat, CityPhase
 from cityeye.config import Config
 from cityeye.control_socket import control_socket
-from cityeye.entrances import api_url, gated_cluster, hub_sink, own_addresses, show_console
+from cityeye.entrances import (
+    api_url,
+    gated_cluster,
+    hub_sink,
+    keyframe_address,
+    own_addresses,
+    show_console,
+)
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
 from cityeye.reconfiguration import Reconfiguration
@@ -103,7 +111,10 @@ class CityRun:
             self._orders.guard(node.lost)
             hub_url = self._orders.hub_url()
             hub = hub_sink(hub_url, self._config, tokens)
-            city = City(self._make_plan(self._config, hub), self._step)
+            plan = self._make_plan(self._config, hub)
+            address = keyframe_address(self._config, hub_url)
+            delivery = replace(plan.delivery, keyframe_address=address)
+            city = City(replace(plan, delivery=delivery), self._step)
             check_exposure(own_addresses(self._config))
             self._step(f"control API: {api_url(api)}/health")
             state = self._config.settings.state

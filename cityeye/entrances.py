@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -17,6 +19,9 @@ from pipelines.access import TokenFile, known_hosts, reachable_host
 from pipelines.delivery import HttpSinkSettings, SinkSettings
 from serving import ClusterSettings, RayNode, cluster
 from serving.api import ApiAccess
+
+HUB_KEYFRAMES: Final = "/api/keyframes/"
+API_KEYFRAMES: Final = "/keyframes/"
 
 
 def api_url(api: ApiSection) -> str:
@@ -44,6 +49,26 @@ def own_addresses(config: Config) -> list[tuple[str, int]]:
     """Where this city listens."""
     sections = (config.settings.api, config.settings.hub)
     return [(section.host, section.port) for section in sections if section is not None]
+
+
+def keyframe_address(config: Config, hub_url: str | None) -> str:
+    """What stands before a keyframe's key in events: the embedded hub's, or the control API's.
+
+    Empty where only the control API could give it, and its port is any free one.
+    """
+    settings = config.settings
+    if settings.hub is not None and hub_url is not None:
+        return _address(settings.hub, urlsplit(hub_url).port) + HUB_KEYFRAMES
+    return _address(settings.api, settings.api.port) + API_KEYFRAMES if settings.api.port else ""
+
+
+def _address(section: ApiSection, port: int | None) -> str:
+    """How others reach a server of ours; without a word from the settings, as it listens."""
+    if section.address:
+        return section.address
+    scheme = "https" if section.certificate else "http"
+    host = section.hosts[0] if section.hosts else section.host
+    return f"{scheme}://{reachable_host(host)}:{port}"
 
 
 def hub_sink(hub_url: str | None, config: Config, tokens: TokenFile) -> SinkSettings | None:

@@ -24,7 +24,7 @@ from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.processes import how_it_ended
-from event_hub import HubSettings
+from event_hub import HubRetention, HubSettings
 from pipelines import KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
@@ -56,10 +56,20 @@ class HubProcess:
     A hub that does not end in time is killed. To be used by one thread.
     """
 
-    def __init__(self, section: HubSection, keyframes: KeyframeSettings, tokens: Path) -> None:
-        """It gets `section` of the configuration and finds images in the store `keyframes`.
+    def __init__(
+        self,
+        section: HubSection,
+        keyframes: KeyframeSettings,
+        tokens: Path,
+        retention: HubRetention = HubRetention(),  # noqa: B008 - it cannot be changed
+    ) -> None:
+        """Prepares.
 
-        It lets in who has one of the `tokens` in that folder.
+        Args:
+            section: Of the configuration.
+            keyframes: The store in which it finds images.
+            tokens: Folder of the tokens with which it lets somebody in.
+            retention: How much it keeps.
         """
         self._settings = HubSettings(
             host=section.host,
@@ -71,6 +81,7 @@ class HubProcess:
             key=section.key,
             without_tls=section.without_tls,
             silence_limit_s=section.silence_limit_s,
+            retention=retention,
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None
@@ -233,8 +244,6 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     from event_hub import Hub, HubError
 
     os.setsid()
-    # Its database shows what happened where, and who dealt with it.
-    os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str]) -> int:
         tokens = tokens_of(config.settings.state)
         tokens.prepare()
         if section is not None:
-            process = HubProcess(section, config.settings.keyframes, tokens.folder)
+            kept = config.settings.retention.hub.hub_retention
+            process = HubProcess(section, config.settings.keyframes, tokens.folder, kept)
             hub = stack.enter_context(process)
         CityRun(config, OwnOrders(switch, hub), progress, make_plan).run(None, None, None)
     return 0

@@ -22,6 +22,7 @@ from cityeye.progress import Progress
 from cityeye.stop_switch import StopSwitch
 from cityeye.supervisor import Supervisor
 from cityeye.systemd import Systemd, forget
+from pipelines.delivery import make_folder
 
 
 def run_city(
@@ -59,12 +60,16 @@ def watch(
     forget(os.environ)
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
+        # For its owner alone, whatever the umask; what is wrong with it the tokens say in words.
+        with contextlib.suppress(OSError):
+            make_folder(config.settings.state)
         tokens = tokens_of(config.settings.state)
         tokens.prepare()
         hub = None
         section = config.settings.hub
         if section is not None:
-            hub = HubProcess(section, config.settings.keyframes, tokens.folder)
+            kept = config.settings.retention.hub.hub_retention
+            hub = HubProcess(section, config.settings.keyframes, tokens.folder, kept)
         # Before the hub is started, and so ended after it.
         supervisor = stack.enter_context(Supervisor(config, progress, switch, systemd, hub, child))
         if hub is not None:

@@ -3,6 +3,7 @@ from .errors import HubError as HubError, PasswordInUrlError as PasswordInUrlErr
 from .keyframes import FolderKeyframes as FolderKeyframes
 from .server import Hub as Hub
 from .settings import (
+    DEDUPLICATED_DAYS as DEDUPLICATED_DAYS, HubRetention as HubRetention,
     HubSettings as HubSettings, LEAST_SILENCE_S as LEAST_SILENCE_S,
     MOST_SILENCE_S as MOST_SILENCE_S, SILENCE_LIMIT_S as SILENCE_LIMIT_S,
     SilenceLimit as SilenceLimit,

@@ -18,6 +18,7 @@ COOKIE: Final = "cityeye_session"
 ROUTES: Final = RouteTable(
     (
         RouteRule("GET HEAD", "/healthz", None),
+        RouteRule("GET", "/schemas/{name}", None),
         RouteRule("GET", "/enter", None),
         RouteRule("POST", "/login", None, frozenset({FORM})),
         RouteRule("POST", "/logout", None),
@@ -25,6 +26,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/events", Scope.VIEWER),
         RouteRule("GET", "/api/incidents", Scope.VIEWER),
         RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
+        RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),
         RouteRule("GET", "/api/openapi.json", Scope.VIEWER),

@@ -30,10 +30,20 @@ class Refusal(HubAnswer):
     attribute: str | None = None
 
 
+class CityIncident(IncidentData):
+    """An incident with the city that it is in, and since when it is held as evidence.
+
+    `city` is that of the event's source, `DIVISION-NAME`; empty where an older program named none.
+    """
+
+    city: str
+    held_since: datetime | None
+
+
 class IncidentPage(HubAnswer):
     """Incidents, newest first. Pass `next_before` as `before` for the next page."""
 
-    incidents: list[IncidentData]
+    incidents: list[CityIncident]
     next_before: str | None
 
 
@@ -52,8 +62,19 @@ class IncidentStep(HubAnswer):
 class IncidentRecord(HubAnswer):
     """An incident with its transitions, in order of revision."""
 
-    incident: IncidentData
+    incident: CityIncident
     history: list[IncidentStep]
+
+
+class EvidenceHold(HubAnswer):
+    """Since when an incident is held, and how many of its keyframes the hub has a copy of.
+
+    Copies of the rest are made as soon as the keyframe store has them.
+    """
+
+    held_since: datetime | None
+    keyframes: int
+    copies: int
 
 
 class StoredEvent(HubAnswer):
@@ -77,25 +98,37 @@ class CameraStatus(CameraStateData):
     """The newest known state of a camera, when the hub received it, and the last heartbeat.
 
     `silent` means that nothing was heard of the camera lately: nobody watches it, whatever was
-    reported before.
+    reported before. `city` is as in `CityIncident`.
     """
 
+    city: str
     reported_at: datetime
     received_at: datetime
     heard_at: datetime | None = None
 
 
 class CameraList(HubAnswer):
-    """Every camera the hub has heard of, by id. `online` counts those that are being watched."""
+    """Every camera the hub has heard of, by city and id; `online` counts the watched ones."""
 
     cameras: list[CameraStatus]
     online: int
 
 
 class Health(HubAnswer):
-    """That the hub can read its database, and what is in it."""
+    """That the hub can read its database, what is in it, and every problem.
 
-    status: Literal["ok"] = "ok"
+    Events are kept for `max_days`, and the oldest ones less where `bytes`, the sum of all bodies,
+    would outgrow `max_bytes`; null is without end. Held and open incidents are kept for as long as
+    they are.
+    """
+
+    status: Literal["ok", "degraded"] = "ok"
+    problems: list[str] = []
     events: int
-    open_incidents: int
+    bytes: int
+    oldest_received_at: datetime | None
     last_received_at: datetime | None
+    open_incidents: int
+    held_incidents: int
+    max_days: float | None
+    max_bytes: int | None

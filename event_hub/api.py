@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
+from sqlalchemy import Connection, Row
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -23,6 +24,7 @@ from event_hub.access import BATCH, SINGLE
 from event_hub.answers import (
     CameraList,
     EventPage,
+    EvidenceHold,
     Health,
     IncidentPage,
     IncidentRecord,
@@ -31,8 +33,13 @@ from event_hub.answers import (
 )
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
+from event_hub.evidence import EvidenceKeeper
+from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import KeyframeSource
+from event_hub.settings import HubRetention, HubSettings
 from event_hub.store import EventStore
+from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
+from pipelines.keyframe_key import why_missing
 
 BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
 RETRY_AFTER_S: Final = 2
@@ -54,14 +61,21 @@ def _described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
 
 
 def api_router(
-    store: EventStore, keyframes: KeyframeSource, secrets: Sequence[SecretStr] = ()
+    store: EventStore,
+    keyframes: KeyframeSource,
+    evidence: EvidenceKeeper,
+    housekeeper: Housekeeper,
+    settings: HubSettings,
 ) -> APIRouter:
-    """Every route; deliveries must be signed with one of `secrets`, where there are any."""
+    """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
-    _add_delivery(router, store, secrets)
+    _add_delivery(router, store, settings.webhook_secrets)
     _add_incidents(router, store)
+    _add_holds(router, store, evidence)
     _add_readers(router, store)
+    _add_health(router, store, housekeeper, settings.retention)
     _add_keyframes(router, store, keyframes)
+    _add_schemas(router)
     return router
 
 
@@ -164,32 +178,67 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
 
     @router.get(
         "/api/incidents/{incident_id}",
-        **_described("incidents", "One incident and its history", 404, 503),
+        **_described("incidents", "One incident and its history", 404, 409, 503),
     )
-    def get_incident(incident_id: str) -> IncidentRecord:
-        """The newest state and every transition that has arrived."""
+    def get_incident(incident_id: str, city: str | None = None) -> IncidentRecord:
+        """The newest state and every transition that has arrived and is kept.
+
+        `city` is needed where two cities have an incident of this id.
+        """
         with store.database.read() as connection:
-            record = queries.incident_record(connection, incident_id)
-        if record is None:
-            raise HTTPException(404, "no such incident")
-        return record
+            return queries.incident_record(connection, _one(connection, incident_id, city))
+
+
+def _one(connection: Connection, incident_id: str, city: str | None) -> Row[Any]:
+    """The incident that is meant. Raises 404 and 409."""
+    rows = queries.incident_rows(connection, incident_id, city)
+    if not rows:
+        raise HTTPException(404, "no such incident")
+    if len(rows) > 1:
+        cities = ", ".join(row.city or "none" for row in rows)
+        raise HTTPException(409, f"several cities have it, give parameter 'city': {cities}")
+    return rows[0]
+
+
+def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -> None:
+    path = "/api/incidents/{incident_id}/hold"
+
+    @router.post(path, **_described("incidents", "Hold an incident as evidence", 404, 409, 503))
+    def hold_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+        """Its events are kept until it is released, and the hub copies its keyframes."""
+        with store.database.read() as connection:
+            incident = _one(connection, incident_id, city)
+        return evidence.hold(incident)
+
+    @router.delete(path, **_described("incidents", "Release an incident", 404, 409, 503))
+    def release_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+        """Retention applies to it again; the copies of its keyframes go."""
+        with store.database.read() as connection:
+            incident = _one(connection, incident_id, city)
+        return evidence.release(incident)
 
 
 def _add_readers(router: APIRouter, store: EventStore) -> None:
     @router.get("/api/events", **_described("events", "Read events in order of arrival", 422, 503))
     def get_events(
-        after: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = 50
+        wanted: Annotated[queries.EventFilter, Depends()],
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        limit: Limit = 50,
     ) -> EventPage:
         """For followers: pass `next_after` as `after` and nothing is missed or seen twice."""
         with store.database.read() as connection:
-            return queries.event_page(connection, after, limit)
+            return queries.event_page(connection, after, limit, wanted)
 
     @router.get("/api/cameras", **_described("cameras", "Cameras and their state", 503))
-    def get_cameras() -> CameraList:
+    def get_cameras(wanted: Annotated[queries.CameraFilter, Depends()]) -> CameraList:
         """Every camera the hub has heard of; `silent` where nothing was heard of it lately."""
         with store.database.read() as connection:
-            return queries.camera_list(connection, store.heard)
+            return queries.camera_list(connection, store.heard, wanted)
 
+
+def _add_health(
+    router: APIRouter, store: EventStore, housekeeper: Housekeeper, limits: HubRetention
+) -> None:
     @router.get(
         "/healthz", response_class=Response, **_described("health", "Whether the hub works")
     )
@@ -197,16 +246,19 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
         """For probes, without a token: 200 or 503, and no details."""
         try:
             with store.database.read() as connection:
-                queries.health(connection)
+                queries.health(connection, limits)
         except StoreUnavailableError:
             return Response(status_code=503)
         return Response()
 
     @router.get("/health", **_described("health", "What the hub holds", 503))
     def get_health() -> Health:
-        """Reads the database; 503 when that fails."""
+        """Reads the database, 503 when that fails; `degraded` names every problem."""
         with store.database.read() as connection:
-            return queries.health(connection)
+            health = queries.health(connection, limits)
+        problems = housekeeper.problems(health.bytes)
+        status = "degraded" if problems else "ok"
+        return health.model_copy(update={"status": status, "problems": problems})
 
 
 def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
@@ -214,22 +266,36 @@ def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSour
     described["responses"][200] = {"content": {"image/jpeg": {}}}
 
     @router.get("/api/keyframes/{key:path}", response_class=Response, **described)
-    def get_keyframe(key: str) -> Response:
+    def get_keyframe(key: str, city: str | None = None) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
-            named = queries.keyframes(connection, [key]).get(key)
-        if named is None:
-            raise HTTPException(404, "no event names this keyframe")
+            found = queries.keyframes(connection, [key]).values()
+        expected = {one.sha256: one for one in found if city in (None, one.city)}
+        if not expected:
+            raise HTTPException(404, "no event that is kept names this keyframe")
         try:
             data = keyframes.fetch(key)
         except LookupError:
-            raise HTTPException(404, "the keyframe is not in the store") from None
+            raise HTTPException(404, why_missing(key)) from None
         except OSError:
             raise HTTPException(503, "the keyframe store does not answer: try again") from None
-        if hashlib.sha256(data).hexdigest() != named.sha256:
+        named = expected.get(hashlib.sha256(data).hexdigest())
+        if named is None:
             raise HTTPException(502, "the stored keyframe is not the one that the event names")
         media_type = named.media_type if named.media_type in IMAGE_TYPES else "image/jpeg"
         return Response(data, media_type=media_type, headers=IMAGE_HEADERS)
+
+
+def _add_schemas(router: APIRouter) -> None:
+    described = _described("schemas", "The JSON Schema that an event's `dataschema` names", 404)
+
+    @router.get("/schemas/{name}", response_class=Response, **described)
+    def get_schema(name: str) -> Response:
+        """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`."""
+        schema = schema_file(name)
+        if schema is None:
+            raise HTTPException(404, f"there is no such schema; there are {', '.join(SCHEMAS)}")
+        return Response(schema, media_type=SCHEMA_MEDIA_TYPE)
 
 
 def add_problem_answers(app: FastAPI) -> None:

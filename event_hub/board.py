@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from event_hub import queries
-from event_hub.answers import CameraStatus
+from event_hub.answers import CameraStatus, CityIncident
 from event_hub.store import EventStore
 from event_hub.tables import to_us
-from pipelines.event import IncidentData
 
 INCIDENTS_MAX = 100
 ENDED_WINDOW = timedelta(hours=24)
@@ -19,8 +18,13 @@ ENDED_WINDOW = timedelta(hours=24)
 class IncidentView:
     """An incident with what its keyframes show, by key."""
 
-    incident: IncidentData
+    incident: CityIncident
     keyframes: dict[str, queries.NamedKeyframe]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """City and id: what makes it different from every other."""
+        return self.incident.city, self.incident.incident_id
 
     @property
     def is_open(self) -> bool:
@@ -36,7 +40,7 @@ class Board:
         incidents: The newest open ones first, then the newest ended ones; 100 at most.
         open_by_severity: How many are open in all.
         ended: How many ended in the last 24 hours.
-        cameras: Every camera heard of, by id.
+        cameras: Every camera heard of, by city and id.
         last_received_at: When the newest event or heartbeat arrived.
     """
 
@@ -46,6 +50,12 @@ class Board:
     cameras: tuple[CameraStatus, ...]
     last_received_at: datetime | None
     read_at: datetime
+
+    @property
+    def cities(self) -> list[str]:
+        """The cities of what is shown, where sources name any."""
+        named = {view.incident.city for view in self.incidents}
+        return sorted({*named, *(camera.city for camera in self.cameras)} - {""})
 
     @property
     def open(self) -> int:
@@ -82,6 +92,8 @@ def read_board(store: EventStore) -> Board:
         )
 
 
-def _view(incident: IncidentData, keyframes: dict[str, queries.NamedKeyframe]) -> IncidentView:
-    own = {k.key: keyframes[k.key] for k in incident.keyframes if k.key in keyframes}
-    return IncidentView(incident, own)
+def _view(
+    incident: CityIncident, keyframes: dict[tuple[str, str], queries.NamedKeyframe]
+) -> IncidentView:
+    own = {one.key: keyframes.get((incident.city, one.key)) for one in incident.keyframes}
+    return IncidentView(incident, {key: named for key, named in own.items() if named})

@@ -34,11 +34,12 @@ class ReportedState:
 
 
 def camera_status(
-    reported: ReportedState | None, heard: Heard | None, limit_s: float
+    city: str, reported: ReportedState | None, heard: Heard | None, limit_s: float
 ) -> CameraStatus:
     """The status of a camera.
 
     Args:
+        city: The city that it is in.
         reported: Its newest state event, if there was one.
         heard: Its newest heartbeat, if there was one.
         limit_s: As in `HeardCameras`.
@@ -46,7 +47,7 @@ def camera_status(
     Raises:
         ValueError: Neither is given.
     """
-    newest = _newest(reported, heard)
+    newest = _newest(city, reported, heard)
     heard_at = from_us(heard.received_us) if heard else None
     if newest.state == STOPPED or (heard and _vouches(heard, reported)):
         return newest.model_copy(update={"heard_at": heard_at})
@@ -68,24 +69,26 @@ def _vouches(heard: Heard, reported: ReportedState | None) -> bool:
     return heard.lately and (reported is None or heard.incarnation >= reported.order[0])
 
 
-def _newest(reported: ReportedState | None, heard: Heard | None) -> CameraStatus:
+def _newest(city: str, reported: ReportedState | None, heard: Heard | None) -> CameraStatus:
     """What was last said, by incarnation and sequence."""
     if heard is not None and (
         reported is None or (heard.incarnation, heard.sequence) >= reported.order
     ):
-        return _by_heartbeat(heard, reported)
+        return _by_heartbeat(city, heard, reported)
     if reported is None:
         raise ValueError("nothing is known of this camera")
     return CameraStatus(
         **dict(reported.data),
+        city=city,
         reported_at=reported.reported_at,
         received_at=reported.received_at,
     )
 
 
-def _by_heartbeat(heard: Heard, reported: ReportedState | None) -> CameraStatus:
+def _by_heartbeat(city: str, heard: Heard, reported: ReportedState | None) -> CameraStatus:
     received_at = from_us(heard.received_us)
     status = CameraStatus(
+        city=city,
         camera=heard.camera,
         state=heard.state,
         previous=reported.data.state if reported else "",

@@ -89,9 +89,10 @@ def last_event(board: Board) -> str:
     return f"Last word from the cameras: {_clock(board.last_received_at, seconds=True)}."
 
 
-def incident_card(view: IncidentView) -> str:
+def incident_card(view: IncidentView, with_city: bool = False) -> str:
     """One incident: keyframe, what, where, since when; with what the viewer shows on a click."""
     incident = view.incident
+    city = _city(incident.city) if with_city else ""
     severity = _text(incident.severity)
     zone = f' <span class="cy-zone">{_text(incident.zone)}</span>' if incident.zone else ""
     values = [words.measured(name, value) for name, value in incident.detail.items()]
@@ -101,10 +102,10 @@ def incident_card(view: IncidentView) -> str:
         f'<div class="cy-what"><h3>{_text(words.kind(incident.kind))} '
         f'<span class="cy-severity cy-{severity}">{severity}</span></h3>'
         f'<p class="cy-where"><span class="cy-camera">{_text(_name(incident.camera))}</span>'
-        f"{zone}</p>"
+        f"{zone}{city}</p>"
         f'<p class="cy-when">{_when(view)}</p>'
         f'<ul class="cy-values">{facts}</ul></div>'
-        f'<template data-incident="{_text(incident.incident_id)}">'
+        f'<template data-incident="{_text(" ".join(reversed(view.key)).strip())}">'
         f"{_viewer(view, values)}</template>"
     )
 
@@ -139,7 +140,7 @@ def _image(view: IncidentView) -> str:
     title = _text(f"{words.kind(view.incident.kind)}: open the picture")
     return (
         f'<button class="cy-image" data-view aria-label="{title}">'
-        f'<img src="{_url(stored[0].key)}" alt="" loading="lazy" decoding="async">'
+        f'<img src="{_url(view, stored[0])}" alt="" loading="lazy" decoding="async">'
         "<span>Picture not available</span></button>"
     )
 
@@ -147,20 +148,23 @@ def _image(view: IncidentView) -> str:
 def _viewer(view: IncidentView, values: Sequence[str]) -> str:
     incident = view.incident
     model, rule = incident.model, incident.rule
+    places = (_name(incident.camera), incident.zone, words.city(incident.city))
     rows = [
-        ("Where", ", ".join(part for part in (_name(incident.camera), incident.zone) if part)),
+        ("Where", ", ".join(filter(None, places))),
         ("Measured", ", ".join(values)),
         ("Found by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
         ("Incident", incident.incident_id),
+        ("Held", "as evidence" if incident.held_since else ""),
     ]
     facts = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in rows if text)
     stored = [keyframe for keyframe in incident.keyframes if keyframe.state == "stored"]
     images_html = "".join(_figure(view, keyframe) for keyframe in stored)
-    history = quote(incident.incident_id, safe="")
+    history = quote(incident.incident_id, safe="") + _in_city(incident.city)
     return (
         f"<header><h2>{_text(words.kind(incident.kind))}</h2>"
         f'<p class="cy-when">{_when(view)}</p></header>{images_html}<dl>{facts}</dl>'
-        f'<a href="/api/incidents/{history}" target="_blank" rel="noopener">History (JSON)</a>'
+        f'<a href="/api/incidents/{_text(history)}" target="_blank" rel="noopener">'
+        "History (JSON)</a>"
     )
 
 
@@ -171,7 +175,7 @@ def _figure(view: IncidentView, keyframe: KeyframeData) -> str:
     boxes = "".join(_box(subject, width, height) for subject in subjects)
     return (
         f'<figure style="--ratio:{width / height:.4f}"><div class="cy-frame">'
-        f'<img src="{_url(keyframe.key)}" alt="{_text(words.moment(keyframe.role))}">'
+        f'<img src="{_url(view, keyframe)}" alt="{_text(words.moment(keyframe.role))}">'
         f"<span>Picture not available</span>"
         f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{boxes}</svg></div>'
         f"<figcaption>{_text(words.moment(keyframe.role))}</figcaption></figure>"
@@ -192,24 +196,26 @@ def _box(subject: SubjectData, width: int, height: int) -> str:
     )
 
 
-def camera_rows(cameras: Iterable[CameraStatus]) -> str:
+def camera_rows(cameras: Iterable[CameraStatus], with_city: bool = False) -> str:
     """The cameras: those that do not watch first."""
-    ordered = sorted(cameras, key=lambda one: (one.state == "online", _name(one.camera)))
-    rows = "".join(_camera_row(camera) for camera in ordered[:CAMERAS_SHOWN])
+    ordered = sorted(cameras, key=lambda one: (one.state == "online", one.city, _name(one.camera)))
+    rows = "".join(_camera_row(camera, with_city) for camera in ordered[:CAMERAS_SHOWN])
     hidden = len(ordered) - CAMERAS_SHOWN
     more = f'<p class="cy-more">and {words.count(hidden, "more camera")}</p>' if hidden > 0 else ""
     return f"<ul>{rows}</ul>{more}"
 
 
-def _camera_row(status: CameraStatus) -> str:
+def _camera_row(status: CameraStatus, with_city: bool) -> str:
     state = _text(status.state)
+    city = _city(status.city) if with_city else ""
     why = ""
     if status.state != "online":
         reason = f"{_text(status.reason)}, " if status.reason else ""
         why = f'<span class="cy-why">{reason}since {_clock(status.since)}</span>'
     return (
         f'<li class="cy-{state}"><i></i><span class="cy-camera">{_text(_name(status.camera))}'
-        f'</span><span class="cy-state">{_text(words.camera_state(status.state))}</span>{why}</li>'
+        f'{city}</span><span class="cy-state">{_text(words.camera_state(status.state))}</span>'
+        f"{why}</li>"
     )
 
 
@@ -221,5 +227,14 @@ def _text(data: str) -> str:
     return html.escape(data, quote=True)
 
 
-def _url(key: str) -> str:
-    return _text("/api/keyframes/" + quote(key, safe="/"))
+def _city(city: str) -> str:
+    return f' <span class="cy-city">{_text(words.city(city))}</span>' if city else ""
+
+
+def _in_city(city: str) -> str:
+    return f"?city={quote(city, safe='')}" if city else ""
+
+
+def _url(view: IncidentView, keyframe: KeyframeData) -> str:
+    path = "/api/keyframes/" + quote(keyframe.key, safe="/")
+    return _text(path + _in_city(view.incident.city))

@@ -50,7 +50,7 @@ class _Page:
     def __init__(self, client: Client) -> None:
         self.version = -1
         self._client = client
-        self._cards: dict[str, ui.html] = {}
+        self._cards: dict[tuple[str, str], ui.html] = {}
         with ui.element("div").classes("cy-page"):
             with ui.element("header").classes("cy-top"):
                 _raw(f"{FAVICON}<h1>CityEye</h1>", "cy-brand")
@@ -79,22 +79,25 @@ class _Page:
             self._notice.content = cards.notice(board)
             self._empty.content = cards.empty(board)
             self._overflow.content = cards.overflow(board)
-            self._cameras.content = cards.camera_rows(board.cameras)
+            with_city = len(board.cities) > 1
+            self._cameras.content = cards.camera_rows(board.cameras, with_city)
             self._last_event.content = cards.last_event(board)
-            present = {view.incident.incident_id for view in board.incidents}
+            present = {view.key for view in board.incidents}
             for gone in self._cards.keys() - present:
                 self._cards.pop(gone).delete()
-            self._arrange(self._open, [view for view in board.incidents if view.is_open])
-            self._arrange(self._ended, [view for view in board.incidents if not view.is_open])
+            opened = [view for view in board.incidents if view.is_open]
+            ended = [view for view in board.incidents if not view.is_open]
+            self._arrange(self._open, opened, with_city)
+            self._arrange(self._ended, ended, with_city)
 
-    def _arrange(self, container: ui.element, views: list[IncidentView]) -> None:
+    def _arrange(self, container: ui.element, views: list[IncidentView], with_city: bool) -> None:
         for index, view in enumerate(views):
-            card = self._cards.get(view.incident.incident_id)
-            content = cards.incident_card(view)
+            card = self._cards.get(view.key)
+            content = cards.incident_card(view, with_city)
             if card is None:
                 with container:
                     card = _raw(content, "cy-card", tag="article")
-                self._cards[view.incident.incident_id] = card
+                self._cards[view.key] = card
             elif card.content != content:
                 card.content = content
             children = container.default_slot.children

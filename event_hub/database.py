@@ -1,53 +1,61 @@
 """Opens the hub's database so that exactly one connection ever writes to it.
 
-SQLite before 3.51.3 can corrupt a WAL file when two connections write or checkpoint at once
-(https://sqlite.org/wal.html#walresetbug). So a SQLite file has one writing connection, its readers
-are opened read-only, and a lock file keeps a second hub away from it.
+What goes wrong is remembered until it goes right again, so that the hub's health can report it:
+`trouble` where nothing can be written, `damage` where a SQLite file is not to be trusted any more.
 """
 
 from __future__ import annotations
 
-import fcntl
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Final
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from event_hub.errors import (
-    DatabaseInUseError,
+    DatabaseDamagedError,
     DatabaseUrlError,
     PasswordInUrlError,
     StoreUnavailableError,
 )
+from event_hub.sqlite_file import DAMAGE, READERS, WAIT_S, SqliteFile, primary_code
 
-READERS = 4
-WAIT_S = 5.0
-EXPECTED_URL = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
-WAL_LIMIT_BYTES = 64 * 1024 * 1024
+EXPECTED_URL: Final = "give sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 
 
 class Database:
     """One writer behind a lock, a few readers beside it; for SQLite files and PostgreSQL, by URL.
 
+    Attributes:
+        trouble: Why the last write failed, where that was the disk's or the server's fault.
+        damage: What shows that the file is damaged.
+
     Raises:
         DatabaseUrlError: The URL cannot be used.
         DatabaseInUseError: Another hub has the file.
+        OSError: The file cannot be made.
     """
 
     def __init__(self, url: str) -> None:
+        self.trouble = self.damage = ""
+        self._file: SqliteFile | None = None
         try:
             parsed = make_url(url)
-            self._lock_file = _claim(parsed) if parsed.get_backend_name() == "sqlite" else None
-            self._writer, self._readers = _engines(parsed)
+            self._password = parsed.password
+            if parsed.get_backend_name() == "sqlite":
+                self._file = SqliteFile(parsed)
+                self._writer, self._readers = self._file.engines()
+            else:
+                engine = create_engine(
+                    parsed, pool_size=READERS + 1, max_overflow=0, pool_timeout=WAIT_S
+                )
+                self._writer = self._readers = engine
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             # The text of these errors may repeat the URL, which may hold a password.
             raise DatabaseUrlError(
@@ -60,33 +68,95 @@ class Database:
         """One transaction of the only writer; committed to disk when the block ends.
 
         Raises:
+            DatabaseDamagedError: The file is damaged.
             StoreUnavailableError: The database did not take it; nothing of it stays.
         """
-        if not self._write_lock.acquire(timeout=WAIT_S):
-            raise StoreUnavailableError("another write takes too long: try again")
-        try:
-            with _translated(), self._writer.begin() as connection:
+        with self._only_writer():
+            with self._translated(writes=True), self._writer.begin() as connection:
                 yield connection
-        finally:
-            self._write_lock.release()
+            self.trouble = ""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view for reading.
 
         Raises:
+            DatabaseDamagedError: The file is damaged.
             StoreUnavailableError: The database cannot be read now.
         """
-        with _translated(), self._readers.connect() as connection:
+        with self._translated(), self._readers.connect() as connection:
             yield connection
+
+    def examine(self) -> None:
+        """Reads a SQLite file as a whole, unless it is large.
+
+        Raises:
+            DatabaseDamagedError: It is damaged.
+            StoreUnavailableError: It cannot be read now.
+        """
+        if self._file is None or not self._file.is_examined():
+            return
+        with self._translated(), self._writer.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            self.damage = f"the database is damaged: {' '.join(str(found).split())}"
+            raise DatabaseDamagedError(self.damage)
+
+    def set_aside(self) -> Path:
+        """Gives a damaged SQLite file another name and goes on with a new one, which is empty.
+
+        Raises:
+            StoreUnavailableError: The folder does not take it.
+        """
+        if self._file is None:
+            raise StoreUnavailableError("a database server mends its files itself")
+        with self._only_writer():
+            self._dispose()
+            aside = self._file.set_aside()
+            self._writer, self._readers = self._file.engines()
+            self.damage = ""
+        return aside
+
+    def aside(self) -> list[Path]:
+        """Damaged files that are still there, oldest first."""
+        return self._file.aside() if self._file is not None else []
 
     def close(self) -> None:
         """Close every connection, the writer last: it leaves the file checkpointed."""
+        self._dispose()
+        if self._file is not None:
+            self._file.release()
+
+    def _dispose(self) -> None:
         if self._readers is not self._writer:
             self._readers.dispose()
         self._writer.dispose()
-        if self._lock_file is not None:
-            self._lock_file.close()
+
+    @contextmanager
+    def _only_writer(self) -> Iterator[None]:
+        if not self._write_lock.acquire(timeout=WAIT_S):
+            raise StoreUnavailableError("another write takes too long: try again")
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+    @contextmanager
+    def _translated(self, writes: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if primary_code(cause) in DAMAGE:
+                self.damage = f"the database is damaged: {cause}"
+                raise DatabaseDamagedError(self.damage) from None
+            text = f"the database does not answer: {cause}"
+            # A part of it is the server's, which knows the password and may repeat it.
+            if self._password:
+                text = text.replace(self._password, "***")
+            if writes and isinstance(error, OperationalError):
+                self.trouble = text
+            raise StoreUnavailableError(text) from None
 
 
 def with_password(url: str, password: str) -> SecretStr:
@@ -105,61 +175,3 @@ def with_password(url: str, password: str) -> SecretStr:
     if password and parsed.get_backend_name() != "sqlite":
         parsed = parsed.set(password=password)
     return SecretStr(parsed.render_as_string(hide_password=False))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, PoolTimeoutError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreUnavailableError(f"the database does not answer: {cause}") from None
-
-
-def _claim(url: URL) -> IO[bytes]:
-    if not url.database or url.database == ":memory:" or url.query:
-        raise DatabaseUrlError(
-            "the hub needs a SQLite file without options, such as sqlite:///event_hub.db"
-        )
-    path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock_file = path.with_name(path.name + ".lock").open("ab")
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock_file.close()
-        raise DatabaseInUseError(str(path)) from None
-    return lock_file
-
-
-def _engines(url: URL) -> tuple[Engine, Engine]:
-    if url.get_backend_name() != "sqlite":
-        engine = create_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=WAIT_S)
-        return engine, engine
-    path = Path(url.database or "").resolve()
-    shared: dict[str, Any] = {
-        "poolclass": QueuePool,
-        "max_overflow": 0,
-        "pool_timeout": WAIT_S,
-        "connect_args": {"check_same_thread": False, "timeout": WAIT_S},
-    }
-    writer = create_engine(url.set(database=str(path)), pool_size=1, **shared)
-    read_only = f"sqlite:///{path.as_uri()}?mode=ro&uri=true"
-    readers = create_engine(read_only, pool_size=READERS, **shared)
-    event.listen(writer, "connect", _make_durable)
-    event.listen(writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    event.listen(readers, "connect", _leave_transactions_to_us)
-    event.listen(readers, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    return writer, readers
-
-
-def _leave_transactions_to_us(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    # The driver begins before the first INSERT only: reads would not see one state, nor would DDL
-    # be part of the transaction.
-    connection.isolation_level = None
-
-
-def _make_durable(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-    _leave_transactions_to_us(connection, entry)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={WAL_LIMIT_BYTES}"):
-        connection.execute(f"PRAGMA {pragma}").close()

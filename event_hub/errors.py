@@ -34,7 +34,7 @@ class PasswordInUrlError(HubError):
 class DatabaseVersionError(HubError):
     """A newer program wrote the database: run that one, or give another."""
 
-    def __init__(self, found: int, known: int) -> None:
+    def __init__(self, found: str, known: str) -> None:
         super().__init__(
             f"the hub's database has schema version {found}, this program knows {known}: run the "
             "program that wrote it, or give this one its own database"
@@ -51,6 +51,10 @@ class DatabaseInUseError(HubError):
 
 class StoreUnavailableError(HubError):
     """The database refused a read or a write; the same request may work later."""
+
+
+class DatabaseDamagedError(StoreUnavailableError):
+    """The database file is damaged, or is no database; the hub sets it aside."""
 
 
 class HubStartError(HubError):

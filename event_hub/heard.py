@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipelines.event import CameraBeat, CameraData, HeartbeatEvent
+from event_hub.camera_key import CameraKey
+from pipelines.event import CameraBeat, CameraData, HeartbeatEvent, city_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Heard:
     """What the newest heartbeat said of a camera.
 
     Attributes:
+        city: The city that the camera is in.
         incarnation: Of the worker that said so.
         sequence: The state is newer than every event of that incarnation up to this one.
         since_us: When the hub first heard of this state, microseconds since 1970 UTC.
@@ -38,6 +40,7 @@ class Heard:
         lately: Whether that is within the limit.
     """
 
+    city: str
     camera: CameraData
     state: str
     reason: str
@@ -47,6 +50,11 @@ class Heard:
     received_us: int
     at_s: float | None = None
     lately: bool = False
+
+    @property
+    def key(self) -> CameraKey:
+        """Which camera it is."""
+        return CameraKey(self.city, self.camera.id)
 
 
 class _Pulse:
@@ -87,15 +95,15 @@ class HeardCameras:
         self._clock = clock
         self._lock = threading.Lock()
         self._pulses: dict[str, _Pulse] = {}
-        self._cameras: dict[str, Heard] = {}
-        self._unsaved: set[str] = set()
-        self._lately: frozenset[str] = frozenset()
+        self._cameras: dict[CameraKey, Heard] = {}
+        self._unsaved: set[CameraKey] = set()
+        self._lately: frozenset[CameraKey] = frozenset()
         self._version = 0
 
     def restore(self, known: Iterable[Heard]) -> None:
         """What an earlier hub heard; none of it counts as lately."""
         with self._lock:
-            self._cameras |= {one.camera.id: one for one in known}
+            self._cameras |= {one.key: one for one in known}
 
     def note(self, event: HeartbeatEvent, received_us: int) -> None:
         """Notes a heartbeat, unless a newer one was there or it waited too long on the way."""
@@ -111,12 +119,12 @@ class HeardCameras:
                 for one in event.data.cameras:
                     self._note_camera(one, event, received_us, now_s)
 
-    def cameras(self) -> Mapping[str, Heard]:
-        """Every camera that was ever heard of, by id."""
+    def cameras(self) -> Mapping[CameraKey, Heard]:
+        """Every camera that was ever heard of."""
         with self._lock:
             now_s = self._clock()
             known = self._cameras.items()
-            return {name: replace(one, lately=self._is_lately(one, now_s)) for name, one in known}
+            return {key: replace(one, lately=self._is_lately(one, now_s)) for key, one in known}
 
     @property
     def version(self) -> int:
@@ -124,7 +132,7 @@ class HeardCameras:
         with self._lock:
             now_s = self._clock()
             known = self._cameras.items()
-            lately = frozenset(name for name, one in known if self._is_lately(one, now_s))
+            lately = frozenset(key for key, one in known if self._is_lately(one, now_s))
             if lately != self._lately:
                 self._lately = lately
                 self._version += 1
@@ -133,8 +141,8 @@ class HeardCameras:
     def take_unsaved(self) -> list[Heard]:
         """What was heard since the last call."""
         with self._lock:
-            names, self._unsaved = self._unsaved, set()
-            return [self._cameras[name] for name in sorted(names)]
+            keys, self._unsaved = self._unsaved, set()
+            return [self._cameras[key] for key in sorted(keys)]
 
     def _is_lately(self, heard: Heard, now_s: float) -> bool:
         return heard.at_s is not None and now_s - heard.at_s <= self.limit_s
@@ -142,10 +150,10 @@ class HeardCameras:
     def _note_camera(
         self, beat: CameraBeat, event: HeartbeatEvent, received_us: int, now_s: float
     ) -> None:
-        name = beat.camera.id
-        known = self._cameras.get(name)
+        key = CameraKey(city_of(event.source), beat.camera.id)
+        known = self._cameras.get(key)
         if known is None and len(self._cameras) >= KNOWN_MAX:
-            logger.warning("heartbeat_ignored camera=%s", name)
+            logger.warning("heartbeat_ignored city=%s camera=%s", *key)
             return
         if known is not None and (event.incarnation, event.sequence) < (
             known.incarnation,
@@ -159,7 +167,8 @@ class HeardCameras:
         )
         if known is None or not same or known.reason != beat.reason:
             self._version += 1
-        self._cameras[name] = Heard(
+        self._cameras[key] = Heard(
+            city=key.city,
             camera=beat.camera,
             state=beat.state,
             reason=beat.reason,
@@ -169,4 +178,4 @@ class HeardCameras:
             received_us=received_us,
             at_s=now_s,
         )
-        self._unsaved.add(name)
+        self._unsaved.add(key)

@@ -15,6 +15,7 @@ def known_cameras(connection: Connection) -> list[Heard]:
     """What earlier hubs heard of each camera."""
     return [
         Heard(
+            city=row.city,
             camera=CameraData.model_validate_json(row.data),
             state=row.state,
             reason=row.reason,
@@ -39,6 +40,7 @@ def save_heard(connection: Connection, heard: Iterable[Heard]) -> None:
             "reason": one.reason,
             "data": one.camera.model_dump_json(),
         }
-        same = CAMERAS_HEARD.c.camera == one.camera.id
+        table = CAMERAS_HEARD.c
+        same = (table.camera == one.camera.id) & (table.city == one.city)
         if not connection.execute(update(CAMERAS_HEARD).where(same).values(row)).rowcount:
-            connection.execute(insert(CAMERAS_HEARD).values(camera=one.camera.id, **row))
+            connection.execute(insert(CAMERAS_HEARD).values(**one.key._asdict(), **row))

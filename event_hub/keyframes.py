@@ -6,6 +6,8 @@ root, whatever the key or a link in the folder says.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -40,7 +42,61 @@ class FolderKeyframes:
 
     def fetch(self, key: str) -> bytes:
         """The file under the root. Raises `KeyError` when there is none."""
-        path = (self._root / key).resolve() if is_safe_key(key) else self._root
-        if not path.is_relative_to(self._root) or not path.is_file():
+        path = self._path(key)
+        if not path.is_file():
             raise KeyError(key)
         return path.read_bytes()
+
+    def _path(self, key: str) -> Path:
+        path = (self._root / key).resolve() if is_safe_key(key) else self._root
+        if path == self._root or not path.is_relative_to(self._root):
+            raise KeyError(key)
+        return path
+
+
+class EvidenceFolder(FolderKeyframes):
+    """The hub's own copies of keyframes that are evidence; nobody else can read them."""
+
+    def has(self, key: str) -> bool:
+        """Whether there is a copy."""
+        return self._path(key).is_file()
+
+    def put(self, key: str, data: bytes) -> None:
+        """Writes a copy, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        path = self._path(key)
+        missing = [one for one in path.parents if not one.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def remove(self, key: str) -> None:
+        """Removes a copy; one that is not there is no error."""
+        with contextlib.suppress(OSError):
+            self._path(key).unlink(missing_ok=True)
+
+
+class WithEvidence:
+    """A source of keyframes that falls back on the copies of what is held."""
+
+    def __init__(self, source: KeyframeSource, folder: EvidenceFolder) -> None:
+        self._source = source
+        self._folder = folder
+
+    def fetch(self, key: str) -> bytes:
+        """See `KeyframeSource.fetch`."""
+        try:
+            return self._source.fetch(key)
+        except (LookupError, OSError):
+            if not self._folder.has(key):
+                raise
+            return self._folder.fetch(key)

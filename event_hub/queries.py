@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from urllib.parse import quote, unquote
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from event_hub.answers import (
     CameraList,
+    CityIncident,
     EventPage,
     Health,
     IncidentPage,
@@ -19,15 +21,26 @@ from event_hub.answers import (
     IncidentStep,
     StoredEvent,
 )
+from event_hub.camera_key import CameraKey, placed
 from event_hub.camera_status import ReportedState, camera_status
 from event_hub.heard import HeardCameras
-from event_hub.store import SUBJECTS
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, from_us
-from pipelines.event import CameraStateData, IncidentData, IncidentEvent, SubjectData
+from event_hub.projections import SUBJECTS
+from event_hub.settings import HubRetention
+from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
+from pipelines.event import (
+    CameraStateData,
+    IncidentData,
+    IncidentEvent,
+    NoticeEvent,
+    SubjectData,
+    camera_source,
+)
 
 HISTORY_MAX = 500
+PAGE_ORDER = ("opened_us", "incident_id", "city")
 HISTORY_ORDER = ("incarnation", "revision", "sequence", "event_id")
 CAMERAS_MAX = 5000
+NOTICE: Final = NoticeEvent.model_fields["type"].default
 
 State = Literal["open", "ended"]
 
@@ -36,6 +49,7 @@ State = Literal["open", "ended"]
 class NamedKeyframe:
     """A keyframe that an event names: its digest and type, and who is where in it."""
 
+    city: str
     key: str
     sha256: str
     media_type: str
@@ -48,6 +62,25 @@ class IncidentFilter:
 
     state: State | None = None
     kind: str | None = None
+    city: str | None = None
+    camera: str | None = None
+    held: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to answer; None means any."""
+
+    city: str | None = None
+    camera: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFilter:
+    """Of which cameras to answer; None means any."""
+
+    city: str | None = None
     camera: str | None = None
 
 
@@ -59,49 +92,74 @@ def incident_page(
     Raises:
         ValueError: `before` is not a `next_before` of an earlier page.
     """
-    query = select(INCIDENTS.c.data, INCIDENTS.c.opened_us, INCIDENTS.c.incident_id)
+    query = select(INCIDENTS)
     if wanted.state is not None:
         query = query.where(INCIDENTS.c.is_open == int(wanted.state == "open"))
     if wanted.kind is not None:
         query = query.where(INCIDENTS.c.kind == wanted.kind)
+    if wanted.city is not None:
+        query = query.where(INCIDENTS.c.city == wanted.city)
     if wanted.camera is not None:
         query = query.where(INCIDENTS.c.camera == wanted.camera)
+    if wanted.held is not None:
+        query = query.where(INCIDENTS.c.held_us.is_not(None) == wanted.held)
     if before is not None:
         query = query.where(_older_than(before))
-    newest_first = (INCIDENTS.c.opened_us.desc(), INCIDENTS.c.incident_id.desc())
+    newest_first = (INCIDENTS.c[name].desc() for name in PAGE_ORDER)
     rows = connection.execute(query.order_by(*newest_first).limit(limit + 1)).all()
     shown = rows[:limit]
     return IncidentPage(
-        incidents=[IncidentData.model_validate_json(row.data) for row in shown],
-        next_before=f"{shown[-1].opened_us}.{shown[-1].incident_id}" if len(rows) > limit else None,
+        incidents=[_incident(row) for row in shown],
+        next_before=_cursor(shown[-1]) if len(rows) > limit else None,
     )
+
+
+def _incident(row: Row[Any]) -> CityIncident:
+    held_since = None if row.held_us is None else from_us(row.held_us)
+    data = IncidentData.model_validate_json(row.data)
+    return CityIncident(**dict(data), city=row.city, held_since=held_since)
+
+
+def _cursor(row: Row[Any]) -> str:
+    city = quote(row.city, safe="").replace(".", "%2E")
+    return f"{row.opened_us}.{city}.{row.incident_id}"
 
 
 def _older_than(cursor: str) -> ColumnElement[bool]:
-    opened, _, incident_id = cursor.partition(".")
+    opened, _, rest = cursor.partition(".")
+    city, _, incident_id = rest.partition(".")
     opened_us = int(opened)
     if abs(opened_us) >= 2**63 or not incident_id:
         raise ValueError(cursor)
-    tie = and_(INCIDENTS.c.opened_us == opened_us, INCIDENTS.c.incident_id < incident_id)
-    return or_(INCIDENTS.c.opened_us < opened_us, tie)
+    columns = tuple_(*(INCIDENTS.c[name] for name in PAGE_ORDER))
+    return columns < (opened_us, incident_id, unquote(city))
 
 
-def incident_record(connection: Connection, incident_id: str) -> IncidentRecord | None:
+def incident_rows(
+    connection: Connection, incident_id: str, city: str | None = None
+) -> Sequence[Row[Any]]:
+    """The incidents of this id, by city: more than one where two cities give the same ids."""
+    query = select(INCIDENTS).where(INCIDENTS.c.incident_id == incident_id)
+    if city is not None:
+        query = query.where(INCIDENTS.c.city == city)
+    return connection.execute(query.order_by(INCIDENTS.c.city)).all()
+
+
+def incident_record(connection: Connection, found: Row[Any]) -> IncidentRecord:
     """An incident with its newest transitions (at most 500)."""
-    same = INCIDENTS.c.incident_id == incident_id
-    data = connection.scalar(select(INCIDENTS.c.data).where(same))
-    if data is None:
-        return None
+    query = select(EVENTS).where(EVENTS.c.incident_id == found.incident_id)
+    if len(incident_rows(connection, found.incident_id)) > 1:
+        query = query.where(_is_from(found.city))
     rows = connection.execute(
-        select(EVENTS)
-        .where(EVENTS.c.incident_id == incident_id)
-        .order_by(*(EVENTS.c[name].desc() for name in HISTORY_ORDER))
-        .limit(HISTORY_MAX)
+        query.order_by(*(EVENTS.c[name].desc() for name in HISTORY_ORDER)).limit(HISTORY_MAX)
     ).all()
-    return IncidentRecord(
-        incident=IncidentData.model_validate_json(data),
-        history=[_step(row) for row in reversed(rows)],
-    )
+    return IncidentRecord(incident=_incident(found), history=[_step(row) for row in reversed(rows)])
+
+
+def _is_from(city: str) -> ColumnElement[bool]:
+    """Whether an event is of a city. Not LIKE: that would not tell cases apart."""
+    prefix = camera_source(city, "")
+    return func.substr(EVENTS.c.source, 1, len(prefix)) == prefix
 
 
 def _step(row: Row[tuple[object, ...]]) -> IncidentStep:
@@ -114,11 +172,20 @@ def _step(row: Row[tuple[object, ...]]) -> IncidentStep:
     )
 
 
-def event_page(connection: Connection, after: int, limit: int) -> EventPage:
+def event_page(
+    connection: Connection, after: int, limit: int, wanted: EventFilter = EventFilter()
+) -> EventPage:
     """Events that arrived after a position, oldest first."""
-    rows = connection.execute(
-        select(EVENTS).where(EVENTS.c.position > after).order_by(EVENTS.c.position).limit(limit)
-    ).all()
+    query = select(EVENTS).where(EVENTS.c.position > after)
+    if wanted.city is not None:
+        query = query.where(_is_from(wanted.city))
+    if wanted.camera is not None:
+        # A worker may be called like a camera.
+        of_camera = EVENTS.c.type != NOTICE
+        query = query.where(of_camera, EVENTS.c.partitionkey == wanted.camera)
+    if wanted.type is not None:
+        query = query.where(EVENTS.c.type == wanted.type)
+    rows = connection.execute(query.order_by(EVENTS.c.position).limit(limit)).all()
     events = [
         StoredEvent(
             position=row.position,
@@ -132,16 +199,22 @@ def event_page(connection: Connection, after: int, limit: int) -> EventPage:
     return EventPage(events=events, next_after=events[-1].position if events else after)
 
 
-def camera_list(connection: Connection, heard: HeardCameras) -> CameraList:
+def camera_list(
+    connection: Connection, heard: HeardCameras, wanted: CameraFilter = CameraFilter()
+) -> CameraList:
     """What is known of every camera, by its newest state event and its newest heartbeat."""
-    rows = connection.execute(
-        select(CAMERA_STATES).order_by(CAMERA_STATES.c.camera).limit(CAMERAS_MAX)
-    ).all()
-    reported = {row.camera: _reported(row) for row in rows}
+    query = select(CAMERA_STATES).order_by(CAMERA_STATES.c.camera, CAMERA_STATES.c.city)
+    rows = connection.execute(query.limit(CAMERAS_MAX)).all()
+    said = {CameraKey(row.city, row.camera): _reported(row) for row in rows}
     newest = heard.cameras()
+    cities: dict[str, set[str]] = {}
+    for city, camera in said.keys() | newest.keys():
+        cities.setdefault(camera, set()).update(filter(None, [city]))
+    reported, newest = placed(said, cities), placed(newest, cities)
     cameras = [
-        camera_status(reported.get(name), newest.get(name), heard.limit_s)
-        for name in sorted(reported.keys() | newest.keys())[:CAMERAS_MAX]
+        camera_status(key.city, reported.get(key), newest.get(key), heard.limit_s)
+        for key in sorted(reported.keys() | newest.keys())[:CAMERAS_MAX]
+        if wanted.city in (None, key.city) and wanted.camera in (None, key.camera)
     ]
     return CameraList(cameras=cameras, online=sum(camera.state == "online" for camera in cameras))
 
@@ -155,27 +228,27 @@ def _reported(row: Row[Any]) -> ReportedState:
     )
 
 
-def keyframes(connection: Connection, keys: Sequence[str]) -> dict[str, NamedKeyframe]:
-    """The keyframes under some keys, by key."""
+def keyframes(connection: Connection, keys: Sequence[str]) -> dict[tuple[str, str], NamedKeyframe]:
+    """The keyframes under some keys, by city and key."""
     rows = connection.execute(select(KEYFRAMES).where(KEYFRAMES.c.key.in_(keys))).all()
     return {
-        row.key: NamedKeyframe(
-            row.key, row.sha256, row.media_type, SUBJECTS.validate_json(row.subjects)
+        (row.city, row.key): NamedKeyframe(
+            row.city, row.key, row.sha256, row.media_type, SUBJECTS.validate_json(row.subjects)
         )
         for row in rows
     }
 
 
-def newest_incidents(connection: Connection, state: State, limit: int) -> list[IncidentData]:
+def newest_incidents(connection: Connection, state: State, limit: int) -> list[CityIncident]:
     """Open ones by their opening, ended ones by their end, newest first."""
     moment = INCIDENTS.c.opened_us if state == "open" else INCIDENTS.c.ended_us
-    rows = connection.scalars(
-        select(INCIDENTS.c.data)
+    rows = connection.execute(
+        select(INCIDENTS)
         .where(INCIDENTS.c.is_open == int(state == "open"))
         .order_by(moment.desc(), INCIDENTS.c.incident_id.desc())
         .limit(limit)
     )
-    return [IncidentData.model_validate_json(data) for data in rows]
+    return [_incident(row) for row in rows]
 
 
 def open_by_severity(connection: Connection) -> dict[str, int]:
@@ -196,15 +269,27 @@ def count_ended_since(connection: Connection, since_us: int) -> int:
 
 def last_received(connection: Connection) -> datetime | None:
     """When the newest event arrived."""
-    newest = select(EVENTS.c.received_us).order_by(EVENTS.c.position.desc()).limit(1)
-    received_us = connection.scalar(newest)
+    return _arrival(connection, newest=True)
+
+
+def _arrival(connection: Connection, newest: bool) -> datetime | None:
+    position = EVENTS.c.position
+    order = position.desc() if newest else position
+    received_us = connection.scalar(select(EVENTS.c.received_us).order_by(order).limit(1))
     return None if received_us is None else from_us(received_us)
 
 
-def health(connection: Connection) -> Health:
-    """Proof that the database answers."""
+def health(connection: Connection, limits: HubRetention) -> Health:
+    """What the database holds: proof that it answers."""
+    used = connection.execute(select(USAGE)).one()
+    held = select(func.count()).select_from(INCIDENTS).where(INCIDENTS.c.held_us.is_not(None))
     return Health(
-        events=connection.scalar(select(func.max(EVENTS.c.position))) or 0,
-        open_incidents=sum(open_by_severity(connection).values()),
+        events=used.events,
+        bytes=used.bytes,
+        oldest_received_at=_arrival(connection, newest=False),
         last_received_at=last_received(connection),
+        open_incidents=sum(open_by_severity(connection).values()),
+        held_incidents=connection.scalar(held) or 0,
+        max_days=limits.days,
+        max_bytes=None if limits.gigabytes is None else int(limits.max_bytes),
     )

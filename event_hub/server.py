@@ -20,7 +20,9 @@ from fastapi import FastAPI
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import add_problem_answers, api_router
 from event_hub.errors import HubStartError
-from event_hub.keyframes import KeyframeSource
+from event_hub.evidence import EvidenceKeeper
+from event_hub.housekeeping import Housekeeper
+from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import LOGIN_PAGE, login_router
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
@@ -58,13 +60,18 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         from event_hub.console import Console
 
         console = Console(store)
+    folder = EvidenceFolder(settings.evidence)
+    evidence = EvidenceKeeper(store, keyframes, folder)
+    housekeeper = Housekeeper(store, settings.retention, evidence)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        housekeeper.start()
         try:
             async with console.running() if console else nullcontext():
                 yield
         finally:
+            housekeeper.stop()
             store.close()
 
     app = FastAPI(
@@ -77,7 +84,8 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
-    app.include_router(api_router(store, keyframes, settings.webhook_secrets))
+    source = WithEvidence(keyframes, folder)
+    app.include_router(api_router(store, source, evidence, housekeeper, settings))
     add_problem_answers(app)
     if console is not None:
         app.include_router(login_router(tokens))

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from pipelines.access import is_loopback
-from pipelines.event import HEARTBEAT_EVERY_S, WebhookSecret
+from pipelines.access import WebhookSecret, is_loopback
+from pipelines.event import HEARTBEAT_EVERY_S
 
 SILENCE_LIMIT_S: Final = 12.0
 """Two heartbeats may be lost, and silence is still shown within 15 s."""
@@ -20,6 +20,34 @@ MOST_SILENCE_S: Final = 3600.0
 
 SilenceLimit = Annotated[float, Field(ge=LEAST_SILENCE_S, le=MOST_SILENCE_S)]
 """Seconds without a heartbeat after which a camera is called `silent`."""
+
+
+GIGABYTE: Final = 1e9
+
+DEDUPLICATED_DAYS: Final = 3.0
+"""For so long an event is known again when it comes a second time, whatever the limits are: the
+outbox of a worker that was cut off may hold it for that long."""
+
+
+class HubRetention(BaseModel):
+    """How long the hub keeps events, and how many; None is without end.
+
+    Attributes:
+        days: So long after its arrival an event is deleted, and an incident that has ended with its
+            last one.
+        gigabytes: Of 10^9 bytes, the sum of the bodies of all events; the oldest ones go before
+            their time where there are more. The database takes about twice as much.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: float | None = Field(default=90.0, ge=DEDUPLICATED_DAYS)
+    gigabytes: float | None = Field(default=10.0, gt=0)
+
+    @property
+    def max_bytes(self) -> float:
+        """Infinity without a limit."""
+        return float("inf") if self.gigabytes is None else self.gigabytes * GIGABYTE
 
 
 class HubSettings(BaseModel):
@@ -37,6 +65,7 @@ class HubSettings(BaseModel):
             signature by one of them; two during a rotation; none means unsigned is accepted.
         console: Whether `/` shows the operators' page. It can run once per process.
         silence_limit_s: A camera of which nothing was heard for so long is not being watched.
+        retention: How much is kept, and for how long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +81,12 @@ class HubSettings(BaseModel):
     webhook_secrets: tuple[WebhookSecret, ...] = ()
     console: bool = True
     silence_limit_s: SilenceLimit = SILENCE_LIMIT_S
+    retention: HubRetention = HubRetention()
+
+    @property
+    def evidence(self) -> Path:
+        """The folder of the keyframes of held incidents, beside the one of the tokens."""
+        return self.access.parent / "evidence"
 
     @model_validator(mode="after")
     def _protected(self) -> HubSettings:

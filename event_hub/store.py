@@ -12,41 +12,25 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import singledispatch
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from event_hub.answers import Receipt
 from event_hub.database import Database
 from event_hub.envelope import Received
-from event_hub.errors import StoreUnavailableError
+from event_hub.errors import DatabaseDamagedError, StoreUnavailableError
 from event_hub.heard import HeardCameras
 from event_hub.heard_rows import known_cameras, save_heard
-from event_hub.migrations import prepare
+from event_hub.migrations.upgrade import prepare
+from event_hub.projections import origin, project
 from event_hub.settings import SILENCE_LIMIT_S
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, from_us, to_us
-from pipelines.event import (
-    CameraStateEvent,
-    HeartbeatEvent,
-    IncidentData,
-    IncidentEvent,
-    OutgoingEvent,
-    SubjectData,
-)
+from event_hub.tables import EVENTS, USAGE, to_us
+from pipelines.event import HeartbeatEvent
 
 logger = logging.getLogger(__name__)
 
-SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
-
-_INCIDENT_ORDER = ("incarnation", "revision", "sequence", "source", "event_id")
-_STATE_ORDER = ("incarnation", "sequence", "source", "event_id")
-
-CLOCK_AHEAD = "clock_ahead_s"
-AHEAD_MAX = timedelta(minutes=5)
-"""A time that lies further after its arrival comes from a clock that is wrong."""
 SAVE_HEARD_EVERY_S = 30.0
 
 
@@ -67,12 +51,35 @@ class EventStore:
         self._version = 0
         self._heard_due_s = time.monotonic() + SAVE_HEARD_EVERY_S
         try:
-            with self.database.write() as connection:
-                prepare(connection)
-                self.heard.restore(known_cameras(connection))
+            try:
+                self._prepare()
+            except DatabaseDamagedError:
+                self.replace_damaged()
         except BaseException:
             self.database.close()
             raise
+
+    def _prepare(self) -> None:
+        self.database.examine()
+        with self.database.write() as connection:
+            prepare(connection)
+            self.heard.restore(known_cameras(connection))
+
+    def replace_damaged(self) -> Path:
+        """Sets the damaged file aside and goes on with a new one, which is empty.
+
+        Returns:
+            What the damaged file is called now.
+
+        Raises:
+            StoreUnavailableError: It cannot be replaced now.
+        """
+        damage = self.database.damage
+        aside = self.database.set_aside()
+        logger.error("database_damaged error=%s kept_as=%s", damage, aside)
+        self._prepare()
+        self._version += 1
+        return aside
 
     @property
     def version(self) -> int:
@@ -97,11 +104,20 @@ class EventStore:
 
     def _store(self, received: Sequence[Received], now_us: int) -> int:
         with self.database.write() as connection:
-            last = connection.scalar(select(func.max(EVENTS.c.position))) or 0
-            new = 0
+            # The row is locked, so that two hubs on one PostgreSQL give no position twice.
+            used = connection.execute(select(USAGE).with_for_update()).one()
+            new = size = 0
             for one in received:
-                if _insert(connection, one, last + new + 1, now_us):
+                if _insert(connection, one, used.position + new + 1, now_us):
                     new += 1
+                    size += len(one.body)
+            if new:
+                now_used = {
+                    "position": used.position + new,
+                    "events": used.events + new,
+                    "bytes": used.bytes + size,
+                }
+                connection.execute(update(USAGE).values(now_used))
         if new:
             self._version += 1
         return new
@@ -133,7 +149,7 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
             logger.warning("event_id_reused source=%s id=%s", event.source, event.id)
         return False
     row = {
-        **_origin(event),
+        **origin(event),
         "position": position,
         "received_us": now_us,
         "time_us": to_us(event.time),
@@ -146,106 +162,5 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
         "body": received.body,
     }
     connection.execute(insert(EVENTS).values(row))
-    _project(event, connection, now_us)
+    project(event, connection, now_us)
     return True
-
-
-def _origin(event: OutgoingEvent) -> dict[str, Any]:
-    origin = {"sequence": event.sequence, "source": event.source, "event_id": event.id}
-    return origin | {"incarnation": event.incarnation}
-
-
-def _bounded(moment: datetime, received: datetime) -> datetime:
-    """The moment, or its arrival where it lies in the future."""
-    return received if moment - received > AHEAD_MAX else moment
-
-
-def _shown(incident: IncidentData, opened: datetime, received: datetime) -> IncidentData:
-    """The incident with times that can be believed, marked where they are not its own."""
-    ended = incident.ended_at and _bounded(incident.ended_at, received)
-    times = {
-        "opened_at": opened,
-        "updated_at": _bounded(incident.updated_at, received),
-        "ended_at": ended,
-    }
-    ahead_s = max(
-        (getattr(incident, name) - moment).total_seconds()
-        for name, moment in times.items()
-        if moment
-    )
-    if ahead_s <= 0:
-        return incident
-    return incident.model_copy(
-        update=times | {"detail": incident.detail | {CLOCK_AHEAD: round(ahead_s)}}
-    )
-
-
-@singledispatch
-def _project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
-    """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
-
-
-@_project.register
-def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
-    received = from_us(now_us)
-    opened = _bounded(event.data.opened_at, received)
-    if opened != event.data.opened_at:
-        # It does not move on with every event that repeats its opening.
-        same = INCIDENTS.c.incident_id == event.data.incident_id
-        known_us = connection.scalar(select(INCIDENTS.c.opened_us).where(same))
-        opened = opened if known_us is None else min(opened, from_us(known_us))
-    data = _shown(event.data, opened, received)
-    rank = {"revision": data.revision, **_origin(event)}
-    state = {
-        "incident_id": data.incident_id,
-        "kind": data.kind,
-        "camera": data.camera.id,
-        "severity": data.severity,
-        "is_open": int(data.phase != "ended"),
-        "opened_us": to_us(data.opened_at),
-        "ended_us": to_us(data.ended_at or data.updated_at) if data.phase == "ended" else None,
-        "data": data.model_dump_json(),
-    }
-    _keep(connection, INCIDENTS, "incident_id", rank | state, _INCIDENT_ORDER)
-    for keyframe in data.keyframes:
-        named = {
-            "key": keyframe.key,
-            "sha256": keyframe.sha256,
-            "media_type": keyframe.media_type,
-            "subjects": SUBJECTS.dump_json(data.subjects).decode(),
-        }
-        _keep(connection, KEYFRAMES, "key", rank | named, _INCIDENT_ORDER, greatest=False)
-
-
-@_project.register
-def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int) -> None:
-    received = from_us(now_us)
-    data = event.data.model_copy(update={"since": _bounded(event.data.since, received)})
-    row = {
-        "camera": data.camera.id,
-        "time_us": to_us(_bounded(event.time, received)),
-        **_origin(event),
-        "received_us": now_us,
-        "state": data.state,
-        "data": data.model_dump_json(),
-    }
-    _keep(connection, CAMERA_STATES, "camera", row, _STATE_ORDER)
-
-
-def _keep(
-    connection: Connection,
-    table: Table,
-    key: str,
-    row: dict[str, Any],
-    order: Sequence[str],
-    greatest: bool = True,
-) -> None:
-    """Let `row` replace the one with the same key when it comes after it (before: not greatest)."""
-    same = table.c[key] == row[key]
-    present = connection.execute(select(*(table.c[name] for name in order)).where(same)).first()
-    if present is None:
-        connection.execute(insert(table).values(row))
-        return
-    challenger = tuple(row[name] for name in order)
-    if (challenger > tuple(present)) == greatest:
-        connection.execute(update(table).where(same).values(row))

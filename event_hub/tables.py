@@ -27,12 +27,15 @@ _KEY = String(512)
 
 METADATA = MetaData()
 
-VERSION = 2
-
 
 def _texts(*names: str) -> Iterator[Column[str]]:
     """Columns of plain strings that every row has."""
     return (Column(name, _KEY, nullable=False) for name in names)
+
+
+def _city() -> Column[str]:
+    """The city in the event's source, part of the key; see `pipelines.event.city_of`."""
+    return Column("city", _KEY, primary_key=True, server_default="")
 
 
 def _incarnation() -> Column[int]:
@@ -41,7 +44,19 @@ def _incarnation() -> Column[int]:
 
 
 SCHEMA = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
-"""One row. A database without it was written before versions were kept, and has version 1."""
+"""One row, a version that no program has which reads it: programs that came before
+`event_hub.migrations` refuse the database by it. Nothing else needs it."""
+
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""One row: the newest position that was given to an event, how many events are kept, and the sum of
+their bodies. Whoever adds or deletes events locks it first."""
 
 EVENTS = Table(
     "events",
@@ -67,24 +82,29 @@ INCIDENTS = Table(
     "incidents",
     METADATA,
     Column("incident_id", _KEY, primary_key=True),
+    _city(),
     Column("revision", Integer, nullable=False),
     *_texts("sequence", "source", "event_id", "kind", "camera", "severity"),
     _incarnation(),
     Column("is_open", Integer, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
+    Column("held_us", BigInteger),
     Column("data", Text, nullable=False),
     Index("incidents_newest", "opened_us", "incident_id"),
     Index("incidents_open", "is_open", "opened_us", "incident_id"),
     Index("incidents_ended", "is_open", "ended_us", "incident_id"),
+    Index("incidents_held", "held_us"),
 )
 """The state after the greatest (incarnation, revision, sequence, source, event_id) that has
-arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from."""
+arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from. Since
+`held_us` the incident is evidence, and retention leaves it alone."""
 
 KEYFRAMES = Table(
     "keyframes",
     METADATA,
     Column("key", _KEY, primary_key=True),
+    _city(),
     Column("revision", Integer, nullable=False),
     *_texts("sequence", "source", "event_id"),
     _incarnation(),
@@ -99,6 +119,7 @@ CAMERA_STATES = Table(
     "camera_states",
     METADATA,
     Column("camera", _KEY, primary_key=True),
+    _city(),
     Column("time_us", BigInteger, nullable=False),
     *_texts("sequence", "source", "event_id"),
     _incarnation(),
@@ -112,6 +133,7 @@ CAMERAS_HEARD = Table(
     "cameras_heard",
     METADATA,
     Column("camera", _KEY, primary_key=True),
+    _city(),
     _incarnation(),
     *_texts("sequence", "state"),
     Column("since_us", BigInteger, nullable=False),

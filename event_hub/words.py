@@ -51,6 +51,12 @@ def kind(code: str) -> str:
     return KINDS.get(code) or _plain(code.rsplit(".", 1)[-1]).capitalize() or code
 
 
+def city(code: str) -> str:
+    """`510118-Xinjin` → `Xinjin (510118)`; another name stays as it is."""
+    division, dash, name = code.partition("-")
+    return f"{name} ({division})" if dash and name and division.isdecimal() else code
+
+
 def end_reason(code: str | None) -> str:
     """Why an incident is over; empty when nobody said."""
     return END_REASONS.get(code, _plain(code)) if code else ""

@@ -4,25 +4,23 @@ The same JSON bytes go into the outbox and to every sink. Events are at-least-on
 deterministic, so consumers deduplicate by it. `source` is one camera of one city, and
 (`incarnation`, `sequence`) orders all its events whatever clocks say: of an incident and of a
 camera's state, consumers keep the newest in that order. A keyframe is named by its key and sha256,
-never by a presigned URL. A heartbeat is the exception: sent once, never stored, never repeated.
+and by an address that asks for a token, never by a presigned one. A heartbeat is the exception: it
+is sent once, never stored, never repeated.
 
-A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`: outbox, deliveries
-and hub use only what `OutgoingEvent` declares.
+A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`, and its schema
+(`pipelines.event_schemas`): outbox, deliveries and hub use only what `OutgoingEvent` declares.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Final, Literal, Self, get_args
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MEASUREMENT_PRIORITY: Final = -1
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
@@ -36,11 +34,6 @@ HEARTBEAT_EVERY_S: Final = 4.0
 the same moment would cost heartbeats."""
 
 NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
-
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the published prefix, not a secret
-SECRET_MIN_BYTES: Final = 24
-SECRET_MAX_BYTES: Final = 64
-
 
 Role = Literal["opening", "peak", "closing"]
 """Which moment of an incident a keyframe shows."""
@@ -64,14 +57,22 @@ def worker_source(city: str, worker: str) -> str:
     return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/workers/{quote(worker, safe='')}"
 
 
+def city_of(source: str) -> str:
+    """The city in the source of a camera or worker; empty in sources of any other form."""
+    program, _, rest = source.partition("/")
+    quoted, slash, _ = rest.partition("/")
+    city = unquote(quoted) if program == "cityeye" and slash else ""
+    return city if city.isprintable() else ""
+
+
 def event_id(*parts: str) -> str:
     """The id of an event: uuid5 over what makes it different from every other event."""
     return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
 
 
-def incident_tag(incident: str) -> str:
-    """What the names of an incident's keyframes begin with, before a `_`."""
-    return hashlib.sha256(incident.encode()).hexdigest()[:16]
+def schema_id(name: str, major: int) -> str:
+    """The id of a JSON Schema of `data`: within a major version it only grows."""
+    return f"urn:cityeye:schema:{name}:{major}"
 
 
 class Contract(BaseModel):
@@ -117,6 +118,7 @@ class KeyframeData(Contract):
 
     Attributes:
         key: Object key in the keyframe store.
+        url: Where the hub or the control API gives it to who has a token; None where neither does.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
     """
 
@@ -129,6 +131,7 @@ class KeyframeData(Contract):
     media_type: str = "image/jpeg"
     masked: bool = False
     state: Literal["stored", "pending"] = "stored"
+    url: str | None = None
 
     @property
     def name(self) -> str:
@@ -236,6 +239,8 @@ class OutgoingEvent(Contract):
     subject: str
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str | None = None
+    """What `data` looks like, see `pipelines.event_schemas`. None in older events."""
     partitionkey: str
     """Camera id; of a heartbeat and of a notice the worker's name."""
     incarnation: int = Field(default=0, ge=0, le=INCARNATION_MAX)
@@ -280,6 +285,7 @@ class IncidentEvent(OutgoingEvent):
     """An incident transition."""
 
     type: Literal["cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"]
+    dataschema: str | None = schema_id("incident", 1)
     data: IncidentData
 
     @property
@@ -308,6 +314,7 @@ class CameraStateEvent(OutgoingEvent):
     """A camera-state change."""
 
     type: Literal["cityeye.camera.state"] = "cityeye.camera.state"
+    dataschema: str | None = schema_id("camera-state", 1)
     data: CameraStateData
 
     @property
@@ -325,6 +332,7 @@ class MeasurementEvent(OutgoingEvent):
     """What a rule measured over a period. Belongs to no incident and has no keyframes."""
 
     type: Literal["cityeye.measurement"] = "cityeye.measurement"
+    dataschema: str | None = schema_id("measurement", 1)
     data: MeasurementData
 
     @property
@@ -341,6 +349,7 @@ class HeartbeatEvent(OutgoingEvent):
     """
 
     type: Literal["cityeye.worker.heartbeat"] = "cityeye.worker.heartbeat"
+    dataschema: str | None = schema_id("heartbeat", 1)
     expirytime: datetime
     """When brokers may drop it, by the worker's clock."""
     data: HeartbeatData
@@ -350,6 +359,7 @@ class NoticeEvent(OutgoingEvent):
     """Something that a worker has to say of itself, such as a damaged outbox."""
 
     type: Literal["cityeye.worker.notice"] = "cityeye.worker.notice"
+    dataschema: str | None = schema_id("notice", 1)
     data: NoticeData
 
     @property
@@ -373,23 +383,3 @@ EVENT_TYPES: Final = frozenset(
     for name in get_args(kind.model_fields["type"].annotation)
 )
 """The `type` of every kind of event."""
-
-
-def _check_secret(secret: SecretStr) -> SecretStr:
-    # The error's text never holds the secret.
-    try:
-        text = secret.get_secret_value().removeprefix(SECRET_PREFIX)
-        size = len(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if not SECRET_MIN_BYTES <= size <= SECRET_MAX_BYTES:
-        raise ValueError(
-            f"a webhook secret is base64 of {SECRET_MIN_BYTES} to {SECRET_MAX_BYTES} bytes, with or"
-            f' without {SECRET_PREFIX} before it; make one: echo "whsec_$(openssl rand -base64 32)"'
-        )
-    return secret
-
-
-WebhookSecret = Annotated[SecretStr, AfterValidator(_check_secret)]
-"""A secret that signs deliveries as Standard Webhooks 1.0 says, see
-https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""

@@ -82,6 +82,7 @@ class EvidenceRecorder:
         spool: Spool,
         city: str,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        keyframe_address: str = "",
     ) -> None:
         """Call `recover` before the first `publish`.
 
@@ -90,11 +91,14 @@ class EvidenceRecorder:
             spool: Where keyframes go.
             city: The city's name in the CloudEvents source of every event.
             utc_now: Clock for what is recovered.
+            keyframe_address: What stands before a keyframe's key where the hub or the control API
+                gives it away; empty where neither does.
         """
         self._outbox = outbox
         self._spool = spool
         self._origin = Origin(city, outbox.incarnation)
         self._utc_now = utc_now
+        self._keyframe_address = keyframe_address
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
         self._open: dict[str, _OpenIncident] = {}
@@ -237,15 +241,9 @@ class EvidenceRecorder:
             return None
         try:
             encoded = encode(image)
-            captured = keyframe(
-                encoded,
-                role,
-                incident.camera,
-                incident.id,
-                event.id,
-                number,
-                incident.updated_at,
-            )
+            at, address = incident.updated_at, self._keyframe_address
+            names = (incident.camera, incident.id, event.id)
+            captured = keyframe(encoded, role, *names, number, at, address)
             try:
                 self._spool.put(captured.name, encoded.jpeg)
             except SpoolFull:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from urllib.parse import quote
 
 import cv2
 
 from camera_adapters import FullImage
 from pipelines.errors import EncodingError
-from pipelines.event import KeyframeData, Role, incident_tag
+from pipelines.event import KeyframeData, Role
+from pipelines.keyframe_key import keyframe_key
 
 JPEG_QUALITY = 85
-RETENTION_CLASS = "kf-30d"
-"""First part of every key: object lifecycle rules work by prefix."""
-DIGEST_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +66,9 @@ def keyframe(
     event: str,
     number: int,
     at: datetime,
+    address: str = "",
 ) -> KeyframeData:
     """How events describe an image before the store has it.
-
-    Its key is `class/v1/yyyy/mm/dd/camera/hh/incident_event-n-digest.jpg`, UTC, where `incident` is
-    `incident_tag`: by it all keyframes of an incident are found without anything else.
 
     Args:
         image: The encoded image.
@@ -81,15 +78,16 @@ def keyframe(
         event: Id of the event that brings it.
         number: Counts the keyframes of the incident.
         at: When it was taken, with a UTC offset.
+        address: What stands before the key in its address; empty where it has none.
     """
-    utc = at.astimezone(UTC)
-    name = f"{incident_tag(incident)}_{event}-{number}-{image.sha256[:DIGEST_CHARS]}.jpg"
+    key = keyframe_key(camera, incident, event, number, image.sha256, at)
     return KeyframeData(
         role=role,
-        key=f"{RETENTION_CLASS}/v1/{utc:%Y/%m/%d}/{camera}/{utc:%H}/{name}",
+        key=key,
         sha256=image.sha256,
         size_bytes=len(image.jpeg),
         width=image.width,
         height=image.height,
         state="pending",
+        url=address + quote(key, safe="/") if address else None,
     )

@@ -98,7 +98,9 @@ class CameraWorker:
             folder / OUTBOX_FILE, outbox_limits(retention.events), incarnation=plan.incarnation
         )
         spool = Spool(folder / SPOOL_FOLDER)
-        recorder = EvidenceRecorder(self._outbox, spool, plan.city)
+        recorder = EvidenceRecorder(
+            self._outbox, spool, plan.city, keyframe_address=plan.delivery.keyframe_address
+        )
         sinks = [settings.open() for settings in plan.delivery.sinks]
         store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
         self._relay = Relay(self._outbox, spool, store, sinks, keep_s=keep_s)

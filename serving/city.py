@@ -39,7 +39,8 @@ class City:
         source = plan.versions.source if plan.versions else None
         self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.
-        api = RunTarget(build_api(source, plan.detector), name=API_APPLICATION, route_prefix="/")
+        served = build_api(source, plan.detector, plan.delivery.keyframes)
+        api = RunTarget(served, name=API_APPLICATION, route_prefix="/")
         serve.run_many([api], wait_for_applications_running=False)
         needed = [model for model in plan.models if plan.needs(model)]
         names = ", ".join(f"{model.ref.name} {model.ref.version}" for model in needed)

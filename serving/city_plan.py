@@ -39,6 +39,7 @@ class DeliveryPlan:
 
     Attributes:
         state: Folder for outboxes and spools; one file or folder per worker in it.
+        keyframe_address: What stands before a keyframe's key in its address; empty for none.
         retention: How much of everything is kept.
     """
 
@@ -46,6 +47,7 @@ class DeliveryPlan:
     sinks: tuple[SinkSettings, ...]
     state: Path
     retention: Retention = field(default_factory=Retention)
+    keyframe_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

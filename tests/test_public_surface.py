@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = [name for name in PROJECT["tool"]["importlinter"]["root_packages"] if name != "k8s"]
 SUB_PACKAGES = {
     "benchmarks": (
+        "chaos.campaign",
+        "chaos.combined",
         "compare",
         "decode",
         "detect",
@@ -47,7 +49,15 @@ SUB_PACKAGES = {
         "sandbox",
     ),
     "models": ("admission", "detections", "graph"),
-    "pipelines": ("access", "delivery", "event", "rules", "shadow"),
+    "pipelines": (
+        "access",
+        "delivery",
+        "event",
+        "event_schemas",
+        "keyframe_key",
+        "rules",
+        "shadow",
+    ),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),
 }

@@ -43,6 +43,12 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         float | None,
         typer.Option(help="Seconds without a heartbeat after which a camera is not watched."),
     ] = None,
+    days: Annotated[
+        float | None, typer.Option(help="Days that events are kept, 3 or more; 90 without it.")
+    ] = None,
+    gigabytes: Annotated[
+        float | None, typer.Option(help="Gigabytes of events that are kept; 10 without it.")
+    ] = None,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
@@ -58,10 +64,17 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
 
     from pydantic import SecretStr, ValidationError
 
-    from event_hub import SILENCE_LIMIT_S, HubSettings, PasswordInUrlError, with_password
+    from event_hub import (
+        SILENCE_LIMIT_S,
+        HubRetention,
+        HubSettings,
+        PasswordInUrlError,
+        with_password,
+    )
 
     secrets = environment.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
+    limits = {"days": days, "gigabytes": gigabytes}
     try:
         settings = HubSettings(
             host=host,
@@ -74,6 +87,9 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             without_tls=without_tls,
             webhook_secrets=tuple(map(SecretStr, secrets)),
             silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
+            retention=HubRetention.model_validate(
+                {k: v for k, v in limits.items() if v is not None}
+            ),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

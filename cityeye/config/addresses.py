@@ -43,6 +43,7 @@ SETTINGS = re.compile(r"\?(\w+=\w*(?:&\w+=\w*)*)$")
 
 HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 SQLITE_FILE = re.compile(r"(sqlite(?:\+pysqlite)?):///([^?#]+)", re.DOTALL)
+PUBLIC: Final = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 POSTGRES_DRIVERS: Final = ("psycopg", "psycopg2", "pg8000")
 MAX_PORT: Final = 65_535
 
@@ -100,6 +101,15 @@ def listening_host(host: str) -> str:
         remedy = "Give an address such as `127.0.0.1`, without scheme and path."
         raise mistake("the host is neither an address nor the name of a machine", remedy)
     return host
+
+
+def public_address(address: str) -> str:
+    """Scheme, name and port of a server of ours as others reach it, without a path."""
+    parsed = PUBLIC.fullmatch(address.rstrip("/"))
+    if parsed is None:
+        remedy = "Write https://NAME or https://NAME:PORT, without a path and a login."
+        raise mistake("the address is not one at which a server can be reached", remedy)
+    return address.rstrip("/")
 
 
 def database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:

@@ -22,7 +22,12 @@ from pydantic import (
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
-from cityeye.config.addresses import camera_source, database_url, listening_host
+from cityeye.config.addresses import (
+    camera_source,
+    database_url,
+    listening_host,
+    public_address,
+)
 from cityeye.config.values import (
     CalibrationPoint,
     count_or_auto,
@@ -35,7 +40,14 @@ from cityeye.config.values import (
     two_points,
 )
 from cityeye.ports import API_PORT, HUB_PORT
-from event_hub import LEAST_SILENCE_S, MOST_SILENCE_S, SILENCE_LIMIT_S, SilenceLimit
+from event_hub import (
+    DEDUPLICATED_DAYS,
+    LEAST_SILENCE_S,
+    MOST_SILENCE_S,
+    SILENCE_LIMIT_S,
+    HubRetention,
+    SilenceLimit,
+)
 from models import BUILTIN_ROOT, WantedProvider
 from pipelines import Priority
 from pipelines.delivery import (
@@ -77,10 +89,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
+PublicAddress = Annotated[str, AfterValidator(public_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 Gigabytes = Annotated[float, Field(gt=0, le=1_000_000)]
 DEFAULTS = Retention()
+HUB_DEFAULTS = HubRetention()
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
 
@@ -261,6 +275,9 @@ class ApiSection(Section):
     """a PEM file with the private key of `certificate`, for example `eye.key`"""
     without_tls: bool = False
     """`true` where a reverse proxy with TLS stands in front, for example `false`"""
+    address: PublicAddress | None = None
+    """how others reach it, for the links in events; by `hosts`, `host` and `port` without it, for
+    example `https://eye.city.example`"""
 
 
 class HubSection(ApiSection):
@@ -291,6 +308,20 @@ class LimitSection(Section):
         return RetentionLimit(self.days, self.gigabytes)
 
 
+class HubLimitSection(LimitSection):
+    """The same for the embedded hub, which knows an event again for some days."""
+
+    days: Annotated[float, Field(ge=DEDUPLICATED_DAYS, le=36_500)] | None = HUB_DEFAULTS.days
+    """days, 3 or more, or `null`, for example `90`"""
+    gigabytes: Gigabytes | None = HUB_DEFAULTS.gigabytes
+    """gigabytes above 0, or `null`, for example `10`"""
+
+    @property
+    def hub_retention(self) -> HubRetention:
+        """As the hub takes it."""
+        return HubRetention(days=self.days, gigabytes=self.gigabytes)
+
+
 def _limit(limit: RetentionLimit) -> LimitSection:
     return LimitSection(days=limit.days, gigabytes=limit.gigabytes)
 
@@ -301,7 +332,7 @@ class RetentionSection(Section):
     keyframes: LimitSection = _limit(DEFAULTS.keyframes)
     """`days` and `gigabytes`, for example `{days: 30, gigabytes: 100}`"""
     events: LimitSection = _limit(DEFAULTS.events)
-    """`days` and `gigabytes` of each worker, for example `{days: 1, gigabytes: 0.27}`"""
+    """`days` and `gigabytes` of each worker's outbox, for example `{days: 1, gigabytes: 0.27}`"""
     logs: LimitSection = _limit(DEFAULTS.logs)
     """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 0.1}`"""
     comparisons: LimitSection = _limit(DEFAULTS.comparisons)
@@ -310,6 +341,8 @@ class RetentionSection(Section):
     """`days` and `gigabytes` of each worker, for example `{days: 30}`"""
     models: LimitSection = _limit(DEFAULTS.models)
     """`days` and `gigabytes` of unused copies, for example `{days: 90, gigabytes: 20}`"""
+    hub: HubLimitSection = HubLimitSection()
+    """`days` and `gigabytes` of events in the hub, for example `{days: 90, gigabytes: 10}`"""
 
     @model_validator(mode="before")
     @classmethod
@@ -317,7 +350,7 @@ class RetentionSection(Section):
         """What a limit leaves out is as it is without it."""
         if not isinstance(given, dict):
             return given
-        defaults = asdict(DEFAULTS)
+        defaults = asdict(DEFAULTS) | {"hub": HUB_DEFAULTS.model_dump()}
         return {
             name: defaults.get(name, {}) | limit if isinstance(limit, dict) else limit
             for name, limit in given.items()
@@ -326,7 +359,7 @@ class RetentionSection(Section):
     @property
     def retention(self) -> Retention:
         """As delivery takes it."""
-        return Retention(**{name: section.limit for name, section in self})
+        return Retention(**{name: section.limit for name, section in self if name != "hub"})
 
 
 class Settings(Section):

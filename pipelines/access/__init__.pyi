@@ -6,3 +6,4 @@ from .origin import (
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError
+from .webhook_secret import WebhookSecret as WebhookSecret

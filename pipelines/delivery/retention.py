@@ -18,7 +18,7 @@ from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.holds import Holds
 from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import HoldsUnreadable, StoreError
-from pipelines.event import incident_tag
+from pipelines.keyframe_key import incident_tag
 
 log = logging.getLogger(__name__)
 

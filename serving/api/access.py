@@ -57,6 +57,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/healthz", None),
         # The proxy's own: a word without details, for the operator of a cluster.
         RouteRule("GET", "/-/healthz", None),
+        RouteRule("GET", "/schemas/{name}", None),
+        RouteRule("GET", "/keyframes/{key:path}", Scope.VIEWER),
         RouteRule("GET", "/-/routes", Scope.VIEWER),
         RouteRule("GET", "/health", Scope.VIEWER),
         RouteRule("GET", "/metrics", Scope.VIEWER),

@@ -20,6 +20,7 @@ from ray.serve.schema import LoggingConfig
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
 from pipelines import BatchResult, InferenceMetrics, MicroBatch
+from pipelines.delivery import KeyframeSettings
 from serving.api.access import MAX_IMAGE_BYTES, ApiGate, invalid_request, policy
 from serving.api.answers import (
     CameraAnswer,
@@ -34,6 +35,7 @@ from serving.api.answers import (
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
+from serving.api.keyframes import router as keyframes_router
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
@@ -68,6 +70,7 @@ api = FastAPI(
     redoc_url=None,
 )
 api.include_router(events_router)
+api.include_router(keyframes_router)
 api.include_router(rollouts_router)
 api.include_router(versions_router)
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
@@ -88,10 +91,16 @@ api.add_middleware(ApiGate)
 class ControlApi:
     """The ingress. Image work leaves the event loop; the director is asked with a timeout."""
 
-    def __init__(self, models: ModelSource | None, detector: DetectorKind) -> None:
+    def __init__(
+        self,
+        models: ModelSource | None,
+        detector: DetectorKind,
+        keyframes: KeyframeSettings | None,
+    ) -> None:
         confine_replica()
         policy()  # Without one nobody would be let in: better not to start.
         self.models = models
+        self.keyframes = keyframes.open() if keyframes is not None else None
         self._service = detector_service(detector)
         self._asked: dict[str, ServedModel] = {}
         self._detector = self._service.port(self._asked)
@@ -204,8 +213,10 @@ class ControlApi:
         return self._detector.submit(batch).result(DETECT_TIMEOUT_S)
 
 
-def build_api(models: ModelSource | None, detector: DetectorKind) -> Application:
-    """The Serve application of the control API, which shows a repository of models."""
+def build_api(
+    models: ModelSource | None, detector: DetectorKind, keyframes: KeyframeSettings | None = None
+) -> Application:
+    """The Serve application of the control API, which shows models, and images of `keyframes`."""
     deployment: Any = ControlApi
-    application: Application = deployment.bind(models, detector)
+    application: Application = deployment.bind(models, detector, keyframes)
     return application

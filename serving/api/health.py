@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pipelines import Priority, overload
 from pipelines.delivery import Kept, city_sinks
-from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on
+from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on, is_online
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
@@ -63,9 +63,10 @@ class KeptAnswer(ApiAnswer):
 
 
 class HealthAnswer(ApiAnswer):
-    """The whole at a glance: `ok` when every worker answers and every model is served.
+    """The whole at a glance: `ok` when every camera is online and every model is served.
 
-    `load` is by priority; it is `degraded` where less is given than was asked for. Of
+    `cameras_online` counts those that images come from, degraded ones included; `problems` names
+    the latter. `load` is by priority; it is `degraded` where less is given than was asked for. Of
     `cameras_unknown` nothing is known at present: nobody may be watching them.
     """
 
@@ -101,7 +102,7 @@ def health_answer(
     problems = (
         *notes.values(),
         *worker_problems(workers),
-        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)),
+        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_online(c)),
         *(
             f"model {model.name}/{model.version} is {model.status.lower()}"
             for model in models

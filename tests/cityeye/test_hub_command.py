@@ -99,6 +99,12 @@ def test_a_limit_that_one_late_heartbeat_would_exceed_is_refused(tmp_path: Path)
     )
 
 
+@pytest.mark.slow
+def test_events_are_kept_for_as_long_as_they_may_come_again(tmp_path: Path) -> None:
+    said = said_by(tmp_path, "--days", "2.9")
+    assert "days: Input should be greater than or equal to 3" in said
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://hub:x@h/d", "postgresql://hub:@h/d", "postgresql://h/d?password=x"]
 )

@@ -201,6 +201,13 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
         ("hub: {port: 8600}", "hub: {silence_limit_s: 9e9}", 14, "hub.silence_limit_s", "3600"),
         (
             "hub: {port: 8600}",
+            "hub: {}\nretention: {hub: {days: 2}}",
+            15,
+            "retention.hub.days",
+            "below 3",
+        ),
+        (
+            "hub: {port: 8600}",
             "hub: {}\nworkers: {memory_mib: 4}",
             15,
             "workers.memory_mib",

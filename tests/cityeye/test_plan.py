@@ -10,6 +10,8 @@ import yaml
 
 from cityeye.config import load_config
 from cityeye.plan import city_plan
+from event_hub import HubRetention
+from pipelines.delivery import Retention, RetentionLimit
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from serving.city_plan import Wish, shares
 from serving.errors import RolloutError
@@ -100,6 +102,18 @@ def test_the_memory_of_a_worker_is_given_in_mebibytes(city):
     text = city.read_text("utf-8")
     city.write_text(f"{text}workers: {{memory_mib: 2048}}\n", "utf-8")
     assert planned(city).wish.worker_memory_bytes == 2 * 1024**3
+
+
+def test_what_a_limit_leaves_out_is_as_it_is_without_it(city):
+    text = city.read_text("utf-8")
+    limits = "{keyframes: {days: null}, hub: {gigabytes: 2}}"
+    city.write_text(f"{text}retention: {limits}\n", "utf-8")
+    config = load_config(city, {})
+    assert city_plan(config, None).delivery.retention == Retention(
+        keyframes=RetentionLimit(None, 100.0)
+    )
+    kept = config.settings.retention.hub.hub_retention
+    assert kept == HubRetention(days=90, gigabytes=2)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.supervised import CAMERAS, PROCESSES, SupervisedCity
+from benchmarks.chaos.processes import MAIN, PROCESSES
+from tests.e2e.supervised import CAMERAS, SupervisedCity
 
-MAIN = "main"
 FAULTS = {"kill -9": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
 LIMIT_S = 150.0
 HOLD_S = 5.0
@@ -124,7 +124,7 @@ def suffer(city: SupervisedCity, process: str, fault: str, manager: socket.socke
     well_s: float | None = None
     while observer.elapsed_s < LIMIT_S and city.process.poll() is None:
         observer.look(watched=_is_watched(city))
-        ailment = "it still runs" if _works(gone) else city.ailment()
+        ailment = "it is still there" if _exists(gone) else city.ailment()
         observer.note(ailment)
         if ailment:
             well_s = None
@@ -175,6 +175,12 @@ def _note_end(
 def _works(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED)
+    return False
+
+
+def _exists(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

@@ -11,34 +11,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
 
+from benchmarks.chaos.processes import PROCESSES
 from pipelines.access import TokenFileError
 from tests.e2e.command import auth_of, free_ports
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
 ASK_S = 2.0
-CAMERAS = ("gate", "yard")
+COUNTED_EVERY_S = 1.5
+"""Workers are asked for their counts once a second."""
 
-PROCESSES: dict[str, str] = {
-    "director": "ray::Director",
-    "raylet": "raylet/raylet",
-    "GCS": "gcs_server",
-    "proxy": "ray::ProxyActor",
-    "controller": "ray::ServeController",
-    "control API": "ray::ServeReplica:control-api",
-    "replica": "ray::ServeReplica:detector-",
-    "worker": "ray::CameraWorker",
-    "hub": "multiprocessing.spawn",
-    "city process": "cityeye.city_process",
-}
-"""Words in the command lines of what runs below the main process."""
+CAMERAS = ("gate", "yard")
 
 
 class SupervisedCity:
@@ -120,7 +110,7 @@ class SupervisedCity:
         if health["status"] != "ok" or health["cameras_online"] != len(CAMERAS):
             return f"health is {health['status']}, {health['cameras_online']} online"
         before = self.analysed()
-        time.sleep(0.5)
+        time.sleep(COUNTED_EVERY_S)
         after = self.analysed()
         if before is None or after is None or after <= before:
             return f"frames with a result: {before}, then {after}"
@@ -153,3 +143,14 @@ class SupervisedCity:
             for process in alive:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
+
+
+@contextlib.contextmanager
+def well_city(folder: Path, clip: Path) -> Iterator[SupervisedCity]:
+    """A city that has come to work, with models in the worker; ended with the context."""
+    city = SupervisedCity(folder, clip, "in_process")
+    try:
+        city.wait_until(city.is_well)
+        yield city
+    finally:
+        city.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,15 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import urllib3
 from pydantic import TypeAdapter
 
+from event_hub.keyframes import FolderKeyframes
+from event_hub.settings import HubSettings
+from pipelines.access import Scope, TokenFile
 from pipelines.event import Event, IncidentEvent
 from tests.e2e.command import Ran, cityeye, read_json
+from tests.event_hub.thread import HubThread
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -74,6 +80,27 @@ def test_every_incident_has_a_keyframe_that_opens_and_matches_its_checksum(demo:
             image = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
             assert image is not None
             assert image.shape == (720, 1280, 3)
+
+
+def test_a_keyframe_is_where_its_event_says_for_who_has_a_token(demo: Demo) -> None:
+    urls = {one.url for event in demo.incidents() for one in event.data.keyframes}
+    (console,) = re.findall(r"console: (http://127\.0\.0\.1:\d+)/", demo.ran.output)
+    assert urls
+    assert all(url is not None and url.startswith(f"{console}/api/keyframes/") for url in urls)
+    settings = HubSettings(
+        database=f"sqlite:///{demo.folder}/hub.db",
+        access=demo.folder / "access",
+        port=int(console.rpartition(":")[2]),
+        console=False,
+    )
+    token = TokenFile(settings.access).issue("reader", Scope.VIEWER)
+    with HubThread(settings, FolderKeyframes(demo.folder / "keyframes")):
+        for event in demo.incidents():
+            for one in event.data.keyframes:
+                headers = {"Authorization": f"Bearer {token}"}
+                image = urllib3.request("GET", str(one.url), headers=headers)
+                assert hashlib.sha256(image.data).hexdigest() == one.sha256
+                assert urllib3.request("GET", str(one.url)).status == 401
 
 
 def test_every_incident_that_started_has_ended(demo: Demo) -> None:

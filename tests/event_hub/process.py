@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,11 @@ def command(folder: Path, *options: str) -> list[str]:
 
 
 @contextmanager
-def hub_process(folder: Path, *options: str) -> Iterator[Process]:
+def hub_process(folder: Path, *options: str, wrap: Sequence[str] = ()) -> Iterator[Process]:
+    """`wrap` is a command that executes the one behind it."""
     log = (folder / "hub.log").open("a")
     popen = subprocess.Popen(
-        command(folder, *options), stdout=subprocess.PIPE, stderr=log, text=True
+        [*wrap, *command(folder, *options)], stdout=subprocess.PIPE, stderr=log, text=True
     )
     watchdog = threading.Timer(START_S, popen.kill)
     watchdog.start()

@@ -104,6 +104,19 @@ def heartbeat(
     }
 
 
+def notice(worker: str = "worker-1", count: int = 3) -> dict[str, Any]:
+    """What a worker says of itself: events that it lost."""
+    body = {
+        "worker": worker,
+        "kind": "events_lost",
+        "text": "events were lost because the disk took none for too long",
+        "at": START.isoformat(),
+        "values": {"count": count},
+    }
+    event = envelope(f"{worker}-lost-{count}", "cityeye.worker.notice", START, body, count)
+    return event | {"source": f"cityeye/city/workers/{worker}", "partitionkey": worker}
+
+
 def envelope(
     event_id: str, type_: str, at: datetime, data: dict[str, Any], number: int
 ) -> dict[str, Any]:
@@ -123,3 +136,13 @@ def envelope(
 
 def dump(event: Any) -> bytes:
     return json.dumps(event).encode()
+
+
+def in_city(event: dict[str, Any], city: str, incarnation: int = 1) -> dict[str, Any]:
+    """The same event as the worker of a city sends it."""
+    data = event["data"]
+    if "worker" in data:
+        return event | {"source": f"cityeye/{city}/workers/{data['worker']}"}
+    camera = data["camera"]["id"]
+    own = {"source": f"cityeye/{city}/{camera}", "partitionkey": camera}
+    return event | own | {"incarnation": incarnation}

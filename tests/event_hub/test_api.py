@@ -300,6 +300,26 @@ def test_a_store_without_the_right_keyframe_is_named(
     assert reply.json()["error"]
 
 
+def test_one_that_is_gone_says_when_it_was_taken(hub: Client) -> None:
+    name = "7d444840-9dc0-11d1-b245-5ffdce74fad2-0-0123456789abcdef.jpg"
+    key = f"kf-30d/v1/2020/01/31/cam-1/04/{name}"
+    assert "no event" in hub.get(f"/api/keyframes/{key}").json()["error"]
+    hub.post(incident(keyframes=[keyframe(key, picture())]))
+    answer = hub.get(f"/api/keyframes/{key}")
+    assert answer.status == 404
+    assert "taken on 2020-01-31: not yet, or retention has deleted it" in answer.json()["error"]
+
+
+def test_schemas_are_for_everybody(hub: Client) -> None:
+    for name in ("incident", "camera-state", "measurement", "heartbeat", "notice"):
+        url = f"{hub.url}/schemas/{name}-1.json"
+        answer = hub.http.request("GET", url, headers={})
+        assert answer.json()["$id"] == f"urn:cityeye:schema:{name}:1"
+        assert answer.headers["content-type"] == "application/schema+json"
+    assert hub.get("/schemas/..%2fevent.py").status in {403, 404}
+    assert hub.get("/schemas/none.json").status == 404
+
+
 KEY_BYTES = b"k" * 32
 SECRET = "whsec_" + base64.b64encode(KEY_BYTES).decode()
 
@@ -354,8 +374,9 @@ def test_health_counts_what_is_there(hub: Client) -> None:
 def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Client) -> None:
     description = empty_hub.json("/api/openapi.json")
     assert set(description["paths"]) == {
-        "/api/events", "/api/incidents", "/api/incidents/{incident_id}", "/api/cameras",
-        "/api/keyframes/{key}", "/health", "/healthz",
+        "/api/events", "/api/incidents", "/api/incidents/{incident_id}",
+        "/api/incidents/{incident_id}/hold", "/api/cameras", "/api/keyframes/{key}", "/health",
+        "/healthz", "/schemas/{name}",
     }  # fmt: skip
     answers = description["paths"]["/api/incidents"]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]

@@ -151,5 +151,5 @@ def keep_up_with_a_burst(hub: Process, tab: Tab) -> None:
         hub.client.post(incident(f"burst-{number}"))
         hub.client.post(incident(f"burst-{number}", 2, "ended"))
     tab.wait(f"{count('ended')} == 30")
-    assert tab.js(count("open")) == 20
+    tab.wait(f"{count('open')} == 20")
     assert "20 open now" in tab.text()

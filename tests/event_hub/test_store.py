@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from event_hub import queries
@@ -20,11 +20,11 @@ from event_hub.envelope import parse_event
 from event_hub.errors import (
     DatabaseInUseError,
     DatabaseUrlError,
-    DatabaseVersionError,
     StoreUnavailableError,
 )
+from event_hub.settings import HubRetention
 from event_hub.store import EventStore
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, SCHEMA, VERSION
+from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
 from tests.levels import scaled
 
@@ -43,38 +43,6 @@ def add(store: EventStore, *events: dict[str, Any]) -> tuple[int, int]:
     return outcome.stored, outcome.duplicates
 
 
-def test_a_database_without_a_version_is_read_and_gets_one(tmp_path: Path) -> None:
-    written = Path(__file__).parent / "state" / "hub-1.sql"
-    with closing(sqlite3.connect(tmp_path / "hub.db")) as database:
-        database.executescript(written.read_text("utf-8"))
-    for count in (2, 2):
-        with opened(tmp_path) as store, store.database.read() as connection:
-            (shown,) = queries.incident_page(connection, queries.IncidentFilter(), 9).incidents
-            (camera,) = queries.camera_list(connection, store.heard).cameras
-            assert (camera.state, camera.previous) == ("silent", "online")
-            assert (shown.incident_id, shown.camera.name) == ("i-1", "North Gate")
-            assert queries.health(connection).events == count
-            assert connection.scalars(select(SCHEMA.c.version)).all() == [VERSION]
-    with opened(tmp_path) as store:
-        assert add(store, incident(), incident(revision=2, phase="ended")) == (1, 1)
-        assert add(store, camera_state(state="offline", number=7) | {"incarnation": 1}) == (1, 0)
-        with store.database.read() as connection:
-            rows = connection.execute(select(CAMERA_STATES.c.state, CAMERA_STATES.c.incarnation))
-            assert [tuple(row) for row in rows] == [("offline", 1)]
-
-
-def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
-    with opened(tmp_path) as store, store.database.write() as connection:
-        connection.execute(update(SCHEMA).values(version=99))
-    with (
-        pytest.raises(
-            DatabaseVersionError, match=f"schema version 99, this program knows {VERSION}"
-        ),
-        opened(tmp_path),
-    ):
-        pass
-
-
 def test_a_repeated_event_changes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         assert add(store, incident()) == (1, 0)
@@ -82,7 +50,7 @@ def test_a_repeated_event_changes_nothing(tmp_path: Path) -> None:
         assert add(store, incident(), incident()) == (0, 2)
         assert store.version == before
         with store.database.read() as connection:
-            assert queries.health(connection).events == 1
+            assert queries.health(connection, HubRetention()).events == 1
 
 
 def test_the_same_id_from_another_source_is_another_event(tmp_path: Path) -> None:

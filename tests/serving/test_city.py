@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,9 @@ def running(
     clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     dead = "rtsp://127.0.0.1:9/none"
     plan = city_plan({"gate": clip, "yard": clip, "dead": dead}, brightness, folder, receiver.url)
-    city = City(plan)
     api = f"http://127.0.0.1:{running_cluster.api_port}"
+    delivery = replace(plan.delivery, keyframe_address=f"{api}/keyframes/")
+    city = City(replace(plan, delivery=delivery))
     yield Running(city, receiver, folder, api, running_cluster.auth)
     city.stop()
     receiver.close()
@@ -118,6 +119,58 @@ def test_incidents_arrive_with_a_keyframe_that_matches_its_checksum(running: Run
         image = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert image.shape == (180, 320, 3), "evidence is full size, not analysis size"
+
+
+def answer_of(running: Running, url: str, token: bool = True) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers=running.auth if token else {})
+    try:
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_a_keyframe_is_where_its_event_says_for_who_has_a_token(running: Running) -> None:
+    wait_until(lambda: bool(running.incidents()), "an incident")
+    (keyframe, *_) = running.incidents()[0].data.keyframes
+    assert keyframe.url is not None
+    status, image = answer_of(running, keyframe.url)
+    assert (status, hashlib.sha256(image).hexdigest()) == (200, keyframe.sha256)
+    assert answer_of(running, keyframe.url, token=False)[0] == 401
+    stored = running.folder / "keyframes" / keyframe.key
+    stored.unlink()
+    assert answer_of(running, keyframe.url)[0] == 404
+    stored.write_bytes(b"another object")
+    assert answer_of(running, keyframe.url)[0] == 502
+    stored.write_bytes(image)
+    # One that retention has deleted.
+    old = keyframe.key.replace(keyframe.key[10:20], "2020/01/31")
+    status, why = answer_of(running, f"{running.api}/keyframes/{old}")
+    assert (status, b"taken on 2020-01-31" in why) == (404, True)
+
+
+def test_no_path_leads_to_anything_else_in_the_store(running: Running) -> None:
+    (running.folder / "keyframes").mkdir(exist_ok=True)
+    (running.folder / "keyframes" / "secret.jpg").write_bytes(b"secret")
+    wait_until(lambda: bool(running.incidents()), "an incident")
+    key = running.incidents()[0].data.keyframes[0].key
+    paths = [
+        "secret.jpg", "../state/incarnation.txt", "..%2fstate%2fincarnation.txt", "%2fetc/passwd",
+        f"{key}/../../secret.jpg", f"x/{key}", key.replace("gate", "..").replace("yard", ".."),
+        key.rpartition("/")[0], "kf-30d/", "%00",
+    ]  # fmt: skip
+    for path in paths:
+        status, body = answer_of(running, f"{running.api}/keyframes/{path}")
+        assert (status, b"secret" in body, b"root:" in body) == (404, False, False), path
+
+
+def test_schemas_are_for_everybody(running: Running) -> None:
+    named = running.incidents()[0].dataschema
+    status, body = answer_of(running, f"{running.api}/schemas/incident-1.json", token=False)
+    assert (status, json.loads(body)["$id"]) == (200, named)
+    status, body = answer_of(running, f"{running.api}/schemas/incident-9.json", token=False)
+    assert (status, b"incident-1.json" in body) == (404, True)
 
 
 def test_the_api_shows_cameras_health_and_models(running: Running) -> None:

@@ -66,6 +66,13 @@ def test_health_names_parts_that_run_elsewhere():
     assert health.problems == ("the event hub is away: it has not answered for 9 s",)
 
 
+def test_health_names_a_camera_whose_image_is_frozen():
+    health = health_of(worker_state("gate", "yard", degraded={"yard": "the image is frozen"}))
+    assert health.status == "degraded"
+    assert health.problems == ("camera yard is degraded: the image is frozen",)
+    assert health.cameras_online == 2, "images come from it"
+
+
 def test_without_a_director_nothing_is_known_of_any_camera():
     health = unknown_health("the director does not answer", 4)
     assert (health.status, health.cameras, health.cameras_online) == ("degraded", 4, 0)

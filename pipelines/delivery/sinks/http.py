@@ -19,11 +19,11 @@ from urllib3 import HTTPConnectionPool
 from urllib3 import exceptions as trouble
 from urllib3.util import Retry, Timeout
 
+from pipelines.access import WebhookSecret
 from pipelines.delivery.settings import ConnectTimeout, ReadTimeout
 from pipelines.delivery.sinks.deadline import Deadline, DeadlinePool, DeadlineTlsPool
 from pipelines.delivery.sinks.sink import Delivery, SinkSettings
 from pipelines.errors import SinkRefused, SinkUnavailable
-from pipelines.event import WebhookSecret
 
 MEDIA_TYPE = "application/cloudevents+json; charset=utf-8"
 MAX_ANSWER_BYTES = 64 * 1024

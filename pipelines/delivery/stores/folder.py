@@ -19,8 +19,9 @@ from pipelines.delivery.durable import (
     write_durably,
 )
 from pipelines.delivery.settings import FilePath
-from pipelines.delivery.stores.store import DAYS, day_of, prefix_of
+from pipelines.delivery.stores.store import day_of, prefix_of
 from pipelines.errors import KeyframeMissing, StoreRefused, StoreUnavailable
+from pipelines.keyframe_key import KEY_PREFIX
 
 
 class FolderSettings(RootModel[FilePath]):
@@ -69,7 +70,7 @@ class FolderStore:
     def days(self) -> list[date]:
         """See `KeyframeStore.days`."""
         try:
-            found = [day_of(f"{DAYS}{path}") for path in self._days()]
+            found = [day_of(f"{KEY_PREFIX}{path}") for path in self._days()]
         except OSError as error:
             raise self._unavailable(error) from error
         return [day for day in found if day is not None]
@@ -103,7 +104,7 @@ class FolderStore:
                 raise self._unavailable(error) from error
 
     def _days(self) -> list[str]:
-        root = self._root / DAYS
+        root = self._root / KEY_PREFIX
         return [path.relative_to(root).as_posix() for path in root.glob("*/*/*")]
 
     def _path(self, key: str) -> Path:

@@ -33,8 +33,9 @@ from pipelines.delivery.settings import (
     ReadTimeout,
     Seconds,
 )
-from pipelines.delivery.stores.store import DAYS, day_of, prefix_of
+from pipelines.delivery.stores.store import day_of, prefix_of
 from pipelines.errors import KeyframeMissing, StoreError, StoreRefused, StoreUnavailable
+from pipelines.keyframe_key import KEY_PREFIX
 
 if TYPE_CHECKING:
     from minio.error import S3Error
@@ -348,7 +349,7 @@ class S3Store:
 
     def days(self) -> list[date]:
         """See `KeyframeStore.days`."""
-        prefixes = [DAYS]
+        prefixes = [KEY_PREFIX]
         for _ in ("years", "months", "days"):
             prefixes = [
                 found

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Final, Protocol
+from typing import Protocol
 
-DAYS: Final = "kf-30d/v1/"
-"""Below it lie years, months and days, and the images in folders below these."""
+from pipelines.keyframe_key import KEY_PREFIX
 
 
 def day_of(prefix: str) -> date | None:
     """The day of a prefix like `kf-30d/v1/2026/03/04`, with or without `/`; None for others."""
     try:
-        year, month, day = prefix.removeprefix(DAYS).strip("/").split("/")
+        year, month, day = prefix.removeprefix(KEY_PREFIX).strip("/").split("/")
         return date(int(year), int(month), int(day))
     except ValueError:
         return None
@@ -21,7 +20,7 @@ def day_of(prefix: str) -> date | None:
 
 def prefix_of(day: date) -> str:
     """Where the images of a day lie."""
-    return f"{DAYS}{day:%Y/%m/%d}/"
+    return f"{KEY_PREFIX}{day:%Y/%m/%d}/"
 
 
 class KeyframeStore(Protocol):
@@ -58,7 +57,7 @@ class KeyframeStore(Protocol):
         ...
 
     def days(self) -> Iterable[date]:
-        """The days of which there are images, UTC, as keys of `pipelines.keyframe` name them."""
+        """The days of which there are images, UTC, as `keyframe_key` names them."""
         ...
 
     def of_day(self, day: date) -> Iterable[tuple[str, int]]:

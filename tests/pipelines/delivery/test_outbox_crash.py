@@ -58,6 +58,7 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.scaled
 def test_what_was_committed_arrives_whatever_is_killed(tmp_path, receiver):
     oracle = Oracle()

@@ -1,0 +1,96 @@
+"""Holds incidents as evidence: retention leaves them alone, and the hub copies their keyframes.
+
+The keyframe store deletes by its own rules, and what is held must outlive it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from event_hub.answers import EvidenceHold
+from event_hub.keyframes import EvidenceFolder, KeyframeSource
+from event_hub.store import EventStore
+from event_hub.tables import INCIDENTS, from_us, to_us
+from pipelines.event import IncidentData
+
+logger = logging.getLogger(__name__)
+
+
+class EvidenceKeeper:
+    """Holds and releases incidents; safe to use from several threads."""
+
+    def __init__(self, store: EventStore, source: KeyframeSource, folder: EvidenceFolder) -> None:
+        """Copies what `source` has into the `folder`."""
+        self._store = store
+        self._source = source
+        self._folder = folder
+
+    def hold(self, incident: Row[Any]) -> EvidenceHold:
+        """Holds an incident and copies the keyframes that there are.
+
+        Raises:
+            StoreUnavailableError: The database does not take it.
+        """
+        now_us = incident.held_us or to_us(datetime.now(UTC))
+        self._note(incident, now_us)
+        names = self._names(incident)
+        copies = sum(self._copy(name) for name in names)
+        return EvidenceHold(held_since=from_us(now_us), keyframes=len(names), copies=copies)
+
+    def release(self, incident: Row[Any]) -> EvidenceHold:
+        """Leaves an incident to retention again; its copies go.
+
+        Raises:
+            StoreUnavailableError: The database does not take it.
+        """
+        self._note(incident, None)
+        names = self._names(incident)
+        for key, _ in names:
+            self._folder.remove(key)
+        return EvidenceHold(held_since=None, keyframes=len(names), copies=0)
+
+    def copy_missing(self) -> int:
+        """Copies keyframes of held incidents that came or were stored later.
+
+        Returns:
+            How many keyframes of held incidents have no copy yet.
+        """
+        held = select(INCIDENTS).where(INCIDENTS.c.held_us.is_not(None))
+        with self._store.database.read() as connection:
+            incidents = connection.execute(held).all()
+        names = [name for incident in incidents for name in self._names(incident)]
+        return sum(not self._copy(name) for name in names)
+
+    def _note(self, incident: Row[Any], held_us: int | None) -> None:
+        same = (INCIDENTS.c.incident_id == incident.incident_id) & (
+            INCIDENTS.c.city == incident.city
+        )
+        with self._store.database.write() as connection:
+            connection.execute(update(INCIDENTS).where(same).values(held_us=held_us))
+
+    def _names(self, incident: Row[Any]) -> list[tuple[str, str]]:
+        """Key and sha256 of the keyframes that an incident names."""
+        keyframes = IncidentData.model_validate_json(incident.data).keyframes
+        return [(one.key, one.sha256) for one in keyframes]
+
+    def _copy(self, name: tuple[str, str]) -> bool:
+        """Whether there is a copy now."""
+        key, sha256 = name
+        if self._folder.has(key):
+            return True
+        try:
+            data = self._source.fetch(key)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                return False
+            self._folder.put(key, data)
+        except LookupError:
+            return False
+        except OSError as error:
+            logger.warning("evidence_not_copied key=%s error=%s", key, error)
+            return False
+        return True

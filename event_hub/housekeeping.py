@@ -1,0 +1,106 @@
+"""The hub's housekeeping, in a thread of its own: damage, lost disks, retention and evidence."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Final
+
+from sqlalchemy import update
+
+from event_hub.errors import HubError, StoreUnavailableError
+from event_hub.evidence import EvidenceKeeper
+from event_hub.retention import delete_old
+from event_hub.settings import HubRetention
+from event_hub.store import EventStore
+from event_hub.tables import USAGE
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_S: Final = 1.0
+TRY_EVERY_S: Final = 5.0
+TIDY_EVERY_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 5.0
+
+
+class Housekeeper:
+    """Runs between `start` and `stop`; a mistake in one round does not end it."""
+
+    def __init__(self, store: EventStore, limits: HubRetention, evidence: EvidenceKeeper) -> None:
+        self._store = store
+        self._limits = limits
+        self._evidence = evidence
+        self._uncopied = 0
+        self._stopping = threading.Event()
+        self._tidy_due_s = self._try_due_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begins; the first round comes at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the batch that is under way."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_TIMEOUT_S)
+
+    def problems(self, used_bytes: int) -> list[str]:
+        """What is wrong, a sentence each; `used_bytes` as in `Health.bytes`."""
+        database = self._store.database
+        found = [
+            f"a damaged database was set aside as {path}: the hub began anew without what it held;"
+            " have the cities replay what they still keep, then remove the file"
+            for path in database.aside()
+        ]
+        if database.damage:
+            found.append(database.damage)
+        if database.trouble:
+            found.append(f"nothing can be stored: {database.trouble}; senders keep their events")
+        if used_bytes > self._limits.max_bytes:
+            found.append(
+                f"{used_bytes} bytes of events are more than the {self._limits.gigabytes:g} GB that"
+                " the hub may keep: what is left is too young to be deleted, or held, or of open"
+                " incidents"
+            )
+        if self._uncopied:
+            found.append(
+                f"{self._uncopied} keyframes of held incidents are not copied yet:"
+                " the keyframe store does not have them"
+            )
+        return found
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._round()
+            except HubError as error:
+                logger.warning("housekeeping_failed error=%s", error)
+            except Exception:
+                # Retention must outlive a mistake of ours in one round.
+                logger.exception("housekeeping_failed")
+            self._stopping.wait(CHECK_EVERY_S)
+
+    def _round(self) -> None:
+        now_s = time.monotonic()
+        if self._store.database.damage:
+            self._store.replace_damaged()
+        if self._store.database.trouble and now_s >= self._try_due_s:
+            self._try_due_s = now_s + TRY_EVERY_S
+            self._try_to_write()
+        if now_s >= self._tidy_due_s:
+            self._tidy_due_s = now_s + TIDY_EVERY_S
+            deleted = delete_old(self._store.database, self._limits, stopped=self._stopping.is_set)
+            if deleted:
+                logger.info("events_deleted count=%d", deleted)
+            self._uncopied = self._evidence.copy_missing()
+
+    def _try_to_write(self) -> None:
+        """Finds out whether the disk takes something again, where no sender tries."""
+        try:
+            with self._store.database.write() as connection:
+                connection.execute(update(USAGE).values(id=1))
+        except StoreUnavailableError:
+            return
+        logger.warning("database_writable_again")

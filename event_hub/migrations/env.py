@@ -1,0 +1,14 @@
+"""What Alembic runs around its scripts: they run on the hub's connection, in its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from event_hub.tables import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,153 @@
+"""What the hub derives from events: the newest state of each incident and camera, and keyframes.
+
+Each table keeps the greatest of an order over the events' own attributes, never of their times, so
+duplicates, replays and out-of-order deliveries lead to the same rows. A row belongs to the city in
+the event's source; what names no city, as older programs did, is of the city that has the thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import singledispatch
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
+
+from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, from_us, to_us
+from pipelines.event import (
+    CameraStateEvent,
+    IncidentData,
+    IncidentEvent,
+    OutgoingEvent,
+    SubjectData,
+    city_of,
+)
+
+SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
+
+_INCIDENT_ORDER = ("incarnation", "revision", "sequence", "source", "event_id")
+_STATE_ORDER = ("incarnation", "sequence", "source", "event_id")
+
+CLOCK_AHEAD = "clock_ahead_s"
+AHEAD_MAX = timedelta(minutes=5)
+"""A time that lies further after its arrival comes from a clock that is wrong."""
+
+
+def origin(event: OutgoingEvent) -> dict[str, Any]:
+    """Where an event stands among all others, by the names of columns."""
+    order = {"sequence": event.sequence, "source": event.source, "event_id": event.id}
+    return order | {"incarnation": event.incarnation}
+
+
+def _bounded(moment: datetime, received: datetime) -> datetime:
+    """The moment, or its arrival where it lies in the future."""
+    return received if moment - received > AHEAD_MAX else moment
+
+
+def _shown(incident: IncidentData, opened: datetime, received: datetime) -> IncidentData:
+    """The incident with times that can be believed, marked where they are not its own."""
+    ended = incident.ended_at and _bounded(incident.ended_at, received)
+    times = {
+        "opened_at": opened,
+        "updated_at": _bounded(incident.updated_at, received),
+        "ended_at": ended,
+    }
+    ahead_s = max(
+        (getattr(incident, name) - moment).total_seconds()
+        for name, moment in times.items()
+        if moment
+    )
+    if ahead_s <= 0:
+        return incident
+    return incident.model_copy(
+        update=times | {"detail": incident.detail | {CLOCK_AHEAD: round(ahead_s)}}
+    )
+
+
+@singledispatch
+def project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
+    """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
+
+
+@project.register
+def _project_incident(event: IncidentEvent, connection: Connection, now_us: int) -> None:
+    received = from_us(now_us)
+    opened = _bounded(event.data.opened_at, received)
+    if opened != event.data.opened_at:
+        # It does not move on with every event that repeats its opening.
+        same = _row_of(connection, INCIDENTS, event.data.incident_id, city_of(event.source))
+        known_us = connection.scalar(select(INCIDENTS.c.opened_us).where(same))
+        opened = opened if known_us is None else min(opened, from_us(known_us))
+    data = _shown(event.data, opened, received)
+    rank = {"revision": data.revision, **origin(event)}
+    state = {
+        "incident_id": data.incident_id,
+        "kind": data.kind,
+        "camera": data.camera.id,
+        "severity": data.severity,
+        "is_open": int(data.phase != "ended"),
+        "opened_us": to_us(data.opened_at),
+        "ended_us": to_us(data.ended_at or data.updated_at) if data.phase == "ended" else None,
+        "data": data.model_dump_json(),
+    }
+    _keep(connection, INCIDENTS, rank | state, _INCIDENT_ORDER)
+    for keyframe in data.keyframes:
+        named = {
+            "key": keyframe.key,
+            "sha256": keyframe.sha256,
+            "media_type": keyframe.media_type,
+            "subjects": SUBJECTS.dump_json(data.subjects).decode(),
+        }
+        _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)
+
+
+@project.register
+def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int) -> None:
+    received = from_us(now_us)
+    data = event.data.model_copy(update={"since": _bounded(event.data.since, received)})
+    row = {
+        "camera": data.camera.id,
+        "time_us": to_us(_bounded(event.time, received)),
+        **origin(event),
+        "received_us": now_us,
+        "state": data.state,
+        "data": data.model_dump_json(),
+    }
+    _keep(connection, CAMERA_STATES, row, _STATE_ORDER)
+
+
+def _keep(
+    connection: Connection,
+    table: Table,
+    row: dict[str, Any],
+    order: Sequence[str],
+    greatest: bool = True,
+) -> None:
+    """Let `row` replace the one with the same key when it comes after it (before: not greatest)."""
+    key, city = table.primary_key.columns
+    same = _row_of(connection, table, row[key.name], city_of(row["source"]))
+    columns = (city, *(table.c[name] for name in order))
+    present = connection.execute(select(*columns).where(same)).first()
+    if present is None:
+        connection.execute(insert(table).values(city=city_of(row["source"]), **row))
+        return
+    challenger = tuple(row[name] for name in order)
+    if (challenger > tuple(present)[1:]) == greatest:
+        connection.execute(update(table).where(same).values(row))
+
+
+def _row_of(connection: Connection, table: Table, value: str, name: str) -> ColumnElement[bool]:
+    """The row of a thing in a city, where there is one.
+
+    A row that names no city becomes that of the first city that has the thing.
+    """
+    key, city = table.primary_key.columns
+    known = set(connection.scalars(select(city).where(key == value)))
+    if name and name not in known and "" in known:
+        nowhere = (key == value) & (city == "")
+        connection.execute(update(table).where(nowhere).values(city=name))
+    elif not name and known:
+        name = min(known)
+    return (key == value) & (city == name)

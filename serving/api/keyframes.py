@@ -1,0 +1,64 @@
+"""Keyframes by the address that events carry where there is no embedded hub.
+
+Only keys as CityEye makes them are asked for, and an object is given away only where its content is
+what its key says: the rest of the store stays closed, whatever a caller writes into the path.
+"""
+
+# FastAPI reads the annotations of these routes at run time: no postponed annotations here.
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, HTTPException, Path, Response
+from ray import serve
+
+from pipelines import KeyframeMissing, StoreError
+from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
+from pipelines.keyframe_key import is_content_of, is_keyframe_key, why_missing
+
+router = APIRouter()
+MAX_KEY_CHARS: Final = 512
+IMAGE_HEADERS: Final = {
+    "Cache-Control": "private, max-age=86400, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+
+@router.get(
+    "/keyframes/{key:path}",
+    summary="A keyframe that an event names",
+    tags=["keyframes"],
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def show_keyframe(key: Annotated[str, Path(max_length=MAX_KEY_CHARS)]) -> Response:
+    """404 where there is none, or none any more; 503 while the keyframe store does not answer."""
+    if not is_keyframe_key(key):
+        raise HTTPException(404, "this is no key of a keyframe")
+    ingress: Any = serve.get_replica_context().servable_object
+    if ingress.keyframes is None:
+        raise HTTPException(404, "this city has no keyframe store")
+    try:
+        data = await asyncio.to_thread(ingress.keyframes.get, key)
+    except KeyframeMissing:
+        raise HTTPException(404, why_missing(key)) from None
+    except StoreError:
+        raise HTTPException(503, "the keyframe store does not answer: try again") from None
+    if not is_content_of(key, data):
+        raise HTTPException(502, "the stored keyframe is not the one that its key names")
+    return Response(data, media_type="image/jpeg", headers=IMAGE_HEADERS)
+
+
+@router.get(
+    "/schemas/{name}",
+    summary="The JSON Schema that an event's `dataschema` names",
+    tags=["schemas"],
+    response_class=Response,
+    responses={200: {"content": {SCHEMA_MEDIA_TYPE: {}}}},
+)
+async def show_schema(name: Annotated[str, Path(max_length=MAX_KEY_CHARS)]) -> Response:
+    """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`."""
+    schema = schema_file(name)
+    if schema is None:
+        raise HTTPException(404, f"there is no such schema; there are {', '.join(SCHEMAS)}")
+    return Response(schema, media_type=SCHEMA_MEDIA_TYPE)
