@@ -132,7 +132,7 @@ class Courier:
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
         self._taken: dict[str, tuple[list[tuple[Delivery, str]], Delivery]] = {}
-        self._replayed: int | None = None
+        self._replayed: str | None = None
         self._round = 0
         self._seen = 0
         self._asked_until_s = float("-inf")
@@ -285,7 +285,7 @@ class Courier:
             number, delivery = letter
             error = self._attempt(delivery)
             if error is None:
-                self._replayed = number
+                self._replayed = delivery.event
                 self.acceptances.note()
                 self.watch.accepted(delivery.partition)
                 self.counters.delivered += 1
@@ -303,7 +303,7 @@ class Courier:
     def _acknowledge_replay(self) -> None:
         """Notes a dead letter that the sink has taken; see `_acknowledge`."""
         if self._replayed is not None:
-            self._deliveries.dead.acknowledge(self._replayed)
+            self._deliveries.dead.acknowledge(self.sink.name, self._replayed)
             self._replayed = None
 
     def _facts(self, delivery: Delivery) -> dict[str, str]:
