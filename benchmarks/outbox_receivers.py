@@ -31,7 +31,7 @@ MOSQUITTO: Final = "mosquitto"
 def _kafka() -> Iterator[str]:
     from confluent_kafka import Producer
 
-    cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock"})
+    cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "log_level": 0})
     brokers = cluster.list_topics(timeout=START_S).brokers.values()
     yield f"kafka://{','.join(f'{one.host}:{one.port}' for one in brokers)}/events"
 

@@ -131,7 +131,8 @@ class Courier:
         self._jitter = jitter
         self._backoffs: dict[str, Backoff] = {}
         self._served: dict[str, int] = {}
-        self._taken: dict[str, Delivery] = {}
+        self._taken: dict[str, tuple[list[tuple[Delivery, str]], Delivery]] = {}
+        self._replayed: str | None = None
         self._round = 0
         self._seen = 0
         self._asked_until_s = float("-inf")
@@ -187,8 +188,7 @@ class Courier:
         while one is not None:
             error = self._attempt(one)
             if error is None:
-                self._give_up(refused)
-                self._accepted(one, backoff)
+                self._accepted(one, refused, backoff)
                 return True
             if not isinstance(error, SinkRefused):
                 self._failed(one, backoff, error)
@@ -224,23 +224,30 @@ class Courier:
             self.watch.ends()
         return None
 
-    def _accepted(self, delivery: Delivery, backoff: Backoff) -> None:
+    def _accepted(
+        self, delivery: Delivery, refused: list[tuple[Delivery, str]], backoff: Backoff
+    ) -> None:
         self._refusals.accepted(delivery)
         self.watch.accepted(delivery.partition)
         self.counters.delivered += 1
         self._breaker.succeeded()
         backoff.succeeded()
-        self._taken[delivery.partition] = delivery
+        self._taken[delivery.partition] = refused, delivery
         self._acknowledge(delivery.partition)
 
     def _acknowledge(self, partition: str) -> None:
-        """Notes what the sink has taken; while the disk refuses, it is not sent again.
+        """Notes what the sink has taken, and gives up what it refused before that.
+
+        While the disk refuses, nothing of it is sent again.
 
         Raises:
             OutboxUnavailable: The disk refuses.
         """
         if (taken := self._taken.get(partition)) is not None:
-            self._deliveries.acknowledge(self.sink.name, taken)
+            refused, delivery = taken
+            self._give_up(refused)
+            self._taken[partition] = [], delivery
+            self._deliveries.acknowledge(self.sink.name, delivery)
             del self._taken[partition]
 
     def _failed(self, delivery: Delivery, backoff: Backoff, error: Exception) -> None:
@@ -270,6 +277,7 @@ class Courier:
 
     def _replay(self) -> bool:
         """Sends dead letters again that a person asked for; whether there are more of them."""
+        self._acknowledge_replay()
         for _ in range(BURST):
             letter = self._deliveries.dead.next_replay(self.sink.name)
             if letter is None:
@@ -277,11 +285,12 @@ class Courier:
             number, delivery = letter
             error = self._attempt(delivery)
             if error is None:
-                self._deliveries.dead.acknowledge(number)
+                self._replayed = delivery.event
                 self.acceptances.note()
                 self.watch.accepted(delivery.partition)
                 self.counters.delivered += 1
                 self._breaker.succeeded()
+                self._acknowledge_replay()
             elif isinstance(error, SinkRefused):
                 self.counters.refused += 1
                 self.watch.given_up(delivery.partition)
@@ -290,6 +299,12 @@ class Courier:
                 self._failed(delivery, Backoff(self._policy.backoff, self._jitter), error)
                 return False
         return True
+
+    def _acknowledge_replay(self) -> None:
+        """Notes a dead letter that the sink has taken; see `_acknowledge`."""
+        if self._replayed is not None:
+            self._deliveries.dead.acknowledge(self.sink.name, self._replayed)
+            self._replayed = None
 
     def _facts(self, delivery: Delivery) -> dict[str, str]:
         return {

@@ -114,10 +114,11 @@ class DeadLetters:
         number, seq, event, partition, body = row
         return number, Delivery(seq, seq, event, partition, bytes(body))
 
-    def acknowledge(self, number: int) -> None:
+    def acknowledge(self, sink: str, event: str) -> None:
         """The sink has it: it is dead no more."""
+        # Not by number: a damaged file that was replaced meanwhile has others.
         with self._file.transaction() as db:
-            db.execute("DELETE FROM dead WHERE rowid = ?", (number,))
+            db.execute("DELETE FROM dead WHERE sink = ? AND id = ?", (sink, event))
 
     def refused_again(self, number: int, reason: str) -> None:
         """It was refused once more and stays what it was; `at` is now."""

@@ -206,6 +206,15 @@ class Deliveries:
             ).fetchall()
         return {name: Backlog(*counts) for name, *counts in rows}
 
+    def unreadable_lately(self) -> int:
+        """Damaged events of the last day: dead letters of no sink, which nobody can get."""
+        with self._file.transaction() as db:
+            (count,) = db.execute(
+                "SELECT count(*) FROM dead WHERE sink IS NULL AND at > ?",
+                (self._utc_s() - LATELY_S,),
+            ).fetchone()
+        return int(count)
+
     def waiting(self, limit: int) -> list[PendingEvent]:
         """Events that a sink has not acknowledged, oldest first, at most `limit`."""
         with self._file.transaction() as db:

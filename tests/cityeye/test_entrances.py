@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cityeye.entrances import keyframe_address
+from tests.certificates import self_signed
 from tests.cityeye.small_city import CITY, problem_of
 
 HUB = "http://127.0.0.1:8612"
@@ -26,8 +27,9 @@ TLS = "certificate: eye.pem, key: eye.key"
     ],
 )
 def test_that_of_the_hub(load_city, tmp_path, hub, expected):
-    for name in ("eye.pem", "eye.key"):
-        (tmp_path / name).touch()
+    certificate, key = self_signed(tmp_path)
+    certificate.rename(tmp_path / "eye.pem")
+    key.rename(tmp_path / "eye.key")
     config = load_city(CITY.replace("hub: {}", f"hub: {hub}"))
     assert keyframe_address(config, HUB) == f"{expected}/api/keyframes/"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import SinkRefused, SinkUnavailable
+from pipelines.errors import OutboxUnavailable, SinkRefused, SinkUnavailable
 from tests.pipelines.delivery.test_relay_courier import World
 
 GATE = ["a.started", "a.ended"]
@@ -96,9 +96,12 @@ def test_a_camera_alone_is_judged_by_what_is_behind_the_event_and_by_heartbeats(
 def test_heartbeats_that_are_accepted_keep_other_cameras_from_waiting(world):
     world.sink.answer = refusing(is_a)
     world.publish("a")
-    for _ in range(30):
+    for _ in range(200):
         world.courier.acceptances.note()
-        world.run(4.0)
+        world.run(4.0, step_s=4.0)
+    failed = world.courier.counters.failed
+    while world.courier.counters.failed == failed:
+        world.run(1.0, step_s=1.0)
     world.publish("b", "yard")
     world.courier.acceptances.note()
     world.courier.round()
@@ -202,6 +205,55 @@ def test_a_sink_that_goes_down_during_the_judgement_loses_nothing(world):
     world.sink.answer = lambda event: None
     world.run(200.0)
     assert world.delivered("gate") == ["a.started", "a.updated", "a.ended"]
+
+
+def run_while_the_disk_refuses(world, monkeypatch, owner: object, written: str) -> int:
+    """Rounds in which one kind of writing fails; how many failed."""
+    failed = 0
+
+    def full(*_: object) -> None:
+        raise OutboxUnavailable("the outbox cannot be used: the disk is full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(owner, written, full)
+        for _ in range(10):
+            try:
+                world.courier.round()
+            except OutboxUnavailable:
+                failed += 1
+            world.courier.acceptances.note()
+            world.clock.now_s += 61.0
+    return failed
+
+
+@pytest.mark.parametrize("written", ["bury", "acknowledge"])
+def test_what_is_behind_a_dead_letter_arrives_once_while_the_disk_refuses(
+    world, monkeypatch, written
+):
+    world.sink.answer = refusing(is_update)
+    world.publish("a")
+    world.courier.round()
+    deliveries = world.edge.outbox.deliveries
+    assert run_while_the_disk_refuses(world, monkeypatch, deliveries, written) > 5
+    assert world.delivered("gate") == GATE
+    world.run(1.0)
+    assert world.delivered("gate") == GATE
+    assert world.dead() == [("recorder", "updated")]
+    assert world.courier.counters.dead == 1
+    assert deliveries.pending() == 0
+
+
+def test_a_dead_letter_that_is_sent_again_arrives_once_while_the_disk_refuses(world, monkeypatch):
+    world.sink.answer = refusing(is_update)
+    world.publish("a")
+    world.run_among_others(60.0)
+    world.sink.answer = lambda event: None
+    dead = world.edge.outbox.deliveries.dead
+    assert dead.request_replay() == 1
+    assert run_while_the_disk_refuses(world, monkeypatch, dead, "acknowledge") == 10
+    world.run(1.0)
+    assert world.delivered("gate") == [*GATE, "a.updated"]
+    assert dead.listed() == []
 
 
 def test_a_dead_letter_is_sent_again_on_request(world):
