@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from cityeye.errors import CommandError
 from cityeye.model_place import cache_folder
-from pipelines.access import Scope, TokenFile, TokenFileError
+from pipelines.access import Scope, TokenFile, TokenFileError, create_owned_folder
 
 FOLDER = "access"
 CITIES = "cities"
@@ -85,7 +85,7 @@ def noted(url: str, note: CityNote, environment: Mapping[str, str]) -> Iterator[
     path = _note(url, environment)
     # Without a note, commands have to be told where the token is; the city runs all the same.
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create_owned_folder(path.parent)
         path.write_text(json.dumps(asdict(note)), encoding="utf-8")
     try:
         yield

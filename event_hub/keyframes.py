@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from pipelines.access import create_owned_folder
+
 KEY_MAX_CHARS = 512
 
 
@@ -68,9 +70,7 @@ class EvidenceFolder(FolderKeyframes):
             OSError: It cannot be written.
         """
         path = self._path(key)
-        missing = [one for one in path.parents if not one.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        create_owned_folder(path.parent)
         part = path.with_name(path.name + ".part")
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from event_hub.errors import DatabaseInUseError, DatabaseUrlError, StoreUnavailableError
+from pipelines.access import create_owned_folder
 
 READERS: Final = 4
 WAIT_S: Final = 5.0
@@ -53,7 +54,7 @@ class SqliteFile:
             )
         self.path = Path(url.database).resolve()
         self._url = url
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create_owned_folder(self.path.parent)
         self._lock = _private(self.path.with_name(self.path.name + ".lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@ from .gate import AccessGate as AccessGate, AccessPolicy as AccessPolicy
 from .origin import (
     is_loopback as is_loopback, known_hosts as known_hosts, reachable_host as reachable_host,
 )
+from .owned_folder import create_owned_folder as create_owned_folder
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError

@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.access.owned_folder import OWNER_ONLY, create_owned_folder
 from pipelines.access.scope import Scope
 from pipelines.access.token import Token, new_token, split_token
 
@@ -233,8 +234,8 @@ class TokenFile:
     def _writing(self) -> Iterator[dict[str, Token]]:
         """The tokens as they are now, to be changed; written back where the block ends well."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
+            create_owned_folder(self.folder)
+            self.folder.chmod(OWNER_ONLY)
             lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise TokenFileError(f"{self.folder} cannot be used: {error.strerror}") from None

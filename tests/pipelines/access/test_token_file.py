@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,17 @@ def test_only_the_owner_can_read(tokens: TokenFile) -> None:
     tokens.issue("gate", Scope.SENDER)
     assert mode(tokens.folder) == 0o700
     assert {mode(path) for path in tokens.folder.iterdir()} == {0o600}
+
+
+def test_folders_above_that_were_missing_are_the_owners_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        TokenFile(tmp_path / "new" / "var" / "access").prepare()
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(made) == 3
+    assert {mode(path) for path in made} == {0o700}
 
 
 @pytest.mark.parametrize("name", ["tokens.json", "first-token"])
