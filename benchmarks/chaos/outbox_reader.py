@@ -8,6 +8,7 @@ not begun anew. Everything that a finished transaction wrote is in one of the tw
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -42,11 +43,8 @@ class OutboxContent:
 
 def outbox_files(state: Path) -> list[Path]:
     """The outboxes below a state folder, those that were set aside included."""
-    return sorted(
-        path
-        for path in state.glob(f"*/{FILE}*")
-        if not path.name.endswith(("-wal", "-shm", "-journal"))
-    )
+    aside = re.compile(rf"{re.escape(FILE)}(\.damaged-\w+)?")
+    return sorted(path for path in state.glob(f"*/{FILE}*") if aside.fullmatch(path.name))
 
 
 def read_outbox(
