@@ -47,6 +47,7 @@ class Database:
         self._file: SqliteFile | None = None
         try:
             parsed = make_url(url)
+            self._password = parsed.password
             if parsed.get_backend_name() == "sqlite":
                 self._file = SqliteFile(parsed)
                 self._writer, self._readers = self._file.engines()
@@ -150,6 +151,9 @@ class Database:
                 self.damage = f"the database is damaged: {cause}"
                 raise DatabaseDamagedError(self.damage) from None
             text = f"the database does not answer: {cause}"
+            # A part of it is the server's, which knows the password and may repeat it.
+            if self._password:
+                text = text.replace(self._password, "***")
             if writes and isinstance(error, OperationalError):
                 self.trouble = text
             raise StoreUnavailableError(text) from None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +156,14 @@ class SupervisedCity:
             for process in alive:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
+
+
+@contextlib.contextmanager
+def well_city(folder: Path, clip: Path) -> Iterator[SupervisedCity]:
+    """A city that has come to work, with models in the worker; ended with the context."""
+    city = SupervisedCity(folder, clip, "in_process")
+    try:
+        city.wait_until(city.is_well)
+        yield city
+    finally:
+        city.stop()

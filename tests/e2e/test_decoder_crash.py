@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.camera_adapters.clips import TinyClip
-from tests.e2e.supervised import PROCESSES, SupervisedCity
+from tests.e2e.supervised import PROCESSES, SupervisedCity, well_city
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.proof, pytest.mark.timeout(420)]
 
@@ -24,12 +24,8 @@ OTHERS = ("director", "raylet", "GCS", "proxy", "controller", "control API", "hu
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory, tiny_clip: TinyClip) -> Iterator[SupervisedCity]:
-    city = SupervisedCity(tmp_path_factory.mktemp("city"), tiny_clip.path, "in_process")
-    try:
-        city.wait_until(city.is_well)
+    with well_city(tmp_path_factory.mktemp("city"), tiny_clip.path) as city:
         yield city
-    finally:
-        city.stop()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGILL])

@@ -62,7 +62,7 @@ def listeners(processes: list[psutil.Process]) -> list[Listener]:
                 if one.family == socket.AF_UNIX:
                     if one.laddr:
                         found.append(Listener(name, "unix", str(one.laddr)))
-                elif one.type == socket.SOCK_DGRAM:
+                elif one.type == socket.SOCK_DGRAM and not one.raddr:
                     found.append(Listener(name, "udp", one.laddr.ip, one.laddr.port))
                 elif one.status == psutil.CONN_LISTEN:
                     found.append(Listener(name, "tcp", one.laddr.ip, one.laddr.port))
@@ -78,8 +78,11 @@ def is_loopback(place: str) -> bool:
 def owner(city: ExposedCity, one: Listener) -> str:
     """Which line of the list a listener is; empty where it is none."""
     if one.kind == "unix":
-        inside = (city.state / "control.sock", *(city.session() / "sockets").iterdir())
-        return "control" if any(one.place.endswith(str(path)) for path in inside) else ""
+        if one.place in map(str, (city.session() / "sockets").iterdir()):
+            return "Ray"
+        # Bound by a short name of its folder, see `control_socket`.
+        mine = one.place.endswith("/control.sock") and "cityeye.city_process" in one.process
+        return "control" if mine else ""
     if not is_loopback(one.place):
         return ""
     own = {city.hub_port: "multiprocessing.spawn", city.api_port: "ray::ProxyActor"}
@@ -103,7 +106,7 @@ def test_every_listener_is_on_the_list(city: ExposedCity) -> None:
 
 JOIN = """
 import ray, sys
-ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False, namespace="cityeye")
+ray.init(address=sys.argv[1], _node_ip_address="127.0.0.1", log_to_driver=False)
 print("inside", flush=True)
 import os; os._exit(0)
 """
@@ -115,13 +118,13 @@ import os; os._exit(0)
 def test_nobody_joins_ray_without_its_token(
     city: ExposedCity, tmp_path: Path, mode: str, inside: bool
 ) -> None:
-    port = re.search(r"--gcs_server_port=(\d+)", " ".join(city.find("gcs_server").cmdline()))
-    assert port
+    address = re.search(r"--gcs-address=(\S+)", " ".join(city.find("raylet/raylet").cmdline()))
+    assert address
     environment = {**os.environ, "RAY_AUTH_MODE": mode.split(maxsplit=1)[0]}
     if mode != "token":
         environment["HOME"] = str(tmp_path)
     with subprocess.Popen(
-        [sys.executable, "-c", JOIN, f"127.0.0.1:{port[1]}"],
+        [sys.executable, "-c", JOIN, address[1]],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

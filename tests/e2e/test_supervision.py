@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.camera_adapters.clips import TinyClip
-from tests.e2e.supervised import SupervisedCity
+from tests.e2e.supervised import SupervisedCity, well_city
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(420)]
 
@@ -20,12 +20,8 @@ GONE_S = 10.0
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory, tiny_clip: TinyClip) -> Iterator[SupervisedCity]:
-    city = SupervisedCity(tmp_path_factory.mktemp("city"), tiny_clip.path, "in_process")
-    try:
-        city.wait_until(city.is_well)
+    with well_city(tmp_path_factory.mktemp("city"), tiny_clip.path) as city:
         yield city
-    finally:
-        city.stop()
 
 
 def test_a_killed_director_is_replaced_and_the_worker_goes_on(city: SupervisedCity) -> None:
