@@ -73,14 +73,15 @@ def show(result: BenchmarkResult, console: Console) -> None:
             soft_wrap=True,
         )
     for table in result.tables:
-        console.print(_rich_table(table))
+        show_table(table, console)
 
 
-def _rich_table(table: ResultTable) -> Table:
+def show_table(table: ResultTable, console: Console) -> None:
+    """Prints one table."""
     shown = Table(title=table.title, title_justify="left")
     for index, column in enumerate(table.columns):
         numeric = all(isinstance(row[index], int | float) for row in table.rows)
         shown.add_column(column, justify="right" if numeric else "left")
     for row in table.rows:
         shown.add_row(*map(cell_text, row))
-    return shown
+    console.print(shown)

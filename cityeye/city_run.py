@@ -206,6 +206,7 @@ class CityRun:
         found = ", ".join(f"{count} x {kind}" for kind, count in counted if count)
         self._progress.step(
             f"done: {found or 'no incident'}; {content['events_delivered']} events delivered, "
+            f"{content['events_pending']} wait, {content['events_dead']} refused for good, "
             f"{content['keyframes_stored']} keyframes stored",
             "bold",
         )

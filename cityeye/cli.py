@@ -14,7 +14,18 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import apply, bench, cameras, check, hold, hub, run, token
+from cityeye.commands import (
+    apply,
+    bench,
+    cameras,
+    chaos,
+    check,
+    events,
+    hold,
+    hub,
+    run,
+    token,
+)
 from cityeye.commands import models as models_command
 from cityeye.errors import is_ours, unexpected
 from cityeye.logs import LogFormat, redact, set_up_logs
@@ -35,9 +46,11 @@ app.command("check")(check.check)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
 app.add_typer(token.app, name="token")
+app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")
 app.add_typer(models_command.app, name="models")
 app.add_typer(bench.app, name="bench")
+app.command("chaos")(chaos.chaos)
 app.add_typer(cameras.app, name="cameras")
 
 

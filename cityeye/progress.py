@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -15,9 +16,11 @@ from rich.text import Text
 
 from cityeye.incident_count import IncidentCount
 from pipelines import CameraSnapshot, overload
+from pipelines.delivery import city_sinks
 from serving import KNOWN_FOR_S, WorkerState, loads_of
 
 SUMMARY_EVERY_S = 15.0
+QUIET_FAILURE = timedelta(seconds=3)
 STYLES_OF_LOAD = {True: "yellow", False: "green"}
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}
 UNKNOWN = "unknown"
@@ -46,6 +49,7 @@ class Progress:
         self._restarts: Counter[str] = Counter()
         self._faults: dict[str, str] = {}
         self._overloaded = False
+        self._dead: Counter[str] = Counter()
 
     @property
     def is_terminal(self) -> bool:
@@ -74,6 +78,7 @@ class Progress:
         cameras = [camera for state in workers for camera in state.cameras]
         for camera in cameras:
             self._observe_camera(camera)
+        self._observe_sinks(workers)
         loads = loads_of(workers)
         if loads:  # Of workers that are silent nothing is known.
             self._observe_load(overload(loads))
@@ -125,6 +130,18 @@ class Progress:
             style = "red" if fault else "green"
             self.step(f"{state.name}: {fault or 'the detector answers again'}", style)
 
+    def _observe_sinks(self, workers: Sequence[WorkerState]) -> None:
+        """Says when a sink takes no events, when it does again, and when it refused some."""
+        now = datetime.now(UTC)
+        current = [state.current.relay.sinks for state in workers if state.current]
+        for sink in city_sinks(one for sinks in current for one in sinks):
+            # One attempt that fails is nothing to read about.
+            if sink.since is None or now - sink.since > QUIET_FAILURE:
+                self.away(f"sink {sink.name}", sink.trouble)
+            if sink.dead > self._dead[sink.name]:
+                self.step(f"sink {sink.name} refused events: see `cityeye events dead`", "red")
+            self._dead[sink.name] = sink.dead
+
     def _observe_load(self, problem: str) -> None:
         """Says that more is asked for than can be inferred when it begins, and when it ends."""
         if bool(problem) == self._overloaded:
@@ -156,9 +173,11 @@ def summary(workers: Sequence[WorkerState]) -> str:
     given = sum(load.given_fps for load in loads.values())
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
     silent = f" ({unknown} unknown)" if unknown else ""
+    pending = sum(state.current.relay.pending for state in workers if state.current)
+    waiting = f", {pending} events wait" if pending else ""
     return (
         f"{online} of {total} cameras online{silent}, throughput {given:.1f} of "
-        f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms"
+        f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms{waiting}"
     )
 
 
@@ -167,8 +186,8 @@ def report(workers: Sequence[WorkerState], incidents: Mapping[str, int]) -> dict
 
     Returns:
         `cameras` by id (`frame_age_ms` is arrival of a frame to its result), `incidents`,
-        `events_delivered` to all sinks and `keyframes_stored`. What workers count is since the
-        newest start of each.
+        `events_delivered`, `events_pending` and `events_dead` of all sinks, and
+        `keyframes_stored`. What workers count is since the newest start of each.
     """
     # What was measured counts, however long ago.
     snapshots = [state.snapshot for state in workers if state.snapshot]
@@ -178,6 +197,8 @@ def report(workers: Sequence[WorkerState], incidents: Mapping[str, int]) -> dict
         "cameras": {camera.id: _camera_report(camera) for camera in cameras},
         "incidents": dict(sorted(incidents.items())),
         "events_delivered": sum(relay.events_delivered for relay in relays),
+        "events_pending": sum(relay.pending for relay in relays),
+        "events_dead": sum(relay.dead for relay in relays),
         "keyframes_stored": sum(relay.keyframes_stored for relay in relays),
     }
 

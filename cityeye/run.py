@@ -22,6 +22,7 @@ from cityeye.progress import Progress
 from cityeye.stop_switch import StopSwitch
 from cityeye.supervisor import Supervisor
 from cityeye.systemd import Systemd, forget
+from pipelines.delivery import make_folder
 
 
 def run_city(
@@ -59,6 +60,9 @@ def watch(
     forget(os.environ)
     with contextlib.ExitStack() as stack:
         switch = stack.enter_context(StopSwitch())
+        # For its owner alone, whatever the umask; what is wrong with it the tokens say in words.
+        with contextlib.suppress(OSError):
+            make_folder(config.settings.state)
         tokens = tokens_of(config.settings.state)
         tokens.prepare()
         hub = None

@@ -9,7 +9,8 @@ from .detector import (
     RESULT_TIMEOUT_S as RESULT_TIMEOUT_S,
 )
 from .errors import (
-    KeyframeMissing as KeyframeMissing, OutboxUnavailable as OutboxUnavailable,
+    KeyframeMissing as KeyframeMissing, OutboxInUse as OutboxInUse,
+    OutboxUnavailable as OutboxUnavailable,
     StoreError as StoreError, StoreUnavailable as StoreUnavailable,
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder

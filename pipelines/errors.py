@@ -17,8 +17,7 @@ PipelineError
 ├── HoldsUnreadable        which keyframes must not be deleted is not known
 ├── SinkError              where events go
 │   ├── SinkUnavailable        try again later
-│   ├── SinkRefused            this event is not wanted, and will not be
-│   └── SinkGone               the sink wants nothing any more
+│   └── SinkRefused            the answer may be about this event, or about all of them
 └── EncodingError          an image could not be made into a keyframe
 """
 
@@ -86,7 +85,7 @@ class HoldsUnreadable(PipelineError):
 
 
 class SinkError(PipelineError):
-    """An event was not acknowledged."""
+    """An event was not acknowledged; the message says why and what to do, without the sink."""
 
 
 class SinkUnavailable(SinkError):
@@ -102,11 +101,7 @@ class SinkUnavailable(SinkError):
 
 
 class SinkRefused(SinkError):
-    """The sink does not accept this event, however often it is sent."""
-
-
-class SinkGone(SinkError):
-    """The sink is permanently gone and must not be called again until it is configured anew."""
+    """The sink answered no. Whether to this event or to everything, the next ones will show."""
 
 
 class EncodingError(PipelineError):

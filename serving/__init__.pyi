@@ -1,5 +1,7 @@
 from .city import City as City
-from .city_plan import CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, Wish as Wish
+from .city_plan import (
+    CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, OUTBOX_FILE as OUTBOX_FILE, Wish as Wish,
+)
 from .cores import usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
 from .errors import (

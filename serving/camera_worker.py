@@ -25,9 +25,11 @@ from pipelines import (
     model_keys,
 )
 from pipelines.delivery import (
+    DeadLetter,
     Heartbeats,
     Kept,
     Outbox,
+    PendingEvent,
     Relay,
     RelayCounters,
     Spool,
@@ -51,6 +53,8 @@ log = logging.getLogger(__name__)
 
 GROUP_STOP_S = 15.0
 STOP_REASON = "CityEye was stopped"
+HEARTBEAT_WITHIN_S = 8.0
+"""A heartbeat that takes longer is worth less than the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,10 @@ class CameraWorker:
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
-        sinks = [settings.open() for settings in plan.delivery.sinks]
+        sinks = [
+            self._relay.witnessed(settings.within(HEARTBEAT_WITHIN_S).open())
+            for settings in plan.delivery.sinks
+        ]
         self._heartbeats = Heartbeats(plan.name, plan.city, self._outbox, self._group.beats, sinks)
         self._upkeep.start()
         self._relay.start()
@@ -229,6 +236,30 @@ class CameraWorker:
     def image(self, name: str) -> bytes | None:
         """An image that a comparison names, JPEG; None where there is none."""
         return Gallery(self._comparisons / IMAGES, MAX_IMAGES).read(name)
+
+    def pending_events(self, limit: int) -> list[PendingEvent]:
+        """Events that wait for a sink, oldest first, at most `limit`.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        return self._relay.waiting(limit)
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Events that a sink refused for good, oldest first, at most `limit`.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        return self._outbox.deliveries.dead.listed(limit)
+
+    def replay_dead(self, event: str | None, sink: str | None) -> int:
+        """See `DeadLetters.request_replay`.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be written.
+        """
+        return self._outbox.deliveries.dead.request_replay(event, sink)
 
     def stop(self, reason: str = STOP_REASON) -> WorkerSnapshot:
         """Ends open incidents, says that its cameras are not watched any more, and delivers that.

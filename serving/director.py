@@ -19,7 +19,7 @@ from typing import Any, Final
 from ray.exceptions import RayError
 
 from pipelines import Routes
-from pipelines.delivery import Kept, make_folder
+from pipelines.delivery import DeadLetter, Kept, PendingEvent, make_folder
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -144,8 +144,8 @@ class Director:
         self._notes = notes
 
     def notes(self) -> Mapping[str, str]:
-        """What was noted last."""
-        return self._notes
+        """What was noted last, and what still waits of workers that there are no more."""
+        return {**self._notes, **self._left_over.notes()}
 
     def kept(self) -> tuple[Kept, ...]:
         """What no worker keeps alone, and how much it may be."""
@@ -215,6 +215,23 @@ class Director:
         answers = self._ask_all(lambda worker: worker.image.remote(name))
         return next((answer for answer in answers if answer is not None), None)
 
+    def pending_events(self, limit: int) -> Sequence[PendingEvent]:
+        """Events that wait for a sink, of each worker at most `limit`."""
+        answers = self._ask_all(lambda worker: worker.pending_events.remote(limit))
+        left = self._left_over.pending_events(limit)
+        return [event for answer in (*answers, left) for event in answer]
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Events that a sink refused for good, of each worker at most `limit`."""
+        answers = self._ask_all(lambda worker: worker.dead_letters.remote(limit))
+        left = self._left_over.dead_letters(limit)
+        return [letter for answer in (*answers, left) for letter in answer]
+
+    def replay_dead(self, event: str | None, sink: str | None) -> int:
+        """Has dead letters sent again: all, or of one event or sink; how many there are."""
+        counts: list[int] = self._ask_all(lambda one: one.replay_dead.remote(event, sink))
+        return sum(counts) + self._left_over.replay_dead(event, sink)
+
     def stop(self) -> Sequence[WorkerState]:
         """Stops every worker, waits for their outboxes to drain, and says how they stand."""
         self._stopping.set()
@@ -241,6 +258,7 @@ class Director:
             if slot.plan.name == share.name:
                 return slot.apply(share)
         slot = WorkerSlot(share, self._gpus, self._plan.liveness, self._incarnations)
+        self._left_over.release(share.name)
         slot.start()
         self._slots.append(slot)
         return None

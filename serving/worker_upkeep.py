@@ -99,6 +99,7 @@ class WorkerUpkeep:
         self._recovered = False
         self._losses_due_s = float("-inf")
         self._set_aside: tuple[str, ...] = ()
+        self._unreadable = 0
         self._lost = dict.fromkeys(LOSSES, 0)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
@@ -125,6 +126,7 @@ class WorkerUpkeep:
                     facts = {"worker": self._worker, "count": recovered}
                     log.info("incidents_recovered", extra=facts)
             self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
+            self._unreadable = self._outbox.deliveries.unreadable_lately()
             self._files.step()
             self._spool.check()
             used, oldest = self._outbox.usage()
@@ -136,7 +138,8 @@ class WorkerUpkeep:
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with what the worker keeps, a sentence each."""
-        return (*filter(None, (self._outbox_problem(), *self._images_problems())), *self._set_aside)
+        found = (self._outbox_problem(), *self._images_problems(), self._events_problem())
+        return (*filter(None, found), *self._set_aside)
 
     def kept(self) -> tuple[Kept, ...]:
         """What it keeps beside what waits to be delivered, and its limits."""
@@ -155,6 +158,14 @@ class WorkerUpkeep:
     def _images_problems(self) -> tuple[str, ...]:
         spool, store = self._spool.fault, self._relay.store_fault
         return (spool and f"{spool}; {self._free()}", store)
+
+    def _events_problem(self) -> str:
+        if not self._unreadable:
+            return ""
+        return (
+            "events were damaged on the disk within the last day and cannot be sent:"
+            f" {self._unreadable}; `cityeye events dead` lists them; check the disk"
+        )
 
     def _free(self) -> str:
         folder = self._outbox.file.path.parent

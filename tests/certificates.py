@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
 def self_signed(folder: Path, name: str = "eye.city.example") -> tuple[Path, Path]:
-    """PEM files of a certificate and its key."""
+    """PEM files of a certificate and its key; `name` is that of a host, or an IP address."""
     x509 = pytest.importorskip("cryptography.x509")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +28,7 @@ def self_signed(folder: Path, name: str = "eye.city.example") -> tuple[Path, Pat
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([_general_name(x509, name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     chain, private = folder / "eye.pem", folder / "eye.key"
@@ -38,3 +41,10 @@ def self_signed(folder: Path, name: str = "eye.city.example") -> tuple[Path, Pat
         )
     )
     return chain, private
+
+
+def _general_name(x509: Any, name: str) -> Any:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

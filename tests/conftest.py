@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.chaos.swift_server import SwiftServer
 from tests.camera_adapters.clips import TinyClip, write_clip
 from tests.pipelines.delivery.moto_server import MotoServer
-from tests.pipelines.delivery.swift_server import SwiftServer
 
 pytest_plugins = ("tests.levels", "tests.private_folder", "tests.spreading")
 

@@ -43,6 +43,8 @@ OFFENCES = {
     "av": ("pipelines/keyframe.py", "import av"),
     "matplotlib": ("benchmarks/rounds.py", "import matplotlib"),
     "shapely": ("pipelines/rules/zone_tracks.py", "import shapely"),
+    "kafka": ("pipelines/delivery/relay.py", "import confluent_kafka"),
+    "mqtt": ("pipelines/delivery/relay.py", "import paho.mqtt.client"),
     "minio": ("serving/camera_worker.py", "import minio"),
     "hub-libraries": ("serving/api/control_api.py", "import nicegui"),
 }

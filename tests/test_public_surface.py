@@ -16,9 +16,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = [name for name in PROJECT["tool"]["importlinter"]["root_packages"] if name != "k8s"]
 SUB_PACKAGES = {
     "benchmarks": (
+        "chaos.campaign",
+        "chaos.combined",
         "compare",
         "decode",
         "detect",
+        "outbox",
         "output",
         "overload",
         "pipeline",

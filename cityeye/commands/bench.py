@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import bench_street
+from cityeye.commands import bench_outbox, bench_street
 from cityeye.commands.bench_options import (
     ClipOption,
     JsonOption,
@@ -235,4 +235,5 @@ def show_trace() -> None:
 
 app.command("streams")(bench_street.streams)
 app.command("overload")(bench_street.overload)
+app.command("outbox")(bench_outbox.outbox)
 app.command("scale")(bench_street.scale)

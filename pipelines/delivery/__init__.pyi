@@ -1,9 +1,13 @@
+from .courier import Courier as Courier
+from .dead_letters import DeadLetter as DeadLetter
+from .deliveries import Deliveries as Deliveries, PendingEvent as PendingEvent
 from .durable import (
     make_folder as make_folder, private_folder as private_folder, write_durably as write_durably,
 )
 from .heartbeat import Heartbeats as Heartbeats
 from .holds import Holds as Holds
 from .outbox import Outbox as Outbox
+from .outbox_file import OutboxFile as OutboxFile
 from .retention import (
     Kept as Kept, KeyframeRetention as KeyframeRetention, Retention as Retention,
     RetentionLimit as RetentionLimit, keep_files as keep_files, outbox_limits as outbox_limits,
@@ -15,6 +19,7 @@ from .relay import Relay as Relay, RelayCounters as RelayCounters
 from .settings import (
     FilePath as FilePath, base_folder as base_folder, expand_home as expand_home,
 )
+from .sink_state import SinkState as SinkState, city_sinks as city_sinks
 from .sinks.http import HttpSinkSettings as HttpSinkSettings
 from .sinks.registry import AnySink as AnySink
 from .sinks.sink import SinkSettings as SinkSettings

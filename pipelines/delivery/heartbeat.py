@@ -18,7 +18,7 @@ from typing import Final
 
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Delivery, Sink
-from pipelines.errors import OutboxUnavailable, SinkError, SinkGone
+from pipelines.errors import OutboxUnavailable, SinkError
 from pipelines.event import (
     HEARTBEAT_EVERY_S,
     CameraBeat,
@@ -81,8 +81,6 @@ class HeartbeatSender:
                     break
                 try:
                     self._sink.deliver(delivery)
-                except SinkGone:
-                    return
                 except Exception as error:
                     # A sink is foreign code, and no failure is worth more than the next heartbeat.
                     self._note_failure(error)

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipelines.delivery.event_log import SEQUENCE_DIGITS, Deliveries, EventLog, OutboxLimits
+from pipelines.delivery.deliveries import Deliveries
+from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.errors import OutboxUnavailable
 from pipelines.event import (

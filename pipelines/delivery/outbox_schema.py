@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 from functools import lru_cache
 
-VERSION = 4
+VERSION = 5
 
 CAMERA_AND_LIFE = """
 CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -28,9 +28,17 @@ INSERT INTO life VALUES (0, 0);
 BODY_TYPE = """
     CASE WHEN json_valid(CAST(body AS TEXT)) THEN json_extract(CAST(body AS TEXT), '$.type') END
 """
+"""SQL for the type of the event in a column `body`; NULL where it is unreadable."""
 
 CHECKSUM = "ALTER TABLE event ADD COLUMN checksum INTEGER;"
 """CRC-32 of the body: pages have none of their own. None in events of older programs."""
+
+REPLAYS = """
+ALTER TABLE sink DROP COLUMN enabled;
+ALTER TABLE dead ADD COLUMN replay INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX dead_by_sink ON dead (sink, replay, at);
+"""
+"""No sink is given up any more, and dead letters can be sent again."""
 
 MIGRATIONS = {
     1: """
@@ -48,6 +56,7 @@ MIGRATIONS = {
         (SELECT max(seq) FROM event WHERE {BODY_TYPE} = 'cityeye.camera.state' GROUP BY partition);
     """,  # noqa: S608
     3: CHECKSUM,
+    4: REPLAYS,
 }
 """From each older version to the next one."""
 
@@ -166,5 +175,6 @@ def migrate(db: sqlite3.Connection, found: int) -> None:
 def create(db: sqlite3.Connection) -> None:
     """Makes the tables of an empty database, in one transaction."""
     db.executescript(
-        f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} {CHECKSUM} PRAGMA user_version = {VERSION}; COMMIT;"
+        f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} {CHECKSUM} {REPLAYS}"
+        f" PRAGMA user_version = {VERSION}; COMMIT;"
     )

@@ -46,10 +46,9 @@ class Registration:
         with self._file.transaction() as db:
             for table, column in (("sink", "name"), ("progress", "sink")):
                 db.execute(f"DELETE FROM {table} WHERE {column} NOT IN ({marks})", self._sinks)  # noqa: S608
-            for name in self._sinks:
-                db.execute(
-                    "INSERT INTO sink VALUES (?, 1) ON CONFLICT DO UPDATE SET enabled = 1", (name,)
-                )
+            db.executemany(
+                "INSERT OR IGNORE INTO sink VALUES (?)", [(name,) for name in self._sinks]
+            )
         self._written_in = openings
 
     def since_s(self, seq: int, committed_s: float) -> float:

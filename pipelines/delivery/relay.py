@@ -10,13 +10,16 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from camera_adapters import BackoffPolicy
 from pipelines.delivery.courier import Backoff, Courier, RetryPolicy
+from pipelines.delivery.deliveries import Backlog, PendingEvent
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.sinks.sink import Sink
+from pipelines.delivery.refusals import Acceptances
+from pipelines.delivery.sink_state import SinkState
+from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import (
@@ -142,6 +145,20 @@ class Uploader:
         log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})
 
 
+class WitnessedSink:
+    """A `Sink` for what is not in the outbox: it notes what is accepted."""
+
+    def __init__(self, sink: Sink, acceptances: Acceptances) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._acceptances = acceptances
+
+    def deliver(self, delivery: Delivery) -> None:
+        """See `Sink.deliver`."""
+        self._sink.deliver(delivery)
+        self._acceptances.note()
+
+
 @dataclass(frozen=True, slots=True)
 class RelayCounters:
     """What a relay has done since it started, and what is before it.
@@ -149,14 +166,14 @@ class RelayCounters:
     Attributes:
         events_delivered: Acknowledgements, counted per sink.
         events_failed: Attempts that failed and are tried again.
-        events_refused: Permanent refusals.
-        dead: Events given up after too many refusals, per sink.
+        events_refused: Of all attempts those that the sink answered with a refusal.
+        dead: Dead letters in the outbox, counted per sink.
         pending: Events not yet acknowledged, counted per sink.
         keyframes_stored: Keyframes the store has.
         keyframes_failed: Attempts that failed and are tried again.
         keyframes_lost: Keyframes that were gone or altered in the spool.
         keyframes_pending: Keyframes in the spool.
-        sinks_gone: Names of sinks that want nothing any more.
+        sinks: Each sink by itself.
     """
 
     events_delivered: int
@@ -168,7 +185,7 @@ class RelayCounters:
     keyframes_failed: int
     keyframes_lost: int
     keyframes_pending: int
-    sinks_gone: tuple[str, ...]
+    sinks: tuple[SinkState, ...] = ()
 
 
 class Relay:
@@ -207,7 +224,8 @@ class Relay:
         retry = retry or RetryPolicy()
         self._uploader = Uploader(outbox, spool, store, retry.backoff, keep_s)
         self._couriers = [Courier(sink, outbox.deliveries, blob_grace_s, retry) for sink in sinks]
-        self._pending = (0, 0)
+        self._backlogs: Mapping[str, Backlog] = {}
+        self._blobs_pending = 0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -238,22 +256,55 @@ class Relay:
 
     @property
     def counters(self) -> RelayCounters:
-        """Totals over all sinks; what is pending is the last known where the outbox is closed."""
+        """What is pending and dead is the last known where the outbox cannot be read."""
         with contextlib.suppress(OutboxUnavailable):
-            self._pending = self._outbox.deliveries.pending(), self._outbox.blobs_pending()
-        sinks = [courier.counters for courier in self._couriers]
+            self._backlogs = self._outbox.deliveries.backlogs()
+            self._blobs_pending = self._outbox.blobs_pending()
+        totals = [courier.counters for courier in self._couriers]
+        states = tuple(self._state(courier) for courier in self._couriers)
         stored = self._uploader.counters
         return RelayCounters(
-            events_delivered=sum(sink.delivered for sink in sinks),
-            events_failed=sum(sink.failed for sink in sinks),
-            events_refused=sum(sink.refused for sink in sinks),
-            dead=sum(sink.dead for sink in sinks),
-            pending=self._pending[0],
+            events_delivered=sum(one.delivered for one in totals),
+            events_failed=sum(one.failed for one in totals),
+            events_refused=sum(one.refused for one in totals),
+            dead=sum(one.dead for one in states),
+            pending=sum(one.pending for one in states),
             keyframes_stored=stored.stored,
             keyframes_failed=stored.failed,
             keyframes_lost=stored.lost,
-            keyframes_pending=self._pending[1],
-            sinks_gone=tuple(c.sink.name for c in self._couriers if c.counters.gone),
+            keyframes_pending=self._blobs_pending,
+            sinks=states,
+        )
+
+    def witnessed(self, sink: Sink) -> Sink:
+        """The same sink; what it accepts shows that the courier's sink of that name is well."""
+        for courier in self._couriers:
+            if courier.sink.name == sink.name:
+                return WitnessedSink(sink, courier.acceptances)
+        return sink
+
+    def waiting(self, limit: int) -> list[PendingEvent]:
+        """Events that wait for a sink, oldest first, with the reason where one is known.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        reasons = {one.sink.name: one.watch.reasons() for one in self._couriers}
+        return [
+            replace(one, reason=reasons.get(one.sink, {}).get(one.partition, ""))
+            if one.is_next
+            else one
+            for one in self._outbox.deliveries.waiting(limit)
+        ]
+
+    def _state(self, courier: Courier) -> SinkState:
+        name = courier.sink.name
+        known = self._backlogs.get(name, Backlog())
+        return replace(
+            courier.watch.state(name),
+            pending=known.pending,
+            dead=known.dead,
+            dead_lately=known.dead_lately,
         )
 
     @property

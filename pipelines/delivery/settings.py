@@ -6,10 +6,18 @@ describe. A validator that refuses a value says `WHAT; REMEDY` and never repeats
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -43,8 +51,30 @@ def absolute_path(path: Path, info: ValidationInfo) -> Path:
 
 FilePath = Annotated[Path, AfterValidator(absolute_path)]
 
+
+def _authorities(path: Path | None) -> Path | None:
+    """A file with at least one certificate."""
+    if path is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(path)
+        except ssl.SSLError:
+            raise ValueError(f"{path.name} holds no certificate; {_PEM}") from None
+        except OSError as error:
+            raise ValueError(_unreadable(path, error)) from None
+    return path
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    reason = (error.strerror or "it cannot be opened").lower()
+    return f"{path.name} cannot be read: {reason}; correct the path, it starts from this file"
+
+
+_PEM = "name a PEM file, which begins with -----BEGIN CERTIFICATE-----"
+
 CaCerts = Annotated[
     FilePath | None,
+    AfterValidator(_authorities),
     Field(
         description="a file of certificate authorities, instead of the system's",
         examples=["city-ca.pem"],
@@ -56,3 +86,51 @@ ConnectTimeout = Annotated[
 ReadTimeout = Annotated[
     Seconds, Field(description="seconds without a byte of the answer", examples=[15])
 ]
+
+
+class TlsSettings(DeliverySettings):
+    """How both sides of a connection with TLS prove who they are."""
+
+    ca_certs: CaCerts = None
+    certificate: Annotated[
+        FilePath | None,
+        Field(
+            description="a PEM file with this city's own certificate, where the other side asks",
+            examples=["city.pem"],
+        ),
+    ] = None
+    key: Annotated[
+        FilePath | None,
+        Field(
+            description="a PEM file with the private key of `certificate`, without a password",
+            examples=["city.key"],
+        ),
+    ] = None
+
+    @field_validator("key")
+    @classmethod
+    def _fits_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "certificate" not in info.data:  # It has a mistake of its own.
+            return key
+        certificate: Path | None = info.data["certificate"]
+        if certificate is None:
+            if key is not None:
+                raise ValueError("a key without a certificate; add `certificate:`")
+            return None
+        for path in filter(None, (certificate, key)):
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise ValueError(_unreadable(path, error)) from None
+        try:
+            # A key with a password would be asked for at the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                certificate, key, password=lambda: ""
+            )
+        except (ssl.SSLError, ValueError):
+            named = key or certificate
+            raise ValueError(
+                f"{named.name} is not the private key of {certificate.name}, or has a password;"
+                " name the PEM file that was made with the certificate"
+            ) from None
+        return key

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, Self
 
 from pipelines import Priority, overload
-from pipelines.delivery import Kept
-from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on
+from pipelines.delivery import Kept, city_sinks
+from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on, is_online
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
 MOST_NAMED = 8
 """Cameras of a silent worker that a sentence names."""
+
+
+class SinkAnswer(ApiAnswer):
+    """One receiver of events. Where it takes none, `reason` and `since` say why.
+
+    With `cameras`, it takes the events of others; `dead` are those that it refused for good.
+    """
+
+    name: str
+    status: Literal["ok", "failing"]
+    reason: str
+    since: datetime | None
+    cameras: tuple[str, ...]
+    delivered: int
+    failed: int
+    pending: int
+    dead: int
 
 
 class KeptAnswer(ApiAnswer):
@@ -46,9 +63,10 @@ class KeptAnswer(ApiAnswer):
 
 
 class HealthAnswer(ApiAnswer):
-    """The whole at a glance: `ok` when every worker answers and every model is served.
+    """The whole at a glance: `ok` when every camera is online and every model is served.
 
-    `load` is by priority; it is `degraded` where less is given than was asked for. Of
+    `cameras_online` counts those that images come from, degraded ones included; `problems` names
+    the latter. `load` is by priority; it is `degraded` where less is given than was asked for. Of
     `cameras_unknown` nothing is known at present: nobody may be watching them.
     """
 
@@ -60,6 +78,8 @@ class HealthAnswer(ApiAnswer):
     load: dict[Priority, LoadAnswer]
     events_delivered: int
     events_pending: int
+    events_dead: int
+    sinks: tuple[SinkAnswer, ...]
     kept: tuple[KeptAnswer, ...]
 
 
@@ -78,10 +98,11 @@ def health_answer(
     cameras = [camera for state in workers for camera in state.cameras]
     loads = loads_of(workers)
     relays = [state.current.relay for state in workers if state.current]
+    sinks = city_sinks(sink for relay in relays for sink in relay.sinks)
     problems = (
         *notes.values(),
         *worker_problems(workers),
-        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_on(c)),
+        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_online(c)),
         *(
             f"model {model.name}/{model.version} is {model.status.lower()}"
             for model in models
@@ -90,6 +111,7 @@ def health_answer(
         *(why for state in rollouts for why in state.absent.values()),
         *(f"{one.name} cannot be deleted: {one.fault}" for one in kept if one.fault),
         *filter(None, [overload(loads)]),
+        *(problem for sink in sinks for problem in sink.problems),
     )
     return HealthAnswer(
         status="degraded" if problems else "ok",
@@ -100,6 +122,10 @@ def health_answer(
         load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
         events_delivered=sum(relay.events_delivered for relay in relays),
         events_pending=sum(relay.pending for relay in relays),
+        events_dead=sum(relay.dead for relay in relays),
+        sinks=tuple(
+            SinkAnswer.of(sink, status="ok" if sink.since is None else "failing") for sink in sinks
+        ),
         kept=tuple(map(KeptAnswer.kept, kept)),
     )
 
@@ -130,6 +156,8 @@ def unknown_health(why: str, cameras: int) -> HealthAnswer:
         load={},
         events_delivered=0,
         events_pending=0,
+        events_dead=0,
+        sinks=(),
         kept=(),
     )
 

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from pipelines import Histogram, InferenceMetrics, PriorityLoad
+from pipelines.delivery import SinkState, city_sinks
 from serving.api.answers import cameras_by_version
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
@@ -37,6 +38,15 @@ HISTOGRAMS: Mapping[str, tuple[str, Callable[[InferenceMetrics], Histogram]]] = 
 LOAD_GAUGES: Sequence[tuple[str, str, Callable[[PriorityLoad], float]]] = (
     ("asked_fps", "Inferences per second that tasks ask for", lambda load: load.asked_fps),
     ("given_fps", "Inferences per second that tasks get", lambda load: load.given_fps),
+)
+SINK_GAUGES: Sequence[tuple[str, str, Callable[[SinkState], float]]] = (
+    ("up", "1 while a sink takes events, 0 while it does not", lambda one: one.since is None),
+    ("pending_events", "Events that wait for a sink", lambda one: one.pending),
+    ("dead_letters", "Events that a sink refused for good", lambda one: one.dead),
+)
+SINK_COUNTERS: Sequence[tuple[str, str, Callable[[SinkState], float]]] = (
+    ("deliveries", "Events that a sink acknowledged", lambda one: one.delivered),
+    ("failures", "Attempts that a sink did not acknowledge", lambda one: one.failed),
 )
 Callers = Mapping[str, Mapping[str, InferenceMetrics]]
 """Metrics by caller and `name/version`."""
@@ -70,6 +80,7 @@ class _Collector:
         )
         yield from self._loads()
         yield from self._cameras()
+        yield from self._sinks()
         tables = [state.rollout for state in self._rollouts]
         yield _gauge(
             "cityeye_model_role",
@@ -111,6 +122,23 @@ class _Collector:
         for name, text, value in LOAD_GAUGES:
             samples = (((priority,), value(load)) for priority, load in loads.items())
             yield _gauge(f"cityeye_load_{name}", text, ("priority",), samples)
+
+    def _sinks(self) -> Iterable[Metric]:
+        known = [
+            (state.name, sink)
+            for state in self._workers
+            if state.current
+            for sink in state.current.relay.sinks
+        ]
+        sinks = city_sinks(sink for _, sink in known)
+        for name, text, value in SINK_GAUGES:
+            samples = (((sink.name,), value(sink)) for sink in sinks)
+            yield _gauge(f"cityeye_sink_{name}", text, ("sink",), samples)
+        for name, text, value in SINK_COUNTERS:
+            counter = CounterMetricFamily(f"cityeye_sink_{name}", text, labels=("sink", "worker"))
+            for worker, sink in known:
+                counter.add_metric((sink.name, worker), value(sink))
+            yield counter
 
     def _models(self) -> Iterable[Metric]:
         for name, (text, value) in COUNTERS.items():

@@ -164,6 +164,7 @@ def test_a_large_image_is_averaged_so_that_no_detail_decides_alone(view):
     assert (image == 100).all()
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_imported_from_a_package_keeps_its_fit(tmp_path, package):
     told = ("--name", "again", "--repository", tmp_path)
     assert main(["models", "import", str(package.onnx_path), *map(str, told)]) == 0

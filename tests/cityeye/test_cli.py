@@ -16,7 +16,7 @@ import cityeye.cli
 from cityeye.cli import main
 from cityeye.errors import CommandError
 
-COMMANDS = ("demo", "run", "check", "hub", "models", "bench", "cameras")
+COMMANDS = ("demo", "run", "check", "hub", "models", "bench", "cameras", "events")
 
 
 @pytest.fixture

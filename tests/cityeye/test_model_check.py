@@ -84,6 +84,7 @@ def test_a_card_cannot_steer_the_terminal(capsys, repository):
     assert "# ?[2J?]0;title? card" in said
 
 
+@pytest.mark.slow
 def test_a_check_from_anywhere_writes_nothing_but_the_report(repository, tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     before = set(repository.rglob("*"))

@@ -50,6 +50,7 @@ def test_a_file_becomes_a_version_that_is_listed(folder, capsys):
     assert "street/1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_package_brings_its_labels_and_facts_along(folder):
     built = tiny_package(folder / "other", name="crowding")
     words = ["models", "import", str(built.onnx_path), "--name", "crowding", "--repository", "mine"]
@@ -60,6 +61,7 @@ def test_a_package_brings_its_labels_and_facts_along(folder):
     assert (package.manifest.tasks, package.manifest.licence) == (("traffic",), "none")
 
 
+@pytest.mark.slow
 def test_its_labels_say_what_a_model_is_for(folder):
     words = ["models", "import", "street.onnx", "--name", "street", "--labels", "labels.txt"]
     assert main(words) == 0

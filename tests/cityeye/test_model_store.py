@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import cityeye.cli
+from benchmarks.chaos.swift_server import ACCESS_KEY, SECRET_KEY
 from cityeye.cli import main
 from cityeye.config import ConfigurationError, load_config
 from cityeye.config.schema import ModelsSection
@@ -20,7 +21,6 @@ from models.repository import ModelRepository
 from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.stores.s3 import S3Bucket
 from serving.model_source import RemotePackage
-from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY
 
 CAMERAS = """\
 cameras: [{id: gate, source: rtsp://10.0.0.5/live, tasks: {traffic: {model: traffic}}}]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from cityeye import progress as progress_module
 from cityeye.entrances import show_console
 from cityeye.progress import Progress, report
 from pipelines.access import TokenFile
+from pipelines.delivery.sink_state import SinkState
 from pipelines.load import PriorityLoad
 from serving.worker_state import WorkerState, loads_of
 from tests.serving.workers import FULL, worker_state
@@ -153,3 +155,25 @@ def test_only_a_person_at_a_terminal_gets_a_link_into_the_console(
     assert len(links) == terminal
     for link in links:
         assert tokens.exchange(link, "session", timedelta(hours=1))
+
+
+def test_a_sink_that_takes_no_events_is_said_once_and_when_it_is_back() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=10)
+    away = SinkState("hub", 7, 3, 2, 0, 0, "answered 401: check its URL and its token", since)
+    terminal = Terminal()
+    for _ in range(3):
+        terminal.observe([worker_state("gate", sinks=(away,))])
+    assert terminal.text.count("sink hub takes no events since") == 1
+    terminal.observe([worker_state("gate", sinks=(SinkState("hub", 9),))])
+    assert "sink hub is back after" in terminal.text
+    blip = replace(away, name="city", since=datetime.now(UTC))
+    terminal.observe([worker_state("gate", sinks=(blip,))])
+    assert "sink city" not in terminal.text
+
+
+def test_events_that_a_sink_refused_are_said() -> None:
+    terminal = Terminal()
+    for dead in (0, 1, 1, 2):
+        terminal.observe([worker_state("gate", sinks=(SinkState("hub", dead=dead),))])
+    assert terminal.text.count("sink hub refused events: see `cityeye events dead`") == 2
+    assert ", 2 events wait, 0 incidents" in Terminal().summary([worker_state("gate")])

@@ -43,6 +43,8 @@ class Program:
 
     def start(self, mode: str, *options: str) -> None:
         (self.state / "mode.txt").write_text(mode)
+        # `nohup make test` would have it ignore a signal that it is to obey.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with self.output.open("w") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.cityeye.stub_main", "run", "city.yaml", *options],

@@ -109,7 +109,11 @@ def test_hosts_ports_and_sinks(load_city, bad, key, said):
         ("hub: {certificate: file, key: file}", "hub.certificate", "cannot be used"),
         ("hub: {}\napi: {certificate: file, key: file}", "api.certificate", "cannot be used"),
         ("sinks: [{url: 'https://h/', ca_certs: gone}]", "sinks[0].ca_certs", "no such file"),
-        ("sinks: [{url: 'https://h/', ca_certs: file}]", "sinks[0].ca_certs", "cannot be read"),
+        (
+            "sinks: [{url: 'https://h/', ca_certs: file}]",
+            "sinks[0].ca_certs",
+            "holds no certificate",
+        ),
     ],
 )
 def test_a_place_that_is_something_else(load_city, tmp_path, bad, key, said):

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.supervised import CAMERAS, PROCESSES, SupervisedCity
+from benchmarks.chaos.processes import MAIN, PROCESSES
+from tests.e2e.supervised import CAMERAS, SupervisedCity
 
-MAIN = "main"
 FAULTS = {"kill -9": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
 LIMIT_S = 150.0
 HOLD_S = 5.0

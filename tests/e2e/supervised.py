@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks.chaos.processes import PROCESSES
 from pipelines.access import TokenFileError
 from tests.e2e.command import auth_of, free_ports
 
@@ -28,20 +29,6 @@ COUNTED_EVERY_S = 1.5
 """Workers are asked for their counts once a second."""
 
 CAMERAS = ("gate", "yard")
-
-PROCESSES: dict[str, str] = {
-    "director": "ray::Director",
-    "raylet": "raylet/raylet",
-    "GCS": "gcs_server",
-    "proxy": "ray::ProxyActor",
-    "controller": "ray::ServeController",
-    "control API": "ray::ServeReplica:control-api",
-    "replica": "ray::ServeReplica:detector-",
-    "worker": "ray::CameraWorker",
-    "hub": "multiprocessing.spawn",
-    "city process": "cityeye.city_process",
-}
-"""Words in the command lines of what runs below the main process."""
 
 
 class SupervisedCity:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.chaos.processes import PROCESSES
 from tests.camera_adapters.clips import TinyClip
-from tests.e2e.supervised import PROCESSES, SupervisedCity, well_city
+from tests.e2e.supervised import SupervisedCity, well_city
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.proof, pytest.mark.timeout(420)]
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos.processes import MAIN, PROCESSES
 from tests.camera_adapters.clips import TinyClip
-from tests.e2e.recovery import FAULTS, MAIN, WATCHDOG_S, Row, append, open_manager, read, suffer
-from tests.e2e.supervised import PROCESSES, SupervisedCity
+from tests.e2e.recovery import FAULTS, WATCHDOG_S, Row, append, open_manager, read, suffer
+from tests.e2e.supervised import SupervisedCity
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.proof, pytest.mark.timeout(3000)]
 

@@ -107,6 +107,7 @@ def check(name: str, every: int = 1) -> None:
             assert ends_s == pytest.approx(end_s, abs=ENDS_WITHIN_S)
 
 
+@pytest.mark.slow
 def test_every_kind_in_the_scenes_has_a_rule_or_is_known_to_have_none():
     kinds = {truth.kind for name in SCENES for truth in scene_named(name).incidents}
     assert kinds - set(RULES) == WITHOUT_RULE
@@ -114,7 +115,12 @@ def test_every_kind_in_the_scenes_has_a_rule_or_is_known_to_have_none():
 
 @pytest.mark.parametrize(
     ("name", "every"),
-    [("park-bag", 1), ("square-quiet", 1), ("square-crowd", 4), ("crossroad-jam", 4)],
+    [
+        ("park-bag", 1),
+        ("square-quiet", 1),
+        pytest.param("square-crowd", 4, marks=pytest.mark.slow),
+        pytest.param("crossroad-jam", 4, marks=pytest.mark.slow),
+    ],
 )
 def test_a_scene_of_every_kind(name, every):
     check(name, every)

@@ -75,7 +75,8 @@ def running(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("city")
-    receiver = Receiver()
+    # Of no concern to the city: what it has to say waits.
+    receiver = Receiver(status=400)
     clip = f"{tiny_clip.path.as_uri()}?realtime=1&loop=1"
     dead = "rtsp://127.0.0.1:9/none"
     plan = city_plan({"gate": clip, "yard": clip, "dead": dead}, brightness, folder, receiver.url)
@@ -85,6 +86,28 @@ def running(
     yield Running(city, receiver, folder, api, running_cluster.auth)
     city.stop()
     receiver.close()
+
+
+def sink_of(health: dict[str, Any]) -> dict[str, Any]:
+    (sink,) = health["sinks"]
+    return dict(sink)
+
+
+def test_a_receiver_that_refuses_everything_is_named_and_loses_nothing(running: Running) -> None:
+    wait_until(lambda: running.get("/health")["sinks"] != [], "the sink is known")
+    wait_until(lambda: sink_of(running.get("/health"))["status"] == "failing", "it is failing")
+    health = running.get("/health")
+    (trouble,) = [problem for problem in health["problems"] if "takes no events" in problem]
+    assert "answered 400: " in trouble
+    waiting = running.get("/events/pending")
+    assert waiting
+    assert any(one["reason"].startswith("answered 400: ") for one in waiting)
+    assert running.receiver.accepted == []
+    running.receiver.status = 204
+    wait_until(lambda: sink_of(running.get("/health"))["status"] == "ok", "it takes events again")
+    arrived = lambda: {json.loads(one.body)["id"] for one in running.receiver.accepted}  # noqa: E731
+    wait_until(lambda: {one["event"] for one in waiting} <= arrived(), "what waited arrives")
+    assert running.get("/events/dead") == []
 
 
 def test_incidents_arrive_with_a_keyframe_that_matches_its_checksum(running: Running) -> None:

@@ -10,6 +10,7 @@ import ray
 from pydantic import ValidationError
 from ray import serve
 
+from benchmarks.chaos.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from models.errors import PackageError, RepositoryError
 from models.package import ModelPackage
 from models.repository import ModelRepository
@@ -18,7 +19,6 @@ from serving.launch import RayServeDetectors
 from serving.model_source import FolderModels, RemoteModels, package_from, parse_url
 from serving.serve_detector import application_name
 from serving.served_models import DetectorArgs, served_model
-from tests.pipelines.delivery.swift_server import ACCESS_KEY, SECRET_KEY, SwiftServer
 from tests.serving.packages import brightness_package
 
 KEYS = {"CITYEYE_MODELS_ACCESS_KEY": ACCESS_KEY, "CITYEYE_MODELS_SECRET_KEY": SECRET_KEY}

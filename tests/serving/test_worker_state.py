@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipelines.delivery.sink_state import SinkState
 from serving.api.answers import camera_answers
 from serving.api.health import health_answer, unknown_health
 from serving.api.metrics import exposition
@@ -63,6 +66,13 @@ def test_health_names_parts_that_run_elsewhere():
     assert health.problems == ("the event hub is away: it has not answered for 9 s",)
 
 
+def test_health_names_a_camera_whose_image_is_frozen():
+    health = health_of(worker_state("gate", "yard", degraded={"yard": "the image is frozen"}))
+    assert health.status == "degraded"
+    assert health.problems == ("camera yard is degraded: the image is frozen",)
+    assert health.cameras_online == 2, "images come from it"
+
+
 def test_without_a_director_nothing_is_known_of_any_camera():
     health = unknown_health("the director does not answer", 4)
     assert (health.status, health.cameras, health.cameras_online) == ("degraded", 4, 0)
@@ -87,6 +97,46 @@ def test_cameras_are_listed_in_order_with_what_is_known():
     assert answers[0].analysed is None
     assert answers[0].reason == "worker-0 has not answered for 7 s"
     assert answers[2].analysed == 40
+
+
+SINCE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+AWAY = SinkState("hub", 7, 3, 2, 1, 0, "answered 401: check its URL and its token", SINCE)
+TAKES = SinkState("city", 9)
+
+
+def test_health_names_a_sink_that_takes_no_events_and_counts_what_waits():
+    health = health_of(worker_state("gate", sinks=(AWAY, TAKES)), worker_state("yard"))
+    assert health.status == "degraded"
+    assert health.problems == (AWAY.trouble,)
+    assert (health.events_pending, health.events_dead) == (4, 2)
+    hub, city = health.sinks
+    assert (hub.status, hub.pending, hub.dead, hub.since) == ("failing", 2, 1, SINCE)
+    assert hub.reason == "answered 401: check its URL and its token"
+    assert (city.status, city.delivered) == ("ok", 9)
+
+
+def test_health_names_dead_letters_of_the_last_day():
+    lately = SinkState("hub", 7, 3, 0, 5, 2)
+    health = health_of(worker_state("gate", sinks=(lately,)))
+    assert health.status == "degraded"
+    assert "`cityeye events replay`" in health.problems[0]
+    assert health_of(worker_state("gate", sinks=(SinkState("hub", dead=5),))).status == "ok"
+
+
+def test_metrics_count_what_waits_and_what_is_dead_by_sink():
+    text = exposition([worker_state("gate", sinks=(AWAY, TAKES))], [], {}).decode()
+    families = {f.name: f.samples for f in text_string_to_metric_families(text)}
+    values = {
+        name: {sample.labels["sink"]: sample.value for sample in families[f"cityeye_sink_{name}"]}
+        for name in ("up", "pending_events", "dead_letters", "deliveries", "failures")
+    }
+    assert values == {
+        "up": {"hub": 0, "city": 1},
+        "pending_events": {"hub": 2, "city": 0},
+        "dead_letters": {"hub": 1, "city": 0},
+        "deliveries": {"hub": 7, "city": 9},
+        "failures": {"hub": 3, "city": 0},
+    }
 
 
 def test_metrics_have_no_samples_of_a_silent_worker_but_its_silence():

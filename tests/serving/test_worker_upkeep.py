@@ -97,6 +97,23 @@ def test_open_incidents_of_a_damaged_outbox_end(damaged):
     assert damaged.edge.outbox.open_incidents() == []
 
 
+def test_events_that_were_altered_on_the_disk_are_a_problem_for_a_day(tmp_path):
+    edge = Edge(tmp_path)
+    edge.publish(*life("before")[:1], value=None)
+    edge.close()
+    content = (tmp_path / "outbox.db").read_bytes()
+    (tmp_path / "outbox.db").write_bytes(content.replace(b'"gate","name"', b'"Gate","name"'))
+    worker = Worker(tmp_path)
+    assert worker.upkeep.problems() == ()
+    behind = worker.edge.outbox.deliveries.next(SINK, "gate", 0.0)
+    assert isinstance(behind, Delivery)
+    assert behind.sequence == 2
+    worker.upkeep.round()
+    (problem,) = worker.upkeep.problems()
+    assert "cannot be sent: 1; `cityeye events dead` lists them" in problem
+    worker.edge.close()
+
+
 def test_what_a_full_outbox_gives_up_is_published(tmp_path):
     worker = Worker(tmp_path)
     for number in range(6):

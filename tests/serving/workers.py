@@ -8,6 +8,7 @@ from camera_adapters.reader import ReaderCounters
 from camera_adapters.state import CameraState
 from pipelines.camera_group import GroupSnapshot
 from pipelines.delivery.relay import RelayCounters
+from pipelines.delivery.sink_state import SinkState
 from pipelines.group_camera import CameraSnapshot
 from pipelines.load import PriorityLoad
 from pipelines.metrics import InferenceMetrics, StatisticsSnapshot
@@ -19,15 +20,18 @@ MIB = 1024 * 1024
 FULL = PriorityLoad(10.0, 10.0, 10.0)
 
 
-def online_camera(camera: str, incidents: Mapping[str, int]) -> CameraSnapshot:
+def online_camera(
+    camera: str, incidents: Mapping[str, int] | None = None, fault: str = ""
+) -> CameraSnapshot:
+    """A camera that is online, or degraded because of a fault."""
     return CameraSnapshot(
         id=camera,
         name=camera.title(),
-        state=CameraState.ONLINE,
-        reason="",
+        state=CameraState.DEGRADED if fault else CameraState.ONLINE,
+        reason=fault,
         ended=False,
         reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
-        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents, {}, 0),
+        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents or {}, {}, 0),
         routes={},
         serving=frozenset(),
     )
@@ -45,15 +49,18 @@ def worker_state(
     incidents: Mapping[str, Mapping[str, int]] | None = None,
     incarnation: int = 3,
     memory_mib: int = 300,
+    degraded: Mapping[str, str] | None = None,
+    sinks: tuple[SinkState, ...] = (),
 ) -> WorkerState:
     """`worker-0` with cameras that are online, as far as it has answered."""
+    counts, faults = incidents or {}, degraded or {}
     group = GroupSnapshot(
-        tuple(online_camera(camera, (incidents or {}).get(camera, {})) for camera in cameras),
+        tuple(online_camera(one, counts.get(one), faults.get(one, "")) for one in cameras),
         0.1,
         {"traffic/1": fault} if fault else {},
         {"normal": FULL} if loads is None else loads,
     )
-    relay = RelayCounters(7, 0, 0, 0, 2, 0, 0, 0, 0, ())
+    relay = RelayCounters(7, 0, 0, 1, 2, 0, 0, 0, 0, sinks)
     models = {"traffic/1": InferenceMetrics()}
     snapshot = WorkerSnapshot("worker-0", group, relay, models, True, "", memory_mib * MIB)
     return WorkerState(

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def _takers(now_s: float) -> list[tuple[re.Pattern[str], Take]]:
         (re.compile(shape), take)
         for shape, take in (
             ("rntt[nt]ibi[fi][fi][in]?", event),
-            ("r[nt]ittbt[fi]", _take_dead),
+            ("r[nt]ittbt[fi]i?", _take_dead),
             ("rnttiittii", _take_blob),
             ("tiib", _take_incident),
             ("ttii", _take_progress),
@@ -119,7 +119,7 @@ def _take_event(db: sqlite3.Connection, row: Row, now_s: float) -> None:
     altered = checksum is not None and isinstance(body, bytes) and crc32(body) != checksum
     if event is None or altered or (event.id != name and GARBLED not in str(name)):
         values = (None, row.rowid, name, partition, body, DAMAGED, now_s)
-        db.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        _bring_dead(db, values)
         return
     incident = event.incident and event.incident.incident_id
     columns = (row.rowid, event.id, event.partitionkey, incident, priority, body, sealed)
@@ -138,7 +138,16 @@ def _take_event(db: sqlite3.Connection, row: Row, now_s: float) -> None:
 
 
 def _take_dead(db: sqlite3.Connection, row: Row) -> None:
-    db.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)", row.values)
+    # Whether one was to be sent again is not worth believing a damaged page.
+    _bring_dead(db, row.values[:7])
+
+
+def _bring_dead(db: sqlite3.Connection, values: Sequence[object]) -> None:
+    db.execute(
+        "INSERT INTO dead (sink, seq, id, partition, body, reason, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
 
 
 def _take_blob(db: sqlite3.Connection, row: Row) -> None:

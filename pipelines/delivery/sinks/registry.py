@@ -11,6 +11,8 @@ from typing import Annotated, ClassVar, NoReturn, get_args
 from pydantic import Discriminator, Tag, field_validator
 
 from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.delivery.sinks.kafka import KafkaSinkSettings
+from pipelines.delivery.sinks.mqtt import MqttSinkSettings
 from pipelines.delivery.sinks.sink import Sink, SinkSettings
 
 
@@ -38,7 +40,10 @@ def _kind(value: object) -> str:
 
 
 AnySink = Annotated[
-    Annotated[HttpSinkSettings, Tag("http")] | Annotated[_UnknownSink, Tag("unknown")],
+    Annotated[HttpSinkSettings, Tag("http")]
+    | Annotated[KafkaSinkSettings, Tag("kafka")]
+    | Annotated[MqttSinkSettings, Tag("mqtt")]
+    | Annotated[_UnknownSink, Tag("unknown")],
     Discriminator(_kind),
 ]
 """Settings of any sink; `open()` gives the sink."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import Field
 
-from pipelines.delivery.settings import DeliverySettings
+from pipelines.delivery.settings import Seconds, TlsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,19 @@ class Sink(Protocol):
 
         Raises:
             SinkUnavailable: Try again later.
-            SinkRefused: This event is not accepted, however often it is sent.
-            SinkGone: Nothing must be sent any more.
+            SinkRefused: The answer is no, to this event or to all of them.
         """
         ...
 
 
-class SinkSettings(DeliverySettings):
+class SinkSettings(TlsSettings):
     """Base of the settings of every kind of sink.
 
     Attributes:
         schemes: URL schemes that mean this kind.
         url: Where events go, without a login.
         name: Delivery progress is kept under it; host, port and path of the URL when empty.
+        deadline_s: Seconds after which a delivery has failed, however slowly it goes on.
     """
 
     schemes: ClassVar[tuple[str, ...]]
@@ -80,6 +80,21 @@ class SinkSettings(DeliverySettings):
     name: str = Field(
         default="", description="a name under which progress is kept", examples=["city-hub"]
     )
+
+    deadline_s: Seconds = Field(
+        default=30.0,
+        description="seconds that one delivery may take as a whole",
+        examples=[30],
+    )
+
+    @property
+    def progress_name(self) -> str:
+        """The name under which progress is kept."""
+        return self.name or self.url.partition("://")[2].partition("?")[0]
+
+    def within(self, seconds: float) -> Self:
+        """The same, with deliveries that are over after so many seconds."""
+        return self.model_copy(update={"deadline_s": min(seconds, self.deadline_s)})
 
     @abstractmethod
     def open(self) -> Sink:

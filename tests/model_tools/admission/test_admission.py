@@ -162,6 +162,7 @@ def test_a_refused_version_keeps_the_reason_and_others_are_not_touched(admitted,
     assert snapshot(first) == before
 
 
+@pytest.mark.slow
 def test_a_version_that_was_mended_is_admitted_again(tmp_path):
     directory = good_package(tmp_path)
     describe(directory, sha256="0" * 64)
@@ -171,6 +172,7 @@ def test_a_version_that_was_mended_is_admitted_again(tmp_path):
     assert is_admitted(ModelPackage.load(directory))
 
 
+@pytest.mark.slow
 def test_a_version_that_breaks_later_is_refused_in_the_place_of_its_report(tmp_path):
     directory = good_package(tmp_path)
     assert admit(directory).passed

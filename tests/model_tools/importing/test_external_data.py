@@ -50,6 +50,7 @@ def test_what_is_merged_is_what_was_saved(tmp_path, one_file):
         np.testing.assert_array_equal(onnx.numpy_helper.to_array(tensor), given[tensor.name])
 
 
+@pytest.mark.slow
 def test_a_network_with_weights_beside_it_becomes_a_package_without(tmp_path):
     path = saved_apart(tmp_path)
     request = ImportRequest(name="street", file=path.name, labels=LABELS)

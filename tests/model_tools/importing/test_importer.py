@@ -65,6 +65,7 @@ def test_a_fixed_export_becomes_a_package_for_any_batch_that_finds_the_same(tmp_
     assert sha256_of(package.directory / "golden.npz") == package.manifest.golden
 
 
+@pytest.mark.slow
 def test_the_card_tells_where_it_comes_from_and_what_was_not_measured(tmp_path):
     done = bring_in(
         tmp_path, saved(tmp_path), mapping={"car": "vehicle", "bus": "vehicle"}, licence="MIT"
@@ -78,6 +79,7 @@ def test_the_card_tells_where_it_comes_from_and_what_was_not_measured(tmp_path):
     assert "Not measured on labelled images" in card
 
 
+@pytest.mark.slow
 def test_everybody_who_may_read_the_manifest_may_read_the_rest(tmp_path):
     before = os.umask(0o022)
     try:
@@ -121,6 +123,7 @@ def held_batch(network: ModelProto) -> ModelProto:
     return copy
 
 
+@pytest.mark.slow
 def test_a_network_that_holds_on_to_its_batch_keeps_it(tmp_path):
     package = bring_in(tmp_path, saved(tmp_path, held_batch(NETWORK))).package
     assert (package.manifest.input.dynamic_batch, package.manifest.input.max_batch) == (False, 1)
@@ -163,6 +166,7 @@ def test_what_is_no_network_is_a_sentence_and_leaves_nothing(tmp_path, content):
     assert sorted(path.name for path in root.rglob("*") if path.is_dir()) == ["1", "street"]
 
 
+@pytest.mark.slow
 def test_images_on_which_nothing_is_found_prove_nothing(tmp_path):
     network = yolox_network(Patches(8, 9, 0.0, -9.0), 3)
     with pytest.raises(ModelError, match=r"finds nothing on the 3 images.* give --golden"):
@@ -170,6 +174,7 @@ def test_images_on_which_nothing_is_found_prove_nothing(tmp_path):
     assert not (tmp_path / "packages").exists()
 
 
+@pytest.mark.slow
 def test_what_admission_refuses_is_not_in_the_repository(tmp_path, monkeypatch):
     def spoiled(directory, manifest, labels, card):
         importer_write(directory, manifest, labels[:1], card)
@@ -181,6 +186,7 @@ def test_what_admission_refuses_is_not_in_the_repository(tmp_path, monkeypatch):
     assert not (tmp_path / "packages").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_graph_builder_cannot_prove_itself(tmp_path, monkeypatch):
     """Golden rows come from the reference, so a graph that reads boxes otherwise is found out."""
     from model_tools.importing import building, fusing
@@ -249,6 +255,7 @@ def test_a_version_that_appeared_meanwhile_is_not_replaced(tmp_path):
     assert ModelPackage.load(tmp_path / "street" / "1").manifest.sha256 == before
 
 
+@pytest.mark.slow
 def test_the_manifest_is_plain_yaml(tmp_path):
     directory = bring_in(tmp_path, saved(tmp_path)).package.directory
     document = yaml.safe_load((directory / "model.yaml").read_text())

@@ -51,6 +51,7 @@ def best_scores(network: ModelProto, kind: str) -> np.ndarray:
     return np.sort(scores.ravel())[::-1][:3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("no_object", "options", "kind"),
     [
@@ -79,6 +80,7 @@ def test_what_a_run_does_not_show_is_asked_for(tmp_path):
     assert not (tmp_path / "packages").exists()
 
 
+@pytest.mark.slow
 def test_a_head_that_gets_its_scores_cannot_be_told_otherwise(tmp_path):
     network = yolox_network(Patches(8, 9, 0.008, 0.3), 3)
     done = bring_in(tmp_path, network)

@@ -52,7 +52,7 @@ def test_recall_against_fp32_is_high(precision, least):
     assert found.false_positive_rate <= 1 - least
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", pytest.param("int8", marks=pytest.mark.slow)])
 def test_outside_stays_as_it_was_and_inside_changes(precision):
     cheap = converted(precision)
     assert list(cheap.graph.input) == list(traffic().graph.input)

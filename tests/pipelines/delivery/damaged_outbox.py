@@ -45,7 +45,7 @@ def build(folder: Path) -> None:
     edge.outbox.prune(10.0)
     delivery = edge.outbox.deliveries.next(SINK, "gate", 0.0)
     assert isinstance(delivery, Delivery)
-    edge.outbox.deliveries.bury(SINK, delivery, "refused")
+    edge.outbox.deliveries.bury(SINK, [(delivery, "refused")])
     edge.publish(*life("with-image")[:2], value=90)
     edge.recorder.publish_state(offline("north"), spec("north"))
     edge.close()

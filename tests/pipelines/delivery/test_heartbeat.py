@@ -24,7 +24,7 @@ from pipelines.delivery.heartbeat import VALID_S, Beat, Heartbeats, HeartbeatSen
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.sinks.sink import Delivery, Sink
-from pipelines.errors import SinkGone, SinkRefused, SinkUnavailable
+from pipelines.errors import SinkRefused, SinkUnavailable
 from pipelines.event import CameraBeat, CameraData
 from tests.event_hub.thread import HubThread
 from tests.pipelines.delivery.http_receiver import Receiver
@@ -189,17 +189,6 @@ def test_what_has_expired_is_not_sent():
     sender.stop()
     sender.thread.join(WAIT_S)
     assert gate.seen == ["1", "4"]
-
-
-def test_a_sink_that_is_gone_is_left_alone():
-    gate = Gate(raises=SinkGone("gone"))
-    sender = HeartbeatSender(gate)
-    sender.thread.start()
-    sender.offer(beat_of("1"))
-    gate.leave.release()
-    sender.thread.join(WAIT_S)
-    assert not sender.thread.is_alive()
-    assert gate.seen == ["1"]
 
 
 def test_a_mistake_in_one_heartbeat_does_not_silence_the_next(edge):

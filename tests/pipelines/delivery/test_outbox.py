@@ -13,7 +13,8 @@ import pytest
 
 from event_hub.envelope import parse_event
 from models.detections import Box
-from pipelines.delivery.event_log import Held, OutboxLimits
+from pipelines.delivery.deliveries import Held
+from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.sinks.sink import Delivery
@@ -384,9 +385,10 @@ def test_a_bad_row_is_set_aside_and_the_next_goes_on(edge):
     with edge.outbox.file.transaction() as db:
         db.execute("UPDATE event SET body = CAST('not json' AS BLOB) WHERE incident = 'bad'")
     assert [event["data"]["incident_id"] for event in drain(edge)] == ["good"]
-    ((sink, _, reason),) = edge.outbox.deliveries.dead()
-    assert sink is None
-    assert "unreadable" in reason
+    (letter,) = edge.outbox.deliveries.dead.listed()
+    assert letter.sink is None
+    assert "unreadable" in letter.reason
+    assert edge.outbox.deliveries.dead.request_replay() == 0
 
 
 def test_a_bad_incident_or_keyframe_row_stops_nothing(edge):

@@ -172,7 +172,7 @@ def test_what_stands_beside_the_events_is_kept_too(built, tmp_path, worker):
     for one in (whole, edge):
         one.outbox.deliveries.register([SINK])
     assert edge.outbox.deliveries.pending() == whole.outbox.deliveries.pending()
-    assert edge.outbox.deliveries.dead() == whole.outbox.deliveries.dead()
+    assert edge.outbox.deliveries.dead.listed() == whole.outbox.deliveries.dead.listed()
     assert edge.outbox.blob_names() == whole.outbox.blob_names() != frozenset()
     assert edge.outbox.open_incidents() == whole.outbox.open_incidents() != []
     assert edge.outbox.camera_states() == whole.outbox.camera_states() != []
@@ -301,11 +301,11 @@ def test_an_event_that_was_altered_on_the_disk_is_never_sent(built, tmp_path):
     (folder / OUTBOX).write_bytes(content.replace(b'"zone":"square"', b'"zone":"Square"'))
     edge = Edge(folder)
     edge.outbox.deliveries.register([SINK])
-    before = len(edge.outbox.deliveries.dead())
+    before = len(edge.outbox.deliveries.dead.listed())
     assert {event["type"] for event in drain(edge)} == {"cityeye.camera.state"}
     assert not set_aside_beside(folder / OUTBOX)
-    new = edge.outbox.deliveries.dead()[before:]
-    assert {reason for _, _, reason in new} == {"unreadable: it was altered on the disk"}
+    new = edge.outbox.deliveries.dead.listed()[before:]
+    assert {letter.reason for letter in new} == {"unreadable: it was altered on the disk"}
     assert len(new) > 10
     edge.close()
 

@@ -73,10 +73,12 @@ def test_the_first_version_is_read_migrated_and_delivered(left_over):
 @pytest.mark.parametrize("left_over", [1, 2], indirect=True)
 def test_a_camera_that_was_online_before_the_migration_is_offline_after_the_crash(left_over):
     with sqlite3.connect(left_over / "outbox.db") as database:
-        database.execute(
-            "UPDATE event SET body = CAST(replace(CAST(body AS TEXT),"
-            ' \'"state":"offline"\', \'"state":"online"\') AS BLOB) WHERE seq = 5'
+        online = (
+            'CAST(replace(CAST(body AS TEXT), \'"state":"offline"\', \'"state":"online"\') AS BLOB)'
         )
+        database.execute(f"UPDATE event SET body = {online} WHERE seq = 5")
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'camera'").fetchone():
+            database.execute(f"UPDATE camera SET body = {online}")
         database.execute("UPDATE event SET body = CAST('not json' AS BLOB) WHERE seq = 1")
     database.close()
     edge = Edge(left_over)
@@ -109,7 +111,8 @@ def test_what_a_killed_worker_of_an_older_program_left_is_delivered(tmp_path, ar
     edge = Edge(tmp_path)
     assert not set_aside_beside(tmp_path / "outbox.db")
     edge.outbox.deliveries.register([SINK])
-    ((sink, dead, reason),) = edge.outbox.deliveries.dead()
+    (letter,) = edge.outbox.deliveries.dead.listed()
+    sink, dead, reason = letter.sink, letter.event, letter.reason
     assert (sink, reason) == (SINK, "400 Bad Request")
     assert edge.outbox.blob_names() == edge.spool.names() != frozenset()
     assert edge.recover() == 1

@@ -59,6 +59,7 @@ MIN_PART_HOURS = 0
 
 
 def write_ring(path: Path, port: int) -> None:
+    """Writes the ring of a kind of server: one device on this machine."""
     from swift.common.ring import RingBuilder
 
     builder = RingBuilder(PART_POWER, REPLICAS, MIN_PART_HOURS)
@@ -69,6 +70,7 @@ def write_ring(path: Path, port: int) -> None:
 
 
 def main(folder: Path, access_key: str, secret: str) -> None:
+    """Serves below a folder until standard input ends."""
     from swift.common.utils import monkey_patch
 
     monkey_patch()

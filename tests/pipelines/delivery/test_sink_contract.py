@@ -1,0 +1,498 @@
+"""What every sink promises, held against real servers of every kind.
+
+An HTTP receiver, librdkafka's mock cluster and Debian's mosquitto. Each is killed, stalled and made
+to refuse everything; whatever it had acknowledged is there, all of it arrives, in order per camera.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from camera_adapters.backoff import BackoffPolicy
+from pipelines.delivery.courier import Courier, RetryPolicy
+from pipelines.delivery.heartbeat import Heartbeats
+from pipelines.delivery.relay import Relay
+from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.delivery.sinks.kafka import KafkaSinkSettings
+from pipelines.delivery.sinks.mqtt import MqttSinkSettings
+from pipelines.delivery.sinks.sink import Delivery, SinkSettings
+from pipelines.errors import SinkError, SinkRefused, SinkUnavailable
+from tests.pipelines.delivery.http_receiver import Receiver
+from tests.pipelines.delivery.kafka_cluster import KafkaCluster
+from tests.pipelines.delivery.mosquitto import Mosquitto, retained
+from tests.pipelines.delivery.outboxes import Edge, life
+from tests.pipelines.delivery.test_heartbeat import online
+
+FAST = RetryPolicy(backoff=BackoffPolicy(first_s=0.05, cap_s=0.2))
+WAIT_S = 40.0
+CAMERAS = ("gate", "north", "south & co/2")
+
+
+class OtherSide(Protocol):
+    """A server that events go to, and what can happen to it."""
+
+    def settings(self, deadline_s: float = 10.0) -> SinkSettings: ...
+
+    def received(self) -> list[dict[str, Any]]:
+        """Every event that it has, of one source in the order in which it has them."""
+
+    def kill(self) -> None: ...
+
+    def restart(self) -> None: ...
+
+    def stall(self) -> None:
+        """It stays there and answers nothing."""
+
+    def go_on(self) -> None: ...
+
+    def refuse(self) -> None:
+        """It answers no to everything."""
+
+    def accept(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class HttpSide:
+    def __init__(self) -> None:
+        self.receiver = Receiver()
+
+    def settings(self, deadline_s: float = 10.0) -> SinkSettings:
+        return HttpSinkSettings(url=self.receiver.url, deadline_s=deadline_s)
+
+    def received(self) -> list[dict[str, Any]]:
+        return [json.loads(one.body) for one in self.receiver.accepted]
+
+    def kill(self) -> None:
+        self.receiver.close()
+
+    def restart(self) -> None:
+        self.receiver.listen()
+
+    def stall(self) -> None:
+        stalled = threading.Event()
+        self.receiver.delay = stalled
+        # What was asked meanwhile has lost its caller: no answer of it may count as success.
+        self.receiver.answers = lambda _: stalled.wait(WAIT_S)
+
+    def go_on(self) -> None:
+        if self.receiver.delay is not None:
+            self.receiver.delay.set()
+        self.receiver.delay = self.receiver.answers = None
+
+    def refuse(self) -> None:
+        self.receiver.status = 400
+
+    def accept(self) -> None:
+        self.receiver.status = 204
+
+    def close(self) -> None:
+        self.receiver.close()
+
+
+class KafkaSide:
+    def __init__(self) -> None:
+        self.cluster = KafkaCluster()
+
+    def settings(self, deadline_s: float = 10.0) -> SinkSettings:
+        return KafkaSinkSettings(url=self.cluster.url, deadline_s=deadline_s)
+
+    def received(self) -> list[dict[str, Any]]:
+        messages = self.cluster.messages()
+        events = [json.loads(value) for _, value, _ in messages]
+        assert [event["source"].encode() for event in events] == [key for key, _, _ in messages]
+        return events
+
+    def kill(self) -> None:
+        self.cluster.down()
+
+    def restart(self) -> None:
+        self.cluster.up()
+
+    def stall(self) -> None:
+        self.cluster.delay(30_000)
+
+    def go_on(self) -> None:
+        self.cluster.delay(0)
+        # An answer that is delayed stays so; a connection that is closed takes it along.
+        self.cluster.down()
+        self.cluster.up()
+
+    def refuse(self) -> None:
+        self.cluster.refuse(10_000)
+
+    def accept(self) -> None:
+        self.cluster.accept()
+
+    def close(self) -> None:
+        self.cluster.close()
+
+
+class MqttSide:
+    def __init__(self, folder: Path) -> None:
+        self.broker = Mosquitto(folder)
+
+    def settings(self, deadline_s: float = 10.0) -> SinkSettings:
+        return MqttSinkSettings(url=self.broker.url, username="writer", deadline_s=deadline_s)
+
+    def received(self) -> list[dict[str, Any]]:
+        self.broker.settle()
+        events = [json.loads(one.payload) for one in self.broker.messages]
+        assert [event["source"] for event in events] == [one.topic for one in self.broker.messages]
+        return events
+
+    def kill(self) -> None:
+        self.broker.settle()
+        self.broker.kill()
+
+    def restart(self) -> None:
+        self.broker.start()
+
+    def stall(self) -> None:
+        self.broker.stall()
+
+    def go_on(self) -> None:
+        self.broker.go_on()
+
+    def refuse(self) -> None:
+        self.broker.refuse()
+
+    def accept(self) -> None:
+        self.broker.accept()
+
+    def close(self) -> None:
+        self.broker.close()
+
+
+class World:
+    """An outbox, a sink of one kind, and the other side."""
+
+    def __init__(self, folder: Path, side: OtherSide) -> None:
+        self.side = side
+        self.edge = Edge(folder)
+        self.names: list[str] = []
+
+    def publish(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.names.append(f"i-{len(self.names)}")
+            for camera in CAMERAS:
+                self.edge.publish(*life(f"{camera} {self.names[-1]}", camera), value=None)
+
+    def courier(self, deadline_s: float = 10.0) -> Courier:
+        sink = self.side.settings(deadline_s).open()
+        self.edge.outbox.deliveries.register([sink.name])
+        return Courier(sink, self.edge.outbox.deliveries, 0.0, FAST)
+
+    def run(self, courier: Courier, until: Callable[[], bool] | None = None) -> None:
+        """Delivers until everything is, or something else is so."""
+        over_s = time.monotonic() + WAIT_S
+        done = until or self.edge.outbox.deliveries.idle
+        while not done():
+            assert time.monotonic() < over_s, courier.watch.state("").trouble
+            time.sleep(min(0.1, courier.round() or 0.0))
+
+    def check(self) -> None:
+        """Everything is there, in order per camera, whatever was sent twice."""
+        found: dict[str, dict[str, tuple[str, str]]] = {}
+        for event in self.side.received():
+            fact = event["data"]["incident_id"], event["data"]["phase"]
+            found.setdefault(event["partitionkey"], {}).setdefault(event["id"], fact)
+        assert {camera: list(events.values()) for camera, events in found.items()} == {
+            camera: [
+                (f"{camera} {name}", phase)
+                for name in self.names
+                for phase in ("started", "updated", "ended")
+            ]
+            for camera in CAMERAS
+        }
+        assert self.edge.outbox.deliveries.dead.listed() == []
+
+
+class SinkContract:
+    """Sub-classes give the other side."""
+
+    @pytest.fixture
+    def side(self) -> OtherSide:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def world(self, side, tmp_path) -> Iterator[World]:
+        world = World(tmp_path / "edge", side)
+        yield world
+        world.edge.close()
+        side.close()
+
+    def test_everything_arrives_in_order_per_camera(self, world):
+        world.publish(10)
+        world.run(world.courier())
+        world.check()
+        ids = [event["id"] for event in world.side.received()]
+        assert len(ids) == len(set(ids))
+
+    def test_the_bytes_arrive_as_they_are_in_the_outbox(self, world):
+        world.publish()
+        world.run(world.courier())
+        (first, *_) = world.side.received()
+        assert first["specversion"] == "1.0"
+        assert first["data"]["camera"]["name"] == "The gate"
+
+    def test_what_is_acknowledged_is_there(self, world):
+        courier = world.courier()
+        world.publish()
+        for count in range(1, 4):
+            delivery = world.edge.outbox.deliveries.next(courier.sink.name, "gate", 0.0)
+            courier.sink.deliver(delivery)
+            world.edge.outbox.deliveries.acknowledge(courier.sink.name, delivery)
+            assert len({event["id"] for event in world.side.received()}) == count
+
+    def test_a_server_that_was_killed_gets_the_rest_when_it_is_back(self, world):
+        courier = world.courier(deadline_s=1.0)
+        world.publish(3)
+        world.run(courier)
+        world.side.kill()
+        world.publish(3)
+        world.run(courier, lambda: courier.counters.failed >= 3)
+        assert courier.watch.state("").trouble
+        world.side.restart()
+        world.run(courier)
+        world.check()
+
+    def test_a_server_that_is_killed_in_the_midst_loses_nothing(self, world):
+        courier = world.courier(deadline_s=1.0)
+        world.publish(60)
+        failed = threading.Event()
+
+        def deliver() -> None:
+            while not courier.counters.failed and not world.edge.outbox.deliveries.idle():
+                courier.round()
+            failed.set()
+
+        thread = threading.Thread(target=deliver)
+        thread.start()
+        while courier.counters.delivered < 30:
+            time.sleep(0.001)
+        world.side.kill()
+        assert failed.wait(WAIT_S)
+        thread.join()
+        world.side.restart()
+        world.run(courier)
+        world.check()
+
+    def test_a_server_that_refuses_everything_and_is_then_well_gets_everything(self, world):
+        courier = world.courier(deadline_s=1.0)
+        world.publish(2)
+        world.side.refuse()
+        world.run(courier, lambda: courier.counters.failed >= 8)
+        assert courier.counters.delivered == 0
+        assert courier.watch.state("").reason.startswith("answered ")
+        world.publish(2)
+        world.side.accept()
+        world.run(courier)
+        world.check()
+
+    def test_a_server_that_stalls_is_given_up_at_the_deadline(self, world):
+        sink = world.side.settings(deadline_s=1.0).open()
+        courier = world.courier(deadline_s=1.0)
+        world.publish()
+        world.run(courier)
+        world.side.stall()
+        world.publish()
+        delivery = world.edge.outbox.deliveries.next(courier.sink.name, "gate", 0.0)
+        assert isinstance(delivery, Delivery)
+        for one in (sink, courier.sink):
+            began_s = time.monotonic()
+            with pytest.raises(SinkUnavailable):
+                one.deliver(delivery)
+            # Long before the server would answer.
+            assert time.monotonic() - began_s < 15.0
+        world.side.go_on()
+        world.run(courier)
+        world.check()
+
+    def test_heartbeats_are_neither_stored_nor_sent_later(self, world):
+        sink = world.side.settings(deadline_s=0.5).open()
+        outbox = world.edge.outbox
+        outbox.deliveries.register([sink.name])
+        hearts = Heartbeats(
+            "worker-1", "Neustadt", outbox, lambda: online("gate"), [sink], every_s=0.05
+        )
+        hearts.start()
+        wait_until(lambda: len(world.side.received()) > 3)
+        world.side.stall()
+        time.sleep(2.0)
+        world.side.go_on()
+        before = len(world.side.received())
+        wait_until(lambda: len(world.side.received()) > before + 3)
+        hearts.stop()
+        beats = [event["data"]["beat"] for event in world.side.received()]
+        assert beats == sorted(beats)
+        # Those of the stall are gone but for the few that were under way.
+        assert beats[-1] - len(set(beats)) > 10
+        assert outbox.deliveries.pending() == 0
+
+    def test_a_fault_says_what_to_do_and_no_secret(self, world):
+        world.side.kill()
+        settings = world.side.settings(deadline_s=0.5)
+        world.publish()
+        courier = world.courier(deadline_s=0.5)
+        delivery = world.edge.outbox.deliveries.next(courier.sink.name, "gate", 0.0)
+        with pytest.raises(SinkError, match="check") as caught:
+            settings.open().deliver(delivery)
+        assert "hunter2" not in f"{settings!r} {caught.value!r}"
+        world.side.restart()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    over_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < over_s
+        time.sleep(0.05)
+
+
+class TestHttpSink(SinkContract):
+    @pytest.fixture
+    def side(self) -> OtherSide:
+        return HttpSide()
+
+
+@pytest.mark.integration
+class TestKafkaSink(SinkContract):
+    @pytest.fixture
+    def side(self) -> OtherSide:
+        return KafkaSide()
+
+    def test_messages_are_structured_cloud_events(self, world):
+        world.publish()
+        world.run(world.courier())
+        assert {headers["content-type"] for _, _, headers in world.side.cluster.messages()} == {
+            b"application/cloudevents+json; charset=utf-8"
+        }
+
+    def test_a_message_that_is_too_large_may_be_the_fault_of_the_event(self, world):
+        courier = world.courier()
+        huge = json.dumps({"source": "s", "type": "t", "x": "y" * 2_000_000}).encode()
+        with pytest.raises(SinkRefused, match="64 KiB"):
+            courier.sink.deliver(Delivery(1, 0, "e-1", "gate", huge))
+
+    def test_a_broker_that_finds_a_message_too_large_may_mean_the_event(self, world):
+        courier = world.courier()
+        world.side.cluster.refuse(1, error=10)
+        with pytest.raises(SinkRefused, match="64 KiB"):
+            courier.sink.deliver(delivery())
+        courier.sink.deliver(delivery())
+
+    def test_many_restarts_of_the_broker_lose_nothing(self, world):
+        courier = world.courier(deadline_s=2.0)
+        for _ in range(5):
+            world.publish(4)
+            courier.round()
+            world.side.kill()
+            courier.round()
+            world.side.restart()
+        world.run(courier)
+        world.check()
+
+
+@pytest.mark.integration
+class TestMqttSink(SinkContract):
+    @pytest.fixture
+    def side(self, tmp_path) -> OtherSide:
+        return MqttSide(tmp_path)
+
+    def test_messages_say_what_they_are(self, world):
+        world.publish()
+        world.run(world.courier())
+        world.side.broker.settle()
+        for message in world.side.broker.messages:
+            assert message.qos == 1
+            assert message.properties.ContentType == "application/cloudevents+json; charset=utf-8"
+            assert message.properties.PayloadFormatIndicator == 1
+
+    def test_nothing_stays_in_the_broker(self, world):
+        world.publish()
+        world.run(world.courier())
+        assert retained(world.side.broker.port) == []
+
+    def test_the_topic_is_made_as_the_configuration_says(self, world):
+        topic = "eye/{camera}/{type}/{subject}"
+        settings = MqttSinkSettings(url=world.side.broker.url, username="writer", topic=topic)
+        settings.open().deliver(delivery(camera="a+b/#c"))
+        world.side.broker.settle()
+        (message,) = world.side.broker.messages
+        assert message.topic == "eye/a%2Bb%2F%23c/cityeye.camera.state/a%2Bb"
+
+    def test_a_broker_with_a_small_limit_may_mean_the_event(self, tmp_path):
+        (tmp_path / "small").mkdir()
+        broker = Mosquitto(tmp_path / "small", "max_packet_size 2000")
+        try:
+            sink = MqttSinkSettings(url=broker.url, username="writer").open()
+            sink.deliver(delivery())
+            with pytest.raises(SinkRefused, match="64 KiB"):
+                sink.deliver(delivery(size=4000))
+            sink.deliver(delivery())
+        finally:
+            broker.close()
+
+    def test_a_login_that_is_refused_is_called_so(self, tmp_path):
+        (tmp_path / "strict").mkdir()
+        (tmp_path / "strict" / "passwords").write_text("")
+        lines = ("allow_anonymous false", f"password_file {tmp_path}/strict/passwords")
+        broker = Mosquitto(tmp_path / "strict", *lines, subscribed=False)
+        try:
+            sink = MqttSinkSettings(url=broker.url, username="writer", password="hunter2").open()
+            with pytest.raises(SinkUnavailable, match="check `username`, `password`"):
+                sink.deliver(delivery())
+        finally:
+            broker.close()
+
+    def test_a_server_that_speaks_something_else_is_given_up(self):
+        receiver = Receiver()
+        try:
+            url = f"mqtt://127.0.0.1:{receiver.port}"
+            with pytest.raises(SinkUnavailable):
+                MqttSinkSettings(url=url, deadline_s=1.0).open().deliver(delivery())
+        finally:
+            receiver.close()
+
+
+def delivery(camera: str = "gate", size: int = 0) -> Delivery:
+    attributes = {
+        "source": "cityeye/Neustadt/gate",
+        "type": "cityeye.camera.state",
+        "subject": "a+b",
+        "data": "x" * size,
+    }
+    return Delivery(1, 0, "e-1", camera, json.dumps(attributes).encode())
+
+
+@pytest.mark.integration
+def test_one_city_with_sinks_of_every_kind(tmp_path):
+    """The relay's threads, and one sink that is down meanwhile."""
+    sides: list[OtherSide] = [HttpSide(), KafkaSide(), MqttSide(tmp_path)]
+    world = World(tmp_path / "edge", sides[0])
+    sides[1].kill()
+    sinks = [side.settings(deadline_s=1.0).open() for side in sides]
+    edge = world.edge
+    relay = Relay(edge.outbox, edge.spool, edge.store, sinks, retry=FAST)
+    relay.start()
+    try:
+        world.publish(5)
+        by_name = lambda: {one.name: one.pending for one in relay.counters.sinks}  # noqa: E731
+        wait_until(lambda: [by_name()[sinks[0].name], by_name()[sinks[2].name]] == [0, 0])
+        assert by_name()[sinks[1].name] == 45
+        sides[1].restart()
+        wait_until(lambda: by_name()[sinks[1].name] == 0)
+        for world.side in sides:
+            world.check()
+    finally:
+        relay.stop()
+        edge.close()
+        for side in sides:
+            side.close()
