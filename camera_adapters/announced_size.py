@@ -10,8 +10,6 @@ Sources: ITU-T H.264, 7.3.2.1.1; ITU-T H.265, 7.3.2.2.1 and 7.3.3; and FFmpeg's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from camera_adapters.geometry import Size
 from camera_adapters.sdp import VideoCodec
 
@@ -37,28 +35,29 @@ class UnreadableSetError(Exception):
     """A sequence parameter set is damaged, or of a kind that no camera sends."""
 
 
-def announced_sizes(data: bytes | bytearray, codec: VideoCodec) -> Iterator[Size]:
+def announced_sizes(data: bytes | bytearray, codec: VideoCodec) -> list[Size]:
     """The coded size of every sequence parameter set in a byte stream with start codes.
 
     Raises:
         UnreadableSetError: One is not understood, or there are too many.
     """
+    sizes: list[Size] = []
     if codec is VideoCodec.JPEG:
-        return
-    read, count = (_h264_size if codec is VideoCodec.H264 else _h265_size), 0
+        return sizes
+    read = _h264_size if codec is VideoCodec.H264 else _h265_size
     at = data.find(_START)
     while at >= 0:
         start, at = at + len(_START), data.find(_START, at + len(_START))
         if not _is_set(data, start, codec):
             continue
-        count += 1
-        if count > MAX_SETS:
+        if len(sizes) == MAX_SETS:
             raise UnreadableSetError
         end = min(at if at >= 0 else len(data), start + MAX_SET_BYTES)
         try:
-            yield read(bytes(data[start:end]).replace(b"\0\0\3", b"\0\0"))
+            sizes.append(read(bytes(data[start:end]).replace(b"\0\0\3", b"\0\0")))
         except (IndexError, ValueError):
             raise UnreadableSetError from None
+    return sizes
 
 
 def _is_set(data: bytes | bytearray, start: int, codec: VideoCodec) -> bool:

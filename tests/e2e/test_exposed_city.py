@@ -105,8 +105,10 @@ def test_every_listener_is_on_the_list(city: ExposedCity) -> None:
 
 
 JOIN = """
-import ray, sys
-ray.init(address=sys.argv[1], _node_ip_address="127.0.0.1", log_to_driver=False)
+import sys
+from ray._raylet import GcsClient
+# ray.init() would replace loopback by the machine's own address, where nobody listens.
+GcsClient(address=sys.argv[1]).get_all_node_info(timeout=10)
 print("inside", flush=True)
 import os; os._exit(0)
 """
@@ -207,7 +209,7 @@ def test_no_secret_is_anywhere_but_in_its_own_file(city: ExposedCity) -> None:
     assert len(ray) > 10
     assert search.leaks({**places, **again, **files, **ray, **told, **sent}) == []
     said = city.text + "".join(one.decode(errors="replace") for one in files.values())
-    for error in ("relay.sink_unavailable", "unauthorized", "InvalidAccessKeyId"):
+    for error in ("relay.not_delivered", "unauthorized", "InvalidAccessKeyId"):
         assert error in said, "the paths of errors were not taken"
 
 
