@@ -26,6 +26,10 @@ GIGABYTE = 1e9
 DAY_S = 86_400.0
 PASS_EVERY_S = 600.0
 """From the end of one look through the store to the next."""
+
+AGAIN_AFTER_S = 30.0
+"""The same after a failure; what health says of it must not outlive its cause by long."""
+
 STEP = 100
 """Keyframes per step."""
 
@@ -144,7 +148,8 @@ class KeyframeRetention:
             self.kept = replace(self.kept, fault=str(error))
             log.warning("retention.failed", extra={"error": str(error)})
         self._pass = None
-        self._due_s = self._monotonic() + PASS_EVERY_S
+        wait_s = AGAIN_AFTER_S if self.kept.fault else PASS_EVERY_S
+        self._due_s = self._monotonic() + wait_s
 
     def _go_through(self) -> Iterator[None]:
         """Deletes what is too old, then the oldest of what is too much; pauses at each keyframe."""

@@ -349,6 +349,8 @@ class S3Store:
 
     def days(self) -> list[date]:
         """See `KeyframeStore.days`."""
+        # Before the first keyframe there may be no bucket, which is no fault.
+        self._bucket.make()
         prefixes = [KEY_PREFIX]
         for _ in ("years", "months", "days"):
             prefixes = [

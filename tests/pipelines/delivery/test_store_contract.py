@@ -155,6 +155,9 @@ class TestS3Store(KeyframeStoreContract):
         store.put(key, b"image", digest(b"image"), JPEG)
         assert store.get(key) == b"image"
 
+    def test_before_the_first_image_there_is_nothing_to_look_through(self, s3_server):
+        assert s3_server.settings("never-used").open().days() == []
+
     def test_a_missing_bucket_is_refused_where_none_may_be_made(self, key, s3_server):
         settings = s3_server.settings("never-made").model_copy(update={"create_bucket": False})
         with pytest.raises(StoreRefused, match="NoSuchBucket"):
