@@ -353,12 +353,8 @@ class S3Store:
         self._bucket.make()
         prefixes = [KEY_PREFIX]
         for _ in ("years", "months", "days"):
-            prefixes = [
-                found
-                for prefix in prefixes
-                for found, _ in self._bucket.sizes(prefix, deep=False)
-                if found.endswith("/")
-            ]
+            levels = [self._bucket.sizes(prefix, deep=False) for prefix in prefixes]
+            prefixes = [found for level in levels for found, _ in level if found.endswith("/")]
         return [day for day in map(day_of, prefixes) if day is not None]
 
     def of_day(self, day: date) -> Iterator[tuple[str, int]]:
