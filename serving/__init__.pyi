@@ -17,6 +17,7 @@ from .model_source import (
 from .process_tree import (
     PROC as PROC, PROCESS_GONE as PROCESS_GONE, RunningProcess as RunningProcess,
     all_processes as all_processes, processes_below as processes_below,
+    socket_inodes as socket_inodes,
 )
 from .ray_cluster import ClusterSettings as ClusterSettings, RayNode as RayNode, cluster as cluster
 from .served_models import (

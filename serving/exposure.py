@@ -16,13 +16,17 @@ from pathlib import Path
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
 from serving.errors import ClusterError
+from serving.process_tree import (
+    PROC,
+    PROCESS_GONE,
+    RunningProcess,
+    processes_below,
+    socket_inodes,
+)
 
-PROC = Path("/proc")
 RAY_TOKEN = Path(".ray/auth_token")
 LISTENING = "0A"
-SOCKET = "socket:["
 ListenAddress = tuple[str, int]
-GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
 def check_exposure(allowed: Collection[ListenAddress]) -> None:
@@ -53,13 +57,9 @@ def check_exposure(allowed: Collection[ListenAddress]) -> None:
 def listeners(root: int) -> Iterator[tuple[str, ListenAddress]]:
     """Every TCP address that a process or one of its descendants listens on, with its name."""
     sockets = dict(_listening_sockets())
-    for pid in (root, *_descendants(root)):
-        with suppress(*GONE):
-            for file in (PROC / str(pid) / "fd").iterdir():
-                with suppress(*GONE):
-                    target = os.readlink(file)
-                    if target.startswith(SOCKET) and target[len(SOCKET) : -1] in sockets:
-                        yield _name(pid), sockets[target[len(SOCKET) : -1]]
+    for process in (RunningProcess.read(root), *processes_below(root)):
+        for inode in socket_inodes(process.pid) & sockets.keys():
+            yield process.name, sockets[inode]
 
 
 def _addresses_of(host: str) -> set[str]:
@@ -81,7 +81,7 @@ def _is_allowed(host: str, port: int, allowed: Collection[ListenAddress]) -> boo
 def _listening_sockets() -> Iterator[tuple[str, ListenAddress]]:
     """ListenAddress by inode; see proc_pid_net(5)."""
     for table in ("tcp", "tcp6"):
-        with suppress(*GONE):
+        with suppress(*PROCESS_GONE):
             for line in (PROC / "net" / table).read_text("ascii").splitlines()[1:]:
                 columns = line.split()
                 if columns[3] == LISTENING:
@@ -93,29 +93,3 @@ def _address(text: str) -> str:
     """An address from words of four bytes, each in the order of this machine."""
     words = [bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8)]
     return str(ipaddress.ip_address(b"".join(words)))
-
-
-def _descendants(root: int) -> list[int]:
-    parents = dict(_parents())
-    found, todo = [], [root]
-    while todo:
-        parent = todo.pop()
-        children = [pid for pid, one in parents.items() if one == parent]
-        found += children
-        todo += children
-    return found
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    for folder in PROC.iterdir():
-        if folder.name.isdigit():
-            with suppress(*GONE):
-                # The name in brackets may hold anything.
-                fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                yield int(folder.name), int(fields[1])
-
-
-def _name(pid: int) -> str:
-    with suppress(*GONE):
-        return (PROC / str(pid) / "comm").read_text(errors="replace").strip()
-    return f"process {pid}"

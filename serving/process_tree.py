@@ -14,6 +14,7 @@ PROCESS_GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
 """What reading of a process raises that has ended, or belongs to somebody else."""
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_SOCKET: Final = "socket:["
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,15 @@ def processes_below(*roots: int, spare: frozenset[int] = frozenset()) -> list[Ru
         found |= {one.pid: one for one in new}
         waiting += [one.pid for one in new]
     return list(found.values())
+
+
+def socket_inodes(pid: int) -> frozenset[str]:
+    """The sockets that a process has open, by inode; none where it has ended."""
+    found = set()
+    with suppress(*PROCESS_GONE):
+        for file in (PROC / str(pid) / "fd").iterdir():
+            with suppress(*PROCESS_GONE):
+                target = os.readlink(file)
+                if target.startswith(_SOCKET):
+                    found.add(target[len(_SOCKET) : -1])
+    return frozenset(found)

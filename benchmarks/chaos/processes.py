@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from serving import PROC, PROCESS_GONE, RunningProcess, processes_below
@@ -107,16 +106,3 @@ def camera_sockets(ports: frozenset[int]) -> Iterator[CameraSocket]:
         port = int(fields[2].rpartition(":")[2], 16)
         if port in ports and fields[3] == _ESTABLISHED:
             yield CameraSocket(port, fields[9], int(fields[4].partition(":")[2], 16))
-
-
-def socket_inodes(pid: int) -> frozenset[str]:
-    """The sockets that a process has open, by inode."""
-    found_inodes = set()
-    folder = PROC / str(pid) / "fd"
-    with contextlib.suppress(*PROCESS_GONE):
-        for entry in list(Path(folder).iterdir()):
-            with contextlib.suppress(OSError):
-                link = os.readlink(entry)
-                if link.startswith("socket:["):
-                    found_inodes.add(link[8:-1])
-    return frozenset(found_inodes)

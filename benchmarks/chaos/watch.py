@@ -12,9 +12,10 @@ from typing import Final, Self
 
 from benchmarks.chaos.city import ChaosCity
 from benchmarks.chaos.outbox_reader import outbox_files, read_outbox
-from benchmarks.chaos.processes import NOT_RUNNING, WORKER, camera_sockets, socket_inodes
+from benchmarks.chaos.processes import NOT_RUNNING, WORKER, camera_sockets
 from benchmarks.chaos.records import CommittedEvent, ReadingSample, SurfaceClaim
 from benchmarks.chaos.surfaces import SURFACES, Surface
+from serving import socket_inodes
 
 log = logging.getLogger(__name__)
 

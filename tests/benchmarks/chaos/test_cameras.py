@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from benchmarks.chaos.cameras import USER, ChaosCamera
-from benchmarks.chaos.processes import camera_sockets, socket_inodes
+from benchmarks.chaos.processes import camera_sockets
 from camera_adapters import CameraSpec, StreamSignal, open_source
 from camera_adapters.errors import CameraFault
 from camera_adapters.source import VideoSource
 from camera_adapters.spec import Credentials
+from serving import socket_inodes
 from simulation.rtsp_server import Fault, FaultKind
 from tests.camera_adapters.clips import TinyClip
 
