@@ -6,12 +6,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
+from serving.cgroups import cgroup_levels
 from serving.process_tree import PROC
 
-CGROUP: Final = Path("/sys/fs/cgroup")
 MIB: Final = 1024 * 1024
 
 WORKERS_SHARE: Final = 0.75
@@ -44,18 +43,8 @@ def memory_per_worker(workers: int) -> int:
 
 def _granted() -> Iterator[int]:
     """The limits of all levels of this process's cgroups, of either version."""
-    with suppress(OSError):
-        for line in (PROC / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                root, name = CGROUP, "memory.max"
-            elif "memory" in controllers.split(","):
-                root, name = CGROUP / "memory", "memory.limit_in_bytes"
-            else:
-                continue
-            folder = root / path.lstrip("/")
-            for level in (folder, *folder.parents):
-                if level.is_relative_to(root):
-                    # `max` is no number, and no limit.
-                    with suppress(OSError, ValueError):
-                        yield int((level / name).read_text(encoding="ascii"))
+    for version, level in cgroup_levels("memory"):
+        name = "memory.max" if version == 2 else "memory.limit_in_bytes"  # noqa: PLR2004
+        # `max` is no number, and no limit.
+        with suppress(OSError, ValueError):
+            yield int((level / name).read_text(encoding="ascii"))

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.machine import fingerprint, load_before, whole_cores
-from serving import cores
+from serving import cgroups
 from serving.cores import usable_cores
 from tests.benchmarks.results import GPU, MACHINE
 
@@ -20,9 +20,9 @@ def files(tmp_path, monkeypatch):
     """A /proc and a cgroup tree of a machine that does not exist."""
     (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "cgroup").mkdir()
-    for module in (machine, cores):
+    for module in (machine, cgroups):
         monkeypatch.setattr(module, "PROC", tmp_path / "proc")
-    monkeypatch.setattr(cores, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "CGROUP", tmp_path / "cgroup")
     return tmp_path
 
 
@@ -75,6 +75,17 @@ def test_an_old_cgroup_limits_the_cores_too(files):
     (files / "cgroup" / "cpu" / "cpu.cfs_quota_us").write_text("75000\n", encoding="ascii")
     (files / "cgroup" / "cpu" / "cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
     assert usable_cores() == 0.75
+
+
+def test_the_levels_of_an_old_cgroup_count_beside_a_new_one(files):
+    lines = "4:cpu,cpuacct:/a\n0::/a\n"
+    (files / "proc" / "self" / "cgroup").write_text(lines, encoding="utf-8")
+    (files / "cgroup" / "cpu" / "a").mkdir(parents=True)
+    for level, quota in (("", -1), ("a", 25000)):
+        folder = files / "cgroup" / "cpu" / level
+        (folder / "cpu.cfs_quota_us").write_text(f"{quota}\n", encoding="ascii")
+        (folder / "cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
+    assert usable_cores() == 0.25
 
 
 def test_the_load_is_the_share_of_ticks_that_were_used(files, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import memory
+from serving import cgroups, memory
 from serving.memory import LEAST_PER_WORKER_BYTES, MIB, machine_memory_bytes, memory_per_worker
 
 SIZE = 64 * MIB
@@ -35,8 +35,8 @@ def test_what_a_process_takes_counts_and_what_it_shares_does_not() -> None:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A /proc and a cgroup tree of a machine that does not exist."""
     (tmp_path / "self").mkdir()
-    monkeypatch.setattr(memory, "PROC", tmp_path)
-    monkeypatch.setattr(memory, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    monkeypatch.setattr(cgroups, "CGROUP", tmp_path / "cgroup")
     return tmp_path
 
 
