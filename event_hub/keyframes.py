@@ -7,11 +7,10 @@ root, whatever the key or a link in the folder says.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.access import create_owned_folder
+from pipelines.access import create_owned_folder, write_owned_file
 
 KEY_MAX_CHARS = 512
 
@@ -71,13 +70,7 @@ class EvidenceFolder(FolderKeyframes):
         """
         path = self._path(key)
         create_owned_folder(path.parent)
-        part = path.with_name(path.name + ".part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_owned_file(path, data)
 
     def remove(self, key: str) -> None:
         """Removes a copy; one that is not there is no error."""

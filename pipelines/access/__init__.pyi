@@ -3,7 +3,10 @@ from .gate import AccessGate as AccessGate, AccessPolicy as AccessPolicy
 from .origin import (
     is_loopback as is_loopback, known_hosts as known_hosts, reachable_host as reachable_host,
 )
-from .owned_folder import create_owned_folder as create_owned_folder
+from .owned_files import (
+    PART_SUFFIX as PART_SUFFIX, create_owned_file as create_owned_file,
+    create_owned_folder as create_owned_folder, write_owned_file as write_owned_file,
+)
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.access.owned_folder import OWNER_ONLY, create_owned_folder
+from pipelines.access.owned_files import OWNER_ONLY, create_owned_folder, write_owned_file
 from pipelines.access.scope import Scope
 from pipelines.access.token import Token, new_token, split_token
 
@@ -253,15 +253,7 @@ class TokenFile:
     def _write(self, name: str, data: bytes) -> None:
         """Puts a file in its place whole, readable by its owner alone."""
         path = self.folder / name
-        part = path.with_name(f"{name}.part")
         try:
-            part.unlink(missing_ok=True)
-            with os.fdopen(
-                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            write_owned_file(path, data)
         except OSError as error:
             raise TokenFileError(f"{path} cannot be written: {error.strerror}") from None

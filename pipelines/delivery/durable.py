@@ -11,8 +11,8 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
+from pipelines.access import write_owned_file
 from pipelines.errors import KeyframeAltered
 
 FILE_MODE = 0o600
@@ -21,8 +21,6 @@ OTHERS = 0o077
 """Rights of everybody but the owner."""
 PASSING = frozenset((errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO))
 """What a disk says that may take and give data again later."""
-TEMPORARY_SUFFIX = ".part"
-"""Marks files that never became whole; safe to delete when no writer is at work."""
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -31,46 +29,8 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         OSError: It could not be written; nothing is left behind under `path`.
     """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    try:
-        with create_private(temporary) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    write_owned_file(path, data)
     sync_folder(path.parent)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes `data` under `path`, whole or not at all; a power loss may take it back.
-
-    Raises:
-        OSError: It could not be written; what was there is there.
-    """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    try:
-        with create_private(temporary) as file:
-            file.write(data)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def create_private(path: Path) -> BinaryIO:
-    """An empty file to write to, in the place of one that may be there.
-
-    Raises:
-        OSError: It cannot be created.
-    """
-    path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, FILE_MODE), "wb")
 
 
 def make_private(path: Path) -> None:

@@ -22,9 +22,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipelines.access import create_owned_file
 from pipelines.delivery.durable import (
     PASSING,
-    create_private,
     make_folder,
     make_private,
     sync_folder,
@@ -277,7 +277,7 @@ class OutboxFile:
     def _create(self) -> None:
         """Makes a file that is there whole or not at all, so that an empty one is a damaged one."""
         part = Path(f"{self.path}.part")
-        create_private(part).close()
+        create_owned_file(part).close()
         db = sqlite3.connect(part, isolation_level=None)
         try:
             db.execute("PRAGMA journal_mode = MEMORY")

@@ -12,9 +12,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.access import PART_SUFFIX
 from pipelines.delivery.durable import (
     PASSING,
-    TEMPORARY_SUFFIX,
     check_digest,
     private_folder,
     write_durably,
@@ -76,7 +76,7 @@ class Spool:
 
     def _open(self) -> None:
         private_folder(self._path)
-        for part in self._path.glob(f"*{TEMPORARY_SUFFIX}"):
+        for part in self._path.glob(f"*{PART_SUFFIX}"):
             with contextlib.suppress(OSError):
                 part.unlink()
         self._check_version()
@@ -126,7 +126,7 @@ class Spool:
         with self._lock:
             if not self.fault:
                 return
-            probe = self._path / f"probe{TEMPORARY_SUFFIX}"
+            probe = self._path / f"probe{PART_SUFFIX}"
             try:
                 if not self._opened:
                     self._open()

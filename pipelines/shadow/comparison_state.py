@@ -12,7 +12,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.delivery.durable import private_folder, write_whole
+from pipelines.access import write_owned_file
+from pipelines.delivery.durable import private_folder
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Gallery:
         """Keeps an image under a file name of safe characters; trouble with the disk is logged."""
         try:
             private_folder(self._folder)
-            write_whole(self._folder / name, jpeg)
+            write_owned_file(self._folder / name, jpeg, synced=False)
             for old in self._by_age()[: -self._most]:
                 old.unlink(missing_ok=True)
         except OSError as error:
@@ -100,7 +101,7 @@ def save_state(path: Path, state: ComparisonState) -> None:
     """Writes a state; trouble with the disk is logged and costs nothing else."""
     try:
         private_folder(path.parent)
-        write_whole(path, _STATE.dump_json(state))
+        write_owned_file(path, _STATE.dump_json(state), synced=False)
     except OSError as error:
         log.warning("comparison_not_saved", extra={"file": str(path), "reason": str(error)})
 

@@ -20,7 +20,7 @@ from zlib import crc32
 
 from pydantic import ValidationError
 
-from pipelines.delivery.durable import create_private
+from pipelines.access import create_owned_file
 from pipelines.delivery.outbox_schema import BODY_TYPE, create
 from pipelines.delivery.salvage.page import Row, Value
 from pipelines.delivery.salvage.page_file import PageFile
@@ -54,7 +54,7 @@ def rebuild(source: Path, target: Path, utc_s: Callable[[], float]) -> Salvaged:
         OSError: `target` cannot be written.
         sqlite3.OperationalError: So too.
     """
-    create_private(target).close()
+    create_owned_file(target).close()
     db = sqlite3.connect(target, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = OFF")

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import RootModel
 
+from pipelines.access import PART_SUFFIX
 from pipelines.delivery.durable import (
-    TEMPORARY_SUFFIX,
     check_digest,
     make_folder,
     private_folder,
@@ -82,7 +82,7 @@ class FolderStore:
                 for name in names:
                     path = Path(folder, name)
                     # One that is being written is none yet; one may be removed meanwhile.
-                    if not name.endswith(TEMPORARY_SUFFIX):
+                    if not name.endswith(PART_SUFFIX):
                         with contextlib.suppress(FileNotFoundError):
                             yield path.relative_to(self._root).as_posix(), path.lstat().st_size
         except OSError as error:
