@@ -112,7 +112,7 @@ class KafkaSink:
         while not reports and time.monotonic() < until_s:
             producer.poll(POLL_S)
         if not reports:
-            self._forget()
+            producer.purge()
             raise SinkUnavailable(f"no broker acknowledges in time{self._trouble}")
         if reports[0] is not None:
             raise self._fault(reports[0])
@@ -135,16 +135,18 @@ class KafkaSink:
             self._producer = None
 
     def _fault(self, error: KafkaError) -> SinkError:
+        name = error.name()
+        if name == "_MSG_TIMED_OUT":
+            # The producer goes on connecting meanwhile. A new one would start again, and never get
+            # there within a short deadline: brokers give it its number after half a second.
+            return SinkUnavailable(f"no broker acknowledges in time{self._trouble}")
         # It remembers for minutes that a topic was missing or forbidden, and a fatal error for
         # ever: a new producer asks the brokers anew.
         self._forget()
-        name = error.name()
         if error.fatal():
             return SinkUnavailable(f"the producer failed ({name}); check the cluster")
         if name in OF_THE_EVENT:
             return SinkRefused(f"answered {name}: the topic's limits have to allow 64 KiB")
-        if name == "_MSG_TIMED_OUT":
-            return SinkUnavailable(f"no broker acknowledges in time{self._trouble}")
         return SinkUnavailable(f"answered {name}: check the topic and the rights of the login")
 
 

@@ -289,9 +289,10 @@ class SinkContract:
         courier = world.courier(deadline_s=1.0)
         world.publish(2)
         world.side.refuse()
-        world.run(courier, lambda: courier.counters.failed >= 8)
+        answered = lambda: courier.watch.state("").reason.startswith("answered ")  # noqa: E731
+        # A server that is busy may also answer too late once.
+        world.run(courier, lambda: courier.counters.failed >= 8 and answered())
         assert courier.counters.delivered == 0
-        assert courier.watch.state("").reason.startswith("answered ")
         world.publish(2)
         world.side.accept()
         world.run(courier)
@@ -387,6 +388,22 @@ class TestKafkaSink(SinkContract):
         with pytest.raises(SinkRefused, match="64 KiB"):
             courier.sink.deliver(delivery())
         courier.sink.deliver(delivery())
+
+    @pytest.mark.parametrize("deadline_s", [0.05, 0.3])
+    def test_a_deadline_shorter_than_the_start_of_a_producer_is_no_end(self, world, deadline_s):
+        """Brokers give a producer its number after half a second; it goes on waiting for it."""
+        courier = world.courier(deadline_s)
+        world.publish(2)
+        world.side.refuse()
+        world.run(courier, lambda: courier.counters.failed >= 4)
+        world.side.accept()
+        world.run(courier)
+        world.side.kill()
+        world.publish(2)
+        world.run(courier, lambda: courier.counters.failed >= 8)
+        world.side.restart()
+        world.run(courier)
+        world.check()
 
     def test_many_restarts_of_the_broker_lose_nothing(self, world):
         courier = world.courier(deadline_s=2.0)
