@@ -8,23 +8,21 @@ client, not a broker.
 from __future__ import annotations
 
 import contextlib
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from benchmarks.chaos.listening_ports import free_port
 from benchmarks.errors import BenchmarkError
+from benchmarks.mosquitto import Mosquitto, mosquitto_path
 from benchmarks.receiver import receiving
 
 START_S: Final = 20.0
-MOSQUITTO: Final = "mosquitto"
 
 
 @contextmanager
@@ -38,33 +36,13 @@ def _kafka() -> Iterator[str]:
 
 @contextmanager
 def _mqtt() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        configuration = Path(folder) / "mosquitto.conf"
-        configuration.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
-        with subprocess.Popen(
-            [_mosquitto() or MOSQUITTO, "-c", str(configuration)], stderr=subprocess.DEVNULL
-        ) as broker:
-            try:
-                _wait_for(port)
-                yield f"mqtt://127.0.0.1:{port}"
-            finally:
-                broker.terminate()
-
-
-def _mosquitto() -> str | None:
-    # Debian keeps it where only the administrator's shell looks.
-    return shutil.which(MOSQUITTO) or shutil.which(MOSQUITTO, path="/usr/sbin")
-
-
-def _wait_for(port: int) -> None:
-    until_s = time.monotonic() + START_S
-    while time.monotonic() < until_s:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
-            return
-        time.sleep(0.05)
-    raise BenchmarkError(f"the broker does not listen on port {port}; try it by hand")
+        broker = Mosquitto(Path(folder), free_port())
+        broker.start()
+        try:
+            yield broker.url
+        finally:
+            broker.kill()
 
 
 RECEIVERS: Final[dict[str, Callable[[], contextlib.AbstractContextManager[str]]]] = {
@@ -80,7 +58,7 @@ def missing(kind: str) -> str:
         return "Kafka needs its client: pip install 'cityeye[kafka]'"
     if kind == "mqtt" and find_spec("paho") is None:
         return "MQTT needs its client: pip install 'cityeye[mqtt]'"
-    if kind == "mqtt" and _mosquitto() is None:
+    if kind == "mqtt" and mosquitto_path() is None:
         return "MQTT needs a broker: apt-get install mosquitto"
     return ""
 

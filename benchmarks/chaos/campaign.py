@@ -18,6 +18,7 @@ from benchmarks.chaos.report import ChaosOutcome
 from benchmarks.chaos.schedule import PlannedFault, in_groups, missing, planned_faults
 from benchmarks.chaos.swift_server import check_swift
 from benchmarks.errors import BenchmarkError
+from benchmarks.mosquitto import check_mosquitto
 from benchmarks.result import RunStart
 from benchmarks.subject import Say
 from simulation import ensure_clips
@@ -96,10 +97,11 @@ def run(
         say: Is given a line about how it goes.
 
     Raises:
-        BenchmarkError: The S3 server is not installed, the options do not fit, or the city does not
-            start at all.
+        BenchmarkError: The S3 server or the MQTT broker is not installed, the options do not fit,
+            or the city does not start at all.
     """
     check_swift()
+    check_mosquitto()
     faults = options.schedule()
     start = RunStart()
     say(f"clip: {SCENE}; drawn if it is not in {cache}")

@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
+from benchmarks.chaos.brokers import FailingKafka, FailingMqttBroker
 from benchmarks.chaos.cameras import ChaosCamera
 from benchmarks.chaos.city import ChaosCity
 from benchmarks.chaos.city_document import HUB_DATABASE, KIND, STATE, write_city
@@ -25,8 +26,8 @@ from simulation.scenes import Scene, scene_named
 
 SCENE: Final = "square-crowd"
 CAMERAS: Final = ("cam-east", "cam-north", "cam-west")
-STEADY, MOODY, HUB = "steady", "moody", "hub"
-"""Two receivers, of which only the second one fails, and the embedded hub."""
+STEADY, MOODY, MQTT, KAFKA, HUB = "steady", "moody", "mqtt", "kafka", "hub"
+"""Two HTTP receivers, of which only the second one fails, two brokers, and the embedded hub."""
 
 FRESH_S: Final = 2.5
 """A camera is well while its newest frame is not older than this."""
@@ -34,12 +35,34 @@ FRESH_S: Final = 2.5
 BUCKET: Final = "keyframes"
 
 
+class EventReceiver(Protocol):
+    """Where events of the city go."""
+
+    @property
+    def name(self) -> str:
+        """Its name among the sinks."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What stands under `sinks:` for it."""
+        ...
+
+    @property
+    def arrivals(self) -> Sequence[SinkArrival]:
+        """What it has taken."""
+        ...
+
+
 class ChaosStreet:
     """Is up, with a city that watches it, while the context lasts.
 
     Attributes:
         cameras: By id.
-        receivers: HTTP receivers by name.
+        moody: The HTTP receiver that fails.
+        mqtt: A broker.
+        kafka: A broker.
+        receivers: These and the one that never fails, by name.
         proxy: Before the store.
         city: The city.
         watch: What is recorded of it.
@@ -54,7 +77,8 @@ class ChaosStreet:
         self.cameras = {
             name: ChaosCamera(name, clip, number * step_s) for number, name in enumerate(CAMERAS)
         }
-        self.receivers = {name: FailingReceiver(name) for name in (STEADY, MOODY)}
+        self._steady, self.moody = FailingReceiver(STEADY), FailingReceiver(MOODY)
+        self.mqtt = FailingMqttBroker(MQTT, folder / "mosquitto")
         self._folder = folder
         self._ports = free_port(), free_port()
         self._stack = contextlib.ExitStack()
@@ -65,9 +89,13 @@ class ChaosStreet:
             for camera in self.cameras.values():
                 camera.start()
                 stack.callback(camera.stop)
-            for receiver in self.receivers.values():
+            for receiver in (self._steady, self.moody, self.mqtt):
                 receiver.start()
                 stack.callback(receiver.stop)
+            self.kafka = FailingKafka(KAFKA)
+            stack.callback(self.kafka.close)
+            every: Sequence[EventReceiver] = (self._steady, self.moody, self.mqtt, self.kafka)
+            self.receivers = {one.name: one for one in every}
             self._swift = SwiftServer(self._folder)
             stack.callback(self._swift.stop)
             self.proxy = stack.enter_context(StoreProxy(self._swift.endpoint))

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from benchmarks.chaos.chaos_street import MOODY, ChaosStreet
+from benchmarks.chaos.brokers import FailingKafka, FailingMqttBroker
+from benchmarks.chaos.chaos_street import KAFKA, MOODY, MQTT, ChaosStreet
 from benchmarks.chaos.processes import MAIN, PROCESSES
+from benchmarks.chaos.receivers import WAYS
 from benchmarks.chaos.records import FaultRecord
 from benchmarks.chaos.store_proxy import StoreFault
 from simulation.rtsp_server import Fault, FaultKind
@@ -48,19 +50,21 @@ class ChaosKind:
         hold_s: Least and greatest length in seconds.
         hit: Begins it, given a number of 0..1 that picks the target; None where there is none.
         rare: Whether it comes less often than others.
+        sink: The sink that it hits, which has everything when the fault is over; empty for none.
     """
 
     group: HitGroup
     hold_s: tuple[float, float]
     hit: Callable[[ChaosStreet, float], HitTarget | None]
     rare: bool = False
+    sink: str = ""
 
     def is_over(self, street: ChaosStreet, healed_s: float, healed_at: float) -> bool:
         """Whether all is well after it; it was taken away at these monotonic and UTC seconds."""
         if not street.is_well():
             return False
-        if self.group == "receiver":
-            return street.is_drained(MOODY, healed_at)
+        if self.sink:
+            return street.is_drained(self.sink, healed_at)
         return self.group != "store" or street.is_stored(healed_s)
 
     def began_s(self, applied_s: float, healed_s: float) -> float:
@@ -118,16 +122,25 @@ def _change_password(street: ChaosStreet, draw: float) -> HitTarget:
 
 
 def _fail(answers: Sequence[str], street: ChaosStreet, draw: float) -> HitTarget:
-    receiver = street.receivers[MOODY]
     answer = _picked(answers, draw)
-    receiver.fail(answer)
-    return HitTarget(f"{receiver.name}: {answer}", receiver.heal)
+    street.moody.fail(answer)
+    return HitTarget(f"{MOODY}: {answer}", street.moody.heal)
 
 
 def _take_down(street: ChaosStreet, _draw: float) -> HitTarget:
-    receiver = street.receivers[MOODY]
-    receiver.stop()
-    return HitTarget(receiver.name, receiver.start)
+    street.moody.stop()
+    return HitTarget(MOODY, street.moody.start)
+
+
+def _broker(name: str, fault: str, street: ChaosStreet, _draw: float) -> HitTarget:
+    broker: FailingMqttBroker | FailingKafka = street.mqtt if name == MQTT else street.kafka
+    begin, heal = {
+        "is down": (broker.stop, broker.start),
+        "is frozen": (broker.freeze, broker.thaw),
+        "refuses": (broker.refuse, broker.accept),
+    }[fault]
+    begin()
+    return HitTarget(name, heal)
 
 
 def _store(fault: StoreFault, street: ChaosStreet, _draw: float) -> HitTarget:
@@ -171,13 +184,20 @@ FAULT_KINDS: Final[Mapping[str, ChaosKind]] = {
     FREEZE: ChaosKind("camera", (30.0, 80.0), partial(_misbehave, Fault(FaultKind.FREEZE))),
     "camera is off": ChaosKind("camera", _A_WHILE, _close),
     "camera has another password": ChaosKind("camera", (5.0, 15.0), _change_password),
-    "receiver refuses (4xx)": ChaosKind("receiver", _A_WHILE, partial(_fail, REFUSALS)),
-    "receiver fails (5xx)": ChaosKind("receiver", _A_WHILE, partial(_fail, ERRORS)),
     **{
-        f"receiver: {way}": ChaosKind("receiver", _A_WHILE, partial(_fail, (way,)))
-        for way in ("redirect", "hang", "drip", "reset", "lose answer")
+        f"receiver{words}": ChaosKind("receiver", _A_WHILE, partial(_fail, answers), sink=MOODY)
+        for words, answers in (
+            (" refuses (4xx)", REFUSALS),
+            (" fails (5xx)", ERRORS),
+            *((f": {way}", (way,)) for way in WAYS),
+        )
     },
-    "receiver is down": ChaosKind("receiver", _A_WHILE, _take_down),
+    "receiver is down": ChaosKind("receiver", _A_WHILE, _take_down, sink=MOODY),
+    **{
+        f"{name} {fault}": ChaosKind("receiver", _A_WHILE, partial(_broker, name, fault), sink=name)
+        for name in (MQTT, KAFKA)
+        for fault in ("is down", "is frozen", "refuses")
+    },
     **{
         f"store: {fault.value}": ChaosKind("store", _A_WHILE, partial(_store, fault))
         for fault in StoreFault

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.chaos.campaign import ChaosOptions
 from benchmarks.result import read_result
 from tests.e2e.command import cityeye
+from tests.pipelines.delivery.mosquitto import require_mosquitto
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray]
 
@@ -33,6 +34,7 @@ FOLDER = Path(__file__).parents[2] / ".proofs"
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_short_run_keeps_every_promise(tmp_path: Path) -> None:
+    require_mosquitto()
     kinds = [argument for kind in KINDS for argument in ("--kind", kind)]
     result = tmp_path / "chaos.json"
     done = cityeye(
@@ -44,7 +46,7 @@ def test_a_short_run_keeps_every_promise(tmp_path: Path) -> None:
     assert {row[0] for row in faults.rows} == set(KINDS)
     assert {row[1] for row in faults.rows} == {1}
     sinks = titles["What had to arrive, by sink"]
-    assert {row[0] for row in sinks.rows} == {"steady", "moody", "hub"}
+    assert {row[0] for row in sinks.rows} == {"steady", "moody", "mqtt", "kafka", "hub"}
     checked = {row[0]: row[1] for row in titles["Checked besides"].rows}
     assert int(checked["keyframes read"]) > 0, "no keyframe link was followed"
     counts = {row[0]: (int(row[1]), int(row[2])) for row in sinks.rows}

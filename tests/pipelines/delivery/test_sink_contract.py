@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from benchmarks.kafka_cluster import KafkaCluster
 from camera_adapters.backoff import BackoffPolicy
 from pipelines.delivery.courier import Courier, RetryPolicy
 from pipelines.delivery.heartbeat import Heartbeats
@@ -25,8 +26,7 @@ from pipelines.delivery.sinks.mqtt import MqttSinkSettings
 from pipelines.delivery.sinks.sink import Delivery, SinkSettings
 from pipelines.errors import SinkError, SinkRefused, SinkUnavailable
 from tests.pipelines.delivery.http_receiver import Receiver
-from tests.pipelines.delivery.kafka_cluster import KafkaCluster
-from tests.pipelines.delivery.mosquitto import Mosquitto, retained
+from tests.pipelines.delivery.mosquitto import ReadBroker, retained
 from tests.pipelines.delivery.outboxes import Edge, life
 from tests.pipelines.delivery.test_heartbeat import online
 
@@ -120,10 +120,7 @@ class KafkaSide:
         self.cluster.delay(30_000)
 
     def go_on(self) -> None:
-        self.cluster.delay(0)
-        # An answer that is delayed stays so; a connection that is closed takes it along.
-        self.cluster.down()
-        self.cluster.up()
+        self.cluster.hurry()
 
     def refuse(self) -> None:
         self.cluster.refuse(10_000)
@@ -137,7 +134,7 @@ class KafkaSide:
 
 class MqttSide:
     def __init__(self, folder: Path) -> None:
-        self.broker = Mosquitto(folder)
+        self.broker = ReadBroker(folder)
 
     def settings(self, deadline_s: float = 10.0) -> SinkSettings:
         return MqttSinkSettings(url=self.broker.url, username="writer", deadline_s=deadline_s)
@@ -156,10 +153,10 @@ class MqttSide:
         self.broker.start()
 
     def stall(self) -> None:
-        self.broker.stall()
+        self.broker.freeze()
 
     def go_on(self) -> None:
-        self.broker.go_on()
+        self.broker.thaw()
 
     def refuse(self) -> None:
         self.broker.refuse()
@@ -447,7 +444,7 @@ class TestMqttSink(SinkContract):
 
     def test_a_broker_with_a_small_limit_may_mean_the_event(self, tmp_path):
         (tmp_path / "small").mkdir()
-        broker = Mosquitto(tmp_path / "small", "max_packet_size 2000")
+        broker = ReadBroker(tmp_path / "small", "max_packet_size 2000")
         try:
             sink = MqttSinkSettings(url=broker.url, username="writer").open()
             sink.deliver(delivery())
@@ -461,7 +458,7 @@ class TestMqttSink(SinkContract):
         (tmp_path / "strict").mkdir()
         (tmp_path / "strict" / "passwords").write_text("")
         lines = ("allow_anonymous false", f"password_file {tmp_path}/strict/passwords")
-        broker = Mosquitto(tmp_path / "strict", *lines, subscribed=False)
+        broker = ReadBroker(tmp_path / "strict", *lines, subscribed=False)
         try:
             sink = MqttSinkSettings(url=broker.url, username="writer", password="hunter2").open()
             with pytest.raises(SinkUnavailable, match="check `username`, `password`"):
