@@ -17,8 +17,9 @@ REPLICAS: Final = "detector replicas"
 HUB: Final = "event hub"
 CITY: Final = "city process"
 RAY_NODE: Final = "Ray: raylet"
+GCS: Final = "Ray: GCS"
 _NAMES: Final = (
-    ("gcs_server", "Ray: GCS"),
+    ("gcs_server", GCS),
     ("raylet/raylet", RAY_NODE),
     ("runtime_env", "Ray: runtime environments"),
     ("log_monitor", "Ray: log monitor"),
@@ -26,6 +27,7 @@ _NAMES: Final = (
     ("dashboard/agent", "Ray: dashboard agent"),
     ("dashboard/dashboard", "Ray: dashboard"),
     ("multiprocessing.spawn", HUB),
+    ("multiprocessing.resource_tracker", "resource tracker"),
     ("cityeye.city_process", CITY),
 )
 """What a command line holds, and the process that it belongs to; the first that fits counts."""

@@ -31,6 +31,11 @@ STEADY_S: Final = 2.0
 
 DRAINED_WITHIN_S: Final = 240.0
 ROUND_S: Final = 0.25
+WARM_UP: Final = 0.25
+"""How long a soak warms up, as a share of its length."""
+
+SOAK_TIMES: Final = 1000
+"""More of each kind than any soak reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class ChaosOptions:
         faults: How many from there on; None for all.
         kinds: Only these; all if empty.
         keep: Whether the folder of the city stays.
+        soak: Minutes after a warm-up in which no process is hit, to see what grows; None for
+            faults of every kind. `minutes` and `least` say nothing then.
     """
 
     seed: int = 1
@@ -56,6 +63,19 @@ class ChaosOptions:
     faults: int | None = None
     kinds: tuple[str, ...] = ()
     keep: bool = False
+    soak: float | None = None
+
+    @property
+    def warm_up_s(self) -> float:
+        """Before a soak is measured."""
+        return 60 * WARM_UP * (self.soak or 0.0)
+
+    @property
+    def last_after_s(self) -> float:
+        """Seconds after which no further fault begins."""
+        if self.soak is not None:
+            return self.warm_up_s + 60 * self.soak
+        return float("inf") if self.minutes is None else 60 * self.minutes
 
     def wanted(self) -> dict[str, int]:
         """How often each kind is to come in the whole schedule.
@@ -69,6 +89,11 @@ class ChaosOptions:
                 f"there is no kind of fault {unknown[0]!r}; choose among {', '.join(FAULT_KINDS)}"
             )
         names = self.kinds or tuple(FAULT_KINDS)
+        if self.soak is not None:
+            gentle = [name for name in names if FAULT_KINDS[name].group != "process"]
+            if not gentle:
+                raise BenchmarkError("a soak hits no processes; name kinds that hit something else")
+            return dict.fromkeys(gentle, SOAK_TIMES)
         return {name: self.rare if FAULT_KINDS[name].rare else self.least for name in names}
 
     def schedule(self) -> tuple[PlannedFault, ...]:
@@ -109,15 +134,18 @@ def run(
     with _folder(options.keep, say) as folder, ChaosStreet(folder, clip, environment) as street:
         campaign = ChaosCampaign(street, say)
         campaign.await_start()
-        campaign.suffer(faults, options.minutes)
+        began_s = time.monotonic()
+        campaign.suffer(faults, options.last_after_s)
+        measured = began_s + options.warm_up_s, time.monotonic()
         settled = campaign.settle()
         outcome = ChaosOutcome.of(
             start,
             options.seed,
             campaign.recording(),
             street,
-            not_reached=missing(_counted(faults), _hit(campaign.records)),
+            not_reached={} if options.soak else missing(_counted(faults), _hit(campaign.records)),
             settled=settled,
+            growth=street.watch.growth.between(*measured) if options.soak else (),
         )
     return outcome
 
@@ -183,9 +211,9 @@ class ChaosCampaign:
             time.sleep(ROUND_S)
         self._say("the city watches; faults begin")
 
-    def suffer(self, faults: Sequence[PlannedFault], minutes: float | None) -> None:
-        """Runs a schedule, up to a number of minutes."""
-        until_s = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+    def suffer(self, faults: Sequence[PlannedFault], last_after_s: float) -> None:
+        """Runs a schedule, up to a number of seconds."""
+        until_s = time.monotonic() + last_after_s
         for group in in_groups(faults):
             if time.monotonic() >= until_s:
                 break

@@ -40,6 +40,8 @@ def _kinds(results: Sequence[BenchmarkResult]) -> ResultTable:
             not_well[str(kind)] += int(failed)
             lies[str(kind)] = max(lies[str(kind)], float(lie_s))
         for metric in result.metrics:
+            if not metric.name.startswith(RECOVERY):
+                continue
             back[metric.name.removeprefix(RECOVERY).strip("[]")] += metric.samples
     rows = tuple(
         (

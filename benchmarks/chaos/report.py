@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from benchmarks.chaos.drawn_truth import DrawnIncident, missed_incidents
+from benchmarks.chaos.growth import (
+    ProcessGrowth,
+    broken_growth,
+    growth_metrics,
+    growth_plot,
+    growth_table,
+)
 from benchmarks.chaos.kinds import FAULT_KINDS, FREEZE, disturbs
 from benchmarks.chaos.lies import SurfaceLie, lies_in, longest_by_kind
 from benchmarks.chaos.oracle import SinkFindings, compare, stored_keyframes, wrong_links
@@ -76,8 +83,9 @@ class ChaosOutcome:
         *,
         not_reached: Mapping[str, int],
         settled: bool,
+        growth: Sequence[ProcessGrowth] = (),
     ) -> ChaosOutcome:
-        """Compares what was recorded."""
+        """Compares what was recorded; `growth` is what is known of the processes in a soak."""
         findings = [
             compare(sink, recording.committed, arrivals)
             for sink, arrivals in recording.arrivals.items()
@@ -98,6 +106,7 @@ class ChaosOutcome:
             ),
         ]
         broken += [f"{one} outlived its main process" for one in street.left]
+        broken += broken_growth(growth)
         if not settled:
             broken.append("not everything had arrived when the city was stopped")
         if street.exit_status != 0:
@@ -119,6 +128,8 @@ class ChaosOutcome:
                 ),
             ),
         ]
+        if growth:
+            tables.append(growth_table(growth))
         if not_reached:
             rows = tuple((name, count) for name, count in not_reached.items())
             tables.append(ResultTable(title=NOT_REACHED, columns=("kind", "times"), rows=rows))
@@ -126,8 +137,9 @@ class ChaosOutcome:
             rows_of_text = tuple((text,) for text in broken)
             tables.append(ResultTable(title=BROKEN, columns=("what",), rows=rows_of_text))
         settings = {"seed": seed, "faults": len(recording.faults)}
-        metrics = recovery_metrics(recording.faults)
-        return cls(start.result("chaos", settings, metrics, tables), tuple(broken))
+        metrics = [*recovery_metrics(recording.faults), *growth_metrics(growth)]
+        plot = growth_plot(growth) if growth else None
+        return cls(start.result("chaos", settings, metrics, tables, plot), tuple(broken))
 
 
 def broken_deliveries(findings: Sequence[SinkFindings]) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from benchmarks.chaos.city import ChaosCity
+from benchmarks.chaos.growth import SAMPLE_S as GROWTH_S
+from benchmarks.chaos.growth import GrowthWatch
 from benchmarks.chaos.outbox_reader import outbox_files, read_outbox
 from benchmarks.chaos.processes import NOT_RUNNING, WORKER, camera_sockets
 from benchmarks.chaos.records import CommittedEvent, ReadingSample, SurfaceClaim
@@ -35,6 +37,7 @@ class Watch:
         claims: What surfaces said.
         reading: Who was really read.
         outboxes: What was committed.
+        growth: What the processes take.
     """
 
     def __init__(self, city: ChaosCity, state: Path, ports: Mapping[int, str]) -> None:
@@ -42,6 +45,7 @@ class Watch:
         self.claims: list[SurfaceClaim] = []
         self.reading: list[ReadingSample] = []
         self.outboxes = OutboxTally(state)
+        self.growth = GrowthWatch(lambda: city.pid)
         self._city = city
         self._cameras = frozenset(ports.values())
         self._reader = CameraReading(city, ports)
@@ -49,7 +53,11 @@ class Watch:
         rounds: list[tuple[float, Callable[[], object]]] = [
             (POLL_S, self._asker(make())) for make in SURFACES.values()
         ]
-        rounds += [(SAMPLE_S, self._sample), (OUTBOX_S, self.outboxes.read)]
+        rounds += [
+            (SAMPLE_S, self._sample),
+            (OUTBOX_S, self.outboxes.read),
+            (GROWTH_S, self.growth.sample),
+        ]
         self._threads = [
             threading.Thread(target=self._repeat, args=one, daemon=True) for one in rounds
         ]

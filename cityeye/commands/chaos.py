@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands.bench_options import JsonOption, outputs, progress, publish
+from cityeye.commands.bench_options import JsonOption, PlotOption, outputs, progress, publish
 from cityeye.model_place import cache_folder
 
 
@@ -32,6 +32,13 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
     faults: Annotated[
         int | None, typer.Option(help="How many faults from there; all if absent.", min=1)
     ] = None,
+    soak: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            help="Hit no process for so long after a warm-up, and say what grows in each.",
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with all that the city wrote.")
     ] = False,
@@ -42,6 +49,7 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
         ),
     ] = None,
     json: JsonOption = None,
+    plot: PlotOption = None,
 ) -> None:
     """Hit a city on drawn cameras with faults, and compare what arrived with what had to.
 
@@ -54,7 +62,7 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
         return
     from benchmarks.chaos.campaign import ChaosOptions, run
 
-    where = outputs(json, None)
+    where = outputs(json, plot)
     # So that nothing that was started is left behind.
     signal.signal(signal.SIGTERM, _interrupt)
     options = ChaosOptions(
@@ -66,6 +74,7 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
         faults=faults,
         kinds=tuple(kind or ()),
         keep=keep,
+        soak=soak,
     )
     outcome = run(options, os.environ, cache_folder("clips", os.environ), progress())
     publish(outcome.result, where)

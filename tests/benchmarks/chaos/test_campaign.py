@@ -60,7 +60,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def suffered(street: StubStreet, *faults: PlannedFault, minutes: float | None = None) -> Any:
     said: list[str] = []
     one = ChaosCampaign(cast(Any, street), said.append)
-    one.suffer(faults, minutes)
+    one.suffer(faults, float("inf") if minutes is None else 60 * minutes)
     assert len(said) == len(one.records)
     return one.records
 
