@@ -6,6 +6,7 @@ workers could not deliver meanwhile is in their outboxes.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import logging
 import multiprocessing
@@ -17,7 +18,7 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from camera_adapters import BackoffPolicy
@@ -29,6 +30,9 @@ from pipelines import KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import KeyframeSettings, KeyframeStore
 
+if TYPE_CHECKING:
+    from event_hub import Hub
+
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 60.0
@@ -37,6 +41,7 @@ EVENTS_PATH = "/api/events"
 HEALTH_PATH: Final = "/healthz"
 ASK_EVERY_S: Final = 3.0
 ASK_TIMEOUT_S: Final = 2.0
+TELL_EVERY_S: Final = 2.0
 SILENT_S: Final = 15.0
 """How long a hub may leave questions unanswered before it is replaced."""
 
@@ -88,6 +93,7 @@ class HubProcess:
         self._url = ""
         self._listens = False
         self._problem = ""
+        self._problems: tuple[str, ...] = ()
         self._restarts = 0
         self._next_start_s = 0.0
 
@@ -108,6 +114,11 @@ class HubProcess:
     def pid(self) -> int | None:
         """Id of its process, None while there is none."""
         return self._process.pid if self._process else None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with what it keeps, a sentence each, as of the last `check`."""
+        return self._problems
 
     def wait(self) -> str:
         """Waits until the hub listens for the first time.
@@ -149,6 +160,7 @@ class HubProcess:
         self._process.start()
         there.close()
         self._listens = False
+        self._problems = ()
         self._started_s = self._answered_s = self._asked_s = time.monotonic()
 
     def _received(self) -> str:
@@ -181,6 +193,7 @@ class HubProcess:
         if self._process is not None and not self._process.is_alive():
             self._end(how_it_ended(self._process.exitcode or 0))
             return
+        self._read_problems()
         if now_s - self._asked_s < ASK_EVERY_S:
             return
         self._asked_s = now_s
@@ -194,10 +207,16 @@ class HubProcess:
         elif silent_s > NAMED_AFTER_S:
             self._problem = f"it has not answered for {silent_s:.0f} s"
 
+    def _read_problems(self) -> None:
+        # One that has just ended is noticed in the next round.
+        with contextlib.suppress(EOFError):
+            while self._answer.poll():
+                self._problems = self._answer.recv()
+
     def _end(self, problem: str) -> None:
         """Ends what is left of it; a new one comes after a back-off."""
         log.warning("hub_replaced", extra={"reason": problem})
-        self._problem = problem
+        self._problem, self._problems = problem, ()
         self._kill()
         now_s = time.monotonic()
         if now_s - self._started_s > SOUND_S:
@@ -247,10 +266,29 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
+
+    def listens(url: str) -> None:
+        answer.send(url)
+        threading.Thread(target=_tell_problems, args=(hub, answer), daemon=True).start()
+
     try:
-        Hub(settings, _StoreKeyframes(keyframes.open()), answer.send).run()
+        hub = Hub(settings, _StoreKeyframes(keyframes.open()), listens)
+        hub.run()
     except (HubError, TokenFileError, OSError) as error:
         answer.send(str(error))
+
+
+def _tell_problems(hub: Hub, answer: Connection) -> None:
+    """Sends what is wrong with what the hub keeps, whenever that changes."""
+    told: tuple[str, ...] = ()
+    # A parent that is gone ends this process by other means.
+    with contextlib.suppress(OSError):
+        while True:
+            problems = hub.problems()
+            if problems != told:
+                told = problems
+                answer.send(problems)
+            time.sleep(TELL_EVERY_S)
 
 
 def _end_with_parent() -> None:

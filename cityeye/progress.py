@@ -5,11 +5,12 @@ A line says what is known now. What is older than a few seconds is called unknow
 
 from __future__ import annotations
 
+import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -24,6 +25,7 @@ QUIET_FAILURE = timedelta(seconds=3)
 STYLES_OF_LOAD = {True: "yellow", False: "green"}
 STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "unauthorized": "red"}
 UNKNOWN = "unknown"
+_DIGITS: Final = re.compile(r"\d+")
 
 
 class Progress:
@@ -44,6 +46,7 @@ class Progress:
         self.started_s = time.monotonic() if started_s is None else started_s
         self._summarised_s = time.monotonic()
         self._away: dict[str, float] = {}
+        self._troubles: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
         self._states: dict[str, str] = {}
         self._incidents = IncidentCount(incidents)
         self._restarts: Counter[str] = Counter()
@@ -70,6 +73,17 @@ class Progress:
             self.step(problem, "red")
         elif not problem and part in self._away:
             self.step(f"{part} is back after {now_s - self._away.pop(part):.0f} s", "green")
+
+    def troubled(self, part: str, problems: Sequence[str]) -> None:
+        """Says what is newly wrong with a part, a sentence each, and when nothing is any more."""
+        # A sentence whose figures change is the same one.
+        known = {_DIGITS.sub("", one): one for one in problems}
+        for kept, problem in known.items():
+            if kept not in self._troubles[part]:
+                self.step(f"{part}: {problem}", "red")
+        if self._troubles[part] and not known:
+            self.step(f"{part}: nothing is wrong any more", "green")
+        self._troubles[part] = frozenset(known)
 
     def observe(self, workers: Sequence[WorkerState]) -> None:
         """Says what changed since the last call."""
@@ -174,7 +188,7 @@ def summary(workers: Sequence[WorkerState]) -> str:
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
     silent = f" ({unknown} unknown)" if unknown else ""
     pending = sum(state.current.relay.pending for state in workers if state.current)
-    waiting = f", {pending} events wait" if pending else ""
+    waiting = f", events that wait: {pending}" if pending else ""
     return (
         f"{online} of {total} cameras online{silent}, throughput {given:.1f} of "
         f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms{waiting}"

@@ -203,9 +203,13 @@ class Supervisor:
         return unexpected(failed.kind, failed.reason) if failed.kind else failed.reason
 
     def _check_hub(self) -> str:
-        problem = self._hub.check() if self._hub is not None else ""
-        self._progress.away(THE_HUB, problem)
-        return problem
+        """What is wrong with the hub, in a sentence; empty for nothing."""
+        if self._hub is None:
+            return ""
+        away, problems = self._hub.check(), self._hub.problems
+        self._progress.away(THE_HUB, away)
+        self._progress.troubled(THE_HUB, problems)
+        return away or "; ".join(f"{THE_HUB}: {one}" for one in problems)
 
     def _keep_house(self) -> None:
         """Tells systemd that this process works, and ends what is frozen."""

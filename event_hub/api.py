@@ -254,11 +254,20 @@ def _add_health(
     @router.get("/health", **_described("health", "What the hub holds", 503))
     def get_health() -> Health:
         """Reads the database, 503 when that fails; `degraded` names every problem."""
-        with store.database.read() as connection:
-            health = queries.health(connection, limits)
-        problems = housekeeper.problems(health.bytes)
-        status = "degraded" if problems else "ok"
-        return health.model_copy(update={"status": status, "problems": problems})
+        return health_of(store, housekeeper, limits)
+
+
+def health_of(store: EventStore, housekeeper: Housekeeper, limits: HubRetention) -> Health:
+    """What the hub holds, and every problem with it.
+
+    Raises:
+        StoreUnavailableError: The database cannot be read.
+    """
+    with store.database.read() as connection:
+        health = queries.health(connection, limits)
+    problems = housekeeper.problems(health.bytes)
+    status = "degraded" if problems else "ok"
+    return health.model_copy(update={"status": status, "problems": problems})
 
 
 def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:

@@ -12,14 +12,15 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
-from event_hub.api import add_problem_answers, api_router
-from event_hub.errors import HubStartError
+from event_hub.api import add_problem_answers, api_router, health_of
+from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
@@ -44,6 +45,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     """The hub as an ASGI application; its end of life closes the database.
+
+    Its `state.health` gives what `/health` answers.
 
     Raises:
         DatabaseUrlError: The database URL cannot be used.
@@ -84,6 +87,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
+    app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
     add_problem_answers(app)
@@ -153,7 +157,7 @@ class Hub:
         address = settings.host, settings.port
         self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
         try:
-            app = build_app(settings, keyframes)
+            self._app = build_app(settings, keyframes)
         except BaseException:
             self._socket.close()
             raise
@@ -162,7 +166,7 @@ class Hub:
         self.url = f"{scheme}://{host}:{self._socket.getsockname()[1]}"
         protocol: Any = guarded_protocol()
         config = uvicorn.Config(
-            app,
+            self._app,
             http=protocol,
             log_config=None,
             access_log=False,
@@ -188,6 +192,13 @@ class Hub:
         if not self._server.started:
             raise HubStartError("the hub's server did not start: the log says why")
         logger.info("hub_stopped url=%s", self.url)
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with what it keeps, a sentence each, as `/health` says; from any thread."""
+        try:
+            return tuple(self._app.state.health().problems)
+        except StoreUnavailableError as error:
+            return (str(error),)
 
     def stop(self) -> None:
         """Ask `run` to end; from any thread."""

@@ -151,7 +151,7 @@ class WorkerUpkeep:
             return ""
         counters = self._outbox.counters
         return (
-            f"{fault}; {counters.unsaved} events wait in memory, {counters.lost} were lost;"
+            f"{fault}; events that wait in memory: {counters.unsaved}, lost: {counters.lost};"
             f" {self._free()}"
         )
 

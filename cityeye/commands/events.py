@@ -97,7 +97,10 @@ def _show(
     if not rows:
         typer.echo("none")
         return
-    table = Table(*columns, box=None)
+    table = Table(box=None)
+    for name in columns:
+        # Half a time or id is of no use; where a line is too narrow, reasons go over several.
+        table.add_column(name, no_wrap=name in {"since", "at"}, overflow="fold")
     for row in rows:
         at, *others = (plain(str(row[name] or "")) for name in columns)
         table.add_row(f"{datetime.fromisoformat(at):%Y-%m-%dT%H:%M:%SZ}", *others)

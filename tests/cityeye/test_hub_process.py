@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.hub_process import EVENTS_PATH, HubProcess
@@ -88,6 +89,32 @@ def test_a_hub_that_ends_or_is_stuck_comes_back_with_what_it_had(tmp_path, monke
         assert any(one.startswith("the event hub is away: it ") for one in said)
         with urlopen(Request(f"{url}/health", headers=auth), timeout=20) as answer:
             assert json.loads(answer.read())["events"] == 1
+
+
+@pytest.mark.integration
+def test_what_is_wrong_with_what_it_keeps_is_known_outside(tmp_path, monkeypatch):
+    monkeypatch.setattr("cityeye.hub_process.RESTARTS", BackoffPolicy(first_s=0.1, cap_s=0.1))
+    settings = KeyframeSettings.model_validate({"folder": tmp_path})
+    (tmp_path / "hub.db").write_bytes(b"the diary of somebody else " * 500)
+    with HubProcess(section(tmp_path), settings, tmp_path / "access") as hub:
+        hub.wait()
+        deadline_s = time.monotonic() + 30
+        while not hub.problems:
+            assert hub.check() == ""
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        (problem,) = hub.problems
+        assert problem.startswith("a damaged database was set aside as ")
+        for path in tmp_path.glob("hub.db.damaged-*"):
+            path.unlink()
+        while hub.problems:
+            hub.check()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        os.kill(hub.pid, signal.SIGKILL)
+        while not hub.check():
+            time.sleep(0.05)
+        assert hub.problems == ()
 
 
 @pytest.mark.integration

@@ -109,6 +109,16 @@ def test_a_part_that_is_away_is_said_once_and_so_is_its_return() -> None:
     assert terminal.text.count("the event hub is back after 0 s") == 1
 
 
+def test_what_is_wrong_with_a_part_is_said_once_however_its_figures_change() -> None:
+    terminal = Terminal()
+    for problems in ((), ("7 bytes too much", "no disk"), ("8 bytes too much",), (), ()):
+        terminal.troubled("the event hub", problems)
+    assert terminal.text.count("the event hub: 7 bytes too much") == 1
+    assert "8 bytes" not in terminal.text
+    assert terminal.text.count("the event hub: no disk") == 1
+    assert terminal.text.count("the event hub: nothing is wrong any more") == 1
+
+
 def test_the_report_keeps_what_was_measured_however_long_ago() -> None:
     found = report([worker_state("gate", silent_s=60.0)], {"traffic.congestion": 3})
     assert found["cameras"]["gate"]["analysed"] == 40
@@ -176,4 +186,4 @@ def test_events_that_a_sink_refused_are_said() -> None:
     for dead in (0, 1, 1, 2):
         terminal.observe([worker_state("gate", sinks=(SinkState("hub", dead=dead),))])
     assert terminal.text.count("sink hub refused events: see `cityeye events dead`") == 2
-    assert ", 2 events wait, 0 incidents" in Terminal().summary([worker_state("gate")])
+    assert ", events that wait: 2, 0 incidents" in Terminal().summary([worker_state("gate")])

@@ -43,7 +43,7 @@ def worker(folder: Path) -> None:
         wait(lambda: watching.snapshot().group.cameras[0].state.value == "online", "online")
         (problem, *_) = watching.snapshot().storage
         assert "outbox.db cannot be used" in problem
-        assert "1 events wait in memory" in problem
+        assert "events that wait in memory: 1," in problem
         assert f"0 bytes are free on the disk of {folder / 'state' / 'worker-0'}" in problem
         filler.unlink()
         wait(lambda: watching.snapshot().storage == (), "a disk that is well")
