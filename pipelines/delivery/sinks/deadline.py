@@ -1,5 +1,8 @@
 """HTTP connections whose answers end at a deadline, however slowly they trickle in.
 
+An answer that is cut off before its headers end is none: the standard library would take what is
+there for all of it.
+
 The timeout of a socket starts anew with every byte, so a server that sends one now and then would
 hold a connection for ever. Here every read, of the status line as of headers and body, gets what is
 left of the whole.
@@ -43,9 +46,14 @@ class Deadline:
 
 
 class _Reader(io.RawIOBase):
-    """The bytes of a socket until the deadline."""
+    """The bytes of a socket until the deadline.
+
+    Attributes:
+        ended: Whether the other side has said its last.
+    """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self.ended = False
         self._sock = sock
         self._wait_s = sock.gettimeout()
         self._deadline = deadline
@@ -56,7 +64,9 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any writable buffer
         self._sock.settimeout(self._deadline.limit(self._wait_s))
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self.ended = count == 0
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -67,7 +77,19 @@ class _Answer(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_Reader(sock, deadline))
+        self._reader = _Reader(sock, deadline)
+        self.fp = io.BufferedReader(self._reader)
+
+    def begin(self) -> None:
+        """See `http.client.HTTPResponse`.
+
+        Raises:
+            RemoteDisconnected: The connection ended before the headers did.
+        """
+        super().begin()
+        # Nothing is read beyond the empty line, so an end that was seen came before it.
+        if self._reader.ended:
+            raise http.client.RemoteDisconnected("the answer was cut off")
 
 
 class _DeadlineConnection(HTTPConnection):

@@ -189,6 +189,23 @@ TRICKLES = {
 }
 
 
+ANSWER = b"HTTP/1.1 200 OK\r\nServer: somebody\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", range(len(ANSWER)))
+def test_an_answer_that_is_cut_off_before_its_headers_end_acknowledges_nothing(receiver, length):
+    receiver.answers = lambda request: request.wfile.write(ANSWER[:length])
+    sink = http_sink(receiver.url)
+    with pytest.raises(SinkUnavailable):
+        sink.deliver(DELIVERY)
+
+
+@pytest.mark.parametrize("answer", [ANSWER, ANSWER + b"x", ANSWER.replace(b"\r\n", b"\n")])
+def test_an_answer_that_ends_with_its_connection_is_whole(receiver, answer):
+    receiver.answers = lambda request: request.wfile.write(answer)
+    http_sink(receiver.url).deliver(DELIVERY)
+
+
 @pytest.mark.parametrize("part", TRICKLES)
 def test_an_answer_that_trickles_ends_at_the_deadline(receiver, part):
     receiver.answers = TRICKLES[part]
