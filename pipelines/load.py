@@ -72,14 +72,16 @@ def total_loads(parts: Iterable[Mapping[Priority, PriorityLoad]]) -> dict[Priori
 def overload(loads: Mapping[Priority, PriorityLoad]) -> str:
     """Says how much less there is room for than was asked for; empty if it is not less."""
     short = [
-        f"{load.room:.0%} of what tasks of {priority} priority ask for "
+        f"tasks of {priority} priority are given {load.room:.0%} of what they ask for "
         f"({load.taken_fps:.0f} of {load.asked_fps:.0f} images/s)"
         for priority, load in loads.items()
         if load.room < OVERLOADED
     ]
     if not short:
         return ""
-    return f"overloaded, room for {' and '.join(short)}; lower fps, remove tasks or add machines"
+    # A replica that is stuck looks the same from here, until it is known to be.
+    remedy = "if nothing else is wrong, lower fps, remove tasks or add machines"
+    return f"{' and '.join(short)}; {remedy}"
 
 
 class LoadMeter:
