@@ -9,7 +9,7 @@ from typing import Final
 
 from pipelines.plan import PRIORITIES, CameraPlan, Priority
 
-WINDOW_S: Final = 4.0
+LOAD_WINDOW_S: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class LoadMeter:
         for priority, counts in self._counts.values():
             sums[priority] += counts
         self._window.append((now_s, sums))
-        while len(self._window) > 2 and now_s - self._window[1][0] >= WINDOW_S:  # noqa: PLR2004
+        while len(self._window) > 2 and now_s - self._window[1][0] >= LOAD_WINDOW_S:  # noqa: PLR2004
             self._window.popleft()
         since_s, first = self._window[0]
         span_s = now_s - since_s
