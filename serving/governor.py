@@ -39,7 +39,7 @@ YIELD: Final = 0.7
 
 LEAST_SHARE: Final = 0.02
 
-JUDGED_AFTER: Final = 10
+WATCHED_S: Final = 10
 """Seconds after which a reduction has to have helped, longer than loads are averaged for."""
 
 LOWERED: Final = 0.9
@@ -101,7 +101,7 @@ class _Limit:
         before: float,
         had: Mapping[str, float],
     ) -> float:
-        if age < JUDGED_AFTER:
+        if age < WATCHED_S:
             self.judged = (age + 1, before, had)
             return share
         changes = [fps - had.get(name, 0.0) for name, fps in got.items()]
