@@ -17,13 +17,16 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
+from camera_adapters.recording_time import Stamp
 
 Plane = npt.NDArray[np.uint8]
 
@@ -132,10 +135,9 @@ class VideoImage:
         self.still_s = 0.0
 
     @property
-    def pts_s(self) -> float | None:
-        """What the stream says of its time, in seconds; None where it says nothing."""
-        pts, time_base = self._frame.pts, self._frame.time_base
-        return None if pts is None or time_base is None else float(pts * time_base)
+    def stamp(self) -> Stamp:
+        """What the stream says of its time."""
+        return stamp_of(self._frame)
 
     @property
     def pixel_format(self) -> str:
@@ -244,6 +246,18 @@ class VideoImage:
                 "set the camera to H.264 or H.265 with 8 bits per colour",
             )
         return scaled
+
+
+def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:
+    """What a stream says of the time of a frame or of a packet."""
+    base = coded.time_base
+    if base is None:
+        return Stamp(None)
+    return Stamp(
+        None if coded.pts is None else float(coded.pts * base),
+        None if coded.dts is None else float(coded.dts * base),
+        float(coded.duration * base) if coded.duration else None,
+    )
 
 
 def _halved(plane: VideoPlane, size: Size) -> Plane:
