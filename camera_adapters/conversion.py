@@ -1,4 +1,4 @@
-"""From decoded images to arrays: upright, RGB, scaled to the content of an analysis image.
+"""From decoded images to arrays: as people see them, RGB, scaled to the content of a view.
 
 YUV planes are scaled first and turned into RGB after that, at the small size: that is several times
 cheaper than the scaler's own RGB output, and closer to the exact result. Planes of 8 bits whose
@@ -8,6 +8,7 @@ through FFmpeg's scaler. Any thread may convert, several images at once.
 
 from __future__ import annotations
 
+import struct
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -27,11 +30,12 @@ from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 from camera_adapters.recording_time import Stamp
+from camera_adapters.upright import AS_STORED, MATRIX_VALUES, Orientation
 
 Plane = npt.NDArray[np.uint8]
 
-FULL_TURN = 360
-QUARTER_TURN = 90
+_TURNS = {90: (0, -1, 0, 1, 0), 180: (-1, 0, 0, 0, -1), 270: (0, 1, 0, -1, 0)}
+"""Display matrices by what they turn, in degrees counter-clockwise."""
 
 SCALERS_PER_THREAD = 16
 """A scaler holds up to a megabyte, so a thread that serves ever new cameras keeps the newest."""
@@ -110,26 +114,25 @@ class VideoImage:
         "_camera",
         "_frame",
         "_lock",
-        "_quarter_turns",
+        "_orientation",
         "cut",
         "media_s",
         "size",
         "still_s",
     )
 
-    def __init__(self, camera: str, frame: VideoFrame) -> None:
-        """Holds a decoded frame of a camera; the decoder shares its memory and only reads it."""
+    def __init__(self, camera: str, frame: VideoFrame, shown: Size | None = None) -> None:
+        """Holds a decoded frame of a camera; the decoder shares its memory and only reads it.
+
+        `shown` is its size with square pixels, as it is stored; None where that is its own.
+        """
         self._camera = camera
         self._frame = frame
         # PyAV writes to the frame's colour tags while FFmpeg's scaler runs.
         self._lock = threading.Lock()
-        # Counter-clockwise, to make it upright.
-        self._quarter_turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-        self.size = (
-            _size(frame.height, frame.width)
-            if self._quarter_turns % 2
-            else _size(frame.width, frame.height)
-        )
+        self._orientation = _orientation(frame)
+        size = shown or _size(frame.width, frame.height)
+        self.size = _size(size.height, size.width) if self._orientation.transposed else size
         self.media_s = 0.0
         self.cut = False
         self.still_s = 0.0
@@ -194,11 +197,12 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
-        frame, turns = self._frame, self._quarter_turns
+        frame, orientation = self._frame, self._orientation
         height, width = target.shape[:2]
-        # The size of the same before it is turned upright, as the decoder stores it.
-        size = _size(height, width) if turns % 2 else _size(width, height)
-        stored = np.empty((size.height, size.width, 3), np.uint8) if turns else target
+        # The size of the same before it is put upright, as the decoder stores it.
+        size = _size(height, width) if orientation.transposed else _size(width, height)
+        upright = orientation == AS_STORED
+        stored = target if upright else np.empty((size.height, size.width, 3), np.uint8)
         factor = frame.width // size.width
         halves_exactly = (
             factor.bit_count() == 1
@@ -213,8 +217,8 @@ class VideoImage:
             source = frame if halves_exactly else self._scaled(size, "yuv444p")
             planes = [_halved(plane, size) for plane in source.planes]
             cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=stored)
-        if turns:
-            target[:] = np.rot90(stored, turns)
+        if not upright:
+            orientation.apply(stored, target)
 
     def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
         """The stored image at `size`; matrix and range stay as they are, except in RGB."""
@@ -246,6 +250,20 @@ class VideoImage:
                 "set the camera to H.264 or H.265 with 8 bits per colour",
             )
         return scaled
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    """How a frame is put upright, as its container or its stream says."""
+    try:
+        # Not `frame.side_data`, which would keep the frame's memory until garbage is collected.
+        said = SideDataContainer(frame)  # type: ignore[call-arg]
+        if not said or SideDataType.DISPLAYMATRIX not in said:
+            return AS_STORED
+        matrix = struct.unpack(f"={MATRIX_VALUES}i", bytes(said[SideDataType.DISPLAYMATRIX]))
+    except ValueError:
+        # PyAV gives none of them where it does not know one; the angle it has.
+        matrix = _TURNS.get(round(frame.rotation / 90) * 90 % 360, ())
+    return Orientation.of_matrix(matrix) if matrix else AS_STORED
 
 
 def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:

@@ -21,6 +21,7 @@ from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from camera_adapters.announced_size import UnreadableSetError, announced_sizes
@@ -32,6 +33,7 @@ from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoCodec, VideoTrack
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
+from camera_adapters.upright import shown_size
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
@@ -77,9 +79,16 @@ class VideoDecoder:
         spec: CameraSpec,
         context: VideoCodecContext,
         clock: Callable[[], float] = time.monotonic,
+        pixel_aspect: Fraction | None = None,
     ) -> None:
-        """Decodes with a context that `_prepare` prepared."""
+        """Decodes with a context that `_prepare` prepared.
+
+        `pixel_aspect` is the width of a pixel over its height where a container says it; it goes
+        before what the stream says.
+        """
         self._camera = spec.id
+        self._max_pixels = spec.max_pixels
+        self._said_aspect = self._aspect = pixel_aspect
         self._context = context
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
@@ -121,7 +130,7 @@ class VideoDecoder:
             else:
                 self._awaits_key_frame = self._damaged = False
                 self._waits_since_s = None
-                image = VideoImage(self._camera, frame)
+                image = VideoImage(self._camera, frame, self._shown(frame))
                 if frame.format.name != self._pixel_format:
                     # Here, because a fault of the camera has to end the attempt to read it;
                     # images are converted later and elsewhere.
@@ -134,6 +143,17 @@ class VideoDecoder:
         """What comes of an encoded image that must not be decoded."""
         self._await_key_frame(damaged=True)
         return [StreamSignal.DAMAGED]
+
+    def _shown(self, frame: VideoFrame) -> Size | None:
+        """The size of a frame with square pixels; None where its pixels are square."""
+        context = self._context
+        # A decoder may still give images of before the stream announced another size.
+        announced = frame.width == context.width and frame.height == context.height
+        if self._said_aspect is None and announced:
+            self._aspect = context.sample_aspect_ratio
+        if not self._aspect or self._aspect == 1:
+            return None
+        return shown_size(Size(frame.width, frame.height), self._aspect, self._max_pixels)
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
@@ -237,8 +257,11 @@ class VideoContainer:
         """Called by `open_container` for a container with a video stream."""
         self._container = container
         self._stream = container.streams.video[0]
-        _prepare(self._stream.codec_context, spec)
-        self._decoder = VideoDecoder(spec, self._stream.codec_context)
+        context = self._stream.codec_context
+        _prepare(context, spec)
+        said = self._stream.sample_aspect_ratio
+        own_word = said if said and said != context.sample_aspect_ratio else None
+        self._decoder = VideoDecoder(spec, context, pixel_aspect=own_word)
         self._packets = container.demux(self._stream)
 
     @property

@@ -22,13 +22,16 @@ def write_images(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     turn: int | None = None,
+    matrix: Sequence[int] | None = None,
+    pixel_aspect: Fraction | None = None,
     colorspace: Colorspace = Colorspace.ITU601,
     color_range: ColorRange = ColorRange.MPEG,
     tagged: bool = True,
 ) -> Path:
     """Encodes (H, W, 3) RGB images.
 
-    `turn` is what the recording says of itself: degrees, counter-clockwise, to make it upright.
+    `turn` is what the recording says of itself: degrees, counter-clockwise, to make it upright;
+    `matrix` is the same as a b c d of a display matrix; `pixel_aspect` is the shape of its pixels.
     `colorspace` and `color_range` are what it is encoded in; it says so only if `tagged`.
     """
     height, width = images[0].shape[:2]
@@ -42,6 +45,11 @@ def write_images(
             stream.codec_context.color_range = color_range
         if turn is not None:
             stream.set_display_rotation(turn)
+        if matrix is not None:
+            a, b, c, d = (one << 16 for one in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         scaler = VideoReformatter()
         for number, image in enumerate(images):
             frame = scaler.reformat(
