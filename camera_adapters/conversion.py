@@ -29,6 +29,7 @@ from av.video.stream import VideoStream
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
+from camera_adapters.interlacing import remove_combs
 from camera_adapters.recording_time import Stamp
 from camera_adapters.upright import AS_STORED, MATRIX_VALUES, Orientation
 
@@ -113,6 +114,7 @@ class VideoImage:
     __slots__ = (
         "_camera",
         "_frame",
+        "_interlaced",
         "_lock",
         "_orientation",
         "cut",
@@ -131,6 +133,7 @@ class VideoImage:
         # PyAV writes to the frame's colour tags while FFmpeg's scaler runs.
         self._lock = threading.Lock()
         self._orientation = _orientation(frame)
+        self._interlaced = frame.interlaced_frame and frame.format.name in PLANAR_FORMATS
         size = shown or _size(frame.width, frame.height)
         self.size = _size(size.height, size.width) if self._orientation.transposed else size
         self.media_s = 0.0
@@ -177,13 +180,7 @@ class VideoImage:
 
         Rows are compared whole, so that a clock in the image always counts.
         """
-        plane = self._frame.planes[0]
-        rows: Plane = np.ndarray(
-            (plane.height, plane.width),
-            np.uint8,
-            buffer=plane,  # type: ignore[arg-type]
-            strides=(plane.line_size, 1),
-        )
+        rows = _plane_array(self._frame.planes[0])
         return zlib.crc32(np.ascontiguousarray(rows[::_FINGERPRINT_ROWS]).data)
 
     def check(self) -> None:
@@ -197,6 +194,8 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
+        if self._interlaced:
+            self._remove_combs()
         frame, orientation = self._frame, self._orientation
         height, width = target.shape[:2]
         # The size of the same before it is put upright, as the decoder stores it.
@@ -219,6 +218,13 @@ class VideoImage:
             cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=stored)
         if not upright:
             orientation.apply(stored, target)
+
+    def _remove_combs(self) -> None:
+        """Makes one moment of an interlaced image; once, by whoever converts it first."""
+        with self._lock:
+            if self._interlaced:
+                self._frame = _progressive(self._frame)
+                self._interlaced = False
 
     def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
         """The stored image at `size`; matrix and range stay as they are, except in RGB."""
@@ -278,18 +284,28 @@ def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:
     )
 
 
+def _progressive(frame: VideoFrame) -> VideoFrame:
+    """An interlaced frame of `PLANAR_FORMATS` as one moment.
+
+    A copy, because the decoder still reads what it shares, and because FFmpeg's scaler would scale
+    each field of what is called interlaced by itself.
+    """
+    copy = VideoFrame(frame.width, frame.height, frame.format.name)
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    for plane, original in zip(copy.planes, frame.planes, strict=True):
+        rows = _plane_array(plane)
+        rows[:] = _plane_array(original)
+        remove_combs(rows)
+    return copy
+
+
 def _halved(plane: VideoPlane, size: Size) -> Plane:
     """A plane of 8 bits as (H, W), brought to `size` by averages of 2x2, perhaps not even once.
 
     Chroma may need fewer steps than luma, or be stretched. Without a step the result is a view of
     memory that it keeps alive.
     """
-    array: Plane = np.ndarray(
-        (plane.height, plane.width),
-        np.uint8,
-        buffer=plane,  # type: ignore[arg-type]
-        strides=(plane.line_size, 1),
-    )
+    array = _plane_array(plane)
     while array.shape != (size.height, size.width):
         height, width = array.shape[0] // 2, array.shape[1] // 2
         method = cv2.INTER_AREA
@@ -300,6 +316,16 @@ def _halved(plane: VideoPlane, size: Size) -> Plane:
         cv2.resize(array, (width, height), dst=resized, interpolation=method)
         array = resized
     return array
+
+
+def _plane_array(plane: VideoPlane) -> Plane:
+    """A plane of 8 bits as (H, W); a view of memory that it keeps alive."""
+    return np.ndarray(
+        (plane.height, plane.width),
+        np.uint8,
+        buffer=plane,  # type: ignore[arg-type]
+        strides=(plane.line_size, 1),
+    )
 
 
 def _rgb_array(frame: VideoFrame) -> Image:
