@@ -28,7 +28,7 @@ from camera_adapters.announced_size import UnreadableSetError, announced_sizes
 from camera_adapters.conversion import VideoImage, stamp_of
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
-from camera_adapters.recording_time import RecordingTimeline, Stamp
+from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoCodec, VideoTrack
 from camera_adapters.source import StreamSignal
@@ -42,14 +42,13 @@ MOST_OVERSIZED = 2
 """How many images in a row may be announced as larger than allowed before that is a fault."""
 
 DEFAULT_FPS = 25.0
-MAX_FPS = 1000.0
 
 _DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
 _RTP_TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
 class NoVideoError(Exception):
-    """What was opened has no video stream in it."""
+    """What was opened has no video stream in it, or none of a known codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +250,16 @@ def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
 
 
 class VideoContainer:
-    """The first video stream of an open file, which it owns."""
+    """The first video stream of an open file that can be decoded; it owns the file."""
 
     def __init__(self, spec: CameraSpec, container: InputContainer) -> None:
-        """Called by `open_container` for a container with a video stream."""
+        """Called by `open_container`.
+
+        Raises:
+            NoVideoError: The container has no video that can be decoded.
+        """
         self._container = container
-        self._stream = container.streams.video[0]
+        self._stream = _video_of(container)
         context = self._stream.codec_context
         _prepare(context, spec)
         said = self._stream.sample_aspect_ratio
@@ -268,13 +271,13 @@ class VideoContainer:
     def step_s(self) -> float:
         """Seconds from image to image as the container states them."""
         rate = self._stream.average_rate or self._stream.guessed_rate
-        return 1.0 / (min(float(rate), MAX_FPS) if rate else DEFAULT_FPS)
+        return float(1 / rate) if rate and 1 / rate >= SHORTEST_STEP_S else 1 / DEFAULT_FPS
 
     def length_s(self) -> float:
         """Length in seconds as its packets say, from here up to where it can be read.
 
         What a header says of it may be missing, and may be wrong by hours: recorders write it last,
-        and die before. Takes about a hundredth of the time that decoding takes.
+        and die before. Takes about 15 µs per image.
         """
         timeline = RecordingTimeline[None](self.step_s)
         last_s = 0.0
@@ -283,9 +286,9 @@ class VideoContainer:
                 if not packet.size:
                     continue
                 stamp = stamp_of(packet)
-                # Packets come in the order of decoding.
-                in_order_s = stamp.shown_s if stamp.decoded_s is None else stamp.decoded_s
-                for placed in timeline.place(None, Stamp(in_order_s, None, stamp.lasts_s)):
+                # Packets come in the order of decoding, and the time of that may be missing.
+                said_s = stamp.decoded_s if stamp.shown_s is None else stamp.shown_s
+                for placed in timeline.place(None, Stamp(said_s, None, stamp.lasts_s)):
                     last_s = placed.media_s
         return max([last_s, *(placed.media_s for placed in timeline.finish())]) + self.step_s
 
@@ -342,10 +345,21 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
         )
     except CALL_ERRORS as error:
         return Failure.of(error)
-    if container.streams.video:
+    try:
         return VideoContainer(spec, container)
+    except NoVideoError as error:
+        failure = Failure.of(error)
     container.close()
-    return Failure.of(NoVideoError())
+    return failure
+
+
+def _video_of(container: InputContainer) -> VideoStream:
+    """The first video stream that there is a decoder for; `NoVideoError` where there is none."""
+    for stream in container.streams.video:
+        # PyAV knows of no context where there is no decoder.
+        if cast("VideoCodecContext | None", stream.codec_context) is not None:
+            return stream
+    raise NoVideoError
 
 
 def ffmpeg_version() -> str:

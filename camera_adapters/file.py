@@ -128,7 +128,9 @@ class FileSource:
         if isinstance(opened, VideoContainer):
             return opened
         no_video = opened.error is NoVideoError
-        raise self._fault("has no video in it" if no_video else "is not a video file")
+        raise self._fault(
+            "has no video in it that can be decoded" if no_video else "is not a video file"
+        )
 
     def _check_path(self) -> None:
         try:

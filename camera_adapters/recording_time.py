@@ -14,6 +14,9 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+SHORTEST_STEP_S = 1 / 240
+"""What is said to be faster is a guess, such as the unit that a stream counts time in."""
+
 LONGEST_STEP_S = 10.0
 """A longer step between two images is a pause, unless the recording goes in steps as long."""
 
@@ -135,7 +138,7 @@ class RecordingClock:
         """
         self._images += 1
         cut = False
-        if lasts_s is not None and not self._measured:
+        if lasts_s is not None and lasts_s >= SHORTEST_STEP_S and not self._measured:
             self._step_s = lasts_s
         if stamp_s is None:
             self._pass_by_steps()

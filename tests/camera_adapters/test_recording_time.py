@@ -85,6 +85,8 @@ def test_a_header_that_lies_about_the_rate_is_corrected_by_the_stamps(step_s: fl
 def test_without_stamps_a_stream_may_say_how_long_an_image_is_shown():
     times_s, _ = placed([Stamp(None, None, 0.5)] * 5)
     assert times_s == [0.0, 0.5, 1.0, 1.5, 2.0]
+    times_s, _ = placed([Stamp(None, None, 0.001)] * 5)
+    assert times_s == pytest.approx(RUN[:5]), "no camera is as fast as that"
 
 
 ORDERS = {
