@@ -29,11 +29,9 @@ from av.video.stream import VideoStream
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
-from camera_adapters.interlacing import remove_combs
+from camera_adapters.interlacing import Plane, remove_combs
 from camera_adapters.recording_time import Stamp
 from camera_adapters.upright import AS_STORED, MATRIX_VALUES, Orientation
-
-Plane = npt.NDArray[np.uint8]
 
 _TURNS = {90: (0, -1, 0, 1, 0), 180: (-1, 0, 0, 0, -1), 270: (0, 1, 0, -1, 0)}
 """Display matrices by what they turn, in degrees counter-clockwise."""
@@ -105,7 +103,7 @@ class VideoImage:
     """A decoded image without known damage, in the decoder's own memory: a `DecodedImage`.
 
     Attributes:
-        size: Size of the upright image in pixels.
+        size: Size of the upright image in square pixels.
         media_s: See `DecodedImage`; set by sources that have a timeline.
         cut: See `DecodedImage`.
         still_s: See `DecodedImage`; set for live sources.

@@ -1,9 +1,8 @@
 """Interlaced images: two fields of two moments in alternate rows, like combs where things move.
 
-Only where they comb, the rows of the second field are made anew from those of the first. What is
-still keeps all its rows, which a single field would halve. It costs less than converting the image;
-an image whose decoder does not call it interlaced costs nothing, and so does a camera that codes
-progressive images as interlaced ones, but for looking.
+Only where they comb, the rows of the second field are made anew from those of the first. What does
+not move keeps all its rows, which a single field would halve; a filter that follows motion over
+time would need every image, and here most are never converted.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.uint8]
 
 LEAST_DIFFERENCE = 10
 """By so many levels, 0 to 255, a row lies outside of its neighbours where it is another moment."""
@@ -24,7 +23,7 @@ _AROUND = np.ones((5, 9), np.uint8)
 """Beside the teeth, rows differ by less; they are of another moment too."""
 
 
-def remove_combs(plane: Rows) -> None:
+def remove_combs(plane: Plane) -> None:
     """Makes rows of the second field anew from those of the first one, in place, where it combs.
 
     Args:
