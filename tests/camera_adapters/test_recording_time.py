@@ -53,6 +53,7 @@ def numbered(*order: int) -> list[float]:
         pytest.param([*RUN[:50], 9e6, *RUN[51:]], 9.9, id="one in a hundred years"),
         pytest.param([*RUN[:50], 3600.0, *RUN[51:]], 9.9, id="one in an hour"),
         pytest.param([*RUN[:50], -3600.0, *RUN[51:]], 9.9, id="one an hour ago"),
+        pytest.param([*RUN[:50], 1e4, 1e4 + 0.1, *RUN[52:]], 1e4 + 4.9, id="two in three hours"),
         pytest.param([*later(3600), *RUN], 19.9, id="set back by an hour"),
         pytest.param([*RUN, *RUN], 19.9, id="twice the same"),
         pytest.param([*RUN[:5], *RUN], 10.4, id="begins anew at once"),
@@ -80,6 +81,13 @@ def test_a_header_that_lies_about_the_rate_is_corrected_by_the_stamps(step_s: fl
     assert times_s[-1] == pytest.approx(19.9), "the step after it was set back is a usual one"
     times_s, _ = placed(sparse, min(step_s, STEP_S))
     assert times_s[-1] == pytest.approx(19.9, abs=0.5)
+
+
+@pytest.mark.parametrize("fps", [10, 25])
+def test_images_between_stamps_of_whole_seconds_are_spread_out(fps: int):
+    times_s, _ = placed([float(one // fps) for one in range(20 * fps)])
+    assert times_s[-1] == pytest.approx(20, abs=0.3)
+    assert max(np.diff(times_s[fps:])) <= 3.5 / fps
 
 
 def test_without_stamps_a_stream_may_say_how_long_an_image_is_shown():

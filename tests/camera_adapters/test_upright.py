@@ -77,6 +77,7 @@ MATRICES = {
     # None of these makes an image.
     (0, 0, 0, 0): "RGBW",
     (1, 1, 1, 1): "RGBW",
+    (-1, 0, 0, 0): "RGBW",
 }
 
 
@@ -122,6 +123,21 @@ def test_a_camera_may_say_how_its_images_are_turned(stored_clip, flips, turn):
     expected = expected[::-1] if flips[1] else expected
     # First the flips, then the turn, counter-clockwise.
     assert np.array_equal(image.rgb(), np.rot90(expected, turn))
+
+
+@pytest.mark.parametrize(("code", "shown"), [(1, "RGBW"), (3, "WBGR"), (6, "BRWG"), (8, "GWRB")])
+def test_a_jpeg_may_say_by_which_angle_it_is_turned(code: int, shown: str):
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(quarters(), cv2.COLOR_RGB2BGR))
+    tags = struct.pack("<HHHII", 1, 0x112, 3, 1, code)
+    exif = b"Exif\0\0" + b"II*\0" + struct.pack("<I", 8) + tags + bytes(4)
+    data = bytes(encoded)
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+    decoder = TrackDecoder(
+        CameraSpec("gate-1", "rtsp://unused/"), VideoTrack(VideoCodec.JPEG, 26, "", b"")
+    )
+    (image,) = decoder.decode(CodedImage(bytearray(data), 0, True, False))
+    assert isinstance(image, VideoImage)
+    assert corners(image.rgb()) == shown
 
 
 def circle(width: int, height: int, shown: tuple[int, int]) -> Image:
