@@ -54,6 +54,7 @@ def numbered(*order: int) -> list[float]:
         pytest.param([*RUN[:50], 3600.0, *RUN[51:]], 9.9, id="one in an hour"),
         pytest.param([*RUN[:50], -3600.0, *RUN[51:]], 9.9, id="one an hour ago"),
         pytest.param([*RUN[:50], 1e4, 1e4 + 0.1, *RUN[52:]], 1e4 + 4.9, id="two in three hours"),
+        pytest.param([*RUN[:50], 10.0, 10.1, *RUN[52:90]], 14.1, id="two in five seconds"),
         pytest.param([*later(3600), *RUN], 19.9, id="set back by an hour"),
         pytest.param([*RUN, *RUN], 19.9, id="twice the same"),
         pytest.param([*RUN[:5], *RUN], 10.4, id="begins anew at once"),
