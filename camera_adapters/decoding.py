@@ -263,8 +263,9 @@ class VideoContainer:
         context = self._stream.codec_context
         _prepare(context, spec)
         said = self._stream.sample_aspect_ratio
-        own_word = said if said and said != context.sample_aspect_ratio else None
-        self._decoder = VideoDecoder(spec, context, pixel_aspect=own_word)
+        # Where both say the same, it is the stream that may change it.
+        said_here = said if said and said != context.sample_aspect_ratio else None
+        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here)
         self._packets = container.demux(self._stream)
 
     @property

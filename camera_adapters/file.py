@@ -74,7 +74,7 @@ class FileSource:
         self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
         self._container = self._open()
         self.duration_s = 0.0
-        if self.timing is SourceTiming.FAST and not self._address.loop:
+        if self.timing is SourceTiming.FAST:
             self.duration_s = self._container.length_s()
             self._container.close()
             self._container = self._open()

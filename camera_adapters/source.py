@@ -65,7 +65,7 @@ class VideoSource(Protocol):
 
     @property
     def duration_s(self) -> float:
-        """Length of a recording that is read fast, in seconds; else, and where endless, 0."""
+        """Length of one round of a recording that is read fast, in seconds; else 0."""
         ...
 
     def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
