@@ -1,4 +1,4 @@
-"""From decoded images to arrays: upright, RGB, scaled to the content of an analysis image.
+"""From decoded images to arrays: as people see them, RGB, scaled to the content of a view.
 
 YUV planes are scaled first and turned into RGB after that, at the small size: that is several times
 cheaper than the scaler's own RGB output, and closer to the exact result. Planes of 8 bits whose
@@ -8,6 +8,7 @@ through FFmpeg's scaler. Any thread may convert, several images at once.
 
 from __future__ import annotations
 
+import struct
 import threading
 import zlib
 from collections.abc import Iterable, Mapping
@@ -17,18 +18,23 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
+from camera_adapters.interlacing import Plane, remove_combs
+from camera_adapters.recording_time import Stamp
+from camera_adapters.upright import AS_STORED, MATRIX_VALUES, Orientation
 
-Plane = npt.NDArray[np.uint8]
-
-FULL_TURN = 360
-QUARTER_TURN = 90
+_TURNS = {90: (0, -1, 0, 1, 0), 180: (-1, 0, 0, 0, -1), 270: (0, 1, 0, -1, 0)}
+"""Display matrices by what they turn, in degrees counter-clockwise."""
 
 SCALERS_PER_THREAD = 16
 """A scaler holds up to a megabyte, so a thread that serves ever new cameras keeps the newest."""
@@ -97,7 +103,7 @@ class VideoImage:
     """A decoded image without known damage, in the decoder's own memory: a `DecodedImage`.
 
     Attributes:
-        size: Size of the upright image in pixels.
+        size: Size of the upright image in square pixels.
         media_s: See `DecodedImage`; set by sources that have a timeline.
         cut: See `DecodedImage`.
         still_s: See `DecodedImage`; set for live sources.
@@ -106,36 +112,36 @@ class VideoImage:
     __slots__ = (
         "_camera",
         "_frame",
+        "_interlaced",
         "_lock",
-        "_quarter_turns",
+        "_orientation",
         "cut",
         "media_s",
         "size",
         "still_s",
     )
 
-    def __init__(self, camera: str, frame: VideoFrame) -> None:
-        """Holds a decoded frame of a camera; the decoder shares its memory and only reads it."""
+    def __init__(self, camera: str, frame: VideoFrame, shown: Size | None = None) -> None:
+        """Holds a decoded frame of a camera; the decoder shares its memory and only reads it.
+
+        `shown` is its size with square pixels, as it is stored; None where that is its own.
+        """
         self._camera = camera
         self._frame = frame
         # PyAV writes to the frame's colour tags while FFmpeg's scaler runs.
         self._lock = threading.Lock()
-        # Counter-clockwise, to make it upright.
-        self._quarter_turns = round(frame.rotation / QUARTER_TURN) % (FULL_TURN // QUARTER_TURN)
-        self.size = (
-            _size(frame.height, frame.width)
-            if self._quarter_turns % 2
-            else _size(frame.width, frame.height)
-        )
+        self._orientation = _orientation(frame)
+        self._interlaced = frame.interlaced_frame and frame.format.name in PLANAR_FORMATS
+        size = shown or _size(frame.width, frame.height)
+        self.size = _size(size.height, size.width) if self._orientation.transposed else size
         self.media_s = 0.0
         self.cut = False
         self.still_s = 0.0
 
     @property
-    def pts_s(self) -> float | None:
-        """What the stream says of its time, in seconds; None where it says nothing."""
-        pts, time_base = self._frame.pts, self._frame.time_base
-        return None if pts is None or time_base is None else float(pts * time_base)
+    def stamp(self) -> Stamp:
+        """What the stream says of its time."""
+        return stamp_of(self._frame)
 
     @property
     def pixel_format(self) -> str:
@@ -172,13 +178,7 @@ class VideoImage:
 
         Rows are compared whole, so that a clock in the image always counts.
         """
-        plane = self._frame.planes[0]
-        rows: Plane = np.ndarray(
-            (plane.height, plane.width),
-            np.uint8,
-            buffer=plane,  # type: ignore[arg-type]
-            strides=(plane.line_size, 1),
-        )
+        rows = _plane_array(self._frame.planes[0])
         return zlib.crc32(np.ascontiguousarray(rows[::_FINGERPRINT_ROWS]).data)
 
     def check(self) -> None:
@@ -192,11 +192,14 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
-        frame, turns = self._frame, self._quarter_turns
+        if self._interlaced:
+            self._remove_combs()
+        frame, orientation = self._frame, self._orientation
         height, width = target.shape[:2]
-        # The size of the same before it is turned upright, as the decoder stores it.
-        size = _size(height, width) if turns % 2 else _size(width, height)
-        stored = np.empty((size.height, size.width, 3), np.uint8) if turns else target
+        # The size of the same before it is put upright, as the decoder stores it.
+        size = _size(height, width) if orientation.transposed else _size(width, height)
+        upright = orientation == AS_STORED
+        stored = target if upright else np.empty((size.height, size.width, 3), np.uint8)
         factor = frame.width // size.width
         halves_exactly = (
             factor.bit_count() == 1
@@ -211,8 +214,15 @@ class VideoImage:
             source = frame if halves_exactly else self._scaled(size, "yuv444p")
             planes = [_halved(plane, size) for plane in source.planes]
             cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=stored)
-        if turns:
-            target[:] = np.rot90(stored, turns)
+        if not upright:
+            orientation.apply(stored, target)
+
+    def _remove_combs(self) -> None:
+        """Makes one moment of an interlaced image; once, by whoever converts it first."""
+        with self._lock:
+            if self._interlaced:
+                self._frame = _progressive(self._frame)
+                self._interlaced = False
 
     def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
         """The stored image at `size`; matrix and range stay as they are, except in RGB."""
@@ -246,18 +256,54 @@ class VideoImage:
         return scaled
 
 
+def _orientation(frame: VideoFrame) -> Orientation:
+    """How a frame is put upright, as its container or its stream says."""
+    try:
+        # Not `frame.side_data`, which would keep the frame's memory until garbage is collected.
+        said = SideDataContainer(frame)  # type: ignore[call-arg]
+        if not said or SideDataType.DISPLAYMATRIX not in said:
+            return AS_STORED
+        matrix = struct.unpack(f"={MATRIX_VALUES}i", bytes(said[SideDataType.DISPLAYMATRIX]))
+    except ValueError:
+        # PyAV gives none of them where it does not know one; the angle it has.
+        matrix = _TURNS.get(round(frame.rotation / 90) * 90 % 360, ())
+    return Orientation.of_matrix(matrix) if matrix else AS_STORED
+
+
+def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:
+    """What a stream says of the time of a frame or of a packet."""
+    base = coded.time_base
+    if base is None:
+        return Stamp(None)
+    return Stamp(
+        None if coded.pts is None else float(coded.pts * base),
+        None if coded.dts is None else float(coded.dts * base),
+        float(coded.duration * base) if coded.duration else None,
+    )
+
+
+def _progressive(frame: VideoFrame) -> VideoFrame:
+    """An interlaced frame of `PLANAR_FORMATS` as one moment.
+
+    A copy, because the decoder still reads what it shares, and because FFmpeg's scaler would scale
+    each field of what is called interlaced by itself.
+    """
+    copy = VideoFrame(frame.width, frame.height, frame.format.name)
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    for plane, original in zip(copy.planes, frame.planes, strict=True):
+        rows = _plane_array(plane)
+        rows[:] = _plane_array(original)
+        remove_combs(rows)
+    return copy
+
+
 def _halved(plane: VideoPlane, size: Size) -> Plane:
     """A plane of 8 bits as (H, W), brought to `size` by averages of 2x2, perhaps not even once.
 
     Chroma may need fewer steps than luma, or be stretched. Without a step the result is a view of
     memory that it keeps alive.
     """
-    array: Plane = np.ndarray(
-        (plane.height, plane.width),
-        np.uint8,
-        buffer=plane,  # type: ignore[arg-type]
-        strides=(plane.line_size, 1),
-    )
+    array = _plane_array(plane)
     while array.shape != (size.height, size.width):
         height, width = array.shape[0] // 2, array.shape[1] // 2
         method = cv2.INTER_AREA
@@ -268,6 +314,16 @@ def _halved(plane: VideoPlane, size: Size) -> Plane:
         cv2.resize(array, (width, height), dst=resized, interpolation=method)
         array = resized
     return array
+
+
+def _plane_array(plane: VideoPlane) -> Plane:
+    """A plane of 8 bits as (H, W); a view of memory that it keeps alive."""
+    return np.ndarray(
+        (plane.height, plane.width),
+        np.uint8,
+        buffer=plane,  # type: ignore[arg-type]
+        strides=(plane.line_size, 1),
+    )
 
 
 def _rgb_array(frame: VideoFrame) -> Image:

@@ -21,16 +21,19 @@ from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from camera_adapters.announced_size import UnreadableSetError, announced_sizes
-from camera_adapters.conversion import VideoImage
+from camera_adapters.conversion import VideoImage, stamp_of
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
+from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoCodec, VideoTrack
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
+from camera_adapters.upright import shown_size
 
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
@@ -39,14 +42,13 @@ MOST_OVERSIZED = 2
 """How many images in a row may be announced as larger than allowed before that is a fault."""
 
 DEFAULT_FPS = 25.0
-MAX_FPS = 1000.0
 
 _DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
 _RTP_TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
 class NoVideoError(Exception):
-    """What was opened has no video stream in it."""
+    """What was opened has no video stream in it, or none of a known codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,16 @@ class VideoDecoder:
         spec: CameraSpec,
         context: VideoCodecContext,
         clock: Callable[[], float] = time.monotonic,
+        pixel_aspect: Fraction | None = None,
     ) -> None:
-        """Decodes with a context that `_prepare` prepared."""
+        """Decodes with a context that `_prepare` prepared.
+
+        `pixel_aspect` is the width of a pixel over its height where a container says it; it goes
+        before what the stream says.
+        """
         self._camera = spec.id
+        self._max_pixels = spec.max_pixels
+        self._said_aspect = self._aspect = pixel_aspect
         self._context = context
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
@@ -120,7 +129,7 @@ class VideoDecoder:
             else:
                 self._awaits_key_frame = self._damaged = False
                 self._waits_since_s = None
-                image = VideoImage(self._camera, frame)
+                image = VideoImage(self._camera, frame, self._shown(frame))
                 if frame.format.name != self._pixel_format:
                     # Here, because a fault of the camera has to end the attempt to read it;
                     # images are converted later and elsewhere.
@@ -133,6 +142,17 @@ class VideoDecoder:
         """What comes of an encoded image that must not be decoded."""
         self._await_key_frame(damaged=True)
         return [StreamSignal.DAMAGED]
+
+    def _shown(self, frame: VideoFrame) -> Size | None:
+        """The size of a frame with square pixels; None where its pixels are square."""
+        context = self._context
+        # A decoder may still give images of before the stream announced another size.
+        announced = frame.width == context.width and frame.height == context.height
+        if self._said_aspect is None and announced:
+            self._aspect = context.sample_aspect_ratio
+        if not self._aspect or self._aspect == 1:
+            return None
+        return shown_size(Size(frame.width, frame.height), self._aspect, self._max_pixels)
 
     def _await_key_frame(self, *, damaged: bool) -> None:
         self._awaits_key_frame = True
@@ -230,26 +250,48 @@ def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
 
 
 class VideoContainer:
-    """The first video stream of an open file, which it owns."""
+    """The first video stream of an open file that can be decoded; it owns the file."""
 
     def __init__(self, spec: CameraSpec, container: InputContainer) -> None:
-        """Called by `open_container` for a container with a video stream."""
+        """Called by `open_container`.
+
+        Raises:
+            NoVideoError: The container has no video that can be decoded.
+        """
         self._container = container
-        self._stream = container.streams.video[0]
-        _prepare(self._stream.codec_context, spec)
-        self._decoder = VideoDecoder(spec, self._stream.codec_context)
+        self._stream = _video_of(container)
+        context = self._stream.codec_context
+        _prepare(context, spec)
+        said = self._stream.sample_aspect_ratio
+        # Where both say the same, it is the stream that may change it.
+        said_here = said if said and said != context.sample_aspect_ratio else None
+        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here)
         self._packets = container.demux(self._stream)
 
     @property
-    def duration_s(self) -> float:
-        """Length in seconds, 0 where unknown."""
-        return self._container.duration / av.time_base if self._container.duration else 0.0
-
-    @property
-    def nominal_fps(self) -> float:
-        """Frames per second as the container states them."""
+    def step_s(self) -> float:
+        """Seconds from image to image as the container states them."""
         rate = self._stream.average_rate or self._stream.guessed_rate
-        return min(float(rate), MAX_FPS) if rate else DEFAULT_FPS
+        return float(1 / rate) if rate and 1 / rate >= SHORTEST_STEP_S else 1 / DEFAULT_FPS
+
+    def length_s(self) -> float:
+        """Length in seconds as its packets say, from here up to where it can be read.
+
+        What a header says of it may be missing, and may be wrong by hours: recorders write it last,
+        and die before. Takes about 15 µs per image.
+        """
+        timeline = RecordingTimeline[None](self.step_s)
+        last_s = 0.0
+        with suppress(*CALL_ERRORS):
+            while (packet := self.read()) is not None:
+                if not packet.size:
+                    continue
+                stamp = stamp_of(packet)
+                # Packets come in the order of decoding, and the time of that may be missing.
+                said_s = stamp.decoded_s if stamp.shown_s is None else stamp.shown_s
+                for placed in timeline.place(None, Stamp(said_s, None, stamp.lasts_s)):
+                    last_s = placed.media_s
+        return max([last_s, *(placed.media_s for placed in timeline.finish())]) + self.step_s
 
     def images(
         self, fault: Callable[[Failure], CameraFault]
@@ -304,10 +346,21 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
         )
     except CALL_ERRORS as error:
         return Failure.of(error)
-    if container.streams.video:
+    try:
         return VideoContainer(spec, container)
+    except NoVideoError as error:
+        failure = Failure.of(error)
     container.close()
-    return Failure.of(NoVideoError())
+    return failure
+
+
+def _video_of(container: InputContainer) -> VideoStream:
+    """The first video stream that there is a decoder for; `NoVideoError` where there is none."""
+    for stream in container.streams.video:
+        # PyAV knows of no context where there is no decoder.
+        if cast("VideoCodecContext | None", stream.codec_context) is not None:
+            return stream
+    raise NoVideoError
 
 
 def ffmpeg_version() -> str:

@@ -2,6 +2,10 @@
 
 `clip.mp4`, `file:///data/clip.mp4`, `file:///data/clip.mp4?realtime=1&loop=1`. Without `realtime`
 nothing is dropped: reading waits for the consumer. Without `loop` the recording ends, properly.
+
+A pause of the recording means what an outage means on a live camera: trackers start anew behind it.
+Read fast, it keeps its length, because rules count seconds and events carry dates. Played in real
+time it is left out.
 """
 
 from __future__ import annotations
@@ -15,11 +19,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from camera_adapters.conversion import VideoImage
 from camera_adapters.decoding import NoVideoError, VideoContainer, open_container
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
+from camera_adapters.recording_time import Placed, RecordingTimeline
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
-
-MAX_STEP_S = 10.0
-"""A larger step between two timestamps of a recording is a defect of the recording, not a pause."""
 
 SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -58,33 +60,6 @@ def check(spec: CameraSpec) -> FileAddress:
     return FileAddress(Path(unquote(parts.path)), **switches)
 
 
-class MediaStamps:
-    """Turns the timestamps of a recording into seconds that always grow, over loops and defects."""
-
-    def __init__(self, frame_s: float) -> None:
-        """Starts at zero; `frame_s` is the time from image to image where none is known."""
-        self._frame_s = frame_s
-        self._media_s: float | None = None
-        self._pts_s: float | None = None
-
-    def stamp(self, pts_s: float | None) -> float:
-        """Seconds from the first image to this one; `pts_s` is None where nothing is said."""
-        expected_s = None if self._pts_s is None else self._pts_s + self._frame_s
-        if self._media_s is None:
-            self._media_s = 0.0
-        else:
-            step_s = None if pts_s is None or self._pts_s is None else pts_s - self._pts_s
-            known = step_s is not None and 0 < step_s <= MAX_STEP_S
-            self._media_s += step_s if step_s is not None and known else self._frame_s
-        # Without a timestamp the next known one is measured from the expected one.
-        self._pts_s = expected_s if pts_s is None else pts_s
-        return self._media_s
-
-    def restart(self) -> None:
-        """The recording begins again; time goes on."""
-        self._pts_s = None
-
-
 class FileSource:
     """An open recording."""
 
@@ -98,7 +73,11 @@ class FileSource:
         self._address = check(spec)
         self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
         self._container = self._open()
-        self.duration_s = self._container.duration_s
+        self.duration_s = 0.0
+        if self.timing is SourceTiming.FAST:
+            self.duration_s = self._container.length_s()
+            self._container.close()
+            self._container = self._open()
 
     def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:
         """Clean images and signals; ends with the recording, unless it loops.
@@ -106,16 +85,16 @@ class FileSource:
         Raises:
             UnreadableFault: Nothing in the file can be decoded, or it breaks off.
         """
-        stamps = MediaStamps(1.0 / self._container.nominal_fps)
-        cut = False
+        # Nobody waits for hours in front of a pause that is played.
+        played = self.timing is SourceTiming.PACED
+        timeline = RecordingTimeline[VideoImage](self._container.step_s, keeps_pauses=not played)
+        begins_again = False
         while True:
             images = 0
-            for arrival in self._container.images(
-                lambda failure: self._fault(f"breaks off ({failure.text})")
-            ):
+            for arrival in self._placed(timeline):
                 if isinstance(arrival, VideoImage):
-                    arrival.media_s, arrival.cut = stamps.stamp(arrival.pts_s), cut
-                    cut = False
+                    arrival.cut = arrival.cut or begins_again
+                    begins_again = False
                     images += 1
                 yield arrival
             if not images:
@@ -124,8 +103,20 @@ class FileSource:
                 return
             self._container.close()
             self._container = self._open()
-            stamps.restart()
-            cut = True
+            begins_again = True
+
+    def _placed(
+        self, timeline: RecordingTimeline[VideoImage]
+    ) -> Iterator[VideoImage | StreamSignal]:
+        """What comes of the open file, the images with their time."""
+        for arrival in self._container.images(
+            lambda failure: self._fault(f"breaks off ({failure.text})")
+        ):
+            if isinstance(arrival, StreamSignal):
+                yield arrival
+            else:
+                yield from map(_dated, timeline.place(arrival, arrival.stamp))
+        yield from map(_dated, timeline.finish())
 
     def close(self) -> None:
         """Closes the file."""
@@ -137,7 +128,9 @@ class FileSource:
         if isinstance(opened, VideoContainer):
             return opened
         no_video = opened.error is NoVideoError
-        raise self._fault("has no video in it" if no_video else "is not a video file")
+        raise self._fault(
+            "has no video in it that can be decoded" if no_video else "is not a video file"
+        )
 
     def _check_path(self) -> None:
         try:
@@ -158,6 +151,12 @@ class FileSource:
             f"the file {self._address.path.name} {problem}",
             "give the path of a video file, such as an MP4 with H.264",
         )
+
+
+def _dated(placed: Placed[VideoImage]) -> VideoImage:
+    image = placed.item
+    image.media_s, image.cut = placed.media_s, placed.cut
+    return image
 
 
 open_source = FileSource

@@ -34,7 +34,7 @@ class FullImage(Protocol):
 
     @property
     def size(self) -> Size:
-        """Size of the upright image in pixels."""
+        """Size of the upright image in square pixels."""
         ...
 
     def rgb(self) -> Image:

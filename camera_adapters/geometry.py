@@ -39,7 +39,7 @@ class Letterbox:
     """Where the full image lies inside an analysis image; without bars where it is stretched.
 
     Attributes:
-        full: Size of the upright full image in pixels.
+        full: Size of the upright full image in square pixels.
         analysis: Size of the analysis image in pixels.
         content: Size of the scaled image inside the analysis image in pixels.
         left: Columns of padding on the left side.

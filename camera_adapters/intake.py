@@ -184,6 +184,8 @@ class Intake:
         self._media_start_s = self._clock() - source.duration_s
         if self._last_s is not None:
             self._media_start_s = max(self._media_start_s, self._last_s)
+        # One that broke off and is read again waits until all of it lies in the past.
+        self._stopping.wait(max(0.0, self._media_start_s + source.duration_s - self._clock()))
 
     def admit(self, image: DecodedImage) -> None:
         """Takes one clean image; waits where the source's timing asks for it."""

@@ -48,7 +48,7 @@ class ReaderCounters:
         size_changes: How often the image size changed.
         decoded_fps: Clean images per second lately.
         last_frame_age_s: Seconds since the last clean image, None before the first.
-        image: Size of the upright image, None before the first.
+        image: Size of the upright image in square pixels, None before the first.
     """
 
     decoded: int

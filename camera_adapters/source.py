@@ -43,7 +43,7 @@ class DecodedImage(SourceImage, Protocol):
 
     Attributes:
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
-        cut: Whether the scene restarts with this image, as in a recording that loops.
+        cut: Whether the scene restarts with this image, as in a recording that loops, or pauses.
         still_s: For how many seconds the images of a live source have been the same, bit by bit.
     """
 
@@ -65,7 +65,7 @@ class VideoSource(Protocol):
 
     @property
     def duration_s(self) -> float:
-        """Length of a recording in seconds, 0 where unknown or endless."""
+        """Length of one round of a recording that is read fast, in seconds; else 0."""
         ...
 
     def arrivals(self) -> Iterator[DecodedImage | StreamSignal]:

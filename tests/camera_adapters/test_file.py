@@ -16,7 +16,7 @@ from camera_adapters.spec import CameraSpec
 from camera_adapters.state import CameraState
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
 from tests.camera_adapters.readers import camera, watching
-from tests.camera_adapters.recordings import damage_image, write_images
+from tests.camera_adapters.recordings import damage_image, write_images, write_times
 
 EVERY_IMAGE = 1e5
 """A rate at which every image is due, also those that a busy machine decodes in a hurry."""
@@ -184,6 +184,11 @@ def write_sound(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
+def write_unknown(path: Path) -> None:
+    """A container that cannot say of what codec its video is."""
+    write_times(path, [number / 10 for number in range(20)], codec="wmv2")
+
+
 def write_giant(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("png", rate=1)
@@ -203,6 +208,7 @@ def write_giant(path: Path) -> None:
         ("text.mp4", lambda path: path.write_text("not a video\n" * 99), "is not a video file"),
         ("folder.mp4", lambda path: path.mkdir(), "is not a file"),
         ("sound.mp4", write_sound, "has no video in it"),
+        ("unknown.mpg", write_unknown, "has no video in it that can be decoded"),
         ("giant.mov", write_giant, "larger ones than 8K"),
     ],
 )

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camera_adapters.file import MediaStamps
 from camera_adapters.intake import MAX_LAG_S, Pacer, PlaybackClock
 from tests.levels import scaled
 
@@ -56,29 +55,6 @@ def test_tasks_have_their_own_rates_and_start_together():
     assert sum("traffic" in tasks for tasks in due) == pytest.approx(50, abs=1)
     assert sum("litter" in tasks for tasks in due) == pytest.approx(5, abs=1)
     assert not any("off" in tasks for tasks in due)
-
-
-def test_stamps_follow_the_recording():
-    stamps = MediaStamps(0.04)
-    assert [stamps.stamp(pts) for pts in (7.0, 7.1, 7.5)] == pytest.approx([0.0, 0.1, 0.5])
-
-
-def test_stamps_bridge_what_the_recording_does_not_say():
-    stamps = MediaStamps(0.04)
-    seen = [stamps.stamp(pts) for pts in (None, None, 1.0, None, 1.2)]
-    assert seen == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.28])
-
-
-def test_stamps_grow_over_jumps_and_loops():
-    stamps = MediaStamps(0.04)
-    assert stamps.stamp(0.0) == 0.0
-    assert stamps.stamp(9000.0) == pytest.approx(0.04), "a jump forward"
-    assert stamps.stamp(9000.0) == pytest.approx(0.08), "a repeated stamp"
-    assert stamps.stamp(3.0) == pytest.approx(0.12), "a jump back"
-    assert stamps.stamp(3.1) == pytest.approx(0.22)
-    stamps.restart()
-    assert stamps.stamp(0.0) == pytest.approx(0.26), "the next round"
-    assert stamps.stamp(0.5) == pytest.approx(0.76)
 
 
 def test_playback_waits_until_an_image_is_to_be_shown():

@@ -225,6 +225,20 @@ def test_a_task_that_is_not_due_costs_no_view():
     assert set(second.views) == {views["traffic"]}
 
 
+def test_a_recording_that_breaks_off_again_and_again_is_never_of_the_future():
+    images = [Grey() for _ in range(4)]
+    for number, image in enumerate(images):
+        image.media_s = number * 0.1
+    script = Script([*images, lost()], timing=SourceTiming.FAST, duration_s=0.4)
+    spec = camera("unused.mp4", {"traffic": 1000.0})
+    with watching(spec, opener=plays(script)) as watched:
+        times_s = []
+        for _ in range(10):
+            times_s.append(watched.frame().captured_mono_s)
+            assert times_s[-1] <= time.monotonic()
+    assert times_s == sorted(times_s)
+
+
 def test_refused_logins_are_slow_and_other_faults_soon(caplog: pytest.LogCaptureFixture):
     delays = RetryDelays(BackoffPolicy(0.1, 0.1, spread=0.0), BackoffPolicy(0.2, 0.2, spread=0.0))
     refused = UnauthorizedFault("gate-1", "the camera refused the login", "correct it")
