@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
-from camera_adapters import CONNECTING, CameraReader, CameraSpec, Frame, Mailbox, ViewSpec
-from cityeye.errors import CommandError
+from cityeye.recordings import frames_of
 from models import Detector, ModelPackage
 from pipelines import Overlay, annotated
 from serving import model_ref
 
-TASK: Final = "trial"
-WAIT_S: Final = 0.1
-STOP_S: Final = 5.0
 JPEG_QUALITY: Final = 90
 
 
@@ -36,7 +30,8 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
     detector = Detector(package, provider="auto")
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for frame in _frames(recording, wanted, fps):
+    for due in frames_of(recording, fps):
+        frame = due.converted(frozenset((wanted,)))
         view = frame.views[wanted]
         (found,) = detector.detect(view.image[np.newaxis])
         image = annotated(frame.full.rgb(), [Overlay(found, view.letterbox, package.labels)])
@@ -44,27 +39,3 @@ def try_model(package: ModelPackage, recording: Path, fps: float, out: Path) -> 
         cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         count += 1
     return count
-
-
-def _frames(recording: Path, wanted: ViewSpec, fps: float) -> Iterator[Frame]:
-    """The frames of a recording that are due, in order; none is left out."""
-    arrival = threading.Event()
-    mailbox = Mailbox(on_arrival=arrival.set)
-    spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
-    reader = CameraReader(spec, mailbox)
-    reader.start()
-    try:
-        while True:
-            ended = reader.ended
-            frame = mailbox.take()
-            if frame is not None:
-                yield frame.converted(frozenset((wanted,)))
-            elif ended:
-                return
-            elif not reader.counters.decoded and reader.reason not in ("", CONNECTING):
-                raise CommandError(f"{recording} cannot be read: {reader.reason}")
-            else:
-                arrival.wait(WAIT_S)
-                arrival.clear()
-    finally:
-        reader.stop(STOP_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from pydantic import TypeAdapter
 
 from event_hub.keyframes import FolderKeyframes
 from event_hub.settings import HubSettings
+from models import BUILTIN_ROOT
 from pipelines.access import Scope, TokenFile
 from pipelines.event import Event, IncidentEvent
+from tests.camera_adapters.clips import TinyClip
 from tests.e2e.command import Ran, cityeye, read_json
 from tests.event_hub.thread import HubThread
 
@@ -136,3 +139,19 @@ def test_no_log_or_database_holds_the_camera_password(demo: Demo) -> None:
     assert "CITYEYE_DEMO_PASSWORD" in config, "the file names a variable, not the password"
     for log in demo.folder.rglob("*.log*"):
         assert "@127.0.0.1" not in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.proof
+def test_recordings_play_as_cameras(tmp_path: Path, tiny_clip: TinyClip) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("Yard east.mp4", "yard-east.mp4"):
+        shutil.copy(tiny_clip.path, folder / name)
+    ran = cityeye(
+        "demo", "--real", str(folder), "--path", str(BUILTIN_ROOT), "--model", "crowding",
+        "--duration", "12", "--json", "out.json", folder=tmp_path,
+    )  # fmt: skip
+    assert ran.status == 0, ran.output
+    cameras = read_json(tmp_path / "out.json")["cameras"]
+    assert set(cameras) == {"yard-east", "yard-east-2"}
+    assert all(camera["analysed"] > 20 for camera in cameras.values())
