@@ -94,9 +94,10 @@ def doubles(boxes: Reals, overlap: Reals, groups: Indices, two_things: Mask) -> 
         (M,), the detections that repeat a better one of their group; and (M, M), symmetric, the
         pairs that show one thing under names of two groups, or a part of it, or in another size.
     """
-    pairs = np.triu(overlap, 1)
-    # Nothing smaller is the inside of anything for MIN_AREA_RATIO and half of a thing.
-    first, second = np.nonzero(pairs >= MIN_AREA_RATIO * INSIDE_SHARE)
+    # What overlaps by less is too small for a part.
+    first, second = np.nonzero(overlap >= MIN_AREA_RATIO * INSIDE_SHARE)
+    pairs = first < second
+    first, second = first[pairs], second[pairs]
     repeats = np.zeros(len(boxes), np.bool_)
     one_thing = np.zeros(overlap.shape, np.bool_)
     if not len(first):
@@ -114,9 +115,7 @@ def doubles(boxes: Reals, overlap: Reals, groups: Indices, two_things: Mask) -> 
 
 def _nested(first: Reals, second: Reals) -> Mask:
     """Of each pair of boxes (K, 4), whether one shows a part of the other, or another size."""
-    common = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
-    shared = np.prod(np.maximum(common, 0.0), axis=1)
-    area, other = (np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (first, second))
+    shared, area, other = _areas(first, second)
     smaller, larger = np.minimum(area, other), np.maximum(area, other)
     whole = np.where((area >= other)[:, None], first, second)
     sides = np.tile(whole[:, 2:] - whole[:, :2], 2)
@@ -130,8 +129,14 @@ def _nested(first: Reals, second: Reals) -> Mask:
 
 def aligned_iou(first: Reals, second: Reals) -> Reals:
     """IoU of (K, 4) boxes with as many others, each with its own: (K,)."""
-    common = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
-    shared = np.prod(np.maximum(common, 0.0), axis=1)
-    area, other = (np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (first, second))
+    shared, area, other = _areas(first, second)
     share: Reals = shared / np.maximum(area + other - shared, 1e-9)
     return share
+
+
+def _areas(first: Reals, second: Reals) -> tuple[Reals, Reals, Reals]:
+    """Of each pair of boxes (K, 4): the area of the common part, of the one, and of the other."""
+    common = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    np.maximum(common, 0.0, out=common)
+    sides, others = first[:, 2:] - first[:, :2], second[:, 2:] - second[:, :2]
+    return common[:, 0] * common[:, 1], sides[:, 0] * sides[:, 1], others[:, 0] * others[:, 1]

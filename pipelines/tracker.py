@@ -183,7 +183,8 @@ class CameraTracker:
             found = _better(found, begin, one_thing)
             begin[found] = False
             begin &= ~one_thing[:, found].any(axis=1)
-            begin &= ~np.tril(one_thing & begin, -1).any(axis=1)
+            if begin.any():
+                begin &= ~np.tril(one_thing & begin, -1).any(axis=1)
         table.see(tracks, detections.where(found), sure[found], at_s)
         confirmed = table.confirm(tracks, self._ids)
         shown = table.rows["id"][tracks] > 0
@@ -217,6 +218,8 @@ class CameraTracker:
         likeness *= CLOSENESS_WEIGHT
         likeness += np.where(overlap >= MIN_IOU, overlap, 0.0)
         likeness *= same_group
+        # Squared, so that one good pair outbids two that are half as good.
+        likeness *= likeness
         tracks, found = assign(likeness, np.flatnonzero(confirmed), np.flatnonzero(sure))
         free = confirmed & (
             (self._updated_s - rows["sure_s"] <= self._weak_s)
@@ -239,6 +242,9 @@ class CameraTracker:
             at_s: The time of the frame, seconds.
         """
         rows = self._table.rows
+        if not one_thing.any():
+            rows["double_s"][tracks] = np.inf
+            return np.zeros(len(tracks), np.bool_)
         younger = (one_thing & np.less.outer(tracks, tracks).T).any(axis=1)
         since_s = np.where(younger, np.minimum(rows["double_s"][tracks], at_s), np.inf)
         rows["double_s"][tracks] = since_s
