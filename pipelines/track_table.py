@@ -12,7 +12,8 @@ from models.detections import Detections
 from pipelines.association import Indices, Mask, Reals, aligned_iou
 from pipelines.box_filter import BoxFilter
 
-CONFIRM_FRAMES: Final = 2
+CONFIRM_SIGHTINGS: Final = 2
+"""So many sure detections make a track; weak ones may lie between them, but no miss."""
 
 REST_IOU: Final = 0.6
 """A thing that overlaps its place by less has moved."""
@@ -20,7 +21,7 @@ REST_IOU: Final = 0.6
 _FIELDS: Final = (
     ("id", np.int64),
     ("group", np.int64),
-    ("frames", np.int64),
+    ("sightings", np.int64),
     ("first_s", np.float64),
     ("seen_s", np.float64),
     ("sure_s", np.float64),
@@ -37,11 +38,12 @@ class TrackTable:
 
     Attributes:
         rows: Structured array (N,) with the fields `id`, 0 until the track is confirmed; `group`,
-            number of its group of labels; `frames` in which it was seen; `first_s`, `seen_s` and
-            `sure_s`, monotonic seconds of its first, its newest and its newest sure detection;
-            `place`, the box at which it is since `place_s`; `double_s`, since when it shows the
-            same thing as an older track, or infinity; `rides`, id of the cycle it is on, or 0;
-            `riding`, how certain that is, 0..1; `votes` (labels,), sum of the scores by label.
+            number of its group of labels; `sightings`, how often it was seen for sure; `first_s`,
+            `seen_s` and `sure_s`, monotonic seconds of its first, its newest and its newest sure
+            detection; `place`, the box at which it is since `place_s`; `double_s`, since when it
+            shows the same thing as an older track, or infinity; `rides`, id of the cycle it is on,
+            or 0; `riding`, how certain that is, 0..1; `votes` (labels,), sum of the scores by
+            label.
         filter: Where each of them is expected.
     """
 
@@ -58,7 +60,7 @@ class TrackTable:
         """Appends a track for each detection; `groups` (K,) are those of their labels."""
         new = np.zeros(len(found), self._type)
         new["group"] = groups
-        new["frames"] = 1
+        new["sightings"] = 1
         for moment in ("first_s", "seen_s", "sure_s", "place_s"):
             new[moment] = at_s
         new["double_s"] = np.inf
@@ -72,10 +74,10 @@ class TrackTable:
         rows = self.rows
         self.filter.correct(tracks, found.boxes)
         rows["seen_s"][tracks] = at_s
-        rows["frames"][tracks] += 1
         rows["votes"][tracks, found.class_ids] += found.scores
         tracks, boxes = tracks[sure], found.boxes[sure]
         rows["sure_s"][tracks] = at_s
+        rows["sightings"][tracks] += 1
         moved = aligned_iou(rows["place"][tracks], boxes.astype(np.float64)) < REST_IOU
         if moved.any():
             rows["place"][tracks[moved]] = boxes[moved]
@@ -84,7 +86,7 @@ class TrackTable:
     def confirm(self, tracks: Indices, ids: Iterator[int]) -> Indices:
         """Gives ids to those of some tracks that were seen often enough; returns them."""
         rows = self.rows
-        due = (rows["id"][tracks] == 0) & (rows["frames"][tracks] >= CONFIRM_FRAMES)
+        due = (rows["id"][tracks] == 0) & (rows["sightings"][tracks] >= CONFIRM_SIGHTINGS)
         confirmed = np.sort(tracks[due])
         for row in confirmed.tolist():
             rows["id"][row] = next(ids)

@@ -162,7 +162,7 @@ class CameraTracker:
         """The confirmed tracks that are seen (K,), and the detection of each (K,)."""
         table, elapsed_s = self._table, at_s - self._updated_s
         rows = table.rows
-        # What was not confirmed by detections in a row was nothing.
+        # What was missed before it was confirmed was nothing.
         goes_on = (rows["id"] > 0) | (rows["seen_s"] == self._updated_s)
         table.keep(goes_on & (at_s - rows["seen_s"] <= self._lost_s))
         count = len(table)
@@ -206,7 +206,7 @@ class CameraTracker:
             overlap: (N, M) their IoU.
             groups: (M,) numbers of the detections' groups of labels.
             sure: (M,) those that may continue any track of their group.
-            weak: (M,) those that continue confirmed ones for a while.
+            weak: (M,) those that continue them for a while.
         """
         rows = self._table.rows
         confirmed = rows["id"] > 0
@@ -221,17 +221,19 @@ class CameraTracker:
         # Squared, so that one good pair outbids two that are half as good.
         likeness *= likeness
         tracks, found = assign(likeness, np.flatnonzero(confirmed), np.flatnonzero(sure))
-        free = confirmed & (
-            (self._updated_s - rows["sure_s"] <= self._weak_s)
-            | ((self._table.rested_s() >= REST_S) & (rows["group"] != self._persons))
-        )
-        free[tracks] = False
-        overlap = np.where(overlap >= WEAK_IOU, overlap, 0.0) * same_group
-        more = assign(overlap, np.flatnonzero(free), np.flatnonzero(weak))
         left = sure.copy()
         left[found] = False
-        last = assign(likeness, np.flatnonzero(~confirmed), np.flatnonzero(left))
-        return np.concatenate((tracks, more[0], last[0])), np.concatenate((found, more[1], last[1]))
+        new = assign(likeness, np.flatnonzero(~confirmed), np.flatnonzero(left))
+        free = (self._updated_s - rows["sure_s"] <= self._weak_s) | (
+            (self._table.rested_s() >= REST_S) & (rows["group"] != self._persons)
+        )
+        free[tracks] = free[new[0]] = False
+        overlap = np.where(overlap >= WEAK_IOU, overlap, 0.0) * same_group
+        carried = assign(overlap, np.flatnonzero(free), np.flatnonzero(weak))
+        return (
+            np.concatenate((tracks, new[0], carried[0])),
+            np.concatenate((found, new[1], carried[1])),
+        )
 
     def _merged(self, tracks: Indices, one_thing: Mask, at_s: float) -> Mask:
         """Of some seen tracks (K,), which end because they show the thing of an older one.

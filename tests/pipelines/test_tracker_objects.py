@@ -50,6 +50,13 @@ def test_a_weak_detection_begins_nothing_and_carries_a_moving_object_for_less_th
     assert not any(found[sure_until + fps :])
 
 
+def test_two_sure_detections_make_a_track_and_weak_ones_between_them_do_not_count():
+    sure, weak = [(*WALKER, 0.8, PERSON)], [(*WALKER, 0.3, PERSON)]
+    assert seen(tracker(threshold=0.4), [sure, weak, weak])[-1] == ()
+    assert len(seen(tracker(threshold=0.4), [sure, weak, weak, sure])[-1]) == 1
+    assert seen(tracker(threshold=0.4), [sure, [], sure])[-1] == ()
+
+
 def test_a_weak_detection_that_hardly_overlaps_continues_nothing():
     camera = tracker(threshold=0.4)
     frames = [[(*WALKER, 0.8, PERSON)]] * 5 + [[(*shifted(WALKER, 20), 0.3, PERSON)]]
