@@ -180,7 +180,7 @@ class CameraTracker:
         begin = sure & usable
         begin[found] = False
         if one_thing.any():
-            found = _better(found, begin, one_thing)
+            found = _better(found, begin, one_thing & np.equal.outer(groups, groups))
             begin[found] = False
             begin &= ~one_thing[:, found].any(axis=1)
             if begin.any():
@@ -247,7 +247,8 @@ class CameraTracker:
         if not one_thing.any():
             rows["double_s"][tracks] = np.inf
             return np.zeros(len(tracks), np.bool_)
-        younger = (one_thing & np.less.outer(tracks, tracks).T).any(axis=1)
+        older = np.less.outer(tracks, tracks).T & (rows["id"][tracks] > 0)
+        younger = (one_thing & older).any(axis=1)
         since_s = np.where(younger, np.minimum(rows["double_s"][tracks], at_s), np.inf)
         rows["double_s"][tracks] = since_s
         merged: Mask = at_s - since_s >= MERGE_S
@@ -277,7 +278,10 @@ class CameraTracker:
 def _better(found: Indices, free: Mask, one_thing: Mask) -> Indices:
     """The detections of the tracks, each replaced by a free better one that shows the same thing.
 
-    Detections are ordered by score, so that a lower row is a better one.
+    Args:
+        found: (K,) rows of the detections, which are ordered by score: a lower row is a better one.
+        free: (M,) the detections that may be taken.
+        one_thing: (M, M) which two of one group show one thing.
     """
     candidates = one_thing[found] & free
     if not candidates.any():

@@ -102,6 +102,7 @@ def test_a_box_in_two_sizes_around_one_middle_is_one_track():
     ("what", "rows"),
     [
         ("a car before a bus", [(100, 60, 300, 200, 0.9, BUS), (150, 140, 230, 195, 0.8, CAR)]),
+        ("a van before a bus", [(100, 60, 300, 200, 0.9, BUS), (130, 100, 260, 195, 0.8, CAR)]),
         ("a child before its mother", [(*WALKER, 0.9, PERSON), (108, 140, 124, 184, 0.8, PERSON)]),
         ("two abreast", [(*WALKER, 0.9, PERSON), (*shifted(WALKER, 12), 0.8, PERSON)]),
         ("a bag before somebody", [(*WALKER, 0.9, PERSON), (118, 140, 130, 160, 0.8, BAG)]),
@@ -116,6 +117,13 @@ def test_one_thing_under_names_of_two_groups_is_one_track():
     rows = [(100, 100, 140, 130, 0.8, BAG), (101, 100, 141, 131, 0.6, CAR)]
     found = seen(tracker(), [rows] * 8)
     assert [[track.label for track in tracks] for tracks in found[1:]] == [["bag"]] * 7
+
+
+def test_a_thing_keeps_its_name_when_a_detector_is_surer_of_another_group():
+    bag, car = (100, 100, 140, 130, 0.5, BAG), (101, 100, 141, 131, 0.9, CAR)
+    found = seen(tracker(), [[bag]] * 4 + [[car, bag]] * 12)
+    assert [ids(tracks) for tracks in found[1:]] == [[1]] * 15
+    assert found[-1][0].label == "bag"
 
 
 def test_two_tracks_that_show_one_thing_for_a_second_become_the_older_one():
