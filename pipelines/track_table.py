@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.detections import Detections
-from pipelines.association import Indices, Mask, Reals, aligned_iou
+from pipelines.association import Indices, Mask, aligned_iou
 from pipelines.box_filter import BoxFilter
 
 CONFIRM_SIGHTINGS: Final = 2
@@ -53,9 +53,6 @@ class TrackTable:
         self.rows: npt.NDArray[np.void] = np.zeros(0, self._type)
         self.filter = BoxFilter()
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def begin(self, found: Detections, groups: Indices, at_s: float) -> None:
         """Appends a track for each detection; `groups` (K,) are those of their labels."""
         new = np.zeros(len(found), self._type)
@@ -97,8 +94,3 @@ class TrackTable:
         if not kept.all():
             self.rows = self.rows[kept]
             self.filter.keep(kept)
-
-    def rested_s(self) -> Reals:
-        """(N,): for how long each was at its place when it was last seen for sure, seconds."""
-        rested: Reals = self.rows["sure_s"] - self.rows["place_s"]
-        return rested

@@ -165,7 +165,7 @@ class CameraTracker:
         # What was missed before it was confirmed was nothing.
         goes_on = (rows["id"] > 0) | (rows["seen_s"] == self._updated_s)
         table.keep(goes_on & (at_s - rows["seen_s"] <= self._lost_s))
-        count = len(table)
+        count = len(table.rows)
         if count:
             table.filter.predict(elapsed_s, table.rows["seen_s"] < self._updated_s)
         self._updated_s = at_s
@@ -224,9 +224,9 @@ class CameraTracker:
         left = sure.copy()
         left[found] = False
         new = assign(likeness, np.flatnonzero(~confirmed), np.flatnonzero(left))
-        free = (self._updated_s - rows["sure_s"] <= self._weak_s) | (
-            (self._table.rested_s() >= REST_S) & (rows["group"] != self._persons)
-        )
+        rests = rows["sure_s"] - rows["place_s"] >= REST_S
+        rests &= rows["group"] != self._persons
+        free = rests | (self._updated_s - rows["sure_s"] <= self._weak_s)
         free[tracks] = free[new[0]] = False
         overlap = np.where(overlap >= WEAK_IOU, overlap, 0.0) * same_group
         carried = assign(overlap, np.flatnonzero(free), np.flatnonzero(weak))
