@@ -198,7 +198,7 @@ def _table(samples: Mapping[SampleKey, Sequence[Quantities]]) -> ResultTable:
             "IDF1",
             "switches",
             "ghosts per minute",
-            "riders told as on foot, per frame",
+            "riders reported as on foot, per frame",
         ),
         rows=tuple(rows),
     )

@@ -59,7 +59,7 @@ class MotFigures:
         idf1: Share of boxes with the right identity, 0..1.
         switches: How often an object got another identity.
         ghosts_per_min: Tracks per minute that were on no object for more than a second.
-        riders_on_foot: Persons on cycles that were told as persons on foot, per frame.
+        riders_on_foot: Persons on cycles that were reported as persons on foot, per frame.
     """
 
     mota: float
