@@ -63,8 +63,8 @@ class Detections:
             class_ids=best[:, 5].astype(np.int64),
         )
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> Detections:
-        """The detections for which `mask` (N,) is true."""
+    def where(self, mask: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Detections:
+        """The detections for which `mask` (N,) is true, or those of some rows (K,)."""
         return Detections(self.boxes[mask], self.scores[mask], self.class_ids[mask])
 
 

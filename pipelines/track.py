@@ -58,6 +58,9 @@ class Track(NamedTuple):
         first_seen_s: Monotonic time of its first detection, seconds.
         last_seen_s: Monotonic time of its newest detection, seconds.
         aspect: Width over height of the image in pixels; makes normalised distances comparable.
+        rides: Id of the cycle that a person is on; 0 for whoever is on none. The cycle is a track
+            of its own, so that who counts vehicles counts the cycle, and who counts persons leaves
+            out its rider.
     """
 
     id: int
@@ -67,3 +70,9 @@ class Track(NamedTuple):
     first_seen_s: float
     last_seen_s: float
     aspect: float = 16 / 9
+    rides: int = 0
+
+
+def tracks_on_foot(tracks: Iterable[Track]) -> list[Track]:
+    """The persons who ride no cycle."""
+    return [track for track in tracks if not track.rides and plain_label(track.label) in PERSONS]

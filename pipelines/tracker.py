@@ -1,29 +1,29 @@
 """`CameraTracker`: detections become tracks, with real elapsed time instead of frame counts.
 
 The method is ByteTrack's (Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every
-Detection Box", 2022): detections that may begin a track are matched with all tracks first, the
-others with what is left, each time with the greatest sum of similarities. All tracks of a group are
-computed at once.
+Detection Box", 2022): detections that may begin a track are matched first, weak ones with what is
+left, each time with the greatest sum of likenesses. All tracks are computed at once.
 
 Guarantees: an id is never reused and never shared between trackers of a camera; objects of grossly
-different classes are never joined; a pause longer than the lost buffer ends every track.
+different classes are never joined; a weak detection continues a track only where it overlaps it,
+and only for a short time, except that of a thing at rest; what shows one thing twice is one track;
+a pause longer than the lost buffer ends every track; the same input gives the same tracks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import compress
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from camera_adapters import Letterbox
-from models.detections import Box, Boxes, Detections, pairwise_iou
-from pipelines.box_filter import BoxFilter
-from pipelines.track import Track, group_of
+from models.detections import Box, Detections, pairwise_iou
+from pipelines.association import Indices, Mask, Reals, assign, closeness, doubles
+from pipelines.riders import CHANGE_S, together
+from pipelines.track import CYCLES, PERSONS, Track, group_of
+from pipelines.track_table import TrackTable
 
 LOST_S: Final = 2.0
 """How long a track is kept after its last detection, seconds."""
@@ -31,102 +31,40 @@ LOST_S: Final = 2.0
 LOST_FRAMES: Final = 2.5
 """The same in analysed frames, for low frame rates."""
 
-FILTER_STEPS_PER_FRAME: Final = 2.5
-"""Filter steps between two frames: how quickly a new track learns its speed. Found by sweeping
-synthetic traffic and crowds at 1 to 10 fps for the fewest broken and swapped tracks."""
-
 THRESHOLD: Final = 0.3
-"""Score from which on a detection may begin a track; one below it only continues it."""
+"""Score from which on a detection is sure: it may begin a track. A weak one only continues it."""
 
-REACH_SIZES: Final = 1.0
-"""How far a box may be from where its track is expected, in box sizes, if they do not overlap."""
+MIN_IOU: Final = 0.1
+"""Boxes that overlap by less are only near."""
 
-MIN_SIZE_RATIO: Final = 0.5
-CLOSENESS_WEIGHT: Final = 0.02
-"""Small, so that boxes that are merely near never outbid boxes that overlap."""
+REACH_SIZES: Final = 0.1
+REACH_SIZES_PER_S: Final = 1.0
+MAX_REACH_SIZES: Final = 1.0
+"""How far a box may be from where its track is expected, in box sizes, if they do not overlap: the
+more, the longer the track was not seen. A new track may be anywhere within the greatest reach."""
 
-MIN_SIMILARITY: Final = 0.001
-SAME_OBJECT_IOU: Final = 0.75
-"""Boxes of one group that overlap this much show one object under two class names."""
+CLOSENESS_WEIGHT: Final = 0.2
+"""Of nearness beside overlap: enough to choose among boxes that overlap alike, too little for a box
+that is merely near to outbid one that overlaps."""
 
-CONFIRM_FRAMES: Final = 2
+WEAK_IOU: Final = 0.4
+"""How much a weak detection must overlap the expected box."""
+
+WEAK_S: Final = 0.6
+WEAK_FRAMES: Final = 1.5
+"""How long weak detections continue a track since its last sure one, in seconds or in frames."""
+
+REST_S: Final = 1.0
+"""A thing that was at its place for so long, seen for sure, is at rest: weak detections continue it
+without end. Persons are never at rest: what looks a little like one all the time is a post."""
+
+MERGE_S: Final = 1.0
+"""Two tracks that show one thing for so long become the older one, seconds."""
+
+RIDING: Final = 0.5
+"""How certain it must be that a person is on a cycle."""
+
 EPSILON_S: Final = 1e-4
-
-_Indices = npt.NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class _TrackRecord:
-    """What is remembered of a track beyond its box.
-
-    Attributes:
-        group: Number of its group of labels.
-        label: The one with the greatest sum of scores, empty before the first vote.
-        id: 0 until the track is confirmed.
-        frames: How many detections in a row it began with; no more are counted once it has an id.
-        votes: Sum of the scores by label.
-    """
-
-    group: int
-    first_seen_s: float
-    last_seen_s: float
-    label: str = ""
-    id: int = 0
-    frames: int = 1
-    votes: dict[str, float] = field(default_factory=dict)
-
-    def vote(self, label: str, score: float) -> str:
-        """Counts the label of one detection; gives the one with the greatest sum of scores."""
-        self.votes[label] = self.votes.get(label, 0.0) + score
-        if label != self.label:
-            self.label = max(self.votes, key=self.votes.__getitem__)
-        return self.label
-
-
-def _closeness(boxes: Boxes, count: int) -> npt.NDArray[np.float64]:
-    """Of the first `count` boxes (N + M, 4) with the others: (N, M).
-
-    It is 1 where two boxes of like sizes have one centre, and 0 from `REACH_SIZES` on.
-    """
-    corner, opposite = boxes[:, :2].T, boxes[:, 2:].T
-    sides = opposite - corner
-    np.maximum(sides, 1.0, out=sides)
-    # The size is the side of a square with the area of the box, pixels.
-    sizes = np.sqrt(sides[0] * sides[1])
-    larger = np.maximum.outer(sizes[:count], sizes[count:])
-    alike = np.minimum.outer(sizes[:count], sizes[count:]) >= MIN_SIZE_RATIO * larger
-    centres = corner + opposite
-    # Twice the distances, in both directions.
-    apart = centres[:, :count, None] - centres[:, None, count:]
-    apart *= apart
-    away = np.sqrt(apart[0] + apart[1])
-    larger *= 2 * REACH_SIZES
-    away /= larger
-    closeness: npt.NDArray[np.float64] = np.subtract(1.0, away, out=away)
-    np.maximum(closeness, 0.0, out=closeness)
-    closeness *= alike
-    return closeness
-
-
-def _matched(similarity: npt.NDArray[np.float64], first: int) -> tuple[_Indices, _Indices]:
-    """Rows and columns (K,) of the pairs with the greatest sum of similarities (N, M).
-
-    Columns from `first` on get only the rows that those before leave over.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(similarity[:, :first], maximize=True)
-    close = similarity[rows, columns] >= MIN_SIMILARITY
-    rows, columns = rows[close], columns[close]
-    others = similarity.shape[1] - first
-    if others and len(rows) < len(similarity):
-        free = np.ones(len(similarity), np.bool_)
-        free[rows] = False
-        left = np.flatnonzero(free)
-        more_rows, more_columns = _matched(similarity[left, first:], others)
-        rows = np.concatenate((rows, left[more_rows]))
-        columns = np.concatenate((columns, first + more_columns))
-    return rows, columns
 
 
 class CameraTracker:
@@ -162,10 +100,16 @@ class CameraTracker:
         self._group_of = np.array(
             [numbers.setdefault(group_of(label), len(numbers)) for label in labels], np.int64
         )
+        # Groups that no label is of have a number that no track has.
+        self._persons, self._cycles = numbers.get(PERSONS, -1), numbers.get(CYCLES, -1)
+        self._two_things = np.zeros((len(numbers), len(numbers)), np.bool_)
+        if min(self._persons, self._cycles) >= 0:
+            self._two_things[self._persons, self._cycles] = True
+            self._two_things[self._cycles, self._persons] = True
         self._ids = ids
-        self._steps_per_s = FILTER_STEPS_PER_FRAME * fps
         self.threshold = threshold
         self._lost_s = max(lost_s, LOST_FRAMES / fps)
+        self._weak_s = max(WEAK_S, WEAK_FRAMES / fps)
         self._letterbox: Letterbox | None = None
         self.restart()
 
@@ -193,90 +137,159 @@ class CameraTracker:
         extended = detections.boxes[:, 2:] > detections.boxes[:, :2]
         if np.count_nonzero(finite) + np.count_nonzero(extended) < finite.size + extended.size:
             detections = detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
-        found = self._follow(detections, at_s)
+        tracks, found = self._follow(detections, at_s)
+        rows = self._table.rows[tracks]
         aspect = letterbox.full.width / letterbox.full.height
-        boxes = letterbox.to_normalised(detections.boxes).tolist()
-        scores, class_ids = detections.scores.tolist(), detections.class_ids.tolist()
         return tuple(
-            Track(
-                record.id,
-                record.vote(self._labels[class_ids[row]], scores[row]),
-                Box._make(boxes[row]),
-                scores[row],
-                record.first_seen_s,
-                at_s,
-                aspect,
+            Track(track, self._labels[label], Box._make(box), score, first_s, at_s, aspect, rides)
+            for track, label, box, score, first_s, rides in zip(
+                rows["id"].tolist(),
+                rows["votes"].argmax(axis=1).tolist(),
+                letterbox.to_normalised(detections.boxes[found]).tolist(),
+                detections.scores[found].tolist(),
+                rows["first_s"].tolist(),
+                rows["rides"].tolist(),
+                strict=True,
             )
-            for row, record in found
         )
 
     def restart(self) -> None:
         """Forgets all objects, as after a restart of the stream; ids go on."""
-        self._filter = BoxFilter()
-        self._records: list[_TrackRecord] = []
+        self._table = TrackTable(len(self._labels))
         self._updated_s = float("-inf")
 
-    def _follow(self, detections: Detections, at_s: float) -> list[tuple[int, _TrackRecord]]:
-        """Row and record of every confirmed track among the detections."""
-        self._keep([at_s - record.last_seen_s <= self._lost_s for record in self._records])
-        if self._records:
-            self._filter.predict((at_s - self._updated_s) * self._steps_per_s)
+    def _follow(self, detections: Detections, at_s: float) -> tuple[Indices, Indices]:
+        """The confirmed tracks that are seen (K,), and the detection of each (K,)."""
+        table, elapsed_s = self._table, at_s - self._updated_s
+        rows = table.rows
+        # What was missed before it was confirmed was nothing.
+        goes_on = (rows["id"] > 0) | (rows["seen_s"] == self._updated_s)
+        table.keep(goes_on & (at_s - rows["seen_s"] <= self._lost_s))
+        count = len(table.rows)
+        if count:
+            table.filter.predict(elapsed_s, table.rows["seen_s"] < self._updated_s)
         self._updated_s = at_s
         groups = self._group_of[detections.class_ids]
-        may_begin = int(np.count_nonzero(detections.scores >= self.threshold))
-        similarity, doubles = self._compared(detections.boxes, groups)
-        tracks, rows = _matched(similarity, may_begin)
-        self._filter.correct(tracks, detections.boxes[rows])
-        found = []
-        for track, row in zip(tracks.tolist(), rows.tolist(), strict=True):
-            record = self._records[track]
-            record.last_seen_s = at_s
-            if not record.id:
-                record.frames += 1
-                record.id = next(self._ids) if record.frames >= CONFIRM_FRAMES else 0
-            if record.id:
-                found.append((row, record))
-        # What was not confirmed by detections in a row was nothing.
-        self._keep([record.id > 0 or record.last_seen_s == at_s for record in self._records])
-        new = sorted(set(range(may_begin)).difference(rows.tolist(), doubles))
-        if new:
-            self._filter.begin(detections.boxes[new])
-            self._records += [_TrackRecord(group, at_s, at_s) for group in groups[new].tolist()]
-        return found
+        sure = detections.scores >= self.threshold
+        every = np.concatenate((table.filter.boxes, detections.boxes), dtype=np.float64)
+        # Detections are compared with each other in the same step.
+        overlap = pairwise_iou(every, every[count:])
+        repeats, one_thing = doubles(every[count:], overlap[count:], groups, self._two_things)
+        usable = ~repeats
+        tracks, found = self._match(every, overlap[:count], groups, sure & usable, ~sure & usable)
+        begin = sure & usable
+        begin[found] = False
+        if one_thing.any():
+            found = _better(found, begin, one_thing & np.equal.outer(groups, groups))
+            begin[found] = False
+            begin &= ~one_thing[:, found].any(axis=1)
+            if begin.any():
+                begin &= ~np.tril(one_thing & begin, -1).any(axis=1)
+        table.see(tracks, detections.where(found), sure[found], at_s)
+        confirmed = table.confirm(tracks, self._ids)
+        shown = table.rows["id"][tracks] > 0
+        shown &= ~self._merged(tracks, one_thing[found[:, None], found], at_s)
+        self._ride(tracks[shown], confirmed, elapsed_s)
+        if begin.any():
+            table.begin(detections.where(begin), groups[begin], at_s)
+        tracks, found = tracks[shown], found[shown]
+        order = np.argsort(found)
+        return tracks[order], found[order]
 
-    def _compared(self, boxes: Boxes, groups: _Indices) -> tuple[npt.NDArray[np.float64], set[int]]:
-        """Similarity (N, M) of tracks and detections, and which detections are doubles.
-
-        A double shows the object of a better detection under another class name.
+    def _match(
+        self, every: Reals, overlap: Reals, groups: Indices, sure: Mask, weak: Mask
+    ) -> tuple[Indices, Indices]:
+        """Tracks (K,) and the detection of each (K,).
 
         Args:
-            boxes: (M, 4), best first.
-            groups: (M,) numbers of their groups of labels.
+            every: (N + M, 4) expected boxes of the tracks, then those of the detections.
+            overlap: (N, M) their IoU.
+            groups: (M,) numbers of the detections' groups of labels.
+            sure: (M,) those that may continue any track of their group.
+            weak: (M,) those that continue them for a while.
         """
-        count = len(self._records)
-        every = np.concatenate((self._filter.boxes.T, boxes.T), axis=1, dtype=np.float64).T
-        # Detections are compared with each other in the same step. No pair of two groups is alike.
-        alike = pairwise_iou(every, every[count:])
-        own = [record.group for record in self._records]
-        same_group = np.equal.outer(np.array(own + groups.tolist()), groups)
-        alike *= same_group
-        same = alike[count:] >= SAME_OBJECT_IOU
-        doubles: set[int] = set()
-        if np.count_nonzero(same) > len(groups):  # Each is like itself.
-            for row, other in zip(*(side.tolist() for side in np.nonzero(same)), strict=True):
-                if other < row and other not in doubles:
-                    doubles.add(row)
-        # Overlap first, nearness second: at low rates boxes of one object may not overlap.
-        similarity = _closeness(every, count)
-        similarity *= same_group[:count]
-        similarity *= CLOSENESS_WEIGHT
-        similarity += alike[:count]
-        if doubles:
-            similarity[:, list(doubles)] = 0.0
-        return similarity, doubles
+        rows = self._table.rows
+        confirmed = rows["id"] > 0
+        absent_s = self._updated_s - rows["seen_s"]
+        reach = np.minimum(REACH_SIZES + REACH_SIZES_PER_S * absent_s, MAX_REACH_SIZES)
+        reach[~confirmed] = MAX_REACH_SIZES
+        same_group = np.equal.outer(rows["group"], groups)
+        likeness = closeness(every, reach)
+        likeness *= CLOSENESS_WEIGHT
+        likeness += np.where(overlap >= MIN_IOU, overlap, 0.0)
+        likeness *= same_group
+        # Squared, so that one good pair outbids two that are half as good.
+        likeness *= likeness
+        tracks, found = assign(likeness, np.flatnonzero(confirmed), np.flatnonzero(sure))
+        left = sure.copy()
+        left[found] = False
+        new = assign(likeness, np.flatnonzero(~confirmed), np.flatnonzero(left))
+        rests = rows["sure_s"] - rows["place_s"] >= REST_S
+        rests &= rows["group"] != self._persons
+        free = rests | (self._updated_s - rows["sure_s"] <= self._weak_s)
+        free[tracks] = free[new[0]] = False
+        overlap = np.where(overlap >= WEAK_IOU, overlap, 0.0) * same_group
+        carried = assign(overlap, np.flatnonzero(free), np.flatnonzero(weak))
+        return (
+            np.concatenate((tracks, new[0], carried[0])),
+            np.concatenate((found, new[1], carried[1])),
+        )
 
-    def _keep(self, kept: list[bool]) -> None:
-        if all(kept):
+    def _merged(self, tracks: Indices, one_thing: Mask, at_s: float) -> Mask:
+        """Of some seen tracks (K,), which end because they show the thing of an older one.
+
+        Args:
+            tracks: The tracks.
+            one_thing: (K, K), which two show one thing in this frame.
+            at_s: The time of the frame, seconds.
+        """
+        rows = self._table.rows
+        if not one_thing.any():
+            rows["double_s"][tracks] = np.inf
+            return np.zeros(len(tracks), np.bool_)
+        older = np.less.outer(tracks, tracks).T & (rows["id"][tracks] > 0)
+        younger = (one_thing & older).any(axis=1)
+        since_s = np.where(younger, np.minimum(rows["double_s"][tracks], at_s), np.inf)
+        rows["double_s"][tracks] = since_s
+        merged: Mask = at_s - since_s >= MERGE_S
+        # Never seen, it is forgotten before the next frame.
+        rows["seen_s"][tracks[merged]] = -np.inf
+        return merged
+
+    def _ride(self, seen: Indices, confirmed: Indices, elapsed_s: float) -> None:
+        """Notes which of the tracks that are seen are persons on a cycle."""
+        rows = self._table.rows
+        persons = seen[rows["group"][seen] == self._persons]
+        cycles = np.flatnonzero((rows["group"] == self._cycles) & (rows["id"] > 0))
+        if not len(persons):
             return
-        self._filter.keep([row for row, keeps in enumerate(kept) if keeps])
-        self._records = list(compress(self._records, kept))
+        cycle, sign = together(
+            self._table.filter.boxes, self._table.filter.velocities, persons, cycles
+        )
+        riding = rows["riding"][persons] + sign * elapsed_s / CHANGE_S
+        if len(confirmed):
+            new = np.isin(persons, confirmed)
+            riding[new] = sign[new] >= 0
+        rows["riding"][persons] = np.clip(riding, 0.0, 1.0, out=riding)
+        rides = np.where(sign >= 0, rows["id"][cycle], rows["rides"][persons])
+        rows["rides"][persons] = np.where(riding >= RIDING, rides, 0)
+
+
+def _better(found: Indices, free: Mask, one_thing: Mask) -> Indices:
+    """The detections of the tracks, each replaced by a free better one that shows the same thing.
+
+    Args:
+        found: (K,) rows of the detections, which are ordered by score: a lower row is a better one.
+        free: (M,) the detections that may be taken.
+        one_thing: (M, M) which two of one group show one thing.
+    """
+    candidates = one_thing[found] & free
+    if not candidates.any():
+        return found
+    found, free = found.copy(), free.copy()
+    for index in np.flatnonzero(candidates.any(axis=1)).tolist():
+        better = np.flatnonzero(one_thing[found[index], : found[index]] & free[: found[index]])
+        if len(better):
+            found[index] = better[0]
+            free[better[0]] = False
+    return found

@@ -42,6 +42,7 @@ OFFENCES = {
     "torch": ("models/package.py", "import torch"),
     "av": ("pipelines/keyframe.py", "import av"),
     "matplotlib": ("benchmarks/rounds.py", "import matplotlib"),
+    "trackers": ("pipelines/tracker.py", "import trackers"),
     "shapely": ("pipelines/rules/zone_tracks.py", "import shapely"),
     "kafka": ("pipelines/delivery/relay.py", "import confluent_kafka"),
     "mqtt": ("pipelines/delivery/relay.py", "import paho.mqtt.client"),

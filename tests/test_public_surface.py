@@ -38,6 +38,7 @@ SUB_PACKAGES = {
         "street_spec",
         "subject",
         "trace",
+        "tracker",
     ),
     "model_tools": (
         "admission",

@@ -207,6 +207,27 @@ def pipeline(  # noqa: PLR0913, PLR0917 - options, which people name
     publish(run(benchmark, say), where)
 
 
+@app.command("tracker")
+def tracker(
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Scenes of each kind.")] = 5,
+    seconds: Annotated[float, typer.Option(min=2, max=64, help="Length of each scene.")] = 40.0,
+    fps: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.5, max=25, help="Frames per second; repeatable. 2, 5, 10, 25 if absent."
+        ),
+    ] = None,
+    rounds: RoundsOption = 5,
+    json: JsonOption = None,
+) -> None:
+    """Measure how well drawn crowds are followed, against ByteTrack of the library trackers."""
+    from benchmarks.tracker import RATES, TrackerBenchmark, run
+
+    where = outputs(json, None)
+    benchmark = TrackerBenchmark(seeds, seconds, tuple(fps or RATES), rounds)
+    publish(run(benchmark, progress()), where)
+
+
 @app.command("precision")
 def precision(
     model: ModelOption = BUILT_IN,

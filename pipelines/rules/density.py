@@ -1,4 +1,7 @@
-"""`crowding.density`: more persons in a zone than it should hold, for a while."""
+"""`crowding.density`: more persons in a zone than it should hold, for a while.
+
+Whoever rides a cycle is traffic and does not count.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from pipelines.rules.rule import (
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import Presence
-from pipelines.track import PERSONS, Track
+from pipelines.track import PERSONS, Track, tracks_on_foot
 
 MEDIUM_RATIO: Final = 1.5
 HIGH_RATIO: Final = 2.0
@@ -56,7 +59,7 @@ class _DensityWatch:
         self._situation = Situation(identity, parameters)
 
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
-        seen, persons = self._presence.observe(tracks, at.mono_s)
+        seen, persons = self._presence.observe(tracks_on_foot(tracks), at.mono_s)
         return RuleResult(self._situation.observe(self._read(seen, persons), at))
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:

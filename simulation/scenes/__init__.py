@@ -12,6 +12,8 @@ from simulation.labels import (
     TRAINING_SEEDS,
 )
 from simulation.scenes.catalogue import DEMO_SCENES, SCENES, scene_named
+from simulation.scenes.foot_scenes import busy_square
+from simulation.scenes.road_scenes import busy_crossroad
 from simulation.scenes.sample import (
     SEEDS_PER_VIEW,
     Sample,
@@ -40,6 +42,8 @@ __all__ = [
     "SceneZone",
     "Truth",
     "View",
+    "busy_crossroad",
+    "busy_square",
     "place_of",
     "read_truth",
     "render_sample",

@@ -278,3 +278,32 @@ def square_quiet() -> Scene:
     actors += _idler(stage.rng, (1.8, 12.4), (-15.0, 19.0))
     zones = [_middle_of_square(stage), _whole_square(stage)]
     return stage.scene("square-quiet", "A square by day: people cross", zones, actors)
+
+
+_BUSY_GROUPS = 64
+
+
+def busy_square(seed: int) -> Scene:
+    """Build a square that people cross all the time, alone and in groups, hiding one another.
+
+    Every seed is another afternoon; it is in no registry, as nothing is reported of it.
+    """
+    stage = SceneStage(2000 + seed, "square", 9 + seed)
+    rng = stage.rng
+    actors: list[Actor] = []
+    for group in range(_BUSY_GROUPS):
+        start, pace = float(rng.uniform(0, LOOP_S)), float(rng.uniform(0.8, 1.7))
+        side = -1.0 if rng.random() < 0.5 else 1.0
+        come, leave = rng.uniform(8.0, 27.0, 2)
+        middle = (float(rng.uniform(-4.0, 4.0)), float(rng.uniform(9.0, 22.0)))
+        for member in range(int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))):
+            x, y = 0.55 * member, 0.5 * member
+            way = [
+                (side * 17.0 + x, float(come) + y),
+                (middle[0] + x, middle[1] + y),
+                (-side * 17.0 + x, float(leave) + y),
+            ]
+            look = int(rng.integers(600))
+            actors.append(stroll(1 + 10 * group + member, look, start, way, pace))
+    title = "A square by day: a crowd crosses"
+    return stage.scene(f"busy-square-{seed}", title, [_whole_square(stage)], actors)

@@ -21,6 +21,7 @@ from simulation.scenes.traffic import Arrival, Hold, drive_lane, flow
 
 _MIX = {"car": 0.66, "truck": 0.12, "bus": 0.08, "motorcycle": 0.14}
 _CITY = {"car": 0.6, "truck": 0.08, "bus": 0.08, "motorcycle": 0.12, "bicycle": 0.12}
+_CYCLES = {"car": 0.4, "truck": 0.05, "bus": 0.05, "motorcycle": 0.3, "bicycle": 0.2}
 _LANE_KEYS = 100  # keys set aside for each lane
 
 
@@ -126,6 +127,22 @@ def crossroad_quiet() -> Scene:
     actors += _crossing_walkers(rng, [(-18.5, 1.0), (13.5, -1.0)])
     title = "A crossroad by day: traffic flows"
     return stage.scene("crossroad-quiet", title, [zone], actors)
+
+
+def busy_crossroad(seed: int) -> Scene:
+    """Build dense traffic under red phases, half of it cycles, that hides one another.
+
+    Every seed is another street; it is in no registry, as nothing is reported of it.
+    """
+    stage, zone = _crossroad(1000 + seed, 9 + seed)
+    rng = stage.rng
+    near = [flow(rng, LOOP_S, (2.5, 5.5), 11.0, _CYCLES) for _ in range(2)]
+    main = [(0.0, 13.0), (32.0, 45.0)]
+    cross = [(10.5, 33.5), (42.5, LOOP_S), (0.0, 1.5)]
+    actors = _crossroad_traffic(rng, stage.place.lanes, main, cross, near)
+    spans = [(-18.5 + 3.1 * k, 1.0 if k % 2 else -1.0) for k in range(16)]
+    actors += _crossing_walkers(rng, spans)
+    return stage.scene(f"busy-crossroad-{seed}", "A crossroad by day, crowded", [zone], actors)
 
 
 def _arterial_traffic(

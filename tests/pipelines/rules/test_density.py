@@ -7,7 +7,18 @@ import pytest
 from pipelines.incident import Phase, Severity
 from pipelines.rules import build_rule
 from pipelines.rules.rule import RulePlan
-from tests.pipelines.synthetic import Flaws, Thing, View, World, at, of, run, seconds
+from tests.pipelines.synthetic import (
+    Flaws,
+    Thing,
+    View,
+    World,
+    at,
+    moment,
+    of,
+    run,
+    seconds,
+    times,
+)
 
 VIEW = View()
 SQUARE = ((-4, 10), (4, 10), (4, 18), (-4, 18))
@@ -105,3 +116,18 @@ def test_severity_rises_while_the_crowd_grows():
     assert steps[-1].incident.severity is Severity.HIGH
     assert len(steps[-1].incident.subjects) == 48
     assert steps[-1].incident.detail["persons"] == 48
+
+
+def test_riders_are_no_crowd():
+    def observed(rides):
+        watch, world = rule(calibrated=False, corners=()), World(crowd(24))
+        return [
+            step
+            for t in times(10)
+            for step in watch.observe(
+                [track._replace(rides=rides) for track in world.tracks(t)], moment(t)
+            ).transitions
+        ]
+
+    assert observed(rides=0)
+    assert not observed(rides=99)

@@ -1,0 +1,1 @@
+"""How well objects keep their identity: drawn crowds, a detector's faults, and the MOT figures."""
