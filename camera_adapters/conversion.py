@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Final
 
 import av
 import cv2
@@ -22,7 +23,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from camera_adapters.errors import UnreadableFault
-from camera_adapters.frame import AnalysisImage, Image
+from camera_adapters.frame import AnalysisImage, Image, Luma
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 
 Plane = npt.NDArray[np.uint8]
@@ -68,8 +69,14 @@ _LUMA_WEIGHTS = {
 PLANAR_FORMATS = frozenset({"yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"})
 """Formats with three planes of 8 bits, chroma at the size of the luma or half of it."""
 
+SEMI_PLANAR_FORMATS = frozenset({"nv12", "nv21"})
+"""Formats whose first plane is the luma of 8 bits too."""
+
 YUV_COMPONENTS = 3
 """What has fewer, such as grey, holds no colour to be scaled apart."""
+
+_FULL_RANGE: Final = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+"""Luma of the limited range (16..235) → 0..255."""
 
 # Images of several cameras are converted at once, each on the thread that asks for it.
 cv2.setNumThreads(1)
@@ -167,19 +174,28 @@ class VideoImage:
         self._write(image)
         return image
 
+    def luma(self, size: Size) -> Luma:
+        """See `SourceImage.luma`: the first plane alone, so that no colour is converted."""
+        frame, turns = self._frame, self._quarter_turns
+        stored = _size(size.height, size.width) if turns % 2 else size
+        luma = np.empty((stored.height, stored.width), np.uint8)
+        if frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS:
+            cv2.cvtColor(_rgb_array(self._scaled(stored, "rgb24")), cv2.COLOR_RGB2GRAY, dst=luma)
+        else:
+            is_plane = frame.format.name in PLANAR_FORMATS | SEMI_PLANAR_FORMATS
+            source = frame if is_plane else self._scaled(stored, "yuv444p")
+            _average(_first_plane(source), luma)
+            if _colours(frame)[1] is not ColorRange.JPEG:
+                cv2.LUT(luma, _FULL_RANGE, dst=luma)
+        return np.ascontiguousarray(np.rot90(luma, turns)) if turns else luma
+
     def fingerprint(self) -> int:
         """A checksum of every eighth row of the first plane: equal for equal images.
 
         Rows are compared whole, so that a clock in the image always counts.
         """
-        plane = self._frame.planes[0]
-        rows: Plane = np.ndarray(
-            (plane.height, plane.width),
-            np.uint8,
-            buffer=plane,  # type: ignore[arg-type]
-            strides=(plane.line_size, 1),
-        )
-        return zlib.crc32(np.ascontiguousarray(rows[::_FINGERPRINT_ROWS]).data)
+        rows = _first_plane(self._frame)[::_FINGERPRINT_ROWS]
+        return zlib.crc32(np.ascontiguousarray(rows).data)
 
     def check(self) -> None:
         """Converts a small copy, where FFmpeg's scaler is needed, to see whether it can be done.
@@ -244,6 +260,28 @@ class VideoImage:
                 "set the camera to H.264 or H.265 with 8 bits per colour",
             )
         return scaled
+
+
+def _first_plane(frame: VideoFrame) -> Plane:
+    """The first plane of 8 bits as (H, W): a view of memory that it keeps alive."""
+    plane = frame.planes[0]
+    return np.ndarray(
+        (plane.height, plane.width),
+        np.uint8,
+        buffer=plane,  # type: ignore[arg-type]
+        strides=(plane.line_size, 1),
+    )
+
+
+def _average(array: Plane, target: Plane) -> None:
+    """Writes an image (H, W) at the size of `target`; halves cost a fraction of other steps."""
+    height, width = target.shape
+    while array.shape[0] >= 2 * height and array.shape[1] >= 2 * width:
+        half = np.empty((array.shape[0] // 2, array.shape[1] // 2), np.uint8)
+        even = array[: 2 * half.shape[0], : 2 * half.shape[1]]
+        cv2.resize(even, half.shape[::-1], dst=half, interpolation=cv2.INTER_AREA)
+        array = half
+    cv2.resize(array, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
 
 
 def _halved(plane: VideoPlane, size: Size) -> Plane:
