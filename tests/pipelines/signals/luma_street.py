@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from camera_adapters import Luma
 from models.detections import Box
 
 WIDTH, HEIGHT = 320, 180
-Values = npt.NDArray[np.float32]
+Values = npt.NDArray[np.floating[Any]]
 Effect = Callable[[Values, float], Values]
 """What is done to the image of a moment, seconds."""
 

@@ -69,7 +69,8 @@ def run(street: Street, folder: Path, signals: frozenset[Signal], seconds: float
         (TaskPlan("crowding", MODEL, 5.0, (CROWD,)),),
         signals,
     )
-    routes, kept, views = CameraRoutes(plan.routes), Kept(), []
+    routes, kept = CameraRoutes(plan.routes), Kept()
+    views: list[ViewFault | None] = []
     shadow = CameraShadow(plan, routes, "e1", folder)
     pipeline = CameraPipeline(plan, routes, kept, shadow, "e1", views.append)  # type: ignore[arg-type]
     for at_s, luma, _ in street.frames(seconds, 0.2):
