@@ -18,7 +18,7 @@ from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
-from pipelines.signals.signal import Signals
+from pipelines.signals.signal import NO_SIGNALS, Signals
 from pipelines.signals.view_state import ViewFault
 from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
 from pipelines.tracker import CameraTracker
@@ -99,7 +99,8 @@ class CameraPipeline:
             for model, detections in found.items():
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
-            seen = self._observe_signals(frame, tracks, at)
+            wanted = self._signals.is_wanted
+            seen = self._observe_signals(frame, tracks, at) if wanted else NO_SIGNALS
             inferred: dict[str, ModelRef] = {}
             for task, rules in self._rules.items():
                 model = routes[task].model

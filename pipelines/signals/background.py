@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camera_adapters import Luma
-from pipelines.signals.block_grid import Floats
+from pipelines.signals.block_grid import Float32Map
 
 Mask = npt.NDArray[np.bool_]
 """(H, W) bool."""
@@ -67,13 +67,13 @@ class Background:
         self.is_learned = False
         self.expected: Luma = np.zeros(shape, np.uint8)
         self.left: Mask = np.zeros(shape, np.bool_)
-        self.still_s: Floats = np.zeros(shape, np.float32)
-        self._long: Floats = np.zeros(shape, np.float32)
-        self._flicker: Floats = np.zeros(shape, np.float32)
+        self.still_s: Float32Map = np.zeros(shape, np.float32)
+        self._long: Float32Map = np.zeros(shape, np.float32)
+        self._flicker: Float32Map = np.zeros(shape, np.float32)
         self._short: Luma = np.zeros(shape, np.uint8)
         self._known: Mask = np.ones(shape, np.bool_)
         self._first: list[Luma] = []
-        self._first_free: Floats = np.zeros(shape, np.float32)
+        self._first_free: Float32Map = np.zeros(shape, np.float32)
         self._learned_s = 0.0
         self._learned_images = 0
 
@@ -183,7 +183,7 @@ def _beyond(image: Luma, known: Luma) -> Luma:
     return np.maximum(brighter, np.maximum(image, darkest) - image, out=brighter)
 
 
-def _light(then: Floats, now: Floats) -> tuple[float, float]:
+def _light(then: Float32Map, now: Float32Map) -> tuple[float, float]:
     """Gain and offset from levels of the background to those of an image, whatever has changed."""
     bright = then > np.median(then)
     gain = 1.0

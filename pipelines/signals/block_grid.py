@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from camera_adapters import Luma
 
-Floats = npt.NDArray[np.float32]
+Float32Map = npt.NDArray[np.float32]
 
 COLUMNS: Final = 16
 ROWS: Final = 9
@@ -29,7 +29,7 @@ def shrunk(image: Luma, size: tuple[int, int]) -> Luma:
     return target
 
 
-def block_means(image: Luma | Floats) -> Floats:
+def block_means(image: Luma | Float32Map) -> Float32Map:
     """The mean of each block of an image (H, W): (ROWS, COLUMNS) float32."""
     target = np.empty((ROWS, COLUMNS), np.float32)
     size = (COLUMNS, ROWS)
@@ -37,7 +37,7 @@ def block_means(image: Luma | Floats) -> Floats:
     return target
 
 
-def block_deviations(image: Luma | Floats) -> Floats:
+def block_deviations(image: Luma | Float32Map) -> Float32Map:
     """The standard deviation inside each block: (ROWS, COLUMNS) float32."""
     values = image.astype(np.float32)
     means = block_means(values)
@@ -45,7 +45,7 @@ def block_deviations(image: Luma | Floats) -> Floats:
     return np.sqrt(np.maximum(variances, np.float32(0)))
 
 
-def block_correlations(first: Floats, second: Floats) -> Floats:
+def block_correlations(first: Float32Map, second: Float32Map) -> Float32Map:
     """Correlation, -1 to 1, of two images in each block; 0 where one of them has no pattern."""
     mean_1, mean_2 = block_means(first), block_means(second)
     variance_1 = block_means(first * first) - mean_1 * mean_1
@@ -56,7 +56,7 @@ def block_correlations(first: Floats, second: Floats) -> Floats:
     return np.where(has_pattern, covariance / scale, np.float32(0))
 
 
-def correlation(first: Floats, second: Floats) -> float:
+def correlation(first: Float32Map, second: Float32Map) -> float:
     """Correlation, -1 to 1, of two arrays of one shape.
 
     It is 0 where one of them is constant or empty.
@@ -68,7 +68,7 @@ def correlation(first: Floats, second: Floats) -> float:
     return float((one * two).sum()) / scale if scale > _FLAT else 0.0
 
 
-def edge_strength(image: Luma) -> Floats:
+def edge_strength(image: Luma) -> Float32Map:
     """How steep brightness is at each pixel: (H, W) float32.
 
     It is spread out a little, so that a trembling camera does not count.

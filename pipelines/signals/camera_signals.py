@@ -37,6 +37,7 @@ class CameraSignals:
 
     Attributes:
         newest: What is known now.
+        is_wanted: Whether anything is.
     """
 
     def __init__(self, wanted: frozenset[Signal]) -> None:
@@ -46,7 +47,7 @@ class CameraSignals:
         self._motion = MotionWatch() if Signal.MOTION in wanted else None
         self._static_change = StaticChangeWatch() if Signal.STATIC_CHANGE in wanted else None
         self._every_s = EVERY_S if self._view or self._motion else STATIC_CHANGE_EVERY_S
-        self._is_idle = not (self._view or self._motion or self._static_change)
+        self.is_wanted = any((self._view, self._motion, self._static_change))
         self._next_s: float | None = None
         self._changed_s: float | None = None
 
@@ -64,7 +65,7 @@ class CameraSignals:
         Raises:
             UnreadableFault: The pixel format cannot be converted.
         """
-        if self._is_idle or not self._is_due(at_s):
+        if not (self.is_wanted and self._is_due(at_s)):
             return self.newest
         luma = image.luma(LUMA_SIZE)
         fault = self._view.observe(luma, at_s) if self._view else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from camera_adapters import Luma
 from pipelines.signals.background import Mask
-from pipelines.signals.block_grid import Floats, correlation
+from pipelines.signals.block_grid import Float32Map, correlation
 
 MARGIN_PX: Final = 4
 """What is beside a region counts too: there its contour is."""
@@ -112,12 +112,12 @@ def _narrowed(mask: Mask) -> Mask:
     return cv2.erode(mask.view(np.uint8), _NEIGHBOURS) > 0
 
 
-def _fine(image: Luma) -> Floats:
+def _fine(image: Luma) -> Float32Map:
     values = image.astype(np.float32)
     return values - cv2.blur(values, (5, 5))
 
 
-def _steepness(image: Luma) -> Floats:
+def _steepness(image: Luma) -> Float32Map:
     values, steep = image.astype(np.float32), np.empty(image.shape, np.float32)
     across = cv2.Sobel(values, cv2.CV_32F, 1, 0, scale=0.25)
     down = cv2.Sobel(values, cv2.CV_32F, 0, 1, scale=0.25)

@@ -10,7 +10,7 @@ import numpy as np
 
 from camera_adapters import Luma
 from pipelines.signals.block_grid import (
-    Floats,
+    Float32Map,
     block_deviations,
     block_means,
     edge_strength,
@@ -49,9 +49,9 @@ class ViewMeasures:
         noise: What changes from image to image without any shape, in levels; 0 in the first one.
     """
 
-    edges: Floats
-    layout: Floats
-    contrasts: Floats
+    edges: Float32Map
+    layout: Float32Map
+    contrasts: Float32Map
     brightest: int
     mean: float
     glare: float

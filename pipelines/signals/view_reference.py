@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from pipelines.signals.block_grid import (
-    Floats,
+    Float32Map,
     block_correlations,
     block_deviations,
     correlation,
@@ -73,19 +73,19 @@ class ViewReference:
     def __init__(self) -> None:
         """Starts without anything."""
         self.is_learned = False
-        self.layout: Floats = np.zeros(0, np.float32)
+        self.layout: Float32Map = np.zeros(0, np.float32)
         self.noise = 0.0
         self.lost = 0.0
         self.hidden = 0.0
         self.contrast = 1.0
-        self._edges: Floats = np.zeros(0, np.float32)
-        self._contrasts: Floats = np.zeros(0, np.float32)
+        self._edges: Float32Map = np.zeros(0, np.float32)
+        self._contrasts: Float32Map = np.zeros(0, np.float32)
         self._detail = 0.0
         self._shape = 0.0
         self._images = 0
         self._for_s = 0.0
         self._compared = 0
-        self._matched: Floats = np.zeros(0, np.float32)
+        self._matched: Float32Map = np.zeros(0, np.float32)
         self._shows: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None
 
     def compare(self, now: ViewMeasures) -> None:
@@ -163,7 +163,7 @@ class ViewReference:
         self.is_learned = self._compared >= LEARN_IMAGES
 
 
-def _part(image: Floats, across: int, down: int) -> Floats:
+def _part(image: Float32Map, across: int, down: int) -> Float32Map:
     """What an image has in common with one that is shifted by so many pixels back."""
     height, width = image.shape
     rows = slice(max(0, down), height + min(0, down))
