@@ -18,8 +18,7 @@ from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
-from pipelines.signals.signal import NO_SIGNALS, Signals
-from pipelines.signals.view_state import ViewFault
+from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
 from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
 from pipelines.tracker import CameraTracker
 

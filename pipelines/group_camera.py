@@ -29,8 +29,8 @@ from pipelines.metrics import StatisticsSnapshot
 from pipelines.plan import CameraPlan, Priority, Routes
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
-from pipelines.signals.signal import NO_SIGNALS, Signals
-from pipelines.signals.view_state import VIEW_REASONS, ViewFault
+from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
+from pipelines.signals.view_state import VIEW_REASONS
 
 log = logging.getLogger(__name__)
 

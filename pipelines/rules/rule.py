@@ -19,9 +19,7 @@ from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
-from pipelines.signals.motion import Motion
-from pipelines.signals.signal import Signal
-from pipelines.signals.static_change import StaticChange
+from pipelines.signals.signal import Motion, Signal, StaticChange
 from pipelines.track import Track
 
 

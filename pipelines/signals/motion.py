@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from camera_adapters import Luma
 from pipelines.signals.block_grid import shrunk
+from pipelines.signals.signal import Motion
 
 SIZE: Final = (160, 90)
 """Width and height of the mask, in pixels."""
@@ -21,19 +20,6 @@ THRESHOLD: Final = 12.0
 NOISE_FACTOR: Final = 5.0
 
 _KERNEL: Final = np.ones((3, 3), np.uint8)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Motion:
-    """What moves.
-
-    Attributes:
-        share: Share of the image that moves, 0 to 1.
-        mask: (90, 160) bool, where it moves, stretched over the whole image.
-    """
-
-    share: float
-    mask: npt.NDArray[np.bool_]
 
 
 class MotionWatch:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Final
 
-from pipelines.signals.motion import Motion
-from pipelines.signals.static_change import StaticChange
-from pipelines.signals.view_state import ViewFault
+import numpy as np
+import numpy.typing as npt
+
+from models.detections import Box
 
 
 class Signal(StrEnum):
@@ -18,6 +19,55 @@ class Signal(StrEnum):
     VIEW = "view"
     MOTION = "motion"
     STATIC_CHANGE = "static_change"
+
+
+class ViewFault(StrEnum):
+    """Why a camera does not see its place."""
+
+    MOVED = auto()
+    COVERED = auto()
+    BLURRED = auto()
+    DARK = auto()
+    WASHED_OUT = auto()
+    NOISY = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """What moves.
+
+    Attributes:
+        share: Share of the image that moves, 0 to 1.
+        mask: (90, 160) bool, where it moves, stretched over the whole image.
+    """
+
+    share: float
+    mask: npt.NDArray[np.bool_]
+
+
+class ChangeKind(StrEnum):
+    """What happened to the place."""
+
+    ADDED = auto()
+    REMOVED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class StaticChange:
+    """Something that was added to the place or taken from it.
+
+    Attributes:
+        id: Unique per camera for the life of its worker.
+        box: Where, in normalised image coordinates.
+        since_s: Monotonic time from which on it has been still, seconds.
+        seen_s: Monotonic time at which it was last seen, uncovered, seconds.
+    """
+
+    id: int
+    kind: ChangeKind
+    box: Box
+    since_s: float
+    seen_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

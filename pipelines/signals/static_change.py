@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
 from typing import Final
 
 import cv2
@@ -22,6 +21,7 @@ from models.detections import Box, box_iou
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background, Mask
 from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
+from pipelines.signals.signal import ChangeKind, StaticChange
 
 STAY_S: Final = 6.0
 """How long a change must be still until it is a candidate, seconds."""
@@ -76,31 +76,6 @@ CHANGES: Final = (RegionKind.ADDED, RegionKind.REMOVED)
 _GAP: Final = np.ones((5, 5), np.uint8)
 
 
-class ChangeKind(StrEnum):
-    """What happened to the place."""
-
-    ADDED = auto()
-    REMOVED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class StaticChange:
-    """Something that was added to the place or taken from it.
-
-    Attributes:
-        id: Unique per camera for the life of its worker.
-        box: Where, in normalised image coordinates.
-        since_s: Monotonic time from which on it has been still, seconds.
-        seen_s: Monotonic time at which it was last seen, uncovered, seconds.
-    """
-
-    id: int
-    kind: ChangeKind
-    box: Box
-    since_s: float
-    seen_s: float
-
-
 @dataclass(slots=True)
 class _Candidate:
     id: int
@@ -136,6 +111,7 @@ class StaticChangeWatch:
         self._at_s: float | None = None
         self._relighted_s = 0.0
         self._trembles = False
+        self._free: Mask | None = None
 
     def observe(self, luma: Luma, at_s: float, covers: Sequence[Box]) -> tuple[StaticChange, ...]:
         """Takes an image, once or twice a second.
@@ -155,7 +131,10 @@ class StaticChangeWatch:
         if elapsed_s:
             luma = aligned(luma, background.expected)
         trembles, self._trembles = self._trembles, luma is not seen
-        free = _free(luma.shape, covers)
+        # A box that is missed once is not away yet.
+        now = _free(luma.shape, covers)
+        before, self._free = self._free, now
+        free = now if before is None else now & before
         background.observe(luma, free, elapsed_s, trembles or self._trembles)
         if not background.is_learned or self._is_relighted(background, elapsed_s):
             return ()

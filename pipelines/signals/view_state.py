@@ -8,10 +8,10 @@ patterns, in the blocks of the image where they are normally the same.
 
 from __future__ import annotations
 
-from enum import StrEnum, auto
 from typing import Final
 
 from camera_adapters import Luma
+from pipelines.signals.signal import ViewFault
 from pipelines.signals.view_measures import ViewMeasures, measure_view
 from pipelines.signals.view_reference import ViewReference
 
@@ -55,17 +55,6 @@ the known view is there beside it, and when something flat is in front."""
 
 LENIENCE: Final = 1.25
 """How much better than each limit a view must be for a fault to end."""
-
-
-class ViewFault(StrEnum):
-    """Why a camera does not see its place."""
-
-    MOVED = auto()
-    COVERED = auto()
-    BLURRED = auto()
-    DARK = auto()
-    WASHED_OUT = auto()
-    NOISY = auto()
 
 
 VIEW_REASONS: Final = {

@@ -9,8 +9,7 @@ import pytest
 
 from camera_adapters import Luma, Size
 from pipelines.signals.camera_signals import LUMA_SIZE, CameraSignals
-from pipelines.signals.signal import NO_SIGNALS, Signal
-from pipelines.signals.view_state import ViewFault
+from pipelines.signals.signal import NO_SIGNALS, Signal, ViewFault
 from tests.pipelines.signals.luma_street import HEIGHT, WIDTH, Street, bag, during, light
 
 

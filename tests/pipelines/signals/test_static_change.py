@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from models.detections import Box
-from pipelines.signals.static_change import (
-    ABSORB_S,
-    ChangeKind,
-    StaticChange,
-    StaticChangeWatch,
-)
+from pipelines.signals.signal import ChangeKind, StaticChange
+from pipelines.signals.static_change import ABSORB_S, StaticChangeWatch
 from tests.pipelines.signals.luma_street import (
     HEIGHT,
     WIDTH,

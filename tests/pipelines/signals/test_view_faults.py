@@ -17,8 +17,7 @@ from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules.rule import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
-from pipelines.signals.signal import Signal
-from pipelines.signals.view_state import ViewFault
+from pipelines.signals.signal import Signal, ViewFault
 from tests.pipelines.frames import SIZE, PlainImage, make_frame
 from tests.pipelines.signals.luma_street import Street, during, light
 from tests.pipelines.synthetic import WHOLE, moment

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from camera_adapters import Luma
-from pipelines.signals.view_state import ACCEPT_S, VIEW_REASONS, ViewFault, ViewWatch
+from pipelines.signals.signal import ViewFault
+from pipelines.signals.view_state import ACCEPT_S, VIEW_REASONS, ViewWatch
 from tests.pipelines.signals.luma_street import HEIGHT, WIDTH, Effect, Street, during, light, rain
 
 EVERY_S = 0.5
