@@ -210,17 +210,23 @@ def _regions(background: Background, luma: Luma, at_s: float) -> list[tuple[Regi
     if np.count_nonzero(stays) < LEAST_AREA * luma.size / 2:
         return []
     joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP)
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = []
-    for number in range(1, count):
-        left, top, width, height, area = (int(value) for value in boxes[number])
+    for outline in outlines:
+        left, top, width, height = cv2.boundingRect(outline)
+        if width * height < LEAST_AREA * luma.size:
+            continue
+        from_x, from_y = max(0, left - MARGIN_PX), max(0, top - MARGIN_PX)
+        window = (
+            slice(from_y, min(luma.shape[0], top + height + MARGIN_PX)),
+            slice(from_x, min(luma.shape[1], left + width + MARGIN_PX)),
+        )
+        filled = np.zeros_like(luma[window])
+        cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED, offset=(-from_x, -from_y))
+        mask = (filled > 0) & (joined[window] > 0)
+        area = int(np.count_nonzero(mask))
         if area < LEAST_AREA * luma.size:
             continue
-        window = (
-            slice(max(0, top - MARGIN_PX), top + height + MARGIN_PX),
-            slice(max(0, left - MARGIN_PX), left + width + MARGIN_PX),
-        )
-        mask = labels[window] == number
         for_s = float(np.median(background.still_s[window][mask & still[window]]))
         if for_s >= STAY_S:
             region = Region(left, top, width, height, area, window, mask, at_s - for_s)

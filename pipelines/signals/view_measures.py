@@ -85,4 +85,5 @@ def _noise(luma: Luma, before: Luma) -> float:
     change = cv2.subtract(luma, before, dtype=cv2.CV_16S)
     grain = np.empty_like(luma)
     cv2.convertScaleAbs(cv2.subtract(change, cv2.blur(change, (3, 3))), dst=grain)
-    return float(np.quantile(block_means(grain), NOISE_QUANTILE))
+    blocks = np.sort(block_means(grain), axis=None)
+    return float(blocks[int(NOISE_QUANTILE * blocks.size)])
