@@ -33,6 +33,9 @@ LEAST_CHANGE: Final = 12.0
 FLICKER_FACTOR: Final = 3.0
 """A pixel has left the background by so many levels, or so many times its usual flicker."""
 
+MOST_FIRST_FLICKER: Final = 12.0
+"""Mean change from image to image, in levels, of a pixel whose first images show the place."""
+
 MOST_FLICKER: Final = 25.0
 STILL: Final = 8.0
 NOISE_FACTOR: Final = 4.0
@@ -77,16 +80,9 @@ class Background:
         self._learned_s = 0.0
         self._learned_images = 0
 
-    def observe(self, luma: Luma, free: Mask, elapsed_s: float, trembles: bool) -> None:
-        """Takes an image of the same aim as the background.
-
-        Args:
-            luma: (H, W) uint8.
-            free: Where nothing covers the place.
-            elapsed_s: Since the image before, seconds.
-            trembles: Whether the aim had to be corrected, so that a pixel may be off by one.
-        """
-        self._note_stillness(luma, free, elapsed_s, trembles)
+    def observe(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        """Takes an image of the same aim as the background; `free` is where nothing covers."""
+        self._note_stillness(luma, free, elapsed_s)
         if not self.is_learned:
             self._learn(luma, free, elapsed_s)
             return
@@ -111,11 +107,8 @@ class Background:
         self.left[:] = False
         self.still_s[:] = 0
 
-    def _note_stillness(self, luma: Luma, free: Mask, elapsed_s: float, trembles: bool) -> None:
-        if trembles:
-            change = _beyond(luma, self._short)
-        else:
-            change = np.maximum(luma, self._short) - np.minimum(luma, self._short)
+    def _note_stillness(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        change = np.maximum(luma, self._short) - np.minimum(luma, self._short)
         if self.is_learned:
             weight = min(1.0, elapsed_s / FOLLOW_S)
             flicker = np.minimum(change, np.uint8(MOST_FLICKER))
@@ -142,7 +135,9 @@ class Background:
         self._long = np.asarray(np.median(images, axis=0), np.float32)
         change = np.abs(np.diff(images.astype(np.int16), axis=0))
         self._flicker = np.asarray(np.minimum(change.mean(axis=0), MOST_FLICKER), np.float32)
-        self._known = self._first_free > self._learned_images / 2
+        # Where somebody walked or drove all the time nobody has seen the place.
+        calm = self._flicker <= MOST_FIRST_FLICKER
+        self._known = (self._first_free > self._learned_images / 2) & calm
         self._first.clear()
         self.is_learned = True
         self.expected = self._in_light_of(luma, free)

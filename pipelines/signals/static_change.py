@@ -110,7 +110,6 @@ class StaticChangeWatch:
         self._ids = itertools.count(1)
         self._at_s: float | None = None
         self._relighted_s = 0.0
-        self._trembles = False
         self._free: Mask | None = None
 
     def observe(self, luma: Luma, at_s: float, covers: Sequence[Box]) -> tuple[StaticChange, ...]:
@@ -127,15 +126,13 @@ class StaticChangeWatch:
         elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
         elapsed_s = min(elapsed_s, MOST_ELAPSED_S)
         self._at_s = at_s
-        seen = luma
         if elapsed_s:
             luma = aligned(luma, background.expected)
-        trembles, self._trembles = self._trembles, luma is not seen
         # A box that is missed once is not away yet.
         now = _free(luma.shape, covers)
         before, self._free = self._free, now
         free = now if before is None else now & before
-        background.observe(luma, free, elapsed_s, trembles or self._trembles)
+        background.observe(luma, free, elapsed_s)
         if not background.is_learned or self._is_relighted(background, elapsed_s):
             return ()
         self._match(background, luma, _regions(background, luma, at_s), at_s)

@@ -114,16 +114,19 @@ class Street:
         grain = noise_fields() * np.float32(self.noise)
         for number in range(round(seconds / every_s)):
             at_s = number * every_s
-            right, down = self.shift(at_s)
-            aim = np.array([[1, 0, -80 - right], [0, 1, -40 - down]], np.float32)
-            image = self._ground[40 : 40 + HEIGHT, 80 : 80 + WIDTH].copy()
-            if (right, down) != (0, 0):
-                image = cv2.warpAffine(self._ground, aim, (WIDTH, HEIGHT)).astype(np.float32)
+            seen = np.s_[40 : 40 + HEIGHT, 80 : 80 + WIDTH]
+            image = self._ground[seen].copy()
             covers = self.covers(at_s)
             for box in covers:
                 x1, x2 = max(0, int(box.x1 * WIDTH)), int(box.x2 * WIDTH)
                 image[int(box.y1 * HEIGHT) : int(box.y2 * HEIGHT), x1:x2] = 60 + 20 * (at_s % 2)
             for effect in self.effects:
                 image = effect(image, at_s)
+            right, down = self.shift(at_s)
+            if (right, down) != (0, 0):
+                wide = self._ground.copy()
+                wide[seen] = image
+                aim = np.array([[1, 0, -80 - right], [0, 1, -40 - down]], np.float32)
+                image = cv2.warpAffine(wide, aim, (WIDTH, HEIGHT)).astype(np.float32)
             image = image + grain[number % len(grain)]
             yield at_s, np.clip(image, 0, 255).astype(np.uint8), covers

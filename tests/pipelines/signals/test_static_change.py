@@ -38,6 +38,12 @@ def shaking(at_s: float) -> tuple[float, float]:
     return 2.5 * np.sin(at_s * 2.1), 1.5 * np.cos(at_s * 1.7)
 
 
+def shaken_later(at_s: float) -> tuple[float, float]:
+    """A lorry passes from twelve seconds on."""
+    right, down = shaking(at_s)
+    return (2 * right, 2 * down) if at_s > 12 else (0.0, 0.0)
+
+
 def close_to(one: Box, other: Box) -> bool:
     return all(abs(a - b) < 0.02 for a, b in zip(one, other, strict=True))
 
@@ -48,11 +54,12 @@ def close_to(one: Box, other: Box) -> bool:
     [
         Street(),
         Street(shift=shaking),
+        Street(shift=shaken_later),
         Street([rain()]),
         Street(noise=4.0),
         Street([during(light(1.25), 30.0)]),
     ],
-    ids=["calm", "shaking", "rain", "noisy", "brighter later"],
+    ids=["calm", "shaking", "shaken later", "rain", "noisy", "brighter later"],
 )
 def test_a_bag_that_is_put_down_is_found_where_it_stands(street, level):
     street.effects = [during(bag(level), 20.0), *street.effects]
@@ -90,6 +97,7 @@ def test_what_is_put_down_for_a_few_seconds_is_nothing():
     [
         Street(),
         Street(shift=shaking),
+        Street(shift=shaken_later),
         Street([rain()]),
         Street([during(shadow(), 20.0)]),
         Street([during(shadow(0.75), 20.0, 35.0)]),
@@ -101,6 +109,7 @@ def test_what_is_put_down_for_a_few_seconds_is_nothing():
     ids=[
         "calm",
         "shaking",
+        "shaken later",
         "rain",
         "shadow",
         "shadow-passes",
@@ -137,6 +146,16 @@ def test_who_stood_there_from_the_start_leaves_no_ghost(covered):
         covers = [box] if covered and at_s < 20 else []
         said += watch.observe(luma, at_s, covers)
     assert bool(said) is not covered, "without the box it is a thing that was taken away"
+
+
+def test_a_street_that_was_busy_at_first_leaves_no_ghosts():
+    def traffic(image, at_s):
+        if at_s < 12:
+            # Somebody is always there, and it is never the same.
+            image[80:140, 60:200] = np.roll(70 + 50 * np.sin(np.arange(140) / 9), 37 * int(at_s))
+        return image
+
+    assert not watched(Street([traffic]), 50)
 
 
 def test_what_stands_under_a_vehicle_is_not_counted():

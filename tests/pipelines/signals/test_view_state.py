@@ -61,6 +61,10 @@ WEATHER: dict[str, Effect] = {
     "half shade": lambda image, at_s: (
         np.hstack([image[:, :160] * 0.55, image[:, 160:]]) if at_s % 30 < 15 else image
     ),
+    # All but a strip is ever another image; the strip is what the place is known by.
+    "crowd": lambda image, at_s: np.vstack(
+        [image[:30], np.roll(image[30:], int(2 * at_s) * 37, axis=1)]
+    ),
     "rain": during(rain(), 20.0, 50.0),
     "lamps on": during(light(0.45), 25.0, 45.0),
     "infrared": during(
@@ -143,9 +147,9 @@ def test_one_image_after_a_pause_is_no_fault():
 
 
 def slowly(effect: Callable[[float], Effect]) -> list[ViewFault | None]:
-    """What becomes of a view that changes over ten minutes, with an image every four seconds."""
-    street = Street([lambda image, at_s: effect(min(1.0, at_s / 600))(image, at_s)])
-    frames = ((at_s, luma) for at_s, luma, _ in street.frames(640, 4.0))
+    """What becomes of a view that changes over forty minutes, with an image every ten seconds."""
+    street = Street([lambda image, at_s: effect(min(1.0, at_s / 2400))(image, at_s)])
+    frames = ((at_s, luma) for at_s, luma, _ in street.frames(2500, 10.0))
     return [fault for _, fault in told(frames)]
 
 
