@@ -129,7 +129,8 @@ class Progress:
         if state.restarts > self._restarts[state.name]:
             self._restarts[state.name] = state.restarts
             why = f": {state.problem}" if state.problem else ""
-            self.step(f"{state.name} was replaced ({state.restarts} times so far){why}", "yellow")
+            said = f"{state.name} was replaced (replacements so far: {state.restarts}){why}"
+            self.step(said, "yellow")
         # A start takes its time, and a new director asks before it knows.
         if state.problem or (
             state.silent_s > KNOWN_FOR_S and (state.snapshot is not None or state.restarts)

@@ -1,7 +1,8 @@
 from .detector import Detector as Detector
 from .errors import (
-    DataError as DataError, FailureKind as FailureKind, GraphError as GraphError,
-    ImageError as ImageError, ModelError as ModelError, NotAdmittedError as NotAdmittedError,
+    DataError as DataError, DownloadError as DownloadError, FailureKind as FailureKind,
+    GraphError as GraphError, ImageError as ImageError,
+    ModelError as ModelError, NotAdmittedError as NotAdmittedError,
     ObjectMissingError as ObjectMissingError, PackageError as PackageError,
     RepositoryError as RepositoryError, SandboxError as SandboxError, SessionError as SessionError,
     UnknownModelError as UnknownModelError,

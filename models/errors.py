@@ -9,8 +9,9 @@ ModelError
 ├── GraphError          a network cannot be wrapped into the uint8-in, boxes-out contract
 ├── SessionError        ONNX Runtime refuses the model, or not on the wanted provider
 ├── SandboxError        a throw-away process failed, crashed, or used up its limits
-├── ImageError        a batch of images does not fit the model's input
-└── DataError           labelled images to evaluate a model with are not usable
+├── ImageError          a batch of images does not fit the model's input
+├── DataError           labelled images to evaluate a model with are not usable
+└── DownloadError       a file of the catalogue cannot be had, or is another one
 """
 
 from __future__ import annotations
@@ -116,3 +117,7 @@ class DataError(ModelError):
     def __init__(self, place: Path | str, problem: str, remedy: str) -> None:
         super().__init__("", f"{place}: {problem}; {remedy}")
         self.place = str(place)
+
+
+class DownloadError(ModelError):
+    """A file of the catalogue of detectors cannot be had, or is not the one that is meant."""

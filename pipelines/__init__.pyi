@@ -16,8 +16,8 @@ from .errors import (
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
 from .load import (
-    NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad, overload as overload,
-    total_loads as total_loads,
+    LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad,
+    overload as overload, total_loads as total_loads,
 )
 from .metrics import (
     Histogram as Histogram, InferenceMetrics as InferenceMetrics,

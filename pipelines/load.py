@@ -9,7 +9,7 @@ from typing import Final
 
 from pipelines.plan import PRIORITIES, CameraPlan, Priority
 
-WINDOW_S: Final = 4.0
+LOAD_WINDOW_S: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,16 @@ def total_loads(parts: Iterable[Mapping[Priority, PriorityLoad]]) -> dict[Priori
 def overload(loads: Mapping[Priority, PriorityLoad]) -> str:
     """Says how much less there is room for than was asked for; empty if it is not less."""
     short = [
-        f"{load.room:.0%} of what tasks of {priority} priority ask for "
+        f"tasks of {priority} priority are given {load.room:.0%} of what they ask for "
         f"({load.taken_fps:.0f} of {load.asked_fps:.0f} images/s)"
         for priority, load in loads.items()
         if load.room < OVERLOADED
     ]
     if not short:
         return ""
-    return f"overloaded, room for {' and '.join(short)}; lower fps, remove tasks or add machines"
+    # A replica that is stuck looks the same from here, until it is known to be.
+    remedy = "if nothing else is wrong, lower fps, remove tasks or add machines"
+    return f"{' and '.join(short)}; {remedy}"
 
 
 class LoadMeter:
@@ -134,7 +136,7 @@ class LoadMeter:
         for priority, counts in self._counts.values():
             sums[priority] += counts
         self._window.append((now_s, sums))
-        while len(self._window) > 2 and now_s - self._window[1][0] >= WINDOW_S:  # noqa: PLR2004
+        while len(self._window) > 2 and now_s - self._window[1][0] >= LOAD_WINDOW_S:  # noqa: PLR2004
             self._window.popleft()
         since_s, first = self._window[0]
         span_s = now_s - since_s

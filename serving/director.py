@@ -291,7 +291,7 @@ class Director:
     def _govern(self) -> None:
         """Keeps rates even across workers."""
         live = [slot for slot in self._slots if slot.alive and slot.snapshot]
-        loads = [slot.snapshot.group.loads for slot in live if slot.snapshot]
+        loads = {slot.plan.name: slot.snapshot.group.loads for slot in live if slot.snapshot}
         if self._governor.update(loads) or self._governor.limits:
             for slot in live:
                 slot.limit(self._governor.shares)

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_EXIT: Final = re.compile(r"Worker exit type: (\w+) Worker exit detail: (.+)")
+
 
 def last_line(error: object) -> str:
     """The last line of a remote error, which is where the cause stands."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
+
+
+def death_of(error: object) -> str:
+    """Why a process of Ray is gone, in words for an operator.
+
+    Ray tells every way that it knows of how a process may have ended, in several hundred
+    characters. What cannot be told apart is said as such.
+    """
+    text = last_line(error)
+    found = _EXIT.search(text)
+    if found is None:
+        return text
+    kind, detail = found.groups()
+    if kind == "SYSTEM_ERROR" and detail.startswith("Worker unexpectedly exits"):
+        return "its process crashed or was killed"
+    return f"its process ended: {detail} ({kind})"
 
 
 class ServingError(Exception):

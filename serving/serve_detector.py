@@ -30,7 +30,7 @@ from pipelines import (
     ModelRef,
 )
 from serving.detector_handle import DetectorHandle, DetectorResponse
-from serving.errors import last_line
+from serving.errors import death_of, last_line
 from serving.lean_ray import INLINE_BYTES
 
 VERIFY_TIMEOUT_S = 60.0
@@ -58,7 +58,7 @@ class _ServeCall:
         except TimeoutError:
             raise
         except (RayError, RayServeException) as error:
-            raise DetectorError(self.model.key, last_line(error)) from None
+            raise DetectorError(self.model.key, death_of(error)) from None
         return found
 
     def cancel(self) -> None:
@@ -96,7 +96,7 @@ class ServeDetector:
         except TimeoutError:
             return f"no result for its golden images within {VERIFY_TIMEOUT_S:.0f} s"
         except (DetectorError, RayError, RayServeException) as error:
-            return last_line(error)
+            return death_of(error)
 
     def provider(self, model: ModelRef) -> str:
         """See `DetectorPort.provider`."""

@@ -18,7 +18,7 @@ from pipelines import CameraPlan
 from serving.actor import start_actor, wait_for
 from serving.city_plan import CityPlan
 from serving.director import DIRECTOR, Director, RefusedChange
-from serving.errors import DirectorError, DirectorLost, RolloutError, last_line
+from serving.errors import DirectorError, DirectorLost, RolloutError, death_of, last_line
 from serving.worker_actors import living_workers, stop_workers
 from serving.worker_state import WorkerState
 
@@ -79,7 +79,7 @@ class WatchedDirector:
         try:
             states: Sequence[WorkerState] = wait_for(self._question, timeout_s)
         except RayActorError as error:
-            self._replace(f"died ({last_line(error)})")
+            self._replace(f"died ({death_of(error)})")
             raise DirectorError("the director died; a new one takes over") from None
         except RayError as error:
             if not isinstance(error, GetTimeoutError):

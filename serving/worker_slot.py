@@ -19,7 +19,7 @@ from pipelines import Priority, Routes
 from serving.actor import wait_for
 from serving.camera_worker import WorkerSnapshot
 from serving.city_plan import Liveness, WorkerPlan
-from serving.errors import last_line
+from serving.errors import death_of
 from serving.incarnations import Incarnations
 from serving.memory import MIB
 from serving.served_models import ServedModel
@@ -140,7 +140,7 @@ class WorkerSlot:
             snapshot: WorkerSnapshot = wait_for(question, TAKE_S)
         except RayError as error:
             self.alive = False
-            return f"died: {last_line(error)}"
+            return f"died: {death_of(error)}"
         return self._take(snapshot, now_s)
 
     def _take(self, snapshot: WorkerSnapshot, now_s: float) -> str:

@@ -41,6 +41,7 @@ SUB_PACKAGES = {
     ),
     "model_tools": (
         "admission",
+        "catalogue",
         "evaluation",
         "graph",
         "heads",

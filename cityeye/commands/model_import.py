@@ -130,10 +130,11 @@ def import_file(  # noqa: PLR0913, PLR0917
         )
     source = ImportSource(file, trust_pt, golden, int8)
     imported = import_from(source, request, repository, lambda step: typer.echo(f"  {step} …"))
-    _show(imported, repository)
+    show_imported(imported, repository)
 
 
-def _show(imported: Imported, repository: Path) -> None:
+def show_imported(imported: Imported, repository: Path) -> None:
+    """Prints what an import has made."""
     package, inspected, report = imported.package, imported.inspected, imported.report
     tensor = package.manifest.input
     labels = ", ".join(package.labels[:SHOWN_LABELS])

@@ -11,6 +11,7 @@ import typer
 from cityeye.commands import model_compare, model_rollout, model_store
 from cityeye.commands.model_check import check_model
 from cityeye.commands.model_eval import evaluate
+from cityeye.commands.model_fetch import fetch
 from cityeye.commands.model_import import import_file
 from cityeye.commands.model_option import PackageArgument, PathOption, name_and_version
 from cityeye.errors import CommandError
@@ -18,6 +19,7 @@ from cityeye.model_place import repository_at
 
 app = typer.Typer(help="Bring in, check and inspect model packages.", no_args_is_help=True)
 app.command("import")(import_file)
+app.command("fetch")(fetch)
 app.command("check")(check_model)
 app.command("eval")(evaluate)
 app.command("rollout")(model_rollout.rollout)

@@ -43,7 +43,7 @@ def test_an_overload_is_said_when_it_begins_and_when_it_ends() -> None:
     terminal = Terminal()
     for load in (FULL, HALF, HALF, FULL):
         terminal.observe([worker_state(loads={"normal": load})])
-    said = "overloaded, room for 50% of what tasks of normal priority ask for"
+    said = "tasks of normal priority are given 50% of what they ask for"
     assert terminal.text.count(said) == 1
     assert terminal.text.count(AGAIN) == 1
 
@@ -75,7 +75,7 @@ def test_a_worker_that_cannot_start_again_has_its_cameras_named_with_the_reason(
     terminal.observe(
         [worker_state("gate", answered=False, restarts=1, problem="died: no such file")]
     )
-    assert "worker-0 was replaced (1 times so far): died: no such file" in terminal.text
+    assert "worker-0 was replaced (replacements so far: 1): died: no such file" in terminal.text
     assert "camera gate is unknown: worker-0 was replaced and does not" in terminal.text
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.spec import CameraSpec
-from pipelines.load import NO_LOAD, WINDOW_S, LoadMeter, PriorityLoad, overload
+from pipelines.load import LOAD_WINDOW_S, NO_LOAD, LoadMeter, PriorityLoad, overload
 from pipelines.plan import CameraPlan, ModelRef, Priority, TaskPlan
 
 MODEL = ModelRef("traffic", "1", Size(64, 48), ("car",), 0.3)
@@ -37,7 +37,7 @@ def test_rates_are_those_of_the_last_seconds() -> None:
 
 def test_a_silent_camera_asks_for_nothing() -> None:
     meter = LoadMeter([plan("a", "normal")])
-    for second in range(int(WINDOW_S) * 3):
+    for second in range(int(LOAD_WINDOW_S) * 3):
         meter.note("a", *[{"traffic": 50}] * 3)
         meter.advance(float(second))
     assert meter.loads["normal"] == NO_LOAD
