@@ -165,6 +165,8 @@ class StateMachine:
             if self._timing is SourceTiming.FAST or not window_is_full:
                 return None
             reason = self._shortfall(now_s, self._streaming_since_s)
+        if reason == self._shortfall_reason:
+            return None
         self._shortfall_reason = reason
         return self._stream_on()
 
