@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup
@@ -74,6 +75,7 @@ def watched(
     return sink.events, camera_answer("worker-1", camera).model_dump(mode="json")
 
 
+@pytest.mark.slow
 def test_a_covered_and_a_dark_view_are_events_and_incidents_end(brightness, tmp_path):
     effects = [during(covered, 15.0, 43.0), during(light(0.05), 55.0, 65.0)]
     clip = recording(tmp_path / "street.mp4", effects, 78)
