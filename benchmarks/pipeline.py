@@ -33,6 +33,7 @@ from benchmarks.profiling.hooks import (
     FRAME,
     RULES,
     RUN,
+    SIGNALS,
     STATISTICS,
     TRACKER,
     check_hooks,
@@ -74,6 +75,7 @@ QUANTITIES: Final = (
     Quantity("pipeline.reader_beside_cpu", "ms/frame", "lower"),
     Quantity("pipeline.conversion_cpu", "ms/frame", "lower"),
     Quantity("pipeline.tracker_cpu", "ms/frame", "lower"),
+    Quantity("pipeline.signals_cpu", "ms/frame", "lower"),
     Quantity("pipeline.rules_cpu", "ms/frame", "lower"),
     Quantity("pipeline.inferred", "frames/s", "higher"),
     Quantity("pipeline.clocks_cost", "ms/frame", "lower"),
@@ -92,6 +94,7 @@ class PipelineBenchmark:
         cameras: How many cameras.
         fps: Frames per second to infer of each.
         hub: Whether the embedded hub runs and receives the events; without, nobody does.
+        signals: Whether every camera asks for all signals of its images.
         rounds: How often each mode is measured.
         window_s: Length of one measurement, seconds.
     """
@@ -102,6 +105,7 @@ class PipelineBenchmark:
     cameras: int = 8
     fps: float = 5.0
     hub: bool = False
+    signals: bool = True
     rounds: int = 3
     window_s: float = 8.0
 
@@ -146,6 +150,7 @@ class PipelineProfile:
             "pipeline.reader_beside_cpu": clocked.reader_beside_ms,
             "pipeline.conversion_cpu": clocked.stage_ms(CONVERSION),
             "pipeline.tracker_cpu": clocked.stage_ms(TRACKER),
+            "pipeline.signals_cpu": clocked.stage_ms(*SIGNALS),
             "pipeline.rules_cpu": clocked.stage_ms(RULES),
             "pipeline.inferred": per_s,
             "pipeline.clocks_cost": clocked.per_frame_ms(clocked.cpu_s) - plain_ms,
@@ -174,6 +179,7 @@ def run(benchmark: PipelineBenchmark, say: Say) -> BenchmarkResult:
         "cameras": benchmark.cameras,
         "fps": benchmark.fps,
         "hub": benchmark.hub,
+        "signals": benchmark.signals,
         "rounds": benchmark.rounds,
         "window_s": benchmark.window_s,
     }
@@ -194,6 +200,7 @@ def _profile(benchmark: PipelineBenchmark, detector: str, say: Say) -> PipelineP
         benchmark.fps,
         detector,
         benchmark.hub,
+        benchmark.signals,
     )
     with tempfile.TemporaryDirectory(prefix="cityeye-pipeline-") as name:
         with profiled_city(spec, Path(name)) as city:
@@ -337,6 +344,7 @@ def _parts(profile: PipelineProfile) -> dict[str, float]:
         "reader beside decode": staged.reader_beside_ms,
         "conversion": staged.stage_ms(CONVERSION),
         "tracker": staged.stage_ms(TRACKER),
+        "signals": staged.stage_ms(*SIGNALS),
         "rules": staged.stage_ms(RULES),
         "evidence, statistics": staged.stage_ms(EVIDENCE, STATISTICS, FRAME),
     }

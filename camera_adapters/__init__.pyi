@@ -9,6 +9,7 @@ from .factory import (
 )
 from .frame import (
     AnalysisImage as AnalysisImage, Frame as Frame, FullImage as FullImage, Image as Image,
+    Luma as Luma,
 )
 from .geometry import (
     ImageFit as ImageFit, Letterbox as Letterbox, PADDING_VALUE as PADDING_VALUE, Size as Size,

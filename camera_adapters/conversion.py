@@ -13,6 +13,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Final
 
 import av
 import cv2
@@ -27,10 +28,11 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from av.video.stream import VideoStream
 
 from camera_adapters.errors import UnreadableFault
-from camera_adapters.frame import AnalysisImage, Image
+from camera_adapters.frame import AnalysisImage, Image, Luma
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
 from camera_adapters.interlacing import Plane, remove_combs
 from camera_adapters.recording_time import Stamp
+from camera_adapters.reduction import average
 from camera_adapters.upright import AS_STORED, MATRIX_VALUES, Orientation
 
 _TURNS = {90: (0, -1, 0, 1, 0), 180: (-1, 0, 0, 0, -1), 270: (0, 1, 0, -1, 0)}
@@ -74,8 +76,14 @@ _LUMA_WEIGHTS = {
 PLANAR_FORMATS = frozenset({"yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"})
 """Formats with three planes of 8 bits, chroma at the size of the luma or half of it."""
 
+SEMI_PLANAR_FORMATS = frozenset({"nv12", "nv21"})
+"""Formats whose first plane is the luma of 8 bits too."""
+
 YUV_COMPONENTS = 3
 """What has fewer, such as grey, holds no colour to be scaled apart."""
+
+_FULL_RANGE: Final = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+"""Luma of the limited range (16..235) → 0..255."""
 
 # Images of several cameras are converted at once, each on the thread that asks for it.
 cv2.setNumThreads(1)
@@ -173,13 +181,32 @@ class VideoImage:
         self._write(image)
         return image
 
+    def luma(self, size: Size) -> Luma:
+        """See `SourceImage.luma`: the first plane alone, so that no colour is converted."""
+        frame, orientation = self._frame, self._orientation
+        stored = _size(size.height, size.width) if orientation.transposed else size
+        luma = np.empty((stored.height, stored.width), np.uint8)
+        if frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS:
+            cv2.cvtColor(_rgb_array(self._scaled(stored, "rgb24")), cv2.COLOR_RGB2GRAY, dst=luma)
+        else:
+            is_plane = frame.format.name in PLANAR_FORMATS | SEMI_PLANAR_FORMATS
+            source = frame if is_plane else self._scaled(stored, "yuv444p")
+            average(_plane_array(source.planes[0]), luma)
+            if _colours(frame)[1] is not ColorRange.JPEG:
+                cv2.LUT(luma, _FULL_RANGE, dst=luma)
+        if orientation == AS_STORED:
+            return luma
+        upright = np.empty((size.height, size.width), np.uint8)
+        orientation.apply(luma, upright)
+        return upright
+
     def fingerprint(self) -> int:
         """A checksum of every eighth row of the first plane: equal for equal images.
 
         Rows are compared whole, so that a clock in the image always counts.
         """
-        rows = _plane_array(self._frame.planes[0])
-        return zlib.crc32(np.ascontiguousarray(rows[::_FINGERPRINT_ROWS]).data)
+        rows = _plane_array(self._frame.planes[0])[::_FINGERPRINT_ROWS]
+        return zlib.crc32(np.ascontiguousarray(rows).data)
 
     def check(self) -> None:
         """Converts a small copy, where FFmpeg's scaler is needed, to see whether it can be done.

@@ -15,6 +15,9 @@ from camera_adapters.geometry import Letterbox, Size, ViewSpec
 Image = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, C-contiguous, origin top left."""
 
+Luma = npt.NDArray[np.uint8]
+"""(H, W) uint8, brightness from black (0) to white (255), C-contiguous, origin top left."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisImage:
@@ -47,6 +50,14 @@ class SourceImage(FullImage, Protocol):
 
     def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         """Upright analysis images by size and fit; converts on every call, from any thread.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        ...
+
+    def luma(self, size: Size) -> Luma:
+        """The brightness of the whole upright image at `size`, stretched; from any thread.
 
         Raises:
             UnreadableFault: The pixel format cannot be converted.

@@ -153,6 +153,10 @@ class CameraReader:
         """Whoever takes the frames cannot use them: the next image ends in this fault."""
         self._rejected = fault
 
+    def note_view(self, fault: str, reason: str) -> None:
+        """Whoever analyses the frames says whether they show the place; see `StateMachine.view`."""
+        self._update(lambda machine: machine.view(fault, reason))
+
     def stop(self, timeout_s: float) -> bool:
         """Stops reading; whether the thread ended within `timeout_s`.
 

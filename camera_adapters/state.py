@@ -8,6 +8,7 @@ arrive on it, says nothing.
 | any | ONLINE | a clean image is decoded after a fault |
 | ONLINE | DEGRADED | over the window, images are too few or too many of them are damaged |
 | ONLINE | DEGRADED | the image has not changed by a single bit for too long |
+| ONLINE | DEGRADED | whoever analyses the images says that they do not show the place |
 | DEGRADED | ONLINE | all that has recovered, by a margin |
 | any | OFFLINE | a fault, a silence longer than allowed, or the end of a recording |
 | any | UNAUTHORIZED | the camera refuses the login |
@@ -63,10 +64,12 @@ class StateChange:
 
     Attributes:
         state: The state from now on.
-        previous: The state before; the same only for the first fault of a camera never seen.
+        previous: The state before; the same only for the first fault of a camera never seen, and
+            where `view` alone has changed.
         reason: Why, in words without secrets; empty when all is well.
         at: When, UTC.
         at_mono_s: When, on the monotonic clock in seconds.
+        view: Why images that come do not show the place, in one word; empty where they do.
     """
 
     camera: str
@@ -75,6 +78,7 @@ class StateChange:
     reason: str
     at: datetime
     at_mono_s: float
+    view: str = ""
 
 
 class StateMachine:
@@ -113,6 +117,10 @@ class StateMachine:
         self._streaming_since_s: float | None = None
         self._timing = SourceTiming.LIVE
         self._is_frozen = False
+        # What is wrong with the stream, and with what it shows: one word and a sentence.
+        self._shortfall_reason = ""
+        self._view = ("", "")
+        self._published_view = ""
 
     @property
     def recent_fps(self) -> float:
@@ -149,17 +157,27 @@ class StateMachine:
         if self._streaming_since_s is None:
             if not clean:
                 return None
-            self._streaming_since_s = now_s
-            return self._become(CameraState.ONLINE, "")
+            self._streaming_since_s, self._shortfall_reason = now_s, ""
+            return self._stream_on()
         reason = FROZEN_IMAGE if self._is_frozen else ""
         if not reason:
             window_is_full = now_s - self._streaming_since_s >= self._window_s
             if self._timing is SourceTiming.FAST or not window_is_full:
                 return None
             reason = self._shortfall(now_s, self._streaming_since_s)
-        if reason:
-            return self._become(CameraState.DEGRADED, reason)
-        return self._become(CameraState.ONLINE, "") if self.state is CameraState.DEGRADED else None
+        if reason == self._shortfall_reason:
+            return None
+        self._shortfall_reason = reason
+        return self._stream_on()
+
+    def view(self, fault: str, reason: str) -> StateChange | None:
+        """The images show the place, or do not: `fault` in one word, `reason` in a sentence.
+
+        Both are empty where they show it. It counts until something else is said, also over an
+        outage.
+        """
+        self._view = (fault, reason)
+        return None if self._streaming_since_s is None else self._stream_on()
 
     def fault(self, reason: str, *, unauthorized: bool = False) -> StateChange | None:
         """The source failed or could not be opened."""
@@ -180,9 +198,15 @@ class StateMachine:
             return None
         return self.fault(silence(self._silence_s))
 
+    def _stream_on(self) -> StateChange | None:
+        """The state while images come."""
+        fault, view_reason = self._view
+        reason = self._shortfall_reason or view_reason
+        return self._become(CameraState.DEGRADED if reason else CameraState.ONLINE, reason, fault)
+
     def _shortfall(self, now_s: float, since_s: float) -> str:
         """What is wrong with the images of the window, empty if nothing is."""
-        degraded = self.state is CameraState.DEGRADED
+        degraded = bool(self._shortfall_reason)
         fps, damaged_share = self._summary(now_s, since_s)
         if fps < (ENOUGH if degraded else TOO_FEW) * self._wanted_fps:
             return TOO_FEW_IMAGES
@@ -204,15 +228,15 @@ class StateMachine:
         fps = self._recent_clean / max(now_s - start_s, SHORTEST_SPAN_S)
         return fps, 1 - self._recent_clean / len(self._recent) if self._recent else 0.0
 
-    def _become(self, state: CameraState, reason: str) -> StateChange | None:
+    def _become(self, state: CameraState, reason: str, view: str = "") -> StateChange | None:
         first_fault = self.reason == CONNECTING
-        if state is self.state and not first_fault:
+        if (state, view) == (self.state, self._published_view) and not first_fault:
             # The reason of an outage may change while it lasts; the state does not change again.
             self.reason = reason
             return None
         at, at_mono_s = self._utc_now(), self._clock()
-        change = StateChange(self._camera, state, self.state, reason, at, at_mono_s)
-        self.state, self.reason = state, reason
+        change = StateChange(self._camera, state, self.state, reason, at, at_mono_s, view)
+        self.state, self.reason, self._published_view = state, reason, view
         return change
 
 

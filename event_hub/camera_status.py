@@ -58,6 +58,7 @@ def camera_status(
         "state": SILENT,
         "previous": newest.state,
         "reason": f"nothing heard {silence}; last known: {last}",
+        "view": "",
         "since": heard_at or newest.received_at,
         "heard_at": heard_at,
     }
@@ -103,6 +104,7 @@ def _by_heartbeat(city: str, heard: Heard, reported: ReportedState | None) -> Ca
     ):
         return status
     # The event says the same and knows since when; the reason of an outage may have changed.
-    event = {"previous": reported.data.previous, "since": reported.data.since}
+    data = reported.data
+    event = {"previous": data.previous, "since": data.since, "view": data.view}
     times = {"reported_at": reported.reported_at, "received_at": reported.received_at}
     return status.model_copy(update=event | times)

@@ -13,6 +13,7 @@ KINDS: Mapping[str, str] = {
 END_REASONS: Mapping[str, str] = {
     "cleared": "cleared",
     "stream_lost": "camera lost",
+    "view_lost": "view lost",
     "shutdown": "CityEye was stopped",
     "recovered": "closed after a restart",
     "removed": "camera removed",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from camera_adapters import Frame, FullImage
-from models.detections import Detections
+from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
@@ -16,8 +17,16 @@ from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
-from pipelines.track import Track
+from pipelines.signals.camera_signals import CameraSignals
+from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
+from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
 from pipelines.tracker import CameraTracker
+
+COVERING: Final = PERSONS | VEHICLES | CYCLES
+"""What stands before the place for a while and belongs to it no more than its shadow does."""
+
+VIEW_LOST_AFTER_S: Final = 20.0
+"""How long a view must be at fault until incidents end that it cannot vouch for any more."""
 
 
 class CameraPipeline:
@@ -30,8 +39,9 @@ class CameraPipeline:
         recorder: EvidenceRecorder,
         shadow: CameraShadow,
         incarnation: str,
+        on_view: Callable[[ViewFault | None], None] = lambda _: None,
     ) -> None:
-        """Builds trackers and rules.
+        """Builds trackers, signals and rules.
 
         Args:
             plan: What is to be done with the camera's frames.
@@ -39,8 +49,10 @@ class CameraPipeline:
             recorder: Where incident transitions go with their images.
             shadow: Takes note of transitions and of changed routes.
             incarnation: Differs between worker starts, so that incident ids never repeat.
+            on_view: Called when the view becomes faulty, differently faulty, or well again.
         """
         self._plan = plan
+        self._on_view = on_view
         self._routes = routes
         self._recorder = recorder
         self._shadow = shadow
@@ -52,6 +64,10 @@ class CameraPipeline:
             task.task: tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
             for task in plan.tasks
         }
+        declared = (rule.signals for rules in self._rules.values() for rule in rules)
+        self._signals = CameraSignals(plan.signals.union(*declared))
+        # When the view became faulty; None while it is well, and once its incidents have ended.
+        self._fault_since_s: float | None = None
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
         self._trackers: dict[ModelRef, CameraTracker] = {}
         self._follow({}, routes.processed)
@@ -82,13 +98,18 @@ class CameraPipeline:
             for model, detections in found.items():
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
+            wanted = self._signals.is_wanted
+            seen = self._observe_signals(frame, tracks, at) if wanted else NO_SIGNALS
             inferred: dict[str, ModelRef] = {}
             for task, rules in self._rules.items():
                 model = routes[task].model
                 if task not in frame.tasks or model not in tracks:
                     continue
                 inferred[task] = model
-                signals = FrameSignals(frame.views[model.view])
+                if seen.view is not None:
+                    continue
+                analysed = frame.views[model.view]
+                signals = FrameSignals(analysed, seen.motion, seen.static_changes)
                 for rule in rules:
                     result = rule.observe(tracks[model], at, signals)
                     if result.transitions or result.measurements:
@@ -98,10 +119,40 @@ class CameraPipeline:
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""
         with self._processing:
-            for task, rules in self._rules.items():
-                for rule in rules:
-                    self._publish(task, rule, rule.close(reason, at), None)
-            self._shadow.close(reason, at)
+            self._end_incidents(reason, at)
+
+    @property
+    def signals(self) -> Signals:
+        """What the images say beside boxes, now; safe from any thread."""
+        return self._signals.newest
+
+    def _observe_signals(
+        self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]], at: Moment
+    ) -> Signals:
+        """What the image says; reports a view that is at fault, and ends what depended on it."""
+        before = self._signals.newest.view
+        covers = [
+            track.box
+            for found in tracks.values()
+            for track in found
+            if plain_label(track.label) in COVERING
+        ]
+        seen = self._signals.observe(frame.full, at.mono_s, covers)
+        if seen.view is not before:
+            if before is None or seen.view is None:
+                self._fault_since_s = at.mono_s if seen.view else None
+            self._on_view(seen.view)
+        since_s = self._fault_since_s
+        if since_s is not None and at.mono_s - since_s >= VIEW_LOST_AFTER_S:
+            self._fault_since_s = None
+            self._end_incidents(EndReason.VIEW_LOST, at)
+        return seen
+
+    def _end_incidents(self, reason: EndReason, at: Moment) -> None:
+        for task, rules in self._rules.items():
+            for rule in rules:
+                self._publish(task, rule, rule.close(reason, at), None)
+        self._shadow.close(reason, at)
 
     def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""

@@ -166,14 +166,25 @@ purpose. An open list: a reader shows a name that it does not know, and never ta
 """
 
 
+ViewName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,31})?$")]
+"""`moved`, `covered`, `blurred`, `dark`, `washed_out`, `noisy`, or empty: why images that come do
+not show the place. An open list, as that of states.
+"""
+
+
 class CameraStateData(Contract):
-    """A camera's state changed; `since` is for people, order goes by incarnation and sequence."""
+    """A camera's state changed; `since` is for people, order goes by incarnation and sequence.
+
+    While `view` is not empty nothing that depends on the view is watched, and the state is
+    `degraded`. A change of `view` alone is an event too.
+    """
 
     camera: CameraData
     state: StateName
     previous: str
     reason: str
     since: datetime
+    view: ViewName = ""
 
 
 class CameraBeat(Contract):

@@ -29,6 +29,8 @@ from pipelines.metrics import StatisticsSnapshot
 from pipelines.plan import CameraPlan, Priority, Routes
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
+from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
+from pipelines.signals.view_state import VIEW_REASONS
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class CameraSnapshot:
     Attributes:
         routes: The versions that inferred its newest frame, by task.
         serving: Every `name/version` that a frame of it may still be sent to or waits for.
+        signals: What its images say beside boxes.
     """
 
     id: str
@@ -55,6 +58,7 @@ class CameraSnapshot:
     statistics: StatisticsSnapshot
     routes: Routes
     serving: frozenset[str]
+    signals: Signals = NO_SIGNALS
 
 
 class GroupCamera:
@@ -89,7 +93,9 @@ class GroupCamera:
         self.routes = CameraRoutes(plan.routes)
         self.mailbox = Mailbox(on_arrival=partial(on_arrival, plan.camera.id))
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
-        self.pipeline = CameraPipeline(plan, self.routes, recorder, self.shadow, incarnation)
+        self.pipeline = CameraPipeline(
+            plan, self.routes, recorder, self.shadow, incarnation, self._note_view
+        )
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
         self._reporting = threading.Lock()
@@ -150,6 +156,7 @@ class GroupCamera:
             statistics=self.pipeline.statistics.snapshot(now_s),
             routes=self.routes.processed,
             serving=serving,
+            signals=self.pipeline.signals,
         )
 
     def beat(self) -> CameraBeat:
@@ -157,6 +164,9 @@ class GroupCamera:
         state = self._reader.state.value
         camera = CameraData.model_validate(self._spec)
         return CameraBeat(camera=camera, state=state, reason=self._reader.reason)
+
+    def _note_view(self, fault: ViewFault | None) -> None:
+        self._reader.note_view(fault or "", VIEW_REASONS[fault] if fault else "")
 
     def _note_state(self, change: StateChange) -> None:
         # Called from the reader's thread, and from any that reads the state. One that was overtaken

@@ -52,6 +52,7 @@ class EndReason(StrEnum):
 
     CLEARED = "cleared"
     STREAM_LOST = "stream_lost"
+    VIEW_LOST = "view_lost"
     SHUTDOWN = "shutdown"
     RECOVERED = "recovered"
     REMOVED = "removed"

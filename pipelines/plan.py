@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from pipelines.rules.rule import RulePlan
+from pipelines.signals.signal import Signal
 
 LOW_CONFIDENCE_SHARE = 0.5
 """Detections from this share of the threshold on may continue a track that has begun."""
@@ -112,10 +113,15 @@ class TaskPlan:
 
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """A camera and everything that is to be done with its frames."""
+    """A camera and everything that is to be done with its frames.
+
+    Attributes:
+        signals: What is wanted of its images beside what its rules declare.
+    """
 
     camera: CameraSpec
     tasks: tuple[TaskPlan, ...]
+    signals: frozenset[Signal] = frozenset()
 
     @property
     def routes(self) -> Routes:

@@ -110,21 +110,22 @@ def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
 def state_event(change: StateChange, camera: CameraSpec, origin: Origin) -> CameraStateEvent:
     """The event of a camera-state change, not finished: the outbox adds the sequence."""
     state, previous = change.state.value, change.previous.value
-    return _camera_state(camera, (state, previous, change.reason), change.at, origin)
+    said = (state, previous, change.reason, change.view)
+    return _camera_state(camera, said, change.at, origin)
 
 
 def stopped_event(
     camera: CameraSpec, previous: str, reason: str, at: datetime, origin: Origin
 ) -> CameraStateEvent:
     """The event that says that a camera is not watched any more, on purpose; not finished."""
-    return _camera_state(camera, (STOPPED, previous, reason), at, origin)
+    return _camera_state(camera, (STOPPED, previous, reason, ""), at, origin)
 
 
 def _camera_state(
-    camera: CameraSpec, change: tuple[str, str, str], at: datetime, origin: Origin
+    camera: CameraSpec, said: tuple[str, str, str, str], at: datetime, origin: Origin
 ) -> CameraStateEvent:
-    """The event of a change: the state, the one before, and the reason."""
-    source, (state, previous, reason) = camera_source(origin.city, camera.id), change
+    """The event of a change: the state, the one before, the reason, and what is wrong to see."""
+    source, (state, previous, reason, view) = camera_source(origin.city, camera.id), said
     return CameraStateEvent(
         id=event_id(source, str(origin.incarnation), state, at.isoformat()),
         source=source,
@@ -139,6 +140,7 @@ def _camera_state(
             previous=previous,
             reason=reason,
             since=at,
+            view=view,
         ),
     )
 
@@ -168,7 +170,13 @@ def left_behind_event(
     source = camera_source(origin.city, last.data.camera.id)
     lost = f"{WORKER_REPLACED}: {replaced[:REASON_CHARS]}" if replaced else WORKER_LOST
     state, reason = (OFFLINE, lost) if held else (STOPPED, NOT_HERE)
-    data = {"state": state, "previous": last.data.state, "reason": reason, "since": since}
+    data = {
+        "state": state,
+        "previous": last.data.state,
+        "reason": reason,
+        "since": since,
+        "view": "",
+    }
     return last.model_copy(
         update={
             "id": event_id(last.id, "left behind"),

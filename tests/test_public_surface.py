@@ -59,6 +59,7 @@ SUB_PACKAGES = {
         "keyframe_key",
         "rules",
         "shadow",
+        "signals",
     ),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),

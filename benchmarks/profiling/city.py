@@ -50,6 +50,7 @@ class ProfiledCitySpec:
         fps: Frames per second to infer of each.
         detector: `models.detector` of the configuration.
         hub: Whether the embedded hub runs and receives the events; without, nobody does.
+        signals: Whether every camera asks for all signals of its images.
     """
 
     package: ModelPackage
@@ -58,6 +59,7 @@ class ProfiledCitySpec:
     fps: float
     detector: str
     hub: bool = False
+    signals: bool = True
 
     def document(self, urls: list[str], ports: tuple[int, int]) -> dict[str, Any]:
         """The configuration, as a person would write it."""
@@ -89,6 +91,8 @@ class ProfiledCitySpec:
         model = str(self.package.name) + (f"/{self.package.version}" if pinned else "")
         wanted: dict[str, Any] = {"model": model, "fps": self.fps}
         camera: dict[str, Any] = {"id": f"camera-{number}", "source": url, "tasks": {task: wanted}}
+        if self.signals:
+            camera["signals"] = ["view", "motion", "static_change"]
         if clip in SCENES:
             scene = scene_named(clip)
             zones = [zone for zone in scene.zones if zone.task == task]

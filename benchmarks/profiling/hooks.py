@@ -26,6 +26,11 @@ RESULT: Final = "detector port: result"
 RUN: Final = "session run"
 FRAME: Final = "frame: remainder"
 TRACKER: Final = "tracker"
+LUMA: Final = "signals: luma image"
+VIEW: Final = "signals: view state"
+MOTION: Final = "signals: motion"
+STATIC_CHANGE: Final = "signals: static change"
+SIGNALS: Final = (LUMA, VIEW, MOTION, STATIC_CHANGE)
 RULES: Final = "rules"
 EVIDENCE: Final = "evidence"
 STATISTICS: Final = "statistics"
@@ -85,6 +90,10 @@ HOOKS: Final = (
     Hook(RUN, "models.detector", "Detector.run"),
     Hook(FRAME, "pipelines.camera_pipeline", "CameraPipeline.process_frame"),
     Hook(TRACKER, "pipelines.tracker", "CameraTracker.update"),
+    Hook(LUMA, "camera_adapters.conversion", "VideoImage.luma"),
+    Hook(VIEW, "pipelines.signals.view_state", "ViewWatch.observe"),
+    Hook(MOTION, "pipelines.signals.motion", "MotionWatch.observe"),
+    Hook(STATIC_CHANGE, "pipelines.signals.static_change", "StaticChangeWatch.observe"),
     Hook(RULES, "pipelines.rules.rule", "Rule.observe"),
     Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish"),
     Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish_measurement"),

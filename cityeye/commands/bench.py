@@ -189,6 +189,9 @@ def pipeline(  # noqa: PLR0913, PLR0917 - options, which people name
         float, typer.Option(min=0.1, max=25, help="Frames per second to infer of each camera.")
     ] = 5.0,
     hub: Annotated[bool, typer.Option("--hub", help="Run the embedded hub too.")] = False,
+    signals: Annotated[
+        bool, typer.Option(help="Whether each camera asks for all signals of its images.")
+    ] = True,
     rounds: RoundsOption = 3,
     seconds: SecondsOption = 8.0,
     json: JsonOption = None,
@@ -202,7 +205,7 @@ def pipeline(  # noqa: PLR0913, PLR0917 - options, which people name
     clips = clips_of(clip, cache_folder("clips", os.environ), say, PIPELINE_SCENES)
     detectors = tuple(one.value for one in detector or BenchDetector)
     benchmark = PipelineBenchmark(
-        package_of(model, package), clips, detectors, cameras, fps, hub, rounds, seconds
+        package_of(model, package), clips, detectors, cameras, fps, hub, signals, rounds, seconds
     )
     publish(run(benchmark, say), where)
 

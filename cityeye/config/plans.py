@@ -8,6 +8,7 @@ from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, TaskPlan
 from pipelines.rules import RULE_SETS, Line, RulePlan, Zone, default_set
+from pipelines.signals import Signal
 from serving import model_ref
 
 WHOLE_IMAGE = "picture"
@@ -32,6 +33,7 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
             tasks=tuple(
                 _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
             ),
+            signals=frozenset(map(Signal, camera.signals)),
         )
         for camera in settings.cameras
     )

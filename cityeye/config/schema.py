@@ -186,6 +186,9 @@ class CameraSection(Section):
     priority: Priority = "normal"
     """`high`, `normal` or `low`: whose rates shrink last when the machine is overloaded, for
     example `high`"""
+    signals: tuple[Literal["view", "motion", "static_change"], ...] = ()
+    """what its images are asked for beside objects: `view` reports a view that is moved, covered,
+    blurred, dark, washed out or noisy, for example `[view]`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
     zones: dict[str, ZonePolygon] = {}

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,25 +19,36 @@ from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
+from pipelines.signals.signal import Motion, Signal, StaticChange
 from pipelines.track import Track
-
-
-class Signal(StrEnum):
-    """A signal that a kind of rule may declare."""
-
-    IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameSignals:
-    """The signals of one frame.
+    """The signals of one frame, as far as a rule declares them.
+
+    While the view is at fault no rule gets any frame.
 
     Attributes:
         image: The image that the model was run on, the same array without a copy; None for a
             rule that does not declare `Signal.IMAGE`.
+        motion: What moves; None for a rule that does not declare `Signal.MOTION`, and before there
+            are two frames.
+        static_changes: What was added to the place or taken away, and stays; None for a rule that
+            does not declare `Signal.STATIC_CHANGE`.
     """
 
     image: AnalysisImage | None = None
+    motion: Motion | None = None
+    static_changes: tuple[StaticChange, ...] | None = None
+
+    def only(self, declared: frozenset[Signal]) -> FrameSignals:
+        """Those that are declared."""
+        return FrameSignals(
+            self.image if Signal.IMAGE in declared else None,
+            self.motion if Signal.MOTION in declared else None,
+            self.static_changes if Signal.STATIC_CHANGE in declared else None,
+        )
 
 
 NO_SIGNALS = FrameSignals()
@@ -160,6 +170,7 @@ class Rule:
     Attributes:
         kind: The kind of its incidents: `traffic.congestion`.
         version: Changes whenever the same tracks could give other incidents.
+        signals: What it needs beside tracks.
     """
 
     def __init__(
@@ -167,7 +178,7 @@ class Rule:
     ) -> None:
         self.kind = kind
         self.version = version
-        self._signals = signals
+        self.signals = signals
         self._watches = tuple(watches)
 
     def observe(
@@ -180,7 +191,7 @@ class Rule:
             at: When it was captured.
             signals: What else is known of the same frame.
         """
-        declared = signals if Signal.IMAGE in self._signals else NO_SIGNALS
+        declared = signals.only(self.signals) if self.signals else NO_SIGNALS
         transitions: list[Transition] = []
         measurements: list[Measurement] = []
         for watch in self._watches:

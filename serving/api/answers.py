@@ -40,11 +40,23 @@ class ApiAnswer(BaseModel):
         return cls.model_validate(fields)
 
 
+class StaticChangeAnswer(ApiAnswer):
+    """Something that was added to the place or removed. `box` is as in `DetectionAnswer`."""
+
+    id: int
+    kind: str
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+
+
 class CameraAnswer(ApiAnswer):
     """One camera. `frame_age_ms` is arrival of a frame to its result.
 
     `models` and `shadows` are the `name/version` by task that ran on its newest frame; `inferences`
     counts the frames by task and version, `reroutes` how often the versions changed.
+
+    `view` is what is wrong with what it shows, such as `covered`, `motion` the share of the image
+    that moves, `static_changes` what was added to the place or removed from it; all as far as the
+    camera's `signals` or its rules ask for them.
 
     The state is `unknown`, and there are no counters, where its worker has not answered for some
     seconds: nobody may be watching it.
@@ -70,6 +82,9 @@ class CameraAnswer(ApiAnswer):
     shadows: dict[str, str] | None = None
     inferences: dict[str, dict[str, int]] | None = None
     reroutes: int | None = None
+    view: str | None = None
+    motion: Rounded = None
+    static_changes: tuple[StaticChangeAnswer, ...] | None = None
 
 
 class ModelAnswer(ApiAnswer):
@@ -175,6 +190,9 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
         models={task: route.model.key for task, route in camera.routes.items()},
         shadows={task: r.shadow.key for task, r in camera.routes.items() if r.shadow},
         inferences=camera.statistics.models,
+        view=camera.signals.view,
+        motion=camera.signals.motion and camera.signals.motion.share,
+        static_changes=tuple(map(StaticChangeAnswer.of, camera.signals.static_changes)),
     )
 
 

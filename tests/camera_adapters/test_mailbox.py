@@ -18,6 +18,9 @@ class Nothing:
     def rgb(self):
         return np.zeros((2, 2, 3), np.uint8)
 
+    def luma(self, size):
+        raise NotImplementedError
+
     def views(self, specs):
         raise NotImplementedError
 

@@ -38,6 +38,9 @@ class Grey:
     def rgb(self):
         return np.full((48, 64, 3), 99, np.uint8)
 
+    def luma(self, size: Size):
+        return np.full((size.height, size.width), 99, np.uint8)
+
     def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         return {
             spec: AnalysisImage(

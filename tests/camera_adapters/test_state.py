@@ -178,3 +178,54 @@ def test_a_storm_of_images_is_counted_within_bounds():
     run = MachineOnAClock()
     run.stream(fps=2000, seconds=6)
     assert run.machine.recent_fps == pytest.approx(2000, rel=0.05)
+
+
+def test_a_view_that_does_not_show_the_place_degrades_and_every_change_of_it_is_an_event():
+    run = MachineOnAClock()
+    run.stream(5, 10)
+    run.note(run.machine.view("covered", "the view is covered"))
+    run.note(run.machine.view("covered", "the view is covered"))
+    run.stream(5, 10)
+    run.note(run.machine.view("moved", "the view has moved"))
+    run.note(run.machine.view("", ""))
+    run.stream(5, 10)
+    assert [(one.state, one.previous, one.view, one.reason) for one in run.changes] == [
+        (ONLINE, OFFLINE, "", ""),
+        (DEGRADED, ONLINE, "covered", "the view is covered"),
+        (DEGRADED, DEGRADED, "moved", "the view has moved"),
+        (ONLINE, DEGRADED, "", ""),
+    ]
+
+
+def test_a_fault_of_the_view_outlasts_an_outage():
+    run = MachineOnAClock()
+    run.stream(5, 10)
+    run.note(run.machine.view("covered", "the view is covered"))
+    run.note(run.machine.fault("the network is down"))
+    run.stream(5, 3)
+    assert [(one.state, one.view) for one in run.changes] == [
+        (ONLINE, ""),
+        (DEGRADED, "covered"),
+        (OFFLINE, ""),
+        (DEGRADED, "covered"),
+    ]
+    assert run.machine.reason == "the view is covered"
+
+
+def test_a_fault_of_the_stream_is_named_before_one_of_the_view():
+    run = MachineOnAClock()
+    run.stream(5, 10)
+    run.note(run.machine.view("dark", "the view is too dark"))
+    run.stream(1, 10)
+    assert run.machine.reason == "too few images"
+    run.stream(5, 20)
+    assert (run.machine.state, run.machine.reason) == (DEGRADED, "the view is too dark")
+    run.note(run.machine.view("", ""))
+    assert run.machine.state is ONLINE
+
+
+def test_what_is_said_of_the_view_before_the_first_image_waits_for_it():
+    run = MachineOnAClock()
+    assert run.machine.view("dark", "the view is too dark") is None
+    run.note(run.machine.image())
+    assert [(one.state, one.view) for one in run.changes] == [(DEGRADED, "dark")]

@@ -13,6 +13,7 @@ from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.delivery.stores.folder import FolderSettings
 from pipelines.rules import RULE_SETS, RULES, build_rule
+from pipelines.signals import Signal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"
 
@@ -59,6 +60,11 @@ def test_the_example_file_is_good_and_makes_plans(example):
         for task in plan.tasks:
             for rule in task.rules:
                 build_rule(rule, plan.camera.id, "e1")
+
+
+def test_signals_are_asked_for_by_cameras_that_name_them(example, load):
+    assert [plan.signals for plan in example.plans] == [{Signal.VIEW}, set()]
+    assert load(SMALL).plans[0].signals == set()
 
 
 def test_the_example_file_is_good_as_it_ships():

@@ -84,6 +84,16 @@ def test_a_newer_event_and_a_newer_heartbeat_each_win(hub: Hub) -> None:
     assert (hub.state(), hub.cameras()["cam-1"].previous) == ("online", "offline")
 
 
+def test_what_is_wrong_with_a_view_is_known_until_nobody_watches_it(hub: Hub) -> None:
+    event = camera_state(state="degraded", number=3) | {"incarnation": 2}
+    hub.store_event(event | {"data": event["data"] | {"view": "covered"}})
+    assert hub.cameras()["cam-1"].view == ""  # Nobody was heard yet.
+    hub.hear(heartbeat({"cam-1": "degraded"}, 1, number=3, incarnation=2))
+    assert hub.cameras()["cam-1"].view == "covered"
+    hub.now_s += 100.0
+    assert (hub.state(), hub.cameras()["cam-1"].view) == ("silent", "")
+
+
 def test_a_camera_that_was_stopped_stays_stopped_though_a_heartbeat_is_late(hub: Hub) -> None:
     hub.hear(heartbeat({"cam-1": "online"}, 1, number=7, incarnation=3))
     hub.store_event(camera_state(state="stopped", number=8) | {"incarnation": 3})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from camera_adapters.frame import AnalysisImage, Frame, Image
+from camera_adapters.frame import AnalysisImage, Frame, Image, Luma
 from camera_adapters.geometry import PADDING_VALUE, Size, ViewSpec
 
 FULL = Size(1280, 720)
@@ -28,6 +28,9 @@ class PlainImage:
 
     def rgb(self) -> Image:
         return self.pixels
+
+    def luma(self, size: Size) -> Luma:
+        return np.full((size.height, size.width), self.pixels[0, 0, 0], np.uint8)
 
     def views(self, specs: Iterable[ViewSpec]) -> Mapping[ViewSpec, AnalysisImage]:
         return {spec: _view(spec, int(self.pixels[0, 0, 0])) for spec in specs}

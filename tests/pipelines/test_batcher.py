@@ -146,6 +146,9 @@ def test_a_frame_that_cannot_be_converted_is_named_and_costs_no_other() -> None:
         def rgb(self):
             raise NotImplementedError
 
+        def luma(self, size):
+            raise NotImplementedError
+
         def views(self, specs):
             raise UnreadableFault("a", "images of format xyz cannot be converted", "set H.264")
 

@@ -226,3 +226,26 @@ def test_sources_name_city_and_camera_and_never_meet():
     assert len(sources) == 7
     assert camera_source("新津", "tor 1") == "cityeye/%E6%96%B0%E6%B4%A5/tor%201"
     assert len(camera_source("🏙" * 900, "g" * 64)) < 512
+
+
+def test_a_state_event_names_what_is_wrong_with_the_view_until_a_crash(starts: Starts):
+    edge = starts.start()
+    for second, view in enumerate(("covered", "moved", "")):
+        at = OPENED + timedelta(seconds=second)
+        state = CameraState.DEGRADED if view else CameraState.ONLINE
+        change = StateChange("gate", state, CameraState.DEGRADED, "because", at, 0.0, view)
+        edge.recorder.publish_state(change, camera("gate"))
+    events = drain(edge)
+    assert [event["data"]["view"] for event in events] == ["covered", "moved", ""]
+    assert len({event["id"] for event in events}) == 3
+    at = OPENED + timedelta(seconds=9)
+    change = StateChange("gate", CameraState.DEGRADED, CameraState.ONLINE, "", at, 0.0, "dark")
+    edge.recorder.publish_state(change, camera("gate"))
+    drain(edge)
+    edge.close()
+
+    edge = starts.start()
+    edge.recover()
+    (event,) = drain(edge)
+    assert (event["data"]["state"], event["data"]["view"]) == ("offline", "")
+    edge.close()

@@ -26,10 +26,10 @@ from pipelines.rules.rule import (
     RulePlan,
     RuleResult,
     RuleType,
-    Signal,
 )
 from pipelines.rules.zone import Line, Zone
 from pipelines.shadow.comparison import CameraShadow
+from pipelines.signals.signal import Signal
 from tests.pipelines.frames import SIZE, make_frame
 from tests.pipelines.synthetic import WHOLE, View, moment
 

@@ -1,0 +1,205 @@
+"""The long-term background of one camera, and how long each pixel has been still.
+
+The background is the median of the first seconds, and follows slowly what differs little from it.
+What differs much is left to whoever decides what it is; so nothing that stands there for minutes
+fades into it unseen. What people and vehicles cover is neither learned nor counted.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from camera_adapters import Luma
+from pipelines.signals.block_grid import Float32Map
+
+Mask = npt.NDArray[np.bool_]
+"""(H, W) bool."""
+
+LEARN_S: Final = 8.0
+LEARN_IMAGES: Final = 8
+"""So long, and so many images, are the first background."""
+
+UNCOVERED_S: Final = 4.0
+"""How long a place that was covered from the start must be free and still to be learned."""
+
+FOLLOW_S: Final = 30.0
+"""How slowly the background follows, seconds."""
+
+LEAST_CHANGE: Final = 12.0
+FLICKER_FACTOR: Final = 3.0
+"""A pixel has left the background by so many levels, or so many times its usual flicker."""
+
+MOST_FIRST_FLICKER: Final = 12.0
+"""Mean change from image to image, in levels, of a pixel whose first images show the place."""
+
+MOST_FLICKER: Final = 25.0
+STILL: Final = 8.0
+NOISE_FACTOR: Final = 4.0
+"""Levels up to which a pixel is the same as a moment ago; more where the camera is noisy."""
+
+LEAST_SPREAD: Final = 10.0
+LEAST_VARIANCE: Final = 30.0
+"""How different levels must be for a gain to be told from an offset: between the medians of the
+darker and the brighter half, and all in all."""
+
+AGREES: Final = 20.0
+"""Levels by which a pixel may be off that shows in what light the place is."""
+
+GAINS: Final = (0.4, 2.5)
+
+_NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
+
+
+class Background:
+    """Long and short background models of one camera at one small size. Not thread-safe.
+
+    Attributes:
+        is_learned: Whether there is a background.
+        expected: The background in the light of the newest image, (H, W) uint8; the first image
+            while it is not learned.
+        left: Where the newest image is not the background, and is not covered.
+        still_s: How long each pixel has been the same, covered times left out, (H, W) float32.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        """Starts without a background; `shape` is (H, W)."""
+        self.is_learned = False
+        self.expected: Luma = np.zeros(shape, np.uint8)
+        self.left: Mask = np.zeros(shape, np.bool_)
+        self.still_s: Float32Map = np.zeros(shape, np.float32)
+        self._long: Float32Map = np.zeros(shape, np.float32)
+        self._flicker: Float32Map = np.zeros(shape, np.float32)
+        self._short: Luma = np.zeros(shape, np.uint8)
+        self._known: Mask = np.ones(shape, np.bool_)
+        self._first: list[Luma] = []
+        self._first_free: Float32Map = np.zeros(shape, np.float32)
+        self._learned_s = 0.0
+        self._learned_images = 0
+
+    def observe(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        """Takes an image of the same aim as the background; `free` is where nothing covers."""
+        self._note_stillness(luma, free, elapsed_s)
+        if not self.is_learned:
+            self._learn(luma, free, elapsed_s)
+            return
+        self._learn_uncovered(luma, free)
+        self.expected = self._in_light_of(luma, free)
+        change = _beyond(luma, self.expected)
+        limit = np.maximum(self._flicker * np.float32(FLICKER_FACTOR), np.float32(LEAST_CHANGE))
+        self.left = (change > limit) & free & self._known
+        self._follow(luma, free, elapsed_s)
+
+    def absorb(self, luma: Luma, window: tuple[slice, slice], mask: Mask) -> None:
+        """Takes an image for the background where `mask`, which is of the window, holds."""
+        self._long[window][mask] = luma[window][mask]
+        self.left[window][mask] = False
+
+    def restart(self) -> None:
+        """Forgets everything but how much pixels flicker."""
+        self.is_learned = False
+        self._first.clear()
+        self._first_free[:] = 0
+        self._learned_s, self._learned_images = 0.0, 0
+        self.left[:] = False
+        self.still_s[:] = 0
+
+    def _note_stillness(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        change = np.maximum(luma, self._short) - np.minimum(luma, self._short)
+        if self.is_learned:
+            weight = min(1.0, elapsed_s / FOLLOW_S)
+            flicker = np.minimum(change, np.uint8(MOST_FLICKER))
+            cv2.accumulateWeighted(flicker, self._flicker, weight, mask=free.view(np.uint8))
+        self.still_s += np.float32(elapsed_s) * free
+        # Most pixels show what the camera's noise is.
+        limit = max(STILL, NOISE_FACTOR * float(np.median(change[2::6, 2::6])))
+        self.still_s[(change > limit) & free] = 0
+        # What drifts slowly is still: the newest level counts, not that of long ago.
+        np.copyto(self._short, luma, where=free)
+
+    def _learn(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        self._learned_s += elapsed_s
+        self._first.append(luma)
+        self._first_free += free
+        if not self._learned_images:
+            self.expected = luma
+        self._learned_images += 1
+        # Where images come often, the newest are enough.
+        del self._first[:-LEARN_IMAGES]
+        if self._learned_s < LEARN_S or len(self._first) < LEARN_IMAGES:
+            return
+        images = np.stack(self._first)
+        self._long = np.asarray(np.median(images, axis=0), np.float32)
+        change = np.abs(np.diff(images.astype(np.int16), axis=0))
+        self._flicker = np.asarray(np.minimum(change.mean(axis=0), MOST_FLICKER), np.float32)
+        # Where somebody walked or drove all the time nobody has seen the place.
+        calm = self._flicker <= MOST_FIRST_FLICKER
+        self._known = (self._first_free > self._learned_images / 2) & calm
+        self._first.clear()
+        self.is_learned = True
+        self.expected = self._in_light_of(luma, free)
+
+    def _learn_uncovered(self, luma: Luma, free: Mask) -> None:
+        if self._known.all():
+            return
+        found = ~self._known & free & (self.still_s >= UNCOVERED_S)
+        self._long[found] = luma[found]
+        self._known |= found
+
+    def _in_light_of(self, luma: Luma, free: Mask) -> Luma:
+        """The background with the gain and offset of an image, by what has not left it."""
+        sample = np.s_[2::6, 2::6]
+        usual = ~self.left[sample] & self._known[sample] & free[sample]
+        then, now = self._long[sample][usual], luma[sample][usual].astype(np.float32)
+        if then.size < usual.size // 4:
+            return self._long.astype(np.uint8)
+        gain, offset = _light(then, now)
+        light = self._long * np.float32(gain) + np.float32(offset)
+        return np.clip(light, 0, 255, out=light).astype(np.uint8)
+
+    def _follow(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+        # What has left the background follows its light, so that it does not fall behind.
+        seen = np.where(self.left | ~free, self.expected, luma)
+        cv2.accumulateWeighted(seen, self._long, min(1.0, elapsed_s / FOLLOW_S))
+
+
+def _beyond(image: Luma, known: Luma) -> Luma:
+    """By how many levels an image is darker or brighter than all that is known around a pixel.
+
+    A camera trembles by a pixel: what was beside a pixel may as well be on it.
+    """
+    darkest, brightest = np.empty_like(known), np.empty_like(known)
+    cv2.erode(known, _NEIGHBOURS, dst=darkest)
+    cv2.dilate(known, _NEIGHBOURS, dst=brightest)
+    brighter = np.maximum(image, brightest) - brightest
+    return np.maximum(brighter, np.maximum(image, darkest) - image, out=brighter)
+
+
+def _light(then: Float32Map, now: Float32Map) -> tuple[float, float]:
+    """Gain and offset from levels of the background to those of an image, whatever has changed."""
+    bright = then > _middle(then)
+    gain = 1.0
+    if bright.any():
+        low, high = _middle(then[~bright]), _middle(then[bright])
+        if high - low >= LEAST_SPREAD:
+            gain = (_middle(now[bright]) - _middle(now[~bright])) / (high - low)
+    gain = min(max(gain, GAINS[0]), GAINS[1])
+    offset = _middle(now - gain * then)
+    # Medians pass over what has changed, but are coarse; what agrees with them says it exactly.
+    agrees = np.abs(now - gain * then - offset) <= AGREES
+    then, now = then[agrees], now[agrees]
+    if then.size and float(then.var()) >= LEAST_VARIANCE:
+        deviation = then - then.mean()
+        exact = float((deviation * now).mean() / (deviation * deviation).mean())
+        gain = min(max(exact, GAINS[0]), GAINS[1])
+        offset = float((now - gain * then).mean())
+    return gain, offset
+
+
+def _middle(values: Float32Map) -> float:
+    """The median, the upper one of two; NumPy's own costs many times as much for few values."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])

@@ -1,0 +1,98 @@
+"""`CameraSignals`: the signals of one camera, each at its own rate, from one small luma image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from camera_adapters import Luma, Size
+from models.detections import Box
+from pipelines.signals.motion import MotionWatch
+from pipelines.signals.signal import NO_SIGNALS, Signal, Signals
+from pipelines.signals.static_change import StaticChangeWatch
+from pipelines.signals.view_state import ViewWatch
+
+LUMA_SIZE: Final = Size(320, 180)
+"""The whole image, stretched: boxes are normalised, so its shape does not matter."""
+
+EVERY_S: Final = 0.5
+STATIC_CHANGE_EVERY_S: Final = 1.0
+"""How often view and motion, and how often static change, are computed at most, seconds. It is done
+on the same frames, as the image is a good part of the cost."""
+
+EARLY_SHARE: Final = 0.2
+"""Share of an interval by which a frame may come early and still count."""
+
+
+class LumaSource(Protocol):
+    """An image that gives its brightness."""
+
+    def luma(self, size: Size) -> Luma:
+        """(H, W) uint8 at `size`."""
+        ...
+
+
+class CameraSignals:
+    """Computes what is wanted of one camera's frames. Not thread-safe.
+
+    Attributes:
+        newest: What is known now.
+        is_wanted: Whether anything is.
+    """
+
+    def __init__(self, wanted: frozenset[Signal]) -> None:
+        """Starts with nothing known; what is not wanted costs nothing."""
+        self.newest = NO_SIGNALS
+        self._view = ViewWatch() if Signal.VIEW in wanted else None
+        self._motion = MotionWatch() if Signal.MOTION in wanted else None
+        self._static_change = StaticChangeWatch() if Signal.STATIC_CHANGE in wanted else None
+        self._every_s = EVERY_S if self._view or self._motion else STATIC_CHANGE_EVERY_S
+        self.is_wanted = any((self._view, self._motion, self._static_change))
+        self._next_s: float | None = None
+        self._changed_s: float | None = None
+
+    def observe(self, image: LumaSource, at_s: float, covers: Sequence[Box] = ()) -> Signals:
+        """Takes a frame.
+
+        Args:
+            image: Its full image; not asked for anything while no signal is due.
+            at_s: When it was captured, monotonic seconds, never before the frame before.
+            covers: Boxes of people and vehicles, in normalised image coordinates.
+
+        Returns:
+            `newest`. While the view is at fault, nothing is said of static changes.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        if not (self.is_wanted and self._is_due(at_s)):
+            return self.newest
+        luma = image.luma(LUMA_SIZE)
+        fault = self._view.observe(luma, at_s) if self._view else None
+        moves = self._motion.observe(luma) if self._motion else None
+        changes = self.newest.static_changes
+        if fault is not None:
+            changes = ()
+        elif self._static_change and self._is_change_due(at_s):
+            changes = self._static_change.observe(luma, at_s, covers)
+        self.newest = Signals(fault, moves, changes)
+        return self.newest
+
+    def _is_due(self, at_s: float) -> bool:
+        """Whether it is time to compute something, which counts as done then."""
+        next_s = at_s if self._next_s is None else self._next_s
+        if at_s + EARLY_SHARE * self._every_s < next_s:
+            return False
+        # In the long run no more often than it should be; after a pause nothing is made up for.
+        self._next_s = max(next_s + self._every_s, at_s + (1 - EARLY_SHARE) * self._every_s)
+        return True
+
+    def _is_change_due(self, at_s: float) -> bool:
+        """Whether it is time for static change; never for an image that may be of no use."""
+        early_s = (1 - EARLY_SHARE) * STATIC_CHANGE_EVERY_S
+        if self._changed_s is not None and at_s - self._changed_s < early_s:
+            return False
+        if self._view is not None and self._view.is_suspicious:
+            return False
+        self._changed_s = at_s
+        return True

@@ -1,0 +1,273 @@
+"""Static change: something was added to the place, or taken away, and stays. Without any class.
+
+Pixels that left the long-term background and have been still for some seconds, with nobody and no
+vehicle before them, make candidates. Light, shadows, ghosts of what has left, rain and a shaking
+camera make none. A candidate stays while people pass before it, and ends when the place is as it
+was, or when it has been there for so long that it belongs to the place.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+
+from camera_adapters import Luma
+from models.detections import Box, box_iou
+from pipelines.signals.alignment import aligned
+from pipelines.signals.background import Background, Mask
+from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
+from pipelines.signals.signal import ChangeKind, StaticChange
+
+STAY_S: Final = 6.0
+"""How long a change must be still until it is a candidate, seconds."""
+
+CALM_S: Final = 2.0
+"""How long a pixel must be still to belong to a change whose most pixels have stayed."""
+
+CONFIRM_S: Final = 1.5
+"""How long a candidate must look the same until it is published, seconds."""
+
+MOST_ELAPSED_S: Final = 5.0
+"""After a longer pause nobody knows what was in between; it counts as so many seconds."""
+
+GONE_S: Final = 5.0
+"""How long nothing must be seen of a candidate, though nothing covers it, until it ends."""
+
+ABSORB_S: Final = 900.0
+"""After so long it belongs to the place, seconds."""
+
+LIGHT_S: Final = 20.0
+"""After so long light that has changed belongs to the place, seconds."""
+
+UNCLEAR_S: Final = 30.0
+"""After so long what is neither added nor removed belongs to the place."""
+
+LEAST_AREA: Final = 0.0003
+MOST_AREA: Final = 0.1
+"""Share of the image that a candidate has, at least and at most."""
+
+LEAST_SIDE: Final = 0.025
+"""Share of the height that both sides of a candidate have at least."""
+
+LEAST_FILL: Final = 0.3
+"""Share of its bounding box that a candidate fills at least."""
+
+RELIGHTED: Final = 0.35
+RELIGHTED_S: Final = 1.0
+"""When so much of the image has left the background for so long, the background is learned anew."""
+
+COVER_MARGIN: Final = 0.01
+"""Share of the width by which a box is widened: shadows and limbs reach out of it."""
+
+SAME: Final = 0.5
+"""Share of the smaller of two boxes in the other one from which on they are one thing: a part of it
+may be seen first."""
+
+COVERED: Final = 0.25
+"""Share of a candidate under boxes from which on nothing is known of it."""
+
+CHANGES: Final = (RegionKind.ADDED, RegionKind.REMOVED)
+
+_GAP: Final = np.ones((5, 5), np.uint8)
+
+
+@dataclass(slots=True)
+class _Candidate:
+    id: int
+    box: Box
+    region: Region
+    since_s: float
+    first_s: float
+    seen_s: float
+    missing_s: float = 0.0
+    votes: dict[RegionKind, int] = field(default_factory=lambda: dict.fromkeys(RegionKind, 0))
+
+    def see(self, kind: RegionKind, at_s: float) -> None:
+        self.votes[kind] += 1
+        self.seen_s, self.missing_s = at_s, 0.0
+
+    @property
+    def kind(self) -> ChangeKind | None:
+        added, removed = self.votes[RegionKind.ADDED], self.votes[RegionKind.REMOVED]
+        others = max(self.votes[RegionKind.UNCLEAR], self.votes[RegionKind.LIGHT])
+        if added == removed or others > max(added, removed):
+            return None
+        return ChangeKind.ADDED if added > removed else ChangeKind.REMOVED
+
+
+class StaticChangeWatch:
+    """The static changes in view of one camera. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """Starts without a background: what is there now belongs to the place."""
+        self._background: Background | None = None
+        self._candidates: list[_Candidate] = []
+        self._ids = itertools.count(1)
+        self._at_s: float | None = None
+        self._relighted_s = 0.0
+        self._free: Mask | None = None
+
+    def observe(self, luma: Luma, at_s: float, covers: Sequence[Box]) -> tuple[StaticChange, ...]:
+        """Takes an image, once or twice a second.
+
+        Args:
+            luma: (H, W) uint8, always of one size.
+            at_s: When it was captured, monotonic seconds.
+            covers: Boxes of people and vehicles, in normalised image coordinates.
+        """
+        background = self._background
+        if background is None:
+            background = self._background = Background((luma.shape[0], luma.shape[1]))
+        elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
+        elapsed_s = min(elapsed_s, MOST_ELAPSED_S)
+        self._at_s = at_s
+        if elapsed_s:
+            luma = aligned(luma, background.expected)
+        # A box that is missed once is not away yet.
+        now = _free(luma.shape, covers)
+        before, self._free = self._free, now
+        free = now if before is None else now & before
+        background.observe(luma, free, elapsed_s)
+        if not background.is_learned or self._is_relighted(background, elapsed_s):
+            return ()
+        self._match(background, luma, _regions(background, luma, at_s), at_s)
+        self._end(background, luma, at_s, elapsed_s, free)
+        return tuple(
+            StaticChange(one.id, kind, one.box, one.since_s, one.seen_s)
+            for one in self._candidates
+            if (kind := one.kind) is not None and one.seen_s - one.first_s >= CONFIRM_S
+        )
+
+    def _is_relighted(self, background: Background, elapsed_s: float) -> bool:
+        """Whether so much has changed that nothing can be said; the place is learned anew then."""
+        share = np.count_nonzero(background.left) / background.left.size
+        self._relighted_s = self._relighted_s + elapsed_s if share >= RELIGHTED else 0.0
+        if self._relighted_s >= RELIGHTED_S:
+            self._relighted_s = 0.0
+            self._candidates.clear()
+            background.restart()
+        return bool(share >= RELIGHTED)
+
+    def _match(
+        self,
+        background: Background,
+        luma: Luma,
+        regions: list[tuple[Region, RegionKind]],
+        at_s: float,
+    ) -> None:
+        """Gives each region to the candidate that it is, or makes one of it.
+
+        Light makes none, and becomes the background in time.
+        """
+        for region, kind in regions:
+            box = _normalised(region, luma.shape)
+            known = max(self._candidates, key=lambda one: _common(one.box, box), default=None)
+            if known is None or _common(known.box, box) < SAME:
+                if kind is not RegionKind.LIGHT:
+                    first = _Candidate(next(self._ids), box, region, region.since_s, at_s, at_s)
+                    first.votes[kind] += 1
+                    self._candidates.append(first)
+                elif at_s - region.since_s >= LIGHT_S:
+                    background.absorb(luma, region.window, region.mask)
+            elif kind in CHANGES:
+                known.box, known.region = box, region
+                known.since_s = min(known.since_s, region.since_s)
+                known.see(kind, at_s)
+            elif box_iou(known.box, box) >= SAME:
+                known.see(kind, at_s)
+
+    def _end(
+        self, background: Background, luma: Luma, at_s: float, elapsed_s: float, free: Mask
+    ) -> None:
+        """Ends what is gone, and what has become a part of the place."""
+        kept = []
+        for one in self._candidates:
+            mask, window = one.region.mask, one.region.window
+            covered = 1.0 - np.count_nonzero(free[window] & mask) / np.count_nonzero(mask)
+            most_s = UNCLEAR_S if one.kind is None else ABSORB_S
+            if at_s - one.first_s >= most_s and one.seen_s == at_s:
+                background.absorb(luma, window, mask)
+                continue
+            if covered < COVERED and one.seen_s < at_s:
+                one.missing_s += elapsed_s
+            if one.missing_s < GONE_S:
+                kept.append(one)
+        self._candidates = kept
+
+
+def _regions(background: Background, luma: Luma, at_s: float) -> list[tuple[Region, RegionKind]]:
+    """The still regions with what they are."""
+    still = background.left & (background.still_s >= CALM_S)
+    stays = still & (background.still_s >= STAY_S)
+    if np.count_nonzero(stays) < LEAST_AREA * luma.size / 2:
+        return []
+    joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP)
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = []
+    for outline in outlines:
+        left, top, width, height = cv2.boundingRect(outline)
+        if width * height < LEAST_AREA * luma.size:
+            continue
+        from_x, from_y = max(0, left - MARGIN_PX), max(0, top - MARGIN_PX)
+        window = (
+            slice(from_y, min(luma.shape[0], top + height + MARGIN_PX)),
+            slice(from_x, min(luma.shape[1], left + width + MARGIN_PX)),
+        )
+        filled = np.zeros_like(luma[window])
+        cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED, offset=(-from_x, -from_y))
+        mask = (filled > 0) & (joined[window] > 0)
+        area = int(np.count_nonzero(mask))
+        if area < LEAST_AREA * luma.size:
+            continue
+        for_s = float(np.median(background.still_s[window][mask & still[window]]))
+        if for_s >= STAY_S:
+            region = Region(left, top, width, height, area, window, mask, at_s - for_s)
+            found.append((region, _kind(region, luma, background)))
+    return found
+
+
+def _kind(region: Region, luma: Luma, background: Background) -> RegionKind:
+    rows = luma.shape[0]
+    if (
+        region.area > MOST_AREA * luma.size
+        or min(region.width, region.height) < LEAST_SIDE * rows
+        or region.area < LEAST_FILL * region.width * region.height
+    ):
+        return RegionKind.UNCLEAR
+    return region_kind(region, luma, background.expected)
+
+
+def _free(shape: tuple[int, ...], covers: Sequence[Box]) -> Mask:
+    """Where no box is."""
+    height, width = shape
+    free = np.ones((height, width), np.bool_)
+    for x1, y1, x2, y2 in covers:
+        left, right = (x1 - COVER_MARGIN) * width, (x2 + COVER_MARGIN) * width
+        top, bottom = y1 * height - COVER_MARGIN * width, y2 * height + COVER_MARGIN * width
+        free[max(0, int(top)) : max(0, round(bottom)), max(0, int(left)) : max(0, round(right))] = (
+            False
+        )
+    return free
+
+
+def _normalised(region: Region, shape: tuple[int, ...]) -> Box:
+    height, width = shape
+    return Box(
+        region.left / width,
+        region.top / height,
+        (region.left + region.width) / width,
+        (region.top + region.height) / height,
+    )
+
+
+def _common(one: Box, other: Box) -> float:
+    """The share of the smaller box that is in the other one."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    areas = [(box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other)]
+    return max(0.0, width) * max(0.0, height) / max(min(areas), 1e-9)
