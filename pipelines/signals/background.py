@@ -16,7 +16,7 @@ import numpy.typing as npt
 from camera_adapters import Luma
 from pipelines.signals.block_grid import Float32Map
 
-Mask = npt.NDArray[np.bool_]
+PixelMask = npt.NDArray[np.bool_]
 """(H, W) bool."""
 
 LEARN_S: Final = 8.0
@@ -69,18 +69,18 @@ class Background:
         """Starts without a background; `shape` is (H, W)."""
         self.is_learned = False
         self.expected: Luma = np.zeros(shape, np.uint8)
-        self.left: Mask = np.zeros(shape, np.bool_)
+        self.left: PixelMask = np.zeros(shape, np.bool_)
         self.still_s: Float32Map = np.zeros(shape, np.float32)
         self._long: Float32Map = np.zeros(shape, np.float32)
         self._flicker: Float32Map = np.zeros(shape, np.float32)
         self._short: Luma = np.zeros(shape, np.uint8)
-        self._known: Mask = np.ones(shape, np.bool_)
+        self._known: PixelMask = np.ones(shape, np.bool_)
         self._first: list[Luma] = []
         self._first_free: Float32Map = np.zeros(shape, np.float32)
         self._learned_s = 0.0
         self._learned_images = 0
 
-    def observe(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+    def observe(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         """Takes an image of the same aim as the background; `free` is where nothing covers."""
         self._note_stillness(luma, free, elapsed_s)
         if not self.is_learned:
@@ -93,7 +93,7 @@ class Background:
         self.left = (change > limit) & free & self._known
         self._follow(luma, free, elapsed_s)
 
-    def absorb(self, luma: Luma, window: tuple[slice, slice], mask: Mask) -> None:
+    def absorb(self, luma: Luma, window: tuple[slice, slice], mask: PixelMask) -> None:
         """Takes an image for the background where `mask`, which is of the window, holds."""
         self._long[window][mask] = luma[window][mask]
         self.left[window][mask] = False
@@ -107,7 +107,7 @@ class Background:
         self.left[:] = False
         self.still_s[:] = 0
 
-    def _note_stillness(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+    def _note_stillness(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         change = np.maximum(luma, self._short) - np.minimum(luma, self._short)
         if self.is_learned:
             weight = min(1.0, elapsed_s / FOLLOW_S)
@@ -120,7 +120,7 @@ class Background:
         # What drifts slowly is still: the newest level counts, not that of long ago.
         np.copyto(self._short, luma, where=free)
 
-    def _learn(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+    def _learn(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         self._learned_s += elapsed_s
         self._first.append(luma)
         self._first_free += free
@@ -142,14 +142,14 @@ class Background:
         self.is_learned = True
         self.expected = self._in_light_of(luma, free)
 
-    def _learn_uncovered(self, luma: Luma, free: Mask) -> None:
+    def _learn_uncovered(self, luma: Luma, free: PixelMask) -> None:
         if self._known.all():
             return
         found = ~self._known & free & (self.still_s >= UNCOVERED_S)
         self._long[found] = luma[found]
         self._known |= found
 
-    def _in_light_of(self, luma: Luma, free: Mask) -> Luma:
+    def _in_light_of(self, luma: Luma, free: PixelMask) -> Luma:
         """The background with the gain and offset of an image, by what has not left it."""
         sample = np.s_[2::6, 2::6]
         usual = ~self.left[sample] & self._known[sample] & free[sample]
@@ -160,7 +160,7 @@ class Background:
         light = self._long * np.float32(gain) + np.float32(offset)
         return np.clip(light, 0, 255, out=light).astype(np.uint8)
 
-    def _follow(self, luma: Luma, free: Mask, elapsed_s: float) -> None:
+    def _follow(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         # What has left the background follows its light, so that it does not fall behind.
         seen = np.where(self.left | ~free, self.expected, luma)
         cv2.accumulateWeighted(seen, self._long, min(1.0, elapsed_s / FOLLOW_S))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from camera_adapters import Luma
-from pipelines.signals.background import Mask
+from pipelines.signals.background import PixelMask
 from pipelines.signals.block_grid import Float32Map, correlation
 
 MARGIN_PX: Final = 4
@@ -66,7 +66,7 @@ class Region:
     height: int
     area: int
     window: tuple[slice, slice]
-    mask: Mask
+    mask: PixelMask
     since_s: float
 
 
@@ -90,7 +90,7 @@ def region_kind(region: Region, luma: Luma, expected: Luma) -> RegionKind:
     return RegionKind.UNCLEAR
 
 
-def _is_light(mask: Mask, now: Luma, then: Luma) -> bool:
+def _is_light(mask: PixelMask, now: Luma, then: Luma) -> bool:
     inner = _narrowed(mask)
     if np.count_nonzero(inner) < np.count_nonzero(mask) // 4:
         inner = mask
@@ -104,11 +104,11 @@ def _is_light(mask: Mask, now: Luma, then: Luma) -> bool:
     return not is_plain and correlation(fine_now, fine_then) >= SAME_TEXTURE
 
 
-def _widened(mask: Mask) -> Mask:
+def _widened(mask: PixelMask) -> PixelMask:
     return cv2.dilate(mask.view(np.uint8), _NEIGHBOURS) > 0
 
 
-def _narrowed(mask: Mask) -> Mask:
+def _narrowed(mask: PixelMask) -> PixelMask:
     return cv2.erode(mask.view(np.uint8), _NEIGHBOURS) > 0
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from camera_adapters import Luma
 from models.detections import Box, box_iou
 from pipelines.signals.alignment import aligned
-from pipelines.signals.background import Background, Mask
+from pipelines.signals.background import Background, PixelMask
 from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
 from pipelines.signals.signal import ChangeKind, StaticChange
 
@@ -110,7 +110,7 @@ class StaticChangeWatch:
         self._ids = itertools.count(1)
         self._at_s: float | None = None
         self._relighted_s = 0.0
-        self._free: Mask | None = None
+        self._free: PixelMask | None = None
 
     def observe(self, luma: Luma, at_s: float, covers: Sequence[Box]) -> tuple[StaticChange, ...]:
         """Takes an image, once or twice a second.
@@ -182,7 +182,7 @@ class StaticChangeWatch:
                 known.see(kind, at_s)
 
     def _end(
-        self, background: Background, luma: Luma, at_s: float, elapsed_s: float, free: Mask
+        self, background: Background, luma: Luma, at_s: float, elapsed_s: float, free: PixelMask
     ) -> None:
         """Ends what is gone, and what has become a part of the place."""
         kept = []
@@ -242,7 +242,7 @@ def _kind(region: Region, luma: Luma, background: Background) -> RegionKind:
     return region_kind(region, luma, background.expected)
 
 
-def _free(shape: tuple[int, ...], covers: Sequence[Box]) -> Mask:
+def _free(shape: tuple[int, ...], covers: Sequence[Box]) -> PixelMask:
     """Where no box is."""
     height, width = shape
     free = np.ones((height, width), np.bool_)
