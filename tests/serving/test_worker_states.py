@@ -73,12 +73,16 @@ class City:
         ]
 
     def states(self, camera: str) -> list[tuple[int, str, str]]:
-        """Incarnation, state and reason, in the order that the contract gives them."""
-        found = [
-            event
+        """Incarnation, state and reason, in the order that the contract gives them.
+
+        What was sent before a worker was killed, and is not known to have arrived, comes twice.
+        """
+        by_id = {
+            event["id"]: event
             for event in self.events
             if event["type"] == "cityeye.camera.state" and event["partitionkey"] == camera
-        ]
+        }
+        found = list(by_id.values())
         found.sort(key=lambda event: (event["incarnation"], event["sequence"]))
         return [(one["incarnation"], one["data"]["state"], one["data"]["reason"]) for one in found]
 
