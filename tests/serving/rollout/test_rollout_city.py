@@ -388,7 +388,9 @@ def test_a_new_director_takes_over_workers_versions_and_tables(running: Running)
         return all(state.current for state in states)
 
     running.wait_until(answers_again, "a new director that knows all workers")
-    assert said == {"the director died; a new one takes over"}
+    # Ray may take seconds to say that it died; until then it only does not answer.
+    assert "the director died; a new one takes over" in said
+    assert all("has not answered for" in one or "died" in one for one in said), said
     assert {state.name: state.incarnation for state in running.city.workers()} == before
     assert running.versions() == {name: "2" if name == "north" else "1" for name in CAMERAS}
     assert_nothing_was_lost(running.cameras())
