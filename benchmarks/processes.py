@@ -74,10 +74,18 @@ def processes_of(root: int) -> CityProcesses:
         names[root] = MAIN
     for process in processes_below(root):
         with suppress(*PROCESS_GONE):
-            command = (PROC / str(process.pid) / "cmdline").read_bytes().replace(b"\0", b" ")
-            names[process.pid] = process_name(command.decode(errors="replace").strip())
+            names[process.pid] = process_name(command_of(process.pid))
             cpu_s[process.pid] = process.cpu_s
     return CityProcesses(names, cpu_s)
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, or the title that it gave itself.
+
+    Raises one of `PROCESS_GONE` where it has ended.
+    """
+    command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
+    return command.decode(errors="replace").strip()
 
 
 def process_name(command: str) -> str:

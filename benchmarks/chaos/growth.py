@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.processes import GCS, MAIN, process_name
+from benchmarks.processes import GCS, MAIN, command_of, process_name
 from benchmarks.result import Cell, Metric, PlotLine, ResultPlot, ResultTable
 from benchmarks.scale import StraightLine
 from serving import PROC, PROCESS_GONE, RunningProcess, processes_below
@@ -91,7 +91,9 @@ class GrowthWatch:
                 samples = self._samples.setdefault((process.pid, process.started), [])
                 samples.append(_sample(process, now_s))
                 # Processes of Ray give themselves a title once they know what they are for.
-                self._names[process.pid] = MAIN if process.pid == root else _name(process.pid)
+                self._names[process.pid] = (
+                    MAIN if process.pid == root else process_name(command_of(process.pid))
+                )
         self._sampled_s.append(now_s)
 
     def between(self, begin_s: float, end_s: float) -> list[ProcessGrowth]:
@@ -109,11 +111,6 @@ def _with_below(root: int) -> Iterator[RunningProcess]:
     with suppress(*PROCESS_GONE):
         yield RunningProcess.read(root)
     yield from processes_below(root)
-
-
-def _name(pid: int) -> str:
-    command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
-    return process_name(command.decode(errors="replace").strip())
 
 
 def _sample(process: RunningProcess, now_s: float) -> ProcessSample:

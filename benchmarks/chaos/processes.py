@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.processes import command_of
 from serving import PROC, PROCESS_GONE, RunningProcess, processes_below
 
 MAIN: Final = "main"
@@ -69,7 +70,7 @@ def found(root: int, name: str) -> list[CityProcess]:
         with contextlib.suppress(*PROCESS_GONE):
             return [CityProcess.of(RunningProcess.read(root))]
         return []
-    words = PROCESSES[name].encode()
+    words = PROCESSES[name]
     return [CityProcess.of(one) for one in processes_below(root) if words in _command(one.pid)]
 
 
@@ -78,10 +79,10 @@ def below(root: int) -> list[CityProcess]:
     return [CityProcess.of(one) for one in processes_below(root)]
 
 
-def _command(pid: int) -> bytes:
+def _command(pid: int) -> str:
     with contextlib.suppress(*PROCESS_GONE):
-        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
-    return b""
+        return command_of(pid)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

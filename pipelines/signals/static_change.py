@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from camera_adapters import Luma
-from models.detections import Box, box_iou
+from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background, PixelMask
 from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
@@ -267,7 +267,5 @@ def _normalised(region: Region, shape: tuple[int, ...]) -> Box:
 
 def _common(one: Box, other: Box) -> float:
     """The share of the smaller box that is in the other one."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    areas = [(box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other)]
-    return max(0.0, width) * max(0.0, height) / max(min(areas), 1e-9)
+    smaller = min((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
+    return common_area(one, other) / max(smaller, 1e-9)
