@@ -231,6 +231,26 @@ def tracker(
     publish(run(benchmark, progress()), where)
 
 
+@app.command("signals")
+def signals(
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Scenes of each place.")] = 5,
+    seconds: Annotated[float, typer.Option(min=30, max=240, help="Length of each.")] = 240.0,
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Light or weather; repeatable. All if absent.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Measure what static change and view state find and invent, on drawn places."""
+    from benchmarks.place_watch import CONDITIONS
+    from benchmarks.signals import SignalsBenchmark, run
+
+    if unknown := [name for name in condition or () if name not in CONDITIONS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(CONDITIONS)}")
+    where = outputs(json, None)
+    benchmark = SignalsBenchmark(seeds, seconds, tuple(condition or CONDITIONS))
+    publish(run(benchmark, progress()), where)
+
+
 @app.command("precision")
 def precision(
     model: ModelOption = BUILT_IN,

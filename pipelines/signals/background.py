@@ -7,6 +7,7 @@ fades into it unseen. What people and vehicles cover is neither learned nor coun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -18,6 +19,9 @@ from pipelines.signals.block_grid import Float32Map
 
 PixelMask = npt.NDArray[np.bool_]
 """(H, W) bool."""
+
+Window = tuple[slice, slice]
+"""Rows and columns of an image."""
 
 LEARN_S: Final = 8.0
 LEARN_IMAGES: Final = 8
@@ -63,6 +67,7 @@ class Background:
             while it is not learned.
         left: Where the newest image is not the background, and is not covered.
         still_s: How long each pixel has been the same, covered times left out, (H, W) float32.
+        left_for_s: How long ago each pixel was last seen to be the background, (H, W) float32.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -71,10 +76,12 @@ class Background:
         self.expected: Luma = np.zeros(shape, np.uint8)
         self.left: PixelMask = np.zeros(shape, np.bool_)
         self.still_s: Float32Map = np.zeros(shape, np.float32)
+        self.left_for_s: Float32Map = np.zeros(shape, np.float32)
         self._long: Float32Map = np.zeros(shape, np.float32)
         self._flicker: Float32Map = np.zeros(shape, np.float32)
         self._short: Luma = np.zeros(shape, np.uint8)
         self._known: PixelMask = np.ones(shape, np.bool_)
+        self._held: PixelMask = np.zeros(shape, np.bool_)
         self._first: list[Luma] = []
         self._first_free: Float32Map = np.zeros(shape, np.float32)
         self._learned_s = 0.0
@@ -88,12 +95,25 @@ class Background:
             return
         self._learn_uncovered(luma, free)
         self.expected = self._in_light_of(luma, free)
-        change = _beyond(luma, self.expected)
+        # A small thing with many shades hides the ground that is seen when it is gone, and that
+        # ground does not hide the thing: so each is asked about the other.
+        change = np.maximum(_beyond(luma, self.expected), _beyond(self.expected, luma))
         limit = np.maximum(self._flicker * np.float32(FLICKER_FACTOR), np.float32(LEAST_CHANGE))
         self.left = (change > limit) & free & self._known
+        self.left_for_s += np.float32(elapsed_s)
+        self.left_for_s[~self.left & free] = 0
         self._follow(luma, free, elapsed_s)
 
-    def absorb(self, luma: Luma, window: tuple[slice, slice], mask: PixelMask) -> None:
+    def hold(self, places: Sequence[tuple[Window, PixelMask]]) -> None:
+        """Does not follow the image in these places, each with a mask of its window.
+
+        A thing that in parts is as bright as the ground would become the ground in these parts.
+        """
+        self._held[:] = False
+        for window, mask in places:
+            self._held[window] |= mask
+
+    def absorb(self, luma: Luma, window: Window, mask: PixelMask) -> None:
         """Takes an image for the background where `mask`, which is of the window, holds."""
         self._long[window][mask] = luma[window][mask]
         self.left[window][mask] = False
@@ -106,6 +126,8 @@ class Background:
         self._learned_s, self._learned_images = 0.0, 0
         self.left[:] = False
         self.still_s[:] = 0
+        self.left_for_s[:] = 0
+        self._held[:] = False
 
     def _note_stillness(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         change = np.maximum(luma, self._short) - np.minimum(luma, self._short)
@@ -162,7 +184,7 @@ class Background:
 
     def _follow(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         # What has left the background follows its light, so that it does not fall behind.
-        seen = np.where(self.left | ~free, self.expected, luma)
+        seen = np.where(self.left | self._held | ~free, self.expected, luma)
         cv2.accumulateWeighted(seen, self._long, min(1.0, elapsed_s / FOLLOW_S))
 
 

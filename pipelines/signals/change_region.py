@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from camera_adapters import Luma
-from pipelines.signals.background import PixelMask
+from pipelines.signals.background import PixelMask, Window
 from pipelines.signals.block_grid import Float32Map, correlation
 
 MARGIN_PX: Final = 4
@@ -57,6 +57,7 @@ class Region:
         area: Pixels that belong to it.
         window: Rows and columns of the bounding box with `MARGIN_PX` around it.
         mask: Where it is, of the window.
+        filled: The same without its holes.
         since_s: Monotonic time from which on most of it has been still, seconds.
     """
 
@@ -65,8 +66,9 @@ class Region:
     width: int
     height: int
     area: int
-    window: tuple[slice, slice]
+    window: Window
     mask: PixelMask
+    filled: PixelMask
     since_s: float
 
 

@@ -74,6 +74,7 @@ COVERED: Final = 0.25
 CHANGES: Final = (RegionKind.ADDED, RegionKind.REMOVED)
 
 _GAP: Final = np.ones((5, 5), np.uint8)
+_EDGE: Final = np.ones((3, 3), np.uint8)
 
 
 @dataclass(slots=True)
@@ -135,7 +136,8 @@ class StaticChangeWatch:
         background.observe(luma, free, elapsed_s)
         if not background.is_learned or self._is_relighted(background, elapsed_s):
             return ()
-        self._match(background, luma, _regions(background, luma, at_s), at_s)
+        known = [one.region for one in self._candidates]
+        self._match(background, luma, _regions(background, luma, at_s, known), at_s)
         self._end(background, luma, at_s, elapsed_s, free)
         return tuple(
             StaticChange(one.id, kind, one.box, one.since_s, one.seen_s)
@@ -198,37 +200,74 @@ class StaticChangeWatch:
             if one.missing_s < GONE_S:
                 kept.append(one)
         self._candidates = kept
+        background.hold([(one.region.window, one.region.filled) for one in kept])
 
 
-def _regions(background: Background, luma: Luma, at_s: float) -> list[tuple[Region, RegionKind]]:
-    """The still regions with what they are."""
+def _regions(
+    background: Background, luma: Luma, at_s: float, known: Sequence[Region]
+) -> list[tuple[Region, RegionKind]]:
+    """The still regions with what they are; `known` are those of the candidates."""
     still = background.left & (background.still_s >= CALM_S)
     stays = still & (background.still_s >= STAY_S)
     if np.count_nonzero(stays) < LEAST_AREA * luma.size / 2:
         return []
-    joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP)
-    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP) > 0
+    newer = _newer(background, joined, known, at_s)
     found = []
-    for outline in outlines:
-        left, top, width, height = cv2.boundingRect(outline)
-        if width * height < LEAST_AREA * luma.size:
-            continue
-        from_x, from_y = max(0, left - MARGIN_PX), max(0, top - MARGIN_PX)
-        window = (
-            slice(from_y, min(luma.shape[0], top + height + MARGIN_PX)),
-            slice(from_x, min(luma.shape[1], left + width + MARGIN_PX)),
+    for part in (joined & ~newer, newer):
+        outlines, _ = cv2.findContours(
+            part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
         )
-        filled = np.zeros_like(luma[window])
-        cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED, offset=(-from_x, -from_y))
-        mask = (filled > 0) & (joined[window] > 0)
-        area = int(np.count_nonzero(mask))
-        if area < LEAST_AREA * luma.size:
-            continue
-        for_s = float(np.median(background.still_s[window][mask & still[window]]))
-        if for_s >= STAY_S:
-            region = Region(left, top, width, height, area, window, mask, at_s - for_s)
-            found.append((region, _kind(region, luma, background)))
+        for outline in outlines:
+            region = _region(outline, part, background, still, at_s)
+            if region is not None:
+                found.append((region, _kind(region, luma, background)))
     return found
+
+
+def _newer(
+    background: Background, joined: PixelMask, known: Sequence[Region], at_s: float
+) -> PixelMask:
+    """What touches a candidate, and still was the place when that was there: another thing."""
+    newer = np.zeros_like(joined)
+    for region in known:
+        window = region.window
+        place_at_s = at_s - background.left_for_s[window]
+        newer[window] |= joined[window] & ~region.mask & (place_at_s >= region.since_s + CALM_S)
+    if newer.any():
+        # The edge of a thing comes and goes with the noise.
+        newer = cv2.morphologyEx(newer.view(np.uint8), cv2.MORPH_OPEN, _EDGE) > 0
+    return newer
+
+
+def _region(
+    outline: cv2.typing.MatLike,
+    joined: PixelMask,
+    background: Background,
+    still: PixelMask,
+    at_s: float,
+) -> Region | None:
+    """The region inside an outline of `joined`; None if it is small, or has not been still."""
+    rows, columns = joined.shape
+    left, top, width, height = cv2.boundingRect(outline)
+    if width * height < LEAST_AREA * joined.size:
+        return None
+    from_x, from_y = max(0, left - MARGIN_PX), max(0, top - MARGIN_PX)
+    window = (
+        slice(from_y, min(rows, top + height + MARGIN_PX)),
+        slice(from_x, min(columns, left + width + MARGIN_PX)),
+    )
+    filled = np.zeros_like(joined[window], np.uint8)
+    cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED, offset=(-from_x, -from_y))
+    mask = (filled > 0) & joined[window]
+    area = int(np.count_nonzero(mask))
+    calm = mask & still[window]
+    if area < LEAST_AREA * joined.size or not calm.any():
+        return None
+    for_s = float(np.median(background.still_s[window][calm]))
+    if for_s < STAY_S:
+        return None
+    return Region(left, top, width, height, area, window, mask, filled > 0, at_s - for_s)
 
 
 def _kind(region: Region, luma: Luma, background: Background) -> RegionKind:

@@ -13,6 +13,7 @@ from simulation.labels import (
 )
 from simulation.scenes.catalogue import DEMO_SCENES, SCENES, scene_named
 from simulation.scenes.foot_scenes import busy_square
+from simulation.scenes.left_things import left_things
 from simulation.scenes.road_scenes import busy_crossroad
 from simulation.scenes.sample import (
     SEEDS_PER_VIEW,
@@ -21,7 +22,7 @@ from simulation.scenes.sample import (
     render_sample,
     render_samples,
 )
-from simulation.scenes.scene import GroundPoint, Scene, SceneIncident, SceneZone
+from simulation.scenes.scene import GroundPoint, RestingThing, Scene, SceneIncident, SceneZone
 from simulation.scenes.truth import SceneTruth, read_truth, truth
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "TRAINING_SEEDS",
     "GroundPoint",
     "ObjectState",
+    "RestingThing",
     "Sample",
     "Scene",
     "SceneIncident",
@@ -44,6 +46,7 @@ __all__ = [
     "View",
     "busy_crossroad",
     "busy_square",
+    "left_things",
     "place_of",
     "read_truth",
     "render_sample",

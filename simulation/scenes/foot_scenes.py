@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from simulation.scenes.motion import Actor, Path, Spell, Thing, Walker, Waypoint, stroll
+from simulation.scenes.errands import PACE_MPS, beside, errand, left_behind, passers
+from simulation.scenes.motion import Actor, Path, Walker, stroll
 from simulation.scenes.scene import (
     LOOP_S,
     PlanePoint,
@@ -15,9 +16,6 @@ from simulation.scenes.scene import (
     longest_spell,
     states_of,
 )
-
-_PACE_MPS = 1.35
-_BEND_S = 0.8
 
 PARK_ROUTES: tuple[tuple[PlanePoint, ...], ...] = (
     ((-0.6, 52.0), (0.7, 26.0), (0.3, 12.0), (0.2, -3.0)),
@@ -33,87 +31,19 @@ SQUARE_ROUTES: tuple[tuple[PlanePoint, ...], ...] = (
 )
 
 
-def _errand(
-    key: int,
-    look: int,
-    stop_s: float,
-    come: list[PlanePoint],
-    stop: PlanePoint,
-    leave: list[PlanePoint],
-) -> Walker:
-    """Return a person who comes to a spot, bends down there at ``stop_s`` and walks away."""
-    waypoints: list[Waypoint] = [(stop_s - 0.4, *stop)]
-    for there in reversed(come):
-        last = waypoints[0]
-        waypoints.insert(0, (last[0] - math.dist((last[1], last[2]), there) / _PACE_MPS, *there))
-    waypoints.append((stop_s + _BEND_S, *stop))
-    for there in leave:
-        last = waypoints[-1]
-        waypoints.append((last[0] + math.dist((last[1], last[2]), there) / _PACE_MPS, *there))
-    return Walker(key, look, Path(waypoints), ((stop_s - 0.3, stop_s + 0.5),))
-
-
 _Errand = tuple[int, list[PlanePoint], list[PlanePoint]]
 """Looks of a person, and the ways by which it comes and leaves."""
 
 
-def _beside(stop: PlanePoint, towards: PlanePoint) -> PlanePoint:
-    """Return the spot half a step from where a person stops, on the way it came."""
-    away = math.dist(stop, towards)
-    return (
-        stop[0] + 0.45 * (towards[0] - stop[0]) / away,
-        stop[1] + 0.45 * (towards[1] - stop[1]) / away,
-    )
-
-
-def _left_behind(
-    key: int,
-    what: tuple[str, int],
-    owner: Walker,
-    drop_s: float,
-    spot: PlanePoint,
-    finder: Walker,
-    pick_s: float,
-    *,
-    left_hand: bool = False,
-) -> Thing:
-    """Return a thing (label, look) that one person puts down and another takes away."""
-    return Thing(
-        key,
-        *what,
-        (
-            Spell(owner.start_s, drop_s, owner, left_hand=left_hand),
-            Spell(drop_s, pick_s, None, spot),
-            Spell(pick_s, finder.end_s, finder, left_hand=left_hand),
-        ),
-    )
-
-
-def _passers(
-    routes: tuple[tuple[PlanePoint, ...], ...], starts: tuple[float, ...], rng: np.random.Generator
-) -> list[Actor]:
-    """Return walkers on the usual routes, one per start time."""
-    return [
-        stroll(
-            9000 + k,
-            int(rng.integers(600)),
-            start,
-            routes[k % len(routes)],
-            float(rng.uniform(1.2, 1.5)),
-        )
-        for k, start in enumerate(starts)
-    ]
-
-
 def _idler(rng: np.random.Generator, spot: PlanePoint, door: PlanePoint) -> list[Actor]:
     """Return a person who stands a while with the own bag at the feet: no litter."""
-    walk_s = math.dist(spot, door) / _PACE_MPS
+    walk_s = math.dist(spot, door) / PACE_MPS
     arrive, leave = 16.0, 46.0
     waypoints = [(arrive - walk_s, *door), (arrive, *spot), (leave, *spot), (leave + walk_s, *door)]
     person = Walker(8500, int(rng.integers(600)), Path(waypoints, -1.2))
-    put, take, beside = arrive + 0.5, leave - 0.5, (spot[0] + 0.42, spot[1] + 0.1)
+    put, take, at_feet = arrive + 0.5, leave - 0.5, (spot[0] + 0.42, spot[1] + 0.1)
     what = ("bag", int(rng.integers(400)))
-    return [person, _left_behind(8501, what, person, put, beside, person, take)]
+    return [person, left_behind(8501, what, person, put, at_feet, person, take)]
 
 
 def _path_and_lawn(stage: SceneStage) -> SceneZone:
@@ -139,10 +69,10 @@ def _bag_left(
 ) -> tuple[list[Actor], SceneIncident]:
     """Return a bag that one person leaves at a spot and another takes, and what that is."""
     look, come, leave = owner
-    loser = _errand(1, look, _BAG_LEFT_S, come, _beside(spot, come[-1]), leave)
+    loser = errand(1, look, _BAG_LEFT_S, come, beside(spot, come[-1]), leave)
     look, come, leave = finder
-    taker = _errand(2, look, _BAG_TAKEN_S, come, _beside(spot, come[-1]), leave)
-    bag = _left_behind(3, ("bag", bag_look), loser, _BAG_LEFT_S, spot, taker, _BAG_TAKEN_S)
+    taker = errand(2, look, _BAG_TAKEN_S, come, beside(spot, come[-1]), leave)
+    bag = left_behind(3, ("bag", bag_look), loser, _BAG_LEFT_S, spot, taker, _BAG_TAKEN_S)
     kind = "littering.dropped_object"
     return [loser, taker, bag], SceneIncident(kind, zone.name, _BAG_LEFT_S, _BAG_TAKEN_S, (3,))
 
@@ -154,7 +84,7 @@ def park_bag() -> Scene:
     owner = (21, [(30.0, 21.6), (2.4, 21.2)], [(-3.2, 15.0), (-7.0, 22.0), (-22.0, 30.0)])
     finder = (84, [(-0.4, 50.0), (0.9, 24.0)], [(0.6, -4.0)])
     actors, incident = _bag_left(owner, finder, 47, (0.9, 10.6), zone)
-    actors += _passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), stage.rng)
+    actors += passers(PARK_ROUTES, (-4.0, 20.0, 31.0, 12.0), stage.rng)
     title = "A park by day: a bag is left on the path"
     return stage.scene("park-bag", title, [zone], actors, [incident])
 
@@ -178,7 +108,7 @@ def park_pile() -> Scene:
     actors: list[Actor] = []
     incidents: list[SceneIncident] = []
     collectors = [
-        _errand(
+        errand(
             50 + k,
             90 + k,
             57.0 + 0.5 * k,
@@ -190,9 +120,9 @@ def park_pile() -> Scene:
     ]
     for k, (label, look, spot, drop_s) in enumerate(_DROPS):
         come, leave = doors[k % 3], doors[(k + 1) % 3][::-1]
-        owner = _errand(1 + k, int(rng.integers(600)), drop_s, come, _beside(spot, come[-1]), leave)
+        owner = errand(1 + k, int(rng.integers(600)), drop_s, come, beside(spot, come[-1]), leave)
         pick_s = 57.0 + 0.5 * (k % 3)
-        thing = _left_behind(
+        thing = left_behind(
             20 + k, (label, look), owner, drop_s, spot, collectors[k % 3], pick_s, left_hand=k >= 3
         )
         actors += [owner, thing]
@@ -236,7 +166,7 @@ def square_crowd() -> Scene:
         for column in range(6)
     ]
     people = [_gatherer(1 + k, rng, spot, focus) for k, spot in enumerate(spots)]
-    cast: tuple[Actor, ...] = (*people, *_passers(SQUARE_ROUTES, (-6.0, 14.0, 33.0), rng))
+    cast: tuple[Actor, ...] = (*people, *passers(SQUARE_ROUTES, (-6.0, 14.0, 33.0), rng))
 
     def inside(now: float) -> list[int]:
         return [
@@ -257,7 +187,7 @@ def square_bag() -> Scene:
     owner = (44, [(-17.0, 16.0)], [(4.0, 16.0), (16.0, 18.0)])
     finder = (51, [(17.0, 15.0)], [(-15.0, 13.0)])
     actors, incident = _bag_left(owner, finder, 38, (-1.6, 11.4), zone)
-    actors += _passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), stage.rng)
+    actors += passers(SQUARE_ROUTES, (-8.0, 18.0, 36.0, 27.0), stage.rng)
     title = "A square at dusk: a bag is left behind"
     return stage.scene("square-bag", title, [zone], actors, [incident], light="dusk")
 
@@ -265,7 +195,7 @@ def square_bag() -> Scene:
 def park_quiet() -> Scene:
     """Build walkers in the park, one of whom stands a while beside the own bag."""
     stage = SceneStage(33, "park", 12)
-    actors = _passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), stage.rng)
+    actors = passers(PARK_ROUTES, (-10.0, 8.0, 22.0, 35.0), stage.rng)
     actors += _idler(stage.rng, (-1.4, 11.6), (-0.8, 38.0))
     zones = [_path_and_lawn(stage)]
     return stage.scene("park-quiet", "A park by day: a few walkers", zones, actors)
@@ -274,7 +204,7 @@ def park_quiet() -> Scene:
 def square_quiet() -> Scene:
     """Build a square with a few people crossing and one waiting."""
     stage = SceneStage(43, "square", 9)
-    actors = _passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), stage.rng)
+    actors = passers(SQUARE_ROUTES, (-9.0, 3.0, 15.0, 24.0, 36.0), stage.rng)
     actors += _idler(stage.rng, (1.8, 12.4), (-15.0, 19.0))
     zones = [_middle_of_square(stage), _whole_square(stage)]
     return stage.scene("square-quiet", "A square by day: people cross", zones, actors)

@@ -17,7 +17,7 @@ from simulation.drawing.places import place_named
 from simulation.drawing.view import ObjectState, Truth, View
 from simulation.drawing.viewpoint import Projector, Viewpoint
 from simulation.labels import SCENE_SEEDS
-from simulation.scenes.motion import Actor
+from simulation.scenes.motion import Actor, Thing
 
 PlanePoint = tuple[float, float]
 Polygon = tuple[PlanePoint, ...]
@@ -70,6 +70,21 @@ class SceneIncident:
 
 
 @dataclass(frozen=True, slots=True)
+class RestingThing:
+    """A thing that nobody holds, from start to end, in seconds of the loop.
+
+    Attributes:
+        key: Its identity.
+        start_s: When it is put down; 0 for what is there from the start.
+        end_s: When it is taken away; the end of the loop for what stays.
+    """
+
+    key: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class GroundPoint:
     """An image point (x, y normalised) and the ground point in metres seen there."""
 
@@ -118,6 +133,17 @@ class Scene:
     def frame_count(self) -> int:
         """Number of images in one loop."""
         return round(self.duration_s * self.fps)
+
+    @property
+    def resting(self) -> tuple[RestingThing, ...]:
+        """The things that lie somewhere, each as often as it does."""
+        return tuple(
+            RestingThing(actor.key, spell.start_s, spell.end_s)
+            for actor in self.actors
+            if isinstance(actor, Thing)
+            for spell in actor.spells
+            if spell.carrier is None
+        )
 
     def states_at(self, time_s: float) -> list[ObjectState]:
         """Return all objects at a moment; time wraps around the loop."""
@@ -213,9 +239,10 @@ class SceneStage:
         incidents: Sequence[SceneIncident] = (),
         *,
         light: str = "day",
+        duration_s: float = LOOP_S,
     ) -> Scene:
         """Return the scene that plays here."""
-        parts = tuple(zones), tuple(actors), light, tuple(incidents)
+        parts = tuple(zones), tuple(actors), light, tuple(incidents), duration_s
         return Scene(name, title, self.place, self.view, self.seed, *parts)
 
 
