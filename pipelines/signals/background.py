@@ -12,13 +12,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from camera_adapters import Luma
-from pipelines.signals.block_grid import Float32Map
-
-PixelMask = npt.NDArray[np.bool_]
-"""(H, W) bool."""
+from pipelines.signals.block_grid import Float32Map, PixelMask
+from pipelines.signals.light_patches import DARK, light_patches
 
 Window = tuple[slice, slice]
 """Rows and columns of an image."""
@@ -44,14 +41,6 @@ MOST_FLICKER: Final = 25.0
 STILL: Final = 8.0
 NOISE_FACTOR: Final = 4.0
 """Levels up to which a pixel is the same as a moment ago; more where the camera is noisy."""
-
-LEAST_SPREAD: Final = 10.0
-LEAST_VARIANCE: Final = 30.0
-"""How different levels must be for a gain to be told from an offset: between the medians of the
-darker and the brighter half, and all in all."""
-
-AGREES: Final = 20.0
-"""Levels by which a pixel may be off that shows in what light the place is."""
 
 GAINS: Final = (0.4, 2.5)
 
@@ -82,6 +71,7 @@ class Background:
         self._short: Luma = np.zeros(shape, np.uint8)
         self._known: PixelMask = np.ones(shape, np.bool_)
         self._held: PixelMask = np.zeros(shape, np.bool_)
+        self._gain: Float32Map | np.float32 = np.float32(1)
         self._first: list[Luma] = []
         self._first_free: Float32Map = np.zeros(shape, np.float32)
         self._learned_s = 0.0
@@ -93,8 +83,8 @@ class Background:
         if not self.is_learned:
             self._learn(luma, free, elapsed_s)
             return
-        self._learn_uncovered(luma, free)
         self.expected = self._in_light_of(luma, free)
+        self._learn_uncovered(luma, free)
         # A small thing with many shades hides the ground that is seen when it is gone, and that
         # ground does not hide the thing: so each is asked about the other.
         change = np.maximum(_beyond(luma, self.expected), _beyond(self.expected, luma))
@@ -115,7 +105,7 @@ class Background:
 
     def absorb(self, luma: Luma, window: Window, mask: PixelMask) -> None:
         """Takes an image for the background where `mask`, which is of the window, holds."""
-        self._long[window][mask] = luma[window][mask]
+        self._long[window][mask] = self._in_first_light(luma)[window][mask]
         self.left[window][mask] = False
 
     def restart(self) -> None:
@@ -168,19 +158,28 @@ class Background:
         if self._known.all():
             return
         found = ~self._known & free & (self.still_s >= UNCOVERED_S)
-        self._long[found] = luma[found]
+        self._long[found] = self._in_first_light(luma)[found]
+        self.expected[found] = luma[found]
         self._known |= found
 
     def _in_light_of(self, luma: Luma, free: PixelMask) -> Luma:
-        """The background with the gain and offset of an image, by what has not left it."""
+        """The background in the light of an image, by what has not left it."""
         sample = np.s_[2::6, 2::6]
         usual = ~self.left[sample] & self._known[sample] & free[sample]
-        then, now = self._long[sample][usual], luma[sample][usual].astype(np.float32)
-        if then.size < usual.size // 4:
-            return self._long.astype(np.uint8)
-        gain, offset = _light(then, now)
-        light = self._long * np.float32(gain) + np.float32(offset)
+        gain = 1.0
+        if np.count_nonzero(usual) >= usual.size // 4:
+            then, now = self._long[sample][usual], luma[sample][usual]
+            gain = min(max(_middle((now + DARK) / (then + DARK)), GAINS[0]), GAINS[1])
+        light = self._long * np.float32(gain)
+        patches = light_patches(luma, light, free & self._known)
+        self._gain = np.float32(gain) if patches is None else patches * np.float32(gain)
+        if patches is not None:
+            light *= patches
         return np.clip(light, 0, 255, out=light).astype(np.uint8)
+
+    def _in_first_light(self, luma: Luma) -> Float32Map:
+        """An image as it would be in the light that the background is kept in."""
+        return np.asarray(luma / self._gain, np.float32)
 
     def _follow(self, luma: Luma, free: PixelMask, elapsed_s: float) -> None:
         # What has left the background follows its light, so that it does not fall behind.
@@ -198,27 +197,6 @@ def _beyond(image: Luma, known: Luma) -> Luma:
     cv2.dilate(known, _NEIGHBOURS, dst=brightest)
     brighter = np.maximum(image, brightest) - brightest
     return np.maximum(brighter, np.maximum(image, darkest) - image, out=brighter)
-
-
-def _light(then: Float32Map, now: Float32Map) -> tuple[float, float]:
-    """Gain and offset from levels of the background to those of an image, whatever has changed."""
-    bright = then > _middle(then)
-    gain = 1.0
-    if bright.any():
-        low, high = _middle(then[~bright]), _middle(then[bright])
-        if high - low >= LEAST_SPREAD:
-            gain = (_middle(now[bright]) - _middle(now[~bright])) / (high - low)
-    gain = min(max(gain, GAINS[0]), GAINS[1])
-    offset = _middle(now - gain * then)
-    # Medians pass over what has changed, but are coarse; what agrees with them says it exactly.
-    agrees = np.abs(now - gain * then - offset) <= AGREES
-    then, now = then[agrees], now[agrees]
-    if then.size and float(then.var()) >= LEAST_VARIANCE:
-        deviation = then - then.mean()
-        exact = float((deviation * now).mean() / (deviation * deviation).mean())
-        gain = min(max(exact, GAINS[0]), GAINS[1])
-        offset = float((now - gain * then).mean())
-    return gain, offset
 
 
 def _middle(values: Float32Map) -> float:

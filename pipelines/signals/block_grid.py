@@ -15,6 +15,9 @@ from camera_adapters import Luma
 
 Float32Map = npt.NDArray[np.float32]
 
+PixelMask = npt.NDArray[np.bool_]
+"""(H, W) bool."""
+
 COLUMNS: Final = 16
 ROWS: Final = 9
 

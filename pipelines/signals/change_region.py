@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from camera_adapters import Luma
-from pipelines.signals.background import PixelMask, Window
-from pipelines.signals.block_grid import Float32Map, correlation
+from pipelines.signals.background import Window
+from pipelines.signals.block_grid import Float32Map, PixelMask, correlation
 
 MARGIN_PX: Final = 4
 """What is beside a region counts too: there its contour is."""

@@ -19,7 +19,8 @@ import numpy as np
 from camera_adapters import Luma
 from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
-from pipelines.signals.background import Background, PixelMask
+from pipelines.signals.background import Background
+from pipelines.signals.block_grid import PixelMask
 from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
 from pipelines.signals.signal import ChangeKind, StaticChange
 
