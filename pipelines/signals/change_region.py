@@ -36,6 +36,11 @@ EVEN_PLAIN: Final = 0.02
 """Spread of that multiple, relative, up to which it is only light. On a plain surface things may be
 even too."""
 
+MOST_OFF: Final = 2.0
+MOST_OFF_SHARE: Final = 0.03
+"""By how many levels, and by what share of its own level, a shaded pixel is off that multiple."""
+
+_SURFACE_PX: Final = 5
 _NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
 
 
@@ -92,6 +97,19 @@ def region_kind(region: Region, luma: Luma, expected: Luma) -> RegionKind:
     return RegionKind.UNCLEAR
 
 
+def shade(luma: Luma, expected: Luma) -> PixelMask:
+    """Where an image is the place in another light: its own shades, all brighter or all darker.
+
+    A thing and its shadow touch; only the thing has shades of its own.
+    """
+    size = (_SURFACE_PX, _SURFACE_PX)
+    now, then = luma.astype(np.float32), expected.astype(np.float32)
+    multiple = (cv2.blur(now, size) + 1) / (cv2.blur(then, size) + 1)
+    off = cv2.blur(np.abs(now - multiple * then), size)
+    in_range = (multiple >= SHADES[0]) & (multiple <= SHADES[1])
+    return np.asarray(in_range & (off <= MOST_OFF + MOST_OFF_SHARE * now), np.bool_)
+
+
 def _is_light(mask: PixelMask, now: Luma, then: Luma) -> bool:
     inner = _narrowed(mask)
     if np.count_nonzero(inner) < np.count_nonzero(mask) // 4:
@@ -101,7 +119,9 @@ def _is_light(mask: PixelMask, now: Luma, then: Luma) -> bool:
     spread = float(np.median(np.abs(ratio - middle))) / middle
     fine_now, fine_then = _fine(now)[inner], _fine(then)[inner]
     is_plain = float(fine_then.std()) < LEAST_TEXTURE
-    if SHADES[0] <= middle <= SHADES[1] and spread <= (EVEN_PLAIN if is_plain else EVEN):
+    if not SHADES[0] <= middle <= SHADES[1]:
+        return False
+    if spread <= (EVEN_PLAIN if is_plain else EVEN):
         return True
     return not is_plain and correlation(fine_now, fine_then) >= SAME_TEXTURE
 

@@ -21,7 +21,7 @@ from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background
 from pipelines.signals.block_grid import PixelMask
-from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind
+from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind, shade
 from pipelines.signals.signal import ChangeKind, StaticChange
 
 STAY_S: Final = 6.0
@@ -213,16 +213,38 @@ def _regions(
     if np.count_nonzero(stays) < LEAST_AREA * luma.size / 2:
         return []
     joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP) > 0
-    newer = _newer(background, joined, known, at_s)
-    found = []
-    for part in (joined & ~newer, newer):
-        outlines, _ = cv2.findContours(
-            part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    shaded = joined & shade(luma, background.expected)
+    newer = _newer(background, joined & ~shaded, known, at_s)
+    return [
+        (region, _kind(region, luma, background))
+        for part in (joined & ~newer & ~shaded, newer, shaded)
+        for region in _without_limbs(
+            _regions_of(part, background, still, at_s), background, still, at_s
         )
-        for outline in outlines:
-            region = _region(outline, part, background, still, at_s)
-            if region is not None:
-                found.append((region, _kind(region, luma, background)))
+    ]
+
+
+def _regions_of(
+    part: PixelMask, background: Background, still: PixelMask, at_s: float
+) -> list[Region]:
+    outlines, _ = cv2.findContours(part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = (_region(outline, part, background, still, at_s) for outline in outlines)
+    return [region for region in found if region is not None]
+
+
+def _without_limbs(
+    regions: list[Region], background: Background, still: PixelMask, at_s: float
+) -> list[Region]:
+    """Takes long shadows off what casts them, and apart what they join."""
+    found = []
+    for region in regions:
+        bodies: list[Region] = []
+        if region.area < LEAST_FILL * region.width * region.height:
+            part = np.zeros_like(still)
+            mask = region.mask.view(np.uint8)
+            part[region.window] = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _GAP) > 0
+            bodies = _regions_of(part, background, still, at_s)
+        found += bodies or [region]
     return found
 
 

@@ -1,0 +1,73 @@
+"""Parts of the image that are in another light than the rest: shadows of clouds, lamps, head lamps.
+
+Light multiplies what it falls on, over parts that are larger than a thing that somebody leaves. So
+the multiple is taken from cells and filtered by a median, as the field does to correct uneven
+light; what is smaller than half of its window keeps its brightness, and edges of shadows stay where
+they are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from camera_adapters import Luma
+from pipelines.signals.block_grid import Float32Map, PixelMask, shrunk
+
+CELL_PX: Final = 8
+MEDIAN_CELLS: Final = 9
+"""Width of the median's window."""
+
+STEPS: Final = 64
+"""Steps of the multiple per octave."""
+
+LEAST_STEPS: Final = 5
+"""Multiples nearer to 1, about 5 %, are no other light."""
+
+MOST_STEPS: Final = STEPS
+"""Beyond half and double there is something else than light."""
+
+DARK: Final = 4.0
+"""Levels that are added before multiples are taken: of black nothing can be said."""
+
+_ONE: Final = 128
+_ENOUGH: Final = 0.5
+"""Share of a cell that must be in view."""
+
+
+def light_patches(luma: Luma, expected: Float32Map, in_view: PixelMask) -> Float32Map | None:
+    """By what the light of each pixel is multiplied, (H, W) float32; None where it is 1 everywhere.
+
+    Args:
+        luma: (H, W) uint8, the image.
+        expected: (H, W), the place in the light of most of the image, in levels.
+        in_view: Where nothing covers the place.
+    """
+    rows, columns = luma.shape
+    size = (columns // CELL_PX, rows // CELL_PX)
+    now = shrunk(luma, size).astype(np.float32)
+    then = np.empty_like(now)
+    cv2.resize(expected, size, dst=then, interpolation=cv2.INTER_AREA)
+    seen = shrunk(in_view.view(np.uint8) * np.uint8(255), size) >= 255 * _ENOUGH
+    steps = STEPS * np.log2((now + DARK) / (np.maximum(then, 0) + DARK))
+    if not seen.all():
+        steps[~seen] = _around(steps, seen)[~seen]
+    coded = np.clip(_ONE + np.rint(steps), _ONE - MOST_STEPS, _ONE + MOST_STEPS).astype(np.uint8)
+    smooth = cv2.medianBlur(coded, MEDIAN_CELLS).astype(np.float32) - _ONE
+    smooth[np.abs(smooth) < LEAST_STEPS] = 0
+    if not smooth.any():
+        return None
+    multiples = np.exp2(smooth / STEPS)
+    patches = np.empty(luma.shape, np.float32)
+    cv2.resize(multiples, (columns, rows), dst=patches, interpolation=cv2.INTER_LINEAR)
+    return patches
+
+
+def _around(values: Float32Map, seen: PixelMask) -> Float32Map:
+    """The mean of what is seen around each cell; 0 where nothing is."""
+    window = (MEDIAN_CELLS, MEDIAN_CELLS)
+    weights = cv2.blur(seen.astype(np.float32), window)
+    sums = cv2.blur(np.where(seen, values, np.float32(0)), window)
+    return np.asarray(sums / np.maximum(weights, np.float32(1e-6)), np.float32)
