@@ -19,7 +19,8 @@ from benchmarks.result import BenchmarkResult, Metric, ResultTable, RunStart
 from benchmarks.subject import Say
 from models.detections import Box, common_area
 from pipelines.signals.signal import ChangeKind, StaticChange
-from pipelines.signals.static_change import LEAST_AREA, LEAST_SIDE, StaticChangeWatch
+from pipelines.signals.static_change import LEAST_SIDE, StaticChangeWatch
+from pipelines.signals.still_regions import LEAST_AREA
 from pipelines.signals.view_state import ViewWatch
 from simulation.scenes import Scene, busy_crossroad, busy_square, left_things
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import cv2
 import numpy as np
 
 from camera_adapters import Luma
@@ -21,14 +20,9 @@ from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background
 from pipelines.signals.block_grid import PixelMask
-from pipelines.signals.change_region import MARGIN_PX, Region, RegionKind, region_kind, shade
+from pipelines.signals.change_region import Region, RegionKind, region_kind
 from pipelines.signals.signal import ChangeKind, StaticChange
-
-STAY_S: Final = 6.0
-"""How long a change must be still until it is a candidate, seconds."""
-
-CALM_S: Final = 2.0
-"""How long a pixel must be still to belong to a change whose most pixels have stayed."""
+from pipelines.signals.still_regions import LEAST_FILL, RegionFinder
 
 CONFIRM_S: Final = 1.5
 """How long a candidate must look the same until it is published, seconds."""
@@ -48,15 +42,11 @@ LIGHT_S: Final = 20.0
 UNCLEAR_S: Final = 30.0
 """After so long what is neither added nor removed belongs to the place."""
 
-LEAST_AREA: Final = 0.0003
 MOST_AREA: Final = 0.1
-"""Share of the image that a candidate has, at least and at most."""
+"""Share of the image that a candidate has at most."""
 
 LEAST_SIDE: Final = 0.025
 """Share of the height that both sides of a candidate have at least."""
-
-LEAST_FILL: Final = 0.3
-"""Share of its bounding box that a candidate fills at least."""
 
 RELIGHTED: Final = 0.35
 RELIGHTED_S: Final = 1.0
@@ -73,9 +63,6 @@ COVERED: Final = 0.25
 """Share of a candidate under boxes from which on nothing is known of it."""
 
 CHANGES: Final = (RegionKind.ADDED, RegionKind.REMOVED)
-
-_GAP: Final = np.ones((5, 5), np.uint8)
-_EDGE: Final = np.ones((3, 3), np.uint8)
 
 
 @dataclass(slots=True)
@@ -208,89 +195,8 @@ def _regions(
     background: Background, luma: Luma, at_s: float, known: Sequence[Region]
 ) -> list[tuple[Region, RegionKind]]:
     """The still regions with what they are; `known` are those of the candidates."""
-    still = background.left & (background.still_s >= CALM_S)
-    stays = still & (background.still_s >= STAY_S)
-    if np.count_nonzero(stays) < LEAST_AREA * luma.size / 2:
-        return []
-    joined = cv2.morphologyEx(still.view(np.uint8), cv2.MORPH_CLOSE, _GAP) > 0
-    shaded = joined & shade(luma, background.expected)
-    newer = _newer(background, joined & ~shaded, known, at_s)
-    return [
-        (region, _kind(region, luma, background))
-        for part in (joined & ~newer & ~shaded, newer, shaded)
-        for region in _without_limbs(
-            _regions_of(part, background, still, at_s), background, still, at_s
-        )
-    ]
-
-
-def _regions_of(
-    part: PixelMask, background: Background, still: PixelMask, at_s: float
-) -> list[Region]:
-    outlines, _ = cv2.findContours(part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    found = (_region(outline, part, background, still, at_s) for outline in outlines)
-    return [region for region in found if region is not None]
-
-
-def _without_limbs(
-    regions: list[Region], background: Background, still: PixelMask, at_s: float
-) -> list[Region]:
-    """Takes long shadows off what casts them, and apart what they join."""
-    found = []
-    for region in regions:
-        bodies: list[Region] = []
-        if region.area < LEAST_FILL * region.width * region.height:
-            part = np.zeros_like(still)
-            mask = region.mask.view(np.uint8)
-            part[region.window] = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _GAP) > 0
-            bodies = _regions_of(part, background, still, at_s)
-        found += bodies or [region]
-    return found
-
-
-def _newer(
-    background: Background, joined: PixelMask, known: Sequence[Region], at_s: float
-) -> PixelMask:
-    """What touches a candidate, and still was the place when that was there: another thing."""
-    newer = np.zeros_like(joined)
-    for region in known:
-        window = region.window
-        place_at_s = at_s - background.left_for_s[window]
-        newer[window] |= joined[window] & ~region.mask & (place_at_s >= region.since_s + CALM_S)
-    if newer.any():
-        # The edge of a thing comes and goes with the noise.
-        newer = cv2.morphologyEx(newer.view(np.uint8), cv2.MORPH_OPEN, _EDGE) > 0
-    return newer
-
-
-def _region(
-    outline: cv2.typing.MatLike,
-    joined: PixelMask,
-    background: Background,
-    still: PixelMask,
-    at_s: float,
-) -> Region | None:
-    """The region inside an outline of `joined`; None if it is small, or has not been still."""
-    rows, columns = joined.shape
-    left, top, width, height = cv2.boundingRect(outline)
-    if width * height < LEAST_AREA * joined.size:
-        return None
-    from_x, from_y = max(0, left - MARGIN_PX), max(0, top - MARGIN_PX)
-    window = (
-        slice(from_y, min(rows, top + height + MARGIN_PX)),
-        slice(from_x, min(columns, left + width + MARGIN_PX)),
-    )
-    filled = np.zeros_like(joined[window], np.uint8)
-    cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED, offset=(-from_x, -from_y))
-    mask = (filled > 0) & joined[window]
-    area = int(np.count_nonzero(mask))
-    calm = mask & still[window]
-    if area < LEAST_AREA * joined.size or not calm.any():
-        return None
-    for_s = float(np.median(background.still_s[window][calm]))
-    if for_s < STAY_S:
-        return None
-    return Region(left, top, width, height, area, window, mask, filled > 0, at_s - for_s)
+    finder = RegionFinder(background, luma, at_s)
+    return [(one, _kind(one, luma, background)) for one in finder.regions(known)]
 
 
 def _kind(region: Region, luma: Luma, background: Background) -> RegionKind:
