@@ -89,9 +89,10 @@ class Background:
         # ground does not hide the thing: so each is asked about the other.
         change = np.maximum(_beyond(luma, self.expected), _beyond(self.expected, luma))
         limit = np.maximum(self._flicker * np.float32(FLICKER_FACTOR), np.float32(LEAST_CHANGE))
-        self.left = (change > limit) & free & self._known
+        before, self.left = self.left, (change > limit) & free & self._known
         self.left_for_s += np.float32(elapsed_s)
-        self.left_for_s[~self.left & free] = 0
+        # One image says little: a streak of rain may look like the ground.
+        self.left_for_s[~(self.left | before) & free] = 0
         self._follow(luma, free, elapsed_s)
 
     def hold(self, places: Sequence[tuple[Window, PixelMask]]) -> None:
@@ -170,12 +171,10 @@ class Background:
         if np.count_nonzero(usual) >= usual.size // 4:
             then, now = self._long[sample][usual], luma[sample][usual]
             gain = min(max(_middle((now + DARK) / (then + DARK)), GAINS[0]), GAINS[1])
-        light = self._long * np.float32(gain)
+        light = _levels(self._long, gain)
         patches = light_patches(luma, light, free & self._known)
         self._gain = np.float32(gain) if patches is None else patches * np.float32(gain)
-        if patches is not None:
-            light *= patches
-        return np.clip(light, 0, 255, out=light).astype(np.uint8)
+        return light if patches is None else _levels(self._long * self._gain)
 
     def _in_first_light(self, luma: Luma) -> Float32Map:
         """An image as it would be in the light that the background is kept in."""
@@ -197,6 +196,13 @@ def _beyond(image: Luma, known: Luma) -> Luma:
     cv2.dilate(known, _NEIGHBOURS, dst=brightest)
     brighter = np.maximum(image, brightest) - brightest
     return np.maximum(brighter, np.maximum(image, darkest) - image, out=brighter)
+
+
+def _levels(values: Float32Map, gain: float = 1.0) -> Luma:
+    """Values times a gain, as an image."""
+    image = np.empty(values.shape, np.uint8)
+    cv2.convertScaleAbs(values, dst=image, alpha=gain)
+    return image
 
 
 def _middle(values: Float32Map) -> float:

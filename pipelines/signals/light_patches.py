@@ -16,7 +16,9 @@ import numpy as np
 from camera_adapters import Luma
 from pipelines.signals.block_grid import Float32Map, PixelMask, shrunk
 
-CELL_PX: Final = 8
+CELL_PX: Final = (8, 9)
+"""Width and height of a cell; they divide the size of the images, which makes averages cheap."""
+
 MEDIAN_CELLS: Final = 9
 """Width of the median's window."""
 
@@ -37,21 +39,19 @@ _ENOUGH: Final = 0.5
 """Share of a cell that must be in view."""
 
 
-def light_patches(luma: Luma, expected: Float32Map, in_view: PixelMask) -> Float32Map | None:
+def light_patches(luma: Luma, expected: Luma, in_view: PixelMask) -> Float32Map | None:
     """By what the light of each pixel is multiplied, (H, W) float32; None where it is 1 everywhere.
 
     Args:
         luma: (H, W) uint8, the image.
-        expected: (H, W), the place in the light of most of the image, in levels.
+        expected: (H, W) uint8, the place in the light of most of the image.
         in_view: Where nothing covers the place.
     """
     rows, columns = luma.shape
-    size = (columns // CELL_PX, rows // CELL_PX)
-    now = shrunk(luma, size).astype(np.float32)
-    then = np.empty_like(now)
-    cv2.resize(expected, size, dst=then, interpolation=cv2.INTER_AREA)
+    size = (columns // CELL_PX[0], rows // CELL_PX[1])
+    now, then = (shrunk(image, size).astype(np.float32) for image in (luma, expected))
     seen = shrunk(in_view.view(np.uint8) * np.uint8(255), size) >= 255 * _ENOUGH
-    steps = STEPS * np.log2((now + DARK) / (np.maximum(then, 0) + DARK))
+    steps = STEPS * np.log2((now + DARK) / (then + DARK))
     if not seen.all():
         steps[~seen] = _around(steps, seen)[~seen]
     coded = np.clip(_ONE + np.rint(steps), _ONE - MOST_STEPS, _ONE + MOST_STEPS).astype(np.uint8)

@@ -66,12 +66,17 @@ class RegionFinder:
 
     def _shaded(self, joined: PixelMask) -> PixelMask:
         """Where there is only light."""
-        shaded = joined & shade(self._luma, self._background.expected)
-        if shaded.any():
-            count, labels = cv2.connectedComponents(joined.view(np.uint8))
-            sizes = np.bincount(labels.ravel(), minlength=count)
-            shades = np.bincount(labels[shaded], minlength=count)
-            shaded |= (shades >= MOST_SHADE * sizes)[labels] & joined
+        shaded = np.zeros_like(joined)
+        left, top, width, height = cv2.boundingRect(joined.view(np.uint8))
+        part = np.s_[top : top + height, left : left + width]
+        inside = joined[part]
+        light = inside & shade(self._luma[part], self._background.expected[part])
+        if light.any():
+            count, labels = cv2.connectedComponents(inside.view(np.uint8))
+            sizes = np.bincount(labels[inside], minlength=count)
+            shades = np.bincount(labels[light], minlength=count)
+            light |= (shades >= MOST_SHADE * sizes)[labels] & inside
+        shaded[part] = light
         return shaded
 
     def _newer(self, things: PixelMask, known: Sequence[Region]) -> PixelMask:
