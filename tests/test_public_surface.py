@@ -31,6 +31,7 @@ SUB_PACKAGES = {
         "results_page",
         "scale",
         "serve",
+        "signals",
         "soak",
         "streams",
         "street",

@@ -1,1 +1,2 @@
-from .signal import Signal as Signal
+from .camera_signals import CameraSignals as CameraSignals
+from .signal import ChangeKind as ChangeKind, Signal as Signal, StaticChange as StaticChange

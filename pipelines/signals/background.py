@@ -72,6 +72,7 @@ class Background:
         self._known: PixelMask = np.ones(shape, np.bool_)
         self._held: PixelMask = np.zeros(shape, np.bool_)
         self._gain: Float32Map | np.float32 = np.float32(1)
+        self._is_clear: PixelMask | None = None
         self._first: list[Luma] = []
         self._first_free: Float32Map = np.zeros(shape, np.float32)
         self._learned_s = 0.0
@@ -90,6 +91,8 @@ class Background:
         change = np.maximum(_beyond(luma, self.expected), _beyond(self.expected, luma))
         limit = np.maximum(self._flicker * np.float32(FLICKER_FACTOR), np.float32(LEAST_CHANGE))
         before, self.left = self.left, (change > limit) & free & self._known
+        if self._is_clear is not None:
+            self.left &= self._is_clear
         self.left_for_s += np.float32(elapsed_s)
         # One image says little: a streak of rain may look like the ground.
         self.left_for_s[~(self.left | before) & free] = 0
@@ -173,8 +176,11 @@ class Background:
             gain = min(max(_middle((now + DARK) / (then + DARK)), GAINS[0]), GAINS[1])
         light = _levels(self._long, gain)
         patches = light_patches(luma, light, free & self._known)
-        self._gain = np.float32(gain) if patches is None else patches * np.float32(gain)
-        return light if patches is None else _levels(self._long * self._gain)
+        if patches is None:
+            self._gain, self._is_clear = np.float32(gain), None
+            return light
+        self._gain, self._is_clear = patches.multiples * np.float32(gain), ~patches.edges
+        return _levels(self._long * self._gain)
 
     def _in_first_light(self, luma: Luma) -> Float32Map:
         """An image as it would be in the light that the background is kept in."""
