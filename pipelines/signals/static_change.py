@@ -20,9 +20,9 @@ from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background
 from pipelines.signals.block_grid import PixelMask
-from pipelines.signals.change_region import Region, RegionKind, region_kind
+from pipelines.signals.change_region import Region, RegionKind
 from pipelines.signals.signal import ChangeKind, StaticChange
-from pipelines.signals.still_regions import LEAST_FILL, RegionFinder
+from pipelines.signals.still_regions import CHANGES, RegionFinder
 
 CONFIRM_S: Final = 1.5
 """How long a candidate must look the same until it is published, seconds."""
@@ -42,12 +42,6 @@ LIGHT_S: Final = 20.0
 UNCLEAR_S: Final = 30.0
 """After so long what is neither added nor removed belongs to the place."""
 
-MOST_AREA: Final = 0.1
-"""Share of the image that a candidate has at most."""
-
-LEAST_SIDE: Final = 0.025
-"""Share of the height that both sides of a candidate have at least."""
-
 RELIGHTED: Final = 0.35
 RELIGHTED_S: Final = 1.0
 """When so much of the image has left the background for so long, the background is learned anew."""
@@ -61,8 +55,6 @@ may be seen first."""
 
 COVERED: Final = 0.25
 """Share of a candidate under boxes from which on nothing is known of it."""
-
-CHANGES: Final = (RegionKind.ADDED, RegionKind.REMOVED)
 
 
 @dataclass(slots=True)
@@ -125,7 +117,8 @@ class StaticChangeWatch:
         if not background.is_learned or self._is_relighted(background, elapsed_s):
             return ()
         known = [one.region for one in self._candidates]
-        self._match(background, luma, _regions(background, luma, at_s, known), at_s)
+        regions = RegionFinder(background, luma, at_s).regions(known)
+        self._match(background, luma, regions, at_s)
         self._end(background, luma, at_s, elapsed_s, free)
         return tuple(
             StaticChange(one.id, kind, one.box, one.since_s, one.seen_s)
@@ -189,25 +182,6 @@ class StaticChangeWatch:
                 kept.append(one)
         self._candidates = kept
         background.hold([(one.region.window, one.region.filled) for one in kept])
-
-
-def _regions(
-    background: Background, luma: Luma, at_s: float, known: Sequence[Region]
-) -> list[tuple[Region, RegionKind]]:
-    """The still regions with what they are; `known` are those of the candidates."""
-    finder = RegionFinder(background, luma, at_s)
-    return [(one, _kind(one, luma, background)) for one in finder.regions(known)]
-
-
-def _kind(region: Region, luma: Luma, background: Background) -> RegionKind:
-    rows = luma.shape[0]
-    if (
-        region.area > MOST_AREA * luma.size
-        or min(region.width, region.height) < LEAST_SIDE * rows
-        or region.area < LEAST_FILL * region.width * region.height
-    ):
-        return RegionKind.UNCLEAR
-    return region_kind(region, luma, background.expected)
 
 
 def _free(shape: tuple[int, ...], covers: Sequence[Box]) -> PixelMask:
