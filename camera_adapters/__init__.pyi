@@ -18,6 +18,7 @@ from .geometry import (
 from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
+from .playback import Playback as Playback, RECORDING_BEGIN as RECORDING_BEGIN
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
-from camera_adapters import Frame, FullImage
+from camera_adapters import CameraSpec, Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
-from pipelines.evidence import EvidenceRecorder
-from pipelines.incident import EndReason
+from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules import Rule, build_rule
@@ -29,6 +28,27 @@ VIEW_LOST_AFTER_S: Final = 20.0
 """How long a view must be at fault until incidents end that it cannot vouch for any more."""
 
 
+class PipelineRecorder(Protocol):
+    """Where a pipeline leaves what its rules found: `EvidenceRecorder`, or that of a replay."""
+
+    def publish(
+        self,
+        transition: Transition,
+        camera: CameraSpec,
+        model: ModelRef,
+        rule: tuple[str, str],
+        image: FullImage | None,
+    ) -> None:
+        """See `EvidenceRecorder.publish`."""
+        ...
+
+    def publish_measurement(
+        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+    ) -> None:
+        """See `EvidenceRecorder.publish_measurement`."""
+        ...
+
+
 class CameraPipeline:
     """Processes one camera's frames in order. Safe for use from several threads."""
 
@@ -36,7 +56,7 @@ class CameraPipeline:
         self,
         plan: CameraPlan,
         routes: CameraRoutes,
-        recorder: EvidenceRecorder,
+        recorder: PipelineRecorder,
         shadow: CameraShadow,
         incarnation: str,
         on_view: Callable[[ViewFault | None], None] = lambda _: None,
@@ -74,7 +94,7 @@ class CameraPipeline:
 
     def process_frame(
         self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
-    ) -> None:
+    ) -> Mapping[ModelRef, tuple[Track, ...]]:
         """Follows one frame from its detections to the outbox.
 
         Args:
@@ -82,6 +102,9 @@ class CameraPipeline:
             routes: Which versions it was sent to, by task.
             found: What each due model found in it; one that failed is left out.
             now_s: Monotonic time at which the result came in, for the frame's age.
+
+        Returns:
+            The objects that are seen in it, by model.
         """
         with self._processing:
             if routes != self._routes.processed:
@@ -115,6 +138,7 @@ class CameraPipeline:
                     if result.transitions or result.measurements:
                         self._publish(task, rule, result, frame.full)
             self.statistics.analysed(frame, inferred, now_s)
+        return tracks
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""

@@ -1,0 +1,151 @@
+"""A replay as lines of JSON: what each frame gave, in the order of the recording.
+
+The same replay gives the same bytes: no date, no path and no speed is in them. Every line says its
+`type`; times are seconds of the recording, boxes x1 y1 x2 y2 in shares of the image.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from camera_adapters import RECORDING_BEGIN
+from models.detections import Box
+from pipelines.incident import Incident, Transition
+from pipelines.plan import CameraPlan, ModelRef
+from pipelines.replay.replay import ReplayStep, RuleStep
+from pipelines.signals.signal import Signals
+from pipelines.track import Track
+
+SECONDS_DIGITS: Final = 3
+SCORE_DIGITS: Final = 4
+BOX_DIGITS: Final = 5
+VALUE_DIGITS: Final = 6
+
+
+def heading(plan: CameraPlan, recording: str, duration_s: float) -> str:
+    """The first line: what is replayed, as which camera, by which models and rules."""
+    tasks = {
+        task.task: {
+            "model": task.model.key,
+            "threshold": task.model.threshold,
+            "fps": task.fps,
+            "rules": sorted(rule.kind for rule in task.rules),
+        }
+        for task in plan.tasks
+    }
+    facts = {"recording": recording, "seconds": _seconds(duration_s), "camera": plan.camera.id}
+    return _line("replay", {**facts, "tasks": tasks, "signals": sorted(plan.signals)})
+
+
+def step_lines(step: ReplayStep) -> Iterator[str]:
+    """The lines of one step: its tracks, its signals where they are new, and what rules found."""
+    at = {"at_s": _seconds(step.at_s)}
+    if step.frame is not None:
+        tracks = [
+            _track(track, model)
+            for model, own in sorted(step.tracks.items(), key=lambda one: one[0].key)
+            for track in sorted(own)
+        ]
+        frame = {"index": step.frame.index, "tasks": sorted(step.frame.tasks)}
+        yield _line("frame", {**at, **frame, "tracks": tracks})
+    if step.signals is not None:
+        yield _line("signals", {**at, **_signals(step.signals)})
+    for one in step.found:
+        yield _found(one, at)
+
+
+def closing(totals: Mapping[str, object]) -> str:
+    """The last line: how much there was, and how much of it could not be read."""
+    return _line("end", totals)
+
+
+def _line(kind: str, facts: Mapping[str, object]) -> str:
+    return json.dumps({"type": kind, **facts}, ensure_ascii=False, allow_nan=False)
+
+
+def _track(track: Track, model: ModelRef) -> dict[str, Any]:
+    return {
+        "id": track.id,
+        "model": model.key,
+        "label": track.label,
+        "score": round(float(track.score), SCORE_DIGITS),
+        "box": _box(track.box),
+        "first_seen_s": _seconds(track.first_seen_s),
+        **({"rides": track.rides} if track.rides else {}),
+    }
+
+
+def _signals(seen: Signals) -> dict[str, Any]:
+    return {
+        "view": seen.view and seen.view.value,
+        "motion": None if seen.motion is None else round(float(seen.motion.share), SCORE_DIGITS),
+        "static_changes": [
+            {
+                "id": change.id,
+                "kind": change.kind.value,
+                "box": _box(change.box),
+                "since_s": _seconds(change.since_s),
+                "seen_s": _seconds(change.seen_s),
+            }
+            for change in seen.static_changes
+        ],
+    }
+
+
+def _found(one: RuleStep, at: Mapping[str, object]) -> str:
+    found, source = one.found, {"model": one.model, "rule": one.rule}
+    if isinstance(found, Transition):
+        return _line(
+            "incident", {**at, "phase": found.phase, **_incident(found.incident), **source}
+        )
+    period = {"begins_s": _date(found.begins_at), "ends_s": _date(found.ends_at)}
+    values = {"kind": found.kind, "zone": found.zone, **period, "values": _values(found.values)}
+    return _line("measurement", {**at, **values, **source})
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    subjects = [
+        {
+            "track": one.track,
+            "label": one.label,
+            "score": round(float(one.score), SCORE_DIGITS),
+            "box": _box(one.box),
+        }
+        for one in sorted(incident.subjects, key=lambda one: one.track)
+    ]
+    return {
+        "id": incident.id,
+        "kind": incident.kind,
+        "zone": incident.zone,
+        "severity": incident.severity,
+        "opened_s": _date(incident.opened_at),
+        "ended_s": None if incident.ended_at is None else _date(incident.ended_at),
+        "end_reason": incident.end_reason,
+        "subjects": subjects,
+        "detail": _values(incident.detail),
+    }
+
+
+def _values(values: Mapping[str, float]) -> dict[str, float]:
+    # JSON has no infinity: a value that could not be measured is left out.
+    return {
+        name: round(float(value), VALUE_DIGITS)
+        for name, value in sorted(values.items())
+        if math.isfinite(value)
+    }
+
+
+def _box(box: Box) -> list[float]:
+    return [round(float(side), BOX_DIGITS) for side in box]
+
+
+def _seconds(seconds: float) -> float:
+    return round(float(seconds), SECONDS_DIGITS)
+
+
+def _date(at: datetime) -> float:
+    return _seconds((at - RECORDING_BEGIN).total_seconds())
