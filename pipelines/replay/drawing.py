@@ -116,7 +116,9 @@ class ReplayDrawing:
             cv2.drawContours(image, outlines, -1, MOVING, 1)
         for change in self._signals.static_changes:
             text = f"{change.kind.value} {at_s - change.since_s:.0f} s"
-            _draw_box(image, change.box, text, CHANGE)
+            _draw_box(image, change.box, CHANGE)
+            # Below, as the track of the same object says its class above.
+            _write(image, text, (change.box.x1 * width, change.box.y2 * height + LINE_PX), CHANGE)
 
     def _draw_places(self, image: Image) -> None:
         height, width = image.shape[:2]
@@ -129,8 +131,7 @@ class ReplayDrawing:
             colour = ALARM if name in alarmed else PLACE
             is_zone = len(points) > len(("start", "end"))
             cv2.polylines(image, [path], is_zone, colour, 1 + (name in alarmed))
-            x, y = (int(value) for value in path[0])
-            _write(image, name, (x, y), colour)
+            _write(image, name, (points[0][0] * width, points[0][1] * height), colour)
 
     def _panel(self, at_s: float, tracks: Sequence[Track]) -> list[tuple[str, RgbTriple]]:
         counts = Counter(track.label for track in tracks)
@@ -161,22 +162,24 @@ def _draw_track(image: Image, track: Track) -> None:
     name = plain_label(track.label)
     colour = next((colour for group, colour in COLOURS if name in group), OTHER)
     rides = f" on #{track.rides}" if track.rides else ""
-    _draw_box(image, track.box, f"#{track.id} {track.label} {track.score:.2f}{rides}", colour)
-
-
-def _draw_box(image: Image, box: Box, text: str, colour: RgbTriple) -> None:
+    text = f"#{track.id} {track.label} {track.score:.2f}{rides}"
     height, width = image.shape[:2]
-    x1, y1 = round(box.x1 * width), round(box.y1 * height)
-    cv2.rectangle(image, (x1, y1), (round(box.x2 * width), round(box.y2 * height)), colour, 1)
-    _write(image, text, (x1, y1), colour)
+    _draw_box(image, track.box, colour)
+    _write(image, text, (track.box.x1 * width, track.box.y1 * height), colour)
 
 
-def _write(image: Image, text: str, corner: tuple[int, int], colour: RgbTriple) -> None:
-    """Text with a dark edge above a corner, or inside the image where it would leave it."""
+def _draw_box(image: Image, box: Box, colour: RgbTriple) -> None:
+    height, width = image.shape[:2]
+    near = round(box.x1 * width), round(box.y1 * height)
+    cv2.rectangle(image, near, (round(box.x2 * width), round(box.y2 * height)), colour, 1)
+
+
+def _write(image: Image, text: str, corner: tuple[float, float], colour: RgbTriple) -> None:
+    """Text on a dark plate above a corner in pixels, moved to where it is inside the image."""
     (width, height), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
-    x = max(0, min(corner[0], image.shape[1] - width))
-    y = max(corner[1] - 3, height + 1)
-    cv2.putText(image, text, (x, y), FONT, FONT_SCALE, (0, 0, 0), 3, cv2.LINE_AA)
+    x = max(0, min(round(corner[0]), image.shape[1] - width))
+    y = min(max(round(corner[1]) - 3, height + 1), image.shape[0] - 3)
+    image[max(0, y - height - 2) : y + 3, x : x + width] //= 3
     cv2.putText(image, text, (x, y), FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)
 
 
