@@ -79,6 +79,11 @@ def replay(  # noqa: PLR0913, PLR0917
         if json_file == "-":
             lines = sys.stdout
         elif json_file is not None:
-            lines = stack.enter_context(Path(json_file).open("w", encoding="utf-8"))
+            try:
+                lines = stack.enter_context(Path(json_file).open("w", encoding="utf-8"))
+            except OSError as error:
+                raise CommandError(f"{json_file} cannot be written: {error.strerror}") from None
         said = errors if lines is sys.stdout else Console()
-        replay_recording(clip, chosen, ReplayOutputs(said, errors, lines, draw))
+        # A bar and lines on one terminal must be of one console.
+        bar = said if said.is_terminal else errors
+        replay_recording(clip, chosen, ReplayOutputs(said, bar, lines, draw))
