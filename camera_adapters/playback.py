@@ -29,8 +29,8 @@ LEAST_ABSENT_S = 1.0
 class Playback:
     """A recording in place of a camera. Not thread-safe; close it.
 
-    `captured_mono_s` of a frame is its second of the recording, and `captured_at` lies as long
-    after `RECORDING_BEGIN`.
+    `captured_mono_s` and `arrived_mono_s` of a frame are its second of the recording, and
+    `captured_at` lies as long after `RECORDING_BEGIN`.
 
     Attributes:
         duration_s: Length of what can be read, seconds.
@@ -60,13 +60,17 @@ class Playback:
         )
         self._source = FileSource(own)
         self._mailbox = Mailbox()
-        # A clock that stands still at the end of the recording, so that it begins at 0.
-        end_s = self.duration_s = self._source.duration_s
+        # The clock is at the end while the recording begins, so that it begins at 0; from then on
+        # images arrive when they were captured.
+        end_s = self._now_s = self.duration_s = self._source.duration_s
         absent_s = self._source.stated_s - end_s
         self.absent_s = absent_s if absent_s >= LEAST_ABSENT_S else 0.0
-        end = RECORDING_BEGIN + timedelta(seconds=end_s)
         self._intake = Intake(
-            own, self._mailbox, threading.Event(), clock=lambda: end_s, utc_now=lambda: end
+            own,
+            self._mailbox,
+            threading.Event(),
+            clock=lambda: self._now_s,
+            utc_now=lambda: RECORDING_BEGIN + timedelta(seconds=self._now_s),
         )
         self.read_s = 0.0
         self.damaged = 0
@@ -89,7 +93,7 @@ class Playback:
                 if isinstance(arrival, StreamSignal):
                     self.damaged += arrival is StreamSignal.DAMAGED
                     continue
-                self.read_s = arrival.media_s
+                self.read_s = self._now_s = arrival.media_s
                 self._intake.admit(arrival)
                 frame = self._mailbox.take()
                 if frame is not None:

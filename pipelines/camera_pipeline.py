@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
-from camera_adapters import CameraSpec, Frame, FullImage
+from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
-from pipelines.incident import EndReason, Measurement, Transition
+from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
+from pipelines.recorder import PipelineRecorder
 from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
@@ -26,27 +27,6 @@ COVERING: Final = PERSONS | VEHICLES | CYCLES
 
 VIEW_LOST_AFTER_S: Final = 20.0
 """How long a view must be at fault until incidents end that it cannot vouch for any more."""
-
-
-class PipelineRecorder(Protocol):
-    """Where a pipeline leaves what its rules found: `EvidenceRecorder`, or that of a replay."""
-
-    def publish(
-        self,
-        transition: Transition,
-        camera: CameraSpec,
-        model: ModelRef,
-        rule: tuple[str, str],
-        image: FullImage | None,
-    ) -> None:
-        """See `EvidenceRecorder.publish`."""
-        ...
-
-    def publish_measurement(
-        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
-    ) -> None:
-        """See `EvidenceRecorder.publish_measurement`."""
-        ...
 
 
 class CameraPipeline:

@@ -34,6 +34,7 @@ def seen(
             assert (frame.captured_at - RECORDING_BEGIN).total_seconds() == pytest.approx(
                 frame.captured_mono_s, abs=1e-5
             )
+            assert frame.arrived_mono_s == frame.captured_mono_s
             time.sleep(pause_s)
     return playback, frames
 
