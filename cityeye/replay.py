@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from camera_adapters import RECORDING_BEGIN, Image, Playback
+from camera_adapters import Image, Playback
 from cityeye.errors import CommandError
 from cityeye.replay_camera import ReplayCamera
-from pipelines.replay import Replay, ReplayDrawing, ReplayStep, closing, heading, step_lines
+from pipelines.replay import (
+    Replay,
+    ReplayDrawing,
+    ReplayStep,
+    closing,
+    heading,
+    incident_words,
+    step_lines,
+)
 from serving import InProcessDetector
 
-PHASE_STYLES = {"started": "bold magenta", "ended": "dim"}
+STDOUT: Final = "-"
+PHASE_STYLES: Final[Mapping[str, str]] = {"started": "bold magenta", "ended": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +40,31 @@ class ReplayOutputs:
     Attributes:
         console: For what people read: incidents and the summary.
         bar: For the progress bar, which only a terminal gets.
-        lines: For lines of JSON; None for none.
+        lines: The file for lines of JSON, `-` for standard output; None for none. It is opened
+            when the recording and all models are known to be usable.
         drawn: The video file; None for none.
     """
 
     console: Console
     bar: Console
-    lines: TextIO | None = None
+    lines: str | None = None
     drawn: Path | None = None
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Callable[[str], object]]:
+        """Gives what takes a line of JSON."""
+        if self.lines is None:
+            yield lambda _: None
+        elif self.lines == STDOUT:
+            yield lambda line: sys.stdout.write(f"{line}\n")
+        else:
+            with contextlib.ExitStack() as stack:
+                try:
+                    file = stack.enter_context(Path(self.lines).open("w", encoding="utf-8"))
+                except OSError as error:
+                    problem = f"{self.lines} cannot be written: {error.strerror}"
+                    raise CommandError(problem) from None
+                yield lambda line: file.write(f"{line}\n")
 
 
 @dataclass(slots=True)
@@ -59,7 +86,7 @@ class ReplayTotals:
         self.frames += step.frame is not None
         self.tracks.update(track.id for own in step.tracks.values() for track in own)
         self.incidents.update(
-            one.incident.kind for one in step.transitions if one.phase.value == "started"
+            one.incident.kind for one in step.transitions if one.phase == "started"
         )
 
 
@@ -68,7 +95,7 @@ def replay_recording(recording: Path, camera: ReplayCamera, outputs: ReplayOutpu
 
     Raises:
         CameraFault: It cannot be read.
-        CommandError: A model cannot be loaded, or the recording has no frame.
+        CommandError: A model cannot be loaded, or the lines cannot be written.
         DetectorError: A model failed.
     """
     detector = InProcessDetector(camera.models)
@@ -77,37 +104,42 @@ def replay_recording(recording: Path, camera: ReplayCamera, outputs: ReplayOutpu
             problem = detector.verify(model)
             if problem:
                 raise CommandError(f"model {model.key} cannot be run: {problem}")
-        begun_s = time.monotonic()
-        totals = ReplayTotals()
-        if outputs.lines is not None:
-            first = heading(camera.plan, recording.name, playback.duration_s)
-            outputs.lines.write(f"{first}\n")
-        steps = _followed(Replay(camera.plan, playback, detector).steps(), totals, outputs)
-        with _bar(outputs.bar, playback) as moved:
-            _take_all(map(moved, steps), camera, playback, outputs.drawn)
-        if outputs.lines is not None:
-            outputs.lines.write(f"{closing(_facts(playback, totals))}\n")
+        begun_s, totals = time.monotonic(), ReplayTotals()
+        with outputs.opened() as write:
+            write(heading(camera.plan, recording.name, playback.duration_s))
+            steps = Replay(camera.plan, playback, detector).steps()
+            with _bar(outputs.bar, playback) as moved:
+                followed = _followed(map(moved, steps), totals, write, outputs.console)
+                _take_all(followed, camera, playback, outputs.drawn)
+            write(closing(_facts(playback, totals)))
         _summarise(playback, totals, time.monotonic() - begun_s, outputs.console)
 
 
 def _followed(
-    steps: Iterable[ReplayStep], totals: ReplayTotals, outputs: ReplayOutputs
+    steps: Iterable[ReplayStep],
+    totals: ReplayTotals,
+    write: Callable[[str], object],
+    console: Console,
 ) -> Iterator[ReplayStep]:
     """The same steps, counted, written and said on their way."""
+    view: str | None = None
     for step in steps:
         totals.add(step)
-        if outputs.lines is not None:
-            outputs.lines.writelines(f"{line}\n" for line in step_lines(step))
+        for line in step_lines(step):
+            write(line)
+        if step.signals is not None and step.signals.view != view:
+            view = step.signals.view
+            words = f"view  {view}: rules are suspended" if view else "view  good"
+            _say(console, step.at_s, words, "yellow" if view else "green")
         for one in step.transitions:
-            incident, phase = one.incident, one.phase.value
-            words = [phase, incident.kind, f"{incident.severity.value} in {incident.zone}"]
-            if incident.end_reason is not None:
-                begun_s = (incident.opened_at - RECORDING_BEGIN).total_seconds()
-                words.append(f"since {begun_s:.1f} s: {incident.end_reason.value}")
-            line = Text(f"{step.at_s:7.1f} s  ", style="dim")
-            line.append("  ".join(words), style=PHASE_STYLES.get(phase, ""))
-            outputs.console.print(line, soft_wrap=True)
+            _say(console, step.at_s, incident_words(one), PHASE_STYLES.get(one.phase, ""))
         yield step
+
+
+def _say(console: Console, at_s: float, words: str, style: str) -> None:
+    line = Text(f"{at_s:7.1f} s  ", style="dim")
+    line.append(words, style=style)
+    console.print(line, soft_wrap=True)
 
 
 def _take_all(
@@ -168,10 +200,11 @@ def _summarise(playback: Playback, totals: ReplayTotals, took_s: float, console:
     """Says how much there was, how fast it went, and what could not be read."""
     seconds = playback.duration_s
     speed = f"{seconds / took_s:.1f} times real time" if took_s > 0 else "at once"
+    tracks = len(totals.tracks)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(totals.incidents.items()))
     console.print(
         f"{totals.frames} frames of {seconds:.1f} s in {took_s:.1f} s ({speed}): "
-        f"{len(totals.tracks)} tracks, {kinds or 'no incident'}",
+        f"{tracks} track{'s' * (tracks != 1)}, {kinds or 'no incident'}",
         soft_wrap=True,
         highlight=False,
     )

@@ -102,7 +102,10 @@ def _quick_camera(choice: CameraChoice, environment: Mapping[str, str]) -> Repla
             raise CommandError(
                 f"--camera {choice.spec} names no camera; give CITY.YAML#NAME or MODEL:TASK,TASK"
             )
-        models[model.replace("@", "/", 1)] = tuple(filter(None, tasks.split(",")))
+        model = model.replace("@", "/", 1)
+        if model in models:
+            raise CommandError(f"{model} is named twice; name its tasks together: MODEL:TASK,TASK")
+        models[model] = tuple(filter(None, tasks.split(",")))
     plan = quick_plan(QUICK_ID, models, choice.fps or DEFAULT_FPS, repository)
     refs = {task.model for task in plan.tasks}
     packages = [admitted(repository, ref.name, ref.version) for ref in refs]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -63,10 +61,10 @@ def replay(  # noqa: PLR0913, PLR0917
     """
     from rich.console import Console
 
-    from cityeye.replay import ReplayOutputs, replay_recording
+    from cityeye.replay import STDOUT, ReplayOutputs, replay_recording
     from cityeye.replay_camera import CameraChoice, chosen_camera
 
-    for out in (draw, Path(json_file) if json_file not in (None, "-") else None):
+    for out in (draw, Path(json_file) if json_file not in (None, STDOUT) else None):
         if out is not None and out.exists() and clip.exists() and out.samefile(clip):
             raise CommandError(f"{out} is the recording itself; write to another file")
     if draw is not None and draw.suffix.lower() != ".mp4":
@@ -74,16 +72,7 @@ def replay(  # noqa: PLR0913, PLR0917
     chosen = chosen_camera(CameraChoice(camera, config, fps, path), os.environ)
     chosen = chosen.running(threads, provider.value)
     errors = Console(stderr=True)
-    with contextlib.ExitStack() as stack:
-        lines = None
-        if json_file == "-":
-            lines = sys.stdout
-        elif json_file is not None:
-            try:
-                lines = stack.enter_context(Path(json_file).open("w", encoding="utf-8"))
-            except OSError as error:
-                raise CommandError(f"{json_file} cannot be written: {error.strerror}") from None
-        said = errors if lines is sys.stdout else Console()
-        # A bar and lines on one terminal must be of one console.
-        bar = said if said.is_terminal else errors
-        replay_recording(clip, chosen, ReplayOutputs(said, bar, lines, draw))
+    said = errors if json_file == STDOUT else Console()
+    # A bar and lines on one terminal must be of one console.
+    bar = said if said.is_terminal else errors
+    replay_recording(clip, chosen, ReplayOutputs(said, bar, json_file, draw))

@@ -1,4 +1,4 @@
-"""A replay as lines of JSON: what each frame gave, in the order of the recording.
+"""A replay as lines of JSON, and its incidents in words: what each frame gave, in order.
 
 The same replay gives the same bytes: no date, no path and no speed is in them. Every line says its
 `type`; times are seconds of the recording, boxes x1 y1 x2 y2 in shares of the image.
@@ -61,6 +61,15 @@ def step_lines(step: ReplayStep) -> Iterator[str]:
 def closing(totals: Mapping[str, object]) -> str:
     """The last line: how much there was, and how much of it could not be read."""
     return _line("end", totals)
+
+
+def incident_words(transition: Transition) -> str:
+    """A change of an incident for people, without its time."""
+    incident = transition.incident
+    words = f"{transition.phase}  {incident.kind}  {incident.severity} in {incident.zone}"
+    if incident.end_reason is None:
+        return words
+    return f"{words}  since {_date(incident.opened_at):.1f} s: {incident.end_reason}"
 
 
 def _line(kind: str, facts: Mapping[str, object]) -> str:

@@ -23,6 +23,7 @@ from serving.in_process import LoadedModel
 from simulation import ensure_clips
 from simulation.scenes import scene_named
 from tests.camera_adapters.clips import TinyClip, write_clip
+from tests.camera_adapters.recordings import write_images
 from tests.serving.packages import BOX, SIZE, brightness_package
 
 GREEN = (64, 224, 64)
@@ -116,7 +117,7 @@ def test_incidents_of_a_configured_camera(clip, city, tmp_path, monkeypatch, cap
         contents.append(said.out)
         assert "started  crowding.density" in said.err
         assert "15 frames of 2.9 s in" in said.err
-        assert "times real time): 1 tracks, 1 crowding.density" in said.err
+        assert "times real time): 1 track, 1 crowding.density" in said.err
     assert contents[0] == contents[1]
     assert "a-password" not in contents[0]
     began, *_, ended = lines_of(contents[0].encode(), "incident")
@@ -184,6 +185,14 @@ def test_damage_in_the_middle_costs_what_is_damaged_and_is_said(packages, tmp_pa
     assert first == replayed(clip.path, packages, tmp_path / "second.jsonl")
 
 
+def test_a_view_at_fault_is_said(packages, tmp_path, capsys):
+    night = write_images(tmp_path / "night.mp4", [np.zeros((96, 128, 3), np.uint8)] * 100)
+    content = replayed(night, packages, tmp_path / "lines.jsonl")
+    assert "view  dark: rules are suspended" in capsys.readouterr().out
+    views = [line["view"] for line in lines_of(content, "signals")]
+    assert (views[0], views[-1]) == (None, "dark")
+
+
 def silence(path: Path) -> Path:
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
@@ -195,14 +204,20 @@ def silence(path: Path) -> Path:
 
 def test_recordings_that_cannot_be_replayed(packages, tmp_path, capsys):
     (tmp_path / "text.mp4").write_text("not a film\n" * 100)
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text("kept", encoding="utf-8")
     for path, what in (
         (tmp_path / "none.mp4", "the file none.mp4 does not exist"),
         (tmp_path / "text.mp4", "the file text.mp4 is not a video file"),
         (silence(tmp_path / "sound.wav"), "the file sound.wav has no video in it"),
     ):
         spec = ["--camera", "brightness", "--path", str(packages)]
-        assert main(["replay", str(path), *spec]) == 1
+        assert main(["replay", str(path), *spec, "--json", str(earlier)]) == 1
         assert what in capsys.readouterr().err
+    assert earlier.read_text(encoding="utf-8") == "kept"
+    spec += ["--json", str(tmp_path / "nowhere" / "lines.jsonl")]
+    assert main(["replay", str(write_clip(tmp_path / "yard.mp4").path), *spec]) == 1
+    assert "lines.jsonl cannot be written: No such file or directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -212,6 +227,7 @@ def test_recordings_that_cannot_be_replayed(packages, tmp_path, capsys):
         ("brightness/7", "model brightness/7: not in the model repository"),
         ("brightness:traffic", "model brightness is made for crowding, not for traffic"),
         ("brightness+brightness/1", "two models for crowding: name the tasks, as in MODEL:TASK"),
+        ("brightness+brightness", "brightness is named twice; name its tasks together"),
         ("", "names no camera; give CITY.YAML#NAME or MODEL:TASK,TASK"),
     ],
 )
