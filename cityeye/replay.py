@@ -103,7 +103,8 @@ def replay_recording(recording: Path, camera: ReplayCamera, outputs: ReplayOutpu
         for model in dict.fromkeys(task.model for task in camera.plan.tasks):
             problem = detector.verify(model)
             if problem:
-                raise CommandError(f"model {model.key} cannot be run: {problem}")
+                name = f"model {model.key}: "
+                raise CommandError(problem.replace(name * 2, name))
         begun_s, totals = time.monotonic(), ReplayTotals()
         with outputs.opened() as write:
             write(heading(camera.plan, recording.name, playback.duration_s))

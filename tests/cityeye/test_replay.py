@@ -236,6 +236,14 @@ def test_models_that_are_not_there(clip, packages, capsys, spec, what):
     assert what in capsys.readouterr().err
 
 
+def test_a_model_that_cannot_run_is_named_once(clip, packages, capsys, monkeypatch):
+    # As on a machine without a GPU, whatever this one has.
+    monkeypatch.setattr("models.session.has_cuda", lambda: False)
+    spec = ["--camera", "brightness", "--path", str(packages), "--provider", "cuda"]
+    assert main(["replay", str(clip.path), *spec]) == 1
+    assert capsys.readouterr().err.count("brightness/1") == 1
+
+
 def test_cameras_that_are_not_there(clip, city, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GATE", "a-password")
     for arguments, what in (
