@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
+from numbers import Real
 from typing import Any, Final
 
 from camera_adapters import RECORDING_BEGIN
@@ -24,6 +26,8 @@ SECONDS_DIGITS: Final = 3
 SCORE_DIGITS: Final = 4
 BOX_DIGITS: Final = 5
 VALUE_DIGITS: Final = 6
+NOT_OF_A_PERIOD: Final = frozenset({"camera", "begins_at", "ends_at"})
+"""What of a measurement is said in another way."""
 
 
 def heading(plan: CameraPlan, recording: str, duration_s: float) -> str:
@@ -112,8 +116,8 @@ def _found(one: RuleStep, at: Mapping[str, object]) -> str:
             "incident", {**at, "phase": found.phase, **_incident(found.incident), **source}
         )
     period = {"begins_s": _date(found.begins_at), "ends_s": _date(found.ends_at)}
-    values = {"kind": found.kind, "zone": found.zone, **period, "values": _values(found.values)}
-    return _line("measurement", {**at, **values, **source})
+    facts = {name: one for name, one in asdict(found).items() if name not in NOT_OF_A_PERIOD}
+    return _line("measurement", {**at, **period, **_values(facts), **source})
 
 
 def _incident(incident: Incident) -> dict[str, Any]:
@@ -139,13 +143,18 @@ def _incident(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _values(values: Mapping[str, float]) -> dict[str, float]:
-    # JSON has no infinity: a value that could not be measured is left out.
-    return {
-        name: round(float(value), VALUE_DIGITS)
-        for name, value in sorted(values.items())
-        if math.isfinite(value)
-    }
+def _values(values: Mapping[str, object]) -> dict[str, object]:
+    """The same with rounded numbers, at any depth."""
+    plain: dict[str, object] = {}
+    for name, value in sorted(values.items()):
+        if isinstance(value, Mapping):
+            plain[name] = _values(value)
+        elif not isinstance(value, Real):
+            plain[name] = value
+        elif math.isfinite(value):
+            # JSON has no infinity: a value that could not be measured is left out.
+            plain[name] = round(float(value), VALUE_DIGITS)
+    return plain
 
 
 def _box(box: Box) -> list[float]:
