@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from numbers import Real
@@ -49,10 +49,11 @@ def step_lines(step: ReplayStep) -> Iterator[str]:
     """The lines of one step: its tracks, its signals where they are new, and what rules found."""
     at = {"at_s": _seconds(step.at_s)}
     if step.frame is not None:
+        models = sorted(step.tracks, key=lambda model: (model.key, step.tasks[model]))
         tracks = [
-            _track(track, model)
-            for model, own in sorted(step.tracks.items(), key=lambda one: one[0].key)
-            for track in sorted(own)
+            _track(track, model, step.tasks[model])
+            for model in models
+            for track in sorted(step.tracks[model])
         ]
         frame = {"index": step.frame.index, "tasks": sorted(step.frame.tasks)}
         yield _line("frame", {**at, **frame, "tracks": tracks})
@@ -80,10 +81,11 @@ def _line(kind: str, facts: Mapping[str, object]) -> str:
     return json.dumps({"type": kind, **facts}, ensure_ascii=False, allow_nan=False)
 
 
-def _track(track: Track, model: ModelRef) -> dict[str, Any]:
+def _track(track: Track, model: ModelRef, tasks: Sequence[str]) -> dict[str, Any]:
     return {
         "id": track.id,
         "model": model.key,
+        "tasks": tasks,
         "label": track.label,
         "score": round(float(track.score), SCORE_DIGITS),
         "box": _box(track.box),

@@ -54,6 +54,7 @@ class ReplayStep:
         at_s: Second of the recording.
         frame: The frame; None at the end, where incidents end that are still going on.
         tracks: The objects that are seen in it, by model.
+        tasks: The due tasks that each of these models is for, sorted.
         signals: What its images say beside boxes, where that was computed anew, else None.
         found: What the rules found.
     """
@@ -61,6 +62,7 @@ class ReplayStep:
     at_s: float
     frame: Frame | None
     tracks: Mapping[ModelRef, tuple[Track, ...]]
+    tasks: Mapping[ModelRef, tuple[str, ...]]
     signals: Signals | None
     found: tuple[RuleStep, ...]
 
@@ -104,7 +106,7 @@ class Replay:
         if at is not None:
             # As with a camera that plays a recording: what nobody can see any more has ended.
             self._pipeline.close(EndReason.STREAM_LOST, at)
-            yield ReplayStep(at.mono_s, None, {}, None, self._recorder.taken())
+            yield ReplayStep(at.mono_s, None, {}, {}, None, self._recorder.taken())
 
     def _follow(self, frame: Frame) -> ReplayStep:
         """Does what a slot of a camera group does with one frame."""
@@ -123,7 +125,9 @@ class Replay:
         tracks = self._pipeline.process_frame(frame, routes, found, at_s)
         signals = self._pipeline.signals
         new = None if signals is known else signals
-        return ReplayStep(at_s, frame, tracks, new, self._recorder.taken())
+        due = sorted(frame.tasks)
+        tasks = {model: tuple(t for t in due if routes[t].model == model) for model in tracks}
+        return ReplayStep(at_s, frame, tracks, tasks, new, self._recorder.taken())
 
 
 class _StepRecorder:

@@ -38,7 +38,7 @@ WIDTH, HEIGHT = 1280, 720
 
 
 def drawn(signals: Signals | None = None, *tracks: Track) -> np.ndarray:
-    step = ReplayStep(12.0, FRAME, {MODEL: tracks}, signals, ())
+    step = ReplayStep(12.0, FRAME, {MODEL: tracks}, {}, signals, ())
     return ReplayDrawing(PLAN).draw(step, FRAME)
 
 
@@ -79,10 +79,10 @@ def test_signals_are_drawn_until_there_are_newer_ones():
     drawing = ReplayDrawing(PLAN)
     seen = Signals(None, Motion(0.1, mask), (change,))
     for signals in (seen, None):
-        image = drawing.draw(ReplayStep(12.0, FRAME, {}, signals, ()), FRAME)
+        image = drawing.draw(ReplayStep(12.0, FRAME, {}, {}, signals, ()), FRAME)
         assert has(image, 0.3, 0.55, CHANGE)
         assert has(image, 0.55, 0.5, MOVING)
-    gone = drawing.draw(ReplayStep(12.5, FRAME, {}, Signals(), ()), FRAME)
+    gone = drawing.draw(ReplayStep(12.5, FRAME, {}, {}, Signals(), ()), FRAME)
     assert not has(gone, 0.3, 0.55, CHANGE)
 
 

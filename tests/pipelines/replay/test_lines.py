@@ -16,7 +16,7 @@ def test_a_measurement_has_its_period_and_its_finite_values():
     period = RECORDING_BEGIN + timedelta(seconds=2), RECORDING_BEGIN + timedelta(seconds=62.5)
     values = {"speed_kmh": 31.25, "vehicles": 4.0, "queue_m": math.inf}
     found = Measurement("traffic.flow", "gate", "approach", *period, values)
-    step = ReplayStep(62.6, None, {}, None, (RuleStep(found, "street/1", "traffic.flow/1"),))
+    step = ReplayStep(62.6, None, {}, {}, None, (RuleStep(found, "street/1", "traffic.flow/1"),))
     (line,) = step_lines(step)
     assert json.loads(line) == {
         "type": "measurement",

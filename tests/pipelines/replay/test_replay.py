@@ -137,6 +137,7 @@ def test_each_step_has_what_was_seen_in_its_frame(package, tmp_path):
     seen = [step.at_s for step in steps if step.tracks[model_ref(package)]]
     assert all(at_s < 2.1 or at_s > 4.1 for at_s in seen)
     assert len(seen) > 16
+    assert {step.tasks[model_ref(package)] for step in steps} == {("crowding",)}
     assert end.frame is None
     assert end.at_s == steps[-1].at_s
 
