@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 import wave
@@ -106,6 +108,19 @@ def test_a_slow_detector_on_a_busy_machine_gives_the_same_bytes(
         done.set()
         busy.join()
     assert first == second
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bytes(clip, city, tmp_path):
+    contents = []
+    for seed in ("1", "2"):
+        out = tmp_path / f"{seed}.jsonl"
+        command = ["-m", "cityeye", "replay", str(clip.path), "--camera", f"{city}#gate"]
+        environment = {**os.environ, "GATE": "a-password", "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, *command, "--json", str(out)], env=environment, check=True)
+        contents.append(out.read_bytes())
+    assert contents[0] == contents[1]
+    assert lines_of(contents[0], "incident")
 
 
 def test_incidents_of_a_configured_camera(clip, city, tmp_path, monkeypatch, capsys):
