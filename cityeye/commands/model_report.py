@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from models import ModelPackage
 from models.admission import AdmissionReport, Machine, is_admitted, read_report
 
@@ -54,6 +57,14 @@ def state(package: ModelPackage) -> str:
 def plain(text: str) -> str:
     """Text of a foreign package without what could steer a terminal."""
     return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+
+
+def thresholds_line(thresholds: Mapping[str, Any]) -> str:
+    """`0.4; person 0.39, truck 0.76` of a mapping with the keys `default` and `classes`."""
+    default, classes = thresholds["default"], thresholds["classes"]
+    general = "its own" if default is None else f"{default:g}"
+    own = ", ".join(f"{plain(label)} {score:g}" for label, score in classes.items())
+    return f"{general}; {own}" if own else general
 
 
 def _machine(machine: Machine) -> str:

@@ -36,11 +36,11 @@ def list_models(path: PathOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cityeye.commands.model_report import plain, state
+    from cityeye.commands.model_report import plain, state, thresholds_line
     from models import ModelError
 
     repository = repository_at(path, os.environ)
-    table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
+    table = Table("model", "tasks", "input", "thresholds", "labels", "state", box=None)
     for name in repository.names():
         for version in repository.versions(name):
             try:
@@ -53,7 +53,7 @@ def list_models(path: PathOption = None) -> None:
                 str(package),
                 plain(", ".join(manifest.tasks)),
                 f"{manifest.input.width}x{manifest.input.height} {manifest.input.fit}",
-                f"{manifest.thresholds.default:g}",
+                thresholds_line(manifest.thresholds.model_dump()),
                 plain(", ".join(package.labels)),
                 state(package),
             )

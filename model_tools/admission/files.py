@@ -18,13 +18,15 @@ from models import (
     golden_of,
     sha256_of,
 )
+from models.detections import Detections
 
 MEGABYTE = 1024 * 1024
 
 
-def described(directory: Path) -> tuple[ModelPackage, str]:
-    """Reads the manifest, the labels and the card."""
+def described(directory: Path, findings: dict[str, Any]) -> tuple[ModelPackage, str]:
+    """Reads the manifest, the labels and the card; sets the thresholds."""
     package = ModelPackage.described(directory)
+    findings["thresholds"] = package.manifest.thresholds.model_dump()
     existing(str(package), package.onnx_path, MAX_ONNX_BYTES)
     size = package.onnx_path.stat().st_size / MEGABYTE
     return package, f"{len(package.labels)} classes, a graph of {size:.1f} MB"
@@ -77,5 +79,5 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
             f"shows {len(found)} images in which nothing was found, which verify nothing",
             "import the model again with images of what it detects",
         )
-    objects = int((found.rows[:, :, 4] > manifest.thresholds.default).sum())
-    return found, f"{len(found)} images with {objects} objects above the threshold"
+    objects = sum(len(Detections.from_rows(rows, package.thresholds)) for rows in found.rows)
+    return found, f"{len(found)} images with {objects} objects above the thresholds"

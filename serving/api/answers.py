@@ -87,8 +87,17 @@ class CameraAnswer(ApiAnswer):
     static_changes: tuple[StaticChangeAnswer, ...] | None = None
 
 
+class ThresholdsAnswer(ApiAnswer):
+    """Scores from which on a detection counts: of some classes by name, and of all others."""
+
+    default: float
+    classes: dict[str, float]
+
+
 class ModelAnswer(ApiAnswer):
     """One model version in service. `provider` is where it really runs: `cpu` or `cuda`.
+
+    `thresholds` are those in force, which the task of a camera may replace.
 
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
     `pinned` where cameras name the version themselves. `cameras` are those on which it counts.
@@ -100,7 +109,7 @@ class ModelAnswer(ApiAnswer):
     width: int
     height: int
     labels: tuple[str, ...]
-    threshold: float
+    thresholds: ThresholdsAnswer
     provider: str
     application: str
     status: str
@@ -203,7 +212,7 @@ def model_answer(
     cameras: Sequence[str],
     metrics: InferenceMetrics,
 ) -> ModelAnswer:
-    """A model version in service, with the threshold in force.
+    """A model version in service, with the thresholds in force.
 
     `state` is the rollout of its model, None where every camera names its version; `cameras` are
     those on which it counts.
@@ -217,6 +226,7 @@ def model_answer(
         model.ref.size,
         running,
         metrics,
+        thresholds=ThresholdsAnswer.of(model.ref.named_thresholds),
         role=role or ("leaving" if leaving else "pinned"),
         cameras=cameras,
         inference_ms_per_image=metrics.run_ms_per_image,
