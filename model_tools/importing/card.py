@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models import Manifest
+from models import Manifest, Thresholds
 
 ACCURACY_METRICS = ("map50", "map50_95", "map")
+THRESHOLDS_TITLE = "## Confidence thresholds"
+EARLIER_LINE = r"^Confidence threshold: .*\n\n?"
+"""What cards of earlier versions say instead of that section."""
 
 
 def card_text(
@@ -15,6 +19,7 @@ def card_text(
     labels: Sequence[str],
     facts: Mapping[str, Any],
     mapping: Mapping[str, str | None] | None,
+    source_of_thresholds: str,
 ) -> str:
     """The card in Markdown.
 
@@ -23,6 +28,7 @@ def card_text(
         labels: What the package calls its classes.
         facts: What inspection and building found out.
         mapping: Foreign class → label, if there was one.
+        source_of_thresholds: Where its thresholds come from, sentences.
     """
     source = manifest.source
     return f"""# {manifest.name} {manifest.version}
@@ -33,8 +39,7 @@ Imported from `{source.file}` (sha256 `{source.sha256}`). {source.architecture}.
 
 {len(labels)} of the network's {facts["classes"]} classes: {", ".join(labels)}.
 {_mapping(mapping)}
-Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task says otherwise.
-
+{thresholds_section(manifest.thresholds, source_of_thresholds)}
 ## How it was brought in
 
 - Head: `{source.head}`. Decoding and selection are inside the graph.
@@ -44,7 +49,7 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
   {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
 - Verified on {facts["images"]} golden images ({facts["origin"]}) with {facts["objects"]} objects
-  above the threshold: before any conversion, the graph gave what the file gives on its own, within
+  above the thresholds: before any conversion, the graph gave what the file gives on its own, within
   0.01 pixels and 0.001 of score.
 
 ## How well it finds what there is
@@ -56,6 +61,29 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
 - Licence of the weights: {manifest.licence}.
 - Training data: {source.training_data}.
 """
+
+
+def thresholds_section(thresholds: Thresholds, source: str) -> str:
+    """The section of a card on thresholds, up to the empty line before the next one."""
+    own = "".join(f"- {label}: {score:g}\n" for label, score in thresholds.classes.items())
+    general = "every other class" if own else "every class"
+    return f"""{THRESHOLDS_TITLE}
+
+{own}- {general}: {thresholds.default:g}
+
+{source} A rollout table or the task of a camera may name others.
+"""
+
+
+def with_thresholds_section(card: str, thresholds: Thresholds, source: str) -> str:
+    """A card with this section instead of the one that it has, or with one more at its end."""
+    section = thresholds_section(thresholds, source)
+    card = re.sub(EARLIER_LINE, "", card, flags=re.MULTILINE)
+    before, title, rest = card.partition(THRESHOLDS_TITLE)
+    if not title:
+        return f"{card.rstrip()}\n\n{section}"
+    _, following, after = rest.partition("\n## ")
+    return f"{before}{section}{following}{after}" if following else f"{before}{section}"
 
 
 def _fit(manifest: Manifest) -> str:
