@@ -57,17 +57,18 @@ class Detections:
             threshold: Rows with a score at or below it are left out (padding always is); one
                 for all classes, or one by class id.
         """
-        least = float(np.min(threshold))
-        scores = rows[:, 4]
-        order = np.argsort(-scores, kind="stable")
-        # The first ones of that order; what is not a number comes last.
-        best = rows[order[: np.count_nonzero(scores > max(least, 0.0))]]
-        found = cls(
+        limits = threshold
+        if isinstance(threshold, np.ndarray):
+            # A network may give any class; which one it is, is checked where it matters.
+            limits = threshold.take(rows[:, 5].astype(np.int64), mode="clip")
+        # Without what is not a number.
+        best = rows[rows[:, 4] > np.maximum(limits, 0.0, dtype=np.float32)]
+        best = best[np.argsort(-best[:, 4], kind="stable")]
+        return cls(
             boxes=best[:, :4].astype(np.float32),
             scores=best[:, 4].astype(np.float32),
             class_ids=best[:, 5].astype(np.int64),
         )
-        return found.above(threshold) if isinstance(threshold, np.ndarray) else found
 
     def above(self, thresholds: ClassScores) -> Detections:
         """Those whose score is above the threshold of their class, given by class id."""

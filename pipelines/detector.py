@@ -7,7 +7,7 @@ Which one a city uses is a choice of its configuration; see `serving.detectors`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -120,9 +120,12 @@ class InFlightBatch:
         self._calls: dict[tuple[ModelRef, ...], tuple[tuple[int, ...], InferenceCall]] = {}
         self._found: dict[ModelRef, tuple[Detections, ...]] = {}
         self._failures: dict[ModelRef, DetectorError] = {}
-        for models in _by_version(rows):
+        versions: dict[str, tuple[ModelRef, ...]] = {}
+        for model in rows:
+            versions[model.key] = (*versions.get(model.key, ()), model)
+        for models in versions.values():
             # One inference for all thresholds.
-            own = tuple(sorted(set[int]().union(*(rows[model] for model in models))))
+            own = tuple(sorted(set[int]().union(*map(rows.__getitem__, models))))
             try:
                 self._calls[models] = own, start(models[0], own)
             except DetectorError as error:
@@ -159,14 +162,6 @@ class InFlightBatch:
     def _fail(self, models: tuple[ModelRef, ...], error: DetectorError) -> None:
         self._recorder.failed(models[0].key)
         self._failures.update(dict.fromkeys(models, error))
-
-
-def _by_version(models: Iterable[ModelRef]) -> list[tuple[ModelRef, ...]]:
-    """Those of one version together, which differ in thresholds alone."""
-    versions: dict[str, list[ModelRef]] = {}
-    for model in models:
-        versions.setdefault(model.key, []).append(model)
-    return [tuple(own) for own in versions.values()]
 
 
 class DetectorPort(Protocol):
