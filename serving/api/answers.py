@@ -48,11 +48,19 @@ class StaticChangeAnswer(ApiAnswer):
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 
+class ThresholdsAnswer(ApiAnswer):
+    """Scores from which on a detection counts: of some classes by name, and of all others."""
+
+    default: float
+    classes: dict[str, float]
+
+
 class CameraAnswer(ApiAnswer):
     """One camera. `frame_age_ms` is arrival of a frame to its result.
 
-    `models` and `shadows` are the `name/version` by task that ran on its newest frame; `inferences`
-    counts the frames by task and version, `reroutes` how often the versions changed.
+    `models` and `shadows` are the `name/version` by task that ran on its newest frame, `thresholds`
+    what of the former counted; `inferences` counts the frames by task and version, `reroutes` how
+    often versions or thresholds changed.
 
     `view` is what is wrong with what it shows, such as `covered`, `motion` the share of the image
     that moves, `static_changes` what was added to the place or removed from it; all as far as the
@@ -80,18 +88,12 @@ class CameraAnswer(ApiAnswer):
     incidents: dict[str, int] | None = None
     models: dict[str, str] | None = None
     shadows: dict[str, str] | None = None
+    thresholds: dict[str, ThresholdsAnswer] | None = None
     inferences: dict[str, dict[str, int]] | None = None
     reroutes: int | None = None
     view: str | None = None
     motion: Rounded = None
     static_changes: tuple[StaticChangeAnswer, ...] | None = None
-
-
-class ThresholdsAnswer(ApiAnswer):
-    """Scores from which on a detection counts: of some classes by name, and of all others."""
-
-    default: float
-    classes: dict[str, float]
 
 
 class ModelAnswer(ApiAnswer):
@@ -198,6 +200,10 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
         worker=worker,
         models={task: route.model.key for task, route in camera.routes.items()},
         shadows={task: r.shadow.key for task, r in camera.routes.items() if r.shadow},
+        thresholds={
+            task: ThresholdsAnswer.of(route.model.named_thresholds)
+            for task, route in camera.routes.items()
+        },
         inferences=camera.statistics.models,
         view=camera.signals.view,
         motion=camera.signals.motion and camera.signals.motion.share,

@@ -200,6 +200,8 @@ def test_a_threshold_changes_without_a_restart(running: Running) -> None:
     )
     (model,) = running.ask("GET", "/models")
     assert model["thresholds"] == {"default": 0.25, "classes": {}}
+    for camera in running.ask("GET", "/cameras"):
+        assert camera["thresholds"] == {"crowding": model["thresholds"]}
     assert model["application"] == before[0]["application"]
     running.change(thresholds={"1": None})
     running.wait_until(
