@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cityeye.commands.model_report import plain
+from cityeye.commands.terminal_text import plain
 from cityeye.suggested_thresholds import suggested_thresholds
 from model_tools.evaluation import EvaluationReport
 from models import ModelPackage

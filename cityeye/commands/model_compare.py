@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
-from cityeye.commands.model_report import thresholds_line
 from cityeye.commands.model_rollout import ApiOption, ModelArgument, TokenFileOption
+from cityeye.commands.terminal_text import thresholds_line
 
 
 def compare(

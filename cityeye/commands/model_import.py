@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cityeye.commands.model_report import thresholds_line
+from cityeye.commands.terminal_text import thresholds_line
 from cityeye.errors import CommandError
 from model_tools.heads import HEAD_NAMES, known_head
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from cityeye.commands.terminal_text import plain
 from models import ModelPackage
 from models.admission import AdmissionReport, Machine, is_admitted, read_report
 
@@ -52,19 +50,6 @@ def state(package: ModelPackage) -> str:
     report = read_report(package.directory)
     current = report is not None and report.findings.sha256 == package.manifest.sha256
     return "refused" if current and report is not None and not report.passed else "not admitted"
-
-
-def plain(text: str) -> str:
-    """Text of a foreign package without what could steer a terminal."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
-
-
-def thresholds_line(thresholds: Mapping[str, Any]) -> str:
-    """`0.4; person 0.39, truck 0.76` of a mapping with the keys `default` and `classes`."""
-    default, classes = thresholds["default"], thresholds["classes"]
-    general = "its own" if default is None else f"{default:g}"
-    own = ", ".join(f"{plain(label)} {score:g}" for label, score in classes.items())
-    return f"{general}; {own}" if own else general
 
 
 def _machine(machine: Machine) -> str:

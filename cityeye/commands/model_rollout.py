@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
-from cityeye.commands.model_report import thresholds_line
+from cityeye.commands.terminal_text import thresholds_line
 from cityeye.errors import CommandError
 
 FOLLOW_S: Final = 10.0

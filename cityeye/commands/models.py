@@ -36,7 +36,8 @@ def list_models(path: PathOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cityeye.commands.model_report import plain, state, thresholds_line
+    from cityeye.commands.model_report import state
+    from cityeye.commands.terminal_text import plain, thresholds_line
     from models import ModelError
 
     repository = repository_at(path, os.environ)
@@ -66,7 +67,8 @@ def list_models(path: PathOption = None) -> None:
 def show_model(model: PackageArgument, path: PathOption = None) -> None:
     """Show one model package: its manifest, its admission, its evaluations and its card."""
     from cityeye.commands.evaluation_report import kept_line
-    from cityeye.commands.model_report import lines, plain
+    from cityeye.commands.model_report import lines
+    from cityeye.commands.terminal_text import plain
     from model_tools.evaluation import read_evaluations
     from models import CARD_FILE, MANIFEST_FILE
     from models.admission import read_report, why_not_admitted
