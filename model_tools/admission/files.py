@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from model_tools.thresholds_section import contradiction
 from models import (
+    CARD_FILE,
     GOLDEN_FILE,
     LABELS_FILE,
+    MANIFEST_FILE,
     MAX_FILE_BYTES,
     MAX_ONNX_BYTES,
     GoldenSet,
@@ -26,7 +29,17 @@ MEGABYTE = 1024 * 1024
 def described(directory: Path, findings: dict[str, Any]) -> tuple[ModelPackage, str]:
     """Reads the manifest, the labels and the card; sets the thresholds."""
     package = ModelPackage.described(directory)
-    findings["thresholds"] = package.manifest.thresholds.model_dump()
+    thresholds = package.manifest.thresholds
+    findings["thresholds"] = thresholds.model_dump()
+    path = directory / CARD_FILE
+    wanted = contradiction(path.read_text(encoding="utf-8", errors="replace"), thresholds)
+    if wanted:
+        raise PackageError(
+            str(package),
+            path,
+            f"names other confidence thresholds than {MANIFEST_FILE}",
+            f"write {wanted} there and where they come from, or take back the change",
+        )
     existing(str(package), package.onnx_path, MAX_ONNX_BYTES)
     size = package.onnx_path.stat().st_size / MEGABYTE
     return package, f"{len(package.labels)} classes, a graph of {size:.1f} MB"

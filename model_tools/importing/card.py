@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models import Manifest, Thresholds
+from model_tools.thresholds_section import thresholds_section
+from models import Manifest
 
 ACCURACY_METRICS = ("map50", "map50_95", "map")
-THRESHOLDS_TITLE = "## Confidence thresholds"
-EARLIER_LINE = r"^Confidence threshold: .*\n\n?"
-"""What cards of earlier versions say instead of that section."""
 
 
 def card_text(
@@ -61,29 +58,6 @@ Imported from `{source.file}` (sha256 `{source.sha256}`). {source.architecture}.
 - Licence of the weights: {manifest.licence}.
 - Training data: {source.training_data}.
 """
-
-
-def thresholds_section(thresholds: Thresholds, source: str) -> str:
-    """The section of a card on thresholds, up to the empty line before the next one."""
-    own = "".join(f"- {label}: {score:g}\n" for label, score in thresholds.classes.items())
-    general = "every other class" if own else "every class"
-    return f"""{THRESHOLDS_TITLE}
-
-{own}- {general}: {thresholds.default:g}
-
-{source} A rollout table or the task of a camera may name others.
-"""
-
-
-def with_thresholds_section(card: str, thresholds: Thresholds, source: str) -> str:
-    """A card with this section instead of the one that it has, or with one more at its end."""
-    section = thresholds_section(thresholds, source)
-    card = re.sub(EARLIER_LINE, "", card, flags=re.MULTILINE)
-    before, title, rest = card.partition(THRESHOLDS_TITLE)
-    if not title:
-        return f"{card.rstrip()}\n\n{section}"
-    _, following, after = rest.partition("\n## ")
-    return f"{before}{section}{following}{after}" if following else f"{before}{section}"
 
 
 def _fit(manifest: Manifest) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from model_tools.admission import admit
-from model_tools.importing.card import with_thresholds_section
 from model_tools.importing.importer import RefusedError
 from model_tools.importing.staging import next_version
 from model_tools.importing.writing import settle, write_texts
+from model_tools.thresholds_section import with_thresholds_section
 from models import CARD_FILE, GOLDEN_FILE, ONNX_FILE, ModelPackage, Thresholds
 
 _COPIED: Final = (ONNX_FILE, GOLDEN_FILE)

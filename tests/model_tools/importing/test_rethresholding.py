@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+from model_tools.admission import admit
 from model_tools.importing import keep_golden, with_thresholds
-from model_tools.importing.card import with_thresholds_section
-from models import GOLDEN_FILE, ModelError, ModelPackage, Thresholds
+from model_tools.thresholds_section import with_thresholds_section
+from models import CARD_FILE, GOLDEN_FILE, ModelError, ModelPackage, Thresholds
 from models.admission import read_report, why_not_admitted
 from models.detector import Detector
 from tests.models.tiny import random_images, tiny_package
@@ -56,6 +59,18 @@ def test_the_card_says_so_once(pair):
     assert "- car: 0.6\n- every other class: 0.3\n" in card
     assert f"Suggested by a test. The graph is that of {first}." in card
     assert card.count("## Confidence thresholds") == 1
+
+
+def test_a_card_that_names_other_thresholds_is_not_admitted(pair, tmp_path):
+    _, second = pair
+    copy = tmp_path / "tiny" / "2"
+    shutil.copytree(second.directory, copy)
+    card = copy / CARD_FILE
+    card.write_text(card.read_text("utf-8").replace("- car: 0.6", "- car: 0.5"), "utf-8")
+    report = admit(copy)
+    assert "CARD.md: names other confidence thresholds than model.yaml; write `- car: 0.6`, " in (
+        report.reason
+    )
 
 
 def test_a_section_takes_the_place_of_the_one_before():
