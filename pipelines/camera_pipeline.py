@@ -160,17 +160,24 @@ class CameraPipeline:
 
     def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""
-        known = {model.key: tracker for model, tracker in self._trackers.items()}
-        self._trackers = {}
+        known, self._trackers = self._trackers, {}
+        models = {route.model for route in new.values()}
+        kept = {model: known.pop(model) for model in models & known.keys()}
         for task, route in new.items():
-            model = route.model
-            tracker = known.get(model.key) or self._trackers.get(model)
-            if tracker is None:
+            model, before = route.model, old.get(task)
+            if model not in kept and before is not None and before.model.key == model.key:
+                # The same version with other thresholds.
+                tracker = known.pop(before.model, None)
+                if tracker is not None:
+                    tracker.threshold = model.thresholds
+                    kept[model] = tracker
+            if model not in kept:
                 fps = max(one.fps for one in self._plan.tasks if new[one.task].model == model)
-                tracker = CameraTracker(model.labels, self._ids, fps, threshold=model.threshold)
-            tracker.threshold = model.threshold
-            self._trackers[model] = tracker
-            if old.get(task) != route:
+                kept[model] = CameraTracker(
+                    model.labels, self._ids, fps, threshold=model.thresholds
+                )
+            self._trackers[model] = kept[model]
+            if before != route:
                 self._shadow.follow(task, route)
 
     def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:
