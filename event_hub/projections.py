@@ -22,8 +22,8 @@ from pipelines.event import (
     IncidentEvent,
     OutgoingEvent,
     SubjectData,
-    city_of,
 )
+from pipelines.event_identity import city_of
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 

@@ -10,15 +10,17 @@ from typing import Final
 from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
+from pipelines.coverage_ledger import CoverageLedger
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
-from pipelines.rules import Rule, build_rule
+from pipelines.rules import Rule, build_rule, longest_gap_s
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
 from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
+from pipelines.signals.view_state import CONFIRM_S
 from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
 from pipelines.tracker import CameraTracker
 
@@ -30,7 +32,12 @@ VIEW_LOST_AFTER_S: Final = 20.0
 
 
 class CameraPipeline:
-    """Processes one camera's frames in order. Safe for use from several threads."""
+    """Processes one camera's frames in order. Safe for use from several threads.
+
+    Attributes:
+        statistics: Its counters.
+        ledger: What it could see, by task.
+    """
 
     def __init__(
         self,
@@ -68,6 +75,11 @@ class CameraPipeline:
         self._signals = CameraSignals(plan.signals.union(*declared))
         # When the view became faulty; None while it is well, and once its incidents have ended.
         self._fault_since_s: float | None = None
+        gaps_s = {
+            task.task: longest_gap_s(task.fps, [rule.kind for rule in task.rules])
+            for task in plan.tasks
+        }
+        self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
         self._trackers: dict[ModelRef, CameraTracker] = {}
         self._follow({}, routes.processed)
@@ -114,6 +126,7 @@ class CameraPipeline:
                     result = rule.observe(tracks[model], at, signals)
                     if result.transitions or result.measurements:
                         self._publish(task, rule, result, frame.full)
+            self.ledger.analysed(inferred, frame.arrived_mono_s, seen.view or "")
             self.statistics.analysed(frame, inferred, now_s)
 
     def close(self, reason: EndReason, at: Moment) -> None:
@@ -141,6 +154,8 @@ class CameraPipeline:
         if seen.view is not before:
             if before is None or seen.view is None:
                 self._fault_since_s = at.mono_s if seen.view else None
+            if before is None and seen.view is not None:
+                self.ledger.blind_since(frame.arrived_mono_s - CONFIRM_S, seen.view)
             self._on_view(seen.view)
         since_s = self._fault_since_s
         if since_s is not None and at.mono_s - since_s >= VIEW_LOST_AFTER_S:
@@ -176,5 +191,6 @@ class CameraPipeline:
             self._recorder.publish(transition, camera, model, source, image)
             self.statistics.transition(transition)
         for measurement in result.measurements:
-            self._recorder.publish_measurement(measurement, camera, model, source)
+            coverage = self.ledger.coverage(task, measurement.begins_at, measurement.ends_at)
+            self._recorder.publish_measurement(measurement, task, coverage, camera, model, source)
         self._shadow.note(task, result.transitions)

@@ -14,6 +14,9 @@ LOW_CONFIDENCE_SHARE = 0.5
 """Detections from this share of the threshold on may continue a track that has begun."""
 
 
+COVERAGE_S: Final = 60.0
+"""Length of the periods over which coverage is measured, seconds."""
+
 Priority = Literal["high", "normal", "low"]
 """Which tasks get their rate first when more is asked for than this machine can infer."""
 
@@ -117,11 +120,13 @@ class CameraPlan:
 
     Attributes:
         signals: What is wanted of its images beside what its rules declare.
+        coverage_s: Length of the periods over which its coverage is measured, seconds.
     """
 
     camera: CameraSpec
     tasks: tuple[TaskPlan, ...]
     signals: frozenset[Signal] = frozenset()
+    coverage_s: float = COVERAGE_S
 
     @property
     def routes(self) -> Routes:

@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -70,7 +70,7 @@ class WorkerUpkeep:
         spool: Spool,
         recorder: EvidenceRecorder,
         relay: Relay,
-        cameras: Callable[[], Collection[str]],
+        cameras: Callable[[], Mapping[str, Collection[str]]],
         retention: Retention = Retention(),  # noqa: B008 - it cannot be changed
         *,
         replaced: str = "",
@@ -83,7 +83,7 @@ class WorkerUpkeep:
             spool: Looked after.
             recorder: Publishes what there is to say.
             relay: Asked what is wrong with the store.
-            cameras: Gives the ids of the worker's cameras.
+            cameras: Gives the tasks of the worker's cameras, by their ids.
             retention: What is kept for how long.
             replaced: Why the worker before this one was replaced, if that is known.
         """
@@ -94,6 +94,8 @@ class WorkerUpkeep:
         self._relay = relay
         self._cameras = cameras
         self._replaced = replaced
+        self._started_at = datetime.now(UTC)
+        self._coverage = Kept(f"{worker} coverage", retention.coverage)
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
         self._events = Kept(f"{worker} events", retention.events)
         self._recovered = False
@@ -121,6 +123,7 @@ class WorkerUpkeep:
         try:
             if not self._recovered:
                 recovered = self._recorder.recover(self._cameras(), self._replaced)
+                self._recorder.recover_coverage(self._cameras(), self._started_at)
                 self._recovered = True
                 if recovered:
                     facts = {"worker": self._worker, "count": recovered}
@@ -131,6 +134,7 @@ class WorkerUpkeep:
             self._spool.check()
             used, oldest = self._outbox.usage()
             self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
+            self._keep_coverage()
             if not self._outbox.fault and time.monotonic() >= self._losses_due_s:
                 self._publish_losses()
         except OutboxUnavailable as error:
@@ -143,7 +147,18 @@ class WorkerUpkeep:
 
     def kept(self) -> tuple[Kept, ...]:
         """What it keeps beside what waits to be delivered, and its limits."""
-        return (self._events, *self._files.kept)
+        return (self._events, self._coverage, *self._files.kept)
+
+    def _keep_coverage(self) -> None:
+        table, limit = self._outbox.coverage, self._coverage.limit
+        deleted = table.prune(time.time() - limit.max_age_s, limit.max_bytes)
+        used, oldest = table.usage()
+        self._coverage = replace(
+            self._coverage,
+            bytes=used,
+            oldest=oldest and oldest.date(),
+            deleted=self._coverage.deleted + deleted,
+        )
 
     def _outbox_problem(self) -> str:
         fault = self._outbox.fault

@@ -49,7 +49,7 @@ from event_hub import (
     SilenceLimit,
 )
 from models import BUILTIN_ROOT, WantedProvider
-from pipelines import Priority
+from pipelines import COVERAGE_S, Priority
 from pipelines.delivery import (
     AnySink,
     Endpoint,
@@ -297,6 +297,13 @@ class HubSection(ApiSection):
     )
 
 
+class CoverageSection(Section):
+    """How it is measured what every task could see."""
+
+    period_s: float = Field(default=COVERAGE_S, ge=10, le=3600)
+    """seconds that one measurement is about, 10 to 3600, for example `60`"""
+
+
 class LimitSection(Section):
     """How long something is kept, and how much of it; `null` is without end."""
 
@@ -334,6 +341,8 @@ class RetentionSection(Section):
 
     keyframes: LimitSection = _limit(DEFAULTS.keyframes)
     """`days` and `gigabytes`, for example `{days: 30, gigabytes: 100}`"""
+    coverage: LimitSection = _limit(DEFAULTS.coverage)
+    """`days` and `gigabytes` of each worker's coverage ledger, for example `{days: 30}`"""
     events: LimitSection = _limit(DEFAULTS.events)
     """`days` and `gigabytes` of each worker's outbox, for example `{days: 1, gigabytes: 0.27}`"""
     logs: LimitSection = _limit(DEFAULTS.logs)
@@ -380,5 +389,6 @@ class Settings(Section):
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
     retention: RetentionSection = RetentionSection()
+    coverage: CoverageSection = CoverageSection()
     state: FilePath = Path("var")
     """the folder of outbox and spool, for example `var`"""
