@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, or_, select, tuple_, update
 
 from event_hub.database import Database
+from event_hub.measurements import forget_measurements
 from event_hub.settings import DEDUPLICATED_DAYS, HubRetention
 from event_hub.tables import EVENTS, INCIDENTS, KEYFRAMES, USAGE, to_us
 from pipelines.event import IncidentData
@@ -91,6 +92,7 @@ def _delete_batch(
             over -= row.size_bytes
     if gone:
         positions = [row.position for row in gone]
+        forget_measurements(connection, positions)
         connection.execute(delete(EVENTS).where(EVENTS.c.position.in_(positions)))
         left = {
             "events": used.events - len(gone),

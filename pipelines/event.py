@@ -23,7 +23,6 @@ UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
-NOTICE_PRIORITY: Final = 7
 
 HEARTBEAT_EVERY_S: Final = 4.0
 """Shorter than the 5 s after which servers close an idle connection: that would cost heartbeats."""
@@ -131,7 +130,7 @@ purpose. An open list: a reader shows a name that it does not know, and never ta
 """
 
 ViewName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,31})?$")]
-"""Why images that come do not show the place, such as `covered`, or empty: an open list, too."""
+"""Why images that come do not show the place, such as `covered`; else empty. An open list."""
 
 
 class CameraStateData(Contract):
@@ -380,7 +379,7 @@ class NoticeEvent(OutgoingEvent):
     @property
     def shed_priority(self) -> int:
         """After everything else."""
-        return NOTICE_PRIORITY
+        return max(EDGE_PRIORITY.values()) + 1
 
 
 Event = Annotated[
@@ -392,9 +391,10 @@ Event = Annotated[
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 """Parses what was published."""
 
-EVENT_TYPES: Final = frozenset(
-    name
+DATA_SCHEMAS: Final[dict[str, str]] = {
+    name: kind.model_fields["dataschema"].default
     for kind in get_args(get_args(Event)[0])
     for name in get_args(kind.model_fields["type"].annotation)
-)
-"""The `type` of every kind of event."""
+}
+EVENT_TYPES: Final = frozenset(DATA_SCHEMAS)
+"""The `type` of every kind of event, and the schema of its data."""
