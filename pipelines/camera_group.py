@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -239,6 +240,12 @@ class CameraGroup:
         for camera in self._cameras.values():
             camera.report_stopped(reason)
             camera.close_ledger()
+
+    @property
+    def counting_since(self) -> datetime:
+        """From when on it is counted what tasks can see, UTC."""
+        begins = [camera.ledger.began_at for camera in self._cameras.values()]
+        return min(begins, default=datetime.now(UTC))
 
     def save_coverage(self) -> None:
         """Makes durable what is known by now of periods that are not over; from any thread."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
+from pipelines.certainty import COVERING, certainty_of
 from pipelines.coverage_ledger import CoverageLedger
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
@@ -20,12 +22,8 @@ from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
 from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
-from pipelines.signals.view_state import CONFIRM_S
-from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
+from pipelines.track import Track
 from pipelines.tracker import CameraTracker
-
-COVERING: Final = PERSONS | VEHICLES | CYCLES
-"""What stands before the place for a while and belongs to it no more than its shadow does."""
 
 VIEW_LOST_AFTER_S: Final = 20.0
 """How long a view must be at fault until incidents end that it cannot vouch for any more."""
@@ -72,7 +70,7 @@ class CameraPipeline:
             for task in plan.tasks
         }
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
-        self._signals = CameraSignals(plan.signals.union(*declared))
+        self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
         self._fault_since_s: float | None = None
         gaps_s = {
@@ -111,7 +109,7 @@ class CameraPipeline:
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
             wanted = self._signals.is_wanted
-            seen = self._observe_signals(frame, tracks, at) if wanted else NO_SIGNALS
+            seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             inferred: dict[str, ModelRef] = {}
             for task, rules in self._rules.items():
                 model = routes[task].model
@@ -140,7 +138,11 @@ class CameraPipeline:
         return self._signals.newest
 
     def _observe_signals(
-        self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]], at: Moment
+        self,
+        frame: Frame,
+        detections: Mapping[ModelRef, Detections],
+        tracks: Mapping[ModelRef, tuple[Track, ...]],
+        at: Moment,
     ) -> Signals:
         """What the image says; reports a view that is at fault, and ends what depended on it."""
         before = self._signals.newest.view
@@ -150,12 +152,14 @@ class CameraPipeline:
             for track in found
             if plain_label(track.label) in COVERING
         ]
-        seen = self._signals.observe(frame.full, at.mono_s, covers)
+        certainty = partial(certainty_of, frame, detections)
+        seen = self._signals.observe(frame.full, at.mono_s, covers, certainty)
         if seen.view is not before:
             if before is None or seen.view is None:
                 self._fault_since_s = at.mono_s if seen.view else None
             if before is None and seen.view is not None:
-                self.ledger.blind_since(frame.arrived_mono_s - CONFIRM_S, seen.view)
+                since_s = frame.arrived_mono_s - self._signals.noticed_after_s
+                self.ledger.blind_since(since_s, seen.view)
             self._on_view(seen.view)
         since_s = self._fault_since_s
         if since_s is not None and at.mono_s - since_s >= VIEW_LOST_AFTER_S:

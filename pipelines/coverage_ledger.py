@@ -60,7 +60,12 @@ class CameraCondition:
 
 
 class CoverageLedger:
-    """One per camera. Safe for use from several threads."""
+    """One per camera. Safe for use from several threads.
+
+    Attributes:
+        began_at: From when on it counts, UTC.
+        asked: Gives how often each task was due so far.
+    """
 
     def __init__(
         self,
@@ -81,13 +86,13 @@ class CoverageLedger:
             utc_now: UTC.
         """
         self.asked: Callable[[], Mapping[str, int]] = dict
-        """Gives how often each task was due."""
         self._camera = camera
         self._period_s = period_s
         self._monotonic = monotonic
         self._utc_now = utc_now
         self._lock = threading.Lock()
-        self._begin_s, self._begins_at = monotonic(), utc_now()
+        self.began_at = utc_now()
+        self._begin_s, self._begins_at = monotonic(), self.began_at
         self._tasks = {
             task: TaskCoverage(tolerance_s, self._begin_s)
             for task, tolerance_s in tolerances_s.items()

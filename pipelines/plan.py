@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from pipelines.rules.rule import RulePlan
+from pipelines.signals.sight import CANNOT_SEE_S
 from pipelines.signals.signal import Signal
 
 LOW_CONFIDENCE_SHARE = 0.5
@@ -120,12 +121,14 @@ class CameraPlan:
 
     Attributes:
         signals: What is wanted of its images beside what its rules declare.
+        cannot_see_s: How long its models must be unsure until they cannot see well, seconds.
         coverage_s: Length of the periods over which its coverage is measured, seconds.
     """
 
     camera: CameraSpec
     tasks: tuple[TaskPlan, ...]
     signals: frozenset[Signal] = frozenset()
+    cannot_see_s: float = CANNOT_SEE_S
     coverage_s: float = COVERAGE_S
 
     @property

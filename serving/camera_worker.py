@@ -123,6 +123,7 @@ class CameraWorker:
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
+        self._upkeep.recover_coverage(self._group.counting_since)
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters

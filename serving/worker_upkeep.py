@@ -94,7 +94,7 @@ class WorkerUpkeep:
         self._relay = relay
         self._cameras = cameras
         self._replaced = replaced
-        self._started_at = datetime.now(UTC)
+        self._counting_since: datetime | None = None
         self._coverage = Kept(f"{worker} coverage", retention.coverage)
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
         self._events = Kept(f"{worker} events", retention.events)
@@ -110,6 +110,11 @@ class WorkerUpkeep:
         """Starts the thread; call `round` once before any camera publishes."""
         self._thread.start()
 
+    def recover_coverage(self, counting_since: datetime) -> None:
+        """Publishes what nobody watched until then; call it before any camera publishes."""
+        self._counting_since = counting_since
+        self.round()
+
     def stop(self) -> None:
         """Ends the thread, after a last round for what was lost since the newest one."""
         self._stopping.set()
@@ -123,11 +128,13 @@ class WorkerUpkeep:
         try:
             if not self._recovered:
                 recovered = self._recorder.recover(self._cameras(), self._replaced)
-                self._recorder.recover_coverage(self._cameras(), self._started_at)
                 self._recovered = True
                 if recovered:
                     facts = {"worker": self._worker, "count": recovered}
                     log.info("incidents_recovered", extra=facts)
+            if self._counting_since is not None:
+                self._recorder.recover_coverage(self._cameras(), self._counting_since)
+                self._counting_since = None
             self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
             self._unreadable = self._outbox.deliveries.unreadable_lately()
             self._files.step()
