@@ -121,7 +121,7 @@ class CameraStatus(CameraStateData):
 
 
 class CameraList(HubAnswer):
-    """Every camera the hub has heard of, by city and id; `online` counts the watched ones."""
+    """Every camera the hub has heard of, by city and id; `online` counts those in that state."""
 
     cameras: list[CameraStatus]
     online: int
