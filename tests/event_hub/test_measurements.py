@@ -95,7 +95,10 @@ def test_measurements_are_no_incidents_and_incidents_no_measurements(filled: Cli
 
 
 def test_what_breaks_the_contract_is_refused_and_another_version_of_it_is_kept(hub: Client) -> None:
-    for wrong in ({"value": "12"}, {"coverage": {}}, {"task": "x" * 600}, {"line": "a\u0000b"}):
+    refused: tuple[dict[str, Any], ...] = (
+        {"value": "12"}, {"coverage": {}}, {"task": "x" * 600}, {"line": "a\u0000b"},
+    )  # fmt: skip
+    for wrong in refused:
         assert hub.post(measured(0, **wrong)).status == 422
     # As programs before it sent them, and as later ones may.
     for major in (1, 3):
@@ -104,6 +107,22 @@ def test_what_breaks_the_contract_is_refused_and_another_version_of_it_is_kept(h
     assert hub.post(measured(5) | {"dataschema": "urn:other", "data": {}}).status == 422
     assert listed(hub) == []
     assert len(hub.json("/api/events")["events"]) == 2
+
+
+def test_too_many_measurements_cost_no_incident(tmp_path: Path) -> None:
+    store = EventStore(f"sqlite:///{tmp_path}/hub.db")
+    events = [incident("jam"), incident("jam", 2, "ended"), *map(measured, range(2000))]
+    for start in range(0, len(events), 200):
+        store.add([parse_event(dump(one)) for one in events[start : start + 200]])
+    limits = HubRetention(days=90, gigabytes=0.0003)
+    later = START.now(START.tzinfo) + timedelta(days=4)
+    assert delete_old(store.database, limits, now=lambda: later, pause_s=0) > 1000
+    with store.database.read() as connection:
+        kinds = connection.exec_driver_sql("SELECT type, count(*) FROM events GROUP BY 1").all()
+    left = dict(tuple(row) for row in kinds)
+    assert left["cityeye.incident.started"] == left["cityeye.incident.ended"] == 1
+    assert 200 < left["cityeye.measurement"] < 900
+    store.close()
 
 
 def test_retention_deletes_measurements_with_their_events(tmp_path: Path) -> None:
