@@ -8,7 +8,7 @@ because a clock went on. `able_s` and `gaps` together are `requested_s`, so ever
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -86,17 +86,17 @@ class TaskCoverage:
         self._frame_s: float | None = None
         self._spans: deque[_Span] = deque()
 
-    def analysed(self, at_s: float, gap: str, missing: str) -> None:
+    def analysed(self, at_s: float, gap: str, missing: Callable[[], str]) -> None:
         """A frame was analysed.
 
         Args:
             at_s: When it arrived.
             gap: Why it does not show the place; empty where it does.
-            missing: Why there was none before it, if it comes too late.
+            missing: Gives why there was none before it; only called if it comes too late.
         """
         last_s, self._frame_s = self._frame_s, at_s
         in_time = last_s is not None and at_s - last_s <= self._tolerance_s
-        self._extend(at_s, gap if in_time else missing)
+        self._extend(at_s, gap if in_time else missing())
 
     def missing(self, now_s: float, reason: str) -> None:
         """Says why there are no frames, where one is overdue."""

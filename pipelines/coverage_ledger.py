@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from camera_adapters import FROZEN_AFTER_S
@@ -64,7 +65,7 @@ class CoverageLedger:
 
     Attributes:
         began_at: From when on it counts, UTC.
-        asked: Gives how often each task was due so far.
+        asked: How often each task was due so far; whoever reads the camera goes on counting.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class CoverageLedger:
             monotonic: Monotonic seconds.
             utc_now: UTC.
         """
-        self.asked: Callable[[], Mapping[str, int]] = dict
+        self.asked: Mapping[str, int] = {}
         self._camera = camera
         self._period_s = period_s
         self._monotonic = monotonic
@@ -111,17 +112,15 @@ class CoverageLedger:
             at_s: When it arrived, monotonic seconds.
             view: Why it does not show the place; empty where it does.
         """
-        asked = self.asked()
         with self._lock:
+            if self._closed:
+                return
             gap = view or (FROZEN if self._condition.frozen else "")
-            stalled = self._is_stalled(self._monotonic())
             for task in tasks:
-                if self._closed:
-                    return
                 # Its own, and one that came while it was being analysed.
-                missing = self._why_missing(task, asked, stalled, usual=2)
+                missing = partial(self._why_missing, task, usual=2)
                 self._tasks[task].analysed(at_s, gap, missing)
-                self._asked[task] = asked.get(task, 0)
+                self._asked[task] = self.asked.get(task, 0)
 
     def blind_since(self, at_s: float, view: str) -> None:
         """It turns out that the camera has not shown its place since then, monotonic seconds."""
@@ -131,17 +130,17 @@ class CoverageLedger:
 
     def check(self, condition: CameraCondition) -> None:
         """Settles what is certain by now; to be called every second."""
-        asked, now_s = self.asked(), self._monotonic()
         with self._lock:
             if self._closed:
                 return
+            now_s = self._monotonic()
             if condition.frozen and not self._condition.frozen:
                 for one in self._tasks.values():
                     one.relabel(now_s - FROZEN_AFTER_S, FROZEN)
             self._condition = condition
-            stalled, self._checked_s = self._is_stalled(now_s), now_s
             for task, one in self._tasks.items():
-                one.missing(now_s, self._why_missing(task, asked, stalled, usual=0))
+                one.missing(now_s, self._why_missing(task, usual=0))
+            self._checked_s = now_s
 
     def coverage(self, task: str, begins_at: datetime, ends_at: datetime) -> Coverage:
         """What a task could see in a period, UTC, as far as it is known and remembered."""
@@ -180,18 +179,16 @@ class CoverageLedger:
             self._closed = True
             return self._take_all()
 
-    def _why_missing(self, task: str, asked: Mapping[str, int], stalled: bool, usual: int) -> str:
+    def _why_missing(self, task: str, usual: int) -> str:
         """Why there are no results; `usual` frames that are due and have none are no reason."""
-        if stalled:
+        if self._monotonic() - self._checked_s > STALLED_S:
             return WORKER_DOWN
         if self._condition.outage:
             return self._condition.outage
         if task in self._condition.failing:
             return MODEL_FAILED
-        return OVERLOADED if asked.get(task, 0) - self._asked[task] > usual else NO_FRAMES
-
-    def _is_stalled(self, now_s: float) -> bool:
-        return now_s - self._checked_s > STALLED_S
+        due = self.asked.get(task, 0) - self._asked[task]
+        return OVERLOADED if due > usual else NO_FRAMES
 
     def _end_s(self) -> float:
         """The end of the oldest period that was not given away."""

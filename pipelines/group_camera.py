@@ -104,7 +104,7 @@ class GroupCamera:
         )
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
-        self.ledger.asked = lambda: self._reader.asked
+        self.ledger.asked = self._reader.asked
         self._reporting = threading.Lock()
         self._change: StateChange | None = None
         self._stopped = False

@@ -27,7 +27,7 @@ class Watched:
     now_s: float = 1000.0
     set_by_s: float = 0.0
     condition: CameraCondition = WELL
-    asked: int = 0
+    asked: dict[str, int] = field(init=False)
     ledger: CoverageLedger = field(init=False)
     periods: list[CoveredPeriod] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class Watched:
             monotonic=lambda: self.now_s,
             utc_now=lambda: self.began + timedelta(seconds=self.passed_s + self.set_by_s),
         )
-        self.ledger.asked = lambda: {"traffic": self.asked}
+        self.asked = self.ledger.asked = {"traffic": 0}
 
     @property
     def passed_s(self) -> float:
@@ -50,7 +50,7 @@ class Watched:
         """A second goes by, with frames that are analysed unless `view` is None."""
         for _ in range(frames):
             self.now_s += 1 / frames
-            self.asked += 1
+            self.asked["traffic"] += 1
             if view is not None:
                 self.ledger.analysed(["traffic"], self.now_s, view)
         if not frames:
@@ -132,7 +132,7 @@ def test_frames_that_come_seldom_but_as_asked_are_no_gap() -> None:
     camera.watch(1)
     for _ in range(20):
         camera.now_s += 2.4
-        camera.asked += 1
+        camera.asked["traffic"] += 1
         camera.ledger.analysed(["traffic"], camera.now_s, "")
         camera.check()
     assert camera.end().able_s == pytest.approx(0.8 + 48.0)

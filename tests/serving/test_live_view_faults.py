@@ -104,6 +104,7 @@ def encoded(path: Path) -> Path:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
 def test_every_fault_is_told_within_15_s_recovers_and_is_counted(
     brightness: ModelPackage, tmp_path: Path
 ) -> None:
