@@ -12,7 +12,8 @@ from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
 from pipelines.certainty import COVERING, certainty_of
-from pipelines.coverage_ledger import CoverageLedger
+from pipelines.coverage import LATE_S
+from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
@@ -77,7 +78,8 @@ class CameraPipeline:
             task.task: longest_gap_s(task.fps, [rule.kind for rule in task.rules])
             for task in plan.tasks
         }
-        self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s)
+        settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
+        self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
         self._trackers: dict[ModelRef, CameraTracker] = {}
         self._follow({}, routes.processed)

@@ -31,7 +31,8 @@ from pipelines.coverage import (
 )
 
 SETTLE_S: Final = 75.0
-"""How long after its end nothing new is learned of a period, seconds."""
+"""How long after its end a period is given away at the earliest, seconds: longer than an image must
+be frozen, or a view at fault, until it is told."""
 
 REMEMBERED_S: Final = 900.0
 """How long a rule may ask for what was covered, seconds."""
@@ -74,6 +75,7 @@ class CoverageLedger:
         tolerances_s: Mapping[str, float],
         period_s: float,
         *,
+        settle_s: float = SETTLE_S,
         monotonic: Callable[[], float] = time.monotonic,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -83,6 +85,7 @@ class CoverageLedger:
             camera: Camera id.
             tolerances_s: For each task, see `TaskCoverage`.
             period_s: Length of a period; all begin at multiples of it, counted from 1970.
+            settle_s: How long after its end nothing new is learned of a period, seconds.
             monotonic: Monotonic seconds.
             utc_now: UTC.
         """
@@ -98,7 +101,7 @@ class CoverageLedger:
             task: TaskCoverage(tolerance_s, self._begin_s)
             for task, tolerance_s in tolerances_s.items()
         }
-        self._settle_s = max(SETTLE_S, LATE_S + 2 * max(tolerances_s.values(), default=0.0))
+        self._settle_s = max(settle_s, LATE_S + 2 * max(tolerances_s.values(), default=0.0))
         self._asked = dict.fromkeys(self._tasks, 0)
         self._condition = CameraCondition(outage=CONNECTING)
         self._checked_s = self._begin_s

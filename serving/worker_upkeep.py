@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 2.0
 JOIN_S: Final = 5.0
+COVERAGE_EVERY_S: Final = 60.0
+"""Between two looks at how much the coverage ledger has."""
+
 LOSSES_EVERY_S: Final = 300.0
 """So that what is published about a full outbox does not fill it."""
 LOSSES: Final = {
@@ -95,6 +98,7 @@ class WorkerUpkeep:
         self._cameras = cameras
         self._replaced = replaced
         self._counting_since: datetime | None = None
+        self._coverage_due_s = float("-inf")
         self._coverage = Kept(f"{worker} coverage", retention.coverage)
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
         self._events = Kept(f"{worker} events", retention.events)
@@ -157,6 +161,9 @@ class WorkerUpkeep:
         return (self._events, self._coverage, *self._files.kept)
 
     def _keep_coverage(self) -> None:
+        if time.monotonic() < self._coverage_due_s:
+            return
+        self._coverage_due_s = time.monotonic() + COVERAGE_EVERY_S
         table, limit = self._outbox.coverage, self._coverage.limit
         deleted = table.prune(time.time() - limit.max_age_s, limit.max_bytes)
         used, oldest = table.usage()

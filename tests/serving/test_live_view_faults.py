@@ -149,14 +149,16 @@ def watch(
     )
     recorder = EvidenceRecorder(outbox, spool, "test")
     group = CameraGroup([plan], port, recorder, "test", folder / "comparisons")
-    thread = threading.Thread(target=group.run)
+    thread = threading.Thread(target=group.run, daemon=True)
     relay.start()
     thread.start()
     last = (WELL_S + len(FAULTS) * (FAULT_S + WELL_S)) * FPS - 1
     deadline_s = time.monotonic() + last / FPS + 60
-    while last not in sent_s and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    group.stop()
+    try:
+        while last not in sent_s and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+    finally:
+        group.stop()
     thread.join(30.0)
     group.report_stopped("the proof is over")
     relay.stop(30.0)
