@@ -160,8 +160,8 @@ class CameraPipeline:
             if before is None or seen.view is None:
                 self._fault_since_s = at.mono_s if seen.view else None
             if before is None and seen.view is not None:
-                since_s = frame.arrived_mono_s - self._signals.noticed_after_s
-                self.ledger.blind_since(since_s, seen.view)
+                blind_s = frame.arrived_mono_s - self._signals.noticed_after_s
+                self.ledger.blind_since(blind_s, seen.view)
             self._on_view(seen.view)
         since_s = self._fault_since_s
         if since_s is not None and at.mono_s - since_s >= VIEW_LOST_AFTER_S:

@@ -26,7 +26,8 @@ def certainty_of(frame: Frame, found: Mapping[ModelRef, Detections]) -> Certaint
         frame: The frame, with the analysis image of each model.
         found: What each model found in it.
     """
-    sure, weak = 0, [NO_BOXES]
+    sure = 0
+    weak: list[npt.NDArray[np.floating]] = [NO_BOXES]
     for model, detections in found.items():
         wanted = _covering(model.labels)[detections.class_ids]
         is_sure = detections.scores > model.threshold

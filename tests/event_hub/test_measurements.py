@@ -111,17 +111,17 @@ def test_what_breaks_the_contract_is_refused_and_another_version_of_it_is_kept(h
 
 def test_too_many_measurements_cost_no_incident(tmp_path: Path) -> None:
     store = EventStore(f"sqlite:///{tmp_path}/hub.db")
-    events = [incident("jam"), incident("jam", 2, "ended"), *map(measured, range(2000))]
+    events = [incident("jam"), incident("jam", 2, "ended"), *map(measured, range(800))]
     for start in range(0, len(events), 200):
         store.add([parse_event(dump(one)) for one in events[start : start + 200]])
-    limits = HubRetention(days=90, gigabytes=0.0003)
+    limits = HubRetention(days=90, gigabytes=0.00015)
     later = START.now(START.tzinfo) + timedelta(days=4)
-    assert delete_old(store.database, limits, now=lambda: later, pause_s=0) > 1000
+    assert delete_old(store.database, limits, now=lambda: later, pause_s=0) > 400
     with store.database.read() as connection:
         kinds = connection.exec_driver_sql("SELECT type, count(*) FROM events GROUP BY 1").all()
     left = dict(tuple(row) for row in kinds)
     assert left["cityeye.incident.started"] == left["cityeye.incident.ended"] == 1
-    assert 200 < left["cityeye.measurement"] < 900
+    assert 100 < left["cityeye.measurement"] < 400
     store.close()
 
 

@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot, Slots
+from pipelines.coverage import CoveredPeriod
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.spool import Spool
@@ -77,6 +80,7 @@ class Running:
     port: Failing
     thread: threading.Thread
     sink: Recorder
+    outbox: Outbox
 
     def wait(self, holds: Callable[[GroupSnapshot], bool], what: str) -> GroupSnapshot:
         deadline_s = time.monotonic() + WAIT_S
@@ -103,7 +107,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     thread = threading.Thread(target=group.run)
     relay.start()
     thread.start()
-    yield Running(group, port, thread, sink)
+    yield Running(group, port, thread, sink, outbox)
     group.stop()
     thread.join(WAIT_S)
     relay.stop(5.0)
@@ -274,7 +278,7 @@ def overloaded(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) ->
     group = CameraGroup(plans, port, recorder, "test", tmp_path / "comparisons", Slots(1, 1))
     thread = threading.Thread(target=group.run)
     thread.start()
-    yield Running(group, port, thread, Recorder())  # type: ignore[arg-type]
+    yield Running(group, port, thread, Recorder(), outbox)  # type: ignore[arg-type]
     group.stop()
     thread.join(WAIT_S)
     outbox.close()
@@ -316,3 +320,37 @@ def test_a_quarter_of_an_hour_keeps_the_rate_and_leaks_nothing(running: Running)
     assert process.memory_info().rss - memory < 64 * 2**20
     assert process.num_fds() <= files + 8
     assert process.num_threads() <= threads + 4
+
+
+@pytest.mark.slow
+def test_what_a_camera_could_see_is_published_when_it_is_stopped_with_what_kept_it_from_more(
+    running: Running,
+) -> None:
+    running.wait(lambda s: all(c.statistics.analysed > 10 for c in s.cameras), "watched")
+    running.port.result_fails = True
+    deadline_s = time.monotonic() + WAIT_S
+    while not any("model_failed" in one.coverage.gaps for one in saved(running)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    running.group.stop()
+    running.thread.join(WAIT_S)
+    running.group.report_stopped("maintenance")
+    running.sink.wait_for(lambda: len(coverage_of(running.sink, "gate")) >= 1, WAIT_S)
+    (*_, last) = coverage_of(running.sink, "gate")
+    assert last["value"] == last["coverage"]["able_s"] > 1.0
+    assert last["coverage"]["gaps"]["model_failed"] > 2.0
+    assert set(last["coverage"]["gaps"]) <= {"connecting", "model_failed", "stopped"}
+
+
+def saved(running: Running) -> list[CoveredPeriod]:
+    """What is in the outbox of periods that are not over."""
+    running.group.save_coverage()
+    return running.outbox.coverage.unpublished(datetime.now(UTC))
+
+
+def coverage_of(sink: Recorder, camera: str) -> list[dict[str, Any]]:
+    return [
+        event["data"]
+        for event in sink.events
+        if event["type"] == "cityeye.measurement" and event["partitionkey"] == camera
+    ]

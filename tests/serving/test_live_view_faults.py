@@ -42,9 +42,8 @@ RNG = np.random.default_rng(3)
 
 
 def moved(image: Picture) -> npt.NDArray[Any]:
-    by = np.float32([[1, 0, image.shape[1] // 4], [0, 1, image.shape[0] // 8]])
-    size = image.shape[1::-1]
-    return cv2.warpAffine(image, by, size, borderMode=cv2.BORDER_REFLECT)
+    by = np.array([[1, 0, SIZE[0] // 4], [0, 1, SIZE[1] // 8]], np.float32)
+    return cv2.warpAffine(image, by, SIZE, borderMode=cv2.BORDER_REFLECT)
 
 
 def covered(image: Picture) -> npt.NDArray[Any]:

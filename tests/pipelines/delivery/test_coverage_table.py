@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.coverage import CoveredPeriod, coverage_of
 from pipelines.delivery.coverage_table import ROW_BYTES
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.salvage.rebuild import rebuild
 from pipelines.publication import REMOVED
 from tests.pipelines.delivery.outboxes import OPENED, Edge, camera, offline
 from tests.pipelines.delivery.test_outbox import SINK, drain
@@ -130,3 +132,17 @@ def test_a_period_that_the_outbox_has_no_room_for_is_kept_in_the_ledger(tmp_path
     assert measured(edge) == []
     assert kept(edge) == [period(0)]
     edge.close()
+
+
+def test_the_ledger_outlives_damage_of_the_file(tmp_path: Path) -> None:
+    edge = started(tmp_path)
+    for minute in range(30):
+        edge.recorder.publish_coverage(period(minute), camera())
+    edge.recorder.save_coverage([period(30, 20.0), period(30, 10.0, "crowding")])
+    before = kept(edge)
+    edge.close()
+    assert rebuild(tmp_path / "outbox.db", tmp_path / "new.db", time.time).events == 30
+    saved = Outbox(tmp_path / "new.db")
+    assert saved.coverage.read(OPENED, OPENED + 99 * MINUTE, None) == before
+    assert len(saved.coverage.unpublished(OPENED + 99 * MINUTE)) == 2
+    saved.close()
