@@ -127,7 +127,9 @@ def test_too_many_measurements_cost_no_incident(tmp_path: Path) -> None:
 
 def test_retention_deletes_measurements_with_their_events(tmp_path: Path) -> None:
     store = EventStore(f"sqlite:///{tmp_path}/hub.db")
+    version = store.version
     store.add([parse_event(dump(measured(minute))) for minute in range(5)])
+    assert store.version == version, "pages are not drawn anew for them"
     limits = HubRetention(days=3, gigabytes=None)
 
     def rows() -> int:

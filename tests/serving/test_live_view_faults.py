@@ -51,12 +51,8 @@ def covered(image: Picture) -> npt.NDArray[Any]:
     return np.broadcast_to(cloth, image.shape)
 
 
-def bit_errors(image: Picture) -> npt.NDArray[Any]:
-    image = image.copy()
-    for _ in range(400):
-        x, y = 8 * RNG.integers(0, image.shape[1] // 8), 8 * RNG.integers(0, image.shape[0] // 8)
-        image[y : y + 8, x : x + 8] = RNG.integers(0, 255, 3)
-    return image
+def snow(image: Picture) -> npt.NDArray[Any]:
+    return image + RNG.normal(0, 45, (*image.shape[:2], 1))
 
 
 FAULTS: dict[str, Effect] = {
@@ -64,7 +60,7 @@ FAULTS: dict[str, Effect] = {
     "covered": covered,
     "dark": lambda image: image * 0.06,
     "washed_out": lambda image: image * 0.15 + 165,
-    "noisy": bit_errors,
+    "noisy": snow,
 }
 
 
