@@ -1,4 +1,4 @@
-"""How sure the models of a camera are of the people and vehicles that they find in a frame."""
+"""How confident the models of a camera are of the people and vehicles that they find in a frame."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ COVERING: Final = PERSONS | VEHICLES | CYCLES
 
 
 def certainty_of(frame: Frame, found: Mapping[ModelRef, Detections]) -> Certainty:
-    """What is sure, and what is not.
+    """What is confident, and what is not.
 
     Args:
         frame: The frame, with the analysis image of each model.
         found: What each model found in it.
     """
-    sure = 0
-    weak: list[npt.NDArray[np.floating]] = [NO_BOXES]
+    confident = 0
+    doubtful: list[npt.NDArray[np.floating]] = [NO_BOXES]
     for model, detections in found.items():
         wanted = _covering(model.labels)[detections.class_ids]
-        is_sure = detections.scores > model.threshold
-        sure += int(np.count_nonzero(wanted & is_sure))
-        boxes = detections.boxes[wanted & ~is_sure]
+        is_confident = detections.scores > model.threshold
+        confident += int(np.count_nonzero(wanted & is_confident))
+        boxes = detections.boxes[wanted & ~is_confident]
         if len(boxes):
-            weak.append(frame.views[model.view].letterbox.to_normalised(boxes))
-    return Certainty(sure, np.concatenate(weak))
+            doubtful.append(frame.views[model.view].letterbox.to_normalised(boxes))
+    return Certainty(confident, np.concatenate(doubtful))
 
 
 @lru_cache(maxsize=64)

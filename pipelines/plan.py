@@ -121,7 +121,7 @@ class CameraPlan:
 
     Attributes:
         signals: What is wanted of its images beside what its rules declare.
-        cannot_see_s: How long its models must be unsure until they cannot see well, seconds.
+        cannot_see_s: How long its models must be in doubt until they cannot see well, seconds.
         coverage_s: Length of the periods over which its coverage is measured, seconds.
     """
 

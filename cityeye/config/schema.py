@@ -191,7 +191,7 @@ class CameraSection(Section):
     """what its images are asked for beside objects: `view` reports a view that is moved, covered,
     blurred, dark, washed out or noisy, or in which models cannot see well, for example `[view]`"""
     cannot_see_s: float = Field(default=CANNOT_SEE_S, ge=10, le=600)
-    """seconds for which models must be unsure until `view` reports it, for example `30`"""
+    """seconds of low confidence until `view` reports that models cannot see, for example `30`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
     zones: dict[str, ZonePolygon] = {}

@@ -46,8 +46,8 @@ class CameraSignals:
 
         Args:
             wanted: Those to compute; others cost nothing.
-            cannot_see_s: How long the detector must be unsure until the view counts as one in which
-                it cannot see well, seconds.
+            cannot_see_s: How long the confidence of the detector must be low until the view counts
+                as one in which it cannot see well, seconds.
         """
         self.newest = NO_SIGNALS
         self._cannot_see_s = cannot_see_s
@@ -63,8 +63,8 @@ class CameraSignals:
     @property
     def noticed_after_s(self) -> float:
         """How long the newest fault of the view had lasted when it was noticed, seconds."""
-        unsure = self.newest.view is ViewFault.CANNOT_SEE_WELL
-        return self._cannot_see_s if unsure else CONFIRM_S
+        cannot_see = self.newest.view is ViewFault.CANNOT_SEE_WELL
+        return self._cannot_see_s if cannot_see else CONFIRM_S
 
     def observe(
         self,

@@ -1,9 +1,9 @@
-"""Sight: whether the detector is sure of anything where there is a lot to be unsure of.
+"""Sight: whether the detector is confident of anything where it sees a lot.
 
-In fog, rain or darkness a detector gives many weak boxes of people and vehicles and hardly a sure
-one, while the image looks like any other. A weak box counts only where none was two seconds before:
-what stays where it is may be a post, and what is there alone may be nothing. An empty place has
-neither sure boxes nor weak ones that move, and is not told.
+In fog, rain or darkness a detector gives many doubtful boxes of people and vehicles and hardly a
+confident one, while the image is like any other. A doubtful box counts only where none was two
+seconds before: what stays where it is may be a sign, and what is there alone may be nothing. An
+empty place has neither confident boxes nor doubtful ones that move, and is no fault.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CANNOT_SEE_S: Final = 30.0
 """How long it must be so until it counts, seconds."""
 
 MANY: Final = 2
-"""Weak boxes at once that are elsewhere than before; a single one may be anything."""
+"""Doubtful boxes at once that are elsewhere than before; a single one may be anything."""
 
 ELSEWHERE_S: Final = 2.0
 ELSEWHERE_IOU: Final = 0.3
@@ -31,14 +31,14 @@ ELSEWHERE_IOU: Final = 0.3
 SAME_IOU: Final = 0.5
 """Boxes that overlap by more show one thing under two names, or twice."""
 
-UNSURE_SHARE: Final = 0.15
-SURE_SHARE: Final = 0.15
-"""It is so where at least this share of the images has many weak boxes and no sure one, and at most
-this share has a sure one."""
+DOUBTFUL_SHARE: Final = 0.15
+CONFIDENT_SHARE: Final = 0.15
+"""It is so where at least this share of the images has many doubtful boxes and no confident one,
+and at most this share has a confident one."""
 
-UNSURE_NO_MORE: Final = 0.04
-SURE_AGAIN: Final = 0.4
-"""And until hardly an image has, or so many have a sure one."""
+DOUBTFUL_NO_MORE: Final = 0.04
+CONFIDENT_AGAIN: Final = 0.4
+"""And until hardly an image has, or so many have a confident one."""
 
 LEAST_IMAGES: Final = 10
 """However seldom there are any."""
@@ -54,18 +54,18 @@ class Certainty:
     """What the models of a camera found of people and vehicles in one image.
 
     Attributes:
-        sure: Boxes from the threshold on.
-        weak: (N, 4) the others, in normalised image coordinates, in no order.
+        confident: Boxes from the threshold on.
+        doubtful: (N, 4) the others, in normalised image coordinates, in no order.
     """
 
-    sure: int = 0
-    weak: npt.NDArray[np.floating] = field(default_factory=lambda: NO_BOXES)
+    confident: int = 0
+    doubtful: npt.NDArray[np.floating] = field(default_factory=lambda: NO_BOXES)
 
 
 class _Image(IntEnum):
     NOTHING = 0
-    SURE = 1
-    UNSURE = 2
+    CONFIDENT = 1
+    DOUBTFUL = 2
 
 
 class SightWatch:
@@ -105,25 +105,28 @@ class SightWatch:
     def _decide(self, is_long: bool) -> None:
         count = len(self._images)
         kinds = [kind for _, kind in self._images]
-        unsure, sure = kinds.count(_Image.UNSURE) / count, kinds.count(_Image.SURE) / count
+        doubtful, confident = (
+            kinds.count(_Image.DOUBTFUL) / count,
+            kinds.count(_Image.CONFIDENT) / count,
+        )
         if self.cannot_see:
-            self.cannot_see = unsure > UNSURE_NO_MORE and sure < SURE_AGAIN
+            self.cannot_see = doubtful > DOUBTFUL_NO_MORE and confident < CONFIDENT_AGAIN
         elif is_long and count >= LEAST_IMAGES:
-            self.cannot_see = unsure >= UNSURE_SHARE and sure <= SURE_SHARE
+            self.cannot_see = doubtful >= DOUBTFUL_SHARE and confident <= CONFIDENT_SHARE
 
     def _kind(self, found: Certainty, at_s: float) -> _Image:
         while len(self._before) > 1 and self._before[1][0] <= at_s - ELSEWHERE_S:
             self._before.popleft()
         known_s, known = self._before[0] if self._before else (at_s, NO_BOXES)
-        self._before.append((at_s, found.weak))
-        if found.sure:
-            return _Image.SURE
-        if at_s - known_s < ELSEWHERE_S or len(found.weak) < MANY:
+        self._before.append((at_s, found.doubtful))
+        if found.confident:
+            return _Image.CONFIDENT
+        if at_s - known_s < ELSEWHERE_S or len(found.doubtful) < MANY:
             return _Image.NOTHING
-        weak = found.weak
+        doubtful = found.doubtful
         if len(known):
-            weak = weak[pairwise_iou(weak, known).max(axis=1) < ELSEWHERE_IOU]
-        return _Image.UNSURE if _things(weak) >= MANY else _Image.NOTHING
+            doubtful = doubtful[pairwise_iou(doubtful, known).max(axis=1) < ELSEWHERE_IOU]
+        return _Image.DOUBTFUL if _things(doubtful) >= MANY else _Image.NOTHING
 
 
 def _things(boxes: npt.NDArray[np.floating]) -> int:

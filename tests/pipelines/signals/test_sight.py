@@ -1,4 +1,4 @@
-"""Sight: many weak boxes that move and hardly a sure one are told, an empty street never is."""
+"""Sight: many doubtful boxes that move are told, an empty street never is."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_an_empty_street_at_night_is_not_told_whatever_flickers_in_it() -> None:
         # Posts all the time, somebody who passes unseen, and a reflection now and then.
         passing = moving(1, at_s) if at_s % 60 < 40 else boxes()
         lone = boxes(tuple(generator.uniform(0, 0.9, 2))) if generator.random() < 0.05 else boxes()
-        weak = np.concatenate([still(6, generator), passing, lone])
-        return Certainty(0, weak)
+        doubtful = np.concatenate([still(6, generator), passing, lone])
+        return Certainty(0, doubtful)
 
     assert told(night, 1800, SightWatch()) == []
 
@@ -118,10 +118,10 @@ def detections(at_s: float, score: float) -> Detections:
 
 def test_only_people_and_vehicles_count_and_sure_is_what_the_threshold_says() -> None:
     frame = make_frame(tasks=("traffic",), at_s=1.0)
-    unsure = certainty_of(frame, {MODEL: detections(0.0, 0.3)})
-    assert (unsure.sure, len(unsure.weak)) == (0, 4)
-    sure = certainty_of(frame, {MODEL: detections(0.0, 0.5)})
-    assert (sure.sure, len(sure.weak)) == (4, 0)
+    doubtful = certainty_of(frame, {MODEL: detections(0.0, 0.3)})
+    assert (doubtful.confident, len(doubtful.doubtful)) == (0, 4)
+    confident = certainty_of(frame, {MODEL: detections(0.0, 0.5)})
+    assert (confident.confident, len(confident.doubtful)) == (4, 0)
 
 
 def test_a_camera_that_cannot_see_well_says_so_and_its_seconds_do_not_count(tmp_path) -> None:
@@ -144,7 +144,7 @@ def test_a_camera_that_cannot_see_well_says_so_and_its_seconds_do_not_count(tmp_
         found = detections(at_s, 0.3 if index < 80 else 0.8)
         pipeline.process_frame(frame, {"traffic": Route(MODEL)}, {MODEL: found}, at_s)
     assert views == [ViewFault.CANNOT_SEE_WELL, None]
-    # From the first image on, and until so many were sure again.
+    # From the first image on, and until so many were confident again.
     periods = pipeline.ledger.close("stopped")
     gaps = sum(one.coverage.gaps.get("cannot_see_well", 0.0) for one in periods)
     assert 39 <= gaps <= 39 + 20
