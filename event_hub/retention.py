@@ -78,14 +78,17 @@ def delete_old(
     deleted = 0
     # What is too much is taken from measurements before anything else: there are many of them.
     for kinds in (EVENTS.c.type == MEASUREMENT, true()):
-        after, is_last = 0, False
-        while not (is_last or stopped()):
+        due, after = _Due(kinds, limits.max_bytes, old_us, young_us), 0
+        while True:
             with database.write() as connection:
-                due = _Due(kinds, limits.max_bytes, old_us, young_us)
                 batch = _delete_batch(connection, after, due)
-            deleted, after, is_last = deleted + batch.deleted, batch.after, batch.is_last
-            if not is_last:
-                time.sleep(pause_s)
+            deleted += batch.deleted
+            if batch.is_last:
+                break
+            if stopped():
+                return deleted
+            after = batch.after
+            time.sleep(pause_s)
     return deleted
 
 
