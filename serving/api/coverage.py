@@ -16,6 +16,9 @@ from serving.director_client import all_workers, ask_director
 TIMEOUT_S: Final = 30.0
 USUAL: Final = timedelta(hours=1)
 MOST: Final = timedelta(days=32)
+EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+"""Nothing is known of earlier times, and not all of them can be calculated with."""
+
 MOST_PERIODS: Final = 20_000
 
 router = APIRouter(prefix="/coverage", tags=["coverage"])
@@ -89,7 +92,7 @@ async def _asked(
     camera: str | None, since: datetime | None, until: datetime | None
 ) -> tuple[list[CoveredPeriod], dict[str, str]]:
     """The periods that were asked for, oldest first, and why others are not known."""
-    until = until or datetime.now(UTC)
+    until = max(until or datetime.now(UTC), EARLIEST)
     since = since or until - USUAL
     if not timedelta() < until - since <= MOST:
         raise HTTPException(422, f"`since` must lie before `until`, by {MOST.days} days at most")

@@ -80,6 +80,11 @@ def test_periods_come_one_by_one_oldest_first(client: TestClient) -> None:
     ]
 
 
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_any_time_can_be_asked_for(client: TestClient, until: str) -> None:
+    assert client.get("/coverage", params={"until": until}).status_code == 200
+
+
 def test_a_camera_of_a_silent_worker_is_never_passed_over(
     client: TestClient, director: Director
 ) -> None:
