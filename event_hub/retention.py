@@ -77,8 +77,8 @@ def delete_old(
     young_us = now_us - int(DEDUPLICATED_DAYS * DAY_US)
     deleted = 0
     # What is too much is taken from measurements before anything else: there are many of them.
-    for kinds in (EVENTS.c.type == MEASUREMENT, true()):
-        due, after = _Due(kinds, limits.max_bytes, old_us, young_us), 0
+    for kinds, before_us in ((EVENTS.c.type == MEASUREMENT, 0), (true(), old_us)):
+        due, after = _Due(kinds, limits.max_bytes, before_us, young_us), 0
         while True:
             with database.write() as connection:
                 batch = _delete_batch(connection, after, due)
@@ -94,11 +94,13 @@ def delete_old(
 
 def _delete_batch(connection: Connection, after: int, wanted: _Due) -> _Batch:
     used = connection.execute(select(USAGE).with_for_update()).one()
+    over = used.bytes - wanted.max_bytes
+    if over <= 0 and not wanted.old_us:
+        return _Batch(0, after, is_last=True)
     query = select(*(EVENTS.c[name] for name in _READ)).where(EVENTS.c.position > after)
     query = query.where(wanted.kinds)
     rows = connection.execute(query.order_by(EVENTS.c.position).limit(BATCH)).all()
     kept = _kept_incidents(connection, rows)
-    over = used.bytes - wanted.max_bytes
     gone: list[Row[Any]] = []
     due = True
     for row in rows:

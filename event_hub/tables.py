@@ -75,6 +75,7 @@ EVENTS = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("position", name="events_position"),
     Index("events_incident", "incident_id", "revision"),
+    Index("events_type", "type", "position"),
 )
 """`position` is the order of arrival. `body` holds the bytes that were received, unchanged."""
 

@@ -15,7 +15,8 @@ _NAMES: Final = ("city", "camera", "kind", "task", "zone", "line")
 
 
 def upgrade() -> None:
-    """Adds their table."""
+    """Adds their table, and finds events of one type in order."""
+    op.create_index("events_type", "events", ["type", "position"])
     op.create_table(
         "measurements",
         sa.Column("source", _KEY, primary_key=True),
