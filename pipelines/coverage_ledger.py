@@ -44,6 +44,9 @@ CLOCK_SET_S: Final = 1.0
 """By how much the wall clock must differ from what it was to count as set, seconds."""
 
 ROUNDING_S: Final = 0.001
+REPEATED_S: Final = 0.01
+"""By how much periods begin later each time that the clock was set back, until it is as late again,
+seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class CoverageLedger:
         self._lock = threading.Lock()
         self.began_at = utc_now()
         self._begin_s, self._begins_at = monotonic(), self.began_at
+        self._newest_at = self.began_at
+        self._phase_s = 0.0
         self._tasks = {
             task: TaskCoverage(tolerance_s, self._begin_s)
             for task, tolerance_s in tolerances_s.items()
@@ -166,10 +171,12 @@ class CoverageLedger:
         """The other periods, as far as they are known by now."""
         with self._lock:
             begin_s, begins_at = self._begin_s, self._begins_at
+            newest_at, phase_s = self._newest_at, self._phase_s
             try:
                 return self._take_all()
             finally:
                 self._begin_s, self._begins_at = begin_s, begins_at
+                self._newest_at, self._phase_s = newest_at, phase_s
 
     def close(self, reason: str) -> list[CoveredPeriod]:
         """Ends the counting: what is left, with everything that is not known yet as missing."""
@@ -195,7 +202,7 @@ class CoverageLedger:
 
     def _end_s(self) -> float:
         """The end of the oldest period that was not given away."""
-        into_s = self._begins_at.timestamp() % self._period_s
+        into_s = (self._begins_at.timestamp() - self._phase_s) % self._period_s
         return self._begin_s + self._period_s - into_s
 
     def _take_all(self) -> list[CoveredPeriod]:
@@ -219,13 +226,21 @@ class CoverageLedger:
         ends_at = self._snapped(begins_at + timedelta(seconds=end_s - begin_s))
         set_by = now - (ends_at + timedelta(seconds=now_s - end_s))
         if abs(set_by.total_seconds()) > CLOCK_SET_S:
+            self._newest_at = max(self._newest_at, ends_at)
+            if set_by < timedelta():
+                # Periods of times that come again begin otherwise: none is taken for another one.
+                self._phase_s += REPEATED_S
+                set_by += timedelta(seconds=REPEATED_S)
             ends_at += set_by
+        if ends_at >= self._newest_at:
+            self._phase_s = 0.0
         self._begin_s, self._begins_at = end_s, ends_at
         return periods
 
     def _snapped(self, moment: datetime) -> datetime:
         """The multiple of a period that a sum of seconds has missed by a rounding error."""
-        nearest_s = round(moment.timestamp() / self._period_s) * self._period_s
+        into_s = moment.timestamp() - self._phase_s
+        nearest_s = round(into_s / self._period_s) * self._period_s + self._phase_s
         nearest = datetime.fromtimestamp(nearest_s, UTC)
         return nearest if abs((nearest - moment).total_seconds()) <= ROUNDING_S else moment
 
