@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -242,10 +242,9 @@ class CameraGroup:
             camera.close_ledger()
 
     @property
-    def counting_since(self) -> datetime:
-        """From when on it is counted what tasks can see, UTC."""
-        begins = [camera.ledger.began_at for camera in self._cameras.values()]
-        return min(begins, default=datetime.now(UTC))
+    def counting_since(self) -> Mapping[str, datetime]:
+        """From when on it is counted what the tasks of each camera can see, UTC."""
+        return {name: camera.ledger.began_at for name, camera in self._cameras.items()}
 
     def save_coverage(self) -> None:
         """Makes durable what is known by now of periods that are not over; from any thread."""

@@ -230,27 +230,31 @@ class EvidenceRecorder:
         self._recover_cameras(cameras, replaced)
         return len(left_open)
 
-    def recover_coverage(self, tasks: Mapping[str, Collection[str]], started_at: datetime) -> None:
+    def recover_coverage(
+        self, tasks: Mapping[str, Collection[str]], since: Mapping[str, datetime]
+    ) -> None:
         """Publishes the periods that a crash left, and that nobody watched since then.
 
         Args:
             tasks: The tasks of each camera that this worker counts for, by its id.
-            started_at: From when on it does, UTC.
+            since: From when on it counts for each of them, UTC.
 
         Raises:
             OutboxUnavailable: The outbox cannot be read.
         """
         states = self._outbox.camera_states()
         known = {last.data.camera.id: last.data for last in states}
-        periods = list(self._outbox.coverage.unpublished(started_at))
-        for (camera, task), ends_at in self._outbox.coverage.ends(started_at).items():
-            if task in tasks.get(camera, ()) and ends_at < started_at:
+        before = min(since.values(), default=self._utc_now())
+        periods = list(self._outbox.coverage.unpublished(before))
+        for (camera, task), ends_at in self._outbox.coverage.ends(before).items():
+            begins_at = since.get(camera, ends_at)
+            if task in tasks.get(camera, ()) and ends_at < begins_at:
                 last = known.get(camera)
                 if last is not None and last.reason in NOT_CONFIGURED:
                     continue
                 stopped = last is not None and last.state == STOPPED
                 reason = GAP_STOPPED if stopped else WORKER_DOWN
-                periods.append(missing_period(camera, task, ends_at, started_at, reason))
+                periods.append(missing_period(camera, task, ends_at, begins_at, reason))
         for period in periods:
             last = known.get(period.camera)
             about = last.camera if last else CameraData(id=period.camera)

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ class _LeftOver:
             spool = Spool(self._folder / SPOOL_FOLDER)
             recorder = EvidenceRecorder(outbox, spool, self._city)
             recorder.recover(())
-            recorder.recover_coverage({}, datetime.now(UTC))
+            recorder.recover_coverage({}, {})
             publish_set_aside(outbox, recorder, self.name)
             sinks = [settings.open() for settings in self._delivery.sinks]
             relay = Relay(outbox, spool, self._delivery.keyframes.open(), sinks)

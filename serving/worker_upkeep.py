@@ -97,7 +97,7 @@ class WorkerUpkeep:
         self._relay = relay
         self._cameras = cameras
         self._replaced = replaced
-        self._counting_since: datetime | None = None
+        self._counting_since: Mapping[str, datetime] | None = None
         self._coverage_due_s = float("-inf")
         self._coverage = Kept(f"{worker} coverage", retention.coverage)
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
@@ -114,8 +114,12 @@ class WorkerUpkeep:
         """Starts the thread; call `round` once before any camera publishes."""
         self._thread.start()
 
-    def recover_coverage(self, counting_since: datetime) -> None:
-        """Publishes what nobody watched until then; call it before any camera publishes."""
+    def recover_coverage(self, counting_since: Mapping[str, datetime]) -> None:
+        """Publishes what nobody watched until then; call it before any camera publishes.
+
+        Args:
+            counting_since: From when on it is counted what each camera can see, UTC.
+        """
         self._counting_since = counting_since
         self.round()
 

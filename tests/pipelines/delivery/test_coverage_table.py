@@ -72,7 +72,7 @@ def test_what_a_crash_left_is_published_and_the_time_until_now_was_not_watched(
     edge.close()
 
     again = started(tmp_path)
-    counting_since = OPENED + 5 * MINUTE
+    counting_since = {"gate": OPENED + 5 * MINUTE}
     again.recorder.recover_coverage(TASKS, counting_since)
     again.recorder.recover_coverage(TASKS, counting_since)
     first, left, gap = measured(again)
@@ -96,7 +96,7 @@ def test_what_was_stopped_on_purpose_is_said_and_what_was_removed_was_not_asked_
     edge.recorder.publish_stopped(camera(), reason)
     edge.close()
     again = started(tmp_path)
-    again.recorder.recover_coverage(TASKS, OPENED + 5 * MINUTE)
+    again.recorder.recover_coverage(TASKS, {"gate": OPENED + 5 * MINUTE})
     assert [one["coverage"]["gaps"] for one in measured(again)][1:] == gaps
     again.close()
 
@@ -104,7 +104,7 @@ def test_what_was_stopped_on_purpose_is_said_and_what_was_removed_was_not_asked_
 def test_a_task_that_is_not_configured_any_more_gets_no_gap(tmp_path: Path) -> None:
     edge = started(tmp_path)
     edge.recorder.publish_coverage(period(0, task="crowding"), camera())
-    edge.recorder.recover_coverage(TASKS, OPENED + 5 * MINUTE)
+    edge.recorder.recover_coverage(TASKS, {"gate": OPENED + 5 * MINUTE})
     assert len(measured(edge)) == 1
     edge.close()
 
