@@ -25,4 +25,7 @@ from .source import StreamSignal as StreamSignal
 from .spec import (
     CameraSpec as CameraSpec, Credentials as Credentials, MAX_PIXELS as MAX_PIXELS, Place as Place,
 )
-from .state import CONNECTING as CONNECTING, CameraState as CameraState, StateChange as StateChange
+from .state import (
+    CONNECTING as CONNECTING, CameraState as CameraState, FROZEN_AFTER_S as FROZEN_AFTER_S,
+    FROZEN_IMAGE as FROZEN_IMAGE, StateChange as StateChange,
+)

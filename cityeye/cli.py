@@ -20,6 +20,7 @@ from cityeye.commands import (
     cameras,
     chaos,
     check,
+    coverage,
     events,
     hold,
     hub,
@@ -47,6 +48,7 @@ app.command("check")(check.check)
 app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
+app.command("coverage")(coverage.coverage)
 app.add_typer(token.app, name="token")
 app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")

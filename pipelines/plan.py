@@ -11,12 +11,16 @@ import numpy as np
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from models.detections import ClassScores, thresholds_by_class
 from pipelines.rules.rule import RulePlan
+from pipelines.signals.sight import CANNOT_SEE_S
 from pipelines.signals.signal import Signal
 from pipelines.thresholds import NamedThresholds
 
 LOW_CONFIDENCE_SHARE = 0.5
 """Detections from this share of the threshold on may continue a track that has begun."""
 
+
+COVERAGE_S: Final = 60.0
+"""Length of the periods over which coverage is measured, seconds."""
 
 Priority = Literal["high", "normal", "low"]
 """Which tasks get their rate first when more is asked for than this machine can infer."""
@@ -142,11 +146,15 @@ class CameraPlan:
 
     Attributes:
         signals: What is wanted of its images beside what its rules declare.
+        cannot_see_s: How long its models must be in doubt until they cannot see well, seconds.
+        coverage_s: Length of the periods over which its coverage is measured, seconds.
     """
 
     camera: CameraSpec
     tasks: tuple[TaskPlan, ...]
     signals: frozenset[Signal] = frozenset()
+    cannot_see_s: float = CANNOT_SEE_S
+    coverage_s: float = COVERAGE_S
 
     @property
     def routes(self) -> Routes:

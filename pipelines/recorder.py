@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from camera_adapters import CameraSpec, FullImage
+from pipelines.coverage import Coverage
 from pipelines.incident import Measurement, Transition
 from pipelines.plan import ModelRef
 
@@ -24,7 +25,13 @@ class PipelineRecorder(Protocol):
         ...
 
     def publish_measurement(
-        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+        self,
+        measurement: Measurement,
+        task: str,
+        coverage: Coverage,
+        camera: CameraSpec,
+        model: ModelRef,
+        rule: tuple[str, str],
     ) -> None:
         """See `EvidenceRecorder.publish_measurement`."""
         ...

@@ -55,6 +55,7 @@ SUB_PACKAGES = {
         "access",
         "delivery",
         "event",
+        "event_identity",
         "event_schemas",
         "keyframe_key",
         "replay",

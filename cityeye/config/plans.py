@@ -34,6 +34,8 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
                 _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
             ),
             signals=frozenset(map(Signal, camera.signals)),
+            cannot_see_s=camera.cannot_see_s,
+            coverage_s=settings.coverage.period_s,
         )
         for camera in settings.cameras
     )

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from camera_adapters import RECORDING_BEGIN
 from models.detections import Box
-from pipelines.incident import Incident, Transition
+from pipelines.incident import Incident, Measurement, Transition
 from pipelines.plan import CameraPlan, ModelRef
 from pipelines.replay.replay import ReplayStep, RuleStep
 from pipelines.signals.signal import Signals
@@ -35,7 +35,10 @@ def heading(plan: CameraPlan, recording: str, duration_s: float) -> str:
     tasks = {
         task.task: {
             "model": task.model.key,
-            "threshold": task.model.threshold,
+            "thresholds": {
+                "default": task.model.threshold,
+                "classes": dict(task.model.class_thresholds),
+            },
             "fps": task.fps,
             "rules": sorted(rule.kind for rule in task.rules),
         }
@@ -60,7 +63,9 @@ def step_lines(step: ReplayStep) -> Iterator[str]:
     if step.signals is not None:
         yield _line("signals", {**at, **_signals(step.signals)})
     for one in step.found:
-        yield _found(one, at)
+        # As in a city, what could not be measured is left out.
+        if not isinstance(one.found, Measurement) or math.isfinite(one.found.value):
+            yield _found(one, at)
 
 
 def closing(totals: Mapping[str, object]) -> str:

@@ -16,6 +16,7 @@ from camera_adapters import CameraSpec, Frame, FullImage, Playback
 from models.detections import Detections
 from pipelines.batcher import CameraRoutes, TakenFrames, assemble
 from pipelines.camera_pipeline import CameraPipeline
+from pipelines.coverage import Coverage
 from pipelines.detector import DetectorPort
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.plan import CameraPlan, ModelRef
@@ -152,6 +153,13 @@ class _StepRecorder:
         self._found.append(RuleStep(transition, model.key, "/".join(rule)))
 
     def publish_measurement(
-        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+        self,
+        measurement: Measurement,
+        task: str,
+        coverage: Coverage,
+        camera: CameraSpec,
+        model: ModelRef,
+        rule: tuple[str, str],
     ) -> None:
+        # Coverage is of the clock that a live camera is watched by; a recording has none.
         self._found.append(RuleStep(measurement, model.key, "/".join(rule)))

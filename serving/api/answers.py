@@ -149,16 +149,6 @@ class DetectAnswer(ApiAnswer):
     detections: tuple[DetectionAnswer, ...]
 
 
-def is_on(camera: CameraSnapshot) -> bool:
-    """Whether images come from it."""
-    return camera.state.value in ("online", "degraded")
-
-
-def is_online(camera: CameraSnapshot) -> bool:
-    """Whether nothing is wrong with its images either: a frozen one is not."""
-    return camera.state.value == "online"
-
-
 def cameras_by_version(workers: Sequence[WorkerState]) -> dict[str, tuple[str, ...]]:
     """Ids of the cameras whose newest frame has the result of each `name/version`."""
     found: dict[str, tuple[str, ...]] = {}

@@ -32,6 +32,7 @@ from serving.api.answers import (
     faults,
     model_answer,
 )
+from serving.api.coverage import router as coverage_router
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
@@ -69,6 +70,7 @@ api = FastAPI(
     docs_url=None,
     redoc_url=None,
 )
+api.include_router(coverage_router)
 api.include_router(events_router)
 api.include_router(keyframes_router)
 api.include_router(rollouts_router)
