@@ -27,6 +27,7 @@ from benchmarks.profiling.account import (
 from benchmarks.profiling.city import ProfiledCitySpec, profiled_city
 from benchmarks.profiling.hooks import (
     CONVERSION,
+    COVERAGE,
     DECODE,
     DEMUX,
     EVIDENCE,
@@ -346,7 +347,7 @@ def _parts(profile: PipelineProfile) -> dict[str, float]:
         "tracker": staged.stage_ms(TRACKER),
         "signals": staged.stage_ms(*SIGNALS),
         "rules": staged.stage_ms(RULES),
-        "evidence, statistics": staged.stage_ms(EVIDENCE, STATISTICS, FRAME),
+        "evidence, statistics": staged.stage_ms(EVIDENCE, COVERAGE, STATISTICS, FRAME),
     }
     worker_ms = unprofiled.per_frame_ms(unprofiled.cpu_s)
     inside_ms = sum(parts.values()) - replicas_ms

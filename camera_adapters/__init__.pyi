@@ -18,10 +18,14 @@ from .geometry import (
 from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
+from .playback import Playback as Playback, RECORDING_BEGIN as RECORDING_BEGIN
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal
 from .spec import (
     CameraSpec as CameraSpec, Credentials as Credentials, MAX_PIXELS as MAX_PIXELS, Place as Place,
 )
-from .state import CONNECTING as CONNECTING, CameraState as CameraState, StateChange as StateChange
+from .state import (
+    CONNECTING as CONNECTING, CameraState as CameraState, FROZEN_AFTER_S as FROZEN_AFTER_S,
+    FROZEN_IMAGE as FROZEN_IMAGE, StateChange as StateChange,
+)

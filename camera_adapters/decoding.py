@@ -265,7 +265,8 @@ class VideoContainer:
         said = self._stream.sample_aspect_ratio
         # Where both say the same, it is the stream that may change it.
         said_here = said if said and said != context.sample_aspect_ratio else None
-        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here)
+        self._read = 0
+        self._decoder = VideoDecoder(spec, context, self._passed_s, pixel_aspect=said_here)
         self._packets = container.demux(self._stream)
 
     @property
@@ -273,6 +274,15 @@ class VideoContainer:
         """Seconds from image to image as the container states them."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(1 / rate) if rate and 1 / rate >= SHORTEST_STEP_S else 1 / DEFAULT_FPS
+
+    @property
+    def stated_s(self) -> float:
+        """Length in seconds as the header states it, 0 where it does not; it may be wrong."""
+        own, base = self._stream.duration, self._stream.time_base
+        seconds = float(own * base) if own is not None and base is not None else 0.0
+        if not seconds and len(self._container.streams) == 1:
+            seconds = (self._container.duration or 0) / av.time_base
+        return max(seconds, self._stream.frames * self.step_s)
 
     def length_s(self) -> float:
         """Length in seconds as its packets say, from here up to where it can be read.
@@ -320,7 +330,13 @@ class VideoContainer:
 
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""
-        return next(self._packets, None)
+        packet = next(self._packets, None)
+        self._read += packet is not None
+        return packet
+
+    def _passed_s(self) -> float:
+        # About how much was read: what comes of damage must not depend on the speed of reading.
+        return self._read * self.step_s
 
     def close(self) -> None:
         """Closes the file; never raises."""

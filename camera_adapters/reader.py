@@ -138,7 +138,7 @@ class CameraReader:
 
     @property
     def asked(self) -> Mapping[str, int]:
-        """How often each task was due at its full rate."""
+        """How often each task was due at its full rate; the same object, which goes on counting."""
         return self._intake.pacer.asked
 
     def start(self) -> None:

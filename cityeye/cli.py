@@ -20,9 +20,11 @@ from cityeye.commands import (
     cameras,
     chaos,
     check,
+    coverage,
     events,
     hold,
     hub,
+    replay,
     run,
     token,
 )
@@ -43,8 +45,10 @@ app = typer.Typer(
 app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
+app.command("coverage")(coverage.coverage)
 app.add_typer(token.app, name="token")
 app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")

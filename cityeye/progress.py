@@ -183,15 +183,17 @@ def summary(workers: Sequence[WorkerState]) -> str:
     total = len(cameras) + unknown
     loads = loads_of(workers)
     statistics = [camera.statistics for camera in cameras]
-    online = sum(camera.state.value == "online" for camera in cameras)
+    states = Counter(camera.state.value for camera in cameras)
     asked = sum(load.asked_fps for load in loads.values())
     given = sum(load.given_fps for load in loads.values())
     age_ms = max((one.frame_age_ms["p95"] for one in statistics), default=0.0)
-    silent = f" ({unknown} unknown)" if unknown else ""
+    others = {"degraded": states["degraded"], "unknown": unknown}
+    named = ", ".join(f"{count} {state}" for state, count in others.items() if count)
+    besides = f" ({named})" if named else ""
     pending = sum(state.current.relay.pending for state in workers if state.current)
     waiting = f", events that wait: {pending}" if pending else ""
     return (
-        f"{online} of {total} cameras online{silent}, throughput {given:.1f} of "
+        f"{states['online']} of {total} cameras online{besides}, throughput {given:.1f} of "
         f"{asked:.1f} images/s, p95 frame age {age_ms:.0f} ms{waiting}"
     )
 

@@ -27,6 +27,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/incidents", Scope.VIEWER),
         RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
         RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR),
+        RouteRule("GET", "/api/measurements", Scope.VIEWER),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),
         RouteRule("GET", "/api/openapi.json", Scope.VIEWER),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.event import CameraStateData, IncidentData
+from pipelines.event import CameraStateData, IncidentData, MeasurementData
 
 
 class HubAnswer(BaseModel):
@@ -44,6 +44,19 @@ class IncidentPage(HubAnswer):
     """Incidents, newest first. Pass `next_before` as `before` for the next page."""
 
     incidents: list[CityIncident]
+    next_before: str | None
+
+
+class CityMeasurement(MeasurementData):
+    """A measurement with the city that it is from; `city` is as in `CityIncident`."""
+
+    city: str
+
+
+class MeasurementPage(HubAnswer):
+    """Measurements, the newest period first. Pass `next_before` as `before` for the next page."""
+
+    measurements: list[CityMeasurement]
     next_before: str | None
 
 
@@ -108,7 +121,7 @@ class CameraStatus(CameraStateData):
 
 
 class CameraList(HubAnswer):
-    """Every camera the hub has heard of, by city and id; `online` counts the watched ones."""
+    """Every camera the hub has heard of, by city and id; `online` counts those in that state."""
 
     cameras: list[CameraStatus]
     online: int

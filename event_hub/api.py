@@ -28,6 +28,7 @@ from event_hub.answers import (
     Health,
     IncidentPage,
     IncidentRecord,
+    MeasurementPage,
     Receipt,
     Refusal,
 )
@@ -36,6 +37,7 @@ from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailab
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import KeyframeSource
+from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.store import EventStore
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
@@ -228,6 +230,22 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
         """For followers: pass `next_after` as `after` and nothing is missed or seen twice."""
         with store.database.read() as connection:
             return queries.event_page(connection, after, limit, wanted)
+
+    @router.get("/api/measurements", **_described("measurements", "List measurements", 422, 503))
+    def get_measurements(
+        wanted: Annotated[MeasurementFilter, Depends()],
+        limit: Limit = 50,
+        before: str | None = None,
+    ) -> MeasurementPage:
+        """Numbers over a period, such as coverage, the newest first.
+
+        `since` and `until` bound the begin of the period. `before` takes a page's `next_before`.
+        """
+        with store.database.read() as connection:
+            try:
+                return measurement_page(connection, wanted, limit, before)
+            except ValueError:
+                raise HTTPException(422, "parameter 'before' is not a page's next_before") from None
 
     @router.get("/api/cameras", **_described("cameras", "Cameras and their state", 503))
     def get_cameras(wanted: Annotated[queries.CameraFilter, Depends()]) -> CameraList:

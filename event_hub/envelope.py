@@ -2,8 +2,8 @@
 
 What passes here can be stored, projected, answered as JSON and drawn: text is bounded and free of
 control characters, numbers are finite, times carry an offset, keyframe keys are plain paths.
-An event of a `cityeye.` type this version does not know passes with its envelope alone, so that a
-newer camera side loses nothing to an older hub.
+An event of a `cityeye.` type, or of a major version of its data, that this version does not know
+passes with its envelope alone, so that a newer camera side loses nothing to an older hub.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from event_hub.errors import MalformedEventError
 from event_hub.keyframes import is_safe_key
-from pipelines.event import EVENT, EVENT_TYPES, IncidentData, OutgoingEvent
+from pipelines.event import DATA_SCHEMAS, EVENT, EVENT_TYPES, IncidentData, OutgoingEvent
 
 EVENT_MAX_BYTES: Final = 64 * 1024
 BATCH_MAX_BYTES: Final = 1024 * 1024
@@ -63,7 +63,7 @@ def parse_event(body: bytes) -> Received:
         raise MalformedEventError("", f"an event has at most {EVENT_MAX_BYTES} bytes")
     envelope = _validate(_ENVELOPE, body)
     event: OutgoingEvent = envelope
-    if envelope.type in EVENT_TYPES:
+    if envelope.type in EVENT_TYPES and not _is_of_another_version(envelope):
         event = _validate(EVENT, body)
     elif not envelope.type.startswith(TYPE_PREFIX):
         raise MalformedEventError("type", f"must begin with {TYPE_PREFIX!r}")
@@ -74,7 +74,17 @@ def parse_event(body: bytes) -> Received:
     _check_data("data", getattr(event, "data", None))
     if event.incident is not None:
         _check_incident(event.incident, envelope.type)
+    if event.measurement is not None:
+        for name in ("task", "zone", "line"):
+            # It may be empty, as not every measurement has a place.
+            _check_text(f"data.{name}", getattr(event.measurement, name) or "-")
     return Received(body, event, envelope.type)
+
+
+def _is_of_another_version(envelope: Envelope) -> bool:
+    """Whether the data have another major version of the schema than this program knows."""
+    known, given = DATA_SCHEMAS[envelope.type], envelope.dataschema or ""
+    return given != known and given.rpartition(":")[0] == known.rpartition(":")[0]
 
 
 def split_batch(body: bytes) -> list[bytes]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from event_hub.camera_key import CameraKey
-from pipelines.event import CameraBeat, CameraData, HeartbeatEvent, city_of
+from pipelines.event import CameraBeat, CameraData, HeartbeatEvent
+from pipelines.event_identity import city_of
 
 logger = logging.getLogger(__name__)
 

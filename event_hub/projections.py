@@ -15,15 +15,16 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
-from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, from_us, to_us
+from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
     CameraStateEvent,
     IncidentData,
     IncidentEvent,
+    MeasurementEvent,
     OutgoingEvent,
     SubjectData,
-    city_of,
 )
+from pipelines.event_identity import city_of
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 
@@ -69,6 +70,23 @@ def _shown(incident: IncidentData, opened: datetime, received: datetime) -> Inci
 @singledispatch
 def project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
     """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
+
+
+@project.register
+def _project_measurement(event: MeasurementEvent, connection: Connection, now_us: int) -> None:
+    data = event.data
+    row = {
+        "source": event.source,
+        "event_id": event.id,
+        "city": city_of(event.source),
+        "camera": data.camera.id,
+        "kind": data.kind,
+        "task": data.task,
+        "zone": data.zone,
+        "line": data.line,
+        "begins_us": to_us(data.begins_at),
+    }
+    connection.execute(insert(MEASUREMENTS).values(row))
 
 
 @project.register

@@ -27,14 +27,8 @@ from event_hub.heard import HeardCameras
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
-from pipelines.event import (
-    CameraStateData,
-    IncidentData,
-    IncidentEvent,
-    NoticeEvent,
-    SubjectData,
-    camera_source,
-)
+from pipelines.event import CameraStateData, IncidentData, IncidentEvent, NoticeEvent, SubjectData
+from pipelines.event_identity import camera_source
 
 HISTORY_MAX = 500
 PAGE_ORDER = ("opened_us", "incident_id", "city")

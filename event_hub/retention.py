@@ -1,5 +1,7 @@
 """Deletes what is older than the limits say, the oldest first, and nothing that is evidence.
 
+Where there is too much, measurements go before anything else.
+
 Each batch is a transaction of its own with a pause behind it, so that deliveries wait for one batch
 at most. Events of incidents that are open or held stay, and so does everything that is younger than
 the time in which a repeated event must be known again.
@@ -13,16 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, true, tuple_, update
 
 from event_hub.database import Database
+from event_hub.measurements import forget_measurements
 from event_hub.settings import DEDUPLICATED_DAYS, HubRetention
 from event_hub.tables import EVENTS, INCIDENTS, KEYFRAMES, USAGE, to_us
-from pipelines.event import IncidentData
+from pipelines.event import IncidentData, MeasurementEvent
 
 BATCH: Final = 500
 PAUSE_S: Final = 0.05
 DAY_US: Final = 24 * 3600 * 1_000_000
+MEASUREMENT: Final = MeasurementEvent.model_fields["type"].default
 _READ: Final = ("position", "incident_id", "received_us", "size_bytes")
 
 
@@ -33,6 +37,16 @@ class _Batch:
     deleted: int
     after: int
     is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is to be deleted: all before `old_us`, and before `young_us` what is too much."""
+
+    kinds: ColumnElement[bool]
+    max_bytes: float
+    old_us: int
+    young_us: int
 
 
 def delete_old(
@@ -61,29 +75,37 @@ def delete_old(
     now_us = to_us(now())
     old_us = 0 if limits.days is None else now_us - int(limits.days * DAY_US)
     young_us = now_us - int(DEDUPLICATED_DAYS * DAY_US)
-    deleted, after = 0, 0
-    while True:
-        with database.write() as connection:
-            batch = _delete_batch(connection, after, limits.max_bytes, old_us, young_us)
-        deleted += batch.deleted
-        if batch.is_last or stopped():
-            return deleted
-        after = batch.after
-        time.sleep(pause_s)
+    deleted = 0
+    # What is too much is taken from measurements before anything else: there are many of them.
+    for kinds, before_us in ((EVENTS.c.type == MEASUREMENT, 0), (true(), old_us)):
+        due, after = _Due(kinds, limits.max_bytes, before_us, young_us), 0
+        while True:
+            with database.write() as connection:
+                batch = _delete_batch(connection, after, due)
+            deleted += batch.deleted
+            if batch.is_last:
+                break
+            if stopped():
+                return deleted
+            after = batch.after
+            time.sleep(pause_s)
+    return deleted
 
 
-def _delete_batch(
-    connection: Connection, after: int, max_bytes: float, old_us: int, young_us: int
-) -> _Batch:
+def _delete_batch(connection: Connection, after: int, wanted: _Due) -> _Batch:
     used = connection.execute(select(USAGE).with_for_update()).one()
+    over = used.bytes - wanted.max_bytes
+    if over <= 0 and not wanted.old_us:
+        return _Batch(0, after, is_last=True)
     query = select(*(EVENTS.c[name] for name in _READ)).where(EVENTS.c.position > after)
+    query = query.where(wanted.kinds)
     rows = connection.execute(query.order_by(EVENTS.c.position).limit(BATCH)).all()
     kept = _kept_incidents(connection, rows)
-    over = used.bytes - max_bytes
     gone: list[Row[Any]] = []
     due = True
     for row in rows:
-        due = row.received_us < old_us or (over > 0 and row.received_us < young_us)
+        is_young = row.received_us >= wanted.young_us
+        due = row.received_us < wanted.old_us or (over > 0 and not is_young)
         if not due:
             break
         if row.incident_id not in kept:
@@ -91,6 +113,7 @@ def _delete_batch(
             over -= row.size_bytes
     if gone:
         positions = [row.position for row in gone]
+        forget_measurements(connection, positions)
         connection.execute(delete(EVENTS).where(EVENTS.c.position.in_(positions)))
         left = {
             "events": used.events - len(gone),

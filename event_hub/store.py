@@ -83,7 +83,10 @@ class EventStore:
 
     @property
     def version(self) -> int:
-        """Grows whenever there is something new to read: an event, or a camera fallen silent."""
+        """Grows when there is something new to show: an event, or a camera fallen silent.
+
+        Measurements are not shown by themselves, and there are many of them.
+        """
         return self._version + self.heard.version
 
     def add(self, received: Sequence[Received]) -> Receipt:
@@ -106,10 +109,11 @@ class EventStore:
         with self.database.write() as connection:
             # The row is locked, so that two hubs on one PostgreSQL give no position twice.
             used = connection.execute(select(USAGE).with_for_update()).one()
-            new = size = 0
+            new = shown = size = 0
             for one in received:
                 if _insert(connection, one, used.position + new + 1, now_us):
                     new += 1
+                    shown += one.event.measurement is None
                     size += len(one.body)
             if new:
                 now_used = {
@@ -118,7 +122,7 @@ class EventStore:
                     "bytes": used.bytes + size,
                 }
                 connection.execute(update(USAGE).values(now_used))
-        if new:
+        if shown:
             self._version += 1
         return new
 

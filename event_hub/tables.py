@@ -75,8 +75,21 @@ EVENTS = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("position", name="events_position"),
     Index("events_incident", "incident_id", "revision"),
+    Index("events_type", "type", "position"),
 )
 """`position` is the order of arrival. `body` holds the bytes that were received, unchanged."""
+
+MEASUREMENTS = Table(
+    "measurements",
+    METADATA,
+    Column("source", _KEY, primary_key=True),
+    Column("event_id", _KEY, primary_key=True),
+    *_texts("city", "camera", "kind", "task", "zone", "line"),
+    Column("begins_us", BigInteger, nullable=False),
+    Index("measurements_newest", "begins_us", "source", "event_id"),
+    Index("measurements_kind", "kind", "camera", "begins_us", "source", "event_id"),
+)
+"""Where and when each measurement among the events is of; the event itself has the number."""
 
 INCIDENTS = Table(
     "incidents",

@@ -3,6 +3,7 @@ from .camera_group import (
     CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, Slots as Slots,
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
+from .coverage import CoveredPeriod as CoveredPeriod, total_coverage as total_coverage
 from .detector import (
     BatchResult as BatchResult, DetectorError as DetectorError, DetectorPort as DetectorPort,
     InFlightBatch as InFlightBatch, InferenceCall as InferenceCall, MicroBatch as MicroBatch,
@@ -24,9 +25,11 @@ from .metrics import (
     InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,
 )
 from .plan import (
-    CameraPlan as CameraPlan, ModelRef as ModelRef, PRIORITIES as PRIORITIES, Priority as Priority,
+    COVERAGE_S as COVERAGE_S, CameraPlan as CameraPlan, ModelRef as ModelRef,
+    PRIORITIES as PRIORITIES, Priority as Priority,
     Route as Route, Routes as Routes,
     TaskPlan as TaskPlan, model_keys as model_keys,
 )
-from .track import tasks_of as tasks_of, tracks_on_foot as tracks_on_foot
+from .thresholds import NamedThresholds as NamedThresholds
+from .track import Track as Track, tasks_of as tasks_of, tracks_on_foot as tracks_on_foot
 from .tracker import CameraTracker as CameraTracker

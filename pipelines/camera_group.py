@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,16 +28,18 @@ from pipelines.incident import EndReason
 from pipelines.load import LoadMeter, PriorityLoad
 from pipelines.model_faults import ModelFaults
 from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
+from pipelines.publication import REMOVED
 from pipelines.shadow.runner import ShadowRunner
 
 IDLE_WAIT_S: Final = 0.25
 CHECK_EVERY_S: Final = 1.0
+SAVE_EVERY_S: Final = 10.0
+"""So much of what was watched counts as not watched where this process is killed."""
 SLOT_STOP_S: Final = RESULT_TIMEOUT_S + 5.0
 """A slot that has not come round for longer hangs."""
 
 LOOP_ENDED: Final = "the frame loop of its worker ended"
 LOOP_HANGS: Final = "the frame loop of its worker hangs"
-REMOVED: Final = "it was removed from the configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class CameraGroup:
             for slot in range(slots.count)
         ]
         self._serving = frozenset[str]()
+        self._save_due_s = time.monotonic()
 
     def run(self) -> None:
         """Runs until `stop`, and returns with every incident ended and every reader stopped.
@@ -225,6 +229,7 @@ class CameraGroup:
         if not self._batcher.remove(name, SLOT_STOP_S):
             raise TimeoutError(f"camera {name}: a frame of it is not given back; a slot hangs")
         camera.end_incidents(reason)
+        camera.close_ledger()
         if reason is EndReason.REMOVED:
             camera.report_stopped(REMOVED)
         self._shadows.remove(name)
@@ -234,6 +239,17 @@ class CameraGroup:
         """Publishes that no camera is watched any more, on purpose; call it after `stop`."""
         for camera in self._cameras.values():
             camera.report_stopped(reason)
+            camera.close_ledger()
+
+    @property
+    def counting_since(self) -> Mapping[str, datetime]:
+        """From when on it is counted what the tasks of each camera can see, UTC."""
+        return {name: camera.ledger.began_at for name, camera in self._cameras.items()}
+
+    def save_coverage(self) -> None:
+        """Makes durable what is known by now of periods that are not over; from any thread."""
+        periods = [one for camera in self._cameras.values() for one in camera.ledger.unfinished()]
+        self._recorder.save_coverage(periods)
 
     def beats(self) -> list[CameraBeat]:
         """The state of each camera for a heartbeat; offline where its frames go nowhere."""
@@ -290,10 +306,13 @@ class CameraGroup:
 
     def _note_faults(self, batch: MicroBatch, result: BatchResult) -> None:
         """Counts the frames of models that failed, and notes which models are well again."""
+        failed: set[tuple[str, int]] = set()
         for model, error in result.failures.items():
             self._faults.note(model, error)
-            for row in batch.rows[model]:
-                self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
+            # Once for each version, with however many thresholds.
+            failed.update((model.key, row) for row in batch.rows[model])
+        for _, row in failed:
+            self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
         for model in result.found:
             self._faults.clear(model)
 
@@ -303,7 +322,7 @@ class CameraGroup:
         for frame, routes in zip(taken.frames, taken.routes, strict=True):
             own = {routes[task].model for task in frame.tasks}
             rests = {model for model in own if self._faults.rests(model)}
-            for _ in rests:
+            for _ in {model.key for model in rests}:
                 self._cameras[frame.camera].pipeline.statistics.failed()
             resting |= rests
         return frozenset(resting)
@@ -314,11 +333,16 @@ class CameraGroup:
 
     def _check_cameras(self) -> None:
         """Ends what cameras cannot vouch for any more, and lets old versions go."""
+        failing = self._faults.reasons
         for name, camera in self._cameras.items():
-            camera.check()
+            camera.check(failing)
             given = camera.pipeline.statistics.given
             self._load.note(name, camera.asked, self._batcher.taken(name), given)
-        self._load.advance(time.monotonic())
+        now_s = time.monotonic()
+        self._load.advance(now_s)
+        if now_s >= self._save_due_s:
+            self._save_due_s = now_s + SAVE_EVERY_S
+            self.save_coverage()
         serving = frozenset[str]().union(*map(self._models_of, self._cameras))
         if serving != self._serving:
             self._serving = serving

@@ -5,38 +5,44 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
-from pipelines.evidence import EvidenceRecorder
+from pipelines.certainty import COVERING, certainty_of
+from pipelines.coverage import LATE_S
+from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
-from pipelines.rules import Rule, build_rule
+from pipelines.recorder import PipelineRecorder
+from pipelines.rules import Rule, build_rule, longest_gap_s
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
 from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
-from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
+from pipelines.track import Track
 from pipelines.tracker import CameraTracker
-
-COVERING: Final = PERSONS | VEHICLES | CYCLES
-"""What stands before the place for a while and belongs to it no more than its shadow does."""
 
 VIEW_LOST_AFTER_S: Final = 20.0
 """How long a view must be at fault until incidents end that it cannot vouch for any more."""
 
 
 class CameraPipeline:
-    """Processes one camera's frames in order. Safe for use from several threads."""
+    """Processes one camera's frames in order. Safe for use from several threads.
+
+    Attributes:
+        statistics: Its counters.
+        ledger: What it could see, by task.
+    """
 
     def __init__(
         self,
         plan: CameraPlan,
         routes: CameraRoutes,
-        recorder: EvidenceRecorder,
+        recorder: PipelineRecorder,
         shadow: CameraShadow,
         incarnation: str,
         on_view: Callable[[ViewFault | None], None] = lambda _: None,
@@ -65,16 +71,22 @@ class CameraPipeline:
             for task in plan.tasks
         }
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
-        self._signals = CameraSignals(plan.signals.union(*declared))
+        self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
         self._fault_since_s: float | None = None
+        gaps_s = {
+            task.task: longest_gap_s(task.fps, [rule.kind for rule in task.rules])
+            for task in plan.tasks
+        }
+        settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
+        self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
         self._trackers: dict[ModelRef, CameraTracker] = {}
         self._follow({}, routes.processed)
 
     def process_frame(
         self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
-    ) -> None:
+    ) -> Mapping[ModelRef, tuple[Track, ...]]:
         """Follows one frame from its detections to the outbox.
 
         Args:
@@ -82,6 +94,9 @@ class CameraPipeline:
             routes: Which versions it was sent to, by task.
             found: What each due model found in it; one that failed is left out.
             now_s: Monotonic time at which the result came in, for the frame's age.
+
+        Returns:
+            The objects that are seen in it, by model.
         """
         with self._processing:
             if routes != self._routes.processed:
@@ -99,7 +114,7 @@ class CameraPipeline:
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
             wanted = self._signals.is_wanted
-            seen = self._observe_signals(frame, tracks, at) if wanted else NO_SIGNALS
+            seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             inferred: dict[str, ModelRef] = {}
             for task, rules in self._rules.items():
                 model = routes[task].model
@@ -114,7 +129,9 @@ class CameraPipeline:
                     result = rule.observe(tracks[model], at, signals)
                     if result.transitions or result.measurements:
                         self._publish(task, rule, result, frame.full)
+            self.ledger.analysed(inferred, frame.arrived_mono_s, seen.view or "")
             self.statistics.analysed(frame, inferred, now_s)
+        return tracks
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""
@@ -127,7 +144,11 @@ class CameraPipeline:
         return self._signals.newest
 
     def _observe_signals(
-        self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]], at: Moment
+        self,
+        frame: Frame,
+        detections: Mapping[ModelRef, Detections],
+        tracks: Mapping[ModelRef, tuple[Track, ...]],
+        at: Moment,
     ) -> Signals:
         """What the image says; reports a view that is at fault, and ends what depended on it."""
         before = self._signals.newest.view
@@ -137,10 +158,14 @@ class CameraPipeline:
             for track in found
             if plain_label(track.label) in COVERING
         ]
-        seen = self._signals.observe(frame.full, at.mono_s, covers)
+        certainty = partial(certainty_of, frame, detections)
+        seen = self._signals.observe(frame.full, at.mono_s, covers, certainty)
         if seen.view is not before:
             if before is None or seen.view is None:
                 self._fault_since_s = at.mono_s if seen.view else None
+            if before is None and seen.view is not None:
+                blind_s = frame.arrived_mono_s - self._signals.noticed_after_s
+                self.ledger.blind_since(blind_s, seen.view)
             self._on_view(seen.view)
         since_s = self._fault_since_s
         if since_s is not None and at.mono_s - since_s >= VIEW_LOST_AFTER_S:
@@ -156,17 +181,24 @@ class CameraPipeline:
 
     def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""
-        known = {model.key: tracker for model, tracker in self._trackers.items()}
-        self._trackers = {}
+        known, self._trackers = self._trackers, {}
+        models = {route.model for route in new.values()}
+        kept = {model: known.pop(model) for model in models & known.keys()}
         for task, route in new.items():
-            model = route.model
-            tracker = known.get(model.key) or self._trackers.get(model)
-            if tracker is None:
+            model, before = route.model, old.get(task)
+            if model not in kept and before is not None and before.model.key == model.key:
+                # The same version with other thresholds.
+                tracker = known.pop(before.model, None)
+                if tracker is not None:
+                    tracker.threshold = model.thresholds
+                    kept[model] = tracker
+            if model not in kept:
                 fps = max(one.fps for one in self._plan.tasks if new[one.task].model == model)
-                tracker = CameraTracker(model.labels, self._ids, fps, threshold=model.threshold)
-            tracker.threshold = model.threshold
-            self._trackers[model] = tracker
-            if old.get(task) != route:
+                kept[model] = CameraTracker(
+                    model.labels, self._ids, fps, threshold=model.thresholds
+                )
+            self._trackers[model] = kept[model]
+            if before != route:
                 self._shadow.follow(task, route)
 
     def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:
@@ -176,5 +208,6 @@ class CameraPipeline:
             self._recorder.publish(transition, camera, model, source, image)
             self.statistics.transition(transition)
         for measurement in result.measurements:
-            self._recorder.publish_measurement(measurement, camera, model, source)
+            coverage = self.ledger.coverage(task, measurement.begins_at, measurement.ends_at)
+            self._recorder.publish_measurement(measurement, task, coverage, camera, model, source)
         self._shadow.note(task, result.transitions)

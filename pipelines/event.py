@@ -13,61 +13,25 @@ A new kind of event is one subclass of `OutgoingEvent` here, named in `Event`, a
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Annotated, Final, Literal, Self, get_args
-from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-MEASUREMENT_PRIORITY: Final = -1
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
-NOTICE_PRIORITY: Final = 7
 
 HEARTBEAT_EVERY_S: Final = 4.0
-"""Shorter than the 5 s after which common servers close an idle connection: closing and sending at
-the same moment would cost heartbeats."""
-
-NAMESPACE: Final = uuid.UUID("6f1b8a52-3c0d-5f6e-9a41-c17e0e7ec175")
+"""Shorter than the 5 s after which servers close an idle connection: that would cost heartbeats."""
 
 Role = Literal["opening", "peak", "closing"]
 """Which moment of an incident a keyframe shows."""
 
-
 INCARNATION_MAX: Final = 2**53 - 1
 """The greatest integer that every JSON reader keeps exactly."""
-
-CITY_MAX_CHARS: Final = 32
-"""Of a city's name in a source, so that a source stays well below what receivers take."""
-
-
-@lru_cache(maxsize=4096)
-def camera_source(city: str, camera: str) -> str:
-    """The CloudEvents source of a camera, the same in whichever worker it is: a relative URI."""
-    return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/{quote(camera, safe='')}"
-
-
-def worker_source(city: str, worker: str) -> str:
-    """The CloudEvents source of a worker's heartbeats and notices; never that of a camera."""
-    return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/workers/{quote(worker, safe='')}"
-
-
-def city_of(source: str) -> str:
-    """The city in the source of a camera or worker; empty in sources of any other form."""
-    program, _, rest = source.partition("/")
-    quoted, slash, _ = rest.partition("/")
-    city = unquote(quoted) if program == "cityeye" and slash else ""
-    return city if city.isprintable() else ""
-
-
-def event_id(*parts: str) -> str:
-    """The id of an event: uuid5 over what makes it different from every other event."""
-    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
 
 
 def schema_id(name: str, major: int) -> str:
@@ -165,11 +129,8 @@ StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 purpose. An open list: a reader shows a name that it does not know, and never takes it for online.
 """
 
-
 ViewName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,31})?$")]
-"""`moved`, `covered`, `blurred`, `dark`, `washed_out`, `noisy`, or empty: why images that come do
-not show the place. An open list, as that of states.
-"""
+"""Why images that come do not show the place, such as `covered`; else empty. An open list."""
 
 
 class CameraStateData(Contract):
@@ -212,17 +173,49 @@ class HeartbeatData(Contract):
     cameras: tuple[CameraBeat, ...]
 
 
+CountedSeconds = Annotated[float, Field(ge=0)]
+
+
+class CoverageData(Contract):
+    """CountedSeconds for which a task was asked to watch a camera, and what became of them.
+
+    Attributes:
+        watched_s: Those in which frames were analysed one soon enough after the other.
+        able_s: Those of `watched_s` in which the camera showed its place.
+        gaps: What `able_s` lacks of `requested_s`, by reason; an open list.
+    """
+
+    requested_s: CountedSeconds
+    watched_s: CountedSeconds
+    able_s: CountedSeconds
+    gaps: dict[str, CountedSeconds] = Field(default_factory=dict)
+
+
 class MeasurementData(Contract):
-    """Numbers over a period; a name in `values` ends in its unit, or the value is a count."""
+    """A number over a period.
+
+    Attributes:
+        kind: What was measured: `coverage`, `traffic.flow`.
+        value: The number; what could not be measured is not published.
+        unit: Its unit, such as `s`, `km/h` or `1/min`; `1` for a count or a share.
+        zone: Where, if in a zone, as `line`, if at a line.
+        coverage: How much of the period the task could see: what the number is worth.
+        detail: Numbers that belong to it; a name ends in its unit, or the value is a count.
+    """
 
     kind: str
+    value: float
+    unit: str
     camera: CameraData
-    zone: str
+    task: str
+    zone: str = ""
+    line: str = ""
     begins_at: datetime
     ends_at: datetime
-    values: dict[str, float]
-    model: VersionData
-    rule: VersionData
+    coverage: CoverageData
+    detail: dict[str, float] = Field(default_factory=dict)
+    model: VersionData | None = None
+    rule: VersionData | None = None
 
 
 class NoticeData(Contract):
@@ -273,6 +266,11 @@ class OutgoingEvent(Contract):
     @property
     def camera_state(self) -> CameraStateData | None:
         """The state of a camera that this event reports, if it does."""
+        return None
+
+    @property
+    def measurement(self) -> MeasurementData | None:
+        """The number over a period that this event reports, if it does."""
         return None
 
     def finished(
@@ -340,16 +338,21 @@ class CameraStateEvent(OutgoingEvent):
 
 
 class MeasurementEvent(OutgoingEvent):
-    """What a rule measured over a period. Belongs to no incident and has no keyframes."""
+    """A number over a period. Belongs to no incident and has no keyframes."""
 
     type: Literal["cityeye.measurement"] = "cityeye.measurement"
-    dataschema: str | None = schema_id("measurement", 1)
+    dataschema: str | None = schema_id("measurement", 2)
     data: MeasurementData
 
     @property
     def shed_priority(self) -> int:
         """Before everything else."""
-        return MEASUREMENT_PRIORITY
+        return min(UPDATE_PRIORITY.values()) - 1
+
+    @property
+    def measurement(self) -> MeasurementData:
+        """The whole of `data`."""
+        return self.data
 
 
 class HeartbeatEvent(OutgoingEvent):
@@ -376,7 +379,7 @@ class NoticeEvent(OutgoingEvent):
     @property
     def shed_priority(self) -> int:
         """After everything else."""
-        return NOTICE_PRIORITY
+        return max(EDGE_PRIORITY.values()) + 1
 
 
 Event = Annotated[
@@ -388,9 +391,10 @@ Event = Annotated[
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
 """Parses what was published."""
 
-EVENT_TYPES: Final = frozenset(
-    name
+DATA_SCHEMAS: Final[dict[str, str]] = {
+    name: kind.model_fields["dataschema"].default
     for kind in get_args(get_args(Event)[0])
     for name in get_args(kind.model_fields["type"].annotation)
-)
-"""The `type` of every kind of event."""
+}
+EVENT_TYPES: Final = frozenset(DATA_SCHEMAS)
+"""The `type` of every kind of event, and the schema of its data."""

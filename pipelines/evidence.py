@@ -7,31 +7,38 @@ it is counted. After a crash, `recover` says what became of incidents and camera
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from camera_adapters import CameraSpec, FullImage, StateChange
+from pipelines.coverage import STOPPED as GAP_STOPPED
+from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import (
     EDGE_PRIORITY,
+    CameraData,
     IncidentEvent,
     KeyframeData,
     OutgoingEvent,
     Role,
-    camera_source,
 )
+from pipelines.event_identity import camera_source
 from pipelines.incident import Measurement, Phase, Severity, Transition
 from pipelines.keyframe import encode, keyframe
 from pipelines.plan import ModelRef
 from pipelines.publication import (
+    NOT_CONFIGURED,
     OFFLINE,
     STOPPED,
     Origin,
+    coverage_event,
     incident_event,
     left_behind_event,
     measurement_event,
@@ -151,17 +158,37 @@ class EvidenceRecorder:
         self._record(event)
 
     def publish_measurement(
-        self, measurement: Measurement, camera: CameraSpec, model: ModelRef, rule: tuple[str, str]
+        self,
+        measurement: Measurement,
+        task: str,
+        coverage: Coverage,
+        camera: CameraSpec,
+        model: ModelRef,
+        rule: tuple[str, str],
     ) -> None:
         """Makes a measurement durable; does not wait for an image being encoded.
 
         Args:
-            measurement: What was measured.
+            measurement: What was measured; left out where its value is not finite.
+            task: The task of the rule.
+            coverage: What the task could see meanwhile.
             camera: Where.
             model: Whose detections were counted.
             rule: Kind and version of the rule.
         """
-        self._record(measurement_event(measurement, camera, model, rule, self._origin))
+        if math.isfinite(measurement.value):
+            said = (measurement, task, coverage, camera, model, rule)
+            self._record(measurement_event(*said, self._origin))
+
+    def publish_coverage(self, period: CoveredPeriod, camera: CameraSpec) -> None:
+        """Makes durable, and publishes, what a task could see in a period that is over."""
+        data = CameraData.model_validate(camera)
+        self._record(coverage_event(period, data, self._origin))
+
+    def save_coverage(self, periods: Sequence[CoveredPeriod]) -> None:
+        """Makes durable what is known of periods that are not over, in case this process dies."""
+        with contextlib.suppress(OutboxUnavailable):
+            self._outbox.coverage.save(periods)
 
     def publish_notice(
         self, worker: str, kind: str, text: str, at: datetime, values: Mapping[str, int]
@@ -202,6 +229,36 @@ class EvidenceRecorder:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
         self._recover_cameras(cameras, replaced)
         return len(left_open)
+
+    def recover_coverage(
+        self, tasks: Mapping[str, Collection[str]], since: Mapping[str, datetime]
+    ) -> None:
+        """Publishes the periods that a crash left, and that nobody watched since then.
+
+        Args:
+            tasks: The tasks of each camera that this worker counts for, by its id.
+            since: From when on it counts for each of them, UTC.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        states = self._outbox.camera_states()
+        known = {last.data.camera.id: last.data for last in states}
+        before = min(since.values(), default=self._utc_now())
+        periods = list(self._outbox.coverage.unpublished(before))
+        for (camera, task), ends_at in self._outbox.coverage.ends(before).items():
+            begins_at = since.get(camera, ends_at)
+            if task in tasks.get(camera, ()) and ends_at < begins_at:
+                last = known.get(camera)
+                if last is not None and last.reason in NOT_CONFIGURED:
+                    continue
+                stopped = last is not None and last.state == STOPPED
+                reason = GAP_STOPPED if stopped else WORKER_DOWN
+                periods.append(missing_period(camera, task, ends_at, begins_at, reason))
+        for period in periods:
+            last = known.get(period.camera)
+            about = last.camera if last else CameraData(id=period.camera)
+            self._outbox.record(coverage_event(period, about, self._origin))
 
     def _recover_cameras(self, cameras: Collection[str], replaced: str) -> None:
         now = self._utc_now()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from camera_adapters import CONNECTING as NOT_OPEN_YET
 from camera_adapters import (
+    FROZEN_IMAGE,
     CameraFault,
     CameraReader,
     CameraState,
@@ -22,6 +24,8 @@ from camera_adapters import (
 )
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
+from pipelines.coverage import CONNECTING, OFFLINE, STOPPED, UNAUTHORIZED
+from pipelines.coverage_ledger import CameraCondition, CoverageLedger
 from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
@@ -37,6 +41,8 @@ log = logging.getLogger(__name__)
 STREAM_LOST_AFTER_S: Final = 20.0
 READER_STOP_S: Final = 3.0
 BLIND: Final = (CameraState.OFFLINE, CameraState.UNAUTHORIZED)
+OUTAGES: Final = {CameraState.OFFLINE: OFFLINE, CameraState.UNAUTHORIZED: UNAUTHORIZED}
+"""The reason of a gap by the camera's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class GroupCamera:
         )
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
+        self.ledger.asked = self._reader.asked
         self._reporting = threading.Lock()
         self._change: StateChange | None = None
         self._stopped = False
@@ -131,8 +138,27 @@ class GroupCamera:
         """How often each task was due at its full rate."""
         return self._reader.asked
 
-    def check(self) -> None:
-        """Ends incidents that the camera has been blind for too long to vouch for."""
+    @property
+    def ledger(self) -> CoverageLedger:
+        """What it could see, by task."""
+        return self.pipeline.ledger
+
+    def close_ledger(self) -> None:
+        """Publishes what it could see; it is not watched any more."""
+        for period in self.ledger.close(STOPPED):
+            self._recorder.publish_coverage(period, self._spec)
+
+    def check(self, failing: Collection[str]) -> None:
+        """Ends incidents that the camera has been blind for too long to vouch for.
+
+        Publishes besides what it could see in periods that are over.
+
+        Args:
+            failing: Every `name/version` that gives no results.
+        """
+        self.ledger.check(self._condition(failing))
+        for period in self.ledger.finished():
+            self._recorder.publish_coverage(period, self._spec)
         change, now_s = self._change, time.monotonic()
         if change is None or change.state not in BLIND:
             self._lost = False
@@ -164,6 +190,14 @@ class GroupCamera:
         state = self._reader.state.value
         camera = CameraData.model_validate(self._spec)
         return CameraBeat(camera=camera, state=state, reason=self._reader.reason)
+
+    def _condition(self, failing: Collection[str]) -> CameraCondition:
+        state, reason = self._reader.state, self._reader.reason
+        outage = OUTAGES.get(state, "")
+        if state is CameraState.OFFLINE and reason == NOT_OPEN_YET:
+            outage = CONNECTING
+        fails = [task for task, one in self.routes.newest.items() if one.model.key in failing]
+        return CameraCondition(outage, reason == FROZEN_IMAGE, fails)
 
     def _note_view(self, fault: ViewFault | None) -> None:
         self._reader.note_view(fault or "", VIEW_REASONS[fault] if fault else "")

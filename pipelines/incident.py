@@ -12,23 +12,29 @@ from models.detections import Box
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one rule measured in one zone or at one line.
+    """A number that one rule measured over a period, in one zone or at one line.
 
     Attributes:
         kind: What was measured: `traffic.flow`.
         camera: Camera id.
-        zone: Name of the zone or line.
         begins_at: Begin of the period, UTC.
         ends_at: End of the period, UTC.
-        values: Finite numbers by name; a name ends in its unit (`speed_kmh`) or is a count.
+        value: The number; one that is not finite was not measured, and is not published.
+        unit: Its unit, such as `km/h`; `1` for a count or a share.
+        zone: Name of the zone, empty where there is none.
+        line: Name of the line, empty where there is none.
+        detail: Numbers that belong to it, by name; a name ends in its unit or the value is a count.
     """
 
     kind: str
     camera: str
-    zone: str
     begins_at: datetime
     ends_at: datetime
-    values: Mapping[str, float]
+    value: float
+    unit: str
+    zone: str = ""
+    line: str = ""
+    detail: Mapping[str, float] = field(default_factory=dict)
 
 
 class Phase(StrEnum):

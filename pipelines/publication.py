@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Final
 
 from camera_adapters import CameraSpec, StateChange
+from pipelines.coverage import COVERAGE, Coverage, CoveredPeriod
 from pipelines.event import (
     CameraData,
     CameraStateData,
     CameraStateEvent,
+    CoverageData,
     IncidentData,
     IncidentEvent,
     MeasurementData,
@@ -24,10 +26,8 @@ from pipelines.event import (
     NoticeEvent,
     SubjectData,
     VersionData,
-    camera_source,
-    event_id,
-    worker_source,
 )
+from pipelines.event_identity import camera_source, event_id, worker_source
 from pipelines.incident import EndReason, Measurement, Phase, Transition
 from pipelines.plan import ModelRef
 
@@ -40,6 +40,9 @@ WORKER_LOST: Final = "its worker crashed or was replaced"
 WORKER_REPLACED: Final = "its worker was replaced"
 REASON_CHARS: Final = 200
 NOT_HERE: Final = "it was removed from the configuration, or moved to another worker"
+REMOVED: Final = "it was removed from the configuration"
+NOT_CONFIGURED: Final = frozenset({NOT_HERE, REMOVED})
+"""Why a camera that stopped was not asked for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,27 +193,57 @@ def left_behind_event(
 
 def measurement_event(
     measurement: Measurement,
+    task: str,
+    coverage: Coverage,
     camera: CameraSpec,
     model: ModelRef,
     rule: tuple[str, str],
     origin: Origin,
 ) -> MeasurementEvent:
-    """The event of a measurement, not finished: the outbox adds the sequence."""
-    period = (measurement.begins_at.isoformat(), measurement.ends_at.isoformat())
-    source = camera_source(origin.city, camera.id)
-    return MeasurementEvent(
-        id=event_id(source, measurement.kind, measurement.zone, *rule, *period),
-        source=source,
-        incarnation=origin.incarnation,
-        subject=f"{camera.id}/{measurement.zone}",
-        time=measurement.ends_at,
-        partitionkey=camera.id,
-        sequence="",
-        data=MeasurementData.model_validate(
+    """The event of what a rule measured, not finished: the outbox adds the sequence."""
+    return _measured(
+        MeasurementData.model_validate(
             asdict(measurement)
-            | {"camera": camera, "values": _finite(measurement.values), "model": model}
+            | {"camera": camera, "task": task, "detail": _finite(measurement.detail)}
+            | {"coverage": coverage, "model": model}
             | {"rule": {"name": rule[0], "version": rule[1]}}
         ),
+        origin,
+    )
+
+
+def coverage_event(period: CoveredPeriod, camera: CameraData, origin: Origin) -> MeasurementEvent:
+    """The event of what a task could see in a period, not finished."""
+    coverage = CoverageData.model_validate(period.coverage)
+    return _measured(
+        MeasurementData(
+            kind=COVERAGE,
+            value=coverage.able_s,
+            unit="s",
+            camera=camera,
+            task=period.task,
+            begins_at=period.begins_at,
+            ends_at=period.ends_at,
+            coverage=coverage,
+        ),
+        origin,
+    )
+
+
+def _measured(data: MeasurementData, origin: Origin) -> MeasurementEvent:
+    """The event of a measurement: the same one whenever what it says of a period is said again."""
+    source = camera_source(origin.city, data.camera.id)
+    place = (data.task, data.zone, data.line)
+    rule = (data.rule.name, data.rule.version) if data.rule else ()
+    return MeasurementEvent(
+        id=event_id(source, data.kind, *place, *rule, data.begins_at.isoformat()),
+        source=source,
+        incarnation=origin.incarnation,
+        subject="/".join((data.camera.id, *filter(None, place))),
+        time=data.ends_at,
+        partitionkey=data.camera.id,
+        sequence="",
+        data=data,
     )
 
 

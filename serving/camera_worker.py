@@ -10,12 +10,14 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pipelines import (
     CameraGroup,
     CameraPlan,
+    CoveredPeriod,
     EvidenceRecorder,
     GroupSnapshot,
     InferenceMetrics,
@@ -110,7 +112,7 @@ class CameraWorker:
             spool,
             recorder,
             self._relay,
-            self._camera_ids,
+            self._tasks,
             retention,
             replaced=plan.replaced,
         )
@@ -121,6 +123,7 @@ class CameraWorker:
         self._group = CameraGroup(
             plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
         )
+        self._upkeep.recover_coverage(self._group.counting_since)
         self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="camera-group", daemon=True)
         self._delivered = self._relay.counters
@@ -148,8 +151,18 @@ class CameraWorker:
             kept=self._upkeep.kept(),
         )
 
-    def _camera_ids(self) -> frozenset[str]:
-        return frozenset(one.camera.id for one in self._plan.cameras)
+    def coverage(self, since: datetime, until: datetime, camera: str | None) -> list[CoveredPeriod]:
+        """What its tasks could see in the periods that touch a time, up to now; see `read`.
+
+        Raises:
+            OutboxUnavailable: The outbox cannot be read.
+        """
+        self._group.save_coverage()
+        return self._outbox.coverage.read(since, until, camera)
+
+    def _tasks(self) -> Mapping[str, Collection[str]]:
+        """The tasks of its cameras, by their ids."""
+        return {one.camera.id: [task.task for task in one.tasks] for one in self._plan.cameras}
 
     def load(self, model: ServedModel) -> str:
         """Makes a version ready before frames are sent to it.

@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from ray.exceptions import RayError
 
-from pipelines import Routes
+from pipelines import CoveredPeriod, Routes
 from pipelines.delivery import DeadLetter, Kept, PendingEvent, make_folder
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
@@ -158,7 +159,7 @@ class Director:
         return {*routing.served, *routing.absent} | previous
 
     def models(self) -> Sequence[ServedModel]:
-        """Every version that runs, with the threshold in force, in the order of their start."""
+        """Every version that runs, with the thresholds in force, in the order of their start."""
         routing = self._rollouts.routing
         refs = ((m, routing.ref(m.ref.name, m.ref.version)) for m in routing.served.values())
         return [replace(one, ref=ref or one.ref) for one, ref in refs]
@@ -226,6 +227,18 @@ class Director:
         answers = self._ask_all(lambda worker: worker.dead_letters.remote(limit))
         left = self._left_over.dead_letters(limit)
         return [letter for answer in (*answers, left) for letter in answer]
+
+    def coverage(
+        self, since: datetime, until: datetime, camera: str | None
+    ) -> Sequence[CoveredPeriod]:
+        """What tasks could see in the periods that touch a time; workers that are silent say none.
+
+        What is left of workers that there are no more is among it for as long as events of them
+        wait.
+        """
+        answers = self._ask_all(lambda worker: worker.coverage.remote(since, until, camera))
+        left = self._left_over.coverage(since, until, camera)
+        return [period for answer in (*answers, left) for period in answer]
 
     def replay_dead(self, event: str | None, sink: str | None) -> int:
         """Has dead letters sent again: all, or of one event or sink; how many there are."""

@@ -11,10 +11,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pipelines import EvidenceRecorder, OutboxUnavailable
+from pipelines import CoveredPeriod, EvidenceRecorder, OutboxUnavailable
 from pipelines.delivery import DeadLetter, Outbox, PendingEvent, Relay, Spool
 from serving.city_plan import OUTBOX_FILE, SPOOL_FOLDER, DeliveryPlan
 from serving.worker_upkeep import publish_set_aside
@@ -55,6 +56,7 @@ class _LeftOver:
             spool = Spool(self._folder / SPOOL_FOLDER)
             recorder = EvidenceRecorder(outbox, spool, self._city)
             recorder.recover(())
+            recorder.recover_coverage({}, {})
             publish_set_aside(outbox, recorder, self.name)
             sinks = [settings.open() for settings in self._delivery.sinks]
             relay = Relay(outbox, spool, self._delivery.keyframes.open(), sinks)
@@ -119,6 +121,16 @@ class LeftOverOutboxes:
         for _, outbox, _ in self._open():
             with contextlib.suppress(OutboxUnavailable):
                 found += outbox.deliveries.dead.listed(limit)
+        return found
+
+    def coverage(
+        self, since: datetime, until: datetime, camera: str | None
+    ) -> Sequence[CoveredPeriod]:
+        """What is known of the time of tasks in them; see `CoverageTable.read`."""
+        found: list[CoveredPeriod] = []
+        for _, outbox, _ in self._open():
+            with contextlib.suppress(OutboxUnavailable):
+                found += outbox.coverage.read(since, until, camera)
         return found
 
     def replay_dead(self, event: str | None, sink: str | None) -> int:

@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 2.0
 JOIN_S: Final = 5.0
+COVERAGE_EVERY_S: Final = 60.0
+"""Between two looks at how much the coverage ledger has."""
+
 LOSSES_EVERY_S: Final = 300.0
 """So that what is published about a full outbox does not fill it."""
 LOSSES: Final = {
@@ -70,7 +73,7 @@ class WorkerUpkeep:
         spool: Spool,
         recorder: EvidenceRecorder,
         relay: Relay,
-        cameras: Callable[[], Collection[str]],
+        cameras: Callable[[], Mapping[str, Collection[str]]],
         retention: Retention = Retention(),  # noqa: B008 - it cannot be changed
         *,
         replaced: str = "",
@@ -83,7 +86,7 @@ class WorkerUpkeep:
             spool: Looked after.
             recorder: Publishes what there is to say.
             relay: Asked what is wrong with the store.
-            cameras: Gives the ids of the worker's cameras.
+            cameras: Gives the tasks of the worker's cameras, by their ids.
             retention: What is kept for how long.
             replaced: Why the worker before this one was replaced, if that is known.
         """
@@ -94,6 +97,9 @@ class WorkerUpkeep:
         self._relay = relay
         self._cameras = cameras
         self._replaced = replaced
+        self._counting_since: Mapping[str, datetime] | None = None
+        self._coverage_due_s = float("-inf")
+        self._coverage = Kept(f"{worker} coverage", retention.coverage)
         self._files = KeptFiles(worker, outbox.file.path.parent, retention)
         self._events = Kept(f"{worker} events", retention.events)
         self._recovered = False
@@ -107,6 +113,15 @@ class WorkerUpkeep:
     def start(self) -> None:
         """Starts the thread; call `round` once before any camera publishes."""
         self._thread.start()
+
+    def recover_coverage(self, counting_since: Mapping[str, datetime]) -> None:
+        """Publishes what nobody watched until then; call it before any camera publishes.
+
+        Args:
+            counting_since: From when on it is counted what each camera can see, UTC.
+        """
+        self._counting_since = counting_since
+        self.round()
 
     def stop(self) -> None:
         """Ends the thread, after a last round for what was lost since the newest one."""
@@ -125,12 +140,16 @@ class WorkerUpkeep:
                 if recovered:
                     facts = {"worker": self._worker, "count": recovered}
                     log.info("incidents_recovered", extra=facts)
+            if self._counting_since is not None:
+                self._recorder.recover_coverage(self._cameras(), self._counting_since)
+                self._counting_since = None
             self._set_aside = publish_set_aside(self._outbox, self._recorder, self._worker)
             self._unreadable = self._outbox.deliveries.unreadable_lately()
             self._files.step()
             self._spool.check()
             used, oldest = self._outbox.usage()
             self._events = replace(self._events, bytes=used, oldest=oldest and oldest.date())
+            self._keep_coverage()
             if not self._outbox.fault and time.monotonic() >= self._losses_due_s:
                 self._publish_losses()
         except OutboxUnavailable as error:
@@ -143,7 +162,21 @@ class WorkerUpkeep:
 
     def kept(self) -> tuple[Kept, ...]:
         """What it keeps beside what waits to be delivered, and its limits."""
-        return (self._events, *self._files.kept)
+        return (self._events, self._coverage, *self._files.kept)
+
+    def _keep_coverage(self) -> None:
+        if time.monotonic() < self._coverage_due_s:
+            return
+        self._coverage_due_s = time.monotonic() + COVERAGE_EVERY_S
+        table, limit = self._outbox.coverage, self._coverage.limit
+        deleted = table.prune(time.time() - limit.max_age_s, limit.max_bytes)
+        used, oldest = table.usage()
+        self._coverage = replace(
+            self._coverage,
+            bytes=used,
+            oldest=oldest and oldest.date(),
+            deleted=self._coverage.deleted + deleted,
+        )
 
     def _outbox_problem(self) -> str:
         fault = self._outbox.fault

@@ -30,10 +30,12 @@ LUMA: Final = "signals: luma image"
 VIEW: Final = "signals: view state"
 MOTION: Final = "signals: motion"
 STATIC_CHANGE: Final = "signals: static change"
-SIGNALS: Final = (LUMA, VIEW, MOTION, STATIC_CHANGE)
+SIGHT: Final = "signals: sight"
+SIGNALS: Final = (LUMA, VIEW, MOTION, STATIC_CHANGE, SIGHT)
 RULES: Final = "rules"
 EVIDENCE: Final = "evidence"
 STATISTICS: Final = "statistics"
+COVERAGE: Final = "coverage ledger"
 
 
 class MissingHookError(BenchmarkError):
@@ -94,9 +96,11 @@ HOOKS: Final = (
     Hook(VIEW, "pipelines.signals.view_state", "ViewWatch.observe"),
     Hook(MOTION, "pipelines.signals.motion", "MotionWatch.observe"),
     Hook(STATIC_CHANGE, "pipelines.signals.static_change", "StaticChangeWatch.observe"),
+    Hook(SIGHT, "pipelines.signals.sight", "SightWatch.observe"),
     Hook(RULES, "pipelines.rules.rule", "Rule.observe"),
     Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish"),
     Hook(EVIDENCE, "pipelines.evidence", "EvidenceRecorder.publish_measurement"),
+    Hook(COVERAGE, "pipelines.coverage_ledger", "CoverageLedger.analysed"),
     Hook(STATISTICS, "pipelines.metrics", "CameraStatistics.analysed"),
 )
 """In the order of a frame's path."""

@@ -6,19 +6,15 @@ does not fit, after "Give ", so it is written for that person.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     IPvAnyNetwork,
     PlainValidator,
     SecretStr,
-    model_validator,
 )
 
 from camera_adapters import MAX_PIXELS, SOURCES
@@ -28,6 +24,8 @@ from cityeye.config.addresses import (
     listening_host,
     public_address,
 )
+from cityeye.config.retention import RetentionSection
+from cityeye.config.section import Section
 from cityeye.config.values import (
     CalibrationPoint,
     count_or_auto,
@@ -41,24 +39,21 @@ from cityeye.config.values import (
 )
 from cityeye.ports import API_PORT, HUB_PORT
 from event_hub import (
-    DEDUPLICATED_DAYS,
     LEAST_SILENCE_S,
     MOST_SILENCE_S,
     SILENCE_LIMIT_S,
-    HubRetention,
     SilenceLimit,
 )
-from models import BUILTIN_ROOT, WantedProvider
-from pipelines import Priority
+from models import BUILTIN_ROOT, Threshold, WantedProvider
+from pipelines import COVERAGE_S, Priority
 from pipelines.delivery import (
     AnySink,
     Endpoint,
     FilePath,
     KeyframeSettings,
-    Retention,
-    RetentionLimit,
 )
 from pipelines.rules import ImageArrow, ImagePoint
+from pipelines.signals import CANNOT_SEE_S
 from serving import (
     DETECTOR_KINDS,
     DetectorKind,
@@ -91,24 +86,8 @@ Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
 PublicAddress = Annotated[str, AfterValidator(public_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
-Days = Annotated[float, Field(gt=0, le=36_500)]
-Gigabytes = Annotated[float, Field(gt=0, le=1_000_000)]
-DEFAULTS = Retention()
-HUB_DEFAULTS = HubRetention()
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and no key that we do not know."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        validate_default=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class CitySection(Section):
@@ -131,6 +110,18 @@ class PlaceSection(Section):
     """the administrative division code in quotes, for example `"510118"`"""
 
 
+class ThresholdsSection(Section):
+    """Confidence thresholds that replace those of a model."""
+
+    default: Threshold | None = None
+    """the score from which a detection counts, 0 to below 1, for every class that has none of its
+    own, for example `0.4`"""
+    classes: dict[str, Threshold] = Field(
+        default={},
+        description="the score of a class, 0 to below 1, by its name, for example `{person: 0.35}`",
+    )
+
+
 class TaskSection(Section):
     """What is to be watched for on one camera."""
 
@@ -144,6 +135,8 @@ class TaskSection(Section):
         le=MAX_FPS,
         description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}, for example `5`",
     )
+    thresholds: ThresholdsSection = ThresholdsSection()
+    """the keys `default` and `classes`, for example `{classes: {person: 0.35}}`"""
     zones: Annotated[tuple[str, ...], NotEmpty] | None = None
     """names of this camera's zones; the whole image without it, for example `[approach]`"""
     lines: Annotated[tuple[str, ...], NotEmpty] | None = None
@@ -188,16 +181,18 @@ class CameraSection(Section):
     example `high`"""
     signals: tuple[Literal["view", "motion", "static_change"], ...] = ()
     """what its images are asked for beside objects: `view` reports a view that is moved, covered,
-    blurred, dark, washed out or noisy, for example `[view]`"""
+    blurred, dark, washed out or noisy, or in which models cannot see well, for example `[view]`"""
+    cannot_see_s: float = Field(default=CANNOT_SEE_S, ge=10, le=600)
+    """seconds of low confidence until `view` reports that models cannot see, for example `30`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
-    zones: dict[str, ZonePolygon] = {}
+    zones: dict[str, ZonePolygon] = Field(default_factory=dict)
     """polygons by name, corners as [x, y] in 0..1, for example
     `approach: [[0.2, 0.5], [0.8, 0.5], [0.9, 0.9]]`"""
-    directions: dict[str, TwoPoints] = {}
+    directions: dict[str, TwoPoints] = Field(default_factory=dict)
     """where traffic may go, from one point to another, by name of the zone, for example
     `approach: [[0.5, 0.5], [0.5, 0.9]]`"""
-    lines: dict[str, TwoPoints] = {}
+    lines: dict[str, TwoPoints] = Field(default_factory=dict)
     """two points by name; traffic crosses from the line's left to its right, for example
     `exit: [[0.1, 0.9], [0.9, 0.9]]`"""
     tasks: Annotated[dict[str, TaskSection], NotEmpty]
@@ -297,72 +292,11 @@ class HubSection(ApiSection):
     )
 
 
-class LimitSection(Section):
-    """How long something is kept, and how much of it; `null` is without end."""
+class CoverageSection(Section):
+    """How it is measured what every task could see."""
 
-    days: Days | None = None
-    """days above 0, or `null`, for example `30`"""
-    gigabytes: Gigabytes | None = None
-    """gigabytes above 0, or `null`, for example `100`"""
-
-    @property
-    def limit(self) -> RetentionLimit:
-        """As delivery takes it."""
-        return RetentionLimit(self.days, self.gigabytes)
-
-
-class HubLimitSection(LimitSection):
-    """The same for the embedded hub, which knows an event again for some days."""
-
-    days: Annotated[float, Field(ge=DEDUPLICATED_DAYS, le=36_500)] | None = HUB_DEFAULTS.days
-    """days, 3 or more, or `null`, for example `90`"""
-    gigabytes: Gigabytes | None = HUB_DEFAULTS.gigabytes
-    """gigabytes above 0, or `null`, for example `10`"""
-
-    @property
-    def hub_retention(self) -> HubRetention:
-        """As the hub takes it."""
-        return HubRetention(days=self.days, gigabytes=self.gigabytes)
-
-
-def _limit(limit: RetentionLimit) -> LimitSection:
-    return LimitSection(days=limit.days, gigabytes=limit.gigabytes)
-
-
-class RetentionSection(Section):
-    """How long what the city keeps is kept; the keyframes of held incidents stay."""
-
-    keyframes: LimitSection = _limit(DEFAULTS.keyframes)
-    """`days` and `gigabytes`, for example `{days: 30, gigabytes: 100}`"""
-    events: LimitSection = _limit(DEFAULTS.events)
-    """`days` and `gigabytes` of each worker's outbox, for example `{days: 1, gigabytes: 0.27}`"""
-    logs: LimitSection = _limit(DEFAULTS.logs)
-    """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 0.1}`"""
-    comparisons: LimitSection = _limit(DEFAULTS.comparisons)
-    """`days` and `gigabytes` of each worker, for example `{days: 30, gigabytes: 1}`"""
-    damaged: LimitSection = _limit(DEFAULTS.damaged)
-    """`days` and `gigabytes` of each worker, for example `{days: 30}`"""
-    models: LimitSection = _limit(DEFAULTS.models)
-    """`days` and `gigabytes` of unused copies, for example `{days: 90, gigabytes: 20}`"""
-    hub: HubLimitSection = HubLimitSection()
-    """`days` and `gigabytes` of events in the hub, for example `{days: 90, gigabytes: 10}`"""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _completed(cls, given: object) -> object:
-        """What a limit leaves out is as it is without it."""
-        if not isinstance(given, dict):
-            return given
-        defaults = asdict(DEFAULTS) | {"hub": HUB_DEFAULTS.model_dump()}
-        return {
-            name: defaults.get(name, {}) | limit if isinstance(limit, dict) else limit
-            for name, limit in given.items()
-        }
-
-    @property
-    def retention(self) -> Retention:
-        """As delivery takes it."""
-        return Retention(**{name: section.limit for name, section in self if name != "hub"})
+    period_s: float = Field(default=COVERAGE_S, ge=10, le=3600)
+    """seconds that one measurement is about, 10 to 3600, for example `60`"""
 
 
 class Settings(Section):
@@ -380,5 +314,6 @@ class Settings(Section):
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
     retention: RetentionSection = RetentionSection()
+    coverage: CoverageSection = CoverageSection()
     state: FilePath = Path("var")
     """the folder of outbox and spool, for example `var`"""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
+from pipelines.delivery.coverage_table import keep_coverage
 from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
 
 MEBIBYTE = 1024 * 1024
@@ -84,6 +85,8 @@ class EventLog:
             if event.camera_state is not None:
                 camera = event.camera_state.camera.id
                 db.execute("INSERT OR REPLACE INTO camera VALUES (?, ?)", (camera, body))
+            if event.measurement is not None:
+                keep_coverage(db, event.measurement)
             return True
         rank = EDGE_PRIORITY[incident.severity]
         db.executemany(

@@ -19,14 +19,8 @@ from typing import Final
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.errors import OutboxUnavailable, SinkError
-from pipelines.event import (
-    HEARTBEAT_EVERY_S,
-    CameraBeat,
-    HeartbeatData,
-    HeartbeatEvent,
-    event_id,
-    worker_source,
-)
+from pipelines.event import HEARTBEAT_EVERY_S, CameraBeat, HeartbeatData, HeartbeatEvent
+from pipelines.event_identity import event_id, worker_source
 
 log = logging.getLogger(__name__)
 

@@ -22,17 +22,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipelines.delivery.coverage_table import CoverageTable
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import (
-    CameraStateEvent,
-    IncidentEvent,
-    KeyframeData,
-    OutgoingEvent,
-    event_id,
-)
+from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event_identity import event_id
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +58,7 @@ class Outbox:
     """An outbox file. Safe for use from several threads; one process and one object per file.
 
     Attributes:
+        coverage: The coverage ledger.
         incarnation: Of everything that this object records; greater than all before in this file.
         last_alive_at: When whoever had the file before was last known to be there, UTC; None where
             nobody had.
@@ -95,6 +92,7 @@ class Outbox:
         self._limits = limits or OutboxLimits()
         self._log = EventLog(self._limits, monotonic, utc_s)
         self.deliveries = Deliveries(self.file, monotonic, utc_s)
+        self.coverage = CoverageTable(self.file)
         self._recording = threading.Lock()
         self._unsaved: deque[tuple[OutgoingEvent, Sequence[KeyframeData]]] = deque()
         self._fault = ""

@@ -5,7 +5,8 @@ events of a partition are delivered in order, everything up to `acked` has been 
 `partitions` has the newest event of each. `blob` is a keyframe on its way to the store, `incident`
 the newest state of each incident, `camera` the newest state that was published of each camera,
 `life` who writes the file and when it was last known to be there, `dead` what no further attempt
-will deliver. Triggers keep `usage`, so that bounds hold in every transaction.
+will deliver, `coverage` what each task could see. Triggers keep `usage`, so that bounds hold in
+every transaction.
 
 The tables themselves show their version; the number in the file's header is not believed against
 them, as one wrong bit in it would stop a worker. A new version changes at least one table, column,
@@ -17,7 +18,7 @@ from __future__ import annotations
 import sqlite3
 from functools import lru_cache
 
-VERSION = 5
+VERSION = 6
 
 CAMERA_AND_LIFE = """
 CREATE TABLE camera (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -40,6 +41,21 @@ CREATE INDEX dead_by_sink ON dead (sink, replay, at);
 """
 """No sink is given up any more, and dead letters can be sent again."""
 
+COVERAGE = """
+CREATE TABLE coverage (
+    camera TEXT NOT NULL,
+    task TEXT NOT NULL,
+    begins_at REAL NOT NULL,
+    ends_at REAL NOT NULL,
+    able_s REAL NOT NULL,
+    gaps TEXT NOT NULL,
+    published INTEGER NOT NULL,
+    PRIMARY KEY (camera, task, begins_at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX coverage_by_end ON coverage (ends_at);
+"""
+"""The coverage ledger; `gaps` are seconds by reason, as JSON."""
+
 MIGRATIONS = {
     1: """
     ALTER TABLE lane RENAME TO partitions;
@@ -57,6 +73,7 @@ MIGRATIONS = {
     """,  # noqa: S608
     3: CHECKSUM,
     4: REPLAYS,
+    5: COVERAGE,
 }
 """From each older version to the next one."""
 
@@ -175,6 +192,6 @@ def migrate(db: sqlite3.Connection, found: int) -> None:
 def create(db: sqlite3.Connection) -> None:
     """Makes the tables of an empty database, in one transaction."""
     db.executescript(
-        f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} {CHECKSUM} {REPLAYS}"
+        f"BEGIN; {SCHEMA} {CAMERA_AND_LIFE} {CHECKSUM} {REPLAYS} {COVERAGE}"
         f" PRAGMA user_version = {VERSION}; COMMIT;"
     )

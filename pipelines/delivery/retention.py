@@ -70,6 +70,7 @@ class Retention:
 
     Attributes:
         keyframes: Of the keyframe store.
+        coverage: Of the coverage ledger in each outbox; older periods go, published or not.
         events: Of each outbox; beyond its bytes delivered events go first, then the least
             important ones. What is not delivered has no age.
         logs: Of each worker's log files that are not written any more.
@@ -79,6 +80,7 @@ class Retention:
     """
 
     keyframes: RetentionLimit = RetentionLimit(30.0, 100.0)
+    coverage: RetentionLimit = RetentionLimit(30.0, 0.05)
     events: RetentionLimit = RetentionLimit(1.0, 0.27)
     logs: RetentionLimit = RetentionLimit(30.0, 0.1)
     comparisons: RetentionLimit = RetentionLimit(30.0, 1.0)

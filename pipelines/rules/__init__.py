@@ -6,7 +6,7 @@ rules gets: a rule that is new in the program runs where somebody names it, or n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
-from pipelines.rules.situation import MAX_GAP_S
+from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
@@ -39,6 +39,7 @@ __all__ = [
     "ZoneShape",
     "build_rule",
     "default_set",
+    "longest_gap_s",
     "min_fps",
 ]
 
@@ -67,6 +68,9 @@ RULE_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 UNNAMED_VERSION: Final = "1"
 
+SLOW_FACTOR: Final = 1.5
+"""How much later than it should come a frame may be, as a share of the interval."""
+
 
 def default_set(task: str) -> str:
     """Name of the set that a task gets whose configuration names no rules."""
@@ -83,6 +87,20 @@ def min_fps(rule: RuleType[Any], parameters: RuleParameters) -> float:
     if parameters.confirm_s > 0:
         limits_s.append(MAX_GAP_S)
     return 1.0 / min(limits_s) if limits_s else 0.0
+
+
+def longest_gap_s(fps: float, kinds: Iterable[str]) -> float:
+    """How far apart two analysed frames may be for a task to have watched what lies between.
+
+    Args:
+        fps: The rate of the task.
+        kinds: Its rules; the one that tolerates least decides.
+    """
+    rules = [RULES[kind] for kind in kinds if kind in RULES]
+    limits_s = (rule.max_interval_s for rule in rules if rule.max_interval_s is not None)
+    usual_s = max(GAP_FACTOR / fps, MIN_GAP_S)
+    # What comes as often as it was asked for is no gap, whatever the rules make of it.
+    return max(min(usual_s, MAX_GAP_S, *limits_s), SLOW_FACTOR / fps)
 
 
 def build_rule(plan: RulePlan, camera: str, incarnation: str) -> Rule:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from camera_adapters import Luma, Size
 from models.detections import Box
 from pipelines.signals.motion import MotionWatch
-from pipelines.signals.signal import NO_SIGNALS, Signal, Signals
+from pipelines.signals.sight import CANNOT_SEE_S, Certainty, SightWatch
+from pipelines.signals.signal import NO_SIGNALS, Signal, Signals, ViewFault
 from pipelines.signals.static_change import StaticChangeWatch
-from pipelines.signals.view_state import ViewWatch
+from pipelines.signals.view_state import CONFIRM_S, ViewWatch
 
 LUMA_SIZE: Final = Size(320, 180)
 """The whole image, stretched: boxes are normalised, so its shape does not matter."""
@@ -40,10 +41,18 @@ class CameraSignals:
         is_wanted: Whether anything is.
     """
 
-    def __init__(self, wanted: frozenset[Signal]) -> None:
-        """Starts with nothing known; what is not wanted costs nothing."""
+    def __init__(self, wanted: frozenset[Signal], cannot_see_s: float = CANNOT_SEE_S) -> None:
+        """Starts with nothing known.
+
+        Args:
+            wanted: Those to compute; others cost nothing.
+            cannot_see_s: How long the confidence of the detector must be low until the view counts
+                as one in which it cannot see well, seconds.
+        """
         self.newest = NO_SIGNALS
+        self._cannot_see_s = cannot_see_s
         self._view = ViewWatch() if Signal.VIEW in wanted else None
+        self._sight = SightWatch(cannot_see_s) if Signal.VIEW in wanted else None
         self._motion = MotionWatch() if Signal.MOTION in wanted else None
         self._static_change = StaticChangeWatch() if Signal.STATIC_CHANGE in wanted else None
         self._every_s = EVERY_S if self._view or self._motion else STATIC_CHANGE_EVERY_S
@@ -51,13 +60,26 @@ class CameraSignals:
         self._next_s: float | None = None
         self._changed_s: float | None = None
 
-    def observe(self, image: LumaSource, at_s: float, covers: Sequence[Box] = ()) -> Signals:
+    @property
+    def noticed_after_s(self) -> float:
+        """How long the newest fault of the view had lasted when it was noticed, seconds."""
+        cannot_see = self.newest.view is ViewFault.CANNOT_SEE_WELL
+        return self._cannot_see_s if cannot_see else CONFIRM_S
+
+    def observe(
+        self,
+        image: LumaSource,
+        at_s: float,
+        covers: Sequence[Box] = (),
+        certainty: Callable[[], Certainty] = Certainty,
+    ) -> Signals:
         """Takes a frame.
 
         Args:
             image: Its full image; not asked for anything while no signal is due.
             at_s: When it was captured, monotonic seconds, never before the frame before.
             covers: Boxes of people and vehicles, in normalised image coordinates.
+            certainty: Gives what the models found; only called where it is wanted.
 
         Returns:
             `newest`. While the view is at fault, nothing is said of static changes.
@@ -69,6 +91,8 @@ class CameraSignals:
             return self.newest
         luma = image.luma(LUMA_SIZE)
         fault = self._view.observe(luma, at_s) if self._view else None
+        if self._sight and self._sight.observe(certainty(), at_s) and fault is None:
+            fault = ViewFault.CANNOT_SEE_WELL
         moves = self._motion.observe(luma) if self._motion else None
         changes = self.newest.static_changes
         if fault is not None:

@@ -30,6 +30,7 @@ class ViewFault(StrEnum):
     DARK = auto()
     WASHED_OUT = auto()
     NOISY = auto()
+    CANNOT_SEE_WELL = auto()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,6 +65,8 @@ VIEW_REASONS: Final = {
     ViewFault.DARK: "the view is too dark to see anything",
     ViewFault.WASHED_OUT: "the view is washed out, by fog or by glare",
     ViewFault.NOISY: "the view is full of noise: check the signal of the camera and its cable",
+    ViewFault.CANNOT_SEE_WELL: "the model cannot see well: it is confident of hardly anything that "
+    "moves; wait for fog or rain to end, light the place, or try another model",
 }
 """What to say of each fault, and what to do about it."""
 

@@ -73,6 +73,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/comparisons/images/{image}", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/versions", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/versions/{version}", Scope.VIEWER),
+        RouteRule("GET", "/coverage", Scope.VIEWER),
+        RouteRule("GET", "/coverage/periods", Scope.VIEWER),
         RouteRule("GET", "/events/pending", Scope.VIEWER),
         RouteRule("GET", "/events/dead", Scope.VIEWER),
         RouteRule("POST", "/events/replay", Scope.OPERATOR, JSON, JSON_BYTES),

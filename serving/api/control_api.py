@@ -32,6 +32,7 @@ from serving.api.answers import (
     faults,
     model_answer,
 )
+from serving.api.coverage import router as coverage_router
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
@@ -69,6 +70,7 @@ api = FastAPI(
     docs_url=None,
     redoc_url=None,
 )
+api.include_router(coverage_router)
 api.include_router(events_router)
 api.include_router(keyframes_router)
 api.include_router(rollouts_router)
@@ -204,7 +206,7 @@ class ControlApi:
                 raise HTTPException(504, f"model {name} gave no result in time; try again")
             raise HTTPException(503, f"model {name} failed; GET /health may say why")
         (found,) = result.found[model.ref]
-        return detect_answer(model, letterbox, found.where(found.scores > model.ref.threshold))
+        return detect_answer(model, letterbox, found.above(model.ref.thresholds))
 
     def _infer(self, model: ServedModel, images: Image) -> BatchResult:
         self._asked[model.ref.key] = model

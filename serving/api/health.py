@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal, Self
 
+from camera_adapters import CameraState
 from pipelines import Priority, overload
 from pipelines.delivery import Kept, city_sinks
-from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer, is_on, is_online
+from serving.api.answers import ApiAnswer, LoadAnswer, ModelAnswer
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState, loads_of
 
@@ -65,15 +67,16 @@ class KeptAnswer(ApiAnswer):
 class HealthAnswer(ApiAnswer):
     """The whole at a glance: `ok` when every camera is online and every model is served.
 
-    `cameras_online` counts those that images come from, degraded ones included; `problems` names
-    the latter. `load` is by priority; it is `degraded` where less is given than was asked for. Of
-    `cameras_unknown` nothing is known at present: nobody may be watching them.
+    `cameras_online` and `cameras_degraded` count cameras by their state, and `problems` names all
+    that are not online. Of `cameras_unknown` nothing is known at present: nobody may be watching
+    them. `load` is by priority; the status is `degraded` where less is given than was asked for.
     """
 
     status: Literal["ok", "degraded"]
     problems: tuple[str, ...]
     cameras: int
     cameras_online: int
+    cameras_degraded: int
     cameras_unknown: int
     load: dict[Priority, LoadAnswer]
     events_delivered: int
@@ -96,13 +99,18 @@ def health_answer(
     """
     kept = (*kept, *(one for state in workers if state.current for one in state.current.kept))
     cameras = [camera for state in workers for camera in state.cameras]
+    states = Counter(camera.state for camera in cameras)
     loads = loads_of(workers)
     relays = [state.current.relay for state in workers if state.current]
     sinks = city_sinks(sink for relay in relays for sink in relay.sinks)
     problems = (
         *notes.values(),
         *worker_problems(workers),
-        *(f"camera {c.id} is {c.state.value}: {c.reason}" for c in cameras if not is_online(c)),
+        *(
+            f"camera {camera.id} is {camera.state.value}: {camera.reason}"
+            for camera in cameras
+            if camera.state is not CameraState.ONLINE
+        ),
         *(
             f"model {model.name}/{model.version} is {model.status.lower()}"
             for model in models
@@ -117,7 +125,8 @@ def health_answer(
         status="degraded" if problems else "ok",
         problems=problems,
         cameras=sum(len(state.camera_ids) for state in workers),
-        cameras_online=sum(is_on(camera) for camera in cameras),
+        cameras_online=states[CameraState.ONLINE],
+        cameras_degraded=states[CameraState.DEGRADED],
         cameras_unknown=sum(len(state.unknown) for state in workers),
         load={priority: LoadAnswer.of(load) for priority, load in loads.items()},
         events_delivered=sum(relay.events_delivered for relay in relays),
@@ -152,6 +161,7 @@ def unknown_health(why: str, cameras: int) -> HealthAnswer:
         problems=(f"{why}; nothing is known of any camera",),
         cameras=cameras,
         cameras_online=0,
+        cameras_degraded=0,
         cameras_unknown=cameras,
         load={},
         events_delivered=0,

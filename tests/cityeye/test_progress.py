@@ -20,6 +20,8 @@ from cityeye.progress import Progress, report
 from pipelines.access import TokenFile
 from pipelines.delivery.sink_state import SinkState
 from pipelines.load import PriorityLoad
+from serving.api.health import health_answer
+from serving.api.metrics import exposition
 from serving.worker_state import WorkerState, loads_of
 from tests.serving.workers import FULL, worker_state
 
@@ -90,6 +92,18 @@ def test_the_summary_counts_no_camera_of_a_silent_worker_as_online() -> None:
     said = Terminal().summary
     assert said([well]).startswith("1 of 1 cameras online, throughput 10.0 of 10.0 images/s")
     assert said([well, silent]).startswith("1 of 3 cameras online (2 unknown), throughput 10.0")
+
+
+def test_a_degraded_camera_is_not_online_and_terminal_health_and_metrics_say_so_alike() -> None:
+    some = worker_state("gate", "yard", degraded={"yard": "the view is covered"})
+    silent = worker_state("roof", silent_s=9.0)
+    said = Terminal().summary([some, silent])
+    assert said.startswith("1 of 3 cameras online (1 degraded, 1 unknown), throughput")
+    health = health_answer([some, silent], (), (), {})
+    assert (health.cameras_online, health.cameras_degraded, health.cameras_unknown) == (1, 1, 1)
+    metrics = exposition([some, silent], (), {})
+    for state in ("online", "degraded", "unknown"):
+        assert f'cityeye_cameras{{state="{state}"}} 1' in metrics.decode()
 
 
 def test_a_summary_without_a_director_has_no_figures(monkeypatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from event_hub import cards, words
 from event_hub.board import Board, read_board
-from pipelines.event import camera_source, city_of, worker_source
+from pipelines.event_identity import camera_source, city_of, worker_source
 from tests.event_hub.conftest import Client
 from tests.event_hub.samples import (
     camera_state,

@@ -181,7 +181,7 @@ def test_a_newer_database_is_refused_with_a_sentence_and_left_alone(url: Any) ->
     with store_of(at) as store, store.database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0042'"))
     before = rows_of(at, "events", EVENT_COLUMNS)
-    expected = "schema version 0042, this program knows 0003: run the program that wrote it"
+    expected = "schema version 0042, this program knows 0004: run the program that wrote it"
     with pytest.raises(DatabaseVersionError, match=expected), store_of(at):
         pass
     assert rows_of(at, "events", EVENT_COLUMNS) == before

@@ -19,6 +19,7 @@ from pipelines.event import (
     CameraData,
     CameraStateData,
     CameraStateEvent,
+    CoverageData,
     Event,
     HeartbeatData,
     HeartbeatEvent,
@@ -32,8 +33,8 @@ from pipelines.event import (
     OutgoingEvent,
     SubjectData,
     VersionData,
-    worker_source,
 )
+from pipelines.event_identity import worker_source
 from pipelines.event_schemas import (
     FOLDER,
     SCHEMAS,
@@ -70,9 +71,11 @@ def example(kind: str) -> OutgoingEvent:
         state = CameraStateData(camera=GATE, state="online", previous="", reason="", since=NOW)
         return CameraStateEvent(**known, data=state)
     if kind == "cityeye.measurement":
-        values = {"flow_per_min": 7.5}
-        place = {"camera": GATE, "zone": "exit", "begins_at": NOW, "ends_at": NOW}
-        measured = MeasurementData(kind="flow", **place, values=values, model=MODEL, rule=MODEL)
+        seen = CoverageData(requested_s=60, watched_s=50, able_s=50, gaps={"offline": 10})
+        place = {"camera": GATE, "task": "traffic", "zone": "exit", "coverage": seen}
+        known_too = {"begins_at": NOW, "ends_at": NOW, "model": MODEL, "rule": MODEL}
+        number = {"kind": "traffic.flow", "value": 7.5, "unit": "1/min"}
+        measured = MeasurementData(**number, **place, **known_too)
         return MeasurementEvent(**known, data=measured)
     if kind == "cityeye.worker.notice":
         lost = {"count": 3}

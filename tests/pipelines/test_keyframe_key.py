@@ -3,7 +3,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pipelines.event import event_id
+from pipelines.event_identity import event_id
 from pipelines.keyframe_key import (
     incident_tag,
     is_content_of,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -13,6 +15,7 @@ import pytest
 
 from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup, GroupSnapshot, Slots
+from pipelines.coverage import CoveredPeriod
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
 from pipelines.delivery.spool import Spool
@@ -77,6 +80,7 @@ class Running:
     port: Failing
     thread: threading.Thread
     sink: Recorder
+    outbox: Outbox
 
     def wait(self, holds: Callable[[GroupSnapshot], bool], what: str) -> GroupSnapshot:
         deadline_s = time.monotonic() + WAIT_S
@@ -103,7 +107,7 @@ def running(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) -> It
     thread = threading.Thread(target=group.run)
     relay.start()
     thread.start()
-    yield Running(group, port, thread, sink)
+    yield Running(group, port, thread, sink, outbox)
     group.stop()
     thread.join(WAIT_S)
     relay.stop(5.0)
@@ -274,7 +278,7 @@ def overloaded(brightness: ModelPackage, tiny_clip: TinyClip, tmp_path: Path) ->
     group = CameraGroup(plans, port, recorder, "test", tmp_path / "comparisons", Slots(1, 1))
     thread = threading.Thread(target=group.run)
     thread.start()
-    yield Running(group, port, thread, Recorder())  # type: ignore[arg-type]
+    yield Running(group, port, thread, Recorder(), outbox)  # type: ignore[arg-type]
     group.stop()
     thread.join(WAIT_S)
     outbox.close()
@@ -316,3 +320,40 @@ def test_a_quarter_of_an_hour_keeps_the_rate_and_leaks_nothing(running: Running)
     assert process.memory_info().rss - memory < 64 * 2**20
     assert process.num_fds() <= files + 8
     assert process.num_threads() <= threads + 4
+
+
+@pytest.mark.slow
+def test_what_a_camera_could_see_is_published_when_it_is_stopped_with_what_kept_it_from_more(
+    running: Running,
+) -> None:
+    running.wait(lambda s: all(c.statistics.analysed > 10 for c in s.cameras), "watched")
+    running.port.result_fails = True
+    deadline_s = time.monotonic() + WAIT_S
+    while not any("model_failed" in one.coverage.gaps for one in saved(running)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    running.group.stop()
+    running.thread.join(WAIT_S)
+    running.group.report_stopped("maintenance")
+    running.sink.wait_for(lambda: "stopped" in gaps_of(running.sink, "gate"), WAIT_S)
+    gaps = gaps_of(running.sink, "gate")
+    assert gaps[""] > 1.0
+    assert gaps["model_failed"] > 2.0
+    assert gaps.keys() <= {"", "connecting", "model_failed", "stopped"}
+
+
+def saved(running: Running) -> list[CoveredPeriod]:
+    """What is in the outbox of periods that are not over."""
+    running.group.save_coverage()
+    return running.outbox.coverage.unpublished(datetime.now(UTC))
+
+
+def gaps_of(sink: Recorder, camera: str) -> Counter[str]:
+    """Seconds by reason that were published of a camera; those that it could see under none."""
+    gaps = Counter[str]()
+    for event in sink.events:
+        if event["type"] == "cityeye.measurement" and event["partitionkey"] == camera:
+            coverage = event["data"]["coverage"]
+            gaps.update(coverage["gaps"])
+            gaps[""] += coverage["able_s"]
+    return gaps

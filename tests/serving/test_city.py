@@ -187,6 +187,19 @@ def test_the_api_shows_cameras_health_and_models(running: Running) -> None:
     assert (model["name"], model["status"], model["provider"]) == ("brightness", "RUNNING", "cpu")
 
 
+def test_the_api_says_what_every_task_could_see(running: Running) -> None:
+    wait_until(lambda: running.get("/cameras/yard")["analysed"] > 20, "frames of the yard")
+    answer = running.get("/coverage")
+    covered = {one["camera"]: one for one in answer["covered"]}
+    assert covered.keys() == {"gate", "yard", "dead"}
+    assert answer["unknown"] == {}
+    assert covered["yard"]["able_s"] > 2
+    assert covered["dead"]["able_s"] == 0
+    assert covered["dead"]["gaps"].keys() <= {"connecting", "offline"}
+    for one in covered.values():
+        assert one["able_s"] + sum(one["gaps"].values()) == pytest.approx(one["requested_s"])
+
+
 def test_an_unknown_camera_is_404_with_a_remedy(running: Running) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         running.get("/cameras/nowhere")

@@ -36,7 +36,7 @@ def write_everything(state: Path) -> None:
     edge.store = type(edge.store)(state / "keyframes")
     sink = Recorder()
     relay = Relay(edge.outbox, edge.spool, edge.store, [sink], blob_grace_s=0.05, retry=FAST)
-    WorkerUpkeep("worker-0", edge.outbox, edge.spool, edge.recorder, relay, tuple).round()
+    WorkerUpkeep("worker-0", edge.outbox, edge.spool, edge.recorder, relay, dict).round()
     edge.publish(*life("stored")[:2])
     relay.start()
     sink.wait_count(2)

@@ -40,7 +40,7 @@ class Worker:
             self.edge.spool,
             self.edge.recorder,
             relay,
-            lambda: ("gate",),
+            lambda: {"gate": ()},
         )
         self.upkeep.round()
 

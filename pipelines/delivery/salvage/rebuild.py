@@ -109,6 +109,7 @@ def _takers(now_s: float) -> list[tuple[re.Pattern[str], Take]]:
             ("ttii", _take_progress),
             ("tb", _take_camera),
             ("rif", _take_life),
+            ("tt[fi][fi][fi]ti", _take_coverage),
         )
     ]
 
@@ -180,6 +181,21 @@ def _take_camera(db: sqlite3.Connection, row: Row) -> None:
     event = _parsed(row.values[1])
     if event is not None and event.camera_state is not None:
         db.execute("INSERT OR REPLACE INTO camera VALUES (?, ?)", row.values)
+
+
+def _take_coverage(db: sqlite3.Connection, row: Row) -> None:
+    *_, gaps, _ = row.values
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        seconds = json.loads(gaps) if isinstance(gaps, str) else None
+        if isinstance(seconds, dict) and all(float(one) >= 0 for one in seconds.values()):
+            # The same row may stand on a page that was given up; what is published stays so.
+            db.execute(
+                "INSERT INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " ends_at = excluded.ends_at, able_s = excluded.able_s, gaps = excluded.gaps,"
+                " published = excluded.published WHERE (excluded.published, excluded.ends_at) >"
+                " (published, ends_at)",
+                row.values,
+            )
 
 
 def _take_life(db: sqlite3.Connection, row: Row) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from camera_adapters.state import CameraState, StateChange
 from pipelines.delivery.outbox import Outbox
-from pipelines.event import camera_source, worker_source
+from pipelines.event_identity import camera_source, worker_source
 from tests.pipelines.delivery.outboxes import OPENED, Edge, camera, life
 from tests.pipelines.delivery.test_outbox import SINK, drain
 

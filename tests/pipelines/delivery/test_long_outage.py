@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.access import TokenFile
+from pipelines.coverage import Coverage
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.relay import Relay
 from pipelines.incident import Measurement
@@ -42,6 +43,9 @@ FASTER = 10
 """Than real time, at least."""
 
 
+SEEN = Coverage(60.0, 60.0, 60.0, {})
+
+
 @dataclass
 class Worker:
     """One worker's outbox, spool and relay, and how long recording took at most."""
@@ -57,10 +61,10 @@ class Worker:
         for name in self.cameras:
             began_s = time.monotonic()
             begin = OPENED + timedelta(minutes=minute)
-            measured = Measurement(
-                "traffic.flow", name, "road", begin, begin + timedelta(minutes=1), {"vehicles": 9.0}
-            )
-            self.edge.recorder.publish_measurement(measured, camera(name), MODEL, RULE)
+            period = (begin, begin + timedelta(minutes=1))
+            measured = Measurement("traffic.flow", name, *period, 9.0, "1/min", "road")
+            source = (camera(name), MODEL, RULE)
+            self.edge.recorder.publish_measurement(measured, "traffic", SEEN, *source)
             self.events += 1
             if minute % (60 // INCIDENTS_PER_HOUR) == 0:
                 for step in life(f"{name}-{minute}", name):

@@ -12,6 +12,7 @@ import urllib3
 from event_hub.keyframes import FolderKeyframes
 from event_hub.settings import HubSettings
 from pipelines.access import TokenFile
+from pipelines.coverage import Coverage
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.relay import Relay
@@ -21,15 +22,15 @@ from tests.pipelines.delivery.outboxes import MODEL, OPENED, Edge, camera, http_
 from tests.pipelines.delivery.test_outbox import SINK, drain
 
 RULE = ("traffic.flow", "1")
+SEEN = Coverage(60.0, 58.0, 50.0, {"covered": 8.0, "offline": 2.0})
 
 
-def measure(edge: Edge, minute: int = 0) -> None:
+def measure(edge: Edge, minute: int = 0, value: float = 12.0) -> None:
     begin = OPENED + timedelta(minutes=minute)
-    values = {"vehicles": 12.0, "speed_kmh": 41.5, "headway_s": math.inf}
-    measured = Measurement(
-        "traffic.flow", "gate", "north", begin, begin + timedelta(minutes=1), values
-    )
-    edge.recorder.publish_measurement(measured, camera(), MODEL, RULE)
+    detail = {"cars": 9.0, "headway_s": math.inf}
+    period = (begin, begin + timedelta(minutes=1))
+    measured = Measurement("traffic.flow", "gate", *period, value, "1/min", "north", detail=detail)
+    edge.recorder.publish_measurement(measured, "traffic", SEEN, camera(), MODEL, RULE)
 
 
 def test_a_measurement_is_an_event_of_its_own_kind(tmp_path: Path) -> None:
@@ -38,9 +39,16 @@ def test_a_measurement_is_an_event_of_its_own_kind(tmp_path: Path) -> None:
     measure(edge)
     measure(edge)
     measure(edge, minute=1)
+    measure(edge, minute=2, value=math.nan)
     first, second = drain(edge)
-    assert (first["type"], first["subject"]) == ("cityeye.measurement", "gate/north")
-    assert first["data"]["values"] == {"vehicles": 12.0, "speed_kmh": 41.5}
+    assert (first["type"], first["subject"]) == ("cityeye.measurement", "gate/traffic/north")
+    assert (first["data"]["value"], first["data"]["unit"]) == (12.0, "1/min")
+    assert first["data"]["detail"] == {"cars": 9.0}
+    assert (first["data"]["task"], first["data"]["zone"]) == ("traffic", "north")
+    assert first["data"]["coverage"] == {
+        "requested_s": 60.0, "watched_s": 58.0, "able_s": 50.0,
+        "gaps": {"covered": 8.0, "offline": 2.0},
+    }  # fmt: skip
     assert first["data"]["ends_at"] == second["data"]["begins_at"] == "2026-03-04T05:07:07Z"
     assert first["data"]["rule"] == {"name": "traffic.flow", "version": "1"}
     assert first["sequence"] < second["sequence"]
@@ -76,6 +84,6 @@ def test_the_hub_stores_measurements_and_passes_them_on(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         answer = urllib3.request("GET", f"{hub.url}/api/events", headers=headers)
     measured, started = (one["event"] for one in json.loads(answer.data)["events"])
-    assert measured["data"]["values"] == {"vehicles": 12.0, "speed_kmh": 41.5}
+    assert measured["data"]["value"] == 12.0
     assert started["type"] == "cityeye.incident.started"
     edge.close()

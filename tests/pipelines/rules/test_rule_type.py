@@ -65,15 +65,15 @@ class Brightness:
             return RuleResult()
         channel = ("red", "green", "blue").index(self.parameters.channel)
         brightness = float(signals.image.image[..., channel].max()) * self.parameters.weights[0]
-        return RuleResult(measurements=[self.measurement(at, brightness=brightness)])
+        return RuleResult(measurements=[self.measurement(at, brightness)])
 
     def close(self, reason, at) -> RuleResult:
-        return RuleResult(measurements=[self.measurement(at, tracks=0.0)])
+        return RuleResult(measurements=[self.measurement(at, 0.0)])
 
-    def measurement(self, at, **values: float) -> Measurement:
+    def measurement(self, at, value: float) -> Measurement:
         begins = self.began.utc if self.began else at.utc
         name = self.identity
-        return Measurement(name.kind, name.camera, name.zone, begins, at.utc, values)
+        return Measurement(name.kind, name.camera, begins, at.utc, value, "1", name.zone)
 
 
 BRIGHTNESS = RuleType(
@@ -101,7 +101,8 @@ class Recorder:
 
     measurements: list[tuple[Measurement, str, str, tuple[str, str]]] = field(default_factory=list)
 
-    def publish_measurement(self, measurement, camera, model, rule) -> None:
+    def publish_measurement(self, measurement, task, coverage, camera, model, rule) -> None:
+        assert task == "traffic"
         self.measurements.append((measurement, camera.id, model.key, rule))
 
 
@@ -127,13 +128,11 @@ def test_measurements_of_the_image_go_from_a_rule_to_the_recorder(register, tmp_
         frame = make_frame(index=index, at_s=100.0 + index, value=200)
         late = replace(frame, captured_at=moment(2.0 * index).utc)
         own.process_frame(late, ROUTES, {MODEL: nothing}, late.captured_mono_s)
-    assert [(one.zone, one.values) for one, *_ in recorder.measurements] == [
-        ("whole", {"brightness": 100.0}),
-        ("gate", {"brightness": 100.0}),
-    ] * 2
+    measured = [(one.zone, one.value) for one, *_ in recorder.measurements]
+    assert measured == [("whole", 100.0), ("gate", 100.0)] * 2
     own.close(EndReason.SHUTDOWN, moment(9))
     last, *source = recorder.measurements[-1]
-    assert last.values == {"tracks": 0.0}
+    assert last.value == 0.0
     assert (last.begins_at, last.ends_at) == (moment(0).utc, moment(9).utc)
     assert source == ["gate", "traffic/1", ("traffic.brightness", "7")]
 
