@@ -59,10 +59,10 @@ class LoadedModel:
         self._golden = golden_of(package)
         size = package.manifest.input
         self.blank = np.zeros((1, size.height, size.width, 3), np.uint8)
-        # A GPU runs one micro-batch after the other anyway.
-        one_by_one = alone or self.provider != "cpu"
+        # Further runs would wait inside, where they pass for slow ones.
+        limited = alone or self.provider != "cpu"
         self._running: AbstractContextManager[object] = (
-            threading.Lock() if one_by_one else nullcontext()
+            threading.Semaphore(self._detector.in_flight) if limited else nullcontext()
         )
         self._cpu_clock = time.process_time if alone else time.thread_time
         self._cpu_share = 1 if alone else args.threads

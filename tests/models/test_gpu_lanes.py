@@ -1,0 +1,146 @@
+"""What runs on a GPU, as far as the CPU can stand in for one."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from models import gpu_lanes
+from models.detector import Detector
+from models.errors import SessionError
+from models.gpu_lanes import CaptureGate, GpuLanes
+from models.graph import for_gpu
+from models.session import BatchTensors, BoundSession, check_placement
+from tests.models.tiny import SIZE, random_images, tiny_package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return tiny_package(tmp_path_factory.mktemp("packages"))
+
+
+def opener(package):
+    graph, free = for_gpu(package.onnx_path.read_bytes())
+    manifest = package.manifest
+
+    def opened(size, captured):
+        images, rows = (size, SIZE[1], SIZE[0], 3), (size, manifest.output.rows, 6)
+        tensors = BatchTensors(manifest.input.name, images, manifest.output.name, rows, free)
+        return BoundSession("tiny/1", graph, tensors, device="cpu", captured=captured)
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def lanes(package):
+    return GpuLanes("tiny/1", opener(package), [1, 4])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_lanes_give_the_rows_of_a_plain_session(package, lanes, count):
+    images = random_images(count, count)
+    images.flags.writeable = False
+    np.testing.assert_array_equal(lanes.run(images), Detector(package).run(images))
+
+
+def test_rows_stay_as_they_are_while_the_lane_goes_on(lanes):
+    first = lanes.run(random_images(2, 1))
+    kept = first.copy()
+    for seed in range(2, 6):
+        lanes.run(random_images(2, seed))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_several_threads_share_the_lanes(package, lanes):
+    batches = [random_images(1 + seed % 4, seed) for seed in range(12)]
+    plain = Detector(package)
+    with ThreadPoolExecutor(4) as pool:
+        for images, rows in zip(batches, pool.map(lanes.run, batches), strict=True):
+            np.testing.assert_array_equal(rows, plain.run(images))
+
+
+class Recorded:
+    """Stands in for a session; notes whether it runs on the thread that opened it."""
+
+    def __init__(self, ran):
+        self._opened_on, self._ran = threading.get_ident(), ran
+
+    def run(self, images):
+        self._ran.append(threading.get_ident() == self._opened_on)
+        return np.zeros((len(images), 20, 6), np.float32)
+
+
+def test_a_session_runs_on_the_thread_that_opened_it():
+    ran = []
+    lanes = GpuLanes("tiny/1", lambda size, captured: Recorded(ran), [1, 2])
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lanes.run, [random_images(1), random_images(2)] * 4))
+    assert ran == [True] * 8
+
+
+def test_what_cannot_be_captured_runs_without_a_cuda_graph(package, caplog):
+    asked, plain = [], opener(package)
+
+    def refusing(size, captured):
+        asked.append((size, captured))
+        if captured:
+            raise SessionError("tiny/1", "operation not permitted when stream is capturing")
+        return plain(size, captured)
+
+    with caplog.at_level("INFO"):
+        rows = GpuLanes("tiny/1", refusing, [1]).run(random_images(1))
+    assert rows.shape[0] == 1
+    assert asked == [(1, True), (1, False)] * gpu_lanes.LANES
+    assert "gpu_graph_not_captured" in caplog.text
+
+
+def test_a_gpu_that_fails_is_an_error_and_not_the_cpu(package, monkeypatch):
+    monkeypatch.setattr("models.session.has_cuda", lambda: True)
+    with pytest.raises(SessionError, match=r"tiny/1: .*check the GPU driver.*provider: cpu"):
+        Detector(package, provider="cuda")
+    images = random_images(2)
+    fallen = Detector(package, provider="auto")
+    assert fallen.provider == "cpu"
+    np.testing.assert_array_equal(fallen.run(images), Detector(package).run(images))
+
+
+def test_a_part_that_is_left_to_the_cpu_is_an_error():
+    check_placement("tiny/1", {"CUDAExecutionProvider": {"Conv": 3}})
+    check_placement("tiny/1", {})
+    placed = {"CUDAExecutionProvider": {"Conv": 3}, "CPUExecutionProvider": {"Unique": 1}}
+    with pytest.raises(SessionError, match=r"tiny/1: 1 of its 4 nodes .*\(Unique\).*provider: cpu"):
+        check_placement("tiny/1", placed)
+
+
+def test_a_capture_waits_for_runs_and_keeps_new_ones_out():
+    gate, order = CaptureGate(), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def run():
+        with gate.running():
+            inside.set()
+            leave.wait(5)
+            order.append("run")
+
+    def capture():
+        with gate.capturing():
+            order.append("capture")
+
+    def run_later():
+        with gate.running():
+            order.append("later run")
+
+    threads = [threading.Thread(target=one) for one in (run, capture, run_later)]
+    threads[0].start()
+    assert inside.wait(5)
+    threads[1].start()
+    while not gate._capturing:
+        pass
+    threads[2].start()
+    leave.set()
+    for thread in threads:
+        thread.join(5)
+    assert order == ["run", "capture", "later run"]
