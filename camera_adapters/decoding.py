@@ -28,6 +28,7 @@ from camera_adapters.announced_size import UnreadableSetError, announced_sizes
 from camera_adapters.conversion import VideoImage, stamp_of
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
+from camera_adapters.gpu_decoding import GpuStream
 from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoCodec, VideoTrack
@@ -79,8 +80,9 @@ class VideoDecoder:
         context: VideoCodecContext,
         clock: Callable[[], float] = time.monotonic,
         pixel_aspect: Fraction | None = None,
+        gpu: GpuStream | None = None,
     ) -> None:
-        """Decodes with a context that `_prepare` prepared.
+        """Decodes with a context that `_prepare` prepared, that of `gpu` where there is one.
 
         `pixel_aspect` is the width of a pixel over its height where a container says it; it goes
         before what the stream says.
@@ -89,6 +91,7 @@ class VideoDecoder:
         self._max_pixels = spec.max_pixels
         self._said_aspect = self._aspect = pixel_aspect
         self._context = context
+        self._gpu = gpu
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
@@ -107,13 +110,18 @@ class VideoDecoder:
             damaged: Whether something of it is known to be missing.
 
         Raises:
-            UnreadableFault: Images of its pixel format cannot be converted.
+            UnreadableFault: Images of its pixel format cannot be converted, or a GPU that is to
+                decode them refuses them.
         """
-        if damaged or packet.is_corrupt:
+        damaged = damaged or packet.is_corrupt
+        if damaged:
             self._await_key_frame(damaged=True)
-        try:
+        frames: list[VideoFrame] | None = None
+        with suppress(*CALL_ERRORS):
             frames = self._context.decode(packet)
-        except CALL_ERRORS:
+        if self._gpu is not None and (frames or (packet.is_keyframe and not damaged)):
+            self._gpu.note(refused=frames is None)
+        if frames is None:
             # Damaged payload; the decoder itself goes on.
             self._await_key_frame(damaged=True)
             return [StreamSignal.DAMAGED]
@@ -173,7 +181,8 @@ class TrackDecoder:
         """Prepares a decoder with the parameter sets of the description, if there are any.
 
         Raises:
-            UnreadableFault: They announce images that are larger than allowed.
+            UnreadableFault: They announce images that are larger than allowed, or there is no GPU
+                that is to decode them.
         """
         # FFmpeg's log lines go to standard error and help nobody there.
         av.logging.set_level(None)
@@ -183,7 +192,8 @@ class TrackDecoder:
         sets = track.parameter_sets
         usable = self._may_decode(sets)
         self._oversized = 0
-        self._decoder = VideoDecoder(spec, _open_codec(track, spec, sets if usable else b""))
+        context, gpu = _open_codec(track, spec, sets if usable else b"")
+        self._decoder = VideoDecoder(spec, context, gpu=gpu)
 
     def decode(self, coded: CodedImage) -> list[VideoImage | StreamSignal]:
         """See `VideoDecoder.decode`.
@@ -198,6 +208,7 @@ class TrackDecoder:
         packet.update(coded.data)  # type: ignore[arg-type]
         packet.pts = coded.ticks
         packet.time_base = _RTP_TIME_BASE
+        packet.is_keyframe = coded.key
         return self._decoder.decode(packet, damaged=coded.damaged)
 
     def _may_decode(self, data: bytes | bytearray) -> bool:
@@ -224,23 +235,30 @@ class TrackDecoder:
             )
 
 
-def _open_codec(track: VideoTrack, spec: CameraSpec, sets: bytes) -> VideoCodecContext:
+_Opened = tuple[VideoCodecContext, GpuStream | None]
+
+
+def _open_codec(track: VideoTrack, spec: CameraSpec, sets: bytes) -> _Opened:
     """A decoder for a track; without its parameter sets where they are not accepted."""
-    context = _new_context(track, spec)
+    context, gpu = _new_context(track, spec)
     if sets:
         context.extradata = sets
         try:
             context.open()
         except CALL_ERRORS:
             return _new_context(track, spec)
-    return context
+    return context, gpu
 
 
-def _new_context(track: VideoTrack, spec: CameraSpec) -> VideoCodecContext:
-    context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[track.codec], "r"))
+def _new_context(track: VideoTrack, spec: CameraSpec) -> _Opened:
+    codec = _DECODERS[track.codec]
+    gpu = GpuStream(spec, codec) if spec.decoder == "cuda" else None
+    context = (
+        cast(VideoCodecContext, av.CodecContext.create(codec, "r")) if gpu is None else gpu.context
+    )
     context.flags |= Flags.low_delay
     _prepare(context, spec)
-    return context
+    return context, gpu
 
 
 def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
@@ -257,15 +275,22 @@ class VideoContainer:
 
         Raises:
             NoVideoError: The container has no video that can be decoded.
+            UnreadableFault: There is no GPU that is to decode it.
         """
         self._container = container
         self._stream = _video_of(container)
         context = self._stream.codec_context
+        gpu: GpuStream | None = None
+        if spec.decoder == "cuda":
+            gpu = GpuStream(spec, context.name)
+            gpu.context.extradata = context.extradata
+            context = gpu.context
         _prepare(context, spec)
         said = self._stream.sample_aspect_ratio
         # Where both say the same, it is the stream that may change it.
-        said_here = said if said and said != context.sample_aspect_ratio else None
-        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here)
+        in_stream = self._stream.codec_context.sample_aspect_ratio
+        said_here = said if said and said != in_stream else None
+        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here, gpu=gpu)
         self._packets = container.demux(self._stream)
 
     @property
@@ -333,6 +358,9 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
 
     Returns:
         The container, or why there is none: `NoVideoError` where it has no video.
+
+    Raises:
+        UnreadableFault: There is no GPU that is to decode it.
     """
     av.logging.set_level(None)
     try:
@@ -350,6 +378,9 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
         return VideoContainer(spec, container)
     except NoVideoError as error:
         failure = Failure.of(error)
+    except CameraFault:
+        container.close()
+        raise
     container.close()
     return failure
 
