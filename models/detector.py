@@ -12,12 +12,9 @@ import numpy.typing as npt
 
 from models.detections import Detections
 from models.errors import ImageError, SessionError
-from models.gpu_lanes import LANES, GpuLanes
-from models.graph import for_gpu
+from models.gpu_lanes import LANES, GpuGraph, GpuLanes
 from models.package import ModelPackage
 from models.session import (
-    BatchTensors,
-    BoundSession,
     Provider,
     WantedProvider,
     first_line,
@@ -145,16 +142,13 @@ class Detector:
 
     def _opened_lanes(self, content: bytes, *, required: bool) -> GpuLanes | None:
         """The model on the GPU; None where that does not work and is not required."""
-        wanted, output = self.package.manifest.input, self.package.manifest.output
-        graph, free = for_gpu(content)
-
-        def open_bound(size: int, captured: bool) -> BoundSession:
-            images, rows = (size, wanted.height, wanted.width, 3), (size, output.rows, 6)
-            tensors = BatchTensors(wanted.name, images, output.name, rows, free)
-            return BoundSession(str(self.package), graph, tensors, captured=captured)
-
+        graph = GpuGraph.of(self.package, content)
         try:
-            return GpuLanes(str(self.package), open_bound, self.buckets())
+            return GpuLanes(
+                str(self.package),
+                lambda size, captured: graph.open(size, captured=captured),
+                self.buckets(),
+            )
         except SessionError as error:
             if required:
                 raise

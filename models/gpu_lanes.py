@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition
 from typing import Final
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import SessionError
-from models.session import BoundSession
+from models.graph import for_gpu
+from models.package import ModelPackage
+from models.session import BatchTensors, BoundSession, Provider
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,39 @@ LANES: Final = 2
 
 OpenSession = Callable[[int, bool], BoundSession]
 """Opens a session for a batch size, with a captured CUDA graph or without."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuGraph:
+    """The graph of a package for a GPU.
+
+    Attributes:
+        package: Whose it is.
+        content: Its bytes.
+        free: Name of its free batch dimension, empty where the batch is fixed.
+    """
+
+    package: ModelPackage
+    content: bytes
+    free: str
+
+    @classmethod
+    def of(cls, package: ModelPackage, content: bytes) -> GpuGraph:
+        """The graph of a package, of which `content` is what its file holds."""
+        return cls(package, *for_gpu(content))
+
+    def open(self, size: int, *, captured: bool, device: Provider = "cuda") -> BoundSession:
+        """A session for batches of a size; see `BoundSession`.
+
+        Raises:
+            SessionError: See `BoundSession`.
+        """
+        wanted, output = self.package.manifest.input, self.package.manifest.output
+        images, rows = (size, wanted.height, wanted.width, 3), (size, output.rows, 6)
+        tensors = BatchTensors(wanted.name, images, output.name, rows, self.free)
+        return BoundSession(
+            str(self.package), self.content, tensors, device=device, captured=captured
+        )
 
 
 class CaptureGate:

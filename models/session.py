@@ -142,13 +142,20 @@ class BoundSession:
             images = self._staged
         try:
             self._images.update_inplace(images)
-            self._session.run_with_iobinding(self._binding)
+            self.infer()
             rows: npt.NDArray[np.float32] = self._rows.numpy()
         except Exception as error:
             raise SessionError(
                 self._model, f"inference on {count} images failed: {first_line(error)}"
             ) from error
         return rows[:count].copy()
+
+    def infer(self) -> None:
+        """Runs the graph on the images that are on the device already, and leaves the rows there.
+
+        Raises what ONNX Runtime raises.
+        """
+        self._session.run_with_iobinding(self._binding)
 
     def placement(self) -> dict[str, dict[str, int]]:
         """See `placement`."""

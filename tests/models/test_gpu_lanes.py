@@ -11,10 +11,9 @@ import pytest
 from models import gpu_lanes
 from models.detector import Detector
 from models.errors import SessionError
-from models.gpu_lanes import CaptureGate, GpuLanes
-from models.graph import for_gpu
-from models.session import BatchTensors, BoundSession, check_placement
-from tests.models.tiny import SIZE, random_images, tiny_package
+from models.gpu_lanes import CaptureGate, GpuGraph, GpuLanes
+from models.session import check_placement
+from tests.models.tiny import random_images, tiny_package
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +22,8 @@ def package(tmp_path_factory):
 
 
 def opener(package):
-    graph, free = for_gpu(package.onnx_path.read_bytes())
-    manifest = package.manifest
-
-    def opened(size, captured):
-        images, rows = (size, SIZE[1], SIZE[0], 3), (size, manifest.output.rows, 6)
-        tensors = BatchTensors(manifest.input.name, images, manifest.output.name, rows, free)
-        return BoundSession("tiny/1", graph, tensors, device="cpu", captured=captured)
-
-    return opened
+    graph = GpuGraph.of(package, package.onnx_path.read_bytes())
+    return lambda size, captured: graph.open(size, captured=captured, device="cpu")
 
 
 @pytest.fixture(scope="module")
