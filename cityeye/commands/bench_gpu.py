@@ -31,7 +31,7 @@ def gpu(
     json: JsonOption = None,
 ) -> None:
     """Measure a GPU: inference, decoding, and how many cameras it carries. Fails without one."""
-    from benchmarks.gpu.benchmark import GpuBenchmark, run
+    from benchmarks.gpu import GpuBenchmark, run
     from benchmarks.subject import package_of
 
     where = outputs(json, None)

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import gpu as whole
 from benchmarks.errors import BenchmarkError
-from benchmarks.gpu import benchmark as whole
-from benchmarks.gpu import streams
-from benchmarks.gpu.benchmark import GpuBenchmark, run
-from benchmarks.gpu.carrier import Carried
-from benchmarks.gpu.recordings import BareStream, RecordingSpec, write_recordings
-from benchmarks.gpu.streams import PUBLISHED, Run
-from benchmarks.gpu.watch import GpuLoad, parsed
+from benchmarks.gpu import GpuBenchmark, run
+from benchmarks.gpu_path import streams
+from benchmarks.gpu_path.carrier import Carried
+from benchmarks.gpu_path.recordings import BareStream, RecordingSpec, write_recordings
+from benchmarks.gpu_path.streams import PUBLISHED, Run
+from benchmarks.gpu_path.watch import GpuLoad, parsed
 from benchmarks.machine import fingerprint
-from benchmarks.result import BenchmarkResult
+from benchmarks.result import BenchmarkResult, ResultTable
 from benchmarks.subject import package_of
 from camera_adapters import CameraFault, Size
 from tests.camera_adapters.clips import write_clip
@@ -83,7 +83,7 @@ def test_where_the_gpu_cannot_decode_the_result_says_why(clip, monkeypatch):
     assert any("decoding is not measured" in line for line in said)
 
 
-T = whole.ResultTable(title="Inference", columns=(), rows=())
+T = ResultTable(title="Inference", columns=(), rows=())
 
 
 def part(decoded, inferred, age_s, cpu_s=2.0):

@@ -18,8 +18,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.gpu.recordings import FPS
-from benchmarks.gpu.video import camera
+from benchmarks.gpu_path.recordings import FPS
+from benchmarks.gpu_path.video import camera
 from camera_adapters import DecoderPlace, Image, Size, StreamSignal, ViewSpec, open_source
 from models import Detector, ModelError, ModelPackage, Provider
 

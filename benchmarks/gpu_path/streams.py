@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.gpu.carrier import INFER_EVERY, Carried, CarrierRun, CarrierSetup, carry_on
-from benchmarks.gpu.inference import Measured
-from benchmarks.gpu.recordings import FPS
-from benchmarks.gpu.watch import GpuLoad, GpuWatch
+from benchmarks.gpu_path.carrier import INFER_EVERY, Carried, CarrierRun, CarrierSetup, carry_on
+from benchmarks.gpu_path.inference import PartResult
+from benchmarks.gpu_path.recordings import FPS
+from benchmarks.gpu_path.watch import GpuLoad, GpuWatch
 from benchmarks.machine import whole_cores
 from benchmarks.result import Cell, Metric, ResultTable
 from benchmarks.streams import LEAST_RATE, MOST_PERIODS
@@ -118,7 +118,7 @@ class Run:
         return self.slowest >= LEAST_RATE and self.age_p95_ms < MOST_PERIODS * period_ms
 
 
-def measure(benchmark: StreamBenchmark, say: Say) -> Measured:
+def measure(benchmark: StreamBenchmark, say: Say) -> PartResult:
     """Searches the number of cameras for each codec.
 
     Raises:
@@ -146,7 +146,7 @@ def measure(benchmark: StreamBenchmark, say: Say) -> Measured:
                 )
             rows.append(_row(codec, fastest, carried))
     title = "Cameras of 1080p at 30 frames/s, 5 inferences/s each, in real time"
-    return Measured(metrics, ResultTable(title=title, columns=COLUMNS, rows=tuple(rows)))
+    return PartResult(metrics, ResultTable(title=title, columns=COLUMNS, rows=tuple(rows)))
 
 
 def _carried(

@@ -14,9 +14,9 @@ from pydantic import JsonValue
 
 from benchmarks.conversion import converted
 from benchmarks.errors import BenchmarkError
-from benchmarks.gpu import inference, streams, video
-from benchmarks.gpu.carrier import CarrierSetup
-from benchmarks.gpu.recordings import RecordingSpec, write_recordings
+from benchmarks.gpu_path import inference, streams, video
+from benchmarks.gpu_path.carrier import CarrierSetup
+from benchmarks.gpu_path.recordings import RecordingSpec, write_recordings
 from benchmarks.machine import whole_cores
 from benchmarks.result import BenchmarkResult, Metric, ResultTable, RunStart
 from benchmarks.subject import Say, images_of
@@ -105,7 +105,7 @@ def _parts(
     folder: Path,
     say: Say,
     notes: dict[str, JsonValue],
-) -> Iterator[inference.Measured]:
+) -> Iterator[inference.PartResult]:
     wanted = benchmark.package.manifest.input
     view = ViewSpec(Size(wanted.width, wanted.height), wanted.fit)
     images = images_of(source, view, max(benchmark.batches))

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks.gpu.inference import Measured
-from benchmarks.gpu.recordings import BareStream
-from benchmarks.gpu.watch import GpuWatch
+from benchmarks.gpu_path.inference import PartResult
+from benchmarks.gpu_path.recordings import BareStream
+from benchmarks.gpu_path.watch import GpuWatch
 from benchmarks.result import Cell, Metric, Quantity, ResultTable, metrics_of
 from benchmarks.rounds import Quantities, Spread, interleave
 from benchmarks.subject import Say
@@ -56,7 +56,7 @@ def camera(recording: Path, place: DecoderPlace, number: int = 0) -> CameraSpec:
     return CameraSpec(id=f"bench-{number}", source=source, decoder=place)
 
 
-def measure(benchmark: VideoBenchmark, say: Say) -> Measured:
+def measure(benchmark: VideoBenchmark, say: Say) -> PartResult:
     """Measures every codec with every number of streams.
 
     Raises:
@@ -95,7 +95,7 @@ def measure(benchmark: VideoBenchmark, say: Say) -> Measured:
             ratio = Spread.of(ratios).text()
             rows.append((codec, streams, *speeds, ratio, f"{busy:.0%}", cpu_ms, carried))
             say(f"{codec}, {streams} streams ({counted} on a GPU): {speeds[1]:.0f} frames/s")
-    return Measured(metrics, ResultTable(title="Decoding", columns=COLUMNS, rows=tuple(rows)))
+    return PartResult(metrics, ResultTable(title="Decoding", columns=COLUMNS, rows=tuple(rows)))
 
 
 @contextmanager

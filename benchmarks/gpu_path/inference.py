@@ -56,14 +56,14 @@ class InferenceBenchmark:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class PartResult:
     """What a part of the benchmark found."""
 
     metrics: list[Metric]
     table: ResultTable
 
 
-def measure(benchmark: InferenceBenchmark, say: Say) -> Measured:
+def measure(benchmark: InferenceBenchmark, say: Say) -> PartResult:
     """Measures all precisions and batch sizes.
 
     Raises:
@@ -90,7 +90,7 @@ def measure(benchmark: InferenceBenchmark, say: Say) -> Measured:
             rows.append((precision, batch, *speeds, Spread.of(ratios).text(), gain.text(), *own))
             say(f"inference in {precision}, batches of {batch}: {speeds[2]:.0f} images/s")
     table = ResultTable(title="Inference", columns=COLUMNS, rows=tuple(rows))
-    return Measured(metrics, table)
+    return PartResult(metrics, table)
 
 
 def _contestants(
