@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from models.errors import SessionError
+from models.gpu_context import wait_asleep
 
 Provider = Literal["cpu", "cuda"]
 WantedProvider = Literal["cpu", "cuda", "auto"]
@@ -192,7 +193,10 @@ def _session_on_gpu(
     model: str, graph: bytes, options: ort.SessionOptions, *, captured: bool
 ) -> ort.InferenceSession:
     """A session of which every node runs on the GPU."""
+    wait_asleep()
     ort.preload_dlls()
+    # What belongs to no session is logged apart.
+    ort.set_default_logger_severity(ERRORS_ONLY)
     chosen = {**CUDA_OPTIONS, "enable_cuda_graph": str(int(captured))}
     session = _session(model, graph, options, [(CUDA_PROVIDER, chosen), CPU_PROVIDER], NO_GPU)
     if session.get_providers()[0] != CUDA_PROVIDER:

@@ -19,7 +19,9 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper, parser
 from models.graph.contract import opset_of
 
 PAIRS: Final = 1000
-"""Boxes with a class per image that are compared, best score first."""
+"""Boxes with a class per image that are compared, best score first.
+
+Half of it would give 1.4 times as many images per second, but a street gave 921 such boxes."""
 
 ROUNDS: Final = 24
 """Products until the choice counts as settled."""
