@@ -27,8 +27,8 @@ from simulation.scenes import scene_named
 
 SCENE = "crossroad-jam"
 DRAWN_S = 20.0
-CORES_PER_PROCESS = 4
-"""As camera workers share the cores of a machine."""
+CORES_PER_PROCESS = (8, 4, 2)
+"""How camera workers may share the cores of a machine, beside one for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class GpuBenchmark:
         package: The model, in fp32.
         clip: A recording whose images are taken; a drawn street if None.
         batches: Images per run.
-        streams: Numbers of streams that are decoded at once; the greatest of them are carried.
+        streams: Numbers of streams that are decoded at once.
+        carried: Streams of the runs that find out how fast decoding and inference go together.
         recordings: What the recordings are like.
         rounds: How often each contestant is measured, in turns.
         round_s: Length of one measurement in seconds.
@@ -52,6 +53,7 @@ class GpuBenchmark:
     clip: Path | None = None
     batches: tuple[int, ...] = (1, 4, 16)
     streams: tuple[int, ...] = (1, 14, 28)
+    carried: int = 96
     recordings: RecordingSpec = RecordingSpec()  # noqa: RUF009 - immutable
     rounds: int = 5
     round_s: float = 1.0
@@ -134,12 +136,11 @@ def _parts(
         notes["not_measured"] = str(fault)
         return
     setup = CarrierSetup(half.directory, benchmark.provider, benchmark.place)
-    processes = max(1, whole_cores() // CORES_PER_PROCESS)
-    notes["processes"] = processes
+    cores = whole_cores()
+    processes = tuple(sorted({1, *(max(1, cores // share) for share in CORES_PER_PROCESS)}))
+    notes["processes"] = list(processes)
     yield streams.measure(
-        streams.StreamBenchmark(
-            recordings, setup, max(benchmark.streams), processes, benchmark.carry_s
-        ),
+        streams.StreamBenchmark(recordings, setup, benchmark.carried, processes, benchmark.carry_s),
         say,
     )
 
@@ -162,6 +163,7 @@ def _settings(benchmark: GpuBenchmark) -> dict[str, JsonValue]:
         "recordings": f"{made.size} at 30 frames/s, {made.bits_per_s / 1e6:g} Mbit/s, with noise",
         "batches": list(benchmark.batches),
         "streams": list(benchmark.streams),
+        "carried": benchmark.carried,
         "rounds": benchmark.rounds,
         "round_s": benchmark.round_s,
         "carry_s": benchmark.carry_s,

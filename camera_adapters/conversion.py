@@ -298,10 +298,12 @@ def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:
     base = coded.time_base
     if base is None:
         return Stamp(None)
+    # Whole numbers, because a product with a fraction takes longer than all else about a frame.
+    over, under = base.numerator, base.denominator
     return Stamp(
-        None if coded.pts is None else float(coded.pts * base),
-        None if coded.dts is None else float(coded.dts * base),
-        float(coded.duration * base) if coded.duration else None,
+        None if coded.pts is None else coded.pts * over / under,
+        None if coded.dts is None else coded.dts * over / under,
+        coded.duration * over / under if coded.duration else None,
     )
 
 

@@ -246,7 +246,8 @@ def _session(
 ) -> ort.InferenceSession:
     source = str(graph) if isinstance(graph, Path) else graph
     try:
-        return ort.InferenceSession(source, options, providers=providers)
+        # Otherwise it makes itself anew on the CPU, then or when a later run fails.
+        return ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception as error:
         place = f"{graph}: " if isinstance(graph, Path) else ""
         raise SessionError(
