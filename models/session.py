@@ -7,6 +7,7 @@ pass for a slow success.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ ERRORS_ONLY = 3
 """ONNX Runtime's log level; its warnings are about graph details, its refusals become errors."""
 AGAIN = "export the network again with supported operators"
 NO_GPU = "check the GPU driver and the CUDA libraries, or run it with provider: cpu"
+CUDA_FAILURE = re.compile(r"CUDA failure \d+: [^;]+")
 CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
     "cudnn_conv_algo_search": "EXHAUSTIVE",
@@ -185,7 +187,13 @@ def runtime_version() -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error, which is where ONNX Runtime says what it is about."""
+    """The first line of an error, which is where ONNX Runtime says what it is about.
+
+    Of a failure of a GPU what CUDA says, without the source code around it.
+    """
+    failure = CUDA_FAILURE.search(str(error))
+    if failure is not None:
+        return failure[0].strip()
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -37,8 +37,8 @@ START_S: Final = 180.0
 RUN_MARGIN_S: Final = 60.0
 
 COLUMNS: Final = (
-    "codec", "cameras", "DeepStream on H100", "processes", "frames/s at most", "bottleneck",
-    "engines busy", "GPU busy", "host busy", "frames/s in real time", "inferences/s", "age p95 ms",
+    "codec", "cameras", "DeepStream on H100", "frames/s at most", "bottleneck", "engines busy",
+    "GPU busy", "host busy", "frames/s in real time", "inferences/s", "age p95 ms",
 )  # fmt: skip
 
 
@@ -50,14 +50,14 @@ class StreamBenchmark:
         recordings: Recordings by codec.
         setup: What each process loads.
         streams: Streams of the run as fast as it goes.
-        processes: Numbers of processes that share the cameras; the fastest one carries them.
+        processes: Processes that share the cameras.
         seconds: Length of a run.
     """
 
     recordings: Mapping[str, Path]
     setup: CarrierSetup
     streams: int
-    processes: tuple[int, ...]
+    processes: int
     seconds: float
 
 
@@ -66,7 +66,6 @@ class Run:
     """All processes of one run together.
 
     Attributes:
-        processes: How many processes.
         streams: How many streams.
         frames_per_s: Decoded, all of them.
         inferences_per_s: Inferred, all of them.
@@ -75,7 +74,6 @@ class Run:
         busy: Share of each resource that was used, 0 to 1.
     """
 
-    processes: int
     streams: int
     frames_per_s: float
     inferences_per_s: float
@@ -96,7 +94,6 @@ class Run:
             min(decoded) / frames, min(inferred) / max(1, math.floor(frames / INFER_EVERY))
         )
         return cls(
-            processes=len(parts),
             streams=len(decoded),
             frames_per_s=sum(decoded) / wall_s,
             inferences_per_s=sum(inferred) / wall_s,
@@ -127,35 +124,17 @@ def measure(benchmark: StreamBenchmark, say: Say) -> PartResult:
     Raises:
         BenchmarkError: A process fails.
     """
-    fastest = {codec: _fastest(runs) for codec, runs in _runs_by_codec(benchmark, say).items()}
-    carried: dict[str, Run | None] = {}
-    for processes in sorted({run.processes for run in fastest.values()}):
-        with _carriers(benchmark, processes) as connections:
-            for codec, run in fastest.items():
-                if run.processes == processes:
-                    carried[codec] = _carried(connections, benchmark, codec, run, say)
-    metrics = [
-        one for codec, run in fastest.items() for one in _metrics(codec, run, carried[codec])
-    ]
-    rows = tuple(_row(codec, run, carried[codec]) for codec, run in fastest.items())
+    metrics: list[Metric] = []
+    rows: list[tuple[Cell, ...]] = []
+    with _carriers(benchmark) as connections:
+        for codec, recording in benchmark.recordings.items():
+            fastest = _run(connections, benchmark, recording, benchmark.streams, paced=False)
+            say(f"{codec}: {_text(fastest)}; busiest: {fastest.bottleneck}")
+            carried = _carried(connections, benchmark, codec, fastest, say)
+            metrics += _metrics(codec, fastest, carried)
+            rows.append(_row(codec, fastest, carried))
     title = "Cameras of 1080p at 30 frames/s, 5 inferences/s each, in real time"
-    return PartResult(metrics, ResultTable(title=title, columns=COLUMNS, rows=rows))
-
-
-def _runs_by_codec(benchmark: StreamBenchmark, say: Say) -> dict[str, list[Run]]:
-    """A run as fast as it goes for each codec and number of processes."""
-    runs: dict[str, list[Run]] = {codec: [] for codec in benchmark.recordings}
-    for processes in benchmark.processes:
-        with _carriers(benchmark, processes) as connections:
-            for codec, recording in benchmark.recordings.items():
-                run = _run(connections, benchmark, recording, benchmark.streams, paced=False)
-                say(f"{codec}: {_text(run)}; busiest: {run.bottleneck}")
-                runs[codec].append(run)
-    return runs
-
-
-def _fastest(runs: Sequence[Run]) -> Run:
-    return max(runs, key=lambda run: run.frames_per_s)
+    return PartResult(metrics, ResultTable(title=title, columns=COLUMNS, rows=tuple(rows)))
 
 
 def _metrics(codec: str, fastest: Run, carried: Run | None) -> list[Metric]:
@@ -198,13 +177,13 @@ def _row(codec: str, fastest: Run, carried: Run | None) -> tuple[Cell, ...]:
     if carried is not None:
         real_time = (carried.frames_per_s, carried.inferences_per_s, carried.age_p95_ms)
     count = carried.streams if carried else 0
-    first = (codec, count, PUBLISHED[codec], fastest.processes)
-    return (*first, fastest.frames_per_s, fastest.bottleneck, *busy, *real_time)
+    first = (codec, count, PUBLISHED[codec], fastest.frames_per_s, fastest.bottleneck)
+    return (*first, *busy, *real_time)
 
 
 def _text(run: Run) -> str:
     return (
-        f"{run.streams} streams in {run.processes} processes, {run.frames_per_s:.0f} frames/s, "
+        f"{run.streams} streams, {run.frames_per_s:.0f} frames/s, "
         f"{run.inferences_per_s:.0f} inferences/s, slowest {run.slowest:.0%} of its rate, "
         f"p95 age {run.age_p95_ms:.0f} ms"
     )
@@ -249,10 +228,10 @@ def _answer(connection: Connection, timeout_s: float) -> object:
 
 
 @contextmanager
-def _carriers(benchmark: StreamBenchmark, processes: int) -> Iterator[list[Connection]]:
-    """Connections to some processes, which have loaded the model."""
+def _carriers(benchmark: StreamBenchmark) -> Iterator[list[Connection]]:
+    """Connections to processes that have loaded the model."""
     context = multiprocessing.get_context("spawn")
-    pairs = [context.Pipe() for _ in range(processes)]
+    pairs = [context.Pipe() for _ in range(benchmark.processes)]
     started = [
         context.Process(target=carry_on, args=(theirs, benchmark.setup), daemon=True)
         for _, theirs in pairs

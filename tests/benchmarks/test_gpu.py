@@ -65,7 +65,7 @@ def test_everything_is_measured_and_written(clip):
         (codec, count) for codec in ("H.264", "H.265") for count in (1, 2)
     ]
     assert [row[0] for row in carried.rows] == ["H.264", "H.265"]
-    assert all(row[5] in {"host", "GPU", "decode engines"} for row in carried.rows)
+    assert all(row[4] in {"host", "GPU", "decode engines"} for row in carried.rows)
     for name in (
         "images_per_s[path=detector,precision=fp16,batch=2]",
         "detect.ratio[precision=fp32,batch=1]",

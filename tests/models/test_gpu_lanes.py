@@ -12,7 +12,7 @@ from models import gpu_lanes
 from models.detector import Detector
 from models.errors import SessionError
 from models.gpu_lanes import CaptureGate, GpuGraph, GpuLanes
-from models.session import check_placement, has_cuda
+from models.session import check_placement, first_line, has_cuda
 from tests.models.tiny import random_images, tiny_package
 
 
@@ -106,6 +106,14 @@ def test_a_part_that_is_left_to_the_cpu_is_an_error():
     placed = {"CUDAExecutionProvider": {"Conv": 3}, "CPUExecutionProvider": {"Unique": 1}}
     with pytest.raises(SessionError, match=r"tiny/1: 1 of its 4 nodes .*\(Unique\).*provider: cpu"):
         check_placement("tiny/1", placed)
+
+
+def test_a_failure_of_the_gpu_is_said_in_cudas_words():
+    error = RuntimeError(
+        "/src/cuda_call.cc:146 std::conditional_t<THRW> CUDA failure 100: no CUDA-capable device "
+        "is detected ; GPU=-1 ; hostname=vm ; file=/src/provider.cc"
+    )
+    assert first_line(error) == "CUDA failure 100: no CUDA-capable device is detected"
 
 
 def test_a_capture_waits_for_runs_and_keeps_new_ones_out():
