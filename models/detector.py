@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.detections import Detections
 from models.errors import ImageError, SessionError
-from models.gpu_lanes import LANES, GpuGraph, GpuLanes
+from models.gpu_runners import IN_FLIGHT, GpuGraph, GpuRunners
 from models.package import ModelPackage
 from models.session import (
     Provider,
@@ -63,14 +63,14 @@ class Detector:
         # From bytes, so that nothing beside the file can be pulled in.
         content = package.onnx_path.read_bytes() if graph is None else graph
         self.provider: Provider = provider_for(str(package), provider)
-        self._lanes: GpuLanes | None = None
+        self._runners: GpuRunners | None = None
         if self.provider == "cuda":
-            self._lanes = self._opened_lanes(content, required=provider == "cuda")
-        if self._lanes is None:
+            self._runners = self._opened_runners(content, required=provider == "cuda")
+        if self._runners is None:
             self.provider = "cpu"
             self._session = open_session(str(package), content, threads=threads)
             self._warm_up()
-        self.in_flight = 1 if self._lanes is None else LANES
+        self.in_flight = 1 if self._runners is None else IN_FLIGHT
 
     def detect(
         self, images: npt.NDArray[np.uint8], threshold: float | None = None
@@ -115,8 +115,8 @@ class Detector:
         count, output = len(images), self.package.manifest.output
         if not count:
             return np.zeros((0, output.rows, 6), np.float32)
-        if self._lanes is not None:
-            return self._lanes.run(images)
+        if self._runners is not None:
+            return self._runners.run(images)
         if not wanted.dynamic_batch and count < step:
             images = np.pad(images, ((0, step - count), (0, 0), (0, 0), (0, 0)))
         inputs = {wanted.name: np.ascontiguousarray(images)}
@@ -131,7 +131,7 @@ class Detector:
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Which provider runs how many nodes of which operator."""
-        return placement(self._session) if self._lanes is None else self._lanes.placement()
+        return placement(self._session) if self._runners is None else self._runners.placement()
 
     def buckets(self) -> list[int]:
         """Batch sizes that reach the graph on a GPU, ascending."""
@@ -140,11 +140,11 @@ class Detector:
             return [wanted.max_batch]
         return [size for size in BATCH_BUCKETS if size < wanted.max_batch] + [wanted.max_batch]
 
-    def _opened_lanes(self, content: bytes, *, required: bool) -> GpuLanes | None:
+    def _opened_runners(self, content: bytes, *, required: bool) -> GpuRunners | None:
         """The model on the GPU; None where that does not work and is not required."""
         graph = GpuGraph.of(self.package, content)
         try:
-            return GpuLanes(
+            return GpuRunners(
                 str(self.package),
                 lambda size, captured: graph.open(size, captured=captured),
                 self.buckets(),

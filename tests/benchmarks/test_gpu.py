@@ -15,7 +15,8 @@ from benchmarks.gpu_path.recordings import BareStream, RecordingSpec, write_reco
 from benchmarks.gpu_path.streams import PUBLISHED, Run
 from benchmarks.gpu_path.watch import GpuLoad, parsed
 from benchmarks.machine import fingerprint
-from benchmarks.result import BenchmarkResult, ResultTable
+from benchmarks.result import BenchmarkResult, ResultTable, read_result
+from benchmarks.results_page import RESULTS
 from benchmarks.subject import package_of
 from camera_adapters import CameraFault, Size
 from tests.camera_adapters.clips import write_clip
@@ -134,3 +135,12 @@ def test_without_a_gpu_it_says_so_and_fails(tmp_path, clip):
     assert done.status == 1
     assert "there is no NVIDIA GPU here" in done.output
     assert not (tmp_path / "gpu.json").exists()
+
+
+def test_the_kept_results_of_few_rounds_say_on_which_gpu():
+    kept = sorted((RESULTS / "few-rounds").glob("*.json"))
+    assert kept
+    for path in kept:
+        machine = read_result(path).machine
+        assert machine.gpus[0].driver
+        assert machine.commit

@@ -1,7 +1,7 @@
-"""Inference on a GPU: several micro-batches in flight, each on a lane of its own.
+"""Inference on a GPU: several micro-batches in flight, each on a runner of its own.
 
-A lane is a thread with a session for every batch size. While one lane's images travel to the GPU
-and its rows come back, the other lanes' kernels run.
+A runner is a thread with a session for every batch size. While one runner's images travel to the
+GPU and its rows come back, the other runners' kernels run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.session import BatchTensors, BoundSession, Provider
 
 log = logging.getLogger(__name__)
 
-LANES: Final = 2
+IN_FLIGHT: Final = 2
 """Micro-batches in flight."""
 
 OpenSession = Callable[[int, bool], BoundSession]
@@ -110,7 +110,7 @@ _GATE: Final = CaptureGate()
 """All models of a process share its GPU context."""
 
 
-class _Lane:
+class _Runner:
     """A thread with its sessions by batch size."""
 
     def __init__(self, model: str, open_session: OpenSession, sizes: Sequence[int]) -> None:
@@ -140,11 +140,11 @@ class _Lane:
         return session
 
 
-class GpuLanes:
-    """Lanes that share the micro-batches of a model; safe for use from several threads."""
+class GpuRunners:
+    """Runners that share the micro-batches of a model; safe for use from several threads."""
 
     def __init__(self, model: str, open_session: OpenSession, sizes: Sequence[int]) -> None:
-        """Opens and warms up a session per lane and batch size.
+        """Opens and warms up a session per runner and batch size.
 
         Args:
             model: Who it is, for logs.
@@ -154,25 +154,25 @@ class GpuLanes:
         Raises:
             SessionError: The model cannot run on the GPU, or not as a whole.
         """
-        lanes = [_Lane(model, open_session, sizes) for _ in range(LANES)]
-        self._session = lanes[0].sessions[sizes[0]]
-        self._free: SimpleQueue[_Lane] = SimpleQueue()
-        for lane in lanes:
-            self._free.put(lane)
+        runners = [_Runner(model, open_session, sizes) for _ in range(IN_FLIGHT)]
+        self._session = runners[0].sessions[sizes[0]]
+        self._free: SimpleQueue[_Runner] = SimpleQueue()
+        for runner in runners:
+            self._free.put(runner)
 
     def run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Rows (N, M, 6) of images (N, H, W, 3), at most as many as the largest batch size.
 
-        Waits for a free lane.
+        Waits for a free runner.
 
         Raises:
             SessionError: ONNX Runtime failed.
         """
-        lane = self._free.get()
+        runner = self._free.get()
         try:
-            return lane.run(images)
+            return runner.run(images)
         finally:
-            self._free.put(lane)
+            self._free.put(runner)
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Which provider runs how many nodes of which operator."""

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from models import gpu_lanes
+from models import gpu_runners
 from models.detector import Detector
 from models.errors import SessionError
-from models.gpu_lanes import CaptureGate, GpuGraph, GpuLanes
+from models.gpu_runners import CaptureGate, GpuGraph, GpuRunners
 from models.session import check_placement, first_line, has_cuda
 from tests.models.tiny import random_images, tiny_package
 
@@ -27,30 +27,30 @@ def opener(package):
 
 
 @pytest.fixture(scope="module")
-def lanes(package):
-    return GpuLanes("tiny/1", opener(package), [1, 4])
+def runners(package):
+    return GpuRunners("tiny/1", opener(package), [1, 4])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_lanes_give_the_rows_of_a_plain_session(package, lanes, count):
+def test_runners_give_the_rows_of_a_plain_session(package, runners, count):
     images = random_images(count, count)
     images.flags.writeable = False
-    np.testing.assert_array_equal(lanes.run(images), Detector(package).run(images))
+    np.testing.assert_array_equal(runners.run(images), Detector(package).run(images))
 
 
-def test_rows_stay_as_they_are_while_the_lane_goes_on(lanes):
-    first = lanes.run(random_images(2, 1))
+def test_rows_stay_as_they_are_while_the_runner_goes_on(runners):
+    first = runners.run(random_images(2, 1))
     kept = first.copy()
     for seed in range(2, 6):
-        lanes.run(random_images(2, seed))
+        runners.run(random_images(2, seed))
     np.testing.assert_array_equal(first, kept)
 
 
-def test_several_threads_share_the_lanes(package, lanes):
+def test_several_threads_share_the_runners(package, runners):
     batches = [random_images(1 + seed % 4, seed) for seed in range(12)]
     plain = Detector(package)
     with ThreadPoolExecutor(4) as pool:
-        for images, rows in zip(batches, pool.map(lanes.run, batches), strict=True):
+        for images, rows in zip(batches, pool.map(runners.run, batches), strict=True):
             np.testing.assert_array_equal(rows, plain.run(images))
 
 
@@ -67,9 +67,9 @@ class Recorded:
 
 def test_a_session_runs_on_the_thread_that_opened_it():
     ran = []
-    lanes = GpuLanes("tiny/1", lambda size, captured: Recorded(ran), [1, 2])
+    runners = GpuRunners("tiny/1", lambda size, captured: Recorded(ran), [1, 2])
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lanes.run, [random_images(1), random_images(2)] * 4))
+        list(pool.map(runners.run, [random_images(1), random_images(2)] * 4))
     assert ran == [True] * 8
 
 
@@ -83,9 +83,9 @@ def test_what_cannot_be_captured_runs_without_a_cuda_graph(package, caplog):
         return plain(size, captured)
 
     with caplog.at_level("INFO"):
-        rows = GpuLanes("tiny/1", refusing, [1]).run(random_images(1))
+        rows = GpuRunners("tiny/1", refusing, [1]).run(random_images(1))
     assert rows.shape[0] == 1
-    assert asked == [(1, True), (1, False)] * gpu_lanes.LANES
+    assert asked == [(1, True), (1, False)] * gpu_runners.IN_FLIGHT
     assert "gpu_graph_not_captured" in caplog.text
 
 
