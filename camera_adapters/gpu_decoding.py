@@ -42,7 +42,7 @@ class GpuStream:
         found: VideoCodecContext | None = None
         failure = ""
         try:
-            # All streams of a process share the GPU's primary context: others cost 0.4 GB each.
+            # On images that stay there PyAV shares the GPU's primary context among all streams.
             acceleration = HWAccel("cuda", 0, allow_software_fallback=False, is_hw_owned=True)
             found = cast(
                 VideoCodecContext, av.CodecContext.create(codec, "r", hwaccel=acceleration)

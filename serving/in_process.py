@@ -47,7 +47,8 @@ class LoadedModel:
             args: The package, and how it runs.
             alone: Whether the process does nothing else, so that its processor time is the model's,
                 and one run at a time is what it shall do. Otherwise callers may run at once: each
-                takes the threads that the model was given.
+                takes the threads that the model was given. On a GPU runs overlap even so, and each
+                counts the processor time of all.
 
         Raises:
             ModelError: It cannot be loaded, or its results for its golden images are wrong.

@@ -18,6 +18,8 @@ from camera_adapters.factory import open_source
 from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.gpu_decoding import GpuStream, gpu_streams
 from camera_adapters.source import StreamSignal
+from simulation.rtsp_server.mount import Mount
+from simulation.rtsp_server.thread import RtspServerThread
 from tests.camera_adapters.clips import write_clip
 from tests.camera_adapters.readers import camera
 
@@ -93,6 +95,31 @@ def test_a_recording_is_decoded_by_the_gpu_s_decoder_and_counted(clip, lent):
     ((codec, (_, how)), *_) = lent
     assert codec == "h264"
     assert how == {"allow_software_fallback": False, "is_hw_owned": True}
+
+
+@pytest.fixture(scope="module")
+def stream(clip):
+    with RtspServerThread([Mount("gate", clip)]) as server:
+        yield server.url("gate")
+
+
+@pytest.mark.integration
+def test_a_stream_is_decoded_by_the_gpu_s_decoder_and_counted(stream, lent):
+    source = open_source(on_gpu(stream))
+    image = next(one for one in source.arrivals() if isinstance(one, VideoImage))
+    assert image.rgb().shape == (180, 320, 3)
+    assert gpu_streams() == 1
+    source.close()
+    del source
+    assert gpu_streams() == 0
+    assert [codec for codec, _ in lent] == ["h264"]
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU")
+def test_a_stream_is_refused_without_a_gpu(stream):
+    with pytest.raises(UnreadableFault, match="cannot be decoded on a GPU here"):
+        open_source(on_gpu(stream))
 
 
 def nv12():
