@@ -5,7 +5,7 @@ Everything is drawn and converted here, so that a bare machine needs nothing but
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,8 +63,15 @@ class GpuBenchmark:
     place: DecoderPlace = "cuda"
 
 
-def run(benchmark: GpuBenchmark, say: Say) -> BenchmarkResult:
+def run(
+    benchmark: GpuBenchmark, say: Say, keep: Callable[[BenchmarkResult], object] = lambda _: None
+) -> BenchmarkResult:
     """Measures; where the GPU cannot decode, the result says why and has inference alone.
+
+    Args:
+        benchmark: What.
+        say: Is given lines about how it goes.
+        keep: Is given the result so far after each part, as a machine may be lent for minutes.
 
     Raises:
         BenchmarkError: There is no GPU that can infer, or a process fails.
@@ -84,6 +91,7 @@ def run(benchmark: GpuBenchmark, say: Say) -> BenchmarkResult:
         for part in _parts(benchmark, recordings, source, folder, say, notes):
             metrics += part.metrics
             tables.append(part.table)
+            keep(start.result("gpu", {**_settings(benchmark), **notes}, metrics, tables))
     return start.result("gpu", {**_settings(benchmark), **notes}, metrics, tables)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from cityeye.commands.bench_options import (
     progress,
     publish,
 )
+
+if TYPE_CHECKING:
+    from benchmarks.result import BenchmarkResult
 
 
 def gpu(
@@ -38,4 +41,9 @@ def gpu(
     benchmark = GpuBenchmark(
         package_of(model, package), clip, rounds=rounds, round_s=seconds, carry_s=carry
     )
-    publish(run(benchmark, progress()), where)
+
+    def keep(so_far: BenchmarkResult) -> None:
+        if where.json is not None:
+            so_far.write(where.json)
+
+    publish(run(benchmark, progress(), keep), where)

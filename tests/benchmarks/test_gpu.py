@@ -56,7 +56,10 @@ def test_recordings_repeat_their_images_in_both_codecs(clip, tmp_path):
 
 @pytest.mark.slow
 def test_everything_is_measured_and_written(clip):
-    result = run(on_cpu(clip), lambda _: None)
+    kept = []
+    result = run(on_cpu(clip), lambda _: None, kept.append)
+    assert [len(one.tables) for one in kept] == [1, 2, 3]
+    assert kept[-1].metrics == result.metrics
     assert BenchmarkResult.model_validate_json(result.model_dump_json()) == result
     inference, decoding, carried = result.tables
     assert [row[:2] for row in inference.rows] == [
