@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -133,10 +135,14 @@ def test_an_image_is_fetched_once_and_is_what_it_was(monkeypatch):
     fetched = VideoImage("gate-1", nv12())
     monkeypatch.setattr(conversion, "GPU_FORMAT", "nv12")
     assert fetched.pixel_format == "nv12"
+    seen = fetched.fingerprint()
+    assert fetched.pixel_format == "yuv420p"
+    fetched = VideoImage("gate-1", nv12())
     luma = fetched.luma(Size(80, 48))
     assert fetched.pixel_format == "yuv420p"
-    assert fetched.fingerprint() == plain.fingerprint()
+    assert seen == fetched.fingerprint()
     monkeypatch.setattr(conversion, "GPU_FORMAT", "none")
+    assert seen == plain.fingerprint()
     np.testing.assert_array_equal(luma, plain.luma(Size(80, 48)))
     assert np.abs(fetched.rgb().astype(int) - plain.rgb()).mean() < 1.0
 
@@ -144,8 +150,11 @@ def test_an_image_is_fetched_once_and_is_what_it_was(monkeypatch):
 class Refusing:
     """A GPU's decoder that does not take what it is given."""
 
-    width = height = 0
+    width = height = flags = 0
     sample_aspect_ratio = None
+
+    def open(self):
+        pass
 
     def decode(self, packet):
         raise av.error.InvalidDataError(1, "Invalid data found")
@@ -161,6 +170,17 @@ def test_video_that_the_gpu_refuses_is_a_fault_and_not_damage(lent):
         assert decoder.decode(packet, damaged=True) == [StreamSignal.DAMAGED]
     with pytest.raises(UnreadableFault, match=r"the GPU refuses its h264 video; .*decoder: cpu"):
         decoder.decode(packet)
+
+
+@pytest.mark.integration
+def test_a_stream_that_the_gpu_refuses_is_a_fault_soon(tmp_path, lent, monkeypatch):
+    clip = write_clip(tmp_path / "key-frames.mp4", frames=12, gop=1, fps=Fraction(25)).path
+    monkeypatch.setattr(gpu_decoding.av.CodecContext, "create", lambda *_, **__: Refusing())
+    with RtspServerThread([Mount("gate", clip)]) as server:
+        source = open_source(on_gpu(server.url("gate")))
+        with pytest.raises(UnreadableFault, match="the GPU refuses its h264 video"):
+            list(islice(source.arrivals(), 50))
+        source.close()
 
 
 @pytest.mark.gpu

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -106,6 +108,31 @@ def test_a_part_that_is_left_to_the_cpu_is_an_error():
     placed = {"CUDAExecutionProvider": {"Conv": 3}, "CPUExecutionProvider": {"Unique": 1}}
     with pytest.raises(SessionError, match=r"tiny/1: 1 of its 4 nodes .*\(Unique\).*provider: cpu"):
         check_placement("tiny/1", placed)
+
+
+class PartlyOnGpu:
+    """Stands in for a session that ONNX Runtime opened on a GPU and left a node of to the CPU."""
+
+    asked: ClassVar[dict[str, object]] = {}
+
+    def __init__(self, *_, **how):
+        self.asked.update(how)
+
+    def get_providers(self):
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def get_provider_graph_assignment_info(self):
+        nodes = [SimpleNamespace(op_type="Unique")]
+        return [SimpleNamespace(ep_name="CPUExecutionProvider", get_nodes=lambda: nodes)]
+
+
+def test_a_session_on_a_gpu_is_whole_and_never_made_anew_on_the_cpu(package, monkeypatch):
+    monkeypatch.setattr("models.session.has_cuda", lambda: True)
+    monkeypatch.setattr("models.session.ort.InferenceSession", PartlyOnGpu)
+    with pytest.raises(SessionError, match="1 of its 1 nodes would run on the CPU"):
+        Detector(package, provider="cuda")
+    assert PartlyOnGpu.asked["enable_fallback"] == 0
+    assert PartlyOnGpu.asked["providers"][0][0] == "CUDAExecutionProvider"
 
 
 def test_a_failure_of_the_gpu_is_said_in_cudas_words():
