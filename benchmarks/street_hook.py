@@ -14,7 +14,7 @@ from typing import Final
 from benchmarks.street_log import result_log
 from camera_adapters import Frame
 from models.detections import Detections
-from pipelines import CameraPipeline, ModelRef, Routes
+from pipelines import CameraPipeline, ModelRef, Routes, Track
 from simulation import read_stamp
 
 _PREFIX: Final = "camera-"
@@ -39,12 +39,12 @@ def record_results(log_file: Path) -> None:
         routes: Routes,
         found: Mapping[ModelRef, Detections],
         now_s: float,
-    ) -> None:
+    ) -> Mapping[ModelRef, tuple[Track, ...]]:
         there_s = time.monotonic()
         for model in found:
             view = frame.views[model.view]
             number = read_stamp(view.image, view.letterbox)
             log.note(int(frame.camera.removeprefix(_PREFIX)), number, there_s)
-        _UNCHANGED(self, frame, routes, found, now_s)
+        return _UNCHANGED(self, frame, routes, found, now_s)
 
     CameraPipeline.process_frame = process_frame  # type: ignore[method-assign]

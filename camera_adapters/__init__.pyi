@@ -19,6 +19,7 @@ from .gpu_decoding import gpu_streams as gpu_streams
 from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
+from .playback import Playback as Playback, RECORDING_BEGIN as RECORDING_BEGIN
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal

@@ -17,7 +17,6 @@ from typing import cast
 import av
 import av.error
 import av.logging
-from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -26,25 +25,22 @@ from av.video.stream import VideoStream
 
 from camera_adapters.announced_size import UnreadableSetError, announced_sizes
 from camera_adapters.conversion import VideoImage, stamp_of
+from camera_adapters.decoder_context import CALL_ERRORS, stream_context, track_context
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
 from camera_adapters.gpu_decoding import GpuStream
 from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
-from camera_adapters.sdp import VideoCodec, VideoTrack
+from camera_adapters.sdp import VideoTrack
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
 from camera_adapters.upright import shown_size
-
-CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
-"""What PyAV raises for reasons that lie outside of this program."""
 
 MOST_OVERSIZED = 2
 """How many images in a row may be announced as larger than allowed before that is a fault."""
 
 DEFAULT_FPS = 25.0
 
-_DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
 _RTP_TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
@@ -82,7 +78,7 @@ class VideoDecoder:
         pixel_aspect: Fraction | None = None,
         gpu: GpuStream | None = None,
     ) -> None:
-        """Decodes with a context that `_prepare` prepared, that of `gpu` where there is one.
+        """Decodes with a context that `decoder_context` prepared, that of `gpu` where there is one.
 
         `pixel_aspect` is the width of a pixel over its height where a container says it; it goes
         before what the stream says.
@@ -192,7 +188,7 @@ class TrackDecoder:
         sets = track.parameter_sets
         usable = self._may_decode(sets)
         self._oversized = 0
-        context, gpu = _open_codec(track, spec, sets if usable else b"")
+        context, gpu = track_context(track, spec, sets if usable else b"")
         self._decoder = VideoDecoder(spec, context, gpu=gpu)
 
     def decode(self, coded: CodedImage) -> list[VideoImage | StreamSignal]:
@@ -235,38 +231,6 @@ class TrackDecoder:
             )
 
 
-_Opened = tuple[VideoCodecContext, GpuStream | None]
-
-
-def _open_codec(track: VideoTrack, spec: CameraSpec, sets: bytes) -> _Opened:
-    """A decoder for a track; without its parameter sets where they are not accepted."""
-    context, gpu = _new_context(track, spec)
-    if sets:
-        context.extradata = sets
-        try:
-            context.open()
-        except CALL_ERRORS:
-            return _new_context(track, spec)
-    return context, gpu
-
-
-def _new_context(track: VideoTrack, spec: CameraSpec) -> _Opened:
-    codec = _DECODERS[track.codec]
-    gpu = GpuStream(spec, codec) if spec.decoder == "cuda" else None
-    context = (
-        cast(VideoCodecContext, av.CodecContext.create(codec, "r")) if gpu is None else gpu.context
-    )
-    context.flags |= Flags.low_delay
-    _prepare(context, spec)
-    return context, gpu
-
-
-def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
-    # One thread per stream: more of them add whole frames of delay.
-    context.thread_count = 1
-    context.options = {"max_pixels": str(spec.max_pixels)}
-
-
 class VideoContainer:
     """The first video stream of an open file that can be decoded; it owns the file."""
 
@@ -279,18 +243,13 @@ class VideoContainer:
         """
         self._container = container
         self._stream = _video_of(container)
-        context = self._stream.codec_context
-        gpu: GpuStream | None = None
-        if spec.decoder == "cuda":
-            gpu = GpuStream(spec, context.name)
-            gpu.context.extradata = context.extradata
-            context = gpu.context
-        _prepare(context, spec)
+        context, gpu = stream_context(self._stream, spec)
         said = self._stream.sample_aspect_ratio
         # Where both say the same, it is the stream that may change it.
         in_stream = self._stream.codec_context.sample_aspect_ratio
         said_here = said if said and said != in_stream else None
-        self._decoder = VideoDecoder(spec, context, pixel_aspect=said_here, gpu=gpu)
+        self._read = 0
+        self._decoder = VideoDecoder(spec, context, self._passed_s, pixel_aspect=said_here, gpu=gpu)
         self._packets = container.demux(self._stream)
 
     @property
@@ -298,6 +257,15 @@ class VideoContainer:
         """Seconds from image to image as the container states them."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(1 / rate) if rate and 1 / rate >= SHORTEST_STEP_S else 1 / DEFAULT_FPS
+
+    @property
+    def stated_s(self) -> float:
+        """Length in seconds as the header states it, 0 where it does not; it may be wrong."""
+        own, base = self._stream.duration, self._stream.time_base
+        seconds = float(own * base) if own is not None and base is not None else 0.0
+        if not seconds and len(self._container.streams) == 1:
+            seconds = (self._container.duration or 0) / av.time_base
+        return max(seconds, self._stream.frames * self.step_s)
 
     def length_s(self) -> float:
         """Length in seconds as its packets say, from here up to where it can be read.
@@ -345,7 +313,13 @@ class VideoContainer:
 
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""
-        return next(self._packets, None)
+        packet = next(self._packets, None)
+        self._read += packet is not None
+        return packet
+
+    def _passed_s(self) -> float:
+        # About how much was read: what comes of damage must not depend on the speed of reading.
+        return self._read * self.step_s
 
     def close(self) -> None:
         """Closes the file; never raises."""

@@ -61,7 +61,11 @@ def check(spec: CameraSpec) -> FileAddress:
 
 
 class FileSource:
-    """An open recording."""
+    """An open recording.
+
+    Attributes:
+        stated_s: Its length as its header states it, seconds; 0 where it does not.
+    """
 
     def __init__(self, spec: CameraSpec) -> None:
         """Opens the file that the camera's source names.
@@ -73,6 +77,7 @@ class FileSource:
         self._address = check(spec)
         self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
         self._container = self._open()
+        self.stated_s = self._container.stated_s
         self.duration_s = 0.0
         if self.timing is SourceTiming.FAST:
             self.duration_s = self._container.length_s()

@@ -23,6 +23,7 @@ from cityeye.commands import (
     events,
     hold,
     hub,
+    replay,
     run,
     token,
 )
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
 app.add_typer(token.app, name="token")

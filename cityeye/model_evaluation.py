@@ -7,6 +7,7 @@ the pixels in which the labels were made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,6 +20,7 @@ from model_tools.evaluation import (
     GroundTruth,
     coco_metrics,
     mean_metrics,
+    suggest_thresholds,
 )
 from models import Detector
 from models.detections import Detections
@@ -26,13 +28,32 @@ from serving import model_ref
 from serving.api import fitted
 
 
+@dataclass(frozen=True, slots=True)
+class ThresholdWish:
+    """Thresholds are to be suggested.
+
+    Attributes:
+        precision: The precision that they shall give; None for the best F1.
+    """
+
+    precision: float | None = None
+
+
 def evaluate_model(
-    detector: Detector, threads: int, data: Dataset, on_images: Callable[[int], None]
+    detector: Detector,
+    threads: int,
+    data: Dataset,
+    on_images: Callable[[int], None],
+    wish: ThresholdWish | None = None,
 ) -> EvaluationReport:
     """Evaluates a loaded model.
 
-    It was loaded with `threads` threads. The labels have its class numbering; `on_images` is called
-    with the number of images so far.
+    Args:
+        detector: The model, loaded with `threads` threads.
+        threads: Threads inside one run.
+        data: Labels in its class numbering.
+        on_images: Called with the number of images so far.
+        wish: Which thresholds shall be suggested, if any.
 
     Raises:
         CommandError: An image cannot be read.
@@ -44,9 +65,11 @@ def evaluate_model(
         real.append(there)
         on_images(len(found))
     package = detector.package
-    threshold = package.manifest.thresholds.default
-    everything = coco_metrics(found, real, package.labels, threshold)
-    classes = tuple(everything[row] for row in data.classes.evaluated)
+    thresholds = package.thresholds
+    everything = coco_metrics(found, real, package.labels, thresholds)
+    evaluated = data.classes.evaluated
+    classes = tuple(everything[row] for row in evaluated)
+    present = [round(one, 6) for one in thresholds.tolist()]
     return EvaluationReport(
         model=str(package),
         sha256=package.manifest.sha256,
@@ -57,11 +80,14 @@ def evaluate_model(
         objects=sum(one.objects for one in classes),
         provider=detector.provider,
         threads=threads,
-        threshold=threshold,
+        threshold=package.manifest.thresholds.default,
         left_out=data.classes.left_out,
         unlabelled=data.classes.unlabelled,
         means=mean_metrics(classes),
         classes=classes,
+        suggested=()
+        if wish is None
+        else suggest_thresholds(found, real, package.labels, present, evaluated, wish.precision),
         at=datetime.now(UTC),
     )
 

@@ -144,12 +144,14 @@ def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
     known = {
         "labels": labels_from(str(file.with_name(LABELS_FILE))),
         "threshold": manifest.thresholds.default,
+        # With a map, classes are others than those that the thresholds are of.
+        "class_thresholds": manifest.thresholds.classes if request.mapping is None else {},
         "tasks": manifest.tasks,
         "licence": manifest.licence,
         "fit": manifest.input.fit,
         "training_data": manifest.source.training_data,
     }
-    given = {key for key in known if getattr(request, key) not in {None, ()}}
+    given = {key for key in known if getattr(request, key) not in (None, (), {})}
     return request.model_copy(update={key: known[key] for key in known if key not in given})
 
 

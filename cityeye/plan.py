@@ -36,11 +36,17 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
         known.get(name) or Rollout(model=name, stable=version) for name, version in newest.items()
     )
     served, absent = _served(config, rollouts, versions)
-    stable = {one.model: Route(served[f"{one.model}/{one.stable}"].ref) for one in rollouts}
+    stable = {one.model: served[f"{one.model}/{one.stable}"].ref for one in rollouts}
     return CityPlan(
         cameras=tuple(
             # What a camera does not pin goes to the stable version.
-            plan.rerouted({t.task: stable[t.model.name] for t in plan.tasks if not t.pinned})
+            plan.rerouted(
+                {
+                    task.task: Route(stable[task.model.name].overridden(task.thresholds))
+                    for task in plan.tasks
+                    if not task.pinned
+                }
+            )
             for plan in config.plans
         ),
         models=tuple(served.values()),

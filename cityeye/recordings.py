@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from camera_adapters import CONNECTING, CameraReader, CameraSpec, Frame, Image, Mailbox
+from camera_adapters import CameraFault, CameraSpec, Frame, Image, Playback
 from cityeye.errors import CommandError
 
 SUFFIXES: Final = frozenset(
@@ -17,8 +17,6 @@ SUFFIXES: Final = frozenset(
 CLIP_FPS: Final = 15.0
 CLIP_S: Final = 60.0
 TASK: Final = "trial"
-WAIT_S: Final = 0.1
-STOP_S: Final = 5.0
 _VERSION: Final = "1"
 """Of the way clips are made: another one makes them anew."""
 
@@ -44,25 +42,12 @@ def frames_of(recording: Path, fps: float) -> Iterator[Frame]:
     Raises:
         CommandError: It cannot be read.
     """
-    arrival = threading.Event()
-    mailbox = Mailbox(on_arrival=arrival.set)
-    reader = CameraReader(CameraSpec(TASK, str(recording), rates={TASK: fps}), mailbox)
-    reader.start()
+    spec = CameraSpec(TASK, str(recording), rates={TASK: fps})
     try:
-        while True:
-            ended = reader.ended
-            frame = mailbox.take()
-            if frame is not None:
-                yield frame
-            elif ended:
-                return
-            elif not reader.counters.decoded and reader.reason not in ("", CONNECTING):
-                raise CommandError(f"{recording} cannot be read: {reader.reason}")
-            else:
-                arrival.wait(WAIT_S)
-                arrival.clear()
-    finally:
-        reader.stop(STOP_S)
+        with closing(Playback(spec, recording)) as playback:
+            yield from playback.frames()
+    except CameraFault as fault:
+        raise CommandError(f"{recording} cannot be read: {fault.reason}") from None
 
 
 def camera_clip(recording: Path, cache: Path, on_seconds: Callable[[float], object]) -> Path:

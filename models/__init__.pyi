@@ -19,7 +19,8 @@ from .package import (
     MANIFEST_FILE as MANIFEST_FILE, MAX_ONNX_BYTES as MAX_ONNX_BYTES,
     MAX_TEXT_BYTES as MAX_TEXT_BYTES, Manifest as Manifest, ModelPackage as ModelPackage,
     NAME_PATTERN as NAME_PATTERN, ONNX_FILE as ONNX_FILE, OutputTensor as OutputTensor,
-    Precision as Precision, Source as Source, Thresholds as Thresholds,
+    Precision as Precision, Source as Source, Threshold as Threshold,
+    Thresholds as Thresholds,
     VERSION_PATTERN as VERSION_PATTERN, existing as existing, plain_yaml as plain_yaml,
     promises as promises, sha256_of as sha256_of,
 )

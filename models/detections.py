@@ -5,6 +5,7 @@ The one place for intersection over union and for one-to-one matching of boxes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ Boxes = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.float32]
 """Output of a model: (M, 6) of one image or (K, M, 6) of several: x1 y1 x2 y2 score class."""
 
+ClassScores = npt.NDArray[np.float32]
+"""(labels,) scores by class id, 0..1."""
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -46,22 +49,30 @@ class Detections:
         return len(self.scores)
 
     @classmethod
-    def from_rows(cls, rows: Rows, threshold: float = 0.0) -> Detections:
+    def from_rows(cls, rows: Rows, threshold: float | ClassScores = 0.0) -> Detections:
         """Reads one image's model output.
 
         Args:
             rows: (M, 6) float32: x1, y1, x2, y2, score, class; padding rows have score 0.
-            threshold: Rows with a score at or below it are left out (padding always is).
+            threshold: Rows with a score at or below it are left out (padding always is); one
+                for all classes, or one by class id.
         """
-        scores = rows[:, 4]
-        order = np.argsort(-scores, kind="stable")
-        # The first ones of that order; what is not a number comes last.
-        best = rows[order[: np.count_nonzero(scores > max(threshold, 0.0))]]
+        limits = threshold
+        if isinstance(threshold, np.ndarray):
+            # A network may give any class; which one it is, is checked where it matters.
+            limits = threshold.take(rows[:, 5].astype(np.int64), mode="clip")
+        # Without what is not a number.
+        best = rows[rows[:, 4] > np.maximum(limits, 0.0, dtype=np.float32)]
+        best = best[np.argsort(-best[:, 4], kind="stable")]
         return cls(
             boxes=best[:, :4].astype(np.float32),
             scores=best[:, 4].astype(np.float32),
             class_ids=best[:, 5].astype(np.int64),
         )
+
+    def above(self, thresholds: ClassScores) -> Detections:
+        """Those whose score is above the threshold of their class, given by class id."""
+        return self.where(self.scores > thresholds[self.class_ids])
 
     def where(self, mask: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Detections:
         """The detections for which `mask` (N,) is true, or those of some rows (K,)."""
@@ -190,3 +201,19 @@ def box_iou(one: Box, other: Box) -> float:
 def plain_label(name: str) -> str:
     """The spelling in which class names are compared: `Bin bag` → `bin_bag`."""
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
+
+
+def thresholds_by_class(
+    labels: Sequence[str], default: float, classes: Mapping[str, float]
+) -> ClassScores:
+    """The threshold of each class: its own one, or the general one. Never to be written to.
+
+    Args:
+        labels: Class names by class id.
+        default: That of every class without one of its own.
+        classes: By class name, however spelled; names that are not among the labels are ignored.
+    """
+    own = {plain_label(name): score for name, score in classes.items()}
+    found = np.array([own.get(plain_label(label), default) for label in labels], np.float32)
+    found.flags.writeable = False
+    return found

@@ -10,7 +10,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from models.detections import Detections
+from models.detections import ClassScores, Detections
 from models.errors import ImageError, SessionError
 from models.gpu_runners import IN_FLIGHT, GpuGraph, GpuRunners
 from models.package import ModelPackage
@@ -73,20 +73,21 @@ class Detector:
         self.in_flight = 1 if self._runners is None else IN_FLIGHT
 
     def detect(
-        self, images: npt.NDArray[np.uint8], threshold: float | None = None
+        self, images: npt.NDArray[np.uint8], threshold: float | ClassScores | None = None
     ) -> list[Detections]:
         """Detections of each image, best score first, boxes in pixels of the given images.
 
         Args:
             images: (N, H, W, 3) uint8 RGB of the package's input size; N may exceed `max_batch`.
                 A package with the fit `stretch` takes any size, as it stretches every image.
-            threshold: Score at or below which a detection is dropped; the package's own if None.
+            threshold: Score at or below which a detection is dropped, one for all classes or one
+                by class id; the package's own if None.
 
         Raises:
             ImageError: Wrong shape or type.
             SessionError: ONNX Runtime failed.
         """
-        least = self.package.manifest.thresholds.default if threshold is None else threshold
+        least = self.package.thresholds if threshold is None else threshold
         wanted = self.package.manifest.input
         size, given = (wanted.width, wanted.height), images.shape[2:0:-1]
         if wanted.fit != "stretch" or given in {size, ()} or not len(images):

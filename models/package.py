@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator
 
+from models.detections import ClassScores, plain_label, thresholds_by_class
 from models.errors import PackageError
 from models.graph.contract import MAX_MODEL_BYTES, ContractViolation, Promises, check_contract
 
@@ -68,10 +69,14 @@ class OutputTensor(_Section):
     layout: Literal["x1 y1 x2 y2 score class"] = "x1 y1 x2 y2 score class"
 
 
-class Thresholds(_Section):
-    """Score below which a detection is noise."""
+Threshold = Annotated[float, Field(ge=0.0, lt=1.0)]
 
-    default: float = Field(ge=0.0, lt=1.0)
+
+class Thresholds(_Section):
+    """Scores from which on detections count: those of some classes by name, and of all others."""
+
+    default: Threshold
+    classes: dict[StrictStr, Threshold] = Field(default_factory=dict)
 
 
 class Source(_Section):
@@ -157,6 +162,7 @@ class ModelPackage:
         manifest = read_manifest(model, directory)
         _check_place(model, directory, manifest)
         labels = _read_labels(model, directory / LABELS_FILE)
+        _check_thresholds(model, directory, manifest, labels)
         existing(model, directory / CARD_FILE)
         return cls(directory=directory, manifest=manifest, labels=labels)
 
@@ -174,6 +180,12 @@ class ModelPackage:
     def onnx_path(self) -> Path:
         """The graph file."""
         return self.directory / ONNX_FILE
+
+    @property
+    def thresholds(self) -> ClassScores:
+        """The threshold of each class, by class id."""
+        own = self.manifest.thresholds
+        return thresholds_by_class(self.labels, own.default, own.classes)
 
     def __str__(self) -> str:
         return f"{self.name}/{self.version}"
@@ -280,6 +292,28 @@ def _read_labels(model: str, path: Path) -> tuple[str, ...]:
     if repeated:
         raise PackageError(model, path, f"repeats {', '.join(repeated)}", "name each class once")
     return labels
+
+
+def _check_thresholds(
+    model: str, directory: Path, manifest: Manifest, labels: tuple[str, ...]
+) -> None:
+    """Every threshold is of one class that there is."""
+    known = {plain_label(label): label for label in labels}
+    named: dict[str, str] = {}
+    for name in manifest.thresholds.classes:
+        plain = plain_label(name)
+        if plain in known and plain not in named:
+            named[plain] = name
+            continue
+        what = f"of {name!r}, which is no class of it"
+        if plain in named:
+            what = f"twice of one class, as {named[plain]!r} and {name!r}"
+        raise PackageError(
+            model,
+            directory / MANIFEST_FILE,
+            f"thresholds.classes: has a threshold {what}",
+            f"name classes as {LABELS_FILE} does",
+        )
 
 
 def _check_onnx(model: str, path: Path, manifest: Manifest) -> None:

@@ -28,5 +28,6 @@ from .plan import (
     Route as Route, Routes as Routes,
     TaskPlan as TaskPlan, model_keys as model_keys,
 )
-from .track import tasks_of as tasks_of, tracks_on_foot as tracks_on_foot
+from .thresholds import NamedThresholds as NamedThresholds
+from .track import Track as Track, tasks_of as tasks_of, tracks_on_foot as tracks_on_foot
 from .tracker import CameraTracker as CameraTracker

@@ -244,8 +244,8 @@ class MicroBatcher:
         tasks = waiting = camera.mailbox.waiting_tasks
         if following is not None and len(waiting) > 1:
             rank = min(camera.tasks[name].rank for name in waiting)
-            due = {routes[name].model for name in waiting if camera.tasks[name].rank == rank}
-            tasks = frozenset(name for name in waiting if routes[name].model in due)
+            due = {routes[name].model.key for name in waiting if camera.tasks[name].rank == rank}
+            tasks = frozenset(name for name in waiting if routes[name].model.key in due)
         frame = camera.mailbox.take(tasks)
         if frame is None:
             return None, following

@@ -290,10 +290,13 @@ class CameraGroup:
 
     def _note_faults(self, batch: MicroBatch, result: BatchResult) -> None:
         """Counts the frames of models that failed, and notes which models are well again."""
+        failed: set[tuple[str, int]] = set()
         for model, error in result.failures.items():
             self._faults.note(model, error)
-            for row in batch.rows[model]:
-                self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
+            # Once for each version, with however many thresholds.
+            failed.update((model.key, row) for row in batch.rows[model])
+        for _, row in failed:
+            self._cameras[batch.frames[row].camera].pipeline.statistics.failed()
         for model in result.found:
             self._faults.clear(model)
 
@@ -303,7 +306,7 @@ class CameraGroup:
         for frame, routes in zip(taken.frames, taken.routes, strict=True):
             own = {routes[task].model for task in frame.tasks}
             rests = {model for model in own if self._faults.rests(model)}
-            for _ in rests:
+            for _ in {model.key for model in rests}:
                 self._cameras[frame.camera].pipeline.statistics.failed()
             resting |= rests
         return frozenset(resting)

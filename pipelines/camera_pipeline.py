@@ -10,10 +10,10 @@ from typing import Final
 from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
-from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
 from pipelines.plan import CameraPlan, ModelRef, Routes
+from pipelines.recorder import PipelineRecorder
 from pipelines.rules import Rule, build_rule
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
@@ -36,7 +36,7 @@ class CameraPipeline:
         self,
         plan: CameraPlan,
         routes: CameraRoutes,
-        recorder: EvidenceRecorder,
+        recorder: PipelineRecorder,
         shadow: CameraShadow,
         incarnation: str,
         on_view: Callable[[ViewFault | None], None] = lambda _: None,
@@ -74,7 +74,7 @@ class CameraPipeline:
 
     def process_frame(
         self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
-    ) -> None:
+    ) -> Mapping[ModelRef, tuple[Track, ...]]:
         """Follows one frame from its detections to the outbox.
 
         Args:
@@ -82,6 +82,9 @@ class CameraPipeline:
             routes: Which versions it was sent to, by task.
             found: What each due model found in it; one that failed is left out.
             now_s: Monotonic time at which the result came in, for the frame's age.
+
+        Returns:
+            The objects that are seen in it, by model.
         """
         with self._processing:
             if routes != self._routes.processed:
@@ -115,6 +118,7 @@ class CameraPipeline:
                     if result.transitions or result.measurements:
                         self._publish(task, rule, result, frame.full)
             self.statistics.analysed(frame, inferred, now_s)
+        return tracks
 
     def close(self, reason: EndReason, at: Moment) -> None:
         """Ends every open incident."""
@@ -156,17 +160,24 @@ class CameraPipeline:
 
     def _follow(self, old: Routes, new: Routes) -> None:
         """Takes over other versions: trackers of models that stay go on, and so do all rules."""
-        known = {model.key: tracker for model, tracker in self._trackers.items()}
-        self._trackers = {}
+        known, self._trackers = self._trackers, {}
+        models = {route.model for route in new.values()}
+        kept = {model: known.pop(model) for model in models & known.keys()}
         for task, route in new.items():
-            model = route.model
-            tracker = known.get(model.key) or self._trackers.get(model)
-            if tracker is None:
+            model, before = route.model, old.get(task)
+            if model not in kept and before is not None and before.model.key == model.key:
+                # The same version with other thresholds.
+                tracker = known.pop(before.model, None)
+                if tracker is not None:
+                    tracker.threshold = model.thresholds
+                    kept[model] = tracker
+            if model not in kept:
                 fps = max(one.fps for one in self._plan.tasks if new[one.task].model == model)
-                tracker = CameraTracker(model.labels, self._ids, fps, threshold=model.threshold)
-            tracker.threshold = model.threshold
-            self._trackers[model] = tracker
-            if old.get(task) != route:
+                kept[model] = CameraTracker(
+                    model.labels, self._ids, fps, threshold=model.thresholds
+                )
+            self._trackers[model] = kept[model]
+            if before != route:
                 self._shadow.follow(task, route)
 
     def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:

@@ -116,42 +116,52 @@ class InFlightBatch:
         """
         self._start = start
         self._recorder = recorder
-        self._calls: dict[ModelRef, InferenceCall] = {}
+        self._rows = rows
+        self._calls: dict[tuple[ModelRef, ...], tuple[tuple[int, ...], InferenceCall]] = {}
         self._found: dict[ModelRef, tuple[Detections, ...]] = {}
         self._failures: dict[ModelRef, DetectorError] = {}
-        for model, own in rows.items():
+        versions: dict[str, tuple[ModelRef, ...]] = {}
+        for model in rows:
+            versions[model.key] = (*versions.get(model.key, ()), model)
+        for models in versions.values():
+            # One inference for all thresholds.
+            own = tuple(sorted(set[int]().union(*map(rows.__getitem__, models))))
             try:
-                self._calls[model] = start(model, own)
+                self._calls[models] = own, start(models[0], own)
             except DetectorError as error:
-                self._fail(model, error)
+                self._fail(models, error)
 
     def result(self, timeout_s: float) -> BatchResult:
         """Waits for all models, `timeout_s` seconds in all; cancels what is late."""
         deadline_s = time.monotonic() + timeout_s
-        for model in tuple(self._calls):
-            call = self._calls.pop(model)
+        for models in tuple(self._calls):
+            own, call = self._calls.pop(models)
+            key = models[0].key
             try:
                 rows, timing = call.result(max(0.0, deadline_s - time.monotonic()))
             except TimeoutError:
                 call.cancel()
-                self._fail(model, DetectorError(model.key, "no result in time", timed_out=True))
+                self._fail(models, DetectorError(key, "no result in time", timed_out=True))
             except DetectorError as error:
-                self._fail(model, error)
+                self._fail(models, error)
             else:
-                self._recorder.answered(model.key, len(rows), timing)
+                self._recorder.answered(key, len(rows), timing)
+                by_row = dict(zip(own, rows, strict=True))
                 # Copied out, so that no view keeps shared memory from being freed.
-                self._found[model] = tuple(
-                    Detections.from_rows(one, model.min_score) for one in rows
-                )
+                for model in models:
+                    self._found[model] = tuple(
+                        Detections.from_rows(by_row[row], model.min_scores)
+                        for row in self._rows[model]
+                    )
         return BatchResult(self._found, self._failures)
 
     def rerun(self, rows: ModelRows) -> InFlightBatch:
         """Starts inference of other models on the same images, which are not stored again."""
         return InFlightBatch(self._start, rows, self._recorder)
 
-    def _fail(self, model: ModelRef, error: DetectorError) -> None:
-        self._recorder.failed(model.key)
-        self._failures[model] = error
+    def _fail(self, models: tuple[ModelRef, ...], error: DetectorError) -> None:
+        self._recorder.failed(models[0].key)
+        self._failures.update(dict.fromkeys(models, error))
 
 
 class DetectorPort(Protocol):

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
+import numpy as np
+
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
+from models.detections import ClassScores, thresholds_by_class
 from pipelines.rules.rule import RulePlan
 from pipelines.signals.signal import Signal
+from pipelines.thresholds import NamedThresholds
 
 LOW_CONFIDENCE_SHARE = 0.5
 """Detections from this share of the threshold on may continue a track that has begun."""
@@ -28,12 +32,16 @@ class ModelRef:
     Attributes:
         size: Input size in pixels.
         labels: Class names by class id.
-        threshold: Score from which on a detection may begin a track.
+        threshold: Score from which on a detection may begin a track, for every class that has
+            none of its own.
         max_batch: Largest micro-batch the model accepts.
         fit: How a camera's image is brought to the input size.
+        class_thresholds: Those of some classes by label.
         view: The analysis image that the model takes.
-        key: `name/version`; two references with one key differ in the threshold at most.
-        min_score: Score up to which a detection is noise; above it, it may continue a track.
+        key: `name/version`; two references with one key differ in thresholds at most.
+        thresholds: Score from which on a detection may begin a track, by class id.
+        min_scores: Score up to which a detection is noise, by class id; above it, it may continue
+            a track.
     """
 
     name: str
@@ -43,18 +51,32 @@ class ModelRef:
     threshold: float
     max_batch: int = 16
     fit: ImageFit = "letterbox"
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
     view: ViewSpec = field(init=False, compare=False, repr=False)
     key: str = field(init=False, compare=False, repr=False)
-    min_score: float = field(init=False, compare=False, repr=False)
+    thresholds: ClassScores = field(init=False, compare=False, repr=False)
+    min_scores: ClassScores = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", ViewSpec(self.size, self.fit))
         object.__setattr__(self, "key", f"{self.name}/{self.version}")
-        object.__setattr__(self, "min_score", self.threshold * LOW_CONFIDENCE_SHARE)
+        by_class = thresholds_by_class(self.labels, self.threshold, self.class_thresholds)
+        object.__setattr__(self, "thresholds", by_class)
+        object.__setattr__(self, "min_scores", by_class * np.float32(LOW_CONFIDENCE_SHARE))
 
     def __hash__(self) -> int:
         """That of the key: tracks are looked up by it for every frame."""
         return hash(self.key)
+
+    @property
+    def named_thresholds(self) -> NamedThresholds:
+        """Its thresholds by name."""
+        return NamedThresholds(self.threshold, self.class_thresholds)
+
+    def overridden(self, wanted: NamedThresholds) -> ModelRef:
+        """The same version with other thresholds."""
+        default, classes = wanted.over(self.labels, self.threshold, self.class_thresholds)
+        return replace(self, threshold=default, class_thresholds=classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,8 @@ class TaskPlan:
         shadow: A version that is only compared.
         pinned: Whether the configuration names the very version; rollouts then leave it alone.
         priority: Whose rates shrink last when not all can be given.
+        thresholds: What the configuration wants instead of the thresholds of whatever version
+            infers; `model` has them already.
     """
 
     task: str
@@ -109,6 +133,7 @@ class TaskPlan:
     shadow: ModelRef | None = None
     pinned: bool = False
     priority: Priority = "normal"
+    thresholds: NamedThresholds = field(default_factory=NamedThresholds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from camera_adapters import Letterbox
-from models.detections import Box, Detections, pairwise_iou
+from models.detections import Box, ClassScores, Detections, pairwise_iou
 from pipelines.association import Indices, Mask, Reals, assign, closeness, doubles
 from pipelines.riders import CHANGE_S, together
 from pipelines.track import CYCLES, PERSONS, Track, group_of
@@ -71,7 +71,8 @@ class CameraTracker:
     """Follows the objects that one model sees on one camera. Not thread-safe.
 
     Attributes:
-        threshold: Score from which on a detection may begin a track; may be changed at any time.
+        threshold: Score from which on a detection may begin a track, one for all classes or one
+            by class id; may be changed at any time.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class CameraTracker:
         ids: Iterator[int],
         fps: float,
         *,
-        threshold: float = THRESHOLD,
+        threshold: float | ClassScores = THRESHOLD,
         lost_s: float = LOST_S,
     ) -> None:
         """Starts with nothing.
@@ -89,8 +90,8 @@ class CameraTracker:
             labels: Class names by class id.
             ids: Where ids come from; shared by all trackers of the camera.
             fps: Analysed frames per second that are to be expected.
-            threshold: Score from which on a detection may begin a track. Detections
-                below it that are passed in only continue one.
+            threshold: Score from which on a detection may begin a track, for all classes or by
+                class id. Detections below it that are passed in only continue one.
             lost_s: How long a track is kept after its last detection.
         """
         # Half a second for those that track, before the first frame, and none for all others.
@@ -137,7 +138,13 @@ class CameraTracker:
         extended = detections.boxes[:, 2:] > detections.boxes[:, :2]
         if np.count_nonzero(finite) + np.count_nonzero(extended) < finite.size + extended.size:
             detections = detections.where(np.all(finite, axis=1) & np.all(extended, axis=1))
-        tracks, found = self._follow(detections, at_s)
+        limits = np.asarray(self.threshold, np.float32)
+        sure = detections.scores >= (limits[detections.class_ids] if limits.ndim else limits)
+        if (sure[1:] > sure[:-1]).any():
+            # What is sure goes before what is not, whatever the scores: one class may need more.
+            order = np.argsort(~sure, kind="stable")
+            detections, sure = detections.where(order), sure[order]
+        tracks, found = self._follow(detections, sure, at_s)
         rows = self._table.rows[tracks]
         aspect = letterbox.full.width / letterbox.full.height
         return tuple(
@@ -158,7 +165,7 @@ class CameraTracker:
         self._table = TrackTable(len(self._labels))
         self._updated_s = float("-inf")
 
-    def _follow(self, detections: Detections, at_s: float) -> tuple[Indices, Indices]:
+    def _follow(self, detections: Detections, sure: Mask, at_s: float) -> tuple[Indices, Indices]:
         """The confirmed tracks that are seen (K,), and the detection of each (K,)."""
         table, elapsed_s = self._table, at_s - self._updated_s
         rows = table.rows
@@ -170,7 +177,6 @@ class CameraTracker:
             table.filter.predict(elapsed_s, table.rows["seen_s"] < self._updated_s)
         self._updated_s = at_s
         groups = self._group_of[detections.class_ids]
-        sure = detections.scores >= self.threshold
         every = np.concatenate((table.filter.boxes, detections.boxes), dtype=np.float64)
         # Detections are compared with each other in the same step.
         overlap = pairwise_iou(every, every[count:])

@@ -158,7 +158,7 @@ class Director:
         return {*routing.served, *routing.absent} | previous
 
     def models(self) -> Sequence[ServedModel]:
-        """Every version that runs, with the threshold in force, in the order of their start."""
+        """Every version that runs, with the thresholds in force, in the order of their start."""
         routing = self._rollouts.routing
         refs = ((m, routing.ref(m.ref.name, m.ref.version)) for m in routing.served.values())
         return [replace(one, ref=ref or one.ref) for one, ref in refs]

@@ -53,7 +53,7 @@ async def city_keeps() -> tuple[Kept, ...]:
 
 
 async def served_models() -> list[ServedModel]:
-    """Every version that runs, with the threshold in force."""
+    """Every version that runs, with the thresholds in force."""
     return list(await ask_director("models"))
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from camera_adapters import Size
 from models import ModelError, ModelPackage, WantedProvider
 from models.admission import admitted
-from pipelines import ModelRef
+from pipelines import ModelRef, NamedThresholds
 from serving.errors import RolloutError
 from serving.model_source import ModelSource, RemotePackage
 
@@ -85,7 +85,7 @@ def model_ref(package: ModelPackage) -> ModelRef:
         threshold=manifest.thresholds.default,
         max_batch=manifest.input.max_batch,
         fit=manifest.input.fit,
-    )
+    ).overridden(NamedThresholds(classes=manifest.thresholds.classes))
 
 
 def served_model(package: ModelPackage, /, **args: object) -> ServedModel:

@@ -58,6 +58,7 @@ SUB_PACKAGES = {
         "event",
         "event_schemas",
         "keyframe_key",
+        "replay",
         "rules",
         "shadow",
         "signals",

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cityeye.commands.model_report import plain
+from cityeye.commands.terminal_text import plain
+from cityeye.suggested_thresholds import suggested_thresholds
 from model_tools.evaluation import EvaluationReport
 from models import ModelPackage
 
 SHOWN = 12
+CAVEATS = (
+    "80% between: what was chosen on images drawn anew with replacement; elsewhere: F1 gained on "
+    "those that were not drawn.",
+    "Frames of one recording are alike: then the truth is wider than the spread.",
+)
 
 
 def show(report: EvaluationReport, console: Console) -> None:
@@ -52,9 +59,36 @@ def kept_line(report: EvaluationReport, package: ModelPackage) -> str:
     )
 
 
+def show_suggestions(report: EvaluationReport, package: ModelPackage, console: Console) -> None:
+    """Prints what labelled images say about thresholds, and how that is written down."""
+    titles = ("objects", "images", "now", "F1", "suggested", "80% between", "precision", "recall")
+    table = _table("threshold of", *titles, "F1 then", "elsewhere")
+    labelled = [one for one in report.suggested if one.objects]
+    for one in labelled:
+        new = one.suggested
+        spread = "-" if math.isnan(one.least) else f"{one.least:.2f} to {one.greatest:.2f}"
+        table.add_row(
+            Text(plain(one.label)),
+            f"{one.objects}",
+            f"{one.images}",
+            f"{one.present.threshold:g}",
+            _share(one.present.f1),
+            "-" if one.reason else f"{new.threshold:g}",
+            spread,
+            *map(_share, (new.precision, new.recall, new.f1)),
+            "-" if math.isnan(one.gain) else f"{one.gain:+.3f}",
+        )
+    console.print(table)
+    thresholds = suggested_thresholds(report, package).model_dump()
+    text = yaml.safe_dump({"thresholds": thresholds}, sort_keys=False, allow_unicode=True)
+    kept = [f"{one.label} keeps its threshold: {one.reason}" for one in labelled if one.reason]
+    # Not wrapped, so that it can be copied.
+    for line in (*kept, *CAVEATS, *text.splitlines()):
+        console.print(plain(line), soft_wrap=True, markup=False, highlight=False)
+
+
 def _classes(report: EvaluationReport) -> Table:
-    at = f"at {report.threshold:g}"
-    points = f"precision {at}", f"recall {at}", "best F1 at"
+    points = "threshold", "precision", "recall", "F1", "best F1 at"
     table = _table("class", "objects", "AP", "AP50", "AP75", "AR100", *points)
     for one in report.classes:
         metrics, point = one.metrics, one.at_threshold
@@ -62,7 +96,8 @@ def _classes(report: EvaluationReport) -> Table:
             Text(plain(one.label)),
             str(one.objects),
             *map(_share, (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar100)),
-            *map(_share, (point.precision, point.recall, one.best.threshold)),
+            f"{point.threshold:g}",
+            *map(_share, (point.precision, point.recall, point.f1, one.best.threshold)),
         )
     means = report.means
     table.add_row(

@@ -89,7 +89,7 @@ def _show(
     from rich.console import Console
     from rich.table import Table
 
-    from cityeye.commands.model_report import plain
+    from cityeye.commands.terminal_text import plain
 
     if as_json:
         typer.echo(json.dumps(rows, indent=2))

@@ -11,6 +11,7 @@ import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
 from cityeye.commands.model_rollout import ApiOption, ModelArgument, TokenFileOption
+from cityeye.commands.terminal_text import thresholds_line
 
 
 def compare(
@@ -64,6 +65,9 @@ def _boxes(boxes: dict[str, Any]) -> str:
 
 def _show_camera(camera: dict[str, Any]) -> None:
     typer.echo(f"{camera['camera']} ({camera['task']}): {_boxes(camera['boxes'])}")
+    for side in ("first", "second"):
+        if thresholds := camera[f"{side}_thresholds"]:
+            typer.echo(f"  thresholds of the {side}: {thresholds_line(thresholds)}")
     typer.echo(
         f"  incidents: {camera['incidents_first']} of the first, "
         f"{camera['incidents_second']} of the second, {camera['incidents_both']} the same"

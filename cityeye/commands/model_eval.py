@@ -25,6 +25,9 @@ from cityeye.model_place import repository_at
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from model_tools.evaluation import EvaluationReport
+    from models import ModelPackage
+
 PROGRESS_EVERY_S = 5.0
 
 
@@ -50,34 +53,84 @@ def evaluate(  # noqa: PLR0913, PLR0917
     ] = None,
     json_file: ReportOption = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the report with the version.")] = False,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest-thresholds",
+            help="Say which threshold each class should have, and how certain that is.",
+        ),
+    ] = False,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            help="With that: the least threshold with this precision, instead of that of the best "
+            "F1.",
+            min=0.01,
+            max=1,
+        ),
+    ] = None,
+    new_version: Annotated[
+        bool,
+        typer.Option(
+            "--new-version",
+            help="With that: make the next version, with the suggested thresholds, and examine it.",
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a model on labelled images: COCO's metrics, through the graph that serves."""
     from rich.console import Console
 
-    from cityeye.commands.evaluation_report import show
-    from cityeye.model_evaluation import evaluate_model
+    from cityeye.commands.evaluation_report import show, show_suggestions
+    from cityeye.model_evaluation import ThresholdWish, evaluate_model
     from cityeye.model_import import mapping_from
     from model_tools.evaluation import read_dataset
     from models import Detector, ModelRepository
 
+    if not suggest and (new_version or precision is not None):
+        raise CommandError("--precision and --new-version go with --suggest-thresholds")
     repository = repository_at(path, os.environ)
-    if keep and not isinstance(repository, ModelRepository):
+    folder = repository.root if isinstance(repository, ModelRepository) else None
+    if folder is None and (keep or new_version):
         raise CommandError(
             f"{repository} holds published packages; `cityeye models pull` brings one into a "
-            "folder, where --keep can write, and `cityeye models push` publishes what is kept"
+            f"folder, where --{'keep' if keep else 'new-version'} can write, and `cityeye models "
+            "push` publishes what is there"
         )
     package = repository.find(*name_and_version(model))
     mapping = None if map_file is None else mapping_from(map_file)
     dataset = read_dataset(data, package.labels, mapping, images)
     detector = Detector(package, threads=threads, provider=provider.value)
     report = evaluate_model(
-        detector, threads, dataset, _progress(Console(stderr=True), len(dataset.images))
+        detector,
+        threads,
+        dataset,
+        _progress(Console(stderr=True), len(dataset.images)),
+        ThresholdWish(precision) if suggest else None,
     )
     show(report, Console())
+    if suggest:
+        show_suggestions(report, package, Console())
     if json_file is not None:
         json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if keep:
         typer.echo(f"kept in {report.save(package)}")
+    if new_version and folder is not None:
+        _make_version(report, package, folder)
+
+
+def _make_version(report: EvaluationReport, package: ModelPackage, folder: Path) -> None:
+    """Makes the version with the suggested thresholds, and says how it comes into service."""
+    from cityeye.suggested_thresholds import source_of_thresholds, suggested_thresholds
+    from model_tools.importing import with_thresholds
+
+    thresholds = suggested_thresholds(report, package)
+    if thresholds == package.manifest.thresholds:
+        raise CommandError("no other threshold is suggested, so there is no new version")
+    made = with_thresholds(package, folder, thresholds, source_of_thresholds(report))
+    typer.echo(
+        f"{made} is in {folder.absolute()}, admitted; it comes into service by "
+        f"`cityeye models rollout {made.name} --canary {made.version} --cameras 10%`"
+    )
 
 
 def _progress(console: Console, count: int) -> Callable[[int], None]:

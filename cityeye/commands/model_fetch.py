@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -107,6 +107,13 @@ def _import(entry: CatalogueEntry, file: Path, repository: Path) -> None:
     from cityeye.model_import import COCO, ImportSource, import_from, labels_from
     from model_tools.importing import ImportRequest
 
+    measured: dict[str, Any] = {}
+    if entry.thresholds is not None:
+        measured = {
+            "threshold": entry.thresholds.default,
+            "class_thresholds": entry.thresholds.classes,
+            "source_of_thresholds": entry.thresholds_from,
+        }
     request = ImportRequest(
         name=entry.name,
         file=entry.file,
@@ -114,6 +121,7 @@ def _import(entry: CatalogueEntry, file: Path, repository: Path) -> None:
         head=entry.head,
         licence=entry.licence,
         training_data=TRAINED_ON,
+        **measured,
     )
     imported = import_from(
         ImportSource(file), request, repository, lambda step: typer.echo(f"  {step} …")

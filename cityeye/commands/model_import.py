@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cityeye.commands.terminal_text import thresholds_line
 from cityeye.errors import CommandError
 from model_tools.heads import HEAD_NAMES, known_head
 
@@ -149,6 +150,7 @@ def show_imported(imported: Imported, repository: Path) -> None:
     typer.echo(f"  preprocessing  {inspected.preprocessing}")
     typer.echo(f"  labels         {labels}{f' and {more} more' if more > 0 else ''}")
     typer.echo(f"  tasks          {', '.join(package.manifest.tasks)}")
+    typer.echo(f"  thresholds     {thresholds_line(package.manifest.thresholds.model_dump())}")
     typer.echo(f"  precision      {package.manifest.precision}")
     for metric, value in package.manifest.measured.items():
         typer.echo(f"    {metric}: {value:g}")

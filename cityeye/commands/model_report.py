@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cityeye.commands.terminal_text import plain
 from models import ModelPackage
 from models.admission import AdmissionReport, Machine, is_admitted, read_report
 
@@ -49,11 +50,6 @@ def state(package: ModelPackage) -> str:
     report = read_report(package.directory)
     current = report is not None and report.findings.sha256 == package.manifest.sha256
     return "refused" if current and report is not None and not report.passed else "not admitted"
-
-
-def plain(text: str) -> str:
-    """Text of a foreign package without what could steer a terminal."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
 
 
 def _machine(machine: Machine) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
+from cityeye.commands.terminal_text import thresholds_line
 from cityeye.errors import CommandError
 
 FOLLOW_S: Final = 10.0
@@ -46,7 +47,11 @@ def rollout(
     ] = None,
     threshold: Annotated[
         list[str] | None,
-        typer.Option(metavar="VERSION=SCORE", help="Another threshold; `2=default` undoes it."),
+        typer.Option(
+            metavar="VERSION[:CLASS]=SCORE",
+            help="Another threshold, of all classes without one of their own or of one class; "
+            "`2=default` undoes all of version 2.",
+        ),
     ] = None,
     api: ApiOption = DEFAULT_API,
     token_file: TokenFileOption = None,
@@ -56,7 +61,7 @@ def rollout(
     wanted = {"canary": canary, "cameras": cameras, "shadow": shadow}
     change: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
     if threshold:
-        change["thresholds"] = dict(_threshold(text) for text in threshold)
+        change["thresholds"] = _thresholds(threshold)
     if not change:
         _show(client, name, client.get(f"/models/{name}/rollout"))
         return
@@ -79,16 +84,34 @@ def rollback(
     _follow(client, name, client.post(f"/models/{name}/rollback"))
 
 
-def _threshold(text: str) -> tuple[str, float | None]:
-    version, _, score = text.partition("=")
-    if score == "default":
-        return version, None
-    try:
-        return version, float(score)
-    except ValueError:
-        raise CommandError(
-            f"--threshold {text}: write VERSION=SCORE, for example 2=0.4, or 2=default"
-        ) from None
+def _thresholds(texts: list[str]) -> dict[str, Any]:
+    """What is to change by version; several options for one version go together."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        place, _, score = text.rpartition("=")
+        version, _, label = place.partition(":")
+        if changes.get(version, {}) is None:
+            raise CommandError(
+                f"--threshold {text}: {version}=default undoes all of them; give one"
+            )
+        if score == "default" and version and not label:
+            changes[version] = None
+            continue
+        change = changes.setdefault(version, {"classes": {}})
+        try:
+            value = None if score == "default" else float(score)
+        except ValueError:
+            version, value = "", None
+        if not version:
+            raise CommandError(
+                f"--threshold {text}: write VERSION=SCORE or VERSION:CLASS=SCORE, for example "
+                "2=0.4 or 2:person=0.35; 2=default and 2:person=default go back"
+            )
+        if label:
+            change["classes"][label] = value
+        else:
+            change["default"] = value
+    return changes
 
 
 def _follow(client: CityClient, name: str, table: dict[str, Any]) -> None:
@@ -125,8 +148,14 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
     if table["shadow"]:
         versions = f"{name} {table['stable']} {table['shadow']}"
         typer.echo(f"  shadow {table['shadow']}: cityeye models compare {versions}")
-    for version, score in table["thresholds"].items():
-        typer.echo(f"  threshold of {version}: {score:g}")
+    for one in running:
+        changed = "changed by this table" if one["version"] in table["thresholds"] else "its own"
+        typer.echo(
+            f"  thresholds of {one['version']}, {changed}: {thresholds_line(one['thresholds'])}"
+        )
+    for version in sorted(table["thresholds"].keys() - {one["version"] for one in running}):
+        wanted = thresholds_line(table["thresholds"][version])
+        typer.echo(f"  thresholds of {version}, which does not run: {wanted}")
     for why in table["absent"].values():
         typer.echo(f"  not running: {why}")
     for one in running:

@@ -36,11 +36,12 @@ def list_models(path: PathOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cityeye.commands.model_report import plain, state
+    from cityeye.commands.model_report import state
+    from cityeye.commands.terminal_text import plain, thresholds_line
     from models import ModelError
 
     repository = repository_at(path, os.environ)
-    table = Table("model", "tasks", "input", "threshold", "labels", "state", box=None)
+    table = Table("model", "tasks", "input", "thresholds", "labels", "state", box=None)
     for name in repository.names():
         for version in repository.versions(name):
             try:
@@ -53,7 +54,7 @@ def list_models(path: PathOption = None) -> None:
                 str(package),
                 plain(", ".join(manifest.tasks)),
                 f"{manifest.input.width}x{manifest.input.height} {manifest.input.fit}",
-                f"{manifest.thresholds.default:g}",
+                thresholds_line(manifest.thresholds.model_dump()),
                 plain(", ".join(package.labels)),
                 state(package),
             )
@@ -66,7 +67,8 @@ def list_models(path: PathOption = None) -> None:
 def show_model(model: PackageArgument, path: PathOption = None) -> None:
     """Show one model package: its manifest, its admission, its evaluations and its card."""
     from cityeye.commands.evaluation_report import kept_line
-    from cityeye.commands.model_report import lines, plain
+    from cityeye.commands.model_report import lines
+    from cityeye.commands.terminal_text import plain
     from model_tools.evaluation import read_evaluations
     from models import CARD_FILE, MANIFEST_FILE
     from models.admission import read_report, why_not_admitted

@@ -3,6 +3,7 @@
 from cityeye.config.changes import Changes, changes_between
 from cityeye.config.load import Config, load_config, secret_variables, state_folder
 from cityeye.config.problem import ConfigurationError, Problem
+from cityeye.config.quick import quick_plan
 
 __all__ = [
     "Changes",
@@ -11,6 +12,7 @@ __all__ = [
     "Problem",
     "changes_between",
     "load_config",
+    "quick_plan",
     "secret_variables",
     "state_folder",
 ]

@@ -6,7 +6,7 @@ from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory,
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
-from pipelines import CameraPlan, TaskPlan
+from pipelines import CameraPlan, NamedThresholds, TaskPlan
 from pipelines.rules import RULE_SETS, Line, RulePlan, Zone, default_set
 from pipelines.signals import Signal
 from serving import model_ref
@@ -95,9 +95,10 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         kind: catalogue.rules[kind].Parameters.model_validate(given or {}).model_dump()
         for kind, given in wanted.items()
     }
+    thresholds = NamedThresholds(task.thresholds.default, task.thresholds.classes)
     return TaskPlan(
         task=name,
-        model=model_ref(catalogue.find_model(task.model)),
+        model=model_ref(catalogue.find_model(task.model)).overridden(thresholds),
         fps=task.fps,
         rules=tuple(
             RulePlan(kind=kind, zones=zones, parameters=parameters, lines=lines)
@@ -105,4 +106,5 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         ),
         pinned="/" in task.model,
         priority=task.priority or camera.priority,
+        thresholds=thresholds,
     )

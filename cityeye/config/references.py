@@ -17,7 +17,8 @@ from cityeye.config.listeners import LOOPBACK, check_ports
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.config.rates import check_rates
-from models import ModelError, UnknownModelError
+from models import ModelError, ModelPackage, UnknownModelError
+from models.detections import plain_label
 from pipelines.access import is_loopback
 from pipelines.delivery import KeyframeSettings
 from pipelines.rules import RuleType
@@ -157,7 +158,9 @@ def _check_task(
         _check_names(document, (*key, f"{noun}s"), entry, _mapping(camera, f"{noun}s"))
     _check_rule_set(document, catalogue, (*key, "rule_set"), entry)
     if isinstance(entry.get("model"), str) and catalogue.models:
-        _check_model(document, catalogue, (*key, "model"), entry["model"])
+        package = _check_model(document, catalogue, (*key, "model"), entry["model"])
+        if package is not None:
+            _check_thresholds(document, package, (*key, "thresholds", "classes"), entry)
     check_rates(document, catalogue, key, entry)
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters)
@@ -218,21 +221,42 @@ def _check_inputs(
         document.report(key, "the rule needs a calibrated camera", "Give the camera `ground:`.")
 
 
-def _check_model(document: Document, catalogue: Catalogue, key: Key, wanted: str) -> None:
+def _check_model(
+    document: Document, catalogue: Catalogue, key: Key, wanted: str
+) -> ModelPackage | None:
+    """Checks the name of a model; gives the package where there is one."""
     task = str(key[-2])
     try:
         package = catalogue.find_model(wanted)
     except UnknownModelError:
         remedy = choice(wanted, catalogue.models, "models")
         document.report(key, f"the model `{wanted}` is unknown", remedy)
-        return
+        return None
     except ModelError as error:
         document.report(key, f"the model cannot be used: {error}", "Correct the package.")
-        return
+        return None
     if task in catalogue.tasks and task not in package.manifest.tasks:
         own = listing(package.manifest.tasks)
         what = f"the model `{wanted}` is not made for {task}, but for {own}"
         document.report(key, what, "Choose a model that is made for the task.")
+    return package
+
+
+def _check_thresholds(
+    document: Document, package: ModelPackage, key: Key, entry: dict[str, Any]
+) -> None:
+    """Checks that a task has thresholds of classes that its model has, each once."""
+    known = {plain_label(label): label for label in package.labels}
+    named: dict[str, str] = {}
+    for name in _mapping(_mapping(entry, "thresholds"), "classes"):
+        plain = plain_label(name)
+        if plain not in known:
+            remedy = choice(name, package.labels, f"classes of {package}")
+            document.report((*key, name), f"the class `{name}` is unknown", remedy)
+        elif plain in named:
+            what = f"the class is named as `{named[plain]}` too"
+            document.report((*key, name), what, "Name it once.")
+        named.setdefault(plain, name)
 
 
 def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: object) -> None:

@@ -48,7 +48,7 @@ from event_hub import (
     HubRetention,
     SilenceLimit,
 )
-from models import BUILTIN_ROOT, WantedProvider
+from models import BUILTIN_ROOT, Threshold, WantedProvider
 from pipelines import Priority
 from pipelines.delivery import (
     AnySink,
@@ -131,6 +131,18 @@ class PlaceSection(Section):
     """the administrative division code in quotes, for example `"510118"`"""
 
 
+class ThresholdsSection(Section):
+    """Confidence thresholds that replace those of a model."""
+
+    default: Threshold | None = None
+    """the score from which a detection counts, 0 to below 1, for every class that has none of its
+    own, for example `0.4`"""
+    classes: dict[str, Threshold] = Field(
+        default={},
+        description="the score of a class, 0 to below 1, by its name, for example `{person: 0.35}`",
+    )
+
+
 class TaskSection(Section):
     """What is to be watched for on one camera."""
 
@@ -144,6 +156,8 @@ class TaskSection(Section):
         le=MAX_FPS,
         description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}, for example `5`",
     )
+    thresholds: ThresholdsSection = ThresholdsSection()
+    """the keys `default` and `classes`, for example `{classes: {person: 0.35}}`"""
     zones: Annotated[tuple[str, ...], NotEmpty] | None = None
     """names of this camera's zones; the whole image without it, for example `[approach]`"""
     lines: Annotated[tuple[str, ...], NotEmpty] | None = None

@@ -89,7 +89,7 @@ class Ledger:
 def _read(ledger: Ledger, directory: Path) -> tuple[ModelPackage, bytes]:
     """Everything that needs no ONNX Runtime."""
     check, findings = ledger.check, ledger.findings
-    package = check("files", "reading the files", lambda: files.described(directory))
+    package = check("files", "reading the files", lambda: files.described(directory, findings))
     manifest, labels = package.manifest, package.labels
     content = check("checksums", "comparing checksums", lambda: files.verified(package, findings))
     model = check("graph", "parsing the graph", lambda: graph.parsed(content))

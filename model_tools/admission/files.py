@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from model_tools.thresholds_section import contradiction
 from models import (
+    CARD_FILE,
     GOLDEN_FILE,
     LABELS_FILE,
+    MANIFEST_FILE,
     MAX_FILE_BYTES,
     MAX_ONNX_BYTES,
     GoldenSet,
@@ -18,13 +21,25 @@ from models import (
     golden_of,
     sha256_of,
 )
+from models.detections import Detections
 
 MEGABYTE = 1024 * 1024
 
 
-def described(directory: Path) -> tuple[ModelPackage, str]:
-    """Reads the manifest, the labels and the card."""
+def described(directory: Path, findings: dict[str, Any]) -> tuple[ModelPackage, str]:
+    """Reads the manifest, the labels and the card; sets the thresholds."""
     package = ModelPackage.described(directory)
+    thresholds = package.manifest.thresholds
+    findings["thresholds"] = thresholds.model_dump()
+    path = directory / CARD_FILE
+    wanted = contradiction(path.read_text(encoding="utf-8", errors="replace"), thresholds)
+    if wanted:
+        raise PackageError(
+            str(package),
+            path,
+            f"names other confidence thresholds than {MANIFEST_FILE}",
+            f"write {wanted} there and where they come from, or take back the change",
+        )
     existing(str(package), package.onnx_path, MAX_ONNX_BYTES)
     size = package.onnx_path.stat().st_size / MEGABYTE
     return package, f"{len(package.labels)} classes, a graph of {size:.1f} MB"
@@ -77,5 +92,5 @@ def golden(package: ModelPackage, findings: dict[str, Any]) -> tuple[GoldenSet, 
             f"shows {len(found)} images in which nothing was found, which verify nothing",
             "import the model again with images of what it detects",
         )
-    objects = int((found.rows[:, :, 4] > manifest.thresholds.default).sum())
-    return found, f"{len(found)} images with {objects} objects above the threshold"
+    objects = sum(len(Detections.from_rows(rows, package.thresholds)) for rows in found.rows)
+    return found, f"{len(found)} images with {objects} objects above the thresholds"

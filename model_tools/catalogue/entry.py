@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from model_tools.heads import HeadName
-from models import DownloadError
+from models import DownloadError, Thresholds
 
 FILE = Path(__file__).with_name("catalogue.yaml")
 LARGEST_BYTES = 300_000_000
@@ -36,6 +36,8 @@ class CatalogueEntry(BaseModel):
         licence: Of the weights.
         head: Family of its output.
         good_for: What it is good for, in a few words.
+        thresholds: Its confidence thresholds, where they were measured.
+        thresholds_from: How they were measured, a sentence.
         tried: Whether it was downloaded, imported and admitted before it was listed.
     """
 
@@ -50,7 +52,15 @@ class CatalogueEntry(BaseModel):
     licence: str
     head: HeadName
     good_for: str
+    thresholds: Thresholds | None = None
+    thresholds_from: str = ""
     tried: bool = True
+
+    @model_validator(mode="after")
+    def _measured(self) -> CatalogueEntry:
+        if (self.thresholds is None) != (not self.thresholds_from):
+            raise ValueError(f"{self.name}: thresholds and how they were measured go together")
+        return self
 
     @property
     def most_bytes(self) -> int:

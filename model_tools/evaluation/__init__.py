@@ -15,6 +15,7 @@ from model_tools.evaluation.curve import Curve
 from model_tools.evaluation.datasets import Dataset, EvaluationImage, read_dataset
 from model_tools.evaluation.datasets.yolo import IMAGE_ENDINGS
 from model_tools.evaluation.report import EvaluationReport, file_name, read_evaluations
+from model_tools.evaluation.suggestion import suggest_thresholds
 from model_tools.evaluation.truth import GroundTruth
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "read_dataset",
     "read_evaluations",
     "recall_by_size",
+    "suggest_thresholds",
 ]

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field
 from model_tools.evaluation.curve import Measure, OperatingPoint, mean_of_known
 from model_tools.evaluation.matching import MatchCriteria, MatchedDetections, match_detections
 from model_tools.evaluation.truth import GroundTruth
-from models.detections import Detections
+from models.detections import ClassScores, Detections
 
 IOUS = tuple(float(one) for one in np.linspace(0.5, 0.95, 10))
 SMALL_PX2, LARGE_PX2, MOST_PX2 = 32.0**2, 96.0**2, 1e10
@@ -65,7 +65,7 @@ class ClassMetrics:
         label: Class name.
         objects: Objects to be found.
         metrics: COCO's metrics.
-        at_threshold: What is found above the package's threshold, at IoU 0.50.
+        at_threshold: What is found above the package's threshold of the class, at IoU 0.50.
         best: The threshold with the greatest F1 there; not a number where nothing is right.
     """
 
@@ -81,7 +81,7 @@ def coco_metrics(
     found: Sequence[Detections],
     real: Sequence[GroundTruth],
     labels: Sequence[str],
-    threshold: float,
+    threshold: float | ClassScores,
 ) -> tuple[ClassMetrics, ...]:
     """Evaluates detections class by class.
 
@@ -90,11 +90,12 @@ def coco_metrics(
             scores; images in the order of their ids, which decides between equal scores.
         real: Objects of each image, in the same order and class numbering.
         labels: Class names; row = class id.
-        threshold: Score above which detections are used in service.
+        threshold: Score above which detections are used in service, for all classes or by class.
     """
+    limits = np.broadcast_to(threshold, len(labels)).tolist()
     return tuple(
-        _class_metrics(label, match_detections(found, real, index, COCO), threshold)
-        for index, label in enumerate(labels)
+        _class_metrics(label, match_detections(found, real, index, COCO), round(limit, 6))
+        for index, (label, limit) in enumerate(zip(labels, limits, strict=True))
     )
 
 

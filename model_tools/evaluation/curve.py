@@ -44,6 +44,14 @@ class OperatingPoint:
     precision: Measure
     recall: Measure
 
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the two; 0 where nothing is left, no number where nothing is to find."""
+        if math.isnan(self.recall):
+            return math.nan
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:

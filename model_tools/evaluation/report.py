@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_tools.evaluation.coco import ClassMetrics, CocoMetrics
 from model_tools.evaluation.datasets.labelled import DataFormat
+from model_tools.evaluation.suggestion import ThresholdSuggestion
 from models import EVALUATIONS, MAX_REPORT_BYTES, ModelPackage, PackageError, Precision, write_whole
 
 MAX_NAME = 100
@@ -31,11 +32,12 @@ class EvaluationReport(BaseModel):
         objects: How many there were to find.
         provider: Where it really ran: `cpu` or `cuda`.
         threads: Threads inside one run.
-        threshold: The package's own.
+        threshold: The package's own, of classes without one of their own.
         left_out: Classes of the data that the package does not have or the map drops.
         unlabelled: Classes of the package that the data do not label.
         means: Means over the classes that have objects.
         classes: The classes that were evaluated, in the order of the package.
+        suggested: What the images say about thresholds, if that was asked.
         at: When, in UTC.
     """
 
@@ -55,6 +57,7 @@ class EvaluationReport(BaseModel):
     unlabelled: tuple[str, ...]
     means: CocoMetrics
     classes: tuple[ClassMetrics, ...]
+    suggested: tuple[ThresholdSuggestion, ...] = ()
     at: datetime
 
     def save(self, package: ModelPackage) -> Path:

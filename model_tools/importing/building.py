@@ -25,6 +25,7 @@ from model_tools.importing.request import ImageBatch, ImportRequest
 from model_tools.importing.scores import measured_scores, scores_text
 from model_tools.precision import fidelity, to_fp16, to_int8
 from models import GOLDEN_FILE, ONNX_FILE, STRICT, GoldenSet, GraphError, Precision, disagreement
+from models.detections import Detections, thresholds_by_class
 from models.graph import check_self_contained, read_model
 
 Report = Callable[..., None]
@@ -133,7 +134,9 @@ def build(arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
     onnx.save_model(model, str(out / ONNX_FILE))
     golden.save(out / GOLDEN_FILE)
     graph = Exported(model)
-    above = golden.rows[:, :, 4] > request.confidence_threshold
+    limits = thresholds_by_class(
+        plan.labels, request.confidence_threshold, request.class_thresholds
+    )
     return {
         "input": graph.inputs[0].name,
         "output": graph.first_output.name,
@@ -141,7 +144,7 @@ def build(arguments: Mapping[str, Any], report: Report) -> dict[str, Any]:
         "opset": graph.opset,
         "fixed_batch": fused.fixed_batch,
         "batch_of_file": plan.batch,
-        "objects": int(above.sum()),
+        "objects": sum(len(Detections.from_rows(rows, limits)) for rows in golden.rows),
         "measured": measured,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from model_tools.thresholds_section import thresholds_section
 from models import Manifest
 
 ACCURACY_METRICS = ("map50", "map50_95", "map")
@@ -15,6 +16,7 @@ def card_text(
     labels: Sequence[str],
     facts: Mapping[str, Any],
     mapping: Mapping[str, str | None] | None,
+    source_of_thresholds: str,
 ) -> str:
     """The card in Markdown.
 
@@ -23,6 +25,7 @@ def card_text(
         labels: What the package calls its classes.
         facts: What inspection and building found out.
         mapping: Foreign class → label, if there was one.
+        source_of_thresholds: Where its thresholds come from, sentences.
     """
     source = manifest.source
     return f"""# {manifest.name} {manifest.version}
@@ -33,8 +36,7 @@ Imported from `{source.file}` (sha256 `{source.sha256}`). {source.architecture}.
 
 {len(labels)} of the network's {facts["classes"]} classes: {", ".join(labels)}.
 {_mapping(mapping)}
-Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task says otherwise.
-
+{thresholds_section(manifest.thresholds, source_of_thresholds)}
 ## How it was brought in
 
 - Head: `{source.head}`. Decoding and selection are inside the graph.
@@ -44,7 +46,7 @@ Confidence threshold: {manifest.thresholds.default:g}, unless a camera's task sa
   {_batch(manifest, facts)}.
 - Precision: {manifest.precision}.
 - Verified on {facts["images"]} golden images ({facts["origin"]}) with {facts["objects"]} objects
-  above the threshold: before any conversion, the graph gave what the file gives on its own, within
+  above the thresholds: before any conversion, the graph gave what the file gives on its own, within
   0.01 pixels and 0.001 of score.
 
 ## How well it finds what there is

@@ -37,6 +37,7 @@ from models import (
     sha256_of,
 )
 from models.admission import AdmissionReport
+from models.detections import plain_label
 
 INSPECT = "model_tools.importing.building:inspect"
 BUILD = "model_tools.importing.building:build"
@@ -157,7 +158,9 @@ def import_model(
         }
         tasks = request.tasks or images.tasks or (request.name,)
         manifest = _manifest(request, staging, inspected, facts, origin, tasks)
-        card = card_text(manifest, inspected.labels, facts, request.mapping)
+        card = card_text(
+            manifest, inspected.labels, facts, request.mapping, request.source_of_thresholds
+        )
         write_texts(staging.directory, manifest, inspected.labels, card)
         on_step("examining the result")
         report = admit(staging.directory)
@@ -220,6 +223,12 @@ def _saved(images: ValidationImages, staging: Staging) -> dict[str, str]:
     return saved
 
 
+def _thresholds(request: ImportRequest, inspected: Inspected) -> Thresholds:
+    known = {plain_label(label): label for label in inspected.labels}
+    own = {known.get(plain_label(name), name): at for name, at in request.class_thresholds.items()}
+    return Thresholds(default=request.confidence_threshold, classes=own)
+
+
 def _manifest(
     request: ImportRequest,
     staging: Staging,
@@ -245,7 +254,7 @@ def _manifest(
             max_batch=fixed or request.max_batch,
         ),
         output=OutputTensor(name=facts["output"], rows=facts["rows"]),
-        thresholds=Thresholds(default=request.confidence_threshold),
+        thresholds=_thresholds(request, inspected),
         sha256=sha256_of(staging.directory / ONNX_FILE),
         opset=facts["opset"],
         licence=request.licence or facts["licence"] or UNKNOWN,

@@ -12,11 +12,14 @@ from model_tools.graph.placement import ImageSize
 from model_tools.graph.preprocessing import ColourOrder
 from model_tools.heads.registry import HeadName
 from model_tools.heads.task import ScoreKind
-from models import Fit, Precision
+from models import Fit, Precision, Threshold
 
 DEFAULT_THRESHOLD = 0.4
 DEFAULT_MAX_BATCH = 16
 UNKNOWN = "unknown"
+AS_IMPORTED = (
+    "As the import had them; `cityeye models eval --suggest-thresholds` measures what is best."
+)
 
 ImageBatch = npt.NDArray[np.uint8]
 """(K, H, W, 3) RGB."""
@@ -42,7 +45,9 @@ class ImportRequest(BaseModel):
         std: Divided by after that, per channel.
         fit: How an image of another aspect is brought to the package's and the network's size.
         padding: Value of 0 to 255 beside a letterboxed image.
-        threshold: Confidence threshold: detections with a lower score are noise.
+        threshold: Confidence threshold of every class without one of its own.
+        class_thresholds: Those of some classes of the package.
+        source_of_thresholds: Where they come from, sentences for the card.
         nms_iou: Intersection over union of the non-maximum suppression.
         tasks: What the package is for; left to the importer if empty.
         licence: Of the weights.
@@ -67,6 +72,8 @@ class ImportRequest(BaseModel):
     fit: Fit | None = None
     padding: float | None = None
     threshold: float | None = None
+    class_thresholds: dict[str, Threshold] = {}
+    source_of_thresholds: str = AS_IMPORTED
     nms_iou: float | None = None
     tasks: tuple[str, ...] = ()
     licence: str | None = None

@@ -1,7 +1,8 @@
 """`AdmissionReport`: what was found out about a version, kept beside it as `admission.json`.
 
-A report counts only for the very bytes that were examined: whoever changes graph, labels, or golden
-images afterwards has a version that is not admitted.
+A report counts only for the very bytes that were examined: whoever changes graph, labels, golden
+images or thresholds afterwards has a version that is not admitted. Other thresholds for a running
+city are a rollout, or a matter of its configuration.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from models.object_store import write_whole
-from models.package import ADMISSION_FILE, LABELS_FILE, ModelPackage, sha256_of
+from models.package import ADMISSION_FILE, LABELS_FILE, ModelPackage, Thresholds, sha256_of
 
 MAX_REPORT_BYTES = 1024 * 1024
 
@@ -60,6 +61,7 @@ class Findings(_ReportPart):
         sha256: Checksum of the graph that was examined.
         labels: Checksum of `labels.txt`.
         golden: Checksum of the golden images.
+        thresholds: Those of the manifest; None in reports of earlier versions.
         max_batch: Largest batch that was warmed.
         provider: Where it really ran: `cpu` or `cuda`.
         placement: Nodes per execution provider, as ONNX Runtime placed them.
@@ -73,6 +75,7 @@ class Findings(_ReportPart):
     sha256: str = ""
     labels: str = ""
     golden: str = ""
+    thresholds: Thresholds | None = None
     max_batch: int = 0
     provider: str = ""
     placement: dict[str, int] = Field(default_factory=dict)
@@ -160,5 +163,7 @@ def _changed(package: ModelPackage, found: Findings) -> str:
         return "its labels have changed"
     if found.golden != package.manifest.golden:
         return "its golden images have changed"
+    if found.thresholds not in (None, package.manifest.thresholds):
+        return "its thresholds have changed"
     most = package.manifest.input.max_batch
     return f"its largest batch has grown to {most}" if found.max_batch < most else ""

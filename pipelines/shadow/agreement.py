@@ -31,7 +31,7 @@ def _names(*names: str) -> Any:  # noqa: ANN401 - as pydantic types it
 
 @dataclass(frozen=True, slots=True)
 class BoxAgreement:
-    """How far two versions agree on the same frames. Confident: above the version's own threshold.
+    """How far two versions agree on the same frames. Confident: above its own threshold.
 
     Attributes:
         frames: Frames on which both ran.
@@ -100,8 +100,8 @@ class ModelDetections:
 
     @property
     def confident(self) -> npt.NDArray[np.bool_]:
-        """Which boxes are above the model's threshold."""
-        return np.asarray(self.found.scores > self.model.threshold)
+        """Which boxes are above the model's threshold of their class."""
+        return np.asarray(self.found.scores > self.model.thresholds[self.found.class_ids])
 
 
 def box_agreement(first: ModelDetections, second: ModelDetections) -> BoxAgreement:

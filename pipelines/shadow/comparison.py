@@ -47,7 +47,7 @@ class Comparison:
     def __init__(
         self, plan: TaskPlan, route: Route, camera: str, incarnation: str, folder: Path
     ) -> None:
-        """Starts, or goes on where an earlier worker stopped.
+        """Starts, or goes on where an earlier worker stopped: with the same thresholds only.
 
         Args:
             plan: The task; its rules are built anew for the shadow.
@@ -64,7 +64,7 @@ class Comparison:
             build_rule(rule, camera, f"{incarnation}/{self._second.key}") for rule in plan.rules
         )
         self._tracker = CameraTracker(
-            self._second.labels, itertools.count(1), plan.fps, threshold=self._second.threshold
+            self._second.labels, itertools.count(1), plan.fps, threshold=self._second.thresholds
         )
         name = f"{camera}-{plan.task}-{self._first.key}-{self._second.key}".replace("/", "-")
         self._path = folder / f"{name}.json"
@@ -73,9 +73,17 @@ class Comparison:
         self._undrawn: list[str] = []
         self._saved_s = self._disputed_s = float("-inf")
         now = datetime.now(UTC)
-        self._state = _resumed(self._path) or ComparisonState(
-            camera, plan.task, self._first.key, self._second.key, since=now, until=now
+        begun = ComparisonState(
+            camera,
+            plan.task,
+            self._first.key,
+            self._second.key,
+            since=now,
+            until=now,
+            first_thresholds=self._first.named_thresholds,
+            second_thresholds=self._second.named_thresholds,
         )
+        self._state = _resumed(self._path, begun) or begun
 
     @property
     def state(self) -> ComparisonState:
@@ -209,7 +217,7 @@ def _normalised(model: ModelRef, frame: Frame, found: Detections) -> ModelDetect
 
 def _overlay(model: ModelRef, frame: Frame, found: Detections, colour: RgbColour) -> Overlay:
     return Overlay(
-        found=found.where(found.scores > model.threshold),
+        found=found.above(model.thresholds),
         letterbox=frame.views[model.view].letterbox,
         labels=model.labels,
         colour=colour,
@@ -217,10 +225,16 @@ def _overlay(model: ModelRef, frame: Frame, found: Detections, colour: RgbColour
     )
 
 
-def _resumed(path: Path) -> ComparisonState | None:
-    """What an earlier worker left; what was open then is over, as far as it was seen."""
+def _resumed(path: Path, begun: ComparisonState) -> ComparisonState | None:
+    """What an earlier worker left; what was open then is over, as far as it was seen.
+
+    None where there is nothing, or where it was counted with other thresholds.
+    """
     state = load_state(path)
-    return _ended(state) if state is not None else None
+    thresholds = begun.first_thresholds, begun.second_thresholds
+    if state is None or (state.first_thresholds, state.second_thresholds) != thresholds:
+        return None
+    return _ended(state)
 
 
 def _ended(state: ComparisonState) -> ComparisonState:

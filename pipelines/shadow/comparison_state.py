@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipelines.access import write_owned_file
 from pipelines.delivery.durable import private_folder
 from pipelines.shadow.agreement import BoxAgreement, IncidentNote
+from pipelines.thresholds import NamedThresholds
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class ComparisonState:
         unseen: Frames without a result of the shadow, because it is too slow or fails; the
             comparison says nothing about them.
         fault: Newest failure of the shadow, empty if there was none.
+        first_thresholds: Those of the version in service; None in files of earlier versions.
+        second_thresholds: Those of the shadow, likewise.
         notes: Incidents of both, oldest first.
         images: File names of disputed frames, oldest first.
     """
@@ -81,6 +84,8 @@ class ComparisonState:
     fault: str = ""
     notes: tuple[IncidentNote, ...] = ()
     images: tuple[str, ...] = ()
+    first_thresholds: NamedThresholds | None = None
+    second_thresholds: NamedThresholds | None = None
 
 
 _STATE: Final = TypeAdapter(ComparisonState)

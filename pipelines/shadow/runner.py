@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,13 @@ import numpy as np
 
 from camera_adapters import Frame
 from models.detections import Detections
-from pipelines.detector import RESULT_TIMEOUT_S, DetectorPort, InFlightBatch, MicroBatch
+from pipelines.detector import (
+    RESULT_TIMEOUT_S,
+    DetectorPort,
+    InFlightBatch,
+    MicroBatch,
+    ModelRows,
+)
 from pipelines.plan import ModelRef, Routes, model_keys
 from pipelines.shadow.comparison import CameraShadow
 
@@ -40,12 +46,12 @@ class _Shadowed:
 
     Attributes:
         frames: The frames with their routes, by camera.
-        cameras: The cameras of each shadow.
+        cameras: The cameras of each shadow, by its version: with other thresholds it is another.
         found: What the versions in service found.
     """
 
     frames: Mapping[str, tuple[Frame, Routes]]
-    cameras: Mapping[ModelRef, Sequence[str]]
+    cameras: Mapping[str, Mapping[ModelRef, Set[str]]]
     found: FoundByCamera
     submitted: Submitted
 
@@ -96,14 +102,15 @@ class ShadowRunner:
             found: What the versions in service found; cameras without a result are left out.
         """
         frames: dict[str, tuple[Frame, Routes]] = {}
-        cameras: dict[ModelRef, list[str]] = {}
+        cameras: dict[str, dict[ModelRef, set[str]]] = {}
         for batch, _ in submitted:
             for frame, routes in zip(batch.frames, batch.routes, strict=True):
                 for task in frame.tasks if frame.camera in found else ():
                     shadow = routes[task].shadow
                     if shadow is not None:
                         frames[frame.camera] = (frame, routes)
-                        cameras.setdefault(shadow, []).append(frame.camera)
+                        own = cameras.setdefault(shadow.key, {})
+                        own.setdefault(shadow, set()).add(frame.camera)
         if not frames:
             return
         shadowed = _Shadowed(frames, cameras, found, submitted)
@@ -126,7 +133,8 @@ class ShadowRunner:
                 return False
             oldest = self._waiting[0]
         try:
-            self._compare(oldest, [self._submit(oldest, model) for model in oldest.cameras])
+            shadows = oldest.cameras.values()
+            self._compare(oldest, [self._submit(oldest, cameras) for cameras in shadows])
         finally:
             with self._arrival:
                 self._waiting.popleft()
@@ -147,16 +155,20 @@ class ShadowRunner:
                 # A shadow never costs the version in service anything.
                 log.exception("shadow_comparison_failed")
 
-    def _submit(self, one: _Shadowed, model: ModelRef) -> tuple[MicroBatch, InFlightBatch]:
-        cameras = one.cameras[model]
+    def _submit(
+        self, one: _Shadowed, cameras: Mapping[ModelRef, Set[str]]
+    ) -> tuple[MicroBatch, InFlightBatch]:
+        """Runs one version, for all thresholds that it has on some cameras."""
+        view, names = next(iter(cameras)).view, frozenset[str]().union(*cameras.values())
         for batch, pending in one.submitted:
-            rows = tuple(row for row, frame in enumerate(batch.frames) if frame.camera in cameras)
-            if batch.view == model.view and len(rows) == len(cameras):
+            there = {frame.camera for frame in batch.frames}
+            if batch.view == view and names <= there:
                 # The detector has these images already.
-                return replace(batch, rows={model: rows}), pending.rerun({model: rows})
-        members, routes = zip(*(one.frames[name] for name in cameras), strict=True)
-        images = np.stack([frame.views[model.view].image for frame in members])
-        own = MicroBatch(images, members, routes, {model: tuple(range(len(members)))})
+                rows = _rows(batch.frames, cameras)
+                return replace(batch, rows=rows), pending.rerun(rows)
+        members, routes = zip(*(one.frames[name] for name in sorted(names)), strict=True)
+        images = np.stack([frame.views[view].image for frame in members])
+        own = MicroBatch(images, members, routes, _rows(members, cameras))
         return own, self._detector.submit(own)
 
     def _compare(self, shadowed: _Shadowed, batches: Submitted) -> None:
@@ -171,3 +183,11 @@ class ShadowRunner:
             shadow = self._cameras.get(camera)
             if shadow is not None:
                 shadow.compare(frame, routes, shadowed.found[camera], found.get(camera, {}), fault)
+
+
+def _rows(frames: Sequence[Frame], cameras: Mapping[ModelRef, Set[str]]) -> ModelRows:
+    """For each model the rows of its cameras among some frames."""
+    return {
+        model: tuple(row for row, frame in enumerate(frames) if frame.camera in own)
+        for model, own in cameras.items()
+    }

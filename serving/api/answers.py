@@ -48,11 +48,19 @@ class StaticChangeAnswer(ApiAnswer):
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 
+class ThresholdsAnswer(ApiAnswer):
+    """Scores from which on a detection counts: of some classes by name, and of all others."""
+
+    default: float
+    classes: dict[str, float]
+
+
 class CameraAnswer(ApiAnswer):
     """One camera. `frame_age_ms` is arrival of a frame to its result.
 
-    `models` and `shadows` are the `name/version` by task that ran on its newest frame; `inferences`
-    counts the frames by task and version, `reroutes` how often the versions changed.
+    `models` and `shadows` are the `name/version` by task that ran on its newest frame, `thresholds`
+    what of the former counted; `inferences` counts the frames by task and version, `reroutes` how
+    often versions or thresholds changed.
 
     `view` is what is wrong with what it shows, such as `covered`, `motion` the share of the image
     that moves, `static_changes` what was added to the place or removed from it; all as far as the
@@ -80,6 +88,7 @@ class CameraAnswer(ApiAnswer):
     incidents: dict[str, int] | None = None
     models: dict[str, str] | None = None
     shadows: dict[str, str] | None = None
+    thresholds: dict[str, ThresholdsAnswer] | None = None
     inferences: dict[str, dict[str, int]] | None = None
     reroutes: int | None = None
     view: str | None = None
@@ -89,6 +98,8 @@ class CameraAnswer(ApiAnswer):
 
 class ModelAnswer(ApiAnswer):
     """One model version in service. `provider` is where it really runs: `cpu` or `cuda`.
+
+    `thresholds` are those in force, which the task of a camera may replace.
 
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
     `pinned` where cameras name the version themselves. `cameras` are those on which it counts.
@@ -100,7 +111,7 @@ class ModelAnswer(ApiAnswer):
     width: int
     height: int
     labels: tuple[str, ...]
-    threshold: float
+    thresholds: ThresholdsAnswer
     provider: str
     application: str
     status: str
@@ -189,6 +200,10 @@ def camera_answer(worker: str, camera: CameraSnapshot) -> CameraAnswer:
         worker=worker,
         models={task: route.model.key for task, route in camera.routes.items()},
         shadows={task: r.shadow.key for task, r in camera.routes.items() if r.shadow},
+        thresholds={
+            task: ThresholdsAnswer.of(route.model.named_thresholds)
+            for task, route in camera.routes.items()
+        },
         inferences=camera.statistics.models,
         view=camera.signals.view,
         motion=camera.signals.motion and camera.signals.motion.share,
@@ -203,7 +218,7 @@ def model_answer(
     cameras: Sequence[str],
     metrics: InferenceMetrics,
 ) -> ModelAnswer:
-    """A model version in service, with the threshold in force.
+    """A model version in service, with the thresholds in force.
 
     `state` is the rollout of its model, None where every camera names its version; `cameras` are
     those on which it counts.
@@ -217,6 +232,7 @@ def model_answer(
         model.ref.size,
         running,
         metrics,
+        thresholds=ThresholdsAnswer.of(model.ref.named_thresholds),
         role=role or ("leaving" if leaving else "pinned"),
         cameras=cameras,
         inference_ms_per_image=metrics.run_ms_per_image,

@@ -204,7 +204,7 @@ class ControlApi:
                 raise HTTPException(504, f"model {name} gave no result in time; try again")
             raise HTTPException(503, f"model {name} failed; GET /health may say why")
         (found,) = result.found[model.ref]
-        return detect_answer(model, letterbox, found.where(found.scores > model.ref.threshold))
+        return detect_answer(model, letterbox, found.above(model.ref.thresholds))
 
     def _infer(self, model: ServedModel, images: Image) -> BatchResult:
         self._asked[model.ref.key] = model

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from models import VERSION_PATTERN
-from pipelines import InferenceMetrics
+from pipelines import InferenceMetrics, NamedThresholds
 from pipelines.shadow import BoxAgreement, ComparisonState, IncidentNote, in_one_only
-from serving.api.answers import ApiAnswer, Rounded
+from serving.api.answers import ApiAnswer, Rounded, ThresholdsAnswer
 from serving.director_client import all_workers, ask_director, change_versions, rollout_states
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollouts import RolloutState
@@ -54,6 +54,7 @@ class BoxAnswer(ApiAnswer):
 class CameraComparison(ApiAnswer):
     """Two versions on one task of one camera. `unseen` frames have no result of the shadow.
 
+    `first_thresholds` and `second_thresholds` are those that it was compared with, since `since`.
     `only` are the incidents that only one version found.
     """
 
@@ -69,6 +70,8 @@ class CameraComparison(ApiAnswer):
     incidents_second: int
     only: tuple[IncidentNote, ...]
     images: tuple[str, ...]
+    first_thresholds: ThresholdsAnswer | None
+    second_thresholds: ThresholdsAnswer | None
 
 
 class CostAnswer(ApiAnswer):
@@ -207,12 +210,18 @@ def _comparison(state: ComparisonState) -> CameraComparison:
     return CameraComparison.of(
         state,
         boxes=BoxAnswer.of(state.boxes),
+        first_thresholds=_thresholds(state.first_thresholds),
+        second_thresholds=_thresholds(state.second_thresholds),
         # Several short incidents of one version may be one long one of the other.
         incidents_both=min(first - alone.count("first"), second - alone.count("second")),
         incidents_first=first,
         incidents_second=second,
         only=only,
     )
+
+
+def _thresholds(known: NamedThresholds | None) -> ThresholdsAnswer | None:
+    return None if known is None else ThresholdsAnswer.of(known)
 
 
 def _cost(model: str, metrics: Mapping[str, InferenceMetrics]) -> CostAnswer:

@@ -12,11 +12,13 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models import NAME_PATTERN, VERSION_PATTERN
+from models import NAME_PATTERN, VERSION_PATTERN, Threshold
+from models.detections import plain_label
+from pipelines import NamedThresholds
 from serving.errors import RolloutError
 
 NO_VERSION: Final = "none"
@@ -25,11 +27,59 @@ NO_VERSION: Final = "none"
 PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 VersionName = Annotated[str, Field(pattern=VERSION_PATTERN)]
 VersionOrNone = Annotated[str, Field(pattern=rf"{VERSION_PATTERN}|^{NO_VERSION}$")]
-Threshold = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _ThresholdTable(_Table):
+    @model_validator(mode="before")
+    @classmethod
+    def _number_is_general(cls, value: Any) -> Any:  # noqa: ANN401 - as pydantic has it
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"default": value} if is_number else value
+
+
+class VersionThresholds(_ThresholdTable):
+    """Scores that replace a package's own; a bare number means `default`.
+
+    Attributes:
+        default: That of all classes without one of their own; the package's own if None.
+        classes: Those of some classes.
+    """
+
+    default: Threshold | None = None
+    classes: dict[str, Threshold] = Field(default_factory=dict)
+
+    @property
+    def named(self) -> NamedThresholds:
+        """The same for pipelines."""
+        return NamedThresholds(self.default, self.classes)
+
+
+class ThresholdChange(_ThresholdTable):
+    """What somebody wants changed in them; a bare number means `default`.
+
+    Attributes:
+        default: Another one; None leaves it.
+        classes: Others by class; None goes back to the package's own.
+    """
+
+    default: Threshold | None = None
+    classes: dict[str, Threshold | None] = Field(default_factory=dict)
+
+    def of(self, old: VersionThresholds | None) -> VersionThresholds:
+        """The thresholds after the change."""
+        known = (
+            {plain_label(name): (name, score) for name, score in old.classes.items()} if old else {}
+        )
+        for name, score in self.classes.items():
+            known.pop(plain_label(name), None)
+            if score is not None:
+                known[plain_label(name)] = name, score
+        default = old.default if old and self.default is None else self.default
+        return VersionThresholds(default=default, classes=dict(known.values()))
 
 
 class Canary(_Table):
@@ -53,7 +103,7 @@ class Rollout(_Table):
         stable: Version of all cameras that are not the canary's.
         previous: The stable version before this one, empty where there was none.
         shadow: Version that infers every camera and is only compared, empty without one.
-        thresholds: Scores by version that replace the package's own.
+        thresholds: By version what replaces the package's own.
         changed_at: When it was last changed, UTC; None before the first change.
     """
 
@@ -62,7 +112,7 @@ class Rollout(_Table):
     previous: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
     canary: Canary | None = None
     shadow: Annotated[str, Field(pattern=rf"^$|{VERSION_PATTERN}")] = ""
-    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    thresholds: dict[str, VersionThresholds] = Field(default_factory=dict)
     changed_at: datetime | None = None
 
     @property
@@ -98,13 +148,15 @@ class RolloutChange(_Table):
         canary: A version, or `none` to take the canary's cameras back to the stable one.
         cameras: The canary's cameras: a share (`10%`) or ids with commas between.
         shadow: A version, or `none`.
-        thresholds: Scores by version; None goes back to the package's own.
+        thresholds: By version, only what is to change; None goes back to the package's own.
     """
 
     canary: VersionOrNone | None = None
     cameras: str | None = Field(default=None, examples=["10%", "crossroad-1,square-east"])
     shadow: VersionOrNone | None = None
-    thresholds: dict[VersionName, Threshold | None] = Field(default_factory=dict)
+    thresholds: dict[VersionName, ThresholdChange | None] = Field(
+        default_factory=dict, examples=[{"2": {"default": 0.4, "classes": {"person": 0.35}}}]
+    )
 
 
 def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> Rollout:
@@ -121,9 +173,14 @@ def changed(rollout: Rollout, change: RolloutChange, cameras: Sequence[str]) -> 
         shadow = "" if change.shadow == NO_VERSION else change.shadow
     if shadow and shadow == rollout.stable:
         raise RolloutError(_is_stable(rollout, "shadow"))
-    thresholds = {**rollout.thresholds, **change.thresholds}
-    kept = {version: value for version, value in thresholds.items() if value is not None}
-    return rollout.model_copy(update={"canary": canary, "shadow": shadow, "thresholds": kept})
+    thresholds = dict(rollout.thresholds)
+    for version, wanted in change.thresholds.items():
+        old = thresholds.pop(version, None)
+        new = wanted.of(old) if wanted is not None else VersionThresholds()
+        if new != VersionThresholds():
+            thresholds[version] = new
+    update = {"canary": canary, "shadow": shadow, "thresholds": thresholds}
+    return rollout.model_copy(update=update)
 
 
 def promoted(rollout: Rollout) -> Rollout:

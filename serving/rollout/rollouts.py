@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from models.detections import plain_label
 from pipelines import CameraPlan, Routes
 from pipelines.delivery import make_folder, write_durably
 from serving.errors import RolloutBusy, RolloutError, ServingError
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 
 FILE: Final = "rollouts.json"
 """In the state folder: what was decided outlives the process that decided it."""
-VERSION: Final = 2
-"""Version 1 was the mapping of tables alone."""
+VERSION: Final = 3
+"""Version 1 was the mapping of tables alone; version 2 had one threshold for all classes."""
 _TABLES: Final = TypeAdapter(Mapping[str, Rollout])
 _TREE: Final = TypeAdapter(dict[str, Any])
 
@@ -114,7 +115,12 @@ class Rollouts:
             RolloutError: Refused, or a version could not be started; nothing has changed.
         """
         cameras = followers(self._plans, model)
-        return self._apply(model, lambda rollout: changed(rollout, change, cameras))
+
+        def new(rollout: Rollout) -> Rollout:
+            self._check_classes(model, change)
+            return changed(rollout, change, cameras)
+
+        return self._apply(model, new)
 
     def promote(self, model: str) -> RolloutState:
         """Makes the canary, or else the shadow, the stable version.
@@ -244,6 +250,20 @@ class Rollouts:
                 f"model {model.ref.key} is made for {', '.join(model.tasks)}, but cameras use it "
                 f"for {', '.join(sorted(missing))} too; import it with --tasks if it can do that"
             )
+
+    def _check_classes(self, model: str, change: RolloutChange) -> None:
+        """Refuses a threshold of a class that its version does not have."""
+        for version, wanted in change.thresholds.items():
+            if wanted is None or not wanted.classes:
+                continue
+            served = self._routing.served.get(f"{model}/{version}") or self._find(model, version)
+            known = {plain_label(label) for label in served.ref.labels}
+            unknown = [name for name in wanted.classes if plain_label(name) not in known]
+            if unknown:
+                raise RolloutError(
+                    f"model {model}/{version} has no class {', '.join(unknown)}, which "
+                    f"`thresholds` names; its classes are {', '.join(served.ref.labels)}"
+                )
 
     def _save(self, routing: RoutingTable) -> None:
         """Keeps the tables, and those of models that no camera uses at present."""

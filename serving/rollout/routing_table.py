@@ -7,7 +7,7 @@ left out, and the stable version is used instead.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pipelines import CameraPlan, ModelRef, Route, Routes, TaskPlan
 from serving.rollout.rollout import Rollout
@@ -39,13 +39,13 @@ class RoutingTable:
         return frozenset(tables) | {task.model.key for task in tasks if self._is_fixed(task)}
 
     def ref(self, name: str, version: str) -> ModelRef | None:
-        """A version as pipelines know it, with the threshold of its table; None if not served."""
+        """A version as pipelines know it, with the thresholds of its table; None if not served."""
         served = self.served.get(f"{name}/{version}")
         if served is None:
             return None
         table = self.rollouts.get(name)
-        threshold = table.thresholds.get(version) if table else None
-        return served.ref if threshold is None else replace(served.ref, threshold=threshold)
+        wanted = table.thresholds.get(version) if table else None
+        return served.ref if wanted is None else served.ref.overridden(wanted.named)
 
     def _route(self, camera: str, task: TaskPlan) -> Route:
         if self._is_fixed(task):
@@ -53,9 +53,12 @@ class RoutingTable:
         table = self.rollouts[task.model.name]
         stable = self.ref(table.model, table.stable) or task.model
         model = self.ref(table.model, table.version_for(camera)) or stable
+        model = model.overridden(task.thresholds)
         wanted = table.shadow_for(camera)
         shadow = self.ref(table.model, wanted) if wanted else None
-        return Route(model, None if shadow and shadow.key == model.key else shadow)
+        if shadow is None or shadow.key == model.key:
+            return Route(model)
+        return Route(model, shadow.overridden(task.thresholds))
 
     def _is_fixed(self, task: TaskPlan) -> bool:
         return task.pinned or task.model.name not in self.rollouts

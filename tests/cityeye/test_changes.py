@@ -77,6 +77,7 @@ def test_cameras_are_added_and_removed(changed):
         ("fps: 5", "fps: 6", "rate"),
         ("model: traffic,", "model: traffic/1,", "model"),
         ("fps: 5", "fps: 5, priority: low", "priority"),
+        ("fps: 5", "fps: 5, thresholds: {classes: {car: 0.3}}", "thresholds"),
         ("fps: 5", "fps: 5, rules: {traffic.congestion: {confirm_s: 9}}", "rules"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -230,8 +231,10 @@ def test_a_person_reads_what_was_inferred_and_what_was_not(capsys, data, tmp_pat
     assert rows["car"] == [
         str(car["objects"]),
         *(f"{car['metrics'][name]:.3f}" for name in ("ap", "ap50", "ap75", "ar100")),
+        f"{car['at_threshold']['threshold']:g}",
         f"{car['at_threshold']['precision']:.3f}",
         f"{car['at_threshold']['recall']:.3f}",
+        f"{f1(car['at_threshold']):.3f}",
         f"{car['best']['threshold']:.3f}",
     ]
     assert rows["mean"][1] == f"{found['means']['ap']:.3f}"
@@ -264,7 +267,40 @@ def test_a_class_without_objects_has_no_metrics(capsys, tmp_path, data):
     found = evaluated(tmp_path, MODEL, "--data", file, "--images", data / "square" / "images")
     (one,) = [one for one in found["classes"] if one["label"] == "bus"]
     assert set(one["metrics"].values()) == {None}
-    assert " bus 0 - - - - - - - " in " ".join(capsys.readouterr().out.split())
+    assert " bus 0 - - - - 0.35 - - - - " in " ".join(capsys.readouterr().out.split())
+
+
+def f1(point: dict[str, float]) -> float:
+    return 2 * point["precision"] * point["recall"] / (point["precision"] + point["recall"])
+
+
+def test_thresholds_are_suggested_where_the_images_say_enough(capsys, tmp_path, data, samples):
+    there = ("--data", data / "crowds.json", "--images", data / "square" / "images")
+    found = evaluated(tmp_path, MODEL, *there, "--suggest-thresholds")
+    said = capsys.readouterr().out
+    known = {one["label"]: one for one in found["suggested"]}
+    assert list(known) == [one["label"] for one in found["classes"]]
+    for one in found["classes"]:
+        suggestion = known[one["label"]]
+        assert suggestion["objects"] == one["objects"]
+        assert suggestion["present"] == pytest.approx(one["at_threshold"])
+        if suggestion["reason"]:
+            assert f"{one['label']} keeps its threshold: {suggestion['reason']}" in said
+            assert suggestion["suggested"]["threshold"] is None
+        else:
+            assert f1(suggestion["suggested"]) > f1(suggestion["present"])
+    few = known["motorcycle"]
+    assert few["objects"] < 30
+    assert few["reason"].startswith(f"too few: {few['objects']} objects on ")
+    snippet = yaml.safe_load(said[said.index("thresholds:\n") :])
+    wanted = {k: v["suggested"]["threshold"] for k, v in known.items() if not v["reason"]}
+    assert snippet == {"thresholds": {"default": 0.35, "classes": wanted}}
+
+
+@pytest.mark.parametrize("option", ["--new-version", "--precision=0.9"])
+def test_what_goes_with_suggested_thresholds_does_not_go_alone(capsys, data, option):
+    assert main(["models", "eval", MODEL, "--data", str(data / "square"), option]) == 1
+    assert "go with --suggest-thresholds" in capsys.readouterr().err
 
 
 def test_what_is_kept_is_shown_with_the_version(capsys, tmp_path, data):

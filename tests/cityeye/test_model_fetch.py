@@ -14,8 +14,10 @@ import pytest
 
 import model_tools.catalogue
 from cityeye.cli import main
+from cityeye.model_import import COCO, labels_from
 from model_tools.catalogue import CatalogueEntry, catalogue
 from models.admission import why_not_admitted
+from models.package import Thresholds
 from models.repository import ModelRepository
 from tests.model_tools.networks import decoded_yolox_network
 
@@ -53,6 +55,7 @@ def listed(files: Path, address: str, tmp_path: Path, monkeypatch: pytest.Monkey
         name="drawn", file="net.onnx", address=address, size=len(data), licence="MIT",
         blob=hashlib.sha1(blob, usedforsecurity=False).hexdigest(),
         sha256=hashlib.sha256(data).hexdigest(), head="yolox-decoded", good_for="tests",
+        thresholds=Thresholds(default=0.4, classes={"car": 0.3}), thresholds_from="Drawn by lot.",
     )  # fmt: skip
     monkeypatch.setattr(model_tools.catalogue, "catalogue", lambda: {**catalogue(), "drawn": entry})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -78,10 +81,13 @@ def test_a_detector_becomes_an_admitted_package_once(tmp_path, files, capsys, br
     assert main(words) == 0
     package = ModelRepository(tmp_path / "packages").find("drawn")
     assert why_not_admitted(package) == ""
+    assert package.manifest.thresholds == Thresholds(default=0.4, classes={"car": 0.3})
+    assert "  thresholds     0.4; car 0.3\n" in capsys.readouterr().out
+    card = (package.directory / "CARD.md").read_text("utf-8")
+    assert "- car: 0.3\n- every other class: 0.4\n\nDrawn by lot. " in card
     assert package.manifest.licence == "MIT"
     assert len(package.labels) == COCO_CLASSES
     assert (tmp_path / "cache" / "cityeye" / "weights" / "net.onnx").exists() is not brought
-    capsys.readouterr()
     assert main(words) == 0
     assert "--again makes another version" in capsys.readouterr().out
     assert ModelRepository(tmp_path / "packages").versions("drawn") == ("1",)
@@ -94,3 +100,13 @@ def test_a_file_that_somebody_brought_is_checked(files, tmp_path, capsys):
     assert main(["models", "fetch", "drawn", "--from", str(tmp_path)]) == 1
     assert f"there is no net.onnx in {tmp_path}; it comes from" in capsys.readouterr().err
     assert not (tmp_path / "packages").exists()
+
+
+def test_every_measured_threshold_is_of_a_class_that_the_detector_has_and_says_how():
+    labels = labels_from(COCO)
+    measured = [entry for entry in catalogue().values() if entry.thresholds is not None]
+    assert len(measured) > 3
+    for entry in measured:
+        assert set(entry.thresholds.classes) <= set(labels)
+        assert entry.tried
+        assert entry.thresholds_from.endswith(".")

@@ -16,6 +16,7 @@ from cityeye.errors import CommandError
 from cityeye.images import images_in
 from cityeye.model_import import labels_from, mapping_from
 from model_tools.shipped_images import golden_images
+from models.package import ModelPackage
 from models.repository import BUILTIN_ROOT, ModelRepository
 from tests.model_tools.networks import yolo_network
 from tests.models.tiny import LABELS, SIZE, tiny_package
@@ -53,11 +54,16 @@ def test_a_file_becomes_a_version_that_is_listed(folder, capsys):
 @pytest.mark.slow
 def test_a_package_brings_its_labels_and_facts_along(folder):
     built = tiny_package(folder / "other", name="crowding")
+    manifest = built.directory / "model.yaml"
+    text = manifest.read_text("utf-8")
+    manifest.write_text(text.replace("classes: {}", "classes: {car: 0.6}"), "utf-8")
+    built = ModelPackage.load(built.directory)
     words = ["models", "import", str(built.onnx_path), "--name", "crowding", "--repository", "mine"]
     assert main(words) == 0
     package = ModelRepository(folder / "mine").find("crowding")
     assert package.labels == built.labels
     assert package.manifest.thresholds == built.manifest.thresholds
+    assert package.manifest.thresholds.classes == {"car": 0.6}
     assert (package.manifest.tasks, package.manifest.licence) == (("traffic",), "none")
 
 

@@ -13,6 +13,7 @@ from cityeye.plan import city_plan
 from event_hub import HubRetention
 from pipelines.delivery import Retention, RetentionLimit
 from pipelines.delivery.sinks.http import HttpSinkSettings
+from pipelines.thresholds import NamedThresholds
 from serving.city_plan import Wish, shares
 from serving.errors import RolloutError
 from serving.rollout.rollout import Canary, Rollout
@@ -69,6 +70,24 @@ def test_what_was_rolled_out_is_what_runs(city):
     routes = {one.camera.id: routing.routes(one)["traffic"].model for one in plan.cameras}
     assert (routes["free"].version, routes["free"].threshold) == ("2", 0.6)
     assert routes["pinned"].version == "1"
+
+
+def test_thresholds_of_a_task_come_after_those_of_the_table_and_of_the_package(city):
+    document = yaml.safe_load(city.read_text("utf-8"))
+    wanted = {"classes": {"Person": 0.2}}
+    for one in document["cameras"]:
+        one["tasks"]["traffic"]["thresholds"] = wanted
+    city.write_text(yaml.safe_dump(document), encoding="utf-8")
+    thresholds = {"1": {"default": 0.6, "classes": {"person": 0.5, "car": 0.7}}}
+    table = Rollout.model_validate({"model": "traffic", "stable": "1", "thresholds": thresholds})
+    save_rollouts(city.parent / "state", {"traffic": table})
+    plan = planned(city)
+    before = {one.camera.id: one.tasks[0].model.named_thresholds for one in plan.cameras}
+    assert before == dict.fromkeys(("free", "pinned"), NamedThresholds(0.3, {"person": 0.2}))
+    routing = plan.routing(plan.absent)
+    routes = {one.camera.id: routing.routes(one)["traffic"].model for one in plan.cameras}
+    assert routes["free"].named_thresholds == NamedThresholds(0.6, {"car": 0.7, "person": 0.2})
+    assert routes["pinned"].named_thresholds == before["pinned"], "no table changes it"
 
 
 def test_a_canary_that_has_become_unusable_is_named_and_left_out(city):

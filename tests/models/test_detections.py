@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from models.detections import Detections, areas, matched_pairs, pairwise_iou
+from models.detections import (
+    Detections,
+    areas,
+    matched_pairs,
+    pairwise_iou,
+    thresholds_by_class,
+)
 
 
 def pairs(table: np.ndarray, at_least: float, **options: bool) -> list[tuple[int, int]]:
@@ -62,6 +68,14 @@ def test_a_crowd_is_compared_by_the_share_inside():
     boxes, crowd = np.array([[0.0, 0.0, 4.0, 4.0]]), np.array([[0.0, 0.0, 100.0, 2.0]])
     assert pairwise_iou(boxes, crowd, np.array([True])).tolist() == [[0.5]]
     assert pairwise_iou(boxes, crowd, np.array([False]))[0, 0] == pytest.approx(8 / 208)
+
+
+def test_each_class_is_read_above_its_own_threshold():
+    rows = np.array([(0, 0, 1, 1, 0.1 * i, i % 2) for i in range(1, 9)], np.float32)
+    limits = thresholds_by_class(("Bin bag", "car"), 0.45, {"bin_bag": 0.65, "tram": 0.1})
+    found = Detections.from_rows(rows, limits)
+    assert found.class_ids.tolist() == [0, 1, 1]
+    assert found.scores.tolist() == pytest.approx([0.8, 0.7, 0.5])
 
 
 def test_rows_above_the_threshold_are_read_best_first_whatever_their_order():

@@ -54,6 +54,11 @@ def test_a_good_package_says_what_it_is(directory):
     assert package.manifest.thresholds.default == 0.3
 
 
+def test_a_class_may_have_a_threshold_of_its_own_however_it_is_spelled(directory):
+    edit_manifest(directory, lambda it: it["thresholds"].update(classes={"CAR": 0.7}))
+    assert ModelPackage.load(directory).thresholds == pytest.approx([0.3, 0.7, 0.3])
+
+
 def test_an_older_manifest_without_a_fit_means_letterboxed_images(directory):
     edit_manifest(directory, lambda document: document["input"].pop("fit"))
     assert ModelPackage.load(directory).manifest.input.fit == "letterbox"
@@ -166,6 +171,15 @@ def test_a_missing_file_is_named(directory, name):
         (lambda it: it.update(name="../escape"), "name: String should match"),
         (lambda it: it.update(tasks=[]), "tasks: "),
         (lambda it: it["thresholds"].update(default=1.5), "thresholds.default: "),
+        (lambda it: it["thresholds"].update(classes={"car": 1}), "thresholds.classes.car: "),
+        (
+            lambda it: it["thresholds"].update(classes={"tram": 0.5}),
+            "thresholds.classes: has a threshold of 'tram', which is no class",
+        ),
+        (
+            lambda it: it["thresholds"].update(classes={"Car": 0.5, "car": 0.4}),
+            "twice of one class, as 'Car' and 'car'",
+        ),
         (lambda it: it.update(sha256="abc"), "sha256: "),
         (lambda it: it.update(opset=18), "uses opset 17, the manifest says 18"),
         (lambda it: it["output"].update(rows=21), r"must be FLOAT \[N, 21, 6\]"),

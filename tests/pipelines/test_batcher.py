@@ -268,6 +268,19 @@ def test_nobody_waits_for_ever_for_a_higher_priority(monkeypatch: pytest.MonkeyP
     assert overload(street, 10, due)["b/traffic"] == 1
 
 
+def test_a_lower_task_with_other_thresholds_of_the_same_version_goes_along() -> None:
+    both = {"traffic": TRAFFIC, "crowding": replace(TRAFFIC, threshold=0.6)}
+    high: dict[str, Priority] = {"traffic": "high", "crowding": "low"}
+    street = Street.of(
+        plan("a", both, priorities=high), plan("b", both, priorities=high), max_frames=1
+    )
+    street.put("a", "traffic", "crowding")
+    street.put("b", "traffic", "crowding")
+    taken = street.take()
+    assert taken is not None
+    assert [frame.tasks for frame in taken.frames] == [{"traffic", "crowding"}]
+
+
 def test_a_lower_task_of_a_camera_waits_while_somebody_else_has_a_higher_one() -> None:
     both = {"traffic": TRAFFIC, "crowding": CROWDING}
     high: dict[str, Priority] = {"traffic": "high", "crowding": "low"}

@@ -138,9 +138,16 @@ def test_another_graph_under_the_old_report_is_not_admitted(admitted):
     assert "is about another model" in why_not_admitted(package)
 
 
-def test_a_threshold_may_change_without_a_new_examination(admitted):
-    edit(admitted.directory, lambda it: it["thresholds"].update(default=0.6))
-    assert is_admitted(ModelPackage.load(admitted.directory))
+@pytest.mark.parametrize("change", [{"default": 0.6}, {"classes": {"car": 0.6}}])
+def test_thresholds_never_change_in_silence(admitted, change):
+    edit(admitted.directory, lambda it: it["thresholds"].update(change))
+    reason = why_not_admitted(ModelPackage.load(admitted.directory))
+    assert "its thresholds have changed since it was admitted; run `cityeye models check" in reason
+    path = admitted.directory / "admission.json"
+    report = json.loads(path.read_text())
+    del report["findings"]["thresholds"]
+    path.write_text(json.dumps(report))
+    assert is_admitted(ModelPackage.load(admitted.directory)), "an earlier version's report"
 
 
 def test_a_refused_version_keeps_the_reason_and_others_are_not_touched(admitted, tmp_path):

@@ -17,6 +17,7 @@ from pipelines.rules.zone import Zone
 from pipelines.shadow.agreement import in_one_only
 from pipelines.shadow.comparison import IMAGES, Comparison
 from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, states_in
+from pipelines.thresholds import NamedThresholds
 from tests.pipelines.frames import FULL, SIZE, make_frame
 
 STABLE = ModelRef("crowd", "1", SIZE, ("person",), 0.4)
@@ -114,6 +115,21 @@ def test_closing_ends_the_shadows_incidents_and_saves(tmp_path):
     (saved,) = states_in(tmp_path, "crowd/1", "crowd/2")
     assert [note.ended_at is not None for note in saved.notes] == [True]
     assert states_in(tmp_path, "crowd/2", "crowd/1") == ()
+
+
+def test_other_thresholds_are_another_comparison(tmp_path):
+    one = comparison(tmp_path)
+    watch(one, SOMEBODY, SOMEBODY, 1000.0, 5)
+    one.end()
+    assert comparison(tmp_path).state.boxes.frames == 5
+    stricter = SHADOW.overridden(NamedThresholds(classes={"person": 0.95}))
+    other = Comparison(PLAN, Route(STABLE, stricter), "gate", "incarnation", tmp_path)
+    watch(other, SOMEBODY, SOMEBODY, 1001.0, 3)
+    found = other.state
+    assert (found.boxes.both, found.boxes.low_confidence_second) == (0, 3)
+    assert found.second_thresholds == NamedThresholds(0.4, {"person": 0.95})
+    other.end()
+    assert load_state(next(tmp_path.glob("*.json"))) == found
 
 
 def test_a_spoilt_file_costs_the_past_but_not_the_comparison(tmp_path, caplog):

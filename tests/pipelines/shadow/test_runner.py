@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +146,16 @@ def test_a_shadow_of_the_same_size_runs_on_the_images_that_are_there_already(tmp
     assert one.port.stored == 1
     assert one.port.calls == [("crowd/2", (1,))]
     assert one.states()["b"].boxes.both == 1
+
+
+def test_other_thresholds_of_a_shadow_cost_no_inference_of_their_own(tmp_path):
+    one = group(tmp_path, a=replace(SHADOW, threshold=0.95), b=SHADOW)
+    one.process("a", "b")
+    one.runner.run_next(0.0)
+    assert one.port.calls == [("crowd/2", (0, 1))]
+    states = one.states()
+    assert (states["a"].boxes.both, states["a"].boxes.low_confidence_second) == (0, 1)
+    assert states["b"].boxes.both == 1
 
 
 def test_a_shadow_of_another_size_gets_a_batch_of_its_own(tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipelines.thresholds import NamedThresholds
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
 from serving.rollout.rollouts import load_rollouts, save_rollouts
@@ -147,6 +148,19 @@ def test_whatever_is_done_every_camera_has_one_version_and_no_shadow_of_the_same
     assert Rollout.model_validate_json(table.model_dump_json()) == table
 
 
+def test_thresholds_change_one_by_one():
+    def after(table: Rollout, wanted: object) -> Rollout:
+        return changed(table, RolloutChange.model_validate({"thresholds": {"2": wanted}}), CAMERAS)
+
+    table = after(canary(), 0.5)
+    table = after(table, {"classes": {"bin bag": 0.3, "car": 0.6}})
+    assert table.thresholds["2"].named == NamedThresholds(0.5, {"bin bag": 0.3, "car": 0.6})
+    table = after(table, {"classes": {"Bin_bag": 0.2, "car": None}})
+    assert table.thresholds["2"].named == NamedThresholds(0.5, {"Bin_bag": 0.2})
+    assert after(table, 0.7).thresholds["2"].named == NamedThresholds(0.7, {"Bin_bag": 0.2})
+    assert after(table, None).thresholds == {}
+
+
 def test_tables_come_back_from_disk(tmp_path):
     assert load_rollouts(tmp_path) == {}
     table = changed(canary(), RolloutChange(thresholds={"2": 0.4}), CAMERAS)
@@ -167,7 +181,7 @@ def test_tables_without_a_version_are_read(tmp_path):
 
 def test_tables_of_a_newer_program_are_left_alone(tmp_path):
     (tmp_path / "rollouts.json").write_text('{"schema_version": 99, "tables": []}')
-    with pytest.raises(RolloutError, match=r"schema version 99, this program knows 2"):
+    with pytest.raises(RolloutError, match=r"schema version 99, this program knows 3"):
         load_rollouts(tmp_path)
 
 

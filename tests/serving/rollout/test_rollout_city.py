@@ -199,7 +199,9 @@ def test_a_threshold_changes_without_a_restart(running: Running) -> None:
         "the new threshold on every camera",
     )
     (model,) = running.ask("GET", "/models")
-    assert model["threshold"] == 0.25
+    assert model["thresholds"] == {"default": 0.25, "classes": {}}
+    for camera in running.ask("GET", "/cameras"):
+        assert camera["thresholds"] == {"crowding": model["thresholds"]}
     assert model["application"] == before[0]["application"]
     running.change(thresholds={"1": None})
     running.wait_until(

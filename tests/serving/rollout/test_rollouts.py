@@ -13,6 +13,7 @@ import pytest
 
 from models.package import ModelPackage
 from pipelines.plan import Routes
+from pipelines.thresholds import NamedThresholds
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.model_source import FolderModels
 from serving.rollout.rollout import Rollout, RolloutChange
@@ -166,6 +167,36 @@ def test_thresholds_need_no_launch(rollouts: Rollouts, recorder: Recorder) -> No
     assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.7}
     rollouts.change("brightness", RolloutChange(thresholds={"1": None}))
     assert {one["crowding"].model.threshold for one in recorder.routes.values()} == {0.05}
+
+
+def test_a_threshold_of_a_class_that_the_version_does_not_have_is_refused(
+    rollouts: Rollouts, recorder: Recorder
+) -> None:
+    for version in ("1", "2"):
+        change = RolloutChange(thresholds={version: {"classes": {"Person": 0.3, "truk": 0.7}}})
+        with pytest.raises(RolloutError, match=rf"brightness/{version} has no class truk.*person"):
+            rollouts.change("brightness", change)
+    assert recorder.steps == []
+    rollouts.change("brightness", RolloutChange(thresholds={"1": {"classes": {"Person": 0.3}}}))
+    (model,) = {one["crowding"].model for one in recorder.routes.values()}
+    assert (model.threshold, model.class_thresholds) == (0.05, {"person": 0.3})
+
+
+def test_a_task_keeps_its_thresholds_whatever_version_it_has(
+    rollouts: Rollouts, recorder: Recorder, tmp_path: Path
+) -> None:
+    package = brightness_package(tmp_path / "others", version="1")
+    yard = camera_plan("yard", "file:///none.mp4", package)
+    (task,) = yard.tasks
+    wanted = NamedThresholds(classes={"person": 0.7, "tram": 0.2})
+    rollouts.replan([replace(yard, tasks=(replace(task, thresholds=wanted),))])
+    change = RolloutChange(canary="2", cameras="yard", shadow="3", thresholds={"2": 0.4})
+    rollouts.change("brightness", change)
+    route = recorder.routes["yard"]["crowding"]
+    assert route.shadow is not None
+    assert [model.version for model in route.models] == ["2", "3"]
+    assert route.model.named_thresholds == NamedThresholds(0.4, {"person": 0.7})
+    assert route.shadow.named_thresholds == NamedThresholds(0.05, {"person": 0.7})
 
 
 def test_the_stable_version_is_remembered_from_the_first_start_on(
