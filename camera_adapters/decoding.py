@@ -231,6 +231,21 @@ class TrackDecoder:
             )
 
 
+@dataclass(slots=True)
+class _Position:
+    """Where in a recording its packets are; apart, so that a decoder holds no container.
+
+    The two would keep each other, and a decoder of a GPU, until garbage is collected.
+    """
+
+    step_s: float
+    read: int = 0
+
+    def passed_s(self) -> float:
+        # About how much was read: what comes of damage must not depend on the speed of reading.
+        return self.read * self.step_s
+
+
 class VideoContainer:
     """The first video stream of an open file that can be decoded; it owns the file."""
 
@@ -248,8 +263,9 @@ class VideoContainer:
         # Where both say the same, it is the stream that may change it.
         in_stream = self._stream.codec_context.sample_aspect_ratio
         said_here = said if said and said != in_stream else None
-        self._read = 0
-        self._decoder = VideoDecoder(spec, context, self._passed_s, pixel_aspect=said_here, gpu=gpu)
+        self._position = _Position(self.step_s)
+        clock = self._position.passed_s
+        self._decoder = VideoDecoder(spec, context, clock, pixel_aspect=said_here, gpu=gpu)
         self._packets = container.demux(self._stream)
 
     @property
@@ -314,12 +330,8 @@ class VideoContainer:
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""
         packet = next(self._packets, None)
-        self._read += packet is not None
+        self._position.read += packet is not None
         return packet
-
-    def _passed_s(self) -> float:
-        # About how much was read: what comes of damage must not depend on the speed of reading.
-        return self._read * self.step_s
 
     def close(self) -> None:
         """Closes the file; never raises."""
