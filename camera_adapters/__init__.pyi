@@ -15,6 +15,7 @@ from .geometry import (
     ImageFit as ImageFit, Letterbox as Letterbox, PADDING_VALUE as PADDING_VALUE, Size as Size,
     ViewSpec as ViewSpec,
 )
+from .gpu_decoding import gpu_streams as gpu_streams
 from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
@@ -23,7 +24,8 @@ from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounte
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal
 from .spec import (
-    CameraSpec as CameraSpec, Credentials as Credentials, MAX_PIXELS as MAX_PIXELS, Place as Place,
+    CameraSpec as CameraSpec, Credentials as Credentials, DecoderPlace as DecoderPlace,
+    MAX_PIXELS as MAX_PIXELS, Place as Place,
 )
 from .state import (
     CONNECTING as CONNECTING, CameraState as CameraState, FROZEN_AFTER_S as FROZEN_AFTER_S,

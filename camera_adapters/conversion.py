@@ -18,15 +18,15 @@ from typing import Final
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.packet import Packet
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
+from camera_adapters.colours import SCALER_MATRICES, colours_of, to_rgb
 from camera_adapters.errors import UnreadableFault
 from camera_adapters.frame import AnalysisImage, Image, Luma
 from camera_adapters.geometry import PADDING_VALUE, Letterbox, Size, ViewSpec
@@ -46,41 +46,20 @@ _PROBE = 16
 
 _FINGERPRINT_ROWS = 8
 
-_HD_ROWS = 720
-"""From this height on, untagged video is BT.709; below it is BT.601. So says broadcast practice."""
-
-_BT709, _BT601 = 1, 6
-
-_SCALER_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
-"""FFmpeg's scaler's names of the same matrices."""
-
-_LUMA_WEIGHTS = {
-    1: (0.2126, 0.0722),
-    4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    6: (0.299, 0.114),
-    7: (0.212, 0.087),
-    9: (0.2627, 0.0593),
-    10: (0.2627, 0.0593),
-}
-"""Weights of red and blue in the luma, by the codes of ITU-T H.273; others are not trusted."""
-
 PLANAR_FORMATS = frozenset({"yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"})
 """Formats with three planes of 8 bits, chroma at the size of the luma or half of it."""
 
 SEMI_PLANAR_FORMATS = frozenset({"nv12", "nv21"})
 """Formats whose first plane is the luma of 8 bits too."""
 
+GPU_FORMAT = "cuda"
+"""What FFmpeg calls an image in the memory of a GPU; none of its pixels can be read there."""
+
 YUV_COMPONENTS = 3
 """What has fewer, such as grey, holds no colour to be scaled apart."""
+
+DEINTERLACED = PLANAR_FORMATS | {GPU_FORMAT}
+"""Formats of which interlaced images are made whole."""
 
 _FULL_RANGE: Final = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 """Luma of the limited range (16..235) → 0..255."""
@@ -109,6 +88,8 @@ _scalers = _ThreadScalers()
 
 class VideoImage:
     """A decoded image without known damage, in the decoder's own memory: a `DecodedImage`.
+
+    What is in the memory of a GPU stays there until somebody wants its pixels.
 
     Attributes:
         size: Size of the upright image in square pixels.
@@ -139,7 +120,7 @@ class VideoImage:
         # PyAV writes to the frame's colour tags while FFmpeg's scaler runs.
         self._lock = threading.Lock()
         self._orientation = _orientation(frame)
-        self._interlaced = frame.interlaced_frame and frame.format.name in PLANAR_FORMATS
+        self._interlaced = frame.interlaced_frame and frame.format.name in DEINTERLACED
         size = shown or _size(frame.width, frame.height)
         self.size = _size(size.height, size.width) if self._orientation.transposed else size
         self.media_s = 0.0
@@ -183,7 +164,7 @@ class VideoImage:
 
     def luma(self, size: Size) -> Luma:
         """See `SourceImage.luma`: the first plane alone, so that no colour is converted."""
-        frame, orientation = self._frame, self._orientation
+        frame, orientation = self._fetched(), self._orientation
         stored = _size(size.height, size.width) if orientation.transposed else size
         luma = np.empty((stored.height, stored.width), np.uint8)
         if frame.format.is_rgb or len(frame.format.components) < YUV_COMPONENTS:
@@ -192,7 +173,7 @@ class VideoImage:
             is_plane = frame.format.name in PLANAR_FORMATS | SEMI_PLANAR_FORMATS
             source = frame if is_plane else self._scaled(stored, "yuv444p")
             average(_plane_array(source.planes[0]), luma)
-            if _colours(frame)[1] is not ColorRange.JPEG:
+            if colours_of(frame)[1] is not ColorRange.JPEG:
                 cv2.LUT(luma, _FULL_RANGE, dst=luma)
         if orientation == AS_STORED:
             return luma
@@ -205,7 +186,7 @@ class VideoImage:
 
         Rows are compared whole, so that a clock in the image always counts.
         """
-        rows = _plane_array(self._frame.planes[0])[::_FINGERPRINT_ROWS]
+        rows = _plane_array(self._fetched().planes[0])[::_FINGERPRINT_ROWS]
         return zlib.crc32(np.ascontiguousarray(rows).data)
 
     def check(self) -> None:
@@ -219,9 +200,9 @@ class VideoImage:
 
     def _write(self, target: Image) -> None:
         """Scales the upright image to the size of `target` (H, W, 3); rows may be strided."""
+        frame, orientation = self._fetched(), self._orientation
         if self._interlaced:
-            self._remove_combs()
-        frame, orientation = self._frame, self._orientation
+            frame = self._remove_combs()
         height, width = target.shape[:2]
         # The size of the same before it is put upright, as the decoder stores it.
         size = _size(height, width) if orientation.transposed else _size(width, height)
@@ -240,38 +221,53 @@ class VideoImage:
         else:
             source = frame if halves_exactly else self._scaled(size, "yuv444p")
             planes = [_halved(plane, size) for plane in source.planes]
-            cv2.transform(cv2.merge(planes), _to_rgb(*_colours(frame)), dst=stored)
+            cv2.transform(cv2.merge(planes), to_rgb(*colours_of(frame)), dst=stored)
         if not upright:
             orientation.apply(stored, target)
 
-    def _remove_combs(self) -> None:
+    def _fetched(self) -> VideoFrame:
+        """The frame in this computer's memory, fetched from a GPU by whoever needs it first."""
+        with self._lock:
+            there = self._frame
+            if there.format.name == GPU_FORMAT:
+                self._frame = self._rescaled(_size(there.width, there.height), "yuv420p")
+                tags = there.colorspace, there.color_range
+                self._frame.colorspace, self._frame.color_range = tags
+            return self._frame
+
+    def _remove_combs(self) -> VideoFrame:
         """Makes one moment of an interlaced image; once, by whoever converts it first."""
         with self._lock:
             if self._interlaced:
                 self._frame = _progressive(self._frame)
                 self._interlaced = False
+            return self._frame
 
     def _scaled(self, size: Size, pixel_format: str) -> VideoFrame:
         """The stored image at `size`; matrix and range stay as they are, except in RGB."""
+        with self._lock:
+            return self._rescaled(size, pixel_format)
+
+    def _rescaled(self, size: Size, pixel_format: str) -> VideoFrame:
+        """See `_scaled`; the caller holds the lock."""
         frame = self._frame
-        code, color_range = _colours(frame)
-        matrix = None if frame.format.is_rgb else _SCALER_MATRICES[code]
-        to_rgb = pixel_format == "rgb24"
+        code, color_range = colours_of(frame)
+        matrix = None if frame.format.is_rgb else SCALER_MATRICES[code]
+        is_rgb = pixel_format == "rgb24"
         scaler = _scalers.scaler(frame.format.name, frame.width, frame.height, size)
         try:
-            with self._lock:
-                scaled = scaler.reformat(
-                    frame,
-                    width=size.width,
-                    height=size.height,
-                    format=pixel_format,
-                    src_colorspace=matrix,
-                    dst_colorspace=None if to_rgb else matrix,
-                    src_color_range=color_range,
-                    dst_color_range=ColorRange.JPEG if to_rgb else color_range,
-                    interpolation=Interpolation.AREA,
-                    threads=1,
-                )
+            scaled = scaler.reformat(
+                frame,
+                width=size.width,
+                height=size.height,
+                format=pixel_format,
+                src_colorspace=matrix,
+                dst_colorspace=None if is_rgb else matrix,
+                src_color_range=color_range,
+                dst_color_range=ColorRange.JPEG if is_rgb else color_range,
+                interpolation=Interpolation.AREA,
+                threads=1,
+            )
         except (av.FFmpegError, ValueError):
             scaled = None
         if scaled is None:
@@ -302,10 +298,12 @@ def stamp_of(coded: VideoFrame | Packet[VideoStream]) -> Stamp:
     base = coded.time_base
     if base is None:
         return Stamp(None)
+    # Whole numbers, because a product with a fraction takes longer than all else about a frame.
+    over, under = base.numerator, base.denominator
     return Stamp(
-        None if coded.pts is None else float(coded.pts * base),
-        None if coded.dts is None else float(coded.dts * base),
-        float(coded.duration * base) if coded.duration else None,
+        None if coded.pts is None else coded.pts * over / under,
+        None if coded.dts is None else coded.dts * over / under,
+        coded.duration * over / under if coded.duration else None,
     )
 
 
@@ -362,34 +360,3 @@ def _rgb_array(frame: VideoFrame) -> Image:
         buffer=plane,  # type: ignore[arg-type]
         strides=(plane.line_size, 3, 1),
     )
-
-
-def _colours(frame: VideoFrame) -> tuple[int, ColorRange]:
-    """Code of the matrix and the range: as tagged, or what video of its kind usually has."""
-    code = int(frame.colorspace)
-    if code not in _LUMA_WEIGHTS:
-        code = _BT709 if frame.height >= _HD_ROWS else _BT601
-    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
-        return code, ColorRange(frame.color_range)
-    full_range = frame.format.is_rgb or frame.format.name.startswith("yuvj")
-    return code, ColorRange.JPEG if full_range else ColorRange.MPEG
-
-
-@lru_cache(maxsize=64)
-def _to_rgb(code: int, color_range: ColorRange) -> npt.NDArray[np.float64]:
-    """(3, 4): Y, Cb, Cr and 1 in 8 bits → R, G, B in 0..255, by ITU-T H.273."""
-    red, blue = _LUMA_WEIGHTS[code]
-    green = 1 - red - blue
-    from_red, from_blue = 2 * (1 - red), 2 * (1 - blue)
-    weights = np.array(
-        [
-            [1.0, 0.0, from_red],
-            [1.0, -blue * from_blue / green, -red * from_red / green],
-            [1.0, from_blue, 0.0],
-        ]
-    )
-    zero = np.array([0.0, 128.0, 128.0])
-    if color_range is ColorRange.MPEG:
-        zero[0] = 16.0
-        weights *= np.array([255 / 219, 255 / 224, 255 / 224])
-    return np.column_stack((weights, -weights @ zero))

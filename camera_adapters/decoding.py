@@ -17,7 +17,6 @@ from typing import cast
 import av
 import av.error
 import av.logging
-from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -26,24 +25,22 @@ from av.video.stream import VideoStream
 
 from camera_adapters.announced_size import UnreadableSetError, announced_sizes
 from camera_adapters.conversion import VideoImage, stamp_of
+from camera_adapters.decoder_context import CALL_ERRORS, stream_context, track_context
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
+from camera_adapters.gpu_decoding import GpuStream
 from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
-from camera_adapters.sdp import VideoCodec, VideoTrack
+from camera_adapters.sdp import VideoTrack
 from camera_adapters.source import StreamSignal
 from camera_adapters.spec import CameraSpec
 from camera_adapters.upright import shown_size
-
-CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
-"""What PyAV raises for reasons that lie outside of this program."""
 
 MOST_OVERSIZED = 2
 """How many images in a row may be announced as larger than allowed before that is a fault."""
 
 DEFAULT_FPS = 25.0
 
-_DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
 _RTP_TIME_BASE = Fraction(1, CLOCK_HZ)
 
 
@@ -79,8 +76,9 @@ class VideoDecoder:
         context: VideoCodecContext,
         clock: Callable[[], float] = time.monotonic,
         pixel_aspect: Fraction | None = None,
+        gpu: GpuStream | None = None,
     ) -> None:
-        """Decodes with a context that `_prepare` prepared.
+        """Decodes with a context that `decoder_context` prepared, that of `gpu` where there is one.
 
         `pixel_aspect` is the width of a pixel over its height where a container says it; it goes
         before what the stream says.
@@ -89,6 +87,7 @@ class VideoDecoder:
         self._max_pixels = spec.max_pixels
         self._said_aspect = self._aspect = pixel_aspect
         self._context = context
+        self._gpu = gpu
         # The longest wait for a key frame after damage; then images pass again.
         self._hold_s = spec.read_timeout_s / 2
         self._clock = clock
@@ -107,13 +106,18 @@ class VideoDecoder:
             damaged: Whether something of it is known to be missing.
 
         Raises:
-            UnreadableFault: Images of its pixel format cannot be converted.
+            UnreadableFault: Images of its pixel format cannot be converted, or a GPU that is to
+                decode them refuses them.
         """
-        if damaged or packet.is_corrupt:
+        damaged = damaged or packet.is_corrupt
+        if damaged:
             self._await_key_frame(damaged=True)
-        try:
+        frames: list[VideoFrame] | None = None
+        with suppress(*CALL_ERRORS):
             frames = self._context.decode(packet)
-        except CALL_ERRORS:
+        if self._gpu is not None and (frames or (packet.is_keyframe and not damaged)):
+            self._gpu.note(refused=frames is None)
+        if frames is None:
             # Damaged payload; the decoder itself goes on.
             self._await_key_frame(damaged=True)
             return [StreamSignal.DAMAGED]
@@ -173,7 +177,8 @@ class TrackDecoder:
         """Prepares a decoder with the parameter sets of the description, if there are any.
 
         Raises:
-            UnreadableFault: They announce images that are larger than allowed.
+            UnreadableFault: They announce images that are larger than allowed, or there is no GPU
+                that is to decode them.
         """
         # FFmpeg's log lines go to standard error and help nobody there.
         av.logging.set_level(None)
@@ -183,7 +188,8 @@ class TrackDecoder:
         sets = track.parameter_sets
         usable = self._may_decode(sets)
         self._oversized = 0
-        self._decoder = VideoDecoder(spec, _open_codec(track, spec, sets if usable else b""))
+        context, gpu = track_context(track, spec, sets if usable else b"")
+        self._decoder = VideoDecoder(spec, context, gpu=gpu)
 
     def decode(self, coded: CodedImage) -> list[VideoImage | StreamSignal]:
         """See `VideoDecoder.decode`.
@@ -198,6 +204,7 @@ class TrackDecoder:
         packet.update(coded.data)  # type: ignore[arg-type]
         packet.pts = coded.ticks
         packet.time_base = _RTP_TIME_BASE
+        packet.is_keyframe = coded.key
         return self._decoder.decode(packet, damaged=coded.damaged)
 
     def _may_decode(self, data: bytes | bytearray) -> bool:
@@ -224,29 +231,19 @@ class TrackDecoder:
             )
 
 
-def _open_codec(track: VideoTrack, spec: CameraSpec, sets: bytes) -> VideoCodecContext:
-    """A decoder for a track; without its parameter sets where they are not accepted."""
-    context = _new_context(track, spec)
-    if sets:
-        context.extradata = sets
-        try:
-            context.open()
-        except CALL_ERRORS:
-            return _new_context(track, spec)
-    return context
+@dataclass(slots=True)
+class _Position:
+    """Where in a recording its packets are; apart, so that a decoder holds no container.
 
+    The two would keep each other, and a decoder of a GPU, until garbage is collected.
+    """
 
-def _new_context(track: VideoTrack, spec: CameraSpec) -> VideoCodecContext:
-    context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[track.codec], "r"))
-    context.flags |= Flags.low_delay
-    _prepare(context, spec)
-    return context
+    step_s: float
+    read: int = 0
 
-
-def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
-    # One thread per stream: more of them add whole frames of delay.
-    context.thread_count = 1
-    context.options = {"max_pixels": str(spec.max_pixels)}
+    def passed_s(self) -> float:
+        # About how much was read: what comes of damage must not depend on the speed of reading.
+        return self.read * self.step_s
 
 
 class VideoContainer:
@@ -257,16 +254,18 @@ class VideoContainer:
 
         Raises:
             NoVideoError: The container has no video that can be decoded.
+            UnreadableFault: There is no GPU that is to decode it.
         """
         self._container = container
         self._stream = _video_of(container)
-        context = self._stream.codec_context
-        _prepare(context, spec)
+        context, gpu = stream_context(self._stream, spec)
         said = self._stream.sample_aspect_ratio
         # Where both say the same, it is the stream that may change it.
-        said_here = said if said and said != context.sample_aspect_ratio else None
-        self._read = 0
-        self._decoder = VideoDecoder(spec, context, self._passed_s, pixel_aspect=said_here)
+        in_stream = self._stream.codec_context.sample_aspect_ratio
+        said_here = said if said and said != in_stream else None
+        self._position = _Position(self.step_s)
+        clock = self._position.passed_s
+        self._decoder = VideoDecoder(spec, context, clock, pixel_aspect=said_here, gpu=gpu)
         self._packets = container.demux(self._stream)
 
     @property
@@ -331,12 +330,8 @@ class VideoContainer:
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""
         packet = next(self._packets, None)
-        self._read += packet is not None
+        self._position.read += packet is not None
         return packet
-
-    def _passed_s(self) -> float:
-        # About how much was read: what comes of damage must not depend on the speed of reading.
-        return self._read * self.step_s
 
     def close(self) -> None:
         """Closes the file; never raises."""
@@ -349,6 +344,9 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
 
     Returns:
         The container, or why there is none: `NoVideoError` where it has no video.
+
+    Raises:
+        UnreadableFault: There is no GPU that is to decode it.
     """
     av.logging.set_level(None)
     try:
@@ -366,6 +364,9 @@ def open_container(spec: CameraSpec, path: Path) -> VideoContainer | Failure:
         return VideoContainer(spec, container)
     except NoVideoError as error:
         failure = Failure.of(error)
+    except CameraFault:
+        container.close()
+        raise
     container.close()
     return failure
 

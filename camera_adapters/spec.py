@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from camera_adapters.login_memory import LoginMemory
 from camera_adapters.network import ANYWHERE, CameraNetwork
@@ -11,6 +12,10 @@ from camera_adapters.network import ANYWHERE, CameraNetwork
 MAX_PIXELS = 8192 * 4320
 """8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
 size it likes. What is refused counts as damaged, and never becomes an image."""
+
+
+DecoderPlace = Literal["cpu", "cuda"]
+"""What decodes: the processor, or a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class CameraSpec:
         read_timeout_s: How long a silent stream is waited for.
         transport: RTSP transport, `tcp` or `udp`.
         max_pixels: The largest image that is decoded.
+        decoder: Where its video is decoded: by the processor, or by the engines of a GPU, which is
+            an error where there is none.
         network: Where the address may lead.
         verify_tls: Whether an `rtsps` camera needs a certificate that this machine trusts.
         logins: What is remembered of its login over attempts.
@@ -62,6 +69,7 @@ class CameraSpec:
     read_timeout_s: float = 8.0
     transport: str = "tcp"
     max_pixels: int = MAX_PIXELS
+    decoder: DecoderPlace = "cpu"
     network: CameraNetwork = ANYWHERE
     verify_tls: bool = True
     logins: LoginMemory = field(default_factory=LoginMemory, compare=False, repr=False)

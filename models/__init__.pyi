@@ -11,6 +11,7 @@ from .golden import (
     GoldenSet as GoldenSet, LOOSE as LOOSE, MAX_FILE_BYTES as MAX_FILE_BYTES, STRICT as STRICT,
     Tolerance as Tolerance, disagreement as disagreement, tolerance_of as tolerance_of,
 )
+from .gpu_runners import GpuGraph as GpuGraph
 from .object_store import write_whole as write_whole
 from .package import (
     ADMISSION_FILE as ADMISSION_FILE, CARD_FILE as CARD_FILE, Fit as Fit,

@@ -5,13 +5,25 @@ uint8 images in, final boxes out; everything that differs between networks is in
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 
 from models.detections import ClassScores, Detections
 from models.errors import ImageError, SessionError
+from models.gpu_runners import IN_FLIGHT, GpuGraph, GpuRunners
 from models.package import ModelPackage
-from models.session import WantedProvider, first_line, open_session, placement
+from models.session import (
+    Provider,
+    WantedProvider,
+    first_line,
+    open_session,
+    placement,
+    provider_for,
+)
+
+log = logging.getLogger(__name__)
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Batch sizes that a GPU is warmed up for, besides a model's own largest one."""
@@ -23,6 +35,8 @@ class Detector:
     Attributes:
         package: What is loaded.
         provider: Where it runs: `cpu` or `cuda`.
+        in_flight: How many runs at once make it faster than one after the other, beside what
+            processor cores allow.
     """
 
     def __init__(
@@ -48,10 +62,15 @@ class Detector:
         self.package = package
         # From bytes, so that nothing beside the file can be pulled in.
         content = package.onnx_path.read_bytes() if graph is None else graph
-        self._session, self.provider = open_session(
-            str(package), content, threads=threads, provider=provider
-        )
-        self._warm_up()
+        self.provider: Provider = provider_for(str(package), provider)
+        self._runners: GpuRunners | None = None
+        if self.provider == "cuda":
+            self._runners = self._opened_runners(content, required=provider == "cuda")
+        if self._runners is None:
+            self.provider = "cpu"
+            self._session = open_session(str(package), content, threads=threads)
+            self._warm_up()
+        self.in_flight = 1 if self._runners is None else IN_FLIGHT
 
     def detect(
         self, images: npt.NDArray[np.uint8], threshold: float | ClassScores | None = None
@@ -97,11 +116,10 @@ class Detector:
         count, output = len(images), self.package.manifest.output
         if not count:
             return np.zeros((0, output.rows, 6), np.float32)
-        if self.provider != "cpu" or not wanted.dynamic_batch:
-            # A GPU tunes its kernels for every new shape, for seconds; it gets warmed-up ones only.
-            bucket = next(size for size in self.buckets() if size >= count)
-            if bucket > count:
-                images = np.pad(images, ((0, bucket - count), (0, 0), (0, 0), (0, 0)))
+        if self._runners is not None:
+            return self._runners.run(images)
+        if not wanted.dynamic_batch and count < step:
+            images = np.pad(images, ((0, step - count), (0, 0), (0, 0), (0, 0)))
         inputs = {wanted.name: np.ascontiguousarray(images)}
         try:
             (rows,) = self._session.run([output.name], inputs)
@@ -114,7 +132,7 @@ class Detector:
 
     def placement(self) -> dict[str, dict[str, int]]:
         """Which provider runs how many nodes of which operator."""
-        return placement(self._session)
+        return placement(self._session) if self._runners is None else self._runners.placement()
 
     def buckets(self) -> list[int]:
         """Batch sizes that reach the graph on a GPU, ascending."""
@@ -123,8 +141,22 @@ class Detector:
             return [wanted.max_batch]
         return [size for size in BATCH_BUCKETS if size < wanted.max_batch] + [wanted.max_batch]
 
+    def _opened_runners(self, content: bytes, *, required: bool) -> GpuRunners | None:
+        """The model on the GPU; None where that does not work and is not required."""
+        graph = GpuGraph.of(self.package, content)
+        try:
+            return GpuRunners(
+                str(self.package),
+                lambda size, captured: graph.open(size, captured=captured),
+                self.buckets(),
+            )
+        except SessionError as error:
+            if required:
+                raise
+            log.warning("detector_gpu_unusable", extra={"reason": str(error)})
+            return None
+
     def _warm_up(self) -> None:
         wanted = self.package.manifest.input
-        sizes = self.buckets() if self.provider == "cuda" else self.buckets()[:1]
-        for size in sizes:
-            self.run(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))
+        size = self.buckets()[0]
+        self.run(np.zeros((size, wanted.height, wanted.width, 3), np.uint8))

@@ -31,6 +31,14 @@ def equal_share(gpus: float, processes: int) -> float:
     return min(1 - FREE_GPUS, math.floor(usable / processes * 100) / 100) if processes else 0.0
 
 
+def gpu_to_decode(reserved: float, gpus: float) -> float:
+    """What a process reserves that decodes on a GPU too.
+
+    Nothing more where Ray sees no GPU: it would wait for one for ever. Its cameras say so instead.
+    """
+    return max(reserved, ROLLOUT_GPUS) if gpus else reserved
+
+
 def may_use_gpu(models: Sequence[ServedModel], gpus: float) -> list[bool]:
     """Which of some models may run on a GPU.
 

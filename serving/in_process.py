@@ -47,7 +47,8 @@ class LoadedModel:
             args: The package, and how it runs.
             alone: Whether the process does nothing else, so that its processor time is the model's,
                 and one run at a time is what it shall do. Otherwise callers may run at once: each
-                takes the threads that the model was given.
+                takes the threads that the model was given. On a GPU runs overlap even so, and each
+                counts the processor time of all.
 
         Raises:
             ModelError: It cannot be loaded, or its results for its golden images are wrong.
@@ -59,10 +60,10 @@ class LoadedModel:
         self._golden = golden_of(package)
         size = package.manifest.input
         self.blank = np.zeros((1, size.height, size.width, 3), np.uint8)
-        # A GPU runs one micro-batch after the other anyway.
-        one_by_one = alone or self.provider != "cpu"
+        # Further runs would wait inside, where they pass for slow ones.
+        limited = alone or self.provider != "cpu"
         self._running: AbstractContextManager[object] = (
-            threading.Lock() if one_by_one else nullcontext()
+            threading.Semaphore(self._detector.in_flight) if limited else nullcontext()
         )
         self._cpu_clock = time.process_time if alone else time.thread_time
         self._cpu_share = 1 if alone else args.threads

@@ -21,6 +21,7 @@ SUB_PACKAGES = {
         "compare",
         "decode",
         "detect",
+        "gpu",
         "outbox",
         "output",
         "overload",

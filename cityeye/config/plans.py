@@ -66,6 +66,7 @@ def _camera(camera: CameraSection, settings: Settings) -> CameraSpec:
         read_timeout_s=camera.read_timeout_s,
         transport=camera.transport,
         max_pixels=camera.max_pixels,
+        decoder=camera.decoder,
         network=camera_network(settings),
         verify_tls=camera.verify_tls,
         logins=LoginMemory(settings.state / LOGINS_FOLDER),

@@ -17,7 +17,7 @@ from pydantic import (
     SecretStr,
 )
 
-from camera_adapters import MAX_PIXELS, SOURCES
+from camera_adapters import MAX_PIXELS, SOURCES, DecoderPlace
 from cityeye.config.addresses import (
     camera_source,
     database_url,
@@ -173,6 +173,8 @@ class CameraSection(Section):
     """seconds that a silent stream is waited for, for example `8`"""
     max_pixels: int = Field(default=MAX_PIXELS, ge=64 * 64, le=MAX_PIXELS)
     """the largest image that is decoded, width times height, for example `8294400` for 4K"""
+    decoder: DecoderPlace = "cpu"
+    """`cpu`, or `cuda` for the engines of an NVIDIA GPU, for example `cpu`"""
     verify_tls: bool = True
     """`false` where an `rtsps` camera has a certificate that nobody vouches for, for example
     `true`"""

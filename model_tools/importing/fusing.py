@@ -69,7 +69,7 @@ def rows_of(model: str, graph: ModelProto, images: ImageBatch, step: int) -> Row
     Raises:
         SessionError: ONNX Runtime refuses the graph or fails in it.
     """
-    session, _ = open_session(model, graph.SerializeToString())
+    session = open_session(model, graph.SerializeToString())
     tables = []
     for start in range(0, len(images), step):
         chunk = images[start : start + step]

@@ -34,7 +34,7 @@ def reference_rows(model: str, network: bytes, plan: Plan, images: ImageBatch) -
     Raises:
         SessionError: ONNX Runtime refuses the network.
     """
-    session, _ = open_session(model, network)
+    session = open_session(model, network)
     step = plan.batch or 1
     tables: list[RowTable] = []
     for start in range(0, len(images), step):

@@ -32,7 +32,7 @@ def measured_scores(model: str, network: bytes, plan: Plan) -> tuple[ScoreKind, 
         GraphError: The network does not show it.
         SessionError: ONNX Runtime refuses the network.
     """
-    session, _ = open_session(model, network)
+    session = open_session(model, network)
     width, height = plan.package
     name = plan.head.class_output(plan.exported)
     wins = []

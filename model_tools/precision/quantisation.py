@@ -213,6 +213,6 @@ def _feeds(model: ModelProto, images: Sequence[_Images] | _Images, name: str) ->
 
 
 def _rows(model: ModelProto, feeds: Sequence[Feed], name: str) -> npt.NDArray[np.float32]:
-    session, _ = open_session(name, model.SerializeToString())
+    session = open_session(name, model.SerializeToString())
     output = model.graph.output[0].name
     return np.concatenate([session.run([output], dict(feed))[0] for feed in feeds])

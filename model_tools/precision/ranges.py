@@ -97,7 +97,7 @@ def _values(
     observed.graph.output.extend(
         helper.make_empty_tensor_value_info(one) for one in tensors if one not in known
     )
-    session, _ = open_session(name, observed.SerializeToString())
+    session = open_session(name, observed.SerializeToString())
     for feed in feeds:
         try:
             found = session.run(list(tensors), dict(feed))

@@ -7,3 +7,4 @@ from .contract import (
 from .parts import (
     nodes as nodes, nodes_below as nodes_below, tensors as tensors, used_by as used_by,
 )
+from .suppression import for_gpu as for_gpu

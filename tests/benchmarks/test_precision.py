@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from benchmarks import precision
 from benchmarks.precision import (
     ACCURACY_BLOCK,
     CALIBRATION_BLOCK,
@@ -13,6 +16,7 @@ from benchmarks.precision import (
     seeds_of,
 )
 from benchmarks.result import BenchmarkResult, read_result
+from models import Detector
 from tests.e2e.command import cityeye
 
 FEW = PrecisionBenchmark(images=16, calibration=16, batches=(1, 2), rounds=2, round_s=0.05)
@@ -94,3 +98,24 @@ def test_many_images_lose_next_to_nothing_in_fewer_bits():
     for one in CHEAPER:
         assert abs(value(result, f"ap50_change[precision={one}]")) < 0.02
         assert value(result, f"fidelity_ap50[precision={one}]") > 0.9
+
+
+@pytest.mark.slow
+def test_a_precision_that_runs_elsewhere_is_left_out(monkeypatch):
+    class OnGpu(Detector):
+        def __init__(self, package, *, provider):
+            super().__init__(package)
+            self.provider = "cpu" if package.manifest.precision == "int8" else "cuda"
+
+    def called(package, name, *_):
+        manifest = package.manifest.model_copy(update={"precision": name})
+        return replace(package, manifest=manifest)
+
+    monkeypatch.setattr(precision, "Detector", OnGpu)
+    monkeypatch.setattr(precision, "converted", called)
+    said = []
+    measured = run(FEW, said.append)
+    assert "int8 is left out: it does not run on cuda" in said
+    assert [row[0] for row in measured.tables[0].rows] == ["fp32", "fp16"]
+    assert {row[1] for row in measured.tables[1].rows} == {"fp32", "fp16"}
+    assert not any("int8" in one.name for one in measured.metrics)

@@ -6,6 +6,7 @@ import pytest
 
 from models.package import ModelPackage
 from serving.errors import ServingError
+from serving.gpus import ROLLOUT_GPUS, gpu_to_decode
 from serving.launch import placed
 from serving.served_models import ServedModel, served_model
 
@@ -46,3 +47,9 @@ def test_an_explicit_share_is_kept(brightness: ModelPackage) -> None:
 def test_a_model_that_needs_a_gpu_says_so_where_there_is_none(brightness: ModelPackage) -> None:
     with pytest.raises(ServingError, match=r"brightness 1 is to run on a GPU.*nvidia-smi"):
         placed(models(brightness, "cuda"), 0.0)
+
+
+def test_a_worker_that_decodes_on_a_gpu_reserves_a_place_on_it_where_there_is_one():
+    assert gpu_to_decode(0.0, 1.0) == ROLLOUT_GPUS
+    assert gpu_to_decode(0.45, 1.0) == 0.45
+    assert gpu_to_decode(0.0, 0.0) == 0.0

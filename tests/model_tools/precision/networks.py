@@ -90,7 +90,7 @@ def images(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 
 def rows_of(model: ModelProto, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    session, _ = open_session("test", model.SerializeToString())
+    session = open_session("test", model.SerializeToString())
     (rows,) = session.run(None, {"pictures": batch})
     return rows
 

@@ -37,7 +37,7 @@ def converted(precision: str) -> onnx.ModelProto:
 
 
 def rows_of(model: onnx.ModelProto, batch: np.ndarray) -> np.ndarray:
-    session, _ = open_session("traffic", model.SerializeToString())
+    session = open_session("traffic", model.SerializeToString())
     rows: np.ndarray = session.run(["detections"], {"pictures": batch})[0]
     return rows
 
