@@ -8,8 +8,11 @@ EXTRA ?= $(if $(findstring GPU,$(shell nvidia-smi -L 2>/dev/null)),gpu,cpu)
 TEST_GROUPS := --group dev --group s3server --group tracking
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 2
+# Most tests wait longer than they compute; those with Ray start a cluster per process.
+WORKERS ?= 3
+RAY_WORKERS ?= 2
 SPREAD := -n $(WORKERS) --dist loadfile
+RAY_SPREAD := -n $(RAY_WORKERS) --dist loadfile
 RAY_FOLDERS := tests/benchmarks tests/e2e tests/serving
 # The folder that ARGS names may have tests of one kind only.
 OR_NONE := || [ $$? -eq 5 ]
@@ -36,7 +39,7 @@ quick: $(READY)-test ## the tests that take no time, in 90 seconds (ARGS="tests/
 
 test: lint ## check style, types and architecture, then run every test (ARGS="tests/models")
 	$(PYTEST) -m "not ray" $(SPREAD) $(ARGS) $(OR_NONE)
-	$(PYTEST) -m ray $(SPREAD) --no-loadscope-reorder $(or $(ARGS),$(RAY_FOLDERS)) $(OR_NONE)
+	$(PYTEST) -m ray $(RAY_SPREAD) --no-loadscope-reorder $(or $(ARGS),$(RAY_FOLDERS)) $(OR_NONE)
 
 prove: $(READY)-test ## fuzzing, kills, soaks and benches for hours; goes on where it stopped
 	$(PYTEST) --level prove --timeout 3600 $(ARGS)
