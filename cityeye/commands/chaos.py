@@ -58,6 +58,8 @@ def chaos(  # noqa: PLR0913, PLR0917 - options, which people name
     is not what its event says, or a surface called a camera watched for too long without a frame.
     """
     if combine:
+        if json or plot:
+            raise typer.BadParameter("--combine prints what earlier runs gave, and writes no file")
         _add_up(combine)
         return
     from benchmarks.chaos.campaign import ChaosOptions, run

@@ -81,6 +81,13 @@ def test_a_wrong_command_line_is_status_2(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_runs_that_are_added_up_write_no_file_and_say_so(capsys, tmp_path):
+    file = tmp_path / "sum.json"
+    assert main(["chaos", "--combine", "a.json", "--json", str(file)]) == 2
+    assert "--combine prints what earlier runs gave" in capsys.readouterr().err
+    assert not file.exists()
+
+
 def test_check_says_that_a_file_is_good_and_which_rule_sets_it_uses(capsys, city):
     file = city("rtsp://10.0.0.5/live")
     assert main(["check", str(file)]) == 0
