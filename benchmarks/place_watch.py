@@ -44,13 +44,11 @@ class PlaceFrame:
         at_s: Seconds from the start.
         luma: (180, 320) uint8, without weather and noise.
         covers: Boxes of the persons and vehicles that are seen, normalised.
-        truth: Everything that is there, in pixels of `DRAWN_PX`.
     """
 
     at_s: float
     luma: Luma
     covers: Sequence[Box]
-    truth: Truth
 
 
 def drawn(scene: Scene, seed: int, seconds: float) -> list[PlaceFrame]:
@@ -65,7 +63,7 @@ def drawn(scene: Scene, seed: int, seconds: float) -> list[PlaceFrame]:
         luma = cv2.resize(grey, LUMA_SIZE, interpolation=cv2.INTER_AREA)
         seen = np.isin(truth.class_ids, ROAD_USERS) & (truth.visible >= LEAST_VISIBLE)
         seen &= rng.random(len(seen)) >= MISSED
-        frames.append(PlaceFrame(at_s, np.asarray(luma, np.uint8), boxes_of(truth, seen), truth))
+        frames.append(PlaceFrame(at_s, np.asarray(luma, np.uint8), boxes_of(truth, seen)))
     return frames
 
 

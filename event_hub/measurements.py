@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, unquote
 
 from pydantic import AwareDatetime
 from sqlalchemy import (
@@ -21,11 +20,11 @@ from sqlalchemy import (
 )
 
 from event_hub.answers import CityMeasurement, MeasurementPage
+from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.tables import EVENTS, MEASUREMENTS, to_us
 from pipelines.event import MeasurementEvent
 
 ORDER: Final = ("begins_us", "source", "event_id")
-BOUND: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +85,9 @@ def _measurement(row: Row[Any]) -> CityMeasurement:
 
 
 def _cursor(row: Row[Any]) -> str:
-    source = quote(row.source, safe="").replace(".", "%2E")
-    return f"{row.begins_us}.{source}.{row.event_id}"
+    return cursor_of(PageEnd(row.begins_us, row.source, row.event_id))
 
 
 def _older_than(cursor: str) -> ColumnElement[bool]:
-    begins, _, rest = cursor.partition(".")
-    source, _, event_id = rest.partition(".")
-    begins_us = int(begins)
-    if abs(begins_us) >= BOUND or not event_id:
-        raise ValueError(cursor)
     columns = tuple_(*(MEASUREMENTS.c[name] for name in ORDER))
-    return columns < (begins_us, unquote(source), event_id)
+    return columns < tuple(end_of(cursor))

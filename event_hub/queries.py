@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
-from urllib.parse import quote, unquote
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
@@ -24,6 +23,7 @@ from event_hub.answers import (
 from event_hub.camera_key import CameraKey, placed
 from event_hub.camera_status import ReportedState, camera_status
 from event_hub.heard import HeardCameras
+from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
@@ -115,18 +115,13 @@ def _incident(row: Row[Any]) -> CityIncident:
 
 
 def _cursor(row: Row[Any]) -> str:
-    city = quote(row.city, safe="").replace(".", "%2E")
-    return f"{row.opened_us}.{city}.{row.incident_id}"
+    return cursor_of(PageEnd(row.opened_us, row.city, row.incident_id))
 
 
 def _older_than(cursor: str) -> ColumnElement[bool]:
-    opened, _, rest = cursor.partition(".")
-    city, _, incident_id = rest.partition(".")
-    opened_us = int(opened)
-    if abs(opened_us) >= 2**63 or not incident_id:
-        raise ValueError(cursor)
+    end = end_of(cursor)
     columns = tuple_(*(INCIDENTS.c[name] for name in PAGE_ORDER))
-    return columns < (opened_us, incident_id, unquote(city))
+    return columns < (end.at_us, end.id, end.origin)
 
 
 def incident_rows(

@@ -79,17 +79,15 @@ class RegionFinder:
         kind = self._kind(region)
         if kind in CHANGES:
             return [(region, kind)]
-        lit, window = self._lit(region), region.window
+        lit = self._lit(region)
         if np.count_nonzero(lit) >= MOST_SHADE * region.area:
             return [(region, kind)]
-        things = np.zeros_like(self._still)
-        things[window] = region.mask & ~lit
+        things = self._placed(region.window, region.mask & ~lit)
         bodies = [body for part in self._regions_of(things) for body in self._bodies(part)]
         found = [(body, self._kind(body)) for body in bodies]
         if not any(kind in CHANGES for _, kind in found):
             return [(region, kind)]
-        rest = np.zeros_like(self._still)
-        rest[window] = lit
+        rest = self._placed(region.window, lit)
         return found + [(light, RegionKind.LIGHT) for light in self._regions_of(rest)]
 
     def _lit(self, region: Region) -> PixelMask:
@@ -123,10 +121,14 @@ class RegionFinder:
         """Takes long shadows off what casts them, and apart what they join."""
         if region.area >= LEAST_FILL * region.width * region.height:
             return [region]
+        opened = cv2.morphologyEx(region.mask.view(np.uint8), cv2.MORPH_OPEN, _GAP) > 0
+        return self._regions_of(self._placed(region.window, opened)) or [region]
+
+    def _placed(self, window: Window, mask: PixelMask) -> PixelMask:
+        """A mask of a window as one of the whole image."""
         part = np.zeros_like(self._still)
-        opened = cv2.morphologyEx(region.mask.view(np.uint8), cv2.MORPH_OPEN, _GAP)
-        part[region.window] = opened > 0
-        return self._regions_of(part) or [region]
+        part[window] = mask
+        return part
 
     def _regions_of(self, part: PixelMask) -> list[Region]:
         outlines, _ = cv2.findContours(
