@@ -32,7 +32,7 @@ LITTER: Final = ("bag", "bottle", "bin_bag")
 ROAD_USERS: Final = [number for number, label in enumerate(LABELS) if label not in LITTER]
 
 Levels = npt.NDArray[np.float32]
-Condition = Callable[[Levels, float], Levels]
+PlaceCondition = Callable[[Levels, float], Levels]
 """What is done to the levels (H, W) of the image of a moment, seconds."""
 
 
@@ -72,7 +72,7 @@ def boxes_of(truth: Truth, which: npt.NDArray[np.bool_]) -> list[Box]:
     return [Box(*map(float, row)) for row in truth.boxes[which] / (2 * DRAWN_PX)]
 
 
-def shown(frames: Sequence[PlaceFrame], condition: Condition, seed: int) -> Iterator[Luma]:
+def shown(frames: Sequence[PlaceFrame], condition: PlaceCondition, seed: int) -> Iterator[Luma]:
     """The images of the place under a condition, with noise."""
     grain = np.random.default_rng(seed).normal(0, NOISE, (17, *LUMA_SIZE[::-1]))
     for number, frame in enumerate(frames):
@@ -122,7 +122,7 @@ def shaking(levels: Levels, at_s: float) -> Levels:
     )
 
 
-CONDITIONS: Final[Mapping[str, tuple[str, Condition]]] = {
+CONDITIONS: Final[Mapping[str, tuple[str, PlaceCondition]]] = {
     "plain": ("day", plain),
     "clouds": ("day", clouds),
     "cloud shadow": ("day", cloud_shadow),

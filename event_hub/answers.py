@@ -65,7 +65,7 @@ class IncidentStep(HubAnswer):
 
     revision: int
     phase: Literal["started", "updated", "ended"]
-    severity: Literal["low", "medium", "high"]
+    severity: Literal["low", "medium", "high", "critical"]
     at: datetime
     received_at: datetime
     event_id: str

@@ -87,16 +87,18 @@ class CameraGroup:
         incarnation: str,
         comparisons: Path,
         slots: Slots = Slots(),
+        places: Path | None = None,
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
 
         The `incarnation` differs between worker starts and is part of incident ids; `comparisons`
-        is the folder for what shadow versions would have done.
+        is the folder for what shadow versions would have done, `places` that for what places learn.
         """
         self._detector = detector
         self._recorder = recorder
         self._incarnation = incarnation
         self._comparisons = comparisons
+        self._places = places
         self._batcher = MicroBatcher(slots.frames)
         self._shadows = ShadowRunner(detector, {})
         self._load = LoadMeter(())
@@ -206,7 +208,12 @@ class CameraGroup:
         """Makes a camera known to everything that will meet frames of it."""
         name = plan.camera.id
         camera = GroupCamera(
-            plan, self._recorder, incarnation, self._comparisons, self._batcher.note_arrival
+            plan,
+            self._recorder,
+            incarnation,
+            self._comparisons,
+            self._batcher.note_arrival,
+            self._places,
         )
         camera.limit(self._shares)
         self._shadows.add(name, camera.shadow)

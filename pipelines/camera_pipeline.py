@@ -16,6 +16,7 @@ from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.incident import EndReason
 from pipelines.metrics import CameraStatistics
+from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.recorder import PipelineRecorder
 from pipelines.rules import Rule, build_rule, longest_gap_s
@@ -46,6 +47,7 @@ class CameraPipeline:
         shadow: CameraShadow,
         incarnation: str,
         on_view: Callable[[ViewFault | None], None] = lambda _: None,
+        memory: PlaceMemory | None = None,
     ) -> None:
         """Builds trackers, signals and rules.
 
@@ -56,9 +58,12 @@ class CameraPipeline:
             shadow: Takes note of transitions and of changed routes.
             incarnation: Differs between worker starts, so that incident ids never repeat.
             on_view: Called when the view becomes faulty, differently faulty, or well again.
+            memory: Where what its places learn is kept; None where it is not.
         """
         self._plan = plan
         self._on_view = on_view
+        self._memory = memory
+        self._newest: Moment | None = None
         self._routes = routes
         self._recorder = recorder
         self._shadow = shadow
@@ -74,10 +79,7 @@ class CameraPipeline:
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
         self._fault_since_s: float | None = None
-        gaps_s = {
-            task.task: longest_gap_s(task.fps, [rule.kind for rule in task.rules])
-            for task in plan.tasks
-        }
+        gaps_s = {task.task: longest_gap_s(task.fps, task.rules) for task in plan.tasks}
         settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
         self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
@@ -109,6 +111,9 @@ class CameraPipeline:
                 for tracker in self._trackers.values():
                     tracker.restart()
             at = Moment(frame.captured_at, frame.captured_mono_s)
+            if self._newest is None:
+                self._recall(at)
+            self._newest = at
             tracks: dict[ModelRef, tuple[Track, ...]] = {}
             for model, detections in found.items():
                 letterbox = frame.views[model.view].letterbox
@@ -138,10 +143,28 @@ class CameraPipeline:
         with self._processing:
             self._end_incidents(reason, at)
 
+    def remember(self) -> None:
+        """Saves what the places have learned; safe from any thread."""
+        with self._processing:
+            at, memory = self._newest, self._memory
+            if at is None or memory is None:
+                return
+            rules = [rule for rules in self._rules.values() for rule in rules]
+            memories = {place: kept for rule in rules for place, kept in rule.remember(at).items()}
+        memory.save(memories)
+
     @property
     def signals(self) -> Signals:
         """What the images say beside boxes, now; safe from any thread."""
         return self._signals.newest
+
+    def _recall(self, at: Moment) -> None:
+        if self._memory is None:
+            return
+        memories, age_s = self._memory.load()
+        for rules in self._rules.values():
+            for rule in rules:
+                rule.recall(memories, age_s, at)
 
     def _observe_signals(
         self,

@@ -19,8 +19,8 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2}
-EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6}
+UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
+EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
 """Openings and endings; between them stands a camera's state."""
 STATE_PRIORITY: Final = 4
 
@@ -110,7 +110,7 @@ class IncidentData(Contract):
     kind: str
     phase: Literal["started", "updated", "ended"]
     revision: int
-    severity: Literal["low", "medium", "high"]
+    severity: Literal["low", "medium", "high", "critical"]
     camera: CameraData
     zone: str
     opened_at: datetime
@@ -294,7 +294,7 @@ class IncidentEvent(OutgoingEvent):
     """An incident transition."""
 
     type: Literal["cityeye.incident.started", "cityeye.incident.updated", "cityeye.incident.ended"]
-    dataschema: str | None = schema_id("incident", 1)
+    dataschema: str | None = schema_id("incident", 2)
     data: IncidentData
 
     @property

@@ -30,6 +30,7 @@ from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot
+from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, Priority, Routes
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
@@ -39,6 +40,7 @@ from pipelines.signals.view_state import VIEW_REASONS
 log = logging.getLogger(__name__)
 
 STREAM_LOST_AFTER_S: Final = 20.0
+REMEMBER_EVERY_S: Final = 60.0
 READER_STOP_S: Final = 3.0
 BLIND: Final = (CameraState.OFFLINE, CameraState.UNAUTHORIZED)
 OUTAGES: Final = {CameraState.OFFLINE: OFFLINE, CameraState.UNAUTHORIZED: UNAUTHORIZED}
@@ -84,6 +86,7 @@ class GroupCamera:
         incarnation: str,
         comparisons: Path,
         on_arrival: Callable[[str], None],
+        places: Path | None = None,
     ) -> None:
         """Prepares everything; nothing runs before `start`.
 
@@ -93,15 +96,18 @@ class GroupCamera:
             incarnation: Differs between worker starts.
             comparisons: Folder for what shadow versions would have done.
             on_arrival: Called with the camera's id when a due frame has arrived.
+            places: Folder for what its places learn; None where that is not kept.
         """
         self._spec = plan.camera
         self._recorder = recorder
         self.routes = CameraRoutes(plan.routes)
         self.mailbox = Mailbox(on_arrival=partial(on_arrival, plan.camera.id))
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
+        memory = PlaceMemory(places, plan.camera.id) if places is not None else None
         self.pipeline = CameraPipeline(
-            plan, self.routes, recorder, self.shadow, incarnation, self._note_view
+            plan, self.routes, recorder, self.shadow, incarnation, self._note_view, memory
         )
+        self._remembered_s = time.monotonic()
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
         self.ledger.asked = self._reader.asked
@@ -144,7 +150,8 @@ class GroupCamera:
         return self.pipeline.ledger
 
     def close_ledger(self) -> None:
-        """Publishes what it could see; it is not watched any more."""
+        """Publishes what it could see, saves what it learned; it is not watched any more."""
+        self.pipeline.remember()
         for period in self.ledger.close(STOPPED):
             self._recorder.publish_coverage(period, self._spec)
 
@@ -160,6 +167,9 @@ class GroupCamera:
         for period in self.ledger.finished():
             self._recorder.publish_coverage(period, self._spec)
         change, now_s = self._change, time.monotonic()
+        if now_s - self._remembered_s >= REMEMBER_EVERY_S:
+            self._remembered_s = now_s
+            self.pipeline.remember()
         if change is None or change.state not in BLIND:
             self._lost = False
         elif not self._lost and now_s - change.at_mono_s > STREAM_LOST_AFTER_S:

@@ -46,11 +46,17 @@ class Phase(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much an incident matters to the people who work through it."""
+    """How much an incident matters to the people who work through it: levels 1 to 4."""
 
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def level(self) -> int:
+        """1 for low to 4 for critical."""
+        return tuple(Severity).index(self) + 1
 
 
 class EndReason(StrEnum):

@@ -43,6 +43,7 @@ from serving.city_plan import (
     COMPARISONS_FOLDER,
     LOG_FILE,
     OUTBOX_FILE,
+    PLACES_FOLDER,
     SPOOL_FOLDER,
     WorkerPlan,
 )
@@ -121,7 +122,13 @@ class CameraWorker:
         self._detector = detector_service(plan.detector).port(self._models)
         self._comparisons = folder / COMPARISONS_FOLDER
         self._group = CameraGroup(
-            plan.cameras, self._detector, recorder, uuid.uuid4().hex, self._comparisons, plan.slots
+            plan.cameras,
+            self._detector,
+            recorder,
+            uuid.uuid4().hex,
+            self._comparisons,
+            plan.slots,
+            plan.delivery.state / PLACES_FOLDER,
         )
         self._upkeep.recover_coverage(self._group.counting_since)
         self._changing = threading.Lock()

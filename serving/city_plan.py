@@ -25,6 +25,9 @@ COMPARISONS_FOLDER: Final = "comparisons"
 LOG_FILE: Final = "worker.log"
 """In the folder of each worker."""
 
+PLACES_FOLDER: Final = "places"
+"""In the folder of the city, as cameras go from one worker to another."""
+
 LogSetUp = Callable[[Path], None]
 """Called first in a new process: sends its log to a file. Travels by its import path."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from models import ModelPackage, Repository, RepositoryError, UnknownModelError
 from models.admission import admitted
-from pipelines.rules import RULE_SETS, RULES, RuleType
+from pipelines.rules import RULE_SETS, RULES, PinnedRule, RuleType, find_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,28 @@ class Catalogue:
     def rule_sets_of(self, task: str) -> tuple[str, ...]:
         """Names of the rule sets that belong to a task."""
         return tuple(name for name in RULE_SETS if name.rpartition("/")[0] == task)
+
+    def find_rule(self, kind: str, version: str = "") -> RuleType[Any] | None:
+        """A version of a kind of rule, the newest without `version`; None where there is none."""
+        newest = self.rules.get(kind)
+        if newest is None or version in ("", newest.version):
+            return newest
+        return find_rule(kind, version)
+
+    def checked(self, rule: PinnedRule) -> dict[str, object]:
+        """All parameters of a rule, those that are not given with their defaults.
+
+        Raises:
+            KeyError: There is no such rule, or no such version of it.
+            pydantic.ValidationError: A parameter is wrong.
+        """
+        found = self.find_rule(rule.kind, rule.version)
+        if found is None:
+            raise KeyError(rule.kind)
+        parameters: dict[str, object] = found.Parameters.model_validate(
+            dict(rule.parameters)
+        ).model_dump()
+        return parameters
 
     def find_model(self, wanted: str) -> ModelPackage:
         """The package that `NAME` (newest admitted version) or `NAME/VERSION` means; verified once.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, NamedThresholds, TaskPlan
-from pipelines.rules import RULE_SETS, Line, RulePlan, Zone, default_set
+from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone, default_set
 from pipelines.signals import Signal
 from serving import model_ref
 
@@ -17,6 +19,9 @@ WHOLE_IMAGE = "picture"
 LOGINS_FOLDER = "logins"
 """In the folder of outbox and spool: which logins were refused when, so that no account is locked
 by restarts."""
+
+VERSION = "version"
+"""Beside the parameters of a rule: which version of it."""
 
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -78,6 +83,27 @@ def rule_set_of(name: str, task: TaskSection) -> str | None:
     return task.rule_set or (None if task.rules else default_set(name))
 
 
+def wanted_rules(
+    set_name: str | None, given: Mapping[str, Mapping[str, object] | None]
+) -> tuple[PinnedRule, ...]:
+    """The rules of a set, with what a task says of them, and those that the task adds.
+
+    Args:
+        set_name: The set; None where the task lists rules only.
+        given: Parameters by kind, as the file has them; `version` among them picks the version of
+            the rule.
+    """
+    wanted = {rule.kind: rule for rule in RULE_SETS.get(set_name or "", ())}
+    for kind, said in given.items():
+        own = dict(said or {})
+        known = wanted.get(kind, PinnedRule(kind, ""))
+        version = str(own.pop(VERSION, known.version))
+        # Another version has other parameters.
+        base = known.parameters if version == known.version else {}
+        wanted[kind] = PinnedRule(kind, version, {**base, **own})
+    return tuple(wanted.values())
+
+
 def rule_sets(settings: Settings) -> tuple[str, ...]:
     """Names of all rule sets in use, sorted."""
     tasks = [task for camera in settings.cameras for task in camera.tasks.items()]
@@ -91,20 +117,14 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         directions = camera.directions
         zones = tuple(Zone(n, camera.zones[n], ground, directions.get(n)) for n in task.zones)
     lines = tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
-    set_name = rule_set_of(name, task)
-    wanted = {**dict.fromkeys(RULE_SETS[set_name] if set_name else ()), **(task.rules or {})}
-    checked = {
-        kind: catalogue.rules[kind].Parameters.model_validate(given or {}).model_dump()
-        for kind, given in wanted.items()
-    }
     thresholds = NamedThresholds(task.thresholds.default, task.thresholds.classes)
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)).overridden(thresholds),
         fps=task.fps,
         rules=tuple(
-            RulePlan(kind=kind, zones=zones, parameters=parameters, lines=lines)
-            for kind, parameters in checked.items()
+            RulePlan(one.kind, zones, catalogue.checked(one), lines, one.version)
+            for one in wanted_rules(rule_set_of(name, task), task.rules or {})
         ),
         pinned="/" in task.model,
         priority=task.priority or camera.priority,

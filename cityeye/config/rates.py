@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
+from cityeye.config.plans import wanted_rules
 from cityeye.config.problem import Key
 from cityeye.config.schema import MAX_FPS, MIN_FPS
-from pipelines.rules import RULE_SETS, default_set, min_fps
+from pipelines.rules import PinnedRule, default_set, min_fps
 
 
 def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[str, Any]) -> None:
@@ -21,19 +22,27 @@ def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[
     fps = entry.get("fps")
     if isinstance(fps, bool) or not isinstance(fps, int | float) or not MIN_FPS <= fps <= MAX_FPS:
         return
-    listed = entry.get("rules")
-    rules: dict[str, Any] = listed if isinstance(listed, dict) else {}
-    named = entry.get("rule_set") or (None if rules else default_set(str(key[-1])))
-    wanted = {**dict.fromkeys(RULE_SETS.get(str(named), ())), **rules}
-    for kind, given in wanted.items():
-        rule = catalogue.rules.get(kind)
+    for wanted in task_rules(str(key[-1]), entry):
+        rule = catalogue.find_rule(wanted.kind, wanted.version)
         if rule is None:
             continue
         try:
-            limit_fps = min_fps(rule, rule.Parameters.model_validate(given or {}))
+            limit_fps = min_fps(rule, rule.Parameters.model_validate(dict(wanted.parameters)))
         except ValidationError:
             continue
         if fps <= limit_fps:
-            what = f"at `{fps:g}` frames per second the rule {kind} could never fire"
+            what = f"at `{fps:g}` frames per second the rule {wanted.kind} could never fire"
             remedy = f"Give more than {limit_fps:g}, or leave the rule out."
             document.report((*key, "fps"), what, remedy)
+
+
+def task_rules(task: str, entry: dict[str, Any]) -> tuple[PinnedRule, ...]:
+    """The rules that a task wants, as far as the file is right."""
+    listed = entry.get("rules")
+    rules = {
+        kind: said
+        for kind, said in (listed if isinstance(listed, dict) else {}).items()
+        if said is None or isinstance(said, dict)
+    }
+    named = entry.get("rule_set") or (None if rules else default_set(task))
+    return wanted_rules(named if isinstance(named, str) else None, rules)

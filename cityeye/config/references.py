@@ -15,13 +15,14 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.listeners import LOOPBACK, check_ports
 from cityeye.config.mistakes import report_mistakes
+from cityeye.config.plans import VERSION
 from cityeye.config.problem import Key, choice, listing, sentence
-from cityeye.config.rates import check_rates
+from cityeye.config.rates import check_rates, task_rules
 from models import ModelError, ModelPackage, UnknownModelError
 from models.detections import plain_label
 from pipelines.access import is_loopback
 from pipelines.delivery import KeyframeSettings
-from pipelines.rules import RuleType
+from pipelines.rules import RuleType, versions_of
 
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
 STORE_KEYS = (*NEEDED_STORE_KEYS, "region", "cache")
@@ -162,10 +163,12 @@ def _check_task(
         if package is not None:
             _check_thresholds(document, package, (*key, "thresholds", "classes"), entry)
     check_rates(document, catalogue, key, entry)
+    versions = {one.kind: one.version for one in task_rules(task, entry)}
     for kind, parameters in _mapping(entry, "rules").items():
-        _check_rule(document, catalogue, (*key, "rules", kind), parameters)
-        if kind in catalogue.rules:
-            _check_inputs(document, catalogue.rules[kind], (*key, "rules", kind), entry, camera)
+        _check_rule(document, catalogue, (*key, "rules", kind), parameters, versions.get(kind, ""))
+        rule = catalogue.find_rule(kind, versions.get(kind, ""))
+        if rule is not None:
+            _check_inputs(document, rule, (*key, "rules", kind), entry, camera)
 
 
 def _check_names(
@@ -259,7 +262,9 @@ def _check_thresholds(
         named.setdefault(plain, name)
 
 
-def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: object) -> None:
+def _check_rule(
+    document: Document, catalogue: Catalogue, key: Key, parameters: object, version: str
+) -> None:
     task, kind = str(key[-3]), str(key[-1])
     rule = catalogue.rules.get(kind)
     own = catalogue.rules_of(task) or tuple(catalogue.rules)
@@ -269,8 +274,13 @@ def _check_rule(document: Document, catalogue: Catalogue, key: Key, parameters: 
     if task in catalogue.tasks and rule.task != task:
         remedy = f"Move it there. Rules of {task}: {listing(own)}."
         document.report(key, f"the rule belongs to the task {rule.task}", remedy)
-    if isinstance(parameters, dict):
+    rule = catalogue.find_rule(kind, version)
+    if rule is None:
+        remedy = f"Versions of {kind}: {listing(versions_of(kind))}."
+        document.report((*key, VERSION), f"version `{version}` of the rule is unknown", remedy)
+    elif isinstance(parameters, dict):
+        given = {name: value for name, value in parameters.items() if name != VERSION}
         try:
-            rule.Parameters.model_validate(parameters)
+            rule.Parameters.model_validate(given)
         except ValidationError as error:
             report_mistakes(document, error, rule.Parameters, prefix=key)

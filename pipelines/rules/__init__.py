@@ -1,7 +1,7 @@
 """The rules: what counts as an incident, decided from tracks and, where declared, other signals.
 
-A set of rules never changes once it was released, and neither does the set that a task without
-rules gets: a rule that is new in the program runs where somebody names it, or names a newer set.
+A version of a rule never changes what it reports once it was released, and neither does a set of
+rules: what is new in the program runs where somebody names it, or names a newer set.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from pipelines.rules.congestion import CONGESTION
-from pipelines.rules.density import DENSITY
-from pipelines.rules.dropped_object import DROPPED_OBJECT
+from pipelines.rules.earlier.congestion_1 import CONGESTION_1
+from pipelines.rules.earlier.density_1 import DENSITY_1
+from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
+from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
 
 __all__ = [
+    "EARLIER_RULES",
     "RULES",
     "RULE_SETS",
     "GroundCalibration",
@@ -30,6 +32,7 @@ __all__ = [
     "ImagePoint",
     "Line",
     "LineShape",
+    "PinnedRule",
     "Rule",
     "RuleError",
     "RulePlan",
@@ -39,42 +42,49 @@ __all__ = [
     "ZoneShape",
     "build_rule",
     "default_set",
+    "find_rule",
     "longest_gap_s",
     "min_fps",
+    "versions_of",
 ]
 
 RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     {
         rule.kind: rule
         for rule in (
-            CONGESTION,
-            DROPPED_OBJECT,
-            DENSITY,
+            CONGESTION_1,
+            DROPPED_OBJECT_1,
+            DENSITY_1,
             WRONG_WAY,
         )
     }
 )
-"""Every kind of rule that a plan may name."""
+"""Every kind of rule that a plan may name, in its newest version."""
 
+EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = ()
+"""Versions that a newer one replaces, which sets and configurations may name."""
 
-RULE_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "traffic/1": ("traffic.congestion",),
-        "littering/1": ("littering.dropped_object",),
-        "crowding/1": ("crowding.density",),
-    }
-)
-"""Kinds of rules by `TASK/VERSION`; all run with the defaults of their parameters."""
-
-UNNAMED_VERSION: Final = "1"
+_BY_VERSION: Final[Mapping[tuple[str, str], RuleType[Any]]] = {
+    (rule.kind, rule.version): rule for rule in (*RULES.values(), *EARLIER_RULES)
+}
 
 SLOW_FACTOR: Final = 1.5
 """How much later than it should come a frame may be, as a share of the interval."""
 
 
+def find_rule(kind: str, version: str = "") -> RuleType[Any] | None:
+    """A version of a kind of rule, the newest one without `version`; None where there is none."""
+    return _BY_VERSION.get((kind, version)) if version else RULES.get(kind)
+
+
+def versions_of(kind: str) -> tuple[str, ...]:
+    """The versions of a kind of rule, oldest first."""
+    return tuple(sorted((one for name, one in _BY_VERSION if name == kind), key=int))
+
+
 def default_set(task: str) -> str:
     """Name of the set that a task gets whose configuration names no rules."""
-    return f"{task}/{UNNAMED_VERSION}"
+    return newest_set(task)
 
 
 def min_fps(rule: RuleType[Any], parameters: RuleParameters) -> float:
@@ -89,14 +99,15 @@ def min_fps(rule: RuleType[Any], parameters: RuleParameters) -> float:
     return 1.0 / min(limits_s) if limits_s else 0.0
 
 
-def longest_gap_s(fps: float, kinds: Iterable[str]) -> float:
+def longest_gap_s(fps: float, plans: Iterable[RulePlan]) -> float:
     """How far apart two analysed frames may be for a task to have watched what lies between.
 
     Args:
         fps: The rate of the task.
-        kinds: Its rules; the one that tolerates least decides.
+        plans: Its rules; the one that tolerates least decides.
     """
-    rules = [RULES[kind] for kind in kinds if kind in RULES]
+    found = (find_rule(plan.kind, plan.version) for plan in plans)
+    rules = [rule for rule in found if rule is not None]
     limits_s = (rule.max_interval_s for rule in rules if rule.max_interval_s is not None)
     usual_s = max(GAP_FACTOR / fps, MIN_GAP_S)
     # What comes as often as it was asked for is no gap, whatever the rules make of it.
@@ -114,11 +125,12 @@ def build_rule(plan: RulePlan, camera: str, incarnation: str) -> Rule:
     Raises:
         RuleError: There is no such rule, or its zones, lines or parameters cannot be used.
     """
-    rule = RULES.get(plan.kind)
+    rule = find_rule(plan.kind, plan.version)
     if rule is None:
-        raise RuleError(
-            f"camera {camera}: there is no rule {plan.kind!r}; choose from {', '.join(RULES)}"
-        )
+        known = versions_of(plan.kind)
+        what = f"no version {plan.version!r} of the rule" if known else "no rule"
+        choice = ", ".join(known or RULES)
+        raise RuleError(f"camera {camera}: there is {what} {plan.kind!r}; choose from {choice}")
     try:
         return rule.build(camera, plan, incarnation)
     except (ValidationError, RuleError, ZoneError) as error:

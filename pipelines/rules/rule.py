@@ -7,20 +7,24 @@ rules is here. Rules know no model and no wall clock.
 from __future__ import annotations
 
 import itertools
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
+from pipelines.rules.condition import Explanation
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
 from pipelines.signals.signal import Motion, Signal, StaticChange
 from pipelines.track import Track
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +82,14 @@ class RulePlan:
         zones: The task's zones.
         parameters: Deviations from the defaults, as its kind's `Parameters` take them.
         lines: The task's lines.
+        version: Version of the rule; empty for the newest.
     """
 
     kind: str
     zones: tuple[Zone, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
+    version: str = ""
 
 
 class RuleParameters(BaseModel):
@@ -160,6 +166,33 @@ class PlaceWatch(Protocol):
         """Ends every open incident."""
         ...
 
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        """Why there is an incident or none, after the frame that was captured at `at`."""
+        ...
+
+
+Memory = Mapping[str, Any]
+"""What a place has learned, as JSON can hold it."""
+
+
+@runtime_checkable
+class LearningWatch(PlaceWatch, Protocol):
+    """A rule at a place that learns, and whose knowledge survives restarts."""
+
+    def remember(self, at: Moment) -> Memory:
+        """What it has learned up to now; no time in it may be of the monotonic clock."""
+        ...
+
+    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
+        """Goes on with what an earlier run learned, before its first frame.
+
+        Args:
+            memory: What `remember` gave, of this version of the rule at this very place.
+            age_s: How long ago that was, seconds.
+            at: When the first frame of this run was captured.
+        """
+        ...
+
 
 class Rule:
     """One rule at work on one camera: every zone and line apart from the others.
@@ -174,12 +207,22 @@ class Rule:
     """
 
     def __init__(
-        self, kind: str, version: str, signals: frozenset[Signal], watches: Sequence[PlaceWatch]
+        self,
+        kind: str,
+        version: str,
+        signals: frozenset[Signal],
+        watches: Mapping[str, PlaceWatch],
     ) -> None:
+        """Takes the watches by a text that differs wherever the place does."""
         self.kind = kind
         self.version = version
         self.signals = signals
-        self._watches = tuple(watches)
+        self._watches = tuple(watches.values())
+        self._learning = {
+            f"{kind}/{version} {place}": watch
+            for place, watch in watches.items()
+            if isinstance(watch, LearningWatch)
+        }
 
     def observe(
         self, tracks: Sequence[Track], at: Moment, signals: FrameSignals = NO_SIGNALS
@@ -199,6 +242,27 @@ class Rule:
             transitions += result.transitions
             measurements += result.measurements
         return RuleResult(tuple(transitions), tuple(measurements))
+
+    def explain(self, at: Moment) -> tuple[Explanation, ...]:
+        """Why there are incidents or none, after the frame that was captured at `at`."""
+        return tuple(said for watch in self._watches for said in watch.explain(at))
+
+    def remember(self, at: Moment) -> dict[str, Memory]:
+        """What its places have learned, by a text that names rule, version and place."""
+        return {place: watch.remember(at) for place, watch in self._learning.items()}
+
+    def recall(self, memories: Mapping[str, Memory], age_s: float, at: Moment) -> None:
+        """Gives its places what an earlier run learned there; see `LearningWatch.recall`.
+
+        What cannot be used is left out, and learned anew.
+        """
+        for place, watch in self._learning.items():
+            if place in memories:
+                try:
+                    watch.recall(memories[place], age_s, at)
+                except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                    said = {"place": place, "error": f"{type(error).__name__}: {error}"}
+                    log.warning("rules.memory_unusable", extra=said)
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
         """Ends every open incident."""
@@ -261,16 +325,20 @@ class RuleType(Generic[P]):
         """
         parameters = self.Parameters.model_validate(dict(plan.parameters))
         variant = parameters.model_dump_json()
-        watches: list[PlaceWatch] = []
+        watches: dict[str, PlaceWatch] = {}
 
         def identity(name: str) -> Identity:
             return Identity(self.kind, camera, name, incarnation, variant=variant)
 
         if self.zone is not None:
             zones = [z for z in plan.zones if z.direction or not self.needs_direction]
-            watches += [self.zone(ZoneShape(z), identity(z.name), parameters) for z in zones]
+            watches |= {
+                repr(z): self.zone(ZoneShape(z), identity(z.name), parameters) for z in zones
+            }
         if self.line is not None:
-            watches += [self.line(LineShape(n), identity(n.name), parameters) for n in plan.lines]
+            watches |= {
+                repr(n): self.line(LineShape(n), identity(n.name), parameters) for n in plan.lines
+            }
         places: tuple[Zone | Line, ...] = (*plan.zones, *plan.lines)
         if not watches or len({place.name for place in places}) < len(places):
             raise RuleError(f"it needs {self.places}: at least one, each with a name of its own")

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
+from pipelines.rules.condition import Condition, Explanation, SituationStage
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
 
@@ -99,6 +100,12 @@ class _Sustained:
         held_s -= total_s - self._needed_s
         return held_s >= self._share * self._needed_s - TOLERANCE_S
 
+    @property
+    def counted_s(self) -> float:
+        """Of the newest seconds that matter, those in which it was so."""
+        held_s = sum(stretch.length_s for stretch in self.stretches if stretch.held)
+        return min(held_s, self._needed_s)
+
     def clear(self) -> None:
         """Forgets all."""
         self.stretches.clear()
@@ -116,6 +123,7 @@ class Hysteresis:
             expire_s: How long it must not hold until it ends, seconds of observed time.
             cooldown_s: How long after an end it cannot open again, seconds.
         """
+        self._confirm_s, self._expire_s = confirm_s, expire_s
         self._cooldown_s = cooldown_s
         self._on = _Sustained(confirm_s, CONFIRM_SHARE)
         self._off = _Sustained(expire_s, EXPIRE_SHARE)
@@ -158,6 +166,25 @@ class Hysteresis:
         """Whether the cool-down after the last end is over."""
         return at_s >= self._cool_at_s
 
+    def progress(self, at_s: float) -> tuple[SituationStage, float, float]:
+        """How far it is, and how many seconds of the window of that stage are over, of how many."""
+        if self.is_open:
+            ending_s = self._off.counted_s
+            return (
+                SituationStage.ENDING if ending_s else SituationStage.OPEN,
+                ending_s,
+                self._expire_s,
+            )
+        if not self.is_cool(at_s):
+            return (
+                SituationStage.COOLING,
+                self._cooldown_s - (self._cool_at_s - at_s),
+                self._cooldown_s,
+            )
+        confirming_s = self._on.counted_s
+        stage = SituationStage.CONFIRMING if self._on.stretches else SituationStage.WATCHING
+        return stage, confirming_s, self._confirm_s
+
     def close(self) -> float | None:
         """Ends without an observation: the next opening needs a whole confirmation again.
 
@@ -190,12 +217,18 @@ class Reading:
         severity: How bad it is now.
         tracks: The objects that take part.
         detail: Numbers by name with unit.
+        size: How much of it there is now, in whatever the rule counts; greatest at the peak.
+        conditions: What was compared with what.
+        note: What else decided, in a short sentence.
     """
 
     holds: bool | None
     severity: Severity = Severity.LOW
     tracks: Sequence[Track] = ()
     detail: Mapping[str, float] = field(default_factory=dict)
+    size: float = 0.0
+    conditions: Sequence[Condition] = ()
+    note: str = ""
 
 
 class Situation:
@@ -218,6 +251,7 @@ class Situation:
         self._opened = Moment(datetime.min, 0.0)
         self._published_s = 0.0
         self._latest = Reading(holds=None)
+        self._newest = self._latest
         self._severities: deque[tuple[float, Severity]] = deque()
 
     def is_cool(self, at_s: float) -> bool:
@@ -226,6 +260,7 @@ class Situation:
 
     def observe(self, reading: Reading, at: Moment) -> list[Transition]:
         """Takes a reading; gives the transition that it brings, if any."""
+        self._newest = reading
         if reading.holds:
             self._latest = reading
             self._severities.append((at.mono_s, reading.severity))
@@ -240,6 +275,19 @@ class Situation:
         if self._incident and reading.holds and self._is_due(self._incident, at):
             return [self._update(self._incident, reading, at)]
         return []
+
+    def explain(self, at: Moment, subject: str = "") -> Explanation:
+        """What the newest reading was, and how far the situation is.
+
+        Args:
+            at: The time of that reading.
+            subject: Which of several situations at the place this is.
+        """
+        stage, elapsed_s, needed_s = self._hysteresis.progress(at.mono_s)
+        newest, place = self._newest, self._identity.zone
+        return Explanation(
+            place, newest.holds, newest.conditions, stage, elapsed_s, needed_s, subject, newest.note
+        )
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:
         """Ends the open incident, if there is one: now, or when it was last seen to cease."""

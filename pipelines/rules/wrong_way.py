@@ -15,6 +15,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
+from pipelines.rules.condition import Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -125,6 +126,9 @@ class _WrongWayWatch:
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
         return RuleResult(self._situation.close(reason, at))
+
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        return (self._situation.explain(at),)
 
     def _follow(self, vehicle: Track, at_s: float) -> None:
         """Begins, continues or ends the run of a vehicle that is seen."""

@@ -13,6 +13,7 @@ from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.delivery.stores.folder import FolderSettings
 from pipelines.rules import RULE_SETS, RULES, build_rule
+from pipelines.rules.sets import newest_set
 from pipelines.signals import Signal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.yaml"
@@ -107,7 +108,10 @@ def test_a_task_without_zones_and_rules_gets_the_whole_image_and_the_default_set
     config = load(SMALL)
     (plan,) = config.plans
     (task,) = plan.tasks
-    assert tuple(rule.kind for rule in task.rules) == RULE_SETS["traffic/1"]
+    newest = RULE_SETS[newest_set("traffic")]
+    assert [(rule.kind, rule.version) for rule in task.rules] == [
+        (rule.kind, rule.version) for rule in newest
+    ]
     assert config.rule_sets == ("traffic/1",)
     (zone,) = task.rules[0].zones
     assert set(zone.polygon) == {(0, 0), (1, 0), (1, 1), (0, 1)}

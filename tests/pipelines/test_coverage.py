@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines.coverage import Coverage, CoveredPeriod, total_coverage
 from pipelines.coverage_ledger import SETTLE_S, CameraCondition, CoverageLedger
-from pipelines.rules import longest_gap_s
+from pipelines.rules import RulePlan, longest_gap_s
 
 MINUTE = datetime(2026, 3, 4, 5, 6, 0, tzinfo=UTC)
 TOLERANCE_S = 2.5
@@ -244,9 +244,12 @@ def test_every_second_is_able_or_named_whatever_happens(todo: list[tuple[str, in
 
 
 def test_the_rule_that_tolerates_least_decides_what_is_a_gap() -> None:
-    assert longest_gap_s(5.0, ["crowding.density"]) == 2.5
-    assert longest_gap_s(0.5, ["crowding.density"]) == 6.0
-    assert longest_gap_s(0.15, ["crowding.density"]) == 10.0
-    assert longest_gap_s(0.15, ["traffic.congestion"]) == pytest.approx(10.0)
-    assert longest_gap_s(0.5, ["crowding.density", "traffic.wrong_way"]) == 5.0
+    assert longest_gap_s(5.0, [RulePlan("crowding.density", ())]) == 2.5
+    assert longest_gap_s(0.5, [RulePlan("crowding.density", ())]) == 6.0
+    assert longest_gap_s(0.15, [RulePlan("crowding.density", ())]) == 10.0
+    assert longest_gap_s(0.15, [RulePlan("traffic.congestion", ())]) == pytest.approx(10.0)
+    assert (
+        longest_gap_s(0.5, [RulePlan("crowding.density", ()), RulePlan("traffic.wrong_way", ())])
+        == 5.0
+    )
     assert longest_gap_s(0.05, []) == 30.0

@@ -45,7 +45,7 @@ def test_the_page_describes_a_rule_as_the_registry_does(kind):
 def test_the_page_knows_no_other_rules_and_all_sets():
     assert set(re.findall(r"\n### `([\w.]+)`\n", TEXT)) == set(RULES)
     rows = {
-        f"| `{name}` | {', '.join(f'`{kind}`' for kind in kinds)} |"
-        for name, kinds in RULE_SETS.items()
+        f"| `{name}` | {', '.join(f'`{rule.kind}` {rule.version}' for rule in rules)} |"
+        for name, rules in RULE_SETS.items()
     }
     assert {line for line in TEXT.splitlines() if re.match(r"\| `\w+/", line)} == rows

@@ -18,7 +18,7 @@ from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.incident import EndReason, Measurement
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set
+from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set, find_rule
 from pipelines.rules.rule import (
     FrameSignals,
     Moment,
@@ -69,6 +69,9 @@ class Brightness:
 
     def close(self, reason, at) -> RuleResult:
         return RuleResult(measurements=[self.measurement(at, 0.0)])
+
+    def explain(self, at):
+        return ()
 
     def measurement(self, at, value: float) -> Measurement:
         begins = self.began.utc if self.began else at.utc
@@ -182,11 +185,20 @@ def test_a_rule_gets_the_places_that_it_declares(register):
 
 
 def test_a_default_set_holds_rules_of_its_task_that_need_nothing_but_a_zone():
-    for name, kinds in RULE_SETS.items():
-        for kind in kinds:
-            rule = RULES[kind]
+    for name, pinned in RULE_SETS.items():
+        for one in pinned:
+            rule = find_rule(one.kind, one.version)
+            assert rule is not None
+            rule.Parameters.model_validate(dict(one.parameters))
             assert rule.task == name.partition("/")[0]
             assert rule.zone is not None
             assert not rule.needs_direction
             assert not rule.needs_ground
     assert {default_set(rule.task) for rule in RULES.values()} <= set(RULE_SETS)
+
+
+def test_a_plan_picks_the_version_of_a_rule_and_an_unknown_one_is_refused_with_the_choice():
+    plan = RulePlan("traffic.wrong_way", (), lines=(LINE,), version="1")
+    assert build_rule(plan, "cam-1", "e1").version == "1"
+    with pytest.raises(RuleError, match=r"no version '7' of the rule 'traffic.wrong_way'.* 1$"):
+        build_rule(replace(plan, version="7"), "cam-1", "e1")

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity, Transition
+from pipelines.rules.condition import Explanation
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
 from pipelines.rules.rule import (
     FrameSignals,
@@ -38,7 +39,7 @@ MEDIUM_AFTER_S: Final = 300.0
 HIGH_AFTER_S: Final = 1800.0
 
 
-class DroppedObjectParameters(RuleParameters):
+class EarlierDroppedObjectParameters(RuleParameters):
     """When a thing that lies around counts as dropped."""
 
     owner_distance_m: float = Field(
@@ -55,11 +56,11 @@ class DroppedObjectParameters(RuleParameters):
     )
 
 
-class _DroppedObjectWatch:
+class _EarlierDroppedObjectWatch:
     """One zone, and the objects at rest in it."""
 
     def __init__(
-        self, shape: ZoneShape, identity: Identity, parameters: DroppedObjectParameters
+        self, shape: ZoneShape, identity: Identity, parameters: EarlierDroppedObjectParameters
     ) -> None:
         self._shape = shape
         self._identity = identity
@@ -85,6 +86,12 @@ class _DroppedObjectWatch:
         return RuleResult(
             [step for place in self._places for step in place.situation.close(reason, at)]
         )
+
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        return [
+            place.situation.explain(at, f"{place.label} at {place.box.x1:.2f} {place.box.y1:.2f}")
+            for place in self._places
+        ]
 
     def _place(self, things: list[Track], at: Moment) -> set[RestingPlace]:
         """Finds the place of every sighting, best pairs first; new places for the rest."""
@@ -185,10 +192,10 @@ def _severity(label: str, lasted_s: float) -> Severity:
     return Severity.LOW
 
 
-DROPPED_OBJECT: Final = RuleType(
+DROPPED_OBJECT_1: Final = RuleType(
     kind="littering.dropped_object",
     version="1",
     task="littering",
-    Parameters=DroppedObjectParameters,
-    zone=_DroppedObjectWatch,
+    Parameters=EarlierDroppedObjectParameters,
+    zone=_EarlierDroppedObjectWatch,
 )

@@ -24,7 +24,9 @@ ROAD = ((-4, 9), (4, 9), (4, 40), (-4, 40))
 
 def rule(calibrated=True, corners=ROAD, view=VIEW, **parameters):
     zone = view.zone(*corners, calibrated=calibrated, name="approach")
-    return build_rule(RulePlan("traffic.congestion", (zone,), parameters), "cam-1", "e1")
+    return build_rule(
+        RulePlan("traffic.congestion", (zone,), parameters, version="1"), "cam-1", "e1"
+    )
 
 
 def queue(count, start=0.0, end=60.0):
@@ -220,7 +222,7 @@ def test_what_never_moves_is_no_jam_for_ever():
 def test_two_zones_are_independent():
     left = VIEW.zone((-4, 9), (0, 9), (0, 40), (-4, 40), name="left")
     right = VIEW.zone((0, 9), (4, 9), (4, 40), (0, 40), name="right")
-    plan = RulePlan("traffic.congestion", (left, right), {"min_vehicles": 4})
+    plan = RulePlan("traffic.congestion", (left, right), {"min_vehicles": 4}, version="1")
     things = [Thing("car", at(-2, 12 + 6 * i)) for i in range(5)]
     steps = run(build_rule(plan, "cam-1", "e1"), World(things), 20)
     assert [step.incident.zone for step in steps] == ["left"]

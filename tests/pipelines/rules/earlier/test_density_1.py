@@ -27,7 +27,7 @@ SQUARE = ((-4, 10), (4, 10), (4, 18), (-4, 18))
 
 def rule(calibrated=True, corners=SQUARE, **parameters):
     zone = VIEW.zone(*corners, calibrated=calibrated, name="square")
-    return build_rule(RulePlan("crowding.density", (zone,), parameters), "cam-1", "e1")
+    return build_rule(RulePlan("crowding.density", (zone,), parameters, version="1"), "cam-1", "e1")
 
 
 def crowd(count, start=0.0, end=math.inf, y=10.8):

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
+from pipelines.rules.condition import Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -43,7 +44,7 @@ MEDIUM_COUNT, HIGH_COUNT = 1.5, 2.0
 MEDIUM_AFTER_S, HIGH_AFTER_S = 60.0, 300.0
 
 
-class CongestionParameters(RuleParameters):
+class EarlierCongestionParameters(RuleParameters):
     """When traffic counts as congested."""
 
     min_vehicles: int = Field(default=6, ge=1, le=200, description="least vehicles in the zone")
@@ -61,11 +62,11 @@ class CongestionParameters(RuleParameters):
     )
 
 
-class _CongestionWatch:
+class _EarlierCongestionWatch:
     """One zone, with at most one incident at a time."""
 
     def __init__(
-        self, shape: ZoneShape, identity: Identity, parameters: CongestionParameters
+        self, shape: ZoneShape, identity: Identity, parameters: EarlierCongestionParameters
     ) -> None:
         self._presence = Presence(shape, VEHICLES)
         self._parked = ParkedVehicleFilter()
@@ -84,6 +85,9 @@ class _CongestionWatch:
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
         return RuleResult(self._situation.close(reason, at))
+
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        return (self._situation.explain(at),)
 
     def _read(self, seen: list[Track], vehicles: int, at: Moment) -> Reading:
         enough, limit = self._parameters.min_vehicles, self._limit
@@ -112,11 +116,11 @@ class _CongestionWatch:
         )
 
 
-CONGESTION: Final = RuleType(
+CONGESTION_1: Final = RuleType(
     kind="traffic.congestion",
     version="1",
     task="traffic",
-    Parameters=CongestionParameters,
-    zone=_CongestionWatch,
+    Parameters=EarlierCongestionParameters,
+    zone=_EarlierCongestionWatch,
     max_interval_s=MAX_INTERVAL_S,
 )

@@ -27,7 +27,9 @@ BOTH = pytest.mark.parametrize("calibrated", [True, False])
 
 def rule(calibrated=True, **parameters):
     zone = VIEW.zone(*PARK, calibrated=calibrated, name="lawn")
-    return build_rule(RulePlan("littering.dropped_object", (zone,), parameters), "cam-1", "e1")
+    return build_rule(
+        RulePlan("littering.dropped_object", (zone,), parameters, version="1"), "cam-1", "e1"
+    )
 
 
 def starts(steps):

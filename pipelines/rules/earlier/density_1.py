@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity
+from pipelines.rules.condition import Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -28,7 +29,7 @@ MEDIUM_RATIO: Final = 1.5
 HIGH_RATIO: Final = 2.0
 
 
-class DensityParameters(RuleParameters):
+class EarlierDensityParameters(RuleParameters):
     """When a place counts as crowded."""
 
     confirm_s: float = Field(
@@ -49,10 +50,12 @@ class DensityParameters(RuleParameters):
     )
 
 
-class _DensityWatch:
+class _EarlierDensityWatch:
     """One zone, with at most one incident at a time."""
 
-    def __init__(self, shape: ZoneShape, identity: Identity, parameters: DensityParameters) -> None:
+    def __init__(
+        self, shape: ZoneShape, identity: Identity, parameters: EarlierDensityParameters
+    ) -> None:
         self._area_m2 = shape.area_m2
         self._presence = Presence(shape, PERSONS)
         self._parameters = parameters
@@ -64,6 +67,9 @@ class _DensityWatch:
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
         return RuleResult(self._situation.close(reason, at))
+
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        return (self._situation.explain(at),)
 
     def _read(self, seen: list[Track], persons: int) -> Reading:
         parameters, area_m2 = self._parameters, self._area_m2
@@ -87,10 +93,10 @@ def _severity(ratio: float) -> Severity:
     return Severity.MEDIUM if ratio >= MEDIUM_RATIO else Severity.LOW
 
 
-DENSITY: Final = RuleType(
+DENSITY_1: Final = RuleType(
     kind="crowding.density",
     version="1",
     task="crowding",
-    Parameters=DensityParameters,
-    zone=_DensityWatch,
+    Parameters=EarlierDensityParameters,
+    zone=_EarlierDensityWatch,
 )
