@@ -41,6 +41,12 @@ JSON_BYTES: Final = 64 * 1024
 IMAGE: Final = frozenset({"image/jpeg", "image/png"})
 MAX_IMAGE_BYTES: Final = 16 * 1024 * 1024
 IMAGE_S: Final = 30.0
+TENSORS: Final[dict[str, Any]] = {
+    "scope": Scope.ENGINEER,
+    "limit_bytes": 4 * MAX_IMAGE_BYTES,
+    "body_s": IMAGE_S,
+}
+"""A full batch of images; as JSON numbers they take about four times their bytes."""
 NETWORK: Final = frozenset({"application/octet-stream"})
 MAX_UPLOAD_BYTES: Final = 512 * 1024 * 1024
 """As large as a package may be; said here once more, as the proxy loads this module alone."""
@@ -86,6 +92,16 @@ ROUTES: Final = RouteTable(
             "POST", "/models/{name}/versions", Scope.ENGINEER, NETWORK, MAX_UPLOAD_BYTES, UPLOAD_S
         ),
         RouteRule("POST", "/models/{name}/versions/{version}/check", Scope.ENGINEER),
+        RouteRule("GET", "/v2", Scope.VIEWER),
+        RouteRule("GET", "/v2/health/live", Scope.VIEWER),
+        RouteRule("GET", "/v2/health/ready", Scope.VIEWER),
+        RouteRule("GET", "/v2/models/{name}", Scope.VIEWER),
+        RouteRule("GET", "/v2/models/{name}/ready", Scope.VIEWER),
+        RouteRule("GET", "/v2/models/{name}/versions/{version}", Scope.VIEWER),
+        RouteRule("GET", "/v2/models/{name}/versions/{version}/ready", Scope.VIEWER),
+        # Common clients send no media type; who has no token cannot make a browser send one.
+        RouteRule("POST", "/v2/models/{name}/infer", **TENSORS),
+        RouteRule("POST", "/v2/models/{name}/versions/{version}/infer", **TENSORS),
     )
 )
 

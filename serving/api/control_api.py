@@ -36,6 +36,8 @@ from serving.api.coverage import router as coverage_router
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
+from serving.api.inference import InferenceRefused, refused_inference
+from serving.api.inference import router as inference_router
 from serving.api.keyframes import router as keyframes_router
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.rollouts import router as rollouts_router
@@ -72,9 +74,11 @@ api = FastAPI(
 )
 api.include_router(coverage_router)
 api.include_router(events_router)
+api.include_router(inference_router)
 api.include_router(keyframes_router)
 api.include_router(rollouts_router)
 api.include_router(versions_router)
+api.add_exception_handler(InferenceRefused, refused_inference)  # type: ignore[arg-type]
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 api.add_exception_handler(RequestValidationError, invalid_request)  # type: ignore[arg-type]
 api.add_middleware(ApiGate)
@@ -200,7 +204,7 @@ class ControlApi:
         """
         model = await running_version(name, version)
         images, letterbox = await self._images.fitted(image, model.ref.view)
-        result = await asyncio.to_thread(self._infer, model, images)
+        result = await asyncio.to_thread(self.infer, model, images)
         for error in result.failures.values():
             if error.timed_out:
                 raise HTTPException(504, f"model {name} gave no result in time; try again")
@@ -208,10 +212,11 @@ class ControlApi:
         (found,) = result.found[model.ref]
         return detect_answer(model, letterbox, found.above(model.ref.thresholds))
 
-    def _infer(self, model: ServedModel, images: Image) -> BatchResult:
+    def infer(self, model: ServedModel, images: Image) -> BatchResult:
+        """Runs a version in service on (N, H, W, 3) uint8 RGB images of its own size."""
         self._asked[model.ref.key] = model
         self._detector.retain(frozenset({model.ref.key}))
-        batch = MicroBatch(images, (), (), {model.ref: (0,)})
+        batch = MicroBatch(images, (), (), {model.ref: tuple(range(len(images)))})
         return self._detector.submit(batch).result(DETECT_TIMEOUT_S)
 
 
