@@ -35,7 +35,7 @@ from serving.api.tensor_wire import (
 from serving.director_client import running_version, served_models
 from serving.served_models import ServedModel
 
-IMAGES = "pictures"
+IMAGES = "images"
 DETECTIONS = "detections"
 PLATFORM = "onnxruntime_onnx"
 BINARY_EXTENSION = "binary_tensor_data"

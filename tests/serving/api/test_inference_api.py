@@ -82,7 +82,7 @@ def test_the_client_finds_a_server_that_is_ready_and_a_model_with_its_tensors(se
     found = served.client.get_model_metadata("brightness", headers=served.auth)
     assert found["versions"] == ["1"]
     assert found["inputs"] == [
-        {"name": "pictures", "datatype": "UINT8", "shape": [-1, SIZE.height, SIZE.width, 3]}
+        {"name": "images", "datatype": "UINT8", "shape": [-1, SIZE.height, SIZE.width, 3]}
     ]
     assert found["properties"]["labels"] == ["person"]
 
@@ -91,7 +91,7 @@ def test_the_client_finds_a_server_that_is_ready_and_a_model_with_its_tensors(se
 @pytest.mark.parametrize("version", ["", "1"])
 def test_the_client_gets_the_boxes_that_the_package_gives(served, binary, version):
     given = images(64, 0, 192)
-    wanted = triton.InferInput("pictures", list(given.shape), "UINT8")
+    wanted = triton.InferInput("images", list(given.shape), "UINT8")
     wanted.set_data_from_numpy(given, binary_data=binary)
     output = triton.InferRequestedOutput("detections", binary_data=binary)
     answer = served.client.infer(
@@ -114,10 +114,10 @@ def test_a_stranger_gets_nothing(served):
 @pytest.mark.parametrize(
     ("shape", "datatype", "name", "problem"),
     [
-        ([1, 48, 64, 3], "FP32", "pictures", "takes UINT8"),
-        ([1, 64, 48, 3], "UINT8", "pictures", r"must be \[N, 48, 64, 3\]"),
-        ([1, 48, 64, 3], "UINT8", "images", "there is no input 'images'"),
-        ([0, 48, 64, 3], "UINT8", "pictures", "takes 1 to 16"),
+        ([1, 48, 64, 3], "FP32", "images", "takes UINT8"),
+        ([1, 64, 48, 3], "UINT8", "images", r"must be \[N, 48, 64, 3\]"),
+        ([1, 48, 64, 3], "UINT8", "pixels", "there is no input 'pixels'"),
+        ([0, 48, 64, 3], "UINT8", "images", "takes 1 to 16"),
     ],
 )
 def test_the_client_is_told_what_the_model_takes(served, shape, datatype, name, problem):
@@ -130,7 +130,7 @@ def test_the_client_is_told_what_the_model_takes(served, shape, datatype, name, 
 
 def test_what_is_no_request_is_refused_in_the_form_of_the_protocol(served):
     pixels = 48 * 64 * 3
-    one = {"name": "pictures", "datatype": "UINT8", "shape": [1, 48, 64, 3]}
+    one = {"name": "images", "datatype": "UINT8", "shape": [1, 48, 64, 3]}
     cases = [
         (b"no json", {}, "is wrong at"),
         (b"{}", {}, "`inputs`"),
