@@ -1,0 +1,82 @@
+"""`CrowdCounter`: how many persons are in a zone now, and how far that may be off.
+
+Counted is who is seen, not who was seen lately: a track that was lost may be somebody who goes on
+under another id. Left out are riders, and what is no person (`FalsePersons`).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from pipelines.rules.false_persons import FalsePersons
+from pipelines.rules.rule import Memory, Moment
+from pipelines.rules.zone_geometry import ZoneShape
+from pipelines.track import Track, tracks_on_foot
+
+STEADY_S: Final = 2.0
+"""The count is the median of so many seconds, so that one odd frame is neither crowd nor peak."""
+
+SMALL_HEIGHT: Final = 0.03
+"""Height of a person, in heights of the image, at which a model finds about half of them: 12 of 384
+pixels. Of persons k times as high it misses one for every k that it finds."""
+
+
+class CrowdCount(NamedTuple):
+    """The persons in a zone.
+
+    Attributes:
+        seen: Those that are seen in this frame.
+        persons: How many there are: the median of the newest seconds.
+        error: Standard error of that number.
+    """
+
+    seen: list[Track]
+    persons: int
+    error: float
+
+
+class CrowdCounter:
+    """Counts the persons on foot in one zone."""
+
+    def __init__(self, shape: ZoneShape) -> None:
+        self._shape = shape
+        self._false = FalsePersons()
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def observe(self, tracks: Sequence[Track], at_s: float) -> CrowdCount:
+        """Counts who is there in a frame; `at_s` is its monotonic time, seconds."""
+        persons = self._false.leave_out(tracks_on_foot(tracks), at_s)
+        seen = [person for person in persons if self._shape.contains(person.box.foot)]
+        counts = self._counts
+        if counts and at_s < counts[-1][0]:
+            counts.clear()
+        counts.append((at_s, len(seen)))
+        while counts[0][0] <= at_s - STEADY_S:
+            counts.popleft()
+        number = statistics.median_low(count for _, count in counts)
+        return CrowdCount(seen, number, round(self._error(seen), 1))
+
+    def remember(self) -> Memory:
+        """What it has learned of its place; see `LearningWatch.remember`."""
+        return {"false_persons": self._false.remember()}
+
+    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
+        """Goes on with what was learned; see `LearningWatch.recall`."""
+        self._false.recall(memory["false_persons"], age_s, at.mono_s)
+
+    def _error(self, seen: Sequence[Track]) -> float:
+        """The standard error of a count, from what is seen.
+
+        A box with score s is a person with probability s, and as many are missed as are none
+        (binomial variance of the sum). Beside that come those that are too small, as a bias, and
+        what the number of boxes has changed within the newest seconds.
+        """
+        scores = [person.score for person in seen]
+        chance = sum(score * (1.0 - score) for score in scores)
+        missed = sum(SMALL_HEIGHT / max(p.box.y2 - p.box.y1, SMALL_HEIGHT) for p in seen)
+        spread = statistics.pstdev(count for _, count in self._counts)
+        return math.sqrt(chance + missed**2 + spread**2)
