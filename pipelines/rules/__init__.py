@@ -17,6 +17,7 @@ from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.head_count import HEAD_COUNT
+from pipelines.rules.loitering import LOITERING
 from pipelines.rules.rule import (
     MeasureParameters,
     Rule,
@@ -64,6 +65,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             CONGESTION_1,
             DROPPED_OBJECT_1,
             DENSITY,
+            LOITERING,
             HEAD_COUNT,
             WRONG_WAY,
         )
