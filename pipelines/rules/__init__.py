@@ -13,9 +13,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pipelines.rules.density import DENSITY
+from pipelines.rules.dispersal import DISPERSAL
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
+from pipelines.rules.gathering import GATHERING
 from pipelines.rules.head_count import HEAD_COUNT
 from pipelines.rules.loitering import LOITERING
 from pipelines.rules.rule import (
@@ -65,6 +67,8 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             CONGESTION_1,
             DROPPED_OBJECT_1,
             DENSITY,
+            GATHERING,
+            DISPERSAL,
             LOITERING,
             HEAD_COUNT,
             WRONG_WAY,

@@ -7,8 +7,6 @@ under another id. Left out are riders, and what is no person (`FalsePersons`).
 from __future__ import annotations
 
 import math
-import statistics
-from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -17,6 +15,7 @@ import numpy as np
 from models.detections import Boxes, pairwise_iou
 from pipelines.rules.false_persons import FalsePersons
 from pipelines.rules.rule import Memory, Moment
+from pipelines.rules.steady import SteadyCount
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import Track, tracks_on_foot
 
@@ -48,19 +47,13 @@ class CrowdCounter:
     def __init__(self, shape: ZoneShape) -> None:
         self._shape = shape
         self._false = FalsePersons()
-        self._counts: deque[tuple[float, int]] = deque()
+        self._count = SteadyCount(STEADY_S)
 
     def observe(self, tracks: Sequence[Track], at_s: float) -> CrowdCount:
         """Counts who is there in a frame; `at_s` is its monotonic time, seconds."""
         persons = self._false.leave_out(tracks_on_foot(tracks), at_s)
         seen = [person for person in persons if self._shape.contains(person.box.foot)]
-        counts = self._counts
-        if counts and at_s < counts[-1][0]:
-            counts.clear()
-        counts.append((at_s, len(seen)))
-        while counts[0][0] <= at_s - STEADY_S:
-            counts.popleft()
-        number = statistics.median_low(count for _, count in counts)
+        number = self._count.add(len(seen), at_s)
         return CrowdCount(seen, number, round(self._error(seen), 1))
 
     def remember(self) -> Memory:
@@ -79,7 +72,7 @@ class CrowdCounter:
         hidden, and how much the count has changed within the newest seconds.
         """
         chance = sum(person.score * (1.0 - person.score) for person in seen)
-        spread = statistics.pstdev(count for _, count in self._counts)
+        spread = self._count.spread
         if not seen:
             return spread
         boxes = np.array([person.box for person in seen])
