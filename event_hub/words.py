@@ -9,6 +9,9 @@ KINDS: Mapping[str, str] = {
     "traffic.congestion": "Traffic jam",
     "littering.dropped_object": "Dropped object",
     "crowding.density": "Crowd",
+    "crowding.gathering": "People gather",
+    "crowding.dispersal": "A group breaks up",
+    "crowding.loitering": "Loitering",
 }
 END_REASONS: Mapping[str, str] = {
     "cleared": "cleared",

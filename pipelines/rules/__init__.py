@@ -12,10 +12,22 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipelines.rules.density import DENSITY
+from pipelines.rules.dispersal import DISPERSAL
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
-from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
+from pipelines.rules.gathering import GATHERING
+from pipelines.rules.head_count import HEAD_COUNT
+from pipelines.rules.loitering import LOITERING
+from pipelines.rules.rule import (
+    MeasureParameters,
+    Rule,
+    RuleError,
+    RuleParameters,
+    RulePlan,
+    RuleType,
+)
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.wrong_way import WRONG_WAY
@@ -54,14 +66,18 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
         for rule in (
             CONGESTION_1,
             DROPPED_OBJECT_1,
-            DENSITY_1,
+            DENSITY,
+            GATHERING,
+            DISPERSAL,
+            LOITERING,
+            HEAD_COUNT,
             WRONG_WAY,
         )
     }
 )
 """Every kind of rule that a plan may name, in its newest version."""
 
-EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = ()
+EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (DENSITY_1,)
 """Versions that a newer one replaces, which sets and configurations may name."""
 
 _BY_VERSION: Final[Mapping[tuple[str, str], RuleType[Any]]] = {
@@ -87,14 +103,14 @@ def default_set(task: str) -> str:
     return newest_set(task)
 
 
-def min_fps(rule: RuleType[Any], parameters: RuleParameters) -> float:
-    """The rate of frames per second up to which a rule could never open an incident.
+def min_fps(rule: RuleType[Any], parameters: MeasureParameters) -> float:
+    """The rate of frames per second up to which a rule could never open an incident or measure.
 
     At it every pause between two frames counts as a gap, which forgets what was seen before, or is
     too long for a speed.
     """
     limits_s = [rule.max_interval_s] if rule.max_interval_s is not None else []
-    if parameters.confirm_s > 0:
+    if not isinstance(parameters, RuleParameters) or parameters.confirm_s > 0:
         limits_s.append(MAX_GAP_S)
     return 1.0 / min(limits_s) if limits_s else 0.0
 

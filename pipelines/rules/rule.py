@@ -92,14 +92,18 @@ class RulePlan:
     version: str = ""
 
 
-class RuleParameters(BaseModel):
-    """Parameters that every rule has.
+class MeasureParameters(BaseModel):
+    """Parameters of a rule that only measures: those that its kind adds, none by itself.
 
-    A kind of rule adds its own: numbers, choices, lists and durations, in seconds, metres, km/h
-    or shares. All have a default and a description, all numbers have bounds.
+    They are numbers, choices, lists and durations, in seconds, metres, km/h or shares. All have a
+    default and a description, all numbers have bounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RuleParameters(MeasureParameters):
+    """Parameters that every rule with incidents has; a kind of rule adds its own."""
 
     confirm_s: float = Field(
         default=6.0, ge=0, le=3600, description="seconds it must go on until it is an incident"
@@ -152,7 +156,7 @@ class RuleResult:
     measurements: Sequence[Measurement] = ()
 
 
-P = TypeVar("P", bound=RuleParameters)
+P = TypeVar("P", bound=MeasureParameters)
 
 
 class PlaceWatch(Protocol):

@@ -34,6 +34,10 @@ RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType(
         "traffic/1": (PinnedRule("traffic.congestion", "1"),),
         "littering/1": (PinnedRule("littering.dropped_object", "1"),),
         "crowding/1": (PinnedRule("crowding.density", "1"),),
+        "crowding/2": (
+            PinnedRule("crowding.density", "2"),
+            PinnedRule("crowding.head_count", "1"),
+        ),
     }
 )
 """Every set by `TASK/VERSION`."""

@@ -1,0 +1,30 @@
+"""`SteadyCount`: a number over the newest seconds, so that no odd frame decides."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+
+
+class SteadyCount:
+    """The counts of the newest seconds."""
+
+    def __init__(self, span_s: float) -> None:
+        """Keeps those of `span_s` seconds."""
+        self._span_s = span_s
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def add(self, count: int, at_s: float) -> int:
+        """Takes the count of a frame; gives the median, the lower of two."""
+        counts = self._counts
+        if counts and at_s < counts[-1][0]:
+            counts.clear()
+        counts.append((at_s, count))
+        while counts[0][0] <= at_s - self._span_s:
+            counts.popleft()
+        return statistics.median_low(count for _, count in counts)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation."""
+        return statistics.pstdev(count for _, count in self._counts) if self._counts else 0.0
