@@ -18,6 +18,7 @@ from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
+from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
@@ -56,6 +57,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             DROPPED_OBJECT_1,
             DENSITY_1,
             WRONG_WAY,
+            STOPPED_VEHICLE,
         )
     }
 )
