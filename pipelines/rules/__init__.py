@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
@@ -58,6 +59,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             DENSITY_1,
             WRONG_WAY,
             STOPPED_VEHICLE,
+            CARRIAGEWAY_INTRUSION,
         )
     }
 )
