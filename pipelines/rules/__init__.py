@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dispersal import DISPERSAL
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
@@ -30,6 +31,7 @@ from pipelines.rules.rule import (
 )
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
+from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
@@ -72,6 +74,8 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             LOITERING,
             HEAD_COUNT,
             WRONG_WAY,
+            STOPPED_VEHICLE,
+            CARRIAGEWAY_INTRUSION,
         )
     }
 )

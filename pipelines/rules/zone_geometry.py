@@ -125,6 +125,7 @@ class ZoneShape:
             polygon = _polygon(zone.polygon)
             self.ground = GroundPlane(zone.ground) if zone.ground else None
             self._arrow = zone.direction and _arrow(zone.direction, self.ground)
+            self._image_arrow = zone.direction
         except ZoneError as error:
             raise ZoneError(f"zone {zone.name}: {error}") from None
         self.name = zone.name
@@ -171,6 +172,10 @@ class ZoneShape:
         if self._arrow is None:
             raise ZoneError(f"zone {self.name}: it has no direction")
         return _unit(self._arrow, 1.0 if self.ground else aspect)
+
+    def image_direction(self, aspect: float) -> Vector | None:
+        """Where traffic goes in the image, as a unit vector in heights of it; None if not given."""
+        return _unit(self._image_arrow, aspect) if self._image_arrow else None
 
 
 class LineShape:

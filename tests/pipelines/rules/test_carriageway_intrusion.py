@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from pipelines.incident import EndReason, Phase, Severity
+from pipelines.rules import build_rule
+from pipelines.rules.rule import RulePlan
+from tests.pipelines.synthetic import (
+    SIZES,
+    Flaws,
+    Thing,
+    View,
+    World,
+    at,
+    moment,
+    moving,
+    of,
+    run,
+    seconds,
+    times,
+)
+
+VIEW = View()
+ROAD = ((-4, 9), (4, 9), (4, 40), (-4, 40))
+TRUTH = Flaws()
+FLAWS = Flaws(jitter=0.03, recall=0.8, switch_every_s=4)
+
+
+def rule(**parameters):
+    zone = VIEW.zone(*ROAD, name="carriageway")
+    return build_rule(RulePlan("traffic.carriageway_intrusion", (zone,), parameters), "cam-1", "e1")
+
+
+def walk(label="person", x=-10.0, speed_mps=1.4):
+    """Crosses the carriageway at 15 m; it is on it from 4.3 to 10 s at walking speed."""
+    return Thing(label, moving(x, 15, speed_mps, 0))
+
+
+@pytest.mark.parametrize("fps", [12.0, 5.0, 1.0])
+@pytest.mark.parametrize("flaws", [TRUTH, FLAWS], ids=["truth", "flaws"])
+def test_somebody_on_the_carriageway_is_one_incident(fps, flaws):
+    cars = [Thing("car", moving(2, -4, 0, 12, start=3 * k, end=3 * k + 5)) for k in range(10)]
+    stays = Thing("person", at(-2, 20, start=5, end=25))
+    steps = run(rule(), World([stays, *cars], flaws=flaws), 60, fps)
+    started, ended = (of(steps, phase)[0].incident for phase in (Phase.STARTED, Phase.ENDED))
+    assert len([step for step in steps if step.phase is not Phase.UPDATED]) == 2
+    assert seconds(started.opened_at) == pytest.approx(5, abs=2.5)
+    assert seconds(started.updated_at) <= 10
+    assert seconds(ended.ended_at) == pytest.approx(25, abs=3)
+    assert started.severity is Severity.HIGH
+    assert started.detail == {"persons": 1, "others": 0}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "things", "parameters"),
+    [
+        ("traffic", [Thing("car", moving(0, 5, 0, 8))], {}),
+        ("somebody on the pavement", [Thing("person", moving(5.5, 9, 0, 1.4))], {}),
+        ("one step onto it", [Thing("person", at(3.8, 15, start=5, end=6))], {}),
+        ("who crosses in time", [walk()], {"crossing_s": 8}),
+        ("groups that cross", [walk(x=-10 - 1.2 * k) for k in range(12)], {"crossing_s": 8}),
+        ("a cycle that may be there", [walk("bicycle", speed_mps=3)], {"labels": ["person"]}),
+        ("motorcycles", [Thing("motorcycle", moving(0, 5, 0, 8))], {}),
+    ],
+)
+def test_no_intrusion(scenario, things, parameters, monkeypatch):
+    monkeypatch.setitem(SIZES, "motorcycle", (0.8, 2.0, 1.5))
+    monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.2))
+    assert run(rule(**parameters), World(things), 40) == [], scenario
+
+
+def test_who_takes_too_long_to_cross_counts_even_if_their_track_id_changes():
+    flaws = Flaws(switch_every_s=1.5)
+    slow = [walk(speed_mps=0.5)]
+    (started,) = of(run(rule(crossing_s=8), World(slow, flaws=flaws), 40), Phase.STARTED)
+    assert seconds(started.incident.opened_at) == pytest.approx(12 + 8, abs=1.5)
+
+
+def test_a_cycle_counts_and_its_rider_does_not(monkeypatch):
+    monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.2))
+    world = World([walk("bicycle", speed_mps=2), walk(speed_mps=2)])
+    own, alone, steps = rule(), rule(labels=["person"]), []
+    for t in times(30):
+        cycle, *rider = world.tracks(t) or (None,)
+        tracks = [cycle, *(one._replace(rides=cycle.id) for one in rider)] if cycle else []
+        steps += own.observe(tracks, moment(t)).transitions
+        assert alone.observe(tracks, moment(t)).transitions == ()
+    (started,) = of(steps, Phase.STARTED)
+    assert started.incident.severity is Severity.MEDIUM
+    assert started.incident.detail == {"persons": 0, "others": 1}
+
+
+def test_who_sits_in_a_vehicle_is_not_on_the_carriageway_and_who_walks_before_it_is():
+    bus = World([Thing("bus", at(0, 25))]).tracks(0)[0]
+    x1, y1, x2, y2 = bus.box
+    middle, height = (x1 + x2) / 2, y2 - y1
+    driver = replace_box(bus, middle, y1 + 0.3 * height, y2 - 0.3 * height)
+    walker = replace_box(bus, middle, y2 - 0.5 * height, y2 + 0.02)
+    for person, told in ((driver, 0), (walker, 1)):
+        own = rule()
+        steps = [s for t in times(8) for s in own.observe((bus, person), moment(t)).transitions]
+        assert len(of(steps, Phase.STARTED)) == told
+
+
+def replace_box(bus, middle, top, bottom):
+    box = bus.box._replace(x1=middle - 0.01, x2=middle + 0.01, y1=top, y2=bottom)
+    return bus._replace(id=99, label="person", box=box)
+
+
+def test_all_who_are_there_are_one_incident_and_close_ends_it():
+    own, world = rule(), World([Thing("person", at(0, 15 + k, end=9 + 3 * k)) for k in range(3)])
+    steps = [s for t in times(12) for s in own.observe(world.tracks(t), moment(t)).transitions]
+    assert steps[0].incident.detail["persons"] == 3
+    (why,) = own.explain(moment(12))
+    assert [(c.name, c.value) for c in why.conditions][:1] == [("on_carriageway", 2)]
+    (ended,) = own.close(EndReason.SHUTDOWN, moment(12)).transitions
+    assert ended.incident.end_reason is EndReason.SHUTDOWN
