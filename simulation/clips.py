@@ -6,6 +6,7 @@ may ask for the same clip at the same time.
 
 import hashlib
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -40,25 +41,24 @@ _OPTIONS: Final = {
 
 
 def renderer_files() -> list[Path]:
-    """Return the source files that shape a clip, this one among them."""
+    """Return the source files that turn a scene into a clip, this one among them."""
     folder = Path(__file__).parent
-    return sorted([Path(__file__), *folder.glob("drawing/*.py"), *folder.glob("scenes/*.py")])
+    scenes = [folder / "scenes" / name for name in ("motion.py", "scene.py", "truth.py")]
+    return sorted([Path(__file__), *folder.glob("drawing/*.py"), *scenes])
 
 
-def _source_digest() -> str:
-    """Return a hash of the renderer's own code: any change draws the clips anew."""
+def clip_path(scene: Scene, cache_dir: Path) -> Path:
+    """Return where the clip of a scene is or will be; its truth lies beside it as ``.json``.
+
+    The name has a hash of the renderer's code and of all that the scene consists of. Code that
+    only writes scripts of scenes is not in it: what it changes is in the scenes that it changes.
+    """
     digest = hashlib.sha256()
     for path in renderer_files():
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def clip_path(scene: Scene, cache_dir: Path) -> Path:
-    """Return where the clip of a scene is or will be; its truth lies beside it as ``.json``."""
-    what = (scene.name, scene.seed, scene.duration_s, scene.fps, scene.size_px, _source_digest())
-    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    return cache_dir / f"{scene.name}-{digest}.mp4"
+    digest.update(pickle.dumps(scene, protocol=5))
+    return cache_dir / f"{scene.name}-{digest.hexdigest()[:16]}.mp4"
 
 
 def truth_path(clip: Path) -> Path:
@@ -141,6 +141,19 @@ def _produce_together(targets: dict[str, Path], on_progress: ClipProgress, worke
             _drain(reports, on_progress, 0.01)
             for job in jobs:
                 job.result()
+
+
+def scene_clip(scene: Scene, cache_dir: Path) -> Path:
+    """Return the clip of a scene, which is made in this process if it is not in the cache.
+
+    Raises:
+        OSError: The cache directory cannot be written.
+    """
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    clip = clip_path(scene, cache_dir)
+    if not clip.exists():
+        _produce(scene, clip, lambda scene, done, total: None)
+    return clip
 
 
 def ensure_clips(
