@@ -82,7 +82,7 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
     matched = _watched(cases, benchmark, say)
     scores = scores_of(matched, confirm_s)
     metrics = metrics_of(scores, matched)
-    tables = list(tables_of(matched, scores))
+    tables = list(tables_of(cases, matched, scores))
     for name in benchmark.ablate:
         tables.append(_ablation(name, cases, benchmark, confirm_s, say))
     settings: dict[str, JsonValue] = {
@@ -133,7 +133,7 @@ def _checked(cases: Sequence[IncidentCase], load: CameraLoader) -> dict[str, flo
     """
     windows: dict[str, float] = {}
     for case in cases:
-        if not case.camera["tasks"]:
+        if not case.has_rules:
             continue
         plan, _ = loaded(case, load)
         rules = [rule for task in plan.tasks for rule in task.rules]
@@ -159,7 +159,7 @@ def _watched(
     cases: Sequence[IncidentCase], benchmark: IncidentsBenchmark, say: Say
 ) -> list[MatchedCase]:
     """Replays the cases that have rules, in their order."""
-    ruled = {case.name: case for case in cases if case.camera["tasks"]}
+    ruled = {case.name: case for case in cases if case.has_rules}
     findings: dict[str, CaseFindings] = {}
     for done in _findings(list(ruled.values()), benchmark):
         findings[done.case] = done

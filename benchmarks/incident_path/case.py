@@ -45,7 +45,12 @@ class IncidentCase:
     @property
     def is_hard_negative(self) -> bool:
         """Whether nothing must be reported of it."""
-        return not any(one.is_asked for one in self.expected)
+        return not self.missing and not any(one.is_asked for one in self.expected)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether anything watches it: a drawn scene may be about incidents that no rule finds."""
+        return self.scene is None or bool(self.camera["tasks"])
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -60,10 +65,10 @@ class IncidentCase:
                 **task,
                 "rules": {
                     one: {**(given or {}), **(parameters if one == kind else {})}
-                    for one, given in task["rules"].items()
+                    for one, given in (task.get("rules") or {}).items()
                 },
             }
-            for name, task in self.camera["tasks"].items()
+            for name, task in (self.camera.get("tasks") or {}).items()
         }
         return replace(self, camera={**self.camera, "tasks": tasks})
 

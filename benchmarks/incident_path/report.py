@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from benchmarks.incident_path.case import IncidentCase
 from benchmarks.incident_path.expectation import ReportedIncident
 from benchmarks.incident_path.score import KindScore, MatchedCase, duplicates_in
 from benchmarks.result import BenchmarkResult, Cell, Metric, ResultTable
@@ -108,14 +109,12 @@ def differences_table(cases: Sequence[MatchedCase]) -> ResultTable:
     )
 
 
-def unruled_table(cases: Sequence[MatchedCase]) -> ResultTable:
+def unruled_table(cases: Sequence[IncidentCase]) -> ResultTable:
     """Scenes about kinds of incidents that no rule finds; they count in no figure."""
     return ResultTable(
         title="No rule of this kind",
         columns=("scene", "kinds"),
-        rows=tuple(
-            (one.case.name, ", ".join(one.case.missing)) for one in cases if one.case.missing
-        ),
+        rows=tuple((one.name, ", ".join(one.missing)) for one in cases if one.missing),
     )
 
 
@@ -147,13 +146,19 @@ def _span(start_s: float, end_s: float) -> str:
 
 
 def tables_of(
-    cases: Sequence[MatchedCase], scores: Mapping[str, KindScore]
+    cases: Sequence[IncidentCase], matched: Sequence[MatchedCase], scores: Mapping[str, KindScore]
 ) -> Iterator[ResultTable]:
-    """All tables that have something in them."""
+    """All tables that have something in them.
+
+    Args:
+        cases: All cases.
+        matched: Those that were watched.
+        scores: What was found of each kind.
+    """
     tables = (
         kinds_table("By kind of incident", scores),
-        negatives_table(cases),
-        differences_table(cases),
+        negatives_table(matched),
+        differences_table(matched),
         unruled_table(cases),
     )
     return (one for one in tables if one.rows)

@@ -43,15 +43,28 @@ def _traffic(
     without: Sequence[int] = (),
     headway_s: tuple[float, float] = (5.0, 12.0),
     holds: Mapping[int, Sequence[Hold]] | None = None,
+    pause_s: tuple[float, float] = (0.0, 0.0),
     cruise_mps: float | None = None,
 ) -> list[Actor]:
-    """Traffic on the six lanes; the first three are outbound, the middle of the road first."""
+    """Traffic on the six lanes; the first three are outbound, the middle of the road first.
+
+    Args:
+        take: Where it is.
+        duration_s: Length of the scene.
+        without: Lanes that stay empty.
+        headway_s: Range of the time between two vehicles of a lane.
+        holds: Where and when the traffic of a lane is stopped.
+        pause_s: From when to when nobody comes on the outbound lanes, as they are full.
+        cruise_mps: Speed of outbound traffic; that of its lane without it.
+    """
     actors: list[Actor] = []
     for index, lane in enumerate(take.place.lanes):
         if index in without:
             continue
         speed = cruise_mps if cruise_mps is not None and index < 3 else _SPEEDS_MPS[index % 3]
         arrivals = flow(take.rng, duration_s, headway_s, speed, _MIX)
+        if index < 3:
+            arrivals = [one for one in arrivals if not pause_s[0] <= one.enter_s < pause_s[1]]
         stops = (holds or {}).get(index, ())
         path, key = _earlier(lane, _BACK_M), _LANE_KEYS * (index + 1)
         actors += drive_lane(path, arrivals, stops, duration_s, key)
@@ -70,14 +83,14 @@ def _pavement_walkers(take: Take, duration_s: float) -> list[Actor]:
 
 def free_flow(take: Take) -> WatchedScene:
     """Traffic flows, people walk on the pavement."""
-    zone, duration_s = _outbound(take), 150.0
+    zone, duration_s = _outbound(take), 120.0
     actors = _traffic(take, duration_s)
     return take.watched("Traffic flows", [zone], actors, _RULES, duration_s=duration_s)
 
 
 def slow_flow(take: Take) -> WatchedScene:
     """Dense traffic that is slow all the time, and flows."""
-    zone, duration_s = _outbound(take), 180.0
+    zone, duration_s = _outbound(take), 130.0
     speed = float(take.rng.uniform(5.0, 6.0))
     actors = _traffic(take, duration_s, headway_s=(3.4, 5.0), cruise_mps=speed)
     title = "Dense traffic is slow and flows"
@@ -90,8 +103,12 @@ def jam(take: Take) -> WatchedScene:
     begun_s, over_s = float(take.rng.uniform(50.0, 60.0)), 205.0
     hold = (Hold(begun_s, over_s, 76.0),)
     actors = _traffic(
-        take, duration_s, headway_s=(3.2, 6.5), holds=dict.fromkeys(range(3), hold)
-    )  # fmt: skip
+        take,
+        duration_s,
+        headway_s=(3.2, 6.5),
+        holds=dict.fromkeys(range(3), hold),
+        pause_s=(begun_s + 60.0, over_s),
+    )
     incident = SceneIncident(CONGESTION, zone.name, begun_s + 12.0, over_s + 10.0, ())
     title = "Traffic flows, and then it stands"
     return take.watched(title, [zone], actors, _RULES, [incident], duration_s=duration_s)
@@ -99,7 +116,7 @@ def jam(take: Take) -> WatchedScene:
 
 def bus_stop(take: Take) -> WatchedScene:
     """A bus stops at the edge for half a minute, and a short queue waits behind it."""
-    zone, duration_s = _outbound(take), 150.0
+    zone, duration_s = _outbound(take), 120.0
     actors = _traffic(take, duration_s, without=(2,))
     halt_s = float(take.rng.uniform(40.0, 50.0))
     lane = _earlier(take.place.lanes[2], _BACK_M)
@@ -121,7 +138,7 @@ def bus_stop(take: Take) -> WatchedScene:
 
 def parked_row(take: Take) -> WatchedScene:
     """A row of parked cars at the edge from the start, where parking is allowed; traffic passes."""
-    zone, duration_s = _outbound(take), 150.0
+    zone, duration_s = _outbound(take), 110.0
     actors = _traffic(take, duration_s, without=(2,), headway_s=(6.0, 12.0))
     for number in range(7):
         x, y = 10.1, 15.5 + 5.9 * number

@@ -29,6 +29,9 @@ _CITY: Final = {"car": 0.64, "truck": 0.08, "bus": 0.06, "motorcycle": 0.14, "bi
 _RIDERS: Final = {"motorcycle": 0.6, "bicycle": 0.4}
 _CARS: Final = {"car": 0.86, "truck": 0.08, "bus": 0.06}
 _REDS: Final = ((0.0, RED_S), (_CYCLE_S, _CYCLE_S + RED_S))
+_FULL_AFTER_S: Final = 70.0
+"""When the queue reaches so far back that no more vehicles get in."""
+
 _RULES: Final[Mapping[str, Parameters]] = {CONGESTION: {}, WRONG_WAY: {}}
 
 Spans = Sequence[tuple[float, float]]
@@ -113,9 +116,16 @@ def blocked_exit(take: Take) -> WatchedScene:
     """The exit of the crossing is blocked: the green comes, and the queue does not discharge."""
     zone = _approach(take)
     begun_s, over_s = float(take.rng.uniform(24.0, 34.0)), 218.0
-    near = [flow(take.rng, DURATION_S, (5.0, 9.0), _CRUISE_MPS, _CARS) for _ in range(2)]
-    cross = _greens_between(_REDS)
-    actors = _traffic(take, near, [(begun_s, over_s)], cross)
+    fills_s = begun_s + _FULL_AFTER_S
+    near = [
+        [
+            one
+            for one in flow(take.rng, DURATION_S, (4.5, 7.5), _CRUISE_MPS, _CARS)
+            if one.enter_s < fills_s
+        ]
+        for _ in range(2)
+    ]
+    actors = _traffic(take, near, [(begun_s, over_s)], _greens_between(_REDS))
     return _jam(take, zone, actors, begun_s, over_s)
 
 

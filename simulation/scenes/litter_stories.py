@@ -29,7 +29,7 @@ _DOORS: Final[dict[str, tuple[PlanePoint, ...]]] = {
     "square": ((-17.0, 19.0), (17.0, 20.6), (-15.0, 26.0), (13.0, 30.0)),
 }
 _GROUND: Final = ((-5.5, 7.6), (5.5, 7.6), (7.5, 20.0), (-7.5, 20.0))
-_BIN_AT: Final = (2.6, 10.4)
+_BIN_AT: Final = (2.4, 11.8)
 
 
 def _ground(take: Take) -> SceneZone:
@@ -38,7 +38,7 @@ def _ground(take: Take) -> SceneZone:
 
 def _spot(rng: np.random.Generator) -> PlanePoint:
     """A place on the open ground, near enough for a camera to see a bag there."""
-    return float(rng.uniform(-2.6, 2.6)), float(rng.uniform(8.6, 12.6))
+    return float(rng.uniform(-2.6, 2.6)), float(rng.uniform(9.6, 12.8))
 
 
 def _what(rng: np.random.Generator) -> tuple[str, int]:
@@ -131,11 +131,11 @@ def bag_under_passers(take: Take) -> WatchedScene:
 
 def heap_grows(take: Take) -> WatchedScene:
     """One thing after the other is left at one spot, and all of it stays."""
-    place, duration_s = _place(take), 240.0
+    place, duration_s = _place(take), 190.0
     middle = _spot(take.rng)
     actors: list[Actor] = []
     incidents: list[SceneIncident] = []
-    drops = [20.0 + 13.0 * k + float(take.rng.uniform(0, 4)) for k in range(6)]
+    drops = [20.0 + 11.0 * k + float(take.rng.uniform(0, 4)) for k in range(6)]
     for number, drop_s in enumerate(drops):
         turn, reach = 2.4 * number, 0.28 * math.sqrt(number)
         spot = middle[0] + reach * math.cos(turn), middle[1] + reach * math.sin(turn)
@@ -153,14 +153,14 @@ def heap_grows(take: Take) -> WatchedScene:
 
 def bin_overflows(take: Take) -> WatchedScene:
     """People put their rubbish beside a bin, more and more of it."""
-    place, duration_s = _place(take), 240.0
+    place, duration_s = _place(take), 190.0
     bin_prop = Prop("bin", *_BIN_AT, 0.0, int(take.rng.integers(400)))
     take.place = replace(take.place, props=(*take.place.props, bin_prop))
     x, y = _BIN_AT
     ground = ((x - 1.5, y - 1.5), (x + 1.5, y - 1.5), (x + 1.5, y + 1.4), (x - 1.5, y + 1.4))
     zone = take.zone("bin", "littering", ground)
     actors: list[Actor] = []
-    drops = [18.0 + 12.0 * k + float(take.rng.uniform(0, 4)) for k in range(6)]
+    drops = [18.0 + 11.0 * k + float(take.rng.uniform(0, 4)) for k in range(6)]
     keys: list[int] = []
     for number, drop_s in enumerate(drops):
         turn = -0.3 - 0.55 * number
@@ -222,14 +222,14 @@ def bag_picked_up(take: Take) -> WatchedScene:
 
 def bags_with_owners(take: Take) -> WatchedScene:
     """People stand for a minute and more, each with the own bag at the feet."""
-    place, duration_s = _place(take), 120.0
+    place, duration_s = _place(take), 110.0
     actors: list[Actor] = _walkers(take, place, duration_s, 5)
     doors = _DOORS[place]
     for number, x in enumerate((-2.2, 0.2, 2.3)):
         spot = x, float(take.rng.uniform(9.5, 13.0))
         door = doors[int(take.rng.integers(len(doors)))]
         walk_s = math.dist(spot, door) / PACE_MPS
-        arrive, leave = 16.0 + 4.0 * number, 90.0 + 5.0 * number
+        arrive, leave = 16.0 + 4.0 * number, 85.0 + 5.0 * number
         way = [(arrive - walk_s, *door), (arrive, *spot), (leave, *spot), (leave + walk_s, *door)]
         key = 10 * (1 + number)
         person = Walker(key, int(take.rng.integers(600)), Path(way, -1.2))
@@ -246,8 +246,8 @@ def bags_with_owners(take: Take) -> WatchedScene:
 
 def walkers_only(take: Take) -> WatchedScene:
     """People walk by, some with a bag in the hand; nobody leaves anything."""
-    place, duration_s = _place(take), 150.0
-    actors: list[Actor] = _walkers(take, place, duration_s, 9)
+    place, duration_s = _place(take), 120.0
+    actors: list[Actor] = _walkers(take, place, duration_s, 8)
     for number in range(4):
         start_s = float(take.rng.uniform(0.0, duration_s - 40.0))
         person = _owner(take, place, 10 * (1 + number), start_s + 20.0, _spot(take.rng))

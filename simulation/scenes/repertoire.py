@@ -28,9 +28,9 @@ _LAMP: Final = Setting("dusk", "one lamp switched")
 POSITIVES: Final[Mapping[str, tuple[Story, tuple[Setting, ...]]]] = {
     "bag-left": (litter.bag_left, (_DAY, _PLAIN, _DUSK, _RAIN, _NIGHT, _SHAKING)),
     "bag-under-passers": (litter.bag_under_passers, (_DAY, _PLAIN)),
-    "heap-grows": (litter.heap_grows, (_DAY, _RAIN_PLAIN, _DUSK)),
+    "heap-grows": (litter.heap_grows, (_DAY, _RAIN_PLAIN)),
     "bin-overflows": (litter.bin_overflows, (_DAY, _PLAIN)),
-    "blocked-exit": (junction.blocked_exit, (_DAY, _PLAIN, _NIGHT)),
+    "blocked-exit": (junction.blocked_exit, (_DAY, _NIGHT_PLAIN)),
     "jam": (road.jam, (_DAY, _RAIN_PLAIN)),
     "stopped-car": (road.stopped_car, (_DAY, _NIGHT_PLAIN)),
     "pavement-car": (road.pavement_car, (_PLAIN, _DUSK)),
@@ -45,21 +45,21 @@ POSITIVES: Final[Mapping[str, tuple[Story, tuple[Setting, ...]]]] = {
 """Stories of which something is to be reported, with the settings they are played under."""
 
 NEGATIVES: Final[Mapping[str, tuple[Story, tuple[Setting, ...]]]] = {
-    "red-light": (junction.red_light, (_DAY, _PLAIN, _NIGHT)),
+    "red-light": (junction.red_light, (_DAY, _NIGHT_PLAIN)),
     "riders-waiting": (junction.riders_waiting, (_DAY, _PLAIN)),
     "short-reds": (junction.short_reds, (_PLAIN, _SHAKING)),
     "bus-stop": (road.bus_stop, (_DAY, _PLAIN)),
-    "parked-row": (road.parked_row, (_DAY, _PLAIN)),
+    "parked-row": (road.parked_row, (_DAY, _PLAIN, _DUSK)),
     "slow-flow": (road.slow_flow, (_DAY, _PLAIN)),
-    "free-flow": (road.free_flow, (_CLOUDS, _RAIN, _NIGHT_PLAIN, _GLARE, _SHAKING)),
+    "free-flow": (road.free_flow, (_SHADOW, _RAIN, _NIGHT_PLAIN, _GLARE, _SHAKING)),
     "bag-picked-up": (litter.bag_picked_up, (_DAY, _PLAIN)),
-    "bags-with-owners": (litter.bags_with_owners, (_DAY, _PLAIN, _DUSK)),
-    "bin-in-use": (litter.bin_in_use, (_PLAIN,)),
+    "bags-with-owners": (litter.bags_with_owners, (_DAY, _PLAIN)),
+    "bin-in-use": (litter.bin_in_use, (_PLAIN, _DUSK)),
     "walkers": (
         litter.walkers_only,
         (_SHADOW, _CLOUDS, _RAIN_PLAIN, _SWITCHED, _LAMP, _GLARE, _SHAKING),
     ),
-    "groups-cross": (square.groups_cross, (_DAY, _PLAIN, _GLARE)),
+    "groups-cross": (square.groups_cross, (_DAY, _GLARE)),
     "waits-a-while": (square.waits_a_while, (_DAY, _PLAIN)),
 }
 """Stories of which nothing is to be reported, although each resembles one of the others."""
@@ -78,14 +78,15 @@ def incident_scene(seed: int, name: str) -> WatchedScene:
     Raises:
         KeyError: The seed has no scene of that name.
     """
-    number, story, setting = _cast(seed)[name]
-    return story(Take(name.rsplit("-", 2)[0], setting, seed, number))
+    story, take = _cast(seed)[name]
+    return story(take)
 
 
-def _cast(seed: int) -> dict[str, tuple[int, Story, Setting]]:
-    """By name of the scene: its running number, its story and its setting."""
-    listed = [(name, story, one) for name, (story, settings) in STORIES.items() for one in settings]
-    return {
-        f"{name}-{number:02d}-{seed}": (number, story, setting)
-        for number, (name, story, setting) in enumerate(listed)
-    }
+def _cast(seed: int) -> dict[str, tuple[Story, Take]]:
+    """By name of the scene: its story, and where it plays."""
+    takes = [
+        (story, Take(name, setting, seed, number))
+        for name, (story, settings) in STORIES.items()
+        for number, setting in enumerate(settings, 1)
+    ]
+    return {take.name: (story, take) for story, take in takes}

@@ -6,6 +6,7 @@ What a story needs of its camera (zones, lines, rules) is part of the `WatchedSc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 
@@ -20,7 +21,6 @@ SIZE_PX: Final = (640, 360)
 FPS: Final = 5.0
 _FIRST_NUMBER: Final = 100_000
 _NUMBERS: Final = 900_000
-_STRIDE: Final = 101
 _LOOKS: Final = 64
 
 Parameters = Mapping[str, object]
@@ -69,13 +69,12 @@ class Take(SceneStage):
     """Where a story plays: its place, its camera and its random numbers."""
 
     def __init__(self, story: str, setting: Setting, seed: int, number: int) -> None:
-        """Prepare; `seed` and the running number pick everything random in it."""
+        """Prepare; `seed`, story and the running number pick everything random in it."""
         self.story = story
         self.setting = setting
-        self.name = f"{story}-{number:02d}-{seed}"
-        self.rng = np.random.default_rng((seed, number))
-        spread = _FIRST_NUMBER + (seed * _STRIDE + number) % _NUMBERS
-        self.seed = SCENE_SEEDS.start + spread
+        self.name = f"{story}-{number}-{seed}"
+        self.rng = np.random.default_rng((seed, number, crc32(story.encode())))
+        self.seed = SCENE_SEEDS.start + _FIRST_NUMBER + int(self.rng.integers(_NUMBERS))
 
     def at(self, place: str, viewpoint: Viewpoint | None = None, near: float = 1.0) -> DrawnPlace:
         """Choose the place, and a camera near its usual one or near a given one.
