@@ -24,7 +24,7 @@ from simulation.scenes.sample import (
     render_samples,
 )
 from simulation.scenes.scene import GroundPoint, RestingThing, Scene, SceneIncident, SceneZone
-from simulation.scenes.take import WatchedScene
+from simulation.scenes.story_stage import WatchedScene
 from simulation.scenes.truth import SceneTruth, read_truth, truth
 
 __all__ = [

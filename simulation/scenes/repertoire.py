@@ -7,9 +7,9 @@ from simulation.scenes import carriageway_stories as road
 from simulation.scenes import crowd_stories as square
 from simulation.scenes import junction_stories as junction
 from simulation.scenes import litter_stories as litter
-from simulation.scenes.take import Setting, Take, WatchedScene
+from simulation.scenes.story_stage import Setting, StoryStage, WatchedScene
 
-Story = Callable[[Take], WatchedScene]
+Story = Callable[[StoryStage], WatchedScene]
 
 _DAY: Final = Setting()
 _PLAIN: Final = Setting(is_calibrated=False)
@@ -78,15 +78,15 @@ def incident_scene(seed: int, name: str) -> WatchedScene:
     Raises:
         KeyError: The seed has no scene of that name.
     """
-    story, take = _cast(seed)[name]
-    return story(take)
+    story, stage = _cast(seed)[name]
+    return story(stage)
 
 
-def _cast(seed: int) -> dict[str, tuple[Story, Take]]:
+def _cast(seed: int) -> dict[str, tuple[Story, StoryStage]]:
     """By name of the scene: its story, and where it plays."""
-    takes = [
-        (story, Take(name, setting, seed, number))
+    stages = [
+        (story, StoryStage(name, setting, seed, number))
         for name, (story, settings) in STORIES.items()
         for number, setting in enumerate(settings, 1)
     ]
-    return {take.name: (story, take) for story, take in takes}
+    return {stage.name: (story, stage) for story, stage in stages}

@@ -1,4 +1,4 @@
-"""`Take`: one performance of a story, with a camera of its own, as a seed and a setting make it.
+"""`StoryStage`: where one performance of a story plays, as a seed and a setting make it.
 
 What a story needs of its camera (zones, lines, rules) is part of the `WatchedScene` that it gives.
 """
@@ -47,7 +47,7 @@ class WatchedScene:
 
     Attributes:
         scene: What happens; its incidents are what the rules should report.
-        story: Name of the story, shared by all its takes.
+        story: Name of the story, shared by all its performances.
         rules: Parameters by kind of rule; all of a task watch all zones and lines of the task.
         lines: Two image points by name, x and y in shares of the image.
         is_calibrated: Whether the configuration has the calibration of the ground.
@@ -65,7 +65,7 @@ class WatchedScene:
         return not any(one.is_asked for one in self.scene.incidents)
 
 
-class Take(SceneStage):
+class StoryStage(SceneStage):
     """Where a story plays: its place, its camera and its random numbers."""
 
     def __init__(self, story: str, setting: Setting, seed: int, number: int) -> None:
