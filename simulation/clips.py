@@ -6,10 +6,10 @@ may ask for the same clip at the same time.
 
 import hashlib
 import os
-import pickle
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from itertools import islice
 from multiprocessing import get_context
@@ -19,6 +19,7 @@ from typing import Final
 
 import av
 import cv2
+import numpy as np
 
 from simulation.drawing.view import Truth
 from simulation.scenes.catalogue import scene_named
@@ -57,8 +58,28 @@ def clip_path(scene: Scene, cache_dir: Path) -> Path:
     for path in renderer_files():
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    digest.update(pickle.dumps(scene, protocol=5))
+    _add(digest, scene)
     return cache_dir / f"{scene.name}-{digest.hexdigest()[:16]}.mp4"
+
+
+def _add(digest: "hashlib._Hash", value: object) -> None:
+    """Add a value and all that it consists of; equal values add the same, in any process."""
+    digest.update(f"{type(value).__name__}:".encode())
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, tuple | list):
+        digest.update(str(len(value)).encode())
+        for one in value:
+            _add(digest, one)
+    elif is_dataclass(value):
+        for one in fields(value):
+            _add(digest, getattr(value, one.name))
+    elif hasattr(value, "__dict__"):
+        for one in vars(value).items():
+            _add(digest, one)
+    else:
+        digest.update(f"{value!r};".encode())
 
 
 def truth_path(clip: Path) -> Path:

@@ -43,8 +43,8 @@ def metrics_of(scores: Mapping[str, KindScore], cases: Sequence[MatchedCase]) ->
 def kinds_table(title: str, scores: Mapping[str, KindScore]) -> ResultTable:
     """A row per kind."""
     columns = (
-        *("kind", "expected", "found", "missed", "false", "duplicates", "precision", "recall"),
-        *("F1", "time to detect, s (median)", "(worst)", "confirm window, s"),
+        *("kind", "found", "false", "duplicates", "precision", "recall", "F1"),
+        *("detected after, s (median)", "(worst)", "confirm window, s"),
     )
     return ResultTable(
         title=title,
@@ -60,9 +60,7 @@ def _kind_row(kind: str, score: KindScore) -> tuple[Cell, ...]:
         delays = f"{statistics.median(score.delays_s):.1f}", f"{max(score.delays_s):.1f}"
     return (
         kind,
-        score.found + score.missed,
-        score.found,
-        score.missed,
+        f"{score.found} of {score.found + score.missed}",
         score.false,
         score.duplicates,
         *(NONE if one is None else f"{one:.2f}" for one in shares),

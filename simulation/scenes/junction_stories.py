@@ -40,7 +40,7 @@ Spans = Sequence[tuple[float, float]]
 def _approach(stage: StoryStage) -> SceneZone:
     stage.at("crossroad", Viewpoint(6.4, -23.0, 11.5, math.radians(5), math.radians(17), 0.95))
     ground = ((0.2, -10.0), (7.4, -10.0), (7.4, 20.8), (0.2, 20.8))
-    return stage.zone("near approach", "traffic", ground, ((3.7, -4.0), (3.7, 20.0)))
+    return stage.zone("near approach", "traffic", ground, ((3.7, 4.0), (3.7, 20.0)))
 
 
 def _greens_between(reds: Spans) -> list[tuple[float, float]]:

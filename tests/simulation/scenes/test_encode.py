@@ -1,5 +1,6 @@
 """Clips: plain H.264 with its truth beside it, made once."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,4 +116,5 @@ def test_a_scene_is_drawn_anew_when_anything_in_it_changes(tmp_path: Path) -> No
         replace(scene, incidents=()),
     ]
     assert len({clip_path(one, tmp_path) for one in (scene, *others)}) == 1 + len(others)
-    assert clip_path(replace(scene), tmp_path) == clip_path(scene, tmp_path)
+    as_elsewhere = pickle.loads(pickle.dumps(scene))
+    assert clip_path(as_elsewhere, tmp_path) == clip_path(scene, tmp_path)

@@ -48,6 +48,9 @@ def test_any_seed_gives_sixty_scenes_and_more_half_of_them_hard_negatives(seed: 
             assert incident.kind in one.rules
             assert incident.kind.partition(".")[0] == zones[incident.zone].task
             assert 0 <= incident.start_s < incident.end_s <= one.scene.duration_s
+        points = [point for zone in zones.values() for point in (*zone.polygon, *(zone.flow or ()))]
+        points += [point for line in one.lines.values() for point in line]
+        assert all(0 <= x <= 1 and 0 <= y <= 1 for x, y in points)
         for now in (0.0, one.scene.duration_s / 2):
             keys = [state.key for state in one.scene.states_at(now)]
             assert len(keys) == len(set(keys))
