@@ -100,7 +100,7 @@ def slow_flow(stage: StoryStage) -> WatchedScene:
 def jam(stage: StoryStage) -> WatchedScene:
     """Traffic flows for a while; then something far ahead holds all lanes for minutes."""
     zone, duration_s = _outbound(stage), 240.0
-    begun_s, over_s = float(stage.rng.uniform(50.0, 60.0)), 205.0
+    begun_s, over_s = float(stage.rng.uniform(40.0, 46.0)), 212.0
     hold = (Hold(begun_s, over_s, 76.0),)
     actors = _traffic(
         stage,

@@ -1,7 +1,7 @@
 """Stories of people on a square: a crowd, a gathering, one that disperses, and one who loiters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,13 +9,18 @@ from simulation.scenes.errands import PACE_MPS, passers
 from simulation.scenes.foot_scenes import SQUARE_ROUTES
 from simulation.scenes.motion import Actor, Path, Walker, Waypoint, stroll
 from simulation.scenes.scene import PlanePoint, SceneIncident, SceneZone, longest_spell, states_of
-from simulation.scenes.story_stage import StoryStage, WatchedScene
+from simulation.scenes.story_stage import Parameters, StoryStage, WatchedScene
 
 DENSITY: Final = "crowding.density"
 GATHERING: Final = "crowding.gathering"
 DISPERSAL: Final = "crowding.dispersal"
 LOITERING: Final = "crowding.loitering"
-RULES: Final = (DENSITY, GATHERING, DISPERSAL, LOITERING)
+LIMIT_S: Final = 90.0
+"""Who stays longer in the zone loiters."""
+
+RULES: Final[Mapping[str, Parameters]] = {
+    DENSITY: {}, GATHERING: {}, DISPERSAL: {}, LOITERING: {"limit_s": LIMIT_S}
+}  # fmt: skip
 CROWDED_PER_M2: Final = 0.4
 FEW: Final = 8
 _MIDDLE: Final = ((-4.0, 9.6), (4.0, 9.6), (4.0, 17.0), (-4.0, 17.0))
@@ -128,19 +133,19 @@ def dispersal(stage: StoryStage) -> WatchedScene:
 
 def loiterer(stage: StoryStage) -> WatchedScene:
     """One person walks up and down in the middle of the square for minutes."""
-    zone, duration_s = _square(stage), 240.0
+    zone, duration_s = _square(stage), 180.0
     enter_s = float(stage.rng.uniform(12.0, 18.0))
     way: list[Waypoint] = [(enter_s - 11.0, -16.0, 19.0), (enter_s, -2.5, 13.0)]
-    while way[-1][0] < 205.0:
+    while way[-1][0] < 145.0:
         spot = float(stage.rng.uniform(-3.0, 3.0)), float(stage.rng.uniform(10.6, 15.8))
         arrived = way[-1][0] + max(math.dist(way[-1][1:], spot) / 0.9, 0.5)
         way += [(arrived, *spot), (arrived + float(stage.rng.uniform(4.0, 12.0)), *spot)]
     leave_s = way[-1][0]
     way.append((leave_s + math.dist(way[-1][1:], (16.0, 18.0)) / PACE_MPS, 16.0, 18.0))
     actors: list[Actor] = [Walker(1, int(stage.rng.integers(600)), Path(way, -1.2))]
-    starts = tuple(float(start) for start in stage.rng.uniform(-10.0, 200.0, 8))
+    starts = tuple(float(start) for start in stage.rng.uniform(-10.0, 140.0, 7))
     actors += passers(SQUARE_ROUTES, starts, stage.rng)
-    incident = SceneIncident(LOITERING, zone.name, enter_s, leave_s, (1,))
+    incident = SceneIncident(LOITERING, zone.name, enter_s + LIMIT_S, leave_s, (1,))
     title = "A person stays for minutes"
     return stage.watched(title, [zone], actors, RULES, [incident], duration_s=duration_s)
 
