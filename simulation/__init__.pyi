@@ -1,4 +1,6 @@
-from .clips import encode_scene as encode_scene, ensure_clips as ensure_clips
+from .clips import (
+    encode_scene as encode_scene, ensure_clips as ensure_clips, scene_clip as scene_clip,
+)
 from .recorded_clips import write_clip as write_clip
 from .stamp import read_stamp as read_stamp
 from .stamped_clips import ensure_stamped_clip as ensure_stamped_clip

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from itertools import islice
 from multiprocessing import get_context
@@ -18,6 +19,7 @@ from typing import Final
 
 import av
 import cv2
+import numpy as np
 
 from simulation.drawing.view import Truth
 from simulation.scenes.catalogue import scene_named
@@ -40,25 +42,44 @@ _OPTIONS: Final = {
 
 
 def renderer_files() -> list[Path]:
-    """Return the source files that shape a clip, this one among them."""
+    """Return the source files that turn a scene into a clip, this one among them."""
     folder = Path(__file__).parent
-    return sorted([Path(__file__), *folder.glob("drawing/*.py"), *folder.glob("scenes/*.py")])
+    scenes = [folder / "scenes" / name for name in ("motion.py", "scene.py", "truth.py")]
+    return sorted([Path(__file__), *folder.glob("drawing/*.py"), *scenes])
 
 
-def _source_digest() -> str:
-    """Return a hash of the renderer's own code: any change draws the clips anew."""
+def clip_path(scene: Scene, cache_dir: Path) -> Path:
+    """Return where the clip of a scene is or will be; its truth lies beside it as ``.json``.
+
+    The name has a hash of the renderer's code and of all that the scene consists of. Code that
+    only writes scripts of scenes is not in it: what it changes is in the scenes that it changes.
+    """
     digest = hashlib.sha256()
     for path in renderer_files():
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    return digest.hexdigest()
+    _add(digest, scene)
+    return cache_dir / f"{scene.name}-{digest.hexdigest()[:16]}.mp4"
 
 
-def clip_path(scene: Scene, cache_dir: Path) -> Path:
-    """Return where the clip of a scene is or will be; its truth lies beside it as ``.json``."""
-    what = (scene.name, scene.seed, scene.duration_s, scene.fps, scene.size_px, _source_digest())
-    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-    return cache_dir / f"{scene.name}-{digest}.mp4"
+def _add(digest: "hashlib._Hash", value: object) -> None:
+    """Add a value and all that it consists of; equal values add the same, in any process."""
+    digest.update(f"{type(value).__name__}:".encode())
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, tuple | list):
+        digest.update(str(len(value)).encode())
+        for one in value:
+            _add(digest, one)
+    elif is_dataclass(value):
+        for one in fields(value):
+            _add(digest, getattr(value, one.name))
+    elif hasattr(value, "__dict__"):
+        for one in vars(value).items():
+            _add(digest, one)
+    else:
+        digest.update(f"{value!r};".encode())
 
 
 def truth_path(clip: Path) -> Path:
@@ -141,6 +162,19 @@ def _produce_together(targets: dict[str, Path], on_progress: ClipProgress, worke
             _drain(reports, on_progress, 0.01)
             for job in jobs:
                 job.result()
+
+
+def scene_clip(scene: Scene, cache_dir: Path) -> Path:
+    """Return the clip of a scene, which is made in this process if it is not in the cache.
+
+    Raises:
+        OSError: The cache directory cannot be written.
+    """
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    clip = clip_path(scene, cache_dir)
+    if not clip.exists():
+        _produce(scene, clip, lambda scene, done, total: None)
+    return clip
 
 
 def ensure_clips(

@@ -14,6 +14,7 @@ from simulation.labels import (
 from simulation.scenes.catalogue import DEMO_SCENES, SCENES, scene_named
 from simulation.scenes.foot_scenes import busy_square
 from simulation.scenes.left_things import left_things
+from simulation.scenes.repertoire import incident_scene, incident_scene_names
 from simulation.scenes.road_scenes import busy_crossroad
 from simulation.scenes.sample import (
     SEEDS_PER_VIEW,
@@ -23,6 +24,7 @@ from simulation.scenes.sample import (
     render_samples,
 )
 from simulation.scenes.scene import GroundPoint, RestingThing, Scene, SceneIncident, SceneZone
+from simulation.scenes.story_stage import WatchedScene
 from simulation.scenes.truth import SceneTruth, read_truth, truth
 
 __all__ = [
@@ -44,8 +46,11 @@ __all__ = [
     "SceneZone",
     "Truth",
     "View",
+    "WatchedScene",
     "busy_crossroad",
     "busy_square",
+    "incident_scene",
+    "incident_scene_names",
     "left_things",
     "place_of",
     "read_truth",

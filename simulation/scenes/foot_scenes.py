@@ -130,7 +130,9 @@ def park_pile() -> Scene:
             SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (20 + k,))
         )
     pile = tuple(20 + k for k in range(len(_DROPS)))
-    incidents.append(SceneIncident("littering.accumulation", zone.name, _DROPS[2][3], 57.0, pile))
+    incidents.append(
+        SceneIncident("littering.exposed_rubbish", zone.name, _DROPS[2][3], 57.0, pile)
+    )
     title = "A park in the rain: rubbish piles up"
     return stage.scene("park-pile", title, [zone], [*actors, *collectors], incidents, light="rain")
 

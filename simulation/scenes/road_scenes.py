@@ -208,6 +208,6 @@ def arterial_stop() -> Scene:
     parker = Vehicle(8000, "car", 8, Path(way, math.pi / 2))
     kerb = ((8.2, 15.0), (11.3, 15.0), (11.3, 48.0), (8.2, 48.0))
     zone = stage.zone("no stopping", "traffic", kerb, ((9.5, 16.0), (9.5, 44.0)))
-    incident = SceneIncident("traffic.illegal_stop", zone.name, 9.5, 54.0, (8000,))
+    incident = SceneIncident("traffic.stopped_vehicle", zone.name, 9.5, 54.0, (8000,))
     title, cast = "An arterial in the rain: a car stops where it must not", [*actors, parker]
     return stage.scene("arterial-stop", title, [zone], cast, [incident], light="rain")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from simulation.drawing.disturbance import DISTURBANCES
 from simulation.drawing.light import LIGHTS
 from simulation.drawing.place import DrawnPlace
 from simulation.drawing.places import place_named
@@ -60,6 +61,7 @@ class SceneIncident:
         start_s: When the situation begins to hold; confirmation comes later.
         end_s: When it no longer holds.
         keys: Identities of the objects that make it.
+        is_asked: Whether it must be reported; else it may be.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class SceneIncident:
     start_s: float
     end_s: float
     keys: tuple[int, ...]
+    is_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Scene:
         title: One line for people.
         place: Where it is.
         light: ``day``, ``dusk``, ``night`` or ``rain``.
+        disturbance: What lies over the images; one of `DISTURBANCES`.
         viewpoint: The camera.
         seed: Everything random in it comes from here; one of `SCENE_SEEDS`.
         zones: Where the tasks apply.
@@ -123,6 +127,7 @@ class Scene:
     duration_s: float = LOOP_S
     fps: float = 12.5
     size_px: tuple[int, int] = SIZE_PX
+    disturbance: str = ""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -157,8 +162,24 @@ class Scene:
 
     def frames(self, view: View) -> Iterator[tuple[NDArray[np.uint8], Truth]]:
         """Draw one loop, image by image: (H, W, 3) uint8 RGB with its truth."""
+        disturb = DISTURBANCES[self.disturbance].disturbed
         for index in range(self.frame_count):
-            yield view.render(self.states_at(index / self.fps), index)
+            at_s = index / self.fps
+            image, truth = view.render(self.states_at(at_s), index)
+            yield disturb(image, at_s), self._moved(truth, view, at_s)
+
+    def truth_at(self, view: View, at_s: float) -> Truth:
+        """Return what `frames` gives beside the image of a moment, without drawing it."""
+        return self._moved(view.truth(self.states_at(at_s)), view, at_s)
+
+    def _moved(self, truth: Truth, view: View, at_s: float) -> Truth:
+        """Move the boxes as the image is moved; what leaves it is cut off at its edge."""
+        x, y = DISTURBANCES[self.disturbance].sway(at_s)
+        if not (x or y):
+            return truth
+        edge = np.array(view.projector.size_px * 2, np.float32)
+        boxes = np.clip(truth.boxes + np.array((x, y) * 2, np.float32) * edge, 0, edge)
+        return replace(truth, boxes=boxes)
 
     def ground_points(self) -> tuple[GroundPoint, ...]:
         """Return four image points with their ground positions, for calibration."""

@@ -57,7 +57,7 @@ _OF_SCENE: Final = tuple(name for name in _HEADER if name not in {"scene", "grou
 def truth(scene: Scene) -> SceneTruth:
     """Return what is in every image of one loop of a scene, without drawing them."""
     view, count = scene.view(), scene.frame_count
-    return truth_of(scene, [view.truth(scene.states_at(k / scene.fps)) for k in range(count)])
+    return truth_of(scene, [scene.truth_at(view, k / scene.fps) for k in range(count)])
 
 
 def truth_of(scene: Scene, frames: Sequence[Truth]) -> SceneTruth:

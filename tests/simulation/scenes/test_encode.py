@@ -1,5 +1,6 @@
 """Clips: plain H.264 with its truth beside it, made once."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from av.video.frame import PictureType
 
-from simulation import clips, drawing, scenes
+from simulation import clips, drawing
 from simulation.clips import clip_path, encode_scene, ensure_clips, renderer_files, truth_path
 from simulation.scenes import SCENES, Scene, read_truth, scene_named
 from simulation.scenes.truth import truth
@@ -97,11 +98,23 @@ def test_a_change_anywhere_in_the_renderer_draws_clips_anew(
 ) -> None:
     files = renderer_files()
     assert Path(str(clips.__file__)) in files
-    for package in (drawing, scenes):
-        (folder,) = package.__path__
-        assert set(Path(folder).rglob("*.py")) <= set(files)
+    (folder,) = drawing.__path__
+    assert set(Path(folder).rglob("*.py")) <= set(files)
     changed = tmp_path / files[-1].name
     changed.write_bytes(files[-1].read_bytes() + b"# another word\n")
     before = clip_path(scene_named("park-bag"), tmp_path)
     monkeypatch.setattr(clips, "renderer_files", lambda: [*files[:-1], changed])
     assert clip_path(scene_named("park-bag"), tmp_path) != before
+
+
+def test_a_scene_is_drawn_anew_when_anything_in_it_changes(tmp_path: Path) -> None:
+    scene = scene_named("park-bag")
+    others = [
+        replace(scene, disturbance="clouds"),
+        replace(scene, light="night"),
+        replace(scene, actors=scene.actors[1:]),
+        replace(scene, incidents=()),
+    ]
+    assert len({clip_path(one, tmp_path) for one in (scene, *others)}) == 1 + len(others)
+    as_elsewhere = pickle.loads(pickle.dumps(scene))
+    assert clip_path(as_elsewhere, tmp_path) == clip_path(scene, tmp_path)

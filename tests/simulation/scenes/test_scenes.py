@@ -14,9 +14,9 @@ VEHICLES = ("car", "bus", "truck", "motorcycle")
 KINDS = {
     "traffic.congestion",
     "traffic.wrong_way",
-    "traffic.illegal_stop",
+    "traffic.stopped_vehicle",
     "littering.dropped_object",
-    "littering.accumulation",
+    "littering.exposed_rubbish",
     "crowding.density",
 }
 
@@ -132,7 +132,7 @@ def test_a_dropped_object_lies_alone_until_it_is_collected(scene: Scene, number:
     assert all(math.dist((s.x_m, s.y_m), (rest.x_m, rest.y_m)) > 6 for s in gone)
 
 
-@pytest.mark.parametrize(("scene", "number"), incidents_of("littering.accumulation"))
+@pytest.mark.parametrize(("scene", "number"), incidents_of("littering.exposed_rubbish"))
 def test_a_pile_holds_three_things_or_more(scene: Scene, number: int) -> None:
     incident = scene.incidents[number]
     for now in np.arange(incident.start_s + 0.1, incident.end_s, 2.0):
@@ -171,7 +171,7 @@ def test_a_wrong_way_driver_goes_against_the_zone(scene: Scene, number: int) -> 
     assert inside(scene, incident.zone, at(scene, incident.keys[0], incident.end_s - 2.0))
 
 
-@pytest.mark.parametrize(("scene", "number"), incidents_of("traffic.illegal_stop"))
+@pytest.mark.parametrize(("scene", "number"), incidents_of("traffic.stopped_vehicle"))
 def test_a_forbidden_stop_stands_in_its_zone(scene: Scene, number: int) -> None:
     incident = scene.incidents[number]
     early, late = (at(scene, incident.keys[0], t) for t in (incident.start_s, incident.end_s))

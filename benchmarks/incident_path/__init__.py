@@ -1,0 +1,1 @@
+"""From clips with expected incidents to what was reported of them, and how well that fits."""

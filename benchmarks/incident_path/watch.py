@@ -1,0 +1,109 @@
+"""Replays a clip as its camera, from the encoded images to incidents, as `cityeye replay` does."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.incident_path.case import IncidentCase
+from benchmarks.incident_path.expectation import ReportedIncident
+from camera_adapters import RECORDING_BEGIN, Playback
+from pipelines import CameraPlan
+from pipelines.replay import Replay, ReplayStep
+from serving import InProcessDetector, ServedModel
+from simulation import scene_clip
+
+LoadedCamera = tuple[CameraPlan, Mapping[str, ServedModel]]
+CameraLoader = Callable[[Path, str], LoadedCamera]
+"""Takes a configuration with one camera and what messages call it; gives its plan and models."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFindings:
+    """What the rules reported of one case.
+
+    Attributes:
+        case: Its name.
+        reported: Every incident.
+        seconds: Length of the clip.
+        drew_s: How long drawing took; 0 where the clip was there.
+        watched_s: How long the replay took.
+    """
+
+    case: str
+    reported: tuple[ReportedIncident, ...]
+    seconds: float
+    drew_s: float
+    watched_s: float
+
+
+def loaded(case: IncidentCase, load: CameraLoader) -> LoadedCamera:
+    """The camera of a case, checked as every configuration is."""
+    with tempfile.TemporaryDirectory(prefix="cityeye-incidents-") as folder:
+        file = Path(folder) / "city.yaml"
+        document = case.document(Path(folder))
+        file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return load(file, case.source)
+
+
+def watch(case: IncidentCase, load: CameraLoader, cache: Path) -> CaseFindings:
+    """Draws the clip of a case if it is not in the cache, and replays it.
+
+    Raises:
+        BenchmarkError: A model cannot be used.
+        CameraFault: The clip cannot be read.
+        DetectorError: A model failed.
+    """
+    begun_s = time.monotonic()
+    if case.scene is not None:
+        clip = scene_clip(case.scene.scene, cache)
+    elif case.clip is not None:
+        clip = case.clip
+    else:
+        raise BenchmarkError(f"{case.source}: it has neither a clip nor a scene")
+    drawn_s = time.monotonic()
+    plan, models = loaded(case, load)
+    detector = InProcessDetector(models)
+    with contextlib.closing(Playback(plan.camera, clip)) as playback:
+        for model in dict.fromkeys(task.model for task in plan.tasks):
+            if problem := detector.verify(model):
+                raise BenchmarkError(f"{case.source}: {problem}")
+        seconds = playback.duration_s
+        log = _IncidentLog()
+        for step in Replay(plan, playback, detector).steps():
+            log.add(step)
+    took_s = time.monotonic() - drawn_s
+    return CaseFindings(case.name, log.reported, seconds, drawn_s - begun_s, took_s)
+
+
+class _IncidentLog:
+    """Keeps each incident as it was announced and as it ended."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, ReportedIncident] = {}
+
+    @property
+    def reported(self) -> tuple[ReportedIncident, ...]:
+        return tuple(self._by_id.values())
+
+    def add(self, step: ReplayStep) -> None:
+        for transition in step.transitions:
+            incident = transition.incident
+            known = self._by_id.get(incident.id)
+            ended = incident.ended_at
+            self._by_id[incident.id] = ReportedIncident(
+                kind=incident.kind,
+                zone=incident.zone,
+                announced_s=known.announced_s if known else step.at_s,
+                opened_s=(incident.opened_at - RECORDING_BEGIN).total_seconds(),
+                ended_s=(ended - RECORDING_BEGIN).total_seconds() if ended else math.inf,
+                severity=str(incident.severity),
+            )
