@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera_adapters import CameraSpec, FullImage, StateChange
+from camera_adapters import CameraSpec, ClipFile, FullImage, StateChange
 from pipelines.coverage import STOPPED as GAP_STOPPED
 from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
@@ -25,13 +25,12 @@ from pipelines.event import (
     EDGE_PRIORITY,
     CameraData,
     IncidentEvent,
-    KeyframeData,
     OutgoingEvent,
-    Role,
 )
+from pipelines.event_evidence import ClipData, KeyframeData, Role
 from pipelines.event_identity import camera_source
-from pipelines.incident import Measurement, Phase, Severity, Transition
-from pipelines.keyframe import encode, keyframe
+from pipelines.incident import Incident, Measurement, Phase, Severity, Transition
+from pipelines.keyframe import clip_data, encode, keyframe
 from pipelines.plan import ModelRef
 from pipelines.publication import (
     NOT_CONFIGURED,
@@ -190,6 +189,38 @@ class EvidenceRecorder:
         with contextlib.suppress(OutboxUnavailable):
             self._outbox.coverage.save(periods)
 
+    def keep_clip(self, clip: ClipFile, incident: Incident, begins_at: datetime) -> ClipData:
+        """Makes a clip durable; never raises for disk trouble, which is why there is none then.
+
+        Args:
+            clip: The clip.
+            incident: Whose it is.
+            begins_at: When its first image was captured, UTC.
+        """
+        described = clip_data(clip, incident, begins_at)
+        try:
+            self._spool.put(described.name, clip.data)
+        except SpoolError as error:
+            log.error(
+                "evidence.clip_missed", extra={"camera": incident.camera, "error": str(error)}
+            )
+            reason = (
+                "the spool is full" if isinstance(error, SpoolFull) else "the disk took nothing"
+            )
+            return ClipData(state="none", reason=reason)
+        return described
+
+    def publish_clip(self, incident: str, clip: ClipData) -> None:
+        """Publishes what became of a clip: at once where there is none, else once it is stored.
+
+        Raises:
+            OutboxUnavailable: The disk does not take it now; it may be tried again.
+        """
+        if clip.key:
+            self._outbox.record_clip(incident, clip)
+        else:
+            self._outbox.record_no_clip(incident, clip.reason)
+
     def publish_notice(
         self, worker: str, kind: str, text: str, at: datetime, values: Mapping[str, int]
     ) -> None:
@@ -218,6 +249,7 @@ class EvidenceRecorder:
                 for name in self._spool.names() - self._outbox.blob_names():
                     self._spool.remove(name)
             known = set(self._open)
+        self._outbox.settle_clips()
         incidents = self._outbox.open_incidents()
         left_open = [last for last in incidents if last.data.incident_id not in known]
         for last in left_open:

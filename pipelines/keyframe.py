@@ -12,10 +12,12 @@ from urllib.parse import quote
 
 import cv2
 
-from camera_adapters import FullImage
+from camera_adapters import ClipFile, FullImage
 from pipelines.errors import EncodingError
-from pipelines.event import KeyframeData, Role
-from pipelines.keyframe_key import keyframe_key
+from pipelines.event_evidence import ClipData, KeyframeData, Role
+from pipelines.event_identity import event_id
+from pipelines.incident import Incident
+from pipelines.keyframe_key import keyframe_key, restricted_key
 
 JPEG_QUALITY = 85
 
@@ -90,4 +92,21 @@ def keyframe(
         height=image.height,
         state="pending",
         url=address + quote(key, safe="/") if address else None,
+    )
+
+
+def clip_data(clip: ClipFile, incident: Incident, begins_at: datetime) -> ClipData:
+    """How events describe a clip whose first image is of `begins_at`, before the store has it."""
+    digest = hashlib.sha256(clip.data).hexdigest()
+    named = (incident.camera, incident.id, event_id(incident.id, "clip"), 0, digest)
+    return ClipData(
+        reason=clip.shortened,
+        key=restricted_key(*named, begins_at),
+        sha256=digest,
+        size_bytes=len(clip.data),
+        begins_at=begins_at,
+        duration_s=clip.duration_s,
+        width=clip.width,
+        height=clip.height,
+        damaged=clip.damaged,
     )

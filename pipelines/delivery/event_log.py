@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from pipelines.delivery.coverage_table import keep_coverage
-from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, clip_of
+from pipelines.event import EDGE_PRIORITY, EVENT, OutgoingEvent
+from pipelines.event_evidence import KeyframeData
 
 MEBIBYTE = 1024 * 1024
 SEQUENCE_DIGITS = 16
@@ -96,11 +98,13 @@ class EventLog:
         )
         revision = self.next_revision(db, incident.incident_id)
         kept = db.execute(
-            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number",
-            (incident.incident_id,),
+            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' AND priority >= ?"
+            " ORDER BY number",
+            (incident.incident_id, LEAST_KEYFRAME_PRIORITY),
         )
         keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
-        body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
+        clip = clip_of(db, incident.incident_id)
+        body = self._insert(db, seq, event.finished(sequence, revision, keyframes, clip))
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " revision = excluded.revision, open = excluded.open, body = excluded.body",
