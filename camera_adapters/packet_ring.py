@@ -17,7 +17,7 @@ from typing import Final
 
 from camera_adapters.parameter_sets import parameter_sets
 
-MEBIBYTE: Final = 1024 * 1024
+MEGABYTE: Final = 1_000_000
 
 SLACK_S: Final = 5.0
 """Kept beyond what a clip asks for: analysis lags behind decoding."""
@@ -48,7 +48,7 @@ class ClipWindow:
 
     before_s: float = 5.0
     after_s: float = 10.0
-    max_bytes: int = 32 * MEBIBYTE
+    max_bytes: int = 32 * MEGABYTE
     lookback_s: float = 0.0
 
     @property
@@ -191,7 +191,6 @@ class PacketRing:
                 self._note_sets(packet)
                 self._groups.append(_Group(self._run, []))
             elif not self._groups or self._groups[-1].run != self._run:
-                self._missing = "no key frame has come since the stream began"
                 return
             group = self._groups[-1]
             group.packets.append(packet)
@@ -232,6 +231,7 @@ class PacketRing:
     def _begin(self, format: PacketFormat, why: str) -> None:
         self._run += 1
         self._runs[self._run] = _Run(format, why)
+        self._missing = "no key frame has come since the stream began"
         self._undated.clear()
 
     def _note_sets(self, packet: KeptPacket) -> None:
@@ -278,7 +278,7 @@ class PacketRing:
         if self._bytes > self._window.max_bytes or endless:
             self._drop(crowded=True)
             self._missing = (
-                f"its key frames are more than {self._window.max_bytes // MEBIBYTE} MiB"
+                f"its key frames are more than {self._window.max_bytes / MEGABYTE:.0f} MB"
                 f" or {longest_s:g} s apart"
             )
 
@@ -320,7 +320,7 @@ class PacketRing:
             late_s = begins_s - wanted.begin_s
             crowded = self._crowded_s >= wanted.begin_s
             why = (
-                f"no more than {self._window.max_bytes // MEBIBYTE} MiB are kept"
+                f"no more than {self._window.max_bytes / MEGABYTE:.0f} MB are kept"
                 if crowded
                 else self._runs[run].why
             )

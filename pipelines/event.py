@@ -92,6 +92,11 @@ class IncidentData(Contract):
     model: VersionData
     rule: VersionData
 
+    @property
+    def evidence(self) -> tuple[KeyframeData | ClipData, ...]:
+        """Everything that a store has of it, or will have: all of that has a key and a digest."""
+        return (*self.keyframes, *((self.clip,) if self.clip and self.clip.key else ()))
+
 
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """`online`, `degraded`, `offline`, `unauthorized`, or `stopped`: nobody watches it any more, on

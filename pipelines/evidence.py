@@ -19,6 +19,7 @@ from camera_adapters import CameraSpec, ClipFile, FullImage, StateChange
 from pipelines.coverage import STOPPED as GAP_STOPPED
 from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import (
@@ -53,7 +54,7 @@ SEVERITIES = tuple(Severity)
 EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
 UNAUTHORIZED = "unauthorized"
 SHED_AT_ONCE = 16
-"""Keyframes given up together when the spool is full."""
+"""Files given up together when the spool is full, clips before keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,11 +352,12 @@ class EvidenceRecorder:
 
     def _shed(self, priority: int) -> bool:
         try:
-            names = self._outbox.shed_blobs(priority, SHED_AT_ONCE)
+            restricted = self._outbox.shed_blobs(LEAST_KEYFRAME_PRIORITY - 1, SHED_AT_ONCE)
+            names = restricted or self._outbox.shed_blobs(priority, SHED_AT_ONCE)
         except OutboxUnavailable:
             return False
         for name in names:
             self._spool.remove(name)
         if names:
-            log.warning("evidence.keyframes_shed", extra={"keyframes": len(names)})
+            log.warning("evidence.shed", extra={"files": len(names)})
         return bool(names)

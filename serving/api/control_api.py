@@ -38,6 +38,7 @@ from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
 from serving.api.keyframes import router as keyframes_router
 from serving.api.metrics import CONTENT_TYPE, exposition
+from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
 from serving.api.versions import model_problem
@@ -73,6 +74,7 @@ api = FastAPI(
 api.include_router(coverage_router)
 api.include_router(events_router)
 api.include_router(keyframes_router)
+api.include_router(restricted_router)
 api.include_router(rollouts_router)
 api.include_router(versions_router)
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
