@@ -24,7 +24,7 @@ from .packet_ring import (
     ClipWindow as ClipWindow, PacketRing as PacketRing, Reservation as Reservation,
 )
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
-from .remuxing import ClipError as ClipError, ClipFile as ClipFile, remux as remux
+from .remuxing import RemuxError as RemuxError, ClipFile as ClipFile, remux as remux
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal
 from .spec import (

@@ -39,7 +39,7 @@ WRONG_BY_SHARE: Final = 0.1
 """Stamps that differ by both from the time that passed are not believed."""
 
 
-class ClipError(Exception):
+class RemuxError(Exception):
     """Packets cannot be made into a clip; the text says why."""
 
 
@@ -83,7 +83,7 @@ def remux(cut: CutPackets) -> ClipFile:
     """An MP4 file of packets.
 
     Raises:
-        ClipError: FFmpeg does not take them.
+        RemuxError: FFmpeg does not take them.
     """
     av.logging.set_level(None)
     times = _times(cut.packets)
@@ -94,7 +94,7 @@ def remux(cut: CutPackets) -> ClipFile:
         failure = type(error).__name__
     if failure:
         # Outside of the handler, so that the exception has no context.
-        raise ClipError(f"its packets cannot be put into an MP4 file ({failure})")
+        raise RemuxError(f"its packets cannot be put into an MP4 file ({failure})")
     return ClipFile(
         data,
         begins_s=cut.packets[0].at_s or 0.0,
@@ -137,7 +137,7 @@ def _written(cut: CutPackets, times: _Times) -> tuple[bytes, int, int]:
         stack.callback(template.close)
         described = template.streams.video[0]
         if not described.codec_context.extradata:
-            raise ClipError("its stream brings no parameter sets")
+            raise RemuxError("its stream brings no parameter sets")
         target = av.open(file, "w", format="mp4")
         stack.callback(target.close)
         stream = target.add_stream_from_template(described)

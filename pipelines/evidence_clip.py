@@ -16,10 +16,10 @@ from typing import Final
 
 from camera_adapters import (
     CameraSpec,
-    ClipError,
     ClipWindow,
     FullImage,
     PacketRing,
+    RemuxError,
     Reservation,
     remux,
 )
@@ -138,7 +138,7 @@ class ClipRecorder:
             return ClipData(state="none", reason=reservation.refused)
         try:
             clip = remux(reservation.cut)
-        except ClipError as error:
+        except RemuxError as error:
             return ClipData(state="none", reason=str(error))
         except Exception as error:
             # One clip must not end the thread that looks after all cameras.

@@ -136,7 +136,7 @@ class AuditTrail:
         path = files[-1] if files else self._path(1)
         if files and path.stat().st_size + len(line) > self._file_bytes:
             path = self._path(_number(path) + 1)
-            for old in files[: len(files) + 1 - FILES]:
+            for old in files[: max(0, len(files) + 1 - FILES)]:
                 old.unlink()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         is_new = not path.exists()

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from camera_adapters.packet_ring import ClipWindow, KeptPacket, PacketFormat, PacketRing
-from camera_adapters.remuxing import ClipError, ClipFile, remux
+from camera_adapters.remuxing import ClipFile, RemuxError, remux
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
 from tests.camera_adapters.filled_ring import BEGIN_S, FilledRing
 
@@ -149,5 +149,5 @@ def test_packets_that_no_file_takes_are_an_error(clip):
     wanted = ring.reserve(BEGIN_S, BEGIN_S, BEGIN_S)
     ring.settle(now=True)
     assert wanted.cut is not None
-    with pytest.raises(ClipError):
+    with pytest.raises(RemuxError):
         remux(wanted.cut)
