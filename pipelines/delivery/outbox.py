@@ -23,19 +23,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import CoverageTable
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
-from pipelines.delivery.restricted_rows import (
-    LEAST_KEYFRAME_PRIORITY,
-    NOT_KEPT,
-    Blob,
-    add_clip,
-    add_no_clip,
-    blob_of,
-    incidents_without,
-)
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, Blob
 from pipelines.errors import OutboxUnavailable
 from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent
 from pipelines.event_evidence import ClipData, KeyframeData
@@ -246,7 +239,7 @@ class Outbox:
             OutboxUnavailable: The disk does not take it.
         """
         with self.file.transaction(news=True) as db:
-            add_clip(db, incident, clip)
+            restricted_rows.add_clip(db, incident, clip)
 
     def record_no_clip(self, incident: str, reason: str) -> None:
         """Publishes why an incident has no clip.
@@ -255,7 +248,7 @@ class Outbox:
             OutboxUnavailable: The disk does not take it.
         """
         with self.file.transaction(news=True) as db:
-            add_no_clip(db, incident, reason)
+            restricted_rows.add_no_clip(db, incident, reason)
             self._revise(db, incident)
 
     def settle_clips(self) -> int:
@@ -265,9 +258,9 @@ class Outbox:
             OutboxUnavailable: The disk does not answer.
         """
         with self.file.transaction(news=True) as db:
-            incidents = incidents_without(db, self.incarnation)
+            incidents = restricted_rows.incidents_without(db, self.incarnation)
             for incident in incidents:
-                add_no_clip(db, incident, NOT_KEPT)
+                restricted_rows.add_no_clip(db, incident, restricted_rows.NOT_KEPT)
                 self._revise(db, incident)
         return len(incidents)
 
@@ -283,7 +276,7 @@ class Outbox:
             if row is None:
                 return None
             try:
-                return blob_of(*row[1:])
+                return restricted_rows.blob_of(*row[1:])
             except ValidationError:
                 log.error("outbox.keyframe_unreadable", extra={"key": row[0]})
                 self.blob_lost(row[0])
