@@ -19,7 +19,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, TypeAdapter
 
-from pipelines.event_evidence import ClipData, Contract, KeyframeData
+from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -93,9 +93,10 @@ class IncidentData(Contract):
     rule: VersionData
 
     @property
-    def evidence(self) -> tuple[KeyframeData | ClipData, ...]:
+    def evidence(self) -> tuple[KeyframeData | CleanImageData | ClipData, ...]:
         """Everything that a store has of it, or will have: all of that has a key and a digest."""
-        return (*self.keyframes, *((self.clip,) if self.clip and self.clip.key else ()))
+        clean = [one.clean for one in self.keyframes if one.clean]
+        return (*self.keyframes, *clean, *((self.clip,) if self.clip and self.clip.key else ()))
 
 
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

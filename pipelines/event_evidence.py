@@ -20,10 +20,26 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
 
+class CleanImageData(Contract):
+    """A keyframe as it was taken. It has no address: who wants to see it says why."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+    media_type: str = "image/jpeg"
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
+
+
 class KeyframeData(Contract):
     """A stored image.
 
     Attributes:
+        masked: Whether heads and plates of what was found in it are unrecognisable.
+        clean: The same without a mask, in the same store; None where there is none.
         key: Object key in the keyframe store.
         url: Where the hub or the control API gives it to who has a token; None where neither does.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
@@ -39,6 +55,7 @@ class KeyframeData(Contract):
     masked: bool = False
     state: Literal["stored", "pending"] = "stored"
     url: str | None = None
+    clean: CleanImageData | None = None
 
     @property
     def name(self) -> str:

@@ -348,6 +348,17 @@ class EvidenceRecorder:
             return None
         known.keyframes += 1
         self._keyframes += 1
+        return self._keep_clean(captured, encoded.clean, incident.camera)
+
+    def _keep_clean(self, captured: KeyframeData, data: bytes | None, camera: str) -> KeyframeData:
+        """Keeps the clean image of a keyframe, which goes without it where there is no room."""
+        if captured.clean is None or data is None:
+            return captured
+        try:
+            self._spool.put(captured.clean.name, data)
+        except SpoolError as error:
+            log.error("evidence.clean_missed", extra={"camera": camera, "error": str(error)})
+            return captured.model_copy(update={"clean": None})
         return captured
 
     def _shed(self, priority: int) -> bool:

@@ -47,6 +47,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         signals=frozenset(map(Signal, camera.signals)),
         cannot_see_s=camera.cannot_see_s,
         coverage_s=settings.coverage.period_s,
+        masking=settings.keyframes.masking if camera.masking is None else camera.masking,
     )
 
 

@@ -197,6 +197,9 @@ class CameraSection(Section):
     blurred, dark, washed out or noisy, or in which models cannot see well, for example `[view]`"""
     cannot_see_s: float = Field(default=CANNOT_SEE_S, ge=10, le=600)
     """seconds of low confidence until `view` reports that models cannot see, for example `30`"""
+    masking: bool | None = None
+    """whether heads and plates are masked in its keyframes; as `keyframes` says without it, for
+    example `on`"""
     evidence_clip: ClipSection | None = None
     """how much video an incident gets, none without it, for example `{before_s: 5, after_s: 10}`"""
     ground: Calibration | None = None

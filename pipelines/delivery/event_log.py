@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
+from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import keep_coverage
-from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, clip_of
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY
 from pipelines.event import EDGE_PRIORITY, EVENT, OutgoingEvent
 from pipelines.event_evidence import KeyframeData
 
@@ -96,6 +97,8 @@ class EventLog:
             " VALUES (?, ?, ?, ?, ?, 'spooled')",
             [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
         )
+        for one in brought:
+            restricted_rows.add_clean(db, incident.incident_id, one)
         revision = self.next_revision(db, incident.incident_id)
         kept = db.execute(
             "SELECT data FROM blob WHERE incident = ? AND state != 'lost' AND priority >= ?"
@@ -103,7 +106,8 @@ class EventLog:
             (incident.incident_id, LEAST_KEYFRAME_PRIORITY),
         )
         keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
-        clip = clip_of(db, incident.incident_id)
+        keyframes = restricted_rows.without_lost(db, incident.incident_id, keyframes)
+        clip = restricted_rows.clip_of(db, incident.incident_id)
         body = self._insert(db, seq, event.finished(sequence, revision, keyframes, clip))
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"

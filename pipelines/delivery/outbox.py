@@ -366,11 +366,11 @@ class Outbox:
         if row is None:
             return False
         incident, announced, is_keyframe = row
-        if not announced:
+        if announced != restricted_rows.REVISES:
             return bool(is_keyframe)
         waiting = db.execute(
-            "SELECT 1 FROM blob WHERE incident = ? AND announced AND state = 'spooled'",
-            (incident,),
+            "SELECT 1 FROM blob WHERE incident = ? AND announced = ? AND state = 'spooled'",
+            (incident, restricted_rows.REVISES),
         ).fetchone()
         if waiting is None:
             self._revise(db, incident)

@@ -8,21 +8,26 @@ its own; a clean image is named by its keyframe, and nothing is said when it is 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from pipelines.event import IncidentData
-from pipelines.event_evidence import ClipData, KeyframeData
+from pipelines.event_evidence import CleanImageData, ClipData, KeyframeData
 
 CLIP_PRIORITY: Final = -2
+CLEAN_PRIORITY: Final = -1
 LEAST_KEYFRAME_PRIORITY: Final = 0
 
 REVISES: Final = 1
-"""In the column `announced`: an event has named it as pending, or is not waiting for it."""
+"""In the column `announced`: what becomes of it is published; no event waits for it."""
+
+SILENT: Final = 2
+"""In the same column: no event waits for it, and nothing is published of it."""
 
 LOST: Final = "it was given up or lost before it was in the store"
 NOT_KEPT: Final = "the worker ended before it was kept"
 
-Blob = KeyframeData | ClipData
+Blob = KeyframeData | CleanImageData | ClipData
 """What is on its way to the store: has a key, its digest, its media type and a file name."""
 
 
@@ -32,8 +37,33 @@ def blob_of(priority: int, data: str) -> Blob:
     Raises:
         pydantic.ValidationError: It cannot be read.
     """
-    kind = ClipData if priority == CLIP_PRIORITY else KeyframeData
-    return kind.model_validate_json(data)
+    kinds: dict[int, type[Blob]] = {CLIP_PRIORITY: ClipData, CLEAN_PRIORITY: CleanImageData}
+    return kinds.get(priority, KeyframeData).model_validate_json(data)
+
+
+def add_clean(db: sqlite3.Connection, incident: str, keyframe: KeyframeData) -> None:
+    """Notes the clean image of a keyframe, where it has one; it is in the spool."""
+    if (clean := keyframe.clean) is not None:
+        db.execute(
+            "INSERT OR IGNORE INTO blob (key, incident, seq, priority, data, state, announced)"
+            " VALUES (?, ?, 0, ?, ?, 'spooled', ?)",
+            (clean.key, incident, CLEAN_PRIORITY, clean.model_dump_json(), SILENT),
+        )
+
+
+def without_lost(
+    db: sqlite3.Connection, incident: str, keyframes: Sequence[KeyframeData]
+) -> list[KeyframeData]:
+    """The keyframes of an incident; what was lost of clean images is not named any more."""
+    rows = db.execute(
+        "SELECT key FROM blob WHERE incident = ? AND priority = ? AND state = 'lost'",
+        (incident, CLEAN_PRIORITY),
+    )
+    lost = {row[0] for row in rows}
+    return [
+        one.model_copy(update={"clean": None}) if one.clean and one.clean.key in lost else one
+        for one in keyframes
+    ]
 
 
 def add_clip(db: sqlite3.Connection, incident: str, clip: ClipData) -> None:

@@ -77,6 +77,13 @@ def test_without_a_reason_nothing_is_given_away(hub, ask, body):
     assert trail(hub) == []
 
 
+@pytest.mark.parametrize("state", ["pending", "none"])
+def test_an_incident_without_a_clip_is_taken(hub, state):
+    said = {"state": state, "reason": "why", "key": "", "sha256": "", "begins_at": None}
+    assert hub.post(incident("i-3", clip=said)).status == 200
+    assert hub.json("/api/incidents/i-3")["incident"]["clip"]["state"] == state
+
+
 def test_a_viewer_may_not(hub, ask, tmp_path):
     viewer = TokenFile(tmp_path / "access").issue("visitor", Scope.VIEWER)
     assert ask(token=viewer).status == 403
