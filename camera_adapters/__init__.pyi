@@ -20,7 +20,11 @@ from .intake import Mailbox as Mailbox
 from .login_memory import LoginMemory as LoginMemory
 from .network import CameraNetwork as CameraNetwork
 from .playback import Playback as Playback, RECORDING_BEGIN as RECORDING_BEGIN
+from .packet_ring import (
+    ClipWindow as ClipWindow, PacketRing as PacketRing, Reservation as Reservation,
+)
 from .reader import CameraReader as CameraReader, ReaderCounters as ReaderCounters
+from .remuxing import RemuxError as RemuxError, ClipFile as ClipFile, remux as remux
 from .rtsp_client import DEFAULT_PORTS as DEFAULT_PORTS
 from .source import StreamSignal as StreamSignal
 from .spec import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 import av
 from av.codec.context import Flags
@@ -16,7 +16,8 @@ from camera_adapters.spec import CameraSpec
 CALL_ERRORS = (av.FFmpegError, OSError, ValueError, RuntimeError, LookupError)
 """What PyAV raises for reasons that lie outside of this program."""
 
-_DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
+DECODERS: Final = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc", VideoCodec.JPEG: "mjpeg"}
+"""FFmpeg's names."""
 
 OpenedDecoder = tuple[VideoCodecContext, GpuStream | None]
 
@@ -38,7 +39,7 @@ def track_context(track: VideoTrack, spec: CameraSpec, sets: bytes) -> OpenedDec
 
 
 def _new_context(track: VideoTrack, spec: CameraSpec) -> OpenedDecoder:
-    codec = _DECODERS[track.codec]
+    codec = DECODERS[track.codec]
     gpu = GpuStream(spec, codec) if spec.decoder == "cuda" else None
     context = (
         cast(VideoCodecContext, av.CodecContext.create(codec, "r")) if gpu is None else gpu.context

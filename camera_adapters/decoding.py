@@ -29,7 +29,9 @@ from camera_adapters.decoder_context import CALL_ERRORS, stream_context, track_c
 from camera_adapters.errors import CameraFault, UnreadableFault
 from camera_adapters.geometry import Size
 from camera_adapters.gpu_decoding import GpuStream
+from camera_adapters.packet_ring import KeptPacket, PacketRing
 from camera_adapters.recording_time import SHORTEST_STEP_S, RecordingTimeline, Stamp
+from camera_adapters.remuxing import packet_format
 from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.sdp import VideoTrack
 from camera_adapters.source import StreamSignal
@@ -264,6 +266,7 @@ class VideoContainer:
         in_stream = self._stream.codec_context.sample_aspect_ratio
         said_here = said if said and said != in_stream else None
         self._position = _Position(self.step_s)
+        self._ring: PacketRing | None = None
         clock = self._position.passed_s
         self._decoder = VideoDecoder(spec, context, clock, pixel_aspect=said_here, gpu=gpu)
         self._packets = container.demux(self._stream)
@@ -325,7 +328,19 @@ class VideoContainer:
                 raise fault(failure)
             if packet is None:
                 return
+            self._keep(packet)
             yield from self._decoder.decode(packet)
+
+    def keep_packets(self, ring: PacketRing, why: str) -> None:
+        """See `VideoSource.keep_packets`; `why` as in `PacketRing.begin`."""
+        ring.begin(packet_format(self._stream), why)
+        self._ring = ring
+
+    def _keep(self, packet: Packet[VideoStream]) -> None:
+        if self._ring is not None and packet.size:
+            shown_s = stamp_of(packet).shown_s
+            key, damaged = packet.is_keyframe, packet.is_corrupt
+            self._ring.put(KeptPacket(bytes(packet), shown_s, key, damaged))
 
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""

@@ -19,11 +19,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from camera_adapters.conversion import VideoImage
 from camera_adapters.decoding import NoVideoError, VideoContainer, open_container
 from camera_adapters.errors import CameraFault, UnreadableFault, UnsupportedSourceError
+from camera_adapters.packet_ring import PacketRing
 from camera_adapters.recording_time import Placed, RecordingTimeline
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
 
 SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+BEGAN_AGAIN = "the recording began again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class FileSource:
         self._spec = spec
         self._address = check(spec)
         self.timing = SourceTiming.PACED if self._address.realtime else SourceTiming.FAST
+        self._packets: PacketRing | None = None
         self._container = self._open()
         self.stated_s = self._container.stated_s
         self.duration_s = 0.0
@@ -108,6 +111,8 @@ class FileSource:
                 return
             self._container.close()
             self._container = self._open()
+            if self._packets is not None:
+                self._container.keep_packets(self._packets, BEGAN_AGAIN)
             begins_again = True
 
     def _placed(
@@ -122,6 +127,11 @@ class FileSource:
             else:
                 yield from map(_dated, timeline.place(arrival, arrival.stamp))
         yield from map(_dated, timeline.finish())
+
+    def keep_packets(self, ring: PacketRing) -> None:
+        """See `VideoSource.keep_packets`."""
+        self._container.keep_packets(ring, BEGAN_AGAIN)
+        self._packets = ring
 
     def close(self) -> None:
         """Closes the file."""

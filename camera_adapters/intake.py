@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from camera_adapters.frame import Frame
 from camera_adapters.geometry import Size
+from camera_adapters.packet_ring import PacketRing
 from camera_adapters.source import DecodedImage, SourceTiming, VideoSource
 from camera_adapters.spec import CameraSpec
 
@@ -157,13 +158,18 @@ class Intake:
         *,
         clock: Callable[[], float],
         utc_now: Callable[[], datetime],
+        packets: PacketRing | None = None,
     ) -> None:
-        """Prepares the schedule of every task; `stopping` ends every wait."""
+        """Prepares the schedule of every task; `stopping` ends every wait.
+
+        `packets` of a recording get the capture times of their images.
+        """
         self._camera = spec.id
         self._mailbox = mailbox
         self._stopping = stopping
         self._clock = clock
         self._utc_now = utc_now
+        self._packets = packets
         self.pacer = Pacer(spec.rates)
         self._timing = SourceTiming.LIVE
         self._playback = PlaybackClock()
@@ -200,6 +206,8 @@ class Intake:
         index = self.decoded
         self.decoded += 1
         self._last_s = captured_s
+        if self._packets is not None:
+            self._packets.date(captured_s)
         tasks = self.pacer.due(captured_s)
         fast = self._timing is SourceTiming.FAST
         if fast and tasks and not self.wait_until_read():

@@ -20,6 +20,7 @@ from camera_adapters.errors import CameraFault, StreamLostFault, UnauthorizedFau
 from camera_adapters.factory import open_source
 from camera_adapters.geometry import Size
 from camera_adapters.intake import Intake, Mailbox
+from camera_adapters.packet_ring import PacketRing
 from camera_adapters.source import SourceTiming, StreamSignal, VideoSource
 from camera_adapters.spec import CameraSpec
 from camera_adapters.state import ENDED, CameraState, StateChange, StateMachine, silence
@@ -63,7 +64,11 @@ class ReaderCounters:
 
 
 class CameraReader:
-    """Reads one camera into its mailbox. Everything public is safe from any thread."""
+    """Reads one camera into its mailbox. Everything public is safe from any thread.
+
+    Attributes:
+        packets: Its encoded packets of the last seconds; None where the camera wants no clips.
+    """
 
     def __init__(
         self,
@@ -86,7 +91,10 @@ class CameraReader:
         self._opener = opener
         self._clock = clock
         self._stopping = threading.Event()
-        self._intake = Intake(spec, mailbox, self._stopping, clock=clock, utc_now=utc_now)
+        self.packets = PacketRing(spec.clip, clock) if spec.clip else None
+        self._intake = Intake(
+            spec, mailbox, self._stopping, clock=clock, utc_now=utc_now, packets=self.packets
+        )
         self._backoff = CameraBackoff(delays)
         self._lock = threading.Lock()
         self._machine = StateMachine(
@@ -196,6 +204,8 @@ class CameraReader:
     def _read(self, source: VideoSource) -> None:
         opened_s = self._clock()
         self._intake.begin(source)
+        if self.packets is not None:
+            source.keep_packets(self.packets)
         with self._lock:
             self._machine.begin(source.timing)
         for arrival in source.arrivals():

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from camera_adapters.conversion import VideoImage
+from camera_adapters.decoder_context import DECODERS
 from camera_adapters.decoding import TrackDecoder
 from camera_adapters.dialling import dial
 from camera_adapters.errors import CameraFault, UnsupportedSourceError
 from camera_adapters.key_frames import KeyFrameFilter, KeyFrameWatch
 from camera_adapters.login_memory import LoginKey
-from camera_adapters.rtp import CodedImage
+from camera_adapters.packet_ring import KeptPacket, PacketFormat, PacketRing
+from camera_adapters.rtp import CLOCK_HZ, CodedImage
 from camera_adapters.rtsp_client import CameraOrigin, LoginPausedError, RtspClient
 from camera_adapters.rtsp_connection import RtspConnection
 from camera_adapters.rtsp_faults import (
@@ -53,6 +55,7 @@ class RtspSource:
         origin = check(spec)
         self._spec = spec
         self._connection: RtspConnection | None = None
+        self._packets: PacketRing | None = None
         fault: CameraFault | None = None
         try:
             self._open(origin)
@@ -80,6 +83,7 @@ class RtspSource:
         started = False
         while True:
             for coded in self._read():
+                self._keep(coded)
                 started = started or coded.key or coded.damaged
                 nothing = StreamSignal.NO_IMAGE if started else StreamSignal.NO_KEY_FRAME
                 for arrival in self._decode(key_frames.choose(coded)):
@@ -90,6 +94,11 @@ class RtspSource:
                         yield arrival
             # Whoever reads hears regularly from here, also while nothing comes.
             yield nothing
+
+    def keep_packets(self, ring: PacketRing) -> None:
+        """See `VideoSource.keep_packets`."""
+        ring.begin(PacketFormat(DECODERS[self._track.codec], self._track.parameter_sets))
+        self._packets = ring
 
     def close(self) -> None:
         """Ends the session with the camera, as far as it still answers."""
@@ -114,6 +123,7 @@ class RtspSource:
             self._connection, spec.source, spec.credentials, spec.logins, deadline_s
         )
         description = client.describe()
+        self._track = description.video
         self._decoder = TrackDecoder(spec, description.video)
         self._stream = RtspStream(
             client,
@@ -131,6 +141,12 @@ class RtspSource:
         except READING_ERRORS as error:
             fault = reading_fault(self._spec, error)
         raise fault
+
+    def _keep(self, coded: CodedImage) -> None:
+        if self._packets is not None:
+            shown_s = coded.ticks / CLOCK_HZ
+            now_s = time.monotonic()
+            self._packets.put(KeptPacket(coded.data, shown_s, coded.key, coded.damaged, now_s))
 
     def _decode(self, chosen: list[CodedImage]) -> list[VideoImage | StreamSignal]:
         """What comes of coded images of which only the last one is new."""

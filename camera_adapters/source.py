@@ -10,6 +10,7 @@ from enum import Enum, StrEnum, auto
 from typing import Protocol
 
 from camera_adapters.frame import SourceImage
+from camera_adapters.packet_ring import PacketRing
 
 
 class SourceTiming(StrEnum):
@@ -74,6 +75,10 @@ class VideoSource(Protocol):
         Raises:
             CameraFault: The source failed.
         """
+        ...
+
+    def keep_packets(self, ring: PacketRing) -> None:
+        """Puts every encoded packet that is read from now on into a ring, before its image."""
         ...
 
     def close(self) -> None:

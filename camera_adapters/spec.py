@@ -8,6 +8,7 @@ from typing import Literal
 
 from camera_adapters.login_memory import LoginMemory
 from camera_adapters.network import ANYWHERE, CameraNetwork
+from camera_adapters.packet_ring import ClipWindow
 
 MAX_PIXELS = 8192 * 4320
 """8K. The decoder refuses anything larger before it takes memory for it: a stream may claim any
@@ -57,6 +58,7 @@ class CameraSpec:
         network: Where the address may lead.
         verify_tls: Whether an `rtsps` camera needs a certificate that this machine trusts.
         logins: What is remembered of its login over attempts.
+        clip: How much of its video a clip of an incident shows; None for no clips.
     """
 
     id: str
@@ -73,6 +75,7 @@ class CameraSpec:
     network: CameraNetwork = ANYWHERE
     verify_tls: bool = True
     logins: LoginMemory = field(default_factory=LoginMemory, compare=False, repr=False)
+    clip: ClipWindow | None = None
 
     def __post_init__(self) -> None:
         if "@" in self.source.split("://", 1)[-1].split("/", 1)[0]:

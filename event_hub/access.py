@@ -13,6 +13,8 @@ from pipelines.access import RouteRule, RouteTable, Scope
 SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = frozenset({"application/json"})
+REASON_BYTES: Final = 8 * 1024
 COOKIE: Final = "cityeye_session"
 
 ROUTES: Final = RouteTable(
@@ -30,6 +32,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/measurements", Scope.VIEWER),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),
+        RouteRule("POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES),
+        RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/openapi.json", Scope.VIEWER),
         RouteRule("GET", "/health", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.

@@ -31,6 +31,7 @@ from event_hub.answers import (
     MeasurementPage,
     Receipt,
     Refusal,
+    described,
 )
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
@@ -38,10 +39,11 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import KeyframeSource
 from event_hub.measurements import MeasurementFilter, measurement_page
+from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.store import EventStore
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
-from pipelines.keyframe_key import why_missing
+from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
 
 BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
 RETRY_AFTER_S: Final = 2
@@ -54,12 +56,6 @@ IMAGE_HEADERS: Final = {
 }
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
-
-
-def _described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
-    """How the API's description shows a route; `problems` are the statuses of its refusals."""
-    responses = {status: {"model": Refusal} for status in problems}
-    return {"tags": [tag], "summary": summary, "responses": responses}
 
 
 def api_router(
@@ -77,6 +73,7 @@ def api_router(
     _add_readers(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     _add_keyframes(router, store, keyframes)
+    add_restricted(router, store, keyframes, settings.audit)
     _add_schemas(router)
     return router
 
@@ -86,7 +83,7 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
 
     @router.post(
         "/api/events",
-        **_described("events", "Store one event or a batch", 400, 401, 408, 413, 415, 422, 503),
+        **described("events", "Store one event or a batch", 400, 401, 408, 413, 415, 422, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
         },
@@ -164,7 +161,7 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
 
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
     @router.get(
-        "/api/incidents", **_described("incidents", "List incidents, newest first", 422, 503)
+        "/api/incidents", **described("incidents", "List incidents, newest first", 422, 503)
     )
     def get_incidents(
         wanted: Annotated[queries.IncidentFilter, Depends()],
@@ -180,7 +177,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
 
     @router.get(
         "/api/incidents/{incident_id}",
-        **_described("incidents", "One incident and its history", 404, 409, 503),
+        **described("incidents", "One incident and its history", 404, 409, 503),
     )
     def get_incident(incident_id: str, city: str | None = None) -> IncidentRecord:
         """The newest state and every transition that has arrived and is kept.
@@ -205,14 +202,14 @@ def _one(connection: Connection, incident_id: str, city: str | None) -> Row[Any]
 def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -> None:
     path = "/api/incidents/{incident_id}/hold"
 
-    @router.post(path, **_described("incidents", "Hold an incident as evidence", 404, 409, 503))
+    @router.post(path, **described("incidents", "Hold an incident as evidence", 404, 409, 503))
     def hold_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
         """Its events are kept until it is released, and the hub copies its keyframes."""
         with store.database.read() as connection:
             incident = _one(connection, incident_id, city)
         return evidence.hold(incident)
 
-    @router.delete(path, **_described("incidents", "Release an incident", 404, 409, 503))
+    @router.delete(path, **described("incidents", "Release an incident", 404, 409, 503))
     def release_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
         """Retention applies to it again; the copies of its keyframes go."""
         with store.database.read() as connection:
@@ -221,7 +218,7 @@ def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -
 
 
 def _add_readers(router: APIRouter, store: EventStore) -> None:
-    @router.get("/api/events", **_described("events", "Read events in order of arrival", 422, 503))
+    @router.get("/api/events", **described("events", "Read events in order of arrival", 422, 503))
     def get_events(
         wanted: Annotated[queries.EventFilter, Depends()],
         after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
@@ -231,7 +228,7 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
         with store.database.read() as connection:
             return queries.event_page(connection, after, limit, wanted)
 
-    @router.get("/api/measurements", **_described("measurements", "List measurements", 422, 503))
+    @router.get("/api/measurements", **described("measurements", "List measurements", 422, 503))
     def get_measurements(
         wanted: Annotated[MeasurementFilter, Depends()],
         limit: Limit = 50,
@@ -247,7 +244,7 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
             except ValueError:
                 raise HTTPException(422, "parameter 'before' is not a page's next_before") from None
 
-    @router.get("/api/cameras", **_described("cameras", "Cameras and their state", 503))
+    @router.get("/api/cameras", **described("cameras", "Cameras and their state", 503))
     def get_cameras(wanted: Annotated[queries.CameraFilter, Depends()]) -> CameraList:
         """Every camera the hub has heard of; `silent` where nothing was heard of it lately."""
         with store.database.read() as connection:
@@ -257,9 +254,7 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
 def _add_health(
     router: APIRouter, store: EventStore, housekeeper: Housekeeper, limits: HubRetention
 ) -> None:
-    @router.get(
-        "/healthz", response_class=Response, **_described("health", "Whether the hub works")
-    )
+    @router.get("/healthz", response_class=Response, **described("health", "Whether the hub works"))
     def get_healthz() -> Response:
         """For probes, without a token: 200 or 503, and no details."""
         try:
@@ -269,7 +264,7 @@ def _add_health(
             return Response(status_code=503)
         return Response()
 
-    @router.get("/health", **_described("health", "What the hub holds", 503))
+    @router.get("/health", **described("health", "What the hub holds", 503))
     def get_health() -> Health:
         """Reads the database, 503 when that fails; `degraded` names every problem."""
         return health_of(store, housekeeper, limits)
@@ -289,16 +284,16 @@ def health_of(store: EventStore, housekeeper: Housekeeper, limits: HubRetention)
 
 
 def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
-    described = _described("keyframes", "A keyframe that an event names", 404, 502, 503)
-    described["responses"][200] = {"content": {"image/jpeg": {}}}
+    how = described("keyframes", "A keyframe that an event names", 404, 502, 503)
+    how["responses"][200] = {"content": {"image/jpeg": {}}}
 
-    @router.get("/api/keyframes/{key:path}", response_class=Response, **described)
+    @router.get("/api/keyframes/{key:path}", response_class=Response, **how)
     def get_keyframe(key: str, city: str | None = None) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
             found = queries.keyframes(connection, [key]).values()
         expected = {one.sha256: one for one in found if city in (None, one.city)}
-        if not expected:
+        if not expected or key.startswith(RESTRICTED_PREFIX):
             raise HTTPException(404, "no event that is kept names this keyframe")
         try:
             data = keyframes.fetch(key)
@@ -314,9 +309,9 @@ def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSour
 
 
 def _add_schemas(router: APIRouter) -> None:
-    described = _described("schemas", "The JSON Schema that an event's `dataschema` names", 404)
+    how = described("schemas", "The JSON Schema that an event's `dataschema` names", 404)
 
-    @router.get("/schemas/{name}", response_class=Response, **described)
+    @router.get("/schemas/{name}", response_class=Response, **how)
     def get_schema(name: str) -> Response:
         """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`."""
         schema = schema_file(name)

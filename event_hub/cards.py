@@ -15,7 +15,8 @@ from event_hub import words
 from event_hub.answers import CameraStatus
 from event_hub.board import Board, IncidentView
 from event_hub.camera_status import SILENT
-from pipelines.event import CameraData, KeyframeData, SubjectData
+from pipelines.event import CameraData, SubjectData
+from pipelines.event_evidence import KeyframeData
 
 BOXES_MAX = 40
 CAMERAS_SHOWN = 60

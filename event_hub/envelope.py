@@ -28,6 +28,8 @@ TEXT_MAX_CHARS: Final = 512
 REVISION_MAX: Final = 2**31 - 1
 YEARS: Final = range(1970, 9999)
 TYPE_PREFIX: Final = "cityeye."
+NO_CLIP: Final = ".clip.key"
+"""It may be empty: a clip that is to come, or that there is not, has no key."""
 
 _KEYS: Final = frozenset({"id", "incident_id", "kind"})
 """Names of texts in `data` that are stored and compared, not only shown."""
@@ -164,7 +166,7 @@ def _check_data(name: str, value: object) -> None:
         field = name.rpartition(".")[2]
         if field in _KEYS:
             _check_text(name, value)
-        elif field == "key" and not is_safe_key(value):
+        elif field == "key" and not is_safe_key(value) and (value or not name.endswith(NO_CLIP)):
             raise MalformedEventError(name, "must be a relative path without '..'")
 
 

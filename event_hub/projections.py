@@ -111,11 +111,11 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
         "data": data.model_dump_json(),
     }
     _keep(connection, INCIDENTS, rank | state, _INCIDENT_ORDER)
-    for keyframe in data.keyframes:
+    for one in data.evidence:
         named = {
-            "key": keyframe.key,
-            "sha256": keyframe.sha256,
-            "media_type": keyframe.media_type,
+            "key": one.key,
+            "sha256": one.sha256,
+            "media_type": one.media_type,
             "subjects": SUBJECTS.dump_json(data.subjects).decode(),
         }
         _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)

@@ -134,7 +134,7 @@ def _kept_incidents(connection: Connection, rows: Sequence[Row[Any]]) -> Collect
 
 
 def _delete_incidents(connection: Connection, ids: Collection[str]) -> None:
-    """Deletes those of which no event is left, and the keyframes that they name."""
+    """Deletes those of which no event is left, and the evidence that they name."""
     left = connection.scalars(
         select(EVENTS.c.incident_id).where(EVENTS.c.incident_id.in_(ids)).distinct()
     )
@@ -143,7 +143,7 @@ def _delete_incidents(connection: Connection, ids: Collection[str]) -> None:
     keyframes = [
         (row.city, one.key)
         for row in rows
-        for one in IncidentData.model_validate_json(row.data).keyframes
+        for one in IncidentData.model_validate_json(row.data).evidence
     ]
     for start in range(0, len(keyframes), BATCH):
         named = tuple_(KEYFRAMES.c.city, KEYFRAMES.c.key).in_(keyframes[start : start + BATCH])

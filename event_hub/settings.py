@@ -88,6 +88,11 @@ class HubSettings(BaseModel):
         """The folder of the keyframes of held incidents, beside the one of the tokens."""
         return self.access.parent / "evidence"
 
+    @property
+    def audit(self) -> Path:
+        """The folder of the audit trail, beside the one of the tokens."""
+        return self.access.parent / "audit"
+
     @model_validator(mode="after")
     def _protected(self) -> HubSettings:
         if (self.certificate is None) != (self.key is None):

@@ -125,7 +125,7 @@ KEYFRAMES = Table(
     Column("media_type", _KEY, nullable=False),
     Column("subjects", Text, nullable=False),
 )
-"""The keyframes that events name. The least (incarnation, revision, ...) says what a keyframe
+"""The keyframes and clips that events name. The least (incarnation, revision, ...) says what one
 shows: later events repeat the key while their subjects have moved on."""
 
 CAMERA_STATES = Table(

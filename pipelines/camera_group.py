@@ -236,6 +236,7 @@ class CameraGroup:
         if not self._batcher.remove(name, SLOT_STOP_S):
             raise TimeoutError(f"camera {name}: a frame of it is not given back; a slot hangs")
         camera.end_incidents(reason)
+        camera.finish_clips()
         camera.close_ledger()
         if reason is EndReason.REMOVED:
             camera.report_stopped(REMOVED)
@@ -366,3 +367,4 @@ class CameraGroup:
         self._shadows.stop()
         for camera in self._cameras.values():
             camera.end_incidents(EndReason.SHUTDOWN)
+            camera.finish_clips()

@@ -15,6 +15,7 @@ from pipelines.certainty import COVERING, certainty_of
 from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.incident import EndReason
+from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Routes
@@ -83,6 +84,8 @@ class CameraPipeline:
         settle_s = max(SETTLE_S, plan.cannot_see_s + LATE_S)
         self.ledger = CoverageLedger(plan.camera.id, gaps_s, plan.coverage_s, settle_s=settle_s)
         self.statistics = CameraStatistics({task.task: task.fps for task in plan.tasks})
+        rates = {task.task: task.fps for task in plan.tasks}
+        self._masks = MaskMemory(rates) if plan.masking else None
         self._trackers: dict[ModelRef, CameraTracker] = {}
         self._follow({}, routes.processed)
 
@@ -118,6 +121,8 @@ class CameraPipeline:
             for model, detections in found.items():
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
+            if self._masks is not None:
+                self._masks.note(frame, found, tracks)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             inferred: dict[str, ModelRef] = {}
@@ -226,6 +231,8 @@ class CameraPipeline:
 
     def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:
         camera, model = self._plan.camera, self._routes.processed[task].model
+        if image is not None and self._masks is not None and result.transitions:
+            image = self._masks.image(image)
         source = (rule.kind, rule.version)
         for transition in result.transitions:
             self._recorder.publish(transition, camera, model, source, image)

@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
+
+from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -27,9 +29,6 @@ STATE_PRIORITY: Final = 4
 HEARTBEAT_EVERY_S: Final = 4.0
 """Shorter than the 5 s after which servers close an idle connection: that would cost heartbeats."""
 
-Role = Literal["opening", "peak", "closing"]
-"""Which moment of an incident a keyframe shows."""
-
 INCARNATION_MAX: Final = 2**53 - 1
 """The greatest integer that every JSON reader keeps exactly."""
 
@@ -37,12 +36,6 @@ INCARNATION_MAX: Final = 2**53 - 1
 def schema_id(name: str, major: int) -> str:
     """The id of a JSON Schema of `data`: within a major version it only grows."""
     return f"urn:cityeye:schema:{name}:{major}"
-
-
-class Contract(BaseModel):
-    """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
 
 class PlaceData(Contract):
@@ -77,32 +70,6 @@ class SubjectData(Contract):
     box: tuple[float, float, float, float]
 
 
-class KeyframeData(Contract):
-    """A stored image.
-
-    Attributes:
-        key: Object key in the keyframe store.
-        url: Where the hub or the control API gives it to who has a token; None where neither does.
-        state: `stored` once the store has it; `pending` while it is only spooled at the edge.
-    """
-
-    role: Role
-    key: str
-    sha256: str
-    size_bytes: int
-    width: int
-    height: int
-    media_type: str = "image/jpeg"
-    masked: bool = False
-    state: Literal["stored", "pending"] = "stored"
-    url: str | None = None
-
-    @property
-    def name(self) -> str:
-        """File name, unique: the last part of the key."""
-        return self.key.rpartition("/")[2]
-
-
 class IncidentData(Contract):
     """An incident after its newest transition."""
 
@@ -120,8 +87,16 @@ class IncidentData(Contract):
     subjects: tuple[SubjectData, ...] = ()
     detail: dict[str, float] = Field(default_factory=dict)
     keyframes: tuple[KeyframeData, ...] = ()
+    clip: ClipData | None = None
+    """None where the camera makes no clips."""
     model: VersionData
     rule: VersionData
+
+    @property
+    def evidence(self) -> tuple[KeyframeData | CleanImageData | ClipData, ...]:
+        """Everything that a store has of it, or will have: all of that has a key and a digest."""
+        clean = [one.clean for one in self.keyframes if one.clean]
+        return (*self.keyframes, *clean, *((self.clip,) if self.clip and self.clip.key else ()))
 
 
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -274,7 +249,11 @@ class OutgoingEvent(Contract):
         return None
 
     def finished(
-        self, sequence: str, revision: int = 0, keyframes: Sequence[KeyframeData] = ()
+        self,
+        sequence: str,
+        revision: int = 0,
+        keyframes: Sequence[KeyframeData] = (),
+        clip: ClipData | None = None,
     ) -> Self:
         """The event as it is published; the outbox alone calls this.
 
@@ -282,10 +261,15 @@ class OutgoingEvent(Contract):
             sequence: Its place in the outbox.
             revision: Number of this state of the incident, if there is one.
             keyframes: All of the incident so far, each with its present state.
+            clip: Its clip, where that is known by now.
         """
         update: dict[str, object] = {"sequence": sequence}
         if self.incident is not None:
-            named = {"revision": revision, "keyframes": tuple(keyframes)}
+            named = {
+                "revision": revision,
+                "keyframes": tuple(keyframes),
+                "clip": clip or self.incident.clip,
+            }
             update["data"] = self.incident.model_copy(update=named)
         return self.model_copy(update=update)
 

@@ -15,23 +15,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera_adapters import CameraSpec, FullImage, StateChange
+from camera_adapters import CameraSpec, ClipFile, FullImage, StateChange
 from pipelines.coverage import STOPPED as GAP_STOPPED
 from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY
 from pipelines.delivery.spool import Spool
 from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
 from pipelines.event import (
     EDGE_PRIORITY,
     CameraData,
     IncidentEvent,
-    KeyframeData,
     OutgoingEvent,
-    Role,
 )
+from pipelines.event_evidence import ClipData, KeyframeData, Role
 from pipelines.event_identity import camera_source
-from pipelines.incident import Measurement, Phase, Severity, Transition
-from pipelines.keyframe import encode, keyframe
+from pipelines.incident import Incident, Measurement, Phase, Severity, Transition
+from pipelines.keyframe import clip_data, encode, keyframe
 from pipelines.plan import ModelRef
 from pipelines.publication import (
     NOT_CONFIGURED,
@@ -54,7 +54,7 @@ SEVERITIES = tuple(Severity)
 EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
 UNAUTHORIZED = "unauthorized"
 SHED_AT_ONCE = 16
-"""Keyframes given up together when the spool is full."""
+"""Files given up together when the spool is full, clips before keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,38 @@ class EvidenceRecorder:
         with contextlib.suppress(OutboxUnavailable):
             self._outbox.coverage.save(periods)
 
+    def keep_clip(self, clip: ClipFile, incident: Incident, begins_at: datetime) -> ClipData:
+        """Makes a clip durable; never raises for disk trouble, which is why there is none then.
+
+        Args:
+            clip: The clip.
+            incident: Whose it is.
+            begins_at: When its first image was captured, UTC.
+        """
+        described = clip_data(clip, incident, begins_at)
+        try:
+            self._spool.put(described.name, clip.data)
+        except SpoolError as error:
+            log.error(
+                "evidence.clip_missed", extra={"camera": incident.camera, "error": str(error)}
+            )
+            reason = (
+                "the spool is full" if isinstance(error, SpoolFull) else "the disk took nothing"
+            )
+            return ClipData(state="none", reason=reason)
+        return described
+
+    def publish_clip(self, incident: str, clip: ClipData) -> None:
+        """Publishes what became of a clip: at once where there is none, else once it is stored.
+
+        Raises:
+            OutboxUnavailable: The disk does not take it now; it may be tried again.
+        """
+        if clip.key:
+            self._outbox.record_clip(incident, clip)
+        else:
+            self._outbox.record_no_clip(incident, clip.reason)
+
     def publish_notice(
         self, worker: str, kind: str, text: str, at: datetime, values: Mapping[str, int]
     ) -> None:
@@ -218,6 +250,7 @@ class EvidenceRecorder:
                 for name in self._spool.names() - self._outbox.blob_names():
                     self._spool.remove(name)
             known = set(self._open)
+        self._outbox.settle_clips()
         incidents = self._outbox.open_incidents()
         left_open = [last for last in incidents if last.data.incident_id not in known]
         for last in left_open:
@@ -315,15 +348,27 @@ class EvidenceRecorder:
             return None
         known.keyframes += 1
         self._keyframes += 1
+        return self._keep_clean(captured, encoded.clean, incident.camera)
+
+    def _keep_clean(self, captured: KeyframeData, data: bytes | None, camera: str) -> KeyframeData:
+        """Keeps the clean image of a keyframe, which goes without it where there is no room."""
+        if captured.clean is None or data is None:
+            return captured
+        try:
+            self._spool.put(captured.clean.name, data)
+        except SpoolError as error:
+            log.error("evidence.clean_missed", extra={"camera": camera, "error": str(error)})
+            return captured.model_copy(update={"clean": None})
         return captured
 
     def _shed(self, priority: int) -> bool:
         try:
-            names = self._outbox.shed_blobs(priority, SHED_AT_ONCE)
+            restricted = self._outbox.shed_blobs(LEAST_KEYFRAME_PRIORITY - 1, SHED_AT_ONCE)
+            names = restricted or self._outbox.shed_blobs(priority, SHED_AT_ONCE)
         except OutboxUnavailable:
             return False
         for name in names:
             self._spool.remove(name)
         if names:
-            log.warning("evidence.keyframes_shed", extra={"keyframes": len(names)})
+            log.warning("evidence.shed", extra={"files": len(names)})
         return bool(names)

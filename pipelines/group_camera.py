@@ -28,6 +28,7 @@ from pipelines.coverage import CONNECTING, OFFLINE, STOPPED, UNAUTHORIZED
 from pipelines.coverage_ledger import CameraCondition, CoverageLedger
 from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
+from pipelines.evidence_clip import ClipRecorder
 from pipelines.incident import EndReason
 from pipelines.metrics import StatisticsSnapshot
 from pipelines.place_memory import PlaceMemory
@@ -104,12 +105,21 @@ class GroupCamera:
         self.mailbox = Mailbox(on_arrival=partial(on_arrival, plan.camera.id))
         self.shadow = CameraShadow(plan, self.routes, incarnation, comparisons)
         memory = PlaceMemory(places, plan.camera.id) if places is not None else None
+        self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
+        self._clips: ClipRecorder | None = None
+        if self._reader.packets is not None and plan.camera.clip is not None:
+            self._clips = ClipRecorder(plan.camera.clip, self._reader.packets, recorder)
         self.pipeline = CameraPipeline(
-            plan, self.routes, recorder, self.shadow, incarnation, self._note_view, memory
+            plan,
+            self.routes,
+            self._clips or recorder,
+            self.shadow,
+            incarnation,
+            self._note_view,
+            memory,
         )
         self._remembered_s = time.monotonic()
         self._priorities = {task.task: task.priority for task in plan.tasks}
-        self._reader = CameraReader(plan.camera, self.mailbox, on_state=self._note_state)
         self.ledger.asked = self._reader.asked
         self._reporting = threading.Lock()
         self._change: StateChange | None = None
@@ -166,6 +176,8 @@ class GroupCamera:
         self.ledger.check(self._condition(failing))
         for period in self.ledger.finished():
             self._recorder.publish_coverage(period, self._spec)
+        if self._clips is not None:
+            self._clips.check()
         change, now_s = self._change, time.monotonic()
         if now_s - self._remembered_s >= REMEMBER_EVERY_S:
             self._remembered_s = now_s
@@ -179,6 +191,11 @@ class GroupCamera:
     def end_incidents(self, reason: EndReason) -> None:
         """Ends every open incident now."""
         self.pipeline.close(reason, Moment(datetime.now(UTC), time.monotonic()))
+
+    def finish_clips(self) -> None:
+        """Publishes what there is of clips that are awaited; no incident begins any more."""
+        if self._clips is not None:
+            self._clips.finish()
 
     def snapshot(self, now_s: float, serving: frozenset[str]) -> CameraSnapshot:
         """The camera at monotonic time `now_s`; `serving` as in `CameraSnapshot`."""

@@ -148,6 +148,7 @@ class CameraPlan:
         signals: What is wanted of its images beside what its rules declare.
         cannot_see_s: How long its models must be in doubt until they cannot see well, seconds.
         coverage_s: Length of the periods over which its coverage is measured, seconds.
+        masking: Whether heads and plates are unrecognisable in its keyframes.
     """
 
     camera: CameraSpec
@@ -155,6 +156,7 @@ class CameraPlan:
     signals: frozenset[Signal] = frozenset()
     cannot_see_s: float = CANNOT_SEE_S
     coverage_s: float = COVERAGE_S
+    masking: bool = True
 
     @property
     def routes(self) -> Routes:

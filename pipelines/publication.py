@@ -27,6 +27,7 @@ from pipelines.event import (
     SubjectData,
     VersionData,
 )
+from pipelines.event_evidence import ClipData
 from pipelines.event_identity import camera_source, event_id, worker_source
 from pipelines.incident import EndReason, Measurement, Phase, Transition
 from pipelines.plan import ModelRef
@@ -80,6 +81,7 @@ def incident_event(
             for one in subjects
         ),
         detail=_finite(incident.detail),
+        clip=ClipData() if camera.clip else None,
         model=VersionData.model_validate(model),
         rule=VersionData(name=rule[0], version=rule[1]),
     )

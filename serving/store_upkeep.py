@@ -16,6 +16,7 @@ from typing import Final
 from models import RepositoryError
 from pipelines import StoreError
 from pipelines.delivery import Holds, Kept, KeyframeRetention
+from pipelines.keyframe_key import RESTRICTED_PREFIX
 from serving.city_plan import DeliveryPlan
 from serving.model_source import ModelSource, RemoteModels
 
@@ -44,7 +45,7 @@ class StoreUpkeep:
         self._models_kept = Kept("models", delivery.retention.models)
         self._models_due_s = float("-inf")
         self._in_use = in_use
-        self._retention: KeyframeRetention | None = None
+        self._retentions: tuple[KeyframeRetention, ...] = ()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-upkeep", daemon=True)
 
@@ -59,11 +60,13 @@ class StoreUpkeep:
             self._thread.join(JOIN_S)
 
     def kept(self) -> tuple[Kept, ...]:
-        """What is in the store, and in the model cache where there is one."""
-        keyframes = Kept("keyframes", self._delivery.retention.keyframes)
-        if self._retention is not None:
-            keyframes = self._retention.kept
-        return (keyframes,) if self._models is None else (keyframes, self._models_kept)
+        """Keyframes and what is restricted in the store, and the model cache where there is one."""
+        stored = tuple(one.kept for one in self._retentions)
+        if not stored:
+            retention = self._delivery.retention
+            keyframes = Kept("keyframes", retention.keyframes)
+            stored = keyframes, Kept("restricted", retention.restricted)
+        return stored if self._models is None else (*stored, self._models_kept)
 
     def _run(self) -> None:
         while not self._stopping.wait(EVERY_S):
@@ -77,13 +80,15 @@ class StoreUpkeep:
                 log.exception("store_upkeep_failed")
 
     def _step(self) -> None:
-        if self._retention is None:
-            self._retention = KeyframeRetention(
-                self._delivery.keyframes.open(),
-                self._delivery.retention.keyframes,
-                Holds(self._delivery.state),
+        if not self._retentions:
+            store, holds = self._delivery.keyframes.open(), Holds(self._delivery.state)
+            limits = self._delivery.retention
+            self._retentions = (
+                KeyframeRetention(store, limits.keyframes, holds),
+                KeyframeRetention(store, limits.restricted, holds, prefix=RESTRICTED_PREFIX),
             )
-        self._retention.step()
+        for one in self._retentions:
+            one.step()
 
     def _step_models(self) -> None:
         if self._models is None or time.monotonic() < self._models_due_s:

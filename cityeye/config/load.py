@@ -30,7 +30,8 @@ from models import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines import CameraPlan, StoreError
 from pipelines.delivery import expand_home
 
-LEFT_OUT: Mapping[str, object] = {"keyframes": {"folder": "var/keyframes"}, "models": {}}
+KEYFRAMES: Mapping[str, object] = {"folder": "var/keyframes"}
+LEFT_OUT: Mapping[str, object] = {"keyframes": KEYFRAMES, "models": {}}
 """What sections with paths mean when the file leaves them out."""
 
 
@@ -83,6 +84,10 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     read_secret_files(document, context["base"])
     lift_logins(document)
     document.data = {**LEFT_OUT, **document.data}
+    keyframes = document.data["keyframes"]
+    if isinstance(keyframes, dict) and keyframes.keys() == {"masking"}:
+        # Whoever says how they are masked has not said where they are kept.
+        document.data["keyframes"] = {**KEYFRAMES, **keyframes}
     catalogue = Catalogue.of(_repository(document.data, context))
     settings = None
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory, Place
+from camera_adapters import CameraNetwork, CameraSpec, ClipWindow, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
-from cityeye.config.schema import CameraSection, Settings, TaskSection
+from cityeye.config.schema import CameraSection, ClipSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, NamedThresholds, TaskPlan
 from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone, default_set
@@ -20,6 +21,9 @@ LOGINS_FOLDER = "logins"
 """In the folder of outbox and spool: which logins were refused when, so that no account is locked
 by restarts."""
 
+CONFIRM = "confirm_s"
+"""The parameter of a rule that says how long an incident is confirmed."""
+
 VERSION = "version"
 """Beside the parameters of a rule: which version of it."""
 
@@ -32,18 +36,30 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
     Raises:
         ModelError: A package changed on disk after it was checked.
     """
-    return tuple(
-        CameraPlan(
-            camera=_camera(camera, settings),
-            tasks=tuple(
-                _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
-            ),
-            signals=frozenset(map(Signal, camera.signals)),
-            cannot_see_s=camera.cannot_see_s,
-            coverage_s=settings.coverage.period_s,
-        )
-        for camera in settings.cameras
+    return tuple(_plan(camera, settings, catalogue) for camera in settings.cameras)
+
+
+def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> CameraPlan:
+    tasks = tuple(_task(name, task, camera, catalogue) for name, task in camera.tasks.items())
+    return CameraPlan(
+        camera=replace(_camera(camera, settings), clip=_clip(camera.evidence_clip, tasks)),
+        tasks=tasks,
+        signals=frozenset(map(Signal, camera.signals)),
+        cannot_see_s=camera.cannot_see_s,
+        coverage_s=settings.coverage.period_s,
+        masking=settings.keyframes.masking if camera.masking is None else camera.masking,
     )
+
+
+def _clip(section: ClipSection | None, tasks: Sequence[TaskPlan]) -> ClipWindow | None:
+    """What clips show. An incident is known when it is confirmed, and opened before."""
+    if section is None:
+        return None
+    rules = (rule for task in tasks for rule in task.rules)
+    given = (rule.parameters.get(CONFIRM) for rule in rules)
+    confirm_s = max((float(one) for one in given if isinstance(one, int | float)), default=0.0)
+    max_bytes = int(section.megabytes * 1e6)
+    return ClipWindow(section.before_s, section.after_s, max_bytes, confirm_s)
 
 
 def camera_network(settings: Settings) -> CameraNetwork:

@@ -21,7 +21,7 @@ from cityeye.config.rates import check_rates, task_rules
 from models import ModelError, ModelPackage, UnknownModelError
 from models.detections import plain_label
 from pipelines.access import is_loopback
-from pipelines.delivery import KeyframeSettings
+from pipelines.delivery import KEYFRAME_STORES
 from pipelines.rules import RuleType, versions_of
 
 NEEDED_STORE_KEYS = ("endpoint", "access_key", "secret_key")
@@ -34,6 +34,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
     check_ports(document)
     _check_exposure(document)
     _check_destinations(document)
+    _check_masking(document)
     _check_models(document, catalogue)
     for key, camera in _cameras(document):
         if camera.get("password") is not None and camera.get("username") is None:
@@ -95,7 +96,7 @@ def _check_exposure(document: Document) -> None:
 def _check_destinations(document: Document) -> None:
     keyframes = document.data.get("keyframes")
     if isinstance(keyframes, dict):
-        kinds = list(KeyframeSettings.model_fields)
+        kinds = KEYFRAME_STORES
         given = [f"`{name}`" for name in kinds if keyframes.get(name) is not None]
         if len(given) != 1:
             what = f"{' and '.join(given)} are given" if given else "no store is given"
@@ -106,6 +107,19 @@ def _check_destinations(document: Document) -> None:
         what = "nobody would receive the events: there is no `hub` and no `sinks`"
         remedy = "Add `hub: {}` for the embedded hub, or `sinks:` with the city's own."
         document.report((), what, remedy)
+
+
+def _check_masking(document: Document) -> None:
+    """Warns where keyframes show heads and plates."""
+    keyframes = _mapping(document.data, "keyframes")
+    what = "heads and plates can be recognised in the keyframes{}, and in what receivers get"
+    remedy = "Remove it, or write `masking: on`; clean images are kept besides."
+    if keyframes.get("masking") is False:
+        document.warn(("keyframes", "masking"), what.format(""), remedy)
+    for key, camera in _cameras(document):
+        if camera.get("masking") is False:
+            own = what.format(f" of camera {camera.get('id', '')}")
+            document.warn((*key, "masking"), own, remedy)
 
 
 def _check_sink_names(document: Document) -> None:

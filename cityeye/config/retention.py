@@ -50,10 +50,12 @@ def _limit(limit: RetentionLimit) -> LimitSection:
 
 
 class RetentionSection(Section):
-    """How long what the city keeps is kept; the keyframes of held incidents stay."""
+    """How long what the city keeps is kept; evidence of held incidents stays."""
 
     keyframes: LimitSection = _limit(DEFAULTS.keyframes)
     """`days` and `gigabytes`, for example `{days: 30, gigabytes: 100}`"""
+    restricted: LimitSection = _limit(DEFAULTS.restricted)
+    """`days` and `gigabytes` of clips and clean images, for example `{days: 7, gigabytes: 100}`"""
     coverage: LimitSection = _limit(DEFAULTS.coverage)
     """`days` and `gigabytes` of each worker's coverage ledger, for example `{days: 30}`"""
     events: LimitSection = _limit(DEFAULTS.events)

@@ -150,6 +150,17 @@ class TaskSection(Section):
     )
 
 
+class ClipSection(Section):
+    """Which video an incident gets. It is not masked: who sees it says why."""
+
+    before_s: float = Field(default=5.0, ge=0, le=60)
+    """seconds before its opening, 0 to 60, for example `5`"""
+    after_s: float = Field(default=10.0, ge=0, le=120)
+    """seconds after its opening, 0 to 120, for example `10`"""
+    megabytes: float = Field(default=32.0, ge=1, le=256)
+    """megabytes of encoded video that are kept in memory, 1 to 256, for example `32`"""
+
+
 class CameraSection(Section):
     """One camera."""
 
@@ -186,6 +197,11 @@ class CameraSection(Section):
     blurred, dark, washed out or noisy, or in which models cannot see well, for example `[view]`"""
     cannot_see_s: float = Field(default=CANNOT_SEE_S, ge=10, le=600)
     """seconds of low confidence until `view` reports that models cannot see, for example `30`"""
+    masking: bool | None = None
+    """whether heads and plates are masked in its keyframes; as `keyframes` says without it, for
+    example `on`"""
+    evidence_clip: ClipSection | None = None
+    """how much video an incident gets, none without it, for example `{before_s: 5, after_s: 10}`"""
     ground: Calibration | None = None
     """four or more points [x, y, metres x, metres y], for example `[0.1, 0.9, 0, 0]`"""
     zones: dict[str, ZonePolygon] = Field(default_factory=dict)

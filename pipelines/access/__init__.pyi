@@ -1,5 +1,10 @@
+from .audit import (
+    AuditError as AuditError, AuditTrail as AuditTrail,
+)
 from .connections import guarded_protocol as guarded_protocol
-from .gate import AccessGate as AccessGate, AccessPolicy as AccessPolicy
+from .gate import (
+    AccessGate as AccessGate, AccessPolicy as AccessPolicy, caller_of as caller_of,
+)
 from .origin import (
     is_loopback as is_loopback, known_hosts as known_hosts, reachable_host as reachable_host,
 )
@@ -7,6 +12,7 @@ from .owned_files import (
     PART_SUFFIX as PART_SUFFIX, create_owned_file as create_owned_file,
     create_owned_folder as create_owned_folder, write_owned_file as write_owned_file,
 )
+from .reason import ReasonedRequest as ReasonedRequest
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError

@@ -25,7 +25,7 @@ from pipelines.access.request_body import (
     drain,
 )
 from pipelines.access.routes import WEBSOCKET, RouteRule, RouteTable
-from pipelines.access.scope import Scope
+from pipelines.access.token import Token
 from pipelines.access.token_file import TokenFile, TokenFileError
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 Headers = dict[bytes, list[str]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+CALLER = "cityeye.caller"
+"""Under this name the scope of a request that was let in has its token, see `caller_of`."""
 OWN_SITES = frozenset({"same-origin", "none"})
 HELD_BYTES = 64 * 1024 * 1024
 WEBSOCKET_CHECK_S = 1.0
@@ -72,6 +74,12 @@ class AccessPolicy:
     cookie: str = ""
     login_page: str = ""
     held_bytes: int = HELD_BYTES
+
+
+def caller_of(scope: Message) -> Token:
+    """Whose request it is, on a route that needs a token."""
+    token: Token = scope[CALLER]
+    return token
 
 
 class _Refused(Exception):
@@ -117,13 +125,14 @@ class AccessGate:
             # What everybody may see is also asked for by probes, which call us by our address.
             self._check_place(headers, method)
         if rule is None or rule.scope is not None:
-            owned = self._scope_of(headers)
-            if owned is None:
+            token = self._token_of(headers)
+            if token is None:
                 raise _Refused(401, "this needs a valid token: `Authorization: Bearer TOKEN`")
             if rule is None or rule.scope is None:
                 raise _Refused(403, "no scope gives access to this path and method")
-            if not owned.allows(rule.scope):
+            if not token.scope.allows(rule.scope):
                 raise _Refused(403, f"this needs a token of scope {rule.scope}")
+            scope[CALLER] = token
         if not websocket:
             _check_body(rule, method, headers)
         return rule
@@ -140,15 +149,14 @@ class AccessGate:
         if foreign or not OWN_SITES.issuperset(headers.get(b"sec-fetch-site", ())):
             raise _Refused(403, "pages of other sites may not do this")
 
-    def _scope_of(self, headers: Headers) -> Scope | None:
-        """What the token of a request is good for; None where there is no valid one."""
+    def _token_of(self, headers: Headers) -> Token | None:
+        """The token of a request; None where there is no valid one."""
         presented = _presented(headers, self._policy.cookie)
         try:
-            token = self._policy.tokens.check(presented) if presented else None
+            return self._policy.tokens.check(presented) if presented else None
         except TokenFileError as error:
             log.error("tokens_unreadable", extra={"reason": str(error)})
             raise _Refused(503, "the tokens cannot be read; the log says why") from None
-        return token.scope if token else None
 
     async def _pass(self, rule: RouteRule, scope: Message, receive: Receive, send: Send) -> None:
         async def refuse(status: int, why: str) -> None:

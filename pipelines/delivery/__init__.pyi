@@ -25,7 +25,9 @@ from .sinks.registry import AnySink as AnySink
 from .sinks.sink import SinkSettings as SinkSettings
 from .spool import Spool as Spool
 from .stores.folder import FolderStore as FolderStore
-from .stores.registry import KeyframeSettings as KeyframeSettings
+from .stores.registry import (
+    KEYFRAME_STORES as KEYFRAME_STORES, KeyframeSettings as KeyframeSettings,
+)
 from .stores.s3 import (
     Endpoint as Endpoint, S3Bucket as S3Bucket, S3Settings as S3Settings,
     check_bucket as check_bucket,

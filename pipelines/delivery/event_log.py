@@ -13,8 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
+from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import keep_coverage
-from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY
+from pipelines.event import EDGE_PRIORITY, EVENT, OutgoingEvent
+from pipelines.event_evidence import KeyframeData
 
 MEBIBYTE = 1024 * 1024
 SEQUENCE_DIGITS = 16
@@ -94,13 +97,18 @@ class EventLog:
             " VALUES (?, ?, ?, ?, ?, 'spooled')",
             [(one.key, incident.incident_id, seq, rank, one.model_dump_json()) for one in brought],
         )
+        for one in brought:
+            restricted_rows.add_clean(db, incident.incident_id, one)
         revision = self.next_revision(db, incident.incident_id)
         kept = db.execute(
-            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number",
-            (incident.incident_id,),
+            "SELECT data FROM blob WHERE incident = ? AND state != 'lost' AND priority >= ?"
+            " ORDER BY number",
+            (incident.incident_id, LEAST_KEYFRAME_PRIORITY),
         )
         keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
-        body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
+        keyframes = restricted_rows.without_lost(db, incident.incident_id, keyframes)
+        clip = restricted_rows.clip_of(db, incident.incident_id)
+        body = self._insert(db, seq, event.finished(sequence, revision, keyframes, clip))
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " revision = excluded.revision, open = excluded.open, body = excluded.body",

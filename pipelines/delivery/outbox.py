@@ -2,7 +2,8 @@
 
 One transaction writes an event, the keyframes it brings and the state of its incident. Revisions
 are counted here alone, from 1. The outbox adds an event of its own when keyframes that were
-announced as `pending` have been stored, or given up: the incident's newest state goes out once
+announced as `pending` have been stored, or given up, and when it is known what became of the
+incident's clip: the incident's newest state goes out once
 more, as `updated` while it is open, as `ended` after, so that a consumer who keeps the highest
 revision is always right.
 """
@@ -22,12 +23,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import CoverageTable
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
+from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, Blob
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent
+from pipelines.event_evidence import ClipData, KeyframeData
 from pipelines.event_identity import event_id
 
 log = logging.getLogger(__name__)
@@ -228,30 +232,63 @@ class Outbox:
                     db.execute("UPDATE incident SET open = 0 WHERE id = ?", (incident,))
         return events
 
-    def next_blob(self) -> KeyframeData | None:
-        """A keyframe to store: the least often tried, then the oldest."""
+    def record_clip(self, incident: str, clip: ClipData) -> None:
+        """Commits a clip that is in the spool; an event names it once it is in the store.
+
+        Raises:
+            OutboxUnavailable: The disk does not take it.
+        """
+        with self.file.transaction(news=True) as db:
+            restricted_rows.add_clip(db, incident, clip)
+
+    def record_no_clip(self, incident: str, reason: str) -> None:
+        """Publishes why an incident has no clip.
+
+        Raises:
+            OutboxUnavailable: The disk does not take it.
+        """
+        with self.file.transaction(news=True) as db:
+            restricted_rows.add_no_clip(db, incident, reason)
+            self._revise(db, incident)
+
+    def settle_clips(self) -> int:
+        """Publishes of incidents of earlier starts that a clip will not come; gives their number.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction(news=True) as db:
+            incidents = restricted_rows.incidents_without(db, self.incarnation)
+            for incident in incidents:
+                restricted_rows.add_no_clip(db, incident, restricted_rows.NOT_KEPT)
+                self._revise(db, incident)
+        return len(incidents)
+
+    def next_blob(self) -> Blob | None:
+        """What to store next: the least often tried, keyframes first, then the oldest."""
         while True:
             with self.file.transaction() as db:
                 row = db.execute(
-                    "SELECT key, data FROM blob WHERE state = 'spooled'"
-                    " ORDER BY attempts, number LIMIT 1"
+                    "SELECT key, priority, data FROM blob WHERE state = 'spooled'"
+                    " ORDER BY attempts, priority < ?, number LIMIT 1",
+                    (LEAST_KEYFRAME_PRIORITY,),
                 ).fetchone()
             if row is None:
                 return None
             try:
-                return KeyframeData.model_validate_json(row[1])
+                return restricted_rows.blob_of(*row[1:])
             except ValidationError:
                 log.error("outbox.keyframe_unreadable", extra={"key": row[0]})
                 self.blob_lost(row[0])
 
     def blobs_pending(self) -> int:
-        """Keyframes that wait to be stored."""
+        """Keyframes and clips that wait to be stored."""
         with self.file.transaction() as db:
             row = db.execute("SELECT count(*) FROM blob WHERE state = 'spooled'").fetchone()
         return int(row[0])
 
     def blob_names(self) -> frozenset[str]:
-        """Spool file names of the keyframes that wait to be stored."""
+        """Spool file names of what waits to be stored."""
         with self.file.transaction() as db:
             rows = db.execute("SELECT key FROM blob WHERE state = 'spooled'").fetchall()
         return frozenset(row[0].rsplit("/", 1)[-1] for row in rows)
@@ -269,11 +306,13 @@ class Outbox:
     def blob_lost(self, key: str) -> None:
         """It will never be stored; no further event names it."""
         with self.file.transaction(news=True) as db:
-            self._resolve(db, key, "lost")
-        self._keyframes_lost += 1
+            self._keyframes_lost += self._resolve(db, key, "lost")
 
     def shed_blobs(self, priority: int, count: int) -> list[str]:
-        """Gives up the least important, oldest keyframes up to this priority; their file names."""
+        """Gives up the least important, oldest evidence up to this priority; its file names.
+
+        Clips go before all keyframes.
+        """
         with self.file.transaction(news=True) as db:
             rows = db.execute(
                 "SELECT key FROM blob WHERE state = 'spooled' AND priority <= ?"
@@ -281,8 +320,7 @@ class Outbox:
                 (priority, count),
             ).fetchall()
             for (key,) in rows:
-                self._resolve(db, key, "lost")
-        self._keyframes_lost += len(rows)
+                self._keyframes_lost += self._resolve(db, key, "lost")
         return [key.rsplit("/", 1)[-1] for (key,) in rows]
 
     def usage(self) -> tuple[int, datetime | None]:
@@ -318,26 +356,32 @@ class Outbox:
         priorities = [event.shed_priority for event, _ in self._unsaved]
         del self._unsaved[priorities.index(min(priorities))]
 
-    def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> None:
+    def _resolve(self, db: sqlite3.Connection, key: str, state: str) -> bool:
+        """Notes what became of evidence; whether that was a keyframe."""
         row = db.execute(
             "UPDATE blob SET state = ? WHERE key = ? AND state = 'spooled'"
-            " RETURNING incident, announced",
-            (state, key),
+            " RETURNING incident, announced, priority >= ?",
+            (state, key, LEAST_KEYFRAME_PRIORITY),
         ).fetchone()
-        if row is None or not row[1]:
-            return
-        incident = row[0]
+        if row is None:
+            return False
+        incident, announced, is_keyframe = row
+        if announced != restricted_rows.REVISES:
+            return bool(is_keyframe)
         waiting = db.execute(
-            "SELECT 1 FROM blob WHERE incident = ? AND announced AND state = 'spooled'",
-            (incident,),
+            "SELECT 1 FROM blob WHERE incident = ? AND announced = ? AND state = 'spooled'",
+            (incident, restricted_rows.REVISES),
         ).fetchone()
         if waiting is None:
             self._revise(db, incident)
+        return bool(is_keyframe)
 
     def _revise(self, db: sqlite3.Connection, incident: str) -> None:
-        (body,) = db.execute("SELECT body FROM incident WHERE id = ?", (incident,)).fetchone()
+        row = db.execute("SELECT body FROM incident WHERE id = ?", (incident,)).fetchone()
+        if row is None:
+            return  # Its events wait in memory, and say it when they are committed.
         try:
-            last = IncidentEvent.model_validate_json(body)
+            last = IncidentEvent.model_validate_json(row[0])
         except ValidationError:
             log.error("outbox.incident_unreadable", extra={"incident": incident})
             return

@@ -18,6 +18,7 @@ from pipelines.delivery.courier import Backoff, Courier, RetryPolicy
 from pipelines.delivery.deliveries import Backlog, PendingEvent
 from pipelines.delivery.outbox import Outbox
 from pipelines.delivery.refusals import Acceptances
+from pipelines.delivery.restricted_rows import Blob
 from pipelines.delivery.sink_state import SinkState
 from pipelines.delivery.sinks.sink import Delivery, Sink
 from pipelines.delivery.spool import Spool
@@ -29,7 +30,6 @@ from pipelines.errors import (
     SpoolUnavailable,
     StoreError,
 )
-from pipelines.event import KeyframeData
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Uploader:
             self._store_one(keyframe)
         return 0.0
 
-    def _store_one(self, keyframe: KeyframeData) -> None:
+    def _store_one(self, keyframe: Blob) -> None:
         try:
             data = self._spool.read(keyframe.name, keyframe.sha256)
             self._store.put(keyframe.key, data, keyframe.sha256, keyframe.media_type)
@@ -115,14 +115,14 @@ class Uploader:
             return
         self._stored(keyframe)
 
-    def _stored(self, keyframe: KeyframeData) -> None:
+    def _stored(self, keyframe: Blob) -> None:
         self._backoff.succeeded()
         self.counters.fault = ""
         self._outbox.blob_stored(keyframe.key)
         self._spool.remove(keyframe.name)
         self.counters.stored += 1
 
-    def _missing(self, keyframe: KeyframeData, error: Exception) -> None:
+    def _missing(self, keyframe: Blob, error: Exception) -> None:
         # A crash may have come between the upload and its being noted down.
         try:
             stored = self._store.exists(keyframe.key)
@@ -137,7 +137,7 @@ class Uploader:
         self.counters.lost += 1
         log.error("relay.keyframe_lost", extra={"key": keyframe.key, "error": str(error)})
 
-    def _failed(self, keyframe: KeyframeData, error: Exception) -> None:
+    def _failed(self, keyframe: Blob, error: Exception) -> None:
         self.counters.failed += 1
         self.counters.fault = str(error)
         self._backoff.failed(time.monotonic())

@@ -1,7 +1,7 @@
 """Retention: what is kept for how long and in how many bytes, and the deletion of what is older.
 
-Everything is done in small steps, oldest first, so that nobody waits for it. Keyframes of incidents
-that are held stay, whatever the limits. Where the holds cannot be read, nothing is deleted.
+Everything is done in small steps, oldest first, so that nobody waits for it. Evidence of incidents
+that are held stays, whatever the limits. Where the holds cannot be read, nothing is deleted.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.holds import Holds
 from pipelines.delivery.stores.store import KeyframeStore
 from pipelines.errors import HoldsUnreadable, StoreError
-from pipelines.keyframe_key import incident_tag
+from pipelines.keyframe_key import KEY_PREFIX, RESTRICTED_PREFIX, incident_tag
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Retention:
 
     Attributes:
         keyframes: Of the keyframe store.
+        restricted: Of clips and clean images in the same store.
         coverage: Of the coverage ledger in each outbox; older periods go, published or not.
         events: Of each outbox; beyond its bytes delivered events go first, then the least
             important ones. What is not delivered has no age.
@@ -80,6 +82,7 @@ class Retention:
     """
 
     keyframes: RetentionLimit = RetentionLimit(30.0, 100.0)
+    restricted: RetentionLimit = RetentionLimit(7.0, 100.0)
     coverage: RetentionLimit = RetentionLimit(30.0, 0.05)
     events: RetentionLimit = RetentionLimit(1.0, 0.27)
     logs: RetentionLimit = RetentionLimit(30.0, 0.1)
@@ -111,6 +114,10 @@ class Kept:
     fault: str = ""
 
 
+KINDS: Final = {KEY_PREFIX: "keyframes", RESTRICTED_PREFIX: "restricted"}
+"""What lies below a prefix, as people call it."""
+
+
 class KeyframeRetention:
     """Keeps a store within its limit. Not thread-safe: one thread calls `step`."""
 
@@ -121,8 +128,20 @@ class KeyframeRetention:
         holds: Holds,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        prefix: str = KEY_PREFIX,
     ) -> None:
-        self.kept = Kept("keyframes", limit)
+        """Begins with the next step.
+
+        Args:
+            store: The store.
+            limit: How much is kept.
+            holds: What stays all the same.
+            utc_now: The time.
+            monotonic: Monotonic seconds.
+            prefix: What it is about: keyframes, or what is restricted.
+        """
+        self.kept = Kept(KINDS[prefix], limit)
+        self._prefix = prefix
         self._store = store
         self._limit = limit
         self._holds = holds
@@ -157,9 +176,9 @@ class KeyframeRetention:
         """Deletes what is too old, then the oldest of what is too much; pauses at each keyframe."""
         bytes_of: dict[date, int] = {}
         held = 0
-        for day in sorted(self._store.days()):
+        for day in sorted(self._store.days(self._prefix)):
             yield
-            for key, size in self._store.of_day(day):
+            for key, size in self._store.of_day(day, self._prefix):
                 yield
                 is_held = self._is_held(key)
                 held += is_held
@@ -169,7 +188,7 @@ class KeyframeRetention:
                     bytes_of[day] = bytes_of.get(day, 0) + size
         excess = sum(bytes_of.values()) - self._limit.max_bytes
         for day in sorted(bytes_of):
-            for key, size in self._store.of_day(day) if excess > 0 else ():
+            for key, size in self._store.of_day(day, self._prefix) if excess > 0 else ():
                 yield
                 if excess > 0 and not self._is_held(key):
                     self._delete(key)

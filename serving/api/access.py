@@ -38,6 +38,7 @@ PROXY_CALLBACK: Final = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 PROXY_GUARD: Final = "serving.api.access.guard_proxy"
 JSON: Final = frozenset({"application/json"})
 JSON_BYTES: Final = 64 * 1024
+REASON_BYTES: Final = 8 * 1024
 IMAGE: Final = frozenset({"image/jpeg", "image/png"})
 MAX_IMAGE_BYTES: Final = 16 * 1024 * 1024
 IMAGE_S: Final = 30.0
@@ -65,6 +66,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/-/healthz", None),
         RouteRule("GET", "/schemas/{name}", None),
         RouteRule("GET", "/keyframes/{key:path}", Scope.VIEWER),
+        RouteRule("POST", "/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES),
+        RouteRule("GET", "/audit", Scope.ADMIN),
         RouteRule("GET", "/-/routes", Scope.VIEWER),
         RouteRule("GET", "/health", Scope.VIEWER),
         RouteRule("GET", "/metrics", Scope.VIEWER),
@@ -119,6 +122,11 @@ class ApiAccess(BaseModel):
     tokens: Path
     hosts: frozenset[str]
 
+    @property
+    def audit(self) -> Path:
+        """The folder of the audit trail, beside the one of the tokens."""
+        return self.tokens.parent / "audit"
+
 
 def announce_access(access: ApiAccess | None) -> None:
     """To be called before `ray.init`: every process of Ray gets the settings of the gate.
@@ -132,8 +140,8 @@ def announce_access(access: ApiAccess | None) -> None:
         os.environ[PROXY_CALLBACK] = PROXY_GUARD  # noqa: TID251
 
 
-def policy() -> AccessPolicy:
-    """The policy of the control API in this process.
+def api_access() -> ApiAccess:
+    """The settings of the gate in this process.
 
     Raises:
         ServingError: Ray was started without `announce_access`.
@@ -141,7 +149,16 @@ def policy() -> AccessPolicy:
     settings = os.environ.get(VARIABLE)  # noqa: TID251
     if settings is None:
         raise ServingError("the control API does not start without its tokens; see `cluster`")
-    access = ApiAccess.model_validate_json(settings)
+    return ApiAccess.model_validate_json(settings)
+
+
+def policy() -> AccessPolicy:
+    """The policy of the control API in this process.
+
+    Raises:
+        ServingError: Ray was started without `announce_access`.
+    """
+    access = api_access()
     return AccessPolicy(ROUTES, TokenFile(access.tokens), access.hosts, held_bytes=HELD_BYTES)
 
 

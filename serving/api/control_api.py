@@ -40,6 +40,7 @@ from serving.api.inference import InferenceRefused, refused_inference
 from serving.api.inference import router as inference_router
 from serving.api.keyframes import router as keyframes_router
 from serving.api.metrics import CONTENT_TYPE, exposition
+from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
 from serving.api.versions import model_problem
@@ -76,6 +77,7 @@ api.include_router(coverage_router)
 api.include_router(events_router)
 api.include_router(inference_router)
 api.include_router(keyframes_router)
+api.include_router(restricted_router)
 api.include_router(rollouts_router)
 api.include_router(versions_router)
 api.add_exception_handler(InferenceRefused, refused_inference)  # type: ignore[arg-type]

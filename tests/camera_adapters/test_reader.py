@@ -17,6 +17,7 @@ from camera_adapters.errors import StreamLostFault, UnauthorizedFault, Unreadabl
 from camera_adapters.frame import AnalysisImage
 from camera_adapters.geometry import Size, ViewSpec
 from camera_adapters.intake import Mailbox
+from camera_adapters.packet_ring import PacketRing
 from camera_adapters.reader import CameraReader
 from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
@@ -68,6 +69,9 @@ class Script:
                 step()
             else:
                 yield step  # type: ignore[misc]
+
+    def keep_packets(self, ring: PacketRing) -> None:
+        pass
 
     def close(self) -> None:
         self.before_close()

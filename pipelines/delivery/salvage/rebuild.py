@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from pipelines.access import create_owned_file
 from pipelines.delivery.outbox_schema import BODY_TYPE, create
+from pipelines.delivery.restricted_rows import add_clean, keep_clip
 from pipelines.delivery.salvage.page import Row, Value
 from pipelines.delivery.salvage.page_file import PageFile
 from pipelines.event import EVENT, IncidentData, OutgoingEvent
@@ -255,6 +256,8 @@ def _keep_keyframes(
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (one.key, incident.incident_id, seq, priority, data, state, announced),
         )
+        add_clean(db, incident.incident_id, one)
+    keep_clip(db, incident)
 
 
 def _parsed(body: Value) -> OutgoingEvent | None:

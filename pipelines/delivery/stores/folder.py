@@ -67,18 +67,18 @@ class FolderStore:
         """See `KeyframeStore.exists`."""
         return self._path(key).is_file()
 
-    def days(self) -> list[date]:
+    def days(self, prefix: str = KEY_PREFIX) -> list[date]:
         """See `KeyframeStore.days`."""
         try:
-            found = [day_of(f"{KEY_PREFIX}{path}") for path in self._days()]
+            found = [day_of(path, prefix) for path in self._days(prefix)]
         except OSError as error:
             raise self._unavailable(error) from error
         return [day for day in found if day is not None]
 
-    def of_day(self, day: date) -> Iterator[tuple[str, int]]:
+    def of_day(self, day: date, prefix: str = KEY_PREFIX) -> Iterator[tuple[str, int]]:
         """See `KeyframeStore.of_day`."""
         try:
-            for folder, _, names in os.walk(self._root / prefix_of(day)):
+            for folder, _, names in os.walk(self._root / prefix_of(day, prefix)):
                 for name in names:
                     path = Path(folder, name)
                     # One that is being written is none yet; one may be removed meanwhile.
@@ -93,7 +93,8 @@ class FolderStore:
         path = self._path(key)
         try:
             path.unlink(missing_ok=True)
-            today = self._root / prefix_of(datetime.now(UTC).date())
+            now = datetime.now(UTC).date()
+            today = self._root / prefix_of(now, f"{'/'.join(key.split('/')[:2])}/")
             for folder in path.parents:
                 in_use = today.is_relative_to(folder) or folder.is_relative_to(today)
                 if folder == self._root or in_use:
@@ -103,9 +104,9 @@ class FolderStore:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
                 raise self._unavailable(error) from error
 
-    def _days(self) -> list[str]:
-        root = self._root / KEY_PREFIX
-        return [path.relative_to(root).as_posix() for path in root.glob("*/*/*")]
+    def _days(self, prefix: str) -> list[str]:
+        root = self._root / prefix
+        return [path.relative_to(self._root).as_posix() for path in root.glob("*/*/*")]
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts

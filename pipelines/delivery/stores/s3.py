@@ -347,19 +347,19 @@ class S3Store:
         """See `KeyframeStore.exists`."""
         return self._bucket.exists(key)
 
-    def days(self) -> list[date]:
+    def days(self, prefix: str = KEY_PREFIX) -> list[date]:
         """See `KeyframeStore.days`."""
         # Before the first keyframe there may be no bucket, which is no fault.
         self._bucket.make()
-        prefixes = [KEY_PREFIX]
+        prefixes = [prefix]
         for _ in ("years", "months", "days"):
-            levels = [self._bucket.sizes(prefix, deep=False) for prefix in prefixes]
+            levels = [self._bucket.sizes(one, deep=False) for one in prefixes]
             prefixes = [found for level in levels for found, _ in level if found.endswith("/")]
-        return [day for day in map(day_of, prefixes) if day is not None]
+        return [day for one in prefixes if (day := day_of(one, prefix)) is not None]
 
-    def of_day(self, day: date) -> Iterator[tuple[str, int]]:
+    def of_day(self, day: date, prefix: str = KEY_PREFIX) -> Iterator[tuple[str, int]]:
         """See `KeyframeStore.of_day`."""
-        return self._bucket.sizes(prefix_of(day), deep=True)
+        return self._bucket.sizes(prefix_of(day, prefix), deep=True)
 
     def remove(self, key: str) -> None:
         """See `KeyframeStore.remove`."""

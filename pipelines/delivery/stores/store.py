@@ -9,22 +9,22 @@ from typing import Protocol
 from pipelines.keyframe_key import KEY_PREFIX
 
 
-def day_of(prefix: str) -> date | None:
-    """The day of a prefix like `kf-30d/v1/2026/03/04`, with or without `/`; None for others."""
+def day_of(path: str, prefix: str) -> date | None:
+    """The day of a path like `kf-30d/v1/2026/03/04` below a prefix; None for others."""
     try:
-        year, month, day = prefix.removeprefix(KEY_PREFIX).strip("/").split("/")
+        year, month, day = path.removeprefix(prefix).strip("/").split("/")
         return date(int(year), int(month), int(day))
     except ValueError:
         return None
 
 
-def prefix_of(day: date) -> str:
-    """Where the images of a day lie."""
-    return f"{KEY_PREFIX}{day:%Y/%m/%d}/"
+def prefix_of(day: date, prefix: str) -> str:
+    """Where what was taken on a day lies."""
+    return f"{prefix}{day:%Y/%m/%d}/"
 
 
 class KeyframeStore(Protocol):
-    """Keeps images by key. Every call ends within the store's own timeouts.
+    """Keeps images and clips by key. Every call ends within the store's own timeouts.
 
     All methods raise `StoreUnavailable` where trying again later may help, and `StoreRefused` where
     a person has to change something first.
@@ -37,7 +37,7 @@ class KeyframeStore(Protocol):
             key: Relative path of safe parts.
             data: The file.
             sha256: Hex digest that `data` must have.
-            media_type: `image/jpeg`.
+            media_type: `image/jpeg` or `video/mp4`.
 
         Raises:
             KeyframeAltered: `data` does not have this sha256; nothing was stored.
@@ -56,12 +56,12 @@ class KeyframeStore(Protocol):
         """Whether there is an image under this key."""
         ...
 
-    def days(self) -> Iterable[date]:
-        """The days of which there are images, UTC, as `keyframe_key` names them."""
+    def days(self, prefix: str = KEY_PREFIX) -> Iterable[date]:
+        """The days of which there is something below a prefix of `pipelines.keyframe_key`, UTC."""
         ...
 
-    def of_day(self, day: date) -> Iterable[tuple[str, int]]:
-        """Key and size in bytes of each image of a day; removing some meanwhile does no harm."""
+    def of_day(self, day: date, prefix: str = KEY_PREFIX) -> Iterable[tuple[str, int]]:
+        """Key and size in bytes of each of a day; removing some meanwhile does no harm."""
         ...
 
     def remove(self, key: str) -> None:

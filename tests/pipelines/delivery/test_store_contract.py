@@ -76,6 +76,18 @@ class KeyframeStoreContract:
         assert store.exists(key)
         assert store.exists(foreign)
 
+    def test_what_is_restricted_is_found_by_itself(self, store, key):
+        clip = key.replace("kf-30d/v1/2026/03/04", "ev-7d/v1/2026/03/05")
+        for one in (key, clip):
+            store.put(one, b"video", digest(b"video"), "video/mp4")
+        day = date(2026, 3, 5)
+        assert day in set(store.days("ev-7d/v1/"))
+        assert day not in set(store.days())
+        assert (clip, 5) in set(store.of_day(day, "ev-7d/v1/"))
+        assert clip not in {name for name, _ in store.of_day(day)}
+        store.remove(clip)
+        assert day not in set(store.days("ev-7d/v1/"))
+
 
 class TestFolderStore(KeyframeStoreContract):
     @pytest.fixture

@@ -1,0 +1,95 @@
+"""What events say of stored images and clips; a part of the contract in `pipelines.event`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["opening", "peak", "closing"]
+"""Which moment of an incident a keyframe shows."""
+
+ClipState = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""`pending`, `stored` or `none`. An open list."""
+
+
+class Contract(BaseModel):
+    """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+
+class CleanImageData(Contract):
+    """A keyframe as it was taken. It has no address: who wants to see it says why."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+    media_type: str = "image/jpeg"
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
+
+
+class KeyframeData(Contract):
+    """A stored image.
+
+    Attributes:
+        masked: Whether heads and plates of what was found in it are unrecognisable.
+        clean: The same without a mask, in the same store; None where there is none.
+        key: Object key in the keyframe store.
+        url: Where the hub or the control API gives it to who has a token; None where neither does.
+        state: `stored` once the store has it; `pending` while it is only spooled at the edge.
+    """
+
+    role: Role
+    key: str
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+    media_type: str = "image/jpeg"
+    masked: bool = False
+    state: Literal["stored", "pending"] = "stored"
+    url: str | None = None
+    clean: CleanImageData | None = None
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
+
+
+class ClipData(Contract):
+    """A clip of the camera's video around the opening of an incident. It is not masked.
+
+    Attributes:
+        state: `pending` until it is in the store, `stored`, or `none` where there is no clip;
+            an open list.
+        reason: Why there is none, or why it shows less than is configured.
+        key: Object key in the keyframe store; empty where there is none. It has no address: who
+            wants to see it says why, see docs/events.md.
+        begins_at: When its first image was captured.
+        duration_s: How much time it shows, seconds.
+        damaged: How many of its images are known to be damaged.
+    """
+
+    state: ClipState = "pending"
+    reason: str = ""
+    key: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
+    media_type: str = "video/mp4"
+    begins_at: datetime | None = None
+    duration_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    damaged: int = 0
+
+    @property
+    def name(self) -> str:
+        """File name, unique: the last part of the key."""
+        return self.key.rpartition("/")[2]
