@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
+from cityeye.config.kept_rules import KeptRules
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, NamedThresholds, TaskPlan
-from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone, default_set
+from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone
 from pipelines.signals import Signal
 from serving import model_ref
 
@@ -78,13 +79,13 @@ def _camera(camera: CameraSection, settings: Settings) -> CameraSpec:
     )
 
 
-def rule_set_of(name: str, task: TaskSection) -> str | None:
+def rule_set_of(name: str, task: TaskSection, kept: KeptRules) -> str | None:
     """Name of the rule set that a task runs; None where it lists rules only."""
-    return task.rule_set or (None if task.rules else default_set(name))
+    return task.rule_set or (None if task.rules else kept.set_of(name))
 
 
 def wanted_rules(
-    set_name: str | None, given: Mapping[str, Mapping[str, object] | None]
+    set_name: str | None, given: Mapping[str, Mapping[str, object] | None], kept: KeptRules
 ) -> tuple[PinnedRule, ...]:
     """The rules of a set, with what a task says of them, and those that the task adds.
 
@@ -92,22 +93,17 @@ def wanted_rules(
         set_name: The set; None where the task lists rules only.
         given: Parameters by kind, as the file has them; `version` among them picks the version of
             the rule.
+        kept: The versions of rules that are named without one.
     """
     wanted = {rule.kind: rule for rule in RULE_SETS.get(set_name or "", ())}
     for kind, said in given.items():
         own = dict(said or {})
-        known = wanted.get(kind, PinnedRule(kind, ""))
+        known = wanted.get(kind) or PinnedRule(kind, kept.version_of(kind))
         version = str(own.pop(VERSION, known.version))
         # Another version has other parameters.
         base = known.parameters if version == known.version else {}
         wanted[kind] = PinnedRule(kind, version, {**base, **own})
     return tuple(wanted.values())
-
-
-def rule_sets(settings: Settings) -> tuple[str, ...]:
-    """Names of all rule sets in use, sorted."""
-    tasks = [task for camera in settings.cameras for task in camera.tasks.items()]
-    return tuple(sorted({found for name, task in tasks if (found := rule_set_of(name, task))}))
 
 
 def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
@@ -124,7 +120,9 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         fps=task.fps,
         rules=tuple(
             RulePlan(one.kind, zones, catalogue.checked(one), lines, one.version)
-            for one in wanted_rules(rule_set_of(name, task), task.rules or {})
+            for one in wanted_rules(
+                rule_set_of(name, task, catalogue.kept), task.rules or {}, catalogue.kept
+            )
         ),
         pinned="/" in task.model,
         priority=task.priority or camera.priority,

@@ -163,7 +163,7 @@ def _check_task(
         if package is not None:
             _check_thresholds(document, package, (*key, "thresholds", "classes"), entry)
     check_rates(document, catalogue, key, entry)
-    versions = {one.kind: one.version for one in task_rules(task, entry)}
+    versions = {one.kind: one.version for one in task_rules(task, entry, catalogue.kept)}
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters, versions.get(kind, ""))
         rule = catalogue.find_rule(kind, versions.get(kind, ""))
@@ -202,10 +202,16 @@ def _check_places(document: Document, key: Key, camera: dict[str, Any]) -> None:
 def _check_rule_set(
     document: Document, catalogue: Catalogue, key: Key, entry: dict[str, Any]
 ) -> None:
-    wanted, known = entry.get("rule_set"), catalogue.rule_sets_of(str(key[-2]))
+    task = str(key[-2])
+    wanted, known = entry.get("rule_set"), catalogue.rule_sets_of(task)
     if isinstance(wanted, str) and wanted not in known:
         remedy = choice(wanted, known, "rule sets of this task")
         document.report(key, f"the rule set `{wanted}` is unknown", remedy)
+    kept = catalogue.kept.sets.get(task)
+    if wanted is None and not entry.get("rules") and kept is not None and kept not in known:
+        what = f"this program does not know the rule set `{kept}`, which the city keeps"
+        remedy = f"Start the newer program again, or name a set. Known: {listing(known)}."
+        document.report(key, what, remedy)
 
 
 def _check_inputs(
