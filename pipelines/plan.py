@@ -148,6 +148,7 @@ class CameraPlan:
         signals: What is wanted of its images beside what its rules declare.
         cannot_see_s: How long its models must be in doubt until they cannot see well, seconds.
         coverage_s: Length of the periods over which its coverage is measured, seconds.
+        measurements: Kinds of measurements of its rules that are published; None for all.
     """
 
     camera: CameraSpec
@@ -155,6 +156,7 @@ class CameraPlan:
     signals: frozenset[Signal] = frozenset()
     cannot_see_s: float = CANNOT_SEE_S
     coverage_s: float = COVERAGE_S
+    measurements: frozenset[str] | None = None
 
     @property
     def routes(self) -> Routes:

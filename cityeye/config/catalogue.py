@@ -52,6 +52,11 @@ class Catalogue:
         """Names of all tasks."""
         return frozenset(rule.task for rule in self.rules.values())
 
+    @property
+    def measurements(self) -> frozenset[str]:
+        """Kinds of measurements that rules publish."""
+        return frozenset(kind for rule in self.rules.values() for kind in rule.measures)
+
     def rules_of(self, task: str) -> tuple[str, ...]:
         """The kinds of rules that belong to a task, sorted."""
         return tuple(sorted(kind for kind, rule in self.rules.items() if rule.task == task))

@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from camera_adapters import CameraNetwork, CameraSpec, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.kept_rules import KeptRules
+from cityeye.config.rule_options import (
+    VERSION,
+    RuleOptions,
+    mask_zones,
+    options_of,
+    parameters_of,
+    schedule_of,
+)
 from cityeye.config.schema import CameraSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, NamedThresholds, TaskPlan
@@ -21,9 +29,6 @@ LOGINS_FOLDER = "logins"
 """In the folder of outbox and spool: which logins were refused when, so that no account is locked
 by restarts."""
 
-VERSION = "version"
-"""Beside the parameters of a rule: which version of it."""
-
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
@@ -37,11 +42,13 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
         CameraPlan(
             camera=_camera(camera, settings),
             tasks=tuple(
-                _task(name, task, camera, catalogue) for name, task in camera.tasks.items()
+                _task(name, task, camera, settings.city.time_zone, catalogue)
+                for name, task in camera.tasks.items()
             ),
             signals=frozenset(map(Signal, camera.signals)),
             cannot_see_s=camera.cannot_see_s,
             coverage_s=settings.coverage.period_s,
+            measurements=_published(camera.measurements),
         )
         for camera in settings.cameras
     )
@@ -91,22 +98,30 @@ def wanted_rules(
 
     Args:
         set_name: The set; None where the task lists rules only.
-        given: Parameters by kind, as the file has them; `version` among them picks the version of
+        given: Parameters by kind, as the file has them; `version` beside them picks the version of
             the rule.
         kept: The versions of rules that are named without one.
     """
     wanted = {rule.kind: rule for rule in RULE_SETS.get(set_name or "", ())}
     for kind, said in given.items():
-        own = dict(said or {})
         known = wanted.get(kind) or PinnedRule(kind, kept.version_of(kind))
-        version = str(own.pop(VERSION, known.version))
+        version = str((said or {}).get(VERSION) or known.version)
         # Another version has other parameters.
         base = known.parameters if version == known.version else {}
-        wanted[kind] = PinnedRule(kind, version, {**base, **own})
+        wanted[kind] = PinnedRule(kind, version, {**base, **parameters_of(said)})
     return tuple(wanted.values())
 
 
-def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
+def _published(wanted: bool | tuple[str, ...]) -> frozenset[str] | None:
+    """The kinds of measurements that are published; None for all."""
+    if isinstance(wanted, tuple):
+        return frozenset(wanted)
+    return None if wanted else frozenset()
+
+
+def _task(
+    name: str, task: TaskSection, camera: CameraSection, time_zone: str | None, catalogue: Catalogue
+) -> TaskPlan:
     ground = calibration(camera.ground) if camera.ground is not None else None
     zones: tuple[Zone, ...] = (Zone(WHOLE_IMAGE, CORNERS, ground),)
     if task.zones is not None:
@@ -114,12 +129,25 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         zones = tuple(Zone(n, camera.zones[n], ground, directions.get(n)) for n in task.zones)
     lines = tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
     thresholds = NamedThresholds(task.thresholds.default, task.thresholds.classes)
+
+    def rule_plan(rule: PinnedRule) -> RulePlan:
+        options = RuleOptions.model_validate(options_of((task.rules or {}).get(rule.kind)))
+        return RulePlan(
+            rule.kind,
+            zones,
+            catalogue.checked(rule),
+            lines,
+            rule.version,
+            schedule_of(options.schedule or task.schedule, time_zone),
+            mask_zones(camera.masks) + mask_zones(options.masks),
+        )
+
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)).overridden(thresholds),
         fps=task.fps,
         rules=tuple(
-            RulePlan(one.kind, zones, catalogue.checked(one), lines, one.version)
+            rule_plan(one)
             for one in wanted_rules(
                 rule_set_of(name, task, catalogue.kept), task.rules or {}, catalogue.kept
             )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cityeye.config.kept_rules import KeptRules
-from cityeye.config.plans import VERSION, rule_set_of
+from cityeye.config.plans import rule_set_of
+from cityeye.config.rule_options import VERSION
 from cityeye.config.schema import Settings
 from pipelines.rules import RULE_SETS, default_set, find_rule
 

@@ -16,6 +16,7 @@ from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.rule import Rule, RuleError, RuleParameters, RulePlan, RuleType
+from pipelines.rules.schedule import ArmedSpan, Schedule, ScheduleError
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.wrong_way import WRONG_WAY
@@ -26,6 +27,7 @@ __all__ = [
     "EARLIER_RULES",
     "RULES",
     "RULE_SETS",
+    "ArmedSpan",
     "GroundCalibration",
     "GroundPlane",
     "ImageArrow",
@@ -37,6 +39,8 @@ __all__ = [
     "RuleError",
     "RulePlan",
     "RuleType",
+    "Schedule",
+    "ScheduleError",
     "Zone",
     "ZoneError",
     "ZoneShape",
