@@ -114,6 +114,7 @@ class CityRun:
             plan = self._make_plan(self._config, hub)
             address = keyframe_address(self._config, hub_url)
             delivery = replace(plan.delivery, keyframe_address=address)
+            self._config.keep_rules()
             city = City(replace(plan, delivery=delivery), self._step)
             check_exposure(own_addresses(self._config))
             self._step(f"control API: {api_url(api)}/health")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cityeye.config import Changes, Config, ConfigurationError, changes_between
+from cityeye.config import Changes, Config, ConfigurationError, KeptRulesError, changes_between
 from models import ModelError
 from pipelines import CameraPlan
 from serving import CityPlan, DirectorError, RolloutError
@@ -86,8 +86,10 @@ class Reconfiguration:
 
     def _take(self, wanted: Config, changes: Changes, warnings: tuple[str, ...]) -> ChangeOutcome:
         try:
-            faults = self._take_cameras(self._make_plan(wanted).cameras)
-        except (DirectorError, ModelError, RolloutError) as error:
+            plan = self._make_plan(wanted)
+            wanted.keep_rules()
+            faults = self._take_cameras(plan.cameras)
+        except (DirectorError, KeptRulesError, ModelError, RolloutError) as error:
             return ChangeOutcome(False, (*warnings, str(error)))
         log.info("configuration_applied", extra={"cameras": [str(o) for o in changes.cameras]})
         done = tuple(str(one) for one in changes.cameras if one.camera not in faults)

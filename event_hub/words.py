@@ -21,6 +21,7 @@ END_REASONS: Mapping[str, str] = {
     "recovered": "closed after a restart",
     "removed": "camera removed",
     "reconfigured": "camera reconfigured",
+    "disarmed": "rule not armed any more",
 }
 CAMERA_STATES: Mapping[str, str] = {
     "online": "watching",

@@ -21,6 +21,7 @@ from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.recorder import PipelineRecorder
 from pipelines.rules import Rule, build_rule, longest_gap_s
+from pipelines.rules.condition import RuleExplanation
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
@@ -158,6 +159,17 @@ class CameraPipeline:
             memories = {place: kept for rule in rules for place, kept in rule.remember(at).items()}
         memory.save(memories)
 
+    def explain(self) -> Mapping[str, tuple[RuleExplanation, ...]]:
+        """Why there are incidents or none after the newest frame, by task; nothing before it."""
+        with self._processing:
+            at = self._newest
+            if at is None:
+                return {}
+            return {
+                task: tuple(rule.account(at) for rule in rules)
+                for task, rules in self._rules.items()
+            }
+
     @property
     def signals(self) -> Signals:
         """What the images say beside boxes, now; safe from any thread."""
@@ -237,7 +249,10 @@ class CameraPipeline:
         for transition in result.transitions:
             self._recorder.publish(transition, camera, model, source, image)
             self.statistics.transition(transition)
+        wanted = self._plan.measurements
         for measurement in result.measurements:
+            if wanted is not None and measurement.kind not in wanted:
+                continue
             coverage = self.ledger.coverage(task, measurement.begins_at, measurement.ends_at)
             self._recorder.publish_measurement(measurement, task, coverage, camera, model, source)
         self._shadow.note(task, result.transitions)

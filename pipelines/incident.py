@@ -69,6 +69,7 @@ class EndReason(StrEnum):
     RECOVERED = "recovered"
     REMOVED = "removed"
     RECONFIGURED = "reconfigured"
+    DISARMED = "disarmed"
 
 
 @dataclass(frozen=True, slots=True)

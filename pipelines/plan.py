@@ -149,6 +149,7 @@ class CameraPlan:
         cannot_see_s: How long its models must be in doubt until they cannot see well, seconds.
         coverage_s: Length of the periods over which its coverage is measured, seconds.
         masking: Whether heads and plates are unrecognisable in its keyframes.
+        measurements: Kinds of measurements of its rules that are published; None for all.
     """
 
     camera: CameraSpec
@@ -157,6 +158,7 @@ class CameraPlan:
     cannot_see_s: float = CANNOT_SEE_S
     coverage_s: float = COVERAGE_S
     masking: bool = True
+    measurements: frozenset[str] | None = None
 
     @property
     def routes(self) -> Routes:

@@ -38,10 +38,12 @@ def check(
         if not all(results):
             raise typer.Exit(1)
     typer.echo(_summary(loaded))
+    for sentence in loaded.rules.newer():
+        typer.echo(f"{sentence}.")
 
 
 def _summary(config: Config) -> str:
-    """One sentence about a good file, and the rule sets in use if there are any."""
+    """One sentence about a good file, and the rule sets and rules in use if there are any."""
     tasks = [task for plan in config.plans for task in plan.tasks]
     models = {(task.model.name, task.model.version) for task in tasks}
     counts = (
@@ -49,8 +51,11 @@ def _summary(config: Config) -> str:
         _count(len(tasks), "task"),
         _count(sum(len(task.rules) for task in tasks), "rule"),
     )
-    sets = f" Rule sets: {', '.join(config.rule_sets)}." if config.rule_sets else ""
-    return f"{config.path} is good: {', '.join(counts)} and {_count(len(models), 'model')}.{sets}"
+    said = [f"{config.path} is good: {', '.join(counts)} and {_count(len(models), 'model')}."]
+    for words, used in (("Rule sets", config.rules.sets), ("Rules", config.rules.single)):
+        if used:
+            said.append(f"{words}: {', '.join(map(str, used))}.")
+    return " ".join(said)
 
 
 def _count(number: int, noun: str) -> str:

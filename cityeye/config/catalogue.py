@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cityeye.config.kept_rules import KeptRules
 from models import ModelPackage, Repository, RepositoryError, UnknownModelError
 from models.admission import admitted
 from pipelines.rules import RULE_SETS, RULES, PinnedRule, RuleType, find_rule
@@ -19,25 +20,27 @@ class Catalogue:
         rules: Kinds of rules by name (`traffic.congestion`).
         models: Everything that `find_model` understands.
         fault: Why the models could not be listed, where they could not.
+        kept: Which sets and versions run where the file names none.
     """
 
     rules: Mapping[str, RuleType[Any]]
     models: frozenset[str]
     _repository: Repository | None
     fault: RepositoryError | None = None
+    kept: KeptRules = field(default_factory=KeptRules)
     _verified: dict[str, ModelPackage] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, repository: Repository | None) -> Catalogue:
+    def of(cls, repository: Repository | None, kept: KeptRules) -> Catalogue:
         """The product's own rules, and the packages of a repository, if it is known which."""
         if repository is None:
-            return cls(RULES, frozenset(), None)
+            return cls(RULES, frozenset(), None, kept=kept)
         try:
             names = repository.names()
             versions = [f"{name}/{one}" for name in names for one in repository.versions(name)]
         except RepositoryError as error:
-            return cls(RULES, frozenset(), repository, error)
-        return cls(RULES, frozenset((*names, *versions)), repository)
+            return cls(RULES, frozenset(), repository, error, kept=kept)
+        return cls(RULES, frozenset((*names, *versions)), repository, kept=kept)
 
     @property
     def is_empty(self) -> bool:
@@ -48,6 +51,11 @@ class Catalogue:
     def tasks(self) -> frozenset[str]:
         """Names of all tasks."""
         return frozenset(rule.task for rule in self.rules.values())
+
+    @property
+    def measurements(self) -> frozenset[str]:
+        """Kinds of measurements that rules publish."""
+        return frozenset(kind for rule in self.rules.values() for kind in rule.measures)
 
     def rules_of(self, task: str) -> tuple[str, ...]:
         """The kinds of rules that belong to a task, sorted."""

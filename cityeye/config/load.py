@@ -18,12 +18,14 @@ from camera_adapters import CameraFault, kind_of
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.dialled import report_forbidden_addresses
 from cityeye.config.document import Document, read_document
+from cityeye.config.kept_rules import KeptRules, KeptRulesError, read_kept_rules
 from cityeye.config.login import lift_logins
 from cityeye.config.mistakes import report_mistakes
 from cityeye.config.places import report_unusable_places
-from cityeye.config.plans import camera_plans, rule_sets
+from cityeye.config.plans import camera_plans
 from cityeye.config.problem import ConfigurationError, Key, Problem, sentence
 from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_references
+from cityeye.config.rules_in_use import RulesInUse
 from cityeye.config.schema import ModelsSection, Settings
 from cityeye.config.secret_files import read_secret_files
 from models import BUILTIN_ROOT, ModelRepository, Repository
@@ -46,6 +48,7 @@ class Config:
         warnings: What works but should be changed.
         lines: Line of each value's key in the file, counted from 1.
         environment: What variables in the file were taken from.
+        rules: Which sets and versions of rules run, and why those.
     """
 
     path: Path
@@ -54,11 +57,15 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rules: RulesInUse = field(default_factory=RulesInUse)
 
-    @property
-    def rule_sets(self) -> tuple[str, ...]:
-        """Names of the rule sets in use, named or by default."""
-        return rule_sets(self.settings)
+    def keep_rules(self) -> None:
+        """Has the city keep the sets and versions that it runs; call it before it runs them.
+
+        Raises:
+            KeptRulesError: The file in its state folder cannot be written.
+        """
+        self.rules.kept.write(self.settings.state)
 
     def reread(self) -> Config:
         """The file as it is now, with the same environment.
@@ -88,7 +95,8 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     if isinstance(keyframes, dict) and keyframes.keys() == {"masking"}:
         # Whoever says how they are masked has not said where they are kept.
         document.data["keyframes"] = {**KEYFRAMES, **keyframes}
-    catalogue = Catalogue.of(_repository(document.data, context))
+    kept = _kept_rules(document, context["base"])
+    catalogue = Catalogue.of(_repository(document.data, context), kept)
     settings = None
     try:
         settings = Settings.model_validate(document.data, context=context)
@@ -107,7 +115,8 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
     if document.problems:
         raise ConfigurationError(path, document.problems)
     warnings = tuple(sorted(document.warnings))
-    return Config(path, settings, plans, warnings, document.lines, dict(environment))
+    rules = RulesInUse.of(settings, kept)
+    return Config(path, settings, plans, warnings, document.lines, dict(environment), rules)
 
 
 def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
@@ -117,11 +126,11 @@ def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
         ConfigurationError: The file cannot be read, or names no folder.
     """
     document = read_document(path, environment)
-    state = document.data.get("state", str(Settings.model_fields["state"].default))
-    if not document.data or not isinstance(state, str):
+    state = _state(document, path.absolute().parent)
+    if not document.data or state is None:
         known = document.problems or [Problem(1, "state", "it is no folder", "Write a path.")]
         raise ConfigurationError(path, known)
-    return (path.absolute().parent / expand_home(Path(state))).absolute()
+    return state
 
 
 def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
@@ -130,6 +139,22 @@ def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[st
     Never raises: whatever is wrong with the file is found by `load_config`.
     """
     return frozenset(read_document(path, environment).variables)
+
+
+def _state(document: Document, base: Path) -> Path | None:
+    """The folder `state`, whatever else is wrong; None where that is wrong too."""
+    state = document.data.get("state", str(Settings.model_fields["state"].default))
+    return (base / expand_home(Path(state))).absolute() if isinstance(state, str) else None
+
+
+def _kept_rules(document: Document, base: Path) -> KeptRules:
+    """What the city keeps; reports where that cannot be known."""
+    state = _state(document, base)
+    try:
+        return read_kept_rules(state) if state is not None else KeptRules()
+    except KeptRulesError as error:
+        document.report(("state",), error.what, error.remedy)
+        return KeptRules()
 
 
 def _check_store(document: Document, settings: Settings) -> None:

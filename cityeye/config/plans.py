@@ -7,10 +7,19 @@ from dataclasses import replace
 
 from camera_adapters import CameraNetwork, CameraSpec, ClipWindow, Credentials, LoginMemory, Place
 from cityeye.config.catalogue import Catalogue
+from cityeye.config.kept_rules import KeptRules
+from cityeye.config.rule_options import (
+    VERSION,
+    RuleOptions,
+    mask_zones,
+    options_of,
+    parameters_of,
+    schedule_of,
+)
 from cityeye.config.schema import CameraSection, ClipSection, Settings, TaskSection
 from cityeye.config.values import calibration
 from pipelines import CameraPlan, NamedThresholds, TaskPlan
-from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone, default_set
+from pipelines.rules import RULE_SETS, Line, PinnedRule, RulePlan, Zone
 from pipelines.signals import Signal
 from serving import model_ref
 
@@ -23,9 +32,6 @@ by restarts."""
 
 CONFIRM = "confirm_s"
 """The parameter of a rule that says how long an incident is confirmed."""
-
-VERSION = "version"
-"""Beside the parameters of a rule: which version of it."""
 
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -40,7 +46,8 @@ def camera_plans(settings: Settings, catalogue: Catalogue) -> tuple[CameraPlan, 
 
 
 def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> CameraPlan:
-    tasks = tuple(_task(name, task, camera, catalogue) for name, task in camera.tasks.items())
+    zone = settings.city.time_zone
+    tasks = tuple(_task(name, task, camera, zone, catalogue) for name, task in camera.tasks.items())
     return CameraPlan(
         camera=replace(_camera(camera, settings), clip=_clip(camera.evidence_clip, tasks)),
         tasks=tasks,
@@ -48,6 +55,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         cannot_see_s=camera.cannot_see_s,
         coverage_s=settings.coverage.period_s,
         masking=settings.keyframes.masking if camera.masking is None else camera.masking,
+        measurements=_published(camera.measurements),
     )
 
 
@@ -94,39 +102,42 @@ def _camera(camera: CameraSection, settings: Settings) -> CameraSpec:
     )
 
 
-def rule_set_of(name: str, task: TaskSection) -> str | None:
+def rule_set_of(name: str, task: TaskSection, kept: KeptRules) -> str | None:
     """Name of the rule set that a task runs; None where it lists rules only."""
-    return task.rule_set or (None if task.rules else default_set(name))
+    return task.rule_set or (None if task.rules else kept.set_of(name))
 
 
 def wanted_rules(
-    set_name: str | None, given: Mapping[str, Mapping[str, object] | None]
+    set_name: str | None, given: Mapping[str, Mapping[str, object] | None], kept: KeptRules
 ) -> tuple[PinnedRule, ...]:
     """The rules of a set, with what a task says of them, and those that the task adds.
 
     Args:
         set_name: The set; None where the task lists rules only.
-        given: Parameters by kind, as the file has them; `version` among them picks the version of
+        given: Parameters by kind, as the file has them; `version` beside them picks the version of
             the rule.
+        kept: The versions of rules that are named without one.
     """
     wanted = {rule.kind: rule for rule in RULE_SETS.get(set_name or "", ())}
     for kind, said in given.items():
-        own = dict(said or {})
-        known = wanted.get(kind, PinnedRule(kind, ""))
-        version = str(own.pop(VERSION, known.version))
+        known = wanted.get(kind) or PinnedRule(kind, kept.version_of(kind))
+        version = str((said or {}).get(VERSION) or known.version)
         # Another version has other parameters.
         base = known.parameters if version == known.version else {}
-        wanted[kind] = PinnedRule(kind, version, {**base, **own})
+        wanted[kind] = PinnedRule(kind, version, {**base, **parameters_of(said)})
     return tuple(wanted.values())
 
 
-def rule_sets(settings: Settings) -> tuple[str, ...]:
-    """Names of all rule sets in use, sorted."""
-    tasks = [task for camera in settings.cameras for task in camera.tasks.items()]
-    return tuple(sorted({found for name, task in tasks if (found := rule_set_of(name, task))}))
+def _published(wanted: bool | tuple[str, ...]) -> frozenset[str] | None:
+    """The kinds of measurements that are published; None for all."""
+    if isinstance(wanted, tuple):
+        return frozenset(wanted)
+    return None if wanted else frozenset()
 
 
-def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalogue) -> TaskPlan:
+def _task(
+    name: str, task: TaskSection, camera: CameraSection, time_zone: str | None, catalogue: Catalogue
+) -> TaskPlan:
     ground = calibration(camera.ground) if camera.ground is not None else None
     zones: tuple[Zone, ...] = (Zone(WHOLE_IMAGE, CORNERS, ground),)
     if task.zones is not None:
@@ -134,13 +145,28 @@ def _task(name: str, task: TaskSection, camera: CameraSection, catalogue: Catalo
         zones = tuple(Zone(n, camera.zones[n], ground, directions.get(n)) for n in task.zones)
     lines = tuple(Line(name, *camera.lines[name], ground) for name in task.lines or ())
     thresholds = NamedThresholds(task.thresholds.default, task.thresholds.classes)
+
+    def rule_plan(rule: PinnedRule) -> RulePlan:
+        options = RuleOptions.model_validate(options_of((task.rules or {}).get(rule.kind)))
+        return RulePlan(
+            rule.kind,
+            zones,
+            catalogue.checked(rule),
+            lines,
+            rule.version,
+            schedule_of(options.schedule or task.schedule, time_zone),
+            mask_zones(camera.masks) + mask_zones(options.masks),
+        )
+
     return TaskPlan(
         task=name,
         model=model_ref(catalogue.find_model(task.model)).overridden(thresholds),
         fps=task.fps,
         rules=tuple(
-            RulePlan(one.kind, zones, catalogue.checked(one), lines, one.version)
-            for one in wanted_rules(rule_set_of(name, task), task.rules or {})
+            rule_plan(one)
+            for one in wanted_rules(
+                rule_set_of(name, task, catalogue.kept), task.rules or {}, catalogue.kept
+            )
         ),
         pinned="/" in task.model,
         priority=task.priority or camera.priority,

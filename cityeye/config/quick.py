@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cityeye.config.catalogue import Catalogue
+from cityeye.config.kept_rules import KeptRules
 from cityeye.config.plans import camera_plans
 from cityeye.config.problem import listing
 from cityeye.config.schema import Settings
@@ -40,7 +41,7 @@ def quick_plan(
         CommandError: A task is unknown, is named twice, or a model is not made for it.
         ModelError: There is no such model, or it is unusable or not admitted.
     """
-    catalogue = Catalogue.of(repository)
+    catalogue = Catalogue.of(repository, KeptRules())
     tasks: dict[str, dict[str, object]] = {}
     for model, wanted in models.items():
         made_for = catalogue.find_model(model).manifest.tasks

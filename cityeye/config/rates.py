@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
+from cityeye.config.kept_rules import KeptRules
 from cityeye.config.plans import wanted_rules
 from cityeye.config.problem import Key
 from cityeye.config.schema import MAX_FPS, MIN_FPS
-from pipelines.rules import PinnedRule, default_set, min_fps
+from pipelines.rules import PinnedRule, min_fps
 
 
 def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[str, Any]) -> None:
@@ -22,7 +23,7 @@ def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[
     fps = entry.get("fps")
     if isinstance(fps, bool) or not isinstance(fps, int | float) or not MIN_FPS <= fps <= MAX_FPS:
         return
-    for wanted in task_rules(str(key[-1]), entry):
+    for wanted in task_rules(str(key[-1]), entry, catalogue.kept):
         rule = catalogue.find_rule(wanted.kind, wanted.version)
         if rule is None:
             continue
@@ -36,7 +37,7 @@ def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[
             document.report((*key, "fps"), what, remedy)
 
 
-def task_rules(task: str, entry: dict[str, Any]) -> tuple[PinnedRule, ...]:
+def task_rules(task: str, entry: dict[str, Any], kept: KeptRules) -> tuple[PinnedRule, ...]:
     """The rules that a task wants, as far as the file is right."""
     listed = entry.get("rules")
     rules = {
@@ -44,5 +45,5 @@ def task_rules(task: str, entry: dict[str, Any]) -> tuple[PinnedRule, ...]:
         for kind, said in (listed if isinstance(listed, dict) else {}).items()
         if said is None or isinstance(said, dict)
     }
-    named = entry.get("rule_set") or (None if rules else default_set(task))
-    return wanted_rules(named if isinstance(named, str) else None, rules)
+    named = entry.get("rule_set") or (None if rules else kept.set_of(task))
+    return wanted_rules(named if isinstance(named, str) else None, rules, kept)

@@ -15,9 +15,9 @@ from cityeye.config.catalogue import Catalogue
 from cityeye.config.document import Document
 from cityeye.config.listeners import LOOPBACK, check_ports
 from cityeye.config.mistakes import report_mistakes
-from cityeye.config.plans import VERSION
 from cityeye.config.problem import Key, choice, listing, sentence
 from cityeye.config.rates import check_rates, task_rules
+from cityeye.config.rule_options import VERSION, RuleOptions, options_of, parameters_of
 from models import ModelError, ModelPackage, UnknownModelError
 from models.detections import plain_label
 from pipelines.access import is_loopback
@@ -43,6 +43,7 @@ def check_references(document: Document, catalogue: Catalogue) -> None:
             remedy = 'Give the password in quotes, `""` for none.'
             document.report((*key, "password"), "the value is missing", remedy)
         _check_places(document, key, camera)
+        _check_measurements(document, catalogue, (*key, "measurements"), camera)
         for task, entry in _mapping(camera, "tasks").items():
             _check_task(document, catalogue, camera, (*key, "tasks", task), entry)
 
@@ -177,9 +178,11 @@ def _check_task(
         if package is not None:
             _check_thresholds(document, package, (*key, "thresholds", "classes"), entry)
     check_rates(document, catalogue, key, entry)
-    versions = {one.kind: one.version for one in task_rules(task, entry)}
+    _check_time_zone(document, (*key, "schedule"), entry)
+    versions = {one.kind: one.version for one in task_rules(task, entry, catalogue.kept)}
     for kind, parameters in _mapping(entry, "rules").items():
         _check_rule(document, catalogue, (*key, "rules", kind), parameters, versions.get(kind, ""))
+        _check_options(document, (*key, "rules", kind), parameters)
         rule = catalogue.find_rule(kind, versions.get(kind, ""))
         if rule is not None:
             _check_inputs(document, rule, (*key, "rules", kind), entry, camera)
@@ -213,13 +216,48 @@ def _check_places(document: Document, key: Key, camera: dict[str, Any]) -> None:
             document.report((*key, "lines", name), what, "Give the line a name of its own.")
 
 
+def _check_measurements(
+    document: Document, catalogue: Catalogue, key: Key, camera: dict[str, Any]
+) -> None:
+    """Checks that a camera names kinds of measurements that some rule publishes."""
+    given = camera.get("measurements")
+    for index, kind in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(kind, str) and kind not in catalogue.measurements:
+            remedy = choice(kind, catalogue.measurements, "measurements")
+            document.report((*key, index), f"the measurement `{kind}` is unknown", remedy)
+
+
+def _check_options(document: Document, key: Key, said: object) -> None:
+    """Checks what stands beside the parameters of a rule."""
+    if not isinstance(said, dict):
+        return
+    try:
+        RuleOptions.model_validate(options_of(said))
+    except ValidationError as error:
+        report_mistakes(document, error, RuleOptions, prefix=key)
+    _check_time_zone(document, (*key, "schedule"), said)
+
+
+def _check_time_zone(document: Document, key: Key, entry: dict[str, Any]) -> None:
+    """Checks that it is known by which clock a schedule is meant."""
+    if entry.get("schedule") is not None and not _mapping(document.data, "city").get("time_zone"):
+        remedy = "Give the city its `time_zone:`, for example `Asia/Shanghai`."
+        document.report(key, "the schedule has no time zone", remedy)
+
+
 def _check_rule_set(
     document: Document, catalogue: Catalogue, key: Key, entry: dict[str, Any]
 ) -> None:
-    wanted, known = entry.get("rule_set"), catalogue.rule_sets_of(str(key[-2]))
+    task = str(key[-2])
+    wanted, known = entry.get("rule_set"), catalogue.rule_sets_of(task)
     if isinstance(wanted, str) and wanted not in known:
         remedy = choice(wanted, known, "rule sets of this task")
         document.report(key, f"the rule set `{wanted}` is unknown", remedy)
+    kept = catalogue.kept.sets.get(task)
+    if wanted is None and not entry.get("rules") and kept is not None and kept not in known:
+        what = f"this program does not know the rule set `{kept}`, which the city keeps"
+        remedy = f"Start the newer program again, or name a set. Known: {listing(known)}."
+        document.report(key, what, remedy)
 
 
 def _check_inputs(
@@ -293,8 +331,7 @@ def _check_rule(
         remedy = f"Versions of {kind}: {listing(versions_of(kind))}."
         document.report((*key, VERSION), f"version `{version}` of the rule is unknown", remedy)
     elif isinstance(parameters, dict):
-        given = {name: value for name, value in parameters.items() if name != VERSION}
         try:
-            rule.Parameters.model_validate(given)
+            rule.Parameters.model_validate(parameters_of(parameters))
         except ValidationError as error:
             report_mistakes(document, error, rule.Parameters, prefix=key)

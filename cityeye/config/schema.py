@@ -25,16 +25,18 @@ from cityeye.config.addresses import (
     public_address,
 )
 from cityeye.config.retention import RetentionSection
+from cityeye.config.rule_options import ArmedSpans
 from cityeye.config.section import Section
 from cityeye.config.values import (
     CalibrationPoint,
+    ZonePolygon,
     count_or_auto,
     existing_file,
     existing_folder,
     ground_points,
+    known_time_zone,
     memory_or_auto,
     not_empty,
-    polygon,
     two_points,
 )
 from cityeye.ports import API_PORT, HUB_PORT
@@ -52,7 +54,7 @@ from pipelines.delivery import (
     FilePath,
     KeyframeSettings,
 )
-from pipelines.rules import ImageArrow, ImagePoint
+from pipelines.rules import ImageArrow
 from pipelines.signals import CANNOT_SEE_S
 from serving import (
     DETECTOR_KINDS,
@@ -68,7 +70,6 @@ MIB = 1024 * 1024
 MAX_FPS = 30.0
 MIN_FPS = 0.05
 
-ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
 NotEmpty = AfterValidator(not_empty)
@@ -97,6 +98,9 @@ class CitySection(Section):
     """the name that stands on events and console, for example `Xinjin`"""
     division: Division = ""
     """the administrative division code in quotes, for example `"510118"`"""
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] | None = None
+    """the IANA name of the city's time zone, in which schedules are meant, for example
+    `Asia/Shanghai`"""
 
 
 class PlaceSection(Section):
@@ -141,6 +145,9 @@ class TaskSection(Section):
     """names of this camera's zones; the whole image without it, for example `[approach]`"""
     lines: Annotated[tuple[str, ...], NotEmpty] | None = None
     """names of this camera's lines, for example `[exit]`"""
+    schedule: ArmedSpans | None = None
+    """when rules are armed that have no schedule of their own, for example
+    `[mon-fri 07:00-19:00]`"""
     rule_set: str | None = None
     """a named set of rules, for example `traffic/1`"""
     rules: Annotated[dict[str, RawParameters | None], NotEmpty] | None = Field(
@@ -213,6 +220,12 @@ class CameraSection(Section):
     lines: dict[str, TwoPoints] = Field(default_factory=dict)
     """two points by name; traffic crosses from the line's left to its right, for example
     `exit: [[0.1, 0.9], [0.9, 0.9]]`"""
+    masks: dict[str, ZonePolygon] = Field(default_factory=dict)
+    """polygons by name in which nothing counts for any rule, for example
+    `tree: [[0.2, 0.5], [0.8, 0.5], [0.9, 0.9]]`"""
+    measurements: bool | tuple[str, ...] = True
+    """`true` or `false` for all measurements of its rules, or the kinds that are published, for
+    example `[traffic.flow]`"""
     tasks: Annotated[dict[str, TaskSection], NotEmpty]
     """at least one task, for example `traffic: {model: traffic}`"""
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationInfo
+from pydantic import AfterValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from pipelines.rules import (
+    ArmedSpan,
     GroundCalibration,
     GroundPlane,
     ImageArrow,
     ImagePoint,
     Line,
     LineShape,
+    ScheduleError,
     Zone,
     ZoneError,
     ZoneShape,
@@ -81,6 +84,34 @@ def polygon(points: tuple[ImagePoint, ...]) -> tuple[ImagePoint, ...]:
     with _geometry("List three or more corners as [x, y], in the order in which one walks around."):
         ZoneShape(Zone("", points))
     return points
+
+
+ZonePolygon = Annotated[tuple[ImagePoint, ...], AfterValidator(polygon)]
+
+
+def armed_spans(spans: tuple[str, ...]) -> tuple[str, ...]:
+    """Spans of time as `ArmedSpan` reads them, at least one."""
+    try:
+        for span in not_empty(spans):
+            ArmedSpan.parse(span)
+    except ScheduleError as error:
+        remedy = (
+            "Write `DAYS HH:MM-HH:MM`, days as `mon-fri` or `sat,sun` or none for every day, "
+            "for example `mon-fri 22:00-06:00`."
+        )
+        raise mistake(str(error), remedy) from error
+    return spans
+
+
+def known_time_zone(name: str) -> str:
+    """A time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        what = f"the time zone `{name[:64]}` is unknown on this machine"
+        remedy = "Give an IANA name such as `Asia/Shanghai`; install `tzdata` where there are none."
+        raise mistake(what, remedy) from None
+    return name
 
 
 def two_points(points: ImageArrow, info: ValidationInfo) -> ImageArrow:

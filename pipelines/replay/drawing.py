@@ -1,8 +1,8 @@
 """A replay as images for people: what was seen, drawn into each analysed frame, and a panel below.
 
 In the image: boxes with track, class and score; zones and lines, red while an incident is open in
-them; what was added or removed and stays (magenta); outlines of what moves (blue). In the panel:
-the second of the recording, the view, motion, and the open incidents.
+them; masks, darkened; what was added or removed and stays (magenta); outlines of what moves (blue).
+In the panel: the second of the recording, the view, motion, and the open incidents.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ PLACE: Final[RgbTriple] = (224, 224, 96)
 ALARM: Final[RgbTriple] = (255, 64, 48)
 CHANGE: Final[RgbTriple] = (255, 64, 255)
 MOVING: Final[RgbTriple] = (96, 144, 255)
+MASK: Final[RgbTriple] = (150, 150, 150)
 PANEL: Final[RgbTriple] = (24, 24, 24)
 TEXT: Final[RgbTriple] = (232, 232, 232)
 
@@ -69,6 +70,8 @@ class ReplayDrawing:
             **{name: zone.polygon for name, zone in zones.items()},
             **{name: (line.start, line.end) for name, line in lines.items()},
         }
+        masks = {(mask.name, mask.polygon) for rule in rules for mask in rule.masks}
+        self._masks = sorted(masks)
         self._wants_signals = bool(plan.signals)
         self._signals: Signals = NO_SIGNALS
         self._open: dict[str, Incident] = {}
@@ -87,6 +90,7 @@ class ReplayDrawing:
         shown = (size.width, height)
         cv2.resize(frame.full.rgb(), shown, dst=image, interpolation=cv2.INTER_AREA)
         tracks = [track for own in step.tracks.values() for track in own]
+        self._draw_masks(image)
         self._draw_signals(image, step.at_s)
         self._draw_places(image)
         for track in tracks:
@@ -119,6 +123,17 @@ class ReplayDrawing:
             _draw_box(image, change.box, CHANGE)
             # Below, as the track of the same object says its class above.
             _write(image, text, (change.box.x1 * width, change.box.y2 * height + LINE_PX), CHANGE)
+
+    def _draw_masks(self, image: Image) -> None:
+        height, width = image.shape[:2]
+        for name, polygon in self._masks:
+            path: _Points = (np.array(polygon) * (width, height)).round().astype(np.int32)
+            covered = np.zeros((height, width), np.uint8)
+            cv2.fillPoly(covered, [path], 1)
+            image[covered > 0] //= 2
+            cv2.polylines(image, [path], isClosed=True, color=MASK)
+            (x, y), text = polygon[0], f"mask {name}"
+            _write(image, text, (x * width, y * height), MASK)
 
     def _draw_places(self, image: Image) -> None:
         height, width = image.shape[:2]

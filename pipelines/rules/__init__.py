@@ -29,6 +29,7 @@ from pipelines.rules.rule import (
     RulePlan,
     RuleType,
 )
+from pipelines.rules.schedule import ArmedSpan, Schedule, ScheduleError
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
@@ -40,6 +41,7 @@ __all__ = [
     "EARLIER_RULES",
     "RULES",
     "RULE_SETS",
+    "ArmedSpan",
     "GroundCalibration",
     "GroundPlane",
     "ImageArrow",
@@ -51,6 +53,8 @@ __all__ = [
     "RuleError",
     "RulePlan",
     "RuleType",
+    "Schedule",
+    "ScheduleError",
     "Zone",
     "ZoneError",
     "ZoneShape",

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from pipelines.incident import Subject
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -61,6 +63,7 @@ class Explanation:
         subject: Which of several situations at the place, such as `bag at 0.41 0.77`; empty where
             there is one only.
         note: What else decides, in a short sentence.
+        subjects: The objects that take part now.
     """
 
     place: str
@@ -71,3 +74,23 @@ class Explanation:
     needed_s: float = 0.0
     subject: str = ""
     note: str = ""
+    subjects: Sequence[Subject] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleExplanation:
+    """What one rule makes of one moment.
+
+    Attributes:
+        kind: Kind of the rule.
+        version: Version of the rule.
+        armed: Whether it may open incidents then.
+        schedule: When it may, for people; empty for always.
+        places: Its situations, place by place.
+    """
+
+    kind: str
+    version: str
+    armed: bool
+    schedule: str
+    places: tuple[Explanation, ...]

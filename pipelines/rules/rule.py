@@ -10,7 +10,7 @@ import itertools
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
-from pipelines.rules.condition import Explanation
+from pipelines.rules.condition import Explanation, RuleExplanation
+from pipelines.rules.mask import Mask
+from pipelines.rules.schedule import Schedule
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
 from pipelines.signals.signal import Motion, Signal, StaticChange
@@ -54,6 +56,13 @@ class FrameSignals:
             self.static_changes if Signal.STATIC_CHANGE in declared else None,
         )
 
+    def outside(self, mask: Mask) -> FrameSignals:
+        """The same without the changes that a mask hides."""
+        if not self.static_changes:
+            return self
+        seen = tuple(change for change in self.static_changes if not mask.hides(change.box))
+        return replace(self, static_changes=seen)
+
 
 NO_SIGNALS = FrameSignals()
 
@@ -67,10 +76,14 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant on both clocks: `utc` for people, `mono_s` for every elapsed time."""
+    """One instant on both clocks: `utc` for people, `mono_s` for every elapsed time.
+
+    `armed` says whether a rule may open incidents then.
+    """
 
     utc: datetime
     mono_s: float
+    armed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,8 @@ class RulePlan:
         parameters: Deviations from the defaults, as its kind's `Parameters` take them.
         lines: The task's lines.
         version: Version of the rule; empty for the newest.
+        schedule: When it is armed; None for always.
+        masks: Where nothing counts.
     """
 
     kind: str
@@ -90,6 +105,8 @@ class RulePlan:
     parameters: Mapping[str, object] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
     version: str = ""
+    schedule: Schedule | None = None
+    masks: tuple[Zone, ...] = ()
 
 
 class MeasureParameters(BaseModel):
@@ -202,7 +219,8 @@ class Rule:
     """One rule at work on one camera: every zone and line apart from the others.
 
     It gets every frame's tracks in order, and its incidents always end: by what it sees, or by
-    `close`.
+    `close`. While it is not armed it opens none and ends those that are open; its places learn and
+    measure all the same.
 
     Attributes:
         kind: The kind of its incidents: `traffic.congestion`.
@@ -216,12 +234,19 @@ class Rule:
         version: str,
         signals: frozenset[Signal],
         watches: Mapping[str, PlaceWatch],
+        schedule: Schedule | None = None,
+        mask: Mask | None = None,
     ) -> None:
-        """Takes the watches by a text that differs wherever the place does."""
+        """Takes the watches by a text that differs wherever the place does.
+
+        Without a schedule it is always armed, and without a mask everything counts.
+        """
         self.kind = kind
         self.version = version
         self.signals = signals
         self._watches = tuple(watches.values())
+        self._schedule = schedule
+        self._mask = mask
         self._learning = {
             f"{kind}/{version} {place}": watch
             for place, watch in watches.items()
@@ -239,6 +264,11 @@ class Rule:
             signals: What else is known of the same frame.
         """
         declared = signals.only(self.signals) if self.signals else NO_SIGNALS
+        if self._mask is not None:
+            tracks = [track for track in tracks if not self._mask.hides(track.box)]
+            declared = declared.outside(self._mask)
+        if not self.is_armed(at):
+            at = replace(at, armed=False)
         transitions: list[Transition] = []
         measurements: list[Measurement] = []
         for watch in self._watches:
@@ -247,9 +277,18 @@ class Rule:
             measurements += result.measurements
         return RuleResult(tuple(transitions), tuple(measurements))
 
+    def is_armed(self, at: Moment) -> bool:
+        """Whether it may open incidents then."""
+        return self._schedule is None or self._schedule.armed(at.utc)
+
     def explain(self, at: Moment) -> tuple[Explanation, ...]:
         """Why there are incidents or none, after the frame that was captured at `at`."""
         return tuple(said for watch in self._watches for said in watch.explain(at))
+
+    def account(self, at: Moment) -> RuleExplanation:
+        """The same, with what is true of the rule as a whole."""
+        schedule, armed = str(self._schedule or ""), self.is_armed(at)
+        return RuleExplanation(self.kind, self.version, armed, schedule, self.explain(at))
 
     def remember(self, at: Moment) -> dict[str, Memory]:
         """What its places have learned, by a text that names rule, version and place."""
@@ -293,6 +332,7 @@ class RuleType(Generic[P]):
         signals: What it needs beside tracks.
         max_interval_s: Time between two frames from which on it can measure nothing, seconds; None
             where only the windows of its parameters limit it.
+        measures: Kinds of the measurements that it publishes.
     """
 
     kind: str
@@ -305,6 +345,7 @@ class RuleType(Generic[P]):
     needs_ground: bool = False
     signals: frozenset[Signal] = frozenset()
     max_interval_s: float | None = None
+    measures: tuple[str, ...] = ()
 
     @property
     def places(self) -> str:
@@ -348,4 +389,5 @@ class RuleType(Generic[P]):
             raise RuleError(f"it needs {self.places}: at least one, each with a name of its own")
         if self.needs_ground and None in {place.ground for place in places}:
             raise RuleError("it works on calibrated cameras only; give the camera `ground:`")
-        return Rule(self.kind, self.version, self.signals, watches)
+        mask = Mask(plan.masks) if plan.masks else None
+        return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask)

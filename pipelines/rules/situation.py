@@ -261,6 +261,8 @@ class Situation:
     def observe(self, reading: Reading, at: Moment) -> list[Transition]:
         """Takes a reading; gives the transition that it brings, if any."""
         self._newest = reading
+        if not at.armed:
+            return self.close(EndReason.DISARMED, at)
         if reading.holds:
             self._latest = reading
             self._severities.append((at.mono_s, reading.severity))
@@ -286,7 +288,15 @@ class Situation:
         stage, elapsed_s, needed_s = self._hysteresis.progress(at.mono_s)
         newest, place = self._newest, self._identity.zone
         return Explanation(
-            place, newest.holds, newest.conditions, stage, elapsed_s, needed_s, subject, newest.note
+            place,
+            newest.holds,
+            newest.conditions,
+            stage,
+            elapsed_s,
+            needed_s,
+            subject,
+            newest.note,
+            _subjects(newest.tracks),
         )
 
     def close(self, reason: EndReason, at: Moment) -> list[Transition]:

@@ -15,6 +15,7 @@ import pytest
 import cityeye.cli
 from cityeye.cli import main
 from cityeye.errors import CommandError
+from pipelines.rules import RULE_SETS, default_set
 
 COMMANDS = ("demo", "run", "check", "hub", "models", "bench", "cameras", "events")
 
@@ -91,9 +92,11 @@ def test_runs_that_are_added_up_write_no_file_and_say_so(capsys, tmp_path):
 def test_check_says_that_a_file_is_good_and_which_rule_sets_it_uses(capsys, city):
     file = city("rtsp://10.0.0.5/live")
     assert main(["check", str(file)]) == 0
-    assert (
-        capsys.readouterr().out
-        == f"{file} is good: 1 camera, 1 task, 1 rule and 1 model. Rule sets: traffic/1.\n"
+    newest = default_set("traffic")
+    rules = len(RULE_SETS[newest])
+    assert capsys.readouterr().out == (
+        f"{file} is good: 1 camera, 1 task, {rules} rule{'s' * (rules > 1)} and 1 model. "
+        f"Rule sets: {newest} (the newest, kept from the next start on).\n"
     )
 
 

@@ -112,7 +112,7 @@ def test_a_task_without_zones_and_rules_gets_the_whole_image_and_the_default_set
     assert [(rule.kind, rule.version) for rule in task.rules] == [
         (rule.kind, rule.version) for rule in newest
     ]
-    assert config.rule_sets == ("traffic/1",)
+    assert [one.name for one in config.rules.sets] == ["traffic/1"]
     (zone,) = task.rules[0].zones
     assert set(zone.polygon) == {(0, 0), (1, 0), (1, 1), (0, 1)}
     assert task.rules[0].parameters == RULES["traffic.congestion"].Parameters().model_dump()
@@ -126,7 +126,7 @@ def test_a_rule_that_is_new_in_the_program_is_not_switched_on(load, monkeypatch)
     assert load(SMALL).plans == before
     named = load(SMALL.replace("model: traffic", "model: traffic, rules: {traffic.new: {}}"))
     assert [rule.kind for rule in named.plans[0].tasks[0].rules] == ["traffic.new"]
-    assert named.rule_sets == ()
+    assert named.rules.sets == ()
 
 
 def test_a_rule_set_is_named_and_rules_beside_it_change_or_add(load, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_rule_set_is_named_and_rules_beside_it_change_or_add(load, monkeypatch
     congestion, added = config.plans[0].tasks[0].rules
     assert (congestion.kind, congestion.parameters["confirm_s"]) == ("traffic.congestion", 3)
     assert (added.kind, added.parameters["confirm_s"]) == ("traffic.new", 6)
-    assert config.rule_sets == ("traffic/1",)
+    assert [one.name for one in config.rules.sets] == ["traffic/1"]
 
 
 def test_zones_have_directions_and_tasks_have_lines(example):

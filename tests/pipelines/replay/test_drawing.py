@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from pipelines.plan import CameraPlan, ModelRef, TaskPlan
 from pipelines.replay.drawing import (
     ALARM,
     CHANGE,
+    MASK,
     MOVING,
     PANEL,
     PANEL_PX,
@@ -106,3 +109,14 @@ def test_the_panel_is_below_the_image_and_has_text():
 def test_sizes_are_even_and_fit_a_screen(full, drawn_as):
     size = drawn_size(Size(*full))
     assert (size.width, size.height - PANEL_PX) == drawn_as
+
+
+def test_masks_are_darkened_and_outlined():
+    corner = Zone("tree", ((0.0, 0.0), (0.1, 0.0), (0.1, 0.9), (0.0, 0.9)))
+    rules = (replace(RULES[0], masks=(corner,)),)
+    plan = replace(PLAN, tasks=(replace(PLAN.tasks[0], rules=rules),))
+    step = ReplayStep(12.0, FRAME, {MODEL: ()}, {}, None, ())
+    image, plain = ReplayDrawing(plan).draw(step, FRAME), drawn()
+    assert has(image, 0.1, 0.5, MASK)
+    row, column = round(0.5 * HEIGHT), round(0.05 * WIDTH)
+    assert (image[row, column] == plain[row, column] // 2).all()

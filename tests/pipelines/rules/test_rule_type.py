@@ -112,9 +112,11 @@ class Recorder:
 ROUTES = {"traffic": Route(MODEL)}
 
 
-def pipeline(rule: RulePlan, recorder: Recorder, folder: Path) -> CameraPipeline:
+def pipeline(
+    rule: RulePlan, recorder: Recorder, folder: Path, published: frozenset[str] | None = None
+) -> CameraPipeline:
     task = TaskPlan("traffic", MODEL, 5.0, (rule,))
-    plan = CameraPlan(CameraSpec("gate", "rtsp://gate/live"), (task,))
+    plan = CameraPlan(CameraSpec("gate", "rtsp://gate/live"), (task,), measurements=published)
     routes = CameraRoutes(plan.routes)
     shadow = CameraShadow(plan, routes, "e1", folder)
     return CameraPipeline(plan, routes, recorder, shadow, "e1")  # type: ignore[arg-type]
@@ -138,6 +140,24 @@ def test_measurements_of_the_image_go_from_a_rule_to_the_recorder(register, tmp_
     assert last.value == 0.0
     assert (last.begins_at, last.ends_at) == (moment(0).utc, moment(9).utc)
     assert source == ["gate", "traffic/1", ("traffic.brightness", "7")]
+
+
+@pytest.mark.parametrize(
+    ("published", "count"),
+    [(None, 2), (frozenset({"traffic.brightness"}), 2), (frozenset({"traffic.flow"}), 0), ((), 0)],
+)
+def test_a_camera_publishes_the_measurements_that_are_wanted(register, tmp_path, published, count):
+    register(BRIGHTNESS)
+    plan = RulePlan("traffic.brightness", (WHOLE_ZONE,), {"every": 1}, (LINE,))
+    recorder = Recorder()
+    wanted = None if published is None else frozenset(published)
+    own = pipeline(plan, recorder, tmp_path, wanted)
+    frame = make_frame(at_s=100.0)
+    nothing = Detections.from_rows(np.zeros((0, 6), np.float32))
+    own.process_frame(frame, ROUTES, {MODEL: nothing}, frame.captured_mono_s)
+    own.close(EndReason.SHUTDOWN, moment(9))
+    found = [one for one, *_ in recorder.measurements if one.value == 0.0]
+    assert len(found) == count
 
 
 def test_a_rule_gets_only_the_signals_that_its_kind_declares():
