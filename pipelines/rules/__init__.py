@@ -20,6 +20,7 @@ from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.gathering import GATHERING
 from pipelines.rules.head_count import HEAD_COUNT
+from pipelines.rules.line_count import LINE_COUNT
 from pipelines.rules.loitering import LOITERING
 from pipelines.rules.rule import (
     MeasureParameters,
@@ -80,6 +81,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             WRONG_WAY,
             STOPPED_VEHICLE,
             CARRIAGEWAY_INTRUSION,
+            LINE_COUNT,
         )
     }
 )

@@ -207,6 +207,12 @@ class LineShape:
             _side(before, after, a) * _side(before, after, b) < 0
         )
 
+    def offset(self, point: ImagePoint, aspect: float) -> float:
+        """How far an image point is to the right of the endless line, in heights of the image."""
+        (x1, y1), (x2, y2) = self._start, self._end
+        length = math.hypot((x2 - x1) * aspect, y2 - y1)
+        return aspect * _side(self._start, self._end, point) / length
+
     def direction(self, aspect: float) -> Vector:
         """Where traffic may cross: the unit normal on the right side, in the plane of `on_plane`.
 
