@@ -153,7 +153,7 @@ class _DispersalWatch:
         self._false = FalsePersons()
         self._finder = GroupFinder(shape)
         self._standing = _Standing(parameters.settled_s)
-        self._settled: _Settled | None = None
+        self._settled: deque[_Settled] = deque()
         self._flights: dict[int, _Flight] = {}
         self._situation = Situation(identity, parameters)
         self._last_s = -math.inf
@@ -165,19 +165,21 @@ class _DispersalWatch:
         settled = self._standing.observe(group, at_s)
         oldest_s = at_s - self._parameters.window_s
         if settled and settled.persons >= self._parameters.min_persons:
-            self._settled = settled
-        elif self._settled and self._settled.at_s < oldest_s:
-            self._settled = None
-        if self._settled:
+            self._settled.append(settled)
+        while self._settled and not oldest_s <= self._settled[0].at_s <= at_s:
+            self._settled.popleft()
+        # While it breaks up it seems to have been ever smaller.
+        before = max(self._settled, key=lambda one: one.persons, default=None)
+        if before:
             for person in persons:
-                self._follow(person, self._settled.centre, at_s)
+                self._follow(person, before.centre, at_s)
         self._flights = {
             track: flight for track, flight in self._flights.items() if flight.at_s >= oldest_s
         }
         pause_s, self._last_s = at_s - self._last_s, at_s
         reading = Reading(holds=None)
         if pause_s < MAX_INTERVAL_S:
-            reading = self._read(group, self._settled)
+            reading = self._read(group, before)
         return RuleResult(self._situation.observe(reading, at))
 
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
