@@ -11,7 +11,6 @@ from typing import Final
 
 from pydantic import Field
 
-from models.detections import common_area
 from pipelines.incident import EndReason, Severity, Transition
 from pipelines.rules.condition import Condition, Explanation, SituationStage
 from pipelines.rules.dropped_object import LyingThingParameters
@@ -113,7 +112,7 @@ class _BinOverflowWatch:
         )
 
     def _share(self, things: Sequence[LyingThing]) -> float:
-        covered = sum(common_area(thing.box, thing.box) for thing in things)
+        covered = sum(thing.area for thing in things)
         return round(min(1.0, covered / self._shape.image_share), 3)
 
     def _reading(self, at: Moment) -> Reading:

@@ -39,7 +39,7 @@ class ExposedRubbishParameters(LyingThingParameters):
         default=3, ge=1, le=100, description="least things near each other that are a heap"
     )
     min_area_m2: float = Field(
-        default=1.0,
+        default=1.5,
         gt=0,
         le=1000,
         description="square metres, as the camera sees them, from which on fewer things are a "
@@ -131,7 +131,7 @@ class _ExposedRubbishWatch:
         )
 
     def _area_m2(self, things: Iterable[LyingThing]) -> float:
-        return round(sum(self._lying.scale.area_m2(one.box, one.aspect) for one in things), 2)
+        return round(sum(self._lying.area_m2(one) for one in things), 2)
 
     def _reading(self, things: Sequence[LyingThing], heap: LitterIncident, at: Moment) -> Reading:
         area_m2 = self._area_m2(things)

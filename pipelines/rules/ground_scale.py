@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from models.detections import Box, box_iou
+from models.detections import Box
 from pipelines.rules.zone_geometry import GroundPlane
 from pipelines.track import Track
 
@@ -69,15 +69,8 @@ class GroundScale:
         scale = self.metres_per_height(box, aspect)
         return (box.x2 - box.x1) * aspect * scale, (box.y2 - box.y1) * scale
 
-    def area_m2(self, box: Box, aspect: float) -> float:
-        """Area of what a box shows, as the camera sees it, square metres."""
-        width, height = self.size_m(box, aspect)
-        return width * height
-
     def distance_m(self, one: Box, other: Box, aspect: float) -> float:
-        """Metres between the feet of two boxes; 0 where the boxes overlap."""
-        if box_iou(one, other) > 0:
-            return 0.0
+        """Metres between the feet of two boxes."""
         if self._ground is not None:
             here, there = self._ground.metres(one.foot), self._ground.metres(other.foot)
             if here is not None and there is not None:

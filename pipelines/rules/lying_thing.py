@@ -15,6 +15,7 @@ from typing import Final
 from models.detections import Box, box_iou, common_area, plain_label
 from pipelines.rules.condition import Condition
 from pipelines.rules.resting_place import OwnerTracker
+from pipelines.signals.signal import StaticChange
 from pipelines.track import CYCLES, LITTER, PERSONS, VEHICLES, Track
 
 ROAD_USERS: Final = PERSONS | VEHICLES | CYCLES
@@ -87,12 +88,13 @@ class LyingThing:
         since_s: Since when it has lain here, monotonic seconds.
         seen_s: When it was last seen here, uncovered.
         lies: Whether it lies here now; None where this frame does not show it.
-        changes: Ids of the static changes that show it.
+        changes: The static changes that show it, as last seen, by id.
         named_s: When a class was last seen here.
         votes: How often each label was seen here.
         track: The newest track that shows it; None if none ever did.
         frames: In how many frames it was known.
         as_road_user: In how many of them a person or vehicle was seen in its very place.
+        was_there: Whether a class alone shows it, and did so at the start.
         brought: Whether somebody was beside it when it came.
         asked_s: When that was asked last.
         owners: Who stays with it.
@@ -110,12 +112,13 @@ class LyingThing:
     since_s: float
     seen_s: float
     lies: bool | None = True
-    changes: set[int] = field(default_factory=set)
+    changes: dict[int, StaticChange] = field(default_factory=dict)
     named_s: float = -math.inf
     votes: Counter[str] = field(default_factory=Counter)
     track: Track | None = None
     frames: int = 0
     as_road_user: int = 0
+    was_there: bool = False
     brought: bool = False
     asked_s: float = -math.inf
     owners: OwnerTracker = field(default_factory=OwnerTracker)
@@ -154,12 +157,19 @@ class LyingThing:
         self.votes[plain_label(track.label)] += 1
         if not places:
             return
-        span_s = at_s - self.seen_s
-        if not self.changes:
-            known_s = min(at_s - self.since_s, SETTLE_S)
-            self.box = self.box.towards(track.box, span_s / (span_s + known_s) if span_s else 0.0)
+        # A class says better than a change where one thing ends, once it sees it.
+        is_first = math.isinf(self.named_s)
+        span_s = 0.0 if is_first else at_s - self.named_s
+        share = span_s / (span_s + min(at_s - self.since_s, SETTLE_S)) if span_s > 0 else 0.0
+        self.box = track.box if is_first else self.box.towards(track.box, share)
         self.seen_s = max(self.seen_s, at_s)
         self.named_s, self.track = at_s, track
+
+    @property
+    def area(self) -> float:
+        """Share of the image that it covers, as far as it is known."""
+        box = common_area(self.box, self.box)
+        return min(box, sum(one.area for one in self.changes.values())) if self.changes else box
 
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the thing."""

@@ -7,6 +7,7 @@ too. Where both show the same place they are one thing, and so are the parts of 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -74,6 +75,7 @@ class LyingThings:
         self._numbers = itertools.count(1)
         self._started_s: float | None = None
         self._has_signal = False
+        self._first: list[Box] = []
 
     @property
     def things(self) -> Sequence[LyingThing]:
@@ -129,6 +131,12 @@ class LyingThings:
         points = bool(thing.changes) + thing.brought + by_class
         return thing.conditions(at_s, confirm_s, 2, points)
 
+    def area_m2(self, thing: LyingThing) -> float:
+        """Area of a thing as the camera sees it, square metres."""
+        return (
+            thing.area * thing.aspect * self.scale.metres_per_height(thing.box, thing.aspect) ** 2
+        )
+
     def recall(self, box: Box, aspect: float, label: str, since_s: float, at_s: float) -> None:
         """Goes on with a thing that an earlier run has reported; it must be seen to count again."""
         thing = self._new(box, aspect, since_s, at_s)
@@ -145,11 +153,9 @@ class LyingThings:
             if thing is None:
                 thing = self._new(change.box, aspect, change.since_s, change.seen_s)
                 self._replay(thing, at_s)
-            if not thing.changes or thing.changes == {change.id}:
-                thing.box = change.box
-            elif change.id not in thing.changes:
-                thing.box = _union(thing.box, change.box)
-            thing.changes.add(change.id)
+            thing.changes[change.id] = change
+            if math.isinf(thing.named_s):
+                thing.box = _around(thing.changes.values())
             thing.since_s = min(thing.since_s, change.since_s)
             thing.seen_s = max(thing.seen_s, change.seen_s)
 
@@ -199,10 +205,21 @@ class LyingThings:
             is_new = counts and index not in placed and plain_label(track.label) in LITTER
             if is_new and self._shape.contains(track.box.foot):
                 thing = self._new(track.box, track.aspect, at_s, at_s)
+                thing.was_there = self._was_there(track, at_s)
                 thing.see_class(track, at_s, places=True)
                 self._replay(thing, at_s)
                 seen[thing] = track
         return set(seen)
+
+    def _was_there(self, track: Track, at_s: float) -> bool:
+        """Whether a class shows something where it did so at the start, however often it missed it.
+
+        Whoever passes then has not brought it.
+        """
+        if self._started_s is not None and at_s - self._started_s < START_S:
+            self._first = [*self._first, track.box][-MAX_THINGS:]
+            return True
+        return any(likeness(box, track.box, track.aspect) > 0 for box in self._first)
 
     def _new(self, box: Box, aspect: float, since_s: float, seen_s: float) -> LyingThing:
         thing = LyingThing(next(self._numbers), box, aspect, since_s, seen_s)
@@ -267,9 +284,8 @@ class LyingThings:
 
     def _note_bringer(self, thing: LyingThing, at_s: float) -> None:
         """Asks who brought a thing, at most once a second, while that is not known."""
-        started_s = at_s if self._started_s is None else self._started_s
-        was_there = not thing.changes and thing.since_s - started_s < START_S
-        if thing.brought or was_there or at_s - thing.asked_s < ASK_EVERY_S:
+        thing.was_there = thing.was_there and not thing.changes
+        if thing.brought or thing.was_there or at_s - thing.asked_s < ASK_EVERY_S:
             return
         thing.asked_s = at_s
         thing.brought = self.log.has_bringer(
@@ -300,13 +316,10 @@ class LyingThings:
         return max(MISSED_S, MISSED_FRAMES * self.log.interval_s)
 
 
-def _union(one: Box, other: Box) -> Box:
-    return Box(
-        min(one.x1, other.x1),
-        min(one.y1, other.y1),
-        max(one.x2, other.x2),
-        max(one.y2, other.y2),
-    )
+def _around(changes: Iterable[StaticChange]) -> Box:
+    """The box around all parts."""
+    x1, y1, x2, y2 = zip(*(one.box for one in changes), strict=True)
+    return Box(min(x1), min(y1), max(x2), max(y2))
 
 
 def _gap(one: Box, other: Box, aspect: float) -> float:

@@ -65,6 +65,7 @@ COVERED: Final = 0.25
 class _Candidate:
     id: int
     box: Box
+    area: float
     region: Region
     since_s: float
     first_s: float
@@ -90,7 +91,7 @@ class _Candidate:
         kind = self.kind
         if kind is None or self.seen_s - self.first_s < CONFIRM_S:
             return None
-        return StaticChange(self.id, kind, self.box, self.since_s, self.seen_s)
+        return StaticChange(self.id, kind, self.box, self.since_s, self.seen_s, self.area)
 
 
 class StaticChangeWatch:
@@ -173,13 +174,15 @@ class StaticChangeWatch:
             known = max(self._candidates, key=lambda one: _common(one.box, box), default=None)
             if known is None or _common(known.box, box) < SAME:
                 if kind is not RegionKind.LIGHT:
-                    first = _Candidate(next(self._ids), box, region, region.since_s, at_s, at_s)
+                    area = region.area / luma.size
+                    number, since_s = next(self._ids), region.since_s
+                    first = _Candidate(number, box, area, region, since_s, at_s, at_s)
                     first.votes[kind] += 1
                     self._candidates.append(first)
                 elif at_s - region.since_s >= LIGHT_S:
                     background.absorb(luma, region.window, region.mask)
             elif kind in CHANGES:
-                known.box, known.region = box, region
+                known.box, known.region, known.area = box, region, region.area / luma.size
                 known.since_s = min(known.since_s, region.since_s)
                 known.see(kind, at_s)
             elif box_iou(known.box, box) >= SAME:
