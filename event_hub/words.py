@@ -8,6 +8,8 @@ from datetime import timedelta
 KINDS: Mapping[str, str] = {
     "traffic.congestion": "Traffic jam",
     "littering.dropped_object": "Dropped object",
+    "littering.exposed_rubbish": "Exposed rubbish",
+    "littering.bin_overflow": "Overflowing bin",
     "crowding.density": "Crowd",
     "crowding.gathering": "People gather",
     "crowding.dispersal": "A group breaks up",

@@ -126,6 +126,7 @@ class CameraPipeline:
                 self._masks.note(frame, found, tracks)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
+            self._shadow.note_signals(frame, seen)
             inferred: dict[str, ModelRef] = {}
             for task, rules in self._rules.items():
                 model = routes[task].model

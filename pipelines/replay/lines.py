@@ -110,6 +110,7 @@ def _signals(seen: Signals) -> dict[str, Any]:
                 "box": _box(change.box),
                 "since_s": _seconds(change.since_s),
                 "seen_s": _seconds(change.seen_s),
+                **({"settled": True} if change.settled else {}),
             }
             for change in seen.static_changes
         ],

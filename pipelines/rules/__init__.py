@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from pipelines.rules.bin_overflow import BIN_OVERFLOW
 from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.dispersal import DISPERSAL
+from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
 from pipelines.rules.earlier.density_1 import DENSITY_1
 from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
+from pipelines.rules.exposed_rubbish import EXPOSED_RUBBISH
 from pipelines.rules.gathering import GATHERING
 from pipelines.rules.head_count import HEAD_COUNT
 from pipelines.rules.line_count import LINE_COUNT
@@ -72,7 +75,9 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
         rule.kind: rule
         for rule in (
             CONGESTION_1,
-            DROPPED_OBJECT_1,
+            DROPPED_OBJECT,
+            EXPOSED_RUBBISH,
+            BIN_OVERFLOW,
             DENSITY,
             GATHERING,
             DISPERSAL,
@@ -87,7 +92,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
 )
 """Every kind of rule that a plan may name, in its newest version."""
 
-EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (DENSITY_1,)
+EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (DENSITY_1, DROPPED_OBJECT_1)
 """Versions that a newer one replaces, which sets and configurations may name."""
 
 _BY_VERSION: Final[Mapping[tuple[str, str], RuleType[Any]]] = {

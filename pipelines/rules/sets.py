@@ -33,6 +33,10 @@ RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType(
     {
         "traffic/1": (PinnedRule("traffic.congestion", "1"),),
         "littering/1": (PinnedRule("littering.dropped_object", "1"),),
+        "littering/2": (
+            PinnedRule("littering.dropped_object", "2"),
+            PinnedRule("littering.exposed_rubbish", "1"),
+        ),
         "crowding/1": (PinnedRule("crowding.density", "1"),),
         "crowding/2": (
             PinnedRule("crowding.density", "2"),

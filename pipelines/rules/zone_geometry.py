@@ -113,6 +113,7 @@ class ZoneShape:
         name: The zone's name.
         ground: The ground plane, where the zone is calibrated.
         area_m2: Area on the ground, square metres; None without calibration or up to the horizon.
+        image_share: Share of the image that the zone covers.
     """
 
     def __init__(self, zone: Zone) -> None:
@@ -130,6 +131,7 @@ class ZoneShape:
             raise ZoneError(f"zone {zone.name}: {error}") from None
         self.name = zone.name
         self.area_m2 = self.ground.area_m2(polygon.exterior.coords) if self.ground else None
+        self.image_share = float(polygon.area)
         x1, y1, x2, y2 = polygon.bounds
         self._bounds = (x1 - EDGE, y1 - EDGE, x2 + EDGE, y2 + EDGE)
         # A rectangle, such as the whole image, is its bounds.

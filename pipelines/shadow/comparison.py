@@ -28,6 +28,7 @@ from pipelines.rules import build_rule
 from pipelines.rules.rule import FrameSignals, Moment
 from pipelines.shadow.agreement import IncidentNote, ModelDetections, Side, box_agreement
 from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, save_state
+from pipelines.signals.signal import NO_SIGNALS, Signals
 from pipelines.tracker import CameraTracker
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ MAX_IMAGES: Final = 256
 DISPUTE_EVERY_S: Final = 10.0
 """Least time between two images of boxes that only one version found."""
 SAVE_EVERY_S: Final = 2.0
+SIGNALS_KEPT: Final = 64
+"""Frames whose signals are kept until their shadow has inferred them; few wait at a time."""
 
 
 class Comparison:
@@ -101,13 +104,17 @@ class Comparison:
             self._note("first", incident)
         self._undrawn.clear()
 
-    def observe(self, frame: Frame, first: Detections, second: Detections) -> None:
+    def observe(
+        self, frame: Frame, first: Detections, second: Detections, seen: Signals = NO_SIGNALS
+    ) -> None:
         """Compares one frame and lets the shadow's rules observe it.
 
         Args:
             frame: The frame, after it was processed for the version in service.
             first: Detections of the version in service, pixels of its analysis image.
             second: Detections of the shadow, likewise.
+            seen: What the image of this frame said beside boxes; while the view is at fault the
+                rules of the shadow get no frames, as those in service.
         """
         if frame.stream_restarts != self._stream_restarts:
             self._stream_restarts = frame.stream_restarts
@@ -115,8 +122,9 @@ class Comparison:
         at = Moment(frame.captured_at, frame.captured_mono_s)
         view = frame.views[self._second.view]
         tracks = self._tracker.update(second, view.letterbox, at.mono_s)
-        for rule in self._rules:
-            result = rule.observe(tracks, at, FrameSignals(view))
+        signals = FrameSignals(view, seen.motion, seen.static_changes)
+        for rule in self._rules if seen.view is None else ():
+            result = rule.observe(tracks, at, signals)
             self.note("second", result.transitions)
         boxes = box_agreement(
             _normalised(self._first, frame, first), _normalised(self._second, frame, second)
@@ -272,6 +280,15 @@ class CameraShadow:
         self._open: dict[str, dict[str, Incident]] = {task: {} for task in self._plans}
         # Slots note what was published, the thread of the shadows compares.
         self._lock = threading.RLock()
+        self._seen: dict[float, Signals] = {}
+
+    def note_signals(self, frame: Frame, seen: Signals) -> None:
+        """Keeps what the image of a frame said, for when its shadow has inferred it."""
+        with self._lock:
+            if self.comparisons:
+                self._seen[frame.captured_mono_s] = seen
+                while len(self._seen) > SIGNALS_KEPT:
+                    del self._seen[next(iter(self._seen))]
 
     def follow(self, task: str, route: Route) -> None:
         """Ends the comparison of a task, and begins one where the new route has a shadow."""
@@ -319,12 +336,13 @@ class CameraShadow:
         with self._lock:
             if routes != self._routes.processed:
                 return  # The comparison that it belongs to is over.
+            seen = self._seen.get(frame.captured_mono_s, NO_SIGNALS)
             for task, comparison in self.comparisons.items():
                 route = routes[task]
                 if task not in frame.tasks or route.shadow is None:
                     continue
                 if route.model in found and route.shadow in shadows:
-                    comparison.observe(frame, found[route.model], shadows[route.shadow])
+                    comparison.observe(frame, found[route.model], shadows[route.shadow], seen)
                 else:
                     comparison.missed(fault)
 

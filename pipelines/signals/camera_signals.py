@@ -9,7 +9,7 @@ from camera_adapters import Luma, Size
 from models.detections import Box
 from pipelines.signals.motion import MotionWatch
 from pipelines.signals.sight import CANNOT_SEE_S, Certainty, SightWatch
-from pipelines.signals.signal import NO_SIGNALS, Signal, Signals, ViewFault
+from pipelines.signals.signal import NO_SIGNALS, Signal, Signals, StaticChange, ViewFault
 from pipelines.signals.static_change import StaticChangeWatch
 from pipelines.signals.view_state import CONFIRM_S, ViewWatch
 
@@ -59,6 +59,7 @@ class CameraSignals:
         self.is_wanted = any((self._view, self._motion, self._static_change))
         self._next_s: float | None = None
         self._changed_s: float | None = None
+        self._changes: tuple[StaticChange, ...] = ()
 
     @property
     def noticed_after_s(self) -> float:
@@ -94,12 +95,9 @@ class CameraSignals:
         if self._sight and self._sight.observe(certainty(), at_s) and fault is None:
             fault = ViewFault.CANNOT_SEE_WELL
         moves = self._motion.observe(luma) if self._motion else None
-        changes = self.newest.static_changes
-        if fault is not None:
-            changes = ()
-        elif self._static_change and self._is_change_due(at_s):
-            changes = self._static_change.observe(luma, at_s, covers)
-        self.newest = Signals(fault, moves, changes)
+        if fault is None and self._static_change and self._is_change_due(at_s):
+            self._changes = self._static_change.observe(luma, at_s, covers)
+        self.newest = Signals(fault, moves, self._changes if fault is None else ())
         return self.newest
 
     def _is_due(self, at_s: float) -> bool:

@@ -62,6 +62,9 @@ class StaticChange:
         box: Where, in normalised image coordinates.
         since_s: Monotonic time from which on it has been still, seconds.
         seen_s: Monotonic time at which it was last seen, uncovered, seconds.
+        area: Share of the image that has changed, which is less than its box.
+        settled: Whether the place was learned with it since: it is searched for no more, and
+            counts as there until something is seen to be removed at its place.
     """
 
     id: int
@@ -69,6 +72,8 @@ class StaticChange:
     box: Box
     since_s: float
     seen_s: float
+    area: float
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,14 +3,15 @@
 Pixels that left the long-term background and have been still for some seconds, with nobody and no
 vehicle before them, make candidates. Light, shadows, ghosts of what has left, rain and a shaking
 camera make none. A candidate stays while people pass before it, and ends when the place is as it
-was, or when it has been there for so long that it belongs to the place.
+was. What was added and has been there for so long that it belongs to the place, or lay there when
+the place was learned anew, is settled: it ends when something is removed there.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,9 @@ RELIGHTED: Final = 0.35
 RELIGHTED_S: Final = 1.0
 """When so much of the image has left the background for so long, the background is learned anew."""
 
+MOST_SETTLED: Final = 100
+"""How many settled changes are remembered, the newest."""
+
 COVER_MARGIN: Final = 0.01
 """Share of the width by which a box is widened: shadows and limbs reach out of it."""
 
@@ -61,6 +65,7 @@ COVERED: Final = 0.25
 class _Candidate:
     id: int
     box: Box
+    area: float
     region: Region
     since_s: float
     first_s: float
@@ -80,6 +85,14 @@ class _Candidate:
             return None
         return ChangeKind.ADDED if added > removed else ChangeKind.REMOVED
 
+    @property
+    def reported(self) -> StaticChange | None:
+        """What is published of it; None while it is not confirmed, or is no change."""
+        kind = self.kind
+        if kind is None or self.seen_s - self.first_s < CONFIRM_S:
+            return None
+        return StaticChange(self.id, kind, self.box, self.since_s, self.seen_s, self.area)
+
 
 class StaticChangeWatch:
     """The static changes in view of one camera. Not thread-safe."""
@@ -88,6 +101,7 @@ class StaticChangeWatch:
         """Starts without a background: what is there now belongs to the place."""
         self._background: Background | None = None
         self._candidates: list[_Candidate] = []
+        self._settled: list[StaticChange] = []
         self._ids = itertools.count(1)
         self._at_s: float | None = None
         self._relighted_s = 0.0
@@ -115,16 +129,23 @@ class StaticChangeWatch:
         free = now if before is None else now & before
         background.observe(luma, free, elapsed_s)
         if not background.is_learned or self._is_relighted(background, elapsed_s):
-            return ()
+            return tuple(self._settled)
         known = [one.region for one in self._candidates]
         regions = RegionFinder(background, luma, at_s).regions(known)
         self._match(background, luma, regions, at_s)
         self._end(background, luma, at_s, elapsed_s, free)
-        return tuple(
-            StaticChange(one.id, kind, one.box, one.since_s, one.seen_s)
-            for one in self._candidates
-            if (kind := one.kind) is not None and one.seen_s - one.first_s >= CONFIRM_S
-        )
+        reported = [change for one in self._candidates if (change := one.reported) is not None]
+        taken = [change.box for change in reported if change.kind is ChangeKind.REMOVED]
+        self._settled = [
+            one for one in self._settled if all(_common(one.box, box) < SAME for box in taken)
+        ]
+        return (*reported, *self._settled)
+
+    def _settle(self, candidates: Sequence[_Candidate]) -> None:
+        """Keeps what was added and reported, though the place is learned with it."""
+        reported = (change for one in candidates if (change := one.reported) is not None)
+        added = [replace(one, settled=True) for one in reported if one.kind is ChangeKind.ADDED]
+        self._settled = (self._settled + added)[-MOST_SETTLED:]
 
     def _is_relighted(self, background: Background, elapsed_s: float) -> bool:
         """Whether so much has changed that nothing can be said; the place is learned anew then."""
@@ -132,6 +153,7 @@ class StaticChangeWatch:
         self._relighted_s = self._relighted_s + elapsed_s if share >= RELIGHTED else 0.0
         if self._relighted_s >= RELIGHTED_S:
             self._relighted_s = 0.0
+            self._settle(self._candidates)
             self._candidates.clear()
             background.restart()
         return bool(share >= RELIGHTED)
@@ -152,13 +174,15 @@ class StaticChangeWatch:
             known = max(self._candidates, key=lambda one: _common(one.box, box), default=None)
             if known is None or _common(known.box, box) < SAME:
                 if kind is not RegionKind.LIGHT:
-                    first = _Candidate(next(self._ids), box, region, region.since_s, at_s, at_s)
+                    area = region.area / luma.size
+                    number, since_s = next(self._ids), region.since_s
+                    first = _Candidate(number, box, area, region, since_s, at_s, at_s)
                     first.votes[kind] += 1
                     self._candidates.append(first)
                 elif at_s - region.since_s >= LIGHT_S:
                     background.absorb(luma, region.window, region.mask)
             elif kind in CHANGES:
-                known.box, known.region = box, region
+                known.box, known.region, known.area = box, region, region.area / luma.size
                 known.since_s = min(known.since_s, region.since_s)
                 known.see(kind, at_s)
             elif box_iou(known.box, box) >= SAME:
@@ -175,6 +199,7 @@ class StaticChangeWatch:
             most_s = UNCLEAR_S if one.kind is None else ABSORB_S
             if at_s - one.first_s >= most_s and one.seen_s == at_s:
                 background.absorb(luma, window, mask)
+                self._settle([one])
                 continue
             if covered < COVERED and one.seen_s < at_s:
                 one.missing_s += elapsed_s

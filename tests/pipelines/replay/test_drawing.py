@@ -78,7 +78,7 @@ def test_zones_and_lines_are_drawn():
 def test_signals_are_drawn_until_there_are_newer_ones():
     mask = np.zeros((90, 160), np.bool_)
     mask[45:54, 80:96] = True
-    change = StaticChange(1, ChangeKind.ADDED, Box(0.3, 0.5, 0.4, 0.6), 2.0, 12.0)
+    change = StaticChange(1, ChangeKind.ADDED, Box(0.3, 0.5, 0.4, 0.6), 2.0, 12.0, 0.008)
     drawing = ReplayDrawing(PLAN)
     seen = Signals(None, Motion(0.1, mask), (change,))
     for signals in (seen, None):

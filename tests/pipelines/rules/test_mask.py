@@ -71,7 +71,9 @@ def test_a_rule_gets_neither_tracks_nor_changes_that_are_masked():
     rule_type = RuleType("test.seen", "1", "test", RuleParameters, watch, signals=signals)
     boxes = [Box(0.1, 0.1, 0.2, 0.2), Box(0.7, 0.1, 0.8, 0.2)]
     tracks = [Track(i, "person", box, 0.9, 0.0, 0.0) for i, box in enumerate(boxes)]
-    changes = tuple(StaticChange(i, ChangeKind.ADDED, box, 0, 0) for i, box in enumerate(boxes))
+    changes = tuple(
+        StaticChange(i, ChangeKind.ADDED, box, 0, 0, 0.01) for i, box in enumerate(boxes)
+    )
     at = Moment(datetime(2026, 1, 1, tzinfo=UTC), 0.0)
     for masks, left in (((), [0, 1]), ((LEFT,), [1])):
         rule = rule_type.build(

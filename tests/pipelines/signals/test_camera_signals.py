@@ -90,4 +90,5 @@ def test_static_changes_are_found_again_after_the_view_was_at_fault():
         assert newest is signals.newest
     assert said[45.0] == (None, 1)
     assert said[65.0] == (ViewFault.DARK, 0)
+    assert all(number == 1 for view, number in list(said.values())[60:] if view is None)
     assert said[99.0] == (None, 1)

@@ -171,15 +171,35 @@ def test_what_stands_under_a_vehicle_is_not_counted():
     assert not said
 
 
-def test_a_thing_that_stays_for_very_long_belongs_to_the_place():
-    watch, said = StaticChangeWatch(), []
-    street = Street([during(bag(), 20.0)])
-    for number, (_, luma, _) in enumerate(street.frames(160, 1.0)):
-        # After a minute time passes in steps of ten seconds.
-        at_s = number if number < 60 else 60 + (number - 60) * 10.0
-        said += [(at_s, change) for change in watch.observe(luma, at_s, ())]
-    assert said
-    assert ABSORB_S <= said[-1][0] <= 20 + ABSORB_S + 40
+def test_a_thing_that_stays_for_very_long_belongs_to_the_place_until_it_is_taken():
+    watch, said = StaticChangeWatch(), {}
+    street = Street([during(bag(), 20.0, 170.0)])
+    for number, (_, luma, _) in enumerate(street.frames(190, 1.0)):
+        # After a minute time passes in steps of ten seconds, for a while.
+        at_s = number if number < 60 else 60 + min(number - 60, 95) * 10.0 + max(0, number - 155)
+        said[number] = (at_s, watch.observe(luma, at_s, ()))
+    before = [changes for at_s, changes in said.values() if 40 <= at_s < ABSORB_S]
+    assert all([one.settled for one in changes] == [False] for changes in before)
+    assert said[160][0] > ABSORB_S
+    assert [(one.kind, one.settled) for one in said[160][1]] == [(ChangeKind.ADDED, True)]
+    assert [(one.kind, one.settled) for one in said[189][1]] == [(ChangeKind.REMOVED, False)]
+
+
+def test_what_lies_there_when_the_place_is_learned_anew_is_not_forgotten():
+    def rebuilt(image, at_s):
+        # Two thirds of the place look different, from now on.
+        image[:, 100:] = 30 + 190 * (np.arange(220) // 9 % 2)
+        return image
+
+    street = Street([during(bag(box=(60, 120, 18, 16)), 20.0, 90.0), during(rebuilt, 50.0)])
+    said = {}
+    watch = StaticChangeWatch()
+    for at_s, luma, covers in street.frames(110, 1.0):
+        said[at_s] = watch.observe(luma, at_s, covers)
+    assert [one.settled for one in said[45.0]] == [False]
+    for at_s in range(55, 90):
+        assert [one.settled for one in said[at_s] if close_to(one.box, said[45.0][0].box)] == [True]
+    assert {one.kind for one in said[109.0]} == {ChangeKind.REMOVED}
 
 
 def test_the_same_images_give_the_same_changes():
