@@ -39,7 +39,7 @@ HOLD_INTERVALS: Final = 1.5
 HEAD_OF_HEIGHT: Final = 0.28
 """The head and neck of who stands, from the top of the box, in its heights."""
 
-HEAD_OF_WIDTH: Final = 0.65
+HEAD_OF_WIDTH: Final = 0.55
 """The same where the box is wide, as of who sits or is cut off below, in its widths."""
 
 RIDER_OF_HEIGHT: Final = 0.45
