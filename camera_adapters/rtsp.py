@@ -83,7 +83,8 @@ class RtspSource:
         started = False
         while True:
             for coded in self._read():
-                self._keep(coded)
+                if self._packets is not None:
+                    _keep(self._packets, coded)
                 started = started or coded.key or coded.damaged
                 nothing = StreamSignal.NO_IMAGE if started else StreamSignal.NO_KEY_FRAME
                 for arrival in self._decode(key_frames.choose(coded)):
@@ -142,12 +143,6 @@ class RtspSource:
             fault = reading_fault(self._spec, error)
         raise fault
 
-    def _keep(self, coded: CodedImage) -> None:
-        if self._packets is not None:
-            shown_s = coded.ticks / CLOCK_HZ
-            now_s = time.monotonic()
-            self._packets.put(KeptPacket(coded.data, shown_s, coded.key, coded.damaged, now_s))
-
     def _decode(self, chosen: list[CodedImage]) -> list[VideoImage | StreamSignal]:
         """What comes of coded images of which only the last one is new."""
         arrivals: list[VideoImage | StreamSignal] = []
@@ -156,6 +151,11 @@ class RtspSource:
             arrivals = [one for one in arrivals if one is StreamSignal.DAMAGED]
             arrivals += self._decoder.decode(coded)
         return arrivals
+
+
+def _keep(ring: PacketRing, coded: CodedImage) -> None:
+    shown_s, now_s = coded.ticks / CLOCK_HZ, time.monotonic()
+    ring.put(KeptPacket(coded.data, shown_s, coded.key, coded.damaged, now_s))
 
 
 def check(spec: CameraSpec) -> CameraOrigin:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_adapters import Frame, FullImage, Image, Size
+from camera_adapters import Frame, FullImage, Image, Letterbox, Size
 from models.detections import Box, Detections, plain_label
 from pipelines.plan import ModelRef
 from pipelines.track import CYCLES, PERSONS, VEHICLES, Track
@@ -39,7 +39,7 @@ HOLD_INTERVALS: Final = 1.5
 HEAD_OF_HEIGHT: Final = 0.28
 """The head and neck of who stands, from the top of the box, in its heights."""
 
-HEAD_OF_WIDTH: Final = 0.65
+HEAD_OF_WIDTH: Final = 0.55
 """The same where the box is wide, as of who sits or is cut off below, in its widths."""
 
 RIDER_OF_HEIGHT: Final = 0.45
@@ -146,7 +146,7 @@ class MaskMemory:
         slowest = min((rate for rate in rates.values() if rate > 0), default=1.0)
         self._hold_s = max(HOLD_S, HOLD_INTERVALS / slowest)
         self._seen: dict[tuple[str, int], tuple[float, str, Box]] = {}
-        self._doubtful: list[tuple[str, Box]] = []
+        self._found: list[tuple[ModelRef, Letterbox, Detections]] = []
         self._now_s = 0.0
         self._aspect = 1.0
 
@@ -166,8 +166,9 @@ class MaskMemory:
         gone_s = now_s - self._hold_s
         if any(seen_s < gone_s for seen_s, _, _ in self._seen.values()):
             self._seen = {key: one for key, one in self._seen.items() if one[0] >= gone_s}
-        self._doubtful = [
-            one for model, detections in found.items() for one in _boxes(frame, model, detections)
+        # Looked at only where a keyframe is taken of this frame, which itself is not held for it.
+        self._found = [
+            (model, frame.views[model.view].letterbox, one) for model, one in found.items()
         ]
 
     def image(self, full: FullImage) -> SensitiveImage:
@@ -176,14 +177,17 @@ class MaskMemory:
         for seen_s, label, box in self._seen.values():
             margin = MARGIN if seen_s == self._now_s else LOST_MARGIN
             regions += regions_of(label, box, self._aspect, margin)
-        for label, box in self._doubtful:
-            regions += regions_of(label, box, self._aspect)
+        for found in self._found:
+            for label, box in _boxes(*found):
+                regions += regions_of(label, box, self._aspect)
         return SensitiveImage(full, tuple(regions))
 
 
-def _boxes(frame: Frame, model: ModelRef, detections: Detections) -> Iterable[tuple[str, Box]]:
+def _boxes(
+    model: ModelRef, letterbox: Letterbox, detections: Detections
+) -> Iterable[tuple[str, Box]]:
     """Everything that a model found in a frame, also where it is in doubt."""
-    boxes = frame.views[model.view].letterbox.to_normalised(detections.boxes)
-    doubtful = detections.scores >= model.min_scores[detections.class_ids]
-    for box, class_id in zip(boxes[doubtful], detections.class_ids[doubtful], strict=True):
+    boxes = letterbox.to_normalised(detections.boxes)
+    counts = detections.scores >= model.min_scores[detections.class_ids]
+    for box, class_id in zip(boxes[counts], detections.class_ids[counts], strict=True):
         yield model.labels[int(class_id)], Box(*map(float, box))

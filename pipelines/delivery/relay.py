@@ -30,6 +30,7 @@ from pipelines.errors import (
     SpoolUnavailable,
     StoreError,
 )
+from pipelines.event_evidence import KeyframeData
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,9 @@ class UploaderCounters:
 
 
 class Uploader:
-    """Stores keyframes and keeps the outbox tidy. Not thread-safe: one thread calls `round`.
+    """Stores evidence and keeps the outbox tidy. Not thread-safe: one thread calls `round`.
 
-    No keyframe leaves the spool before the store has it.
+    Nothing leaves the spool before the store has it.
     """
 
     def __init__(
@@ -91,58 +92,58 @@ class Uploader:
         for _ in range(BURST):
             if wait_s := self._backoff.due_in_s(time.monotonic()):
                 return wait_s
-            keyframe = self._outbox.next_blob()
-            if keyframe is None:
+            blob = self._outbox.next_blob()
+            if blob is None:
                 self.counters.fault = ""
                 return None
-            self._store_one(keyframe)
+            self._store_one(blob)
         return 0.0
 
-    def _store_one(self, keyframe: Blob) -> None:
+    def _store_one(self, blob: Blob) -> None:
         try:
-            data = self._spool.read(keyframe.name, keyframe.sha256)
-            self._store.put(keyframe.key, data, keyframe.sha256, keyframe.media_type)
+            data = self._spool.read(blob.name, blob.sha256)
+            self._store.put(blob.key, data, blob.sha256, blob.media_type)
         except (SpoolDamaged, KeyframeAltered) as error:
-            self._missing(keyframe, error)
+            self._missing(blob, error)
             return
         except (StoreError, SpoolUnavailable) as error:
-            self._failed(keyframe, error)
+            self._failed(blob, error)
             return
         except Exception as error:
             # A store is foreign code; its mistakes must not end the thread that retries it.
-            log.exception("relay.store_failed", extra={"key": keyframe.key})
-            self._failed(keyframe, error)
+            log.exception("relay.store_failed", extra={"key": blob.key})
+            self._failed(blob, error)
             return
-        self._stored(keyframe)
+        self._stored(blob)
 
-    def _stored(self, keyframe: Blob) -> None:
+    def _stored(self, blob: Blob) -> None:
         self._backoff.succeeded()
         self.counters.fault = ""
-        self._outbox.blob_stored(keyframe.key)
-        self._spool.remove(keyframe.name)
-        self.counters.stored += 1
+        self._outbox.blob_stored(blob.key)
+        self._spool.remove(blob.name)
+        self.counters.stored += isinstance(blob, KeyframeData)
 
-    def _missing(self, keyframe: Blob, error: Exception) -> None:
+    def _missing(self, blob: Blob, error: Exception) -> None:
         # A crash may have come between the upload and its being noted down.
         try:
-            stored = self._store.exists(keyframe.key)
+            stored = self._store.exists(blob.key)
         except StoreError as store_error:
-            self._failed(keyframe, store_error)
+            self._failed(blob, store_error)
             return
         if stored:
-            self._stored(keyframe)
+            self._stored(blob)
             return
-        self._outbox.blob_lost(keyframe.key)
-        self._spool.remove(keyframe.name)
-        self.counters.lost += 1
-        log.error("relay.keyframe_lost", extra={"key": keyframe.key, "error": str(error)})
+        self._outbox.blob_lost(blob.key)
+        self._spool.remove(blob.name)
+        self.counters.lost += isinstance(blob, KeyframeData)
+        log.error("relay.keyframe_lost", extra={"key": blob.key, "error": str(error)})
 
-    def _failed(self, keyframe: Blob, error: Exception) -> None:
+    def _failed(self, blob: Blob, error: Exception) -> None:
         self.counters.failed += 1
         self.counters.fault = str(error)
         self._backoff.failed(time.monotonic())
-        self._outbox.blob_failed(keyframe.key)
-        log.warning("relay.store_unavailable", extra={"key": keyframe.key, "error": str(error)})
+        self._outbox.blob_failed(blob.key)
+        log.warning("relay.store_unavailable", extra={"key": blob.key, "error": str(error)})
 
 
 class WitnessedSink:
@@ -170,9 +171,9 @@ class RelayCounters:
         dead: Dead letters in the outbox, counted per sink.
         pending: Events not yet acknowledged, counted per sink.
         keyframes_stored: Keyframes the store has.
-        keyframes_failed: Attempts that failed and are tried again.
+        keyframes_failed: Attempts to store evidence that failed and are tried again.
         keyframes_lost: Keyframes that were gone or altered in the spool.
-        keyframes_pending: Keyframes in the spool.
+        keyframes_pending: Files of evidence in the spool: keyframes, clips and clean images.
         sinks: Each sink by itself.
     """
 

@@ -9,6 +9,7 @@ import pytest
 
 from camera_adapters.geometry import Size
 from camera_adapters.login_memory import LoginKey
+from camera_adapters.packet_ring import ClipWindow
 from camera_adapters.spec import Place
 from cityeye.config import ConfigurationError, catalogue, load_config
 from pipelines.delivery.stores.folder import FolderSettings
@@ -250,3 +251,38 @@ def test_secrets_never_print(load):
     assert "aHVu" not in repr(config)
     assert config.settings.keyframes.s3 is not None
     assert config.settings.keyframes.s3.secret_key.get_secret_value() == "hunter3"
+
+
+def test_a_clip_reaches_back_as_far_as_an_incident_is_confirmed(load):
+    assert load(SMALL).plans[0].camera.clip is None
+    clip = "{before_s: 4, megabytes: 8}"
+    rules = "{traffic.congestion: {confirm_s: 45}, traffic.wrong_way: {confirm_s: 2}}"
+    task = f"traffic: {{model: traffic, zones: [z], rules: {rules}}}"
+    zone = "zones: {z: [[0, 0], [1, 0], [1, 1]]}\n    directions: {z: [[0, 0], [0, 1]]}"
+    text = SMALL.replace("traffic: {model: traffic}", task).replace(
+        "    tasks:", f"    evidence_clip: {clip}\n    {zone}\n    tasks:"
+    )
+    window = load(text).plans[0].camera.clip
+    assert window == ClipWindow(before_s=4, after_s=10, max_bytes=8_000_000, lookback_s=45)
+
+
+def test_masking_is_on_and_whoever_switches_it_off_is_warned(load):
+    config = load(SMALL)
+    assert (config.plans[0].masking, config.warnings) == (True, ())
+    config = load(f"{SMALL}keyframes: {{masking: off}}\n")
+    assert not config.plans[0].masking
+    assert config.settings.keyframes.folder == load(SMALL).settings.keyframes.folder
+    assert "heads and plates can be recognised in the keyframes," in str(config.warnings[0])
+    config = load(SMALL.replace("    tasks:", "    masking: off\n    tasks:"))
+    assert not config.plans[0].masking
+    assert "keyframes of camera gate" in str(config.warnings[0])
+    text = SMALL.replace("    tasks:", "    masking: on\n    tasks:")
+    assert load(f"{text}keyframes: {{masking: off}}\n").plans[0].masking
+
+
+def test_what_is_restricted_is_kept_for_a_week(load):
+    limit = load(SMALL).settings.retention.retention.restricted
+    assert (limit.days, limit.gigabytes) == (7.0, 100.0)
+    text = f"{SMALL}retention: {{restricted: {{days: 2}}}}\n"
+    limit = load(text).settings.retention.retention.restricted
+    assert (limit.days, limit.gigabytes) == (2.0, 100.0)
