@@ -60,6 +60,7 @@ class EarlierCongestionParameters(RuleParameters):
         gt=0,
         le=20,
         description="box heights per second that the median vehicle stays below (uncalibrated)",
+        json_schema_extra={"unit": "heights/s"},
     )
 
 
