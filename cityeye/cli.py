@@ -25,6 +25,7 @@ from cityeye.commands import (
     hold,
     hub,
     replay,
+    rules,
     run,
     token,
 )
@@ -49,6 +50,7 @@ app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
 app.command("coverage")(coverage.coverage)
+app.add_typer(rules.app, name="rules")
 app.add_typer(token.app, name="token")
 app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")

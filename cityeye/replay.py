@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,12 @@ from rich.text import Text
 from camera_adapters import Image, Playback
 from cityeye.errors import CommandError
 from cityeye.replay_camera import ReplayCamera
+from cityeye.replay_findings import ReplayFindings
 from pipelines.replay import (
     Replay,
     ReplayDrawing,
     ReplayStep,
+    WhyQuestion,
     closing,
     heading,
     incident_words,
@@ -90,14 +92,27 @@ class ReplayTotals:
         )
 
 
-def replay_recording(recording: Path, camera: ReplayCamera, outputs: ReplayOutputs) -> None:
+def replay_recording(
+    recording: Path,
+    camera: ReplayCamera,
+    outputs: ReplayOutputs,
+    questions: Sequence[WhyQuestion] = (),
+) -> None:
     """Replays a recording.
+
+    Args:
+        recording: A video file.
+        camera: What it is replayed as.
+        outputs: Where it goes.
+        questions: What is to be explained.
 
     Raises:
         CameraFault: It cannot be read.
-        CommandError: A model cannot be loaded, or the lines cannot be written.
+        CommandError: A model cannot be loaded, the lines cannot be written, or a question is about
+            no place of the camera or a time after the end.
         DetectorError: A model failed.
     """
+    findings = ReplayFindings(questions, camera)
     detector = InProcessDetector(camera.models)
     with contextlib.closing(Playback(camera.plan.camera, recording)) as playback:
         for model in dict.fromkeys(task.model for task in camera.plan.tasks):
@@ -105,15 +120,19 @@ def replay_recording(recording: Path, camera: ReplayCamera, outputs: ReplayOutpu
             if problem:
                 name = f"model {model.key}: "
                 raise CommandError(problem.replace(name * 2, name))
+        findings.check_times(playback.duration_s)
         begun_s, totals = time.monotonic(), ReplayTotals()
         with outputs.opened() as write:
             write(heading(camera.plan, recording.name, playback.duration_s))
-            steps = Replay(camera.plan, playback, detector).steps()
+            replay = Replay(camera.plan, playback, detector, tuple(camera.others.values()))
+            steps = findings.followed(replay, write)
             with _bar(outputs.bar, playback) as moved:
                 followed = _followed(map(moved, steps), totals, write, outputs.console)
                 _take_all(followed, camera, playback, outputs.drawn)
+            findings.finish(write)
             write(closing(_facts(playback, totals)))
         _summarise(playback, totals, time.monotonic() - begun_s, outputs.console)
+        findings.show(outputs.console)
 
 
 def _followed(

@@ -28,6 +28,7 @@ from cityeye.config.references import NEEDED_STORE_KEYS, STORE_KEYS, check_refer
 from cityeye.config.rules_in_use import RulesInUse
 from cityeye.config.schema import ModelsSection, Settings
 from cityeye.config.secret_files import read_secret_files
+from cityeye.config.trial import TrialCamera
 from models import BUILTIN_ROOT, ModelRepository, Repository
 from pipelines import CameraPlan, StoreError
 from pipelines.delivery import expand_home
@@ -131,6 +132,36 @@ def state_folder(path: Path, environment: Mapping[str, str]) -> Path:
         known = document.problems or [Problem(1, "state", "it is no folder", "Write a path.")]
         raise ConfigurationError(path, known)
     return state
+
+
+def trial_camera(config: Config, name: str) -> TrialCamera:
+    """What rules can be tried on: a camera of a configuration.
+
+    Raises:
+        ConfigurationError: The file has changed and cannot be read any more.
+    """
+    document = read_document(config.path, config.environment)
+    base = config.path.absolute().parent
+    document.data = {**LEFT_OUT, **document.data}
+    kept = _kept_rules(document, base)
+    catalogue = Catalogue.of(_repository(document.data, {"base": base}), kept)
+    cameras = document.data.get("cameras") or ()
+    found = [one for one in cameras if isinstance(one, dict) and one.get("id") == name]
+    if document.problems or not found:
+        raise ConfigurationError(config.path, document.problems)
+    return TrialCamera(found[0], document.data.get("city") or {}, catalogue, base)
+
+
+def has_cameras(path: Path, environment: Mapping[str, str]) -> bool:
+    """Whether a file is a configuration of cameras, and not one with only rules.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    document = read_document(path, environment)
+    if document.problems and not document.data:
+        raise ConfigurationError(path, document.problems)
+    return "cameras" in document.data
 
 
 def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.kept_rules import KeptRules
 from cityeye.config.plans import camera_plans
 from cityeye.config.problem import listing
 from cityeye.config.schema import Settings
+from cityeye.config.trial import NOWHERE, TrialCamera
 from cityeye.errors import CommandError
 from models import Repository
 from pipelines import CameraPlan
-
-NOWHERE: Final = "rtsp://recording.invalid/"
-"""In place of an address: whoever has such a plan has a recording."""
 
 
 def quick_plan(
@@ -27,8 +24,10 @@ def quick_plan(
     models: Mapping[str, Sequence[str]],
     fps: float,
     repository: Repository,
-) -> CameraPlan:
+) -> tuple[CameraPlan, TrialCamera]:
     """The plan of a camera that no file describes; it asks for all signals of its images.
+
+    With it comes what rules can be tried on.
 
     Args:
         camera: Its id.
@@ -63,4 +62,4 @@ def quick_plan(
     }
     settings = Settings.model_validate(document, context={"base": Path.cwd()})
     (plan,) = camera_plans(settings, catalogue)
-    return plan
+    return plan, TrialCamera(facts, {}, catalogue, Path.cwd())

@@ -45,7 +45,7 @@ def heading(plan: CameraPlan, recording: str, duration_s: float) -> str:
         for task in plan.tasks
     }
     facts = {"recording": recording, "seconds": _seconds(duration_s), "camera": plan.camera.id}
-    return _line("replay", {**facts, "tasks": tasks, "signals": sorted(plan.signals)})
+    return fact_line("replay", {**facts, "tasks": tasks, "signals": sorted(plan.signals)})
 
 
 def step_lines(step: ReplayStep) -> Iterator[str]:
@@ -59,9 +59,9 @@ def step_lines(step: ReplayStep) -> Iterator[str]:
             for track in sorted(step.tracks[model])
         ]
         frame = {"index": step.frame.index, "tasks": sorted(step.frame.tasks)}
-        yield _line("frame", {**at, **frame, "tracks": tracks})
+        yield fact_line("frame", {**at, **frame, "tracks": tracks})
     if step.signals is not None:
-        yield _line("signals", {**at, **_signals(step.signals)})
+        yield fact_line("signals", {**at, **_signals(step.signals)})
     for one in step.found:
         # As in a city, what could not be measured is left out.
         if not isinstance(one.found, Measurement) or math.isfinite(one.found.value):
@@ -70,7 +70,7 @@ def step_lines(step: ReplayStep) -> Iterator[str]:
 
 def closing(totals: Mapping[str, object]) -> str:
     """The last line: how much there was, and how much of it could not be read."""
-    return _line("end", totals)
+    return fact_line("end", totals)
 
 
 def incident_words(transition: Transition) -> str:
@@ -82,7 +82,8 @@ def incident_words(transition: Transition) -> str:
     return f"{words}  since {_date(incident.opened_at):.1f} s: {incident.end_reason}"
 
 
-def _line(kind: str, facts: Mapping[str, object]) -> str:
+def fact_line(kind: str, facts: Mapping[str, object]) -> str:
+    """One line of a `type`, of what JSON can hold."""
     return json.dumps({"type": kind, **facts}, ensure_ascii=False, allow_nan=False)
 
 
@@ -120,12 +121,12 @@ def _signals(seen: Signals) -> dict[str, Any]:
 def _found(one: RuleStep, at: Mapping[str, object]) -> str:
     found, source = one.found, {"model": one.model, "rule": one.rule}
     if isinstance(found, Transition):
-        return _line(
+        return fact_line(
             "incident", {**at, "phase": found.phase, **_incident(found.incident), **source}
         )
     period = {"begins_s": _date(found.begins_at), "ends_s": _date(found.ends_at)}
     facts = {name: one for name, one in asdict(found).items() if name not in NOT_OF_A_PERIOD}
-    return _line("measurement", {**at, **period, **_values(facts), **source})
+    return fact_line("measurement", {**at, **period, **_values(facts), **source})
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

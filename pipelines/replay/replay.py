@@ -7,7 +7,7 @@ clock: the same recording, plan and models always give the same result.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from pipelines.coverage import Coverage
 from pipelines.detector import DetectorPort
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.plan import CameraPlan, ModelRef
+from pipelines.rules.condition import RuleExplanation
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.signal import Signals
@@ -58,6 +59,7 @@ class ReplayStep:
         tasks: The due tasks that each of these models is for, sorted.
         signals: What its images say beside boxes, where that was computed anew, else None.
         found: What the rules found.
+        others: What the rules of each other plan found.
     """
 
     at_s: float
@@ -66,6 +68,7 @@ class ReplayStep:
     tasks: Mapping[ModelRef, tuple[str, ...]]
     signals: Signals | None
     found: tuple[RuleStep, ...]
+    others: tuple[tuple[RuleStep, ...], ...] = ()
 
     @property
     def transitions(self) -> tuple[Transition, ...]:
@@ -77,21 +80,25 @@ class ReplayStep:
 class Replay:
     """Runs a camera's plan over a recording, once. Not thread-safe."""
 
-    def __init__(self, plan: CameraPlan, playback: Playback, detector: DetectorPort) -> None:
+    def __init__(
+        self,
+        plan: CameraPlan,
+        playback: Playback,
+        detector: DetectorPort,
+        others: Sequence[CameraPlan] = (),
+    ) -> None:
         """Prepares tracker, signals and rules.
 
         Args:
             plan: The camera; shadows are left out.
             playback: The recording, opened for the same camera.
             detector: Has the models of the plan.
+            others: The same camera with other rules, which get the same frames and detections.
         """
-        plan = replace(plan, tasks=tuple(replace(task, shadow=None) for task in plan.tasks))
         self._playback = playback
         self._detector = detector
-        self._recorder = _StepRecorder()
-        self._routes = CameraRoutes(plan.routes)
-        shadow = CameraShadow(plan, self._routes, INCARNATION, NOWHERE)
-        self._pipeline = CameraPipeline(plan, self._routes, self._recorder, shadow, INCARNATION)
+        self._routes = CameraRoutes(_unshadowed(plan).routes)
+        self._watcher, *self._others = (_Watcher(_unshadowed(one)) for one in (plan, *others))
 
     def steps(self) -> Iterator[ReplayStep]:
         """Every analysed frame in order, and at last the end of the recording; once.
@@ -106,12 +113,22 @@ class Replay:
             yield self._follow(frame)
         if at is not None:
             # As with a camera that plays a recording: what nobody can see any more has ended.
-            self._pipeline.close(EndReason.STREAM_LOST, at)
-            yield ReplayStep(at.mono_s, None, {}, {}, None, self._recorder.taken())
+            for one in (self._watcher, *self._others):
+                one.pipeline.close(EndReason.STREAM_LOST, at)
+            yield ReplayStep(at.mono_s, None, {}, {}, None, *self._taken())
+
+    def explain(self) -> Mapping[str, tuple[RuleExplanation, ...]]:
+        """Why there are incidents or none after the newest step, by task."""
+        return self._watcher.pipeline.explain()
+
+    def _taken(self) -> tuple[tuple[RuleStep, ...], tuple[tuple[RuleStep, ...], ...]]:
+        """What was found in one step, by the rules of the plan and by those of the others."""
+        others = tuple(one.recorder.taken() for one in self._others)
+        return self._watcher.recorder.taken(), others
 
     def _follow(self, frame: Frame) -> ReplayStep:
         """Does what a slot of a camera group does with one frame."""
-        routes, known = self._routes.newest, self._pipeline.signals
+        routes, known = self._routes.newest, self._watcher.pipeline.signals
         batches, faults = assemble(TakenFrames((frame,), (routes,)))
         for fault in faults.values():
             raise fault
@@ -123,12 +140,28 @@ class Replay:
             found |= {model: own for _, model, own in batch.unpacked(result)}
             (frame,) = batch.frames
         at_s = frame.captured_mono_s
-        tracks = self._pipeline.process_frame(frame, routes, found, at_s)
-        signals = self._pipeline.signals
+        tracks = self._watcher.pipeline.process_frame(frame, routes, found, at_s)
+        for one in self._others:
+            one.pipeline.process_frame(frame, routes, found, at_s)
+        signals = self._watcher.pipeline.signals
         new = None if signals is known else signals
         due = sorted(frame.tasks)
         tasks = {model: tuple(t for t in due if routes[t].model == model) for model in tracks}
-        return ReplayStep(at_s, frame, tracks, tasks, new, self._recorder.taken())
+        return ReplayStep(at_s, frame, tracks, tasks, new, *self._taken())
+
+
+def _unshadowed(plan: CameraPlan) -> CameraPlan:
+    return replace(plan, tasks=tuple(replace(task, shadow=None) for task in plan.tasks))
+
+
+class _Watcher:
+    """The tracker, signals and rules of one plan."""
+
+    def __init__(self, plan: CameraPlan) -> None:
+        self.recorder = _StepRecorder()
+        routes = CameraRoutes(plan.routes)
+        shadow = CameraShadow(plan, routes, INCARNATION, NOWHERE)
+        self.pipeline = CameraPipeline(plan, routes, self.recorder, shadow, INCARNATION)
 
 
 class _StepRecorder:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pipelines.rules.bin_overflow import BIN_OVERFLOW
 from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
 from pipelines.rules.density import DENSITY
+from pipelines.rules.description import ParameterDescription, RuleDescription, described
 from pipelines.rules.dispersal import DISPERSAL
 from pipelines.rules.dropped_object import DROPPED_OBJECT
 from pipelines.rules.earlier.congestion_1 import CONGESTION_1
@@ -52,8 +53,10 @@ __all__ = [
     "ImagePoint",
     "Line",
     "LineShape",
+    "ParameterDescription",
     "PinnedRule",
     "Rule",
+    "RuleDescription",
     "RuleError",
     "RulePlan",
     "RuleType",
@@ -64,6 +67,7 @@ __all__ = [
     "ZoneShape",
     "build_rule",
     "default_set",
+    "describe_rules",
     "find_rule",
     "longest_gap_s",
     "min_fps",
@@ -111,6 +115,14 @@ def find_rule(kind: str, version: str = "") -> RuleType[Any] | None:
 def versions_of(kind: str) -> tuple[str, ...]:
     """The versions of a kind of rule, oldest first."""
     return tuple(sorted((one for name, one in _BY_VERSION if name == kind), key=int))
+
+
+def describe_rules() -> tuple[RuleDescription, ...]:
+    """Every version of every kind of rule, kinds in the order of their names, newest first."""
+    found = sorted(
+        _BY_VERSION.values(), key=lambda rule: (rule.task, rule.kind, -int(rule.version))
+    )
+    return tuple(described(one, is_newest=one is RULES[one.kind]) for one in found)
 
 
 def default_set(task: str) -> str:

@@ -78,6 +78,7 @@ class DispersalParameters(RuleParameters):
         gt=0,
         le=10,
         description="the same in own heights per second (uncalibrated cameras)",
+        json_schema_extra={"unit": "heights/s"},
     )
 
 

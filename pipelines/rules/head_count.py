@@ -125,4 +125,5 @@ HEAD_COUNT: Final = RuleType(
     task="crowding",
     Parameters=HeadCountParameters,
     zone=_HeadCountWatch,
+    measures=("crowding.count", "crowding.density"),
 )

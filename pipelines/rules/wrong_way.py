@@ -68,6 +68,7 @@ class WrongWayParameters(RuleParameters):
         gt=0,
         le=5,
         description="least speed in shares of the image's height per second (uncalibrated)",
+        json_schema_extra={"unit": "1/s"},
     )
     min_distance_share: float = Field(
         default=0.06,

@@ -82,6 +82,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/comparisons/images/{image}", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/versions", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/versions/{version}", Scope.VIEWER),
+        RouteRule("GET", "/rules", Scope.VIEWER),
         RouteRule("GET", "/coverage", Scope.VIEWER),
         RouteRule("GET", "/coverage/periods", Scope.VIEWER),
         RouteRule("GET", "/events/pending", Scope.VIEWER),

@@ -43,6 +43,7 @@ from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
+from serving.api.rules import router as rules_router
 from serving.api.versions import model_problem
 from serving.api.versions import router as versions_router
 from serving.detectors import DetectorKind, detector_service
@@ -79,6 +80,7 @@ api.include_router(inference_router)
 api.include_router(keyframes_router)
 api.include_router(restricted_router)
 api.include_router(rollouts_router)
+api.include_router(rules_router)
 api.include_router(versions_router)
 api.add_exception_handler(InferenceRefused, refused_inference)  # type: ignore[arg-type]
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ class NewerProgram:
     def __init__(self, folder: Path, changed: Mapping[str, str]) -> None:
         """`changed` are the texts of files in `pipelines/rules`, changed or added, by name."""
         self.folder = folder
+        _link(ROOT / "docs", folder / "docs")
         for path in ROOT.iterdir():
             if path.is_dir() and (path / "__init__.py").is_file() and path.name != "pipelines":
                 _link(path, folder / path.name)
@@ -44,16 +45,20 @@ class NewerProgram:
 
     def run(self, *calls: Sequence[str]) -> list[tuple[int, str]]:
         """Exit status and words of each call of its command line, one after the other."""
+        return [(status, words) for status, words in json.loads(self.evaluate(SCRIPT, *calls))]
+
+    def evaluate(self, script: str, *arguments: object) -> str:
+        """What a script prints, which gets `arguments` as JSON."""
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, json.dumps(calls)],
+            [sys.executable, "-c", script, json.dumps(arguments)],
             cwd=self.folder,
             env=environment,
             capture_output=True,
             text=True,
             check=True,
         )
-        return [(status, words) for status, words in json.loads(done.stdout)]
+        return done.stdout
 
 
 def written(name: str) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Explanation
+from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -59,6 +60,7 @@ class EarlierCongestionParameters(RuleParameters):
         gt=0,
         le=20,
         description="box heights per second that the median vehicle stays below (uncalibrated)",
+        json_schema_extra={"unit": "heights/s"},
     )
 
 
@@ -73,6 +75,7 @@ class _EarlierCongestionWatch:
         self._gauge = SpeedGauge(shape.ground)
         self._parameters = parameters
         self._limit = parameters.max_speed_mps if shape.ground else parameters.max_speed_boxes
+        self._speed_unit = "m/s" if shape.ground else "box heights/s"
         self._speed_name = "median_speed_mps" if shape.ground else "median_speed_boxes_per_s"
         self._situation = Situation(identity, parameters)
 
@@ -94,12 +97,15 @@ class _EarlierCongestionWatch:
         if self._situation.is_open:
             enough = math.ceil(enough * EXIT_COUNT_SHARE)
             limit *= EXIT_SPEED_FACTOR
+        many = Condition("vehicles", float(vehicles), float(enough))
+        slow = Condition("median_speed", None, limit, self._speed_unit, at_least=False)
         if vehicles < enough:
-            return Reading(holds=False, tracks=seen)
+            return Reading(holds=False, tracks=seen, conditions=(many, slow))
         gauged = [self._gauge.speed(vehicle) for vehicle in seen]
         speeds = [speed for speed in gauged if speed is not None]
         if len(speeds) < max(1, KNOWN_SPEED_SHARE * len(seen)):
-            return Reading(holds=None, tracks=seen)
+            note = "the speed of too few vehicles is known"
+            return Reading(holds=None, tracks=seen, conditions=(many, slow), note=note)
         median = statistics.median(speeds)
         ratio = vehicles / self._parameters.min_vehicles
         lasted_s = at.mono_s - self._situation.opened_s
@@ -113,6 +119,7 @@ class _EarlierCongestionWatch:
             severity=severity,
             tracks=seen,
             detail={"vehicles": float(vehicles), self._speed_name: round(median, 2)},
+            conditions=(many, replace(slow, value=median)),
         )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Explanation
+from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -74,16 +74,21 @@ class _EarlierDensityWatch:
     def _read(self, seen: list[Track], persons: int) -> Reading:
         parameters, area_m2 = self._parameters, self._area_m2
         detail = {"persons": float(persons)}
+        exit_share = parameters.exit_share if self._situation.is_open else 1.0
+        conditions = [Condition("persons", float(persons), parameters.min_persons * exit_share)]
         ratio = persons / parameters.min_persons
         if area_m2:
             per_m2 = persons / area_m2
             detail["persons_per_m2"] = round(per_m2, 3)
+            limit = parameters.max_per_m2 * exit_share
+            conditions.append(Condition("persons_per_m2", per_m2, limit, "1/m2"))
             ratio = min(ratio, per_m2 / parameters.max_per_m2)
         return Reading(
-            holds=ratio >= (parameters.exit_share if self._situation.is_open else 1.0),
+            holds=ratio >= exit_share,
             severity=_severity(ratio),
             tracks=seen,
             detail=detail,
+            conditions=conditions,
         )
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity, Transition
-from pipelines.rules.condition import Explanation
+from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.resting_place import MISSED_S, RestingPlace
 from pipelines.rules.rule import (
     FrameSignals,
@@ -78,7 +78,8 @@ class _EarlierDroppedObjectWatch:
             near = [person for person in persons if self._is_near(place, person)]
             attended = place.owners.observe(near, person_ids, at.mono_s)
             covered = place not in seen and place.is_covered(cover)
-            transitions += self._update(place, place in seen, attended, covered, at)
+            nearby = Condition("persons_who_may_own_it", float(attended), 1.0, at_least=False)
+            transitions += self._update(place, place in seen, nearby, covered, at)
         self._forget(cover, at.mono_s)
         return RuleResult(transitions)
 
@@ -140,11 +141,11 @@ class _EarlierDroppedObjectWatch:
         return set(laid)
 
     def _update(
-        self, place: RestingPlace, seen: bool, attended: bool, covered: bool, at: Moment
+        self, place: RestingPlace, seen: bool, nearby: Condition, covered: bool, at: Moment
     ) -> list[Transition]:
         holds: bool | None
         if seen:
-            holds = place.situation.is_open or not attended
+            holds = place.situation.is_open or nearby.holds
         elif covered:
             holds = None
         elif not place.situation.is_open and at.mono_s - place.seen_s <= MISSED_S:
@@ -159,6 +160,8 @@ class _EarlierDroppedObjectWatch:
             severity=_severity(place.label, lasted_s),
             tracks=(place.track._replace(label=place.label),),
             detail={"resting_s": round(at.mono_s - place.since_s, 1)},
+            conditions=() if place.situation.is_open else (nearby,),
+            note="" if seen else "it is covered" if covered else "it is not seen",
         )
         return place.situation.observe(reading, at)
 
