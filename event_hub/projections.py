@@ -24,6 +24,7 @@ from pipelines.event import (
     OutgoingEvent,
     SubjectData,
 )
+from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import city_of
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
@@ -116,9 +117,16 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
             "key": keyframe.key,
             "sha256": keyframe.sha256,
             "media_type": keyframe.media_type,
-            "subjects": SUBJECTS.dump_json(data.subjects).decode(),
+            "subjects": SUBJECTS.dump_json(_subjects_in(keyframe, data)).decode(),
         }
         _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)
+
+
+def _subjects_in(keyframe: KeyframeData, data: IncidentData) -> tuple[SubjectData, ...]:
+    """Who takes part in the image: what the event says of its peak, if that is what it shows."""
+    peak = data.peak
+    is_peak = peak is not None and keyframe.role == "peak" and keyframe.at == peak.at
+    return peak.subjects if peak is not None and is_peak else data.subjects
 
 
 @project.register

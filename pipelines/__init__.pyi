@@ -16,6 +16,7 @@ from .errors import (
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
+from .left_open import resumption_s as resumption_s
 from .load import (
     LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad,
     overload as overload, total_loads as total_loads,

@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
+
+from pipelines.event_evidence import Contract, KeyframeData
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -27,9 +29,6 @@ STATE_PRIORITY: Final = 4
 HEARTBEAT_EVERY_S: Final = 4.0
 """Shorter than the 5 s after which servers close an idle connection: that would cost heartbeats."""
 
-Role = Literal["opening", "peak", "closing"]
-"""Which moment of an incident a keyframe shows."""
-
 INCARNATION_MAX: Final = 2**53 - 1
 """The greatest integer that every JSON reader keeps exactly."""
 
@@ -37,12 +36,6 @@ INCARNATION_MAX: Final = 2**53 - 1
 def schema_id(name: str, major: int) -> str:
     """The id of a JSON Schema of `data`: within a major version it only grows."""
     return f"urn:cityeye:schema:{name}:{major}"
-
-
-class Contract(BaseModel):
-    """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
 
 
 class PlaceData(Contract):
@@ -77,40 +70,43 @@ class SubjectData(Contract):
     box: tuple[float, float, float, float]
 
 
-class KeyframeData(Contract):
-    """A stored image.
+Severities = Literal["low", "medium", "high", "critical"]
+LEVELS: Final = {"low": 1, "medium": 2, "high": 3, "critical": 4}
+
+
+class PeakData(Contract):
+    """An incident when it was greatest: at the highest severity, the greatest size.
 
     Attributes:
-        key: Object key in the keyframe store.
-        url: Where the hub or the control API gives it to who has a token; None where neither does.
-        state: `stored` once the store has it; `pending` while it is only spooled at the edge.
+        at: When the image of that moment was taken; the keyframe of role `peak` has the same time,
+            and where none has it, the opening does.
+        size: How much of it there was, in what the rule counts: vehicles, persons.
+        detail: The numbers of the rule at that moment.
+        subjects: Who took part then, in that image.
     """
 
-    role: Role
-    key: str
-    sha256: str
-    size_bytes: int
-    width: int
-    height: int
-    media_type: str = "image/jpeg"
-    masked: bool = False
-    state: Literal["stored", "pending"] = "stored"
-    url: str | None = None
-
-    @property
-    def name(self) -> str:
-        """File name, unique: the last part of the key."""
-        return self.key.rpartition("/")[2]
+    at: datetime
+    severity: Severities
+    size: float
+    detail: dict[str, float] = Field(default_factory=dict)
+    subjects: tuple[SubjectData, ...] = ()
 
 
 class IncidentData(Contract):
-    """An incident after its newest transition."""
+    """An incident after its newest transition.
+
+    Attributes:
+        level: The severity as a number: 1 for low to 4 for critical.
+        peak: When it was greatest; None where the rule does not measure how big it is. The
+            `detail` of an incident that has ended is that of its peak.
+    """
 
     incident_id: str
     kind: str
     phase: Literal["started", "updated", "ended"]
     revision: int
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: Severities
+    level: int = Field(default_factory=lambda said: LEVELS[said["severity"]], ge=1, le=4)
     camera: CameraData
     zone: str
     opened_at: datetime
@@ -119,6 +115,7 @@ class IncidentData(Contract):
     end_reason: str | None = None
     subjects: tuple[SubjectData, ...] = ()
     detail: dict[str, float] = Field(default_factory=dict)
+    peak: PeakData | None = None
     keyframes: tuple[KeyframeData, ...] = ()
     model: VersionData
     rule: VersionData

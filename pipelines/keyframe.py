@@ -14,7 +14,7 @@ import cv2
 
 from camera_adapters import FullImage
 from pipelines.errors import EncodingError
-from pipelines.event import KeyframeData, Role
+from pipelines.event_evidence import KeyframeData, Role
 from pipelines.keyframe_key import keyframe_key
 
 JPEG_QUALITY = 85
@@ -83,6 +83,7 @@ def keyframe(
     key = keyframe_key(camera, incident, event, number, image.sha256, at)
     return KeyframeData(
         role=role,
+        at=at,
         key=key,
         sha256=image.sha256,
         size_bytes=len(image.jpeg),

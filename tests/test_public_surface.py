@@ -57,6 +57,7 @@ SUB_PACKAGES = {
         "access",
         "delivery",
         "event",
+        "event_evidence",
         "event_identity",
         "event_schemas",
         "keyframe_key",

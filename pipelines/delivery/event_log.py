@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from pipelines.delivery.coverage_table import keep_coverage
-from pipelines.event import EDGE_PRIORITY, EVENT, KeyframeData, OutgoingEvent
+from pipelines.event import EDGE_PRIORITY, EVENT, OutgoingEvent
+from pipelines.event_evidence import KeyframeData
 
 MEBIBYTE = 1024 * 1024
 SEQUENCE_DIGITS = 16
@@ -99,7 +100,9 @@ class EventLog:
             "SELECT data FROM blob WHERE incident = ? AND state != 'lost' ORDER BY number",
             (incident.incident_id,),
         )
-        keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
+        keyframes = _newest_by_role(
+            [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
+        )
         body = self._insert(db, seq, event.finished(sequence, revision, keyframes))
         db.execute(
             "INSERT INTO incident VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -167,6 +170,12 @@ class EventLog:
             self.shed += shed
             if not shed:
                 return False
+
+
+def _newest_by_role(keyframes: Sequence[KeyframeData]) -> list[KeyframeData]:
+    """Of each role the newest one: a peak replaces the one before, so that events stay small."""
+    newest = {one.role: one for one in keyframes}
+    return [one for one in keyframes if newest[one.role] is one]
 
 
 def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:

@@ -27,7 +27,8 @@ from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.errors import OutboxUnavailable
-from pipelines.event import CameraStateEvent, IncidentEvent, KeyframeData, OutgoingEvent
+from pipelines.event import CameraStateEvent, IncidentEvent, OutgoingEvent
+from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import event_id
 
 log = logging.getLogger(__name__)

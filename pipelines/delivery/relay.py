@@ -29,7 +29,7 @@ from pipelines.errors import (
     SpoolUnavailable,
     StoreError,
 )
-from pipelines.event import KeyframeData
+from pipelines.event_evidence import KeyframeData
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,6 @@ from pipelines.event import (
     HeartbeatEvent,
     IncidentData,
     IncidentEvent,
-    KeyframeData,
     MeasurementData,
     MeasurementEvent,
     NoticeData,
@@ -34,6 +33,7 @@ from pipelines.event import (
     SubjectData,
     VersionData,
 )
+from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import worker_source
 from pipelines.event_schemas import (
     FOLDER,

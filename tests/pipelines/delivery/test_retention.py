@@ -20,7 +20,7 @@ from pipelines.delivery.retention import (
 )
 from pipelines.delivery.stores.folder import FolderStore
 from pipelines.errors import HoldsUnreadable
-from pipelines.event import KeyframeData
+from pipelines.event_evidence import KeyframeData
 from pipelines.keyframe import EncodedImage, keyframe
 from tests.pipelines.delivery.outboxes import Clock
 
