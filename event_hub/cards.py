@@ -15,8 +15,9 @@ from event_hub import words
 from event_hub.answers import CameraStatus
 from event_hub.board import Board, IncidentView
 from event_hub.camera_status import SILENT
-from pipelines.event import CameraData, PeakData, SubjectData
+from pipelines.event import CameraData
 from pipelines.event_evidence import KeyframeData
+from pipelines.event_incident import CaseData, PeakData, SubjectData
 
 BOXES_MAX = 40
 CAMERAS_SHOWN = 60
@@ -156,6 +157,7 @@ def _viewer(view: IncidentView, values: Sequence[str]) -> str:
         ("Measured", ", ".join(values)),
         ("At its height", _at_peak(incident.peak)),
         ("Found by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
+        ("City case", _case(incident.case)),
         ("Incident", incident.incident_id),
         ("Held", "as evidence" if incident.held_since else ""),
     ]
@@ -169,6 +171,13 @@ def _viewer(view: IncidentView, values: Sequence[str]) -> str:
         f'<a href="/api/incidents/{_text(history)}" target="_blank" rel="noopener">'
         "History (JSON)</a>"
     )
+
+
+def _case(case: CaseData | None) -> str:
+    """Code, titles and table; empty where the city has no code."""
+    if case is None:
+        return ""
+    return " ".join(filter(None, (case.code, case.zh, case.en, f"({case.table})")))
 
 
 def _at_peak(peak: PeakData | None) -> str:

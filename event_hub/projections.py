@@ -22,10 +22,10 @@ from pipelines.event import (
     IncidentEvent,
     MeasurementEvent,
     OutgoingEvent,
-    SubjectData,
 )
 from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import city_of
+from pipelines.event_incident import SubjectData
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 

@@ -3,6 +3,7 @@ from .camera_group import (
     CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, Slots as Slots,
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
+from .case_codes import CaseCode as CaseCode, CaseTable as CaseTable
 from .coverage import CoveredPeriod as CoveredPeriod, total_coverage as total_coverage
 from .detector import (
     BatchResult as BatchResult, DetectorError as DetectorError, DetectorPort as DetectorPort,

@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import Field, TypeAdapter
 
 from pipelines.event_evidence import Contract, KeyframeData
+from pipelines.event_incident import LEVELS, CaseData, PeakData, Severities, SubjectData
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -61,37 +62,6 @@ class VersionData(Contract):
     version: str
 
 
-class SubjectData(Contract):
-    """An object that takes part. `box` is x1 y1 x2 y2 in normalised image coordinates."""
-
-    track: int
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-
-
-Severities = Literal["low", "medium", "high", "critical"]
-LEVELS: Final = {"low": 1, "medium": 2, "high": 3, "critical": 4}
-
-
-class PeakData(Contract):
-    """An incident when it was greatest: at the highest severity, the greatest size.
-
-    Attributes:
-        at: When the image of that moment was taken; the keyframe of role `peak` has the same time,
-            and where none has it, the opening does.
-        size: How much of it there was, in what the rule counts: vehicles, persons.
-        detail: The numbers of the rule at that moment.
-        subjects: Who took part then, in that image.
-    """
-
-    at: datetime
-    severity: Severities
-    size: float
-    detail: dict[str, float] = Field(default_factory=dict)
-    subjects: tuple[SubjectData, ...] = ()
-
-
 class IncidentData(Contract):
     """An incident after its newest transition.
 
@@ -119,6 +89,8 @@ class IncidentData(Contract):
     keyframes: tuple[KeyframeData, ...] = ()
     model: VersionData
     rule: VersionData
+    case: CaseData | None = None
+    """Null where the configuration has no code for the kind."""
 
 
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

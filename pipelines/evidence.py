@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from camera_adapters import CameraSpec, StateChange
+from pipelines.case_codes import CaseTable
 from pipelines.coverage import STOPPED as GAP_STOPPED
 from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
@@ -93,6 +94,7 @@ class EvidenceRecorder:
         keyframe_address: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         resumption_s: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        cases: CaseTable | None = None,
     ) -> None:
         """Call `recover` before the first `publish`.
 
@@ -106,6 +108,7 @@ class EvidenceRecorder:
             monotonic: Clock for how long an incident that was left open waits for its rule.
             resumption_s: Gives how long that is, seconds, by camera and kind; what is not named
                 does not wait.
+            cases: The city's case codes, if it has any.
         """
         self._outbox = outbox
         self._spool = spool
@@ -116,6 +119,7 @@ class EvidenceRecorder:
         self._counting = threading.Lock()
         self._monotonic = monotonic
         self._resumption_s = resumption_s
+        self._cases = cases
         self._left_open = LeftOpenIncidents()
         self._open: dict[str, _OpenIncident] = {}
         self._states: dict[str, str] = {}
@@ -157,7 +161,7 @@ class EvidenceRecorder:
             elif found.phase is Phase.STARTED is not transition.phase:
                 # What goes on has its opening keyframe, and was never greater than here.
                 peak = frame
-            event = incident_event(transition, camera, model, rule, self._origin)
+            event = incident_event(transition, camera, model, rule, self._origin, self._cases)
             self._record(event, self._capture_keyframes(transition, event, frame, peak))
 
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from camera_adapters import CameraSpec, StateChange
+from pipelines.case_codes import CaseTable
 from pipelines.coverage import COVERAGE, Coverage, CoveredPeriod
 from pipelines.event import (
     CameraData,
@@ -24,11 +25,10 @@ from pipelines.event import (
     MeasurementEvent,
     NoticeData,
     NoticeEvent,
-    PeakData,
-    SubjectData,
     VersionData,
 )
 from pipelines.event_identity import camera_source, event_id, worker_source
+from pipelines.event_incident import CaseData, PeakData, SubjectData
 from pipelines.incident import EndReason, Measurement, Peak, Phase, Subject, Transition
 from pipelines.plan import ModelRef
 
@@ -60,6 +60,7 @@ def incident_event(
     model: ModelRef,
     rule: tuple[str, str],
     origin: Origin,
+    cases: CaseTable | None = None,
 ) -> IncidentEvent:
     """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
     incident, phase = transition.incident, transition.phase.value
@@ -80,6 +81,7 @@ def incident_event(
         peak=_peak(incident.peak),
         model=VersionData.model_validate(model),
         rule=VersionData(name=rule[0], version=rule[1]),
+        case=_case(incident.kind, cases),
     )
     return IncidentEvent.model_validate(
         {
@@ -94,6 +96,13 @@ def incident_event(
             "data": data,
         }
     )
+
+
+def _case(kind: str, cases: CaseTable | None) -> CaseData | None:
+    found = cases.codes.get(kind) if cases else None
+    if cases is None or found is None:
+        return None
+    return CaseData(code=found.code, table=cases.version, zh=found.zh, en=found.en)
 
 
 def _subjects(subjects: Iterable[Subject]) -> tuple[SubjectData, ...]:

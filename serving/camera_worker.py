@@ -108,6 +108,7 @@ class CameraWorker:
             plan.city,
             keyframe_address=plan.delivery.keyframe_address,
             resumption_s=self._resumption_s,
+            cases=plan.delivery.cases,
         )
         sinks = [settings.open() for settings in plan.delivery.sinks]
         store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
