@@ -26,8 +26,9 @@ from benchmarks.result import BenchmarkResult, Quantity, ResultTable, RunStart, 
 from benchmarks.rounds import Quantities, Rounds, interleave
 from benchmarks.subject import Say
 from pipelines.delivery import AnySink, Courier, Outbox, SinkSettings
-from pipelines.event import CameraData, IncidentData, IncidentEvent, SubjectData, VersionData
+from pipelines.event import CameraData, IncidentData, IncidentEvent, VersionData
 from pipelines.event_identity import camera_source, event_id
+from pipelines.event_incident import SubjectData
 
 MEASURED: Final = (
     Quantity("stored_per_s", "events/s", "higher"),

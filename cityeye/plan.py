@@ -55,6 +55,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             sinks=sinks,
             state=settings.state,
             retention=settings.retention.retention,
+            cases=settings.case_codes.table if settings.case_codes else None,
         ),
         # The code keeps two districts of one name apart.
         city="-".join(filter(None, (settings.city.division, settings.city.name))) or "city",

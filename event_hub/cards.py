@@ -15,12 +15,14 @@ from event_hub import words
 from event_hub.answers import CameraStatus
 from event_hub.board import Board, IncidentView
 from event_hub.camera_status import SILENT
-from pipelines.event import CameraData, SubjectData
+from pipelines.event import CameraData
 from pipelines.event_evidence import KeyframeData
+from pipelines.event_incident import CaseData, PeakData, SubjectData
 
 BOXES_MAX = 40
 CAMERAS_SHOWN = 60
 VALUES_SHOWN = 2
+GRAVE = ("high", "critical")
 BEST_FIRST = ("peak", "opening", "closing")
 LABEL_FRACTION = 1 / 42
 """Height of a box's label by the width of the image."""
@@ -28,12 +30,12 @@ LABEL_FRACTION = 1 / 42
 
 def counts(board: Board) -> str:
     """The numbers at the top."""
-    high = board.open_by_severity.get("high", 0)
+    high = sum(board.open_by_severity.get(name, 0) for name in GRAVE)
     cameras = f"{board.watching}/{len(board.cameras)}"
     blind = "" if board.cameras and board.watching == len(board.cameras) else "cy-warn"
     tiles = (
         ("open now", str(board.open), "cy-live" if board.open else ""),
-        ("of high severity", str(high), "cy-high" if high else ""),
+        ("high or critical", str(high), "cy-high" if high else ""),
         ("ended in 24 h", str(board.ended), ""),
         ("cameras watching", cameras, blind),
     )
@@ -153,7 +155,9 @@ def _viewer(view: IncidentView, values: Sequence[str]) -> str:
     rows = [
         ("Where", ", ".join(filter(None, places))),
         ("Measured", ", ".join(values)),
+        ("At its height", _at_peak(incident.peak)),
         ("Found by", f"model {model.name} {model.version}, rule {rule.name} {rule.version}"),
+        ("City case", _case(incident.case)),
         ("Incident", incident.incident_id),
         ("Held", "as evidence" if incident.held_since else ""),
     ]
@@ -167,6 +171,19 @@ def _viewer(view: IncidentView, values: Sequence[str]) -> str:
         f'<a href="/api/incidents/{_text(history)}" target="_blank" rel="noopener">'
         "History (JSON)</a>"
     )
+
+
+def _case(case: CaseData | None) -> str:
+    """Code, titles and table; empty where the city has no code."""
+    if case is None:
+        return ""
+    return " ".join(filter(None, (case.code, case.zh, case.en, f"({case.table})")))
+
+
+def _at_peak(peak: PeakData | None) -> str:
+    """The figures of the peak; empty where there is none."""
+    figures = peak.detail.items() if peak else ()
+    return ", ".join(words.measured(name, value) for name, value in figures)
 
 
 def _figure(view: IncidentView, keyframe: KeyframeData) -> str:

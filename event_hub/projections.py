@@ -22,9 +22,10 @@ from pipelines.event import (
     IncidentEvent,
     MeasurementEvent,
     OutgoingEvent,
-    SubjectData,
 )
+from pipelines.event_evidence import CleanImageData, ClipData, KeyframeData
 from pipelines.event_identity import city_of
+from pipelines.event_incident import SubjectData
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 
@@ -116,9 +117,25 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
             "key": one.key,
             "sha256": one.sha256,
             "media_type": one.media_type,
-            "subjects": SUBJECTS.dump_json(data.subjects).decode(),
+            "subjects": SUBJECTS.dump_json(_subjects_in(one, data)).decode(),
         }
         _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)
+
+
+def _subjects_in(
+    one: KeyframeData | CleanImageData | ClipData, data: IncidentData
+) -> tuple[SubjectData, ...]:
+    """Who takes part in the image: what the event says of its peak, if that is what it shows."""
+    peak = data.peak
+    keyframe = one if isinstance(one, KeyframeData) else _of_clean(one, data)
+    shown = (keyframe.role, keyframe.at) if keyframe is not None else None
+    is_peak = peak is not None and shown == ("peak", peak.at)
+    return peak.subjects if peak is not None and is_peak else data.subjects
+
+
+def _of_clean(one: CleanImageData | ClipData, data: IncidentData) -> KeyframeData | None:
+    """The keyframe whose clean image it is; None for a clip."""
+    return next((keyframe for keyframe in data.keyframes if keyframe.clean == one), None)
 
 
 @project.register

@@ -27,8 +27,9 @@ from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
-from pipelines.event import CameraStateData, IncidentData, IncidentEvent, NoticeEvent, SubjectData
+from pipelines.event import CameraStateData, IncidentData, IncidentEvent, NoticeEvent
 from pipelines.event_identity import camera_source
+from pipelines.event_incident import SubjectData
 
 HISTORY_MAX = 500
 PAGE_ORDER = ("opened_us", "incident_id", "city")

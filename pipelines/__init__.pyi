@@ -3,6 +3,7 @@ from .camera_group import (
     CameraGroup as CameraGroup, GroupSnapshot as GroupSnapshot, Slots as Slots,
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
+from .case_codes import CaseCode as CaseCode, CaseTable as CaseTable
 from .coverage import CoveredPeriod as CoveredPeriod, total_coverage as total_coverage
 from .detector import (
     BatchResult as BatchResult, DetectorError as DetectorError, DetectorPort as DetectorPort,
@@ -16,6 +17,7 @@ from .errors import (
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
+from .left_open import resumption_s as resumption_s
 from .load import (
     LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad,
     overload as overload, total_loads as total_loads,

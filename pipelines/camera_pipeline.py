@@ -6,14 +6,16 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Final
 
-from camera_adapters import Frame, FullImage
+from camera_adapters import Frame
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
 from pipelines.certainty import COVERING, certainty_of
 from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
+from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails, outlines
 from pipelines.incident import EndReason
 from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
@@ -77,6 +79,10 @@ class CameraPipeline:
             task.task: tuple(build_rule(rule, plan.camera.id, incarnation) for rule in task.rules)
             for task in plan.tasks
         }
+        self._trails, self._peaks = TrackTrails(), PeakFrames()
+        rules = [rule for task in plan.tasks for rule in task.rules]
+        zones, lines = ([rule.zones for rule in rules], [rule.lines for rule in rules])
+        self._places = outlines(chain(*zones, *lines))
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
@@ -124,10 +130,12 @@ class CameraPipeline:
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
             if self._masks is not None:
                 self._masks.note(frame, found, tracks)
+                self._trails.observe(tracks[model], at.mono_s)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             self._shadow.note_signals(frame, seen)
             inferred: dict[str, ModelRef] = {}
+            evidence: EvidenceFrame | None = None
             for task, rules in self._rules.items():
                 model = routes[task].model
                 if task not in frame.tasks or model not in tracks:
@@ -139,8 +147,10 @@ class CameraPipeline:
                 signals = FrameSignals(analysed, seen.motion, seen.static_changes)
                 for rule in rules:
                     result = rule.observe(tracks[model], at, signals)
-                    if result.transitions or result.measurements:
-                        self._publish(task, rule, result, frame.full)
+                    if result.transitions or result.peaks:
+                        evidence = evidence or self._evidence(frame, tracks)
+                    if result.transitions or result.measurements or result.peaks:
+                        self._publish(task, rule, result, evidence)
             self.ledger.analysed(inferred, frame.arrived_mono_s, seen.view or "")
             self.statistics.analysed(frame, inferred, now_s)
         return tracks
@@ -242,13 +252,25 @@ class CameraPipeline:
             if before != route:
                 self._shadow.follow(task, route)
 
-    def _publish(self, task: str, rule: Rule, result: RuleResult, image: FullImage | None) -> None:
+    def _evidence(
+        self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]]
+    ) -> EvidenceFrame:
+        seen = tuple(track for own in tracks.values() for track in own)
+        image = frame.full if self._masks is None else self._masks.image(frame.full)
+        return EvidenceFrame(image, seen, self._trails.of(seen), self._places)
+
+    def _publish(
+        self, task: str, rule: Rule, result: RuleResult, frame: EvidenceFrame | None
+    ) -> None:
         camera, model = self._plan.camera, self._routes.processed[task].model
-        if image is not None and self._masks is not None and result.transitions:
-            image = self._masks.image(image)
         source = (rule.kind, rule.version)
+        if frame is not None:
+            for incident in result.peaks:
+                self._peaks.keep(incident, frame)
         for transition in result.transitions:
-            self._recorder.publish(transition, camera, model, source, image)
+            # The image of an opening is that of the first peak; any later one has been kept.
+            peak = self._peaks.take(transition.incident.id)
+            self._recorder.publish(transition, camera, model, source, frame, peak)
             self.statistics.transition(transition)
         wanted = self._plan.measurements
         for measurement in result.measurements:

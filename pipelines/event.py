@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import Field, TypeAdapter
 
 from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
+from pipelines.event_incident import LEVELS, CaseData, PeakData, Severities, SubjectData
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -61,23 +62,21 @@ class VersionData(Contract):
     version: str
 
 
-class SubjectData(Contract):
-    """An object that takes part. `box` is x1 y1 x2 y2 in normalised image coordinates."""
-
-    track: int
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-
-
 class IncidentData(Contract):
-    """An incident after its newest transition."""
+    """An incident after its newest transition.
+
+    Attributes:
+        level: The severity as a number: 1 for low to 4 for critical.
+        peak: When it was greatest; None where the rule does not measure how big it is. The
+            `detail` of an incident that has ended is that of its peak.
+    """
 
     incident_id: str
     kind: str
     phase: Literal["started", "updated", "ended"]
     revision: int
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: Severities
+    level: int = Field(default_factory=lambda said: LEVELS[said["severity"]], ge=1, le=4)
     camera: CameraData
     zone: str
     opened_at: datetime
@@ -86,11 +85,14 @@ class IncidentData(Contract):
     end_reason: str | None = None
     subjects: tuple[SubjectData, ...] = ()
     detail: dict[str, float] = Field(default_factory=dict)
+    peak: PeakData | None = None
     keyframes: tuple[KeyframeData, ...] = ()
     clip: ClipData | None = None
     """None where the camera makes no clips."""
     model: VersionData
     rule: VersionData
+    case: CaseData | None = None
+    """Null where the configuration has no code for the kind."""
 
     @property
     def evidence(self) -> tuple[KeyframeData | CleanImageData | ClipData, ...]:

@@ -34,18 +34,50 @@ class CleanImageData(Contract):
         return self.key.rpartition("/")[2]
 
 
+class OverlayTrackData(Contract):
+    """An object in a keyframe. Coordinates are shares of the image's width and height.
+
+    Attributes:
+        box: x1 y1 x2 y2.
+        trail: Where its foot, the middle of the lower edge of its box, was lately, oldest first.
+        subject: Whether it takes part in the incident.
+    """
+
+    track: int
+    label: str
+    box: tuple[float, float, float, float]
+    trail: tuple[tuple[float, float], ...] = ()
+    subject: bool = False
+
+
+class OverlayData(Contract):
+    """What may be drawn over a keyframe, which itself is stored clean.
+
+    Attributes:
+        place: The corners of the zone of the incident, or the two ends of its line.
+        tracks: The objects in the image, the most important 20.
+    """
+
+    place: tuple[tuple[float, float], ...] = ()
+    tracks: tuple[OverlayTrackData, ...] = ()
+
+
 class KeyframeData(Contract):
     """A stored image.
 
     Attributes:
         masked: Whether heads and plates of what was found in it are unrecognisable.
         clean: The same without a mask, in the same store; None where there is none.
+        at: When the image was taken; None in events of programs that did not say so.
+        overlay: What may be drawn over it; None in events of programs that did not say so.
         key: Object key in the keyframe store.
         url: Where the hub or the control API gives it to who has a token; None where neither does.
         state: `stored` once the store has it; `pending` while it is only spooled at the edge.
     """
 
     role: Role
+    at: datetime | None = None
+    overlay: OverlayData | None = None
     key: str
     sha256: str
     size_bytes: int

@@ -11,27 +11,25 @@ import contextlib
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera_adapters import CameraSpec, ClipFile, FullImage, StateChange
+from camera_adapters import CameraSpec, ClipFile, StateChange
+from pipelines.case_codes import CaseTable
 from pipelines.coverage import STOPPED as GAP_STOPPED
 from pipelines.coverage import WORKER_DOWN, Coverage, CoveredPeriod, missing_period
 from pipelines.delivery.outbox import Outbox
-from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY
 from pipelines.delivery.spool import Spool
-from pipelines.errors import EncodingError, OutboxUnavailable, SpoolError, SpoolFull
-from pipelines.event import (
-    EDGE_PRIORITY,
-    CameraData,
-    IncidentEvent,
-    OutgoingEvent,
-)
+from pipelines.errors import OutboxUnavailable
+from pipelines.event import CameraData, IncidentEvent, OutgoingEvent
 from pipelines.event_evidence import ClipData, KeyframeData, Role
 from pipelines.event_identity import camera_source
+from pipelines.evidence_files import EvidenceFiles, WantedImage
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Incident, Measurement, Phase, Severity, Transition
-from pipelines.keyframe import clip_data, encode, keyframe
+from pipelines.left_open import LeftOpenIncidents
 from pipelines.plan import ModelRef
 from pipelines.publication import (
     NOT_CONFIGURED,
@@ -50,11 +48,8 @@ from pipelines.publication import (
 
 log = logging.getLogger(__name__)
 
-SEVERITIES = tuple(Severity)
 EDGE_ROLES: dict[Phase, Role] = {Phase.STARTED: "opening", Phase.ENDED: "closing"}
 UNAUTHORIZED = "unauthorized"
-SHED_AT_ONCE = 16
-"""Files given up together when the spool is full, clips before keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +85,9 @@ class EvidenceRecorder:
         city: str,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         keyframe_address: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+        resumption_s: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        cases: CaseTable | None = None,
     ) -> None:
         """Call `recover` before the first `publish`.
 
@@ -100,24 +98,29 @@ class EvidenceRecorder:
             utc_now: Clock for what is recovered.
             keyframe_address: What stands before a keyframe's key where the hub or the control API
                 gives it away; empty where neither does.
+            monotonic: Clock for how long an incident that was left open waits for its rule.
+            resumption_s: Gives how long that is, seconds, by camera and kind; what is not named
+                does not wait.
+            cases: The city's case codes, if it has any.
         """
         self._outbox = outbox
-        self._spool = spool
+        self._files = EvidenceFiles(outbox, spool, keyframe_address)
         self._origin = Origin(city, outbox.incarnation)
         self._utc_now = utc_now
-        self._keyframe_address = keyframe_address
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
+        self._monotonic = monotonic
+        self._resumption_s = resumption_s
+        self._cases = cases
+        self._left_open = LeftOpenIncidents()
         self._open: dict[str, _OpenIncident] = {}
         self._states: dict[str, str] = {}
         self._published = 0
-        self._keyframes = 0
-        self._missed = 0
 
     @property
     def counters(self) -> EvidenceCounters:
         """What the recorder has done."""
-        return EvidenceCounters(self._published, self._keyframes, self._missed)
+        return EvidenceCounters(self._published, self._files.keyframes, self._files.missed)
 
     def publish(
         self,
@@ -125,23 +128,35 @@ class EvidenceRecorder:
         camera: CameraSpec,
         model: ModelRef,
         rule: tuple[str, str],
-        image: FullImage | None,
-    ) -> None:
-        """Makes a transition durable, with its image where it deserves one.
+        frame: EvidenceFrame | None,
+        peak: EvidenceFrame | None = None,
+    ) -> Transition:
+        """Makes a transition durable, with its images where it deserves them.
 
-        Openings, endings and updates that raise the severity above all before get a keyframe.
+        Openings, endings and updates that raise the severity above all before get a keyframe, and
+        so does a peak that was not published before.
 
         Args:
             transition: What happened.
             camera: Where.
             model: Whose detections led to it.
             rule: Kind and version of the rule.
-            image: The full image of that moment, if there is one.
+            frame: The frame of that moment, if there is one.
+            peak: The frame of the incident's peak, if no event before had it.
+
+        Returns:
+            The transition as it was published: what a crash left open goes on with its old id.
         """
-        event = incident_event(transition, camera, model, rule, self._origin)
         with self._publishing:
-            captured = self._capture_keyframe(transition, event, image)
-            self._record(event, (captured,) if captured else ())
+            found, (transition, is_own) = transition, self._left_open.follow(transition)
+            if not is_own:
+                peak = None
+            elif found.phase is Phase.STARTED is not transition.phase:
+                # What goes on has its opening keyframe, and was never greater than here.
+                peak = frame
+            event = incident_event(transition, camera, model, rule, self._origin, self._cases)
+            self._record(event, self._capture_keyframes(transition, event, frame, peak))
+        return transition
 
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:
         """Makes a camera-state change durable; does not wait for an image being encoded."""
@@ -153,6 +168,8 @@ class EvidenceRecorder:
 
         Call it when no further state change of the camera can come.
         """
+        with self._publishing:
+            self._end(self._left_open.overdue(camera=camera.id), {camera.id})
         previous = self._states.pop(camera.id, OFFLINE)
         event = stopped_event(camera, previous, reason, self._utc_now(), self._origin)
         self._record(event)
@@ -198,18 +215,7 @@ class EvidenceRecorder:
             incident: Whose it is.
             begins_at: When its first image was captured, UTC.
         """
-        described = clip_data(clip, incident, begins_at)
-        try:
-            self._spool.put(described.name, clip.data)
-        except SpoolError as error:
-            log.error(
-                "evidence.clip_missed", extra={"camera": incident.camera, "error": str(error)}
-            )
-            reason = (
-                "the spool is full" if isinstance(error, SpoolFull) else "the disk took nothing"
-            )
-            return ClipData(state="none", reason=reason)
-        return described
+        return self._files.keep_clip(clip, incident, begins_at)
 
     def publish_clip(self, incident: str, clip: ClipData) -> None:
         """Publishes what became of a clip: at once where there is none, else once it is stored.
@@ -231,7 +237,8 @@ class EvidenceRecorder:
     def recover(self, cameras: Collection[str], replaced: str = "") -> int:
         """Says what became of what a crash left behind, and clears images that no event names.
 
-        Incidents that were open end. A camera whose newest published state is one of a worker that
+        Incidents that were open go on where their rule finds them again, see `LeftOpenIncidents`;
+        the others end. A camera whose newest published state is one of a worker that
         was there is now offline, or stopped where it is not among `cameras`. What this recorder has
         published itself is left alone.
 
@@ -240,28 +247,47 @@ class EvidenceRecorder:
             replaced: Why the worker before this one was replaced, if that is known.
 
         Returns:
-            How many incidents were ended.
+            How many incidents were left open.
 
         Raises:
             OutboxUnavailable: The outbox cannot be read.
         """
         with self._publishing:
             if not self._published:
-                for name in self._spool.names() - self._outbox.blob_names():
-                    self._spool.remove(name)
-            known = set(self._open)
-        self._outbox.settle_clips()
-        incidents = self._outbox.open_incidents()
-        left_open = [last for last in incidents if last.data.incident_id not in known]
+                self._files.clear()
+            self._outbox.settle_clips()
+            known = self._open.keys() | self._left_open.ids
+            incidents = self._outbox.open_incidents()
+            left_open = [last for last in incidents if last.data.incident_id not in known]
+            waits, now_s = self._resumption_s(), self._monotonic()
+            for last in left_open:
+                wait_s = waits.get(last.data.camera.id, {}).get(last.data.kind, 0.0)
+                self._left_open.wait(last, now_s + wait_s)
+                self._open[last.data.incident_id] = _OpenIncident(Severity(last.data.severity))
+            self._end(self._left_open.overdue(now_s), cameras)
+        if left_open:
+            log.warning("evidence.recovered", extra={"incidents": len(left_open)})
+        self._recover_cameras(cameras, replaced)
+        return len(left_open)
+
+    def end_left_open(self, cameras: Collection[str], *, at_once: bool = False) -> None:
+        """Ends incidents that a crash left open, and whose rules did not find them again in time.
+
+        Args:
+            cameras: Ids of the cameras that this worker has.
+            at_once: Whether they end however long they have waited, as this worker ends.
+        """
+        with self._publishing:
+            now_s = math.inf if at_once else self._monotonic()
+            self._end(self._left_open.overdue(now_s), cameras)
+
+    def _end(self, left_open: Sequence[IncidentEvent], cameras: Collection[str]) -> None:
         for last in left_open:
             camera = last.data.camera.id
             incarnation = self._origin.incarnation if camera in cameras else last.incarnation
             moved = last.moved(camera_source(self._origin.city, camera), incarnation)
             self._outbox.record(recovered_event(moved, self._utc_now()))
-        if left_open:
-            log.warning("evidence.recovered", extra={"incidents": len(left_open)})
-        self._recover_cameras(cameras, replaced)
-        return len(left_open)
+            self._open.pop(last.data.incident_id, None)
 
     def recover_coverage(
         self, tasks: Mapping[str, Collection[str]], since: Mapping[str, datetime]
@@ -313,62 +339,30 @@ class EvidenceRecorder:
         with self._counting:
             self._published += 1
 
-    def _capture_keyframe(
-        self, transition: Transition, event: IncidentEvent, image: FullImage | None
-    ) -> KeyframeData | None:
+    def _capture_keyframes(
+        self,
+        transition: Transition,
+        event: IncidentEvent,
+        frame: EvidenceFrame | None,
+        peak: EvidenceFrame | None,
+    ) -> tuple[KeyframeData, ...]:
         incident = transition.incident
         known = self._open.setdefault(incident.id, _OpenIncident(incident.severity))
         role = EDGE_ROLES.get(transition.phase)
-        if SEVERITIES.index(incident.severity) > SEVERITIES.index(known.severity):
+        if peak is None and incident.severity.level > known.severity.level:
             role = role or "peak"
-        number = known.keyframes
+        known.severity = max(known.severity, incident.severity, key=lambda one: one.level)
         if transition.phase is Phase.ENDED:
             del self._open[incident.id]
-        if role is None:
-            return None
-        known.severity = incident.severity
-        if image is None:
-            return None
-        try:
-            encoded = encode(image)
-            at, address = incident.updated_at, self._keyframe_address
-            names = (incident.camera, incident.id, event.id)
-            captured = keyframe(encoded, role, *names, number, at, address)
-            try:
-                self._spool.put(captured.name, encoded.jpeg)
-            except SpoolFull:
-                if not self._shed(EDGE_PRIORITY[incident.severity]):
-                    raise
-                self._spool.put(captured.name, encoded.jpeg)
-        except (EncodingError, SpoolError) as error:
-            self._missed += 1
-            log.error(
-                "evidence.keyframe_missed", extra={"camera": incident.camera, "error": str(error)}
-            )
-            return None
-        known.keyframes += 1
-        self._keyframes += 1
-        return self._keep_clean(captured, encoded.clean, incident.camera)
-
-    def _keep_clean(self, captured: KeyframeData, data: bytes | None, camera: str) -> KeyframeData:
-        """Keeps the clean image of a keyframe, which goes without it where there is no room."""
-        if captured.clean is None or data is None:
-            return captured
-        try:
-            self._spool.put(captured.clean.name, data)
-        except SpoolError as error:
-            log.error("evidence.clean_missed", extra={"camera": camera, "error": str(error)})
-            return captured.model_copy(update={"clean": None})
-        return captured
-
-    def _shed(self, priority: int) -> bool:
-        try:
-            restricted = self._outbox.shed_blobs(LEAST_KEYFRAME_PRIORITY - 1, SHED_AT_ONCE)
-            names = restricted or self._outbox.shed_blobs(priority, SHED_AT_ONCE)
-        except OutboxUnavailable:
-            return False
-        for name in names:
-            self._spool.remove(name)
-        if names:
-            log.warning("evidence.shed", extra={"files": len(names)})
-        return bool(names)
+        wanted: list[tuple[Role, EvidenceFrame, datetime]] = []
+        if peak is not None and incident.peak is not None:
+            wanted.append(("peak", peak, incident.peak.at))
+        if role is not None and frame is not None:
+            wanted.append((role, frame, incident.updated_at))
+        captured = []
+        for what in wanted:
+            one = self._files.keep_image(incident, event.id, WantedImage(*what, known.keyframes))
+            if one is not None:
+                known.keyframes += 1
+                captured.append(one)
+        return tuple(captured)

@@ -17,7 +17,6 @@ from typing import Final
 from camera_adapters import (
     CameraSpec,
     ClipWindow,
-    FullImage,
     PacketRing,
     RemuxError,
     Reservation,
@@ -27,6 +26,7 @@ from pipelines.coverage import Coverage
 from pipelines.errors import OutboxUnavailable
 from pipelines.event_evidence import ClipData
 from pipelines.evidence import EvidenceRecorder
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Incident, Measurement, Phase, Transition
 from pipelines.plan import ModelRef
 
@@ -78,12 +78,13 @@ class ClipRecorder:
         camera: CameraSpec,
         model: ModelRef,
         rule: tuple[str, str],
-        image: FullImage | None,
+        frame: EvidenceFrame | None,
+        peak: EvidenceFrame | None = None,
     ) -> None:
         """See `EvidenceRecorder.publish`; a clip is asked for once its opening is published."""
-        self._recorder.publish(transition, camera, model, rule, image)
-        if transition.phase is Phase.STARTED:
-            self._reserve(transition.incident)
+        published = self._recorder.publish(transition, camera, model, rule, frame, peak)
+        if published.phase is Phase.STARTED:
+            self._reserve(published.incident)
 
     def publish_measurement(
         self,

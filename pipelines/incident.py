@@ -83,6 +83,31 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """An incident at the moment when it was greatest.
+
+    Attributes:
+        at: When the frame of that moment was captured, UTC.
+        severity: How bad it was.
+        size: How much of it there was, in what the rule counts.
+        detail: Numbers that the rule measured, as in `Incident`.
+        subjects: Who took part.
+    """
+
+    at: datetime
+    severity: Severity
+    size: float
+    detail: Mapping[str, float]
+    subjects: tuple[Subject, ...]
+
+    def exceeds(self, other: Peak | None) -> bool:
+        """Whether this is more than another one: severity decides, then size."""
+        if other is None:
+            return True
+        return (self.severity.level, self.size) > (other.severity.level, other.size)
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """The state of an incident after its newest transition. Times are UTC.
 
@@ -91,7 +116,9 @@ class Incident:
         kind: The kind of the rule that found it: `traffic.congestion`.
         camera: Camera id.
         zone: Name of the zone it is going on in.
-        detail: Numbers that the rule measured, by name with unit (`mean_speed_mps`).
+        detail: Numbers that the rule measured, by name with unit (`mean_speed_mps`); of one that
+            has ended those of its peak, where it has one.
+        peak: When it was greatest; None where the rule does not measure how big it is.
     """
 
     id: str
@@ -105,6 +132,7 @@ class Incident:
     end_reason: EndReason | None
     subjects: tuple[Subject, ...]
     detail: Mapping[str, float] = field(default_factory=dict)
+    peak: Peak | None = None
 
 
 @dataclass(frozen=True, slots=True)

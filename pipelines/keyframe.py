@@ -104,6 +104,7 @@ def keyframe(
         clean = CleanImageData(key=own, sha256=digest, size_bytes=len(image.clean))
     return KeyframeData(
         role=role,
+        at=at,
         key=key,
         sha256=image.sha256,
         size_bytes=len(image.jpeg),

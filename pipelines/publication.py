@@ -6,12 +6,13 @@ The same transition, state change or measurement always gives the same event id.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
 from camera_adapters import CameraSpec, StateChange
+from pipelines.case_codes import CaseTable
 from pipelines.coverage import COVERAGE, Coverage, CoveredPeriod
 from pipelines.event import (
     CameraData,
@@ -24,12 +25,12 @@ from pipelines.event import (
     MeasurementEvent,
     NoticeData,
     NoticeEvent,
-    SubjectData,
     VersionData,
 )
 from pipelines.event_evidence import ClipData
 from pipelines.event_identity import camera_source, event_id, worker_source
-from pipelines.incident import EndReason, Measurement, Phase, Transition
+from pipelines.event_incident import CaseData, PeakData, SubjectData
+from pipelines.incident import EndReason, Measurement, Peak, Phase, Subject, Transition
 from pipelines.plan import ModelRef
 
 MAX_SUBJECTS: Final = 30
@@ -60,10 +61,10 @@ def incident_event(
     model: ModelRef,
     rule: tuple[str, str],
     origin: Origin,
+    cases: CaseTable | None = None,
 ) -> IncidentEvent:
     """The event of a transition, not finished: the outbox adds sequence, revision and keyframes."""
     incident, phase = transition.incident, transition.phase.value
-    subjects = sorted(incident.subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
     data = IncidentData(
         incident_id=incident.id,
         kind=incident.kind,
@@ -76,14 +77,13 @@ def incident_event(
         updated_at=incident.updated_at,
         ended_at=incident.ended_at,
         end_reason=incident.end_reason,
-        subjects=tuple(
-            SubjectData(track=one.track, label=one.label, score=one.score, box=one.box)
-            for one in subjects
-        ),
+        subjects=_subjects(incident.subjects),
         detail=_finite(incident.detail),
         clip=ClipData() if camera.clip else None,
+        peak=_peak(incident.peak),
         model=VersionData.model_validate(model),
         rule=VersionData(name=rule[0], version=rule[1]),
+        case=_case(incident.kind, cases),
     )
     return IncidentEvent.model_validate(
         {
@@ -100,8 +100,35 @@ def incident_event(
     )
 
 
+def _case(kind: str, cases: CaseTable | None) -> CaseData | None:
+    found = cases.codes.get(kind) if cases else None
+    if cases is None or found is None:
+        return None
+    return CaseData(code=found.code, table=cases.version, zh=found.zh, en=found.en)
+
+
+def _subjects(subjects: Iterable[Subject]) -> tuple[SubjectData, ...]:
+    most = sorted(subjects, key=lambda one: (-one.score, one.track))[:MAX_SUBJECTS]
+    return tuple(map(SubjectData.model_validate, most))
+
+
+def _peak(peak: Peak | None) -> PeakData | None:
+    if peak is None:
+        return None
+    return PeakData(
+        at=peak.at,
+        severity=peak.severity.value,
+        size=peak.size,
+        detail=_finite(peak.detail),
+        subjects=_subjects(peak.subjects),
+    )
+
+
 def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
-    """The end of an incident that a crash left open, from its newest event."""
+    """The end of an incident that a crash left open, from its newest event.
+
+    Its `detail` is that of the newest peak that was published, as with every end.
+    """
     return last.changed(
         event_id(last.data.incident_id, EndReason.RECOVERED),
         at,
@@ -109,6 +136,7 @@ def recovered_event(last: IncidentEvent, at: datetime) -> IncidentEvent:
         updated_at=at,
         ended_at=at,
         end_reason=EndReason.RECOVERED.value,
+        detail=last.data.peak.detail if last.data.peak else last.data.detail,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from camera_adapters import CameraSpec, FullImage
+from camera_adapters import CameraSpec
 from pipelines.coverage import Coverage
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Measurement, Transition
 from pipelines.plan import ModelRef
 
@@ -19,8 +20,9 @@ class PipelineRecorder(Protocol):
         camera: CameraSpec,
         model: ModelRef,
         rule: tuple[str, str],
-        image: FullImage | None,
-    ) -> None:
+        frame: EvidenceFrame | None,
+        peak: EvidenceFrame | None = None,
+    ) -> object:
         """See `EvidenceRecorder.publish`."""
         ...
 

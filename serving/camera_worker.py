@@ -25,6 +25,7 @@ from pipelines import (
     Priority,
     Routes,
     model_keys,
+    resumption_s,
 )
 from pipelines.delivery import (
     DeadLetter,
@@ -102,7 +103,12 @@ class CameraWorker:
         )
         spool = Spool(folder / SPOOL_FOLDER)
         recorder = EvidenceRecorder(
-            self._outbox, spool, plan.city, keyframe_address=plan.delivery.keyframe_address
+            self._outbox,
+            spool,
+            plan.city,
+            keyframe_address=plan.delivery.keyframe_address,
+            resumption_s=self._resumption_s,
+            cases=plan.delivery.cases,
         )
         sinks = [settings.open() for settings in plan.delivery.sinks]
         store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
@@ -170,6 +176,10 @@ class CameraWorker:
     def _tasks(self) -> Mapping[str, Collection[str]]:
         """The tasks of its cameras, by their ids."""
         return {one.camera.id: [task.task for task in one.tasks] for one in self._plan.cameras}
+
+    def _resumption_s(self) -> Mapping[str, Mapping[str, float]]:
+        """How long incidents that a crash left open wait for their rules, by camera and kind."""
+        return {one.camera.id: resumption_s(one) for one in self._plan.cameras}
 
     def load(self, model: ServedModel) -> str:
         """Makes a version ready before frames are sent to it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from pipelines import CameraPlan, Routes, Slots, model_keys
+from pipelines import CameraPlan, CaseTable, Routes, Slots, model_keys
 from pipelines.delivery import KeyframeSettings, Retention, SinkSettings
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
@@ -44,6 +44,7 @@ class DeliveryPlan:
         state: Folder for outboxes and spools; one file or folder per worker in it.
         keyframe_address: What stands before a keyframe's key in its address; empty for none.
         retention: How much of everything is kept.
+        cases: The city's case codes, if it has any.
     """
 
     keyframes: KeyframeSettings
@@ -51,6 +52,7 @@ class DeliveryPlan:
     state: Path
     retention: Retention = field(default_factory=Retention)
     keyframe_address: str = ""
+    cases: CaseTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,8 @@ class WorkerUpkeep:
                 self._recovered = True
                 if recovered:
                     facts = {"worker": self._worker, "count": recovered}
-                    log.info("incidents_recovered", extra=facts)
+                    log.info("incidents_left_open", extra=facts)
+            self._recorder.end_left_open(self._cameras(), at_once=self._stopping.is_set())
             if self._counting_since is not None:
                 self._recorder.recover_coverage(self._cameras(), self._counting_since)
                 self._counting_since = None

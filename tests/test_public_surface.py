@@ -60,6 +60,7 @@ SUB_PACKAGES = {
         "event",
         "event_evidence",
         "event_identity",
+        "event_incident",
         "event_schemas",
         "keyframe_key",
         "replay",

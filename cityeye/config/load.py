@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from camera_adapters import CameraFault, kind_of
+from cityeye.config.case_codes import read_case_codes, warn_of_missing_codes
 from cityeye.config.catalogue import Catalogue
 from cityeye.config.dialled import report_forbidden_addresses
 from cityeye.config.document import Document, read_document
@@ -90,6 +91,7 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigurationError(path, document.problems)
     context = {"base": path.absolute().parent}
     read_secret_files(document, context["base"])
+    read_case_codes(document, context["base"])
     lift_logins(document)
     document.data = {**LEFT_OUT, **document.data}
     keyframes = document.data["keyframes"]
@@ -113,6 +115,8 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigurationError(path, document.problems)
     plans = camera_plans(settings, catalogue)
     _check_cameras(document, plans)
+    kinds = {rule.kind for plan in plans for task in plan.tasks for rule in task.rules}
+    warn_of_missing_codes(document, settings.case_codes, kinds)
     if document.problems:
         raise ConfigurationError(path, document.problems)
     warnings = tuple(sorted(document.warnings))

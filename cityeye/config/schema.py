@@ -24,6 +24,7 @@ from cityeye.config.addresses import (
     listening_host,
     public_address,
 )
+from cityeye.config.case_codes import CaseCodesSection
 from cityeye.config.retention import RetentionSection
 from cityeye.config.rule_options import ArmedSpans
 from cityeye.config.section import Section
@@ -346,5 +347,7 @@ class Settings(Section):
     api: ApiSection = ApiSection()
     retention: RetentionSection = RetentionSection()
     coverage: CoverageSection = CoverageSection()
+    case_codes: CaseCodesSection | None = None
+    """the city's case codes or the path of a file with them, for example `case-codes.yaml`"""
     state: FilePath = Path("var")
     """the folder of outbox and spool, for example `var`"""

@@ -105,7 +105,9 @@ class EventLog:
             " ORDER BY number",
             (incident.incident_id, LEAST_KEYFRAME_PRIORITY),
         )
-        keyframes = [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
+        keyframes = _newest_by_role(
+            [KeyframeData.model_validate_json(data) for (data,) in kept.fetchall()]
+        )
         keyframes = restricted_rows.without_lost(db, incident.incident_id, keyframes)
         clip = restricted_rows.clip_of(db, incident.incident_id)
         body = self._insert(db, seq, event.finished(sequence, revision, keyframes, clip))
@@ -175,6 +177,12 @@ class EventLog:
             self.shed += shed
             if not shed:
                 return False
+
+
+def _newest_by_role(keyframes: Sequence[KeyframeData]) -> list[KeyframeData]:
+    """Of each role the newest one: a peak replaces the one before, so that events stay small."""
+    newest = {one.role: one for one in keyframes}
+    return [one for one in keyframes if newest[one.role] is one]
 
 
 def seal(db: sqlite3.Connection, seq: int, body: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from camera_adapters import RECORDING_BEGIN
 from models.detections import Box
-from pipelines.incident import Incident, Measurement, Transition
+from pipelines.incident import Incident, Measurement, Peak, Subject, Transition
 from pipelines.plan import CameraPlan, ModelRef
 from pipelines.replay.replay import ReplayStep, RuleStep
 from pipelines.signals.signal import Signals
@@ -130,26 +130,41 @@ def _found(one: RuleStep, at: Mapping[str, object]) -> str:
 
 
 def _incident(incident: Incident) -> dict[str, Any]:
-    subjects = [
+    return {
+        "id": incident.id,
+        "kind": incident.kind,
+        "zone": incident.zone,
+        "severity": incident.severity,
+        "level": incident.severity.level,
+        "opened_s": _date(incident.opened_at),
+        "ended_s": None if incident.ended_at is None else _date(incident.ended_at),
+        "end_reason": incident.end_reason,
+        "subjects": _subjects(incident.subjects),
+        "detail": _values(incident.detail),
+        "peak": incident.peak and _peak(incident.peak),
+    }
+
+
+def _peak(peak: Peak) -> dict[str, Any]:
+    return {
+        "at_s": _date(peak.at),
+        "severity": peak.severity,
+        "size": round(float(peak.size), VALUE_DIGITS),
+        "subjects": _subjects(peak.subjects),
+        "detail": _values(peak.detail),
+    }
+
+
+def _subjects(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
+    return [
         {
             "track": one.track,
             "label": one.label,
             "score": round(float(one.score), SCORE_DIGITS),
             "box": _box(one.box),
         }
-        for one in sorted(incident.subjects, key=lambda one: one.track)
+        for one in sorted(subjects, key=lambda one: one.track)
     ]
-    return {
-        "id": incident.id,
-        "kind": incident.kind,
-        "zone": incident.zone,
-        "severity": incident.severity,
-        "opened_s": _date(incident.opened_at),
-        "ended_s": None if incident.ended_at is None else _date(incident.ended_at),
-        "end_reason": incident.end_reason,
-        "subjects": subjects,
-        "detail": _values(incident.detail),
-    }
 
 
 def _values(values: Mapping[str, object]) -> dict[str, object]:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from camera_adapters import CameraSpec, Frame, FullImage, Playback
+from camera_adapters import CameraSpec, Frame, Playback
 from models.detections import Detections
 from pipelines.batcher import CameraRoutes, TakenFrames, assemble
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.coverage import Coverage
 from pipelines.detector import DetectorPort
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.plan import CameraPlan, ModelRef
 from pipelines.rules.condition import RuleExplanation
@@ -181,7 +182,8 @@ class _StepRecorder:
         camera: CameraSpec,
         model: ModelRef,
         rule: tuple[str, str],
-        image: FullImage | None,
+        frame: EvidenceFrame | None,
+        peak: EvidenceFrame | None = None,
     ) -> None:
         self._found.append(RuleStep(transition, model.key, "/".join(rule)))
 

@@ -150,6 +150,8 @@ class Identity:
         incarnation: Differs between worker starts.
         numbers: Running numbers, shared by all situations of the zone.
         variant: Differs between two rules of one kind in one zone.
+        peaks: Ids of incidents that the newest frame shows at their peak, until the rule takes
+            them; shared by all situations of the rule.
     """
 
     kind: str
@@ -158,6 +160,7 @@ class Identity:
     incarnation: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     variant: str = ""
+    peaks: list[str] = field(default_factory=list)
 
     def mint(self) -> str:
         """The next incident id; the same run gives the same ids."""
@@ -167,10 +170,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What one frame, or the end of the stream, brings."""
+    """What one frame, or the end of the stream, brings.
+
+    Attributes:
+        peaks: Ids of open incidents that this frame shows greater than any frame before; `Rule`
+            fills it in, whatever watches a place says nothing of it.
+    """
 
     transitions: Sequence[Transition] = ()
     measurements: Sequence[Measurement] = ()
+    peaks: Sequence[str] = ()
 
 
 P = TypeVar("P", bound=MeasureParameters)
@@ -236,10 +245,12 @@ class Rule:
         watches: Mapping[str, PlaceWatch],
         schedule: Schedule | None = None,
         mask: Mask | None = None,
+        peaks: list[str] | None = None,
     ) -> None:
         """Takes the watches by a text that differs wherever the place does.
 
-        Without a schedule it is always armed, and without a mask everything counts.
+        Without a schedule it is always armed, and without a mask everything counts; `peaks` is what
+        their identities share, if they do.
         """
         self.kind = kind
         self.version = version
@@ -247,6 +258,7 @@ class Rule:
         self._watches = tuple(watches.values())
         self._schedule = schedule
         self._mask = mask
+        self._peaks = [] if peaks is None else peaks
         self._learning = {
             f"{kind}/{version} {place}": watch
             for place, watch in watches.items()
@@ -275,7 +287,9 @@ class Rule:
             result = watch.observe(tracks, at, declared)
             transitions += result.transitions
             measurements += result.measurements
-        return RuleResult(tuple(transitions), tuple(measurements))
+        peaks = tuple(self._peaks)
+        self._peaks.clear()
+        return RuleResult(tuple(transitions), tuple(measurements), peaks)
 
     def is_armed(self, at: Moment) -> bool:
         """Whether it may open incidents then."""
@@ -329,6 +343,8 @@ class RuleType(Generic[P]):
         line: Makes what watches one line; None for a rule that takes no lines.
         needs_direction: Whether it takes only zones with a direction.
         needs_ground: Whether it works on calibrated cameras only.
+        by_spot: Whether each thing at its spot is an incident of its own, so that several of one
+            zone may be open at once; else a zone or line has one at a time.
         signals: What it needs beside tracks.
         max_interval_s: Time between two frames from which on it can measure nothing, seconds; None
             where only the windows of its parameters limit it.
@@ -343,6 +359,7 @@ class RuleType(Generic[P]):
     line: Callable[[LineShape, Identity, P], PlaceWatch] | None = None
     needs_direction: bool = False
     needs_ground: bool = False
+    by_spot: bool = False
     signals: frozenset[Signal] = frozenset()
     max_interval_s: float | None = None
     measures: tuple[str, ...] = ()
@@ -371,9 +388,10 @@ class RuleType(Generic[P]):
         parameters = self.Parameters.model_validate(dict(plan.parameters))
         variant = parameters.model_dump_json()
         watches: dict[str, PlaceWatch] = {}
+        peaks: list[str] = []
 
         def identity(name: str) -> Identity:
-            return Identity(self.kind, camera, name, incarnation, variant=variant)
+            return Identity(self.kind, camera, name, incarnation, variant=variant, peaks=peaks)
 
         if self.zone is not None:
             zones = [z for z in plan.zones if z.direction or not self.needs_direction]
@@ -390,4 +408,4 @@ class RuleType(Generic[P]):
         if self.needs_ground and None in {place.ground for place in places}:
             raise RuleError("it works on calibrated cameras only; give the camera `ground:`")
         mask = Mask(plan.masks) if plan.masks else None
-        return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask)
+        return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask, peaks)

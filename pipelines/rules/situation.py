@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
+from pipelines.incident import EndReason, Incident, Peak, Phase, Severity, Subject, Transition
 from pipelines.rules.condition import Condition, Explanation, SituationStage
+from pipelines.rules.peak import PeakWatch
 from pipelines.rules.rule import Identity, Moment, RuleParameters
 from pipelines.track import Track
 
@@ -217,7 +218,9 @@ class Reading:
         severity: How bad it is now.
         tracks: The objects that take part.
         detail: Numbers by name with unit.
-        size: How much of it there is now, in whatever the rule counts; greatest at the peak.
+        size: How much of it there is now, in whatever the rule counts, such as vehicles or persons;
+            greatest at the peak. What can only grow, such as a duration, is no size. 0 where the
+            rule says none: its incidents have no peak.
         conditions: What was compared with what.
         note: What else decided, in a short sentence.
     """
@@ -253,6 +256,7 @@ class Situation:
         self._latest = Reading(holds=None)
         self._newest = self._latest
         self._severities: deque[tuple[float, Severity]] = deque()
+        self._peak: PeakWatch | None = None
 
     def is_cool(self, at_s: float) -> bool:
         """Whether the cool-down after the last incident is over."""
@@ -274,8 +278,12 @@ class Situation:
         if edge and self._incident:
             subjects = _subjects(reading.tracks)
             return [self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, subjects)]
-        if self._incident and reading.holds and self._is_due(self._incident, at):
-            return [self._update(self._incident, reading, at)]
+        if not self._incident:
+            return []
+        if reading.holds and self._peak and self._peak.observe(self._as_peak(reading, at)):
+            self._identity.peaks.append(self._incident.id)
+        if self._is_due(self._incident, reading, at):
+            return [self._update(self._incident, at)]
         return []
 
     def explain(self, at: Moment, subject: str = "") -> Explanation:
@@ -325,25 +333,36 @@ class Situation:
             subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
         )
+        self._peak = PeakWatch(self._as_peak(reading, at), edge.since_s, at.mono_s)
+        self._incident = replace(self._incident, peak=self._peak.value)
         return Transition(Phase.STARTED, self._incident)
+
+    def _as_peak(self, reading: Reading, at: Moment) -> Peak:
+        subjects, severity = _subjects(reading.tracks), self._severity()
+        return Peak(self._utc(at.mono_s), severity, reading.size, dict(reading.detail), subjects)
 
     def _severity(self) -> Severity:
         """The severity that has lasted, so that one odd frame does not raise it."""
         return min((severity for _, severity in self._severities), key=_ORDER.index)
 
-    def _is_due(self, incident: Incident, at: Moment) -> bool:
+    def _is_due(self, incident: Incident, reading: Reading, at: Moment) -> bool:
+        if self._peak and self._peak.is_due(at.mono_s):
+            return True
+        if not reading.holds:
+            return False
         if _worse(self._severity(), incident.severity) != incident.severity:
             return True
         return at.mono_s - self._published_s >= self._update_every_s
 
-    def _update(self, incident: Incident, reading: Reading, at: Moment) -> Transition:
-        self._published_s = at.mono_s
+    def _update(self, incident: Incident, at: Moment) -> Transition:
+        self._published_s, reading = at.mono_s, self._latest
         self._incident = replace(
             incident,
             severity=_worse(self._severity(), incident.severity),
             updated_at=self._utc(at.mono_s),
             subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
+            peak=self._peak.publish(at.mono_s) if self._peak else None,
         )
         return Transition(Phase.UPDATED, self._incident)
 
@@ -357,13 +376,15 @@ class Situation:
     ) -> Transition:
         self.is_open, self.opened_s = False, math.inf
         self._incident = None
+        peak, self._peak = self._peak.value if self._peak else None, None
         ended = replace(
             incident,
             updated_at=self._utc(at.mono_s),
             ended_at=self._utc(ended_s),
             end_reason=reason,
             subjects=subjects,
-            detail=dict(self._latest.detail),
+            detail=dict(peak.detail if peak else self._latest.detail),
+            peak=peak,
         )
         return Transition(Phase.ENDED, ended)
 

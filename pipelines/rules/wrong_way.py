@@ -177,6 +177,7 @@ class _WrongWayWatch:
             severity=Severity.HIGH if motor else Severity.MEDIUM,
             tracks=wrong,
             detail=detail,
+            size=float(len(wrong)),
         )
 
 

@@ -177,3 +177,21 @@ def test_the_page_is_bounded_and_says_so(tmp_path: Path) -> None:
     listing = Markup(cards.camera_rows(crowd.cameras)).words
     assert listing.startswith("C-0offline")
     assert "and 10 more cameras" in listing
+
+
+def test_high_and_critical_count_together(tmp_path: Path) -> None:
+    severities = ("low", "high", "critical", "critical")
+    board = board_of(tmp_path, *(incident(f"i-{n}", severity=s) for n, s in enumerate(severities)))
+    assert "3 high or critical" in " ".join(Markup(cards.counts(board)).words.split())
+
+
+def test_the_image_of_the_peak_has_the_boxes_of_the_peak(tmp_path: Path) -> None:
+    at = START.isoformat()
+    box = {"track": 9, "label": "bus", "score": 0.5, "box": [0.1, 0.1, 0.2, 0.2]}
+    peak = {"at": at, "severity": "high", "size": 7, "detail": {"vehicles": 7}, "subjects": [box]}
+    shown = [keyframe("a", b"", "closing"), keyframe("b", b"", "peak") | {"at": at}]
+    ended = incident(revision=2, phase="ended", severity="high", peak=peak, keyframes=shown)
+    (view,) = board_of(tmp_path, ended).incidents
+    assert [one.label for one in view.keyframes[shown[1]["key"]].subjects] == ["bus"]
+    assert [one.label for one in view.keyframes[shown[0]["key"]].subjects] == ["car"]
+    assert "At its height7 vehicles" in Markup(cards.incident_card(view)).words

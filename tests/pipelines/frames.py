@@ -55,6 +55,7 @@ def make_frame(
     stream_restarts: int = 0,
     at_s: float | None = None,
     value: int = 0,
+    captured_at: datetime | None = None,
 ) -> Frame:
     """A frame whose analysis images are filled with `value` inside the letterbox."""
     at_s = time.monotonic() if at_s is None else at_s
@@ -64,7 +65,7 @@ def make_frame(
         camera=camera,
         index=index,
         stream_restarts=stream_restarts,
-        captured_at=datetime.now(UTC),
+        captured_at=captured_at or datetime.now(UTC),
         captured_mono_s=at_s,
         arrived_mono_s=at_s,
         tasks=frozenset(tasks),

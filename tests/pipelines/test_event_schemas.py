@@ -30,11 +30,11 @@ from pipelines.event import (
     NoticeData,
     NoticeEvent,
     OutgoingEvent,
-    SubjectData,
     VersionData,
 )
 from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import worker_source
+from pipelines.event_incident import SubjectData
 from pipelines.event_schemas import (
     FOLDER,
     SCHEMAS,

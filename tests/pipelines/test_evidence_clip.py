@@ -16,6 +16,7 @@ from camera_adapters.packet_ring import ClipWindow, PacketFormat
 from pipelines.delivery.spool import Spool, SpoolLimits
 from pipelines.event import EVENT
 from pipelines.evidence_clip import ClipRecorder
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Transition
 from pipelines.keyframe_key import is_content_of, is_restricted_key
 from tests.camera_adapters.clips import TinyClip, read_number, write_clip
@@ -65,7 +66,7 @@ class Street:
         return steps[1:]
 
     def publish(self, transition: Transition) -> None:
-        self.clips.publish(transition, CAMERA, MODEL, RULE, image())
+        self.clips.publish(transition, CAMERA, MODEL, RULE, EvidenceFrame(image()))
 
     def events(self) -> list[dict[str, Any]]:
         """The data of every event of the outbox, in their order."""

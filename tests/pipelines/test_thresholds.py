@@ -116,7 +116,7 @@ class Kept:
     def __init__(self) -> None:
         self.opened: list[float | None] = []
 
-    def publish(self, transition, camera, model, source, image) -> None:
+    def publish(self, transition, camera, model, source, frame, peak=None) -> None:
         if transition.phase is Phase.STARTED:
             self.opened.append(model.named_thresholds.default)
 

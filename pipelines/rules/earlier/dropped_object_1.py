@@ -201,4 +201,5 @@ DROPPED_OBJECT_1: Final = RuleType(
     task="littering",
     Parameters=EarlierDroppedObjectParameters,
     zone=_EarlierDroppedObjectWatch,
+    by_spot=True,
 )

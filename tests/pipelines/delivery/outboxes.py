@@ -24,6 +24,7 @@ from pipelines.delivery.spool import Spool
 from pipelines.delivery.stores.folder import FolderStore
 from pipelines.errors import StoreUnavailable
 from pipelines.evidence import EvidenceRecorder
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import EndReason, Incident, Phase, Severity, Subject, Transition
 from pipelines.plan import ModelRef
 from tests.pipelines.frames import PlainImage
@@ -167,7 +168,7 @@ class Edge:
                 camera(transition.incident.camera),
                 MODEL,
                 RULE,
-                None if value is None else image(value),
+                None if value is None else EvidenceFrame(image(value)),
             )
 
     def recover(self) -> int:

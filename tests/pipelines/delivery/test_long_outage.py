@@ -22,6 +22,7 @@ from pipelines.access import TokenFile
 from pipelines.coverage import Coverage
 from pipelines.delivery.event_log import OutboxLimits
 from pipelines.delivery.relay import Relay
+from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Measurement
 from tests.event_hub.process import hub_process
 from tests.pipelines.delivery.outboxes import (
@@ -68,7 +69,9 @@ class Worker:
             self.events += 1
             if minute % (60 // INCIDENTS_PER_HOUR) == 0:
                 for step in life(f"{name}-{minute}", name):
-                    self.edge.recorder.publish(step, camera(name), MODEL, RULE, image())
+                    self.edge.recorder.publish(
+                        step, camera(name), MODEL, RULE, EvidenceFrame(image())
+                    )
                 self.events += EVENTS_PER_INCIDENT
             self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
 

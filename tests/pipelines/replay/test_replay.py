@@ -71,7 +71,7 @@ class Kept:
 
     transitions: list[Transition] = field(default_factory=list)
 
-    def publish(self, transition, camera, model, rule, image) -> None:
+    def publish(self, transition, camera, model, rule, frame, peak=None) -> None:
         self.transitions.append(transition)
 
     def publish_measurement(self, measurement, task, coverage, camera, model, rule) -> None: ...

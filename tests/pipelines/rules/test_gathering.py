@@ -58,6 +58,15 @@ def gathered(count=12, begin_s=30.0, every_s=1.5, leave_s=120.0, spread_m=1.2):
     ]
 
 
+def hidden_for_a_while():
+    """People who stand together, and whom nothing shows for eight seconds."""
+
+    def path(index):
+        return lambda at_s: None if 60 < at_s < 68 else spot(index)
+
+    return [Thing("person", path(index)) for index in range(14)]
+
+
 @pytest.mark.parametrize("fps", [0.3, 1.0, 5.0])
 @pytest.mark.parametrize("calibrated", [True, False])
 def test_many_who_come_together_and_stay_are_one_incident(calibrated, fps):
@@ -110,7 +119,7 @@ def stream(until_s, every_s):
         ),
         (
             "a crowd that a bus hides for eight seconds",
-            [Thing("person", lambda t, i=i: None if 60 < t < 68 else spot(i)) for i in range(14)],
+            hidden_for_a_while(),
         ),
     ],
 )

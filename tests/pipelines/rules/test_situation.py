@@ -170,3 +170,70 @@ def test_every_incident_ends_exactly_once_whatever_happens(blocks, confirm, expi
         assert ended.opened_at <= ended.ended_at <= ended.updated_at
     if not any(holds for _, holds, *_ in blocks):
         assert steps == []
+
+
+def crowd(persons, severity=Severity.LOW):
+    return Reading(True, severity, (TRACK,), {"persons": persons}, size=persons)
+
+
+def peaks(steps):
+    """Per step: what it is, how many there are in its detail, and at its peak."""
+    return [
+        (one.phase, one.incident.detail["persons"], one.incident.peak and one.incident.peak.size)
+        for one in steps
+    ]
+
+
+LONG = RuleParameters(confirm_s=4, expire_s=4, cooldown_s=0, update_every_s=3600)
+
+
+def test_an_ended_incident_has_the_figures_of_its_peak():
+    sizes = [(0, 8), (10, 20), (13, 31), (13.2, 12), (40, None)]
+
+    def reading(t):
+        size = [size for since_s, size in sizes if t >= since_s][-1]
+        return Reading(False) if size is None else crowd(size)
+
+    place = situation(LONG)
+    steps = live(reading, 50, place)
+    assert peaks(steps) == [
+        (Phase.STARTED, 8, 8),
+        (Phase.UPDATED, 12, 31),
+        (Phase.ENDED, 31, 31),
+    ]
+    updated, ended = steps[1].incident, steps[2].incident
+    assert seconds(updated.updated_at) == pytest.approx(14, abs=0.3), "10 s after the opening"
+    assert seconds(ended.peak.at) == pytest.approx(13, abs=0.1)
+    assert ended.peak.subjects == (SUBJECT,)
+
+
+def test_what_only_grows_brings_few_updates_and_ends_at_its_peak():
+    steps = live(lambda t: crowd(t) if t < 1000 else Reading(False), 1010, situation(LONG), fps=2)
+    assert 10 < len(steps) < 40
+    assert steps[-1].incident.peak.size == pytest.approx(999.5)
+    updated = [seconds(step.incident.updated_at) for step in steps[:-1]]
+    assert min(b - a for a, b in pairwise(updated)) >= 10
+
+
+def test_a_severity_that_has_lasted_makes_a_peak_and_one_odd_frame_does_not():
+    def reading(t):
+        odd = 8 <= t < 8.3
+        return crowd(12, Severity.CRITICAL if odd or 20 <= t < 23 else Severity.LOW)
+
+    last = live(reading, 30, situation(LONG))[-1].incident
+    assert (last.severity, last.peak.severity) == (Severity.CRITICAL, Severity.CRITICAL)
+    assert seconds(last.peak.at) == pytest.approx(22, abs=0.3)
+
+
+def test_a_peak_is_published_also_while_the_condition_does_not_hold_any_more():
+    steps = live(
+        lambda t: crowd(9 if 9 <= t < 9.5 else 5) if t < 12 else Reading(None), 16, situation(LONG)
+    )
+    assert peaks(steps) == [(Phase.STARTED, 5, 5), (Phase.UPDATED, 5, 9)]
+
+
+def test_what_has_no_size_has_no_peak_and_brings_no_updates_for_it():
+    steps = live(lambda t: held(resting_s=t) if t < 300 else Reading(False), 310, situation(LONG))
+    assert [step.phase for step in steps] == [Phase.STARTED, Phase.ENDED]
+    assert steps[-1].incident.peak is None
+    assert steps[-1].incident.detail["resting_s"] == pytest.approx(299.8, abs=0.5)

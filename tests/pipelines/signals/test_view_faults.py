@@ -37,7 +37,7 @@ class Kept:
 
     transitions: list[Transition] = field(default_factory=list)
 
-    def publish(self, transition, camera, model, source, image) -> None:
+    def publish(self, transition, camera, model, source, frame, peak=None) -> None:
         self.transitions.append(transition)
 
 
