@@ -264,7 +264,7 @@ class _StoppedVehicleWatch:
             if place.is_there(at_s) is not False or (watched and watched.situation.is_open):
                 continue
             kept_s = TOLD_KEPT_S if place.told else UNTOLD_KEPT_S
-            if place.left or place.elsewhere_s <= at_s or at_s - place.seen_s > kept_s:
+            if place.has_left(at_s) or at_s - place.seen_s > kept_s:
                 gone.append(place)
         self._standing.forget(gone)
         for place in gone:
