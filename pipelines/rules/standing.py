@@ -307,8 +307,13 @@ class StandingVehicles:
             for place in self.places
         )
 
-    def remember(self, at_s: float) -> list[dict[str, Any]]:
-        """The places, with ages instead of times."""
+    def remember(
+        self, at_s: float, open_places: Collection[StandingVehicle]
+    ) -> list[dict[str, Any]]:
+        """The places, with ages instead of times.
+
+        An incident that is open now goes on after a crash, so it must be reported then as well.
+        """
         return [
             {
                 "box": [round(float(value), 5) for value in place.box],
@@ -317,7 +322,7 @@ class StandingVehicles:
                 "stood_s": round(at_s - place.since_s, 1),
                 "came": place.came and [round(float(value), 5) for value in place.came],
                 "from_start": place.from_start,
-                "told": place.told,
+                "told": place.told and place not in open_places,
             }
             for place in self.places
             if place.is_there(at_s) is not False

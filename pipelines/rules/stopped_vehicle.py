@@ -160,8 +160,9 @@ class _StoppedVehicleWatch:
 
     def remember(self, at: Moment) -> Mapping[str, Any]:
         """Who stands where, who of them was reported, and where vehicles drive."""
+        open_places = {place for place, one in self._watched.items() if one.situation.is_open}
         return {
-            "places": self._standing.remember(at.mono_s),
+            "places": self._standing.remember(at.mono_s, open_places),
             "driven": self._driven.remember(),
         }
 
