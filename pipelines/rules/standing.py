@@ -159,13 +159,20 @@ class StandingVehicle:
 
     def is_there(self, at_s: float) -> bool | None:
         """Whether it still stands there; None while others hide it."""
-        if self.left or at_s - self.elsewhere_s > LEFT_S:
+        if self.left:
             return False
+        if self.elsewhere_s <= at_s:
+            # If only ids were mixed up, a vehicle is seen at the place.
+            return None if self.covered_s >= at_s and not self.has_left(at_s) else False
         unseen_s = at_s - self.seen_s
         if unseen_s <= self.missed_s:
             return True
         is_covered = at_s - self.covered_s <= self.missed_s
         return None if is_covered and unseen_s <= COVERED_S else False
+
+    def has_left(self, at_s: float) -> bool:
+        """Whether it was seen elsewhere for so long that ids were not mixed up."""
+        return self.left or at_s - self.elsewhere_s > LEFT_S
 
     def passed_after(self, stood_s: float) -> int:
         """How many have passed it after it had stood for so long."""
@@ -300,8 +307,13 @@ class StandingVehicles:
             for place in self.places
         )
 
-    def remember(self, at_s: float) -> list[dict[str, Any]]:
-        """The places, with ages instead of times."""
+    def remember(
+        self, at_s: float, open_places: Collection[StandingVehicle]
+    ) -> list[dict[str, Any]]:
+        """The places, with ages instead of times.
+
+        An incident that is open now goes on after a crash, so it must be reported then as well.
+        """
         return [
             {
                 "box": [round(float(value), 5) for value in place.box],
@@ -310,7 +322,7 @@ class StandingVehicles:
                 "stood_s": round(at_s - place.since_s, 1),
                 "came": place.came and [round(float(value), 5) for value in place.came],
                 "from_start": place.from_start,
-                "told": place.told,
+                "told": place.told and place not in open_places,
             }
             for place in self.places
             if place.is_there(at_s) is not False

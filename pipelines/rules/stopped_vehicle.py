@@ -160,8 +160,9 @@ class _StoppedVehicleWatch:
 
     def remember(self, at: Moment) -> Mapping[str, Any]:
         """Who stands where, who of them was reported, and where vehicles drive."""
+        open_places = {place for place, one in self._watched.items() if one.situation.is_open}
         return {
-            "places": self._standing.remember(at.mono_s),
+            "places": self._standing.remember(at.mono_s, open_places),
             "driven": self._driven.remember(),
         }
 
@@ -264,7 +265,7 @@ class _StoppedVehicleWatch:
             if place.is_there(at_s) is not False or (watched and watched.situation.is_open):
                 continue
             kept_s = TOLD_KEPT_S if place.told else UNTOLD_KEPT_S
-            if place.left or place.elsewhere_s <= at_s or at_s - place.seen_s > kept_s:
+            if place.has_left(at_s) or at_s - place.seen_s > kept_s:
                 gone.append(place)
         self._standing.forget(gone)
         for place in gone:

@@ -26,11 +26,17 @@ LETTERBOX = Letterbox.fit(Size(*SIZE), Size(320, 192))
 MIN_VISIBLE = 0.25
 FPS = 5.0
 
-WITHOUT_RULE = {"littering.exposed_rubbish", "traffic.stopped_vehicle"}
+WITHOUT_RULE = {"littering.exposed_rubbish"}
 """Kinds of incidents in the scenes' truth that no rule finds yet."""
 
 TRUE_BESIDE = {("square-crowd", "crowding.gathering")}
 """Incidents that are true, and not in the truth of a scene, which knows what the demo shows."""
+
+WHERE_ASKED = {"traffic.carriageway_intrusion"}
+"""Kinds that depend on what a zone is for: only scenes about them have such a zone."""
+
+SHORT_SCENES = {"traffic.stopped_vehicle": {"confirm_s": 30.0}}
+"""Parameters where a scene is too short for the default ones."""
 
 BEGINS_WITHIN_S = 10.0
 """A thing becomes litter when its owner is away, later than the script drops it."""
@@ -70,14 +76,18 @@ def rules_of(scene: Scene, calibrated: bool) -> list[Rule]:
         tuple(point.image for point in points), tuple(point.ground_m for point in points)
     )
     rules = []
+    about = {truth.kind for truth in scene.incidents}
     for kind, rule in RULES.items():
+        if kind in WHERE_ASKED - about:
+            continue
         zones = tuple(
             Zone(zone.name, zone.polygon, ground if calibrated else None, zone.flow)
             for zone in scene.zones
             if zone.task == rule.task and (zone.flow or not rule.needs_direction)
         )
-        if zones:
-            rules.append(build_rule(RulePlan(kind, zones), scene.name, "e1"))
+        if zones and rule.zone is not None:
+            plan = RulePlan(kind, zones, SHORT_SCENES.get(kind, {}))
+            rules.append(build_rule(plan, scene.name, "e1"))
     return rules
 
 

@@ -169,18 +169,30 @@ def test_a_shaking_camera_makes_one_incident(fps):
     assert len(of(steps, Phase.STARTED)) == len(of(steps, Phase.ENDED)) == 1
 
 
-@pytest.mark.parametrize("killed_s", [60.0, 120.0])
-def test_a_restart_makes_no_second_incident_and_forgets_none(killed_s):
+@pytest.mark.parametrize(
+    ("stopped_s", "closed", "incidents"),
+    [(60.0, True, [0, 1]), (120.0, True, [1, 0]), (120.0, False, [1, 1])],
+)
+def test_a_restart_reports_nothing_twice_and_a_crash_lets_the_incident_go_on(
+    stopped_s, closed, incidents
+):
     world = World([stop(2, 25, 20), *flow(-2)])
-    first, again = rule(), rule()
-    told = [
-        s for t in times(killed_s) for s in first.observe(world.tracks(t), moment(t)).transitions
-    ]
-    memory = json.loads(json.dumps(first.remember(moment(killed_s))))
-    again.recall(memory, 12.0, moment(killed_s + 12))
-    for t in times(300, start_s=killed_s + 12):
-        told += again.observe(world.tracks(t), moment(t)).transitions
-    assert len(of(told, Phase.STARTED)) == 1
+    runs, memory, started = (rule(), rule()), None, []
+    for own, (begin, end) in zip(runs, ((0, stopped_s), (stopped_s + 12, 250)), strict=True):
+        if memory is not None:
+            own.recall(json.loads(json.dumps(memory)), 12.0, moment(begin))
+        steps = []
+        for t in times(end, start_s=begin):
+            steps += own.observe(world.tracks(t), moment(t)).transitions
+        if closed:
+            own.close(EndReason.SHUTDOWN, moment(end))
+        memory = own.remember(moment(end))
+        started.append(of(steps, Phase.STARTED))
+    # After a crash whoever publishes gives the second one the id of the first.
+    assert [len(one) for one in started] == incidents
+    for (step,) in filter(None, started[1:]):
+        assert seconds(step.incident.updated_at) <= stopped_s + 12 + 60
+        assert step.incident.detail["stood_before_s"] > 50
 
 
 def test_after_a_long_pause_nobody_knows_who_stands_there():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -89,11 +90,31 @@ def back_up():
     return Thing("car", then(*legs))
 
 
+def turn_round():
+    """Comes the right way, and turns into the other carriageway."""
+    length_s = math.pi * 4 / 5
+
+    def arc(t):
+        angle = (t - 6) * 5 / 4
+        return -2 + 4 * math.cos(angle), 16 - 4 * math.sin(angle)
+
+    legs = ((6, moving(2, 46, 0, -5)), (6 + length_s, arc))
+    back = moving(-6, 16, 0, 5, start=6 + length_s)
+    return Thing("car", then(*legs, (40, back)))
+
+
+def back_up_to_park():
+    legs = ((6, moving(0, 60, 0, -5)), (8, at(0, 30)), (12, moving(0, 30, 0, 1.5, start=8)))
+    return Thing("car", then(*legs, (40, at(0, 36))))
+
+
 @places
 @calibrations
 @pytest.mark.parametrize(
     ("scenario", "things"),
     [
+        ("a U-turn into the other carriageway", [turn_round()]),
+        ("a vehicle that backs up by 6 m to park", [back_up_to_park()]),
         ("an empty road", []),
         ("traffic in its direction", STREAM),
         ("fast traffic", [towards(2 * (k % 2), 22, start=k) for k in range(20)]),
