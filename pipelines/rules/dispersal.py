@@ -74,7 +74,7 @@ class DispersalParameters(RuleParameters):
         description="metres per second from which on somebody hurries (calibrated cameras)",
     )
     min_speed_heights: float = Field(
-        default=1.2,
+        default=1.1,
         gt=0,
         le=10,
         description="the same in own heights per second (uncalibrated cameras)",

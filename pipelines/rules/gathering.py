@@ -28,7 +28,7 @@ from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import MAX_INTERVAL_S
 from pipelines.track import Track, tracks_on_foot
 
-STEADY_S: Final = 2.0
+STEADY_S: Final = 1.0
 
 COVERED_S: Final = 10.0
 """How long a group may be out of sight, such as behind a bus, without being new after it. So long

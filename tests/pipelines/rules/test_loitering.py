@@ -26,6 +26,7 @@ from tests.pipelines.synthetic import (
 
 VIEW = View()
 YARD = ((-4, 11), (4, 11), (4, 20), (-4, 20))
+WIDE = ((-9, 12), (9, 12), (9, 20), (-9, 20))
 LIMIT_S = 60.0
 
 
@@ -109,6 +110,28 @@ def test_the_bicycle_that_waits_takes_its_rider_with_it():
     for t in times(150):
         tracks = [track._replace(rides=77) for track in world.tracks(t)]
         assert not watched.observe(tracks, moment(t)).transitions
+
+
+def test_one_who_leaves_at_the_edge_and_one_who_comes_there_are_two():
+    def path(come_s):
+        """Comes from the left, stands for 40 s and leaves to the left."""
+        return then(
+            (come_s + 10, moving(-15, 14, 1.4, 0, come_s)),
+            (come_s + 45, at(-1, 14)),
+            (come_s + 55, moving(-1, 14, -1.4, 0, come_s + 45)),
+        )
+
+    people = [Thing("person", path(57.0 * i)) for i in range(4)]
+    assert run(rule(WIDE), World(people), 220) == []
+
+
+def test_in_a_dense_crowd_no_stay_goes_over_from_one_to_the_next():
+    people = [
+        Thing("person", moving(-9, 12 + 0.5 * (i % 12), 1.0, 0, 0.7 * i, 0.7 * i + 18))
+        for i in range(400)
+    ]
+    world = World(people, flaws=Flaws(jitter=0.02, recall=0.8, switch_every_s=6))
+    assert run(rule(), world, 280, 2.5) == []
 
 
 def test_two_who_stay_are_one_incident_that_grows_and_says_the_longest_stay():
