@@ -26,7 +26,7 @@ LETTERBOX = Letterbox.fit(Size(*SIZE), Size(320, 192))
 MIN_VISIBLE = 0.25
 FPS = 5.0
 
-WITHOUT_RULE = {"littering.exposed_rubbish", "traffic.stopped_vehicle"}
+WITHOUT_RULE = {"traffic.stopped_vehicle"}
 """Kinds of incidents in the scenes' truth that no rule finds yet."""
 
 TRUE_BESIDE = {("square-crowd", "crowding.gathering")}
