@@ -131,7 +131,7 @@ class _ExposedRubbishWatch:
         )
 
     def _area_m2(self, things: Iterable[LyingThing]) -> float:
-        return round(sum(self._lying.area_m2(one) for one in things), 2)
+        return round(float(sum(self._lying.area_m2(one) for one in things)), 2)
 
     def _reading(self, things: Sequence[LyingThing], heap: LitterIncident, at: Moment) -> Reading:
         area_m2 = self._area_m2(things)

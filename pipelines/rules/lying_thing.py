@@ -154,6 +154,8 @@ class LyingThing:
 
     def see_class(self, track: Track, at_s: float, *, places: bool) -> None:
         """Notes that a track is seen here; `places`: it also says where the thing lies."""
+        if not places and box_iou(self.box, track.box) < SAME_IOU:
+            return  # A class of something else that only is near gives it no name.
         self.votes[plain_label(track.label)] += 1
         if not places:
             return

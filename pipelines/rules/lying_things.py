@@ -43,7 +43,7 @@ START_S: Final = 3.0
 """What a class shows so soon after the start was there before; nobody has seen who brought it."""
 
 PARTS_GAP: Final = 0.02
-PARTS_S: Final = 4.0
+PARTS_S: Final = 3.0
 """Changes so near to each other, in shares of the height, that came at the same time are parts."""
 
 MAX_THINGS: Final = 100

@@ -126,13 +126,10 @@ def park_pile() -> Scene:
             20 + k, (label, look), owner, drop_s, spot, collectors[k % 3], pick_s, left_hand=k >= 3
         )
         actors += [owner, thing]
-        incidents.append(
-            SceneIncident("littering.dropped_object", zone.name, drop_s, pick_s, (20 + k,))
-        )
     pile = tuple(20 + k for k in range(len(_DROPS)))
-    incidents.append(
-        SceneIncident("littering.exposed_rubbish", zone.name, _DROPS[2][3], 57.0, pile)
-    )
+    # Things that lie together are one dropped object, and from the third one on a heap.
+    for kind, start_s in (("dropped_object", _DROPS[0][3]), ("exposed_rubbish", _DROPS[2][3])):
+        incidents.append(SceneIncident(f"littering.{kind}", zone.name, start_s, 58.0, pile))
     title = "A park in the rain: rubbish piles up"
     return stage.scene("park-pile", title, [zone], [*actors, *collectors], incidents, light="rain")
 

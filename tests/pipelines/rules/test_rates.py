@@ -14,6 +14,8 @@ WORLDS = {
     "traffic.congestion": [Thing("car", at(-2 + 4 * (i % 2), 12 + 6 * (i // 2))) for i in range(8)],
     "crowding.density": [Thing("person", at(-3.5 + i % 8, 11 + 1.2 * (i // 8))) for i in range(24)],
     "littering.dropped_object": [Thing("bag", at(0, 12))],
+    "littering.exposed_rubbish": [Thing("bag", at(0.9 * i, 12)) for i in range(3)],
+    "littering.bin_overflow": [Thing("bag", at(2 * i, 12)) for i in range(2)],
     "traffic.carriageway_intrusion": [Thing("person", at(0, 12))],
     "traffic.stopped_vehicle": [Thing("car", at(0, 14))],
 }

@@ -9,14 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
-from models.detections import Detections
+from camera_adapters.spec import CameraSpec
+from models.detections import Box, Detections
+from pipelines.batcher import CameraRoutes
 from pipelines.incident import EndReason
-from pipelines.plan import ModelRef, Route, TaskPlan
+from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules.rule import Moment, RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.agreement import in_one_only
-from pipelines.shadow.comparison import IMAGES, Comparison
+from pipelines.shadow.comparison import IMAGES, CameraShadow, Comparison
 from pipelines.shadow.comparison_state import ComparisonState, Gallery, load_state, states_in
+from pipelines.signals.signal import ChangeKind, Signals, StaticChange, ViewFault
 from pipelines.thresholds import NamedThresholds
 from tests.pipelines.frames import FULL, SIZE, make_frame
 
@@ -156,3 +159,30 @@ def test_a_gallery_keeps_the_newest_and_gives_nothing_outside(tmp_path):
 def test_a_comparison_without_a_shadow_is_a_mistake(tmp_path):
     with pytest.raises(ValueError, match="needs a shadow"):
         Comparison(PLAN, Route(STABLE), "gate", "incarnation", tmp_path)
+
+
+def left_behind(at_s: float) -> Signals:
+    """Something that lies where somebody was until second 1010."""
+    since_s, box = 1009.0, Box(0.35, 0.5, 0.45, 0.6)
+    change = StaticChange(1, ChangeKind.ADDED, box, since_s, at_s, 0.008)
+    return Signals(static_changes=(change,) if at_s >= since_s + 7.5 else ())
+
+
+@pytest.mark.parametrize("fault", [None, ViewFault.COVERED])
+def test_the_rules_of_a_shadow_get_the_signals_of_the_frame(tmp_path, fault):
+    rule = RulePlan("littering.dropped_object", (WHOLE,))
+    plan = CameraPlan(
+        CameraSpec("gate", "rtsp://gate/live"),
+        (replace(PLAN, task="littering", rules=(rule,)),),
+    )
+    routes = {"littering": Route(STABLE, SHADOW)}
+    one = CameraShadow(plan, CameraRoutes(routes), "e1", tmp_path)
+    one.follow("littering", routes["littering"])
+    for number in range(70):
+        at_s = 1000.0 + number * 0.5
+        frame = make_frame(tasks=("littering",), index=number, at_s=at_s)
+        found = SOMEBODY if at_s < 1010 else NOBODY
+        one.note_signals(frame, replace(left_behind(at_s), view=fault))
+        one.compare(frame, routes, {STABLE: found}, {SHADOW: found})
+    notes = one.comparisons["littering"].state.notes
+    assert [note.kind for note in notes] == ["littering.dropped_object"] * (fault is None)
