@@ -82,7 +82,7 @@ class ClipRecorder:
     ) -> None:
         """See `EvidenceRecorder.publish`; a clip is asked for once its opening is published."""
         self._recorder.publish(transition, camera, model, rule, image)
-        if transition.phase is Phase.STARTED:
+        if transition.phase is Phase.STARTED and self._recorder.is_open(transition.incident.id):
             self._reserve(transition.incident)
 
     def publish_measurement(
