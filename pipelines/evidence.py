@@ -207,6 +207,10 @@ class EvidenceRecorder:
         with contextlib.suppress(OutboxUnavailable):
             self._outbox.coverage.save(periods)
 
+    def is_open(self, incident: str) -> bool:
+        """Whether an incident has begun under this id, and has not ended."""
+        return incident in self._open
+
     def keep_clip(self, clip: ClipFile, incident: Incident, begins_at: datetime) -> ClipData:
         """Makes a clip durable; never raises for disk trouble, which is why there is none then.
 

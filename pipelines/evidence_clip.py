@@ -83,7 +83,8 @@ class ClipRecorder:
     ) -> None:
         """See `EvidenceRecorder.publish`; a clip is asked for once its opening is published."""
         published = self._recorder.publish(transition, camera, model, rule, frame, peak)
-        if published.phase is Phase.STARTED:
+        is_open = self._recorder.is_open(published.incident.id)
+        if published.phase is Phase.STARTED and is_open:
             self._reserve(published.incident)
 
     def publish_measurement(

@@ -67,32 +67,27 @@ def test_an_operator_with_a_reason_sees_it_and_is_noted(hub, ask):
     )
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"reason": ""}, {"reason": "   x    "}, {"reason": "y" * 501}]
-)
-def test_without_a_reason_nothing_is_given_away(hub, ask, body):
-    answer = ask(body)
-    assert answer.status == 422
-    assert CLIP not in answer.data
+def test_without_a_reason_nothing_is_given_away(hub, ask):
+    for body in ({}, {"reason": ""}, {"reason": "   x    "}, {"reason": "y" * 501}):
+        answer = ask(body)
+        assert answer.status == 422
+        assert CLIP not in answer.data
     assert trail(hub) == []
 
 
-@pytest.mark.parametrize("state", ["pending", "none"])
-def test_an_incident_without_a_clip_is_taken(hub, state):
-    said = {"state": state, "reason": "why", "key": "", "sha256": "", "begins_at": None}
-    assert hub.post(incident("i-3", clip=said)).status == 200
-    assert hub.json("/api/incidents/i-3")["incident"]["clip"]["state"] == state
+def test_an_incident_without_a_clip_is_taken(hub):
+    for state in ("pending", "none"):
+        said = {"state": state, "reason": "why", "key": "", "sha256": "", "begins_at": None}
+        assert hub.post(incident(f"i-{state}", clip=said)).status == 200
+        known = hub.json(f"/api/incidents/i-{state}")["incident"]
+        assert known["clip"]["state"] == state
 
 
-def test_a_viewer_may_not(hub, ask, tmp_path):
-    viewer = TokenFile(tmp_path / "access").issue("visitor", Scope.VIEWER)
-    assert ask(token=viewer).status == 403
+def test_nobody_else_may(hub, ask, tmp_path):
+    tokens = TokenFile(tmp_path / "access")
+    assert ask(token=tokens.issue("visitor", Scope.VIEWER)).status == 403
     assert trail(hub) == []
-
-
-def test_only_an_admin_reads_the_trail(hub, tmp_path):
-    engineer = TokenFile(tmp_path / "access").issue("engineer", Scope.ENGINEER)
-    headers = {"Authorization": f"Bearer {engineer}"}
+    headers = {"Authorization": f"Bearer {tokens.issue('engineer', Scope.ENGINEER)}"}
     answer = urllib3.request("GET", f"{hub.url}/api/audit", headers=headers, retries=False)
     assert answer.status == 403
 

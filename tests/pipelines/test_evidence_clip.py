@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -185,6 +187,23 @@ def test_one_that_was_kept_survives_a_crash(street, tmp_path, clip):
     assert (ended["phase"], ended["end_reason"]) == ("ended", "recovered")
     assert ended["clip"]["state"] == "stored"
     assert again.edge.store.exists(ended["clip"]["key"])
+
+
+def test_kill_9_after_it_was_kept_costs_nothing(tmp_path, clip):
+    worker = os.fork()
+    if worker == 0:
+        street = Street(tmp_path, clip)
+        street.watch()
+        street.opens()
+        street.watch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(worker, 0)
+    again = Street(tmp_path, clip)
+    again.edge.upload()
+    ended = again.events()[-1]
+    assert (ended["phase"], ended["clip"]["state"]) == ("ended", "stored")
+    data = again.edge.store.get(ended["clip"]["key"])
+    assert is_content_of(ended["clip"]["key"], data)
 
 
 def test_one_that_was_not_kept_before_a_crash_is_said_not_to_come(street, tmp_path, clip):
