@@ -138,7 +138,8 @@ def _checked(cases: Sequence[IncidentCase], load: CameraLoader) -> dict[str, flo
         plan, _ = loaded(case, load)
         rules = [rule for task in plan.tasks for rule in task.rules]
         for rule in rules:
-            confirm_s = float(str(rule.parameters["confirm_s"]))
+            # Rules that only measure confirm nothing.
+            confirm_s = float(str(rule.parameters.get("confirm_s", 0.0)))
             windows[rule.kind] = max(windows.get(rule.kind, 0.0), confirm_s)
         for number, one in enumerate(case.expected):
             own = [rule for rule in rules if rule.kind == one.kind]

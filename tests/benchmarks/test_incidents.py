@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -124,7 +125,7 @@ ZONES = {
     "lawn": [[0.1, 0.3], [0.9, 0.3], [0.95, 0.98], [0.05, 0.98]],
     "sky": [[0, 0], [1, 0], [0, 0.1]],
 }
-CAMERA = {
+CAMERA: dict[str, Any] = {
     "zones": ZONES,
     "tasks": {
         "littering": {
@@ -134,6 +135,10 @@ CAMERA = {
         }
     },
 }
+HEADS = {"model": "crowding", "zones": ["lawn"], "rules": {"crowding.head_count": {}}}
+COUNTING = {"zones": ZONES, "tasks": {**CAMERA["tasks"], "crowding": HEADS}}
+"""With a rule that only measures, and so has nothing to confirm."""
+
 DESCRIPTION = {
     "camera": CAMERA,
     "expected": [
@@ -206,7 +211,10 @@ def test_an_earlier_result_is_compared_metric_by_metric(result):
         ({"expekted": []}, "expekted: Extra inputs"),
         ({"camera": 3}, "camera: Input should be"),
         ({"expected": [{"kind": JAM, "zone": "lawn", "start_s": 1}]}, f"expected[0].kind: '{JAM}'"),
-        ({"expected": [{"kind": BAG, "zone": "path", "start_s": 1}]}, "expected[0].zone: 'path'"),
+        (
+            {"camera": COUNTING, "expected": [{"kind": BAG, "zone": "path", "start_s": 1}]},
+            "expected[0].zone: 'path'",
+        ),
         ({"camera": {**CAMERA, "zonse": {}}}, "camera.zonse: "),
         ({"camera": {"zones": ZONES}}, "camera.tasks: "),
     ],
