@@ -242,3 +242,9 @@ def test_an_unknown_scene_is_refused_with_those_that_there_are(capsys):
     said = capsys.readouterr().err
     assert "no scene 'beach'" in said
     assert "red-light" in said
+
+
+def test_an_ablation_needs_clips_with_its_rule_before_anything_is_drawn(capsys):
+    assert bench("--scenes", "crowd-1", "--ablate", "littering") == 1
+    said = capsys.readouterr().err
+    assert f"none of these clips has the rule {BAG}, which --ablate littering needs" in said
