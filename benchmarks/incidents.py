@@ -22,7 +22,13 @@ from pydantic import JsonValue
 from benchmarks.errors import BenchmarkError
 from benchmarks.incident_path.case import IncidentCase, drawn_case
 from benchmarks.incident_path.recordings import recorded_cases
-from benchmarks.incident_path.report import comparison_table, kinds_table, metrics_of, tables_of
+from benchmarks.incident_path.report import (
+    case_words,
+    comparison_table,
+    kinds_table,
+    metrics_of,
+    tables_of,
+)
 from benchmarks.incident_path.score import KindScore, MatchedCase, scores_of
 from benchmarks.incident_path.watch import (
     CameraLoader,
@@ -79,12 +85,13 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
     start = RunStart()
     cases = _cases(benchmark)
     confirm_s = _checked(cases, benchmark.load)
+    ablated = {name: _ablated(name, cases, benchmark.load) for name in benchmark.ablate}
     matched = _watched(cases, benchmark, say)
     scores = scores_of(matched, confirm_s)
     metrics = metrics_of(scores, matched)
     tables = list(tables_of(cases, matched, scores))
-    for name in benchmark.ablate:
-        tables.append(_ablation(name, cases, benchmark, confirm_s, say))
+    for name, changed in ablated.items():
+        tables.append(_ablation(name, changed, benchmark, confirm_s, say))
     settings: dict[str, JsonValue] = {
         "seed": benchmark.seed,
         "scenes": list(benchmark.scenes),
@@ -138,7 +145,8 @@ def _checked(cases: Sequence[IncidentCase], load: CameraLoader) -> dict[str, flo
         plan, _ = loaded(case, load)
         rules = [rule for task in plan.tasks for rule in task.rules]
         for rule in rules:
-            confirm_s = float(str(rule.parameters["confirm_s"]))
+            # Rules that only measure confirm nothing.
+            confirm_s = float(str(rule.parameters.get("confirm_s", 0.0)))
             windows[rule.kind] = max(windows.get(rule.kind, 0.0), confirm_s)
         for number, one in enumerate(case.expected):
             own = [rule for rule in rules if rule.kind == one.kind]
@@ -160,15 +168,16 @@ def _watched(
 ) -> list[MatchedCase]:
     """Replays the cases that have rules, in their order."""
     ruled = {case.name: case for case in cases if case.has_rules}
-    findings: dict[str, CaseFindings] = {}
+    matched: dict[str, MatchedCase] = {}
     for done in _findings(list(ruled.values()), benchmark):
-        findings[done.case] = done
-        drew = f"drawn in {done.drew_s:.0f} s, " if ruled[done.case].scene else ""
+        one = MatchedCase.of(ruled[done.case], done)
+        matched[done.case] = one
+        drew = f"drawn in {done.drew_s:.0f} s, " if one.case.scene else ""
         say(
-            f"{len(findings)} of {len(ruled)}  {done.case}: {drew}{done.seconds:.0f} s replayed in "
-            f"{done.watched_s:.0f} s, {len(done.reported)} reported"
+            f"{len(matched)} of {len(ruled)}  {done.case}: {drew}{done.seconds:.0f} s replayed in "
+            f"{done.watched_s:.0f} s: {case_words(one)}"
         )
-    return [MatchedCase.of(case, findings[name]) for name, case in ruled.items()]
+    return [matched[name] for name in ruled]
 
 
 def _findings(
@@ -193,29 +202,42 @@ def _findings(
             raise
 
 
-def _ablation(
-    name: str,
-    cases: Sequence[IncidentCase],
-    benchmark: IncidentsBenchmark,
-    confirm_s: Mapping[str, float],
-    say: Say,
-) -> ResultTable:
-    """The scores of one kind with each of its evidences alone, on the cases that its rule watches.
+def _ablated(
+    name: str, cases: Sequence[IncidentCase], load: CameraLoader
+) -> dict[str, list[IncidentCase]]:
+    """By evidence: the cases that the rule watches, changed so that it uses this one alone.
 
     Raises:
-        BenchmarkError: No case has the rule, or the rule cannot be told which evidence to use.
+        BenchmarkError: No case has the rule.
     """
     kind, evidences = ABLATIONS[name]
     meant = [case for case in cases if kind in case.kinds]
     if not meant:
-        raise BenchmarkError(
-            f"none of these clips has the rule {kind}, which --ablate {name} needs"
-        )
+        what = f"none of these clips has the rule {kind}"
+        raise BenchmarkError(f"{what}, which --ablate {name} needs")
+    changed = {
+        evidence: [case.with_parameters(kind, {EVIDENCE: evidence}) for case in meant]
+        for evidence in evidences
+    }
+    for one in changed.values():
+        # Whether the rule can be given it is known before the long run.
+        loaded(one[0], load)
+    return changed
+
+
+def _ablation(
+    name: str,
+    changed: Mapping[str, Sequence[IncidentCase]],
+    benchmark: IncidentsBenchmark,
+    confirm_s: Mapping[str, float],
+    say: Say,
+) -> ResultTable:
+    """The scores of one kind with each of its evidences alone."""
+    kind, _ = ABLATIONS[name]
     scores: dict[str, KindScore] = {}
-    for evidence in evidences:
+    for evidence, cases in changed.items():
         say(f"{kind} with evidence {evidence}")
-        changed = [case.with_parameters(kind, {EVIDENCE: evidence}) for case in meant]
-        matched = _watched(changed, benchmark, say)
+        matched = _watched(cases, benchmark, say)
         scores[evidence] = scores_of(matched, confirm_s).get(kind, KindScore())
     table = kinds_table(f"Ablation of {kind}, by its evidence", scores)
     return table.model_copy(update={"columns": (EVIDENCE, *table.columns[1:])})

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.incident_path.case import IncidentCase
-from benchmarks.incident_path.expectation import ReportedIncident
+from benchmarks.incident_path.expectation import ExpectedIncident, ReportedIncident
 from benchmarks.incident_path.score import KindScore, MatchedCase, duplicates_in
 from benchmarks.result import BenchmarkResult, Cell, Metric, ResultTable
 
@@ -86,18 +86,21 @@ def negatives_table(cases: Sequence[MatchedCase]) -> ResultTable:
     )
 
 
+def case_words(one: MatchedCase) -> str:
+    """What came of one case, for a line about how it goes."""
+    matching = one.matching
+    words = [f"{len(matching.found)} of {len(matching.found) + len(matching.missed)} found"]
+    words += [f"missed {_missed(each)}" for each in matching.missed]
+    words += [f"false {_words(each)}" for each in matching.false]
+    words += [f"duplicate {_words(each)}" for each in matching.duplicates]
+    return "; ".join(words)
+
+
 def differences_table(cases: Sequence[MatchedCase]) -> ResultTable:
     """Every miss, false report and duplicate, by case."""
     rows: list[tuple[Cell, ...]] = []
     for one in cases:
-        rows += [
-            (
-                one.case.name,
-                "missed",
-                f"{each.kind} in {each.zone}, {_span(each.start_s, each.end_s)}",
-            )
-            for each in one.matching.missed
-        ]
+        rows += [(one.case.name, "missed", _missed(each)) for each in one.matching.missed]
         rows += [(one.case.name, "false", _words(each)) for each in one.matching.false]
         rows += [(one.case.name, "duplicate", _words(each)) for each in one.matching.duplicates]
     return ResultTable(
@@ -133,6 +136,10 @@ def _compared(then: Metric, now: Metric) -> tuple[Cell, ...]:
         return (now.name, *values, "")
     improved = (now.median > then.median) == (now.better == "higher")
     return (now.name, *values, "better" if improved else "worse")
+
+
+def _missed(expected: ExpectedIncident) -> str:
+    return f"{expected.kind} in {expected.zone}, {_span(expected.start_s, expected.end_s)}"
 
 
 def _words(report: ReportedIncident) -> str:

@@ -19,8 +19,9 @@ LIMIT_S: Final = 90.0
 """Who stays longer in the zone loiters."""
 
 RULES: Final[Mapping[str, Parameters]] = {
-    DENSITY: {}, GATHERING: {}, DISPERSAL: {}, LOITERING: {"limit_s": LIMIT_S}
+    DENSITY: {}, GATHERING: {}, DISPERSAL: {}, LOITERING: {}
 }  # fmt: skip
+_STAY_RULES: Final = {**RULES, LOITERING: {"limit_s": LIMIT_S}}
 CROWDED_PER_M2: Final = 0.4
 FEW: Final = 8
 _MIDDLE: Final = ((-4.0, 9.6), (4.0, 9.6), (4.0, 17.0), (-4.0, 17.0))
@@ -147,7 +148,7 @@ def loiterer(stage: StoryStage) -> WatchedScene:
     actors += passers(SQUARE_ROUTES, starts, stage.rng)
     incident = SceneIncident(LOITERING, zone.name, enter_s + LIMIT_S, leave_s, (1,))
     title = "A person stays for minutes"
-    return stage.watched(title, [zone], actors, RULES, [incident], duration_s=duration_s)
+    return stage.watched(title, [zone], actors, _STAY_RULES, [incident], duration_s=duration_s)
 
 
 def waits_a_while(stage: StoryStage) -> WatchedScene:
@@ -161,7 +162,7 @@ def waits_a_while(stage: StoryStage) -> WatchedScene:
     ]
     actors += passers(SQUARE_ROUTES, (-6.0, 20.0, 48.0, 80.0), stage.rng)
     title = "A person waits a while"
-    return stage.watched(title, [zone], actors, RULES, duration_s=duration_s)
+    return stage.watched(title, [zone], actors, _STAY_RULES, duration_s=duration_s)
 
 
 def groups_cross(stage: StoryStage) -> WatchedScene:

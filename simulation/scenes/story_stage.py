@@ -47,14 +47,12 @@ class WatchedScene:
 
     Attributes:
         scene: What happens; its incidents are what the rules should report.
-        story: Name of the story, shared by all its performances.
         rules: Parameters by kind of rule; all of a task watch all zones and lines of the task.
         lines: Two image points by name, x and y in shares of the image.
         is_calibrated: Whether the configuration has the calibration of the ground.
     """
 
     scene: Scene
-    story: str
     rules: Mapping[str, Parameters]
     lines: Mapping[str, tuple[PlanePoint, PlanePoint]] = field(default_factory=dict)
     is_calibrated: bool = True
@@ -70,7 +68,6 @@ class StoryStage(SceneStage):
 
     def __init__(self, story: str, setting: Setting, seed: int, number: int) -> None:
         """Prepare; `seed`, story and the running number pick everything random in it."""
-        self.story = story
         self.setting = setting
         self.name = f"{story}-{number}-{seed}"
         self.rng = np.random.default_rng((seed, number, crc32(story.encode())))
@@ -121,4 +118,4 @@ class StoryStage(SceneStage):
         )
         scene = replace(scene, fps=FPS, size_px=SIZE_PX, disturbance=setting.disturbance)
         by_kind = rules if isinstance(rules, Mapping) else {kind: {} for kind in rules}
-        return WatchedScene(scene, self.story, by_kind, lines or {}, setting.is_calibrated)
+        return WatchedScene(scene, by_kind, lines or {}, setting.is_calibrated)

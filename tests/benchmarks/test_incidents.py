@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -124,7 +125,7 @@ ZONES = {
     "lawn": [[0.1, 0.3], [0.9, 0.3], [0.95, 0.98], [0.05, 0.98]],
     "sky": [[0, 0], [1, 0], [0, 0.1]],
 }
-CAMERA = {
+CAMERA: dict[str, Any] = {
     "zones": ZONES,
     "tasks": {
         "littering": {
@@ -134,6 +135,10 @@ CAMERA = {
         }
     },
 }
+HEADS = {"model": "crowding", "zones": ["lawn"], "rules": {"crowding.head_count": {}}}
+COUNTING = {"zones": ZONES, "tasks": {**CAMERA["tasks"], "crowding": HEADS}}
+"""With a rule that only measures, and so has nothing to confirm."""
+
 DESCRIPTION = {
     "camera": CAMERA,
     "expected": [
@@ -206,7 +211,10 @@ def test_an_earlier_result_is_compared_metric_by_metric(result):
         ({"expekted": []}, "expekted: Extra inputs"),
         ({"camera": 3}, "camera: Input should be"),
         ({"expected": [{"kind": JAM, "zone": "lawn", "start_s": 1}]}, f"expected[0].kind: '{JAM}'"),
-        ({"expected": [{"kind": BAG, "zone": "path", "start_s": 1}]}, "expected[0].zone: 'path'"),
+        (
+            {"camera": COUNTING, "expected": [{"kind": BAG, "zone": "path", "start_s": 1}]},
+            "expected[0].zone: 'path'",
+        ),
         ({"camera": {**CAMERA, "zonse": {}}}, "camera.zonse: "),
         ({"camera": {"zones": ZONES}}, "camera.tasks: "),
     ],
@@ -234,3 +242,9 @@ def test_an_unknown_scene_is_refused_with_those_that_there_are(capsys):
     said = capsys.readouterr().err
     assert "no scene 'beach'" in said
     assert "red-light" in said
+
+
+def test_an_ablation_needs_clips_with_its_rule_before_anything_is_drawn(capsys):
+    assert bench("--scenes", "crowd-1", "--ablate", "littering") == 1
+    said = capsys.readouterr().err
+    assert f"none of these clips has the rule {BAG}, which --ablate littering needs" in said
