@@ -32,7 +32,8 @@ def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[
         except ValidationError:
             continue
         if fps <= limit_fps:
-            what = f"at `{fps:g}` frames per second the rule {wanted.kind} could never fire"
+            name = f"{wanted.kind} {rule.version}"
+            what = f"at `{fps:g}` frames per second the rule {name} could never fire"
             remedy = f"Give more than {limit_fps:g}, or leave the rule out."
             document.report((*key, "fps"), what, remedy)
 

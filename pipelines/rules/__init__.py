@@ -6,6 +6,7 @@ rules: what is new in the program runs where somebody names it, or names a newer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -131,13 +132,16 @@ def default_set(task: str) -> str:
 
 
 def min_fps(rule: RuleType[Any], parameters: MeasureParameters) -> float:
-    """The rate of frames per second up to which a rule could never open an incident or measure.
+    """The rate of frames per second up to which a rule could never open or end an incident.
 
-    At it every pause between two frames counts as a gap, which forgets what was seen before, or is
-    too long for a speed.
+    Nor could it measure. At it every pause between two frames counts as a gap, which forgets what
+    was seen before, or is too long for a speed.
     """
     limits_s = [rule.max_interval_s] if rule.max_interval_s is not None else []
-    if not isinstance(parameters, RuleParameters) or parameters.confirm_s > 0:
+    windows_s: tuple[float, ...] = (math.inf,)
+    if isinstance(parameters, RuleParameters):
+        windows_s = (parameters.confirm_s, parameters.expire_s)
+    if any(windows_s):
         limits_s.append(MAX_GAP_S)
     return 1.0 / min(limits_s) if limits_s else 0.0
 

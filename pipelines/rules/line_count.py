@@ -263,5 +263,6 @@ LINE_COUNT: Final = RuleType(
     task="traffic",
     Parameters=LineCountParameters,
     line=_LineCountWatch,
+    measures=("traffic.count",),
     max_interval_s=MAX_INTERVAL_S,
 )

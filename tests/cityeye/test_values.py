@@ -194,9 +194,12 @@ def test_a_rate_at_which_a_rule_could_never_fire(load_city, task, fps, good):
     assert f"more than {fps}" in problem.remedy
 
 
-def test_a_rule_without_a_confirm_window_fires_at_any_rate(load_city):
-    rules = "fps: 0.05\n        rules: {crowding.density: {confirm_s: 0}}"
-    load_city(CITY.replace("traffic", "crowding").replace("fps: 5", rules))
+def test_a_rule_without_windows_works_at_any_rate(load_city):
+    rules = "fps: 0.05\n        rules: {crowding.density: {confirm_s: 0%s}}"
+    crowding = CITY.replace("traffic", "crowding")
+    load_city(crowding.replace("fps: 5", rules % ", expire_s: 0"))
+    problem = problem_of(load_city, crowding.replace("fps: 5", rules % ""))
+    assert "Give more than 0.1" in problem.remedy, "what it opens would never end"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from pipelines.incident import Phase
-from pipelines.rules import RULES, build_rule, min_fps
+from pipelines.incident import EndReason, Phase
+from pipelines.rules import RULES, build_rule, find_rule, min_fps, versions_of
 from pipelines.rules.rule import RulePlan
-from tests.pipelines.synthetic import Thing, View, World, at, of, run
+from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
 
 VIEW = View()
 WORLDS = {
@@ -31,7 +33,48 @@ def test_a_rule_fires_above_its_lowest_rate_and_never_below(kind: str) -> None:
         assert bool(of(steps, Phase.STARTED)) is fires, f"{lowest * factor:.3f} fps"
 
 
-def test_without_a_confirm_window_only_measuring_limits_the_rate() -> None:
+RATES = (0.05, 0.07, 0.09, 0.105, 0.15, 0.19, 0.21, 0.3, 0.5)
+"""From one frame in 20 s on."""
+
+LEAVE_S = 300.0
+
+
+def leaving(things: list[Thing]) -> list[Thing]:
+    """The same, and all of them are away from `LEAVE_S` on."""
+    gone = at(0, 0, end=0.0)
+    return [Thing(one.label, then((LEAVE_S, one.path), (math.inf, gone))) for one in things]
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize(
+    ("kind", "version"), [(kind, version) for kind in WORLDS for version in versions_of(kind)]
+)
+def test_at_any_low_rate_every_version_opens_and_ends_or_is_refused(kind, version, fps) -> None:
+    found = find_rule(kind, version)
+    assert found is not None
+    plan = RulePlan(kind, (VIEW.zone(name="image"),), version=version)
+    steps = run(build_rule(plan, "cam-1", "e1"), World(leaving(WORLDS[kind])), 500.0, fps)
+    started, ended = of(steps, Phase.STARTED), of(steps, Phase.ENDED)
+    if fps <= min_fps(found, found.Parameters()):
+        assert not started
+    else:
+        assert started
+        assert len(ended) == len(started)
+        assert {one.incident.end_reason for one in ended} == {EndReason.CLEARED}
+
+
+def test_windows_limit_the_rate_and_where_there_are_none_only_measuring_does() -> None:
+    """Without a window to expire in, what opened at once ends at once."""
     for kind, lowest in (("crowding.density", 0.0), ("traffic.congestion", 0.2)):
         rule = RULES[kind]
-        assert min_fps(rule, rule.Parameters(confirm_s=0.0)) == pytest.approx(lowest)
+        none = rule.Parameters(confirm_s=0.0, expire_s=0.0)
+        assert min_fps(rule, none) == pytest.approx(lowest)
+    rule = RULES["crowding.density"]
+    assert min_fps(rule, rule.Parameters(confirm_s=0.0)) == pytest.approx(0.1)
+    things = leaving(WORLDS["crowding.density"])
+    for expire_s, ends in ((0.0, 1), (8.0, 0)):
+        parameters = {"confirm_s": 0.0, "expire_s": expire_s}
+        plan = RulePlan("crowding.density", (VIEW.zone(name="image"),), parameters)
+        steps = run(build_rule(plan, "cam-1", "e1"), World(things), 500.0, 0.05)
+        assert len(of(steps, Phase.STARTED)) == 1
+        assert len(of(steps, Phase.ENDED)) == ends, "which is why such a rate is refused"
