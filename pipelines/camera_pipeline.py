@@ -17,6 +17,7 @@ from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails, outlines
 from pipelines.incident import EndReason
+from pipelines.incident_groups import IncidentGroups
 from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
 from pipelines.place_memory import PlaceMemory
@@ -83,6 +84,7 @@ class CameraPipeline:
         rules = [rule for task in plan.tasks for rule in task.rules]
         zones, lines = ([rule.zones for rule in rules], [rule.lines for rule in rules])
         self._places = outlines(chain(*zones, *lines))
+        self._groups = IncidentGroups(chain(*zones, *lines))
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
         # When the view became faulty; None while it is well, and once its incidents have ended.
@@ -267,7 +269,7 @@ class CameraPipeline:
         if frame is not None:
             for incident in result.peaks:
                 self._peaks.keep(incident, frame)
-        for transition in result.transitions:
+        for transition in map(self._groups.follow, result.transitions):
             # The image of an opening is that of the first peak; any later one has been kept.
             peak = self._peaks.take(transition.incident.id)
             self._recorder.publish(transition, camera, model, source, frame, peak)

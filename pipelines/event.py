@@ -67,11 +67,14 @@ class IncidentData(Contract):
 
     Attributes:
         level: The severity as a number: 1 for low to 4 for critical.
+        group: Id of the first incident of the same cause; its own, where that is this one. Empty in
+            events of programs that knew no groups.
         peak: When it was greatest; None where the rule does not measure how big it is. The
             `detail` of an incident that has ended is that of its peak.
     """
 
     incident_id: str
+    group: str = ""
     kind: str
     phase: Literal["started", "updated", "ended"]
     revision: int

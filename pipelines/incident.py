@@ -119,6 +119,8 @@ class Incident:
         detail: Numbers that the rule measured, by name with unit (`mean_speed_mps`); of one that
             has ended those of its peak, where it has one.
         peak: When it was greatest; None where the rule does not measure how big it is.
+        group: Id of the first incident of the same cause, its own where that is this one; empty
+            until that is decided.
     """
 
     id: str
@@ -133,6 +135,7 @@ class Incident:
     subjects: tuple[Subject, ...]
     detail: Mapping[str, float] = field(default_factory=dict)
     peak: Peak | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class LeftOpenIncidents:
         self._waiting: dict[str, _Waiting] = {}
         # By the id that the rule gave an incident when it found it again.
         self._resumed: dict[str, Incident] = {}
+        # Groups by the id that an incident of theirs got when it was found again.
+        self._groups: dict[str, str] = {}
 
     def wait(self, last: IncidentEvent, until_s: float) -> None:
         """Lets an incident wait for its rule.
@@ -78,10 +80,12 @@ class LeftOpenIncidents:
         """
         new = transition.incident
         if transition.phase is Phase.STARTED and (found := self._find(new)):
-            self._resumed[new.id] = _incident_of(self._waiting.pop(found).event)
-        old = self._resumed.get(new.id)
-        if old is None:
-            return transition, True
+            old = self._resumed[new.id] = _incident_of(self._waiting.pop(found).event)
+            self._groups[new.id] = old.group
+        group = self._groups.get(new.group, new.group)
+        if new.id not in self._resumed:
+            return replace(transition, incident=replace(new, group=group)), True
+        old = self._resumed[new.id]
         if transition.phase is Phase.ENDED:
             del self._resumed[new.id]
         is_own = new.peak is not None and new.peak.exceeds(old.peak)
@@ -90,6 +94,7 @@ class LeftOpenIncidents:
         whole = replace(
             new,
             id=old.id,
+            group=old.group,
             opened_at=old.opened_at,
             severity=max(old.severity, new.severity, key=lambda one: one.level),
             peak=peak,
@@ -161,4 +166,5 @@ def _incident_of(last: IncidentEvent) -> Incident:
         subjects=(),
         detail=data.detail,
         peak=peak,
+        group=data.group or data.incident_id,
     )

@@ -67,6 +67,7 @@ def incident_event(
     incident, phase = transition.incident, transition.phase.value
     data = IncidentData(
         incident_id=incident.id,
+        group=incident.group or incident.id,
         kind=incident.kind,
         phase=phase,
         revision=0,

@@ -132,6 +132,7 @@ def _found(one: RuleStep, at: Mapping[str, object]) -> str:
 def _incident(incident: Incident) -> dict[str, Any]:
     return {
         "id": incident.id,
+        "group": incident.group,
         "kind": incident.kind,
         "zone": incident.zone,
         "severity": incident.severity,
