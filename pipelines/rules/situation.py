@@ -220,6 +220,8 @@ class Reading:
         size: How much of it there is now, in whatever the rule counts; greatest at the peak.
         conditions: What was compared with what.
         note: What else decided, in a short sentence.
+        since_s: Since when it has held, monotonic seconds, where the rule knows that from before
+            this reading; else infinite.
     """
 
     holds: bool | None
@@ -229,6 +231,7 @@ class Reading:
     size: float = 0.0
     conditions: Sequence[Condition] = ()
     note: str = ""
+    since_s: float = math.inf
 
 
 class Situation:
@@ -270,7 +273,8 @@ class Situation:
                 self._severities.popleft()
         edge = self._hysteresis.observe(reading.holds, at.mono_s)
         if edge and edge.opened:
-            return [self._open(edge, reading, at)]
+            began_s = min(edge.since_s, reading.since_s)
+            return [self._open(replace(edge, since_s=began_s), reading, at)]
         if edge and self._incident:
             subjects = _subjects(reading.tracks)
             return [self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, subjects)]

@@ -32,6 +32,9 @@ WITHOUT_RULE = {"littering.exposed_rubbish", "traffic.stopped_vehicle"}
 TRUE_BESIDE = {("square-crowd", "crowding.gathering")}
 """Incidents that are true, and not in the truth of a scene, which knows what the demo shows."""
 
+PARAMETERS = {"traffic.congestion": {"confirm_s": 15.0}}
+"""The lights of the scenes are red for 13 s, and their jam is over within a minute."""
+
 BEGINS_WITHIN_S = 10.0
 """A thing becomes litter when its owner is away, later than the script drops it."""
 
@@ -77,7 +80,8 @@ def rules_of(scene: Scene, calibrated: bool) -> list[Rule]:
             if zone.task == rule.task and (zone.flow or not rule.needs_direction)
         )
         if zones:
-            rules.append(build_rule(RulePlan(kind, zones), scene.name, "e1"))
+            plan = RulePlan(kind, zones, PARAMETERS.get(kind, {}))
+            rules.append(build_rule(plan, scene.name, "e1"))
     return rules
 
 
