@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pipelines.rules.bin_overflow import BIN_OVERFLOW
 from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
+from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.description import ParameterDescription, RuleDescription, described
 from pipelines.rules.dispersal import DISPERSAL
@@ -42,6 +43,7 @@ from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
+from pipelines.rules.zone_traffic import ZONE_TRAFFIC
 
 __all__ = [
     "EARLIER_RULES",
@@ -79,10 +81,11 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     {
         rule.kind: rule
         for rule in (
-            CONGESTION_1,
+            CONGESTION,
             DROPPED_OBJECT,
             EXPOSED_RUBBISH,
             BIN_OVERFLOW,
+            ZONE_TRAFFIC,
             DENSITY,
             GATHERING,
             DISPERSAL,
@@ -97,7 +100,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
 )
 """Every kind of rule that a plan may name, in its newest version."""
 
-EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (DENSITY_1, DROPPED_OBJECT_1)
+EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (CONGESTION_1, DENSITY_1, DROPPED_OBJECT_1)
 """Versions that a newer one replaces, which sets and configurations may name."""
 
 _BY_VERSION: Final[Mapping[tuple[str, str], RuleType[Any]]] = {
@@ -143,7 +146,7 @@ def min_fps(rule: RuleType[Any], parameters: MeasureParameters) -> float:
         windows_s = (parameters.confirm_s, parameters.expire_s)
     if any(windows_s):
         limits_s.append(MAX_GAP_S)
-    return 1.0 / min(limits_s) if limits_s else 0.0
+    return max(rule.least_fps, 1.0 / min(limits_s) if limits_s else 0.0)
 
 
 def longest_gap_s(fps: float, plans: Iterable[RulePlan]) -> float:
