@@ -36,8 +36,8 @@ SHORT_SCENES = {
     "traffic.stopped_vehicle": {"confirm_s": 30.0},
     "traffic.congestion": {"confirm_s": 15.0},
 }
-"""Parameters where a scene is too short for the default ones: lights of the scenes are red for 13 s,
-and their jam is over within a minute."""
+"""Parameters where a scene is too short for the default ones: its lights are red for 13 s, and its
+jam is over within a minute."""
 
 BEGINS_WITHIN_S = 10.0
 """A thing becomes litter when its owner is away, later than the script drops it."""
