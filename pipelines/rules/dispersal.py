@@ -65,7 +65,7 @@ class DispersalParameters(RuleParameters):
         default=10.0, ge=2, le=60, description="seconds within which the group breaks up"
     )
     min_share: float = Field(
-        default=0.5, gt=0, le=1, description="least share of the group that hurries off in it"
+        default=0.4, gt=0, le=1, description="least share of the group that hurries off in it"
     )
     min_speed_mps: float = Field(
         default=2.0,
