@@ -219,7 +219,7 @@ class _DispersalWatch:
             return Reading(holds=False, conditions=[least], note=note)
         left = 1.0 - min(len(group.members) / settled.persons, 1.0)
         hurried = min(len(flights) / settled.persons, 1.0)
-        one_way = 1.0
+        one_way = None
         if flights:
             one_way = math.hypot(
                 statistics.fmean(flight.direction[0] for flight in flights),
@@ -229,7 +229,7 @@ class _DispersalWatch:
             Condition("persons_before", settled.persons, parameters.min_persons),
             Condition("share_that_left", round(left, 2), parameters.min_share),
             Condition("share_that_hurries", round(hurried, 2), parameters.min_share),
-            Condition("one_way", round(one_way, 2), ONE_WAY, at_least=False),
+            Condition("one_way", one_way, ONE_WAY, at_least=False),
         ]
         if not all(condition.holds for condition in conditions):
             return Reading(holds=False, conditions=conditions)

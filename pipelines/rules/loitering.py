@@ -84,7 +84,7 @@ class _LoiteringWatch:
 
     def _read(self, stays: Sequence[Stay], at_s: float) -> Reading:
         longest_s = max((stay.length_s(at_s) for stay in stays), default=0.0)
-        conditions = [Condition("longest_stay_s", round(longest_s, 1), self._limit_s, "s")]
+        conditions = [Condition("longest_stay", round(longest_s, 1), self._limit_s, "s")]
         long = [stay for stay in stays if stay.length_s(at_s) >= self._limit_s]
         if not long:
             return Reading(holds=False, conditions=conditions)
