@@ -96,7 +96,7 @@ class _LoiteringWatch:
             severity=Severity.HIGH if times >= HIGH_TIMES else severity,
             tracks=[stay.track for stay in long],
             detail={"persons": float(len(long)), "longest_stay_s": round(longest_s, 1)},
-            size=math.floor(longest_s / STEP_S),
+            size=len(long) + math.floor(longest_s / STEP_S),
             conditions=conditions,
         )
 
