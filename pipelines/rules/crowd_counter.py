@@ -34,11 +34,20 @@ class CrowdCount(NamedTuple):
         seen: Those that are seen in this frame.
         persons: How many there are: the median of the newest seconds.
         error: Standard error of that number.
+        left_out: How many things the model takes for persons here, which are none.
     """
 
     seen: list[Track]
     persons: int
     error: float
+    left_out: int
+
+    @property
+    def note(self) -> str:
+        """What is left out, as a sentence; empty where nothing is."""
+        if not self.left_out:
+            return ""
+        return f"left out: {self.left_out} that never moved while persons walked by"
 
 
 class CrowdCounter:
@@ -51,10 +60,14 @@ class CrowdCounter:
 
     def observe(self, tracks: Sequence[Track], at_s: float) -> CrowdCount:
         """Counts who is there in a frame; `at_s` is its monotonic time, seconds."""
-        persons = self._false.leave_out(tracks_on_foot(tracks), at_s)
-        seen = [person for person in persons if self._shape.contains(person.box.foot)]
+        on_foot = tracks_on_foot(tracks)
+        persons = self._false.leave_out(on_foot, at_s)
+        seen = self._inside(persons)
+        left_out = 0
+        if len(persons) < len(on_foot):
+            left_out = len(self._inside(on_foot)) - len(seen)
         number = self._count.add(len(seen), at_s)
-        return CrowdCount(seen, number, round(self._error(seen), 1))
+        return CrowdCount(seen, number, round(self._error(seen), 1), left_out)
 
     def remember(self) -> Memory:
         """What it has learned of its place; see `LearningWatch.remember`."""
@@ -63,6 +76,9 @@ class CrowdCounter:
     def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
         """Goes on with what was learned; see `LearningWatch.recall`."""
         self._false.recall(memory["false_persons"], age_s, at.mono_s)
+
+    def _inside(self, persons: Sequence[Track]) -> list[Track]:
+        return [person for person in persons if self._shape.contains(person.box.foot)]
 
     def _error(self, seen: Sequence[Track]) -> float:
         """The standard error of a count, from what is seen.

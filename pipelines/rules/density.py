@@ -97,6 +97,7 @@ class _DensityWatch:
             detail=detail,
             size=float(count.persons),
             conditions=conditions,
+            note=count.note,
         )
 
 

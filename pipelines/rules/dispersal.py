@@ -65,7 +65,7 @@ class DispersalParameters(RuleParameters):
         default=10.0, ge=2, le=60, description="seconds within which the group breaks up"
     )
     min_share: float = Field(
-        default=0.5, gt=0, le=1, description="least share of the group that hurries off in it"
+        default=0.4, gt=0, le=1, description="least share of the group that hurries off in it"
     )
     min_speed_mps: float = Field(
         default=2.0,
@@ -219,7 +219,7 @@ class _DispersalWatch:
             return Reading(holds=False, conditions=[least], note=note)
         left = 1.0 - min(len(group.members) / settled.persons, 1.0)
         hurried = min(len(flights) / settled.persons, 1.0)
-        one_way = 1.0
+        one_way = None
         if flights:
             one_way = math.hypot(
                 statistics.fmean(flight.direction[0] for flight in flights),
@@ -229,7 +229,7 @@ class _DispersalWatch:
             Condition("persons_before", settled.persons, parameters.min_persons),
             Condition("share_that_left", round(left, 2), parameters.min_share),
             Condition("share_that_hurries", round(hurried, 2), parameters.min_share),
-            Condition("one_way", round(one_way, 2), ONE_WAY, at_least=False),
+            Condition("one_way", one_way, ONE_WAY, at_least=False),
         ]
         if not all(condition.holds for condition in conditions):
             return Reading(holds=False, conditions=conditions)

@@ -42,10 +42,10 @@ class GatheringParameters(RuleParameters):
         default=5.0, ge=0, le=3600, description="seconds it must go on until it is an incident"
     )
     min_persons: int = Field(
-        default=8, ge=2, le=1000, description="least persons who are near each other"
+        default=6, ge=2, le=1000, description="least persons who are near each other"
     )
     min_growth: int = Field(
-        default=5, ge=1, le=1000, description="least number by which the group has grown"
+        default=4, ge=1, le=1000, description="least number by which the group has grown"
     )
     window_s: float = Field(
         default=60.0, ge=10, le=3600, description="seconds within which it has grown by that"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipelines.incident import EndReason, Measurement
-from pipelines.rules.condition import Condition, Explanation, SituationStage
+from pipelines.rules.condition import Explanation, SituationStage
 from pipelines.rules.crowd_counter import CrowdCount, CrowdCounter
 from pipelines.rules.minutes import Minute, MinuteMeter
 from pipelines.rules.rule import (
@@ -68,16 +68,11 @@ class _HeadCountWatch:
         return RuleResult(measurements=self._measured(self._meter.close(at)))
 
     def explain(self, at: Moment) -> Sequence[Explanation]:
-        persons = self._newest.persons if self._newest else None
-        return (
-            Explanation(
-                self._identity.zone,
-                None,
-                (Condition("persons", persons, 0.0),),
-                SituationStage.WATCHING,
-                note="it only measures",
-            ),
-        )
+        count = self._newest
+        note = f"it only measures: {count.persons if count else 0} persons"
+        if count and count.note:
+            note += f"; {count.note}"
+        return (Explanation(self._identity.zone, None, (), SituationStage.WATCHING, note=note),)
 
     def remember(self, at: Moment) -> Memory:
         return self._counter.remember()

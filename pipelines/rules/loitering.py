@@ -84,7 +84,7 @@ class _LoiteringWatch:
 
     def _read(self, stays: Sequence[Stay], at_s: float) -> Reading:
         longest_s = max((stay.length_s(at_s) for stay in stays), default=0.0)
-        conditions = [Condition("longest_stay_s", round(longest_s, 1), self._limit_s, "s")]
+        conditions = [Condition("longest_stay", round(longest_s, 1), self._limit_s, "s")]
         long = [stay for stay in stays if stay.length_s(at_s) >= self._limit_s]
         if not long:
             return Reading(holds=False, conditions=conditions)
@@ -96,7 +96,7 @@ class _LoiteringWatch:
             severity=Severity.HIGH if times >= HIGH_TIMES else severity,
             tracks=[stay.track for stay in long],
             detail={"persons": float(len(long)), "longest_stay_s": round(longest_s, 1)},
-            size=math.floor(longest_s / STEP_S),
+            size=len(long) + math.floor(longest_s / STEP_S),
             conditions=conditions,
         )
 

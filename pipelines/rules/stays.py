@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.detections import Box
+from pipelines.rules.situation import MAX_GAP_S
 from pipelines.track import Track
 
 AWAY_S: Final = 10.0
-"""How long a person may be out of sight or out of the zone without having left, seconds."""
+AWAY_FRAMES: Final = 2.5
+"""How long a person may be out of sight or out of the zone without having left, s or frames."""
 
 REACH_HEIGHTS: Final = 0.5
 REACH_HEIGHTS_PER_S: Final = 0.3
@@ -59,6 +61,7 @@ class Stays:
 
     def __init__(self) -> None:
         self._stays: dict[int, Stay] = {}
+        self._last_s = math.inf
 
     def observe(self, inside: Sequence[Track], outside: Sequence[Track], at_s: float) -> list[Stay]:
         """The stays of those who are seen in the zone, and of those who are away for a moment.
@@ -79,10 +82,12 @@ class Stays:
             ids = {track.id for track in seen}
             lost = [stay for id_, stay in self._stays.items() if id_ not in ids]
             self._begin(new, lost, seen, at_s)
+        away_s = max(AWAY_S, AWAY_FRAMES * min(at_s - self._last_s, MAX_GAP_S))
+        self._last_s = at_s
         self._stays = {
             id_: stay
             for id_, stay in self._stays.items()
-            if at_s - stay.track.last_seen_s <= AWAY_S
+            if at_s - stay.track.last_seen_s <= away_s
         }
         return [stay for stay in self._stays.values() if stay.is_known(at_s)]
 

@@ -151,6 +151,13 @@ def test_what_a_place_has_learned_survives_a_restart():
     assert again.remember(moment(4030)).keys() == known.keys()
 
 
+def test_the_explanation_says_what_is_left_out():
+    watched = rule()
+    counts(World([POLE, *walkers(260)]), 300, watched)
+    (said,) = watched.explain(moment(300))
+    assert said.note == "left out: 1 that never moved while persons walked by"
+
+
 def test_a_memory_that_cannot_be_read_is_left_out():
     watched = rule()
     (place,) = watched.remember(moment(0))

@@ -84,3 +84,15 @@ def test_below_its_lowest_rate_it_measures_nothing():
 
 def test_an_empty_zone_is_measured_as_empty():
     assert {one.value for one in measured([])} == {0.0}
+
+
+def test_it_says_that_it_only_measures_and_what():
+    zone = VIEW.zone(*SQUARE, name="square")
+    rule, world = (
+        build_rule(RulePlan("crowding.head_count", (zone,)), "cam-1", "e1"),
+        World(stay(6)),
+    )
+    for t in times(5):
+        rule.observe(world.tracks(t), moment(t))
+    (said,) = rule.explain(moment(5))
+    assert (said.holds, said.note) == (None, "it only measures: 6 persons")

@@ -154,6 +154,13 @@ def test_a_pole_that_looks_like_a_person_is_none_once_people_walked_by():
     assert run(rule(limit_s=240), world, 600, 2.0) == []
 
 
+def test_at_the_lowest_rates_a_missed_frame_ends_no_stay():
+    hidden = Flaws(hidden={0: lambda t: t % 60 > 50})
+    steps = run(rule(), World([loiterer(leave_s=250)], flaws=hidden), 400, 0.105)
+    assert len(of(steps, Phase.STARTED)) == len(of(steps, Phase.ENDED)) == 1
+    assert seconds(steps[0].incident.opened_at) < 100
+
+
 def test_it_works_just_above_the_rate_that_it_needs_and_not_below():
     lowest = min_fps(RULES["crowding.loitering"], RULES["crowding.loitering"].Parameters())
     for factor, fires in ((1.1, True), (0.9, False)):
