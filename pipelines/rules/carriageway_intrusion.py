@@ -15,6 +15,7 @@ from pydantic import Field
 from models.detections import Box, box_iou, common_area, plain_label
 from pipelines.incident import EndReason, Severity
 from pipelines.rules.condition import Condition, Explanation
+from pipelines.rules.non_motor import NonMotorFilter
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -85,11 +86,13 @@ class _IntrusionWatch:
     ) -> None:
         self._shape = shape
         self._labels = {plain_label(label) for label in parameters.labels}
+        self._cycles = NonMotorFilter(self._labels, shape.ground)
         self._crossing_s = parameters.crossing_s
         self._situation = Situation(identity, parameters)
         self._visits: dict[int, _Visit] = {}
 
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
+        self._cycles.observe(tracks, at.mono_s)
         inside = self._inside(tracks)
         shown = {track.id for track in tracks}
         for track in inside:
@@ -118,6 +121,7 @@ class _IntrusionWatch:
             for track in tracks
             if plain_label(track.label) in self._labels
             and not track.rides
+            and self._cycles.takes(track)
             and self._shape.contains(track.box.foot)
             and not any(_is_aboard(track.box, vehicle) for vehicle in vehicles)
         ]

@@ -90,6 +90,20 @@ def test_a_cycle_counts_and_its_rider_does_not(monkeypatch):
     assert started.incident.detail == {"persons": 0, "others": 1}
 
 
+@pytest.mark.parametrize(("speed_mps", "motor_until_s", "told"), [(4, 0, 1), (12, 0, 0), (4, 3, 0)])
+def test_a_motorcycle_that_is_taken_for_a_bicycle_does_not_count(
+    speed_mps, motor_until_s, told, monkeypatch
+):
+    monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.7))
+    own, steps = rule(), []
+    world = World([Thing("bicycle", moving(2, 9, 0, speed_mps))])
+    for t in times(8):
+        label = "motorcycle" if t < motor_until_s else "bicycle"
+        tracks = [one._replace(label=label) for one in world.tracks(t)]
+        steps += own.observe(tracks, moment(t)).transitions
+    assert len(of(steps, Phase.STARTED)) == told
+
+
 def test_who_sits_in_a_vehicle_is_not_on_the_carriageway_and_who_walks_before_it_is():
     bus = World([Thing("bus", at(0, 25))]).tracks(0)[0]
     x1, y1, x2, y2 = bus.box
