@@ -58,7 +58,11 @@ class NonMotorFilter:
 
     def takes(self, track: Track) -> bool:
         """Whether a track of one of the labels is what it is taken for."""
-        if not self._tells or plain_label(track.label) not in CYCLES:
-            return True
-        right, total = self._sightings.get(track.id, (1, 1))
-        return track.id not in self._fast and right >= LEAST_SHARE * total
+        return plain_label(track.label) not in CYCLES or self.knows(track.id)
+
+    def knows(self, cycle: int) -> bool:
+        """Whether a cycle that was seen lately is one of those that count."""
+        right, total = self._sightings.get(cycle, (0, 0))
+        if not self._tells:
+            return right > 0
+        return cycle not in self._fast and 0 < LEAST_SHARE * total <= right
