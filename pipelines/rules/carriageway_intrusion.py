@@ -15,6 +15,7 @@ from pydantic import Field
 from models.detections import Box, box_iou, common_area, plain_label
 from pipelines.incident import EndReason, Severity
 from pipelines.rules.condition import Condition, Explanation
+from pipelines.rules.non_motor import NonMotorFilter
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -25,7 +26,7 @@ from pipelines.rules.rule import (
 )
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import PERSONS, VEHICLES, Track
+from pipelines.track import PERSONS, VEHICLES, Track, tracks_on_foot
 
 MISSED_S: Final = 1.5
 """Somebody who is missed for less may still be there."""
@@ -85,11 +86,13 @@ class _IntrusionWatch:
     ) -> None:
         self._shape = shape
         self._labels = {plain_label(label) for label in parameters.labels}
+        self._cycles = NonMotorFilter(self._labels, shape.ground)
         self._crossing_s = parameters.crossing_s
         self._situation = Situation(identity, parameters)
         self._visits: dict[int, _Visit] = {}
 
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
+        self._cycles.observe(tracks, at.mono_s)
         inside = self._inside(tracks)
         shown = {track.id for track in tracks}
         for track in inside:
@@ -113,14 +116,20 @@ class _IntrusionWatch:
 
     def _inside(self, tracks: Sequence[Track]) -> list[Track]:
         vehicles = [track.box for track in tracks if plain_label(track.label) in VEHICLES]
+        shown = {track.id for track in tracks}
         return [
             track
             for track in tracks
             if plain_label(track.label) in self._labels
-            and not track.rides
+            and self._cycles.takes(track)
+            and (not track.rides or self._stands_for_cycle(track, shown))
             and self._shape.contains(track.box.foot)
             and not any(_is_aboard(track.box, vehicle) for vehicle in vehicles)
         ]
+
+    def _stands_for_cycle(self, rider: Track, shown: set[int]) -> bool:
+        """Whether a rider shows a cycle that counts and is missed in this frame."""
+        return rider.rides not in shown and self._cycles.knows(rider.rides)
 
     def _taken_over(self, track: Track, shown: set[int], at_s: float) -> _Visit:
         """The visit of somebody who is missed and is where this track is, or a new one."""
@@ -141,7 +150,7 @@ class _IntrusionWatch:
                 for visit in self._visits.values()
             )
             return Reading(holds=None if missed else False, tracks=inside, conditions=conditions)
-        persons = sum(plain_label(track.label) in PERSONS for track in count)
+        persons = len(tracks_on_foot(count))
         return Reading(
             holds=True,
             severity=Severity.HIGH if persons else Severity.MEDIUM,

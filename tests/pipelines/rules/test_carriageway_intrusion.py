@@ -76,18 +76,39 @@ def test_who_takes_too_long_to_cross_counts_even_if_their_track_id_changes():
     assert seconds(started.incident.opened_at) == pytest.approx(12 + 8, abs=1.5)
 
 
-def test_a_cycle_counts_and_its_rider_does_not(monkeypatch):
+@pytest.mark.parametrize("seen_share", [1.0, 0.3])
+def test_a_cycle_counts_once_and_its_rider_stands_for_it_where_it_is_missed(
+    seen_share, monkeypatch
+):
     monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.2))
     world = World([walk("bicycle", speed_mps=2), walk(speed_mps=2)])
     own, alone, steps = rule(), rule(labels=["person"]), []
-    for t in times(30):
-        cycle, *rider = world.tracks(t) or (None,)
-        tracks = [cycle, *(one._replace(rides=cycle.id) for one in rider)] if cycle else []
+    for index, t in enumerate(times(30)):
+        tracks = world.tracks(t)
+        if len(tracks) == 2:
+            cycle, rider = tracks
+            rider = rider._replace(rides=cycle.id)
+            tracks = (cycle, rider) if index % 10 < 10 * seen_share else (rider,)
         steps += own.observe(tracks, moment(t)).transitions
         assert alone.observe(tracks, moment(t)).transitions == ()
-    (started,) = of(steps, Phase.STARTED)
+    (started,), (ended,) = of(steps, Phase.STARTED), of(steps, Phase.ENDED)
     assert started.incident.severity is Severity.MEDIUM
     assert started.incident.detail == {"persons": 0, "others": 1}
+    assert seconds(ended.incident.ended_at) == pytest.approx(7, abs=1)
+
+
+@pytest.mark.parametrize(("speed_mps", "motor_until_s", "told"), [(4, 0, 1), (12, 0, 0), (4, 3, 0)])
+def test_a_motorcycle_that_is_taken_for_a_bicycle_does_not_count(
+    speed_mps, motor_until_s, told, monkeypatch
+):
+    monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.7))
+    own, steps = rule(), []
+    world = World([Thing("bicycle", moving(2, 9, 0, speed_mps))])
+    for t in times(8):
+        label = "motorcycle" if t < motor_until_s else "bicycle"
+        tracks = [one._replace(label=label) for one in world.tracks(t)]
+        steps += own.observe(tracks, moment(t)).transitions
+    assert len(of(steps, Phase.STARTED)) == told
 
 
 def test_who_sits_in_a_vehicle_is_not_on_the_carriageway_and_who_walks_before_it_is():
