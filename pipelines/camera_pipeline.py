@@ -130,9 +130,9 @@ class CameraPipeline:
             for model, detections in found.items():
                 letterbox = frame.views[model.view].letterbox
                 tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
+                self._trails.observe(tracks[model], at.mono_s)
             if self._masks is not None:
                 self._masks.note(frame, found, tracks)
-                self._trails.observe(tracks[model], at.mono_s)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             self._shadow.note_signals(frame, seen)

@@ -250,3 +250,16 @@ def test_the_clean_image_is_given_up_before_the_keyframe(tmp_path):
     assert said.masked
     assert said.clean is None
     assert square.edge.outbox.counters.keyframes_lost == 0
+
+
+def test_masking_has_no_say_in_what_is_drawn(tmp_path):
+    second = replace(MODEL, name="cars")
+    for masking in (True, False):
+        square = Square(tmp_path / str(masking), masking=masking, models=(MODEL, second))
+        for step in range(12):
+            moved = Box(0.3 + 0.02 * step, 0.3, 0.36 + 0.02 * step, 0.6)
+            square.see(("person", moved, 0.9), tasks=("crowding", "traffic"))
+        said, _ = square.stored()
+        assert said.overlay is not None
+        # One track of each model.
+        assert [len(one.trail) > 1 for one in said.overlay.tracks] == [True, True]
