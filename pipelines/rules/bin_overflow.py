@@ -96,9 +96,10 @@ class _BinOverflowWatch:
 
     def _counts(self, thing: LyingThing, at_s: float) -> bool:
         """Whether a thing is there: neither a person or vehicle, nor in somebody's hands."""
-        of_it = {one.name: one.holds for one in self._lying.conditions(thing, at_s, LYING_S)}
         return thing.lies is not False and all(
-            of_it[name] for name in ("lies", "size", "seen_as_road_user")
+            one.holds
+            for one in self._lying.conditions(thing, at_s, LYING_S)
+            if one.name in {"lies", "size", "seen_as_road_user"}
         )
 
     def _is_met(self, things: Sequence[LyingThing]) -> bool:

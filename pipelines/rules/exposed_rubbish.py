@@ -82,7 +82,7 @@ class _ExposedRubbishWatch:
     def explain(self, at: Moment) -> Sequence[Explanation]:
         said = [heap.explain(at, f"heap of {len(heap.lying)}") for heap in self._heaps]
         place, confirm_s = self._identity.zone, self._parameters.confirm_s
-        for group in self._newest:
+        for group in self._newest or ([] if said else [[]]):
             conditions = self._conditions(group)
             holds = any(one.holds for one in conditions)
             where = " and ".join(thing.where for thing in group)

@@ -194,15 +194,16 @@ class LyingThing:
             evidence: How much there is.
         """
         alone_s = 0.0 if self.alone_since_s is None else at_s - self.alone_since_s
-        most_m = math.inf if self.is_thing_by_class else MAX_SIZE_M
         share = self.as_road_user / max(1, self.frames) if self.size_m >= SMALL_M else 0.0
-        return (
+        conditions = (
             Condition("lies", round(self.seen_s - self.since_s, 1), confirm_s, "s"),
             Condition("nobody_stays", round(alone_s, 1), min(ALONE_S, confirm_s), "s"),
             Condition("evidence", float(evidence), float(needed)),
-            Condition("size", round(self.size_m, 2), most_m, "m", at_least=False),
             Condition("seen_as_road_user", round(share, 2), ROAD_USER_SHARE, at_least=False),
         )
+        if self.is_thing_by_class:
+            return conditions
+        return (*conditions, Condition("size", round(self.size_m, 2), MAX_SIZE_M, "m", False))
 
     @property
     def where(self) -> str:

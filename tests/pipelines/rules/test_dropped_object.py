@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from models.detections import Box
@@ -229,4 +232,5 @@ def test_it_says_what_decides():
     (said,) = own.explain(moment(30))
     assert said.stage == "open"
     assert all(one.holds for one in said.conditions)
+    json.dumps([asdict(one) for one in own.explain(moment(30))], allow_nan=False)
     assert "somebody brought it" in said.note

@@ -142,6 +142,9 @@ def test_both_say_how_far_they_are():
     assert said.elapsed_s == pytest.approx(29, abs=1)
     assert {one.name for one in said.conditions} == {"objects", "share_of_zone"}
     own = rule("exposed_rubbish")
+    piled(11.0).watched_by(own, 12)
+    assert [[one.value for one in said.conditions] for said in own.explain(moment(12))] == [[0, 0]]
+    own = rule("exposed_rubbish")
     piled(11.0).watched_by(own, 36)
     (said,) = own.explain(moment(36))
     assert [one.holds for one in said.conditions] == [False, False]

@@ -75,6 +75,20 @@ def test_a_bag_that_is_put_down_is_found_where_it_stands(street, level):
     assert change.since_s == pytest.approx(20.0, abs=2.0)
 
 
+@pytest.mark.parametrize("every_s", [5.0, 20.0])
+def test_at_a_low_rate_it_takes_longer(every_s):
+    walkers = [(begin_s, 0.8) for begin_s in np.arange(0.0, 40 * every_s, 37.0)]
+    street = Street([during(bag(), 15 * every_s, 30 * every_s)], walkers=walkers)
+    watch, said = StaticChangeWatch(), {}
+    for at_s, luma, covers in street.frames(36 * every_s, every_s):
+        said[at_s / every_s] = {(one.id, one.kind) for one in watch.observe(luma, at_s, covers)}
+    assert set().union(*said.values()) == {(1, ChangeKind.ADDED)}
+    found = [number for number, changes in said.items() if changes]
+    assert 15 < found[0] <= 20
+    assert found == list(np.arange(found[0], found[-1] + 1))
+    assert 29 <= found[-1] <= 32
+
+
 def test_a_bag_that_is_picked_up_again_is_no_change_any_more():
     said = watched(Street([during(bag(), 20.0, 40.0)]), 60)
     assert said
