@@ -32,6 +32,7 @@ from cityeye.progress import Progress
 from cityeye.recordings import camera_clip, recordings_in
 from cityeye.run import watch
 from models import ModelPackage
+from pipelines.rules import default_set
 from simulation import ensure_clips
 from simulation.rtsp_server import Mount, RtspServerThread
 from simulation.scenes import DEMO_SCENES, Scene, scene_named
@@ -42,6 +43,13 @@ USER = "demo"
 DEMO_FOLDER = Path("var/demo")
 CITY_FILE = "city.yaml"
 PASSWORD_VARIABLE = "CITYEYE_DEMO_PASSWORD"  # noqa: S105 - the name of a variable
+_RULES: Mapping[str, dict[str, Any]] = {
+    # The lights of the scenes are red for 13 s, and their jam is over within a minute.
+    "traffic": {
+        "rule_set": default_set("traffic"),
+        "rules": {"traffic.congestion": {"confirm_s": 15}},
+    }
+}
 PLACES = ((103.811, 30.410), (103.817, 30.413), (103.822, 30.408), (103.828, 30.415))
 
 
@@ -206,6 +214,7 @@ def _scene_facts(scene: Scene) -> dict[str, Any]:
                 "model": task,
                 "fps": FPS,
                 "zones": [zone.name for zone in scene.zones if zone.task == task],
+                **_RULES.get(task, {}),
             }
             for task in scene.tasks
         },

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pipelines.rules.bin_overflow import BIN_OVERFLOW
 from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
+from pipelines.rules.congestion import CONGESTION
 from pipelines.rules.density import DENSITY
 from pipelines.rules.description import ParameterDescription, RuleDescription, described
 from pipelines.rules.dispersal import DISPERSAL
@@ -79,7 +80,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
     {
         rule.kind: rule
         for rule in (
-            CONGESTION_1,
+            CONGESTION,
             DROPPED_OBJECT,
             EXPOSED_RUBBISH,
             BIN_OVERFLOW,
@@ -97,7 +98,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
 )
 """Every kind of rule that a plan may name, in its newest version."""
 
-EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (DENSITY_1, DROPPED_OBJECT_1)
+EARLIER_RULES: Final[tuple[RuleType[Any], ...]] = (CONGESTION_1, DENSITY_1, DROPPED_OBJECT_1)
 """Versions that a newer one replaces, which sets and configurations may name."""
 
 _BY_VERSION: Final[Mapping[tuple[str, str], RuleType[Any]]] = {

@@ -223,6 +223,8 @@ class Reading:
             rule says none: its incidents have no peak.
         conditions: What was compared with what.
         note: What else decided, in a short sentence.
+        since_s: Since when it has held, monotonic seconds, where the rule knows that from before
+            this reading; else infinite.
     """
 
     holds: bool | None
@@ -232,6 +234,7 @@ class Reading:
     size: float = 0.0
     conditions: Sequence[Condition] = ()
     note: str = ""
+    since_s: float = math.inf
 
 
 class Situation:
@@ -274,7 +277,8 @@ class Situation:
                 self._severities.popleft()
         edge = self._hysteresis.observe(reading.holds, at.mono_s)
         if edge and edge.opened:
-            return [self._open(edge, reading, at)]
+            began_s = min(edge.since_s, reading.since_s)
+            return [self._open(replace(edge, since_s=began_s), reading, at)]
         if edge and self._incident:
             subjects = _subjects(reading.tracks)
             return [self._finish(self._incident, EndReason.CLEARED, edge.since_s, at, subjects)]

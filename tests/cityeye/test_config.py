@@ -55,7 +55,7 @@ def test_the_example_file_is_good_and_makes_plans(example):
     crossroad, square = config.plans
     (traffic,) = crossroad.tasks
     assert traffic.model.size == Size(96, 64)
-    assert traffic.rules[0].parameters["confirm_s"] == 6
+    assert traffic.rules[0].parameters["confirm_s"] == 120
     assert traffic.rules[0].zones[0].ground is not None
     assert {task.task for task in square.tasks} == {"crowding", "littering"}
     for plan in config.plans:
@@ -113,7 +113,7 @@ def test_a_task_without_zones_and_rules_gets_the_whole_image_and_the_default_set
     assert [(rule.kind, rule.version) for rule in task.rules] == [
         (rule.kind, rule.version) for rule in newest
     ]
-    assert [one.name for one in config.rules.sets] == ["traffic/1"]
+    assert [one.name for one in config.rules.sets] == [newest_set("traffic")]
     (zone,) = task.rules[0].zones
     assert set(zone.polygon) == {(0, 0), (1, 0), (1, 1), (0, 1)}
     assert task.rules[0].parameters == RULES["traffic.congestion"].Parameters().model_dump()
@@ -137,7 +137,7 @@ def test_a_rule_set_is_named_and_rules_beside_it_change_or_add(load, monkeypatch
     config = load(SMALL.replace("model: traffic", f"model: traffic, {wanted}"))
     congestion, added = config.plans[0].tasks[0].rules
     assert (congestion.kind, congestion.parameters["confirm_s"]) == ("traffic.congestion", 3)
-    assert (added.kind, added.parameters["confirm_s"]) == ("traffic.new", 6)
+    assert (added.kind, added.parameters["confirm_s"]) == ("traffic.new", 120)
     assert [one.name for one in config.rules.sets] == ["traffic/1"]
 
 

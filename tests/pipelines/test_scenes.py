@@ -32,7 +32,10 @@ TRUE_BESIDE = {("square-crowd", "crowding.gathering")}
 WHERE_ASKED = {"traffic.carriageway_intrusion"}
 """Kinds that depend on what a zone is for: only scenes about them have such a zone."""
 
-SHORT_SCENES = {"traffic.stopped_vehicle": {"confirm_s": 30.0}}
+SHORT_SCENES = {
+    "traffic.congestion": {"confirm_s": 15.0},
+    "traffic.stopped_vehicle": {"confirm_s": 30.0},
+}
 """Parameters where a scene is too short for the default ones."""
 
 BEGINS_WITHIN_S = 10.0
