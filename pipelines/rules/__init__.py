@@ -43,6 +43,7 @@ from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 from pipelines.rules.zone_geometry import GroundPlane, LineShape, ZoneError, ZoneShape
+from pipelines.rules.zone_traffic import ZONE_TRAFFIC
 
 __all__ = [
     "EARLIER_RULES",
@@ -84,6 +85,7 @@ RULES: Final[Mapping[str, RuleType[Any]]] = MappingProxyType(
             DROPPED_OBJECT,
             EXPOSED_RUBBISH,
             BIN_OVERFLOW,
+            ZONE_TRAFFIC,
             DENSITY,
             GATHERING,
             DISPERSAL,
@@ -144,7 +146,7 @@ def min_fps(rule: RuleType[Any], parameters: MeasureParameters) -> float:
         windows_s = (parameters.confirm_s, parameters.expire_s)
     if any(windows_s):
         limits_s.append(MAX_GAP_S)
-    return 1.0 / min(limits_s) if limits_s else 0.0
+    return max(rule.least_fps, 1.0 / min(limits_s) if limits_s else 0.0)
 
 
 def longest_gap_s(fps: float, plans: Iterable[RulePlan]) -> float:

@@ -90,6 +90,7 @@ class CongestionParameters(RuleParameters):
         gt=0,
         le=20,
         description="the same in box heights per second (uncalibrated cameras)",
+        json_schema_extra={"unit": "heights/s"},
     )
     evidence: Evidence = Field(
         default="all",
@@ -156,7 +157,7 @@ class _CongestionWatch:
         is_open = self._situation.is_open
         seen = self._vehicles.observe(tracks, at.mono_s, jam=is_open)
         waiting = frozenset(one.track.id for one in seen if one.is_standing)
-        passed = self._passages.observe((one.track for one in seen), waiting, at.mono_s)
+        passed = self._passages.observe(self._vehicles.every, waiting, at.mono_s)
         traffic = [one for one in seen if not one.spot.is_parked]
         slow = self._note_pace(traffic, at.mono_s)
         left = sum(passage.waited for passage in passed)

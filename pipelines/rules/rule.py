@@ -348,6 +348,8 @@ class RuleType(Generic[P]):
         signals: What it needs beside tracks.
         max_interval_s: Time between two frames from which on it can measure nothing, seconds; None
             where only the windows of its parameters limit it.
+        least_fps: Frames per second up to which it would measure wrong numbers; a longer pause now
+            and then does no harm.
         measures: Kinds of the measurements that it publishes.
     """
 
@@ -362,6 +364,7 @@ class RuleType(Generic[P]):
     by_spot: bool = False
     signals: frozenset[Signal] = frozenset()
     max_interval_s: float | None = None
+    least_fps: float = 0.0
     measures: tuple[str, ...] = ()
 
     @property

@@ -32,7 +32,10 @@ RuleSet = tuple[PinnedRule, ...]
 RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType(
     {
         "traffic/1": (PinnedRule("traffic.congestion", "1"),),
-        "traffic/2": (PinnedRule("traffic.congestion", "2"),),
+        "traffic/2": (
+            PinnedRule("traffic.congestion", "2"),
+            PinnedRule("traffic.zone_traffic", "1"),
+        ),
         "littering/1": (PinnedRule("littering.dropped_object", "1"),),
         "littering/2": (
             PinnedRule("littering.dropped_object", "2"),

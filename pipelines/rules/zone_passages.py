@@ -29,7 +29,7 @@ REACH_HEIGHTS: Final = 1.2
 REACH_HEIGHTS_PER_S: Final = 0.6
 """How far it may be from where it is expected, in heights of its box."""
 
-SIZE_RATIO: Final = 1.7
+SIZE_RATIO: Final = 2.0
 """How much larger or smaller it may be."""
 
 STANDS_HEIGHTS_PER_S: Final = 0.15

@@ -63,7 +63,11 @@ class _Pass:
 
 
 class ZoneVehicles:
-    """The vehicles of one zone; learns free flow from them."""
+    """The vehicles of one zone; learns free flow from them.
+
+    Attributes:
+        every: All vehicles of the camera that the newest frame shows, each once.
+    """
 
     def __init__(self, shape: ZoneShape) -> None:
         self._shape = shape
@@ -71,6 +75,7 @@ class ZoneVehicles:
         self._gauge = SpeedGauge(shape.ground)
         self._free_flow = FreeFlow(calibrated=shape.ground is not None)
         self._passes: dict[int, _Pass] = {}
+        self.every: Sequence[Track] = ()
 
     def observe(
         self, tracks: Sequence[Track], at_s: float, *, jam: bool = False
@@ -83,6 +88,7 @@ class ZoneVehicles:
             jam: Whether there is a jam: nothing is learned from it.
         """
         every = single_vehicles(t for t in tracks if plain_label(t.label) in VEHICLES)
+        self.every = every
         spots = self._spots.observe(every, at_s, jam=jam)
         inside = [track for track in every if self._shape.contains(track.box.foot)]
         self._gauge.observe(inside, at_s)

@@ -107,8 +107,7 @@ def incidents(scene: Scene, every: int, calibrated: bool) -> list[Incident]:
 def check(name: str, every: int = 1) -> None:
     scene = scene_named(name)
     expected = sorted(
-        (truth.kind, truth.zone, truth.start_s, truth.end_s)
-        for truth in scene.incidents
+        (truth.kind, truth.zone, truth.start_s, truth.end_s) for truth in scene.incidents
     )
     for calibrated in (True, False):
         ended = incidents(scene, every, calibrated)
