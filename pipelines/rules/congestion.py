@@ -246,6 +246,7 @@ class _CongestionWatch:
             detail=detail,
             size=float(len(queue)),
             conditions=conditions,
+            note=self._note(traffic),
             since_s=since_s,
         )
 
@@ -264,6 +265,14 @@ class _CongestionWatch:
             for one in traffic
         )
         return known >= KNOWN_SHARE * len(traffic)
+
+    def _note(self, traffic: list[SeenVehicle]) -> str:
+        learned = self._parameters.evidence in ("all", "free_flow")
+        if learned and any(vehicle.free_flow is not None for vehicle in traffic):
+            return f"slow is below {self._parameters.max_speed_share:g} of the free flow there"
+        if self._parameters.evidence == "free_flow":
+            return "the free flow there is not known yet"
+        return f"slow is below {self._fixed:g} {self._unit}"
 
     def _detail(self, queue: list[SeenVehicle], lasting_s: float) -> dict[str, float]:
         detail = {"vehicles": float(len(queue)), "lasting_s": round(lasting_s, 1)}

@@ -11,7 +11,7 @@ from models.detections import plain_label
 from pipelines.rules.free_flow import Course, FreeFlow
 from pipelines.rules.parked_spots import ParkedSpots, VehicleSpot, single_vehicles
 from pipelines.rules.rule import Memory
-from pipelines.rules.zone_geometry import ZoneShape
+from pipelines.rules.zone_geometry import Vector, ZoneShape
 from pipelines.rules.zone_tracks import SpeedGauge
 from pipelines.track import VEHICLES, Track
 
@@ -94,8 +94,10 @@ class ZoneVehicles:
         self._gauge.observe(inside, at_s)
         seen = []
         for track in inside:
-            spot, speed = spots[track.id], self._gauge.speed(track)
-            velocity = self._gauge.velocity(track) or (0.0, 0.0)
+            spot = spots[track.id]
+            # Speeds cost most, and nobody asks for those of parked vehicles.
+            speed = None if spot.is_parked else self._gauge.speed(track)
+            velocity = self._way(track) if speed is not None else (0.0, 0.0)
             stayed_s = at_s - spot.since_s
             course = self._free_flow.course(track.box.foot[1], velocity)
             free_flow = self._free_flow.at(course, any_way=stayed_s >= STANDING_S)
@@ -119,6 +121,12 @@ class ZoneVehicles:
         spots: Sequence[Sequence[Any]] = memory["spots"]
         self._free_flow.recall(memory["free_flow"])
         self._spots.recall(spots, age_s, at_s)
+
+    def _way(self, track: Track) -> Vector:
+        """Where it drives; of no account on the ground, where free flow is one for all ways."""
+        if self._shape.ground is not None:
+            return 0.0, 0.0
+        return self._gauge.velocity(track) or (0.0, 0.0)
 
     def _follow(
         self, vehicle: SeenVehicle, course: Course, speed: float, at_s: float, jam: bool

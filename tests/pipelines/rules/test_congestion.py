@@ -221,3 +221,4 @@ def test_why_there_is_none_names_what_was_compared():
     assert 30 < by_name["slow_for"].value < 60
     assert by_name["slow_for"].limit == pytest.approx(118)
     assert said.holds is False
+    assert said.note == "slow is below 1.5 m/s"

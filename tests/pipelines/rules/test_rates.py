@@ -9,9 +9,8 @@ import pytest
 from pipelines.incident import EndReason, Phase
 from pipelines.rules import RULES, build_rule, find_rule, min_fps, versions_of
 from pipelines.rules.rule import RulePlan
-from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
 from tests.pipelines.rules.roads import queue
-from tests.pipelines.synthetic import Thing, View, World, at, of, run
+from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
 
 VIEW = View()
 WORLDS = {
