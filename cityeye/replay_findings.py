@@ -46,14 +46,18 @@ class ReplayFindings:
         Raises:
             CommandError: A question is about no place of the camera.
         """
-        try:
-            self._answers = WhyAnswers(questions, camera.plan)
-        except QuestionError as error:
-            raise CommandError(f"--why: {error}") from None
+        self.names = (camera.name, *camera.others)
+        plans = (camera.plan, *camera.others.values())
+        self._answers = [WhyAnswers(questions, plan) for plan in plans]
+        known = sorted({place for own in self._answers for place in own.places})
+        for one in questions:
+            if one.place not in known:
+                choice = ", ".join(known) or "none, as there is no rule"
+                what = f"no rule works at `{one.place}`"
+                raise CommandError(f"--why: {what}; zones and lines: {choice}")
         self._questions = questions
-        self._given: list[WhyAnswer] = []
-        names = (camera.name, *camera.others)
-        self._comparison = RuleComparison(names) if camera.others else None
+        self._given: list[tuple[str, WhyAnswer]] = []
+        self._comparison = RuleComparison(self.names) if camera.others else None
 
     def check_times(self, duration_s: float) -> None:
         """Refuses questions about what comes after the end.
@@ -74,9 +78,15 @@ class ReplayFindings:
             if self._comparison is not None:
                 self._comparison.add(step)
             if self._questions:
-                for answer in self._answers.observe(step, replay.explain()):
-                    self._given.append(answer)
-                    write(fact_line("why", why_facts(answer)))
+                for line in self._answered(step, replay):
+                    write(line)
+
+    def _answered(self, step: ReplayStep, replay: Replay) -> Iterator[str]:
+        """The lines of the answers that a step gives, of each configuration."""
+        for name, own, said in zip(self.names, self._answers, replay.explain(), strict=True):
+            for answer in own.observe(step, said):
+                self._given.append((name, answer))
+                yield fact_line("why", {"rules": name, **why_facts(answer)})
 
     def finish(self, write: Callable[[str], object]) -> None:
         """Writes the comparison."""
@@ -87,7 +97,9 @@ class ReplayFindings:
     def show(self, console: Console) -> None:
         """Says all of it to people."""
         for question in self._questions:
-            self._show_answers(question, console)
+            for name, answers in zip(self.names, self._answers, strict=True):
+                if question.place in answers.places:
+                    self._show_answers(question, name, answers, console)
         if self._comparison is None:
             return
         names = self._comparison.names
@@ -99,11 +111,16 @@ class ReplayFindings:
         if not things:
             _say(console, "  no incident with any of them")
 
-    def _show_answers(self, question: WhyQuestion, console: Console) -> None:
-        own = [one for one in self._given if one.question == question]
+    def _show_answers(
+        self, question: WhyQuestion, name: str, answers: WhyAnswers, console: Console
+    ) -> None:
+        own = [one for whose, one in self._given if whose == name and one.question == question]
+        where = f"why {question.place}"
+        if self._comparison is not None:
+            where += f" by the rules of {name}"
         if question.to_s is not None:
             times = f"{question.from_s:g} to {question.to_s:g} s"
-            _say(console, f"why {question.place}, {times}:", "bold")
+            _say(console, f"{where}, {times}:", "bold")
             for row in (row for one in own for row in why_row(one)):
                 _say(console, f"  {row}")
         for at_s in sorted({one.at_s for one in own}) if question.to_s is None else ():
@@ -112,12 +129,11 @@ class ReplayFindings:
             changes = first.static_changes
             seen = "" if changes is None else f", {changes} static changes"
             words = f"view {first.view}, {first.tracks} tracks{seen}"
-            _say(console, f"why {question.place} at {at_s:.1f} s: {words}", "bold")
+            _say(console, f"{where} at {at_s:.1f} s: {words}", "bold")
             for line in (line for one in group for line in why_words(one)):
                 _say(console, f"  {line}")
-        if not own or question in self._answers.unanswered():
-            words = f"why {question.place}: no further frame was analysed for its rules"
-            _say(console, words, "yellow")
+        if not own or question in answers.unanswered():
+            _say(console, f"{where}: no further frame was analysed for its rules", "yellow")
 
 
 def _say(console: Console, words: str, style: str = "") -> None:

@@ -34,7 +34,9 @@ def check_rates(document: Document, catalogue: Catalogue, key: Key, entry: dict[
         if fps <= limit_fps:
             name = f"{wanted.kind} {rule.version}"
             what = f"at `{fps:g}` frames per second the rule {name} could never fire"
-            remedy = f"Give more than {limit_fps:g}, or leave the rule out."
+            is_listed = wanted.kind in (entry.get("rules") or {})
+            other = "leave the rule out" if is_listed else "list under `rules:` what shall run"
+            remedy = f"Give more than {limit_fps:g}, or {other}."
             document.report((*key, "fps"), what, remedy)
 
 

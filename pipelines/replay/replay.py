@@ -118,9 +118,9 @@ class Replay:
                 one.pipeline.close(EndReason.STREAM_LOST, at)
             yield ReplayStep(at.mono_s, None, {}, {}, None, *self._taken())
 
-    def explain(self) -> Mapping[str, tuple[RuleExplanation, ...]]:
-        """Why there are incidents or none after the newest step, by task."""
-        return self._watcher.pipeline.explain()
+    def explain(self) -> tuple[Mapping[str, tuple[RuleExplanation, ...]], ...]:
+        """Why there are incidents or none after the newest step, by task, for each plan."""
+        return tuple(one.pipeline.explain() for one in (self._watcher, *self._others))
 
     def _taken(self) -> tuple[tuple[RuleStep, ...], tuple[tuple[RuleStep, ...], ...]]:
         """What was found in one step, by the rules of the plan and by those of the others."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pipelines.plan import CameraPlan
 from pipelines.replay.replay import ReplayStep
+from pipelines.rules import find_rule
 from pipelines.rules.condition import Condition, Explanation, RuleExplanation, SituationStage
 from pipelines.rules.rule import RulePlan
 from pipelines.signals.signal import NO_SIGNALS, Signal, Signals
@@ -24,7 +25,7 @@ DIGITS: Final = 4
 
 
 class QuestionError(ValueError):
-    """It cannot be understood, or is about no place of the camera; the message says what to do."""
+    """It cannot be understood; the message says how it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,14 @@ class WhyAnswer:
 
 
 class WhyAnswers:
-    """Answers questions while a recording is replayed."""
+    """Answers questions while a recording is replayed, for one plan.
+
+    Attributes:
+        places: Names of the zones and lines at which its rules work.
+    """
 
     def __init__(self, questions: Sequence[WhyQuestion], plan: CameraPlan) -> None:
-        """Takes the questions.
-
-        Raises:
-            QuestionError: There is no such place, or no rule works there.
-        """
+        """Takes questions; those about places of which the plan has none stay without answer."""
         works = [
             (task.task, rule.kind, place)
             for task in plan.tasks
@@ -96,14 +97,10 @@ class WhyAnswers:
         ]
         self._tasks = {(task, place) for task, _, place in works}
         self._kinds = {(kind, place) for _, kind, place in works}
-        known = sorted({place for _, place in self._tasks})
-        for one in questions:
-            if one.place not in known:
-                choice = ", ".join(known) or "none, as there is no rule"
-                raise QuestionError(f"no rule works at `{one.place}`; zones and lines: {choice}")
         self._open = {
             one: {task for task, place in self._tasks if place == one.place} for one in questions
         }
+        self.places = frozenset(place for _, place in self._tasks)
         self._wanted = plan.signals
         self._signals: Signals = NO_SIGNALS
 
@@ -237,8 +234,13 @@ def _situation(one: Explanation) -> dict[str, Any]:
 
 
 def _places(rule: RulePlan) -> Iterator[str]:
-    yield from (zone.name for zone in rule.zones)
-    yield from (line.name for line in rule.lines)
+    """Names of the zones and lines of a plan at which its kind of rule works."""
+    kind = find_rule(rule.kind, rule.version)
+    if kind is not None and kind.zone is not None:
+        zones = (zone for zone in rule.zones if zone.direction or not kind.needs_direction)
+        yield from (zone.name for zone in zones)
+    if kind is not None and kind.line is not None:
+        yield from (line.name for line in rule.lines)
 
 
 def _fired(one: Explanation) -> str:

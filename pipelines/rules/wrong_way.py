@@ -15,7 +15,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Explanation
+from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -87,12 +87,16 @@ class _Run:
         place: The same on the plane of `on_plane`.
         seen_s: When the vehicle was last seen.
         counts: Whether it is far enough to count.
+        speed: Newest speed against the direction, on the same plane per second.
+        distance: The way against the direction so far, on the same plane.
     """
 
     foot: ImagePoint
     place: Vector
     seen_s: float
     counts: bool = False
+    speed: float = 0.0
+    distance: float = 0.0
 
 
 class _WrongWayWatch:
@@ -140,7 +144,10 @@ class _WrongWayWatch:
             return
         run = self._runs.setdefault(vehicle.id, _Run(vehicle.box.foot, place, at_s))
         run.seen_s = at_s
-        run.counts = run.counts or self._is_far(run, vehicle, place)
+        run.speed = self._against(velocity, vehicle.aspect)
+        way = (place[0] - run.place[0], place[1] - run.place[1])
+        run.distance = self._against(way, vehicle.aspect)
+        run.counts = run.counts or self._is_far(run, vehicle)
 
     def _is_against(self, vehicle: Track, velocity: Vector) -> bool:
         if isinstance(self._shape, ZoneShape) and not self._shape.contains(vehicle.box.foot):
@@ -148,12 +155,11 @@ class _WrongWayWatch:
         least = max(self._min_speed, MIN_COSINE * math.hypot(*velocity))
         return self._against(velocity, vehicle.aspect) >= least
 
-    def _is_far(self, run: _Run, vehicle: Track, place: Vector) -> bool:
+    def _is_far(self, run: _Run, vehicle: Track) -> bool:
         foot, height = vehicle.box.foot, vehicle.box.y2 - vehicle.box.y1
         moved = math.hypot((foot[0] - run.foot[0]) * vehicle.aspect, foot[1] - run.foot[1])
-        way = (place[0] - run.place[0], place[1] - run.place[1])
         return (
-            self._against(way, vehicle.aspect) >= self._min_distance
+            run.distance >= self._min_distance
             and moved >= MIN_BOX_HEIGHTS * height
             and (isinstance(self._shape, ZoneShape) or self._shape.is_crossed(run.foot, foot))
         )
@@ -163,10 +169,23 @@ class _WrongWayWatch:
         x, y = self._shape.direction(aspect)
         return -(vector[0] * x + vector[1] * y)
 
+    def _conditions(self) -> tuple[Condition, ...]:
+        """What the vehicle that has come furthest is compared with."""
+        furthest = max(self._runs.values(), key=lambda run: run.distance, default=None)
+        speed = furthest.speed if furthest is not None else None
+        distance = furthest.distance if furthest is not None else None
+        speed_unit, unit = ("m/s", "m") if self._shape.ground is not None else ("1/s", "1")
+        return (
+            Condition("speed_against", speed, self._min_speed, speed_unit),
+            Condition("distance_against", distance, self._min_distance, unit),
+        )
+
     def _read(self, wrong: list[Track]) -> Reading:
+        conditions = self._conditions()
         if not wrong:
             missed = any(run.counts for run in self._runs.values())
-            return Reading(holds=None if missed else False)
+            note = "" if self._runs else "no vehicle drives against the direction"
+            return Reading(holds=None if missed else False, conditions=conditions, note=note)
         detail = {"vehicles": float(len(wrong))}
         if self._shape.ground:
             velocities = [self._gauge.velocity(track) or (0.0, 0.0) for track in wrong]
@@ -178,6 +197,7 @@ class _WrongWayWatch:
             tracks=wrong,
             detail=detail,
             size=float(len(wrong)),
+            conditions=conditions,
         )
 
 

@@ -153,7 +153,11 @@ def test_rules_of_two_files_are_compared_in_one_pass(capsys, clip, city, monkeyp
 
 def test_one_file_is_compared_with_the_rules_of_the_camera(capsys, clip, city):
     strict = rules_only(city.parent / "strict.yaml", min_persons=2)
-    said, _ = replay(capsys, clip, city, "--rules", str(strict))
+    why = ("--why", "square@2")
+    said, lines = replay(capsys, clip, city, "--rules", str(strict), *why)
+    assert [one["rules"] for one in lines if one["type"] == "why"] == ["city.yaml", "strict.yaml"]
+    assert "why square by the rules of strict.yaml at 2.0 s" in said
+    assert "persons 1, must be at least 2: no" in said
     assert "rules of city.yaml and strict.yaml, compared:\n" in said
     assert "  only in city.yaml  crowding.density in square  0.2 to " in said
     same = rules_only(city.parent / "same.yaml")

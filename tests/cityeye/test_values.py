@@ -184,14 +184,15 @@ def test_a_database_driver_that_is_not_installed_is_named(load_city, monkeypatch
     [("traffic", 0.2, False), ("traffic", 0.25, True), ("crowding", 0.1, False)],
 )
 def test_a_rate_at_which_a_rule_could_never_fire(load_city, task, fps, good):
-    text = CITY.replace("traffic", task).replace("fps: 5", f"fps: {fps}")
+    rates = f"fps: {fps}\n        rule_set: {task}/1"
+    text = CITY.replace("traffic", task).replace("fps: 5", rates)
     if good:
         load_city(text)
         return
     problem = problem_of(load_city, text)
     assert (problem.key, problem.line) == (f"cameras[0].tasks.{task}.fps", 7)
     assert "could never fire" in problem.what
-    assert f"more than {fps}" in problem.remedy
+    assert f"more than {fps}, or list under `rules:` what shall run" in problem.remedy
 
 
 def test_a_rule_without_windows_works_at_any_rate(load_city):

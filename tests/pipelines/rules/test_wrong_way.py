@@ -226,3 +226,27 @@ def test_close_ends_the_incident():
     (ended,) = own.close(EndReason.SHUTDOWN, moment(5)).transitions
     assert ended.incident.id == started.incident.id
     assert ended.incident.end_reason is EndReason.SHUTDOWN
+
+
+@calibrations
+def test_whoever_asks_is_told_speed_and_distance_against_the_direction(calibrated):
+    own = rule(calibrated=calibrated)
+    world = World([away(start=0, speed_mps=6)])
+    run(own, world, 1.8)
+    (early,) = own.explain(moment(1.6))
+    assert [one.name for one in early.conditions] == ["speed_against", "distance_against"]
+    speed, distance = early.conditions
+    if calibrated:
+        assert (speed.value, speed.unit) == (pytest.approx(6, rel=0.1), "m/s")
+        assert (distance.limit, distance.unit) == (8.0, "m")
+        assert 0 < distance.value < 8
+    else:
+        assert (speed.unit, distance.unit) == ("1/s", "1")
+    assert early.holds is (not calibrated), "6 m/s is enough of the image by then"
+    (none,) = rule().explain(moment(0))
+    assert none.holds is None
+    still = rule(calibrated=calibrated)
+    run(still, World([towards()]), 2)
+    (said,) = still.explain(moment(2))
+    assert said.note == "no vehicle drives against the direction"
+    assert [one.holds for one in said.conditions] == [None, None]
