@@ -13,7 +13,7 @@ from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.rules import RULES, Rule, build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import GroundCalibration, Zone
 from pipelines.track import Track
 from pipelines.tracker import CameraTracker
@@ -36,8 +36,8 @@ SHORT_SCENES = {
     "traffic.stopped_vehicle": {"confirm_s": 30.0},
     "traffic.congestion": {"confirm_s": 15.0},
 }
-"""Parameters where a scene is too short for the default ones: lights of the scenes are red for 13 s,
-and their jam is over within a minute."""
+"""Parameters where a scene is too short for the default ones: lights of the scenes are red for
+13 s, and their jam is over within a minute."""
 
 BEGINS_WITHIN_S = 10.0
 """A thing becomes litter when its owner is away, later than the script drops it."""

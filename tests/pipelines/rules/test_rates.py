@@ -8,10 +8,9 @@ import pytest
 
 from pipelines.incident import EndReason, Phase
 from pipelines.rules import RULES, build_rule, find_rule, min_fps, versions_of
-from pipelines.rules.rule import RulePlan
-from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.rules.roads import queue
-from tests.pipelines.synthetic import Thing, View, World, at, of, run
+from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
 
 VIEW = View()
 WORLDS = {
@@ -68,8 +67,6 @@ def test_at_any_low_rate_every_version_opens_and_ends_or_is_refused(kind, versio
 def test_windows_limit_the_rate_and_where_there_are_none_only_measuring_does() -> None:
     """Without a window to expire in, what opened at once ends at once."""
     for kind, lowest in (("crowding.density", 0.0), ("traffic.congestion", 0.2)):
-def test_without_a_confirm_window_only_measuring_limits_the_rate() -> None:
-    for kind, lowest in (("crowding.density", 0.0), ("traffic.wrong_way", 0.2)):
         rule = RULES[kind]
         none = rule.Parameters(confirm_s=0.0, expire_s=0.0)
         assert min_fps(rule, none) == pytest.approx(lowest)
