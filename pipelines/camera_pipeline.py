@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -23,7 +23,7 @@ from pipelines.metrics import CameraStatistics
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.recorder import PipelineRecorder
-from pipelines.rules import Rule, build_rule, longest_gap_s
+from pipelines.rules import EndedIncident, Rule, build_rule, longest_gap_s
 from pipelines.rules.condition import RuleExplanation
 from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
@@ -53,6 +53,7 @@ class CameraPipeline:
         incarnation: str,
         on_view: Callable[[ViewFault | None], None] = lambda _: None,
         memory: PlaceMemory | None = None,
+        ended: Callable[[], Sequence[EndedIncident]] = tuple,
     ) -> None:
         """Builds trackers, signals and rules.
 
@@ -64,10 +65,12 @@ class CameraPipeline:
             incarnation: Differs between worker starts, so that incident ids never repeat.
             on_view: Called when the view becomes faulty, differently faulty, or well again.
             memory: Where what its places learn is kept; None where it is not.
+            ended: Gives the incidents of the camera that an earlier run ended lately.
         """
         self._plan = plan
         self._on_view = on_view
         self._memory = memory
+        self._ended = ended
         self._newest: Moment | None = None
         self._routes = routes
         self._recorder = recorder
@@ -189,10 +192,12 @@ class CameraPipeline:
         return self._signals.newest
 
     def _recall(self, at: Moment) -> None:
-        if self._memory is None:
-            return
-        memories, age_s = self._memory.load()
-        for rules in self._rules.values():
+        rules = [rule for rules in self._rules.values() for rule in rules]
+        ended = self._ended()
+        for rule in rules:
+            rule.cool(ended, at)
+        if self._memory is not None:
+            memories, age_s = self._memory.load()
             for rule in rules:
                 rule.recall(memories, age_s, at)
 

@@ -29,7 +29,7 @@ from pipelines.event_identity import camera_source
 from pipelines.evidence_files import EvidenceFiles, WantedImage
 from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import Incident, Measurement, Phase, Severity, Transition
-from pipelines.left_open import LeftOpenIncidents
+from pipelines.left_open import LeftOpenIncidents, cooling_down
 from pipelines.plan import ModelRef
 from pipelines.publication import (
     NOT_CONFIGURED,
@@ -45,6 +45,7 @@ from pipelines.publication import (
     state_event,
     stopped_event,
 )
+from pipelines.rules import EndedIncident
 
 log = logging.getLogger(__name__)
 
@@ -273,6 +274,12 @@ class EvidenceRecorder:
             log.warning("evidence.recovered", extra={"incidents": len(left_open)})
         self._recover_cameras(cameras, replaced)
         return len(left_open)
+
+    def ended_before(self, camera: str) -> Sequence[EndedIncident]:
+        """The incidents of a camera that cool down; none while the disk is away."""
+        with contextlib.suppress(OutboxUnavailable):
+            return cooling_down(self._outbox, camera, self._utc_now())
+        return ()
 
     def end_left_open(self, cameras: Collection[str], *, at_once: bool = False) -> None:
         """Ends incidents that a crash left open, and whose rules did not find them again in time.

@@ -117,6 +117,7 @@ class GroupCamera:
             incarnation,
             self._note_view,
             memory,
+            partial(recorder.ended_before, plan.camera.id),
         )
         self._remembered_s = time.monotonic()
         self._priorities = {task.task: task.priority for task in plan.tasks}

@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
-from models.detections import Box, box_iou
+from models.detections import Box
+from pipelines.delivery.outbox import Outbox
 from pipelines.event import IncidentEvent
-from pipelines.incident import Incident, Peak, Phase, Severity, Subject, Transition
+from pipelines.incident import EndReason, Incident, Peak, Phase, Severity, Subject, Transition
 from pipelines.plan import CameraPlan
-from pipelines.rules import RuleError, find_rule
+from pipelines.rules import EndedIncident, RuleError, closeness, find_rule
+from pipelines.rules.rule import RuleParameters
 
 START_S: Final = 30.0
 """How long a worker may take until the first frames of its cameras are analysed."""
@@ -25,12 +28,11 @@ START_S: Final = 30.0
 MOST_S: Final = 300.0
 """An incident that nobody could see for longer is not called open any more."""
 
+COOLING_ENDS: Final = frozenset({EndReason.CLEARED, EndReason.RECOVERED})
+"""What ended otherwise may go on, and be told again at once."""
+
 FRAMES: Final = 3
 """So many frames a rule gets at least, at low rates too."""
-
-SAME_IOU: Final = 0.2
-SAME_SIZES: Final = 0.8
-"""Two boxes are of one spot if they overlap so far, or if their centres are so near, in sizes."""
 
 
 def resumption_s(plan: CameraPlan) -> dict[str, float]:
@@ -41,8 +43,10 @@ def resumption_s(plan: CameraPlan) -> dict[str, float]:
             known = find_rule(rule.kind, rule.version)
             if known is None:
                 raise RuleError(f"camera {plan.camera.id}: there is no rule {rule.kind!r}")
-            confirm_s = known.Parameters.model_validate(dict(rule.parameters)).confirm_s
-            wait_s = min(START_S + confirm_s + FRAMES / task.fps, MOST_S)
+            parameters = known.Parameters.model_validate(dict(rule.parameters))
+            if not isinstance(parameters, RuleParameters):
+                continue  # It only measures.
+            wait_s = min(START_S + parameters.confirm_s + FRAMES / task.fps, MOST_S)
             waits[rule.kind] = max(waits.get(rule.kind, 0.0), wait_s)
     return waits
 
@@ -134,14 +138,27 @@ class LeftOpenIncidents:
 def _likeness(boxes: Iterable[Box], subjects: Iterable[Subject]) -> float:
     """How near the nearest of two groups of boxes are: 0 for apart, above it for one spot."""
     others = [subject.box for subject in subjects]
-    return max((_closeness(one, other) for one in boxes for other in others), default=0.0)
+    return max((closeness(one, other) for one in boxes for other in others), default=0.0)
 
 
-def _closeness(one: Box, other: Box) -> float:
-    iou = box_iou(one, other)
-    size = max(one.x2 - one.x1, one.y2 - one.y1, other.x2 - other.x1, other.y2 - other.y1, 1e-6)
-    away = math.dist(one.centre, other.centre) / size
-    return iou + 1 / (1 + away) if iou >= SAME_IOU or away <= SAME_SIZES else 0.0
+def cooling_down(outbox: Outbox, camera: str, now: datetime) -> list[EndedIncident]:
+    """The incidents of a camera that ended by themselves, or as `recovered`, in the last day.
+
+    Raises:
+        OutboxUnavailable: The outbox cannot be read.
+    """
+    ended = outbox.ended_incidents(camera, (now - timedelta(days=1)).timestamp())
+    said = [last.data for last in ended if last.data.end_reason in COOLING_ENDS]
+    return [
+        EndedIncident(
+            one.kind,
+            one.zone,
+            # The frame that ended it may show none of them any more.
+            tuple(Box(*s.box) for s in one.subjects or (one.peak.subjects if one.peak else ())),
+            one.ended_at or one.updated_at,
+        )
+        for one in said
+    ]
 
 
 def _incident_of(last: IncidentEvent) -> Incident:

@@ -10,7 +10,7 @@ import numpy as np
 
 from camera_adapters import CameraSpec, ImageFit, Size, ViewSpec
 from models.detections import ClassScores, thresholds_by_class
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.signals.sight import CANNOT_SEE_S
 from pipelines.signals.signal import Signal
 from pipelines.thresholds import NamedThresholds

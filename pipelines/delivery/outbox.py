@@ -214,6 +214,24 @@ class Outbox:
                 log.error("outbox.camera_unreadable", extra={"camera": camera})
         return events
 
+    def ended_incidents(self, camera: str, since_s: float) -> list[IncidentEvent]:
+        """The newest event of each incident of a camera that ended lately and is still kept.
+
+        Args:
+            camera: The camera's id.
+            since_s: UTC seconds since when it was committed.
+
+        Raises:
+            OutboxUnavailable: The disk does not answer.
+        """
+        with self.file.transaction() as db:
+            rows = db.execute(
+                "SELECT i.id, i.body FROM incident i WHERE NOT i.open AND EXISTS (SELECT 1 FROM"
+                " event e WHERE e.incident = i.id AND e.partition = ? AND e.committed_at >= ?)",
+                (camera, since_s),
+            ).fetchall()
+        return self._incidents(rows)
+
     def open_incidents(self) -> list[IncidentEvent]:
         """The newest event of each incident that has not ended.
 
@@ -222,6 +240,10 @@ class Outbox:
         """
         with self.file.transaction() as db:
             rows = db.execute("SELECT id, body FROM incident WHERE open").fetchall()
+        return self._incidents(rows)
+
+    def _incidents(self, rows: Sequence[tuple[str, bytes]]) -> list[IncidentEvent]:
+        """The events of rows with id and body; one that cannot be read counts as ended."""
         events = []
         for incident, body in rows:
             try:

@@ -14,7 +14,7 @@ from pipelines.plan import CameraPlan
 from pipelines.replay.replay import ReplayStep
 from pipelines.rules import find_rule
 from pipelines.rules.condition import Condition, Explanation, RuleExplanation, SituationStage
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.signals.signal import NO_SIGNALS, Signal, Signals
 
 _CLOCK: Final = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)")

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pipelines.rules.bin_overflow import BIN_OVERFLOW
 from pipelines.rules.carriageway_intrusion import CARRIAGEWAY_INTRUSION
 from pipelines.rules.congestion import CONGESTION
+from pipelines.rules.cooling import EndedIncident, closeness
 from pipelines.rules.density import DENSITY
 from pipelines.rules.description import ParameterDescription, RuleDescription, described
 from pipelines.rules.dispersal import DISPERSAL
@@ -26,19 +27,13 @@ from pipelines.rules.earlier.dropped_object_1 import DROPPED_OBJECT_1
 from pipelines.rules.exposed_rubbish import EXPOSED_RUBBISH
 from pipelines.rules.gathering import GATHERING
 from pipelines.rules.head_count import HEAD_COUNT
+from pipelines.rules.hysteresis import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.line_count import LINE_COUNT
 from pipelines.rules.loitering import LOITERING
-from pipelines.rules.rule import (
-    MeasureParameters,
-    Rule,
-    RuleError,
-    RuleParameters,
-    RulePlan,
-    RuleType,
-)
+from pipelines.rules.rule import MeasureParameters, Rule, RuleError, RuleParameters, RuleType
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.schedule import ArmedSpan, Schedule, ScheduleError
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
-from pipelines.rules.situation import GAP_FACTOR, MAX_GAP_S, MIN_GAP_S
 from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
@@ -50,6 +45,7 @@ __all__ = [
     "RULES",
     "RULE_SETS",
     "ArmedSpan",
+    "EndedIncident",
     "GroundCalibration",
     "GroundPlane",
     "ImageArrow",
@@ -69,6 +65,7 @@ __all__ = [
     "ZoneError",
     "ZoneShape",
     "build_rule",
+    "closeness",
     "default_set",
     "describe_rules",
     "find_rule",

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from pipelines.incident import EndReason, Severity
 from pipelines.rules.condition import Condition, Explanation
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.queue import queue_metres
 from pipelines.rules.rule import (
     FrameSignals,
@@ -28,7 +29,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import MAX_GAP_S, SETTLE_S, Reading, Situation
+from pipelines.rules.situation import SETTLE_S, Reading, Situation
 from pipelines.rules.slow_road import EMPTY_S, SlowRoad
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_passages import ZonePassages

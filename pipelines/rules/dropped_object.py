@@ -212,5 +212,6 @@ DROPPED_OBJECT: Final = RuleType(
     task="littering",
     Parameters=LyingThingParameters,
     zone=_DroppedObjectWatch,
+    by_spot=True,
     signals=frozenset({Signal.STATIC_CHANGE}),
 )

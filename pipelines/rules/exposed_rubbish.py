@@ -165,5 +165,6 @@ EXPOSED_RUBBISH: Final = RuleType(
     task="littering",
     Parameters=ExposedRubbishParameters,
     zone=_ExposedRubbishWatch,
+    by_spot=True,
     signals=frozenset({Signal.STATIC_CHANGE}),
 )

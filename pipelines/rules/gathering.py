@@ -13,6 +13,7 @@ from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.density import LEVELS_TIMES
 from pipelines.rules.false_persons import FalsePersons
 from pipelines.rules.groups import Group, GroupFinder
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -22,7 +23,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import MAX_GAP_S, Reading, Situation
+from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.steady import SteadyCount
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import MAX_INTERVAL_S

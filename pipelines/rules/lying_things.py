@@ -14,10 +14,10 @@ from typing import Final, Literal
 from models.detections import Box, plain_label
 from pipelines.rules.condition import Condition
 from pipelines.rules.ground_scale import GroundScale
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.lying_thing import ROAD_USERS, SAME_PART, LyingThing, common_share, likeness
 from pipelines.rules.people_log import OwnerReach, PeopleLog, PeopleSighting, is_near
 from pipelines.rules.resting_place import OWNER_S
-from pipelines.rules.situation import MAX_GAP_S
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.signals.signal import ChangeKind, StaticChange
 from pipelines.track import LITTER, Track

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.rule import Moment
-from pipelines.rules.situation import MAX_GAP_S
 
 MINUTE_S: Final = 60.0
 

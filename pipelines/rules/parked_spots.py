@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.detections import Box, box_iou, common_area
-from pipelines.rules.situation import MAX_GAP_S
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.track import Track
 
 PARKED_S: Final = 180.0

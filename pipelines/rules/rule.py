@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.rules.condition import Explanation, RuleExplanation
+from pipelines.rules.cooling import Cooling, EndedIncident
 from pipelines.rules.mask import Mask
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.schedule import Schedule
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
@@ -86,29 +88,6 @@ class Moment:
     armed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RulePlan:
-    """One rule of one task.
-
-    Attributes:
-        kind: What it finds: `traffic.congestion`.
-        zones: The task's zones.
-        parameters: Deviations from the defaults, as its kind's `Parameters` take them.
-        lines: The task's lines.
-        version: Version of the rule; empty for the newest.
-        schedule: When it is armed; None for always.
-        masks: Where nothing counts.
-    """
-
-    kind: str
-    zones: tuple[Zone, ...]
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    lines: tuple[Line, ...] = ()
-    version: str = ""
-    schedule: Schedule | None = None
-    masks: tuple[Zone, ...] = ()
-
-
 class MeasureParameters(BaseModel):
     """Parameters of a rule that only measures: those that its kind adds, none by itself.
 
@@ -150,8 +129,8 @@ class Identity:
         incarnation: Differs between worker starts.
         numbers: Running numbers, shared by all situations of the zone.
         variant: Differs between two rules of one kind in one zone.
-        peaks: Ids of incidents that the newest frame shows at their peak, until the rule takes
-            them; shared by all situations of the rule.
+        peaks: Ids of incidents that the newest frame shows at their peak; shared in a rule.
+        cooling: What ended before this run began and still cools down; shared like `peaks`.
     """
 
     kind: str
@@ -161,6 +140,7 @@ class Identity:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     variant: str = ""
     peaks: list[str] = field(default_factory=list)
+    cooling: Cooling = field(default_factory=Cooling)
 
     def mint(self) -> str:
         """The next incident id; the same run gives the same ids."""
@@ -173,8 +153,7 @@ class RuleResult:
     """What one frame, or the end of the stream, brings.
 
     Attributes:
-        peaks: Ids of open incidents that this frame shows greater than any frame before; `Rule`
-            fills it in, whatever watches a place says nothing of it.
+        peaks: Ids of open incidents that this frame shows greater than before; from `Rule` only.
     """
 
     transitions: Sequence[Transition] = ()
@@ -245,12 +224,12 @@ class Rule:
         watches: Mapping[str, PlaceWatch],
         schedule: Schedule | None = None,
         mask: Mask | None = None,
-        peaks: list[str] | None = None,
+        shared: Identity | None = None,
     ) -> None:
         """Takes the watches by a text that differs wherever the place does.
 
-        Without a schedule it is always armed, and without a mask everything counts; `peaks` is what
-        their identities share, if they do.
+        Without a schedule it is always armed, without a mask everything counts; `shared` has what
+        their identities share.
         """
         self.kind = kind
         self.version = version
@@ -258,7 +237,8 @@ class Rule:
         self._watches = tuple(watches.values())
         self._schedule = schedule
         self._mask = mask
-        self._peaks = [] if peaks is None else peaks
+        self._peaks = shared.peaks if shared else []
+        self._cooling = shared.cooling if shared else Cooling()
         self._learning = {
             f"{kind}/{version} {place}": watch
             for place, watch in watches.items()
@@ -321,13 +301,17 @@ class Rule:
                     said = {"place": place, "error": f"{type(error).__name__}: {error}"}
                     log.warning("rules.memory_unusable", extra=said)
 
+    def cool(self, ended: Sequence[EndedIncident], at: Moment) -> None:
+        """Takes what an earlier run ended at its camera: it cools down from then on."""
+        for one in ended:
+            if one.kind == self.kind:
+                self._cooling.add(one, at.utc, at.mono_s)
+
     def close(self, reason: EndReason, at: Moment) -> RuleResult:
         """Ends every open incident."""
         results = [watch.close(reason, at) for watch in self._watches]
-        return RuleResult(
-            tuple(step for result in results for step in result.transitions),
-            tuple(number for result in results for number in result.measurements),
-        )
+        steps = tuple(step for result in results for step in result.transitions)
+        return RuleResult(steps, tuple(n for result in results for n in result.measurements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,10 +375,12 @@ class RuleType(Generic[P]):
         parameters = self.Parameters.model_validate(dict(plan.parameters))
         variant = parameters.model_dump_json()
         watches: dict[str, PlaceWatch] = {}
-        peaks: list[str] = []
+        cooldown_s = parameters.cooldown_s if isinstance(parameters, RuleParameters) else 0.0
+        cooling = Cooling(cooldown_s, self.by_spot)
+        shared = Identity(self.kind, camera, "", incarnation, cooling=cooling)
 
         def identity(name: str) -> Identity:
-            return Identity(self.kind, camera, name, incarnation, variant=variant, peaks=peaks)
+            return replace(shared, zone=name, numbers=itertools.count(1), variant=variant)
 
         if self.zone is not None:
             zones = [z for z in plan.zones if z.direction or not self.needs_direction]
@@ -411,4 +397,4 @@ class RuleType(Generic[P]):
         if self.needs_ground and None in {place.ground for place in places}:
             raise RuleError("it works on calibrated cameras only; give the camera `ground:`")
         mask = Mask(plan.masks) if plan.masks else None
-        return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask, peaks)
+        return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask, shared)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from models.detections import Box, box_iou, common_area
-from pipelines.rules.situation import MAX_GAP_S
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.zone_geometry import Vector
 from pipelines.track import Track
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.detections import Box
-from pipelines.rules.situation import MAX_GAP_S
+from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.track import Track
 
 AWAY_S: Final = 10.0

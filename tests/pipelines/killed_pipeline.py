@@ -27,7 +27,8 @@ from pipelines.evidence import EvidenceRecorder
 from pipelines.incident import EndReason, Severity
 from pipelines.left_open import resumption_s
 from pipelines.plan import CameraPlan, ModelRef, TaskPlan
-from pipelines.rules.rule import RuleParameters, RulePlan, RuleResult, RuleType
+from pipelines.rules.rule import RuleParameters, RuleResult, RuleType
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.situation import Reading, Situation
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
@@ -76,7 +77,9 @@ class KilledPipeline:
 
     def __init__(self, folder: Path, task: str, start_s: float) -> None:
         self.now_s = start_s
-        rule = RulePlan(f"{task}.counting", (Zone("square", WHOLE),), {"update_every_s": 600})
+        rule = RulePlan(
+            f"{task}.counting", (Zone("square", WHOLE),), {"update_every_s": 600, "cooldown_s": 60}
+        )
         plan = CameraPlan(
             CameraSpec("gate", "rtsp://gate/live"), (TaskPlan(task, MODEL, FPS, (rule,)),)
         )
@@ -92,7 +95,14 @@ class KilledPipeline:
         )
         self.recorder.recover({"gate"})
         shadow = CameraShadow(plan, self.routes, f"from {start_s}", folder)
-        self.pipeline = CameraPipeline(plan, self.routes, self.recorder, shadow, f"from {start_s}")
+        self.pipeline = CameraPipeline(
+            plan,
+            self.routes,
+            self.recorder,
+            shadow,
+            f"from {start_s}",
+            ended=lambda: self.recorder.ended_before("gate"),
+        )
         self._indices = itertools.count()
 
     def see(self, count: int, until_s: float, first: int = 0) -> None:

@@ -117,3 +117,27 @@ def test_a_thing_at_another_spot_is_another_incident(tmp_path):
     killed(tmp_path, "littering", 30, "2+6@60")
     names = [one.incident_id for one in told(tmp_path) if one.phase == "started"]
     assert len(names) == 2
+
+
+def openings(folder: Path) -> list[float]:
+    """When incidents were first told, in seconds of the script."""
+    started = (one for one in told(folder) if one.phase == "started")
+    return [(one.updated_at - moment(0).utc).total_seconds() for one in started]
+
+
+@pytest.mark.slow
+def test_what_ended_before_the_kill_goes_on_cooling_down(tmp_path):
+    killed(tmp_path, "crowding", 0, "0@2", "3@20", "0@32")
+    killed(tmp_path, "crowding", 35, "3@90")
+    first, second = openings(tmp_path)
+    assert first == pytest.approx(8, abs=1)
+    assert second == pytest.approx(20 + 60, abs=1)
+
+
+@pytest.mark.slow
+def test_a_spot_cools_down_and_another_spot_does_not(tmp_path):
+    killed(tmp_path, "littering", 0, "0@2", "2@20", "0@32")
+    killed(tmp_path, "littering", 35, "2@60")
+    assert len(openings(tmp_path)) == 1
+    killed(tmp_path, "littering", 35, "2+6@60")
+    assert len(openings(tmp_path)) == 2

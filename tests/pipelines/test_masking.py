@@ -19,7 +19,7 @@ from pipelines.keyframe import encode
 from pipelines.keyframe_key import is_keyframe_key, is_restricted_key
 from pipelines.masking import CELLS, SensitiveImage, masked, regions_of
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
 from tests.pipelines.delivery.outboxes import Edge

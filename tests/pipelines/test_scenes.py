@@ -13,7 +13,7 @@ from camera_adapters.geometry import Letterbox, Size
 from models.detections import Detections
 from pipelines.incident import EndReason, Incident, Phase, Transition
 from pipelines.rules import RULES, Rule, build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import GroundCalibration, Zone
 from pipelines.track import Track
 from pipelines.tracker import CameraTracker

@@ -18,7 +18,7 @@ from pipelines.detector import InFlightBatch, MicroBatch
 from pipelines.incident import Phase
 from pipelines.metrics import InferenceTiming, MetricsRecorder
 from pipelines.plan import CameraPlan, ModelRef, Route, Routes, TaskPlan
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.thresholds import NamedThresholds

@@ -11,7 +11,7 @@ from pipelines.delivery.sinks.http import HttpSinkSettings
 from pipelines.delivery.stores.folder import FolderSettings
 from pipelines.delivery.stores.registry import KeyframeSettings
 from pipelines.plan import CameraPlan, TaskPlan
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from serving.city_plan import CityPlan, DeliveryPlan, Wish
 from serving.detectors import DetectorKind

@@ -22,7 +22,7 @@ from pipelines.replay.drawing import (
     drawn_size,
 )
 from pipelines.replay.replay import ReplayStep
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Line, Zone
 from pipelines.signals.signal import ChangeKind, Motion, Signal, Signals, StaticChange, ViewFault
 from pipelines.track import Track

@@ -21,7 +21,7 @@ from pipelines.detector import DetectorError
 from pipelines.incident import Phase, Transition
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.replay.replay import INCARNATION, Replay, ReplayStep
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from serving.in_process import InProcessDetector
 from serving.served_models import model_ref, served_model
@@ -77,6 +77,9 @@ class Kept:
     def publish_measurement(self, measurement, task, coverage, camera, model, rule) -> None: ...
 
     def publish_state(self, change, camera) -> None: ...
+
+    def ended_before(self, camera):
+        return ()
 
 
 def worked(plan: CameraPlan, package: ModelPackage, folder: Path) -> list[Transition]:

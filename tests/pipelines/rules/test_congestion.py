@@ -9,7 +9,7 @@ import pytest
 from models.detections import Box
 from pipelines.incident import Phase, Severity
 from pipelines.rules import build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.rules.roads import (
     ROAD,
     drive,

@@ -10,7 +10,7 @@ import pytest
 from models.detections import Box
 from pipelines.incident import EndReason, Phase, Transition
 from pipelines.rules import Rule, build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.rules.added_things import Ground, added, dropped_by
 from tests.pipelines.synthetic import (
     Flaws,

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pipelines.rules import build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.synthetic import Flaws, Thing, View, World, at, moment, moving, then, times
 
 VIEW = View()

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.incident import EndReason
 from pipelines.rules import RULES, build_rule, min_fps
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.synthetic import START, Flaws, Thing, View, World, at, moment, times
 
 VIEW = View()

@@ -9,7 +9,7 @@ import pytest
 from models.detections import Box
 from pipelines.incident import Phase, Severity, Transition
 from pipelines.rules import Rule, build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from tests.pipelines.rules.added_things import Added, Ground, dropped_by
 from tests.pipelines.synthetic import Thing, View, at, moment, moving, of, seconds

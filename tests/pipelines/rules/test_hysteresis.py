@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.rules.situation import Edge, Hysteresis
+from pipelines.rules.hysteresis import Edge, Hysteresis
 
 WINDOWS = (6.0, 8.0)
 

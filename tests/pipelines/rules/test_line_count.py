@@ -8,7 +8,7 @@ import pytest
 from models.detections import Box
 from pipelines.incident import EndReason
 from pipelines.rules import build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Line
 from pipelines.tracker import CameraTracker
 from tests.pipelines.synthetic import (

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.incident import EndReason, Phase, Severity
 from pipelines.rules import RULES, build_rule, min_fps
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.synthetic import (
     Flaws,
     Thing,

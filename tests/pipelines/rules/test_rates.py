@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.incident import EndReason, Phase
 from pipelines.rules import RULES, build_rule, find_rule, min_fps, versions_of
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.rules.roads import queue
 from tests.pipelines.synthetic import Thing, View, World, at, of, run, then
 

@@ -19,14 +19,8 @@ from pipelines.camera_pipeline import CameraPipeline
 from pipelines.incident import EndReason, Measurement
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
 from pipelines.rules import RULE_SETS, RULES, RuleError, build_rule, default_set, find_rule
-from pipelines.rules.rule import (
-    FrameSignals,
-    Moment,
-    RuleParameters,
-    RulePlan,
-    RuleResult,
-    RuleType,
-)
+from pipelines.rules.rule import FrameSignals, Moment, RuleParameters, RuleResult, RuleType
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Line, Zone
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.signal import Signal

@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.incident import EndReason
 from pipelines.rules import RULES, RuleError, build_rule
-from pipelines.rules.rule import RuleParameters, RulePlan
+from pipelines.rules.rule import RuleParameters
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Line, Zone
 from tests.pipelines.synthetic import (
     WHOLE,

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.incident import EndReason
 from pipelines.rules import RULES, build_rule, min_fps
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.tracker import CameraTracker
 from tests.pipelines.rules.roads import ROAD, parked_row, queue, red_lights, stream
 from tests.pipelines.synthetic import (

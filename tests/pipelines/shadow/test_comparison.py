@@ -14,7 +14,8 @@ from models.detections import Box, Detections
 from pipelines.batcher import CameraRoutes
 from pipelines.incident import EndReason
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules.rule import Moment, RulePlan
+from pipelines.rules.rule import Moment
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.agreement import in_one_only
 from pipelines.shadow.comparison import IMAGES, CameraShadow, Comparison

@@ -14,7 +14,7 @@ from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import VIEW_LOST_AFTER_S, CameraPipeline
 from pipelines.incident import EndReason, Phase, Transition
 from pipelines.plan import CameraPlan, ModelRef, Route, TaskPlan
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.signal import Signal, ViewFault

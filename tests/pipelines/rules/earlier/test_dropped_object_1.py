@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.incident import EndReason, Phase, Severity
 from pipelines.rules import build_rule
-from pipelines.rules.rule import RulePlan
+from pipelines.rules.rule_plan import RulePlan
 from tests.pipelines.synthetic import (
     Flaws,
     Thing,
