@@ -25,6 +25,7 @@ from camera_adapters.source import DecodedImage, SourceTiming, StreamSignal
 from camera_adapters.spec import CameraSpec
 
 SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+BEGINS = "the recording begins there"
 BEGAN_AGAIN = "the recording began again"
 
 
@@ -130,7 +131,7 @@ class FileSource:
 
     def keep_packets(self, ring: PacketRing) -> None:
         """See `VideoSource.keep_packets`."""
-        self._container.keep_packets(ring, BEGAN_AGAIN)
+        self._container.keep_packets(ring, BEGINS)
         self._packets = ring
 
     def close(self) -> None:

@@ -94,6 +94,10 @@ def test_a_clip_of_a_recording_holds_its_packets(tmp_path, codec, suffix):
     assert made.duration_s == pytest.approx(len(images) / 12.5, abs=0.01)
     assert made.begins_s == pytest.approx(frames[12].captured_mono_s, abs=0.1)
     assert (made.shortened, made.damaged) == ("", 0)
+    first_s = frames[0].captured_mono_s
+    early = ring.reserve(first_s - 3, first_s, first_s + 1)
+    ring.settle(now=True)
+    assert clip_of(early).shortened == "it begins 3.0 s late: the recording begins there"
     assert is_part_of(units(made.data), units(whole.path))
 
 
