@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from cityeye.config.section import Section
 from cityeye.config.values import ZonePolygon, armed_spans, not_empty
-from pipelines.rules import ArmedSpan, Schedule, Zone
+from pipelines.rules import ArmedSpan, ArmingSchedule, Zone
 
 ArmedSpans = Annotated[tuple[str, ...], AfterValidator(armed_spans)]
 
@@ -40,11 +40,11 @@ def options_of(said: Mapping[str, object] | None) -> dict[str, object]:
     return {name: value for name, value in (said or {}).items() if name in OPTIONS}
 
 
-def schedule_of(spans: Sequence[str] | None, time_zone: str | None) -> Schedule | None:
+def schedule_of(spans: Sequence[str] | None, time_zone: str | None) -> ArmingSchedule | None:
     """What spans of time mean in a city; None for always."""
     if not spans or time_zone is None:
         return None
-    return Schedule(tuple(map(ArmedSpan.parse, spans)), time_zone)
+    return ArmingSchedule(tuple(map(ArmedSpan.parse, spans)), time_zone)
 
 
 def mask_zones(masks: Mapping[str, ZonePolygon] | None) -> tuple[Zone, ...]:

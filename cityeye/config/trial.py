@@ -29,7 +29,7 @@ NOWHERE: Final = "rtsp://recording.invalid/"
 
 PLACES: Final = ("zones", "lines", "directions", "ground", "masks", "measurements")
 OF_RULES: Final = ("zones", "lines", "schedule", "rule_set", "rules")
-OF_CAMERA: Final = ("model", "fps", "thresholds", "priority")
+OF_CAMERA: Final = ("model", "fps", "thresholds", "priority", "zones", "lines")
 CAMERA: Final[Key] = ("cameras", 0)
 
 
@@ -59,16 +59,17 @@ class TrialCamera:
         if document.problems:
             raise ConfigurationError(file, document.problems)
         self._check_keys(document)
+        if document.problems:
+            raise ConfigurationError(file, document.problems)
         document.data = self._merged(document.data)
         document.written = {(*CAMERA, *key): key for key in document.lines}
         document.lines = {(*CAMERA, *key): line for key, line in document.lines.items()}
         settings = None
-        if not document.problems:
-            try:
-                settings = Settings.model_validate(document.data, context={"base": self.folder})
-            except ValidationError as error:
-                report_mistakes(document, error, Settings)
-            check_references(document, self.catalogue)
+        try:
+            settings = Settings.model_validate(document.data, context={"base": self.folder})
+        except ValidationError as error:
+            report_mistakes(document, error, Settings)
+        check_references(document, self.catalogue)
         if document.problems or settings is None:
             raise ConfigurationError(file, _shortened(document))
         (plan,) = camera_plans(settings, self.catalogue)
@@ -89,7 +90,11 @@ class TrialCamera:
             if task not in own:
                 what = "the camera has no such task"
                 document.report(("tasks", task), what, choice(str(task), own, "tasks"))
-            for key in entry if isinstance(entry, dict) else ():
+            if not isinstance(entry, dict):
+                what = "it is not a mapping of keys to values"
+                document.report(("tasks", task), what, f"Give one of {', '.join(OF_RULES)}.")
+                continue
+            for key in entry:
                 if key not in OF_RULES:
                     what = "the key has no place beside rules that are tried"
                     remedy = choice(str(key), OF_RULES, "keys")
@@ -100,16 +105,10 @@ class TrialCamera:
         own = self.written
         tasks = {
             task: {
-                **{key: own["tasks"][task][key] for key in OF_CAMERA if key in own["tasks"][task]},
-                **{
-                    key: own["tasks"][task][key]
-                    for key in ("zones", "lines")
-                    if key in own["tasks"][task]
-                },
-                **(entry or {}),
+                **{key: value for key, value in own["tasks"][task].items() if key in OF_CAMERA},
+                **entry,
             }
-            for task, entry in (said.get("tasks") or {}).items()
-            if task in own["tasks"] and isinstance(entry, dict | None)
+            for task, entry in said["tasks"].items()
         }
         places = {key: own[key] for key in PLACES if key in own}
         places |= {key: said[key] for key in PLACES if key in said}

@@ -32,7 +32,7 @@ from pipelines.rules.line_count import LINE_COUNT
 from pipelines.rules.loitering import LOITERING
 from pipelines.rules.rule import MeasureParameters, Rule, RuleError, RuleParameters, RuleType
 from pipelines.rules.rule_plan import RulePlan
-from pipelines.rules.schedule import ArmedSpan, Schedule, ScheduleError
+from pipelines.rules.schedule import ArmedSpan, ArmingSchedule, ScheduleError
 from pipelines.rules.sets import RULE_SETS, PinnedRule, newest_set
 from pipelines.rules.stopped_vehicle import STOPPED_VEHICLE
 from pipelines.rules.wrong_way import WRONG_WAY
@@ -45,6 +45,7 @@ __all__ = [
     "RULES",
     "RULE_SETS",
     "ArmedSpan",
+    "ArmingSchedule",
     "EndedIncident",
     "GroundCalibration",
     "GroundPlane",
@@ -59,7 +60,6 @@ __all__ = [
     "RuleError",
     "RulePlan",
     "RuleType",
-    "Schedule",
     "ScheduleError",
     "Zone",
     "ZoneError",

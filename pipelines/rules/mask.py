@@ -1,4 +1,4 @@
-"""`Mask`: parts of the image where nothing counts: a tree that is a person, the neighbour's road.
+"""`MaskedArea`: where in the image nothing counts: a tree that is a person, the neighbour's road.
 
 Whoever stands in it, and what lies in it for the most part, is left out before a rule gets it.
 """
@@ -18,7 +18,7 @@ MOST: Final = 0.5
 """Share of a box from which on most of it is masked."""
 
 
-class Mask:
+class MaskedArea:
     """The masked parts of one camera, or of one of its rules."""
 
     def __init__(self, areas: Iterable[Zone]) -> None:

@@ -20,9 +20,9 @@ from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.rules.condition import Explanation, RuleExplanation
 from pipelines.rules.cooling import Cooling, EndedIncident
-from pipelines.rules.mask import Mask
+from pipelines.rules.mask import MaskedArea
 from pipelines.rules.rule_plan import RulePlan
-from pipelines.rules.schedule import Schedule
+from pipelines.rules.schedule import ArmingSchedule
 from pipelines.rules.zone import Line, Zone
 from pipelines.rules.zone_geometry import LineShape, ZoneShape
 from pipelines.signals.signal import Motion, Signal, StaticChange
@@ -58,7 +58,7 @@ class FrameSignals:
             self.static_changes if Signal.STATIC_CHANGE in declared else None,
         )
 
-    def outside(self, mask: Mask) -> FrameSignals:
+    def outside(self, mask: MaskedArea) -> FrameSignals:
         """The same without the changes that a mask hides."""
         if not self.static_changes:
             return self
@@ -222,8 +222,8 @@ class Rule:
         version: str,
         signals: frozenset[Signal],
         watches: Mapping[str, PlaceWatch],
-        schedule: Schedule | None = None,
-        mask: Mask | None = None,
+        schedule: ArmingSchedule | None = None,
+        mask: MaskedArea | None = None,
         shared: Identity | None = None,
     ) -> None:
         """Takes the watches by a text that differs wherever the place does.
@@ -396,5 +396,5 @@ class RuleType(Generic[P]):
             raise RuleError(f"it needs {self.places}: at least one, each with a name of its own")
         if self.needs_ground and None in {place.ground for place in places}:
             raise RuleError("it works on calibrated cameras only; give the camera `ground:`")
-        mask = Mask(plan.masks) if plan.masks else None
+        mask = MaskedArea(plan.masks) if plan.masks else None
         return Rule(self.kind, self.version, self.signals, watches, plan.schedule, mask, shared)

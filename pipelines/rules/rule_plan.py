@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipelines.rules.schedule import Schedule
+from pipelines.rules.schedule import ArmingSchedule
 from pipelines.rules.zone import Line, Zone
 
 
@@ -28,5 +28,5 @@ class RulePlan:
     parameters: Mapping[str, object] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
     version: str = ""
-    schedule: Schedule | None = None
+    schedule: ArmingSchedule | None = None
     masks: tuple[Zone, ...] = ()

@@ -1,4 +1,4 @@
-"""`Schedule`: when a rule is armed, by the clock on the wall where the city is.
+"""`ArmingSchedule`: when a rule is armed, by the clock on the wall where the city is.
 
 A span that goes over midnight belongs to the day on which it begins. Where clocks are put back the
 hour that comes twice is armed twice, and where they are put forward the missing one never: what
@@ -66,7 +66,7 @@ class ArmedSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class ArmingSchedule:
     """When a rule is armed.
 
     Attributes:

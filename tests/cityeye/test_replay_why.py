@@ -182,8 +182,11 @@ def test_a_file_with_only_rules_may_draw_its_own_places(capsys, clip, city):
         ),
         ({"tasks": {"crowding": {"model": "other"}}}, "tasks.crowding.model: the key has no place"),
         ({"tasks": {"traffic": {}}}, "tasks.traffic: the camera has no such task"),
+        ({"tasks": ["crowding"]}, "there are no `tasks` with rules"),
+        ({"tasks": {"crowding": None}}, "it is not a mapping"),
+        ({"tasks": {"crowding": {"zones": "square"}}}, "is not a list"),
         ({"zones": {}}, "there are no `tasks` with rules"),
-        ({"zonen": {}, "tasks": {"crowding": {}}}, "Did you mean `zones`?"),
+        ({"zonen": {}, "tasks": {"crowding": {"rules": {}}}}, "Did you mean `zones`?"),
         ({"cameras": []}, "nothing is given"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from models.detections import Box
 from pipelines.rules import RulePlan, Zone, ZoneError, build_rule
-from pipelines.rules.mask import Mask
+from pipelines.rules.mask import MaskedArea
 from pipelines.rules.rule import FrameSignals, Moment, RuleParameters, RuleResult, RuleType
 from pipelines.signals.signal import ChangeKind, Signal, StaticChange
 from pipelines.track import Track
@@ -28,23 +28,23 @@ L_SHAPE = Zone("corner", ((0, 0), (1, 0), (1, 0.2), (0.2, 0.2), (0.2, 1), (0, 1)
     ],
 )
 def test_the_foot_or_most_of_a_box_decides(box, hidden):
-    assert Mask([LEFT]).hides(box) is hidden
+    assert MaskedArea([LEFT]).hides(box) is hidden
 
 
 def test_most_of_a_box_is_enough_where_its_foot_is_outside_and_a_part_is_not():
-    assert Mask([L_SHAPE]).hides(Box(0.4, 0.0, 0.5, 0.3)), "two thirds of it"
-    assert not Mask([L_SHAPE]).hides(Box(0.4, 0.0, 0.5, 0.5)), "two fifths of it"
-    assert not Mask([L_SHAPE]).hides(Box(0.4, 0.3, 0.9, 0.9)), "the hollow of the shape is open"
+    assert MaskedArea([L_SHAPE]).hides(Box(0.4, 0.0, 0.5, 0.3)), "two thirds of it"
+    assert not MaskedArea([L_SHAPE]).hides(Box(0.4, 0.0, 0.5, 0.5)), "two fifths of it"
+    assert not MaskedArea([L_SHAPE]).hides(Box(0.4, 0.3, 0.9, 0.9)), "the hollow is open"
 
 
 def test_two_masks_that_touch_hide_what_stands_on_both():
     right = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 0.4), (0.5, 0.4)))
-    assert Mask([LEFT, right]).hides(Box(0.47, 0.2, 0.57, 0.5))
+    assert MaskedArea([LEFT, right]).hides(Box(0.47, 0.2, 0.57, 0.5))
 
 
 def test_a_polygon_that_crosses_itself_is_refused():
     with pytest.raises(ZoneError, match="bow"):
-        Mask([Zone("bow", ((0, 0), (1, 1), (1, 0), (0, 1)))])
+        MaskedArea([Zone("bow", ((0, 0), (1, 1), (1, 0), (0, 1)))])
 
 
 class _Seen:

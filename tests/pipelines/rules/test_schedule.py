@@ -10,7 +10,7 @@ import pytest
 
 from models.detections import Box
 from pipelines.incident import EndReason, Phase, Transition
-from pipelines.rules import ArmedSpan, RulePlan, Schedule, ScheduleError, Zone, build_rule
+from pipelines.rules import ArmedSpan, ArmingSchedule, RulePlan, ScheduleError, Zone, build_rule
 from pipelines.rules.rule import Moment, Rule
 from pipelines.track import Track
 
@@ -19,11 +19,11 @@ BEGIN = datetime(2026, 6, 1, 6, 59, tzinfo=ZoneInfo("Europe/Vienna"))
 """A Monday."""
 
 
-def schedule(*spans: str, zone: str = "Europe/Vienna") -> Schedule:
-    return Schedule(tuple(map(ArmedSpan.parse, spans)), zone)
+def schedule(*spans: str, zone: str = "Europe/Vienna") -> ArmingSchedule:
+    return ArmingSchedule(tuple(map(ArmedSpan.parse, spans)), zone)
 
 
-def armed(times: Schedule, local: str) -> bool:
+def armed(times: ArmingSchedule, local: str) -> bool:
     return times.armed(datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(times.time_zone)))
 
 
