@@ -1,4 +1,4 @@
-"""What the outbox knows of incidents: the newest event of each. The caller opens the transaction."""
+"""The newest event of each incident in an outbox; the caller has a transaction open."""
 
 from __future__ import annotations
 
