@@ -27,6 +27,7 @@ from pipelines.delivery import restricted_rows
 from pipelines.delivery.coverage_table import CoverageTable
 from pipelines.delivery.deliveries import Deliveries
 from pipelines.delivery.event_log import SEQUENCE_DIGITS, EventLog, OutboxLimits
+from pipelines.delivery.incident_rows import ended_incidents, open_incidents
 from pipelines.delivery.outbox_file import OutboxFile
 from pipelines.delivery.restricted_rows import LEAST_KEYFRAME_PRIORITY, Blob
 from pipelines.errors import OutboxUnavailable
@@ -215,22 +216,13 @@ class Outbox:
         return events
 
     def ended_incidents(self, camera: str, since_s: float) -> list[IncidentEvent]:
-        """The newest event of each incident of a camera that ended lately and is still kept.
-
-        Args:
-            camera: The camera's id.
-            since_s: UTC seconds since when it was committed.
+        """The newest event of each incident of a camera that ended since then, UTC seconds.
 
         Raises:
             OutboxUnavailable: The disk does not answer.
         """
         with self.file.transaction() as db:
-            rows = db.execute(
-                "SELECT i.id, i.body FROM incident i WHERE NOT i.open AND EXISTS (SELECT 1 FROM"
-                " event e WHERE e.incident = i.id AND e.partition = ? AND e.committed_at >= ?)",
-                (camera, since_s),
-            ).fetchall()
-        return self._incidents(rows)
+            return ended_incidents(db, camera, since_s)
 
     def open_incidents(self) -> list[IncidentEvent]:
         """The newest event of each incident that has not ended.
@@ -239,20 +231,7 @@ class Outbox:
             OutboxUnavailable: The disk does not answer.
         """
         with self.file.transaction() as db:
-            rows = db.execute("SELECT id, body FROM incident WHERE open").fetchall()
-        return self._incidents(rows)
-
-    def _incidents(self, rows: Sequence[tuple[str, bytes]]) -> list[IncidentEvent]:
-        """The events of rows with id and body; one that cannot be read counts as ended."""
-        events = []
-        for incident, body in rows:
-            try:
-                events.append(IncidentEvent.model_validate_json(body))
-            except ValidationError:
-                log.error("outbox.incident_unreadable", extra={"incident": incident})
-                with self.file.transaction() as db:
-                    db.execute("UPDATE incident SET open = 0 WHERE id = ?", (incident,))
-        return events
+            return open_incidents(db)
 
     def record_clip(self, incident: str, clip: ClipData) -> None:
         """Commits a clip that is in the spool; an event names it once it is in the store.

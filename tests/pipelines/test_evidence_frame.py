@@ -29,10 +29,10 @@ def track(name: int, x: float = 0.5, score: float = 0.5) -> Track:
     return Track(name, "person", Box(x, 0.4, x + 0.01234567, 0.6), score, 0.0, 0.0)
 
 
-def published(folder, frame, peak=None, **changes):
+def published(folder, frame, at_peak=None, **changes):
     edge = Edge(folder)
     found = replace(incident(), **changes)
-    edge.recorder.publish(Transition(Phase.STARTED, found), camera(), MODEL, RULE, frame, peak)
+    edge.recorder.publish(Transition(Phase.STARTED, found), camera(), MODEL, RULE, frame, at_peak)
     (last,) = edge.outbox.open_incidents()
     with edge.outbox.file.transaction() as db:
         ((body,),) = db.execute("SELECT body FROM event").fetchall()
