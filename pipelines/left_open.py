@@ -18,6 +18,7 @@ from pipelines.event import IncidentEvent
 from pipelines.incident import Incident, Peak, Phase, Severity, Subject, Transition
 from pipelines.plan import CameraPlan
 from pipelines.rules import RuleError, find_rule
+from pipelines.rules.rule import RuleParameters
 
 START_S: Final = 30.0
 """How long a worker may take until the first frames of its cameras are analysed."""
@@ -41,8 +42,10 @@ def resumption_s(plan: CameraPlan) -> dict[str, float]:
             known = find_rule(rule.kind, rule.version)
             if known is None:
                 raise RuleError(f"camera {plan.camera.id}: there is no rule {rule.kind!r}")
-            confirm_s = known.Parameters.model_validate(dict(rule.parameters)).confirm_s
-            wait_s = min(START_S + confirm_s + FRAMES / task.fps, MOST_S)
+            parameters = known.Parameters.model_validate(dict(rule.parameters))
+            if not isinstance(parameters, RuleParameters):
+                continue  # It only measures.
+            wait_s = min(START_S + parameters.confirm_s + FRAMES / task.fps, MOST_S)
             waits[rule.kind] = max(waits.get(rule.kind, 0.0), wait_s)
     return waits
 

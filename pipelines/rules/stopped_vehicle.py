@@ -280,4 +280,5 @@ STOPPED_VEHICLE: Final = RuleType(
     task="traffic",
     Parameters=StoppedVehicleParameters,
     zone=_StoppedVehicleWatch,
+    by_spot=True,
 )
