@@ -126,6 +126,7 @@ class FalsePersons:
         self._spots: list[_Spot] = []
         self._begins: dict[int, _Begin] = {}
         self._walkers = 0
+        self._aspect = 1.0
         self._sampled_s = -math.inf
 
     def leave_out(self, persons: Sequence[Track], at_s: float) -> list[Track]:
@@ -169,6 +170,7 @@ class FalsePersons:
     def _sample(self, persons: Sequence[Track], at_s: float, span_s: float) -> None:
         for person in persons:
             self._follow(person, at_s)
+            self._aspect = person.aspect
         self._begins = {
             track: begin for track, begin in self._begins.items() if at_s - begin.last_s < FORGET_S
         }
@@ -217,7 +219,8 @@ class FalsePersons:
         still = [spot for spot in still if at_s - spot.since_s >= ALONE_S / 2]
         few = len(still) <= max(FEW, FEW_SHARE * persons)
         for spot in still:
-            alone = few and not any(_are_near(spot, other) for other in still if other is not spot)
+            others = (other for other in still if other is not spot)
+            alone = few and not any(_are_near(spot, other, self._aspect) for other in others)
             needed_s = ALONE_S if alone else CROWD_S
             spot.is_false = (
                 at_s - spot.since_s >= needed_s
@@ -264,8 +267,8 @@ def _heights_between(before: Box, person: Track) -> float:
     return math.hypot((x2 - x1) * person.aspect, y2 - y1) / max(box.y2 - box.y1, 1e-6)
 
 
-def _are_near(one: _Spot, other: _Spot) -> bool:
-    """Whether two spots are within a few heights; the image may be twice as wide as high."""
+def _are_near(one: _Spot, other: _Spot, aspect: float) -> bool:
+    """Whether two spots are within a few heights, in an image of that width over height."""
     (x1, y1), (x2, y2) = one.box.foot, other.box.foot
     height = max(one.box.y2 - one.box.y1, other.box.y2 - other.box.y1)
-    return math.hypot((x2 - x1) * 16 / 9, y2 - y1) <= NEAR_HEIGHTS * height
+    return math.hypot((x2 - x1) * aspect, y2 - y1) <= NEAR_HEIGHTS * height
