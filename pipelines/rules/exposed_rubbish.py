@@ -126,7 +126,7 @@ class _ExposedRubbishWatch:
     def _conditions(self, things: Sequence[LyingThing]) -> tuple[Condition, Condition]:
         """What makes a heap; one of them is enough."""
         return (
-            Condition("objects", float(len(things)), float(self._parameters.min_objects)),
+            Condition("objects", float(_pieces(things)), float(self._parameters.min_objects)),
             Condition("area", self._area_m2(things), self._parameters.min_area_m2, "m2"),
         )
 
@@ -141,7 +141,7 @@ class _ExposedRubbishWatch:
             severity=_severity(area_m2, lasted_s),
             tracks=[thing.subject for thing in things],
             detail={
-                "objects": float(len(things)),
+                "objects": float(_pieces(things)),
                 "area_m2": area_m2,
                 "resting_s": round(lasted_s, 1),
             },
@@ -149,6 +149,10 @@ class _ExposedRubbishWatch:
             conditions=self._conditions(things),
             note="; ".join(f"{thing.where}: {thing.evidence_words}" for thing in things),
         )
+
+
+def _pieces(things: Iterable[LyingThing]) -> int:
+    return sum(thing.pieces for thing in things)
 
 
 def _severity(area_m2: float, lasted_s: float) -> Severity:

@@ -94,6 +94,7 @@ class LyingThing:
         track: The newest track that shows it; None if none ever did.
         frames: In how many frames it was known.
         as_road_user: In how many of them a person or vehicle was seen in its very place.
+        pieces: How many things it is, put against each other, as far as that was seen.
         was_there: Whether a class alone shows it, and did so at the start.
         brought: Whether somebody was beside it when it came.
         asked_s: When that was asked last.
@@ -118,6 +119,7 @@ class LyingThing:
     track: Track | None = None
     frames: int = 0
     as_road_user: int = 0
+    pieces: int = 1
     was_there: bool = False
     brought: bool = False
     asked_s: float = -math.inf

@@ -143,7 +143,7 @@ class LyingThings:
         thing.lies, thing.brought, thing.alone_since_s = None, True, at_s
         thing.votes[label] += 1
 
-    def _place_changes(self, changes: Iterable[StaticChange], aspect: float, at_s: float) -> None:
+    def _place_changes(self, changes: Sequence[StaticChange], aspect: float, at_s: float) -> None:
         for change in changes:
             if not self._shape.contains(change.box.foot):
                 continue
@@ -153,11 +153,26 @@ class LyingThings:
             if thing is None:
                 thing = self._new(change.box, aspect, change.since_s, change.seen_s)
                 self._replay(thing, at_s)
+            if change.id not in thing.changes and self._is_piece(thing, change, changes):
+                thing.pieces += 1
             thing.changes[change.id] = change
             if math.isinf(thing.named_s):
                 thing.box = _around(thing.changes.values())
             thing.since_s = min(thing.since_s, change.since_s)
             thing.seen_s = max(thing.seen_s, change.seen_s)
+
+    def _is_piece(
+        self, thing: LyingThing, change: StaticChange, live: Sequence[StaticChange]
+    ) -> bool:
+        """Whether a new change of a thing is another one, put on it or against it by somebody."""
+        others = [one for one in live if one.id in thing.changes]
+        is_later = all(abs(one.since_s - change.since_s) > PARTS_S for one in others)
+        reach, ground = self._reach, self._shape.ground
+        return (
+            bool(others)
+            and is_later
+            and self.log.has_bringer(change.box, change.since_s, reach, ground)
+        )
 
     def _thing_of(self, change: StaticChange, aspect: float) -> LyingThing | None:
         """The thing that a new change shows, or is a part of."""

@@ -71,6 +71,17 @@ def test_few_things_are_no_heap_and_a_large_one_is(calibrated):
     assert len(of(steps, Phase.STARTED)) == 1
 
 
+def test_things_that_are_put_against_each_other_are_counted_one_by_one():
+    heap = piled(30.0, count=3)
+    first = heap.changes[0].box
+    heap.changes = [replace(one, box=first.towards(one.box, 0.2)) for one in heap.changes]
+    steps = heap.watched_by(rule("exposed_rubbish"), 110)
+    (started,) = of(steps, Phase.STARTED)
+    assert seconds(started.incident.updated_at) <= 70.0 + 12.0
+    nobody = Ground(heap.things[:1], heap.changes)
+    assert nobody.watched_by(rule("exposed_rubbish"), 110) == []
+
+
 def test_what_lies_apart_is_no_heap():
     owners = [
         Thing("person", moving(x - 6.5, 14, 1.3, 0, start=5 + i, end=20 + i))
