@@ -7,6 +7,7 @@ taken for one that drove; a parked one stays parked until it moves or another ta
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class VehicleSpot:
         drove: Whether it was seen to drive there.
         is_parked: Whether it is parked.
         passed: How many vehicles drove past it.
+        left_by: The track that has left it just now; 0 for none.
     """
 
     box: Box
@@ -85,9 +87,12 @@ class VehicleSpot:
     drove: bool = False
     is_parked: bool = False
     passed: int = 0
+    left_by: int = 0
 
     def keeps_s(self) -> float:
         """How long it is kept without a vehicle, seconds."""
+        if self.left_by:
+            return HIDES_S
         return PARKED_LEFT_S if self.is_parked else LEFT_S
 
 
@@ -136,6 +141,7 @@ class ParkedSpots:
         self._spots = [spot for spot in self._spots if at_s - spot.seen_s <= spot.keeps_s()]
         appears = span_s > ARRIVAL_INTERVAL_S and self._watched_s > MAX_GAP_S
         by_track = {spot.track: spot for spot in self._spots}
+        by_track |= self._returned(vehicles, by_track, at_s)
         found: dict[int, VehicleSpot] = {}
         others = []
         for vehicle in vehicles:
@@ -189,10 +195,36 @@ class ParkedSpots:
             spot.is_parked, spot.passed = bool(parked), int(passed)
             self._spots.append(spot)
 
+    def _returned(
+        self, vehicles: Sequence[Track], now: dict[int, VehicleSpot], at_s: float
+    ) -> dict[int, VehicleSpot]:
+        """Those who are back where they stood a moment ago, or have only changed their ids.
+
+        The spots that they seemed to be at meanwhile were none.
+        """
+        left = {spot.left_by: spot for spot in self._spots if spot.left_by}
+        boxes = {vehicle.id: vehicle.box for vehicle in vehicles if vehicle.id in left}
+        back: dict[int, VehicleSpot] = {}
+        for one, other in itertools.product(boxes, repeat=2):
+            is_swap = _stands_at(boxes[one], left[other]) and _stands_at(boxes[other], left[one])
+            if not is_swap or one in back:
+                continue
+            back[one] = left[other]
+            if one in now:
+                self._spots.remove(now[one])
+        for track, spot in back.items():
+            spot.track, spot.taken_s, spot.left_by = track, at_s, 0
+        return back
+
     def _leave(self, spot: VehicleSpot, at_s: float) -> None:
-        """Who was there from the first on is gone; who hid another for a moment leaves it there."""
+        """Who hid another for a moment leaves it there; who stood there may be back at once.
+
+        A box that jumps away and back shows a vehicle that something drove past.
+        """
         if spot.taken_s > spot.since_s and at_s - spot.taken_s < HIDES_S:
             spot.track = 0
+        elif spot.seen_s - spot.since_s >= HIDES_S:
+            spot.track, spot.left_by = 0, spot.track
         elif spot in self._spots:
             self._spots.remove(spot)
 
@@ -219,11 +251,13 @@ class ParkedSpots:
                 continue
             if left is not None and not self._stood(spot, at_s):
                 continue
+            if left is not None and spot.left_by not in (0, vehicle.id):
+                continue
             overlap = box_iou(spot.box, vehicle.box)
             if overlap >= most:
                 best, most = spot, overlap
         if best is not None:
-            best.track, best.taken_s = vehicle.id, at_s
+            best.track, best.taken_s, best.left_by = vehicle.id, at_s, 0
         return best
 
     @staticmethod
@@ -245,6 +279,10 @@ class ParkedSpots:
             for other in standing:
                 if not other.is_parked and _drives_past(start, foot, other.box, vehicle.aspect):
                     other.passed += 1
+
+
+def _stands_at(box: Box, spot: VehicleSpot) -> bool:
+    return box_iou(box, spot.box) >= STAYS_IOU
 
 
 def _drives_past(
