@@ -152,7 +152,8 @@ class _ExposedRubbishWatch:
 
 
 def _pieces(things: Iterable[LyingThing]) -> int:
-    return sum(thing.pieces for thing in things)
+    """How many there are: where a class sees things, each is one of its own already."""
+    return sum(1 if thing.is_litter_by_class else thing.pieces for thing in things)
 
 
 def _severity(area_m2: float, lasted_s: float) -> Severity:

@@ -28,6 +28,9 @@ AFTER_S: Final = 3.0
 """Whoever was near in this time before a thing came, or after, may have brought it. Covered times
 do not count as still, so that it may have come earlier than a static change says."""
 
+LARGEST_LOAD: Final = 0.35
+"""Longest side of what was put out of a vehicle, as a share of that of the vehicle's box."""
+
 WALK_MPS: Final = 1.3
 """How fast people walk: between two frames they are elsewhere."""
 
@@ -133,8 +136,15 @@ def is_near(thing: Box, person: Track, reach: OwnerReach, ground: GroundPlane | 
 
 
 def is_beside(thing: Box, vehicle: Track) -> bool:
-    """Whether a vehicle is so near to a thing that it may have been put out of it."""
+    """Whether a vehicle is so near to a thing that it may have been put out of it.
+
+    What is nearly as large as the vehicle is none that came out of it, but one that waits.
+    """
     x1, y1, x2, y2 = vehicle.box
+    aspect = vehicle.aspect
+    length = max((x2 - x1) * aspect, y2 - y1)
+    if max((thing.x2 - thing.x1) * aspect, thing.y2 - thing.y1) > LARGEST_LOAD * length:
+        return False
     margin = VEHICLE_HEIGHTS * (y2 - y1)
     x, y = thing.foot
     across = margin / vehicle.aspect

@@ -122,6 +122,9 @@ STAYS = Thing("person", then((5, moving(-6.5, 14, 1.3, 0)), (99, at(0.5, 14))))
          [dropped_by(0, 14, 5.0, label="person")]),
         ("a car that is seen now and then", [WHO_LEAVES, Thing("car", at(0, 14, start=7))],
          [dropped_by(0, 14, 5.0, label="car")]),
+        ("a car that no class shows waits behind one that drives on",
+         [Thing("car", then((16, at(0, 19)), (20, moving(0, 19, 0, 4, start=16))))],
+         [dropped_by(0, 14, 8.0, label="car")]),
         ("a van parks beside it all the time, and nobody is seen", [Thing("truck", at(1.4, 15))],
          [dropped_by(0, 14, 5.0)]),
         ("a bag that was there at the start, missed for a while", [

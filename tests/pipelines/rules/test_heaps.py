@@ -78,6 +78,9 @@ def test_things_that_are_put_against_each_other_are_counted_one_by_one():
     steps = heap.watched_by(rule("exposed_rubbish"), 110)
     (started,) = of(steps, Phase.STARTED)
     assert seconds(started.incident.updated_at) <= 70.0 + 12.0
+    bags = [Thing("bag", at(0, 14, start=10)), Thing("bag", at(0.45, 14, start=40))]
+    two = Ground([*heap.things, *bags], heap.changes[:2])
+    assert two.watched_by(rule("exposed_rubbish"), 110) == [], "by class and change, two are two"
     nobody = Ground(heap.things[:1], heap.changes)
     assert nobody.watched_by(rule("exposed_rubbish"), 110) == []
 
