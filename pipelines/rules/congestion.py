@@ -73,7 +73,7 @@ class CongestionParameters(RuleParameters):
         le=3600,
         description="seconds it must go on: longer than the longest cycle of lights at the place",
     )
-    min_vehicles: int = Field(default=6, ge=1, le=200, description="least vehicles in the queue")
+    min_vehicles: int = Field(default=5, ge=1, le=200, description="least vehicles in the queue")
     max_speed_share: float = Field(
         default=0.3,
         gt=0,
