@@ -61,7 +61,7 @@ LASTING_LEVELS_S: Final = (300.0, 900.0, 1800.0)
 METRES_LEVELS: Final = (100.0, 200.0, 400.0)
 """From where on severity is 2, 3 and 4: of the least number of vehicles, seconds, metres."""
 
-Evidence = Literal["all", "speed", "discharge", "free_flow"]
+JamEvidence = Literal["all", "speed", "discharge", "free_flow"]
 
 
 class CongestionParameters(RuleParameters):
@@ -73,7 +73,7 @@ class CongestionParameters(RuleParameters):
         le=3600,
         description="seconds it must go on: longer than the longest cycle of lights at the place",
     )
-    min_vehicles: int = Field(default=6, ge=1, le=200, description="least vehicles in the queue")
+    min_vehicles: int = Field(default=5, ge=1, le=200, description="least vehicles in the queue")
     max_speed_share: float = Field(
         default=0.3,
         gt=0,
@@ -93,7 +93,7 @@ class CongestionParameters(RuleParameters):
         description="the same in box heights per second (uncalibrated cameras)",
         json_schema_extra={"unit": "heights/s"},
     )
-    evidence: Evidence = Field(
+    evidence: JamEvidence = Field(
         default="all",
         description="what decides: `all`, or one of `speed` (fixed), `discharge`, `free_flow`",
     )
