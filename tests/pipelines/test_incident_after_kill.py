@@ -10,10 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
+from camera_adapters.spec import CameraSpec
 from pipelines.delivery.outbox import Outbox
 from pipelines.event import IncidentData, IncidentEvent
+from pipelines.left_open import resumption_s
+from pipelines.plan import CameraPlan, ModelRef, TaskPlan
+from pipelines.rules.rule import RulePlan
+from pipelines.rules.zone import Line, Zone
+from tests.pipelines.frames import SIZE
 from tests.pipelines.killed_pipeline import BRIGHTNESS
-from tests.pipelines.synthetic import moment
+from tests.pipelines.synthetic import WHOLE, moment
 
 ROOT = Path(__file__).parents[2]
 TASKS = ("traffic", "littering", "crowding")
@@ -141,3 +147,15 @@ def test_a_spot_cools_down_and_another_spot_does_not(tmp_path):
     assert len(openings(tmp_path)) == 1
     killed(tmp_path, "littering", 35, "2+6@60")
     assert len(openings(tmp_path)) == 2
+
+
+def test_rules_that_only_measure_leave_nothing_open():
+    zone, line = Zone("road", WHOLE), Line("gate", (0.1, 0.5), (0.9, 0.5))
+    rules = (
+        RulePlan("traffic.line_count", (zone,), lines=(line,)),
+        RulePlan("traffic.stopped_vehicle", (zone,), {"confirm_s": 40}),
+    )
+    model = ModelRef("traffic", "1", SIZE, ("car",), 0.5)
+    task = TaskPlan("traffic", model, 5.0, rules)
+    plan = CameraPlan(CameraSpec("gate", "rtsp://gate/live"), (task,))
+    assert resumption_s(plan) == {"traffic.stopped_vehicle": pytest.approx(30 + 40 + 3 / 5)}
