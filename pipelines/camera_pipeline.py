@@ -71,6 +71,9 @@ class CameraPipeline:
         self._on_view = on_view
         self._memory = memory
         self._ended = ended
+        self.is_memory_due = False
+        """Whether incidents have changed since what the places know was saved: a crash would make
+        them forget what they have reported."""
         self._newest: Moment | None = None
         self._routes = routes
         self._recorder = recorder
@@ -173,6 +176,7 @@ class CameraPipeline:
                 return
             rules = [rule for rules in self._rules.values() for rule in rules]
             memories = {place: kept for rule in rules for place, kept in rule.remember(at).items()}
+            self.is_memory_due = False
         memory.save(memories)
 
     def explain(self) -> Mapping[str, tuple[RuleExplanation, ...]]:
@@ -271,6 +275,7 @@ class CameraPipeline:
     ) -> None:
         camera, model = self._plan.camera, self._routes.processed[task].model
         source = (rule.kind, rule.version)
+        self.is_memory_due = self.is_memory_due or bool(result.transitions)
         if frame is not None:
             for incident in result.peaks:
                 self._peaks.keep(incident, frame)

@@ -180,7 +180,7 @@ class GroupCamera:
         if self._clips is not None:
             self._clips.check()
         change, now_s = self._change, time.monotonic()
-        if now_s - self._remembered_s >= REMEMBER_EVERY_S:
+        if self.pipeline.is_memory_due or now_s - self._remembered_s >= REMEMBER_EVERY_S:
             self._remembered_s = now_s
             self.pipeline.remember()
         if change is None or change.state not in BLIND:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from camera_adapters.spec import CameraSpec
+from models.detections import Detections
+from pipelines.batcher import CameraRoutes
+from pipelines.camera_pipeline import CameraPipeline
 from pipelines.place_memory import MAX_BYTES, PlaceMemory
-from pipelines.rules.rule import LearningWatch, Rule
-from tests.pipelines.synthetic import moment
+from pipelines.plan import CameraPlan, ModelRef, TaskPlan
+from pipelines.rules.rule import LearningWatch, Rule, RulePlan
+from pipelines.rules.zone import Zone
+from pipelines.shadow.comparison import CameraShadow
+from tests.pipelines.frames import SIZE, make_frame
+from tests.pipelines.synthetic import WHOLE, moment
+
+MODEL = ModelRef("traffic", "1", SIZE, ("car",), 0.5)
 
 
 class Learner:
@@ -79,3 +90,37 @@ def test_where_nothing_is_learned_there_is_no_file(tmp_path):
         Rule("traffic.plain", "1", frozenset(), {}).remember(moment(0))
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_reported_is_saved_at_once(tmp_path):
+    rules = (RulePlan("traffic.stopped_vehicle", (Zone("pavement", WHOLE),), {"confirm_s": 5}),)
+    plan = CameraPlan(
+        CameraSpec("gate", "rtsp://gate/live"), (TaskPlan("traffic", MODEL, 5.0, rules),)
+    )
+    routes, memory = CameraRoutes(plan.routes), PlaceMemory(tmp_path / "places", "gate")
+    pipeline = CameraPipeline(
+        plan,
+        routes,
+        Recorder(),  # type: ignore[arg-type]
+        CameraShadow(plan, routes, "e1", tmp_path),
+        "e1",
+        memory=memory,
+    )
+    car = Detections.from_rows(np.array([[10, 10, 30, 20, 0.9, 0]], np.float32))
+    due = []
+    for index in range(40):
+        frame = make_frame(index=index, at_s=100 + index / 5)
+        pipeline.process_frame(frame, routes.newest, {MODEL: car}, frame.captured_mono_s)
+        due.append(pipeline.is_memory_due)
+    assert not any(due[:20])
+    assert due[-1]
+    pipeline.remember()
+    assert not pipeline.is_memory_due
+    assert len(memory.load()[0]) == 1
+
+
+class Recorder:
+    """Takes what a pipeline hands over."""
+
+    def publish(self, transition, camera, model, rule, frame, peak) -> None:
+        assert transition.incident.kind == "traffic.stopped_vehicle"
