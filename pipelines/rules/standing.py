@@ -29,8 +29,9 @@ REST_MEAN_S: Final = 60.0
 STANDS_S: Final = 3.0
 """Whoever has not moved for so long stands."""
 
-DOUBLE_IOU: Final = 0.6
-"""Two boxes that overlap so much show one vehicle; neighbours of a row far away overlap by less."""
+DOUBLE_IOU, DOUBLE_SHARE = 0.6, 0.8
+"""Two boxes that overlap so much, or of which one is inside the other by this share, show one
+vehicle; neighbours of a row far away overlap by less."""
 
 SAME_SIZES: Final = 0.4
 SAME_IOU: Final = 0.4
@@ -80,6 +81,12 @@ def is_same_place(one: Box, other: Box, aspect: float) -> bool:
         return False
     away = math.hypot(*way_between(one, other, aspect))
     return away <= SAME_SIZES * min(size, other_size) or box_iou(one, other) >= SAME_IOU
+
+
+def _show_one(one: Box, other: Box) -> bool:
+    common = common_area(one, other)
+    smaller = min(common_area(one, one), common_area(other, other))
+    return common >= DOUBLE_SHARE * smaller or box_iou(one, other) >= DOUBLE_IOU
 
 
 @dataclass(slots=True)
@@ -303,7 +310,7 @@ class StandingVehicles:
     def _doubles(self, track: Track, at_s: float) -> bool:
         """Whether a place that is seen now shows the same vehicle as this track."""
         return any(
-            place.seen_s >= at_s and box_iou(place.box, track.box) >= DOUBLE_IOU
+            place.seen_s >= at_s and _show_one(place.box, self.movements[track.id].box)
             for place in self.places
         )
 

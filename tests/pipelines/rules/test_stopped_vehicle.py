@@ -154,6 +154,20 @@ def test_the_next_car_at_the_same_place_is_another_incident_and_ids_that_change_
     assert of(told, Phase.ENDED) == []
 
 
+def test_a_second_box_inside_that_of_a_car_is_no_second_car():
+    class Nested(World):
+        def tracks(self, t):
+            tracks = super().tracks(t)
+            if t < 30 or not tracks:
+                return tracks
+            x1, y1, x2, y2 = tracks[0].box
+            inner = Box(x1 + 0.35 * (x2 - x1), y1, x2, y2 - 0.25 * (y2 - y1))
+            return (*tracks, tracks[0]._replace(id=77, box=inner, first_seen_s=1030.0))
+
+    steps = run(rule("pavement"), Nested([stop(2, 25, 10)]), 150)
+    assert len(of(steps, Phase.STARTED)) == 1
+
+
 @pytest.mark.parametrize("fps", [5.0, 1.0])
 def test_a_shaking_camera_makes_one_incident(fps):
     class Shaken(World):
