@@ -11,7 +11,8 @@ from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.place_memory import MAX_BYTES, PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, TaskPlan
-from pipelines.rules.rule import LearningWatch, Rule, RulePlan
+from pipelines.rules.rule import LearningWatch, Rule
+from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.zone import Zone
 from pipelines.shadow.comparison import CameraShadow
 from tests.pipelines.frames import SIZE, make_frame
