@@ -8,8 +8,8 @@ import pytest
 
 from models.detections import Box
 from pipelines.rules import RulePlan, Zone, ZoneError, build_rule
-from pipelines.rules.mask import MaskedArea
 from pipelines.rules.rule import FrameSignals, Moment, RuleParameters, RuleResult, RuleType
+from pipelines.rules.zone_geometry import MaskedArea
 from pipelines.signals.signal import ChangeKind, Signal, StaticChange
 from pipelines.track import Track
 
