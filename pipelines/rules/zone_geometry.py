@@ -46,7 +46,6 @@ MAX_RESIDUAL_SHARE = 0.05
 MAX_ZONE_M2 = 10_000.0
 """A zone that covers more than a hectare reaches to the horizon; its area is not used."""
 
-
 MOST_OF_A_BOX = 0.5
 """Share of a box from which on it is masked."""
 
@@ -231,7 +230,7 @@ class LineShape:
 
 
 class MaskedArea:
-    """The masked parts of the image, in which nothing counts, of a camera or of one of its rules."""
+    """The parts of the image in which nothing counts for a camera, or for one of its rules."""
 
     def __init__(self, areas: Iterable[Zone]) -> None:
         """Takes polygons.
@@ -242,7 +241,7 @@ class MaskedArea:
         polygons = []
         for area in areas:
             try:
-                polygons.append(_polygon(area.polygon))
+                polygons.append(shapely.make_valid(_polygon(area.polygon)))
             except ZoneError as error:
                 raise ZoneError(f"mask {area.name}: {error}") from error
         self._area = shapely.union_all(polygons)
@@ -253,9 +252,8 @@ class MaskedArea:
         if shapely.intersects_xy(self._area, *box.foot):
             return True
         shape = shapely.box(*box)
-        return bool(
-            shape.area and shapely.intersection(self._area, shape).area > MOST_OF_A_BOX * shape.area
-        )
+        hidden = shapely.intersection(self._area, shape).area
+        return bool(shape.area and hidden > MOST_OF_A_BOX * shape.area)
 
 
 def on_plane(point: ImagePoint, ground: GroundPlane | None, aspect: float) -> Vector | None:

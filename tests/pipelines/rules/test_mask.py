@@ -42,6 +42,14 @@ def test_two_masks_that_touch_hide_what_stands_on_both():
     assert MaskedArea([LEFT, right]).hides(Box(0.47, 0.2, 0.57, 0.5))
 
 
+def test_a_polygon_whose_corner_touches_its_edge_is_a_mask():
+    touching = Zone("touching", ((0, 0), (0.8, 0), (0.8, 0.8), (0.4, 0), (0, 0.8)))
+    masked = MaskedArea([touching, LEFT])
+    assert masked.hides(Box(0.1, 0.1, 0.2, 0.2))
+    assert masked.hides(Box(0.72, 0.1, 0.78, 0.6))
+    assert not masked.hides(Box(0.85, 0.1, 0.95, 0.6))
+
+
 def test_a_polygon_that_crosses_itself_is_refused():
     with pytest.raises(ZoneError, match="bow"):
         MaskedArea([Zone("bow", ((0, 0), (1, 1), (1, 0), (0, 1)))])
