@@ -20,11 +20,10 @@ from camera_adapters import AnalysisImage
 from pipelines.incident import EndReason, Measurement, Transition
 from pipelines.rules.condition import Explanation, RuleExplanation
 from pipelines.rules.cooling import Cooling, EndedIncident
-from pipelines.rules.mask import MaskedArea
 from pipelines.rules.rule_plan import RulePlan
 from pipelines.rules.schedule import ArmingSchedule
 from pipelines.rules.zone import Line, Zone
-from pipelines.rules.zone_geometry import LineShape, ZoneShape
+from pipelines.rules.zone_geometry import LineShape, MaskedArea, ZoneShape
 from pipelines.signals.signal import Motion, Signal, StaticChange
 from pipelines.track import Track
 

@@ -7,13 +7,14 @@ mixed up) is refused when it is read, with an error that says which one, never d
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from models.detections import Box
 from pipelines.rules.zone import GroundCalibration, ImageArrow, ImagePoint, Line, Zone
 
 PointRows = npt.NDArray[np.float64]
@@ -44,6 +45,9 @@ MAX_RESIDUAL_SHARE = 0.05
 
 MAX_ZONE_M2 = 10_000.0
 """A zone that covers more than a hectare reaches to the horizon; its area is not used."""
+
+MOST_OF_A_BOX = 0.5
+"""Share of a box from which on it is masked."""
 
 
 class ZoneError(ValueError):
@@ -223,6 +227,33 @@ class LineShape:
         along_x, along_y = _unit(self._arrow, 1.0 if self.ground else aspect)
         mirrored = self.ground is not None and self.ground.mirrors
         return (along_y, -along_x) if mirrored else (-along_y, along_x)
+
+
+class MaskedArea:
+    """The parts of the image in which nothing counts for a camera, or for one of its rules."""
+
+    def __init__(self, areas: Iterable[Zone]) -> None:
+        """Takes polygons.
+
+        Raises:
+            ZoneError: A polygon means nothing.
+        """
+        polygons = []
+        for area in areas:
+            try:
+                polygons.append(shapely.make_valid(_polygon(area.polygon)))
+            except ZoneError as error:
+                raise ZoneError(f"mask {area.name}: {error}") from error
+        self._area = shapely.union_all(polygons)
+        shapely.prepare(self._area)
+
+    def hides(self, box: Box) -> bool:
+        """Whether the foot of a box lies in it, or more than half of the box."""
+        if shapely.intersects_xy(self._area, *box.foot):
+            return True
+        shape = shapely.box(*box)
+        hidden = shapely.intersection(self._area, shape).area
+        return bool(shape.area and hidden > MOST_OF_A_BOX * shape.area)
 
 
 def on_plane(point: ImagePoint, ground: GroundPlane | None, aspect: float) -> Vector | None:

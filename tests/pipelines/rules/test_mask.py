@@ -8,8 +8,8 @@ import pytest
 
 from models.detections import Box
 from pipelines.rules import RulePlan, Zone, ZoneError, build_rule
-from pipelines.rules.mask import MaskedArea
 from pipelines.rules.rule import FrameSignals, Moment, RuleParameters, RuleResult, RuleType
+from pipelines.rules.zone_geometry import MaskedArea
 from pipelines.signals.signal import ChangeKind, Signal, StaticChange
 from pipelines.track import Track
 
@@ -40,6 +40,14 @@ def test_most_of_a_box_is_enough_where_its_foot_is_outside_and_a_part_is_not():
 def test_two_masks_that_touch_hide_what_stands_on_both():
     right = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 0.4), (0.5, 0.4)))
     assert MaskedArea([LEFT, right]).hides(Box(0.47, 0.2, 0.57, 0.5))
+
+
+def test_a_polygon_whose_corner_touches_its_edge_is_a_mask():
+    touching = Zone("touching", ((0, 0), (0.8, 0), (0.8, 0.8), (0.4, 0), (0, 0.8)))
+    masked = MaskedArea([touching, LEFT])
+    assert masked.hides(Box(0.1, 0.1, 0.2, 0.2))
+    assert masked.hides(Box(0.72, 0.1, 0.78, 0.6))
+    assert not masked.hides(Box(0.85, 0.1, 0.95, 0.6))
 
 
 def test_a_polygon_that_crosses_itself_is_refused():
