@@ -17,7 +17,7 @@ from pipelines.incident import EndReason, Severity, Transition
 from pipelines.rules.condition import Explanation, SituationStage
 from pipelines.rules.litter_incident import LitterIncident
 from pipelines.rules.lying_thing import LyingThing
-from pipelines.rules.lying_things import Evidence, LyingThings
+from pipelines.rules.lying_things import LitterEvidence, LyingThings
 from pipelines.rules.people_log import OwnerReach
 from pipelines.rules.rule import (
     FrameSignals,
@@ -45,7 +45,7 @@ class LyingThingParameters(RuleParameters):
     confirm_s: float = Field(
         default=10.0, ge=0, le=3600, description="seconds it must have lain until it is an incident"
     )
-    evidence: Evidence = Field(
+    evidence: LitterEvidence = Field(
         default="both",
         description="what shows a thing: `both`, `class` alone or `static_change` alone",
     )

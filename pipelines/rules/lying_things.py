@@ -22,7 +22,7 @@ from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.signals.signal import ChangeKind, StaticChange
 from pipelines.track import LITTER, Track
 
-Evidence = Literal["both", "class", "static_change"]
+LitterEvidence = Literal["both", "class", "static_change"]
 
 MISSED_S: Final = 2.0
 MISSED_FRAMES: Final = 2.5
@@ -58,7 +58,7 @@ class LyingThings:
         log: Who was there in the last minute.
     """
 
-    def __init__(self, shape: ZoneShape, evidence: Evidence, reach: OwnerReach) -> None:
+    def __init__(self, shape: ZoneShape, evidence: LitterEvidence, reach: OwnerReach) -> None:
         """Starts with none.
 
         Args:
