@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
+from typing import Final
+
+TOLERANCE_S: Final = 1e-6
+"""So that it makes no difference how exactly a clock has a count at the very edge of the span."""
 
 
 class SteadyCount:
@@ -20,7 +24,7 @@ class SteadyCount:
         if counts and at_s < counts[-1][0]:
             counts.clear()
         counts.append((at_s, count))
-        while counts[0][0] <= at_s - self._span_s:
+        while counts[0][0] <= at_s - self._span_s + TOLERANCE_S:
             counts.popleft()
         return statistics.median_low(count for _, count in counts)
 
