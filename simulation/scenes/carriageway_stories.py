@@ -172,7 +172,7 @@ def pavement_car(stage: StoryStage) -> WatchedScene:
     stage.at("arterial")
     zone, duration_s = stage.zone("pavement", "traffic", _PAVEMENT), 200.0
     actors = _traffic(stage, duration_s)
-    y, stop_s = float(stage.rng.uniform(20.0, 30.0)), float(stage.rng.uniform(20.0, 28.0))
+    y, stop_s = float(stage.rng.uniform(26.0, 33.0)), float(stage.rng.uniform(20.0, 28.0))
     way: list[Waypoint] = [
         *(
             (stop_s - 7.0, 9.5, y - 45.0),
