@@ -23,7 +23,12 @@ RULES: Final[Mapping[str, Parameters]] = {
 }  # fmt: skip
 _STAY_RULES: Final = {**RULES, LOITERING: {"limit_s": LIMIT_S}}
 CROWDED_PER_M2: Final = 0.4
-FEW: Final = 8
+GATHERED: Final = 6
+"""So many who stand at one spot have gathered."""
+
+FLEEING_SHARE: Final = 0.4
+"""When so many of a crowd run away, it disperses."""
+
 _MIDDLE: Final = ((-4.0, 9.6), (4.0, 9.6), (4.0, 17.0), (-4.0, 17.0))
 _FOCUS: Final = (0.0, 13.2)
 
@@ -97,13 +102,16 @@ def gathering(stage: StoryStage) -> WatchedScene:
     """A dozen people come together at one spot within seconds, and stay there."""
     zone, duration_s = _square(stage), 150.0
     begun_s = float(stage.rng.uniform(35.0, 45.0))
-    actors: list[Actor] = [
-        _visitor(stage, key, spot, begun_s + float(stage.rng.uniform(0, 8.0)), 118.0, 1.5)
-        for key, spot in enumerate(_spots(stage, 3, 4, 0.8), 1)
-    ]
+    actors: list[Actor] = []
+    arrivals_s = []
+    for key, spot in enumerate(_spots(stage, 3, 4, 0.8), 1):
+        arrivals_s.append(begun_s + float(stage.rng.uniform(0, 8.0)))
+        actors.append(_visitor(stage, key, spot, arrivals_s[-1], 118.0, 1.5))
     actors += passers(SQUARE_ROUTES, (-6.0, 20.0), stage.rng)
-    start_s, end_s = longest_spell(
-        lambda now: _inside(actors, now, duration_s) >= FEW, duration_s, 0.5
+    # Who walks through the zone has not gathered there.
+    start_s = sorted(arrivals_s)[GATHERED - 1]
+    _, end_s = longest_spell(
+        lambda now: _inside(actors, now, duration_s) >= GATHERED, duration_s, 0.5
     )
     incident = SceneIncident(GATHERING, zone.name, start_s, end_s, ())
     left = SceneIncident(DISPERSAL, zone.name, 117.0, 130.0, (), is_asked=False)
@@ -118,13 +126,16 @@ def dispersal(stage: StoryStage) -> WatchedScene:
     zone, duration_s = _square(stage), 120.0
     flee_s = float(stage.rng.uniform(60.0, 70.0))
     actors: list[Actor] = []
+    leaves_s = []
     for key, spot in enumerate(_spots(stage, 5, 6, 1.05), 1):
-        walker = _visitor(stage, key, spot, 0.0, flee_s + float(stage.rng.uniform(0, 2.0)), 2.8)
+        leaves_s.append(flee_s + float(stage.rng.uniform(0, 2.0)))
+        walker = _visitor(stage, key, spot, 0.0, leaves_s[-1], 2.8)
         times = walker.path.times[1:]
         way = list(zip(times, walker.path.xs[1:], walker.path.ys[1:], strict=True))
         actors.append(replace(walker, path=Path(way, walker.path.rest_heading_rad)))
     crowded = _crowded(zone, actors, duration_s)
-    incident = SceneIncident(DISPERSAL, zone.name, flee_s, flee_s + 10.0, ())
+    start_s = sorted(leaves_s)[math.ceil(FLEEING_SHARE * len(leaves_s)) - 1]
+    incident = SceneIncident(DISPERSAL, zone.name, start_s, flee_s + 10.0, ())
     stood = SceneIncident(GATHERING, zone.name, 0.0, flee_s + 4.0, (), is_asked=False)
     title = "A crowd runs apart"
     return stage.watched(
