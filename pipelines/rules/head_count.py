@@ -89,29 +89,16 @@ class _HeadCountWatch:
             return ()
         mean, error = sums.persons_s / sums.span_s, sums.error_s / sums.span_s
         detail = {"min": float(sums.least), "max": float(sums.most), "error": round(error, 2)}
-        numbers = [self._measurement("crowding.count", mean, "1", detail, minute)]
+        numbers = [minute.measurement(self._identity, "crowding.count", mean, "1", detail)]
         if self._area_m2:
             per_m2 = {
                 "max_per_m2": round(sums.most / self._area_m2, 4),
                 "error_per_m2": round(error / self._area_m2, 4),
             }
             value = mean / self._area_m2
-            numbers.append(self._measurement("crowding.density", value, "1/m2", per_m2, minute))
+            named = (self._identity, "crowding.density")
+            numbers.append(minute.measurement(*named, value, "1/m2", per_m2))
         return tuple(numbers)
-
-    def _measurement(
-        self, kind: str, value: float, unit: str, detail: dict[str, float], minute: Minute
-    ) -> Measurement:
-        return Measurement(
-            kind=kind,
-            camera=self._identity.camera,
-            begins_at=minute.begins_at,
-            ends_at=minute.ends_at,
-            value=round(value, 4),
-            unit=unit,
-            zone=self._identity.zone,
-            detail={**detail, "watched_s": minute.watched_s},
-        )
 
 
 HEAD_COUNT: Final = RuleType(

@@ -7,14 +7,17 @@ neither repeats a minute nor leaves one out while the rule runs.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from pipelines.incident import Measurement
 from pipelines.rules.hysteresis import MAX_GAP_S
-from pipelines.rules.rule import Moment
+from pipelines.rules.rule import Identity, Moment
 
 MINUTE_S: Final = 60.0
+DIGITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,34 @@ class Minute:
     begins_at: datetime
     ends_at: datetime
     watched_s: float
+
+    def measurement(
+        self,
+        identity: Identity,
+        kind: str,
+        value: float,
+        unit: str,
+        detail: Mapping[str, float],
+    ) -> Measurement:
+        """What was measured in it in one zone; `detail` says besides how long it was watched.
+
+        Args:
+            identity: Camera and zone.
+            kind: What was measured: `traffic.flow`.
+            value: The number.
+            unit: Its unit; `1` for counts and shares.
+            detail: Numbers that belong to it.
+        """
+        return Measurement(
+            kind=kind,
+            camera=identity.camera,
+            begins_at=self.begins_at,
+            ends_at=self.ends_at,
+            value=round(value, DIGITS),
+            unit=unit,
+            zone=identity.zone,
+            detail={**detail, "watched_s": self.watched_s},
+        )
 
 
 class MinuteMeter:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipelines.incident import EndReason, Measurement
-from pipelines.rules.condition import Condition, Explanation, SituationStage
+from pipelines.rules.condition import Explanation, SituationStage
 from pipelines.rules.minutes import MINUTE_S, Minute, MinuteMeter
 from pipelines.rules.queue import queue_metres
 from pipelines.rules.rule import (
@@ -88,9 +88,8 @@ class _ZoneTrafficWatch:
         return RuleResult(measurements=self._measured(self._meter.close(at)))
 
     def explain(self, at: Moment) -> Sequence[Explanation]:
-        vehicles = Condition("vehicles", float(len(self._traffic)), 0.0)
-        stage, note = SituationStage.WATCHING, "it only measures"
-        return (Explanation(self._identity.zone, None, (vehicles,), stage, note=note),)
+        note = f"it only measures: {len(self._traffic)} vehicles"
+        return (Explanation(self._identity.zone, None, (), SituationStage.WATCHING, note=note),)
 
     def remember(self, at: Moment) -> Memory:
         return self._vehicles.remember(at.mono_s)
@@ -114,32 +113,22 @@ class _ZoneTrafficWatch:
         per_minute = sums.passed * MINUTE_S / sums.span_s
         mean = {"mean_vehicles": round(sums.vehicle_s / sums.span_s, 3)}
         numbers = [
-            self._number("traffic.flow", per_minute, "1/min", {"vehicles": sums.passed}, minute),
-            self._number("traffic.occupancy", sums.occupied_s / sums.span_s, "1", mean, minute),
+            minute.measurement(
+                self._identity, "traffic.flow", per_minute, "1/min", {"vehicles": sums.passed}
+            ),
+            minute.measurement(
+                self._identity, "traffic.occupancy", sums.occupied_s / sums.span_s, "1", mean
+            ),
         ]
         queue = {"queue_m": round(sums.queue_m, 1)} if self._ground else {}
-        numbers.append(self._number("traffic.queue", sums.queue, "1", queue, minute))
+        numbers.append(minute.measurement(self._identity, "traffic.queue", sums.queue, "1", queue))
         if sums.known_s:
             speed, unit = sums.way / sums.known_s, "1"
             if self._ground:
                 speed, unit = speed * KMH_PER_MPS, "km/h"
             known = {"vehicle_s": round(sums.known_s, 1)}
-            numbers.append(self._number("traffic.speed", speed, unit, known, minute))
+            numbers.append(minute.measurement(self._identity, "traffic.speed", speed, unit, known))
         return tuple(numbers)
-
-    def _number(
-        self, kind: str, value: float, unit: str, detail: dict[str, float], minute: Minute
-    ) -> Measurement:
-        return Measurement(
-            kind=kind,
-            camera=self._identity.camera,
-            begins_at=minute.begins_at,
-            ends_at=minute.ends_at,
-            value=round(value, 4),
-            unit=unit,
-            zone=self._identity.zone,
-            detail={**detail, "watched_s": minute.watched_s},
-        )
 
 
 ZONE_TRAFFIC: Final = RuleType(

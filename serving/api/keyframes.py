@@ -35,18 +35,29 @@ async def show_keyframe(key: Annotated[str, Path(max_length=MAX_KEY_CHARS)]) -> 
     """404 where there is none, or none any more; 503 while the keyframe store does not answer."""
     if not is_keyframe_key(key):
         raise HTTPException(404, "this is no key of a keyframe")
+    data = await stored_evidence(key)
+    return Response(data, media_type="image/jpeg", headers=IMAGE_HEADERS)
+
+
+async def stored_evidence(key: str) -> bytes:
+    """What the city's store has under a key, if its digest is the one that the key names.
+
+    Raises:
+        HTTPException: 404 where there is none, or none any more; 502 where something else is
+            stored; 503 while the store does not answer.
+    """
     ingress: Any = serve.get_replica_context().servable_object
     if ingress.keyframes is None:
         raise HTTPException(404, "this city has no keyframe store")
     try:
-        data = await asyncio.to_thread(ingress.keyframes.get, key)
+        data: bytes = await asyncio.to_thread(ingress.keyframes.get, key)
     except KeyframeMissing:
         raise HTTPException(404, why_missing(key)) from None
     except StoreError:
         raise HTTPException(503, "the keyframe store does not answer: try again") from None
     if not is_content_of(key, data):
-        raise HTTPException(502, "the stored keyframe is not the one that its key names")
-    return Response(data, media_type="image/jpeg", headers=IMAGE_HEADERS)
+        raise HTTPException(502, "what is stored is not what its key names")
+    return data
 
 
 @router.get(

@@ -9,17 +9,15 @@ what its key says, and once the trail has durably noted who sees it.
 import asyncio
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
-from ray import serve
 
-from pipelines import KeyframeMissing, StoreError
 from pipelines.access import AuditError, AuditTrail, ReasonedRequest, caller_of
-from pipelines.keyframe_key import is_content_of, is_restricted_key, media_type_of, why_missing
+from pipelines.keyframe_key import is_restricted_key, media_type_of
 from serving.api.access import api_access
 from serving.api.answers import ApiAnswer
-from serving.api.keyframes import MAX_KEY_CHARS
+from serving.api.keyframes import MAX_KEY_CHARS, stored_evidence
 
 router = APIRouter(tags=["evidence"])
 SERVER: Final = "api"
@@ -60,17 +58,7 @@ async def show_restricted(
     """It is not masked: the audit trail keeps who saw it and the `reason`. 422 without one."""
     if not is_restricted_key(key):
         raise HTTPException(404, "this is no key of a clip or clean image")
-    ingress: Any = serve.get_replica_context().servable_object
-    if ingress.keyframes is None:
-        raise HTTPException(404, "this city has no keyframe store")
-    try:
-        data = await asyncio.to_thread(ingress.keyframes.get, key)
-    except KeyframeMissing:
-        raise HTTPException(404, why_missing(key)) from None
-    except StoreError:
-        raise HTTPException(503, "the keyframe store does not answer: try again") from None
-    if not is_content_of(key, data):
-        raise HTTPException(502, "what is stored is not what its key names")
+    data = await stored_evidence(key)
     try:
         await asyncio.to_thread(trail().note, caller_of(request.scope), key, why.reason)
     except AuditError as error:
