@@ -17,7 +17,7 @@ from pydantic import Field
 
 from models.detections import plain_label
 from pipelines.incident import EndReason, Measurement
-from pipelines.rules.condition import Condition, Explanation, SituationStage
+from pipelines.rules.condition import Explanation, SituationStage
 from pipelines.rules.minutes import Minute, MinuteMeter
 from pipelines.rules.rule import (
     FrameSignals,
@@ -132,16 +132,9 @@ class _LineCountWatch:
         return RuleResult(measurements=[self._measure(minute)] if minute else [])
 
     def explain(self, at: Moment) -> Sequence[Explanation]:
-        counted = float(self._counted["forward"] + self._counted["backward"])
-        return (
-            Explanation(
-                self._identity.zone,
-                None,
-                (Condition("crossed_this_minute", counted, 0.0),),
-                SituationStage.WATCHING,
-                note="it only measures",
-            ),
-        )
+        counted = self._counted["forward"] + self._counted["backward"]
+        note = f"it only measures: {counted} crossed in this minute"
+        return (Explanation(self._identity.zone, None, (), SituationStage.WATCHING, note=note),)
 
     def _meet(self, track: Track) -> _Traveller:
         foot = track.box.foot
