@@ -218,7 +218,7 @@ def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path, packages):
             "confirm_s: -6",
             13,
             "cameras[0].tasks.traffic.rules.traffic.congestion.confirm_s",
-            "below 0",
+            "below 5",
         ),
         # the rest of the house
         ("hub: {port: 8600}", "hub: {port: 8500}", 14, "hub.port", "wanted by `api`"),

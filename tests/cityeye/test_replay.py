@@ -143,7 +143,7 @@ def test_incidents_of_a_configured_camera(clip, city, tmp_path, monkeypatch, cap
     )
     assert (began["zone"], began["rule"], began["model"]) == (
         "square",
-        "crowding.density/1",
+        "crowding.density/2",
         "brightness/1",
     )
     assert began["subjects"][0]["track"] == 1

@@ -376,7 +376,7 @@ def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Clie
     assert set(description["paths"]) == {
         "/api/events", "/api/incidents", "/api/incidents/{incident_id}",
         "/api/incidents/{incident_id}/hold", "/api/cameras", "/api/keyframes/{key}", "/health",
-        "/healthz", "/schemas/{name}", "/api/measurements",
+        "/healthz", "/schemas/{name}", "/api/measurements", "/api/evidence/{key}", "/api/audit",
     }  # fmt: skip
     answers = description["paths"]["/api/incidents"]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]

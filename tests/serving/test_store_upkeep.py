@@ -50,8 +50,9 @@ def test_old_keyframes_and_unused_models_go_and_health_says_what_is_kept(tmp_pat
     finally:
         upkeep.stop()
     assert [path.name for path in (copies / "street").iterdir()] == ["2"]
-    keyframes, packages = health_answer([], [], [], {}, upkeep.kept()).kept
+    keyframes, restricted, packages = health_answer([], [], [], {}, upkeep.kept()).kept
     assert (keyframes.name, keyframes.used_bytes, keyframes.deleted) == ("keyframes", 0, 1)
     assert (keyframes.max_days, keyframes.max_bytes) == (30.0, 100_000_000_000)
+    assert (restricted.name, restricted.max_days) == ("restricted", 7.0)
     assert (packages.name, packages.used_bytes, packages.deleted) == ("models", 1000, 1)
     assert (packages.max_days, packages.max_bytes) == (90.0, None)
