@@ -41,7 +41,7 @@ class BinOverflowParameters(LyingThingParameters):
     )
     min_objects: int = Field(default=2, ge=1, le=100, description="least things in the zone")
     min_share: float = Field(
-        default=0.1,
+        default=0.2,
         gt=0,
         le=1,
         description="share of the zone that things cover, from which on fewer are enough",

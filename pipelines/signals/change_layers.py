@@ -8,6 +8,7 @@ same texture, nor what is taken away. A layer that is seen to be gone counts no 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -40,6 +41,25 @@ MOST_LAYERS: Final = 200
 _EDGE: Final = np.ones((3, 3), np.uint8)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """The window of a change in one image.
+
+    Attributes:
+        image: What is seen, (H, W) uint8.
+        before: What was known of it.
+        returned: Where the place is seen again.
+        still_from_s: Since when each pixel has been still, monotonic seconds.
+        left_s: When it left the background; infinite where the change was before.
+    """
+
+    image: Luma
+    before: Luma
+    returned: PixelMask
+    still_from_s: npt.NDArray[np.float64]
+    left_s: npt.NDArray[np.float64]
+
+
 class ChangeLayers:
     """The layers of one change.
 
@@ -49,7 +69,7 @@ class ChangeLayers:
     def __init__(self, region: Region, background: Background, luma: Luma, at_s: float) -> None:
         """Takes the change as it is first seen, which is the first layer."""
         self._since_s = {1: region.since_s}
-        self._newest_s = region.since_s
+        self._newest_s, self._number = region.since_s, 1
         # Rain and passers delay when it is still, but not when it left the background.
         left_for_s = background.left_for_s[region.window][region.mask]
         self._left_s = min(region.since_s, at_s - float(np.median(left_for_s)))
@@ -79,34 +99,28 @@ class ChangeLayers:
         """
         window = self._window = _hull(self._window, region.window)
         owners, image = self._owners[window], luma[window]
-        shown, under = (
-            self._in_light(self._shown, background),
-            self._in_light(self._under, background),
-        )
-        stays_s = np.minimum(background.still_s, background.left_for_s)[window]
-        left, known = background.left[window], owners > 0
+        shown = self._in_light(self._shown, background)
+        under = self._in_light(self._under, background)
+        left, known, is_free = background.left[window], owners > 0, free[window]
         looks = known & (difference(image, shown) > LEAST_DIFFERENCE)
         as_before = looks & ((difference(image, under) <= LEAST_DIFFERENCE) | ~left)
-        self._drop_gone(owners, as_before & free[window], free[window])
-        is_still = left & (stays_s >= LAYER_STAY_S)
-        left_s = np.subtract(at_s, background.left_for_s[window], dtype=np.float64)
-        came = ~known & (left_s > self._left_s + APART_S)
-        newer = is_still & (came | (looks & ~as_before))
-        newer = cv2.morphologyEx(newer.view(np.uint8), cv2.MORPH_OPEN, _EDGE) > 0
-        filled = np.zeros(luma.shape, np.bool_)
-        filled[region.window] = region.filled
-        newer &= filled[window]
-        if np.count_nonzero(newer) >= self._least_px:
-            before = np.where(known, shown, background.expected[window])
-            self._take(
-                newer,
-                np.subtract(at_s, stays_s, dtype=np.float64),
-                np.where(known, np.inf, left_s),
-                image,
-                before,
-            )
+        self._drop_gone(owners, as_before & is_free, is_free)
+        left_for_s, still_s = background.left_for_s[window], background.still_s[window]
+        view = _View(
+            image=image,
+            before=np.where(known, shown, background.expected[window]),
+            returned=known & is_free & ~left,
+            still_from_s=np.subtract(at_s, still_s, dtype=np.float64),
+            left_s=np.where(known, np.inf, at_s - left_for_s),
+        )
+        is_still = (
+            left & (np.minimum(still_s, left_for_s) >= LAYER_STAY_S) & _filled(region, window)
+        )
+        came = ~known & (view.left_s > self._left_s + APART_S)
+        newer = (is_still & (came | (looks & ~as_before))).view(np.uint8)
+        self._take(cv2.morphologyEx(newer, cv2.MORPH_OPEN, _EDGE) > 0, view)
         # What was only covered until now belongs to the first layer.
-        uncovered = is_still & filled[window] & (owners == 0) & ~came
+        uncovered = is_still & (owners == 0) & ~came
         owners[uncovered] = 1
         np.copyto(self._shown[window], image, where=uncovered)
 
@@ -122,42 +136,33 @@ class ChangeLayers:
                 window = self._window
                 np.copyto(self._shown[window], self._under[window], where=mine)
 
-    def _take(
-        self,
-        newer: PixelMask,
-        still_from_s: npt.NDArray[np.float64],
-        left_s: npt.NDArray[np.float64],
-        image: Luma,
-        before: Luma,
-    ) -> None:
-        """Makes layers of what came later, the oldest first.
-
-        Args:
-            newer: What came later, or looks otherwise.
-            still_from_s: Since when each pixel has been still.
-            left_s: When it left the background; infinite where the change was before.
-            image: Of the window.
-            before: What was known of it.
-        """
+    def _take(self, newer: PixelMask, view: _View) -> None:
+        """Makes layers of what came later, or looks otherwise, the oldest first."""
         window = self._window
         while np.count_nonzero(newer) >= self._least_px:
-            oldest_s = float(np.percentile(still_from_s[newer], 10))
-            mask = newer & (still_from_s <= oldest_s + APART_S)
+            oldest_s = float(np.percentile(view.still_from_s[newer], 10))
+            mask = newer & (view.still_from_s <= oldest_s + APART_S)
             newer = newer & ~mask
-            since_s = float(np.median(still_from_s[mask]))
-            if np.count_nonzero(mask) < self._least_px or has_same_texture(mask, image, before):
+            if np.count_nonzero(mask) < self._least_px:
                 continue
-            if since_s > self._newest_s + APART_S:
-                number = max(self._since_s) + 1
-                if number > MOST_LAYERS:
-                    return
-                self._since_s[number] = self._newest_s = since_s
-                self._left_s = min(since_s, float(np.median(left_s[mask])))
-            else:
-                number = max(self._since_s)
-            self._owners[window][mask] = number
-            np.copyto(self._under[window], before, where=mask)
-            np.copyto(self._shown[window], image, where=mask)
+            if has_same_texture(mask, view.image, view.before):
+                continue
+            since_s = float(np.median(view.still_from_s[mask]))
+            is_later = since_s > self._newest_s + APART_S and self._number < MOST_LAYERS
+            if is_later and not self._is_uncovered(mask, view, since_s):
+                self._number += 1
+                self._since_s[self._number] = self._newest_s = since_s
+                self._left_s = min(since_s, float(np.median(view.left_s[mask])))
+            self._owners[window][mask] = self._number
+            np.copyto(self._under[window], view.before, where=mask)
+            np.copyto(self._shown[window], view.image, where=mask)
+
+    def _is_uncovered(self, mask: PixelMask, view: _View, since_s: float) -> bool:
+        """Whether it was there, and is seen since something before it was taken away."""
+        then = np.abs(view.still_from_s - since_s) <= APART_S
+        is_inside = np.count_nonzero(mask & np.isinf(view.left_s)) > np.count_nonzero(mask) / 2
+        returned = np.count_nonzero(view.returned & then)
+        return bool(is_inside and returned >= self._least_px)
 
     def _in_light(self, image: Luma, background: Background) -> Luma:
         """What was known of the window, in the light of now."""
@@ -173,3 +178,13 @@ def _hull(one: Window, other: Window) -> Window:
         slice(min(rows.start, other_rows.start), max(rows.stop, other_rows.stop)),
         slice(min(columns.start, other_columns.start), max(columns.stop, other_columns.stop)),
     )
+
+
+def _filled(region: Region, window: Window) -> PixelMask:
+    """Where a region is without its holes, of a window that holds it."""
+    rows, columns = window
+    filled = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.bool_)
+    top, left = region.window[0].start - rows.start, region.window[1].start - columns.start
+    height, width = region.filled.shape
+    filled[top : top + height, left : left + width] = region.filled
+    return filled
