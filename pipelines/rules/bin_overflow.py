@@ -17,6 +17,7 @@ from pipelines.rules.dropped_object import LyingThingParameters
 from pipelines.rules.litter_incident import LitterIncident
 from pipelines.rules.lying_thing import LyingThing
 from pipelines.rules.lying_things import LyingThings
+from pipelines.rules.pieces import pieces_since
 from pipelines.rules.rule import FrameSignals, Identity, Moment, RuleResult, RuleType
 from pipelines.rules.situation import Reading
 from pipelines.rules.zone_geometry import ZoneShape
@@ -40,7 +41,7 @@ class BinOverflowParameters(LyingThingParameters):
     )
     min_objects: int = Field(default=2, ge=1, le=100, description="least things in the zone")
     min_share: float = Field(
-        default=0.1,
+        default=0.2,
         gt=0,
         le=1,
         description="share of the zone that things cover, from which on fewer are enough",
@@ -64,9 +65,7 @@ class _BinOverflowWatch:
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
         self._lying.observe(tracks, signals.static_changes, at.mono_s)
         self._there = [one for one in self._lying.things if self._counts(one, at.mono_s)]
-        came = sorted(self._there, key=lambda thing: thing.since_s)
-        enough = next((n for n in range(1, len(came) + 1) if self._is_met(came[:n])), None)
-        self._met_s = None if enough is None else came[enough - 1].since_s
+        self._met_s = self._since_s(at)
         incident = self._incident
         if incident.is_open:
             incident.add(self._there)
@@ -86,7 +85,7 @@ class _BinOverflowWatch:
             return (self._incident.explain(at, ""),)
         met_s = 0.0 if self._met_s is None else min(at.mono_s - self._met_s, confirm_s)
         stage = SituationStage.WATCHING if self._met_s is None else SituationStage.CONFIRMING
-        conditions = self._conditions(self._there)
+        conditions = self._conditions(self._there, at)
         holds = self._met_s is not None
         return (Explanation(place, holds, conditions, stage, met_s, confirm_s),)
 
@@ -102,13 +101,22 @@ class _BinOverflowWatch:
             if one.name in {"lies", "size", "seen_as_road_user"}
         )
 
-    def _is_met(self, things: Sequence[LyingThing]) -> bool:
-        return any(one.holds for one in self._conditions(things))
+    def _since_s(self, at: Moment) -> float | None:
+        """Since when the bin has overflowed; None if it does not."""
+        since_s, least = pieces_since(self._there, at.mono_s), self._parameters.min_objects
+        if len(since_s) >= least:
+            return since_s[least - 1]
+        came = sorted(self._there, key=lambda thing: thing.since_s)
+        for number, thing in enumerate(came, 1):
+            if self._share(came[:number]) >= self._parameters.min_share:
+                return thing.since_s
+        return None
 
-    def _conditions(self, things: Sequence[LyingThing]) -> tuple[Condition, Condition]:
+    def _conditions(self, things: Sequence[LyingThing], at: Moment) -> tuple[Condition, Condition]:
         """What makes an overflow; one of them is enough."""
+        objects = float(len(pieces_since(things, at.mono_s)))
         return (
-            Condition("objects", float(len(things)), float(self._parameters.min_objects)),
+            Condition("objects", objects, float(self._parameters.min_objects)),
             Condition("share_of_zone", self._share(things), self._parameters.min_share),
         )
 
@@ -119,18 +127,19 @@ class _BinOverflowWatch:
     def _reading(self, at: Moment) -> Reading:
         things, incident = self._there, self._incident
         share, lasted_s = self._share(things), at.mono_s - incident.since_s
+        conditions = self._conditions(things, at)
         is_high = share >= HIGH_SHARE or lasted_s >= HIGH_AFTER_S
         return Reading(
             holds=incident.lies,
             severity=Severity.HIGH if is_high else Severity.MEDIUM,
             tracks=[thing.subject for thing in things or incident.things],
             detail={
-                "objects": float(len(things)),
+                "objects": conditions[0].value or 0.0,
                 "share_of_zone": share,
                 "resting_s": round(lasted_s, 1),
             },
             size=share // SHARE_STEP,
-            conditions=self._conditions(things),
+            conditions=conditions,
             note="; ".join(f"{thing.where}: {thing.evidence_words}" for thing in things),
         )
 

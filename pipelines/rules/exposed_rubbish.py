@@ -18,6 +18,7 @@ from pipelines.rules.dropped_object import LyingThingParameters
 from pipelines.rules.litter_incident import LitterIncident
 from pipelines.rules.lying_thing import LyingThing
 from pipelines.rules.lying_things import LyingThings
+from pipelines.rules.pieces import pieces_since
 from pipelines.rules.rule import FrameSignals, Identity, Moment, RuleResult, RuleType
 from pipelines.rules.situation import Reading
 from pipelines.rules.zone_geometry import ZoneShape
@@ -83,7 +84,7 @@ class _ExposedRubbishWatch:
         said = [heap.explain(at, f"heap of {len(heap.lying)}") for heap in self._heaps]
         place, confirm_s = self._identity.zone, self._parameters.confirm_s
         for group in self._newest or ([] if said else [[]]):
-            conditions = self._conditions(group)
+            conditions = self._conditions(group, at)
             holds = any(one.holds for one in conditions)
             where = " and ".join(thing.where for thing in group)
             stage = SituationStage.WATCHING
@@ -111,22 +112,44 @@ class _ExposedRubbishWatch:
                 if heap.is_open:
                     heap.add(group)
                 return ()
-        came = sorted(group, key=lambda thing: thing.since_s)
-        enough = next((n for n in range(1, len(came) + 1) if self._is_heap(came[:n])), None)
-        if enough is None:
+        since_s = self._since_s(group, at)
+        if since_s is None:
             return ()
         heap = LitterIncident(self._identity, self._parameters, group)
         self._heaps.append(heap)
         reading = self._reading(group, heap, at)
-        return heap.open(reading, came[enough - 1].since_s, at, self._lying.log.interval_s)
+        return heap.open(reading, since_s, at, self._lying.log.interval_s)
 
-    def _is_heap(self, things: Sequence[LyingThing]) -> bool:
-        return any(one.holds for one in self._conditions(things))
+    def _since_s(self, group: Sequence[LyingThing], at: Moment) -> float | None:
+        """Since when things have been a heap; None if they are none."""
+        objects, area = self._conditions(group, at)
+        if objects.holds:
+            return self._pieces_since(group, at)[self._parameters.min_objects - 1]
+        if not area.holds:
+            return None
+        came = sorted(group, key=lambda thing: thing.since_s)
+        least_m2 = self._parameters.min_area_m2
+        return next(
+            thing.since_s
+            for number, thing in enumerate(came, 1)
+            if self._area_m2(came[:number]) >= least_m2 or thing is came[-1]
+        )
 
-    def _conditions(self, things: Sequence[LyingThing]) -> tuple[Condition, Condition]:
+    def _pieces_since(self, things: Sequence[LyingThing], at: Moment) -> Sequence[float]:
+        """Since when each piece has lain that has done so for the confirm window.
+
+        While somebody stays with a thing, what is put on it is theirs.
+        """
+        since_s = pieces_since(things, at.mono_s - self._parameters.confirm_s)
+        if any(thing.alone_since_s is None for thing in things):
+            return since_s[: len(things)]
+        return since_s
+
+    def _conditions(self, things: Sequence[LyingThing], at: Moment) -> tuple[Condition, Condition]:
         """What makes a heap; one of them is enough."""
+        objects = float(len(self._pieces_since(things, at)))
         return (
-            Condition("objects", float(_pieces(things)), float(self._parameters.min_objects)),
+            Condition("objects", objects, float(self._parameters.min_objects)),
             Condition("area", self._area_m2(things), self._parameters.min_area_m2, "m2"),
         )
 
@@ -134,26 +157,21 @@ class _ExposedRubbishWatch:
         return round(float(sum(self._lying.area_m2(one) for one in things)), 2)
 
     def _reading(self, things: Sequence[LyingThing], heap: LitterIncident, at: Moment) -> Reading:
-        area_m2 = self._area_m2(things)
+        area_m2, conditions = self._area_m2(things), self._conditions(things, at)
         lasted_s = at.mono_s - heap.since_s
         return Reading(
             holds=heap.lies,
             severity=_severity(area_m2, lasted_s),
             tracks=[thing.subject for thing in things],
             detail={
-                "objects": float(_pieces(things)),
+                "objects": conditions[0].value or 0.0,
                 "area_m2": area_m2,
                 "resting_s": round(lasted_s, 1),
             },
             size=area_m2 // AREA_STEP_M2,
-            conditions=self._conditions(things),
+            conditions=conditions,
             note="; ".join(f"{thing.where}: {thing.evidence_words}" for thing in things),
         )
-
-
-def _pieces(things: Iterable[LyingThing]) -> int:
-    """How many there are: where a class sees things, each is one of its own already."""
-    return sum(1 if thing.is_litter_by_class else thing.pieces for thing in things)
 
 
 def _severity(area_m2: float, lasted_s: float) -> Severity:

@@ -42,6 +42,10 @@ COVERED_SHARE: Final = 0.4
 SETTLE_S: Final = 10.0
 """The box that classes give is the mean of about this time."""
 
+PARTS_GAP: Final = 0.02
+PARTS_S: Final = 3.0
+"""Changes so near to each other, in shares of the height, that came at the same time are parts."""
+
 NAMED_SIGHTINGS: Final = 2
 ALONE_S: Final = 3.0
 """Nobody must have stayed with it for this long."""
@@ -77,6 +81,12 @@ def common_share(one: Box, other: Box) -> float:
     return common_area(one, other) / max(smaller, 1e-12)
 
 
+def gap(one: Box, other: Box, aspect: float) -> float:
+    """How far apart two boxes are, in shares of the image's height; 0 where they touch."""
+    across = (max(one.x1, other.x1) - min(one.x2, other.x2)) * aspect
+    return max(across, max(one.y1, other.y1) - min(one.y2, other.y2), 0.0)
+
+
 @dataclass(slots=True, eq=False)
 class LyingThing:
     """One thing that lies.
@@ -94,7 +104,8 @@ class LyingThing:
         track: The newest track that shows it; None if none ever did.
         frames: In how many frames it was known.
         as_road_user: In how many of them a person or vehicle was seen in its very place.
-        pieces: How many things it is, put against each other, as far as that was seen.
+        joined: Since when other changes have been parts of it that somebody put there later.
+        layers: What was put on its changes later, by change and time: whether somebody brought it.
         was_there: Whether a class alone shows it, and did so at the start.
         brought: Whether somebody was beside it when it came.
         asked_s: When that was asked last.
@@ -119,7 +130,8 @@ class LyingThing:
     track: Track | None = None
     frames: int = 0
     as_road_user: int = 0
-    pieces: int = 1
+    joined: dict[int, float] = field(default_factory=dict)
+    layers: dict[tuple[int, float], bool] = field(default_factory=dict)
     was_there: bool = False
     brought: bool = False
     asked_s: float = -math.inf
@@ -146,6 +158,17 @@ class LyingThing:
     def is_thing_by_class(self) -> bool:
         """Whether a class says that it is anything but a person or vehicle."""
         return sum(self.votes.values()) >= NAMED_SIGHTINGS
+
+    @property
+    def pieces_since_s(self) -> Sequence[float]:
+        """Since when each further piece that was put on it or against it has lain, oldest first."""
+        brought = (since_s for (_, since_s), is_brought in self.layers.items() if is_brought)
+        times: list[float] = []
+        for since_s in sorted([*self.joined.values(), *brought]):
+            # A change and a layer of another one may show the same piece.
+            if not times or since_s - times[-1] > PARTS_S:
+                times.append(since_s)
+        return times
 
     @property
     def subject(self) -> Track:

@@ -15,7 +15,16 @@ from models.detections import Box, plain_label
 from pipelines.rules.condition import Condition
 from pipelines.rules.ground_scale import GroundScale
 from pipelines.rules.hysteresis import MAX_GAP_S
-from pipelines.rules.lying_thing import ROAD_USERS, SAME_PART, LyingThing, common_share, likeness
+from pipelines.rules.lying_thing import (
+    PARTS_GAP,
+    PARTS_S,
+    ROAD_USERS,
+    SAME_PART,
+    LyingThing,
+    common_share,
+    gap,
+    likeness,
+)
 from pipelines.rules.people_log import OwnerReach, PeopleLog, PeopleSighting, is_near
 from pipelines.rules.resting_place import OWNER_S
 from pipelines.rules.zone_geometry import ZoneShape
@@ -41,10 +50,6 @@ REPLAYED_S: Final = 1.5
 
 START_S: Final = 3.0
 """What a class shows so soon after the start was there before; nobody has seen who brought it."""
-
-PARTS_GAP: Final = 0.02
-PARTS_S: Final = 3.0
-"""Changes so near to each other, in shares of the height, that came at the same time are parts."""
 
 MAX_THINGS: Final = 100
 ASK_EVERY_S: Final = 1.0
@@ -98,7 +103,7 @@ class LyingThings:
         now = self.log.newest
         self.scale.observe(now.persons)
         if self.log.gap_s == at_s:
-            self._forget_before_gap(at_s)
+            self._forget_beforegap(at_s)
         added = [one for one in changes or () if one.kind is ChangeKind.ADDED]
         listed = {one.id: one for one in added if self._has_signal}
         aspect = tracks[0].aspect if tracks else 16 / 9
@@ -153,13 +158,27 @@ class LyingThings:
             if thing is None:
                 thing = self._new(change.box, aspect, change.since_s, change.seen_s)
                 self._replay(thing, at_s)
-            if change.id not in thing.changes and self._is_piece(thing, change, changes):
-                thing.pieces += 1
+            self._note_pieces(thing, change, changes)
             thing.changes[change.id] = change
             if math.isinf(thing.named_s):
                 thing.box = _around(thing.changes.values())
             thing.since_s = min(thing.since_s, change.since_s)
             thing.seen_s = max(thing.seen_s, change.seen_s)
+
+    def _note_pieces(
+        self, thing: LyingThing, change: StaticChange, live: Sequence[StaticChange]
+    ) -> None:
+        """Notes what somebody put on a thing or against it."""
+        if change.id not in thing.changes and self._is_piece(thing, change, live):
+            thing.joined[change.id] = change.since_s
+        layers = [(change.id, since_s) for since_s in change.later_s]
+        for gone in [one for one in thing.layers if one[0] == change.id and one not in layers]:
+            del thing.layers[gone]
+        reach, ground = self._reach, self._shape.ground
+        for layer in layers:
+            if layer not in thing.layers:
+                brought = self.log.has_bringer(change.box, layer[1], reach, ground)
+                thing.layers[layer] = brought
 
     def _is_piece(
         self, thing: LyingThing, change: StaticChange, live: Sequence[StaticChange]
@@ -182,7 +201,7 @@ class LyingThings:
                     return thing
                 continue
             is_part = (
-                _gap(thing.box, change.box, aspect) <= PARTS_GAP
+                gap(thing.box, change.box, aspect) <= PARTS_GAP
                 and abs(thing.since_s - change.since_s) <= PARTS_S
             )
             if is_part or common_share(thing.box, change.box) >= SAME_PART:
@@ -307,7 +326,7 @@ class LyingThings:
             thing.box, thing.since_s, self._reach, self._shape.ground
         )
 
-    def _forget_before_gap(self, at_s: float) -> None:
+    def _forget_beforegap(self, at_s: float) -> None:
         """Nobody knows what was in a gap: what no incident is about has lain from now on."""
         for thing in self._things:
             if thing.is_kept:
@@ -335,9 +354,3 @@ def _around(changes: Iterable[StaticChange]) -> Box:
     """The box around all parts."""
     x1, y1, x2, y2 = zip(*(one.box for one in changes), strict=True)
     return Box(min(x1), min(y1), max(x2), max(y2))
-
-
-def _gap(one: Box, other: Box, aspect: float) -> float:
-    """How far apart two boxes are, in shares of the image's height; 0 where they touch."""
-    across = (max(one.x1, other.x1) - min(one.x2, other.x2)) * aspect
-    return max(across, max(one.y1, other.y1) - min(one.y2, other.y2), 0.0)

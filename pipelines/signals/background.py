@@ -88,7 +88,7 @@ class Background:
         self._learn_uncovered(luma, free)
         # A small thing with many shades hides the ground that is seen when it is gone, and that
         # ground does not hide the thing: so each is asked about the other.
-        change = np.maximum(_beyond(luma, self.expected), _beyond(self.expected, luma))
+        change = difference(luma, self.expected)
         limit = np.maximum(self._flicker * np.float32(FLICKER_FACTOR), np.float32(LEAST_CHANGE))
         before, self.left = self.left, (change > limit) & free & self._known
         if self._is_clear is not None:
@@ -190,6 +190,11 @@ class Background:
         # What has left the background follows its light, so that it does not fall behind.
         seen = np.where(self.left | self._held | ~free, self.expected, luma)
         cv2.accumulateWeighted(seen, self._long, min(1.0, elapsed_s / FOLLOW_S))
+
+
+def difference(one: Luma, other: Luma) -> Luma:
+    """By how many levels two images of one size differ, more than a camera that trembles makes."""
+    return np.maximum(_beyond(one, other), _beyond(other, one))
 
 
 def _beyond(image: Luma, known: Luma) -> Luma:

@@ -110,6 +110,13 @@ def shade(luma: Luma, expected: Luma) -> PixelMask:
     return np.asarray(in_range & (off <= MOST_OFF + MOST_OFF_SHARE * now), np.bool_)
 
 
+def has_same_texture(mask: PixelMask, now: Luma, then: Luma) -> bool:
+    """Whether a surface has the fine structure that it had, as it does in another light."""
+    fine_now, fine_then = _fine(now)[mask], _fine(then)[mask]
+    is_plain = float(fine_then.std()) < LEAST_TEXTURE
+    return not is_plain and correlation(fine_now, fine_then) >= SAME_TEXTURE
+
+
 def _is_light(mask: PixelMask, now: Luma, then: Luma) -> bool:
     inner = _narrowed(mask)
     if np.count_nonzero(inner) < np.count_nonzero(mask) // 4:
@@ -117,13 +124,12 @@ def _is_light(mask: PixelMask, now: Luma, then: Luma) -> bool:
     ratio = (now[inner].astype(np.float32) + 1) / (then[inner].astype(np.float32) + 1)
     middle = float(np.median(ratio))
     spread = float(np.median(np.abs(ratio - middle))) / middle
-    fine_now, fine_then = _fine(now)[inner], _fine(then)[inner]
-    is_plain = float(fine_then.std()) < LEAST_TEXTURE
+    is_plain = float(_fine(then)[inner].std()) < LEAST_TEXTURE
     if not SHADES[0] <= middle <= SHADES[1]:
         return False
     if spread <= (EVEN_PLAIN if is_plain else EVEN):
         return True
-    return not is_plain and correlation(fine_now, fine_then) >= SAME_TEXTURE
+    return has_same_texture(inner, now, then)
 
 
 def _widened(mask: PixelMask) -> PixelMask:

@@ -65,6 +65,7 @@ class StaticChange:
         area: Share of the image that has changed, which is less than its box.
         settled: Whether the place was learned with it since: it is searched for no more, and
             counts as there until something is seen to be removed at its place.
+        later_s: When something else was put on it or against it, monotonic seconds, once for each.
     """
 
     id: int
@@ -74,6 +75,7 @@ class StaticChange:
     seen_s: float
     area: float
     settled: bool = False
+    later_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ the place was learned anew, is settled: it ends when something is removed there.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -21,9 +22,10 @@ from models.detections import Box, box_iou, common_area
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background
 from pipelines.signals.block_grid import PixelMask
+from pipelines.signals.change_layers import ChangeLayers
 from pipelines.signals.change_region import Region, RegionKind
 from pipelines.signals.signal import ChangeKind, StaticChange
-from pipelines.signals.still_regions import CHANGES, RegionFinder
+from pipelines.signals.still_regions import CHANGES, RegionFinder, together
 
 CONFIRM_S: Final = 1.5
 """How long a candidate must look the same until it is published, seconds."""
@@ -70,8 +72,16 @@ class _Candidate:
     since_s: float
     first_s: float
     seen_s: float
+    placed_s: float = -math.inf
     missing_s: float = 0.0
+    layers: ChangeLayers | None = None
     votes: dict[RegionKind, int] = field(default_factory=lambda: dict.fromkeys(RegionKind, 0))
+
+    def place(self, region: Region, box: Box, pixels: int, at_s: float) -> None:
+        """Takes where it is in an image of so many pixels."""
+        self.region, self.box, self.area = region, box, region.area / pixels
+        self.since_s = min(self.since_s, region.since_s)
+        self.placed_s = at_s
 
     def see(self, kind: RegionKind, at_s: float) -> None:
         self.votes[kind] += 1
@@ -91,7 +101,17 @@ class _Candidate:
         kind = self.kind
         if kind is None or self.seen_s - self.first_s < CONFIRM_S:
             return None
-        return StaticChange(self.id, kind, self.box, self.since_s, self.seen_s, self.area)
+        later_s = () if self.layers is None else self.layers.later_s
+        return StaticChange(
+            self.id, kind, self.box, self.since_s, self.seen_s, self.area, later_s=later_s
+        )
+
+    def note_layers(self, background: Background, luma: Luma, free: PixelMask, at_s: float) -> None:
+        """Asks what was put on it, while it is seen."""
+        if self.layers is None:
+            self.layers = ChangeLayers(self.region, background, luma, at_s)
+        elif self.placed_s == at_s:
+            self.layers.observe(self.region, background, luma, free, at_s)
 
 
 class StaticChangeWatch:
@@ -134,6 +154,9 @@ class StaticChangeWatch:
         regions = RegionFinder(background, luma, at_s).regions(known)
         self._match(background, luma, regions, at_s)
         self._end(background, luma, at_s, elapsed_s, free)
+        for one in self._candidates:
+            if one.kind is ChangeKind.ADDED:
+                one.note_layers(background, luma, free, at_s)
         reported = [change for one in self._candidates if (change := one.reported) is not None]
         taken = [change.box for change in reported if change.kind is ChangeKind.REMOVED]
         self._settled = [
@@ -176,14 +199,15 @@ class StaticChangeWatch:
                 if kind is not RegionKind.LIGHT:
                     area = region.area / luma.size
                     number, since_s = next(self._ids), region.since_s
-                    first = _Candidate(number, box, area, region, since_s, at_s, at_s)
+                    first = _Candidate(number, box, area, region, since_s, at_s, at_s, at_s)
                     first.votes[kind] += 1
                     self._candidates.append(first)
                 elif at_s - region.since_s >= LIGHT_S:
                     background.absorb(luma, region.window, region.mask)
             elif kind in CHANGES:
-                known.box, known.region, known.area = box, region, region.area / luma.size
-                known.since_s = min(known.since_s, region.since_s)
+                # Where it comes in several parts, all of them are it.
+                whole = together(known.region, region) if known.placed_s == at_s else region
+                known.place(whole, _normalised(whole, luma.shape), luma.size, at_s)
                 known.see(kind, at_s)
             elif box_iou(known.box, box) >= SAME:
                 known.see(kind, at_s)

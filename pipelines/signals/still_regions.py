@@ -168,7 +168,7 @@ def _whole(found: list[tuple[Region, RegionKind]]) -> list[tuple[Region, RegionK
     for region, kind in found:
         parts = [one for one, its in whole if its is kind and _are_parts(one, region)]
         whole = [entry for entry in whole if entry[0] not in parts]
-        whole.append((reduce(_together, parts, region), kind))
+        whole.append((reduce(together, parts, region), kind))
     return whole
 
 
@@ -180,7 +180,8 @@ def _are_parts(one: Region, other: Region) -> bool:
     return is_near and abs(one.since_s - other.since_s) <= PARTS_S
 
 
-def _together(one: Region, other: Region) -> Region:
+def together(one: Region, other: Region) -> Region:
+    """Two regions of one image as one."""
     left, top = min(one.left, other.left), min(one.top, other.top)
     width = max(one.left + one.width, other.left + other.width) - left
     height = max(one.top + one.height, other.top + other.height) - top

@@ -23,6 +23,9 @@ OWNER_M: Final = 3.0
 HEAP_FROM: Final = 3
 """From how many things on that lie together they are a heap."""
 
+OVERFLOW_FROM: Final = 2
+"""From how many things on that lie beside a bin it overflows."""
+
 _ROUTES: Final = {"park": PARK_ROUTES, "square": SQUARE_ROUTES}
 _DOORS: Final[dict[str, tuple[PlanePoint, ...]]] = {
     "park": ((30.0, 21.6), (-0.5, 48.0), (-0.4, -4.0), (-22.0, 30.0)),
@@ -168,7 +171,7 @@ def bin_overflows(stage: StoryStage) -> WatchedScene:
         left, dropped = _left_at(stage, place, 10 * (1 + number), drop_s, spot, duration_s)
         actors += left
         keys += dropped.keys
-    begun_s = drops[HEAP_FROM - 1]
+    begun_s = drops[OVERFLOW_FROM - 1]
     incident = SceneIncident(OVERFLOW, "bin", begun_s, duration_s, tuple(keys))
     actors += _walkers(stage, place, duration_s, 6)
     title, rules = "A bin overflows", (OVERFLOW,)

@@ -18,17 +18,21 @@ from tests.pipelines.synthetic import MONO_START_S, Thing, View, World, moment, 
 STILL_S, GONE_S = 7.5, 5.0
 """After how long the signal gives a change, and takes it back."""
 
+LAYER_S = 5.0
+"""After how long it says that something was put on a change."""
+
 VIEW = View()
 
 
 @dataclass(frozen=True)
 class Added:
-    """Something that lies in `box` from one second to another."""
+    """Something that lies in `box` from one second to another, and what is put on it later."""
 
     box: Box
     start_s: float
     end_s: float = math.inf
     kind: ChangeKind = ChangeKind.ADDED
+    later_s: tuple[float, ...] = ()
 
 
 def added(box: Box, start_s: float, end_s: float = math.inf) -> Added:
@@ -102,6 +106,7 @@ class Ground:
             change = StaticChange(
                 number, one.kind, one.box, MONO_START_S + one.start_s, MONO_START_S + seen_s,
                 0.7 * common_area(one.box, one.box),
+                later_s=tuple(MONO_START_S + s for s in one.later_s if t >= s + LAYER_S),
             )  # fmt: skip
             if t - one.start_s < self.settles_s:
                 yield change

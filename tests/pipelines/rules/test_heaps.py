@@ -85,6 +85,41 @@ def test_things_that_are_put_against_each_other_are_counted_one_by_one():
     assert nobody.watched_by(rule("exposed_rubbish"), 110) == []
 
 
+def grown(every_s: float = 11.0) -> Ground:
+    """The same heap, as one change that grows: no class and no other change takes it apart."""
+    heap = piled(every_s, count=4)
+    later_s = tuple(one.start_s for one in heap.changes[1:])
+    heap.changes = [replace(heap.changes[0], later_s=later_s)]
+    return heap
+
+
+@BOTH
+def test_a_heap_that_is_one_change_is_told_a_confirm_window_after_its_third_thing(calibrated):
+    steps = grown().watched_by(rule("exposed_rubbish", calibrated), 90)
+    assert opened(steps) == [32.0]
+    (started,) = of(steps, Phase.STARTED)
+    assert seconds(started.incident.updated_at) <= 32.0 + 12.0
+    assert max(step.incident.detail["objects"] for step in steps) == 4
+    (bin_started,) = of(grown().watched_by(rule("bin_overflow", calibrated), 100), Phase.STARTED)
+    assert seconds(bin_started.incident.opened_at) == pytest.approx(21.0, abs=0.5)
+
+
+def test_what_nobody_put_there_and_what_is_somebodys_own_are_no_pieces():
+    nobody = replace(grown(), things=grown().things[:1])
+    nobody.changes = [replace(nobody.changes[0], later_s=(45.0, 60.0))]
+    assert nobody.watched_by(rule("exposed_rubbish"), 90) == []
+    own = replace(grown(), things=[*grown().things[:1], Thing("person", at(0.8, 14, start=19))])
+    assert own.watched_by(rule("exposed_rubbish"), 90) == []
+
+
+def test_classes_and_layers_of_one_change_are_not_added_up():
+    heap = grown()
+    heap.changes = [replace(heap.changes[0], later_s=heap.changes[0].later_s[:1])]
+    bags = [Thing("bag", at(0, 14, start=10)), Thing("bag", at(0.4, 14.1, start=21))]
+    heap.things = [*heap.things, *bags]
+    assert heap.watched_by(rule("exposed_rubbish"), 90) == []
+
+
 def test_what_lies_apart_is_no_heap():
     owners = [
         Thing("person", moving(x - 6.5, 14, 1.3, 0, start=5 + i, end=20 + i))
