@@ -57,6 +57,10 @@ COVERED_S: Final = 300.0
 COVERED_SHARE: Final = 0.3
 """A vehicle behind others, which cover this share of it, may be there for so long."""
 
+BARE_S: Final = 1.0
+"""A place that nothing has covered for so long is in view; for less, what covers it may be missed.
+"""
+
 REMEMBERED_S: Final = 1800.0
 """After a pause that is longer another vehicle may stand at the same place."""
 
@@ -147,6 +151,7 @@ class StandingVehicle:
         passers: When vehicles have passed it, by their track; bounded.
         elsewhere_s: When its track was first seen at another place since; infinite if it was not.
         covered_s: When others were last seen to cover the place.
+        empty_s: For how long, in all since it was seen, the place was in view without it, seconds.
         left: Whether nobody can know any more who stands there.
     """
 
@@ -161,6 +166,7 @@ class StandingVehicle:
     passers: dict[int, float] = field(default_factory=dict)
     elsewhere_s: float = math.inf
     covered_s: float = -math.inf
+    empty_s: float = 0.0
     left: bool = False
     ids: deque[int] = field(default_factory=lambda: deque(maxlen=IDS_KEPT))
 
@@ -174,7 +180,8 @@ class StandingVehicle:
         unseen_s = at_s - self.seen_s
         if unseen_s <= self.missed_s:
             return True
-        is_covered = at_s - self.covered_s <= self.missed_s
+        # Traffic that passes covers an empty place again and again.
+        is_covered = max(at_s - self.covered_s, self.empty_s) <= self.missed_s
         return None if is_covered and unseen_s <= COVERED_S else False
 
     def has_left(self, at_s: float) -> bool:
@@ -191,6 +198,7 @@ class StandingVehicle:
         rest_s = min(at_s - self.since_s, REST_MEAN_S)
         self.box = self.box.towards(track.box, span_s / (span_s + rest_s) if span_s > 0 else 0.0)
         self.track, self.seen_s, self.elsewhere_s = track, at_s, math.inf
+        self.empty_s = 0.0
         if track.id not in self.ids:
             self.ids.append(track.id)
         movement.since_s = min(movement.since_s, self.since_s)
@@ -212,7 +220,7 @@ class StandingVehicles:
         Returns:
             Those that have moved, with the box from which they began.
         """
-        self._bridge(at_s)
+        pause_s = self._bridge(at_s)
         seen = list(vehicles)
         moved = []
         for track in seen:
@@ -225,7 +233,7 @@ class StandingVehicles:
                 moved.append((track, before))
         oldest_s = at_s - _FORGET_S
         self.movements = {k: m for k, m in self.movements.items() if m.seen_s >= oldest_s}
-        self._match(seen, at_s)
+        self._match(seen, at_s, pause_s)
         return moved
 
     def begin(self, tracks: Iterable[Track], at_s: float) -> list[StandingVehicle]:
@@ -249,8 +257,12 @@ class StandingVehicles:
         """Drops places."""
         self.places = [place for place in self.places if place not in gone]
 
-    def _bridge(self, at_s: float) -> None:
-        """After a pause gives every vehicle time to be found where it stood."""
+    def _bridge(self, at_s: float) -> float:
+        """After a pause gives every vehicle time to be found where it stood.
+
+        Returns:
+            The time since the last frame, seconds; 0 after such a pause.
+        """
         pause_s, self._last_s = at_s - self._last_s, at_s
         if pause_s > MAX_GAP_S:
             self._began_s = at_s
@@ -265,8 +277,10 @@ class StandingVehicles:
             missed_s = max(MISSED_S, MISSED_FRAMES * statistics.median(self._pauses_s))
             for place in self.places:
                 place.missed_s = missed_s
+            return pause_s
+        return 0.0
 
-    def _match(self, seen: list[Track], at_s: float) -> None:
+    def _match(self, seen: list[Track], at_s: float, pause_s: float) -> None:
         """Finds the vehicle of each place: by its ids, else by the place."""
         free = {track.id: track for track in seen}
         missing = []
@@ -293,6 +307,8 @@ class StandingVehicles:
             least = COVERED_SHARE * common_area(place.box, place.box)
             if any(common_area(place.box, other.box) >= least for other in seen):
                 place.covered_s = at_s
+            elif at_s - place.covered_s > BARE_S:
+                place.empty_s += pause_s
 
     def _is_at(self, place: StandingVehicle, track: Track) -> bool:
         return is_same_place(place.box, self.movements[track.id].now, track.aspect)

@@ -123,6 +123,16 @@ def test_a_breakdown_is_told_from_those_who_wait_behind_it_and_pull_out(flaws):
     assert started.incident.subjects[0].box.foot == pytest.approx(VIEW.point(2, 28), abs=0.03)
 
 
+@pytest.mark.parametrize("fps", [5.0, 1.0])
+def test_traffic_that_passes_an_empty_place_again_and_again_does_not_keep_its_incident(fps):
+    # It is gone behind a lorry, unseen; lorries go on to cover its place, each for a moment.
+    gone = Thing("car", then((20, moving(2, -47, 0, 9, start=12)), (120, at(2, 25))))
+    lorries = [replace(one, label="truck") for one in flow(1, every=5, until=300)]
+    steps = watch([gone, *lorries], 300, fps)
+    (started,), (ended,) = of(steps, Phase.STARTED), of(steps, Phase.ENDED)
+    assert seconds(started.incident.updated_at) < 120 < seconds(ended.incident.updated_at) < 180
+
+
 def test_others_that_hide_it_and_a_detector_that_misses_it_make_no_second_one():
     lorries = [stop(1.2, 17, 75 + 40 * k, 95 + 40 * k, "truck") for k in range(4)]
     hidden = {0: lambda t: 75 < t < 215 and (t - 75) % 40 < 20}
