@@ -53,7 +53,7 @@ GROUP = "group"
 OURS = ("camera_adapters", "cityeye", "event_hub", "model_tools", "models", "pipelines", "serving")
 ROOT = Path(__file__).parents[1]
 FPS = 5.0
-CONFIRM_S = 2.0
+CONFIRM_S = 5.0
 STEADY_AFTER_S = 5.2
 """From here on the camera's state is derived from a full window of images."""
 

@@ -200,6 +200,8 @@ class GroupCamera:
 
     def snapshot(self, now_s: float, serving: frozenset[str]) -> CameraSnapshot:
         """The camera at monotonic time `now_s`; `serving` as in `CameraSnapshot`."""
+        # Counted before what the reader has given, so that no frame is analysed and never was read.
+        statistics = self.pipeline.statistics.snapshot(now_s)
         return CameraSnapshot(
             id=self._spec.id,
             name=self._spec.name,
@@ -207,7 +209,7 @@ class GroupCamera:
             reason=self._reader.reason,
             ended=self._reader.ended,
             reader=self._reader.counters,
-            statistics=self.pipeline.statistics.snapshot(now_s),
+            statistics=statistics,
             routes=self.routes.processed,
             serving=serving,
             signals=self.pipeline.signals,

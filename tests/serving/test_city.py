@@ -167,7 +167,7 @@ def test_no_path_leads_to_anything_else_in_the_store(running: Running) -> None:
 
 def test_schemas_are_for_everybody(running: Running) -> None:
     named = running.incidents()[0].dataschema
-    status, body = answer_of(running, f"{running.api}/schemas/incident-1.json", token=False)
+    status, body = answer_of(running, f"{running.api}/schemas/incident-2.json", token=False)
     assert (status, json.loads(body)["$id"]) == (200, named)
     status, body = answer_of(running, f"{running.api}/schemas/incident-9.json", token=False)
     assert (status, b"incident-1.json" in body) == (404, True)
