@@ -22,7 +22,11 @@ RULES: Final[Mapping[str, Parameters]] = {
     DENSITY: {}, GATHERING: {}, DISPERSAL: {}, LOITERING: {}
 }  # fmt: skip
 _STAY_RULES: Final = {**RULES, LOITERING: {"limit_s": LIMIT_S}}
-CROWDED_PER_M2: Final = 0.4
+CROWDED_PER_M2: Final = 0.3
+CROWDED: Final = 8
+"""It is crowded from so many persons per square metre on, or from so many where metres are unknown:
+the defaults of the rule."""
+
 GATHERED: Final = 6
 """So many who stand at one spot have gathered."""
 
@@ -73,8 +77,10 @@ def _inside(actors: Sequence[Actor], at_s: float, duration_s: float) -> int:
     return sum(x0 < one.x_m < x1 and y0 < one.y_m < y1 for one in here)
 
 
-def _crowded(zone: SceneZone, actors: Sequence[Actor], duration_s: float) -> SceneIncident:
-    least = CROWDED_PER_M2 * zone.area_m2
+def _crowded(
+    stage: StoryStage, zone: SceneZone, actors: Sequence[Actor], duration_s: float
+) -> SceneIncident:
+    least = CROWDED_PER_M2 * zone.area_m2 if stage.setting.is_calibrated else CROWDED
     start_s, end_s = longest_spell(
         lambda now: _inside(actors, now, duration_s) >= least, duration_s, 0.5
     )
@@ -90,7 +96,7 @@ def crowd(stage: StoryStage) -> WatchedScene:
         leave_s = float(stage.rng.uniform(95.0, 130.0))
         actors.append(_visitor(stage, key, spot, arrive_s, leave_s, 1.4))
     actors += passers(SQUARE_ROUTES, (-6.0, 44.0, 93.0), stage.rng)
-    crowded = _crowded(zone, actors, duration_s)
+    crowded = _crowded(stage, zone, actors, duration_s)
     came = SceneIncident(GATHERING, zone.name, 14.0, crowded.end_s, (), is_asked=False)
     title = "A crowd comes and goes"
     return stage.watched(
@@ -133,7 +139,7 @@ def dispersal(stage: StoryStage) -> WatchedScene:
         times = walker.path.times[1:]
         way = list(zip(times, walker.path.xs[1:], walker.path.ys[1:], strict=True))
         actors.append(replace(walker, path=Path(way, walker.path.rest_heading_rad)))
-    crowded = _crowded(zone, actors, duration_s)
+    crowded = _crowded(stage, zone, actors, duration_s)
     start_s = sorted(leaves_s)[math.ceil(FLEEING_SHARE * len(leaves_s)) - 1]
     incident = SceneIncident(DISPERSAL, zone.name, start_s, flee_s + 10.0, ())
     stood = SceneIncident(GATHERING, zone.name, 0.0, flee_s + 4.0, (), is_asked=False)
