@@ -121,9 +121,12 @@ def gathering(stage: StoryStage) -> WatchedScene:
     )
     incident = SceneIncident(GATHERING, zone.name, start_s, end_s, ())
     left = SceneIncident(DISPERSAL, zone.name, 117.0, 130.0, (), is_asked=False)
+    # Where metres are unknown, a dozen is more than the rule of density allows.
+    many = SceneIncident(DENSITY, zone.name, start_s, end_s, (), is_asked=False)
+    beside = [left] if stage.setting.is_calibrated else [left, many]
     title = "People come together"
     return stage.watched(
-        title, [zone], actors, RULES, [incident, left], duration_s=duration_s
+        title, [zone], actors, RULES, [incident, *beside], duration_s=duration_s
     )  # fmt: skip
 
 
