@@ -38,8 +38,7 @@ def client(tmp_path, monkeypatch, store) -> Iterator[TestClient]:
     TokenFile(folder).prepare()
     access.announce_access(ApiAccess(tokens=folder, hosts=frozenset({"testserver"})))
     ingress = SimpleNamespace(servable_object=SimpleNamespace(keyframes=store))
-    for module in (restricted, keyframes):
-        monkeypatch.setattr(module.serve, "get_replica_context", lambda: ingress)
+    monkeypatch.setattr(keyframes.serve, "get_replica_context", lambda: ingress)
     restricted.trail.cache_clear()
     app = FastAPI()
     app.include_router(restricted.router)
