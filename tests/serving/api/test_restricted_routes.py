@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from ray import serve
 
 from pipelines.access import AccessGate, Scope, TokenFile
 from pipelines.delivery import FolderStore
@@ -38,7 +39,7 @@ def client(tmp_path, monkeypatch, store) -> Iterator[TestClient]:
     TokenFile(folder).prepare()
     access.announce_access(ApiAccess(tokens=folder, hosts=frozenset({"testserver"})))
     ingress = SimpleNamespace(servable_object=SimpleNamespace(keyframes=store))
-    monkeypatch.setattr(keyframes.serve, "get_replica_context", lambda: ingress)
+    monkeypatch.setattr(serve, "get_replica_context", lambda: ingress)
     restricted.trail.cache_clear()
     app = FastAPI()
     app.include_router(restricted.router)
