@@ -5,7 +5,7 @@ The one place for intersection over union and for one-to-one matching of boxes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -184,6 +184,18 @@ def common_area(one: Box, other: Box) -> float:
         return 0.0
     height = min(y2, bottom) - max(y1, top)
     return width * height if height > 0.0 else 0.0
+
+
+def common_share(one: Box, other: Box) -> float:
+    """Share of the smaller of two boxes that is in the other one, 0..1."""
+    smaller = min(common_area(box, box) for box in (one, other))
+    return common_area(one, other) / max(smaller, 1e-12)
+
+
+def is_covered(box: Box, others: Iterable[Box], share: float) -> bool:
+    """Whether one of the others covers at least that share of a box."""
+    least = share * common_area(box, box)
+    return any(common_area(box, other) >= least for other in others)
 
 
 def box_iou(one: Box, other: Box) -> float:

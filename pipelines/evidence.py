@@ -28,7 +28,7 @@ from pipelines.event_evidence import ClipData, KeyframeData, Role
 from pipelines.event_identity import camera_source
 from pipelines.evidence_files import EvidenceFiles, WantedImage
 from pipelines.evidence_frame import EvidenceFrame
-from pipelines.incident import Incident, Measurement, Phase, Severity, Transition
+from pipelines.incident import Incident, Measurement, Phase, Severity, Transition, worst
 from pipelines.left_open import LeftOpenIncidents, cooling_down
 from pipelines.plan import ModelRef
 from pipelines.publication import (
@@ -362,7 +362,7 @@ class EvidenceRecorder:
         role = EDGE_ROLES.get(transition.phase)
         if peak is None and incident.severity.level > known.severity.level:
             role = role or "peak"
-        known.severity = max(known.severity, incident.severity, key=lambda one: one.level)
+        known.severity = worst((known.severity, incident.severity))
         if transition.phase is Phase.ENDED:
             del self._open[incident.id]
         wanted: list[tuple[Role, EvidenceFrame, datetime]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -57,6 +57,11 @@ class Severity(StrEnum):
     def level(self) -> int:
         """1 for low to 4 for critical."""
         return tuple(Severity).index(self) + 1
+
+
+def worst(severities: Iterable[Severity], default: Severity = Severity.LOW) -> Severity:
+    """The highest of some severities; `default` of none."""
+    return max(severities, key=lambda one: one.level, default=default)
 
 
 class EndReason(StrEnum):

@@ -17,7 +17,16 @@ from typing import Final
 from models.detections import Box
 from pipelines.delivery.outbox import Outbox
 from pipelines.event import IncidentEvent
-from pipelines.incident import EndReason, Incident, Peak, Phase, Severity, Subject, Transition
+from pipelines.incident import (
+    EndReason,
+    Incident,
+    Peak,
+    Phase,
+    Severity,
+    Subject,
+    Transition,
+    worst,
+)
 from pipelines.plan import CameraPlan
 from pipelines.rules import EndedIncident, RuleError, closeness, find_rule
 from pipelines.rules.rule import RuleParameters
@@ -100,7 +109,7 @@ class LeftOpenIncidents:
             id=old.id,
             group=old.group,
             opened_at=old.opened_at,
-            severity=max(old.severity, new.severity, key=lambda one: one.level),
+            severity=worst((old.severity, new.severity)),
             peak=peak,
             detail=peak.detail if has_ended and peak else new.detail,
         )

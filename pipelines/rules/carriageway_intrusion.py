@@ -13,8 +13,8 @@ from typing import Final
 from pydantic import Field
 
 from models.detections import Box, box_iou, common_area, plain_label
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.non_motor import NonMotorFilter
 from pipelines.rules.rule import (
     FrameSignals,
@@ -24,7 +24,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import PERSONS, VEHICLES, Track, tracks_on_foot
 
@@ -78,7 +78,7 @@ class _Visit:
     box: Box
 
 
-class _IntrusionWatch:
+class _IntrusionWatch(SituationWatch):
     """One carriageway, with at most one incident at a time."""
 
     def __init__(
@@ -107,12 +107,6 @@ class _IntrusionWatch:
             if track not in left and at.mono_s - visit.seen_s <= KEPT_S
         }
         return RuleResult(self._situation.observe(self._read(inside, at.mono_s), at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def _inside(self, tracks: Sequence[Track]) -> list[Track]:
         vehicles = [track.box for track in tracks if plain_label(track.label) in VEHICLES]

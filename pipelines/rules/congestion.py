@@ -16,8 +16,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.queue import queue_metres
 from pipelines.rules.rule import (
@@ -29,7 +29,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import SETTLE_S, Reading, Situation
+from pipelines.rules.situation import SETTLE_S, Reading, Situation, SituationWatch
 from pipelines.rules.slow_road import EMPTY_S, SlowRoad
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_passages import ZonePassages
@@ -131,7 +131,7 @@ class _StandingQueue:
         self._since_s, self._seen_s = math.inf, -math.inf
 
 
-class _CongestionWatch:
+class _CongestionWatch(SituationWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -164,12 +164,6 @@ class _CongestionWatch:
         left = sum(passage.waited for passage in passed)
         reading = self._read(traffic, slow, left, at.mono_s)
         return RuleResult(self._situation.observe(reading, at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def remember(self, at: Moment) -> Memory:
         return self._vehicles.remember(at.mono_s)

@@ -12,8 +12,8 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.crowd_counter import CrowdCount, CrowdCounter
 from pipelines.rules.rule import (
     FrameSignals,
@@ -24,7 +24,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import Track
 
@@ -54,7 +54,7 @@ class DensityParameters(RuleParameters):
     )
 
 
-class _DensityWatch:
+class _DensityWatch(SituationWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(self, shape: ZoneShape, identity: Identity, parameters: DensityParameters) -> None:
@@ -66,12 +66,6 @@ class _DensityWatch:
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
         reading = self._read(self._counter.observe(tracks, at.mono_s))
         return RuleResult(self._situation.observe(reading, at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def remember(self, at: Moment) -> Memory:
         return self._counter.remember()

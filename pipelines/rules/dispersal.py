@@ -16,20 +16,19 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
-from pipelines.rules.false_persons import FalsePersons
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
+from pipelines.rules.false_persons import FalsePersons, FalsePersonsWatch
 from pipelines.rules.groups import Group, GroupFinder
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
-    Memory,
     Moment,
     RuleParameters,
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import Vector, ZoneShape
 from pipelines.track import Track, tracks_on_foot
 
@@ -140,7 +139,7 @@ class _Standing:
         return _Settled(statistics.median_low(members for _, members, _ in groups), centre, at_s)
 
 
-class _DispersalWatch:
+class _DispersalWatch(SituationWatch, FalsePersonsWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -182,18 +181,6 @@ class _DispersalWatch:
         if pause_s < MAX_INTERVAL_S:
             reading = self._read(group, before)
         return RuleResult(self._situation.observe(reading, at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
-
-    def remember(self, at: Moment) -> Memory:
-        return {"false_persons": self._false.remember()}
-
-    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
-        self._false.recall(memory["false_persons"], age_s, at.mono_s)
 
     def _follow(self, person: Track, centre: Vector, at_s: float) -> None:
         """Notes a person who hurries away from where the group stood."""

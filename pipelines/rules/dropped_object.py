@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import Field
 
 from models.detections import Box
-from pipelines.incident import EndReason, Severity, Transition
+from pipelines.incident import EndReason, Severity, Transition, worst
 from pipelines.rules.condition import Explanation, SituationStage
 from pipelines.rules.litter_incident import LitterIncident
 from pipelines.rules.lying_thing import LyingThing
@@ -164,11 +164,7 @@ class _DroppedObjectWatch:
         ]
         return Reading(
             holds=incident.lies,
-            severity=max(
-                (_severity(thing, at.mono_s, len(things)) for thing in things),
-                key=lambda one: one.level,
-                default=Severity.LOW,
-            ),
+            severity=worst(_severity(thing, at.mono_s, len(things)) for thing in things),
             tracks=[thing.subject for thing in things or incident.things],
             detail={"resting_s": round(at.mono_s - first_s, 1), "objects": float(len(things))},
             size=float(len(things)),

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.detections import Box, box_iou, pairwise_iou
+from pipelines.rules.rule import Memory, Moment
 from pipelines.track import Track
 
 SAMPLE_S: Final = 0.5
@@ -272,3 +273,17 @@ def _are_near(one: _Spot, other: _Spot, aspect: float) -> bool:
     (x1, y1), (x2, y2) = one.box.foot, other.box.foot
     height = max(one.box.y2 - one.box.y1, other.box.y2 - other.box.y1)
     return math.hypot((x2 - x1) * aspect, y2 - y1) <= NEAR_HEIGHTS * height
+
+
+class FalsePersonsWatch:
+    """A rule at a place that counts no false persons; see `LearningWatch`."""
+
+    _false: FalsePersons
+
+    def remember(self, at: Moment) -> Memory:
+        """What it has learned up to now."""
+        return {"false_persons": self._false.remember()}
+
+    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
+        """Goes on with what an earlier run learned."""
+        self._false.recall(memory["false_persons"], age_s, at.mono_s)

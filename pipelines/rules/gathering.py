@@ -8,22 +8,21 @@ from typing import Final, NamedTuple
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.density import LEVELS_TIMES
-from pipelines.rules.false_persons import FalsePersons
+from pipelines.rules.false_persons import FalsePersons, FalsePersonsWatch
 from pipelines.rules.groups import Group, GroupFinder
 from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
-    Memory,
     Moment,
     RuleParameters,
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.steady import SteadyCount
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import MAX_INTERVAL_S
@@ -89,7 +88,7 @@ class _Growth:
         return None if least is None else max(0, persons - least)
 
 
-class _GatheringWatch:
+class _GatheringWatch(SituationWatch, FalsePersonsWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -114,18 +113,6 @@ class _GatheringWatch:
         if pause_s < MAX_INTERVAL_S:
             reading = self._read(group, number, growth)
         return RuleResult(self._situation.observe(reading, at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
-
-    def remember(self, at: Moment) -> Memory:
-        return {"false_persons": self._false.remember()}
-
-    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
-        self._false.recall(memory["false_persons"], age_s, at.mono_s)
 
     def _read(self, group: Group, persons: int, growth: int | None) -> Reading:
         parameters, is_open = self._parameters, self._situation.is_open

@@ -12,19 +12,18 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
-from pipelines.rules.false_persons import FalsePersons
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
+from pipelines.rules.false_persons import FalsePersons, FalsePersonsWatch
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
-    Memory,
     Moment,
     RuleParameters,
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.stays import Stay, Stays
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import Track, tracks_on_foot
@@ -50,7 +49,7 @@ class LoiteringParameters(RuleParameters):
     )
 
 
-class _LoiteringWatch:
+class _LoiteringWatch(SituationWatch, FalsePersonsWatch):
     """One zone, with at most one incident at a time: of all who stay too long."""
 
     def __init__(
@@ -69,18 +68,6 @@ class _LoiteringWatch:
         outside = [person for person in persons if person.id not in here]
         stays = self._stays.observe(inside, outside, at.mono_s)
         return RuleResult(self._situation.observe(self._read(stays, at.mono_s), at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
-
-    def remember(self, at: Moment) -> Memory:
-        return {"false_persons": self._false.remember()}
-
-    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
-        self._false.recall(memory["false_persons"], age_s, at.mono_s)
 
     def _read(self, stays: Sequence[Stay], at_s: float) -> Reading:
         longest_s = max((stay.length_s(at_s) for stay in stays), default=0.0)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from models.detections import Box, box_iou, common_area, plain_label
+from models.detections import Box, box_iou, common_area, common_share, is_covered, plain_label
 from pipelines.rules.condition import Condition
 from pipelines.rules.resting_place import OwnerTracker
 from pipelines.signals.signal import StaticChange
@@ -73,12 +73,6 @@ def likeness(one: Box, other: Box, aspect: float) -> float:
         or away <= max(SAME_SIZES * size, SHAKE)
     )
     return iou + 1 / (1 + away / size) if is_same else 0.0
-
-
-def common_share(one: Box, other: Box) -> float:
-    """Share of the smaller of two boxes that is in the other one."""
-    smaller = min(common_area(box, box) for box in (one, other))
-    return common_area(one, other) / max(smaller, 1e-12)
 
 
 def gap(one: Box, other: Box, aspect: float) -> float:
@@ -200,8 +194,7 @@ class LyingThing:
 
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the thing."""
-        most = COVERED_SHARE * common_area(self.box, self.box)
-        return any(common_area(self.box, other.box) >= most for other in others)
+        return is_covered(self.box, (other.box for other in others), COVERED_SHARE)
 
     def is_seen_as(self, others: Iterable[Track]) -> bool:
         """Whether one of these persons or vehicles is what seems to lie here."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from models.detections import Box, plain_label
+from models.detections import Box, common_share, plain_label
 from pipelines.rules.condition import Condition
 from pipelines.rules.ground_scale import GroundScale
 from pipelines.rules.hysteresis import MAX_GAP_S
@@ -21,7 +21,6 @@ from pipelines.rules.lying_thing import (
     ROAD_USERS,
     SAME_PART,
     LyingThing,
-    common_share,
     gap,
     likeness,
 )

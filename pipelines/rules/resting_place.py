@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from models.detections import Box, box_iou, common_area
+from models.detections import Box, box_iou, is_covered
 from pipelines.rules.situation import Situation
 from pipelines.track import Track
 
@@ -170,8 +170,7 @@ class RestingPlace:
 
     def is_covered(self, others: Iterable[Track]) -> bool:
         """Whether somebody or something stands between the camera and the object."""
-        covered = COVERED_SHARE * common_area(self.box, self.box)
-        return any(common_area(self.box, other.box) >= covered for other in others)
+        return is_covered(self.box, (other.box for other in others), COVERED_SHARE)
 
 
 def _size(box: Box, aspect: float) -> float:

@@ -15,15 +15,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pipelines.incident import EndReason, Incident, Peak, Phase, Severity, Subject, Transition
+from pipelines.incident import (
+    EndReason,
+    Incident,
+    Peak,
+    Phase,
+    Severity,
+    Subject,
+    Transition,
+    worst,
+)
 from pipelines.rules.condition import Condition, Explanation
 from pipelines.rules.hysteresis import Edge, Hysteresis
 from pipelines.rules.peak import PeakWatch
-from pipelines.rules.rule import Identity, Moment, RuleParameters
+from pipelines.rules.rule import Identity, Moment, RuleParameters, RuleResult
 from pipelines.track import Track
 
 SETTLE_S: Final = 2.0
-_ORDER: Final = tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +175,14 @@ class Situation:
 
     def _severity(self) -> Severity:
         """The severity that has lasted, so that one odd frame does not raise it."""
-        return min((severity for _, severity in self._severities), key=_ORDER.index)
+        return min((severity for _, severity in self._severities), key=lambda one: one.level)
 
     def _is_due(self, incident: Incident, reading: Reading, at: Moment) -> bool:
         if self._peak and self._peak.is_due(at.mono_s):
             return True
         if not reading.holds:
             return False
-        if _worse(self._severity(), incident.severity) != incident.severity:
+        if worst((self._severity(), incident.severity)) != incident.severity:
             return True
         return at.mono_s - self._published_s >= self._update_every_s
 
@@ -182,7 +190,7 @@ class Situation:
         self._published_s, reading = at.mono_s, self._latest
         self._incident = replace(
             incident,
-            severity=_worse(self._severity(), incident.severity),
+            severity=worst((self._severity(), incident.severity)),
             updated_at=self._utc(at.mono_s),
             subjects=_subjects(reading.tracks),
             detail=dict(reading.detail),
@@ -216,9 +224,18 @@ class Situation:
         return self._opened.utc + timedelta(seconds=max(0.0, mono_s - self._opened.mono_s))
 
 
-def _worse(one: Severity, other: Severity) -> Severity:
-    """The higher of two severities."""
-    return max(one, other, key=_ORDER.index)
+class SituationWatch:
+    """A rule at a place that has one situation there; see `PlaceWatch`."""
+
+    _situation: Situation
+
+    def close(self, reason: EndReason, at: Moment) -> RuleResult:
+        """Ends its incident, if one is open."""
+        return RuleResult(self._situation.close(reason, at))
+
+    def explain(self, at: Moment) -> Sequence[Explanation]:
+        """Why there is an incident or none."""
+        return (self._situation.explain(at),)
 
 
 def _subjects(tracks: Sequence[Track]) -> tuple[Subject, ...]:

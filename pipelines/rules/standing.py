@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from models.detections import Box, box_iou, common_area
+from models.detections import Box, box_iou, common_area, is_covered
 from pipelines.rules.hysteresis import MAX_GAP_S
 from pipelines.rules.zone_geometry import Vector
 from pipelines.track import Track
@@ -304,8 +304,7 @@ class StandingVehicles:
                 continue
             if place.track.id in free and place.elsewhere_s == math.inf:
                 place.elsewhere_s = at_s
-            least = COVERED_SHARE * common_area(place.box, place.box)
-            if any(common_area(place.box, other.box) >= least for other in seen):
+            if is_covered(place.box, (other.box for other in seen), COVERED_SHARE):
                 place.covered_s = at_s
             elif at_s - place.covered_s > BARE_S:
                 place.empty_s += pause_s

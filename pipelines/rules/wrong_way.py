@@ -14,8 +14,8 @@ from typing import Final
 from pydantic import Field
 
 from models.detections import plain_label
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -24,7 +24,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone import ImagePoint
 from pipelines.rules.zone_geometry import LineShape, Vector, ZoneShape, on_plane
 from pipelines.rules.zone_tracks import MAX_INTERVAL_S, SpeedGauge
@@ -99,7 +99,7 @@ class _Run:
     distance: float = 0.0
 
 
-class _WrongWayWatch:
+class _WrongWayWatch(SituationWatch):
     """One zone or line, with at most one incident at a time."""
 
     def __init__(
@@ -128,12 +128,6 @@ class _WrongWayWatch:
             track for track in vehicles if track.id in self._runs and self._runs[track.id].counts
         ]
         return RuleResult(self._situation.observe(self._read(wrong), at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def _follow(self, vehicle: Track, at_s: float) -> None:
         """Begins, continues or ends the run of a vehicle that is seen."""

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from camera_adapters import Luma
-from models.detections import Box, box_iou, common_area
+from models.detections import Box, box_iou, common_share
 from pipelines.signals.alignment import aligned
 from pipelines.signals.background import Background
 from pipelines.signals.block_grid import PixelMask
@@ -160,7 +160,7 @@ class StaticChangeWatch:
         reported = [change for one in self._candidates if (change := one.reported) is not None]
         taken = [change.box for change in reported if change.kind is ChangeKind.REMOVED]
         self._settled = [
-            one for one in self._settled if all(_common(one.box, box) < SAME for box in taken)
+            one for one in self._settled if all(common_share(one.box, box) < SAME for box in taken)
         ]
         return (*reported, *self._settled)
 
@@ -194,8 +194,8 @@ class StaticChangeWatch:
         """
         for region, kind in regions:
             box = _normalised(region, luma.shape)
-            known = max(self._candidates, key=lambda one: _common(one.box, box), default=None)
-            if known is None or _common(known.box, box) < SAME:
+            known = max(self._candidates, key=lambda one: common_share(one.box, box), default=None)
+            if known is None or common_share(known.box, box) < SAME:
                 if kind is not RegionKind.LIGHT:
                     area = region.area / luma.size
                     number, since_s = next(self._ids), region.since_s
@@ -254,9 +254,3 @@ def _normalised(region: Region, shape: tuple[int, ...]) -> Box:
         (region.left + region.width) / width,
         (region.top + region.height) / height,
     )
-
-
-def _common(one: Box, other: Box) -> float:
-    """The share of the smaller box that is in the other one."""
-    smaller = min((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
-    return common_area(one, other) / max(smaller, 1e-9)

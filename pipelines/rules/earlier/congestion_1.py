@@ -14,8 +14,8 @@ from typing import Final
 from pydantic import Field
 
 from models.detections import plain_label
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -24,7 +24,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import (
     MAX_INTERVAL_S,
@@ -64,7 +64,7 @@ class EarlierCongestionParameters(RuleParameters):
     )
 
 
-class _EarlierCongestionWatch:
+class _EarlierCongestionWatch(SituationWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -85,12 +85,6 @@ class _EarlierCongestionWatch:
         seen, count = self._presence.observe(traffic, at.mono_s)
         self._gauge.observe(seen, at.mono_s)
         return RuleResult(self._situation.observe(self._read(seen, count, at), at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def _read(self, seen: list[Track], vehicles: int, at: Moment) -> Reading:
         enough, limit = self._parameters.min_vehicles, self._limit

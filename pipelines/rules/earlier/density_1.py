@@ -10,8 +10,8 @@ from typing import Final
 
 from pydantic import Field
 
-from pipelines.incident import EndReason, Severity
-from pipelines.rules.condition import Condition, Explanation
+from pipelines.incident import Severity
+from pipelines.rules.condition import Condition
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
@@ -20,7 +20,7 @@ from pipelines.rules.rule import (
     RuleResult,
     RuleType,
 )
-from pipelines.rules.situation import Reading, Situation
+from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.rules.zone_tracks import Presence
 from pipelines.track import PERSONS, Track, tracks_on_foot
@@ -50,7 +50,7 @@ class EarlierDensityParameters(RuleParameters):
     )
 
 
-class _EarlierDensityWatch:
+class _EarlierDensityWatch(SituationWatch):
     """One zone, with at most one incident at a time."""
 
     def __init__(
@@ -64,12 +64,6 @@ class _EarlierDensityWatch:
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
         seen, persons = self._presence.observe(tracks_on_foot(tracks), at.mono_s)
         return RuleResult(self._situation.observe(self._read(seen, persons), at))
-
-    def close(self, reason: EndReason, at: Moment) -> RuleResult:
-        return RuleResult(self._situation.close(reason, at))
-
-    def explain(self, at: Moment) -> Sequence[Explanation]:
-        return (self._situation.explain(at),)
 
     def _read(self, seen: list[Track], persons: int) -> Reading:
         parameters, area_m2 = self._parameters, self._area_m2
