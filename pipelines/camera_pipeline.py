@@ -282,8 +282,9 @@ class CameraPipeline:
         for transition in map(self._groups.follow, result.transitions):
             # The image of an opening is that of the first peak; any later one has been kept.
             peak = self._peaks.take(transition.incident.id)
-            self._recorder.publish(transition, camera, model, source, frame, peak)
-            self.statistics.transition(transition)
+            # What goes on since before a restart of the worker is no further incident.
+            published = self._recorder.publish(transition, camera, model, source, frame, peak)
+            self.statistics.transition(published)
         wanted = self._plan.measurements
         for measurement in result.measurements:
             if wanted is not None and measurement.kind not in wanted:

@@ -80,12 +80,13 @@ class ClipRecorder:
         rule: tuple[str, str],
         frame: EvidenceFrame | None,
         peak: EvidenceFrame | None = None,
-    ) -> None:
+    ) -> Transition:
         """See `EvidenceRecorder.publish`; a clip is asked for once its opening is published."""
         published = self._recorder.publish(transition, camera, model, rule, frame, peak)
         is_open = self._recorder.is_open(published.incident.id)
         if published.phase is Phase.STARTED and is_open:
             self._reserve(published.incident)
+        return published
 
     def publish_measurement(
         self,

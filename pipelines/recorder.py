@@ -22,7 +22,7 @@ class PipelineRecorder(Protocol):
         rule: tuple[str, str],
         frame: EvidenceFrame | None,
         peak: EvidenceFrame | None = None,
-    ) -> object:
+    ) -> Transition:
         """See `EvidenceRecorder.publish`."""
         ...
 

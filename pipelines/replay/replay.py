@@ -184,8 +184,9 @@ class _StepRecorder:
         rule: tuple[str, str],
         frame: EvidenceFrame | None,
         peak: EvidenceFrame | None = None,
-    ) -> None:
+    ) -> Transition:
         self._found.append(RuleStep(transition, model.key, "/".join(rule)))
+        return transition
 
     def publish_measurement(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from camera_adapters.spec import CameraSpec
 from models.detections import Detections
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
+from pipelines.incident import Phase
 from pipelines.place_memory import MAX_BYTES, PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, TaskPlan
 from pipelines.rules.rule import LearningWatch, Rule
@@ -93,25 +96,30 @@ def test_where_nothing_is_learned_there_is_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_reported_is_saved_at_once(tmp_path):
+def pipeline_of(tmp_path, recorder, memory=None):
+    """A camera whose rule tells a car that stands for five seconds, and a frame of it."""
     rules = (RulePlan("traffic.stopped_vehicle", (Zone("pavement", WHOLE),), {"confirm_s": 5}),)
     plan = CameraPlan(
         CameraSpec("gate", "rtsp://gate/live"), (TaskPlan("traffic", MODEL, 5.0, rules),)
     )
-    routes, memory = CameraRoutes(plan.routes), PlaceMemory(tmp_path / "places", "gate")
-    pipeline = CameraPipeline(
-        plan,
-        routes,
-        Recorder(),  # type: ignore[arg-type]
-        CameraShadow(plan, routes, "e1", tmp_path),
-        "e1",
-        memory=memory,
-    )
+    routes = CameraRoutes(plan.routes)
+    shadow = CameraShadow(plan, routes, "e1", tmp_path)
+    pipeline = CameraPipeline(plan, routes, recorder, shadow, "e1", memory=memory)
     car = Detections.from_rows(np.array([[10, 10, 30, 20, 0.9, 0]], np.float32))
-    due = []
-    for index in range(40):
+
+    def step(index: int) -> None:
         frame = make_frame(index=index, at_s=100 + index / 5)
         pipeline.process_frame(frame, routes.newest, {MODEL: car}, frame.captured_mono_s)
+
+    return pipeline, step
+
+
+def test_what_was_reported_is_saved_at_once(tmp_path):
+    memory = PlaceMemory(tmp_path / "places", "gate")
+    pipeline, step = pipeline_of(tmp_path, Recorder(), memory)
+    due = []
+    for index in range(40):
+        step(index)
         due.append(pipeline.is_memory_due)
     assert not any(due[:20])
     assert due[-1]
@@ -120,8 +128,23 @@ def test_what_was_reported_is_saved_at_once(tmp_path):
     assert len(memory.load()[0]) == 1
 
 
-class Recorder:
-    """Takes what a pipeline hands over."""
+@pytest.mark.parametrize(("phase", "counted"), [(Phase.STARTED, 1), (Phase.UPDATED, 0)])
+def test_an_incident_that_goes_on_after_a_crash_is_not_counted_again(tmp_path, phase, counted):
+    pipeline, step = pipeline_of(tmp_path, Recorder(phase))
+    for index in range(40):
+        step(index)
+    assert (
+        pipeline.statistics.snapshot(108.0).incidents.get("traffic.stopped_vehicle", 0) == counted
+    )
 
-    def publish(self, transition, camera, model, rule, frame, peak) -> None:
+
+class Recorder:
+    """Takes what a pipeline hands over, and publishes an opening as the phase that is given."""
+
+    def __init__(self, opening: Phase = Phase.STARTED) -> None:
+        self.opening = opening
+
+    def publish(self, transition, camera, model, rule, frame, peak):
         assert transition.incident.kind == "traffic.stopped_vehicle"
+        is_opening = transition.phase is Phase.STARTED
+        return replace(transition, phase=self.opening) if is_opening else transition

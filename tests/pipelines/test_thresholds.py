@@ -116,9 +116,10 @@ class Kept:
     def __init__(self) -> None:
         self.opened: list[float | None] = []
 
-    def publish(self, transition, camera, model, source, frame, peak=None) -> None:
+    def publish(self, transition, camera, model, source, frame, peak=None):
         if transition.phase is Phase.STARTED:
             self.opened.append(model.named_thresholds.default)
+        return transition
 
 
 WHOLE = Zone("square", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))

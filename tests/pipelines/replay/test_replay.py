@@ -71,8 +71,9 @@ class Kept:
 
     transitions: list[Transition] = field(default_factory=list)
 
-    def publish(self, transition, camera, model, rule, frame, peak=None) -> None:
+    def publish(self, transition, camera, model, rule, frame, peak=None):
         self.transitions.append(transition)
+        return transition
 
     def publish_measurement(self, measurement, task, coverage, camera, model, rule) -> None: ...
 

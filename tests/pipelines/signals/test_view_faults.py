@@ -37,8 +37,9 @@ class Kept:
 
     transitions: list[Transition] = field(default_factory=list)
 
-    def publish(self, transition, camera, model, source, frame, peak=None) -> None:
+    def publish(self, transition, camera, model, source, frame, peak=None):
         self.transitions.append(transition)
+        return transition
 
 
 @dataclass(frozen=True, slots=True, eq=False)
