@@ -245,8 +245,9 @@ class StandingVehicles:
             if track.id in taken or not movement.stands(at_s) or self._doubles(track, at_s):
                 continue
             was_there = movement.came is None and movement.since_s <= self._began_s + START_S
+            # The mean since then is partly of the last of its way.
             place = StandingVehicle(
-                movement.box, track, movement.since_s, at_s, movement.came, was_there
+                movement.now, track, movement.since_s, at_s, movement.came, was_there
             )
             place.ids.append(track.id)
             self.places.append(place)

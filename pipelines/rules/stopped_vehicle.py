@@ -7,7 +7,7 @@ reported is not reported again while it stands there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,7 +136,8 @@ class _StoppedVehicleWatch:
         vehicles = [track for track in tracks if plain_label(track.label) in self._labels]
         for vehicle, before in self._standing.observe(vehicles, at.mono_s):
             self._driven.drive(vehicle, before)
-        self._begin(vehicles, at.mono_s)
+        self._standing.begin(vehicles, at.mono_s)
+        self._watch()
         self._look(vehicles, at.mono_s)
         steps = [
             step
@@ -170,16 +171,18 @@ class _StoppedVehicleWatch:
         """Goes on where an earlier run ended."""
         self._driven.recall(memory["driven"])
         self._standing.recall(memory["places"], age_s, at.mono_s)
-        self._watch(self._standing.places)
+        self._watch()
 
-    def _begin(self, vehicles: Iterable[Track], at_s: float) -> None:
-        self._watch(self._standing.begin(vehicles, at_s))
+    def _watch(self) -> None:
+        """Gives those that may not stand in the zone a situation of their own.
 
-    def _watch(self, places: Iterable[StandingVehicle]) -> None:
-        """Gives those that may not stand in the zone a situation of their own."""
-        for place in places:
+        It is asked for as long as a vehicle stands: the first mean of its place is partly of the
+        way that it came, and its label may change.
+        """
+        for place in self._standing.places:
             label, aspect = plain_label(place.track.label), place.track.aspect
-            if label in self._exempt or not self._shape.contains(place.box.foot):
+            is_known = place in self._watched or label in self._exempt
+            if is_known or not self._shape.contains(place.box.foot):
                 continue
             # The cool-down is that of the place.
             again = (one for box, one in self._left if is_same_place(box, place.box, aspect))

@@ -9,6 +9,7 @@ from models.detections import Box
 from pipelines.incident import EndReason, Phase, Severity
 from pipelines.rules import build_rule
 from pipelines.rules.rule_plan import RulePlan
+from pipelines.rules.zone import Zone
 from tests.pipelines.synthetic import (
     Flaws,
     Thing,
@@ -84,6 +85,19 @@ def test_a_car_that_stops_is_one_incident_that_ends_when_it_drives_on(flaws, fps
     assert seconds(incident.opened_at) - stood_before_s == pytest.approx(20, abs=2)
     assert incident.severity is {"road": Severity.MEDIUM, "pavement": Severity.LOW}[name]
     assert seconds(ended.ended_at) == pytest.approx(165, abs=5)
+
+
+@pytest.mark.parametrize("into_m", [0.5, 1.0])
+def test_a_car_that_rolls_over_the_edge_of_the_zone_as_it_stops_is_seen(into_m):
+    (left, right), top = VIEW.box(2, 25, "car")[::2], VIEW.point(2, 60)[1]
+    edge = VIEW.box(2, 25, "car").y2
+    beside = Zone("pavement", ((left, edge), (right, edge), (right, top), (left, top)))
+    own = build_rule(RulePlan("traffic.stopped_vehicle", (beside,), {}), "cam-1", "e1")
+    drives, rolls = moving(2, -48, 0, 9, start=12), moving(2, 24, 0, (1 + into_m) / 3, start=20)
+    car = Thing("car", then((20, drives), (23, rolls), (1e9, at(2, 25 + into_m))))
+    steps = watch([car], 120, own=own)
+    assert next(step.phase for step in steps) is Phase.STARTED
+    assert seconds(steps[0].incident.updated_at) == pytest.approx(82, abs=3)
 
 
 @flaws
