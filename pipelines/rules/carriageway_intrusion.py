@@ -86,7 +86,7 @@ class _IntrusionWatch(SituationWatch):
     ) -> None:
         self._shape = shape
         self._labels = {plain_label(label) for label in parameters.labels}
-        self._cycles = NonMotorFilter(self._labels, shape.ground)
+        self._cycles = NonMotorFilter(self._labels, shape)
         self._crossing_s = parameters.crossing_s
         self._situation = Situation(identity, parameters)
         self._visits: dict[int, _Visit] = {}

@@ -1,18 +1,21 @@
 """`NonMotorFilter`: which cycles are what their label says, and not other cycles taken for them.
 
-Detectors take a motorcycle for a bicycle and back. Time and speed tell them apart: what was another
-cycle for part of its time is none, and what drives like a motorcycle neither.
+Detectors take a motorcycle for a bicycle and back, end on for as long as it is in view. Time and
+speed tell them apart: what was another cycle for part of its time is none, and what goes with the
+motor traffic neither.
 """
 
 from __future__ import annotations
 
-import math
+import statistics
+from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from models.detections import plain_label
-from pipelines.rules.zone_geometry import GroundPlane
-from pipelines.rules.zone_tracks import SpeedGauge
+from pipelines.rules.traffic_pace import TrafficPace
+from pipelines.rules.zone_geometry import ZoneShape
 from pipelines.track import CYCLES, Track
 
 LEAST_SHARE: Final = 0.9
@@ -21,40 +24,80 @@ LEAST_SHARE: Final = 0.9
 MAX_MPS: Final = 9.0
 """Who rides faster, on calibrated cameras, rides a motorcycle: 32 km/h."""
 
+MAX_PACE: Final = 0.75
+"""Who is faster than this share of the speed of motor traffic may ride a motorcycle."""
+
+LEAST_PACES: Final = 3
+PACES_KEPT: Final = 50
+"""So many comparisons with traffic are needed, and kept."""
+
 MOTORS: Final = frozenset({"motorcycle", "motorbike", "scooter"})
 
 _KEPT: Final = 500
 """So many tracks are remembered, those seen last."""
 
 
+@dataclass(slots=True)
+class _Cycle:
+    """What is known of a track.
+
+    Attributes:
+        right: In how many sightings it had one of the labels.
+        total: How many sightings there were.
+        is_fast: Whether it was faster than `MAX_MPS`.
+        is_compared: Whether it is where something is known of traffic.
+        paces: Its speed as shares of that of traffic.
+    """
+
+    right: int = 0
+    total: int = 0
+    is_fast: bool = False
+    is_compared: bool = False
+    paces: deque[float] = field(default_factory=lambda: deque(maxlen=PACES_KEPT))
+
+    @property
+    def keeps_out_of_traffic(self) -> bool:
+        """Whether it is slower than traffic, or there is no traffic."""
+        if not self.is_compared:
+            return True
+        return len(self.paces) >= LEAST_PACES and statistics.median(self.paces) <= MAX_PACE
+
+
 class NonMotorFilter:
     """The cycles in view of one zone."""
 
-    def __init__(self, labels: Collection[str], ground: GroundPlane | None) -> None:
-        """Keeps cycles of some labels; speeds count where there is a ground plane."""
+    def __init__(self, labels: Collection[str], shape: ZoneShape) -> None:
+        """Keeps cycles of some labels; metres per second count where there is a ground plane."""
         self._labels = frozenset(labels)
         # Where motorcycles are asked for, there is nothing that a bicycle could be taken for.
         self._tells = not self._labels & MOTORS
-        self._gauge = SpeedGauge(ground) if ground is not None else None
-        self._sightings: dict[int, tuple[int, int]] = {}
-        self._fast: set[int] = set()
+        self._pace = TrafficPace(shape)
+        self._cycles: dict[int, _Cycle] = {}
 
     def observe(self, tracks: Sequence[Track], at_s: float) -> None:
         """Takes all tracks of a frame."""
-        cycles = [track for track in tracks if plain_label(track.label) in CYCLES]
-        for cycle in cycles:
-            right, total = self._sightings.pop(cycle.id, (0, 0))
-            right += plain_label(cycle.label) in self._labels
-            self._sightings[cycle.id] = right, total + 1
-        if self._gauge is not None:
-            self._gauge.observe(cycles, at_s)
-            for cycle in cycles:
-                if math.hypot(*(self._gauge.velocity(cycle) or (0.0, 0.0))) > MAX_MPS:
-                    self._fast.add(cycle.id)
-        while len(self._sightings) > _KEPT:
-            oldest = next(iter(self._sightings))
-            del self._sightings[oldest]
-            self._fast.discard(oldest)
+        if self._tells:
+            self._pace.observe(tracks, at_s)
+        for track in tracks:
+            if plain_label(track.label) in CYCLES:
+                cycle = self._cycles.pop(track.id, None) or _Cycle()
+                self._cycles[track.id] = cycle
+                cycle.right += plain_label(track.label) in self._labels
+                cycle.total += 1
+                self._compare(cycle, track)
+        while len(self._cycles) > _KEPT:
+            del self._cycles[next(iter(self._cycles))]
+
+    def _compare(self, cycle: _Cycle, track: Track) -> None:
+        speed, traffic = self._pace.speed(track), self._pace.at(track)
+        if self._pace.ground is not None and speed is not None:
+            cycle.is_fast |= speed > MAX_MPS
+        if traffic is None:
+            return
+        cycle.is_compared = True
+        if speed is not None:
+            # Beside traffic that stands everything is fast.
+            cycle.paces.append(speed / max(traffic, 1e-6))
 
     def takes(self, track: Track) -> bool:
         """Whether a track of one of the labels is what it is taken for."""
@@ -62,7 +105,10 @@ class NonMotorFilter:
 
     def knows(self, cycle: int) -> bool:
         """Whether a cycle that was seen lately is one of those that count."""
-        right, total = self._sightings.get(cycle, (0, 0))
+        known = self._cycles.get(cycle)
+        if known is None:
+            return False
         if not self._tells:
-            return right > 0
-        return cycle not in self._fast and 0 < LEAST_SHARE * total <= right
+            return known.right > 0
+        is_one = 0 < LEAST_SHARE * known.total <= known.right
+        return is_one and not known.is_fast and known.keeps_out_of_traffic
