@@ -21,10 +21,10 @@ EXPOSED: Final = "littering.exposed_rubbish"
 OVERFLOW: Final = "littering.bin_overflow"
 OWNER_M: Final = 3.0
 HEAP_FROM: Final = 3
-"""From how many things on that lie together they are a heap."""
+"""From how many things on that were left at one spot they are a heap."""
 
 OVERFLOW_FROM: Final = 2
-"""From how many things on that lie beside a bin it overflows."""
+"""From how many things on that were left beside a bin it overflows."""
 
 _ROUTES: Final = {"park": PARK_ROUTES, "square": SQUARE_ROUTES}
 _DOORS: Final[dict[str, tuple[PlanePoint, ...]]] = {
@@ -146,7 +146,7 @@ def heap_grows(stage: StoryStage) -> WatchedScene:
         actors += left
         incidents.append(replace(dropped, is_asked=False))
     keys = tuple(key for one in incidents for key in one.keys)
-    begun_s = drops[HEAP_FROM - 1]
+    begun_s = incidents[HEAP_FROM - 1].start_s
     incidents.append(SceneIncident(EXPOSED, "ground", begun_s, duration_s, keys))
     actors += _walkers(stage, place, duration_s, 6)
     title = "Rubbish piles up and stays"
@@ -164,15 +164,16 @@ def bin_overflows(stage: StoryStage) -> WatchedScene:
     zone = stage.zone("bin", "littering", ground)
     actors: list[Actor] = []
     drops = [18.0 + 11.0 * k + float(stage.rng.uniform(0, 4)) for k in range(6)]
-    keys: list[int] = []
+    left_there: list[SceneIncident] = []
     for number, drop_s in enumerate(drops):
         turn = -0.3 - 0.55 * number
         spot = x + 0.7 * math.cos(turn), y + 0.7 * math.sin(turn)
         left, dropped = _left_at(stage, place, 10 * (1 + number), drop_s, spot, duration_s)
         actors += left
-        keys += dropped.keys
-    begun_s = drops[OVERFLOW_FROM - 1]
-    incident = SceneIncident(OVERFLOW, "bin", begun_s, duration_s, tuple(keys))
+        left_there.append(dropped)
+    begun_s = left_there[OVERFLOW_FROM - 1].start_s
+    keys = tuple(key for one in left_there for key in one.keys)
+    incident = SceneIncident(OVERFLOW, "bin", begun_s, duration_s, keys)
     actors += _walkers(stage, place, duration_s, 6)
     title, rules = "A bin overflows", (OVERFLOW,)
     return stage.watched(title, [zone], actors, rules, [incident], duration_s=duration_s)
