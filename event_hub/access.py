@@ -35,6 +35,9 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/openapi.json", Scope.VIEWER),
+        # The pages of the API hold nothing of the city; what they load needs a token.
+        RouteRule("GET", "/api/docs", None),
+        RouteRule("GET", "/api/docs/{file}", None),
         RouteRule("GET", "/health", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -21,13 +22,6 @@ class Receipt(HubAnswer):
 
     stored: int
     duplicates: int
-
-
-class Refusal(HubAnswer):
-    """Why a request was refused, in one sentence, and the attribute or parameter behind it."""
-
-    error: str
-    attribute: str | None = None
 
 
 class CityIncident(IncidentData):
@@ -169,5 +163,5 @@ class AuditList(HubAnswer):
 
 def described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
     """How the API's description shows a route; `problems` are the statuses of its refusals."""
-    responses = {status: {"model": Refusal} for status in problems}
+    responses = {status: {"description": HTTPStatus(status).phrase} for status in problems}
     return {"tags": [tag], "summary": summary, "responses": responses}
