@@ -35,10 +35,19 @@ class CityIncident(IncidentData):
 
 
 class IncidentPage(HubAnswer):
-    """Incidents, newest first. Pass `next_before` as `before` for the next page."""
+    """Incidents in the order asked for. Pass `next_before` as `before` for the next page."""
 
     incidents: list[CityIncident]
     next_before: str | None
+
+
+class IncidentCounts(HubAnswer):
+    """How many incidents there are, how many of them go on, and how many of each kind."""
+
+    total: int
+    open: int
+    severities: dict[str, int]
+    kinds: dict[str, int]
 
 
 class CityMeasurement(MeasurementData):

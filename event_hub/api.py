@@ -23,7 +23,6 @@ from event_hub.answers import (
     EventPage,
     EvidenceHold,
     Health,
-    IncidentPage,
     IncidentRecord,
     MeasurementPage,
     Receipt,
@@ -33,6 +32,7 @@ from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
+from event_hub.incidents import add_incident_lists
 from event_hub.keyframes import KeyframeSource
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.restricted import add_restricted
@@ -65,6 +65,7 @@ def api_router(
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
     _add_delivery(router, store, settings.webhook_secrets)
+    add_incident_lists(router, store.database)
     _add_incidents(router, store)
     _add_holds(router, store, evidence)
     _add_readers(router, store)
@@ -157,21 +158,6 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
 
 
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
-    @router.get(
-        "/api/incidents", **described("incidents", "List incidents, newest first", 422, 503)
-    )
-    def get_incidents(
-        wanted: Annotated[queries.IncidentFilter, Depends()],
-        limit: Limit = 50,
-        before: str | None = None,
-    ) -> IncidentPage:
-        """Each incident in its newest state. `before` takes the `next_before` of a page."""
-        with store.database.read() as connection:
-            try:
-                return queries.incident_page(connection, wanted, limit, before)
-            except ValueError:
-                raise RequestProblem(422, NO_PAGE, parameter="before") from None
-
     @router.get(
         "/api/incidents/{incident_id}",
         **described("incidents", "One incident and its history", 404, 409, 503),

@@ -14,6 +14,8 @@ from fastapi.params import Param, Query
 from pipelines.http_api.problem_answers import RequestProblem
 
 SHOWN_CHARS: Final = 100
+NUL: Final = "\0"
+"""No database takes it in a text."""
 SEVERAL: Final = (list, tuple, set, frozenset)
 
 
@@ -21,10 +23,15 @@ async def known_parameters(request: Request) -> None:
     """A dependency of every route.
 
     Raises:
-        RequestProblem: 422 that names the parameter and those that the route knows, or one that
-            takes a single value and is given several.
+        RequestProblem: 422 that names the parameter: the route does not know it (then with those
+            that it knows), it takes a single value and is given several, or it holds a NUL.
     """
     given = request.query_params
+    for name, value in (*request.path_params.items(), *given.multi_items()):
+        if NUL in str(value):
+            raise RequestProblem(
+                422, f"parameter {name[:SHOWN_CHARS]!r} holds a NUL", parameter=name
+            )
     if not given:
         return
     known = _parameters_of(request.scope["route"])
