@@ -20,7 +20,6 @@ CHANGE_TIMEOUT_S: Final = 320.0
 STATUS_OK: Final = 200
 STATUS_UNKNOWN: Final = 401
 STATUS_MISSING: Final = 404
-STATUS_INVALID: Final = 422
 
 
 class CityClient:
@@ -104,6 +103,4 @@ def _checked(answer: urllib3.BaseHTTPResponse) -> bytes:
         detail = json.loads(answer.data)["detail"]
     except (ValueError, KeyError, TypeError):
         detail = f"the control API answered {answer.status} without a reason"
-    if answer.status == STATUS_INVALID and isinstance(detail, list):
-        detail = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail)
     raise CommandError(str(detail))

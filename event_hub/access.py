@@ -27,6 +27,9 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER),
         RouteRule("GET", "/api/incidents", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents.csv", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER),
+        RouteRule("GET", "/api/incident-counts", Scope.VIEWER),
         RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
         RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR),
         RouteRule("GET", "/api/measurements", Scope.VIEWER),
@@ -35,6 +38,9 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/openapi.json", Scope.VIEWER),
+        # The pages of the API hold nothing of the city; what they load needs a token.
+        RouteRule("GET", "/api/docs", None),
+        RouteRule("GET", "/api/docs/{file}", None),
         RouteRule("GET", "/health", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),

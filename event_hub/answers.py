@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -23,13 +24,6 @@ class Receipt(HubAnswer):
     duplicates: int
 
 
-class Refusal(HubAnswer):
-    """Why a request was refused, in one sentence, and the attribute or parameter behind it."""
-
-    error: str
-    attribute: str | None = None
-
-
 class CityIncident(IncidentData):
     """An incident with the city that it is in, and since when it is held as evidence.
 
@@ -41,10 +35,19 @@ class CityIncident(IncidentData):
 
 
 class IncidentPage(HubAnswer):
-    """Incidents, newest first. Pass `next_before` as `before` for the next page."""
+    """Incidents in the order asked for. Pass `next_before` as `before` for the next page."""
 
     incidents: list[CityIncident]
     next_before: str | None
+
+
+class IncidentCounts(HubAnswer):
+    """How many incidents there are, how many of them go on, and how many of each kind."""
+
+    total: int
+    open: int
+    severities: dict[str, int]
+    kinds: dict[str, int]
 
 
 class CityMeasurement(MeasurementData):
@@ -169,5 +172,5 @@ class AuditList(HubAnswer):
 
 def described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
     """How the API's description shows a route; `problems` are the statuses of its refusals."""
-    responses = {status: {"model": Refusal} for status in problems}
+    responses = {status: {"description": HTTPStatus(status).phrase} for status in problems}
     return {"tags": [tag], "summary": summary, "responses": responses}

@@ -10,14 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from sqlalchemy import Connection, Row
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from event_hub import queries
 from event_hub.access import BATCH, SINGLE
@@ -26,28 +23,28 @@ from event_hub.answers import (
     EventPage,
     EvidenceHold,
     Health,
-    IncidentPage,
     IncidentRecord,
     MeasurementPage,
     Receipt,
-    Refusal,
     described,
 )
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
+from event_hub.incidents import add_incident_lists
 from event_hub.keyframes import KeyframeSource
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.store import EventStore
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
+from pipelines.http_api import RequestProblem
 from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
 
 BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
-RETRY_AFTER_S: Final = 2
 PAGE_MAX: Final = 200
+NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 IMAGE_HEADERS: Final = {
     "Cache-Control": "private, max-age=86400, immutable",
@@ -68,6 +65,7 @@ def api_router(
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
     _add_delivery(router, store, settings.webhook_secrets)
+    add_incident_lists(router, store.database)
     _add_incidents(router, store)
     _add_holds(router, store, evidence)
     _add_readers(router, store)
@@ -161,21 +159,6 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
 
 def _add_incidents(router: APIRouter, store: EventStore) -> None:
     @router.get(
-        "/api/incidents", **described("incidents", "List incidents, newest first", 422, 503)
-    )
-    def get_incidents(
-        wanted: Annotated[queries.IncidentFilter, Depends()],
-        limit: Limit = 50,
-        before: str | None = None,
-    ) -> IncidentPage:
-        """Each incident in its newest state. `before` takes the `next_before` of a page."""
-        with store.database.read() as connection:
-            try:
-                return queries.incident_page(connection, wanted, limit, before)
-            except ValueError:
-                raise HTTPException(422, "parameter 'before' is not a page's next_before") from None
-
-    @router.get(
         "/api/incidents/{incident_id}",
         **described("incidents", "One incident and its history", 404, 409, 503),
     )
@@ -195,7 +178,8 @@ def _one(connection: Connection, incident_id: str, city: str | None) -> Row[Any]
         raise HTTPException(404, "no such incident")
     if len(rows) > 1:
         cities = ", ".join(row.city or "none" for row in rows)
-        raise HTTPException(409, f"several cities have it, give parameter 'city': {cities}")
+        sentence = f"several cities have it, give parameter 'city': {cities}"
+        raise RequestProblem(409, sentence, parameter="city")
     return rows[0]
 
 
@@ -242,7 +226,7 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
             try:
                 return measurement_page(connection, wanted, limit, before)
             except ValueError:
-                raise HTTPException(422, "parameter 'before' is not a page's next_before") from None
+                raise RequestProblem(422, NO_PAGE, parameter="before") from None
 
     @router.get("/api/cameras", **described("cameras", "Cameras and their state", 503))
     def get_cameras(wanted: Annotated[queries.CameraFilter, Depends()]) -> CameraList:
@@ -318,37 +302,3 @@ def _add_schemas(router: APIRouter) -> None:
         if schema is None:
             raise HTTPException(404, f"there is no such schema; there are {', '.join(SCHEMAS)}")
         return Response(schema, media_type=SCHEMA_MEDIA_TYPE)
-
-
-def add_problem_answers(app: FastAPI) -> None:
-    """Make every refusal a `Refusal`."""
-
-    @app.exception_handler(MalformedEventError)
-    async def malformed(_: Request, error: MalformedEventError) -> JSONResponse:
-        status = 422 if error.attribute else 400
-        return _answer(status, str(error), error.attribute or None)
-
-    @app.exception_handler(SignatureError)
-    async def unsigned(_: Request, error: SignatureError) -> JSONResponse:
-        return _answer(401, str(error))
-
-    @app.exception_handler(StoreUnavailableError)
-    async def unavailable(_: Request, error: StoreUnavailableError) -> JSONResponse:
-        return _answer(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
-
-    @app.exception_handler(StarletteHTTPException)
-    async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        return _answer(error.status_code, error.detail)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        name = str(first["loc"][-1])
-        return _answer(422, f"parameter {name!r} is wrong: {first['msg']}", name)
-
-
-def _answer(
-    status: int, error: str, attribute: str | None = None, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    problem = Refusal(error=error, attribute=attribute)
-    return JSONResponse(problem.model_dump(), status, headers=headers)

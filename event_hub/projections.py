@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
+from event_hub.incident_words import words_of
 from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
     CameraStateEvent,
@@ -25,7 +26,7 @@ from pipelines.event import (
 )
 from pipelines.event_evidence import CleanImageData, ClipData, KeyframeData
 from pipelines.event_identity import city_of
-from pipelines.event_incident import SubjectData
+from pipelines.event_incident import LEVELS, SubjectData
 
 SUBJECTS: TypeAdapter[tuple[SubjectData, ...]] = TypeAdapter(tuple[SubjectData, ...])
 
@@ -106,6 +107,11 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
         "kind": data.kind,
         "camera": data.camera.id,
         "severity": data.severity,
+        "level": LEVELS[data.severity],
+        "zone": data.zone,
+        "model": data.model.name,
+        "model_version": data.model.version,
+        "words": words_of(data),
         "is_open": int(data.phase != "ended"),
         "opened_us": to_us(data.opened_at),
         "ended_us": to_us(data.ended_at or data.updated_at) if data.phase == "ended" else None,

@@ -1,4 +1,4 @@
-"""Reads of the store, each bounded: pages of incidents and events, cameras, keyframes, counts."""
+"""Reads of the store, each bounded: one incident, pages of events, cameras, keyframes, counts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from event_hub.answers import (
     CameraList,
     CityIncident,
     EventPage,
     Health,
-    IncidentPage,
     IncidentRecord,
     IncidentStep,
     StoredEvent,
@@ -23,7 +22,6 @@ from event_hub.answers import (
 from event_hub.camera_key import CameraKey, placed
 from event_hub.camera_status import ReportedState, camera_status
 from event_hub.heard import HeardCameras
-from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
@@ -32,7 +30,6 @@ from pipelines.event_identity import camera_source
 from pipelines.event_incident import SubjectData
 
 HISTORY_MAX = 500
-PAGE_ORDER = ("opened_us", "incident_id", "city")
 HISTORY_ORDER = ("incarnation", "revision", "sequence", "event_id")
 CAMERAS_MAX = 5000
 NOTICE: Final = NoticeEvent.model_fields["type"].default
@@ -52,17 +49,6 @@ class NamedKeyframe:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentFilter:
-    """Which incidents to list; None means any."""
-
-    state: State | None = None
-    kind: str | None = None
-    city: str | None = None
-    camera: str | None = None
-    held: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class EventFilter:
     """Which events to answer; None means any."""
 
@@ -79,50 +65,11 @@ class CameraFilter:
     camera: str | None = None
 
 
-def incident_page(
-    connection: Connection, wanted: IncidentFilter, limit: int, before: str | None = None
-) -> IncidentPage:
-    """Incidents by opening time, newest first.
-
-    Raises:
-        ValueError: `before` is not a `next_before` of an earlier page.
-    """
-    query = select(INCIDENTS)
-    if wanted.state is not None:
-        query = query.where(INCIDENTS.c.is_open == int(wanted.state == "open"))
-    if wanted.kind is not None:
-        query = query.where(INCIDENTS.c.kind == wanted.kind)
-    if wanted.city is not None:
-        query = query.where(INCIDENTS.c.city == wanted.city)
-    if wanted.camera is not None:
-        query = query.where(INCIDENTS.c.camera == wanted.camera)
-    if wanted.held is not None:
-        query = query.where(INCIDENTS.c.held_us.is_not(None) == wanted.held)
-    if before is not None:
-        query = query.where(_older_than(before))
-    newest_first = (INCIDENTS.c[name].desc() for name in PAGE_ORDER)
-    rows = connection.execute(query.order_by(*newest_first).limit(limit + 1)).all()
-    shown = rows[:limit]
-    return IncidentPage(
-        incidents=[_incident(row) for row in shown],
-        next_before=_cursor(shown[-1]) if len(rows) > limit else None,
-    )
-
-
-def _incident(row: Row[Any]) -> CityIncident:
+def city_incident(row: Row[Any]) -> CityIncident:
+    """What the API answers of a row of incidents."""
     held_since = None if row.held_us is None else from_us(row.held_us)
     data = IncidentData.model_validate_json(row.data)
     return CityIncident(**dict(data), city=row.city, held_since=held_since)
-
-
-def _cursor(row: Row[Any]) -> str:
-    return cursor_of(PageEnd(row.opened_us, row.city, row.incident_id))
-
-
-def _older_than(cursor: str) -> ColumnElement[bool]:
-    end = end_of(cursor)
-    columns = tuple_(*(INCIDENTS.c[name] for name in PAGE_ORDER))
-    return columns < (end.at_us, end.id, end.origin)
 
 
 def incident_rows(
@@ -143,7 +90,9 @@ def incident_record(connection: Connection, found: Row[Any]) -> IncidentRecord:
     rows = connection.execute(
         query.order_by(*(EVENTS.c[name].desc() for name in HISTORY_ORDER)).limit(HISTORY_MAX)
     ).all()
-    return IncidentRecord(incident=_incident(found), history=[_step(row) for row in reversed(rows)])
+    return IncidentRecord(
+        incident=city_incident(found), history=[_step(row) for row in reversed(rows)]
+    )
 
 
 def _is_from(city: str) -> ColumnElement[bool]:
@@ -238,7 +187,7 @@ def newest_incidents(connection: Connection, state: State, limit: int) -> list[C
         .order_by(moment.desc(), INCIDENTS.c.incident_id.desc())
         .limit(limit)
     )
-    return [_incident(row) for row in rows]
+    return [city_incident(row) for row in rows]
 
 
 def open_by_severity(connection: Connection) -> dict[str, int]:

@@ -19,12 +19,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
-from event_hub.api import add_problem_answers, api_router, health_of
+from event_hub.api import api_router, health_of
 from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import LOGIN_PAGE, login_router
+from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
 from pipelines.access import (
@@ -35,6 +36,7 @@ from pipelines.access import (
     known_hosts,
     reachable_host,
 )
+from pipelines.http_api import HttpApi
 
 logger = logging.getLogger(__name__)
 
@@ -77,20 +79,18 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
             housekeeper.stop()
             store.close()
 
-    app = FastAPI(
+    app = HttpApi(
+        ROUTES,
+        prefix="/api",
         title="CityEye event hub",
         summary="Incidents and camera states of a district, with keyframes as evidence.",
         version="1",
-        # The interactive pages load their scripts from the internet; the description itself stays.
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
-    add_problem_answers(app)
+    add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))
         console.mount(app)
@@ -103,7 +103,6 @@ def _policy(settings: HubSettings, tokens: TokenFile) -> AccessPolicy:
         routes=ROUTES,
         tokens=tokens,
         hosts=known_hosts(settings.host, settings.hosts),
-        reason_key="error",
         content_security_policy=CONTENT_SECURITY_POLICY,
         cookie=COOKIE,
         login_page=LOGIN_PAGE if settings.console else "",

@@ -91,6 +91,14 @@ MEASUREMENTS = Table(
 )
 """Where and when each measurement among the events is of; the event itself has the number."""
 
+LISTED = (
+    "opened_us", "incident_id", "city", "is_open", "level", "kind", "camera", "zone", "model",
+    "model_version", "held_us", "words",
+)  # fmt: skip
+"""All that incidents are filtered and ordered by. SQLite keeps `data` within its rows, so that a
+search over the table reads all of it; over this index it does not. PostgreSQL keeps long texts
+apart, and bounds the entries of an index."""
+
 INCIDENTS = Table(
     "incidents",
     METADATA,
@@ -98,16 +106,20 @@ INCIDENTS = Table(
     _city(),
     Column("revision", Integer, nullable=False),
     *_texts("sequence", "source", "event_id", "kind", "camera", "severity"),
+    *_texts("zone", "model", "model_version"),
     _incarnation(),
     Column("is_open", Integer, nullable=False),
+    Column("level", Integer, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
     Column("held_us", BigInteger),
+    Column("words", Text, nullable=False),
     Column("data", Text, nullable=False),
     Index("incidents_newest", "opened_us", "incident_id"),
     Index("incidents_open", "is_open", "opened_us", "incident_id"),
     Index("incidents_ended", "is_open", "ended_us", "incident_id"),
     Index("incidents_held", "held_us"),
+    Index("incidents_listed", *LISTED).ddl_if(dialect="sqlite"),
 )
 """The state after the greatest (incarnation, revision, sequence, source, event_id) that has
 arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from. Since

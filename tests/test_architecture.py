@@ -35,6 +35,7 @@ OFFENCES = {
     "pipelines": ("pipelines/track.py", "import models.detector"),
     "event": ("pipelines/event.py", "import pipelines.track"),
     "access": ("pipelines/access/scope.py", "import pipelines.event"),
+    "http-api": ("pipelines/http_api/description.py", "import pipelines.track"),
     "hub": ("event_hub/errors.py", "import pipelines.plan"),
     "training": ("serving/errors.py", "import simulation.training.network"),
     "ray": ("cityeye/errors.py", "import ray"),

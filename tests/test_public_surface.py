@@ -62,6 +62,7 @@ SUB_PACKAGES = {
         "event_identity",
         "event_incident",
         "event_schemas",
+        "http_api",
         "keyframe_key",
         "replay",
         "rules",

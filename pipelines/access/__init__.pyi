@@ -12,6 +12,9 @@ from .owned_files import (
     PART_SUFFIX as PART_SUFFIX, create_owned_file as create_owned_file,
     create_owned_folder as create_owned_folder, write_owned_file as write_owned_file,
 )
+from .problem import (
+    PROBLEM_MEDIA_TYPE as PROBLEM_MEDIA_TYPE, ProblemDetails as ProblemDetails,
+)
 from .reason import ReasonedRequest as ReasonedRequest
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope

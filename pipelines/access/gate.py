@@ -8,13 +8,13 @@ within its limit. It works for every ASGI application and answers before that ha
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from pipelines.access.origin import host_of, is_same_origin
+from pipelines.access.problem import PROBLEM_MEDIA_TYPE, ProblemDetails
 from pipelines.access.request_body import (
     DRAIN_BYTES,
     HeldBytes,
@@ -59,7 +59,6 @@ class AccessPolicy:
 
     Attributes:
         hosts: Names that a Host header may have, see `known_hosts`.
-        reason_key: Name of the sentence in the JSON of a refusal.
         content_security_policy: For answers that do not bring their own.
         cookie: A cookie that may hold the token instead of the header; none where it is empty.
         login_page: HTML for a browser that asks for `/` and is not known yet.
@@ -69,7 +68,6 @@ class AccessPolicy:
     routes: RouteTable
     tokens: TokenFile
     hosts: frozenset[str]
-    reason_key: str = "detail"
     content_security_policy: str = SECURITY_HEADERS["Content-Security-Policy"]
     cookie: str = ""
     login_page: str = ""
@@ -223,8 +221,8 @@ class AccessGate:
             await self._answer(send, refusal.status, str(refusal))
 
     async def _answer(self, send: Send, status: int, why: str) -> None:
-        refusal: dict[str, str | None] = {self._policy.reason_key: why}
-        await self._write(send, status, json.dumps(refusal).encode(), b"application/json")
+        problem = ProblemDetails.of(status, why)
+        await self._write(send, status, problem.as_json(), PROBLEM_MEDIA_TYPE.encode())
 
     async def _write(self, send: Send, status: int, body: bytes, media_type: bytes) -> None:
         headers = [

@@ -11,8 +11,7 @@ import asyncio
 import time
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, HTTPException, Path, Query, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Body, HTTPException, Path, Query, Response
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
@@ -21,7 +20,8 @@ from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
 from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from pipelines.delivery import KeyframeSettings
-from serving.api.access import MAX_IMAGE_BYTES, ApiGate, invalid_request, policy
+from pipelines.http_api import HttpApi
+from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, policy
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -67,12 +67,10 @@ OWN_METRICS = "control-api"
 """Stands for the worker in the metrics of images that came by request."""
 
 
-api = FastAPI(
+api = HttpApi(
+    ROUTES,
     title="CityEye control API",
     description="Cameras, models, rollouts and health of one CityEye installation.",
-    # The interactive pages load their scripts from the internet; the description itself stays.
-    docs_url=None,
-    redoc_url=None,
 )
 api.include_router(coverage_router)
 api.include_router(events_router)
@@ -84,7 +82,6 @@ api.include_router(rules_router)
 api.include_router(versions_router)
 api.add_exception_handler(InferenceRefused, refused_inference)  # type: ignore[arg-type]
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
-api.add_exception_handler(RequestValidationError, invalid_request)  # type: ignore[arg-type]
 api.add_middleware(ApiGate)
 
 

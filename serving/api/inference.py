@@ -15,12 +15,13 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, HTTPException, Path, Request, Response
-from fastapi.responses import JSONResponse
 from ray import serve
 
 from models import NAME_PATTERN, VERSION_PATTERN
 from models.detections import Detections
 from pipelines import BatchResult
+from pipelines.access import ProblemDetails
+from pipelines.http_api import problem_response
 from serving.api.answers import ApiAnswer, ModelAnswer
 from serving.api.tensor_wire import (
     FP32,
@@ -88,9 +89,16 @@ class InferenceRefused(Exception):
         self.status = status
 
 
-async def refused_inference(_: Request, error: InferenceRefused) -> JSONResponse:
-    """The protocol's form of an error."""
-    return JSONResponse({"error": str(error)}, status_code=error.status)
+class InferenceProblem(ProblemDetails):
+    """A problem in the words of the protocol besides: its clients read `error`."""
+
+    error: str = ""
+
+
+async def refused_inference(_: Request, error: InferenceRefused) -> Response:
+    """A problem that clients of the protocol understand."""
+    problem = InferenceProblem.of(error.status, str(error))
+    return problem_response(problem.model_copy(update={"error": problem.detail}))
 
 
 @router.get("", summary="The server and its extensions")

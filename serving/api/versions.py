@@ -11,8 +11,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 
@@ -38,6 +37,8 @@ from models import (
 )
 from models.admission import AdmissionReport, read_report, why_not_admitted
 from pipelines import tasks_of
+from pipelines.access import ProblemDetails
+from pipelines.http_api import problem_response
 from serving.api.answers import ApiAnswer
 from serving.api.image_body import fitted
 
@@ -261,7 +262,7 @@ def _answer(repository: Repository, name: str, version: str) -> VersionAnswer:
     )
 
 
-async def model_problem(_: Request, error: ModelError) -> JSONResponse:
+async def model_problem(_: Request, error: ModelError) -> Response:
     """The answer to a request that a model, a package or the repository made fail."""
     if isinstance(error, UnknownModelError):
         code = 404
@@ -269,4 +270,4 @@ async def model_problem(_: Request, error: ModelError) -> JSONResponse:
         code = 503
     else:
         code = 409 if isinstance(error, NotAdmittedError) else 422
-    return JSONResponse({"detail": str(error)}, status_code=code)
+    return problem_response(ProblemDetails.of(code, str(error)))

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from event_hub import cards, queries
 from event_hub.board import read_board
+from event_hub.incidents import IncidentFilter, incident_page
 from event_hub.store import EventStore
 from event_hub.tables import CAMERA_STATES, INCIDENTS
 from tests.event_hub.samples import START, camera_state, incident
@@ -109,7 +110,7 @@ def tomorrow() -> datetime:
 
 def shown(store: EventStore) -> Sequence[Any]:
     with store.database.read() as connection:
-        return queries.incident_page(connection, queries.IncidentFilter(), 9).incidents
+        return incident_page(connection, IncidentFilter(), 9).incidents
 
 
 def test_an_incident_from_the_future_is_shown_when_it_arrived(

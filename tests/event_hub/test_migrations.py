@@ -24,8 +24,12 @@ from sqlalchemy import Engine, create_engine, inspect, select, text
 from event_hub import queries
 from event_hub.answers import CameraStatus, CityIncident
 from event_hub.errors import DatabaseVersionError
+from event_hub.incident_words import words_of
+from event_hub.incidents import IncidentFilter, incident_page
 from event_hub.store import EventStore
 from event_hub.tables import KEYFRAMES, METADATA, SCHEMA, USAGE
+from pipelines.event import IncidentData
+from pipelines.event_incident import LEVELS
 from tests.event_hub.samples import camera_state, in_city, incident
 from tests.event_hub.test_store import add
 
@@ -93,7 +97,7 @@ def store_of(url: str) -> Iterator[EventStore]:
 
 def shown(store: EventStore) -> tuple[list[CityIncident], list[CameraStatus]]:
     with store.database.read() as connection:
-        incidents = queries.incident_page(connection, queries.IncidentFilter(), 9).incidents
+        incidents = incident_page(connection, IncidentFilter(), 9).incidents
         return incidents, queries.camera_list(connection, store.heard).cameras
 
 
@@ -157,13 +161,35 @@ def test_a_database_of_abc6148_shows_both_cities(url: Any) -> None:
         assert (kept.city, "car" in kept.subjects) == (XINJIN, True)
 
 
+def differences(connection: Any) -> list[Any]:
+    """What a database lacks of the tables, but for indexes that are of no use to its kind."""
+    found = compare_metadata(MigrationContext.configure(connection), METADATA)
+    only_sqlite = {"incidents_listed"} if connection.dialect.name != "sqlite" else set()
+    return [one for one in found if one[0] != "add_index" or one[1].name not in only_sqlite]
+
+
+@pytest.mark.parametrize("commit", OLD)
+def test_what_was_there_is_found_by_what_is_new(url: Any, commit: str) -> None:
+    at = url(commit)
+    with store_of(at):
+        pass
+    found = rows_of(
+        at, "incidents", "incident_id, city, level, zone, model, model_version, words, data"
+    )
+    assert found
+    for _, _, level, zone, model, version, words, data in found:
+        own = IncidentData.model_validate_json(data)
+        assert (level, zone, words) == (LEVELS[own.severity], own.zone, words_of(own))
+        assert (model, version) == (own.model.name, own.model.version)
+
+
 @pytest.mark.parametrize("commit", [*OLD, ""])
 def test_every_database_ends_with_the_same_tables(url: Any, commit: str, tmp_path: Path) -> None:
     at = url(commit) if commit else f"sqlite:///{tmp_path}/new.db"
     with store_of(at):
         pass
     with engine_of(at) as engine, engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert differences(connection) == []
         keys = inspect(connection).get_pk_constraint("camera_states")["constrained_columns"]
         assert keys == ["camera", "city"]
 
@@ -181,7 +207,7 @@ def test_a_newer_database_is_refused_with_a_sentence_and_left_alone(url: Any) ->
     with store_of(at) as store, store.database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0042'"))
     before = rows_of(at, "events", EVENT_COLUMNS)
-    expected = "schema version 0042, this program knows 0004: run the program that wrote it"
+    expected = "schema version 0042, this program knows \\w+: run the program that wrote it"
     with pytest.raises(DatabaseVersionError, match=expected), store_of(at):
         pass
     assert rows_of(at, "events", EVENT_COLUMNS) == before

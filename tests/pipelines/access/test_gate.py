@@ -208,7 +208,10 @@ def test_a_body_is_counted_while_it_arrives(server: Server) -> None:
     assert server.ask("POST", "/change", engineer, exact, content_type=json_type)[0] == 200
     status, headers, body = server.ask("POST", "/change", engineer, more, content_type=json_type)
     assert (status, headers["connection"]) == (413, "close")
-    assert "1000 bytes" in json.loads(body)["detail"]
+    problem = json.loads(body)
+    assert headers["content-type"] == "application/problem+json"
+    assert (problem["status"], problem["type"]) == (413, "about:blank")
+    assert "1000 bytes" in problem["detail"]
     announced: dict[str, Any] = {"content_type": json_type, "content_length": "1001"}
     assert server.ask("POST", "/change", engineer, more, **announced)[0] == 413
     assert len(server.app.bodies) == 1

@@ -1,0 +1,5 @@
+"""Incidents as people search for them: filters, orders, pages, counts and exports."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

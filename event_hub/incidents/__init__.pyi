@@ -1,0 +1,3 @@
+from .filter import IncidentFilter as IncidentFilter
+from .pages import incident_page as incident_page
+from .routes import add_incident_lists as add_incident_lists
