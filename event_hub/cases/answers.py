@@ -1,0 +1,62 @@
+"""What the API answers about cases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from event_hub.answers import HubAnswer
+from pipelines.event_case import CaseActorData, CaseIncidentData, CaseLimitData, CaseStates
+
+
+class CaseStep(HubAnswer):
+    """Something that was done with a case: what, when, by whom and why.
+
+    `action` is an open list; `number` is the revision afterwards. `incidents` are those that were
+    joined or split off.
+    """
+
+    number: int
+    at: datetime
+    action: str
+    previous: CaseStates
+    state: CaseStates
+    by: CaseActorData
+    reason: str
+    text: str
+    to: str
+    incidents: list[str] = Field(default_factory=list)
+    limit: CaseLimitData | None = None
+
+
+class CaseSummary(HubAnswer):
+    """A case as it is now.
+
+    An incident that nobody has touched is a case in state `new` with revision 0, without an id.
+    `last` is what was done last. `since` is when it came into this state.
+    """
+
+    case_id: str | None
+    city: str
+    state: CaseStates
+    revision: int
+    since: datetime
+    reason: str
+    to: str
+    joined_into: str | None
+    incidents: list[CaseIncidentData]
+    last: CaseStep | None
+
+
+class CaseRecord(CaseSummary):
+    """A case with everything that was done with it, in order."""
+
+    history: list[CaseStep]
+
+
+class CasePage(HubAnswer):
+    """Cases, those of the newest incidents first. Pass `next_before` as `before` for the next."""
+
+    cases: list[CaseSummary]
+    next_before: str | None
