@@ -23,11 +23,12 @@ CaseTypes = Literal[
     "cityeye.case.dispatched",
     "cityeye.case.resolved",
     "cityeye.case.reopened",
+    "cityeye.case.escalated",
 ]
 """The types of events of cases: what was done."""
 
 LimitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""`verdict`, the time to the first decision, or `resolve`, the time from there to the end. An open
+"""`decide`, the time to the first decision, or `resolve`, the time from there to the end. An open
 list."""
 
 

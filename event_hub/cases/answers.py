@@ -30,11 +30,26 @@ class CaseStep(HubAnswer):
     limit: CaseLimitData | None = None
 
 
+class CaseDue(HubAnswer):
+    """The time limit that a case has now.
+
+    `stage` counts the warnings, and `escalated_to` is who got the last one; empty where nobody is
+    named.
+    """
+
+    name: str
+    due_at: datetime
+    is_passed: bool
+    stage: int
+    escalated_to: str
+
+
 class CaseSummary(HubAnswer):
     """A case as it is now.
 
     An incident that nobody has touched is a case in state `new` with revision 0, without an id.
-    `last` is what was done last. `since` is when it came into this state.
+    `last` is what was done last. `since` is when it came into this state. `due` is null where there
+    is no limit, and where it is closed.
     """
 
     case_id: str | None
@@ -47,6 +62,7 @@ class CaseSummary(HubAnswer):
     joined_into: str | None
     incidents: list[CaseIncidentData]
     last: CaseStep | None
+    due: CaseDue | None
 
 
 class CaseRecord(CaseSummary):

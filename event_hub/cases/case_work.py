@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row
 from event_hub.cases.answers import CaseRecord
 from event_hub.cases.events import case_event
 from event_hub.cases.kept import (
+    SYSTEM,
     Case,
     CaseActor,
     CaseDeed,
@@ -29,14 +30,16 @@ from event_hub.cases.kept import (
 from event_hub.cases.orders import CaseOrder
 from event_hub.cases.reading import case_record
 from event_hub.cases.states import CLOSED, CaseAction, CaseConflictError, state_after
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 
 
 class CaseWork:
     """Works on the cases of a store; safe to use from several threads."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
         self._store = store
+        self._limits = limits
 
     def act(
         self, incident: Row[Any], action: CaseAction, order: CaseOrder, by: CaseActor
@@ -58,15 +61,16 @@ class CaseWork:
         with self._store.recording() as recorder:
             case = case_of_incident(recorder.connection, incident)
             if not is_repeated(recorder.connection, case, order.revision, deed):
-                check_revision(case, order.revision)
+                check_revision(recorder.connection, case, order.revision)
                 changed = _after(case, action, deed, recorder.now_us)
                 record_deed(recorder, case, changed, deed, [incident])
-            return case_record(recorder.connection, case_of_incident(recorder.connection, incident))
+            case = case_of_incident(recorder.connection, incident)
+            return case_record(recorder.connection, case, self._limits)
 
 
-def check_revision(case: Case, seen: int) -> None:
+def check_revision(connection: Connection, case: Case, seen: int) -> None:
     """Refuses what is meant for another state of a case. Raises `CaseConflictError`."""
-    if case.revision != seen:
+    if case.revision < seen or _done_since(connection, case, seen):
         raise CaseConflictError(
             f"the case is at revision {case.revision} in state {case.state}, and this was meant"
             f" for revision {seen}: read it again"
@@ -75,13 +79,19 @@ def check_revision(case: Case, seen: int) -> None:
 
 def is_repeated(connection: Connection, case: Case, seen: int, deed: CaseDeed) -> bool:
     """Whether the same person did the same with the same revision before."""
-    if case.revision <= seen:
-        return False
-    (done, *_) = [*(s for s in steps_of(connection, case.case_id) if s.number == seen + 1), None]
+    done = next(iter(_done_since(connection, case, seen)), None)
     return done is not None and (
         (done.action, done.actor_id, done.text, done.reason, done.assignee)
         == (deed.action, deed.by.id, deed.text, deed.reason, deed.assignee)
     )
+
+
+def _done_since(connection: Connection, case: Case, seen: int) -> list[Row[Any]]:
+    """What people did after a revision; a warning by the hub itself changes nothing for them."""
+    if case.revision <= seen:
+        return []
+    steps = steps_of(connection, case.case_id)
+    return [one for one in steps if one.number > seen and one.role != SYSTEM.role]
 
 
 def record_deed(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_
 
 from event_hub.case_tables import CASE_INCIDENTS, CASES
-from event_hub.cases.answers import CasePage, CaseRecord, CaseStep, CaseSummary
+from event_hub.cases.answers import CaseDue, CasePage, CaseRecord, CaseStep, CaseSummary
 from event_hub.cases.kept import (
     Case,
     case_of_row,
@@ -19,37 +20,49 @@ from event_hub.cases.kept import (
     incidents_of,
     last_steps,
     steps_of,
+    untouched,
 )
-from event_hub.cases.states import as_state
+from event_hub.cases.states import CLOSED, as_state
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.page_cursor import PageEnd, cursor_of, end_of
-from event_hub.tables import INCIDENTS, from_us
+from event_hub.tables import INCIDENTS, from_us, to_us
 from pipelines.event_case import CaseActorData, CaseStates
+from pipelines.event_incident import LEVELS
 
 PAGE_ORDER = ("opened_us", "incident_id", "city")
 
 
 @dataclass(frozen=True, slots=True)
 class CaseFilter:
-    """Which cases to list; None means any. `camera` is that of the first incident."""
+    """Which cases to list; None means any.
+
+    `camera` is that of the first incident; `overdue` those of which somebody was warned.
+    """
 
     state: CaseStates | None = None
     city: str | None = None
     camera: str | None = None
+    overdue: bool | None = None
 
 
-def case_record(connection: Connection, case: Case) -> CaseRecord:
+def case_record(connection: Connection, case: Case, limits: TimeLimits) -> CaseRecord:
     """A case with its newest actions (at most 500)."""
     rows = incidents_of(connection, [case.case_id]).get(case.case_id, [])
     if not case.revision:
         own = incident_row(connection, case.city, case.lead)
         rows = [] if own is None else [own]
     history = [_step(row) for row in steps_of(connection, case.case_id)]
-    summary = _summary(case, rows, history[-1] if history else None)
+    dues = _Dues(connection, limits)
+    summary = _summary(case, rows, history[-1] if history else None, dues)
     return CaseRecord(**dict(summary), history=history)
 
 
 def case_page(
-    connection: Connection, wanted: CaseFilter, limit: int, before: str | None = None
+    connection: Connection,
+    wanted: CaseFilter,
+    limits: TimeLimits,
+    limit: int,
+    before: str | None = None,
 ) -> CasePage:
     """Cases by the opening of their first incident, newest first.
 
@@ -77,7 +90,7 @@ def case_page(
     shown = rows[:limit]
     last = PageEnd(shown[-1].opened_us, shown[-1].city, shown[-1].incident_id) if shown else None
     return CasePage(
-        cases=_summaries(connection, shown),
+        cases=_summaries(connection, shown, _Dues(connection, limits)),
         next_before=cursor_of(last) if last and len(rows) > limit else None,
     )
 
@@ -88,6 +101,9 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
         found.append(or_(CASES.c.state.is_(None), CASES.c.state == "new"))
     elif wanted.state is not None:
         found.append(CASES.c.state == wanted.state)
+    if wanted.overdue is not None:
+        warned = and_(CASES.c.stage > 0, CASES.c.state.not_in(CLOSED))
+        found.append(func.coalesce(warned, False) == wanted.overdue)
     if wanted.city is not None:
         found.append(INCIDENTS.c.city == wanted.city)
     if wanted.camera is not None:
@@ -95,23 +111,39 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[CaseSummary]:
+def _summaries(connection: Connection, rows: Sequence[Row[Any]], dues: _Dues) -> list[CaseSummary]:
     kept = [row.case_case_id for row in rows if row.case_case_id is not None]
     incidents, last = incidents_of(connection, kept), last_steps(connection, kept)
     found = []
     for row in rows:
         case_id = row.case_case_id
         if case_id is None:
-            case = Case("", row.city, row.incident_id, "new", 0, row.opened_us)
-            found.append(_summary(case, [row], None))
+            found.append(_summary(untouched(connection, row), [row], None, dues))
         else:
             case = case_of_row(row, "case_")
             step = _step(last[case_id]) if case_id in last else None
-            found.append(_summary(case, incidents.get(case_id, []), step))
+            found.append(_summary(case, incidents.get(case_id, []), step, dues))
     return found
 
 
-def _summary(case: Case, incidents: list[Row[Any]], last: CaseStep | None) -> CaseSummary:
+class _Dues:
+    """By when something is to be done with cases that are read now."""
+
+    def __init__(self, connection: Connection, limits: TimeLimits) -> None:
+        self._limits = limits
+        self._since_us = limits.since_us(connection)
+        self._now_us = to_us(datetime.now(UTC))
+
+    def of(self, case: Case, incidents: Sequence[Row[Any]]) -> CaseDue | None:
+        """The limit of a case, with its incidents."""
+        level = max((LEVELS[row.severity] for row in incidents), default=0)
+        is_open = any(row.is_open for row in incidents)
+        return self._limits.due(case, level, is_open, self._since_us, self._now_us)
+
+
+def _summary(
+    case: Case, incidents: list[Row[Any]], last: CaseStep | None, dues: _Dues
+) -> CaseSummary:
     return CaseSummary(
         case_id=case.case_id if case.revision else None,
         city=case.city,
@@ -123,6 +155,7 @@ def _summary(case: Case, incidents: list[Row[Any]], last: CaseStep | None) -> Ca
         joined_into=case.joined_into,
         incidents=[described_incident(row) for row in incidents],
         last=last,
+        due=dues.of(case, incidents),
     )
 
 

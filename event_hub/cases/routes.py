@@ -13,6 +13,7 @@ from event_hub.cases.kept import CaseActor, case_by_id, case_of_incident
 from event_hub.cases.orders import CaseOrder, DispatchOrder, FalseAlarmOrder, NoteOrder
 from event_hub.cases.reading import CaseFilter, case_page, case_record
 from event_hub.cases.states import CaseAction, CaseConflictError
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.lookup import one_incident
 from event_hub.store import EventStore
 from pipelines.access import TokenFile, caller_of
@@ -21,11 +22,11 @@ PAGE_MAX = 200
 PATH = "/api/incidents/{incident_id}"
 
 
-def cases_router(store: EventStore, tokens: TokenFile) -> APIRouter:
+def cases_router(store: EventStore, tokens: TokenFile, limits: TimeLimits) -> APIRouter:
     """Every route of case work; `tokens` know whose session it is."""
     router = APIRouter()
-    _add_actions(router, store, _Actors(tokens))
-    _add_readers(router, store)
+    _add_actions(router, store, _Actors(tokens), limits)
+    _add_readers(router, store, limits)
     return router
 
 
@@ -42,8 +43,8 @@ class _Actors:
         return CaseActor(owner.id, owner.name, token.scope)
 
 
-def _add_actions(router: APIRouter, store: EventStore, actors: _Actors) -> None:
-    work = CaseWork(store)
+def _add_actions(router: APIRouter, store: EventStore, actors: _Actors, limits: TimeLimits) -> None:
+    work = CaseWork(store, limits)
 
     def act(
         request: Request,
@@ -106,13 +107,13 @@ def _how(summary: str) -> dict[str, Any]:
     return described("cases", summary, 404, 409, 422, 503)
 
 
-def _add_readers(router: APIRouter, store: EventStore) -> None:
+def _add_readers(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
     @router.get(f"{PATH}/case", **described("cases", "The case of an incident", 404, 409, 503))
     def get_case_of_incident(incident_id: str, city: str | None = None) -> CaseRecord:
         """What people made of it; state `new` and revision 0 where nobody has touched it."""
         with store.database.read() as connection:
             incident = one_incident(connection, incident_id, city)
-            return case_record(connection, case_of_incident(connection, incident))
+            return case_record(connection, case_of_incident(connection, incident), limits)
 
     @router.get("/api/cases/{case_id}", **described("cases", "One case and its history", 404, 503))
     def get_case(case_id: str) -> CaseRecord:
@@ -121,7 +122,7 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
             case = case_by_id(connection, case_id)
             if case is None:
                 raise HTTPException(404, "no such case")
-            return case_record(connection, case)
+            return case_record(connection, case, limits)
 
     @router.get("/api/cases", **described("cases", "List cases, newest first", 422, 503))
     def get_cases(
@@ -132,6 +133,6 @@ def _add_readers(router: APIRouter, store: EventStore) -> None:
         """Also those of incidents that nobody has touched. `before` takes a `next_before`."""
         with store.database.read() as connection:
             try:
-                return case_page(connection, wanted, limit, before)
+                return case_page(connection, wanted, limits, limit, before)
             except ValueError:
                 raise HTTPException(422, "parameter 'before' is not a page's next_before") from None

@@ -131,27 +131,26 @@ def test_the_same_order_again_changes_nothing(hub: Client, act: Act, tmp_path: P
     assert hub.http.request("POST", path, json=order, headers=headers).status == 409
 
 
-@pytest.mark.parametrize(
-    ("verb", "order"),
-    [
-        ("confirm", {}),
-        ("confirm", {"revision": -1}),
-        ("confirm", {"revision": 0, "text": "a\u0000b"}),
-        ("confirm", {"revision": 0, "text": "x" * 2001}),
-        ("confirm", {"revision": 0, "unknown": 1}),
-        ("false-alarm", {"revision": 0}),
-        ("false-alarm", {"revision": 0, "reason": "because"}),
-        ("false-alarm", {"revision": 0, "reason": "other", "text": " "}),
-        ("dispatch", {"revision": 0, "to": "  "}),
-        ("note", {"revision": 0, "text": "  "}),
-    ],
-)
-def test_an_order_that_says_too_little_is_refused(
-    verb: str, order: dict[str, Any], hub: Client, act: Act
-) -> None:
-    assert act(verb, **order)[0] == 422
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("confirm", {}),
+    ("confirm", {"revision": -1}),
+    ("confirm", {"revision": 0, "text": "a\u0000b"}),
+    ("confirm", {"revision": 0, "text": "x" * 2001}),
+    ("confirm", {"revision": 0, "unknown": 1}),
+    ("false-alarm", {"revision": 0}),
+    ("false-alarm", {"revision": 0, "reason": "because"}),
+    ("false-alarm", {"revision": 0, "reason": "other", "text": " "}),
+    ("dispatch", {"revision": 0, "to": "  "}),
+    ("note", {"revision": 0, "text": "  "}),
+]
+
+
+def test_an_order_that_says_too_little_is_refused(hub: Client, act: Act) -> None:
+    assert {(verb, str(order), act(verb, **order)[0]) for verb, order in WRONG} == {
+        (verb, str(order), 422) for verb, order in WRONG
+    }
     assert hub.json("/api/incidents/i-1/case")["revision"] == 0
-    assert act(verb, "no-such", **order)[0] in {404, 422}
+    assert act("confirm", "no-such", revision=0)[0] == 404
 
 
 def test_every_decision_is_an_event_that_fits_its_schema(hub: Client, act: Act) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from event_hub import queries
+from event_hub.case_settings import CaseSettings
 from event_hub.case_tables import CASE_ACTIONS, CASE_INCIDENTS, CASES
 from event_hub.cases.case_work import CaseWork
 from event_hub.cases.kept import CaseActor
 from event_hub.cases.orders import CaseOrder, DispatchOrder
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.retention import DAY_US, delete_old
 from event_hub.settings import HubRetention
 from event_hub.store import EventStore
@@ -42,7 +44,7 @@ def test_unfinished_cases_stay_and_finished_ones_go(store: EventStore) -> None:
     for name in ("a", "b"):
         add(store, incident(name), incident(name, 2, "ended"))
     add(store, incident("c", 2, "ended"))
-    work = CaseWork(store)
+    work = CaseWork(store, TimeLimits(CaseSettings()))
     work.act(row_of(store, "a"), "dispatched", DispatchOrder(revision=0, to="team"), ANN)
     work.act(row_of(store, "b"), "confirmed", CaseOrder(revision=0), ANN)
     work.act(row_of(store, "b"), "resolved", CaseOrder(revision=1), ANN)
