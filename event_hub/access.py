@@ -34,9 +34,19 @@ ROUTES: Final = RouteTable(
             RouteRule(
                 "POST", f"/api/incidents/{{incident}}/{verb}", Scope.OPERATOR, JSON, CASE_BYTES
             )
-            for verb in ("confirm", "false-alarm", "dispatch", "resolve", "reopen", "note")
+            for verb in (
+                "confirm",
+                "false-alarm",
+                "dispatch",
+                "resolve",
+                "reopen",
+                "note",
+                "join",
+                "split",
+            )
         ),
         RouteRule("GET", "/api/incidents/{incident}/case", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER),
         RouteRule("GET", "/api/cases", Scope.VIEWER),
         RouteRule("GET", "/api/cases/{case}", Scope.VIEWER),
         RouteRule("GET", "/api/measurements", Scope.VIEWER),

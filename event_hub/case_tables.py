@@ -38,6 +38,7 @@ CASES = Table(
     _text("reason"),
     _text("assignee"),
     Column("joined_into", _KEY),
+    Column("split_from", _KEY),
     Column("clock_us", BigInteger),
     Column("stage", Integer, nullable=False, server_default="0"),
     Index("cases_state", "state", "clock_us"),

@@ -23,6 +23,8 @@ CaseTypes = Literal[
     "cityeye.case.dispatched",
     "cityeye.case.resolved",
     "cityeye.case.reopened",
+    "cityeye.case.joined",
+    "cityeye.case.split",
     "cityeye.case.escalated",
 ]
 """The types of events of cases: what was done."""

@@ -49,7 +49,8 @@ class CaseSummary(HubAnswer):
 
     An incident that nobody has touched is a case in state `new` with revision 0, without an id.
     `last` is what was done last. `since` is when it came into this state. `due` is null where there
-    is no limit, and where it is closed.
+    is no limit, and where it is closed. A case with `joined_into` has given its incidents to that
+    one.
     """
 
     case_id: str | None
@@ -60,6 +61,7 @@ class CaseSummary(HubAnswer):
     reason: str
     to: str
     joined_into: str | None
+    split_from: str | None
     incidents: list[CaseIncidentData]
     last: CaseStep | None
     due: CaseDue | None
@@ -76,3 +78,23 @@ class CasePage(HubAnswer):
 
     cases: list[CaseSummary]
     next_before: str | None
+
+
+class SameIncident(HubAnswer):
+    """An incident of the same kind at the same place, and what people made of it."""
+
+    incident_id: str
+    opened_at: datetime
+    is_open: bool
+    state: CaseStates
+
+
+class Recurrence(HubAnswer):
+    """How often there was the same at the same place in the days before; the newest 20 by name.
+
+    Camera, zone and kind are the same. False alarms do not count, nor what is one case with it.
+    """
+
+    days: float
+    count: int
+    incidents: list[SameIncident]

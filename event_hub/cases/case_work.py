@@ -7,6 +7,7 @@ other; whoever repeats the same order gets the same answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -81,8 +82,8 @@ def is_repeated(connection: Connection, case: Case, seen: int, deed: CaseDeed) -
     """Whether the same person did the same with the same revision before."""
     done = next(iter(_done_since(connection, case, seen)), None)
     return done is not None and (
-        (done.action, done.actor_id, done.text, done.reason, done.assignee)
-        == (deed.action, deed.by.id, deed.text, deed.reason, deed.assignee)
+        (done.action, done.actor_id, done.text, done.reason, done.assignee, json.loads(done.detail))
+        == (deed.action, deed.by.id, deed.text, deed.reason, deed.assignee, deed.detail)
     )
 
 

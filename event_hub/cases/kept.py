@@ -40,6 +40,7 @@ class Case:
     reason: str = ""
     assignee: str = ""
     joined_into: str | None = None
+    split_from: str | None = None
     clock_us: int | None = None
     stage: int = 0
 

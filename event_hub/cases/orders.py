@@ -85,6 +85,13 @@ class DispatchOrder(CaseOrder):
         return self.to
 
 
+class JoinOrder(CaseOrder):
+    """Makes another incident a part of the case; `other_revision` is that of the other's case."""
+
+    incident: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    other_revision: int = Field(default=0, ge=0, le=REVISION_MAX)
+
+
 class NoteOrder(CaseOrder):
     """Adds words and changes nothing else."""
 

@@ -153,6 +153,7 @@ def _summary(
         reason=case.reason,
         to=case.assignee,
         joined_into=case.joined_into,
+        split_from=case.split_from,
         incidents=[described_incident(row) for row in incidents],
         last=last,
         due=dues.of(case, incidents),

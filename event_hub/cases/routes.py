@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 
 from event_hub.answers import described
-from event_hub.cases.answers import CasePage, CaseRecord
+from event_hub.cases.answers import CasePage, CaseRecord, Recurrence
 from event_hub.cases.case_work import CaseWork
+from event_hub.cases.joining import CaseJoiner
 from event_hub.cases.kept import CaseActor, case_by_id, case_of_incident
-from event_hub.cases.orders import CaseOrder, DispatchOrder, FalseAlarmOrder, NoteOrder
+from event_hub.cases.orders import CaseOrder, DispatchOrder, FalseAlarmOrder, JoinOrder, NoteOrder
 from event_hub.cases.reading import CaseFilter, case_page, case_record
+from event_hub.cases.recurrence import recurrence
 from event_hub.cases.states import CaseAction, CaseConflictError
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.lookup import one_incident
@@ -55,10 +59,8 @@ def _add_actions(router: APIRouter, store: EventStore, actors: _Actors, limits: 
     ) -> CaseRecord:
         with store.database.read() as connection:
             incident = one_incident(connection, incident_id, city)
-        try:
+        with _conflicts():
             return work.act(incident, action, order, actors.of(request))
-        except CaseConflictError as error:
-            raise HTTPException(409, str(error)) from None
 
     @router.post(f"{PATH}/confirm", **_how("Say that an incident is real"))
     def confirm(
@@ -102,6 +104,42 @@ def _add_actions(router: APIRouter, store: EventStore, actors: _Actors, limits: 
         """The words go into the history; nothing else changes, and there is no event."""
         return act(request, incident_id, city, "noted", order)
 
+    _add_joining(router, store, actors, limits)
+
+
+def _add_joining(router: APIRouter, store: EventStore, actors: _Actors, limits: TimeLimits) -> None:
+    joiner = CaseJoiner(store, limits)
+
+    @router.post(f"{PATH}/join", **_how("Make two incidents one case"))
+    def join(
+        incident_id: str, order: JoinOrder, request: Request, city: str | None = None
+    ) -> CaseRecord:
+        """The case of this incident takes in the other one, with all that are one with that."""
+        with store.database.read() as connection:
+            incident = one_incident(connection, incident_id, city)
+            other = one_incident(connection, order.incident, incident.city)
+        with _conflicts():
+            return joiner.join(incident, other, order, actors.of(request))
+
+    @router.post(f"{PATH}/split", **_how("Take an incident out of its case"))
+    def split(
+        incident_id: str, order: CaseOrder, request: Request, city: str | None = None
+    ) -> CaseRecord:
+        """It gets a case of its own, in state `new`."""
+        with store.database.read() as connection:
+            incident = one_incident(connection, incident_id, city)
+        with _conflicts():
+            return joiner.split(incident, order, actors.of(request))
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Answers 409 where a case is not what it was taken for."""
+    try:
+        yield
+    except CaseConflictError as error:
+        raise HTTPException(409, str(error)) from None
+
 
 def _how(summary: str) -> dict[str, Any]:
     return described("cases", summary, 404, 409, 422, 503)
@@ -114,6 +152,19 @@ def _add_readers(router: APIRouter, store: EventStore, limits: TimeLimits) -> No
         with store.database.read() as connection:
             incident = one_incident(connection, incident_id, city)
             return case_record(connection, case_of_incident(connection, incident), limits)
+
+    @router.get(
+        f"{PATH}/recurrence",
+        **described("cases", "Whether there was the same before", 404, 409, 422, 503),
+    )
+    def get_recurrence(
+        incident_id: str,
+        city: str | None = None,
+        days: Annotated[float, Query(gt=0, le=366)] = 30,
+    ) -> Recurrence:
+        """Incidents of the same kind at the same camera and zone, in the days before it."""
+        with store.database.read() as connection:
+            return recurrence(connection, one_incident(connection, incident_id, city), days)
 
     @router.get("/api/cases/{case_id}", **described("cases", "One case and its history", 404, 503))
     def get_case(case_id: str) -> CaseRecord:

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("changed_us", sa.BigInteger, nullable=False),
         *_texts("reason", "assignee"),
         sa.Column("joined_into", _KEY),
+        sa.Column("split_from", _KEY),
         sa.Column("clock_us", sa.BigInteger),
         sa.Column("stage", sa.Integer, nullable=False, server_default="0"),
     )
