@@ -86,6 +86,7 @@ class HubProcess:
             key=section.key,
             without_tls=section.without_tls,
             silence_limit_s=section.silence_limit_s,
+            cases=section.cases,
             retention=retention,
         )
         self._keyframes = keyframes

@@ -1,3 +1,4 @@
+from .case_settings import CaseSettings as CaseSettings
 from .database import with_password as with_password
 from .errors import HubError as HubError, PasswordInUrlError as PasswordInUrlError
 from .keyframes import FolderKeyframes as FolderKeyframes

@@ -15,6 +15,7 @@ BATCH: Final = "application/cloudevents-batch+json"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = frozenset({"application/json"})
 REASON_BYTES: Final = 8 * 1024
+CASE_BYTES: Final = 32 * 1024
 COOKIE: Final = "cityeye_session"
 
 ROUTES: Final = RouteTable(
@@ -32,6 +33,25 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/incident-counts", Scope.VIEWER),
         RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
         RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR),
+        *(
+            RouteRule(
+                "POST", f"/api/incidents/{{incident}}/{verb}", Scope.OPERATOR, JSON, CASE_BYTES
+            )
+            for verb in (
+                "confirm",
+                "false-alarm",
+                "dispatch",
+                "resolve",
+                "reopen",
+                "note",
+                "join",
+                "split",
+            )
+        ),
+        RouteRule("GET", "/api/incidents/{incident}/case", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER),
+        RouteRule("GET", "/api/cases", Scope.VIEWER),
+        RouteRule("GET", "/api/cases/{case}", Scope.VIEWER),
         RouteRule("GET", "/api/measurements", Scope.VIEWER),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import SecretStr
-from sqlalchemy import Connection, Row
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from event_hub import queries
@@ -34,6 +33,7 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.incidents import add_incident_lists
 from event_hub.keyframes import KeyframeSource
+from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
@@ -168,19 +168,7 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         `city` is needed where two cities have an incident of this id.
         """
         with store.database.read() as connection:
-            return queries.incident_record(connection, _one(connection, incident_id, city))
-
-
-def _one(connection: Connection, incident_id: str, city: str | None) -> Row[Any]:
-    """The incident that is meant. Raises 404 and 409."""
-    rows = queries.incident_rows(connection, incident_id, city)
-    if not rows:
-        raise HTTPException(404, "no such incident")
-    if len(rows) > 1:
-        cities = ", ".join(row.city or "none" for row in rows)
-        sentence = f"several cities have it, give parameter 'city': {cities}"
-        raise RequestProblem(409, sentence, parameter="city")
-    return rows[0]
+            return queries.incident_record(connection, one_incident(connection, incident_id, city))
 
 
 def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -> None:
@@ -190,14 +178,14 @@ def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -
     def hold_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
         """Its events are kept until it is released, and the hub copies its keyframes."""
         with store.database.read() as connection:
-            incident = _one(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city)
         return evidence.hold(incident)
 
     @router.delete(path, **described("incidents", "Release an incident", 404, 409, 503))
     def release_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
         """Retention applies to it again; the copies of its keyframes go."""
         with store.database.read() as connection:
-            incident = _one(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city)
         return evidence.release(incident)
 
 

@@ -1,4 +1,4 @@
-"""The hub's housekeeping, in a thread of its own: damage, lost disks, retention and evidence."""
+"""The hub's housekeeping, in a thread of its own: damage, lost disks, time limits, retention."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import update
 
+from event_hub.cases.limit_watch import LimitWatch
 from event_hub.errors import HubError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.retention import delete_old
@@ -21,19 +22,27 @@ logger = logging.getLogger(__name__)
 CHECK_EVERY_S: Final = 1.0
 TRY_EVERY_S: Final = 5.0
 TIDY_EVERY_S: Final = 60.0
+WARN_EVERY_S: Final = 2.0
 STOP_TIMEOUT_S: Final = 5.0
 
 
 class Housekeeper:
     """Runs between `start` and `stop`; a mistake in one round does not end it."""
 
-    def __init__(self, store: EventStore, limits: HubRetention, evidence: EvidenceKeeper) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        limits: HubRetention,
+        evidence: EvidenceKeeper,
+        watch: LimitWatch,
+    ) -> None:
         self._store = store
         self._limits = limits
         self._evidence = evidence
+        self._watch = watch
         self._uncopied = 0
         self._stopping = threading.Event()
-        self._tidy_due_s = self._try_due_s = time.monotonic()
+        self._tidy_due_s = self._try_due_s = self._warn_due_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -89,6 +98,9 @@ class Housekeeper:
         if self._store.database.trouble and now_s >= self._try_due_s:
             self._try_due_s = now_s + TRY_EVERY_S
             self._try_to_write()
+        if now_s >= self._warn_due_s:
+            self._warn_due_s = now_s + WARN_EVERY_S
+            self._watch.check()
         if now_s >= self._tidy_due_s:
             self._tidy_due_s = now_s + TIDY_EVERY_S
             deleted = delete_old(self._store.database, self._limits, stopped=self._stopping.is_set)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
+from event_hub.case_tables import CASE_INCIDENTS, CASES
 from event_hub.incident_words import words_of
 from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
@@ -189,6 +190,18 @@ def _row_of(connection: Connection, table: Table, value: str, name: str) -> Colu
     if name and name not in known and "" in known:
         nowhere = (key == value) & (city == "")
         connection.execute(update(table).where(nowhere).values(city=name))
+        if table is INCIDENTS:
+            _move_case(connection, value, name)
     elif not name and known:
         name = min(known)
     return (key == value) & (city == name)
+
+
+def _move_case(connection: Connection, incident_id: str, name: str) -> None:
+    """Lets the case of an incident follow it into its city."""
+    of_it = (CASE_INCIDENTS.c.incident_id == incident_id) & (CASE_INCIDENTS.c.city == "")
+    case_id = connection.scalar(select(CASE_INCIDENTS.c.case_id).where(of_it))
+    if case_id is not None:
+        connection.execute(update(CASE_INCIDENTS).where(of_it).values(city=name))
+        own = (CASES.c.case_id == case_id) & (CASES.c.lead == incident_id)
+        connection.execute(update(CASES).where(own).values(city=name))

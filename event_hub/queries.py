@@ -84,7 +84,9 @@ def incident_rows(
 
 def incident_record(connection: Connection, found: Row[Any]) -> IncidentRecord:
     """An incident with its newest transitions (at most 500)."""
-    query = select(EVENTS).where(EVENTS.c.incident_id == found.incident_id)
+    # Events of its case belong to it too, and are no transitions.
+    of_it = (EVENTS.c.incident_id == found.incident_id) & EVENTS.c.revision.is_not(None)
+    query = select(EVENTS).where(of_it)
     if len(incident_rows(connection, found.incident_id)) > 1:
         query = query.where(_is_from(found.city))
     rows = connection.execute(

@@ -3,8 +3,8 @@
 Where there is too much, measurements go before anything else.
 
 Each batch is a transaction of its own with a pause behind it, so that deliveries wait for one batch
-at most. Events of incidents that are open or held stay, and so does everything that is younger than
-the time in which a repeated event must be known again.
+at most. Events of incidents that are open, held or worked on stay, and so does everything that is
+younger than the time in which a repeated event must be known again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, true, tuple_, update
 
+from event_hub.cases.forgetting import forget_cases, unfinished_incidents
 from event_hub.database import Database
 from event_hub.measurements import forget_measurements
 from event_hub.settings import DEDUPLICATED_DAYS, HubRetention
@@ -126,11 +127,11 @@ def _delete_batch(connection: Connection, after: int, wanted: _Due) -> _Batch:
 
 
 def _kept_incidents(connection: Connection, rows: Sequence[Row[Any]]) -> Collection[str]:
-    """The incidents of some events that are open or held."""
+    """The incidents of some events that are open or held, or that somebody works on."""
     ids = {row.incident_id for row in rows if row.incident_id}
     kept = or_(INCIDENTS.c.is_open == 1, INCIDENTS.c.held_us.is_not(None))
     query = select(INCIDENTS.c.incident_id).where(INCIDENTS.c.incident_id.in_(ids), kept)
-    return set(connection.scalars(query))
+    return set(connection.scalars(query)) | unfinished_incidents(connection, ids)
 
 
 def _delete_incidents(connection: Connection, ids: Collection[str]) -> None:
@@ -138,7 +139,9 @@ def _delete_incidents(connection: Connection, ids: Collection[str]) -> None:
     left = connection.scalars(
         select(EVENTS.c.incident_id).where(EVENTS.c.incident_id.in_(ids)).distinct()
     )
-    gone = INCIDENTS.c.incident_id.in_(set(ids) - set(left))
+    ids = set(ids) - set(left)
+    forget_cases(connection, ids)
+    gone = INCIDENTS.c.incident_id.in_(ids)
     rows = connection.execute(select(INCIDENTS.c.city, INCIDENTS.c.data).where(gone)).all()
     keyframes = [
         (row.city, one.key)

@@ -20,6 +20,9 @@ from fastapi import FastAPI
 
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import api_router, health_of
+from event_hub.cases.limit_watch import LimitWatch
+from event_hub.cases.routes import cases_router
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
@@ -67,7 +70,9 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         console = Console(store)
     folder = EvidenceFolder(settings.evidence)
     evidence = EvidenceKeeper(store, keyframes, folder)
-    housekeeper = Housekeeper(store, settings.retention, evidence)
+    limits = TimeLimits(settings.cases)
+    watch = LimitWatch(store, limits)
+    housekeeper = Housekeeper(store, settings.retention, evidence, watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +95,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
+    app.include_router(cases_router(store, tokens, limits))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from event_hub.case_settings import CaseSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
 
@@ -66,6 +67,7 @@ class HubSettings(BaseModel):
         console: Whether `/` shows the operators' page. It can run once per process.
         silence_limit_s: A camera of which nothing was heard for so long is not being watched.
         retention: How much is kept, and for how long.
+        cases: Time limits of cases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +84,7 @@ class HubSettings(BaseModel):
     console: bool = True
     silence_limit_s: SilenceLimit = SILENCE_LIMIT_S
     retention: HubRetention = HubRetention()
+    cases: CaseSettings = CaseSettings()
 
     @property
     def evidence(self) -> Path:

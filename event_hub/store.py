@@ -11,16 +11,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
 from event_hub.answers import Receipt
+from event_hub.case_tables import HUB
 from event_hub.database import Database
 from event_hub.envelope import Received
-from event_hub.errors import DatabaseDamagedError, StoreUnavailableError
+from event_hub.errors import DatabaseDamagedError, MalformedEventError, StoreUnavailableError
 from event_hub.heard import HeardCameras
 from event_hub.heard_rows import known_cameras, save_heard
 from event_hub.migrations.upgrade import prepare
@@ -64,6 +66,7 @@ class EventStore:
         with self.database.write() as connection:
             prepare(connection)
             self.heard.restore(known_cameras(connection))
+            self._name = str(connection.execute(select(HUB.c.name)).scalar_one())
 
     def replace_damaged(self) -> Path:
         """Sets the damaged file aside and goes on with a new one, which is empty.
@@ -93,11 +96,18 @@ class EventStore:
         """Store events in one transaction: all of them or none. Heartbeats are noted, not stored.
 
         Raises:
+            MalformedEventError: One says that this hub made it; nothing was stored.
             StoreUnavailableError: Nothing was stored; the delivery may be repeated.
         """
+        own = f"/hubs/{self._name}"
+        if any(one.event.source.endswith(own) for one in received):
+            raise MalformedEventError("source", "is that of this hub, which takes in no own events")
         now_us = to_us(datetime.now(UTC))
         events = [one for one in received if not isinstance(one.event, HeartbeatEvent)]
-        new = self._store(events, now_us) if events else 0
+        new = 0
+        if events:
+            with self.recording() as recorder:
+                new = sum(recorder.add(one) for one in events)
         for one in received:
             if isinstance(one.event, HeartbeatEvent):
                 self.heard.note(one.event, now_us)
@@ -105,26 +115,20 @@ class EventStore:
             self._save_heard()
         return Receipt(stored=new, duplicates=len(events) - new)
 
-    def _store(self, received: Sequence[Received], now_us: int) -> int:
+    @contextmanager
+    def recording(self) -> Iterator[EventRecorder]:
+        """A transaction for events of the hub's own beside whatever else is written in it.
+
+        Raises:
+            StoreUnavailableError: Nothing of it was stored.
+        """
+        now_us = to_us(datetime.now(UTC))
         with self.database.write() as connection:
-            # The row is locked, so that two hubs on one PostgreSQL give no position twice.
-            used = connection.execute(select(USAGE).with_for_update()).one()
-            new = shown = size = 0
-            for one in received:
-                if _insert(connection, one, used.position + new + 1, now_us):
-                    new += 1
-                    shown += one.event.measurement is None
-                    size += len(one.body)
-            if new:
-                now_used = {
-                    "position": used.position + new,
-                    "events": used.events + new,
-                    "bytes": used.bytes + size,
-                }
-                connection.execute(update(USAGE).values(now_used))
-        if shown:
+            recorder = EventRecorder(connection, now_us)
+            yield recorder
+            recorder.note_usage()
+        if recorder.shown:
             self._version += 1
-        return new
 
     def close(self) -> None:
         """Release the database. May be called twice."""
@@ -143,6 +147,48 @@ class EventStore:
             logger.warning("heartbeats_not_saved error=%s", error)
 
 
+class EventRecorder:
+    """Adds events in one transaction; whoever makes it holds the row that two hubs queue for.
+
+    Attributes:
+        connection: Of the transaction.
+        now_us: When it began: the arrival of its events.
+        new: How many events were new so far.
+        shown: How many of these are worth showing at once.
+    """
+
+    def __init__(self, connection: Connection, now_us: int) -> None:
+        # The row is locked, so that two hubs on one PostgreSQL give no position twice.
+        self._used = connection.execute(select(USAGE).with_for_update()).one()
+        self.connection = connection
+        self.now_us = now_us
+        self.new = self.shown = self._size = 0
+
+    @property
+    def next_position(self) -> int:
+        """Where the next event will stand in the order of arrival."""
+        return int(self._used.position) + self.new + 1
+
+    def add(self, received: Received) -> bool:
+        """Adds an event. False where it is known."""
+        if not _insert(self.connection, received, self.next_position, self.now_us):
+            return False
+        self.new += 1
+        self.shown += received.event.measurement is None
+        self._size += len(received.body)
+        return True
+
+    def note_usage(self) -> None:
+        """Counts what was added; the last thing in the transaction."""
+        if self.new:
+            now_used = {
+                "position": self._used.position + self.new,
+                "events": self._used.events + self.new,
+                "bytes": self._used.bytes + self._size,
+            }
+            self.connection.execute(update(USAGE).values(now_used))
+
+
 def _insert(connection: Connection, received: Received, position: int, now_us: int) -> bool:
     event = received.event
     digest = hashlib.sha256(received.body).hexdigest()
@@ -159,7 +205,7 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
         "time_us": to_us(event.time),
         "type": received.type,
         "partitionkey": event.partitionkey,
-        "incident_id": event.incident.incident_id if event.incident else None,
+        "incident_id": event.incident_id,
         "revision": event.incident.revision if event.incident else None,
         "sha256": digest,
         "size_bytes": len(received.body),

@@ -19,8 +19,12 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, TypeAdapter
 
+from pipelines.event_case import CaseTypes, CaseWorkData
 from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
 from pipelines.event_incident import LEVELS, CaseData, PeakData, Severities, SubjectData
+from pipelines.event_place import CameraData as CameraData  # noqa: PLC0414 - part of this contract
+from pipelines.event_place import PlaceData as PlaceData  # noqa: PLC0414 - part of this contract
+from pipelines.event_place import VersionData as VersionData  # noqa: PLC0414 - part of this contract
 
 UPDATE_PRIORITY: Final = {"low": 0, "medium": 1, "high": 2, "critical": 2}
 EDGE_PRIORITY: Final = {"low": 3, "medium": 5, "high": 6, "critical": 6}
@@ -37,29 +41,6 @@ INCARNATION_MAX: Final = 2**53 - 1
 def schema_id(name: str, major: int) -> str:
     """The id of a JSON Schema of `data`: within a major version it only grows."""
     return f"urn:cityeye:schema:{name}:{major}"
-
-
-class PlaceData(Contract):
-    """Where a camera stands: WGS 84 degrees and the administrative division code."""
-
-    lon: float | None = None
-    lat: float | None = None
-    division: str = ""
-
-
-class CameraData(Contract):
-    """The camera an event is about."""
-
-    id: str
-    name: str = ""
-    place: PlaceData = PlaceData()
-
-
-class VersionData(Contract):
-    """A named thing and its version: the model or the rule behind an incident."""
-
-    name: str
-    version: str
 
 
 class IncidentData(Contract):
@@ -244,6 +225,11 @@ class OutgoingEvent(Contract):
         return None
 
     @property
+    def incident_id(self) -> str | None:
+        """The incident that this event belongs to, if there is one."""
+        return None if self.incident is None else self.incident.incident_id
+
+    @property
     def camera_state(self) -> CameraStateData | None:
         """The state of a camera that this event reports, if it does."""
         return None
@@ -371,8 +357,21 @@ class NoticeEvent(OutgoingEvent):
         return max(EDGE_PRIORITY.values()) + 1
 
 
+class CaseEvent(OutgoingEvent):
+    """What somebody made of an incident, or the hub of a time limit; hubs make these."""
+
+    type: CaseTypes
+    dataschema: str | None = schema_id("case", 1)
+    data: CaseWorkData
+
+    @property
+    def incident_id(self) -> str:
+        """The first incident of the case."""
+        return self.data.incidents[0].incident_id
+
+
 Event = Annotated[
-    IncidentEvent | CameraStateEvent | MeasurementEvent | HeartbeatEvent | NoticeEvent,
+    IncidentEvent | CameraStateEvent | MeasurementEvent | HeartbeatEvent | NoticeEvent | CaseEvent,
     Field(discriminator="type"),
 ]
 """Every kind of event: the registry of this seam."""

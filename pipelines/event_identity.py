@@ -24,8 +24,13 @@ def worker_source(city: str, worker: str) -> str:
     return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/workers/{quote(worker, safe='')}"
 
 
+def hub_source(city: str, hub: str) -> str:
+    """The CloudEvents source of what a hub itself says of a city; never that of a camera."""
+    return f"cityeye/{quote(city[:CITY_MAX_CHARS], safe='')}/hubs/{quote(hub, safe='')}"
+
+
 def city_of(source: str) -> str:
-    """The city in the source of a camera or worker; empty in sources of any other form."""
+    """The city in the source of a camera, worker or hub; empty in sources of any other form."""
     program, _, rest = source.partition("/")
     quoted, slash, _ = rest.partition("/")
     city = unquote(quoted) if program == "cityeye" and slash else ""

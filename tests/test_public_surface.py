@@ -58,6 +58,7 @@ SUB_PACKAGES = {
         "access",
         "delivery",
         "event",
+        "event_case",
         "event_evidence",
         "event_identity",
         "event_incident",

@@ -45,6 +45,7 @@ from event_hub import (
     LEAST_SILENCE_S,
     MOST_SILENCE_S,
     SILENCE_LIMIT_S,
+    CaseSettings,
     SilenceLimit,
 )
 from models import BUILTIN_ROOT, Threshold, WantedProvider
@@ -322,6 +323,8 @@ class HubSection(ApiSection):
         description="seconds without a heartbeat after which a camera counts as not watched, "
         f"{LEAST_SILENCE_S:g} to {MOST_SILENCE_S:g}, for example `{SILENCE_LIMIT_S:g}`",
     )
+    cases: CaseSettings = CaseSettings()
+    """time limits of cases, for example `{limits: {high: {decide_minutes: 15}}}`"""
 
 
 class CoverageSection(Section):

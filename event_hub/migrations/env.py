@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from event_hub.tables import METADATA
+from event_hub.case_tables import CASES
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=CASES.metadata,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -205,9 +205,10 @@ def test_the_programs_before_refuse_what_this_one_wrote(url: Any, commit: str) -
 def test_a_newer_database_is_refused_with_a_sentence_and_left_alone(url: Any) -> None:
     at = url("abc6148")
     with store_of(at) as store, store.database.write() as connection:
+        newest = connection.scalar(text("SELECT version_num FROM alembic_version"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0042'"))
     before = rows_of(at, "events", EVENT_COLUMNS)
-    expected = "schema version 0042, this program knows \\w+: run the program that wrote it"
+    expected = f"schema version 0042, this program knows {newest}: run the program that wrote it"
     with pytest.raises(DatabaseVersionError, match=expected), store_of(at):
         pass
     assert rows_of(at, "events", EVENT_COLUMNS) == before

@@ -19,6 +19,7 @@ from pipelines.event import (
     CameraData,
     CameraStateData,
     CameraStateEvent,
+    CaseEvent,
     CoverageData,
     Event,
     HeartbeatData,
@@ -32,8 +33,9 @@ from pipelines.event import (
     OutgoingEvent,
     VersionData,
 )
+from pipelines.event_case import CaseActorData, CaseIncidentData, CaseWorkData
 from pipelines.event_evidence import KeyframeData
-from pipelines.event_identity import worker_source
+from pipelines.event_identity import hub_source, worker_source
 from pipelines.event_incident import SubjectData
 from pipelines.event_schemas import (
     FOLDER,
@@ -48,6 +50,7 @@ NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
 GATE = CameraData(id="gate-1", name="North Gate")
 MODEL = VersionData(name="street", version="1")
 WORKER = worker_source("510118-Xinjin", "w")
+HUB = hub_source("510118-Xinjin", "h")
 COMMON: dict[str, Any] = {"subject": "s", "time": NOW, "partitionkey": "gate-1", "sequence": "1"}
 
 
@@ -81,6 +84,16 @@ def example(kind: str) -> OutgoingEvent:
         lost = {"count": 3}
         said = NoticeData(worker="w", kind="events_lost", text="lost", at=NOW, values=lost)
         return NoticeEvent(**known | {"source": WORKER, "partitionkey": "w"}, data=said)
+    if kind.startswith("cityeye.case."):
+        place = {"kind": "crowding.density", "camera": GATE, "zone": "square"}
+        found = CaseIncidentData(
+            incident_id="i-1", severity="high", model=MODEL, rule=MODEL, **place
+        )
+        work = CaseWorkData(
+            case_id="c-1", revision=1, state="confirmed", previous="new", at=NOW,
+            by=CaseActorData(name="Ann", role="operator"), incidents=(found,),
+        )  # fmt: skip
+        return CaseEvent(**known | {"source": HUB}, type=kind, data=work)
     assert kind == "cityeye.worker.heartbeat"
     beats = (CameraBeat(camera=GATE, state="online"),)
     beat = HeartbeatData(worker="w", beat=1, uptime_s=4.0, valid_s=12.0, cameras=beats)

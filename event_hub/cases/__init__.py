@@ -1,0 +1,1 @@
+"""Case work: what people make of incidents, and what the hub says of it."""
