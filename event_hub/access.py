@@ -27,6 +27,7 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/logout", None),
         RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER),
+        RouteRule("GET", "/api/feed", Scope.VIEWER),
         RouteRule("GET", "/api/incidents", Scope.VIEWER),
         RouteRule("GET", "/api/incidents.csv", Scope.VIEWER),
         RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER),

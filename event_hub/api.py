@@ -30,6 +30,7 @@ from event_hub.answers import (
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
+from event_hub.feed import add_feed
 from event_hub.housekeeping import Housekeeper
 from event_hub.incidents import add_incident_lists
 from event_hub.keyframes import KeyframeSource
@@ -69,6 +70,7 @@ def api_router(
     _add_incidents(router, store)
     _add_holds(router, store, evidence)
     _add_readers(router, store)
+    add_feed(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     _add_keyframes(router, store, keyframes)
     add_restricted(router, store, keyframes, settings.audit)

@@ -51,7 +51,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     """The hub as an ASGI application; its end of life closes the database.
 
-    Its `state.health` gives what `/health` answers.
+    Its `state.health` gives what `/health` answers; `state.is_stopping` is asked by answers that
+    last, and whoever serves the application says whether it is about to end.
 
     Raises:
         DatabaseUrlError: The database URL cannot be used.
@@ -92,6 +93,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
+    app.state.is_stopping = lambda: False
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
@@ -182,6 +184,7 @@ class Hub:
             ssl_keyfile=settings.key,
         )
         self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
+        self._app.state.is_stopping = lambda: self._server.should_exit
 
     def run(self) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.

@@ -379,7 +379,7 @@ def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Clie
     description = empty_hub.json("/api/openapi.json")
     assert set(description["paths"]) == {
         "/api/events", "/api/incidents", "/api/incidents/{incident_id}",
-        "/api/incidents.csv", "/api/incidents.geojson", "/api/incident-counts",
+        "/api/feed", "/api/incidents.csv", "/api/incidents.geojson", "/api/incident-counts",
         "/api/incidents/{incident_id}/hold", "/api/cameras", "/api/keyframes/{key}", "/health",
         "/healthz", "/schemas/{name}", "/api/measurements", "/api/evidence/{key}", "/api/audit",
     }  # fmt: skip
