@@ -38,6 +38,7 @@ from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
+from event_hub.statistics import add_statistics
 from event_hub.store import EventStore
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
 from pipelines.http_api import RequestProblem
@@ -71,6 +72,7 @@ def api_router(
     _add_holds(router, store, evidence)
     _add_readers(router, store)
     add_feed(router, store)
+    add_statistics(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     _add_keyframes(router, store, keyframes)
     add_restricted(router, store, keyframes, settings.audit)
