@@ -67,6 +67,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/docs", None),
         RouteRule("GET", "/api/docs/{file}", None),
         RouteRule("GET", "/health", Scope.VIEWER),
+        RouteRule("GET", "/metrics", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER),

@@ -28,6 +28,7 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import LOGIN_PAGE, login_router
+from event_hub.metrics import HubMetrics, RequestTimer
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
@@ -96,12 +97,14 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app.state.is_stopping = lambda: False
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
-    app.include_router(api_router(store, source, evidence, housekeeper, settings))
+    metrics = HubMetrics(store)
+    app.include_router(api_router(store, source, evidence, housekeeper, settings, metrics))
     app.include_router(cases_router(store, tokens, limits))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))
         console.mount(app)
+    app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(AccessGate, policy=_policy(settings, tokens))
     return app
 

@@ -377,7 +377,7 @@ def test_health_counts_what_is_there(hub: Client) -> None:
 
 def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Client) -> None:
     description = empty_hub.json("/api/openapi.json")
-    others = {"/health", "/healthz", "/schemas/{name}"}
+    others = {"/health", "/healthz", "/metrics", "/schemas/{name}"}
     assert all(path.startswith("/api/") for path in set(description["paths"]) - others)
     assert "/api/docs" not in description["paths"]
     answers = description["paths"]["/api/incidents"]["get"]["responses"]
