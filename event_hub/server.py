@@ -28,6 +28,7 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import LOGIN_PAGE, login_router
+from event_hub.metrics import HubMetrics, RequestTimer
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
@@ -51,7 +52,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     """The hub as an ASGI application; its end of life closes the database.
 
-    Its `state.health` gives what `/health` answers.
+    Its `state.health` gives what `/health` answers; `state.is_stopping` is asked by answers that
+    last, and whoever serves the application says whether it is about to end.
 
     Raises:
         DatabaseUrlError: The database URL cannot be used.
@@ -92,14 +94,17 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
+    app.state.is_stopping = lambda: False
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
-    app.include_router(api_router(store, source, evidence, housekeeper, settings))
+    metrics = HubMetrics(store)
+    app.include_router(api_router(store, source, evidence, housekeeper, settings, metrics))
     app.include_router(cases_router(store, tokens, limits))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))
         console.mount(app)
+    app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(AccessGate, policy=_policy(settings, tokens))
     return app
 
@@ -182,6 +187,7 @@ class Hub:
             ssl_keyfile=settings.key,
         )
         self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
+        self._app.state.is_stopping = lambda: self._server.should_exit
 
     def run(self) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, Field
 from sqlalchemy import ColumnElement
 
@@ -58,6 +58,10 @@ class IncidentFilter:
             description="every word occurs in zone, camera, kind, case code and title, or numbers",
         ),
     ] = None
+
+
+WantedIncidents = Annotated[IncidentFilter, Depends()]
+"""The filter as parameters of a route."""
 
 
 def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
