@@ -52,6 +52,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER),
         RouteRule("GET", "/api/cases", Scope.VIEWER),
         RouteRule("GET", "/api/cases/{case}", Scope.VIEWER),
+        RouteRule("GET", "/api/precision", Scope.VIEWER),
+        RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER),
         RouteRule("GET", "/api/measurements", Scope.VIEWER),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),

@@ -5,9 +5,11 @@ Times are whole microseconds since 1970 UTC, as in `event_hub.tables`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from typing import Final
 
-from event_hub.tables import METADATA
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, and_
+
+from event_hub.tables import INCIDENTS, METADATA
 
 _KEY = String(512)
 
@@ -59,6 +61,12 @@ CASE_INCIDENTS = Table(
     Index("case_incidents_case", "case_id"),
 )
 """The incidents of each case, with what found them. An incident without a row is a new case."""
+
+OF_INCIDENT: Final = and_(
+    CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
+    CASE_INCIDENTS.c.city == INCIDENTS.c.city,
+)
+"""Joins incidents with what cases keep of them."""
 
 CASE_ACTIONS = Table(
     "case_actions",

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import api_router, health_of
 from event_hub.cases.limit_watch import LimitWatch
+from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.errors import HubStartError, StoreUnavailableError
@@ -96,6 +97,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     source = WithEvidence(keyframes, folder)
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
     app.include_router(cases_router(store, tokens, limits))
+    app.include_router(outcome_router(store, source))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, case, func, select
 
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.case_work import record_deed
 from event_hub.cases.kept import (
     SYSTEM,
@@ -39,10 +39,6 @@ logger = logging.getLogger(__name__)
 MOST: Final = 200
 """Warnings of one round; the rest comes in the next."""
 
-_OF_INCIDENT: Final = and_(
-    CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
-    CASE_INCIDENTS.c.city == INCIDENTS.c.city,
-)
 _LEVEL: Final = case(LEVELS, value=INCIDENTS.c.severity, else_=0)
 
 
@@ -124,7 +120,7 @@ def _candidates(
     kept = (
         select(CASES, func.max(_LEVEL).label("level"), func.max(INCIDENTS.c.is_open).label("open"))
         .join(CASE_INCIDENTS, CASE_INCIDENTS.c.case_id == CASES.c.case_id)
-        .join(INCIDENTS, _OF_INCIDENT)
+        .join(INCIDENTS, OF_INCIDENT)
         .where(CASES.c.state.not_in(CLOSED), CASES.c.stage < limits.stages)
         .where(CASES.c.clock_us <= begun_us)
         .group_by(*CASES.c)
@@ -133,7 +129,7 @@ def _candidates(
         yield case_of_row(row), row.level, bool(row.open)
     new = (
         select(INCIDENTS, _LEVEL.label("level"))
-        .outerjoin(CASE_INCIDENTS, _OF_INCIDENT)
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
         .where(CASE_INCIDENTS.c.case_id.is_(None), INCIDENTS.c.is_open == 1)
         .where(INCIDENTS.c.opened_us.between(limits.since_us(connection) or 0, begun_us))
         .order_by(INCIDENTS.c.opened_us)

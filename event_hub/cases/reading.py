@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_
 
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.answers import CaseDue, CasePage, CaseRecord, CaseStep, CaseSummary
 from event_hub.cases.kept import (
     Case,
@@ -69,14 +69,10 @@ def case_page(
     Raises:
         ValueError: `before` is not a `next_before` of an earlier page.
     """
-    of_incident = and_(
-        CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
-        CASE_INCIDENTS.c.city == INCIDENTS.c.city,
-    )
     own = [column.label(f"case_{column.name}") for column in CASES.c]
     query = (
         select(INCIDENTS, *own)
-        .outerjoin(CASE_INCIDENTS, of_incident)
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
         .outerjoin(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
         .where(or_(CASES.c.case_id.is_(None), CASES.c.lead == INCIDENTS.c.incident_id))
     )

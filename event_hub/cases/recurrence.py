@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, or_, select
 
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.answers import Recurrence, SameIncident
 from event_hub.cases.states import as_state
 from event_hub.tables import INCIDENTS, from_us
@@ -23,10 +23,6 @@ def recurrence(connection: Connection, incident: Row[Any], days: float) -> Recur
     Those that are one case with it, and false alarms, do not count. At most 1000 of the camera are
     read, the newest.
     """
-    of_incident = and_(
-        CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
-        CASE_INCIDENTS.c.city == INCIDENTS.c.city,
-    )
     own = select(CASE_INCIDENTS.c.case_id).where(
         CASE_INCIDENTS.c.incident_id == incident.incident_id,
         CASE_INCIDENTS.c.city == incident.city,
@@ -35,7 +31,7 @@ def recurrence(connection: Connection, incident: Row[Any], days: float) -> Recur
     begin_us = incident.opened_us - int(days * DAY_US)
     query = (
         select(INCIDENTS, CASES.c.state)
-        .outerjoin(CASE_INCIDENTS, of_incident)
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
         .outerjoin(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
         .where(*(INCIDENTS.c[one] == getattr(incident, one) for one in ("city", "camera", "kind")))
         .where(INCIDENTS.c.opened_us.between(begin_us, incident.opened_us))

@@ -377,7 +377,12 @@ def test_health_counts_what_is_there(hub: Client) -> None:
 
 def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Client) -> None:
     description = empty_hub.json("/api/openapi.json")
-    assert set(description["paths"]) == {
+    with_own_tests = {"cases", "precision", "subscriptions"}
+    assert {
+        path
+        for path, operations in description["paths"].items()
+        if not with_own_tests.intersection(*(one["tags"] for one in operations.values()))
+    } == {
         "/api/events", "/api/incidents", "/api/incidents/{incident_id}",
         "/api/incidents.csv", "/api/incidents.geojson", "/api/incident-counts",
         "/api/incidents/{incident_id}/hold", "/api/cameras", "/api/keyframes/{key}", "/health",
