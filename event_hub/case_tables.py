@@ -56,11 +56,9 @@ CASE_INCIDENTS = Table(
     Column("incident_id", _KEY, primary_key=True),
     Column("city", _KEY, primary_key=True),
     Column("case_id", _KEY, nullable=False),
-    *(_text(name) for name in ("camera", "kind", "zone")),
-    *(_text(name) for name in ("model", "model_version", "rule", "rule_version")),
     Index("case_incidents_case", "case_id"),
 )
-"""The incidents of each case, with what found them. An incident without a row is a new case."""
+"""The incidents of each case. An incident without a row is a new case."""
 
 OF_INCIDENT: Final = and_(
     CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,

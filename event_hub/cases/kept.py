@@ -146,20 +146,8 @@ def keep_step(
 
 
 def keep_incident(connection: Connection, case_id: str, incident: Row[Any]) -> None:
-    """Notes that an incident belongs to a case, and what found it."""
-    data = IncidentData.model_validate_json(incident.data)
-    row = {
-        "incident_id": incident.incident_id,
-        "city": incident.city,
-        "case_id": case_id,
-        "camera": data.camera.id,
-        "kind": data.kind,
-        "zone": data.zone,
-        "model": data.model.name,
-        "model_version": data.model.version,
-        "rule": data.rule.name,
-        "rule_version": data.rule.version,
-    }
+    """Notes that an incident belongs to a case."""
+    row = {"incident_id": incident.incident_id, "city": incident.city, "case_id": case_id}
     connection.execute(insert(CASE_INCIDENTS).values(row))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from event_hub.answers import HubAnswer
 from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
@@ -81,10 +81,11 @@ def wilson(real: int, total: int) -> tuple[float, float] | None:
 
 def precision_report(connection: Connection, wanted: PrecisionFilter) -> PrecisionReport:
     """What people decided, counted."""
-    keys = [CASE_INCIDENTS.c[name] for name in _KEYS]
+    keys = [INCIDENTS.c[name] for name in _KEYS]
     said = (CASES.c.state, CASES.c.reason)
     query = (
         select(*keys, *said, func.count().label("count"))
+        .join(CASE_INCIDENTS, OF_INCIDENT)
         .join(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
         .where(CASES.c.state != "new", *conditions(wanted))
         .group_by(*keys, *said)
@@ -105,11 +106,11 @@ def conditions(wanted: PrecisionFilter) -> list[ColumnElement[bool]]:
         "model": wanted.model,
         "model_version": wanted.version,
     }
-    found = [CASE_INCIDENTS.c[name] == value for name, value in given.items() if value is not None]
-    if wanted.since is not None or wanted.until is not None:
-        times = [INCIDENTS.c.opened_us >= to_us(wanted.since)] if wanted.since else []
-        times += [INCIDENTS.c.opened_us < to_us(wanted.until)] if wanted.until else []
-        found.append(exists().where(OF_INCIDENT, *times))
+    found = [INCIDENTS.c[name] == value for name, value in given.items() if value is not None]
+    if wanted.since is not None:
+        found.append(INCIDENTS.c.opened_us >= to_us(wanted.since))
+    if wanted.until is not None:
+        found.append(INCIDENTS.c.opened_us < to_us(wanted.until))
     return found
 
 

@@ -27,7 +27,6 @@ from event_hub.cases.time_limits import TimeLimits
 from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.tables import INCIDENTS, from_us, to_us
 from pipelines.event_case import CaseActorData, CaseStates
-from pipelines.event_incident import LEVELS
 
 PAGE_ORDER = ("opened_us", "incident_id", "city")
 
@@ -132,7 +131,7 @@ class _Dues:
 
     def of(self, case: Case, incidents: Sequence[Row[Any]]) -> CaseDue | None:
         """The limit of a case, with its incidents."""
-        level = max((LEVELS[row.severity] for row in incidents), default=0)
+        level = max((row.level for row in incidents), default=0)
         is_open = any(row.is_open for row in incidents)
         return self._limits.due(case, level, is_open, self._since_us, self._now_us)
 
