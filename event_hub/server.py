@@ -32,6 +32,8 @@ from event_hub.login import LOGIN_PAGE, login_router
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
+from event_hub.subscriptions.dispatcher import Dispatcher
+from event_hub.subscriptions.routes import subscriptions_router
 from pipelines.access import (
     AccessGate,
     AccessPolicy,
@@ -73,15 +75,18 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     evidence = EvidenceKeeper(store, keyframes, folder)
     limits = TimeLimits(settings.cases)
     watch = LimitWatch(store, limits)
+    dispatcher = Dispatcher(store, settings.subscriptions, settings.address)
     housekeeper = Housekeeper(store, settings.retention, evidence, watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         housekeeper.start()
+        dispatcher.start()
         try:
             async with console.running() if console else nullcontext():
                 yield
         finally:
+            dispatcher.stop()
             housekeeper.stop()
             store.close()
 
@@ -98,6 +103,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app.include_router(api_router(store, source, evidence, housekeeper, settings))
     app.include_router(cases_router(store, tokens, limits))
     app.include_router(outcome_router(store, source))
+    app.include_router(subscriptions_router(store, dispatcher.sender, settings.subscriptions))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))
