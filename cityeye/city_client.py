@@ -26,11 +26,19 @@ class CityClient:
     """One control API. Nothing is tried twice: a change that was heard must not be made again.
 
     `token` says who asks. With a `fingerprint`, the certificate must have this SHA-256, whoever
-    signed it.
+    signed it. `server` and `option` name it in errors, and what says where it is.
     """
 
-    def __init__(self, url: str, token: str, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        fingerprint: str | None = None,
+        server: str = "control API",
+        option: str = "--api",
+    ) -> None:
         self._url = url.rstrip("/")
+        self._server, self._option = server, option
         pinned: dict[str, Any] = {"assert_fingerprint": fingerprint, "cert_reqs": "CERT_NONE"}
         self._pool = urllib3.PoolManager(
             timeout=Timeout(connect=5.0, read=CHANGE_TIMEOUT_S),
@@ -50,13 +58,26 @@ class CityClient:
         token = token_for(url, token_file, environment)
         return cls(url, token, note.fingerprint if note else None)
 
+    @classmethod
+    def of_hub(
+        cls, url: str, token_file: Path | None, environment: Mapping[str, str]
+    ) -> CityClient:
+        """The same for the event hub, which may be asked like a control API.
+
+        Raises:
+            CommandError: There is no token.
+        """
+        note = note_about(url, environment)
+        token = token_for(url, token_file, environment)
+        return cls(url, token, note.fingerprint if note else None, "event hub", "--hub")
+
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a path answers.
 
         Raises:
             CommandError: Nobody answers, or the API refuses; the text is its reason.
         """
-        return json.loads(_checked(self._answer("GET", path, fields=query)))
+        return json.loads(self._checked(self._answer("GET", path, fields=query)))
 
     def find_image(self, path: str) -> bytes | None:
         """The bytes that a path answers, None where there is nothing.
@@ -65,7 +86,7 @@ class CityClient:
             CommandError: As for `get`.
         """
         answer = self._answer("GET", path)
-        return None if answer.status == STATUS_MISSING else _checked(answer)
+        return None if answer.status == STATUS_MISSING else self._checked(answer)
 
     def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Sends JSON; gives the JSON of the answer.
@@ -77,7 +98,7 @@ class CityClient:
         if body is not None:
             headers = {**self._pool.headers, "Content-Type": "application/json"}
             content = {"body": json.dumps(body), "headers": headers}
-        return json.loads(_checked(self._answer("POST", path, **content)))
+        return json.loads(self._checked(self._answer("POST", path, **content)))
 
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
         try:
@@ -85,22 +106,21 @@ class CityClient:
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise CommandError(
-                f"no control API answers at {self._url} ({type(reason).__name__}); start the city "
-                "with `cityeye run`, or say where it is with --api"
+                f"no {self._server} answers at {self._url} ({type(reason).__name__}); start the "
+                f"city with `cityeye run`, or say where it is with {self._option}"
             ) from None
 
-
-def _checked(answer: urllib3.BaseHTTPResponse) -> bytes:
-    """The body of an answer, or what the API says is wrong as a `CommandError`."""
-    if answer.status == STATUS_OK:
-        return answer.data
-    if answer.status == STATUS_UNKNOWN:
-        raise CommandError(
-            f"the control API does not know this token; give --token-file or {TOKEN} one from "
-            "`cityeye token new` on the city's machine"
-        )
-    try:
-        detail = json.loads(answer.data)["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = f"the control API answered {answer.status} without a reason"
-    raise CommandError(str(detail))
+    def _checked(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """The body of an answer, or what the server says is wrong as a `CommandError`."""
+        if answer.status == STATUS_OK:
+            return answer.data
+        if answer.status == STATUS_UNKNOWN:
+            raise CommandError(
+                f"the {self._server} does not know this token; give --token-file or {TOKEN} one "
+                "from `cityeye token new` on the city's machine"
+            )
+        try:
+            detail = json.loads(answer.data)["detail"]
+        except (ValueError, KeyError, TypeError):
+            detail = f"the {self._server} answered {answer.status} without a reason"
+        raise CommandError(str(detail))

@@ -57,6 +57,17 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER),
         RouteRule("GET", "/api/statistics/places", Scope.VIEWER),
         RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER),
+        RouteRule("GET", "/api/precision", Scope.VIEWER),
+        RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER),
+        RouteRule("GET", "/api/subscriptions", Scope.ADMIN),
+        RouteRule("POST", "/api/subscriptions", Scope.ADMIN, JSON, CASE_BYTES),
+        RouteRule("GET DELETE", "/api/subscriptions/{subscription}", Scope.ADMIN),
+        RouteRule("GET", "/api/subscriptions/{subscription}/dead", Scope.ADMIN),
+        RouteRule("POST", "/api/subscriptions/{subscription}/test", Scope.ADMIN),
+        *(
+            RouteRule("POST", f"/api/subscriptions/{{subscription}}/{deed}", Scope.ADMIN, JSON)
+            for deed in ("active", "replay")
+        ),
         RouteRule("GET", "/api/measurements", Scope.VIEWER),
         RouteRule("GET", "/api/cameras", Scope.VIEWER),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),

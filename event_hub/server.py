@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import api_router, health_of
 from event_hub.cases.limit_watch import LimitWatch
+from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.errors import HubStartError, StoreUnavailableError
@@ -32,6 +33,8 @@ from event_hub.metrics import HubMetrics, RequestTimer
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
+from event_hub.subscriptions.dispatcher import Dispatcher
+from event_hub.subscriptions.routes import subscriptions_router
 from pipelines.access import (
     AccessGate,
     AccessPolicy,
@@ -74,15 +77,18 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     evidence = EvidenceKeeper(store, keyframes, folder)
     limits = TimeLimits(settings.cases)
     watch = LimitWatch(store, limits)
+    dispatcher = Dispatcher(store, settings.subscriptions, settings.address)
     housekeeper = Housekeeper(store, settings.retention, evidence, watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         housekeeper.start()
+        dispatcher.start()
         try:
             async with console.running() if console else nullcontext():
                 yield
         finally:
+            dispatcher.stop()
             housekeeper.stop()
             store.close()
 
@@ -100,6 +106,8 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     metrics = HubMetrics(store)
     app.include_router(api_router(store, source, evidence, housekeeper, settings, metrics))
     app.include_router(cases_router(store, tokens, limits))
+    app.include_router(outcome_router(store, source))
+    app.include_router(subscriptions_router(store, dispatcher.sender, settings.subscriptions))
     add_refusals(app)
     if console is not None:
         app.include_router(login_router(tokens))
