@@ -150,26 +150,6 @@ class Health(HubAnswer):
     max_bytes: int | None
 
 
-class AuditRecord(HubAnswer):
-    """Who saw what is restricted, when and why; `parent` is the token that a session is of."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    at: datetime
-    token: str
-    name: str
-    parent: str
-    key: str
-    reason: str
-    server: str
-
-
-class AuditList(HubAnswer):
-    """The newest entries of the audit trail, newest first."""
-
-    entries: list[AuditRecord]
-
-
 def described(tag: str, summary: str, *problems: int) -> dict[str, Any]:
     """How the API's description shows a route; `problems` are the statuses of its refusals."""
     responses = {status: {"description": HTTPStatus(status).phrase} for status in problems}

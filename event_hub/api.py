@@ -35,9 +35,12 @@ from event_hub.incidents import add_incident_lists
 from event_hub.keyframes import KeyframeSource
 from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
+from event_hub.people.noting import noted
+from event_hub.people.visible import Sees
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.store import EventStore
+from pipelines.access import AuditTrail
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
 from pipelines.http_api import RequestProblem
 from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
@@ -61,17 +64,18 @@ def api_router(
     evidence: EvidenceKeeper,
     housekeeper: Housekeeper,
     settings: HubSettings,
+    trail: AuditTrail,
 ) -> APIRouter:
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
     _add_delivery(router, store, settings.webhook_secrets)
     add_incident_lists(router, store.database)
     _add_incidents(router, store)
-    _add_holds(router, store, evidence)
+    _add_holds(router, store, evidence, trail)
     _add_readers(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     _add_keyframes(router, store, keyframes)
-    add_restricted(router, store, keyframes, settings.audit)
+    add_restricted(router, store, keyframes, trail)
     _add_schemas(router)
     return router
 
@@ -162,30 +166,40 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         "/api/incidents/{incident_id}",
         **described("incidents", "One incident and its history", 404, 409, 503),
     )
-    def get_incident(incident_id: str, city: str | None = None) -> IncidentRecord:
+    def get_incident(incident_id: str, sees: Sees, city: str | None = None) -> IncidentRecord:
         """The newest state and every transition that has arrived and is kept.
 
         `city` is needed where two cities have an incident of this id.
         """
         with store.database.read() as connection:
-            return queries.incident_record(connection, one_incident(connection, incident_id, city))
+            return queries.incident_record(
+                connection, one_incident(connection, incident_id, city, sees)
+            )
 
 
-def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -> None:
+def _add_holds(
+    router: APIRouter, store: EventStore, evidence: EvidenceKeeper, trail: AuditTrail
+) -> None:
     path = "/api/incidents/{incident_id}/hold"
 
     @router.post(path, **described("incidents", "Hold an incident as evidence", 404, 409, 503))
-    def hold_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+    def hold_incident(
+        incident_id: str, sees: Sees, request: Request, city: str | None = None
+    ) -> EvidenceHold:
         """Its events are kept until it is released, and the hub copies its keyframes."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
+        noted(trail, request, incident_id, "incident.held")
         return evidence.hold(incident)
 
     @router.delete(path, **described("incidents", "Release an incident", 404, 409, 503))
-    def release_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+    def release_incident(
+        incident_id: str, sees: Sees, request: Request, city: str | None = None
+    ) -> EvidenceHold:
         """Retention applies to it again; the copies of its keyframes go."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
+        noted(trail, request, incident_id, "incident.released")
         return evidence.release(incident)
 
 
@@ -260,10 +274,10 @@ def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSour
     how["responses"][200] = {"content": {"image/jpeg": {}}}
 
     @router.get("/api/keyframes/{key:path}", response_class=Response, **how)
-    def get_keyframe(key: str, city: str | None = None) -> Response:
+    def get_keyframe(key: str, sees: Sees, city: str | None = None) -> Response:
         """Only keys that a stored event names are looked up, and the digest must be the event's."""
         with store.database.read() as connection:
-            found = queries.keyframes(connection, [key]).values()
+            found = queries.keyframes(connection, [key], sees).values()
         expected = {one.sha256: one for one in found if city in (None, one.city)}
         if not expected or key.startswith(RESTRICTED_PREFIX):
             raise HTTPException(404, "no event that is kept names this keyframe")

@@ -27,13 +27,17 @@ from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
-from event_hub.login import LOGIN_PAGE, login_router
+from event_hub.login import login_page, login_router
+from event_hub.people.accounts import Accounts
+from event_hub.people.audit import audit_router
+from event_hub.people.routes import people_router
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
 from pipelines.access import (
     AccessGate,
     AccessPolicy,
+    AuditTrail,
     TokenFile,
     guarded_protocol,
     known_hosts,
@@ -43,6 +47,8 @@ from pipelines.http_api import HttpApi
 
 logger = logging.getLogger(__name__)
 
+SERVER = "hub"
+"""What the audit trail calls it."""
 GRACE_S = 3
 BACKLOG = 512
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -62,6 +68,8 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     tokens = TokenFile(settings.access)
     tokens.prepare()
     store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
+    trail = AuditTrail(settings.audit, SERVER)
+    accounts = Accounts(store.database, trail)
     console = None
     if settings.console:
         # Loading the page's framework takes two seconds: only where there is a page.
@@ -92,26 +100,30 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
+    app.state.groups = accounts.groups
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = WithEvidence(keyframes, folder)
-    app.include_router(api_router(store, source, evidence, housekeeper, settings))
-    app.include_router(cases_router(store, tokens, limits))
+    app.include_router(api_router(store, source, evidence, housekeeper, settings, trail))
+    app.include_router(cases_router(store, limits))
     add_refusals(app)
+    app.include_router(people_router(accounts))
+    app.include_router(audit_router(trail))
+    app.include_router(login_router(tokens, accounts, behind_proxy=settings.without_tls))
     if console is not None:
-        app.include_router(login_router(tokens))
         console.mount(app)
-    app.add_middleware(AccessGate, policy=_policy(settings, tokens))
+    app.add_middleware(AccessGate, policy=_policy(settings, tokens, accounts))
     return app
 
 
-def _policy(settings: HubSettings, tokens: TokenFile) -> AccessPolicy:
+def _policy(settings: HubSettings, tokens: TokenFile, accounts: Accounts) -> AccessPolicy:
     return AccessPolicy(
         routes=ROUTES,
         tokens=tokens,
         hosts=known_hosts(settings.host, settings.hosts),
         content_security_policy=CONTENT_SECURITY_POLICY,
         cookie=COOKIE,
-        login_page=LOGIN_PAGE if settings.console else "",
+        sessions=accounts.sessions.check,
+        login_page=login_page() if settings.console else "",
     )
 
 

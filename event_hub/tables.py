@@ -135,6 +135,7 @@ KEYFRAMES = Table(
     _incarnation(),
     Column("sha256", String(64), nullable=False),
     Column("media_type", _KEY, nullable=False),
+    Column("camera", _KEY, nullable=False, server_default=""),
     Column("subjects", Text, nullable=False),
 )
 """The keyframes and clips that events name. The least (incarnation, revision, ...) says what one
@@ -149,10 +150,12 @@ CAMERA_STATES = Table(
     *_texts("sequence", "source", "event_id"),
     _incarnation(),
     Column("received_us", BigInteger, nullable=False),
+    Column("division", _KEY, nullable=False, server_default=""),
     Column("state", _KEY, nullable=False),
     Column("data", Text, nullable=False),
 )
-"""The newest state per camera by (incarnation, sequence, source, event_id): no clock has a say."""
+"""The newest state per camera by (incarnation, sequence, source, event_id): no clock has a say.
+`division` is the administrative division code of the camera's place."""
 
 CAMERAS_HEARD = Table(
     "cameras_heard",
@@ -167,6 +170,36 @@ CAMERAS_HEARD = Table(
     Column("data", Text, nullable=False),
 )
 """What the newest heartbeat said of each camera, written every now and then."""
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("name", _KEY, primary_key=True),
+    *_texts("role", "password"),
+    Column("groups", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("disabled_us", BigInteger),
+)
+"""Who logs in with a name. `password` is an Argon2 hash; `groups` a JSON list of camera groups."""
+
+USER_SESSIONS = Table(
+    "user_sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    *_texts("user"),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger, nullable=False),
+    Index("user_sessions_user", "user"),
+)
+"""Open sessions of users, by the SHA-256 of the secret that the browser holds."""
+
+CAMERA_GROUPS = Table(
+    "camera_groups",
+    METADATA,
+    Column("name", _KEY, primary_key=True),
+    Column("members", Text, nullable=False),
+)
+"""Named sets of cameras; `members` is a JSON list of what `event_hub.people.groups` says."""
 
 
 def to_us(moment: datetime) -> int:

@@ -1,5 +1,8 @@
 from .audit import (
-    AuditError as AuditError, AuditTrail as AuditTrail,
+    AuditError as AuditError, AuditFilter as AuditFilter, AuditTrail as AuditTrail, SEEN as SEEN,
+)
+from .caller import (
+    Caller as Caller, SessionsUnavailableError as SessionsUnavailableError,
 )
 from .connections import guarded_protocol as guarded_protocol
 from .gate import (
