@@ -91,7 +91,9 @@ def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -
     @router.get("/enter", summary="Open the console with a link", response_class=HTMLResponse)
     def enter(request: Request, token: str = "") -> Response:
         """Exchanges the link's token for a session cookie, and leads to the console."""
-        return _remembered(request, HTMLResponse(_WELCOME), token_session(token))
+        # The address of this page holds the token.
+        page = HTMLResponse(_WELCOME, headers={"Referrer-Policy": "no-referrer"})
+        return _remembered(request, page, token_session(token))
 
     names = ("name", "password", "token")
     form: dict[str, Any] = {
