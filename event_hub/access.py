@@ -18,6 +18,7 @@ REASON_BYTES: Final = 8 * 1024
 CASE_BYTES: Final = 32 * 1024
 PERSON_BYTES: Final = 8 * 1024
 GROUP_BYTES: Final = 512 * 1024
+DELETION_BYTES: Final = 1024 * 1024
 COOKIE: Final = "cityeye_session"
 
 ROUTES: Final = RouteTable(
@@ -62,11 +63,17 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/measurements", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cameras", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/keyframe-links", Scope.VIEWER, by_group=True),
+        # The address itself is signed; see `event_hub.keyframe_links`.
+        RouteRule("GET", "/api/links/{until}/{signature}/{key:path}", None),
         RouteRule(
             "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
         ),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/audit/check", Scope.ADMIN),
+        RouteRule("POST", "/api/deletions", Scope.ADMIN, JSON, DELETION_BYTES),
+        RouteRule("GET", "/api/deletions", Scope.ADMIN),
+        RouteRule("GET", "/api/deletions/{number}", Scope.ADMIN),
         RouteRule("GET", "/api/me", Scope.VIEWER, by_group=True),
         RouteRule("POST", "/api/me/password", Scope.VIEWER, JSON, PERSON_BYTES, by_group=True),
         RouteRule("GET", "/api/users", Scope.ADMIN),

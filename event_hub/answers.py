@@ -27,11 +27,14 @@ class Receipt(HubAnswer):
 class CityIncident(IncidentData):
     """An incident with the city that it is in, and since when it is held as evidence.
 
+    At `deleted_at` images or clips of it were last deleted on request; it may still name them.
+
     `city` is that of the event's source, `DIVISION-NAME`; empty where an older program named none.
     """
 
     city: str
     held_since: datetime | None
+    deleted_at: datetime | None = None
 
 
 class IncidentPage(HubAnswer):

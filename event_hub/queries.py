@@ -72,7 +72,9 @@ def city_incident(row: Row[Any]) -> CityIncident:
     """What the API answers of a row of incidents."""
     held_since = None if row.held_us is None else from_us(row.held_us)
     data = IncidentData.model_validate_json(row.data)
-    return CityIncident(**dict(data), city=row.city, held_since=held_since)
+    deleted_at = None if row.deleted_us is None else from_us(row.deleted_us)
+    times = {"held_since": held_since, "deleted_at": deleted_at}
+    return CityIncident(**dict(data), city=row.city, **times)
 
 
 def incident_rows(

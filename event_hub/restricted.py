@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from event_hub import queries
 from event_hub.answers import described
+from event_hub.deletions.guard import why_not
 from event_hub.keyframes import KeyframeSource
 from event_hub.people.noting import noted
 from event_hub.people.visible import Sees, Visible
@@ -60,8 +61,8 @@ def _fetched(
         raise HTTPException(404, "no event that is kept names this")
     try:
         data = source.fetch(key)
-    except LookupError:
-        raise HTTPException(404, why_missing(key)) from None
+    except LookupError as error:
+        raise HTTPException(404, why_not(error, why_missing(key))) from None
     except OSError:
         raise HTTPException(503, "the keyframe store does not answer: try again") from None
     if hashlib.sha256(data).hexdigest() not in expected:

@@ -23,6 +23,9 @@ from event_hub.api import api_router, health_of
 from event_hub.cases.limit_watch import LimitWatch
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
+from event_hub.deletions.deleter import EvidenceDeleter
+from event_hub.deletions.guard import Undeleted
+from event_hub.deletions.routes import deletions_router
 from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
@@ -77,10 +80,12 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
 
         console = Console(store)
     folder = EvidenceFolder(settings.evidence)
-    evidence = EvidenceKeeper(store, keyframes, folder)
+    evidence = EvidenceKeeper(store, Undeleted(keyframes, store.database), folder)
+    kept = WithEvidence(keyframes, folder)
+    deleter = EvidenceDeleter(store.database, kept, trail)
     limits = TimeLimits(settings.cases)
     watch = LimitWatch(store, limits)
-    housekeeper = Housekeeper(store, settings.retention, evidence, watch)
+    housekeeper = Housekeeper(store, settings.retention, evidence, watch, deleter)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,12 +107,13 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     )
     app.state.groups = accounts.groups
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
-    source = WithEvidence(keyframes, folder)
+    source = Undeleted(kept, store.database)
     app.include_router(api_router(store, source, evidence, housekeeper, settings, trail))
     app.include_router(cases_router(store, limits))
     add_refusals(app)
     app.include_router(people_router(accounts))
     app.include_router(audit_router(trail))
+    app.include_router(deletions_router(store.database, deleter))
     app.include_router(login_router(tokens, accounts, behind_proxy=settings.without_tls))
     if console is not None:
         console.mount(app)

@@ -113,6 +113,7 @@ INCIDENTS = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
     Column("held_us", BigInteger),
+    Column("deleted_us", BigInteger),
     Column("words", Text, nullable=False),
     Column("data", Text, nullable=False),
     Index("incidents_newest", "opened_us", "incident_id"),
@@ -123,7 +124,8 @@ INCIDENTS = Table(
 )
 """The state after the greatest (incarnation, revision, sequence, source, event_id) that has
 arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from. Since
-`held_us` the incident is evidence, and retention leaves it alone."""
+`held_us` the incident is evidence, and retention leaves it alone. At `deleted_us` evidence of it
+was last deleted on request."""
 
 KEYFRAMES = Table(
     "keyframes",
@@ -200,6 +202,30 @@ CAMERA_GROUPS = Table(
     Column("members", Text, nullable=False),
 )
 """Named sets of cameras; `members` is a JSON list of what `event_hub.people.groups` says."""
+
+DELETION_RECORDS = Table(
+    "deletion_records",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("deletion", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+    Index("deletion_records_deletion", "deletion", "number"),
+)
+"""What was asked to be deleted and what is gone, as JSON; each has the digest of the one before.
+`deletion` is the number of the first record of a request. Nothing deletes a record."""
+
+DELETED_EVIDENCE = Table(
+    "deleted_evidence",
+    METADATA,
+    Column("key", _KEY, primary_key=True),
+    Column("deletion", Integer, nullable=False),
+    Column("asked_us", BigInteger, nullable=False),
+    Column("removed_us", BigInteger),
+    Index("deleted_evidence_removed", "removed_us", "asked_us"),
+)
+"""Keys of evidence that was deleted on request: nothing gives it away any more, even where a worker
+puts it into the store later. It was last removed from there at `removed_us`."""
 
 
 def to_us(moment: datetime) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import HTTPException, Request
 
 from pipelines.access import AuditError, AuditTrail, caller_of
@@ -20,7 +23,14 @@ def noted(trail: AuditTrail, request: Request, key: str, action: str, reason: st
     Raises:
         HTTPException: 503, as it cannot be noted; it must not happen then.
     """
-    try:
+    with refusing_unnoted():
         trail.note(caller_of(request.scope), key, reason, action)
+
+
+@contextmanager
+def refusing_unnoted() -> Iterator[None]:
+    """What cannot be noted is answered with 503."""
+    try:
+        yield
     except AuditError as error:
         raise HTTPException(503, str(error)) from None

@@ -22,8 +22,9 @@ from event_hub.people.errors import (
     WrongPasswordError,
 )
 from event_hub.people.groups import GroupMember, Members
+from event_hub.people.noting import refusing_unnoted
 from event_hub.people.users import User, UserChange, UserRole
-from pipelines.access import AuditError, Scope, caller_of
+from pipelines.access import Scope, caller_of
 
 STATUSES: Final[dict[type[PeopleError], int]] = {
     UnknownPersonError: 404,
@@ -129,14 +130,13 @@ class Me(HubAnswer):
 def refusing() -> Iterator[None]:
     """What is refused about people becomes an answer."""
     try:
-        yield
+        with refusing_unnoted():
+            yield
     except PeopleError as error:
         headers = None
         if isinstance(error, LoginWaitError):
             headers = {"Retry-After": str(error.seconds)}
         raise HTTPException(STATUSES[type(error)], str(error), headers) from None
-    except AuditError as error:
-        raise HTTPException(503, str(error)) from None
 
 
 def people_router(accounts: Accounts) -> APIRouter:

@@ -18,7 +18,7 @@ from .owned_files import (
 from .problem import (
     PROBLEM_MEDIA_TYPE as PROBLEM_MEDIA_TYPE, ProblemDetails as ProblemDetails,
 )
-from .reason import ReasonedRequest as ReasonedRequest
+from .reason import Reason as Reason, ReasonedRequest as ReasonedRequest
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError

@@ -383,7 +383,9 @@ def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Clie
         "/api/incidents/{incident_id}/hold", "/api/cameras", "/api/keyframes/{key}", "/health",
         "/healthz", "/schemas/{name}", "/api/measurements", "/api/evidence/{key}", "/api/audit",
         "/api/audit/check", "/api/me", "/api/me/password", "/api/users", "/api/users/{user}",
-        "/api/groups", "/api/groups/{group}", "/enter", "/login", "/logout",
+        "/api/groups", "/api/groups/{group}", "/api/deletions", "/api/deletions/{number}",
+        "/api/keyframe-links", "/api/links/{until}/{signature}/{key}",
+        "/enter", "/login", "/logout",
     }  # fmt: skip
     answers = description["paths"]["/api/incidents"]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]

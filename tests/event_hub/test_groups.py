@@ -68,7 +68,7 @@ def life(city: str, camera: str, number: int) -> list[dict[str, Any]]:
     said = {"id": camera, "name": camera, "place": {"division": PLACES[camera]}}
     if city == DAYI:
         said["place"] = {"division": "510129001"}
-    shown = keyframe(key_of(city, camera), data)
+    shown = keyframe(key_of(city, camera), data) | {"masked": True}
     clip = {k: shown[k] for k in ("sha256", "size_bytes")}
     clip |= {"state": "stored", "key": clip_of(city, camera)}
     state = camera_state(camera, number=1)
@@ -198,6 +198,7 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/measurements"): same("measurements", "/api/measurements"),
     ("GET", "/api/cameras"): cameras,
     ("GET", "/api/keyframes/{key:path}"): about("GET", "/api/keyframes/{key}?city={city}"),
+    ("GET", "/api/keyframe-links"): about("GET", "/api/keyframe-links?key={key}&city={city}"),
     ("POST", "/api/evidence/{key:path}"): about("POST", "/api/evidence/{clip}?city={city}"),
     ("GET", "/api/me"): answers,
     ("POST", "/api/me/password"): answers,
