@@ -1,9 +1,10 @@
-"""`CityClient`: asks a running city over its control API; every fault becomes one sentence."""
+"""`CityClient`: asks a running city or hub over HTTP; every fault becomes one sentence."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,18 +13,32 @@ from urllib3.util import Retry, Timeout
 
 from cityeye.access import TOKEN, note_about, token_for
 from cityeye.errors import CommandError
-from cityeye.ports import API_PORT
+from cityeye.ports import API_PORT, HUB_PORT
 
 DEFAULT_API: Final = f"http://127.0.0.1:{API_PORT}"
+DEFAULT_HUB: Final = f"http://127.0.0.1:{HUB_PORT}"
 CHANGE_TIMEOUT_S: Final = 320.0
 """Longer than the API waits for a change, so that its own sentence arrives."""
-STATUS_OK: Final = 200
+STATUS_OK: Final = range(200, 300)
 STATUS_UNKNOWN: Final = 401
 STATUS_MISSING: Final = 404
 
 
+@dataclass(frozen=True, slots=True)
+class AskedServer:
+    """What messages call a server, and how somebody says where it is and starts it."""
+
+    name: str
+    option: str
+    start: str
+
+
+CONTROL_API: Final = AskedServer("control API", "--api", "start the city with `cityeye run`")
+EVENT_HUB: Final = AskedServer("event hub", "--hub", "start `cityeye run` or `cityeye hub`")
+
+
 class CityClient:
-    """One control API. Nothing is tried twice: a change that was heard must not be made again.
+    """One server. Nothing is tried twice: a change that was heard must not be made again.
 
     `token` says who asks. With a `fingerprint`, the certificate must have this SHA-256, whoever
     signed it. `server` and `option` name it in errors, and what says where it is.
@@ -34,11 +49,10 @@ class CityClient:
         url: str,
         token: str,
         fingerprint: str | None = None,
-        server: str = "control API",
-        option: str = "--api",
+        server: AskedServer = CONTROL_API,
     ) -> None:
         self._url = url.rstrip("/")
-        self._server, self._option = server, option
+        self._server = server
         pinned: dict[str, Any] = {"assert_fingerprint": fingerprint, "cert_reqs": "CERT_NONE"}
         self._pool = urllib3.PoolManager(
             timeout=Timeout(connect=5.0, read=CHANGE_TIMEOUT_S),
@@ -48,7 +62,13 @@ class CityClient:
         )
 
     @classmethod
-    def of(cls, url: str, token_file: Path | None, environment: Mapping[str, str]) -> CityClient:
+    def of(
+        cls,
+        url: str,
+        token_file: Path | None,
+        environment: Mapping[str, str],
+        server: AskedServer = CONTROL_API,
+    ) -> CityClient:
         """A client with the token that is found for it.
 
         Raises:
@@ -56,20 +76,7 @@ class CityClient:
         """
         note = note_about(url, environment)
         token = token_for(url, token_file, environment)
-        return cls(url, token, note.fingerprint if note else None)
-
-    @classmethod
-    def of_hub(
-        cls, url: str, token_file: Path | None, environment: Mapping[str, str]
-    ) -> CityClient:
-        """The same for the event hub, which may be asked like a control API.
-
-        Raises:
-            CommandError: There is no token.
-        """
-        note = note_about(url, environment)
-        token = token_for(url, token_file, environment)
-        return cls(url, token, note.fingerprint if note else None, "event hub", "--hub")
+        return cls(url, token, note.fingerprint if note else None, server)
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a path answers.
@@ -94,11 +101,20 @@ class CityClient:
         Raises:
             CommandError: As for `get`.
         """
+        return self.change("POST", path, body)
+
+    def change(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """As `post`, with another method; None where the answer is empty.
+
+        Raises:
+            CommandError: As for `get`.
+        """
         content: dict[str, Any] = {}
         if body is not None:
             headers = {**self._pool.headers, "Content-Type": "application/json"}
             content = {"body": json.dumps(body), "headers": headers}
-        return json.loads(self._checked(self._answer("POST", path, **content)))
+        answer = self._checked(self._answer(method, path, **content))
+        return json.loads(answer) if answer else None
 
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
         try:
@@ -106,21 +122,21 @@ class CityClient:
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise CommandError(
-                f"no {self._server} answers at {self._url} ({type(reason).__name__}); start the "
-                f"city with `cityeye run`, or say where it is with {self._option}"
+                f"no {self._server.name} answers at {self._url} ({type(reason).__name__}); "
+                f"{self._server.start}, or say where it is with {self._server.option}"
             ) from None
 
     def _checked(self, answer: urllib3.BaseHTTPResponse) -> bytes:
         """The body of an answer, or what the server says is wrong as a `CommandError`."""
-        if answer.status == STATUS_OK:
+        if answer.status in STATUS_OK:
             return answer.data
         if answer.status == STATUS_UNKNOWN:
             raise CommandError(
-                f"the {self._server} does not know this token; give --token-file or {TOKEN} one "
-                "from `cityeye token new` on the city's machine"
+                f"the {self._server.name} does not know this token; give --token-file or {TOKEN} "
+                "one from `cityeye token new` on its machine"
             )
         try:
             detail = json.loads(answer.data)["detail"]
         except (ValueError, KeyError, TypeError):
-            detail = f"the {self._server} answered {answer.status} without a reason"
+            detail = f"the {self._server.name} answered {answer.status} without a reason"
         raise CommandError(str(detail))

@@ -22,6 +22,7 @@ from cityeye.entrances import (
     gated_cluster,
     hub_sink,
     keyframe_address,
+    noted_hub,
     own_addresses,
     show_console,
 )
@@ -126,7 +127,10 @@ class CityRun:
                 self._config, lambda new: self._make_plan(new, hub), city.apply, self._took
             )
             try:
-                with control_socket(state, self._config.path, changes.apply):
+                with (
+                    noted_hub(self._config, hub_url, tokens),
+                    control_socket(state, self._config.path, changes.apply),
+                ):
                     self._watch(city, duration_s)
             except DirectorLost:
                 self._stop(city)

@@ -22,12 +22,14 @@ from cityeye.commands import (
     check,
     coverage,
     events,
+    group,
     hold,
     hub,
     replay,
     rules,
     run,
     token,
+    user,
 )
 from cityeye.commands import models as models_command
 from cityeye.errors import is_ours, unexpected
@@ -52,6 +54,8 @@ app.command("hub")(hub.hub)
 app.command("coverage")(coverage.coverage)
 app.add_typer(rules.app, name="rules")
 app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
+app.add_typer(group.app, name="group")
 app.add_typer(events.app, name="events")
 app.add_typer(hold.app, name="hold")
 app.add_typer(models_command.app, name="models")

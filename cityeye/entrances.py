@@ -45,6 +45,17 @@ def gated_cluster(api: ApiSection, tokens: TokenFile) -> Iterator[RayNode]:
         yield node
 
 
+@contextlib.contextmanager
+def noted_hub(config: Config, hub_url: str | None, tokens: TokenFile) -> Iterator[None]:
+    """The note about the embedded hub for commands on this machine, if there is one."""
+    if hub_url is None or config.settings.hub is None:
+        yield
+        return
+    fingerprint = fingerprint_of(config.settings.hub.certificate)
+    with noted(hub_url, CityNote(str(tokens.folder), fingerprint), os.environ):
+        yield
+
+
 def own_addresses(config: Config) -> list[tuple[str, int]]:
     """Where this city listens."""
     sections = (config.settings.api, config.settings.hub)

@@ -26,9 +26,10 @@ from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.processes import how_it_ended
 from event_hub import HubRetention, HubSettings
-from pipelines import KeyframeMissing, StoreError
+from pipelines import HoldsUnreadable, KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
-from pipelines.delivery import KeyframeSettings, KeyframeStore
+from pipelines.delivery import Holds, KeyframeSettings, KeyframeStore
+from pipelines.keyframe_key import incident_tag
 
 if TYPE_CHECKING:
     from event_hub import Hub
@@ -275,7 +276,8 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
         threading.Thread(target=_tell_problems, args=(hub, answer), daemon=True).start()
 
     try:
-        hub = Hub(settings, _StoreKeyframes(keyframes.open()), listens)
+        source = _StoreKeyframes(keyframes.open(), Holds(settings.access.parent))
+        hub = Hub(settings, source, listens)
         hub.run()
     except (HubError, TokenFileError, OSError) as error:
         answer.send(str(error))
@@ -305,8 +307,9 @@ def _end_with_parent() -> None:
 class _StoreKeyframes:
     """The hub's source of keyframes over the store that the workers fill."""
 
-    def __init__(self, store: KeyframeStore) -> None:
+    def __init__(self, store: KeyframeStore, holds: Holds) -> None:
         self._store = store
+        self._holds = holds
 
     def fetch(self, key: str) -> bytes:
         """The image's bytes.
@@ -321,3 +324,27 @@ class _StoreKeyframes:
             raise KeyError(key) from error
         except StoreError as error:
             raise OSError(str(error)) from error
+
+    def remove(self, key: str) -> None:
+        """Deletes what lies under a key; nothing there is no error.
+
+        Raises:
+            OSError: The store does not do it now.
+        """
+        try:
+            self._store.remove(key)
+        except StoreError as error:
+            raise OSError(str(error)) from error
+
+    def is_held(self, key: str) -> bool:
+        """Whether it is of an incident that `cityeye hold` keeps.
+
+        Raises:
+            OSError: The holds cannot be read.
+        """
+        name = key.rpartition("/")[2]
+        try:
+            held = self._holds.all()
+        except HoldsUnreadable as error:
+            raise OSError(str(error)) from error
+        return any(name.startswith(f"{incident_tag(one.incident)}_") for one in held)

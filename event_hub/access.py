@@ -16,6 +16,9 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = frozenset({"application/json"})
 REASON_BYTES: Final = 8 * 1024
 CASE_BYTES: Final = 32 * 1024
+PERSON_BYTES: Final = 8 * 1024
+GROUP_BYTES: Final = 512 * 1024
+DELETION_BYTES: Final = 1024 * 1024
 COOKIE: Final = "cityeye_session"
 
 ROUTES: Final = RouteTable(
@@ -26,17 +29,22 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/login", None, frozenset({FORM})),
         RouteRule("POST", "/logout", None),
         RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
-        RouteRule("GET", "/api/events", Scope.VIEWER),
+        RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/feed", Scope.VIEWER),
-        RouteRule("GET", "/api/incidents", Scope.VIEWER),
-        RouteRule("GET", "/api/incidents.csv", Scope.VIEWER),
-        RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER),
-        RouteRule("GET", "/api/incident-counts", Scope.VIEWER),
-        RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER),
-        RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR),
+        RouteRule("GET", "/api/incidents", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/incidents.csv", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/incident-counts", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/incidents/{incident}", Scope.VIEWER, by_group=True),
+        RouteRule("POST DELETE", "/api/incidents/{incident}/hold", Scope.OPERATOR, by_group=True),
         *(
             RouteRule(
-                "POST", f"/api/incidents/{{incident}}/{verb}", Scope.OPERATOR, JSON, CASE_BYTES
+                "POST",
+                f"/api/incidents/{{incident}}/{verb}",
+                Scope.OPERATOR,
+                JSON,
+                CASE_BYTES,
+                by_group=True,
             )
             for verb in (
                 "confirm",
@@ -49,10 +57,10 @@ ROUTES: Final = RouteTable(
                 "split",
             )
         ),
-        RouteRule("GET", "/api/incidents/{incident}/case", Scope.VIEWER),
-        RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER),
-        RouteRule("GET", "/api/cases", Scope.VIEWER),
-        RouteRule("GET", "/api/cases/{case}", Scope.VIEWER),
+        RouteRule("GET", "/api/incidents/{incident}/case", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cases", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cases/{case}", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/statistics/timeline", Scope.VIEWER),
         RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER),
         RouteRule("GET", "/api/statistics/places", Scope.VIEWER),
@@ -68,12 +76,30 @@ ROUTES: Final = RouteTable(
             RouteRule("POST", f"/api/subscriptions/{{subscription}}/{deed}", Scope.ADMIN, JSON)
             for deed in ("active", "replay")
         ),
-        RouteRule("GET", "/api/measurements", Scope.VIEWER),
-        RouteRule("GET", "/api/cameras", Scope.VIEWER),
-        RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER),
-        RouteRule("POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES),
+        RouteRule("GET", "/api/measurements", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cameras", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/keyframe-links", Scope.VIEWER, by_group=True),
+        # The address itself is signed; see `event_hub.keyframe_links`.
+        RouteRule("GET", "/api/links/{until}/{signature}/{key:path}", None),
+        RouteRule(
+            "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
+        ),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
-        RouteRule("GET", "/api/openapi.json", Scope.VIEWER),
+        RouteRule("GET", "/api/audit/check", Scope.ADMIN),
+        RouteRule("POST", "/api/deletions", Scope.ADMIN, JSON, DELETION_BYTES),
+        RouteRule("GET", "/api/deletions", Scope.ADMIN),
+        RouteRule("GET", "/api/deletions/{number}", Scope.ADMIN),
+        RouteRule("GET", "/api/me", Scope.VIEWER, by_group=True),
+        RouteRule("POST", "/api/me/password", Scope.VIEWER, JSON, PERSON_BYTES, by_group=True),
+        RouteRule("GET", "/api/users", Scope.ADMIN),
+        RouteRule("POST", "/api/users", Scope.ADMIN, JSON, PERSON_BYTES),
+        RouteRule("PATCH", "/api/users/{user}", Scope.ADMIN, JSON, PERSON_BYTES),
+        RouteRule("DELETE", "/api/users/{user}", Scope.ADMIN),
+        RouteRule("GET", "/api/groups", Scope.ADMIN),
+        RouteRule("PUT", "/api/groups/{group}", Scope.ADMIN, JSON, GROUP_BYTES),
+        RouteRule("DELETE", "/api/groups/{group}", Scope.ADMIN),
+        RouteRule("GET", "/api/openapi.json", Scope.VIEWER, by_group=True),
         # The pages of the API hold nothing of the city; what they load needs a token.
         RouteRule("GET", "/api/docs", None),
         RouteRule("GET", "/api/docs/{file}", None),

@@ -27,11 +27,14 @@ class Receipt(HubAnswer):
 class CityIncident(IncidentData):
     """An incident with the city that it is in, and since when it is held as evidence.
 
+    At `deleted_at` images or clips of it were last deleted on request; it may still name them.
+
     `city` is that of the event's source, `DIVISION-NAME`; empty where an older program named none.
     """
 
     city: str
     held_since: datetime | None
+    deleted_at: datetime | None = None
 
 
 class IncidentPage(HubAnswer):
@@ -148,26 +151,6 @@ class Health(HubAnswer):
     held_incidents: int
     max_days: float | None
     max_bytes: int | None
-
-
-class AuditRecord(HubAnswer):
-    """Who saw what is restricted, when and why; `parent` is the token that a session is of."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    at: datetime
-    token: str
-    name: str
-    parent: str
-    key: str
-    reason: str
-    server: str
-
-
-class AuditList(HubAnswer):
-    """The newest entries of the audit trail, newest first."""
-
-    entries: list[AuditRecord]
 
 
 def described(tag: str, summary: str, *problems: int) -> dict[str, Any]:

@@ -6,7 +6,6 @@ no use and says why in one sentence; a 5xx means try again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
@@ -33,27 +32,25 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.feed import add_feed
 from event_hub.housekeeping import Housekeeper
 from event_hub.incidents import add_incident_lists
+from event_hub.keyframe_links import KeyframeLinks
+from event_hub.keyframe_routes import add_keyframes
 from event_hub.keyframes import KeyframeSource
 from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.metrics import HubMetrics, add_metrics
+from event_hub.people.noting import noted
+from event_hub.people.visible import Sees
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.statistics import add_statistics
 from event_hub.store import EventStore
+from pipelines.access import AuditTrail
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
 from pipelines.http_api import RequestProblem
-from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
 
 BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
 PAGE_MAX: Final = 200
 NO_PAGE: Final = "parameter 'before' is not a page's next_before"
-IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-IMAGE_HEADERS: Final = {
-    "Cache-Control": "private, max-age=86400, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
@@ -65,20 +62,21 @@ def api_router(
     housekeeper: Housekeeper,
     settings: HubSettings,
     metrics: HubMetrics,
+    trail: AuditTrail,
 ) -> APIRouter:
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
     _add_delivery(router, store, settings.webhook_secrets, metrics)
     add_incident_lists(router, store.database)
     _add_incidents(router, store)
-    _add_holds(router, store, evidence)
+    _add_holds(router, store, evidence, trail)
     _add_readers(router, store)
     add_feed(router, store)
     add_statistics(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     add_metrics(router, metrics)
-    _add_keyframes(router, store, keyframes)
-    add_restricted(router, store, keyframes, settings.audit)
+    add_keyframes(router, store, keyframes, KeyframeLinks(settings.access))
+    add_restricted(router, store, keyframes, trail)
     _add_schemas(router)
     return router
 
@@ -174,30 +172,40 @@ def _add_incidents(router: APIRouter, store: EventStore) -> None:
         "/api/incidents/{incident_id}",
         **described("incidents", "One incident and its history", 404, 409, 503),
     )
-    def get_incident(incident_id: str, city: str | None = None) -> IncidentRecord:
+    def get_incident(incident_id: str, sees: Sees, city: str | None = None) -> IncidentRecord:
         """The newest state and every transition that has arrived and is kept.
 
         `city` is needed where two cities have an incident of this id.
         """
         with store.database.read() as connection:
-            return queries.incident_record(connection, one_incident(connection, incident_id, city))
+            return queries.incident_record(
+                connection, one_incident(connection, incident_id, city, sees)
+            )
 
 
-def _add_holds(router: APIRouter, store: EventStore, evidence: EvidenceKeeper) -> None:
+def _add_holds(
+    router: APIRouter, store: EventStore, evidence: EvidenceKeeper, trail: AuditTrail
+) -> None:
     path = "/api/incidents/{incident_id}/hold"
 
     @router.post(path, **described("incidents", "Hold an incident as evidence", 404, 409, 503))
-    def hold_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+    def hold_incident(
+        incident_id: str, sees: Sees, request: Request, city: str | None = None
+    ) -> EvidenceHold:
         """Its events are kept until it is released, and the hub copies its keyframes."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
+        noted(trail, request, incident_id, "incident.held")
         return evidence.hold(incident)
 
     @router.delete(path, **described("incidents", "Release an incident", 404, 409, 503))
-    def release_incident(incident_id: str, city: str | None = None) -> EvidenceHold:
+    def release_incident(
+        incident_id: str, sees: Sees, request: Request, city: str | None = None
+    ) -> EvidenceHold:
         """Retention applies to it again; the copies of its keyframes go."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
+        noted(trail, request, incident_id, "incident.released")
         return evidence.release(incident)
 
 
@@ -265,31 +273,6 @@ def health_of(store: EventStore, housekeeper: Housekeeper, limits: HubRetention)
     problems = housekeeper.problems(health.bytes)
     status = "degraded" if problems else "ok"
     return health.model_copy(update={"status": status, "problems": problems})
-
-
-def _add_keyframes(router: APIRouter, store: EventStore, keyframes: KeyframeSource) -> None:
-    how = described("keyframes", "A keyframe that an event names", 404, 502, 503)
-    how["responses"][200] = {"content": {"image/jpeg": {}}}
-
-    @router.get("/api/keyframes/{key:path}", response_class=Response, **how)
-    def get_keyframe(key: str, city: str | None = None) -> Response:
-        """Only keys that a stored event names are looked up, and the digest must be the event's."""
-        with store.database.read() as connection:
-            found = queries.keyframes(connection, [key]).values()
-        expected = {one.sha256: one for one in found if city in (None, one.city)}
-        if not expected or key.startswith(RESTRICTED_PREFIX):
-            raise HTTPException(404, "no event that is kept names this keyframe")
-        try:
-            data = keyframes.fetch(key)
-        except LookupError:
-            raise HTTPException(404, why_missing(key)) from None
-        except OSError:
-            raise HTTPException(503, "the keyframe store does not answer: try again") from None
-        named = expected.get(hashlib.sha256(data).hexdigest())
-        if named is None:
-            raise HTTPException(502, "the stored keyframe is not the one that the event names")
-        media_type = named.media_type if named.media_type in IMAGE_TYPES else "image/jpeg"
-        return Response(data, media_type=media_type, headers=IMAGE_HEADERS)
 
 
 def _add_schemas(router: APIRouter) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from event_hub.answers import EvidenceHold
+from event_hub.deletions.guard import deleted_among
 from event_hub.keyframes import EvidenceFolder, KeyframeSource
 from event_hub.store import EventStore
 from event_hub.tables import INCIDENTS, from_us, to_us
@@ -51,7 +53,8 @@ class EvidenceKeeper:
         self._note(incident, None)
         names = self._names(incident)
         for key, _ in names:
-            self._folder.remove(key)
+            with suppress(OSError):
+                self._folder.remove(key)
         return EvidenceHold(held_since=None, keyframes=len(names), copies=0)
 
     def copy_missing(self) -> int:
@@ -74,9 +77,10 @@ class EvidenceKeeper:
             connection.execute(update(INCIDENTS).where(same).values(held_us=held_us))
 
     def _names(self, incident: Row[Any]) -> list[tuple[str, str]]:
-        """Key and sha256 of the keyframes that an incident names."""
+        """Key and sha256 of the keyframes that an incident names and nobody had deleted."""
         keyframes = IncidentData.model_validate_json(incident.data).keyframes
-        return [(one.key, one.sha256) for one in keyframes]
+        deleted = deleted_among(self._store.database, [one.key for one in keyframes])
+        return [(one.key, one.sha256) for one in keyframes if one.key not in deleted]
 
     def _copy(self, name: tuple[str, str]) -> bool:
         """Whether there is a copy now."""

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import update
 
 from event_hub.cases.limit_watch import LimitWatch
+from event_hub.deletions.deleter import EvidenceDeleter
 from event_hub.errors import HubError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.retention import delete_old
@@ -35,8 +36,11 @@ class Housekeeper:
         limits: HubRetention,
         evidence: EvidenceKeeper,
         watch: LimitWatch,
+        deleter: EvidenceDeleter,
     ) -> None:
         self._store = store
+        self._deleter = deleter
+        self._undeleted = 0
         self._limits = limits
         self._evidence = evidence
         self._watch = watch
@@ -78,6 +82,11 @@ class Housekeeper:
                 f"{self._uncopied} keyframes of held incidents are not copied yet:"
                 " the keyframe store does not have them"
             )
+        if self._undeleted:
+            found.append(
+                f"{self._undeleted} images and clips that were deleted on request are still in the"
+                " keyframe store, which does not remove them; nothing gives them away"
+            )
         return found
 
     def _run(self) -> None:
@@ -107,6 +116,7 @@ class Housekeeper:
             if deleted:
                 logger.info("events_deleted count=%d", deleted)
             self._uncopied = self._evidence.copy_missing()
+            self._undeleted = self._deleter.remove_again()
 
     def _try_to_write(self) -> None:
         """Finds out whether the disk takes something again, where no sender tries."""

@@ -16,7 +16,7 @@ KEY_MAX_CHARS = 512
 
 
 class KeyframeSource(Protocol):
-    """Reads one stored keyframe. Called from several threads at once."""
+    """Reads and deletes stored keyframes and clips. Called from several threads at once."""
 
     def fetch(self, key: str) -> bytes:
         """The bytes of the image.
@@ -24,6 +24,22 @@ class KeyframeSource(Protocol):
         Raises:
             LookupError: The store has nothing under this key.
             OSError: The store cannot be reached now.
+        """
+        ...
+
+    def remove(self, key: str) -> None:
+        """Deletes an image or clip; one that is not there is no error.
+
+        Raises:
+            OSError: The store does not do it now.
+        """
+        ...
+
+    def is_held(self, key: str) -> bool:
+        """Whether somebody other than the hub keeps it as evidence, so that it must stay.
+
+        Raises:
+            OSError: That cannot be found out now.
         """
         ...
 
@@ -47,6 +63,16 @@ class FolderKeyframes:
         if not path.is_file():
             raise KeyError(key)
         return path.read_bytes()
+
+    def remove(self, key: str) -> None:
+        """See `KeyframeSource.remove`."""
+        # A key that leads out of the folder names nothing in it.
+        with contextlib.suppress(KeyError):
+            self._path(key).unlink(missing_ok=True)
+
+    def is_held(self, key: str) -> bool:
+        """A folder on its own knows of nobody else."""
+        return False
 
     def _path(self, key: str) -> Path:
         path = (self._root / key).resolve() if is_safe_key(key) else self._root
@@ -72,11 +98,6 @@ class EvidenceFolder(FolderKeyframes):
         create_owned_folder(path.parent)
         write_owned_file(path, data)
 
-    def remove(self, key: str) -> None:
-        """Removes a copy; one that is not there is no error."""
-        with contextlib.suppress(OSError):
-            self._path(key).unlink(missing_ok=True)
-
 
 class WithEvidence:
     """A source of keyframes that falls back on the copies of what is held."""
@@ -93,3 +114,12 @@ class WithEvidence:
             if not self._folder.has(key):
                 raise
             return self._folder.fetch(key)
+
+    def remove(self, key: str) -> None:
+        """See `KeyframeSource.remove`: the copy goes too."""
+        self._folder.remove(key)
+        self._source.remove(key)
+
+    def is_held(self, key: str) -> bool:
+        """See `KeyframeSource.is_held`."""
+        return self._source.is_held(key)

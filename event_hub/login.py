@@ -1,12 +1,13 @@
-"""How a browser becomes known to the hub: a link that works once, or a token that is pasted.
+"""How a browser becomes known to the hub: a name and a password, a link, or a pasted token.
 
-Both are exchanged for a session, a token of its own that ends after some hours. It is kept in a
-cookie that scripts cannot read and that no other site's page can make the browser send.
+All are exchanged for a session that ends after some hours: one of the user, or a token of its own.
+It is kept in a cookie that scripts cannot read and that no other site's page can make the browser
+send.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import html
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,30 +16,54 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from event_hub.access import COOKIE, FORM
+from event_hub.people.accounts import Accounts
+from event_hub.people.routes import refusing
+from event_hub.people.sessions import LASTS as SESSION_LASTS
 from pipelines.access import TokenFile
 
 SESSION_NAME: Final = "console session"
-SESSION_LASTS: Final = timedelta(hours=12)
+ADDRESS_CHARS: Final = 64
 SEE_OTHER: Final = 303
 
 _PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>CityEye</title>{head}
+<html lang="en"><head><meta charset="utf-8"><title>CityEye</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">{head}
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 20vh auto; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 22rem; margin: 15vh auto;
+  padding: 0 1rem; }}
 input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; }}
+label {{ display: block; margin-top: .75rem; }}
+button {{ margin-top: 1rem; }}
+summary {{ margin-top: 2rem; }}
+[role=alert] {{ border-left: .25rem solid #c62828; padding-left: .75rem; }}
 </style></head><body><h1>CityEye</h1>{body}</body></html>
 """
-LOGIN_PAGE: Final = _PAGE.format(
-    head="",
-    body="""
+_FORMS: Final = """{problem}
 <form method="post" action="/login">
-<label for="token">Your token</label>
-<input id="token" name="token" type="password" autocomplete="off" required autofocus>
+<label for="name">Name</label>
+<input id="name" name="name" autocomplete="username" autocapitalize="none" required autofocus>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required>
+<button>Log in</button>
+</form>
+<details{opened}><summary>Log in with a token</summary>
+<form method="post" action="/login">
+<label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="off" required>
 <button>Open the console</button>
 </form>
-<p><code>cityeye token show</code> prints the first one where the city runs.</p>""",
-)
+<p><code>cityeye token show</code> prints the first one where the city runs;
+<code>cityeye user add</code> makes users.</p></details>"""
+
+
+def login_page(problem: str = "", with_token: bool = False) -> str:
+    """The page with both ways in, and why the last attempt failed."""
+    said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    opened = " open" if with_token else ""
+    return _PAGE.format(head="", body=_FORMS.format(problem=said, opened=opened))
+
+
 # A redirect would be part of a visit that another page began, and the cookie is not sent on those.
 _WELCOME: Final = _PAGE.format(
     head='<meta http-equiv="refresh" content="0;url=/">',
@@ -46,49 +71,61 @@ _WELCOME: Final = _PAGE.format(
 )
 
 
-def login_router(tokens: TokenFile) -> APIRouter:
-    """The routes of the login; the cookie is for TLS alone where the browser uses TLS."""
+def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -> APIRouter:
+    """The routes of the login; the cookie is for TLS alone where the browser uses TLS.
+
+    Args:
+        tokens: Of the city.
+        accounts: Of the hub.
+        behind_proxy: Every connection comes from a reverse proxy, which says from whom.
+    """
     router = APIRouter(tags=["login"])
 
-    async def session(presented: str) -> str:
+    def token_session(presented: str) -> str:
         """A session for a token. Raises 401 where it is none, or is not for people."""
-        text = await run_in_threadpool(tokens.exchange, presented, SESSION_NAME, SESSION_LASTS)
+        text = tokens.exchange(presented, SESSION_NAME, SESSION_LASTS)
         if text is None:
             raise HTTPException(401, "the token is not valid; a link works only once")
         return text
 
-    def remember(request: Request, response: Response, text: str) -> Response:
-        response.set_cookie(
-            COOKIE,
-            text,
-            max_age=int(SESSION_LASTS.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure=_is_secure(request),
-        )
-        return response
-
     @router.get("/enter", summary="Open the console with a link", response_class=HTMLResponse)
-    async def enter(request: Request, token: str = "") -> Response:
+    def enter(request: Request, token: str = "") -> Response:
         """Exchanges the link's token for a session cookie, and leads to the console."""
-        return remember(request, HTMLResponse(_WELCOME), await session(token))
+        # The address of this page holds the token.
+        page = HTMLResponse(_WELCOME, headers={"Referrer-Policy": "no-referrer"})
+        return _remembered(request, page, token_session(token))
 
+    names = ("name", "password", "token")
     form: dict[str, Any] = {
-        "schema": {"type": "object", "properties": {"token": {"type": "string"}}}
+        "schema": {"type": "object", "properties": {name: {"type": "string"} for name in names}}
     }
 
     @router.post(
         "/login",
-        summary="Open the console with a token",
+        summary="Open the console with a name and a password, or with a token",
         status_code=SEE_OTHER,
         response_class=RedirectResponse,
         openapi_extra={"requestBody": {"required": True, "content": {FORM: form}}},
     )
     async def login(request: Request) -> Response:
-        """Exchanges the form's token for a session cookie."""
+        """Begins a session, kept in a cookie. After failures the next attempt has to wait: 429."""
         fields = parse_qs((await request.body()).decode("utf-8", errors="replace"))
-        text = await session(fields.get("token", [""])[0].strip())
-        return remember(request, RedirectResponse("/", SEE_OTHER), text)
+        name, password, token = (fields.get(one, [""])[0] for one in names)
+        try:
+            if token:
+                text = await run_in_threadpool(token_session, token.strip())
+            else:
+                with refusing():
+                    address = _address(request, behind_proxy)
+                    text = await run_in_threadpool(accounts.log_in, name, password, address)
+        except HTTPException as refusal:
+            # One sentence for every wrong name and password.
+            status = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
+            if "text/html" not in request.headers.get("accept", ""):
+                raise HTTPException(status, refusal.detail, refusal.headers) from None
+            page = login_page(str(refusal.detail), with_token=bool(token))
+            return HTMLResponse(page, status, refusal.headers)
+        return _remembered(request, RedirectResponse("/", SEE_OTHER), text)
 
     @router.post(
         "/logout",
@@ -96,17 +133,37 @@ def login_router(tokens: TokenFile) -> APIRouter:
         status_code=SEE_OTHER,
         response_class=RedirectResponse,
     )
-    async def logout(request: Request) -> Response:
-        """Revokes the session of the cookie."""
+    def logout(request: Request) -> Response:
+        """Ends the session of the cookie."""
         presented = request.cookies.get(COOKIE, "")
         known = tokens.check(presented)
         if known is not None and known.name == SESSION_NAME:
-            await run_in_threadpool(tokens.revoke, known.id)
+            tokens.revoke(known.id)
+        accounts.log_out(presented)
         response = RedirectResponse("/", SEE_OTHER)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
         return response
 
     return router
+
+
+def _remembered(request: Request, response: Response, text: str) -> Response:
+    response.set_cookie(
+        COOKIE,
+        text,
+        max_age=int(SESSION_LASTS.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(request),
+    )
+    return response
+
+
+def _address(request: Request, behind_proxy: bool) -> str:
+    """Where a request comes from. A proxy adds the address that it sees as the last one."""
+    seen = request.client.host if request.client else ""
+    said = request.headers.get("x-forwarded-for", "") if behind_proxy else ""
+    return said.rpartition(",")[2].strip()[:ADDRESS_CHARS] or seen
 
 
 def _is_secure(request: Request) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from event_hub.answers import CityMeasurement, MeasurementPage
 from event_hub.page_cursor import PageEnd, cursor_of, end_of
+from event_hub.people.visible import ALL, Sees
 from event_hub.tables import EVENTS, MEASUREMENTS, to_us
 from pipelines.event import MeasurementEvent
 
@@ -39,6 +40,7 @@ class MeasurementFilter:
     line: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    sees: Sees = ALL
 
 
 def forget_measurements(connection: Connection, positions: Sequence[int]) -> None:
@@ -59,7 +61,9 @@ def measurement_page(
     same = (EVENTS.c.source == MEASUREMENTS.c.source) & (
         EVENTS.c.event_id == MEASUREMENTS.c.event_id
     )
-    query = select(MEASUREMENTS, EVENTS.c.body).join(EVENTS, same)
+    query = (
+        select(MEASUREMENTS, EVENTS.c.body).join(EVENTS, same).where(wanted.sees.of(MEASUREMENTS))
+    )
     for name in ("kind", "city", "camera", "task", "zone", "line"):
         value = getattr(wanted, name)
         if value is not None:

@@ -127,6 +127,7 @@ def _project_incident(event: IncidentEvent, connection: Connection, now_us: int)
             "key": one.key,
             "sha256": one.sha256,
             "media_type": one.media_type,
+            "camera": data.camera.id,
             "subjects": SUBJECTS.dump_json(_subjects_in(one, data)).decode(),
         }
         _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)
@@ -158,6 +159,7 @@ def _project_camera(event: CameraStateEvent, connection: Connection, now_us: int
         **origin(event),
         "received_us": now_us,
         "state": data.state,
+        "division": data.camera.place.division,
         "data": data.model_dump_json(),
     }
     _keep(connection, CAMERA_STATES, row, _STATE_ORDER)

@@ -22,6 +22,7 @@ from event_hub.answers import (
 from event_hub.camera_key import CameraKey, placed
 from event_hub.camera_status import ReportedState, camera_status
 from event_hub.heard import HeardCameras
+from event_hub.people.visible import ALL, Sees, Visible
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
@@ -55,6 +56,7 @@ class EventFilter:
     city: str | None = None
     camera: str | None = None
     type: str | None = None
+    sees: Sees = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +65,23 @@ class CameraFilter:
 
     city: str | None = None
     camera: str | None = None
+    sees: Sees = ALL
 
 
 def city_incident(row: Row[Any]) -> CityIncident:
     """What the API answers of a row of incidents."""
     held_since = None if row.held_us is None else from_us(row.held_us)
     data = IncidentData.model_validate_json(row.data)
-    return CityIncident(**dict(data), city=row.city, held_since=held_since)
+    deleted_at = None if row.deleted_us is None else from_us(row.deleted_us)
+    times = {"held_since": held_since, "deleted_at": deleted_at}
+    return CityIncident(**dict(data), city=row.city, **times)
 
 
 def incident_rows(
-    connection: Connection, incident_id: str, city: str | None = None
+    connection: Connection, incident_id: str, city: str | None = None, sees: Visible = ALL
 ) -> Sequence[Row[Any]]:
     """The incidents of this id, by city: more than one where two cities give the same ids."""
-    query = select(INCIDENTS).where(INCIDENTS.c.incident_id == incident_id)
+    query = select(INCIDENTS).where(INCIDENTS.c.incident_id == incident_id, sees.of(INCIDENTS))
     if city is not None:
         query = query.where(INCIDENTS.c.city == city)
     return connection.execute(query.order_by(INCIDENTS.c.city)).all()
@@ -117,7 +122,7 @@ def event_page(
     connection: Connection, after: int, limit: int, wanted: EventFilter = EventFilter()
 ) -> EventPage:
     """Events that arrived after a position, oldest first."""
-    query = select(EVENTS).where(EVENTS.c.position > after)
+    query = select(EVENTS).where(EVENTS.c.position > after, wanted.sees.of_events())
     if wanted.city is not None:
         query = query.where(_is_from(wanted.city))
     if wanted.camera is not None:
@@ -157,6 +162,8 @@ def camera_list(
         for key in sorted(reported.keys() | newest.keys())[:CAMERAS_MAX]
         if wanted.city in (None, key.city) and wanted.camera in (None, key.camera)
     ]
+    sees = wanted.sees.sees
+    cameras = [one for one in cameras if sees(one.city, one.camera.id, one.camera.place.division)]
     return CameraList(cameras=cameras, online=sum(camera.state == "online" for camera in cameras))
 
 
@@ -169,9 +176,12 @@ def _reported(row: Row[Any]) -> ReportedState:
     )
 
 
-def keyframes(connection: Connection, keys: Sequence[str]) -> dict[tuple[str, str], NamedKeyframe]:
-    """The keyframes under some keys, by city and key."""
-    rows = connection.execute(select(KEYFRAMES).where(KEYFRAMES.c.key.in_(keys))).all()
+def keyframes(
+    connection: Connection, keys: Sequence[str], sees: Visible = ALL
+) -> dict[tuple[str, str], NamedKeyframe]:
+    """The keyframes of the cameras that are seen under some keys, by city and key."""
+    query = select(KEYFRAMES).where(KEYFRAMES.c.key.in_(keys), sees.of(KEYFRAMES))
+    rows = connection.execute(query).all()
     return {
         (row.city, row.key): NamedKeyframe(
             row.city, row.key, row.sha256, row.media_type, SUBJECTS.validate_json(row.subjects)

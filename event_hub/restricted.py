@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from event_hub import queries
-from event_hub.answers import AuditList, described
+from event_hub.answers import described
+from event_hub.deletions.guard import why_not
 from event_hub.keyframes import KeyframeSource
+from event_hub.people.noting import noted
+from event_hub.people.visible import Sees, Visible
 from event_hub.store import EventStore
-from pipelines.access import AuditError, AuditTrail, ReasonedRequest, caller_of
+from pipelines.access import SEEN, AuditTrail, ReasonedRequest
 from pipelines.keyframe_key import is_restricted_key, media_type_of, why_missing
 
-SERVER: Final = "hub"
-MOST: Final = 1000
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -25,7 +25,7 @@ HEADERS: Final = {
 
 
 def add_restricted(
-    router: APIRouter, store: EventStore, source: KeyframeSource, folder: Path
+    router: APIRouter, store: EventStore, source: KeyframeSource, trail: AuditTrail
 ) -> None:
     """Adds the routes.
 
@@ -33,48 +33,36 @@ def add_restricted(
         router: Where to.
         store: Names what there is.
         source: Has it.
-        folder: Of the audit trail.
+        trail: Keeps who saw what.
     """
-    trail = AuditTrail(folder, SERVER)
     how = described("evidence", "A clip or clean image that an event names", 404, 422, 502, 503)
     how["responses"][200] = {"content": {"video/mp4": {}, "image/jpeg": {}}}
 
     @router.post("/api/evidence/{key:path}", response_class=Response, **how)
     def show_restricted(
-        key: str, why: ReasonedRequest, request: Request, city: str | None = None
+        key: str, why: ReasonedRequest, request: Request, sees: Sees, city: str | None = None
     ) -> Response:
         """It is not masked: the audit trail keeps who saw it and the `reason`. 422 without one."""
         if not is_restricted_key(key):
             raise HTTPException(404, "this is no key of a clip or clean image")
-        data = _fetched(store, source, key, city)
-        try:
-            trail.note(caller_of(request.scope), key, why.reason)
-        except AuditError as error:
-            raise HTTPException(503, str(error)) from None
+        data = _fetched(store, source, key, city, sees)
+        noted(trail, request, key, SEEN, why.reason)
         return Response(data, media_type=media_type_of(key), headers=HEADERS)
 
-    @router.get(
-        "/api/audit", **described("evidence", "Who saw clips and clean images, and why", 503)
-    )
-    def list_audit(limit: Annotated[int, Query(ge=1, le=MOST)] = 100) -> AuditList:
-        """The newest first."""
-        try:
-            return AuditList.model_validate({"entries": trail.entries(limit)})
-        except AuditError as error:
-            raise HTTPException(503, str(error)) from None
 
-
-def _fetched(store: EventStore, source: KeyframeSource, key: str, city: str | None) -> bytes:
+def _fetched(
+    store: EventStore, source: KeyframeSource, key: str, city: str | None, sees: Visible
+) -> bytes:
     """What is stored, as an event names it. Raises 404, 502 and 503."""
     with store.database.read() as connection:
-        found = queries.keyframes(connection, [key]).values()
+        found = queries.keyframes(connection, [key], sees).values()
     expected = {one.sha256 for one in found if city in (None, one.city)}
     if not expected:
         raise HTTPException(404, "no event that is kept names this")
     try:
         data = source.fetch(key)
-    except LookupError:
-        raise HTTPException(404, why_missing(key)) from None
+    except LookupError as error:
+        raise HTTPException(404, why_not(error, why_missing(key))) from None
     except OSError:
         raise HTTPException(503, "the keyframe store does not answer: try again") from None
     if hashlib.sha256(data).hexdigest() not in expected:

@@ -1,4 +1,4 @@
-"""Puts the hub together and runs it in this process until it is stopped.
+"""Runs the hub in this process until it is stopped.
 
 `ready` means that the socket listens; a stop ends open requests within seconds and closes the
 database last.
@@ -10,122 +10,23 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
-from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
-from event_hub.api import api_router, health_of
-from event_hub.cases.limit_watch import LimitWatch
-from event_hub.cases.outcome_routes import outcome_router
-from event_hub.cases.routes import cases_router
-from event_hub.cases.time_limits import TimeLimits
+from event_hub.application import build_app
 from event_hub.errors import HubStartError, StoreUnavailableError
-from event_hub.evidence import EvidenceKeeper
-from event_hub.housekeeping import Housekeeper
-from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
-from event_hub.login import LOGIN_PAGE, login_router
-from event_hub.metrics import HubMetrics, RequestTimer
-from event_hub.refusals import add_refusals
+from event_hub.keyframes import KeyframeSource
 from event_hub.settings import HubSettings
-from event_hub.store import EventStore
-from event_hub.subscriptions.dispatcher import Dispatcher
-from event_hub.subscriptions.routes import subscriptions_router
-from pipelines.access import (
-    AccessGate,
-    AccessPolicy,
-    TokenFile,
-    guarded_protocol,
-    known_hosts,
-    reachable_host,
-)
-from pipelines.http_api import HttpApi
+from pipelines.access import guarded_protocol, reachable_host
 
 logger = logging.getLogger(__name__)
 
 GRACE_S = 3
 BACKLOG = 512
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
-    """The hub as an ASGI application; its end of life closes the database.
-
-    Its `state.health` gives what `/health` answers; `state.is_stopping` is asked by answers that
-    last, and whoever serves the application says whether it is about to end.
-
-    Raises:
-        DatabaseUrlError: The database URL cannot be used.
-        DatabaseInUseError: Another hub has the database.
-        StoreUnavailableError: The database cannot be opened.
-        TokenFileError: The folder of the tokens cannot be used.
-    """
-    tokens = TokenFile(settings.access)
-    tokens.prepare()
-    store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
-    console = None
-    if settings.console:
-        # Loading the page's framework takes two seconds: only where there is a page.
-        from event_hub.console import Console
-
-        console = Console(store)
-    folder = EvidenceFolder(settings.evidence)
-    evidence = EvidenceKeeper(store, keyframes, folder)
-    limits = TimeLimits(settings.cases)
-    watch = LimitWatch(store, limits)
-    dispatcher = Dispatcher(store, settings.subscriptions, settings.address)
-    housekeeper = Housekeeper(store, settings.retention, evidence, watch)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        housekeeper.start()
-        dispatcher.start()
-        try:
-            async with console.running() if console else nullcontext():
-                yield
-        finally:
-            dispatcher.stop()
-            housekeeper.stop()
-            store.close()
-
-    app = HttpApi(
-        ROUTES,
-        prefix="/api",
-        title="CityEye event hub",
-        summary="Incidents and camera states of a district, with keyframes as evidence.",
-        version="1",
-        lifespan=lifespan,
-    )
-    app.state.is_stopping = lambda: False
-    app.state.health = partial(health_of, store, housekeeper, settings.retention)
-    source = WithEvidence(keyframes, folder)
-    metrics = HubMetrics(store)
-    app.include_router(api_router(store, source, evidence, housekeeper, settings, metrics))
-    app.include_router(cases_router(store, tokens, limits))
-    app.include_router(outcome_router(store, source))
-    app.include_router(subscriptions_router(store, dispatcher.sender, settings.subscriptions))
-    add_refusals(app)
-    if console is not None:
-        app.include_router(login_router(tokens))
-        console.mount(app)
-    app.add_middleware(RequestTimer, metrics=metrics)
-    app.add_middleware(AccessGate, policy=_policy(settings, tokens))
-    return app
-
-
-def _policy(settings: HubSettings, tokens: TokenFile) -> AccessPolicy:
-    return AccessPolicy(
-        routes=ROUTES,
-        tokens=tokens,
-        hosts=known_hosts(settings.host, settings.hosts),
-        content_security_policy=CONTENT_SECURITY_POLICY,
-        cookie=COOKIE,
-        login_page=LOGIN_PAGE if settings.console else "",
-    )
 
 
 class _Server(uvicorn.Server):

@@ -136,6 +136,7 @@ INCIDENTS = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("ended_us", BigInteger),
     Column("held_us", BigInteger),
+    Column("deleted_us", BigInteger),
     Column("words", Text, nullable=False),
     Column("data", Text, nullable=False),
     Index("incidents_newest", "opened_us", "incident_id"),
@@ -146,7 +147,8 @@ INCIDENTS = Table(
 )
 """The state after the greatest (incarnation, revision, sequence, source, event_id) that has
 arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from. Since
-`held_us` the incident is evidence, and retention leaves it alone."""
+`held_us` the incident is evidence, and retention leaves it alone. At `deleted_us` evidence of it
+was last deleted on request."""
 
 KEYFRAMES = Table(
     "keyframes",
@@ -158,6 +160,7 @@ KEYFRAMES = Table(
     _incarnation(),
     Column("sha256", String(64), nullable=False),
     Column("media_type", _KEY, nullable=False),
+    Column("camera", _KEY, nullable=False, server_default=""),
     Column("subjects", Text, nullable=False),
 )
 """The keyframes and clips that events name. The least (incarnation, revision, ...) says what one
@@ -172,10 +175,12 @@ CAMERA_STATES = Table(
     *_texts("sequence", "source", "event_id"),
     _incarnation(),
     Column("received_us", BigInteger, nullable=False),
+    Column("division", _KEY, nullable=False, server_default=""),
     Column("state", _KEY, nullable=False),
     Column("data", Text, nullable=False),
 )
-"""The newest state per camera by (incarnation, sequence, source, event_id): no clock has a say."""
+"""The newest state per camera by (incarnation, sequence, source, event_id): no clock has a say.
+`division` is the administrative division code of the camera's place."""
 
 CAMERAS_HEARD = Table(
     "cameras_heard",
@@ -190,6 +195,60 @@ CAMERAS_HEARD = Table(
     Column("data", Text, nullable=False),
 )
 """What the newest heartbeat said of each camera, written every now and then."""
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("name", _KEY, primary_key=True),
+    *_texts("role", "password"),
+    Column("groups", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("disabled_us", BigInteger),
+)
+"""Who logs in with a name. `password` is an Argon2 hash; `groups` a JSON list of camera groups."""
+
+USER_SESSIONS = Table(
+    "user_sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    *_texts("user"),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger, nullable=False),
+    Index("user_sessions_user", "user"),
+)
+"""Open sessions of users, by the SHA-256 of the secret that the browser holds."""
+
+CAMERA_GROUPS = Table(
+    "camera_groups",
+    METADATA,
+    Column("name", _KEY, primary_key=True),
+    Column("members", Text, nullable=False),
+)
+"""Named sets of cameras; `members` is a JSON list of what `event_hub.people.groups` says."""
+
+DELETION_RECORDS = Table(
+    "deletion_records",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("deletion", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+    Index("deletion_records_deletion", "deletion", "number"),
+)
+"""What was asked to be deleted and what is gone, as JSON; each has the digest of the one before.
+`deletion` is the number of the first record of a request. Nothing deletes a record."""
+
+DELETED_EVIDENCE = Table(
+    "deleted_evidence",
+    METADATA,
+    Column("key", _KEY, primary_key=True),
+    Column("deletion", Integer, nullable=False),
+    Column("asked_us", BigInteger, nullable=False),
+    Column("removed_us", BigInteger),
+    Index("deleted_evidence_removed", "removed_us", "asked_us"),
+)
+"""Keys of evidence that was deleted on request: nothing gives it away any more, even where a worker
+puts it into the store later. It was last removed from there at `removed_us`."""
 
 
 def to_us(moment: datetime) -> int:

@@ -11,7 +11,8 @@ from .detector import (
     RESULT_TIMEOUT_S as RESULT_TIMEOUT_S,
 )
 from .errors import (
-    KeyframeMissing as KeyframeMissing, OutboxInUse as OutboxInUse,
+    HoldsUnreadable as HoldsUnreadable, KeyframeMissing as KeyframeMissing,
+    OutboxInUse as OutboxInUse,
     OutboxUnavailable as OutboxUnavailable,
     StoreError as StoreError, StoreUnavailable as StoreUnavailable,
 )

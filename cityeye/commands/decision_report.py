@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cityeye.city_client import CityClient
+from cityeye.city_client import EVENT_HUB, CityClient
 from cityeye.errors import CommandError
 from cityeye.ports import HUB_PORT
 
@@ -29,7 +29,7 @@ def decision_lines(
     A hub that cannot be asked is one line that says why.
     """
     try:
-        client = CityClient.of_hub(url, token_file, os.environ)
+        client = CityClient.of(url, token_file, os.environ, EVENT_HUB)
         found = client.get("/api/precision", model=model)["rows"]
     except CommandError as error:
         return [f"no decisions of people: {error}"]

@@ -8,7 +8,14 @@ from typing import Annotated, Final
 
 import typer
 
-from cityeye.access import FOLDER, console_link, tokens_of
+from cityeye.access import (
+    FOLDER,
+    CityNote,
+    console_link,
+    fingerprint_of,
+    noted,
+    tokens_of,
+)
 from cityeye.errors import CommandError
 from cityeye.ports import HUB_PORT
 
@@ -123,4 +130,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         if sys.stdout.isatty():
             typer.echo(f"Open the console with {url}{console_link(tokens)}")
 
-    Hub(settings, FolderKeyframes(keyframes), say).run()
+    hub = Hub(settings, FolderKeyframes(keyframes), say)
+    note = CityNote(str(tokens.folder.absolute()), fingerprint_of(certificate))
+    with noted(hub.url, note, environment):
+        hub.run()

@@ -44,7 +44,8 @@ def list_tokens(config: ConfigArgument = None, state: StateOption = None) -> Non
     """List the tokens that are valid, without their secrets."""
     for one in _tokens(config, state).tokens():
         until = f"until {one.expires_at:%Y-%m-%d %H:%M} UTC" if one.expires_at else "without end"
-        typer.echo(f"{one.id}  {one.scope:8}  {until:26}  {one.name}")
+        limits = f"  ({', '.join(one.groups)})" if one.groups else ""
+        typer.echo(f"{one.id}  {one.scope:8}  {until:26}  {one.name}{limits}")
 
 
 @app.command("new")
@@ -56,12 +57,19 @@ def new(
     expires: Annotated[
         str | None, typer.Option(metavar="30d", help="After how many days, hours or minutes.")
     ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A camera group of the hub that it is limited to; may be repeated."),
+    ] = None,
 ) -> None:
     """Make a token and print it; it is shown this once and kept nowhere."""
     lifetime = None if expires is None else _lifetime(expires)
     if not name.isprintable() or not name.strip():
         raise CommandError("the name is empty or has characters that cannot be printed")
-    typer.echo(_tokens(config, state).issue(name, scope, lifetime))
+    if group and scope is Scope.SENDER:
+        raise CommandError("a sender is limited to no group; give --group with another scope")
+    tokens = _tokens(config, state)
+    typer.echo(tokens.issue(name, scope, lifetime, groups=tuple(group or ())))
 
 
 @app.command("revoke")

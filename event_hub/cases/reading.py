@@ -22,9 +22,11 @@ from event_hub.cases.kept import (
     steps_of,
     untouched,
 )
+from event_hub.cases.seen import seen_among
 from event_hub.cases.states import CLOSED, as_state
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.page_cursor import PageEnd, cursor_of, end_of
+from event_hub.people.visible import ALL, Sees, Visible
 from event_hub.tables import INCIDENTS, from_us, to_us
 from pipelines.event_case import CaseActorData, CaseStates
 
@@ -42,14 +44,18 @@ class CaseFilter:
     city: str | None = None
     camera: str | None = None
     overdue: bool | None = None
+    sees: Sees = ALL
 
 
-def case_record(connection: Connection, case: Case, limits: TimeLimits) -> CaseRecord:
-    """A case with its newest actions (at most 500)."""
+def case_record(
+    connection: Connection, case: Case, limits: TimeLimits, sees: Visible = ALL
+) -> CaseRecord:
+    """A case with its newest actions (at most 500), and those of its incidents that are seen."""
     rows = incidents_of(connection, [case.case_id]).get(case.case_id, [])
     if not case.revision:
         own = incident_row(connection, case.city, case.lead)
         rows = [] if own is None else [own]
+    rows = seen_among(rows, sees)
     history = [_step(row) for row in steps_of(connection, case.case_id)]
     dues = _Dues(connection, limits)
     summary = _summary(case, rows, history[-1] if history else None, dues)
@@ -75,7 +81,7 @@ def case_page(
         .outerjoin(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
         .where(or_(CASES.c.case_id.is_(None), CASES.c.lead == INCIDENTS.c.incident_id))
     )
-    query = query.where(*_conditions(wanted))
+    query = query.where(*_conditions(wanted), wanted.sees.of(INCIDENTS))
     if before is not None:
         end = end_of(before)
         columns = tuple_(*(INCIDENTS.c[name] for name in PAGE_ORDER))
@@ -85,7 +91,7 @@ def case_page(
     shown = rows[:limit]
     last = PageEnd(shown[-1].opened_us, shown[-1].city, shown[-1].incident_id) if shown else None
     return CasePage(
-        cases=_summaries(connection, shown, _Dues(connection, limits)),
+        cases=_summaries(connection, shown, _Dues(connection, limits), wanted.sees),
         next_before=cursor_of(last) if last and len(rows) > limit else None,
     )
 
@@ -106,7 +112,9 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _summaries(connection: Connection, rows: Sequence[Row[Any]], dues: _Dues) -> list[CaseSummary]:
+def _summaries(
+    connection: Connection, rows: Sequence[Row[Any]], dues: _Dues, sees: Visible
+) -> list[CaseSummary]:
     kept = [row.case_case_id for row in rows if row.case_case_id is not None]
     incidents, last = incidents_of(connection, kept), last_steps(connection, kept)
     found = []
@@ -117,7 +125,8 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]], dues: _Dues) ->
         else:
             case = case_of_row(row, "case_")
             step = _step(last[case_id]) if case_id in last else None
-            found.append(_summary(case, incidents.get(case_id, []), step, dues))
+            seen = seen_among(incidents.get(case_id, []), sees)
+            found.append(_summary(case, seen, step, dues))
     return found
 
 

@@ -16,11 +16,13 @@ from event_hub.cases.kept import CaseActor, case_by_id, case_of_incident
 from event_hub.cases.orders import CaseOrder, DispatchOrder, FalseAlarmOrder, JoinOrder, NoteOrder
 from event_hub.cases.reading import CaseFilter, case_page, case_record
 from event_hub.cases.recurrence import recurrence
+from event_hub.cases.seen import check_seen
 from event_hub.cases.states import CaseAction, CaseConflictError
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.lookup import one_incident
+from event_hub.people.visible import Sees, Visible
 from event_hub.store import EventStore
-from pipelines.access import TokenFile, caller_of
+from pipelines.access import caller_of
 from pipelines.http_api import RequestProblem
 
 PAGE_MAX: Final = 200
@@ -28,110 +30,119 @@ NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 PATH: Final = "/api/incidents/{incident_id}"
 
 
-def cases_router(store: EventStore, tokens: TokenFile, limits: TimeLimits) -> APIRouter:
-    """Every route of case work; `tokens` know whose session it is."""
+def cases_router(store: EventStore, limits: TimeLimits) -> APIRouter:
+    """Every route of case work."""
     router = APIRouter()
-    _add_actions(router, store, _Actors(tokens), limits)
+    _add_actions(router, store, limits)
     _add_readers(router, store, limits)
     return router
 
 
-class _Actors:
-    """Who is behind a request."""
-
-    def __init__(self, tokens: TokenFile) -> None:
-        self._tokens = tokens
-
-    def of(self, request: Request) -> CaseActor:
-        """The token, or the one that a session was made with."""
-        token = caller_of(request.scope)
-        owner = next((one for one in self._tokens.tokens() if one.id == token.parent), token)
-        return CaseActor(owner.id, owner.name, token.scope)
+def actor_of(request: Request) -> CaseActor:
+    """Who is behind a request: a user, or the token that was shown or that a session is of."""
+    caller = caller_of(request.scope)
+    return CaseActor(caller.user or caller.parent or caller.id, caller.name, caller.scope)
 
 
-def _add_actions(router: APIRouter, store: EventStore, actors: _Actors, limits: TimeLimits) -> None:
+def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
     work = CaseWork(store, limits)
 
     def act(
         request: Request,
+        sees: Visible,
         incident_id: str,
         city: str | None,
         action: CaseAction,
         order: CaseOrder,
     ) -> CaseRecord:
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
         with _conflicts():
-            return work.act(incident, action, order, actors.of(request))
+            with store.database.read() as connection:
+                check_seen(connection, incident, sees)
+            return work.act(incident, action, order, actor_of(request))
 
     @router.post(f"{PATH}/confirm", **_how("Say that an incident is real"))
     def confirm(
-        incident_id: str, order: CaseOrder, request: Request, city: str | None = None
+        incident_id: str, order: CaseOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The case of the incident becomes `confirmed`."""
-        return act(request, incident_id, city, "confirmed", order)
+        return act(request, sees, incident_id, city, "confirmed", order)
 
     @router.post(f"{PATH}/false-alarm", **_how("Say that there was no such incident"))
     def call_false_alarm(
-        incident_id: str, order: FalseAlarmOrder, request: Request, city: str | None = None
+        incident_id: str,
+        order: FalseAlarmOrder,
+        request: Request,
+        sees: Sees,
+        city: str | None = None,
     ) -> CaseRecord:
         """The case becomes `false_alarm`, with a reason that models can be improved by."""
-        return act(request, incident_id, city, "false_alarm", order)
+        return act(request, sees, incident_id, city, "false_alarm", order)
 
     @router.post(f"{PATH}/dispatch", **_how("Send somebody"))
     def dispatch(
-        incident_id: str, order: DispatchOrder, request: Request, city: str | None = None
+        incident_id: str,
+        order: DispatchOrder,
+        request: Request,
+        sees: Sees,
+        city: str | None = None,
     ) -> CaseRecord:
         """The case becomes `dispatched`, which also confirms it; once more to send others."""
-        return act(request, incident_id, city, "dispatched", order)
+        return act(request, sees, incident_id, city, "dispatched", order)
 
     @router.post(f"{PATH}/resolve", **_how("Say that it is done"))
     def resolve(
-        incident_id: str, order: CaseOrder, request: Request, city: str | None = None
+        incident_id: str, order: CaseOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The case becomes `resolved`."""
-        return act(request, incident_id, city, "resolved", order)
+        return act(request, sees, incident_id, city, "resolved", order)
 
     @router.post(f"{PATH}/reopen", **_how("Take a decision back"))
     def reopen(
-        incident_id: str, order: CaseOrder, request: Request, city: str | None = None
+        incident_id: str, order: CaseOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """A false alarm becomes `new`, a resolved case `confirmed`."""
-        return act(request, incident_id, city, "reopened", order)
+        return act(request, sees, incident_id, city, "reopened", order)
 
     @router.post(f"{PATH}/note", **_how("Add a note"))
     def note(
-        incident_id: str, order: NoteOrder, request: Request, city: str | None = None
+        incident_id: str, order: NoteOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The words go into the history; nothing else changes, and there is no event."""
-        return act(request, incident_id, city, "noted", order)
+        return act(request, sees, incident_id, city, "noted", order)
 
-    _add_joining(router, store, actors, limits)
+    _add_joining(router, store, limits)
 
 
-def _add_joining(router: APIRouter, store: EventStore, actors: _Actors, limits: TimeLimits) -> None:
+def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
     joiner = CaseJoiner(store, limits)
 
     @router.post(f"{PATH}/join", **_how("Make two incidents one case"))
     def join(
-        incident_id: str, order: JoinOrder, request: Request, city: str | None = None
+        incident_id: str, order: JoinOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The case of this incident takes in the other one, with all that are one with that."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
-            other = one_incident(connection, order.incident, incident.city)
+            incident = one_incident(connection, incident_id, city, sees)
+            other = one_incident(connection, order.incident, incident.city, sees)
         with _conflicts():
-            return joiner.join(incident, other, order, actors.of(request))
+            with store.database.read() as connection:
+                check_seen(connection, incident, sees)
+                check_seen(connection, other, sees)
+            return joiner.join(incident, other, order, actor_of(request))
 
     @router.post(f"{PATH}/split", **_how("Take an incident out of its case"))
     def split(
-        incident_id: str, order: CaseOrder, request: Request, city: str | None = None
+        incident_id: str, order: CaseOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """It gets a case of its own, in state `new`."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
+            incident = one_incident(connection, incident_id, city, sees)
         with _conflicts():
-            return joiner.split(incident, order, actors.of(request))
+            with store.database.read() as connection:
+                check_seen(connection, incident, sees)
+            return joiner.split(incident, order, actor_of(request))
 
 
 @contextmanager
@@ -149,11 +160,12 @@ def _how(summary: str) -> dict[str, Any]:
 
 def _add_readers(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
     @router.get(f"{PATH}/case", **described("cases", "The case of an incident", 404, 409, 503))
-    def get_case_of_incident(incident_id: str, city: str | None = None) -> CaseRecord:
+    def get_case_of_incident(incident_id: str, sees: Sees, city: str | None = None) -> CaseRecord:
         """What people made of it; state `new` and revision 0 where nobody has touched it."""
         with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city)
-            return case_record(connection, case_of_incident(connection, incident), limits)
+            incident = one_incident(connection, incident_id, city, sees)
+            case = case_of_incident(connection, incident)
+            return case_record(connection, case, limits, sees)
 
     @router.get(
         f"{PATH}/recurrence",
@@ -161,21 +173,24 @@ def _add_readers(router: APIRouter, store: EventStore, limits: TimeLimits) -> No
     )
     def get_recurrence(
         incident_id: str,
+        sees: Sees,
         city: str | None = None,
         days: Annotated[float, Query(gt=0, le=366)] = 30,
     ) -> Recurrence:
         """Incidents of the same kind at the same camera and zone, in the days before it."""
         with store.database.read() as connection:
-            return recurrence(connection, one_incident(connection, incident_id, city), days)
+            return recurrence(connection, one_incident(connection, incident_id, city, sees), days)
 
     @router.get("/api/cases/{case_id}", **described("cases", "One case and its history", 404, 503))
-    def get_case(case_id: str) -> CaseRecord:
+    def get_case(case_id: str, sees: Sees) -> CaseRecord:
         """Who did what with it, when and why."""
         with store.database.read() as connection:
             case = case_by_id(connection, case_id)
-            if case is None:
+            record = None if case is None else case_record(connection, case, limits, sees)
+            # A case that went into another one has no incidents left.
+            if record is None or not (record.incidents or sees.is_all):
                 raise HTTPException(404, "no such case")
-            return case_record(connection, case, limits)
+            return record
 
     @router.get("/api/cases", **described("cases", "List cases, newest first", 422, 503))
     def get_cases(

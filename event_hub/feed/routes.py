@@ -78,8 +78,9 @@ def add_feed(router: APIRouter, store: EventStore) -> None:
         wish = FeedWish("incidents" in topics, "cameras" in topics, city, frozenset(camera or ()))
         begin = last_event_id if last_event_id is not None else after
 
-        def goes_on() -> bool:
-            return is_still_admitted(request.scope) and not request.app.state.is_stopping()
+        async def goes_on() -> bool:
+            is_stopping: bool = request.app.state.is_stopping()
+            return not is_stopping and await is_still_admitted(request.scope)
 
         pieces = stream(source, wish, begin, goes_on)
         return _Feed(readers, pieces, media_type=EVENT_STREAM, headers=HEADERS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from fastapi.sse import format_sse_event
@@ -26,7 +26,7 @@ KEEP_ALIVE_S: Final = 10.0
 
 
 async def stream(
-    source: FeedSource, wish: FeedWish, after: int | None, goes_on: Callable[[], bool]
+    source: FeedSource, wish: FeedWish, after: int | None, goes_on: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[bytes]:
     """The feed.
 
@@ -42,7 +42,7 @@ async def stream(
     try:
         async for piece in reader.start(after):
             yield piece
-        while goes_on():
+        while await goes_on():
             async for piece in reader.news(goes_on):
                 sent_s = time.monotonic()
                 yield piece
@@ -75,14 +75,14 @@ class _Reader:
             self._position = newest
             yield _reset(newest)
 
-    async def news(self, goes_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+    async def news(self, goes_on: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
         """What has happened since the last call."""
         newest = await self._source.newest()
         if newest < self._position:
             # The database was damaged and another took its place.
             self._position = newest
             yield _reset(newest)
-        while self._position < newest and goes_on():
+        while self._position < newest and await goes_on():
             if not self._wish.incidents:
                 self._position = newest
                 break

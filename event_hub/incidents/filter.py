@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import ColumnElement
 
 from event_hub.incident_words import plain
+from event_hub.people.visible import ALL, Sees
 from event_hub.tables import INCIDENTS, to_us
 from pipelines.event_incident import LEVELS, Severities
 
@@ -37,6 +38,7 @@ class IncidentFilter:
         severity: They are at least so severe.
         model: Name of the model behind them.
         held: Whether they are kept as evidence.
+        sees: They are of the cameras that a caller sees.
         text: Every word of it occurs in zone, camera, kind, case code and title, or numbers.
     """
 
@@ -58,6 +60,7 @@ class IncidentFilter:
             description="every word occurs in zone, camera, kind, case code and title, or numbers",
         ),
     ] = None
+    sees: Sees = ALL
 
 
 WantedIncidents = Annotated[IncidentFilter, Depends()]
@@ -67,7 +70,7 @@ WantedIncidents = Annotated[IncidentFilter, Depends()]
 def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
     """What holds of the rows of incidents that are meant."""
     row = INCIDENTS.c
-    found: list[ColumnElement[bool]] = []
+    found = [wanted.sees.of(INCIDENTS)]
     if wanted.state is not None:
         found.append(row.is_open == int(wanted.state == "open"))
     for name in _SEVERAL:

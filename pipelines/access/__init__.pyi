@@ -1,5 +1,8 @@
 from .audit import (
-    AuditError as AuditError, AuditTrail as AuditTrail,
+    AuditError as AuditError, AuditFilter as AuditFilter, AuditTrail as AuditTrail, SEEN as SEEN,
+)
+from .caller import (
+    Caller as Caller, SessionsUnavailableError as SessionsUnavailableError,
 )
 from .connections import guarded_protocol as guarded_protocol
 from .gate import (
@@ -16,7 +19,7 @@ from .owned_files import (
 from .problem import (
     PROBLEM_MEDIA_TYPE as PROBLEM_MEDIA_TYPE, ProblemDetails as ProblemDetails,
 )
-from .reason import ReasonedRequest as ReasonedRequest
+from .reason import Reason as Reason, ReasonedRequest as ReasonedRequest
 from .routes import RouteRule as RouteRule, RouteTable as RouteTable
 from .scope import Scope as Scope
 from .token_file import TokenFile as TokenFile, TokenFileError as TokenFileError

@@ -1,33 +1,35 @@
-"""`AuditTrail`: who looked at what is restricted, when and why.
+"""`AuditTrail`: who looked at what is restricted and who changed what, when and why.
 
-Lines of JSON in files of the state folder that are only ever appended to, each line durable before
-what it is about is given away. They survive restarts, and are bounded: when a file is full the next
-one begins, and the oldest goes. The control API and the hub write the same trail.
+Lines of JSON in files of the state folder, see `pipelines.access.audit_file`. Each look is durable
+before what it is about is given away. The control API and the hub write the same trail. Looks have
+files of their own, so that however many logins fail, they push no look out.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import json
+import heapq
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.access.audit_file import FILE_BYTES, AuditFiles, LinePlace
+from pipelines.access.caller import Caller
 from pipelines.access.owned_files import create_owned_folder
-from pipelines.access.token import Token
 
 LOCK: Final = "audit.lock"
-PATTERN: Final = "evidence-*.jsonl"
-FILE_BYTES: Final = 1_000_000
-FILES: Final = 20
-"""Some hundred thousand entries."""
+LOOKS: Final = "evidence"
+ACTIONS: Final = "actions"
+SEEN: Final = "evidence.seen"
+"""The action of a look at what is restricted."""
 
 REASON_CHARS: Final = 500
 LEAST_REASON_CHARS: Final = 8
@@ -40,16 +42,17 @@ class AuditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One look.
+    """One look or action.
 
     Attributes:
         at: When, UTC.
-        token: Id of the token.
-        name: What people call it.
+        token: Id of the token or of the user's session; empty where nobody is known.
+        name: What people call the token, or the user's name.
         parent: Id of the token that it was made with, as a session of the console; empty for none.
-        key: What was asked for.
-        reason: Why, in the words of whoever asked.
-        server: Which server gave it away: `api` or `hub`.
+        key: What it is about: the key of evidence, an incident, a user.
+        reason: Why, in the words of whoever asked, or what was changed.
+        server: Which server it was done at: `api` or `hub`.
+        action: What was done, as `evidence.seen` or `user.added`.
     """
 
     at: datetime
@@ -59,9 +62,39 @@ class AuditEntry:
     key: str
     reason: str
     server: str
+    action: str = SEEN
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries to list; None means any.
+
+    Attributes:
+        action: The action, or the part of it before a dot.
+        since: Not before.
+        until: Before.
+    """
+
+    name: str | None = None
+    action: str | None = None
+    key: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, entry: AuditEntry) -> bool:
+        """Whether an entry is meant."""
+        return (
+            self.name in (None, entry.name)
+            and self.key in (None, entry.key)
+            and self.action in (None, entry.action, entry.action.partition(".")[0])
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+        )
 
 
 _ENTRY: Final = TypeAdapter(AuditEntry)
+_PLACE: Final = r"(-|[0-9]{1,9}\.[0-9]{1,9})"
+_CURSOR: Final = re.compile(rf"{_PLACE}_{_PLACE}", re.ASCII)
 
 
 class AuditTrail:
@@ -78,21 +111,23 @@ class AuditTrail:
         self._folder = folder
         self._server = server
         self._utc_now = utc_now
-        self._file_bytes = file_bytes
+        self._files = {name: AuditFiles(folder, name, file_bytes) for name in (LOOKS, ACTIONS)}
 
-    def note(self, token: Token, key: str, reason: str) -> AuditEntry:
-        """Notes durably that somebody is about to see something.
+    def note(
+        self, caller: Caller | None, key: str, reason: str = "", action: str = SEEN
+    ) -> AuditEntry:
+        """Notes durably that somebody is about to see something, or did something.
 
         Raises:
-            AuditError: It cannot be noted; it must not be given away then.
+            AuditError: It cannot be noted; what was to be seen must not be given away then.
         """
         reason = " ".join(reason.split())[:REASON_CHARS]
-        own = (token.id, token.name, token.parent)
-        entry = AuditEntry(self._utc_now(), *own, key, reason, self._server)
-        line = json.dumps(_ENTRY.dump_python(entry, mode="json"), ensure_ascii=False) + "\n"
+        own = (caller.id, caller.name, caller.parent) if caller else ("", "", "")
+        entry = AuditEntry(self._utc_now(), *own, key, reason, self._server, action)
+        name = LOOKS if action == SEEN else ACTIONS
         try:
             with self._locked():
-                self._append(line.encode())
+                self._files[name].append(_ENTRY.dump_python(entry, mode="json"))
         except OSError as error:
             raise AuditError(
                 f"the audit trail {self._folder} cannot be written: {error.strerror};"
@@ -100,26 +135,75 @@ class AuditTrail:
             ) from None
         return entry
 
-    def entries(self, limit: int) -> list[AuditEntry]:
+    def entries(self, limit: int, wanted: AuditFilter = AuditFilter()) -> list[AuditEntry]:
         """The newest entries, newest first. A line that was altered is left out.
 
         Raises:
             AuditError: The trail cannot be read.
         """
-        found: list[AuditEntry] = []
+        return self.page(limit, wanted)[0]
+
+    def page(
+        self, limit: int, wanted: AuditFilter = AuditFilter(), before: str | None = None
+    ) -> tuple[list[AuditEntry], str | None]:
+        """As `entries`, and what to give as `before` for the page behind it; None at the end.
+
+        Raises:
+            AuditError: The trail cannot be read.
+            ValueError: `before` is of no page.
+        """
+        places = dict(zip(self._files, _places(before), strict=True))
+        with self._reading():
+            read = (self._read(name, place) for name, place in places.items())
+            merged = heapq.merge(*read, key=lambda one: one[2].at, reverse=True)
+            found = list(islice((one for one in merged if wanted.fits(one[2])), limit + 1))
+        shown = found[:limit]
+        for name, place, _ in shown:
+            places[name] = place
+        return [entry for _, _, entry in shown], _cursor(places) if len(found) > limit else None
+
+    def problems(self) -> list[str]:
+        """Where the trail was altered, a sentence each.
+
+        Raises:
+            AuditError: The trail cannot be read.
+        """
+        with self._reading():
+            broken = {name: files.broken() for name, files in self._files.items()}
+        return [
+            f"{name}-{place.file:06d}.jsonl: before line {place.line + 1} something was altered or"
+            " removed"
+            for name, place in broken.items()
+            if place is not None
+        ]
+
+    def newest(self) -> dict[str, str]:
+        """Digest of the newest line of each kind of files; noted elsewhere, it guards their end.
+
+        Raises:
+            AuditError: The trail cannot be read.
+        """
+        with self._reading():
+            return {name: files.newest() for name, files in self._files.items()}
+
+    def _read(
+        self, name: str, before: LinePlace | None
+    ) -> Iterator[tuple[str, LinePlace, AuditEntry]]:
+        for place, line in self._files[name].backwards(before):
+            try:
+                yield name, place, _ENTRY.validate_json(line)
+            except ValidationError:
+                continue
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            for path in reversed(self._files()):
-                for line in reversed(path.read_bytes().splitlines()):
-                    if len(found) == limit:
-                        return found
-                    try:
-                        found.append(_ENTRY.validate_json(line))
-                    except ValidationError:
-                        continue
+            yield
         except OSError as error:
-            reason = error.strerror
-            raise AuditError(f"the audit trail {self._folder} cannot be read: {reason}") from None
-        return found
+            raise AuditError(
+                f"the audit trail {self._folder} cannot be read: {error.strerror};"
+                " check the disk and its rights"
+            ) from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -131,44 +215,15 @@ class AuditTrail:
         finally:
             os.close(lock)
 
-    def _append(self, line: bytes) -> None:
-        files = self._files()
-        path = files[-1] if files else self._path(1)
-        if files and path.stat().st_size + len(line) > self._file_bytes:
-            path = self._path(_number(path) + 1)
-            for old in files[: max(0, len(files) + 1 - FILES)]:
-                old.unlink()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        is_new = not path.exists()
-        if not is_new and not path.read_bytes().endswith(b"\n"):
-            # The line before was torn by a power loss or a full disk.
-            line = b"\n" + line
-        file = os.open(path, flags, 0o600)
-        try:
-            if os.write(file, line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        if is_new:
-            _sync(self._folder)
 
-    def _files(self) -> list[Path]:
-        """All files, the oldest first."""
-        return sorted(self._folder.glob(PATTERN), key=_number)
-
-    def _path(self, number: int) -> Path:
-        return self._folder / PATTERN.replace("*", f"{number:06d}")
+def _cursor(places: dict[str, LinePlace | None]) -> str:
+    return "_".join("-" if one is None else f"{one.file}.{one.line}" for one in places.values())
 
 
-def _number(path: Path) -> int:
-    digits = path.stem.rpartition("-")[2]
-    return int(digits) if digits.isdecimal() else 0
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _places(cursor: str | None) -> list[LinePlace | None]:
+    if cursor is None:
+        return [None, None]
+    if not _CURSOR.fullmatch(cursor):
+        raise ValueError("this is of no page")
+    places = [one.split(".") for one in cursor.split("_")]
+    return [LinePlace(int(one[0]), int(one[1])) if len(one) > 1 else None for one in places]

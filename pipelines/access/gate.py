@@ -1,8 +1,9 @@
 """`AccessGate`: the outermost layer of a server of ours; lets in what is allowed and nothing else.
 
-In this order: the Host is ours, a browser's request comes from our own page, the token is valid,
-the route is declared and the token's scope is enough for it, the body is of a declared type and
-within its limit. It works for every ASGI application and answers before that has seen anything.
+In this order: the Host is ours, a browser's request comes from our own page, the token or session
+is valid, the route is declared and the caller's scope is enough for it, the body is of a declared
+type and within its limit. It works for every ASGI application and answers before that has seen
+anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
+from pipelines.access.caller import Caller, SessionCheck, SessionsUnavailableError
 from pipelines.access.origin import host_of, is_same_origin
 from pipelines.access.problem import PROBLEM_MEDIA_TYPE, ProblemDetails
 from pipelines.access.request_body import (
@@ -25,7 +27,7 @@ from pipelines.access.request_body import (
     drain,
 )
 from pipelines.access.routes import WEBSOCKET, RouteRule, RouteTable
-from pipelines.access.token import Token
+from pipelines.access.token import split_token
 from pipelines.access.token_file import TokenFile, TokenFileError
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ Headers = dict[bytes, list[str]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 CALLER = "cityeye.caller"
-"""Under this name the scope of a request that was let in has its token, see `caller_of`."""
+"""Under this name the scope of a request that was let in has its caller, see `caller_of`."""
 STILL = "cityeye.still_admitted"
 """Under this name it has what says whether it still is, see `is_still_admitted`."""
 OWN_SITES = frozenset({"same-origin", "none"})
@@ -45,7 +47,8 @@ POLICY_VIOLATION = 1008
 """The code with which a websocket is closed."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # With `no-referrer` browsers send `Origin: null` with the forms of our own pages.
+    "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -63,6 +66,7 @@ class AccessPolicy:
         hosts: Names that a Host header may have, see `known_hosts`.
         content_security_policy: For answers that do not bring their own.
         cookie: A cookie that may hold the token instead of the header; none where it is empty.
+        sessions: Whose session the cookie is where it holds no token; nobody's without it.
         login_page: HTML for a browser that asks for `/` and is not known yet.
         held_bytes: Bytes of bodies that may be waiting for their answer in all.
     """
@@ -72,20 +76,21 @@ class AccessPolicy:
     hosts: frozenset[str]
     content_security_policy: str = SECURITY_HEADERS["Content-Security-Policy"]
     cookie: str = ""
+    sessions: SessionCheck | None = None
     login_page: str = ""
     held_bytes: int = HELD_BYTES
 
 
-def caller_of(scope: Message) -> Token:
-    """Whose request it is, on a route that needs a token."""
-    token: Token = scope[CALLER]
-    return token
+def caller_of(scope: Message) -> Caller:
+    """Whose request it is, on a route that needs a token or a session."""
+    caller: Caller = scope[CALLER]
+    return caller
 
 
-def is_still_admitted(scope: Message) -> bool:
+async def is_still_admitted(scope: Message) -> bool:
     """Whether a request that was let in would be let in now; for answers that last."""
-    check: Callable[[], bool] = scope[STILL]
-    return check()
+    check: Callable[[], Awaitable[bool]] = scope[STILL]
+    return await check()
 
 
 class _Refused(Exception):
@@ -113,7 +118,7 @@ class AccessGate:
             return
         headers = _headers(scope["headers"])
         try:
-            rule = self._admitted(scope, headers)
+            rule = await self._admitted(scope, headers)
         except _Refused as refusal:
             await self._refuse(scope, headers, receive, send, refusal)
             return
@@ -123,7 +128,7 @@ class AccessGate:
         else:
             await self._pass(rule, scope, receive, send)
 
-    def _admitted(self, scope: Message, headers: Headers) -> RouteRule:
+    async def _admitted(self, scope: Message, headers: Headers) -> RouteRule:
         websocket = scope["type"] == "websocket"
         method = WEBSOCKET if websocket else scope["method"]
         rule = self._policy.routes.find(method, scope["path"])
@@ -132,21 +137,20 @@ class AccessGate:
             # What everybody may see is also asked for by probes, which call us by our address.
             self._check_place(headers, method)
         if rule is None or rule.scope is not None:
-            token = self._token_of(headers)
-            if token is None:
+            caller = await self._caller(headers)
+            if caller is None:
                 raise _Refused(401, "this needs a valid token: `Authorization: Bearer TOKEN`")
-            if rule is None or rule.scope is None:
-                raise _Refused(403, "no scope gives access to this path and method")
-            if not token.scope.allows(rule.scope):
-                raise _Refused(403, f"this needs a token of scope {rule.scope}")
-            scope[CALLER] = token
+            rule = _allowed(caller, rule)
+            scope[CALLER] = caller
+            if method not in SAFE_METHODS:
+                _check_own_page(headers)
         if not websocket:
             _check_body(rule, method, headers)
         return rule
 
-    def _is_admitted(self, scope: Message, headers: Headers) -> bool:
+    async def _is_admitted(self, scope: Message, headers: Headers) -> bool:
         try:
-            self._admitted(scope, headers)
+            await self._admitted(scope, headers)
         except _Refused:
             return False
         return True
@@ -163,14 +167,25 @@ class AccessGate:
         if foreign or not OWN_SITES.issuperset(headers.get(b"sec-fetch-site", ())):
             raise _Refused(403, "pages of other sites may not do this")
 
-    def _token_of(self, headers: Headers) -> Token | None:
-        """The token of a request; None where there is no valid one."""
+    async def _caller(self, headers: Headers) -> Caller | None:
+        """Who sent a request; None where nobody is known by what it brings."""
         presented = _presented(headers, self._policy.cookie)
         try:
-            return self._policy.tokens.check(presented) if presented else None
+            if not presented:
+                return None
+            if (
+                split_token(presented) is None
+                and self._policy.sessions
+                and not _has_header(headers)
+            ):
+                return await self._policy.sessions(presented)
+            return self._policy.tokens.caller(presented)
         except TokenFileError as error:
             log.error("tokens_unreadable", extra={"reason": str(error)})
             raise _Refused(503, "the tokens cannot be read; the log says why") from None
+        except SessionsUnavailableError as error:
+            log.error("sessions_unreadable", extra={"reason": str(error)})
+            raise _Refused(503, "sessions cannot be read now; the log says why") from None
 
     async def _pass(self, rule: RouteRule, scope: Message, receive: Receive, send: Send) -> None:
         async def refuse(status: int, why: str) -> None:
@@ -211,7 +226,7 @@ class AccessGate:
                 return
             if clock_s() - checked_s > WEBSOCKET_CHECK_S:
                 checked_s = clock_s()
-                if not self._is_admitted(scope, headers):
+                if not await self._is_admitted(scope, headers):
                     closed = True
                     message = {"type": "websocket.close", "code": POLICY_VIOLATION}
             await send(message)
@@ -260,8 +275,33 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
     return found
 
 
+def _allowed(caller: Caller, rule: RouteRule | None) -> RouteRule:
+    """The rule of a route that the caller may use."""
+    if rule is None or rule.scope is None:
+        raise _Refused(403, "no scope gives access to this path and method")
+    if not caller.scope.allows(rule.scope):
+        raise _Refused(403, f"this needs a token of scope {rule.scope}")
+    if caller.groups and not rule.by_group:
+        raise _Refused(403, "this is closed to whoever is limited to camera groups")
+    return rule
+
+
+def _has_header(headers: Headers) -> bool:
+    return b"authorization" in headers
+
+
+def _check_own_page(headers: Headers) -> None:
+    """A browser sends its cookie by itself, so it must say that a page of ours made the request.
+
+    All browsers say so with everything but GET and HEAD (Fetch standard, "append a request
+    `Origin` header"); what it says was compared with our Host before.
+    """
+    if not (_has_header(headers) or b"origin" in headers or b"sec-fetch-site" in headers):
+        raise _Refused(403, "a request with a cookie must say from which page it comes (`Origin`)")
+
+
 def _presented(headers: Headers, cookie: str) -> str:
-    """The token that a request brings; empty where it brings none, or two."""
+    """The token or session that a request brings; empty where it brings none, or two tokens."""
     given = headers.get(b"authorization")
     if given is not None:
         scheme, _, token = given[0].partition(" ")

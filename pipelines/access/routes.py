@@ -29,6 +29,8 @@ class RouteRule:
         media_types: What a body may be; empty where the type does not matter.
         limit_bytes: The largest body.
         body_s: Seconds that a body may take to arrive.
+        by_group: Whether the route itself leaves out what lies outside the caller's camera groups.
+            Where it does not, callers that are limited to groups are refused.
     """
 
     methods: str
@@ -37,6 +39,7 @@ class RouteRule:
     media_types: frozenset[str] = frozenset()
     limit_bytes: int = EMPTY_BYTES
     body_s: float = BODY_S
+    by_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Token:
         expires_at: From then on it is refused; never where it is None.
         once: It opens nothing, and can be exchanged one time for another token.
         parent: Id of the token that it was made with; revoked together with it.
+        groups: Names of the camera groups that it is limited to; empty where it has every camera.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Token:
     expires_at: datetime | None = None
     once: bool = False
     parent: str = ""
+    groups: tuple[str, ...] = ()
 
     def matches(self, secret: str) -> bool:
         """Whether this is its secret; takes equally long for every wrong one."""
@@ -60,13 +62,14 @@ def new_token(
     expires_at: datetime | None = None,
     once: bool = False,
     parent: str = "",
+    groups: tuple[str, ...] = (),
 ) -> tuple[Token, str]:
     """A token, and the text that its owner presents."""
     token_id, salt = secrets.token_hex(6), secrets.token_hex(16)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     digest = _digest(salt, secret)
-    token = Token(token_id, name, scope, salt, digest, created_at, expires_at, once, parent)
-    return token, f"{PREFIX}_{token_id}_{secret}"
+    known = (token_id, name, scope, salt, digest, created_at, expires_at, once, parent, groups)
+    return Token(*known), f"{PREFIX}_{token_id}_{secret}"
 
 
 def split_token(presented: str) -> tuple[str, str] | None:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.access.caller import Caller
 from pipelines.access.owned_files import OWNER_ONLY, create_owned_folder, write_owned_file
 from pipelines.access.scope import Scope
 from pipelines.access.token import Token, new_token, split_token
@@ -39,10 +40,10 @@ class TokenFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What the file holds."""
+    """What the file holds. Programs that know no camera groups refuse version 2."""
 
     tokens: tuple[Token, ...] = ()
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
 
 
 _KEPT = TypeAdapter(_Kept)
@@ -83,6 +84,18 @@ class TokenFile:
         self._refresh()
         return self._valid(self._known, presented)
 
+    def caller(self, presented: str) -> Caller | None:
+        """Who presents a valid token; a session is called like the token that it was made with.
+
+        Raises:
+            TokenFileError: The file cannot be read; nobody is let in then.
+        """
+        token = self.check(presented)
+        if token is None:
+            return None
+        owner = self._known.get(token.parent, token)
+        return Caller(token.id, owner.name, token.scope, token.parent, token.groups)
+
     def first(self) -> str:
         """The text of the first token.
 
@@ -119,6 +132,7 @@ class TokenFile:
         *,
         once: bool = False,
         replace: bool = False,
+        groups: tuple[str, ...] = (),
     ) -> str:
         """Makes a token and gives its text, which is kept nowhere.
 
@@ -128,6 +142,7 @@ class TokenFile:
             lifetime: It expires after that; never where it is None.
             once: It can only be exchanged, see `exchange`.
             replace: Those of the same name are revoked.
+            groups: Names of the camera groups that it is limited to; all cameras without any.
 
         Raises:
             TokenFileError: The file cannot be written, or holds too many tokens.
@@ -139,7 +154,7 @@ class TokenFile:
                 raise TokenFileError(f"there are {MAX_TOKENS} tokens already; revoke some")
             now = self._utc_now()
             expires_at = None if lifetime is None else now + lifetime
-            token, text = new_token(name, scope, now, expires_at, once)
+            token, text = new_token(name, scope, now, expires_at, once, groups=groups)
             tokens[token.id] = token
             return text
 
@@ -163,7 +178,9 @@ class TokenFile:
                 parent = ""
             elif old.expires_at is not None:
                 expires_at = min(expires_at, old.expires_at)
-            token, text = new_token(name, old.scope, now, expires_at, parent=parent)
+            token, text = new_token(
+                name, old.scope, now, expires_at, parent=parent, groups=old.groups
+            )
             tokens[token.id] = token
             return text
 
@@ -246,7 +263,9 @@ class TokenFile:
             tokens = {key: one for key, one in before.items() if one.is_valid_at(now)}
             yield tokens
             if tokens != before:
-                self._write(TOKENS, _KEPT.dump_json(_Kept(tuple(tokens.values())), indent=1))
+                version: Literal[1, 2] = 2 if any(one.groups for one in tokens.values()) else 1
+                kept = _Kept(tuple(tokens.values()), version)
+                self._write(TOKENS, _KEPT.dump_json(kept, indent=1))
         finally:
             os.close(lock)
 

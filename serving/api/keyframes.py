@@ -19,7 +19,8 @@ from pipelines.keyframe_key import is_content_of, is_keyframe_key, why_missing
 router = APIRouter()
 MAX_KEY_CHARS: Final = 512
 IMAGE_HEADERS: Final = {
-    "Cache-Control": "private, max-age=86400, immutable",
+    # A browser may keep it, and asks each time: it may have been deleted meanwhile.
+    "Cache-Control": "private, no-cache",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 

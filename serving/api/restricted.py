@@ -29,12 +29,13 @@ HEADERS: Final = {
 
 
 class AuditAnswer(ApiAnswer):
-    """Who saw what is restricted, when and why; `parent` is the token that a session is of."""
+    """Who saw or changed what, when and why; `parent` is the token that a session is of."""
 
     at: datetime
     token: str
     name: str
     parent: str
+    action: str
     key: str
     reason: str
     server: str
@@ -66,7 +67,7 @@ async def show_restricted(
     return Response(data, media_type=media_type_of(key), headers=HEADERS)
 
 
-@router.get("/audit", summary="Who saw clips and clean images, and why")
+@router.get("/audit", summary="Who saw clips and clean images, who changed what, and why")
 async def list_audit(
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> list[AuditAnswer]:

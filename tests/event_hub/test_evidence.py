@@ -103,6 +103,12 @@ class Away:
     def fetch(self, key: str) -> bytes:
         raise TimeoutError
 
+    def remove(self, key: str) -> None:
+        raise TimeoutError
+
+    def is_held(self, key: str) -> bool:
+        return False
+
 
 def test_a_store_that_is_away_holds_nothing_up(store: EventStore, tmp_path: Path) -> None:
     add(store, incident(keyframes=BOTH))

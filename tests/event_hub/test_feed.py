@@ -122,9 +122,12 @@ def test_a_camera_that_falls_silent_is_said_without_any_event(tmp_path: Path) ->
     store.add([parse_event(dump(heartbeat({"cam-1": "online"})))])
     wish = source.FeedWish(False, True, None, frozenset())
 
+    async def goes_on() -> bool:
+        return True
+
     async def states() -> list[str]:
         found: list[str] = []
-        async for piece in stream.stream(source.FeedSource(store), wish, None, lambda: True):
+        async for piece in stream.stream(source.FeedSource(store), wish, None, goes_on):
             if b"event: camera" in piece:
                 found.append(json.loads(piece.split(b"data: ")[1])["state"])
             if len(found) == 2:

@@ -119,7 +119,7 @@ def test_a_token_that_replaces_another_ends_it(tokens: TokenFile) -> None:
     assert tokens.check(new)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"version": 2, "tokens": []}', b"[]"])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"version": 3, "tokens": []}', b"[]"])
 def test_a_damaged_file_lets_nobody_in(tokens: TokenFile, damage: bytes) -> None:
     first = tokens.first()
     (tokens.folder / "tokens.json").write_bytes(damage)

@@ -1,0 +1,111 @@
+"""Links to keyframes: good for one masked image for some minutes, and for nothing else."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from event_hub.keyframe_links import KeyframeLinks
+from tests.event_hub.conftest import Client, StartHub
+from tests.event_hub.people import send
+from tests.event_hub.samples import incident, keyframe, picture
+
+KEY = "kf-30d/v1/2026/11/20/cam-1/04/a b.jpg"
+OTHER = "kf-30d/v1/2026/11/20/cam-1/04/other.jpg"
+BARE = "kf-30d/v1/2026/11/20/cam-1/04/bare.jpg"
+
+
+@pytest.fixture
+def city(hub: Client, tmp_path: Path) -> Client:
+    named = [keyframe(KEY, picture()), keyframe(OTHER, picture(30), "peak")]
+    shown = [one | {"masked": True} for one in named] + [keyframe(BARE, picture(200), "closing")]
+    assert hub.post(incident(keyframes=shown)).status == 200
+    for key, data in ((KEY, picture()), (OTHER, picture(30)), (BARE, picture(200))):
+        (tmp_path / "kf" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "kf" / key).write_bytes(data)
+    return hub
+
+
+def link(hub: Client, key: str = KEY, **query: str) -> str:
+    said = hub.json("/api/keyframe-links", key=key, **query)
+    assert datetime.fromisoformat(said["until"]) > datetime.now(UTC)
+    return str(said["path"])
+
+
+def follow(hub: Client, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
+    return urllib3.request("GET", hub.url + path, headers=headers, retries=False)
+
+
+def test_a_link_shows_its_image_without_a_token(city: Client) -> None:
+    answer = follow(city, link(city), Host="eye.city.example")
+    assert (answer.status, answer.data) == (200, picture())
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    again = follow(city, link(city), **{"If-None-Match": answer.headers["ETag"]})
+    assert (again.status, again.data) == (304, b"")
+
+
+def test_a_link_that_is_altered_opens_nothing(city: Client) -> None:
+    path = link(city)
+    _, api, links, until, signature, *key = path.split("/")
+    later = str(int(until) + 60)
+    wrong = [
+        "/".join(("", api, links, later, signature, *key)),
+        "/".join(("", api, links, until, signature[1:] + signature[:1], *key)),
+        "/".join(("", api, links, until, "0" * 64, *key)),
+        path.replace("a%20b.jpg", "other.jpg"),
+        path.replace("a%20b.jpg", "none.jpg"),
+        "/".join(("", api, links, "x", signature, *key)),
+    ]
+    for one in wrong:
+        assert follow(city, one).status in (404, 422), one
+    assert follow(city, path).status == 200
+
+
+def test_there_is_no_link_to_what_is_not_masked_or_not_named(city: Client) -> None:
+    assert city.get("/api/keyframe-links", key=BARE).status == 409
+    assert city.get("/api/keyframe-links", key="kf-30d/v1/none.jpg").status == 404
+    assert city.get("/api/keyframe-links", key="ev-7d/v1/2026/clip.mp4").status == 404
+    assert city.get("/api/keyframe-links", key=KEY, minutes="1441").status == 422
+    assert follow(city, f"/api/keyframe-links?key={BARE}").status == 401
+
+
+def test_a_link_ends_with_its_time_and_with_a_deletion(city: Client) -> None:
+    path = link(city)
+    assert follow(city, path).status == 200
+    body = {"keys": [KEY], "reason": "a person on it asked for it"}
+    assert send(city, "POST", "/api/deletions", body).status == 200
+    assert follow(city, path).status == 404
+
+
+def test_time_secret_and_image_are_all_in_the_signature(tmp_path: Path) -> None:
+    now = datetime(2026, 5, 4, tzinfo=UTC)
+    links = KeyframeLinks(tmp_path / "access", lambda: now)
+    path, until = links.path_to("a/b.jpg", "1" * 64, 10)
+    assert until == now + timedelta(minutes=10)
+    _, _, _, seconds, signature, *_ = path.split("/")
+
+    def opens(of: KeyframeLinks = links, key: str = "a/b.jpg", digest: str = "1" * 64) -> bool:
+        return of.opens(key, digest, int(seconds), signature)
+
+    assert opens()
+    # It is the same after a restart, and for a second hub with these tokens.
+    assert opens(KeyframeLinks(tmp_path / "access", lambda: now))
+    assert not opens(KeyframeLinks(tmp_path / "elsewhere", lambda: now))
+    assert not opens(key="a/c.jpg")
+    assert not opens(digest="2" * 64)
+    now += timedelta(minutes=10)
+    assert not opens()
+    (kept,) = (tmp_path / "access").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_links_of_two_hubs_with_one_folder_are_good_at_both(
+    start_hub: StartHub, city: Client, tmp_path: Path
+) -> None:
+    other = start_hub(database=f"sqlite:///{tmp_path}/other.db")
+    other.post(incident(keyframes=[keyframe(KEY, picture()) | {"masked": True}]))
+    assert follow(other, link(city)).status == 200
