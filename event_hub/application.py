@@ -70,7 +70,7 @@ class _Parts:
         self.console = None
         if settings.console:
             # Loading the page's framework takes two seconds: only where there is a page.
-            from event_hub.console import Console
+            from event_hub.console.console import Console
 
             self.console = Console(self.store)
 
