@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Final, cast
 from urllib.parse import quote, unquote
 
+from markupsafe import escape
+
 from event_hub.answers import CityIncident, IncidentPage
 from event_hub.console.incident_detail import detail_of
 from event_hub.console.language import N_
@@ -32,6 +34,7 @@ class IncidentsPage:
     name = "incidents"
     paths: tuple[str, ...] = ("/incidents", "/incidents/{city}/{incident:path}")
     slots: Mapping[str, tuple[Slot, ...]] = {
+        "heading": (Slot("name", "h1"),),
         "side": (
             Slot("filters", "form"),
             Slot("queue", "ol", rows="li"),
@@ -61,12 +64,13 @@ class IncidentsPage:
         }
         title, detail = detail_of(reading, visit, selected)
         parts = {
+            "name": str(escape(visit.language.text("Incidents"))),
             "filters": _filters(reading, visit, total),
             "more": _more(visit, queue),
             "incident": detail,
         }
-        name = visit.language.text("Incidents")
-        title = title if visit.chosen and visit.route else name
+        if not (visit.chosen and visit.route):
+            title = visit.language.text("Incidents")
         chosen = None if visit.route else selected
         return Content(title, parts, {"queue": rows}, chosen)
 

@@ -73,6 +73,9 @@ class LivePage:
         self._lists: dict[str, _List] = {}
         self._announced: set[tuple[str, str]] | None = None
         self._title = ""
+        # The framework's page would be a second `main` around ours.
+        if client.content.parent_slot is not None:
+            client.content.parent_slot.parent.tag = "div"
         self._build()
 
     def _build(self) -> None:
@@ -84,7 +87,7 @@ class LivePage:
                 with ui.element("div").classes(f"cy-{name}"):
                     for slot in slots:
                         self._add(slot)
-        self._add(Slot("foot", "footer"))
+            self._add(Slot("foot"))
 
     def _add(self, slot: Slot) -> None:
         if slot.rows:

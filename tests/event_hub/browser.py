@@ -45,8 +45,7 @@ class Tab:
     def open(self, path: str) -> None:
         """Goes to an address of the hub and waits until its page is there."""
         self.page.goto(self.url + path)
-        self.page.wait_for_selector("main .cy-tile, main .cy-filters h1, main h1, main h2",
-                                    state="attached")  # fmt: skip
+        self.page.wait_for_selector("main h1", state="attached")
 
     def wait(self, condition: str) -> None:
         """Returns as soon as the condition holds in the page."""
@@ -97,6 +96,7 @@ def visitor(
         locale=language,
         color_scheme=scheme,
         timezone_id=timezone,
+        reduced_motion="reduce",
     )
     tab = Tab(context.new_page(), hub.client.url)
     link = TokenFile(folder / "access").issue("link", scope, once=True)

@@ -142,6 +142,13 @@
     }
   }
 
+  // What was shown for a reason does not stay in the page without one.
+  byId("cy-evidence").addEventListener("close", () => {
+    byId("cy-evidence-view").replaceChildren();
+    byId("cy-reason").value = "";
+    URL.revokeObjectURL(shown);
+  });
+
   // The queue and the incident beside it: one is chosen without loading the page anew.
   const page = (name) => document.querySelector("main.cy-page-" + name);
   const items = () => Array.from(document.querySelectorAll(".cy-queue .cy-item"));
@@ -151,7 +158,7 @@
     history.pushState(null, "", item.href);
     item.focus({ preventScroll: true });
     item.scrollIntoView({ block: "nearest" });
-    if (innerWidth < 900) scrollTo(0, 0);
+    if (innerWidth <= 900) byId("main").scrollTo(0, 0);
   }
 
   function step(by) {

@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.event_hub.browser import chromium
+from tests.event_hub.console import city
 from tests.event_hub.process import Process, hub_process
 
 
@@ -18,3 +19,18 @@ def browser() -> Iterator[Browser]:
 def hub(tmp_path: Path) -> Iterator[Process]:
     with hub_process(tmp_path) as process:
         yield process
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the hub that is shared."""
+    return tmp_path_factory.mktemp("city")
+
+
+@pytest.fixture(scope="package")
+def town(folder: Path) -> Iterator[Process]:
+    """A hub with a small city, shared by tests that leave it as it was."""
+    with hub_process(folder) as process:
+        city.fill(process, folder)
+        with city.beating(process):
+            yield process
