@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from nicegui import Client, ui
 
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.frame import PageFrame, body_html, head_html
 from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import COOKIE, chosen_language
@@ -45,10 +46,11 @@ Shown = tuple[Content, list[Announcement]]
 class Console:
     """The pages of one hub."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
+        """Shows what the store has; `limits` are those of cases."""
         self._store = store
         self._pages: dict[str, LivePage] = {}
-        self._kinds: tuple[Page, ...] = (OverviewPage(), IncidentsPage())
+        self._kinds: tuple[Page, ...] = (OverviewPage(), IncidentsPage(limits))
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
 
     def mount(self, app: FastAPI) -> None:

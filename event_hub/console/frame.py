@@ -38,6 +38,10 @@ SCRIPT_TEXTS: Final = {
     "error422": N_("Something is missing in what you entered, or wrong."),
     "error502": N_("What is stored is not what the event names."),
     "error503": N_("The store does not answer: try again."),
+    "reasonMissing": N_("Choose a reason."),
+    "reasonOther": N_("Say which reason it is."),
+    "toMissing": N_("Say to whom it goes."),
+    "textMissing": N_("Write the note."),
     "reasonTooShort": N_("Give a reason of at least 8 characters."),
 }
 """What the script of the page says, in the language of the page."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from event_hub import queries
-from event_hub.answers import CityIncident, IncidentRecord
+from event_hub.answers import CityIncident
+from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.case_view import case_view
 from event_hub.console.markup import camera_name, markup
 from event_hub.console.overlay import KeyframeOverlay, overlay_of
 from event_hub.console.page import NO_CITY, CityReading, Visit
-from event_hub.console.words import Words
+from event_hub.console.words import CodeWords
 from pipelines.access import Scope
 from pipelines.event_evidence import KeyframeData
 
@@ -27,17 +31,18 @@ class KeyframeView:
 
 
 def detail_of(
-    reading: CityReading, visit: Visit, selected: Mapping[str, str] | None
+    reading: CityReading, visit: Visit, selected: Mapping[str, str] | None, limits: TimeLimits
 ) -> tuple[str, str]:
     """Title and HTML of the incident that is selected."""
     render = markup(visit.language).render
     if selected is None:
         return "", render("incident_none.html", is_missing=False)
-    record = _record(reading, selected)
-    if record is None:
+    row = _row(reading, selected)
+    if row is None:
         return visit.language.text("No such incident"), render(
             "incident_none.html", is_missing=True
         )
+    record = queries.incident_record(reading.connection, row)
     incident = record.incident
     words = markup(visit.language).words
     views = _keyframes(reading, incident)
@@ -50,23 +55,24 @@ def detail_of(
         best=_best(views),
         facts=facts(incident.detail, words),
         peak=facts(incident.peak.detail, words) if incident.peak else [],
+        case=case_view(reading.connection, row, limits),
         may_work=visit.scope.allows(Scope.OPERATOR),
         with_city=reading.situation.has_cities,
     )
     return f"{words.kind(incident.kind)}, {camera_name(incident.camera)}", html
 
 
-def facts(detail: Mapping[str, float], words: Words) -> list[tuple[str, str]]:
+def facts(detail: Mapping[str, float], words: CodeWords) -> list[tuple[str, str]]:
     """Names and values of what a rule measured."""
     return [words.measured(name, value) for name, value in detail.items()]
 
 
-def _record(reading: CityReading, selected: Mapping[str, str]) -> IncidentRecord | None:
+def _row(reading: CityReading, selected: Mapping[str, str]) -> Row[Any] | None:
     city = selected.get("city", "")
     rows = queries.incident_rows(
         reading.connection, selected.get("incident", ""), "" if city == NO_CITY else city
     )
-    return queries.incident_record(reading.connection, rows[0]) if rows else None
+    return rows[0] if rows else None
 
 
 def _keyframes(reading: CityReading, incident: CityIncident) -> list[KeyframeView]:
@@ -83,7 +89,7 @@ def _best(views: list[KeyframeView]) -> str:
     return next((role for role in ("peak", "opening", "closing") if role in roles), "")
 
 
-def _lasted(incident: CityIncident, words: Words) -> str:
+def _lasted(incident: CityIncident, words: CodeWords) -> str:
     """How long it was; empty while it goes on."""
     if incident.phase != "ended":
         return ""

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 from markupsafe import escape
 
 from event_hub.answers import CityIncident, IncidentPage
+from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.case_view import case_states
 from event_hub.console.incident_detail import detail_of
 from event_hub.console.language import N_
 from event_hub.console.markup import camera_name, incident_url, markup, query_url
@@ -43,6 +45,10 @@ class IncidentsPage:
         "detail": (Slot("incident", "article"),),
     }
 
+    def __init__(self, limits: TimeLimits) -> None:
+        """`limits` are those of cases."""
+        self._limits = limits
+
     def read(self, reading: CityReading, visit: Visit) -> Content:
         """The page of the queue that the query asks for, and the chosen incident."""
         wanted = _wanted(reading, visit)
@@ -51,18 +57,20 @@ class IncidentsPage:
         selected = _selected(visit, queue)
         render = markup(visit.language).render
         kept = {name: visit.query.get(name, "") for name in (*FILTERS, "after")}
+        states = case_states(reading.connection, queue.incidents)
         rows = {
             f"{one.city} {one.incident_id}": render(
                 "incident_row.html",
                 incident=one,
                 keyframe=best_keyframe(one),
                 url=incident_url(one.city, one.incident_id, kept),
+                case_state=states.get((one.city, one.incident_id), ""),
                 is_selected=selected == _route(one),
                 with_city=reading.situation.has_cities,
             )
             for one in queue.incidents
         }
-        title, detail = detail_of(reading, visit, selected)
+        title, detail = detail_of(reading, visit, selected, self._limits)
         parts = {
             "name": str(escape(visit.language.text("Incidents"))),
             "filters": _filters(reading, visit, total),

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from event_hub.console.language import Language, LanguageCode, languages
 from event_hub.console.page import NO_CITY
 from event_hub.console.reasons import translated
-from event_hub.console.words import Words
+from event_hub.console.words import CodeWords
 from pipelines.event import CameraData
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -34,7 +34,7 @@ class LanguageMarkup:
 
     def __init__(self, language: Language) -> None:
         self.language = language
-        self.words = Words(language)
+        self.words = CodeWords(language)
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from event_hub.answers import CameraStatus
+from event_hub.console.case_view import case_states
 from event_hub.console.incidents import best_keyframe, camera_choice
 from event_hub.console.markup import camera_name, incident_url, markup, query_url
 from event_hub.console.page import CityReading, Content, Slot, Visit
@@ -72,12 +73,14 @@ class OverviewPage:
         render = markup(visit.language).render
         situation = reading.situation
         worst = incident_page(reading.connection, IncidentFilter("open"), WORST, order="worst")
+        states = case_states(reading.connection, worst.incidents)
         rows = {
             f"{one.city} {one.incident_id}": render(
                 "incident_row.html",
                 incident=one,
                 keyframe=best_keyframe(one),
                 url=incident_url(one.city, one.incident_id),
+                case_state=states.get((one.city, one.incident_id), ""),
                 is_selected=False,
                 with_city=situation.has_cities,
             )

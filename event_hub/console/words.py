@@ -86,6 +86,37 @@ PHASES: Final[Mapping[str, str]] = {
     "updated": N_("changed"),
     "ended": N_("ended"),
 }
+CASE_STATES: Final[Mapping[str, str]] = {
+    "new": N_("new"),
+    "confirmed": N_("confirmed"),
+    "false_alarm": N_("false alarm"),
+    "dispatched": N_("dispatched"),
+    "resolved": N_("resolved"),
+}
+CASE_OFFERS: Final[Mapping[str, str]] = {
+    "confirmed": N_("Confirm"),
+    "false_alarm": N_("False alarm"),
+    "dispatched": N_("Dispatch"),
+    "resolved": N_("Resolve"),
+    "reopened": N_("Reopen"),
+    "noted": N_("Add a note"),
+}
+CASE_STEPS: Final[Mapping[str, str]] = {
+    **CASE_STATES,
+    "reopened": N_("reopened"),
+    "noted": N_("note"),
+    "joined": N_("joined with another incident"),
+    "split": N_("split off"),
+    "escalated": N_("time limit passed"),
+}
+FALSE_ALARMS: Final[Mapping[str, str]] = {
+    "nothing_there": N_("nothing there"),
+    "wrong_kind": N_("something else"),
+    "allowed": N_("it is allowed there"),
+    "duplicate": N_("known already"),
+    "poor_view": N_("rain, glare or dirt"),
+    "other": N_("another reason"),
+}
 LABELS: Final[Mapping[str, str]] = {
     "person": N_("person"),
     "car": N_("car"),
@@ -158,7 +189,7 @@ _HOUR_S = 3600
 _DAY_S = 86400
 
 
-class Words:
+class CodeWords:
     """What codes are called in a language."""
 
     def __init__(self, language: Language) -> None:
@@ -194,6 +225,27 @@ class Words:
     def phase(self, code: str) -> str:
         """What happened to an incident."""
         return self._known(PHASES, code) or plain(code)
+
+    def case_state(self, code: str) -> str:
+        """What people made of an incident."""
+        return self._known(CASE_STATES, code) or plain(code)
+
+    def case_offer(self, code: str) -> str:
+        """What may be done with a case."""
+        return self._known(CASE_OFFERS, code) or plain(code).capitalize()
+
+    def case_step(self, code: str) -> str:
+        """What was done with a case."""
+        return self._known(CASE_STEPS, code) or plain(code)
+
+    def false_alarm(self, code: str) -> str:
+        """Why it was a false alarm."""
+        return self._known(FALSE_ALARMS, code) or plain(code)
+
+    @property
+    def false_alarms(self) -> dict[str, str]:
+        """Every reason for a false alarm."""
+        return {code: self.false_alarm(code) for code in FALSE_ALARMS}
 
     def label(self, code: str) -> str:
         """What a model calls an object."""

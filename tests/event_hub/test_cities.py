@@ -10,7 +10,7 @@ import pytest
 
 from event_hub import queries
 from event_hub.console.language import languages
-from event_hub.console.words import Words
+from event_hub.console.words import CodeWords
 from event_hub.incidents import IncidentFilter, incident_page
 from pipelines.event_identity import camera_source, city_of, worker_source
 from tests.event_hub.conftest import Client
@@ -181,6 +181,7 @@ def test_other_sources_have_no_city(source: str) -> None:
 
 def test_a_city_reads_as_people_call_it() -> None:
     names = [
-        Words(languages()["en"]).city(one) for one in (XINJIN, "Xinjin", "old-town", "510118", "")
+        CodeWords(languages()["en"]).city(one)
+        for one in (XINJIN, "Xinjin", "old-town", "510118", "")
     ]
     assert names == ["Xinjin (510118)", "Xinjin", "old-town", "510118", ""]

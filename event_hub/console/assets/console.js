@@ -113,6 +113,59 @@
     }
   }
 
+  // Case work: one click where nothing is to be said, else a dialog that asks for it.
+  let order = null;
+
+  function orderOf(button) {
+    const revision = Number(button.parentElement.dataset.revision);
+    return { action: button.dataset.act, url: button.dataset.to, body: { revision } };
+  }
+
+  async function work(button) {
+    order = orderOf(button);
+    if ("direct" in button.dataset) {
+      button.disabled = true;
+      try {
+        await call("POST", order.url, order.body);
+      } catch (error) {
+        toast(error.message);
+      } finally {
+        button.disabled = false;
+      }
+      return;
+    }
+    byId("cy-act-form").reset();
+    for (const part of document.querySelectorAll("#cy-act [data-for]")) {
+      part.hidden = part.dataset.for !== order.action;
+    }
+    write(byId("cy-act-title"), button.textContent.trim());
+    write(byId("cy-act-send"), button.textContent.trim());
+    write(byId("cy-act-problem"), "");
+    byId("cy-act").showModal();
+    document.querySelector("#cy-act :is(input, textarea):not([hidden] *)").focus();
+  }
+
+  function missing({ reason, to, text }) {
+    if (order.action === "false_alarm" && !reason) return texts.reasonMissing;
+    if (order.action === "false_alarm" && reason === "other" && !text) return texts.reasonOther;
+    if (order.action === "dispatched" && !to) return texts.toMissing;
+    return order.action === "noted" && !text ? texts.textMissing : "";
+  }
+
+  async function send() {
+    const fields = Object.fromEntries(new FormData(byId("cy-act-form")));
+    const said = Object.entries(fields).map(([name, value]) => [name, value.trim()]);
+    const given = Object.fromEntries(said.filter(([, value]) => value));
+    write(byId("cy-act-problem"), missing(given));
+    if (missing(given)) return;
+    try {
+      await call("POST", order.url, { ...order.body, ...given });
+      byId("cy-act").close();
+    } catch (error) {
+      write(byId("cy-act-problem"), error.message);
+    }
+  }
+
   let evidence = null;
   let shown = "";
 
@@ -153,7 +206,21 @@
   const page = (name) => document.querySelector("main.cy-page-" + name);
   const items = () => Array.from(document.querySelectorAll(".cy-queue .cy-item"));
 
+  // Keys that come faster than the server's answer are meant for what was chosen, not for what is
+  // still shown: they wait for it.
+  let wanted = null;
+
+  async function shownIsWanted() {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const title = document.querySelector(".cy-title");
+      if (!wanted || title?.dataset.key === wanted) return true;
+      await new Promise((done) => setTimeout(done, 30));
+    }
+    return false;
+  }
+
   function choose(item) {
+    wanted = item.dataset.key;
     emitEvent("cy-open", { city: item.dataset.city, incident: item.dataset.incident });
     history.pushState(null, "", item.href);
     item.focus({ preventScroll: true });
@@ -170,6 +237,7 @@
   }
 
   window.addEventListener("popstate", () => {
+    wanted = null;
     const [, name, city, ...id] = location.pathname.split("/");
     if (name !== "incidents") return;
     const route = city ? { city: decodeURIComponent(city), incident: decodeURIComponent(id.join("/")) } : {};
@@ -217,6 +285,8 @@
     "[data-notify]": () => Notification.requestPermission().then(offerNotifications),
     "[data-print]": () => window.print(),
     "[data-call]": act,
+    "[data-act]": work,
+    "#cy-act-send": send,
     "[data-evidence]": askForEvidence,
     "#cy-evidence-show": showEvidence,
     "[data-export]": setExport,
@@ -256,10 +326,19 @@
     }
   });
 
+  async function press(action) {
+    if (await shownIsWanted()) document.querySelector(`[data-act="${action}"]`)?.click();
+  }
+
   // Single keys can be switched off, for people whose voice or other input would press them.
   const KEYS = {
     j: () => step(1),
     k: () => step(-1),
+    c: () => press("confirmed"),
+    f: () => press("false_alarm"),
+    d: () => press("dispatched"),
+    r: () => press("resolved"),
+    n: () => press("noted"),
     o: () => byId("cy-overlay")?.click(),
     p: nextFrame,
     "?": () => byId("cy-help").showModal(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -13,11 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import urllib3
 
 from pipelines.keyframe_key import restricted_key
+from tests.event_hub.console.pictures import picture_of
 from tests.event_hub.process import Process
 from tests.event_hub.samples import heartbeat, in_city, incident, keyframe
 
@@ -37,26 +37,8 @@ STORY = (
     ("traffic.wrong_way", "high", "cam-4", "辅道", {"vehicles": 1.0, "speed_mps": 7.2}),
     ("littering.dropped_object", "medium", "cam-4", "公交站", {"resting_s": 140.0, "objects": 1.0}),
 )  # fmt: skip
+SIZE_PX = (1280, 720) if os.environ.get("CITYEYE_SCREENSHOTS") else (640, 360)
 CLIP = b"not really a video"
-
-
-def street(seed: int) -> bytes:
-    """A drawn street, 1280 x 720."""
-    rng = np.random.default_rng(seed)
-    image = np.full((720, 1280, 3), (88, 104, 96), np.uint8)
-    image[:250] = np.linspace(235, 190, 250, dtype=np.uint8)[:, None, None]
-    road = np.array([[560, 250], [720, 250], [1240, 720], [40, 720]])
-    cv2.fillPoly(image, [road], (92, 90, 88))
-    for row in range(260, 720, 60):
-        x = 640
-        cv2.line(image, (x, row), (x, row + 10 + row // 30), (210, 214, 214), 2 + row // 160)
-    for _ in range(9):
-        x, y = int(rng.integers(360, 860)), int(rng.integers(300, 640))
-        size = (y - 180) // 4
-        colour = [int(one) for one in rng.integers(40, 220, 3)]
-        cv2.rectangle(image, (x, y), (x + 2 * size, y + size), colour, -1)
-        cv2.rectangle(image, (x + size // 3, y), (x + size, y + size // 3), (60, 50, 40), -1)
-    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 
 def camera(name: str) -> dict[str, Any]:
@@ -70,33 +52,26 @@ def evidence_key(camera_id: str, name: str, data: bytes, media_type: str, at: da
     return restricted_key(camera_id, name, event, 1, sha256(data).hexdigest(), at, media_type)
 
 
-def shot(folder: Path, camera_id: str, name: str, role: str, at: datetime) -> dict[str, Any]:
+def shot(
+    folder: Path, kind: str, camera_id: str, name: str, role: str, at: datetime
+) -> dict[str, Any]:
     """A stored keyframe with overlay, and the same without a mask."""
-    data, clean = street(zlib.crc32(f"{name} {role}".encode())), street(7)
+    picture = picture_of(kind, role, SIZE_PX)
+    data = picture.jpeg + name.encode()  # no two keyframes are the same
     key = f"kf-30d/v1/{camera_id}/{name}-{role}.jpg"
-    clean_key = evidence_key(camera_id, name, clean, "image/jpeg", at)
-    for path, content in ((key, data), (clean_key, clean)):
+    clean_key = evidence_key(camera_id, f"{name} {role}", data, "image/jpeg", at)
+    for path in (key, clean_key):
         (folder / "kf" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "kf" / path).write_bytes(content)
-    tracks = [
-        {
-            "track": number,
-            "label": "car",
-            "box": [0.3 + 0.1 * number, 0.5, 0.37 + 0.1 * number, 0.6],
-            "trail": [[0.4 + 0.05 * number, 0.4], [0.335 + 0.1 * number, 0.6]],
-            "subject": number < 2,
-        }
-        for number in range(4)
-    ]
-    place = [[0.43, 0.36], [0.57, 0.36], [0.93, 0.95], [0.07, 0.95]]
-    digest = sha256(clean).hexdigest()
+        (folder / "kf" / path).write_bytes(data)
+    digest = sha256(data).hexdigest()
+    width, height = picture.size_px
     return keyframe(key, data, role) | {
-        "width": 1280,
-        "height": 720,
+        "width": width,
+        "height": height,
         "at": at.isoformat(),
         "masked": True,
-        "overlay": {"place": place, "tracks": tracks},
-        "clean": {"key": clean_key, "sha256": digest, "size_bytes": len(clean)},
+        "overlay": picture.overlay,
+        "clean": {"key": clean_key, "sha256": digest, "size_bytes": len(data)},
     }
 
 
@@ -104,8 +79,8 @@ def happened(folder: Path, number: int, opened: datetime, phase: str) -> dict[st
     """Incident `i-NUMBER` of the story, around and around."""
     kind, severity, camera_id, zone, detail = STORY[number % len(STORY)]
     peak_at = opened + timedelta(seconds=40)
-    shots = [shot(folder, camera_id, f"i-{number}", "opening", opened)]
-    shots.append(shot(folder, camera_id, f"i-{number}", "peak", peak_at))
+    shots = [shot(folder, kind, camera_id, f"i-{number}", "opening", opened)]
+    shots.append(shot(folder, kind, camera_id, f"i-{number}", "peak", peak_at))
     clip_key = evidence_key(camera_id, f"i-{number}", CLIP, "video/mp4", opened)
     clip = folder / "kf" / clip_key
     clip.parent.mkdir(parents=True, exist_ok=True)

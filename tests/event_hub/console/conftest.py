@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def town(folder: Path) -> Iterator[Process]:
-    """A hub with a small city, shared by tests that leave it as it was."""
+    """A hub with a small city, shared; tests that change incidents take different ones."""
     with hub_process(folder) as process:
         city.fill(process, folder)
         with city.beating(process):

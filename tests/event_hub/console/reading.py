@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from event_hub.case_settings import CaseSettings
+from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import LanguageCode, languages
 from event_hub.console.overview import OverviewPage
@@ -15,7 +17,9 @@ from event_hub.store import EventStore
 from pipelines.access import Scope
 from tests.event_hub.samples import dump
 
-PAGES: dict[str, Page] = {page.name: page for page in (OverviewPage(), IncidentsPage())}
+PAGES: dict[str, Page] = {
+    page.name: page for page in (OverviewPage(), IncidentsPage(TimeLimits(CaseSettings())))
+}
 BLOCKS = {"dd", "dt", "li", "option", "p", "text", "title"}
 
 

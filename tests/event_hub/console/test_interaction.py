@@ -101,13 +101,13 @@ def test_restricted_evidence_needs_a_reason_and_is_noted(
         page = tab.page
         tab.open("/incidents")
         page.locator(".cy-figure:visible").get_by_role("button", name="Unmasked picture").click()
-        page.get_by_label("Reason").fill("short")
+        page.get_by_role("textbox", name="Reason").fill("short")
         page.get_by_role("button", name="Show it").click()
         page.get_by_text("Give a reason of at least 8 characters.").wait_for()
         assert town.client.json("/api/audit")["entries"] == []
-        page.get_by_label("Reason").fill("complaint of a neighbour")
+        page.get_by_role("textbox", name="Reason").fill("complaint of a neighbour")
         page.get_by_role("button", name="Show it").click()
-        tab.wait("document.querySelector('#cy-evidence-view img')?.naturalWidth == 1280")
+        tab.wait("document.querySelector('#cy-evidence-view img')?.naturalWidth == 640")
         (entry,) = town.client.json("/api/audit")["entries"]
         assert entry["reason"] == "complaint of a neighbour"
         page.locator("#cy-evidence").get_by_role("button", name="Close").click()
@@ -182,3 +182,52 @@ def test_a_filter_by_hand_and_the_file_of_what_it_leaves(
         lines = Path(download.value.path()).read_text("utf-8-sig").strip().splitlines()
         assert len(lines) == 1 + 5
         assert lines[0].startswith("incident_id,city,kind")
+
+
+def test_a_case_is_worked_to_its_end(browser: Browser, town: Process, folder: Path) -> None:
+    with visitor(browser, town, folder) as tab:
+        page = tab.page
+        tab.open("/incidents?severity=critical")
+        page.locator(".cy-queue .cy-item").nth(1).click()
+        state = page.locator(".cy-title .cy-case-state")
+        page.keyboard.press("c")
+        state.get_by_text("confirmed").wait_for()
+        # Somebody else sees it in the list.
+        page.locator(".cy-queue .cy-case-state").get_by_text("confirmed").wait_for()
+        page.keyboard.press("d")
+        send = page.locator("#cy-act-send")
+        send.click()
+        page.get_by_text("Say to whom it goes.").wait_for()
+        page.get_by_label("To whom").fill("Team <b>East</b>")
+        page.get_by_label("Words for the history").fill("with a truck")
+        send.click()
+        state.get_by_text("dispatched → Team <b>East</b>").wait_for()
+        page.get_by_role("button", name="Resolve").click()
+        send.click()
+        state.get_by_text("resolved").wait_for()
+        said = page.locator(".cy-case").first.inner_text()
+        for words in ("confirmed", "→ Team <b>East</b>", "with a truck", "resolved"):
+            assert words in said
+        page.keyboard.press("n")
+        send.click()
+        page.get_by_text("Write the note.").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Reopen").click()
+        send.click()
+        state.get_by_text("confirmed").wait_for()
+        page.keyboard.press("f")
+        send.click()
+        page.get_by_text("Choose a reason.").wait_for()
+        page.get_by_label("known already").check()
+        send.click()
+        state.get_by_text("false alarm").wait_for()
+        assert tab.complaints == []
+
+
+def test_two_who_decide_at_once_are_told(browser: Browser, town: Process, folder: Path) -> None:
+    with visitor(browser, town, folder, language="zh-CN") as tab:
+        page = tab.page
+        tab.open("/incidents?kind=traffic.wrong_way")
+        page.evaluate("document.querySelector('[data-revision]').dataset.revision = 7")
+        page.keyboard.press("c")
+        page.get_by_text("其他人刚刚对其作了别的处理，请重新查看。").wait_for()

@@ -6,6 +6,8 @@ With CITYEYE_SCREENSHOTS it writes what it sees into that folder: `make screensh
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
@@ -46,7 +48,9 @@ def violations(tab: Tab) -> list[str]:
 def keep(tab: Tab, name: str) -> None:
     if SCREENSHOTS:
         tab.page.wait_for_timeout(600)
-        tab.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+        pixels = np.frombuffer(tab.page.screenshot(), np.uint8)
+        image = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
+        cv2.imwrite(str(Path(SCREENSHOTS) / f"{name}.webp"), image, [cv2.IMWRITE_WEBP_QUALITY, 80])
 
 
 @pytest.mark.parametrize(("language", "scheme", "phone"), VIEWS)

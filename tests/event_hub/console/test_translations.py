@@ -3,7 +3,7 @@
 import ast
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jinja2 import Environment
@@ -11,12 +11,14 @@ from jinja2.lexer import TOKEN_DATA
 
 import camera_adapters.state
 from camera_adapters import CameraState
+from event_hub.cases.states import TRANSITIONS, FalseAlarmReason
 from event_hub.console import words
 from event_hub.console.catalogue import HERE, messages, read_catalogue
 from event_hub.console.language import languages
 from event_hub.console.reasons import translated
-from event_hub.console.words import Words
+from event_hub.console.words import CodeWords
 from pipelines import coverage, publication
+from pipelines.event_case import CaseStates, CaseTypes
 from pipelines.incident import EndReason
 from pipelines.rules import RULES
 from pipelines.signals.signal import ViewFault
@@ -103,6 +105,13 @@ def test_every_code_that_the_program_sends_has_words(language) -> None:
         "views": ({str(one) for one in ViewFault}, words.VIEWS),
         "measurements": (measured, words.MEASUREMENTS),
         "gaps": ({one for one in gaps if isinstance(one, str)} - {coverage.COVERAGE}, words.GAPS),
+        "cases": (set(get_args(CaseStates)), words.CASE_STATES),
+        "offers": (set(TRANSITIONS), words.CASE_OFFERS),
+        "steps": (
+            {str(one).rsplit(".", 1)[1] for one in get_args(CaseTypes)} | {"noted"},
+            words.CASE_STEPS,
+        ),
+        "false alarms": (set(get_args(FalseAlarmReason)), words.FALSE_ALARMS),
         "moments": ({"opening", "peak", "closing"}, words.MOMENTS),
     }
     for name, (codes, table) in tables.items():
@@ -138,7 +147,7 @@ def keys_of(value: ast.expr) -> set[str]:
 def test_every_number_of_an_incident_has_a_name() -> None:
     names = sent_details()
     assert {"vehicles", "queue_m", "area_m2", "persons_left"} <= names
-    english, chinese = Words(languages()["en"]), Words(ZH)
+    english, chinese = CodeWords(languages()["en"]), CodeWords(ZH)
     for name in sorted(names):
         assert WORD.search(chinese.measured(name, 2.5)[0]) is None, name
         assert english.measured(name, 2.5)[0] in words.NAMES.values(), name

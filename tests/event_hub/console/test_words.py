@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 
 from event_hub.console.language import chosen_language, languages
-from event_hub.console.words import Words
+from event_hub.console.words import CodeWords
 
-WORDS = Words(languages()["en"])
+WORDS = CodeWords(languages()["en"])
 
 
 @pytest.mark.parametrize(
