@@ -50,6 +50,7 @@ def keep(tab: Tab, name: str) -> None:
         tab.page.wait_for_timeout(600)
         pixels = np.frombuffer(tab.page.screenshot(), np.uint8)
         image = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
+        assert image is not None
         cv2.imwrite(str(Path(SCREENSHOTS) / f"{name}.webp"), image, [cv2.IMWRITE_WEBP_QUALITY, 80])
 
 
