@@ -131,6 +131,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/metrics", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),
+        RouteRule("GET", "/incidents", Scope.VIEWER),
+        RouteRule("GET", "/incidents/{city}/{incident:path}", Scope.VIEWER),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER),
         RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER),
         RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER),
@@ -146,7 +148,9 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
         # NiceGUI and Quasar style elements inside the page.
         "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
+        # What is restricted is asked for with a reason, and shown from the browser's memory.
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",

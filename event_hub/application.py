@@ -70,9 +70,9 @@ class _Parts:
         self.console = None
         if settings.console:
             # Loading the page's framework takes two seconds: only where there is a page.
-            from event_hub.console import Console
+            from event_hub.console.console import Console
 
-            self.console = Console(self.store)
+            self.console = Console(self.store, self.limits)
 
     @asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:
