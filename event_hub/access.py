@@ -14,6 +14,8 @@ SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = frozenset({"application/json"})
+EVENTS: Final = JSON | {SINGLE, BATCH}
+"""JSON is the data of an event in binary mode."""
 REASON_BYTES: Final = 8 * 1024
 CASE_BYTES: Final = 32 * 1024
 PERSON_BYTES: Final = 8 * 1024
@@ -40,9 +42,9 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/enter", None),
         RouteRule("POST", "/login", None, frozenset({FORM})),
         RouteRule("POST", "/logout", None),
-        RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
+        RouteRule("POST", "/api/events", Scope.SENDER, EVENTS, BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
-        RouteRule("GET", "/api/feed", Scope.VIEWER),
+        RouteRule("GET", "/api/feed", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents.csv", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER, by_group=True),
@@ -73,10 +75,10 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cases", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cases/{case}", Scope.VIEWER, by_group=True),
-        RouteRule("GET", "/api/statistics/timeline", Scope.VIEWER),
-        RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER),
-        RouteRule("GET", "/api/statistics/places", Scope.VIEWER),
-        RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER),
+        RouteRule("GET", "/api/statistics/timeline", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/places", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/precision", Scope.VIEWER),
         RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER),
         RouteRule("GET", "/api/subscriptions", Scope.ADMIN),

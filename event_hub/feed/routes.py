@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from event_hub.answers import described
 from event_hub.feed.source import FeedSource, FeedWish
 from event_hub.feed.stream import stream
+from event_hub.people.visible import visible_to
 from event_hub.store import EventStore
 from pipelines.access import is_still_admitted
 from pipelines.http_api import RequestProblem
@@ -75,7 +76,13 @@ def add_feed(router: APIRouter, store: EventStore) -> None:
         camera's status comes at the beginning, then those that change.
         """
         topics = about or ["incidents", "cameras"]
-        wish = FeedWish("incidents" in topics, "cameras" in topics, city, frozenset(camera or ()))
+        wish = FeedWish(
+            "incidents" in topics,
+            "cameras" in topics,
+            city,
+            frozenset(camera or ()),
+            lambda: visible_to(request),
+        )
         begin = last_event_id if last_event_id is not None else after
 
         async def goes_on() -> bool:

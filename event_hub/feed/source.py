@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from event_hub import queries
 from event_hub.answers import CameraStatus
 from event_hub.camera_key import CameraKey
+from event_hub.people.visible import ALL, Visible
 from event_hub.store import EventStore
 from event_hub.tables import EVENTS, USAGE
 from pipelines.event_identity import city_of
@@ -31,12 +32,16 @@ INCIDENT_TYPES: Final = tuple(
 
 
 class FeedWish(NamedTuple):
-    """Of what a reader wants to hear; None of `city` and an empty `cameras` mean any."""
+    """Of what a reader wants to hear; None of `city` and an empty `cameras` mean any.
+
+    `sees` says of which cameras it may hear now: camera groups change while it reads.
+    """
 
     incidents: bool
     camera_states: bool
     city: str | None
     cameras: frozenset[str]
+    sees: Callable[[], Visible] = lambda: ALL
 
     def has(self, city: str, camera: str) -> bool:
         """Whether a camera is meant."""
@@ -107,6 +112,14 @@ class FeedSource:
         end = min(newest, after + WINDOW)
         return await run_in_threadpool(self._read_incidents, after, end, wish), end
 
+    async def visible(self, wish: FeedWish) -> Visible:
+        """Of which cameras a reader may hear now.
+
+        Raises:
+            StoreUnavailableError: The groups cannot be read now.
+        """
+        return await run_in_threadpool(wish.sees)
+
     def _read_newest(self) -> int:
         with self._store.database.read() as connection:
             return int(connection.execute(select(USAGE.c.position)).scalar_one())
@@ -125,7 +138,10 @@ class FeedSource:
     def _read_incidents(self, after: int, end: int, wish: FeedWish) -> list[FeedEvent]:
         table = EVENTS.c
         query = select(table.position, table.source, table.partitionkey, table.body).where(
-            table.type.in_(INCIDENT_TYPES), table.position > after, table.position <= end
+            table.type.in_(INCIDENT_TYPES),
+            table.position > after,
+            table.position <= end,
+            wish.sees().of_events(),
         )
         with self._store.database.read() as connection:
             rows = connection.execute(query.order_by(table.position)).all()

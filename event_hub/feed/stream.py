@@ -90,8 +90,11 @@ class _Reader:
             for one in found:
                 yield format_sse_event(event="incident", data_str=one.body, id=str(one.position))
         if self._wish.camera_states:
+            visible = await self._source.visible(self._wish)
             for key, status in (await self._source.cameras()).items():
-                if self._wish.has(*key) and self._is_new(key, status):
+                division = status.camera.place.division
+                is_meant = self._wish.has(*key) and visible.sees(*key, division)
+                if is_meant and self._is_new(key, status):
                     yield format_sse_event(event="camera", data_str=status.model_dump_json())
 
     def _is_new(self, key: CameraKey, status: CameraStatus) -> bool:

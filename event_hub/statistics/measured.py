@@ -12,6 +12,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import Connection, func, select
 
 from event_hub.measured_hours import HOUR_US
+from event_hub.people.visible import ALL, Sees
 from event_hub.statistics.answers import MeasuredPoint, MeasuredSeries, MeasuredStatistics
 from event_hub.statistics.spans import STEP_US, ClockStep, TimeRange, begin_us, spans
 from event_hub.tables import MEASURED_HOURS, MEASURED_SERIES, from_us
@@ -30,7 +31,7 @@ MeasuredUntil = Annotated[AwareDatetime | None, Query(description="now without i
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWish:
-    """Which series of a kind, and of which time; None means any."""
+    """Which series of a kind, of which time, of the cameras that a caller sees; None means any."""
 
     kind: Annotated[str, Query(max_length=512, description="such as traffic.flow")]
     city: Text = None
@@ -40,6 +41,7 @@ class MeasuredWish:
     line: Text = None
     since: MeasuredSince = None
     until: MeasuredUntil = None
+    sees: Sees = ALL
 
 
 class TooManyPointsError(ValueError):
@@ -72,6 +74,7 @@ def measured(
         # The hour that `since` lies in counts as a whole.
         begin = span.begin_us // HOUR_US * HOUR_US
         query = query.where(hour.begins_us >= begin, hour.begins_us < span.end_us)
+        query = query.where(wanted.sees.of(MEASURED_SERIES))
         for name in _WISHES:
             value = getattr(wanted, name)
             if value is not None:

@@ -178,6 +178,28 @@ def points(ask: Ask, seen: set[tuple[str, str]]) -> None:
     assert sorted((one["city"], one["camera"]) for one in found) == sorted(seen)
 
 
+def timeline(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    day = "since=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z"
+    buckets = ask("GET", f"/api/statistics/timeline?{day}").json()["buckets"]
+    assert sum(one["total"] for one in buckets) == len(seen)
+
+
+def grouped(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    groups = ask("GET", "/api/statistics/incidents?by=camera").json()["groups"]
+    assert sorted((one["city"], one["camera"]) for one in groups) == sorted(seen)
+
+
+def places(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    found = ask("GET", "/api/statistics/places").json()["places"]
+    assert sorted((one["city"], one["camera"]) for one in found) == sorted(seen)
+
+
+def series(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    day = "since=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z"
+    found = ask("GET", f"/api/statistics/measurements?kind=coverage&{day}").json()["series"]
+    assert sorted((one["city"], one["camera"]) for one in found) == sorted(seen)
+
+
 def answers(ask: Ask, seen: set[tuple[str, str]]) -> None:
     """For routes that are about the caller alone."""
 
@@ -200,6 +222,12 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/keyframes/{key:path}"): about("GET", "/api/keyframes/{key}?city={city}"),
     ("GET", "/api/keyframe-links"): about("GET", "/api/keyframe-links?key={key}&city={city}"),
     ("POST", "/api/evidence/{key:path}"): about("POST", "/api/evidence/{clip}?city={city}"),
+    ("GET", "/api/statistics/timeline"): timeline,
+    ("GET", "/api/statistics/incidents"): grouped,
+    ("GET", "/api/statistics/places"): places,
+    ("GET", "/api/statistics/measurements"): series,
+    # It goes on for as long as somebody reads: see test_feed.py.
+    ("GET", "/api/feed"): answers,
     ("GET", "/api/me"): answers,
     ("POST", "/api/me/password"): answers,
     ("GET", "/api/openapi.json"): answers,
