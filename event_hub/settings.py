@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from event_hub.case_settings import CaseSettings
-from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.city_control import ControlSettings
+from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
 
