@@ -119,7 +119,9 @@ def _of_incidents(connection: Connection, condition: ColumnElement[bool]) -> Ite
     for row in connection.execute(select(INCIDENTS).where(condition)).all():
         yield from _items(IncidentData.model_validate_json(row.data), row.city)
         query = select(EVENTS.c.source, EVENTS.c.body)
-        query = query.where(EVENTS.c.incident_id == row.incident_id)
+        # Events of its case have no revision of it, and no evidence.
+        own = (EVENTS.c.incident_id == row.incident_id) & EVENTS.c.revision.is_not(None)
+        query = query.where(own)
         for event in connection.execute(query).all():
             if city_of(event.source) in ("", row.city) or not row.city:
                 yield from _items(IncidentEvent.model_validate_json(event.body).data, row.city)

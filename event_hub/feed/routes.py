@@ -25,7 +25,7 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 POSITION_MAX: Final = 2**63 - 1
-About = Literal["incidents", "cameras"]
+About = Literal["incidents", "cameras", "cases"]
 Position = Annotated[int | None, Query(ge=0, le=POSITION_MAX, description="as `Last-Event-ID`")]
 LastEventId = Annotated[int | None, Header(ge=0, le=POSITION_MAX, alias="Last-Event-ID")]
 
@@ -63,24 +63,25 @@ def add_feed(router: APIRouter, store: EventStore) -> None:
     @router.get("/api/feed", response_class=StreamingResponse, **how)
     async def get_feed(
         request: Request,
-        about: Annotated[list[About] | None, Query(max_length=2)] = None,
+        about: Annotated[list[About] | None, Query(max_length=3)] = None,
         city: str | None = None,
         camera: Annotated[list[str] | None, Query(max_length=100)] = None,
         after: Position = None,
         last_event_id: LastEventId = None,
     ) -> StreamingResponse:
-        """Server-sent events: `incident` with each event of an incident, `camera` with each status.
+        """Server-sent events: each event of an `incident` or `case`, and each status of a `camera`.
 
-        An `incident` has the position in `id`; a reader that comes back with `Last-Event-ID` gets
-        what it missed. `reset` says that this cannot be had any more: read the lists anew. Every
-        camera's status comes at the beginning, then those that change.
+        An `incident` or `case` has the position in `id`; a reader that comes back with
+        `Last-Event-ID` gets what it missed. `reset` says that this cannot be had any more: read the
+        lists anew. Every camera's status comes at the beginning, then those that change.
         """
-        topics = about or ["incidents", "cameras"]
+        topics = about or ["incidents", "cameras", "cases"]
         wish = FeedWish(
             "incidents" in topics,
             "cameras" in topics,
             city,
             frozenset(camera or ()),
+            "cases" in topics,
             lambda: visible_to(request),
         )
         begin = last_event_id if last_event_id is not None else after

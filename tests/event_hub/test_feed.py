@@ -81,6 +81,15 @@ def test_an_incident_arrives_as_it_was_received(hub: Client) -> None:
     assert (position, event["data"]["incident_id"], event["data"]["zone"]) == (3, "now", "北门")
 
 
+def test_what_becomes_of_a_case_arrives(hub: Client) -> None:
+    hub.post(incident())
+    path = f"{hub.url}/api/incidents/i-1/confirm"
+    with reading(hub, "about=cases&camera=cam-1") as feed:
+        assert hub.http.request("POST", path, json={"revision": 0}).status == 200
+        position, event = feed.next("case")
+    assert (position, event["type"]) == (2, "cityeye.case.confirmed")
+
+
 def test_a_reader_that_comes_back_misses_nothing(
     hub: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
