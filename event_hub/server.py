@@ -109,7 +109,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = Undeleted(kept, store.database)
     app.include_router(api_router(store, source, evidence, housekeeper, settings, trail))
-    app.include_router(cases_router(store, limits))
+    app.include_router(cases_router(store, limits, trail))
     add_refusals(app)
     app.include_router(people_router(accounts))
     app.include_router(audit_router(trail))

@@ -101,6 +101,11 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Pat
             assert hub.post(in_city(event, XINJIN) | worker).status == 200
         for name, (members, _) in GROUPS.items():
             put_group(hub, name, *members)
+        for name, camera in sorted(CAMERAS):
+            note = {"revision": 0, "text": "words"}
+            kept = send(hub, "POST", f"/api/incidents/i-{name}-{camera}/note", note)
+            assert kept.status == 200, kept.data
+            KEPT_CASES.append(kept.json())
         yield hub, folder
 
 
@@ -178,6 +183,58 @@ def points(ask: Ask, seen: set[tuple[str, str]]) -> None:
     assert sorted((one["city"], one["camera"]) for one in found) == sorted(seen)
 
 
+def cases(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    found = ask("GET", "/api/cases").json()["cases"]
+    named = [(one["city"], of["camera"]["id"]) for one in found for of in one["incidents"]]
+    assert sorted(named) == sorted(seen)
+
+
+def one_case(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    """A case that is kept, of each camera that is seen; a note by somebody keeps it."""
+    known = {
+        (one["city"], one["incidents"][0]["camera"]["id"]): one["case_id"]
+        for one in KEPT_CASES
+        if one["incidents"]
+    }
+    for camera in CAMERAS:
+        status = ask("GET", f"/api/cases/{known[camera]}").status
+        assert status == (200 if camera in seen else 404)
+
+
+def deed(verb: str) -> Callable[[Ask, set[tuple[str, str]]], None]:
+    """What is seen is found, and refused for its revision or state; what is not is not there."""
+
+    def check(ask: Ask, seen: set[tuple[str, str]]) -> None:
+        body = {"revision": 900, "text": "words", **DEEDS[verb]}
+        for city, camera in CAMERAS:
+            answer = ask("POST", f"/api/incidents/i-{city}-{camera}/{verb}", body)
+            assert answer.status == (409 if (city, camera) in seen else 404), answer.data
+
+    return check
+
+
+DEEDS: dict[str, dict[str, Any]] = {
+    "confirm": {},
+    "false-alarm": {"reason": "other"},
+    "dispatch": {"to": "team 3"},
+    "resolve": {},
+    "reopen": {},
+    "note": {},
+    "split": {},
+}
+KEPT_CASES: list[dict[str, Any]] = []
+
+
+def join(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    """Both have to be seen."""
+    for city, camera in CAMERAS:
+        for other in sorted(name for of, name in CAMERAS if (of, name) != (city, camera)):
+            body = {"revision": 900, "incident": f"i-{city}-{other}"}
+            answer = ask("POST", f"/api/incidents/i-{city}-{camera}/join", body)
+            both = {(city, camera), (city, other)} <= seen
+            assert answer.status == (409 if both else 404), answer.data
+
+
 def answers(ask: Ask, seen: set[tuple[str, str]]) -> None:
     """For routes that are about the caller alone."""
 
@@ -195,6 +252,16 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("DELETE", "/api/incidents/{incident}/hold"): about(
         "DELETE", "/api/incidents/i-{city}-{camera}/hold"
     ),
+    **{("POST", f"/api/incidents/{{incident}}/{verb}"): deed(verb) for verb in DEEDS},
+    ("POST", "/api/incidents/{incident}/join"): join,
+    ("GET", "/api/incidents/{incident}/case"): about(
+        "GET", "/api/incidents/i-{city}-{camera}/case"
+    ),
+    ("GET", "/api/incidents/{incident}/recurrence"): about(
+        "GET", "/api/incidents/i-{city}-{camera}/recurrence"
+    ),
+    ("GET", "/api/cases"): cases,
+    ("GET", "/api/cases/{case}"): one_case,
     ("GET", "/api/measurements"): same("measurements", "/api/measurements"),
     ("GET", "/api/cameras"): cameras,
     ("GET", "/api/keyframes/{key:path}"): about("GET", "/api/keyframes/{key}?city={city}"),
@@ -278,6 +345,31 @@ def test_a_user_is_limited_as_a_token_is_and_a_change_counts_at_once(
     assert len(seen()) == len(CAMERAS)
     assert send(hub, "DELETE", "/api/groups/south").status == 204
     assert send(hub, "DELETE", "/api/groups/south").status == 404
+
+
+def test_a_joined_case_shows_its_part_and_is_worked_on_by_who_sees_it_all(
+    start_hub: StartHub,
+) -> None:
+    hub = start_hub()
+    for number, camera in enumerate(("gate-1", "yard")):
+        for event in life(XINJIN, camera, number):
+            hub.post(event)
+    own, other = (f"/api/incidents/i-{XINJIN}-{camera}" for camera in ("gate-1", "yard"))
+    body = {"revision": 0, "incident": f"i-{XINJIN}-yard"}
+    case = send(hub, "POST", f"{own}/join", body).json()
+    put_group(hub, "north", {"camera": "gate-1"})
+    add_user(hub, "zhang", "operator", "north")
+    browser = logged_in(hub, "zhang")
+    for path in (f"{own}/case", f"/api/cases/{case['case_id']}"):
+        shown = browser.ask("GET", path).json()
+        assert [one["camera"]["id"] for one in shown["incidents"]] == ["gate-1"]
+    (listed_case,) = browser.ask("GET", "/api/cases").json()["cases"]
+    assert [one["camera"]["id"] for one in listed_case["incidents"]] == ["gate-1"]
+    words = {"revision": case["revision"]}
+    refused = browser.ask("POST", f"{own}/confirm", words)
+    assert (refused.status, b"do not see" in refused.data) == (409, True)
+    assert browser.ask("POST", f"{other}/confirm", words).status == 404
+    assert send(hub, "POST", f"{own}/confirm", words).status == 200
 
 
 @pytest.mark.parametrize(
