@@ -88,6 +88,8 @@ class HubProcess:
             without_tls=section.without_tls,
             silence_limit_s=section.silence_limit_s,
             cases=section.cases,
+            subscriptions=section.subscriptions,
+            address=section.address or "",
             retention=retention,
         )
         self._keyframes = keyframes

@@ -9,3 +9,4 @@ from .settings import (
     MOST_SILENCE_S as MOST_SILENCE_S, SILENCE_LIMIT_S as SILENCE_LIMIT_S,
     SilenceLimit as SilenceLimit,
 )
+from .subscription_settings import SubscriptionSettings as SubscriptionSettings

@@ -30,6 +30,7 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/logout", None),
         RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/feed", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents.csv", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents.geojson", Scope.VIEWER, by_group=True),
@@ -60,6 +61,21 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/incidents/{incident}/recurrence", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cases", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cases/{case}", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/timeline", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/places", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/precision", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER, by_group=True),
+        RouteRule("GET", "/api/subscriptions", Scope.ADMIN),
+        RouteRule("POST", "/api/subscriptions", Scope.ADMIN, JSON, CASE_BYTES),
+        RouteRule("GET DELETE", "/api/subscriptions/{subscription}", Scope.ADMIN),
+        RouteRule("GET", "/api/subscriptions/{subscription}/dead", Scope.ADMIN),
+        RouteRule("POST", "/api/subscriptions/{subscription}/test", Scope.ADMIN),
+        *(
+            RouteRule("POST", f"/api/subscriptions/{{subscription}}/{deed}", Scope.ADMIN, JSON)
+            for deed in ("active", "replay")
+        ),
         RouteRule("GET", "/api/measurements", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cameras", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/keyframes/{key:path}", Scope.VIEWER, by_group=True),
@@ -88,6 +104,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/docs", None),
         RouteRule("GET", "/api/docs/{file}", None),
         RouteRule("GET", "/health", Scope.VIEWER),
+        RouteRule("GET", "/metrics", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER),

@@ -29,6 +29,7 @@ from event_hub.answers import (
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
+from event_hub.feed import add_feed
 from event_hub.housekeeping import Housekeeper
 from event_hub.incidents import add_incident_lists
 from event_hub.keyframe_links import KeyframeLinks
@@ -36,10 +37,12 @@ from event_hub.keyframe_routes import add_keyframes
 from event_hub.keyframes import KeyframeSource
 from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
+from event_hub.metrics import HubMetrics, add_metrics
 from event_hub.people.noting import noted
 from event_hub.people.visible import Sees
 from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
+from event_hub.statistics import add_statistics
 from event_hub.store import EventStore
 from pipelines.access import AuditTrail
 from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
@@ -59,22 +62,28 @@ def api_router(
     housekeeper: Housekeeper,
     settings: HubSettings,
     trail: AuditTrail,
+    metrics: HubMetrics,
 ) -> APIRouter:
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
-    _add_delivery(router, store, settings.webhook_secrets)
+    _add_delivery(router, store, settings.webhook_secrets, metrics)
     add_incident_lists(router, store.database)
     _add_incidents(router, store)
     _add_holds(router, store, evidence, trail)
     _add_readers(router, store)
+    add_feed(router, store)
+    add_statistics(router, store)
     _add_health(router, store, housekeeper, settings.retention)
+    add_metrics(router, metrics)
     add_keyframes(router, store, keyframes, KeyframeLinks(settings.access))
     add_restricted(router, store, keyframes, trail)
     _add_schemas(router)
     return router
 
 
-def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[SecretStr]) -> None:
+def _add_delivery(
+    router: APIRouter, store: EventStore, secrets: Sequence[SecretStr], metrics: HubMetrics
+) -> None:
     schema = {"schema": {"type": "object"}}
 
     @router.post(
@@ -93,7 +102,9 @@ def _add_delivery(router: APIRouter, store: EventStore, secrets: Sequence[Secret
         body = await _body(request, BODY_LIMITS[media_type])
         if secrets:
             verify_signature(secrets, request.headers, body)
-        return await run_in_threadpool(_store_events, store, media_type, body)
+        received, receipt = await run_in_threadpool(_store_events, store, media_type, body)
+        metrics.count_events(receipt, received)
+        return receipt
 
 
 def verify_signature(secrets: Sequence[SecretStr], headers: Mapping[str, str], body: bytes) -> None:
@@ -120,9 +131,10 @@ def verify_signature(secrets: Sequence[SecretStr], headers: Mapping[str, str], b
     )
 
 
-def _store_events(store: EventStore, media_type: str, body: bytes) -> Receipt:
+def _store_events(store: EventStore, media_type: str, body: bytes) -> tuple[int, Receipt]:
+    """How many events were received, and what became of them."""
     received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
-    return store.add(received)
+    return len(received), store.add(received)
 
 
 def _parse_batch(body: bytes) -> list[Received]:

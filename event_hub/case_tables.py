@@ -5,9 +5,11 @@ Times are whole microseconds since 1970 UTC, as in `event_hub.tables`.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from typing import Final
 
-from event_hub.tables import METADATA
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, and_
+
+from event_hub.tables import INCIDENTS, METADATA
 
 _KEY = String(512)
 
@@ -54,11 +56,15 @@ CASE_INCIDENTS = Table(
     Column("incident_id", _KEY, primary_key=True),
     Column("city", _KEY, primary_key=True),
     Column("case_id", _KEY, nullable=False),
-    *(_text(name) for name in ("camera", "kind", "zone")),
-    *(_text(name) for name in ("model", "model_version", "rule", "rule_version")),
     Index("case_incidents_case", "case_id"),
 )
-"""The incidents of each case, with what found them. An incident without a row is a new case."""
+"""The incidents of each case. An incident without a row is a new case."""
+
+OF_INCIDENT: Final = and_(
+    CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
+    CASE_INCIDENTS.c.city == INCIDENTS.c.city,
+)
+"""Joins incidents with what cases keep of them."""
 
 CASE_ACTIONS = Table(
     "case_actions",

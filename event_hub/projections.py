@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
 from event_hub.case_tables import CASE_INCIDENTS, CASES
 from event_hub.incident_words import words_of
+from event_hub.measured_hours import add_to_hour
 from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
     CameraStateEvent,
@@ -78,10 +79,11 @@ def project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
 @project.register
 def _project_measurement(event: MeasurementEvent, connection: Connection, now_us: int) -> None:
     data = event.data
+    city = city_of(event.source)
     row = {
         "source": event.source,
         "event_id": event.id,
-        "city": city_of(event.source),
+        "city": city,
         "camera": data.camera.id,
         "kind": data.kind,
         "task": data.task,
@@ -90,6 +92,7 @@ def _project_measurement(event: MeasurementEvent, connection: Connection, now_us
         "begins_us": to_us(data.begins_at),
     }
     connection.execute(insert(MEASUREMENTS).values(row))
+    add_to_hour(connection, city, data, now_us)
 
 
 @project.register

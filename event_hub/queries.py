@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
@@ -230,9 +230,22 @@ def _arrival(connection: Connection, newest: bool) -> datetime | None:
     return None if received_us is None else from_us(received_us)
 
 
+class KeptEvents(NamedTuple):
+    """How many events are kept, and the sum of their bodies."""
+
+    events: int
+    bytes: int
+
+
+def usage(connection: Connection) -> KeptEvents:
+    """What is kept."""
+    row = connection.execute(select(USAGE.c.events, USAGE.c.bytes)).one()
+    return KeptEvents(row.events, row.bytes)
+
+
 def health(connection: Connection, limits: HubRetention) -> Health:
     """What the database holds: proof that it answers."""
-    used = connection.execute(select(USAGE)).one()
+    used = usage(connection)
     held = select(func.count()).select_from(INCIDENTS).where(INCIDENTS.c.held_us.is_not(None))
     return Health(
         events=used.events,

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, true
 
 from event_hub.cases.forgetting import forget_cases, unfinished_incidents
 from event_hub.database import Database
+from event_hub.measured_hours import forget_hours
 from event_hub.measurements import forget_measurements
 from event_hub.settings import DEDUPLICATED_DAYS, HubRetention
 from event_hub.tables import EVENTS, INCIDENTS, KEYFRAMES, USAGE, to_us
@@ -90,6 +91,9 @@ def delete_old(
                 return deleted
             after = batch.after
             time.sleep(pause_s)
+    if old_us:
+        with database.write() as connection:
+            forget_hours(connection, old_us)
     return deleted
 
 

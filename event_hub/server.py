@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import api_router, health_of
 from event_hub.cases.limit_watch import LimitWatch
+from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.deletions.deleter import EvidenceDeleter
@@ -31,12 +32,15 @@ from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import login_page, login_router
+from event_hub.metrics import HubMetrics, RequestTimer
 from event_hub.people.accounts import Accounts
 from event_hub.people.audit import audit_router
 from event_hub.people.routes import people_router
 from event_hub.refusals import add_refusals
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
+from event_hub.subscriptions.dispatcher import Dispatcher
+from event_hub.subscriptions.routes import subscriptions_router
 from pipelines.access import (
     AccessGate,
     AccessPolicy,
@@ -47,6 +51,9 @@ from pipelines.access import (
     reachable_host,
 )
 from pipelines.http_api import HttpApi
+
+if TYPE_CHECKING:
+    from event_hub.console import Console
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +67,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     """The hub as an ASGI application; its end of life closes the database.
 
-    Its `state.health` gives what `/health` answers.
+    Its `state.health` gives what `/health` answers; `state.is_stopping` is asked by answers that
+    last, and whoever serves the application says whether it is about to end.
 
     Raises:
         DatabaseUrlError: The database URL cannot be used.
@@ -73,27 +81,25 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
     trail = AuditTrail(settings.audit, SERVER)
     accounts = Accounts(store.database, trail)
-    console = None
-    if settings.console:
-        # Loading the page's framework takes two seconds: only where there is a page.
-        from event_hub.console import Console
-
-        console = Console(store)
+    console = _console(store) if settings.console else None
     folder = EvidenceFolder(settings.evidence)
     evidence = EvidenceKeeper(store, Undeleted(keyframes, store.database), folder)
     kept = WithEvidence(keyframes, folder)
     deleter = EvidenceDeleter(store.database, kept, trail)
     limits = TimeLimits(settings.cases)
     watch = LimitWatch(store, limits)
+    dispatcher = Dispatcher(store, settings.subscriptions, settings.address)
     housekeeper = Housekeeper(store, settings.retention, evidence, watch, deleter)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         housekeeper.start()
+        dispatcher.start()
         try:
             async with console.running() if console else nullcontext():
                 yield
         finally:
+            dispatcher.stop()
             housekeeper.stop()
             store.close()
 
@@ -106,19 +112,35 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.groups = accounts.groups
+    app.state.is_stopping = lambda: False
     app.state.health = partial(health_of, store, housekeeper, settings.retention)
     source = Undeleted(kept, store.database)
-    app.include_router(api_router(store, source, evidence, housekeeper, settings, trail))
-    app.include_router(cases_router(store, limits, trail))
+    metrics = HubMetrics(store)
+    routers = (
+        api_router(store, source, evidence, housekeeper, settings, trail, metrics),
+        cases_router(store, limits, trail),
+        outcome_router(store, source),
+        subscriptions_router(store, dispatcher.sender, settings.subscriptions, trail),
+        people_router(accounts),
+        audit_router(trail),
+        deletions_router(store.database, deleter),
+        login_router(tokens, accounts, behind_proxy=settings.without_tls),
+    )
+    for router in routers:
+        app.include_router(router)
     add_refusals(app)
-    app.include_router(people_router(accounts))
-    app.include_router(audit_router(trail))
-    app.include_router(deletions_router(store.database, deleter))
-    app.include_router(login_router(tokens, accounts, behind_proxy=settings.without_tls))
     if console is not None:
         console.mount(app)
+    app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(AccessGate, policy=_policy(settings, tokens, accounts))
     return app
+
+
+def _console(store: EventStore) -> Console:
+    # Loading the page's framework takes two seconds: only where there is a page.
+    from event_hub.console import Console
+
+    return Console(store)
 
 
 def _policy(settings: HubSettings, tokens: TokenFile, accounts: Accounts) -> AccessPolicy:
@@ -200,6 +222,7 @@ class Hub:
             ssl_keyfile=settings.key,
         )
         self._server = _Server(config, lambda: on_ready(self.url) if on_ready else None)
+        self._app.state.is_stopping = lambda: self._server.should_exit
 
     def run(self) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM stop it too.

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from event_hub.case_settings import CaseSettings
+from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
 
@@ -68,6 +69,8 @@ class HubSettings(BaseModel):
         silence_limit_s: A camera of which nothing was heard for so long is not being watched.
         retention: How much is kept, and for how long.
         cases: Time limits of cases.
+        subscriptions: Where receivers may be.
+        address: Address at which people reach it, for links in messages; no links without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +88,8 @@ class HubSettings(BaseModel):
     silence_limit_s: SilenceLimit = SILENCE_LIMIT_S
     retention: HubRetention = HubRetention()
     cases: CaseSettings = CaseSettings()
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
+    address: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
 
     @property
     def evidence(self) -> Path:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -90,6 +91,28 @@ MEASUREMENTS = Table(
     Index("measurements_kind", "kind", "camera", "begins_us", "source", "event_id"),
 )
 """Where and when each measurement among the events is of; the event itself has the number."""
+
+MEASURED_SERIES = Table(
+    "measured_series",
+    METADATA,
+    Column("series", String(32), primary_key=True),
+    *_texts("city", "camera", "kind", "task", "zone", "line", "unit"),
+    Index("measured_series_kind", "kind", "camera"),
+)
+"""What the measurements of a series have in common; `series` is a digest of it."""
+
+MEASURED_HOURS = Table(
+    "measured_hours",
+    METADATA,
+    Column("series", String(32), primary_key=True),
+    Column("begins_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("measurements", Integer, nullable=False),
+    *(Column(name, Double, nullable=False) for name in ("total", "weighted", "least", "most")),
+    *(Column(name, Double, nullable=False) for name in ("watched_s", "able_s", "requested_s")),
+    Index("measured_hours_age", "begins_us"),
+)
+"""The measurements of a series that begin in one hour, summed up when they are stored: `total` of
+their values, `weighted` of values times `watched_s`. They stay when the measurements go."""
 
 LISTED = (
     "opened_us", "incident_id", "city", "is_open", "level", "kind", "camera", "zone", "model",

@@ -365,9 +365,9 @@ class CaseEvent(OutgoingEvent):
     data: CaseWorkData
 
     @property
-    def incident_id(self) -> str:
+    def incident_id(self) -> str | None:
         """The first incident of the case."""
-        return self.data.incidents[0].incident_id
+        return self.data.incidents[0].incident_id if self.data.incidents else None
 
 
 Event = Annotated[

@@ -56,6 +56,16 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     gigabytes: Annotated[
         float | None, typer.Option(help="Gigabytes of events that are kept; 10 without it.")
     ] = None,
+    address: Annotated[
+        str, typer.Option(help="URL at which people reach it, for links in messages.")
+    ] = "",
+    networks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--receiver-network",
+            help="A private network in which subscriptions may have receivers; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
@@ -76,6 +86,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         HubRetention,
         HubSettings,
         PasswordInUrlError,
+        SubscriptionSettings,
         with_password,
     )
 
@@ -94,6 +105,8 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             without_tls=without_tls,
             webhook_secrets=tuple(map(SecretStr, secrets)),
             silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
+            address=address,
+            subscriptions=SubscriptionSettings.model_validate({"networks": networks or ()}),
             retention=HubRetention.model_validate(
                 {k: v for k, v in limits.items() if v is not None}
             ),

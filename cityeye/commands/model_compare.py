@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cityeye.city_client import DEFAULT_API, CityClient
+from cityeye.city_client import DEFAULT_API, DEFAULT_HUB, CityClient
+from cityeye.commands.decision_report import decision_lines
+from cityeye.commands.hub_option import HubOption
 from cityeye.commands.model_rollout import ApiOption, ModelArgument, TokenFileOption
 from cityeye.commands.terminal_text import thresholds_line
 
@@ -23,6 +25,7 @@ def compare(
     ] = Path("disputed"),
     json: Annotated[Path | None, typer.Option(help="Write everything to this file too.")] = None,
     api: ApiOption = DEFAULT_API,
+    hub: HubOption = DEFAULT_HUB,
     token_file: TokenFileOption = None,
 ) -> None:
     """Compare two versions on the same frames, and fetch the disputed images."""
@@ -34,6 +37,8 @@ def compare(
     for camera in found["cameras"]:
         _show_camera(camera)
     _show_costs(found["costs"])
+    for line in decision_lines(hub, name, (first, second), token_file):
+        typer.echo(line)
     count = _fetch(client, found, out)
     typer.echo(f"{count} disputed images in {out}" if count else "no disputed image")
 

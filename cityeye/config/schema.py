@@ -47,6 +47,7 @@ from event_hub import (
     SILENCE_LIMIT_S,
     CaseSettings,
     SilenceLimit,
+    SubscriptionSettings,
 )
 from models import BUILTIN_ROOT, Threshold, WantedProvider
 from pipelines import COVERAGE_S, Priority
@@ -325,6 +326,8 @@ class HubSection(ApiSection):
     )
     cases: CaseSettings = CaseSettings()
     """time limits of cases, for example `{limits: {high: {decide_minutes: 15}}}`"""
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
+    """where receivers of subscriptions may be, for example `{networks: [10.20.0.0/16]}`"""
 
 
 class CoverageSection(Section):

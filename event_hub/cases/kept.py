@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from event_hub.case_tables import CASE_ACTIONS, CASE_INCIDENTS, CASES, HUB
+from event_hub.case_tables import CASE_ACTIONS, CASE_INCIDENTS, CASES, HUB, OF_INCIDENT
 from event_hub.cases.states import as_state
 from event_hub.tables import INCIDENTS
 from pipelines.event import IncidentData
@@ -146,20 +146,8 @@ def keep_step(
 
 
 def keep_incident(connection: Connection, case_id: str, incident: Row[Any]) -> None:
-    """Notes that an incident belongs to a case, and what found it."""
-    data = IncidentData.model_validate_json(incident.data)
-    row = {
-        "incident_id": incident.incident_id,
-        "city": incident.city,
-        "case_id": case_id,
-        "camera": data.camera.id,
-        "kind": data.kind,
-        "zone": data.zone,
-        "model": data.model.name,
-        "model_version": data.model.version,
-        "rule": data.rule.name,
-        "rule_version": data.rule.version,
-    }
+    """Notes that an incident belongs to a case."""
+    row = {"incident_id": incident.incident_id, "city": incident.city, "case_id": case_id}
     connection.execute(insert(CASE_INCIDENTS).values(row))
 
 
@@ -171,10 +159,7 @@ def incident_row(connection: Connection, city: str, incident_id: str) -> Row[Any
 
 def incidents_of(connection: Connection, cases: Iterable[str]) -> dict[str, list[Row[Any]]]:
     """The rows of the incidents of some cases by case, the one that opened first first."""
-    same = (INCIDENTS.c.incident_id == CASE_INCIDENTS.c.incident_id) & (
-        INCIDENTS.c.city == CASE_INCIDENTS.c.city
-    )
-    query = select(CASE_INCIDENTS.c.case_id, INCIDENTS).join(INCIDENTS, same)
+    query = select(CASE_INCIDENTS.c.case_id, INCIDENTS).join(INCIDENTS, OF_INCIDENT)
     query = query.where(CASE_INCIDENTS.c.case_id.in_(list(cases)))
     found: dict[str, list[Row[Any]]] = {}
     for row in connection.execute(query.order_by(INCIDENTS.c.opened_us, INCIDENTS.c.incident_id)):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, func, select
 
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.case_work import record_deed
 from event_hub.cases.kept import (
     SYSTEM,
@@ -32,18 +32,11 @@ from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 from event_hub.tables import INCIDENTS, to_us
 from pipelines.event_case import CaseLimitData
-from pipelines.event_incident import LEVELS
 
 logger = logging.getLogger(__name__)
 
 MOST: Final = 200
 """Warnings of one round; the rest comes in the next."""
-
-_OF_INCIDENT: Final = and_(
-    CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
-    CASE_INCIDENTS.c.city == INCIDENTS.c.city,
-)
-_LEVEL: Final = case(LEVELS, value=INCIDENTS.c.severity, else_=0)
 
 
 class LimitWatch:
@@ -99,7 +92,7 @@ class LimitWatch:
         connection = recorder.connection
         own = incident_row(connection, now.city, now.lead)
         rows = incidents_of(connection, [now.case_id]).get(now.case_id) or ([own] if own else [])
-        level = max(LEVELS[row.severity] for row in rows)
+        level = max(row.level for row in rows)
         since_us = self._limits.since_us(connection)
         due = self._limits.due(now, level, True, since_us, recorder.now_us)
         if due is None:
@@ -122,9 +115,13 @@ def _candidates(
     """Cases whose limit may have passed, with the severity, and whether it is going on."""
     begun_us = now_us - (limits.shortest_us or 0)
     kept = (
-        select(CASES, func.max(_LEVEL).label("level"), func.max(INCIDENTS.c.is_open).label("open"))
+        select(
+            CASES,
+            func.max(INCIDENTS.c.level).label("level"),
+            func.max(INCIDENTS.c.is_open).label("open"),
+        )
         .join(CASE_INCIDENTS, CASE_INCIDENTS.c.case_id == CASES.c.case_id)
-        .join(INCIDENTS, _OF_INCIDENT)
+        .join(INCIDENTS, OF_INCIDENT)
         .where(CASES.c.state.not_in(CLOSED), CASES.c.stage < limits.stages)
         .where(CASES.c.clock_us <= begun_us)
         .group_by(*CASES.c)
@@ -132,8 +129,8 @@ def _candidates(
     for row in connection.execute(kept).all():
         yield case_of_row(row), row.level, bool(row.open)
     new = (
-        select(INCIDENTS, _LEVEL.label("level"))
-        .outerjoin(CASE_INCIDENTS, _OF_INCIDENT)
+        select(INCIDENTS)
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
         .where(CASE_INCIDENTS.c.case_id.is_(None), INCIDENTS.c.is_open == 1)
         .where(INCIDENTS.c.opened_us.between(limits.since_us(connection) or 0, begun_us))
         .order_by(INCIDENTS.c.opened_us)

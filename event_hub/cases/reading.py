@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_
 
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.answers import CaseDue, CasePage, CaseRecord, CaseStep, CaseSummary
 from event_hub.cases.kept import (
     Case,
@@ -29,7 +29,6 @@ from event_hub.page_cursor import PageEnd, cursor_of, end_of
 from event_hub.people.visible import ALL, Sees, Visible
 from event_hub.tables import INCIDENTS, from_us, to_us
 from pipelines.event_case import CaseActorData, CaseStates
-from pipelines.event_incident import LEVELS
 
 PAGE_ORDER = ("opened_us", "incident_id", "city")
 
@@ -75,14 +74,10 @@ def case_page(
     Raises:
         ValueError: `before` is not a `next_before` of an earlier page.
     """
-    of_incident = and_(
-        CASE_INCIDENTS.c.incident_id == INCIDENTS.c.incident_id,
-        CASE_INCIDENTS.c.city == INCIDENTS.c.city,
-    )
     own = [column.label(f"case_{column.name}") for column in CASES.c]
     query = (
         select(INCIDENTS, *own)
-        .outerjoin(CASE_INCIDENTS, of_incident)
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
         .outerjoin(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
         .where(or_(CASES.c.case_id.is_(None), CASES.c.lead == INCIDENTS.c.incident_id))
     )
@@ -145,7 +140,7 @@ class _Dues:
 
     def of(self, case: Case, incidents: Sequence[Row[Any]]) -> CaseDue | None:
         """The limit of a case, with its incidents."""
-        level = max((LEVELS[row.severity] for row in incidents), default=0)
+        level = max((row.level for row in incidents), default=0)
         is_open = any(row.is_open for row in incidents)
         return self._limits.due(case, level, is_open, self._since_us, self._now_us)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 
@@ -27,8 +27,9 @@ from event_hub.store import EventStore
 from pipelines.access import AuditTrail, caller_of
 from pipelines.http_api import RequestProblem
 
-PAGE_MAX = 200
-PATH = "/api/incidents/{incident_id}"
+PAGE_MAX: Final = 200
+NO_PAGE: Final = "parameter 'before' is not a page's next_before"
+PATH: Final = "/api/incidents/{incident_id}"
 
 
 def cases_router(store: EventStore, limits: TimeLimits, trail: AuditTrail) -> APIRouter:
@@ -205,5 +206,4 @@ def _add_readers(router: APIRouter, store: EventStore, limits: TimeLimits) -> No
             try:
                 return case_page(connection, wanted, limits, limit, before)
             except ValueError:
-                sentence = "parameter 'before' is not a page's next_before"
-                raise RequestProblem(422, sentence, parameter="before") from None
+                raise RequestProblem(422, NO_PAGE, parameter="before") from None

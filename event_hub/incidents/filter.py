@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, Field
 from sqlalchemy import ColumnElement
 
@@ -61,6 +61,10 @@ class IncidentFilter:
         ),
     ] = None
     sees: Sees = ALL
+
+
+WantedIncidents = Annotated[IncidentFilter, Depends()]
+"""The filter as parameters of a route."""
 
 
 def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:

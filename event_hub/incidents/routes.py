@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -15,7 +15,7 @@ from event_hub.answers import IncidentCounts, IncidentPage, described
 from event_hub.database import Database
 from event_hub.incidents.counts import incident_counts
 from event_hub.incidents.export import ROWS_MAX, csv_of, geojson_of
-from event_hub.incidents.filter import IncidentFilter
+from event_hub.incidents.filter import IncidentFilter, WantedIncidents
 from event_hub.incidents.order import IncidentOrder
 from event_hub.incidents.pages import incident_page
 from event_hub.time_zone import UTC_NAME, TimeZoneName
@@ -28,7 +28,6 @@ EXPORTS_MAX: Final = 2
 BUSY: Final = {"Retry-After": "5"}
 
 Export = Callable[[Database, IncidentFilter, ZoneInfo], Iterator[bytes]]
-Wanted = Annotated[IncidentFilter, Depends()]
 
 
 def add_incident_lists(router: APIRouter, database: Database) -> None:
@@ -36,7 +35,7 @@ def add_incident_lists(router: APIRouter, database: Database) -> None:
 
     @router.get("/api/incidents", **described("incidents", "List incidents", 422, 503))
     def get_incidents(
-        wanted: Wanted,
+        wanted: WantedIncidents,
         order: IncidentOrder = "newest",
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
         before: Annotated[str | None, Query(max_length=END_CHARS)] = None,
@@ -54,7 +53,7 @@ def add_incident_lists(router: APIRouter, database: Database) -> None:
                 raise RequestProblem(422, sentence, parameter="before") from None
 
     @router.get("/api/incident-counts", **described("incidents", "Count incidents", 422, 503))
-    def get_counts(wanted: Wanted) -> IncidentCounts:
+    def get_counts(wanted: WantedIncidents) -> IncidentCounts:
         """Of the incidents that are meant: all, those that go on, by severity and kind."""
         with database.read() as connection:
             return incident_counts(connection, wanted)
@@ -81,7 +80,7 @@ def _add_exports(router: APIRouter, database: Database) -> None:
         response_class=StreamingResponse,
         **_file("The same as a table for spreadsheets", "text/csv"),
     )
-    def get_csv(wanted: Wanted, time_zone: TimeZoneName = UTC_NAME) -> StreamingResponse:
+    def get_csv(wanted: WantedIncidents, time_zone: TimeZoneName = UTC_NAME) -> StreamingResponse:
         """UTF-8 with a byte order mark, newest first, at most 50,000 lines: 422 for more."""
         return file(csv_of, wanted, time_zone, "text/csv; charset=utf-8", "csv")
 
@@ -90,7 +89,9 @@ def _add_exports(router: APIRouter, database: Database) -> None:
         response_class=StreamingResponse,
         **_file("The same as points on a map", "application/geo+json"),
     )
-    def get_geojson(wanted: Wanted, time_zone: TimeZoneName = UTC_NAME) -> StreamingResponse:
+    def get_geojson(
+        wanted: WantedIncidents, time_zone: TimeZoneName = UTC_NAME
+    ) -> StreamingResponse:
         """RFC 7946: where the cameras stand; at most 50,000 points: 422 for more."""
         return file(geojson_of, wanted, time_zone, "application/geo+json", "geojson")
 

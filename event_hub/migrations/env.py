@@ -5,10 +5,14 @@ from __future__ import annotations
 from alembic import context
 
 from event_hub.case_tables import CASES
+from event_hub.subscription_tables import SUBSCRIPTIONS
+
+TABLES = (CASES, SUBSCRIPTIONS)
+"""One of each module of tables, so that all of them are known."""
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=CASES.metadata,
+    target_metadata=TABLES[0].metadata,
 )
 with context.begin_transaction():
     context.run_migrations()

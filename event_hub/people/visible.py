@@ -17,7 +17,7 @@ from pipelines.access import caller_of
 from pipelines.event import CameraStateEvent, MeasurementEvent
 from pipelines.event_identity import camera_source
 
-Text = ColumnElement[str]
+TextColumn = ColumnElement[str]
 INCIDENT: Final = "cityeye.incident."
 """The types of incident events begin with it."""
 OF_ONE_CAMERA: Final = tuple(
@@ -86,7 +86,7 @@ class Visible:
 
     def _condition(
         self,
-        camera: Text,
+        camera: TextColumn,
         in_city: Callable[[str], ColumnElement[bool]],
         placed: Callable[[str], ColumnElement[bool]],
     ) -> ColumnElement[bool]:
@@ -108,11 +108,11 @@ class Visible:
         return or_(false(), *conditions)
 
 
-def _begins(column: Text, prefix: str) -> ColumnElement[bool]:
+def _begins(column: TextColumn, prefix: str) -> ColumnElement[bool]:
     """Not LIKE: that would not tell cases apart in SQLite."""
     if not prefix:
         return true()
-    beginning: Text = func.substr(column, 1, len(prefix))
+    beginning: TextColumn = func.substr(column, 1, len(prefix))
     return beginning == prefix
 
 

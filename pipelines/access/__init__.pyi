@@ -7,6 +7,7 @@ from .caller import (
 from .connections import guarded_protocol as guarded_protocol
 from .gate import (
     AccessGate as AccessGate, AccessPolicy as AccessPolicy, caller_of as caller_of,
+    is_still_admitted as is_still_admitted,
 )
 from .origin import (
     is_loopback as is_loopback, known_hosts as known_hosts, reachable_host as reachable_host,

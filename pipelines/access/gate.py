@@ -38,6 +38,8 @@ Headers = dict[bytes, list[str]]
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 CALLER = "cityeye.caller"
 """Under this name the scope of a request that was let in has its caller, see `caller_of`."""
+STILL = "cityeye.still_admitted"
+"""Under this name it has what says whether it still is, see `is_still_admitted`."""
 OWN_SITES = frozenset({"same-origin", "none"})
 HELD_BYTES = 64 * 1024 * 1024
 WEBSOCKET_CHECK_S = 1.0
@@ -85,6 +87,15 @@ def caller_of(scope: Message) -> Caller:
     return caller
 
 
+async def is_still_admitted(scope: Message) -> bool:
+    """Whether a request that was let in would be let in now; for answers that last.
+
+    `caller_of` says then what its caller may do now.
+    """
+    check: Callable[[], Awaitable[bool]] = scope[STILL]
+    return await check()
+
+
 class _Refused(Exception):
     """A request is not let in."""
 
@@ -114,6 +125,7 @@ class AccessGate:
         except _Refused as refusal:
             await self._refuse(scope, headers, receive, send, refusal)
             return
+        scope[STILL] = lambda: self._is_admitted(scope, headers)
         if scope["type"] == "websocket":
             await self._app(scope, receive, self._watched(scope, headers, send))
         else:
@@ -138,6 +150,13 @@ class AccessGate:
         if not websocket:
             _check_body(rule, method, headers)
         return rule
+
+    async def _is_admitted(self, scope: Message, headers: Headers) -> bool:
+        try:
+            await self._admitted(scope, headers)
+        except _Refused:
+            return False
+        return True
 
     def _check_place(self, headers: Headers, method: str) -> None:
         hosts = headers.get(b"host", [])
@@ -210,9 +229,7 @@ class AccessGate:
                 return
             if clock_s() - checked_s > WEBSOCKET_CHECK_S:
                 checked_s = clock_s()
-                try:
-                    await self._admitted(scope, headers)
-                except _Refused:
+                if not await self._is_admitted(scope, headers):
                     closed = True
                     message = {"type": "websocket.close", "code": POLICY_VIOLATION}
             await send(message)

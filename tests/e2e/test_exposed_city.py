@@ -150,6 +150,10 @@ def shown_by_processes(city: ExposedCity) -> dict[str, bytes]:
     return places
 
 
+ENDLESS = {"/api/feed"}
+"""Answers that go on for as long as somebody reads."""
+
+
 def shown_by_servers(city: ExposedCity) -> dict[str, bytes]:
     """Every GET route of both descriptions, right and wrong, and what is refused."""
     values = {"camera": "gate", "name": "brightness", "version": "1"}
@@ -161,7 +165,7 @@ def shown_by_servers(city: ExposedCity) -> dict[str, bytes]:
     }
     places = {}
     for port, paths in ((city.hub_port, [*hub, "/"]), (city.api_port, [*api, "/-/routes"])):
-        for path in paths:
+        for path in (one for one in paths if one not in ENDLESS):
             filled = re.sub(r"{(\w+)[^}]*}", lambda one: values.get(one[1], "none"), path)
             for name, headers in (("", {}), (", refused", REFUSED)):
                 places[f"{port}{filled}{name}"] = city.fetch(port, filled, **headers)

@@ -80,12 +80,17 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def postgres(postgres_server: str) -> str:
-    """The URL of an empty database."""
+def new_database(server: str) -> str:
+    """The URL of an empty database on a server."""
     name = f"hub_{next(NUMBERS)}"
-    engine = create_engine(postgres_server + "postgres", isolation_level="AUTOCOMMIT")
+    engine = create_engine(server + "postgres", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
-    return postgres_server + name
+    return server + name
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of an empty database."""
+    return new_database(postgres_server)

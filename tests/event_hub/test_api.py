@@ -379,12 +379,11 @@ def test_health_counts_what_is_there(hub: Client) -> None:
 
 def test_the_description_is_typed_and_every_other_page_is_absent(empty_hub: Client) -> None:
     description = empty_hub.json("/api/openapi.json")
-    described, declared = (
-        {re.sub(r"\{[^}]*\}", "{}", path) for path in paths}
-        for paths in (description["paths"], (rule.path for rule in ROUTES.rules))
-    )
-    pages = {"/", "/favicon.ico", "/_nicegui/{}", "/_nicegui_ws/{}", "/api/docs", "/api/docs/{}"}
-    assert described == declared - pages - {"/api/openapi.json"}
+    paths = {path.strip("/") for path in description["paths"]}
+    for path, methods in description["paths"].items():
+        filled = re.sub(r"{\w+}", "x", path)
+        assert all(ROUTES.find(method.upper(), filled) for method in methods), path
+    assert {"api/events", "api/incidents", "api/keyframes/{key}", "api/audit"} <= paths
     answers = description["paths"]["/api/incidents"]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/IncidentPage"}

@@ -13,6 +13,7 @@ import pytest
 
 from event_hub.incidents import export, routes
 from tests.event_hub.conftest import Client, running
+from tests.event_hub.postgres import new_database
 from tests.event_hub.samples import START, dump, in_city, incident
 from tests.event_hub.test_api import BATCH
 
@@ -63,7 +64,7 @@ def city(
     """A hub with the sample, on each kind of server."""
     more = {}
     if request.param == "postgresql":
-        more["database"] = request.getfixturevalue("postgres_server") + "postgres"
+        more["database"] = new_database(request.getfixturevalue("postgres_server"))
     with running(tmp_path_factory.mktemp("city")) as start:
         client = start(**more)
         body = dump([in_city(one, "510118-Xinjin") for one in sample()])

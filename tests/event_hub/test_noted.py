@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from event_hub.access import ROUTES
+from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import Scope
-from tests.event_hub.conftest import Client
+from tests.event_hub.conftest import Client, StartHub
 from tests.event_hub.people import PASSWORD, add_user, logged_in
 from tests.event_hub.test_deletions import events, evidence, put
 
@@ -20,6 +21,9 @@ CLIP_KEY = list(evidence("i-1"))[2]
 WORDS = {"revision": 0, "text": "words of zhang"}
 AT = "/api/incidents/i-1"
 USER = {"name": "li", "password": PASSWORD, "role": "viewer"}
+
+ONE = "/api/subscriptions/{subscription}"
+HOOK = {"url": "http://127.0.0.1:9/hook", "format": "cloudevents", "name": "city hall"}
 
 EXAMPLES: list[tuple[str, str, str, Any, str]] = [
     ("POST", "/api/incidents/{incident}/hold", f"{AT}/hold", None, "incident.held"),
@@ -45,6 +49,11 @@ EXAMPLES: list[tuple[str, str, str, Any, str]] = [
     ("POST", "/api/users", "/api/users", USER, "user.added"),
     ("PATCH", "/api/users/{user}", "/api/users/li", {"role": "operator"}, "user.changed"),
     ("DELETE", "/api/users/{user}", "/api/users/li", None, "user.removed"),
+    ("POST", "/api/subscriptions", "/api/subscriptions", HOOK, "subscription.added"),
+    ("POST", f"{ONE}/active", "{own}/active", {"active": False}, "subscription.changed"),
+    ("POST", f"{ONE}/replay", "{own}/replay", {}, "subscription.replayed"),
+    ("POST", f"{ONE}/test", "{own}/test", None, "subscription.tested"),
+    ("DELETE", ONE, "{own}", None, "subscription.removed"),
     ("POST", "/api/me/password", "/api/me/password", 9, "user.changed"),
 ]
 """Method, path of the rule, the path, the body or which one below, and the action."""
@@ -63,7 +72,9 @@ BODIES: dict[int, dict[str, Any]] = {
 
 
 @pytest.fixture
-def city(hub: Client, tmp_path: Path) -> Client:
+def city(start_hub: StartHub, tmp_path: Path) -> Client:
+    near = SubscriptionSettings.model_validate({"networks": ["127.0.0.0/8"]})
+    hub = start_hub(subscriptions=near)
     for name in ("i-1", "i-2"):
         put(tmp_path / "kf", evidence(name))
         for event in events(name):
@@ -87,14 +98,18 @@ def test_what_is_done_is_noted_and_what_is_refused_is_not(city: Client) -> None:
     add_user(city, "zhang", "admin")
     browser = logged_in(city, "zhang")
     before = len(city.json("/api/audit", limit="1000")["entries"])
-    for method, _, path, body, action in EXAMPLES:
+    own = ""
+    for method, _, place, body, action in EXAMPLES:
+        path = place.format(own=own)
         sent = BODIES[body] if isinstance(body, int) else body
         if "/evidence/" in path:
             sent = {"reason": sent["reason"]}
         wrong = (f"{path}x", None) if sent is None else (path, {"nonsense": 1})
         assert browser.ask(method, *wrong).status in (403, 404, 422), path
         answer = browser.ask(method, path, sent)
-        assert answer.status in (200, 204), (path, answer.data)
+        assert answer.status in (200, 201, 204), (path, answer.data)
+        if action == "subscription.added":
+            own = f"/api/subscriptions/{answer.json()['subscription_id']}"
         entries = city.json("/api/audit", limit="1000")["entries"]
         before += 1
         assert len(entries) == before, path

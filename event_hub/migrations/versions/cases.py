@@ -44,7 +44,6 @@ def upgrade() -> None:
         sa.Column("incident_id", _KEY, primary_key=True),
         sa.Column("city", _KEY, primary_key=True),
         *_given("case_id"),
-        *_texts("camera", "kind", "zone", "model", "model_version", "rule", "rule_version"),
     )
     op.create_index("case_incidents_case", "case_incidents", ["case_id"])
     op.create_table(

@@ -7,8 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision: Final = "deletions"
-down_revision: Final = "people"
+revision: Final = "0010"
+down_revision: Final = "0009"
 
 _KEY: Final = sa.String(512)
 

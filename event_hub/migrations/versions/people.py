@@ -12,8 +12,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision: Final = "people"
-down_revision: Final = "0006"
+revision: Final = "0009"
+down_revision: Final = "0008"
 
 _KEY: Final = sa.String(512)
 

@@ -1,0 +1,1 @@
+from .routes import add_feed as add_feed

@@ -1,0 +1,149 @@
+"""What readers of the feed share: the newest position, and the state of every camera.
+
+Another hub may write into the same database, so that only the database knows what is new. It is
+asked once for all readers, a few times per second, and only while there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import func, select
+
+from event_hub import queries
+from event_hub.answers import CameraStatus
+from event_hub.camera_key import CameraKey
+from event_hub.people.visible import ALL, Visible
+from event_hub.store import EventStore
+from event_hub.tables import EVENTS, USAGE
+from pipelines.event_identity import city_of
+
+CHECK_EVERY_S: Final = 0.5
+CAMERAS_EVERY_S: Final = 1.0
+WINDOW: Final = 2000
+"""Positions that are searched at a time for incidents among everything else."""
+INCIDENT_TYPES: Final = tuple(
+    f"cityeye.incident.{phase}" for phase in ("started", "updated", "ended")
+)
+
+
+class FeedWish(NamedTuple):
+    """Of what a reader wants to hear; None of `city` and an empty `cameras` mean any.
+
+    Attributes:
+        sees: The cameras that the reader sees.
+    """
+
+    incidents: bool
+    camera_states: bool
+    city: str | None
+    cameras: frozenset[str]
+    sees: Visible = ALL
+
+    def has_status(self, status: CameraStatus) -> bool:
+        """Whether the state of a camera is meant."""
+        camera = status.camera
+        seen = self.sees.sees(status.city, camera.id, camera.place.division)
+        return seen and self.has(status.city, camera.id)
+
+    def has(self, city: str, camera: str) -> bool:
+        """Whether a camera is meant."""
+        return self.city in (None, city) and (not self.cameras or camera in self.cameras)
+
+
+class FeedEvent(NamedTuple):
+    """An incident's event, as it was received."""
+
+    position: int
+    body: str
+
+
+class FeedSource:
+    """For readers of one event loop."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._newest = 0
+        self._newest_at_s = self._cameras_at_s = float("-inf")
+        self._cameras: Mapping[CameraKey, CameraStatus] = {}
+        self._cameras_of: tuple[int, int] | None = None
+
+    async def newest(self) -> int:
+        """The position of the newest event; a little old.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read now.
+        """
+        async with self._lock:
+            if time.monotonic() - self._newest_at_s >= CHECK_EVERY_S:
+                self._newest = await run_in_threadpool(self._read_newest)
+                self._newest_at_s = time.monotonic()
+            return self._newest
+
+    async def oldest(self) -> int:
+        """The position of the oldest event that is kept; behind the newest where there is none.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read now.
+        """
+        return await run_in_threadpool(self._read_oldest)
+
+    async def cameras(self) -> Mapping[CameraKey, CameraStatus]:
+        """The status of every camera; a little old.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read now.
+        """
+        newest = await self.newest()
+        async with self._lock:
+            state = (self._store.heard.version, newest)
+            now_s = time.monotonic()
+            if state != self._cameras_of and now_s - self._cameras_at_s >= CAMERAS_EVERY_S:
+                self._cameras = await run_in_threadpool(self._read_cameras)
+                self._cameras_of, self._cameras_at_s = state, now_s
+            return self._cameras
+
+    async def incidents(
+        self, after: int, newest: int, wish: FeedWish
+    ) -> tuple[Sequence[FeedEvent], int]:
+        """Events of incidents after a position, and up to where they were searched.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read now.
+        """
+        end = min(newest, after + WINDOW)
+        return await run_in_threadpool(self._read_incidents, after, end, wish), end
+
+    def _read_newest(self) -> int:
+        with self._store.database.read() as connection:
+            return int(connection.execute(select(USAGE.c.position)).scalar_one())
+
+    def _read_oldest(self) -> int:
+        with self._store.database.read() as connection:
+            oldest = connection.scalar(select(func.min(EVENTS.c.position)))
+            newest = connection.execute(select(USAGE.c.position)).scalar_one()
+            return int(oldest if oldest is not None else newest + 1)
+
+    def _read_cameras(self) -> dict[CameraKey, CameraStatus]:
+        with self._store.database.read() as connection:
+            known = queries.camera_list(connection, self._store.heard).cameras
+        return {CameraKey(one.city, one.camera.id): one for one in known}
+
+    def _read_incidents(self, after: int, end: int, wish: FeedWish) -> list[FeedEvent]:
+        table = EVENTS.c
+        query = select(table.position, table.source, table.partitionkey, table.body).where(
+            table.type.in_(INCIDENT_TYPES), table.position > after, table.position <= end
+        )
+        query = query.where(wish.sees.of_events())
+        with self._store.database.read() as connection:
+            rows = connection.execute(query.order_by(table.position)).all()
+        return [
+            FeedEvent(row.position, row.body.decode())
+            for row in rows
+            if wish.has(city_of(row.source), row.partitionkey)
+        ]

@@ -1,0 +1,1 @@
+from .routes import add_statistics as add_statistics

@@ -1,0 +1,140 @@
+"""How many incidents: by hour or day, by what they have in common, by the camera's place."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+
+from event_hub.camera_key import CameraKey
+from event_hub.incidents import IncidentFilter, conditions
+from event_hub.statistics.answers import (
+    GroupedIncidents,
+    IncidentBucket,
+    IncidentGroup,
+    IncidentTimeline,
+    PlaceHeat,
+    PlaceList,
+)
+from event_hub.statistics.spans import STEP_US, ClockStep, TimeRange, begin_us, begins_us, spans
+from event_hub.tables import INCIDENTS, from_us
+from pipelines.event import CameraData, IncidentData
+from pipelines.event_incident import LEVELS
+
+GROUPS_MAX: Final = 500
+SEVERITY: Final = {level: name for name, level in LEVELS.items()}
+
+Shared = Literal["kind", "camera", "zone", "model"]
+_COLUMNS: Final[dict[Shared, tuple[str, ...]]] = {
+    "kind": ("kind",),
+    "camera": ("city", "camera"),
+    "zone": ("city", "camera", "zone"),
+    "model": ("model", "model_version"),
+}
+
+
+def timeline(
+    connection: Connection,
+    wanted: IncidentFilter,
+    within: TimeRange,
+    step: ClockStep,
+    zone: ZoneInfo,
+) -> IncidentTimeline:
+    """Incidents by the hour or day in which they opened; `within` replaces the time of `wanted`."""
+    row = INCIDENTS.c
+    severities: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    kinds: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for span in spans(within, zone):
+        number = (row.opened_us + span.offset_us) // STEP_US[step]
+        part = replace(wanted, since=from_us(span.begin_us), until=from_us(span.end_us))
+        groups = (number.label("number"), row.level, row.kind)
+        query = select(*groups, func.count().label("total")).where(*conditions(part))
+        for one in connection.execute(query.group_by(*groups)):
+            begin = begin_us(one.number, step, span, zone)
+            severities[begin][SEVERITY[one.level]] += one.total
+            kinds[begin][one.kind] += one.total
+    buckets = [
+        IncidentBucket(
+            begins_at=from_us(begin).astimezone(zone),
+            total=severities[begin].total(),
+            severities=severities[begin],
+            kinds=kinds[begin],
+        )
+        for begin in begins_us(within, step, zone)
+    ]
+    return IncidentTimeline(time_zone=zone.key, buckets=buckets)
+
+
+def groups(connection: Connection, wanted: IncidentFilter, shared: Shared) -> GroupedIncidents:
+    """Incidents by what they have in common."""
+    names = _COLUMNS[shared]
+    found = _counted(connection, wanted, names)
+    answers = [
+        IncidentGroup(**dict(zip(names, key, strict=True)), **counts)
+        for key, counts in _largest(found)
+    ]
+    total = sum(counts["total"] for counts in found.values())
+    return GroupedIncidents(total=total, groups=answers[:GROUPS_MAX])
+
+
+def heat(
+    connection: Connection, wanted: IncidentFilter, cameras: Iterable[tuple[str, CameraData]]
+) -> PlaceList:
+    """Incidents by camera, with where it stands.
+
+    Args:
+        connection: To the database.
+        wanted: Which incidents.
+        cameras: Known cameras with their city; of others the newest incident says where it stands.
+    """
+    found = _largest(_counted(connection, wanted, ("city", "camera")))[:GROUPS_MAX]
+    known = {CameraKey(city, camera.id): camera for city, camera in cameras}
+    places = []
+    for (city, name), counts in found:
+        camera = known.get(CameraKey(city, name)) or _as_seen(connection, city, name)
+        place = camera.place
+        where = {"name": camera.name, "lon": place.lon, "lat": place.lat}
+        places.append(PlaceHeat(city=city, camera=name, **where, **counts))
+    return PlaceList(places=places)
+
+
+def _counted(
+    connection: Connection, wanted: IncidentFilter, names: tuple[str, ...]
+) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Counts by the values of some columns."""
+    columns = [INCIDENTS.c[name] for name in (*names, "level")]
+    query = select(
+        *columns, func.count().label("total"), func.sum(INCIDENTS.c.is_open).label("open")
+    )
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    rows: Sequence[Any] = connection.execute(
+        query.where(*conditions(wanted)).group_by(*columns)
+    ).all()
+    for row in rows:
+        counts = found.setdefault(tuple(row[: len(names)]), _nothing())
+        counts["total"] += row.total
+        counts["open"] += row.open
+        counts["severities"][SEVERITY[row.level]] += row.total
+    return found
+
+
+def _nothing() -> dict[str, Any]:
+    return {"total": 0, "open": 0, "severities": dict.fromkeys(LEVELS, 0)}
+
+
+def _largest(
+    found: dict[tuple[str, ...], dict[str, Any]],
+) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    return sorted(found.items(), key=lambda one: (-one[1]["total"], one[0]))
+
+
+def _as_seen(connection: Connection, city: str, camera: str) -> CameraData:
+    """The camera as its newest incident describes it."""
+    row = INCIDENTS.c
+    query = select(row.data).where(row.city == city, row.camera == camera)
+    data = connection.scalar(query.order_by(row.opened_us.desc()).limit(1))
+    return IncidentData.model_validate_json(data).camera if data else CameraData(id=camera)

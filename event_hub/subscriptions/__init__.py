@@ -1,0 +1,1 @@
+"""Subscriptions: the hub sends what it keeps on, to whoever asked for it."""

@@ -1,0 +1,176 @@
+"""One round of deliveries to one subscription: what is due, until something is in the way.
+
+What was accepted is noted in batches: after a crash some of it is delivered once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from event_hub.envelope import Received
+from event_hub.store import EventStore
+from event_hub.subscription_settings import SubscriptionSettings
+from event_hub.subscriptions.backlog import SECOND_US, DeliveryBacklog, DueDelivery, wait_us
+from event_hub.subscriptions.formats import FORMATS, Addressee, SubscriptionFormat
+from event_hub.subscriptions.kept import Subscription, change_subscription, subscription
+from event_hub.subscriptions.message import MessageReader
+from event_hub.subscriptions.outcome import DeliveryOutcome
+from event_hub.subscriptions.pace import MessagePace
+from event_hub.subscriptions.receiver import ReceiverDownError, post
+from event_hub.subscriptions.receiver_address import ReceiverForbiddenError
+from event_hub.tables import to_us
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 50
+ROUND_S: Final = 15.0
+LEASE_US: Final = 120 * SECOND_US
+"""Longer than a round with its last delivery."""
+
+
+def now_us() -> int:
+    """The time."""
+    return to_us(datetime.now(UTC))
+
+
+class Sender:
+    """Sends events to the receivers of subscriptions."""
+
+    def __init__(self, settings: SubscriptionSettings, address: str = "") -> None:
+        """Prepares; `address` is that of the hub, for links in messages."""
+        self._settings = settings
+        self._address = address
+
+    def send(self, own: Subscription, received: Received) -> DeliveryOutcome:
+        """One attempt."""
+        made = self.format_of(own)
+        wanted, row = own.wanted, own.row
+        reader = MessageReader(wanted.language, ZoneInfo(wanted.time_zone), self._address)
+        request = made.request(received, Addressee(row.url, row.secret, reader), datetime.now(UTC))
+        try:
+            return made.outcome(post(row.url, request, self._settings.networks))
+        except (ReceiverDownError, ReceiverForbiddenError) as error:
+            return DeliveryOutcome("down", str(error))
+
+    @staticmethod
+    def format_of(own: Subscription) -> SubscriptionFormat:
+        """How events are written for a subscription."""
+        return FORMATS[own.wanted.format]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is due for a subscription, and whether there was more in the log."""
+
+    own: Subscription
+    due: Sequence[DueDelivery]
+    is_more: bool
+
+
+@dataclass(slots=True)
+class _Result:
+    """What one batch came to."""
+
+    taken: list[int] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    down: DeliveryOutcome | None = None
+    pause_s: float = 0.0
+
+
+class DeliveryRound:
+    """Rounds of one hub; several may run at once, each for another subscription."""
+
+    def __init__(
+        self, store: EventStore, sender: Sender, owner: str, stopped: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._owner = owner
+        self._stopped = stopped
+
+    def run(self, subscription_id: str, pace: MessagePace) -> None:
+        """Delivers what is due.
+
+        Raises:
+            StoreUnavailableError: What was accepted last is delivered once more.
+        """
+        end_s = time.monotonic() + ROUND_S
+        while not self._stopped() and time.monotonic() < end_s:
+            found = self._begin(subscription_id)
+            if found is None:
+                return
+            if found.due:
+                result = self._deliver(found.own, found.due, pace)
+                self._note(found.own, result)
+                if result.down is not None or result.pause_s:
+                    break
+            elif not found.is_more:
+                break
+        with self._store.database.write() as connection:
+            change_subscription(connection, subscription_id, lease_us=0)
+
+    def _begin(self, subscription_id: str) -> _Batch | None:
+        """What is due, for the hub that holds the lease now; None where that is another one."""
+        with self._store.database.write() as connection:
+            own, at_us = subscription(connection, subscription_id), now_us()
+            if own is None or not own.row.is_active or own.row.next_us > at_us:
+                return None
+            if own.row.owner != self._owner and own.row.lease_us > at_us:
+                return None
+            lease = {"owner": self._owner, "lease_us": at_us + LEASE_US}
+            change_subscription(connection, own.id, **lease)
+            backlog = DeliveryBacklog(connection, own)
+            is_more = backlog.fill()
+            return _Batch(own, backlog.due(at_us, BATCH), is_more)
+
+    def _deliver(self, own: Subscription, due: Sequence[DueDelivery], pace: MessagePace) -> _Result:
+        result = _Result()
+        held: set[tuple[str, str]] = set()
+        for one in due:
+            result.pause_s = pace.wait_s()
+            if self._stopped() or result.pause_s:
+                break
+            partition = (one.received.event.source, one.received.event.partitionkey)
+            if partition in held:
+                continue
+            outcome = self._sender.send(own, one.received)
+            pace.note()
+            if outcome.what == "accepted":
+                result.taken.append(one.position)
+            elif outcome.what == "refused":
+                held.add(partition)
+                result.refused.append((one.position, outcome.reason))
+            else:
+                result.down = outcome
+                break
+        return result
+
+    def _note(self, own: Subscription, result: _Result) -> None:
+        at_us = now_us()
+        accepted_us = at_us if result.taken else own.row.accepted_us
+        values: dict[str, Any] = {"accepted_us": accepted_us}
+        if result.down is not None:
+            failures = 1 if result.taken else own.row.failures + 1
+            values |= {
+                "failures": failures,
+                "failing_us": at_us if result.taken else own.row.failing_us or at_us,
+                "reason": result.down.reason,
+                "next_us": at_us + wait_us(failures, result.down.wait_s),
+            }
+            logger.warning("subscription_down id=%s reason=%s", own.id, result.down.reason)
+        elif result.taken:
+            values |= {"failures": 0, "failing_us": None, "reason": ""}
+        if result.pause_s:
+            values["next_us"] = at_us + int(result.pause_s * SECOND_US)
+        with self._store.database.write() as connection:
+            backlog = DeliveryBacklog(connection, own)
+            backlog.accept(result.taken)
+            for position, reason in result.refused:
+                backlog.refuse(position, reason, at_us, accepted_us)
+            change_subscription(connection, own.id, **values)

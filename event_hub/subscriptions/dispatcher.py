@@ -1,0 +1,101 @@
+"""`Dispatcher`: delivers to every subscription in rounds of its own.
+
+A receiver that is slow or away holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from sqlalchemy import Connection, exists, or_, select
+
+from event_hub.errors import HubError
+from event_hub.store import EventStore
+from event_hub.subscription_settings import SubscriptionSettings
+from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
+from event_hub.subscriptions.delivery_round import DeliveryRound, Sender, now_us
+from event_hub.subscriptions.kept import Subscription, subscription
+from event_hub.subscriptions.pace import MessagePace
+from event_hub.tables import USAGE
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_S: Final = 0.5
+AT_ONCE: Final = 8
+OWNER_BYTES: Final = 8
+
+
+class Dispatcher:
+    """Runs between `start` and `stop`."""
+
+    def __init__(self, store: EventStore, settings: SubscriptionSettings, address: str) -> None:
+        """Prepares; `address` is that of the hub, for links in messages."""
+        self.sender = Sender(settings, address)
+        self._store = store
+        self._stopping = threading.Event()
+        owner = secrets.token_hex(OWNER_BYTES)
+        self._round = DeliveryRound(store, self.sender, owner, self._stopping.is_set)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="subscription")
+        self._running: dict[str, Future[None]] = {}
+        self._paces: dict[str, MessagePace] = {}
+        self._thread = threading.Thread(target=self._run, name="subscriptions", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the deliveries that are under way."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(CHECK_EVERY_S):
+            try:
+                self._begin_rounds()
+            except HubError as error:
+                logger.warning("subscriptions_not_read error=%s", error)
+            except Exception:
+                # A mistake of ours in one round must not end all others.
+                logger.exception("subscriptions_failed")
+
+    def _begin_rounds(self) -> None:
+        with self._store.database.read() as connection:
+            due = [subscription(connection, one) for one in with_work(connection, now_us())]
+        self._running = {name: one for name, one in self._running.items() if not one.done()}
+        for own in due:
+            if own is not None and own.id not in self._running:
+                self._running[own.id] = self._pool.submit(self._one_round, own)
+
+    def _one_round(self, own: Subscription) -> None:
+        per_minute = self.sender.format_of(own).per_minute
+        pace = self._paces.setdefault(own.id, MessagePace(per_minute))
+        try:
+            self._round.run(own.id, pace)
+        except HubError as error:
+            logger.warning("subscription_failed id=%s error=%s", own.id, error)
+        except Exception:
+            logger.exception("subscription_failed id=%s", own.id)
+
+
+def with_work(connection: Connection, at_us: int) -> Sequence[str]:
+    """The subscriptions that have something to get now."""
+    newest = select(USAGE.c.position).scalar_subquery()
+    waiting = exists().where(
+        DELIVERIES.c.subscription_id == SUBSCRIPTIONS.c.subscription_id,
+        DELIVERIES.c.is_dead == 0,
+        DELIVERIES.c.next_us <= at_us,
+    )
+    query = select(SUBSCRIPTIONS.c.subscription_id).where(
+        SUBSCRIPTIONS.c.is_active == 1,
+        SUBSCRIPTIONS.c.next_us <= at_us,
+        or_(SUBSCRIPTIONS.c.position < newest, waiting),
+    )
+    return connection.scalars(query).all()

@@ -1,0 +1,121 @@
+"""A subscription as the tables keep it: made, read, changed and removed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from event_hub.errors import HubError
+from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
+from event_hub.subscriptions.wanted import SubscriptionOrder, WantedEvents
+from event_hub.tables import USAGE
+
+ID_BYTES: Final = 8
+SECRET_BYTES: Final = 32
+
+
+class TooManySubscriptionsError(HubError):
+    """There are as many as the settings let there be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription. Its `repr` shows neither address nor secret."""
+
+    row: Row[Any]
+    wanted: WantedEvents
+
+    def __repr__(self) -> str:
+        return f"Subscription({self.id})"
+
+    @property
+    def id(self) -> str:
+        """Names it."""
+        return str(self.row.subscription_id)
+
+    @property
+    def host(self) -> str:
+        """Where it goes, without the path, in which robots have their key."""
+        parts = urlsplit(self.row.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+def new_secret() -> str:
+    """A secret for Standard Webhooks."""
+    import base64
+
+    return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
+
+
+def add_subscription(
+    connection: Connection, order: SubscriptionOrder, now_us: int, most: int
+) -> tuple[Subscription, str]:
+    """Makes one that begins with the next event.
+
+    Returns:
+        It, and its secret where the hub has made that.
+
+    Raises:
+        TooManySubscriptionsError: There are `most`.
+    """
+    used = connection.execute(select(USAGE).with_for_update()).one()
+    if (connection.scalar(select(func.count()).select_from(SUBSCRIPTIONS)) or 0) >= most:
+        raise TooManySubscriptionsError(f"there are {most} subscriptions, and may not be more")
+    made = new_secret() if order.secret is None and order.format == "cloudevents" else ""
+    wanted = WantedEvents.model_validate(order.model_dump(exclude={"url", "secret"}))
+    row = {
+        "subscription_id": secrets.token_hex(ID_BYTES),
+        "created_us": now_us,
+        "wanted": wanted.model_dump_json(),
+        "url": order.url.get_secret_value(),
+        "secret": order.secret.get_secret_value() if order.secret else made,
+        "position": used.position,
+    }
+    connection.execute(insert(SUBSCRIPTIONS).values(row))
+    found = subscription(connection, row["subscription_id"])
+    assert found is not None  # noqa: S101 - it was just added
+    return found, made
+
+
+def subscription(connection: Connection, subscription_id: str) -> Subscription | None:
+    """One by its id."""
+    same = SUBSCRIPTIONS.c.subscription_id == subscription_id
+    row = connection.execute(select(SUBSCRIPTIONS).where(same)).first()
+    return None if row is None else _of(row)
+
+
+def subscriptions(connection: Connection) -> Sequence[Subscription]:
+    """All, the oldest first."""
+    query = select(SUBSCRIPTIONS).order_by(
+        SUBSCRIPTIONS.c.created_us, SUBSCRIPTIONS.c.subscription_id
+    )
+    return [_of(row) for row in connection.execute(query)]
+
+
+def change_subscription(connection: Connection, subscription_id: str, **values: Any) -> None:
+    """Sets columns."""
+    same = SUBSCRIPTIONS.c.subscription_id == subscription_id
+    connection.execute(update(SUBSCRIPTIONS).where(same).values(values))
+
+
+def remove_subscription(connection: Connection, subscription_id: str) -> None:
+    """Deletes one with everything that it was still to get."""
+    for table in (DELIVERIES, SUBSCRIPTIONS):
+        connection.execute(delete(table).where(table.c.subscription_id == subscription_id))
+
+
+def waiting_and_dead(connection: Connection) -> dict[str, tuple[int, int]]:
+    """How many events wait, and how many are dead, of each subscription."""
+    query = select(
+        DELIVERIES.c.subscription_id, func.count().label("all"), func.sum(DELIVERIES.c.is_dead)
+    ).group_by(DELIVERIES.c.subscription_id)
+    return {one: (total - dead, dead) for one, total, dead in connection.execute(query)}
+
+
+def _of(row: Row[Any]) -> Subscription:
+    return Subscription(row, WantedEvents.model_validate_json(row.wanted))

@@ -1,0 +1,33 @@
+"""`MessagePace`: how many messages a receiver takes in a minute; more would lock it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+MINUTE_S: Final = 60.0
+
+
+class MessagePace:
+    """Counts what was sent to one receiver in the last minute."""
+
+    def __init__(self, per_minute: float, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock_s = clock_s
+        self._sent_s: deque[float] = deque()
+
+    def wait_s(self) -> float:
+        """Seconds until one more may be sent; 0 for at once."""
+        now_s = self._clock_s()
+        while self._sent_s and now_s - self._sent_s[0] >= MINUTE_S:
+            self._sent_s.popleft()
+        if len(self._sent_s) < self._per_minute:
+            return 0.0
+        return MINUTE_S - (now_s - self._sent_s[0])
+
+    def note(self) -> None:
+        """One was sent."""
+        if self._per_minute != float("inf"):
+            self._sent_s.append(self._clock_s())
