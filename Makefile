@@ -26,7 +26,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export RAY_USAGE_STATS_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test prove lint format bench install export-tools clean
+.PHONY: help demo quick test prove screenshots lint format bench install export-tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test: lint ## check style, types and architecture, then run every test (ARGS="te
 
 prove: $(READY)-test ## fuzzing, kills, soaks and benches for hours; goes on where it stopped
 	$(PYTEST) --level prove --timeout 3600 $(ARGS)
+
+screenshots: $(READY)-test ## photograph every page of the console anew, for the docs
+	CITYEYE_SCREENSHOTS=docs/screenshots $(PYTEST) -n 0 tests/event_hub/console/test_screens.py
 
 lint: $(READY)-test ## check style, types and architecture
 	$(BIN)/ruff check .

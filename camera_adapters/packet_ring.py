@@ -173,6 +173,13 @@ class PacketRing:
         """Sum of all packets."""
         return self._bytes
 
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of how the newest stream is encoded, empty before there is one."""
+        with self._lock:
+            known = self._runs.get(self._run)
+            return known.format.codec if known is not None else ""
+
     def begin(self, format: PacketFormat, why: str = "its stream began anew") -> None:
         """A stream begins; `why` is said where a clip cannot reach beyond this."""
         with self._lock:

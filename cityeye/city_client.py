@@ -41,7 +41,7 @@ class CityClient:
     """One server. Nothing is tried twice: a change that was heard must not be made again.
 
     `token` says who asks. With a `fingerprint`, the certificate must have this SHA-256, whoever
-    signed it. Errors say which `server` it is.
+    signed it. `server` and `option` name it in errors, and what says where it is.
     """
 
     def __init__(
@@ -77,17 +77,6 @@ class CityClient:
         note = note_about(url, environment)
         token = token_for(url, token_file, environment)
         return cls(url, token, note.fingerprint if note else None, server)
-
-    @classmethod
-    def of_hub(
-        cls, url: str, token_file: Path | None, environment: Mapping[str, str]
-    ) -> CityClient:
-        """The same for the event hub, which may be asked like a control API.
-
-        Raises:
-            CommandError: There is no token.
-        """
-        return cls.of(url, token_file, environment, EVENT_HUB)
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a path answers.

@@ -15,10 +15,11 @@ from typing import Any, Final, Protocol
 from camera_adapters import CONNECTING
 from cityeye.access import tokens_of
 from cityeye.city_messages import CityBeat, CityPhase
+from cityeye.city_requests import CityRequests
 from cityeye.config import Config
+from cityeye.config_editor import ConfigEditor
 from cityeye.control_socket import control_socket
 from cityeye.entrances import (
-    api_url,
     gated_cluster,
     hub_sink,
     keyframe_address,
@@ -26,6 +27,7 @@ from cityeye.entrances import (
     own_addresses,
     show_console,
 )
+from cityeye.hub_control import api_url
 from cityeye.plan import city_plan
 from cityeye.progress import Progress, report
 from cityeye.reconfiguration import Reconfiguration
@@ -127,9 +129,11 @@ class CityRun:
                 self._config, lambda new: self._make_plan(new, hub), city.apply, self._took
             )
             try:
+                requests = CityRequests(ConfigEditor(changes))
+                path = self._config.path
                 with (
                     noted_hub(self._config, hub_url, tokens),
-                    control_socket(state, self._config.path, changes.apply),
+                    control_socket(state, path, changes.apply, requests.answer),
                 ):
                     self._watch(city, duration_s)
             except DirectorLost:

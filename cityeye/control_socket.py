@@ -1,8 +1,7 @@
-"""The control socket: how a command reaches the city that runs, without a port and without secrets.
+"""The control socket: how commands and the control API reach the city process, without a port.
 
 It lies in the state folder with the rights of its owner alone, and answers nobody else but root. A
-request names the file that the city shall read again, and nothing of what is in it; a city never
-reads another file than its own.
+city never reads another configuration than its own.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,14 +21,13 @@ from typing import Any, Final
 from cityeye.errors import CommandError
 from cityeye.reconfiguration import ChangeOutcome
 from pipelines.delivery import make_folder
+from serving import SOCKET_NAME, CityAwayError, ask_city, read_line, short_path
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "control.sock"
-MAX_BYTES: Final = 256 * 1024
 REQUEST_TIMEOUT_S: Final = 5.0
-ANSWER_TIMEOUT_S: Final = 330.0
-"""Longer than the city itself waits for its workers."""
+AT_ONCE: Final = 8
+"""Requests that are answered at once; more wait."""
 
 CREDENTIALS: Final = struct.Struct("3i")
 """Process, user and group of whoever is at the other end."""
@@ -37,31 +35,33 @@ CREDENTIALS: Final = struct.Struct("3i")
 Apply = Callable[[bool], ChangeOutcome]
 """Applies the file; the argument is whether only to say what would be done."""
 
+Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Answers any other request, see `CityRequests`."""
+
 
 @contextmanager
-def control_socket(state: Path, config_path: Path, apply: Apply) -> Iterator[None]:
-    """Answers requests for as long as the context lasts, one after the other."""
+def control_socket(state: Path, config_path: Path, apply: Apply, ask: Ask) -> Iterator[None]:
+    """Answers requests for as long as the context lasts."""
     make_folder(state)
     with socket.socket(socket.AF_UNIX) as listener:
         # The file gets the rights that the socket has when it is bound.
         os.fchmod(listener.fileno(), stat.S_IRUSR | stat.S_IWUSR)
-        path = state / NAME
+        path = state / SOCKET_NAME
         path.unlink(missing_ok=True)
-        with _short(state) as folder:
-            listener.bind(f"{folder}/{NAME}")
+        with short_path(state) as folder:
+            listener.bind(f"{folder}/{SOCKET_NAME}")
         own = path.stat().st_ino
         listener.listen()
-        answering = threading.Thread(
-            target=_answer_all, args=(listener, config_path, apply), name="control", daemon=True
-        )
-        answering.start()
+        answering = _Answering(listener, config_path, apply, ask)
+        accepting = threading.Thread(target=answering.run, name="control", daemon=True)
+        accepting.start()
         try:
             yield
         finally:
             # Wakes the thread, which a close alone would not.
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
-            answering.join(REQUEST_TIMEOUT_S)
+            accepting.join(REQUEST_TIMEOUT_S)
             with suppress(OSError):
                 if path.stat().st_ino == own:
                     path.unlink()
@@ -74,86 +74,78 @@ def request_apply(state: Path, config_path: Path, *, dry_run: bool) -> ChangeOut
         CommandError: No city answers there.
     """
     request = {"apply": str(config_path.resolve()), "dry_run": dry_run}
-    with socket.socket(socket.AF_UNIX) as connection, _short(state) as folder:
-        connection.settimeout(ANSWER_TIMEOUT_S)
-        try:
-            connection.connect(f"{folder}/{NAME}")
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            answer = _read_line(connection)
-        except PermissionError:
-            raise CommandError(
-                f"the city with the state folder {state} is another user's"
-            ) from None
-        except OSError:
-            answer = None
-    if answer is None:
-        raise CommandError(
-            f"no city with the state folder {state} answers; start it with "
-            f"`cityeye run {config_path}`"
-        )
+    answer = request_city(state, config_path, request)
     return ChangeOutcome(bool(answer["done"]), tuple(answer["lines"]))
 
 
-@contextmanager
-def _short(folder: Path) -> Iterator[str]:
-    """A short name of a folder: the path of a socket may have 107 bytes."""
+def request_city(state: Path, config_path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the city with a state folder answers.
+
+    Raises:
+        CommandError: No city answers there.
+    """
     try:
-        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        yield str(folder)
-        return
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
+        return ask_city(state, request)
+    except PermissionError:
+        raise CommandError(f"the city with the state folder {state} is another user's") from None
+    except CityAwayError:
+        raise CommandError(
+            f"no city with the state folder {state} answers; start it with "
+            f"`cityeye run {config_path}`"
+        ) from None
 
 
-def _answer_all(listener: socket.socket, config_path: Path, apply: Apply) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return  # The city stops.
-        with connection:
+class _Answering:
+    """Answers what comes to a socket, a few requests at a time."""
+
+    def __init__(self, listener: socket.socket, config_path: Path, apply: Apply, ask: Ask) -> None:
+        self._listener = listener
+        self._path = str(config_path.resolve())
+        self._apply = apply
+        self._ask = ask
+        self._seats = threading.BoundedSemaphore(AT_ONCE)
+
+    def run(self) -> None:
+        """Until the socket is shut down."""
+        while True:
+            self._seats.acquire()
             try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # The city stops.
+            threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
+
+    def _attend(self, connection: socket.socket) -> None:
+        try:
+            with connection:
                 connection.settimeout(REQUEST_TIMEOUT_S)
-                answer = _answer(connection, config_path, apply)
+                answer = self._answer(connection)
                 connection.sendall(json.dumps(answer).encode() + b"\n")
-            except OSError as error:
-                log.warning("control_request_lost", extra={"reason": type(error).__name__})
-            except Exception:
-                # A defect must not leave the city without its control socket.
-                log.exception("control_request_failed")
+        except OSError as error:
+            log.warning("control_request_lost", extra={"reason": type(error).__name__})
+        except Exception:
+            # A defect must not leave the city without its control socket.
+            log.exception("control_request_failed")
+        finally:
+            self._seats.release()
 
-
-def _answer(connection: socket.socket, config_path: Path, apply: Apply) -> dict[str, Any]:
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    _, user, _ = CREDENTIALS.unpack(raw)
-    if user not in {0, os.getuid()}:
-        return _refusal("this city is another user's")
-    request = _read_line(connection)
-    if request is None or not isinstance(request.get("apply"), str):
-        return _refusal("the request cannot be read; use the command of the same version")
-    if request["apply"] != str(config_path.resolve()):
-        return _refusal(f"this city runs {config_path.resolve()}; name that file")
-    outcome = apply(request.get("dry_run") is not False)
-    return {"done": outcome.done, "lines": list(outcome.lines)}
+    def _answer(self, connection: socket.socket) -> dict[str, Any]:
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        _, user, _ = CREDENTIALS.unpack(raw)
+        if user not in {0, os.getuid()}:
+            return _refusal("this city is another user's")
+        request = read_line(connection)
+        if request is not None and "ask" in request:
+            if request.pop("config", self._path) != self._path:
+                return _refusal(f"this city runs {self._path}; name that file")
+            return self._ask(request)
+        if request is None or not isinstance(request.get("apply"), str):
+            return _refusal("the request cannot be read; use the command of the same version")
+        if request["apply"] != self._path:
+            return _refusal(f"this city runs {self._path}; name that file")
+        outcome = self._apply(request.get("dry_run") is not False)
+        return {"done": outcome.done, "lines": list(outcome.lines)}
 
 
 def _refusal(line: str) -> dict[str, Any]:
-    return {"done": False, "lines": [line]}
-
-
-def _read_line(connection: socket.socket) -> dict[str, Any] | None:
-    """A JSON object in one line; None if there is none."""
-    received = b""
-    while not received.endswith(b"\n") and len(received) <= MAX_BYTES:
-        block = connection.recv(65_536)
-        if not block:
-            break
-        received += block
-    try:
-        value = json.loads(received)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+    return {"done": False, "lines": [line], "status": 403, "body": {"lines": [line]}}

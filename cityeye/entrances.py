@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from cityeye.access import CityNote, console_link, fingerprint_of, noted, relay_token
 from cityeye.config import Config
 from cityeye.config.schema import ApiSection
+from cityeye.hub_control import api_url
 from cityeye.hub_process import EVENTS_PATH
 from cityeye.progress import Progress
 from pipelines.access import TokenFile, known_hosts, reachable_host
@@ -22,12 +23,6 @@ from serving.api import ApiAccess
 
 HUB_KEYFRAMES: Final = "/api/keyframes/"
 API_KEYFRAMES: Final = "/keyframes/"
-
-
-def api_url(api: ApiSection) -> str:
-    """Where the control API answers on this machine."""
-    scheme = "https" if api.certificate else "http"
-    return f"{scheme}://{reachable_host(api.host)}:{api.port}"
 
 
 @contextlib.contextmanager

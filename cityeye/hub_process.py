@@ -25,7 +25,7 @@ from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.processes import how_it_ended
-from event_hub import HubRetention, HubSettings
+from event_hub import ControlSettings, HubRetention, HubSettings
 from pipelines import HoldsUnreadable, KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import Holds, KeyframeSettings, KeyframeStore
@@ -68,6 +68,7 @@ class HubProcess:
         keyframes: KeyframeSettings,
         tokens: Path,
         retention: HubRetention = HubRetention(),  # noqa: B008 - it cannot be changed
+        control: ControlSettings | None = None,
     ) -> None:
         """Prepares.
 
@@ -76,6 +77,7 @@ class HubProcess:
             keyframes: The store in which it finds images.
             tokens: Folder of the tokens with which it lets somebody in.
             retention: How much it keeps.
+            control: Its way to the control API, if it has one.
         """
         self._settings = HubSettings(
             host=section.host,
@@ -91,6 +93,7 @@ class HubProcess:
             subscriptions=section.subscriptions,
             address=section.address or "",
             retention=retention,
+            control=control,
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None

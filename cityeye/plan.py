@@ -57,8 +57,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             retention=settings.retention.retention,
             cases=settings.case_codes.table if settings.case_codes else None,
         ),
-        # The code keeps two districts of one name apart.
-        city="-".join(filter(None, (settings.city.division, settings.city.name))) or "city",
+        city=settings.city.key,
         rollouts=rollouts,
         absent=absent,
         versions=versions,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from cityeye.config import Changes, Config, ConfigurationError, KeptRulesError, changes_between
 from models import ModelError
@@ -30,10 +31,12 @@ class ChangeOutcome:
     Attributes:
         done: Whether the city is as the file says, or would be.
         lines: For people: what was changed, or what is wrong.
+        given: Whether the city was given the change, even if not all of it was done.
     """
 
     done: bool
     lines: tuple[str, ...]
+    given: bool = False
 
 
 class Reconfiguration:
@@ -64,6 +67,12 @@ class Reconfiguration:
         self._on_change = on_change
         self._applying = threading.Lock()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes anything for as long as the context lasts."""
+        with self._applying:
+            yield
+
     def apply(self, dry_run: bool) -> ChangeOutcome:
         """Reads the file again and has the city take what is different; or only says what is."""
         with self._applying:
@@ -79,17 +88,32 @@ class Reconfiguration:
                 refused = (f"{wanted.path}:{one.line}: {one}" for one in changes.restart)
                 return ChangeOutcome(False, (*warnings, *refused))
             if not changes.cameras:
+                if not dry_run:
+                    # The same with other comments, perhaps: that is the file from now on.
+                    self.config = replace(self.config, lines=wanted.lines, digest=wanted.digest)
                 return ChangeOutcome(True, (*warnings, f"{wanted.path}: nothing has changed"))
             if dry_run:
                 return ChangeOutcome(True, (*warnings, *_planned(wanted, changes)))
-            return self._take(wanted, changes, warnings)
+            return self.take(wanted, changes, warnings)
 
-    def _take(self, wanted: Config, changes: Changes, warnings: tuple[str, ...]) -> ChangeOutcome:
+    def take(
+        self, wanted: Config, changes: Changes, warnings: tuple[str, ...] = ()
+    ) -> ChangeOutcome:
+        """Has the city take a configuration; to be called by who is `alone`.
+
+        Args:
+            wanted: That.
+            changes: What is different in it, which needs no restart.
+            warnings: Come before what was done.
+        """
         try:
             plan = self._make_plan(wanted)
             wanted.keep_rules()
             faults = self._take_cameras(plan.cameras)
-        except (DirectorError, KeptRulesError, ModelError, RolloutError) as error:
+        except DirectorError as error:
+            # It may have heard it, and be slow.
+            return ChangeOutcome(False, (*warnings, str(error)), given=True)
+        except (KeptRulesError, ModelError, RolloutError) as error:
             return ChangeOutcome(False, (*warnings, str(error)))
         log.info("configuration_applied", extra={"cameras": [str(o) for o in changes.cameras]})
         done = tuple(str(one) for one in changes.cameras if one.camera not in faults)
@@ -97,7 +121,7 @@ class Reconfiguration:
             # What could not be done stays a difference, so that it is tried again.
             self.config = wanted
             self._on_change(wanted)
-        return ChangeOutcome(not faults, (*warnings, *done, *faults.values()))
+        return ChangeOutcome(not faults, (*warnings, *done, *faults.values()), given=True)
 
 
 def _planned(wanted: Config, changes: Changes) -> list[str]:

@@ -17,6 +17,7 @@ from cityeye.access import tokens_of
 from cityeye.city_child import CityChild
 from cityeye.config import Config, load_config
 from cityeye.environment import take_secrets
+from cityeye.hub_control import hub_control
 from cityeye.hub_process import HubProcess
 from cityeye.progress import Progress
 from cityeye.stop_switch import StopSwitch
@@ -69,7 +70,8 @@ def watch(
         section = config.settings.hub
         if section is not None:
             kept = config.settings.retention.hub.hub_retention
-            hub = HubProcess(section, config.settings.keyframes, tokens.folder, kept)
+            control = hub_control(config.settings, tokens)
+            hub = HubProcess(section, config.settings.keyframes, tokens.folder, kept, control)
         # Before the hub is started, and so ended after it.
         supervisor = stack.enter_context(Supervisor(config, progress, switch, systemd, hub, child))
         if hub is not None:

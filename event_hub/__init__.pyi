@@ -1,4 +1,5 @@
 from .case_settings import CaseSettings as CaseSettings
+from .city_control import ControlSettings as ControlSettings
 from .database import with_password as with_password
 from .errors import HubError as HubError, PasswordInUrlError as PasswordInUrlError
 from .keyframes import FolderKeyframes as FolderKeyframes

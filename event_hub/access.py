@@ -5,7 +5,7 @@ What is not in the table is refused, see `pipelines.access`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from event_hub.envelope import BATCH_MAX_BYTES
 from pipelines.access import RouteRule, RouteTable, Scope
@@ -19,6 +19,18 @@ CASE_BYTES: Final = 32 * 1024
 PERSON_BYTES: Final = 8 * 1024
 GROUP_BYTES: Final = 512 * 1024
 DELETION_BYTES: Final = 1024 * 1024
+CHANGE: Final[dict[str, Any]] = {
+    "scope": Scope.ENGINEER,
+    "media_types": JSON,
+    "limit_bytes": 1024 * 1024,
+}
+"""What changes the configuration of the city."""
+
+TABLES: Final = frozenset(
+    {"text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+)
+MAX_TABLE_BYTES: Final = 4 * 1024 * 1024
+TABLE_S: Final = 30.0
 COOKIE: Final = "cityeye_session"
 
 ROUTES: Final = RouteTable(
@@ -85,6 +97,18 @@ ROUTES: Final = RouteTable(
         RouteRule(
             "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
         ),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE),
+        RouteRule("DELETE", "/api/cameras/{city}/{camera}", Scope.ENGINEER),
+        RouteRule("POST", "/api/cameras/{city}", **CHANGE),
+        RouteRule("POST", "/api/cameras/{city}/test", **CHANGE),
+        RouteRule(
+            "POST", "/api/cameras/{city}/import", Scope.ENGINEER, TABLES, MAX_TABLE_BYTES, TABLE_S
+        ),
+        RouteRule("GET", "/api/config/{city}/versions", Scope.VIEWER),
+        RouteRule("POST", "/api/config/{city}/undo", **CHANGE),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/audit/check", Scope.ADMIN),
         RouteRule("POST", "/api/deletions", Scope.ADMIN, JSON, DELETION_BYTES),
@@ -107,6 +131,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/metrics", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
         RouteRule("GET", "/", Scope.VIEWER),
+        RouteRule("GET", "/incidents", Scope.VIEWER),
+        RouteRule("GET", "/incidents/{city}/{incident:path}", Scope.VIEWER),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER),
         RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER),
         RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER),
@@ -122,7 +148,9 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
         # NiceGUI and Quasar style elements inside the page.
         "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
+        # What is restricted is asked for with a reason, and shown from the browser's memory.
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",

@@ -26,6 +26,8 @@ from event_hub.answers import (
     Receipt,
     described,
 )
+from event_hub.camera_changes import add_camera_changes
+from event_hub.city_control import CityControl
 from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
@@ -35,6 +37,7 @@ from event_hub.incidents import add_incident_lists
 from event_hub.keyframe_links import KeyframeLinks
 from event_hub.keyframe_routes import add_keyframes
 from event_hub.keyframes import KeyframeSource
+from event_hub.live_frames import add_live_frames
 from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.metrics import HubMetrics, add_metrics
@@ -61,8 +64,8 @@ def api_router(
     evidence: EvidenceKeeper,
     housekeeper: Housekeeper,
     settings: HubSettings,
-    trail: AuditTrail,
     metrics: HubMetrics,
+    trail: AuditTrail,
 ) -> APIRouter:
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
@@ -77,6 +80,9 @@ def api_router(
     add_metrics(router, metrics)
     add_keyframes(router, store, keyframes, KeyframeLinks(settings.access))
     add_restricted(router, store, keyframes, trail)
+    control = CityControl(settings.control) if settings.control is not None else None
+    add_live_frames(router, control)
+    add_camera_changes(router, control)
     _add_schemas(router)
     return router
 

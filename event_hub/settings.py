@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from event_hub.case_settings import CaseSettings
+from event_hub.city_control import ControlSettings
 from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
@@ -71,6 +72,7 @@ class HubSettings(BaseModel):
         cases: Time limits of cases.
         subscriptions: Where receivers may be.
         address: Address at which people reach it, for links in messages; no links without it.
+        control: The control API of the city that the hub belongs to, for live frames.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,7 @@ class HubSettings(BaseModel):
     cases: CaseSettings = CaseSettings()
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     address: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
+    control: ControlSettings | None = None
 
     @property
     def evidence(self) -> Path:

@@ -11,14 +11,17 @@ from .detector import (
     RESULT_TIMEOUT_S as RESULT_TIMEOUT_S,
 )
 from .errors import (
-    HoldsUnreadable as HoldsUnreadable, KeyframeMissing as KeyframeMissing,
-    OutboxInUse as OutboxInUse,
+    EncodingError as EncodingError, HoldsUnreadable as HoldsUnreadable,
+    KeyframeMissing as KeyframeMissing, OutboxInUse as OutboxInUse,
     OutboxUnavailable as OutboxUnavailable,
     StoreError as StoreError, StoreUnavailable as StoreUnavailable,
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
 from .left_open import resumption_s as resumption_s
+from .live_view import (
+    LiveAnswer as LiveAnswer, LiveFrame as LiveFrame, LiveOptions as LiveOptions, slate as slate,
+)
 from .load import (
     LOAD_WINDOW_S as LOAD_WINDOW_S, NO_LOAD as NO_LOAD, PriorityLoad as PriorityLoad,
     overload as overload, total_loads as total_loads,

@@ -1,19 +1,24 @@
-"""Annotation: detections drawn into an image for people."""
+"""Annotation: detections, tracks and places drawn into an image for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
+import numpy as np
 
 from camera_adapters import Image, Letterbox
 from models.detections import Detections
+from pipelines.rules.zone import ImagePoint
+from pipelines.track import Track
 
 RgbColour = tuple[int, int, int]
 GREEN: Final[RgbColour] = (64, 224, 64)
 MAGENTA: Final[RgbColour] = (255, 96, 224)
+CYAN: Final[RgbColour] = (64, 208, 255)
+GREY: Final[RgbColour] = (160, 160, 160)
 TEXT_COLOUR: Final[RgbColour] = (16, 16, 16)
 
 
@@ -42,6 +47,33 @@ def annotated(full: Image, overlays: Iterable[Overlay]) -> Image:
     for overlay in overlays:
         _draw(image, overlay)
     return image
+
+
+def draw_tracks(image: Image, tracks: Iterable[Track]) -> None:
+    """Draws thin boxes with class name and id of the track into an image (H, W, 3) RGB."""
+    height, width = image.shape[:2]
+    for track in tracks:
+        x1, x2 = (round(side * width) for side in (track.box.x1, track.box.x2))
+        y1, y2 = (round(side * height) for side in (track.box.y1, track.box.y2))
+        cv2.rectangle(image, (x1, y1), (x2, y2), GREEN, 1)
+        _write(image, f"{track.label} {track.id}", (x1, y1), GREEN)
+
+
+def draw_places(
+    image: Image,
+    zones: Mapping[str, tuple[ImagePoint, ...]],
+    masks: Mapping[str, tuple[ImagePoint, ...]],
+) -> None:
+    """Draws zones and lines with their names, and masks, into an image (H, W, 3) RGB.
+
+    Points are in normalised image coordinates; two of them are a line.
+    """
+    height, width = image.shape[:2]
+    for places, colour in ((masks, GREY), (zones, CYAN)):
+        for name, points in places.items():
+            corners = np.round(np.array(points) * (width, height)).astype(np.int32)
+            cv2.polylines(image, [corners], isClosed=True, color=colour, thickness=1)
+            _write(image, name, (int(corners[0][0]), int(corners[0][1])), colour)
 
 
 def _draw(image: Image, overlay: Overlay) -> None:

@@ -25,6 +25,7 @@ from pipelines.event import CameraBeat
 from pipelines.evidence import EvidenceRecorder
 from pipelines.group_camera import CameraSnapshot, GroupCamera
 from pipelines.incident import EndReason
+from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.load import LoadMeter, PriorityLoad
 from pipelines.model_faults import ModelFaults
 from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
@@ -258,6 +259,15 @@ class CameraGroup:
         """Makes durable what is known by now of periods that are not over; from any thread."""
         periods = [one for camera in self._cameras.values() for one in camera.ledger.unfinished()]
         self._recorder.save_coverage(periods)
+
+    def live(self, name: str, options: LiveOptions) -> LiveAnswer | None:
+        """The newest frame of a camera for whoever watches it now; None where there is no such.
+
+        Raises:
+            EncodingError: See `LiveView.newest`.
+        """
+        camera = self._cameras.get(name)
+        return None if camera is None else camera.live(options)
 
     def beats(self) -> list[CameraBeat]:
         """The state of each camera for a heartbeat; offline where its frames go nowhere."""

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from camera_adapters import Frame
+from camera_adapters import Frame, FullImage
 from models.detections import Detections, plain_label
 from pipelines.batcher import CameraRoutes
 from pipelines.certainty import COVERING, certainty_of
@@ -18,6 +18,7 @@ from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
 from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails, outlines
 from pipelines.incident import EndReason
 from pipelines.incident_groups import IncidentGroups
+from pipelines.live_view import LiveView
 from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
 from pipelines.place_memory import PlaceMemory
@@ -42,6 +43,7 @@ class CameraPipeline:
     Attributes:
         statistics: Its counters.
         ledger: What it could see, by task.
+        live: Its newest frame, for whoever watches.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class CameraPipeline:
         rules = [rule for task in plan.tasks for rule in task.rules]
         zones, lines = ([rule.zones for rule in rules], [rule.lines for rule in rules])
         self._places = outlines(chain(*zones, *lines))
+        masked = outlines(chain(*(rule.masks for rule in rules)))
+        self.live = LiveView(self._places, masked, max((t.fps for t in plan.tasks), default=1.0))
         self._groups = IncidentGroups(chain(*zones, *lines))
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)
@@ -132,13 +136,7 @@ class CameraPipeline:
             if self._newest is None:
                 self._recall(at)
             self._newest = at
-            tracks: dict[ModelRef, tuple[Track, ...]] = {}
-            for model, detections in found.items():
-                letterbox = frame.views[model.view].letterbox
-                tracks[model] = self._trackers[model].update(detections, letterbox, at.mono_s)
-                self._trails.observe(tracks[model], at.mono_s)
-            if self._masks is not None:
-                self._masks.note(frame, found, tracks)
+            tracks = self._track(frame, found)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             self._shadow.note_signals(frame, seen)
@@ -194,6 +192,22 @@ class CameraPipeline:
     def signals(self) -> Signals:
         """What the images say beside boxes, now; safe from any thread."""
         return self._signals.newest
+
+    def _track(
+        self, frame: Frame, found: Mapping[ModelRef, Detections]
+    ) -> dict[ModelRef, tuple[Track, ...]]:
+        """Detections become tracks; who masks, draws or watches gets to know them."""
+        now_s = frame.captured_mono_s
+        tracks: dict[ModelRef, tuple[Track, ...]] = {}
+        for model, detections in found.items():
+            letterbox = frame.views[model.view].letterbox
+            tracks[model] = self._trackers[model].update(detections, letterbox, now_s)
+            self._trails.observe(tracks[model], now_s)
+        if self._masks is not None:
+            self._masks.note(frame, found, tracks)
+        if frame.arrived_mono_s < self.live.wanted_until_s:
+            self.live.note(frame, self._image(frame), tracks)
+        return tracks
 
     def _recall(self, at: Moment) -> None:
         rules = [rule for rules in self._rules.values() for rule in rules]
@@ -267,8 +281,11 @@ class CameraPipeline:
         self, frame: Frame, tracks: Mapping[ModelRef, tuple[Track, ...]]
     ) -> EvidenceFrame:
         seen = tuple(track for own in tracks.values() for track in own)
-        image = frame.full if self._masks is None else self._masks.image(frame.full)
-        return EvidenceFrame(image, seen, self._trails.of(seen), self._places)
+        return EvidenceFrame(self._image(frame), seen, self._trails.of(seen), self._places)
+
+    def _image(self, frame: Frame) -> FullImage:
+        """The full image, and where it is to be masked if it is."""
+        return frame.full if self._masks is None else self._masks.image(frame.full)
 
     def _publish(
         self, task: str, rule: Rule, result: RuleResult, frame: EvidenceFrame | None

@@ -30,6 +30,7 @@ from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
 from pipelines.evidence_clip import ClipRecorder
 from pipelines.incident import EndReason
+from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.metrics import StatisticsSnapshot
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, Priority, Routes
@@ -177,6 +178,7 @@ class GroupCamera:
         self.ledger.check(self._condition(failing))
         for period in self.ledger.finished():
             self._recorder.publish_coverage(period, self._spec)
+        self.pipeline.live.forget()
         if self._clips is not None:
             self._clips.check()
         change, now_s = self._change, time.monotonic()
@@ -214,6 +216,23 @@ class GroupCamera:
             serving=serving,
             signals=self.pipeline.signals,
         )
+
+    def live(self, options: LiveOptions) -> LiveAnswer:
+        """The newest frame for whoever watches the camera now.
+
+        Raises:
+            EncodingError: See `LiveView.newest`.
+        """
+        state, reason, view = self._reader.state, self._reader.reason, self.pipeline.live
+        if self._reader.ended:
+            return LiveAnswer(CameraState.OFFLINE, "its recording has ended")
+        if state in BLIND:
+            return LiveAnswer(state, reason)
+        frame = view.newest(options)
+        wait_s = view.wait_s if frame is None else None
+        if frame is None and wait_s is None:
+            reason = reason or "none of its frames was analysed in the last seconds"
+        return LiveAnswer(state, reason, frame, wait_s)
 
     def beat(self) -> CameraBeat:
         """The state now, for a heartbeat."""

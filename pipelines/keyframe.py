@@ -56,9 +56,9 @@ def encode(image: FullImage) -> EncodedImage:
     # Whatever holds the image may fail in its own ways; the event must go out all the same.
     try:
         rgb = image.rgb()
-        jpeg, clean, is_masked = _jpeg(rgb), None, isinstance(image, SensitiveImage)
+        jpeg, clean, is_masked = jpeg_of(rgb), None, isinstance(image, SensitiveImage)
         if isinstance(image, SensitiveImage) and image.regions:
-            jpeg, clean = _jpeg(masked(rgb, image.regions)), jpeg
+            jpeg, clean = jpeg_of(masked(rgb, image.regions)), jpeg
             clean = None if clean == jpeg else clean
     except Exception as error:
         raise EncodingError(f"the image cannot be encoded: {type(error).__name__}") from None
@@ -66,9 +66,14 @@ def encode(image: FullImage) -> EncodedImage:
     return EncodedImage(jpeg, width, height, hashlib.sha256(jpeg).hexdigest(), is_masked, clean)
 
 
-def _jpeg(rgb: Image) -> bytes:
+def jpeg_of(rgb: Image, quality: int = JPEG_QUALITY) -> bytes:
+    """An image (H, W, 3) RGB as a JPEG file; `quality` is that of libjpeg, 1 to 100.
+
+    Raises:
+        ValueError: The encoder gives nothing.
+    """
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError("the JPEG encoder gave no data")
     return encoded.tobytes()

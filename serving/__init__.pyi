@@ -1,10 +1,15 @@
 from .city import City as City
+from .city_socket import (
+    SOCKET_NAME as SOCKET_NAME, ask_city as ask_city, read_line as read_line,
+    short_path as short_path,
+)
 from .city_plan import (
     CityPlan as CityPlan, DeliveryPlan as DeliveryPlan, OUTBOX_FILE as OUTBOX_FILE, Wish as Wish,
 )
 from .cores import usable_cores as usable_cores
 from .detectors import DETECTOR_KINDS as DETECTOR_KINDS, DetectorKind as DetectorKind
 from .errors import (
+    CityAwayError as CityAwayError,
     DirectorError as DirectorError, DirectorLost as DirectorLost, RolloutError as RolloutError,
 )
 from .exposure import check_exposure as check_exposure

@@ -14,13 +14,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from camera_adapters import CameraState
 from pipelines import (
     CameraGroup,
     CameraPlan,
     CoveredPeriod,
+    EncodingError,
     EvidenceRecorder,
     GroupSnapshot,
     InferenceMetrics,
+    LiveAnswer,
+    LiveOptions,
     OutboxUnavailable,
     Priority,
     Routes,
@@ -254,6 +258,13 @@ class CameraWorker:
             for key in sorted(model_keys(camera.routes))
             if key in problems
         }
+
+    def live(self, camera: str, options: LiveOptions) -> LiveAnswer | None:
+        """See `CameraGroup.live`; a frame that cannot be encoded is none."""
+        try:
+            return self._group.live(camera, options)
+        except EncodingError as error:
+            return LiveAnswer(CameraState.DEGRADED, str(error))
 
     def limit(self, shares: Mapping[Priority, float]) -> None:
         """See `CameraGroup.limit`."""

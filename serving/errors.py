@@ -46,6 +46,10 @@ class DirectorLost(DirectorError):
     """The director ends again and again; the city cannot go on without one."""
 
 
+class CityAwayError(ServingError):
+    """No city process answers on this machine."""
+
+
 class RolloutError(ServingError):
     """A change of versions was refused; the versions in service stay as they are."""
 

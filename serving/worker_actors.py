@@ -33,8 +33,13 @@ def start_worker(plan: WorkerPlan, gpus: float) -> Any:  # noqa: ANN401 - Ray do
     """Starts the worker of a plan; it lives until it is ended, or Ray is."""
     if any(camera.camera.decoder == "cuda" for camera in plan.cameras):
         gpus = gpu_to_decode(gpus, gpus_of_cluster())
-    name = f"cityeye-worker:{plan.name}:{plan.incarnation}"
+    name = actor_name(plan.name, plan.incarnation)
     return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True)
+
+
+def actor_name(worker: str, incarnation: int) -> str:
+    """Under which name Ray has a start of a worker."""
+    return f"cityeye-worker:{worker}:{incarnation}"
 
 
 def living_workers() -> dict[str, tuple[int, Any]]:

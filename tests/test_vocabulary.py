@@ -98,8 +98,8 @@ def control_api() -> dict[str, Any]:
 
 
 def hub_api(folder: Path) -> dict[str, Any]:
+    from event_hub.application import build_app
     from event_hub.keyframes import FolderKeyframes
-    from event_hub.server import build_app
     from event_hub.settings import HubSettings
 
     database, access = f"sqlite:///{folder / 'hub.db'}", folder / "access"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cityeye.city_client import CityClient
+from cityeye.city_client import EVENT_HUB, CityClient
 from cityeye.errors import CommandError
 
 
@@ -20,7 +20,7 @@ def decision_lines(
     A hub that cannot be asked is one line that says why.
     """
     try:
-        client = CityClient.of_hub(url, token_file, os.environ)
+        client = CityClient.of(url, token_file, os.environ, EVENT_HUB)
         found = client.get("/api/precision", model=model)["rows"]
     except CommandError as error:
         return [f"no decisions of people: {error}"]

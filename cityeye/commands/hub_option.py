@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.city_client import DEFAULT_HUB, CityClient
+from cityeye.city_client import DEFAULT_HUB, EVENT_HUB, CityClient
 
 HubOption = Annotated[
     str, typer.Option("--hub", envvar="CITYEYE_HUB", help="The address of the event hub.")
@@ -27,4 +27,4 @@ def hub_client(hub: str = DEFAULT_HUB, token_file: Path | None = None) -> CityCl
     Raises:
         CommandError: There is none.
     """
-    return CityClient.of_hub(hub, token_file, os.environ)
+    return CityClient.of(hub, token_file, os.environ, EVENT_HUB)

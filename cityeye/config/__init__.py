@@ -10,23 +10,31 @@ from cityeye.config.load import (
     state_folder,
     trial_camera,
 )
+from cityeye.config.login import lifted_login
 from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.quick import quick_plan
 from cityeye.config.trial import TrialCamera, with_rules_of
+from cityeye.config.tried_camera import tried_camera
+from cityeye.config.yaml_text import NotEditableError, YamlText, without_variables
 
 __all__ = [
     "Changes",
     "Config",
     "ConfigurationError",
     "KeptRulesError",
+    "NotEditableError",
     "Problem",
     "TrialCamera",
+    "YamlText",
     "changes_between",
     "has_cameras",
+    "lifted_login",
     "load_config",
     "quick_plan",
     "secret_variables",
     "state_folder",
     "trial_camera",
+    "tried_camera",
     "with_rules_of",
+    "without_variables",
 ]

@@ -6,6 +6,7 @@ Reading never raises on what a person may have written: whatever cannot be read 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Document:
         warnings: What can be used but should be changed.
         variables: Names of the environment variables in values of `SECRET_KEYS`.
         written: How keys that were replaced stand in the file.
+        digest: SHA-256 of the file, hexadecimal.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Document:
     warnings: list[Problem] = field(default_factory=list)
     variables: set[str] = field(default_factory=set)
     written: dict[Key, Key] = field(default_factory=dict)
+    digest: str = ""
 
     def line(self, key: Key) -> int:
         """The line of a key, or of its nearest parent that the file has."""
@@ -77,11 +80,23 @@ class Document:
         self.warnings.append(Problem(self.line(key), name, what, remedy))
 
 
-def read_document(path: Path, environment: Mapping[str, str]) -> Document:
-    """Reads a file; variables in values are taken from `environment`, see `VARIABLE`."""
-    text, problem = _read_text(path)
+def read_document(
+    path: Path, environment: Mapping[str, str], content: bytes | None = None
+) -> Document:
+    """Reads a file; variables in values are taken from `environment`, see `VARIABLE`.
+
+    With `content` it is read as if the file held that.
+    """
+    raw, problem = _read_bytes(path) if content is None else (content, None)
+    text, problem = _decoded(raw) if problem is None else ("", problem)
     if problem is not None:
         return Document(problems=[problem])
+    document = _parsed(text, environment)
+    document.digest = hashlib.sha256(raw).hexdigest()
+    return document
+
+
+def _parsed(text: str, environment: Mapping[str, str]) -> Document:
     try:
         deep_line = _too_deep(text)
         if deep_line is not None:
@@ -105,14 +120,18 @@ def _failed(line: int, what: str, remedy: str) -> Document:
     return Document(problems=[Problem(line, "", what, remedy)])
 
 
-def _read_text(path: Path) -> tuple[str, Problem | None]:
-    """The text of a file, or why there is none."""
+def _read_bytes(path: Path) -> tuple[bytes, Problem | None]:
+    """What a file holds, or why that is not known."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1), None
     except OSError as error:
         reason = (error.strerror or "it cannot be opened").lower()
-        return "", Problem(1, "", f"the file cannot be read: {reason}", "Check the path.")
+        return b"", Problem(1, "", f"the file cannot be read: {reason}", "Check the path.")
+
+
+def _decoded(raw: bytes) -> tuple[str, Problem | None]:
+    """The text of a file, or why it has none."""
     if len(raw) > MAX_BYTES:
         remedy = "Name a configuration file, not a recording."
         return "", Problem(1, "", f"the file is larger than {MAX_BYTES // 2**20} MiB", remedy)

@@ -51,6 +51,7 @@ class Config:
         lines: Line of each value's key in the file, counted from 1.
         environment: What variables in the file were taken from.
         rules: Which sets and versions of rules run, and why those.
+        digest: SHA-256 of the file, hexadecimal.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Config:
     lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     rules: RulesInUse = field(default_factory=RulesInUse)
+    digest: str = ""
 
     def keep_rules(self) -> None:
         """Has the city keep the sets and versions that it runs; call it before it runs them.
@@ -69,24 +71,24 @@ class Config:
         """
         self.rules.kept.write(self.settings.state)
 
-    def reread(self) -> Config:
-        """The file as it is now, with the same environment.
+    def reread(self, content: bytes | None = None) -> Config:
+        """The file as it is now, or as if it held `content`, with the same environment.
 
         Raises:
             ConfigurationError: The file has mistakes.
         """
-        return load_config(self.path, self.environment)
+        return load_config(self.path, self.environment, content)
 
 
-def load_config(path: Path, environment: Mapping[str, str]) -> Config:
+def load_config(path: Path, environment: Mapping[str, str], content: bytes | None = None) -> Config:
     """Reads, checks and resolves a YAML file; `${NAME}` comes from the environment.
 
-    Relative paths in it start from its folder.
+    Relative paths in it start from its folder. With `content` the file is read as if it held that.
 
     Raises:
         ConfigurationError: With every mistake, sorted by line.
     """
-    document = read_document(path, environment)
+    document = read_document(path, environment, content)
     if document.problems and not document.data:
         raise ConfigurationError(path, document.problems)
     context = {"base": path.absolute().parent}
@@ -121,7 +123,16 @@ def load_config(path: Path, environment: Mapping[str, str]) -> Config:
         raise ConfigurationError(path, document.problems)
     warnings = tuple(sorted(document.warnings))
     rules = RulesInUse.of(settings, kept)
-    return Config(path, settings, plans, warnings, document.lines, dict(environment), rules)
+    return Config(
+        path,
+        settings,
+        plans,
+        warnings,
+        document.lines,
+        dict(environment),
+        rules,
+        document.digest,
+    )
 
 
 def state_folder(path: Path, environment: Mapping[str, str]) -> Path:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from cityeye.config.document import Document
 from cityeye.config.problem import Key
+from cityeye.errors import CommandError
 
 PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd)=")
 
@@ -28,6 +29,21 @@ def lift_logins(document: Document) -> None:
             what = "the login in the address cannot be told from the path"
             document.report((*key, "url"), what, "Use `token:` or `secret:` instead.")
             section["url"] = "http://hidden/"
+
+
+def lifted_login(camera: dict[str, Any]) -> dict[str, Any]:
+    """A camera whose address holds no login, which is then under keys of its own.
+
+    Raises:
+        CommandError: It cannot be told from the rest of the address.
+    """
+    document = Document({"cameras": [dict(camera)]})
+    lift_logins(document)
+    if document.problems:
+        first = document.problems[0]
+        raise CommandError(f"{first.what}. {first.remedy}")
+    lifted: dict[str, Any] = document.data["cameras"][0]
+    return lifted
 
 
 def _sections(document: Document, name: str) -> list[tuple[Key, dict[str, Any]]]:

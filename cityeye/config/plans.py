@@ -49,7 +49,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
     zone = settings.city.time_zone
     tasks = tuple(_task(name, task, camera, zone, catalogue) for name, task in camera.tasks.items())
     return CameraPlan(
-        camera=replace(_camera(camera, settings), clip=_clip(camera.evidence_clip, tasks)),
+        camera=replace(camera_spec(camera, settings), clip=_clip(camera.evidence_clip, tasks)),
         tasks=tasks,
         signals=frozenset(map(Signal, camera.signals)),
         cannot_see_s=camera.cannot_see_s,
@@ -76,7 +76,8 @@ def camera_network(settings: Settings) -> CameraNetwork:
     return CameraNetwork(section.allow, section.ports)
 
 
-def _camera(camera: CameraSection, settings: Settings) -> CameraSpec:
+def camera_spec(camera: CameraSection, settings: Settings) -> CameraSpec:
+    """A camera of a configuration as it is read."""
     credentials = None
     if camera.username is not None:
         password = camera.password.get_secret_value() if camera.password is not None else ""

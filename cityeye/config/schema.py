@@ -105,6 +105,11 @@ class CitySection(Section):
     """the IANA name of the city's time zone, in which schedules are meant, for example
     `Asia/Shanghai`"""
 
+    @property
+    def key(self) -> str:
+        """By what events name the city; its code keeps two districts of one name apart."""
+        return "-".join(filter(None, (self.division, self.name))) or "city"
+
 
 class PlaceSection(Section):
     """Where a camera stands."""

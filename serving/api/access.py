@@ -35,10 +35,14 @@ PROXY_CALLBACK: Final = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 PROXY_GUARD: Final = "serving.api.access.guard_proxy"
 JSON: Final = frozenset({"application/json"})
 JSON_BYTES: Final = 64 * 1024
+PLACES_BYTES: Final = 1024 * 1024
 REASON_BYTES: Final = 8 * 1024
 IMAGE: Final = frozenset({"image/jpeg", "image/png"})
 MAX_IMAGE_BYTES: Final = 16 * 1024 * 1024
 IMAGE_S: Final = 30.0
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TABLES: Final = frozenset({"text/csv", XLSX})
+MAX_TABLE_BYTES: Final = 4 * 1024 * 1024
 TENSORS: Final[dict[str, Any]] = {
     "scope": Scope.ENGINEER,
     "limit_bytes": 4 * MAX_IMAGE_BYTES,
@@ -73,6 +77,19 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/docs/{file}", None),
         RouteRule("GET", "/cameras", Scope.VIEWER),
         RouteRule("GET", "/cameras/{camera}", Scope.VIEWER),
+        RouteRule("GET", "/cameras/{camera}/frame", Scope.VIEWER),
+        RouteRule("GET", "/cameras/{camera}/frame.jpg", Scope.VIEWER),
+        RouteRule("POST", "/cameras/{camera}/frame.jpg", Scope.OPERATOR, JSON, REASON_BYTES),
+        RouteRule("GET", "/cameras/{camera}/live", Scope.VIEWER),
+        RouteRule("GET", "/cameras/{camera}/places", Scope.VIEWER),
+        RouteRule("PUT", "/cameras/{camera}/places/{kind}", Scope.ENGINEER, JSON, PLACES_BYTES),
+        RouteRule("PUT", "/cameras/{camera}/schedules", Scope.ENGINEER, JSON, JSON_BYTES),
+        RouteRule("DELETE", "/cameras/{camera}", Scope.ENGINEER),
+        RouteRule("POST", "/cameras", Scope.ENGINEER, JSON, PLACES_BYTES),
+        RouteRule("POST", "/cameras/test", Scope.ENGINEER, JSON, JSON_BYTES),
+        RouteRule("POST", "/cameras/import", Scope.ENGINEER, TABLES, MAX_TABLE_BYTES, IMAGE_S),
+        RouteRule("GET", "/config/versions", Scope.VIEWER),
+        RouteRule("POST", "/config/undo", Scope.ENGINEER, JSON, JSON_BYTES),
         RouteRule("GET", "/models", Scope.VIEWER),
         RouteRule("GET", "/repository", Scope.VIEWER),
         RouteRule("GET", "/rollouts", Scope.VIEWER),

@@ -22,6 +22,7 @@ from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from pipelines.delivery import KeyframeSettings
 from pipelines.http_api import HttpApi
 from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, policy
+from serving.api.added_cameras import router as added_router
 from serving.api.answers import (
     CameraAnswer,
     DetectAnswer,
@@ -32,6 +33,8 @@ from serving.api.answers import (
     faults,
     model_answer,
 )
+from serving.api.city_changes import ChangeRefused, refused_change
+from serving.api.configuration import router as configuration_router
 from serving.api.coverage import router as coverage_router
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
@@ -39,6 +42,7 @@ from serving.api.image_body import ImageDecoding
 from serving.api.inference import InferenceRefused, refused_inference
 from serving.api.inference import router as inference_router
 from serving.api.keyframes import router as keyframes_router
+from serving.api.live import router as live_router
 from serving.api.metrics import CONTENT_TYPE, exposition
 from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
@@ -72,14 +76,18 @@ api = HttpApi(
     title="CityEye control API",
     description="Cameras, models, rollouts and health of one CityEye installation.",
 )
+api.include_router(added_router)
+api.include_router(configuration_router)
 api.include_router(coverage_router)
 api.include_router(events_router)
 api.include_router(inference_router)
 api.include_router(keyframes_router)
+api.include_router(live_router)
 api.include_router(restricted_router)
 api.include_router(rollouts_router)
 api.include_router(rules_router)
 api.include_router(versions_router)
+api.add_exception_handler(ChangeRefused, refused_change)  # type: ignore[arg-type]
 api.add_exception_handler(InferenceRefused, refused_inference)  # type: ignore[arg-type]
 api.add_exception_handler(ModelError, model_problem)  # type: ignore[arg-type]
 api.add_middleware(ApiGate)

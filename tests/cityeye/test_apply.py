@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 import cityeye.cli
+from cityeye.city_requests import CityRequests
 from cityeye.cli import main
 from cityeye.config import Config, load_config
-from cityeye.control_socket import NAME, control_socket
+from cityeye.config_editor import ConfigEditor
+from cityeye.control_socket import control_socket
 from cityeye.plan import city_plan
 from cityeye.reconfiguration import Reconfiguration
 from pipelines import CameraPlan
 from pipelines.delivery.sinks.http import HttpSinkSettings
-from serving import DirectorError
+from serving import SOCKET_NAME, DirectorError
 
 CITY = """\
 cameras:
@@ -77,7 +79,8 @@ def running(folder: Path, packages: Path) -> Iterator[City]:
         return city_plan(new, HttpSinkSettings(url="http://127.0.0.1:1/events"))
 
     change = Reconfiguration(config, make_plan, city.take)
-    with control_socket(config.settings.state, config.path, change.apply):
+    requests = CityRequests(ConfigEditor(change))
+    with control_socket(config.settings.state, config.path, change.apply, requests.answer):
         yield city
 
 
@@ -167,14 +170,14 @@ def test_without_a_city_it_says_how_to_start_one(tmp_path, packages, capsys):
     status, said = apply(capsys, city.file)
     assert status == 1
     assert f"`cityeye run {city.file}`" in said
-    assert not (tmp_path / "var" / NAME).exists()
+    assert not (tmp_path / "var" / SOCKET_NAME).exists()
     assert "cannot be read" in apply(capsys, tmp_path / "gone.yaml")[1]
 
 
 def test_a_socket_that_a_killed_city_left_does_not_matter(tmp_path, packages, capsys):
     (tmp_path / "var").mkdir()
     with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(tmp_path / "var" / NAME))
+        left.bind(str(tmp_path / "var" / SOCKET_NAME))
     with running(tmp_path, packages) as city:
         assert apply(capsys, city.file)[0] == 0
 
@@ -185,7 +188,7 @@ def test_a_state_folder_may_have_a_long_path(tmp_path, packages, capsys):
 
 
 def test_the_socket_is_its_owners_alone(city):
-    path = city.file.parent / "var" / NAME
+    path = city.file.parent / "var" / SOCKET_NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -195,7 +198,7 @@ def test_the_socket_is_its_owners_alone(city):
 def test_garbage_is_answered_and_the_next_request_works(city, capsys, request_line):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10.0)
-        connection.connect(os.path.relpath(city.file.parent / "var" / NAME))
+        connection.connect(os.path.relpath(city.file.parent / "var" / SOCKET_NAME))
         connection.sendall(request_line)
         connection.shutdown(socket.SHUT_WR)
         answer = json.loads(connection.makefile().readline())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import secrets
@@ -77,6 +78,16 @@ class RunningCity:
             with error:
                 return error.read()
 
+    def send(self, method: str, path: str, body: object) -> Any:
+        """The JSON that the control API answers to a change."""
+        url = f"http://127.0.0.1:{self.document['api']['port']}/{path}"
+        state = self.folder / Settings.model_fields["state"].default
+        headers = {**auth_of(state), "Content-Type": "application/json"}
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(url, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
+
     def cameras(self) -> dict[str, Any]:
         return {camera["id"]: camera for camera in json.loads(self.fetch("api", "cameras"))}
 
@@ -118,11 +129,12 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
         (folder / name).write_text(hidden[secret] + "\n", "utf-8")
         (folder / name).chmod(0o600)
     tasks = {"crowding": {"model": "crowding", "fps": 5}}
+    own = copy.deepcopy(tasks)
     hub, api = free_ports(2)
     with RtspServerThread(mounts) as server:
         document = {
             "cameras": [
-                {"id": "gate", "source": f"{clip.as_uri()}?realtime=1&loop=1", "tasks": tasks},
+                {"id": "gate", "source": f"{clip.as_uri()}?realtime=1&loop=1", "tasks": own},
                 {
                     "id": "park",
                     "source": server.url("park"),
@@ -208,7 +220,7 @@ def test_a_corrected_login_is_tried_at_once_and_no_other_camera_notices(city: Ru
 
 def test_cameras_come_and_go(city: RunningCity) -> None:
     before = city.cameras()["gate"]["analysed"]
-    added = {**city.document["cameras"][0], "id": "square"}
+    added = copy.deepcopy({**city.document["cameras"][0], "id": "square"})
     gate, _park, yard = city.document["cameras"]
     city.document["cameras"] = [gate, {**yard, "name": "Yard"}, added]
     city.save()
@@ -228,6 +240,31 @@ def test_cameras_come_and_go(city: RunningCity) -> None:
     assert (refused.status, refused.said(r"city.yaml:\d+: api.port: ")) == (1, True)
     city.document["api"]["port"] -= 1
     city.save()
+
+
+def test_a_zone_is_drawn_over_the_api_and_on_the_live_frame(city: RunningCity) -> None:
+    before = (city.folder / "city.yaml").read_text("utf-8")
+    square = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
+    # What was saved before the last refusal is the file again, and the city takes it as that.
+    assert city.apply().status == 0
+    revision = json.loads(city.fetch("api", "cameras/gate/places"))["revision"]
+    body = {"revision": revision, "places": {"place": square}, "watched": {"crowding": ["place"]}}
+    assert city.send("PUT", "cameras/gate/places/zones", body)["result"] == "done"
+    assert "place: [[0.1, 0.1]" in (city.folder / "city.yaml").read_text("utf-8")
+    city.wait(lambda: city.watches("gate"), "gate")
+    shown = json.loads(city.fetch("hub", "api/cameras/city/gate/places"))
+    assert shown["zones"] == {"place": square}
+    frame: dict[str, Any] = {}
+
+    def has_zone() -> bool:
+        frame.update(json.loads(city.fetch("api", "cameras/gate/frame")))
+        return frame.get("zones") == {"place": square}
+
+    city.wait(has_zone, "the zone on the frame")
+    assert frame["age_s"] < 5.0
+    assert city.fetch("hub", "api/cameras/city/gate/frame.jpg?places=1").startswith(b"\xff\xd8")
+    assert city.send("POST", "config/undo", {})["result"] == "done"
+    assert (city.folder / "city.yaml").read_text("utf-8") == before
 
 
 def test_a_sigterm_ends_everything_and_says_what_became_of_the_cameras(city: RunningCity) -> None:

@@ -1,145 +1,108 @@
-"""A headless Chromium, driven over its debugging port: just enough to look at a page."""
+"""The system's Chromium, driven by Playwright, and what a page complains about."""
 
-import base64
-import json
+from __future__ import annotations
+
+import os
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
 from typing import Any
 
-import urllib3
-from websockets.sync.client import ClientConnection, connect
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from pipelines.access import Scope, TokenFile
+from tests.event_hub.process import Process
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0",
-)  # fmt: skip
-WAIT_S = 30.0
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+WAIT_MS = 30_000
+REQUIRED = os.environ.get("CITYEYE_REQUIRE_FOREIGN_SERVERS") == "1"
+MISSING = not REQUIRED and shutil.which(CHROMIUM) is None
 
 
-class TabError(Exception):
-    """The browser did not do what it was told."""
-
-
+@dataclass
 class Tab:
-    """One page of the browser."""
+    """One page of a visitor who is logged in.
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._number = 0
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
+    Attributes:
+        complaints: Errors of the browser's console, and of scripts.
+        requests: Every address that was asked for.
+    """
 
-    def call(self, method: str, **params: Any) -> Any:
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self._socket.recv(timeout=WAIT_S))
-            if message.get("id") == self._number:
-                if "error" in message:
-                    raise TabError(message["error"]["message"])
-                return message["result"]
-            self._note(message)
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
-    def _note(self, message: dict[str, Any]) -> None:
-        params = message.get("params", {})
-        if message["method"] == "Network.requestWillBeSent":
-            self.requests.append(params["request"]["url"])
-        elif message["method"] == "Runtime.exceptionThrown":
-            self.complaints.append(str(params["exceptionDetails"]))
-        elif message["method"] == "Page.javascriptDialogOpening":
-            self.complaints.append("dialog: " + params["message"])
-        elif message["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.complaints.append(params["entry"]["text"])
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(WAIT_MS)
+        self.page.on("console", self.note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
 
-    def js(self, expression: str) -> Any:
-        answer = self.call(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+    def open(self, path: str) -> None:
+        """Goes to an address of the hub and waits until its page is there."""
+        self.page.goto(self.url + path)
+        self.page.wait_for_selector("main h1", state="attached")
 
-    def wait(self, condition: str, seconds: float = WAIT_S) -> None:
-        """Return as soon as the condition holds in the page; it is looked at after each frame."""
-        look = (
-            f"new Promise(done => {{ const end = performance.now() + {seconds * 1000};"
-            f"const look = () => ({condition}) ? done(true) : performance.now() > end ? done(false)"
-            ": setTimeout(look, 20); look(); })"
-        )
-        end_s = time.monotonic() + seconds
-        while True:
-            try:
-                held = self.js(look)
-                break
-            except TabError:
-                # The document that was looked at has just been replaced by the next one.
-                if time.monotonic() > end_s:
-                    raise
-        assert held, f"{condition} did not come to hold; the page says: {self.text()}"
-
-    def open(self, url: str) -> None:
-        self.call("Page.navigate", url=url)
-        self.wait("document.querySelector('.cy-tile') && document.readyState == 'complete'")
+    def wait(self, condition: str) -> None:
+        """Returns as soon as the condition holds in the page."""
+        self.page.wait_for_function(condition, timeout=WAIT_MS)
 
     def text(self) -> str:
-        return str(self.js("document.body.innerText"))
+        return self.page.locator("body").inner_text()
 
-    def size(self, width: int, height: int) -> None:
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
-        )  # fmt: skip
+    def width(self) -> int:
+        return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
-    def scheme(self, name: str) -> None:
-        feature = {"name": "prefers-color-scheme", "value": name}
-        self.call("Emulation.setEmulatedMedia", features=[feature])
-
-    def screenshot(self, path: Path) -> None:
-        data = self.call("Page.captureScreenshot", format="png")["data"]
-        path.write_bytes(base64.b64decode(data))
+    def note(self, message: ConsoleMessage) -> None:
+        # A picture that is not there is said on the page; the browser says so too.
+        if message.type == "error" and "404" not in message.text:
+            self.complaints.append(message.text)
 
 
 @contextmanager
-def chromium(timezone: str = "Asia/Shanghai") -> Iterator[Tab]:
-    """A fresh browser with one empty tab; it ends with the block."""
-    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={"TZ": timezone, "HOME": profile, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        )  # fmt: skip
+def chromium() -> Iterator[Browser]:
+    """A fresh browser that ends with the block."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         try:
-            with connect(_debugger(process, Path(profile)), max_size=None) as socket:
-                yield Tab(socket)
+            yield browser
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            browser.close()
 
 
-def _debugger(process: subprocess.Popen[bytes], profile: Path) -> str:
-    port_file = profile / "DevToolsActivePort"
-    end_s = time.monotonic() + WAIT_S
-    while not (port_file.exists() and len(port_file.read_text().split()) == 2):
-        assert process.poll() is None, "the browser ended"
-        assert time.monotonic() < end_s, "the browser opened no debugging port"
-        time.sleep(0.02)
-    port = port_file.read_text().split()[0]
-    with urllib3.PoolManager(timeout=WAIT_S, retries=False) as http:
-        targets = http.request("GET", f"http://127.0.0.1:{port}/json/list").json()
-    return next(str(t["webSocketDebuggerUrl"]) for t in targets if t["type"] == "page")
-
-
-def is_installed() -> bool:
-    return shutil.which(CHROMIUM) is not None
+@contextmanager
+def visitor(
+    browser: Browser,
+    hub: Process,
+    folder: Any,
+    *,
+    language: str = "en-US",
+    scheme: Any = "light",
+    phone: bool = False,
+    scope: Scope = Scope.OPERATOR,
+    timezone: str = "Asia/Shanghai",
+) -> Iterator[Tab]:
+    """A tab of somebody who has come by a link that works once; it shows the overview."""
+    context = browser.new_context(
+        viewport=PHONE if phone else WIDE,  # type: ignore[arg-type]
+        is_mobile=phone,
+        has_touch=phone,
+        locale=language,
+        color_scheme=scheme,
+        timezone_id=timezone,
+        reduced_motion="reduce",
+    )
+    tab = Tab(context.new_page(), hub.client.url)
+    link = TokenFile(folder / "access").issue("link", scope, once=True)
+    try:
+        tab.open(f"/enter?token={link}")
+        tab.page.wait_for_url(hub.client.url + "/")
+        yield tab
+    finally:
+        context.close()

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import pytest
 
 from event_hub.access import BATCH, COOKIE, ROUTES, SINGLE
+from event_hub.application import build_app
 from event_hub.keyframes import FolderKeyframes
-from event_hub.server import build_app
 from event_hub.settings import HubSettings
 from pipelines.access import Scope, TokenFile
 from tests.event_hub.conftest import Client, StartHub, running

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from event_hub import cards, words
-from event_hub.board import Board, read_board
+from event_hub import queries
+from event_hub.console.language import languages
+from event_hub.console.words import CodeWords
+from event_hub.incidents import IncidentFilter, incident_page
 from pipelines.event_identity import camera_source, city_of, worker_source
 from tests.event_hub.conftest import Client
+from tests.event_hub.console.reading import Markup, Store
 from tests.event_hub.samples import (
     camera_state,
     heartbeat,
@@ -21,7 +24,6 @@ from tests.event_hub.samples import (
     notice,
     picture,
 )
-from tests.event_hub.test_cards import Markup
 from tests.event_hub.test_store import add, opened
 
 XINJIN, DAYI = "510118-Xinjin", "510129-Dayi"
@@ -126,30 +128,24 @@ def test_a_keyframe_is_that_of_its_city(districts: Client) -> None:
     assert districts.get(path, city="nowhere").status == 404
 
 
-def board_of(folder: Path, events: list[dict[str, Any]]) -> Board:
-    with opened(folder) as store:
-        add(store, *events)
-        return read_board(store)
-
-
 def test_the_console_names_the_city_where_there_are_two(tmp_path: Path) -> None:
-    board = board_of(tmp_path, BOTH)
-    assert board.cities == [XINJIN, DAYI]
-    html = [cards.incident_card(view, with_city=True) for view in board.incidents]
+    shown = Store(tmp_path).page("incidents", *BOTH, state="all")
+    html = list(shown.content.lists["queue"].values())
     assert len({Markup(one).words for one in html}) == 4
     assert sum("Xinjin (510118)" in Markup(one).words for one in html) == 2
-    ids = [value for one in html for name, value in Markup(one).attributes if "incident" in name]
-    assert len(set(ids)) == 4, "the viewer finds an incident by this"
-    rows = Markup(cards.camera_rows(board.cameras, with_city=True)).words
-    assert "Xinjin (510118)" in rows
-    assert "Dayi (510129)" in rows
+    links = [link for one in html for link in Markup(one).values("href")]
+    assert len(set(links)) == 4
+    blind = Store(tmp_path).page("overview").said("blind")
+    assert "Xinjin (510118)" in blind
+    assert "Dayi (510129)" in blind
 
 
 def test_the_console_names_no_city_where_there_is_one(tmp_path: Path) -> None:
-    board = board_of(tmp_path, [*life(DAYI, "online", 90), camera_state("gate-1", "offline")])
-    assert board.cities == [DAYI]
-    (camera,) = board.cameras
+    events = [*life(DAYI, "online", 90), camera_state("gate-1", "offline")]
+    shown = Store(tmp_path).page("incidents", *events, state="all")
+    (camera,) = shown.situation.cameras
     assert camera.city == DAYI
+    assert "Dayi (510129)" not in shown.text
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -163,10 +159,10 @@ def test_what_names_no_city_is_of_the_one_that_has_it(
     with opened(tmp_path) as store:
         for index in order:
             add(store, *sent[index])
-        board = read_board(store)
-    (one,) = board.incidents
-    assert (one.incident.city, one.incident.phase) == (DAYI, "ended")
-    (camera,) = board.cameras
+        with store.database.read() as connection:
+            (one,) = incident_page(connection, IncidentFilter(), 9).incidents
+            (camera,) = queries.camera_list(connection, store.heard).cameras
+    assert (one.city, one.phase) == (DAYI, "ended")
     assert (camera.city, camera.previous) == (DAYI, "degraded")
 
 
@@ -184,5 +180,8 @@ def test_other_sources_have_no_city(source: str) -> None:
 
 
 def test_a_city_reads_as_people_call_it() -> None:
-    names = [words.city(one) for one in (XINJIN, "Xinjin", "old-town", "510118", "")]
+    names = [
+        CodeWords(languages()["en"]).city(one)
+        for one in (XINJIN, "Xinjin", "old-town", "510118", "")
+    ]
     assert names == ["Xinjin (510118)", "Xinjin", "old-town", "510118", ""]

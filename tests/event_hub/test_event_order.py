@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from event_hub import cards, queries
-from event_hub.board import read_board
+from event_hub import queries
 from event_hub.incidents import IncidentFilter, incident_page
 from event_hub.store import EventStore
 from event_hub.tables import CAMERA_STATES, INCIDENTS
+from tests.event_hub.console.reading import page
 from tests.event_hub.samples import START, camera_state, incident
 from tests.event_hub.test_store import add, opened
 from tests.levels import scaled
@@ -128,9 +129,9 @@ def test_an_incident_from_the_future_is_shown_when_it_arrived(
         right, wrong = shown(store)
         assert (right.incident_id, wrong.opened_at) == ("right", first.opened_at)
         assert first.opened_at <= wrong.ended_at <= datetime.now(UTC)
-        board = read_board(store)
-        assert board.ended == 1
-        assert "clock ahead 864" in "".join(map(cards.incident_card, board.incidents))
+        console = page(store, "incidents", state="ended")
+        assert console.situation.ended == 1
+        assert re.search(r"Clock ahead by (1 d 0 h|23:59:\d\d h|24:00:\d\d h)", console.text)
 
 
 def test_a_clock_that_is_a_little_ahead_is_believed(tmp_path: Path) -> None:

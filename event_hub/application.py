@@ -1,0 +1,157 @@
+"""Puts the parts of a hub together as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
+from event_hub.api import api_router, health_of
+from event_hub.cases.limit_watch import LimitWatch
+from event_hub.cases.outcome_routes import outcome_router
+from event_hub.cases.routes import cases_router
+from event_hub.cases.time_limits import TimeLimits
+from event_hub.deletions.deleter import EvidenceDeleter
+from event_hub.deletions.guard import Undeleted
+from event_hub.deletions.routes import deletions_router
+from event_hub.evidence import EvidenceKeeper
+from event_hub.housekeeping import Housekeeper
+from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
+from event_hub.login import login_page, login_router
+from event_hub.metrics import HubMetrics, RequestTimer
+from event_hub.people.accounts import Accounts
+from event_hub.people.audit import audit_router
+from event_hub.people.routes import people_router
+from event_hub.refusals import add_refusals
+from event_hub.settings import HubSettings
+from event_hub.store import EventStore
+from event_hub.subscriptions.dispatcher import Dispatcher
+from event_hub.subscriptions.routes import subscriptions_router
+from pipelines.access import (
+    AccessGate,
+    AccessPolicy,
+    AuditTrail,
+    TokenFile,
+    known_hosts,
+)
+from pipelines.http_api import HttpApi
+
+SERVER: Final = "hub"
+"""What the audit trail calls it."""
+
+
+class _Parts:
+    """What a hub has, opened; `running` is the life of its threads."""
+
+    def __init__(self, settings: HubSettings, keyframes: KeyframeSource) -> None:
+        self.settings = settings
+        self.tokens = TokenFile(settings.access)
+        self.tokens.prepare()
+        self.store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
+        database = self.store.database
+        self.trail = AuditTrail(settings.audit, SERVER)
+        self.accounts = Accounts(database, self.trail)
+        folder = EvidenceFolder(settings.evidence)
+        kept = WithEvidence(keyframes, folder)
+        self.evidence = EvidenceKeeper(self.store, Undeleted(keyframes, database), folder)
+        self.source = Undeleted(kept, database)
+        self.deleter = EvidenceDeleter(database, kept, self.trail)
+        self.limits = TimeLimits(settings.cases)
+        self.dispatcher = Dispatcher(self.store, settings.subscriptions, settings.address)
+        watch = LimitWatch(self.store, self.limits)
+        self.housekeeper = Housekeeper(
+            self.store, settings.retention, self.evidence, watch, self.deleter
+        )
+        self.metrics = HubMetrics(self.store)
+        self.console = None
+        if settings.console:
+            # Loading the page's framework takes two seconds: only where there is a page.
+            from event_hub.console.console import Console
+
+            self.console = Console(self.store, self.limits)
+
+    @asynccontextmanager
+    async def running(self, _: FastAPI) -> AsyncIterator[None]:
+        self.housekeeper.start()
+        self.dispatcher.start()
+        try:
+            async with self.console.running() if self.console else nullcontext():
+                yield
+        finally:
+            self.dispatcher.stop()
+            self.housekeeper.stop()
+            self.store.close()
+
+    def routers(self) -> list[APIRouter]:
+        """Every route of the API, and the login."""
+        settings, store = self.settings, self.store
+        behind_proxy = settings.without_tls
+        return [
+            api_router(
+                store,
+                self.source,
+                self.evidence,
+                self.housekeeper,
+                settings,
+                self.metrics,
+                self.trail,
+            ),
+            cases_router(store, self.limits, self.trail),
+            outcome_router(store, self.source),
+            subscriptions_router(store, self.dispatcher.sender, settings.subscriptions, self.trail),
+            people_router(self.accounts),
+            audit_router(self.trail),
+            deletions_router(store.database, self.deleter),
+            login_router(self.tokens, self.accounts, behind_proxy=behind_proxy),
+        ]
+
+    def policy(self) -> AccessPolicy:
+        """Who is let in."""
+        settings = self.settings
+        return AccessPolicy(
+            routes=ROUTES,
+            tokens=self.tokens,
+            hosts=known_hosts(settings.host, settings.hosts),
+            content_security_policy=CONTENT_SECURITY_POLICY,
+            cookie=COOKIE,
+            sessions=self.accounts.sessions.check,
+            login_page=login_page() if settings.console else "",
+        )
+
+
+def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
+    """The hub as an ASGI application; its end of life closes the database.
+
+    Its `state.health` gives what `/health` answers; `state.is_stopping` is asked by answers that
+    last, and whoever serves the application says whether it is about to end.
+
+    Raises:
+        DatabaseUrlError: The database URL cannot be used.
+        DatabaseInUseError: Another hub has the database.
+        StoreUnavailableError: The database cannot be opened.
+        TokenFileError: The folder of the tokens cannot be used.
+    """
+    parts = _Parts(settings, keyframes)
+    app = HttpApi(
+        ROUTES,
+        prefix="/api",
+        title="CityEye event hub",
+        summary="Incidents and camera states of a district, with keyframes as evidence.",
+        version="1",
+        lifespan=parts.running,
+    )
+    app.state.is_stopping = lambda: False
+    app.state.groups = parts.accounts.groups
+    app.state.health = partial(health_of, parts.store, parts.housekeeper, settings.retention)
+    for router in parts.routers():
+        app.include_router(router)
+    add_refusals(app)
+    if parts.console is not None:
+        parts.console.mount(app)
+    app.add_middleware(RequestTimer, metrics=parts.metrics)
+    app.add_middleware(AccessGate, policy=parts.policy())
+    return app

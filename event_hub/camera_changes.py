@@ -1,0 +1,181 @@
+"""The routes of the hub that change cameras: they go on to the city's control API.
+
+The hub decides who may, and says on whose behalf it asks. What the control API answers, refusals
+with the keys of what is not valid among it, goes back as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from event_hub.access import TABLES
+from event_hub.answers import described
+from event_hub.city_control import CityControl, ControlAnswer, ControlAway, control_of
+from pipelines.access import Reason, caller_of
+
+DrawnKind = Literal["zones", "lines", "masks", "directions"]
+OWN_FAULTS: Final = frozenset({401, 403})
+"""What these say is about the hub's token, and not about the caller."""
+
+PROBLEMS: Final = (404, 409, 422, 502, 503)
+JSON_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+TABLE_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES},
+    }
+}
+CheckFirst = Annotated[bool, Query(description="Only say how it would go.")]
+
+
+class TriedAddress(BaseModel):
+    """A camera as a configuration has it, as far as it matters for opening it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(max_length=2000)
+    username: str | None = Field(default=None, max_length=256)
+    password: SecretStr | None = Field(default=None, max_length=256)
+    transport: Literal["tcp", "udp"] = "tcp"
+    verify_tls: bool = True
+    reason: Reason | None = None
+
+
+def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
+    """Adds the routes; without a control API they say that there is none."""
+
+    async def change(request: Request, city: str, method: str, *steps: str, **how: Any) -> Response:
+        way = control_of(control, city)
+        body, behalf = await request.body(), caller_of(request.scope).name
+        return await _passed_on(lambda: way.change(method, steps, body, behalf, **how))
+
+    @router.get(
+        "/api/cameras/{city}/{camera}/places",
+        response_class=Response,
+        **described("cameras", "Zones, lines, masks and schedules of a camera", 404, 502, 503),
+    )
+    async def show_camera_places(city: str, camera: str) -> Response:
+        """With the revision that a change has to name; see the control API."""
+        way = control_of(control, city)
+        return await _passed_on(lambda: way.get(("cameras", camera, "places")))
+
+    @router.put(
+        "/api/cameras/{city}/{camera}/places/{kind}",
+        response_class=Response,
+        openapi_extra=JSON_BODY,
+        **described("cameras", "Draw zones, lines, masks or directions", *PROBLEMS),
+    )
+    async def change_camera_places(
+        request: Request, city: str, camera: str, kind: DrawnKind
+    ) -> Response:
+        """Body: `revision`, and `places` with the points by name. Takes effect at once."""
+        return await change(request, city, "PUT", "cameras", camera, "places", kind)
+
+    @router.put(
+        "/api/cameras/{city}/{camera}/schedules",
+        response_class=Response,
+        openapi_extra=JSON_BODY,
+        **described("cameras", "Say when tasks are armed", *PROBLEMS),
+    )
+    async def change_camera_schedules(request: Request, city: str, camera: str) -> Response:
+        """Body: `revision`, and `schedules` with the spans by task, null for always."""
+        return await change(request, city, "PUT", "cameras", camera, "schedules")
+
+    @router.delete(
+        "/api/cameras/{city}/{camera}",
+        response_class=Response,
+        **described("cameras", "Remove a camera", 404, 409, 502, 503),
+    )
+    async def remove_city_camera(request: Request, city: str, camera: str) -> Response:
+        """Its incidents end as `removed`; undo brings it back."""
+        return await change(request, city, "DELETE", "cameras", camera)
+
+    @router.post(
+        "/api/cameras/{city}",
+        response_class=Response,
+        openapi_extra=JSON_BODY,
+        **described("cameras", "Add cameras", *PROBLEMS),
+    )
+    async def add_city_cameras(request: Request, city: str, check: CheckFirst = False) -> Response:
+        """Body: `cameras`, each with the keys of a configuration. All of them or none."""
+        return await change(request, city, "POST", "cameras", query=_checked(check))
+
+    @router.post(
+        "/api/cameras/{city}/test",
+        response_class=Response,
+        **described("cameras", "Open a camera for some seconds", *PROBLEMS),
+    )
+    async def try_city_camera(request: Request, city: str, tried: TriedAddress) -> Response:
+        """Codec, size, rate and, with a `reason`, an image without a mask."""
+        way, name = control_of(control, city), caller_of(request.scope).name
+        body = tried.model_dump(mode="json", exclude_none=True)
+        if tried.reason is not None:
+            # The audit trail of the control API knows the hub; this is who is behind it.
+            body["reason"] = f"{tried.reason} (for {name})"
+        if tried.password is not None:
+            body["password"] = tried.password.get_secret_value()
+        steps, data = ("cameras", "test"), json.dumps(body).encode()
+        return await _passed_on(lambda: way.change("POST", steps, data, name))
+
+    @router.post(
+        "/api/cameras/{city}/import",
+        response_class=Response,
+        openapi_extra=TABLE_BODY,
+        **described("cameras", "Add the cameras of a spreadsheet", *PROBLEMS),
+    )
+    async def import_city_cameras(
+        request: Request, city: str, check: CheckFirst = False
+    ) -> Response:
+        """Body: CSV or XLSX. All rows or none; `rows` has what is wrong with which."""
+        kind = request.headers["content-type"].partition(";")[0].strip()
+        return await change(
+            request, city, "POST", "cameras", "import", query=_checked(check), media_type=kind
+        )
+
+    @router.get(
+        "/api/config/{city}/versions",
+        response_class=Response,
+        **described("configuration", "Who changed the configuration, and when", 404, 502, 503),
+    )
+    async def list_config_changes(city: str) -> Response:
+        """The newest first, without values."""
+        way = control_of(control, city)
+        return await _passed_on(lambda: way.get(("config", "versions")))
+
+    @router.post(
+        "/api/config/{city}/undo",
+        response_class=Response,
+        openapi_extra=JSON_BODY,
+        **described("configuration", "Take the newest change back", *PROBLEMS),
+    )
+    async def undo_config_change(request: Request, city: str) -> Response:
+        """Body: `revision`, or an empty object. Again and again for the changes before it."""
+        return await change(request, city, "POST", "config", "undo")
+
+
+def _checked(check: bool) -> dict[str, str]:
+    return {"check": "true"} if check else {}
+
+
+async def _passed_on(ask: Callable[[], ControlAnswer]) -> Response:
+    """An answer of the control API as one of the hub."""
+    try:
+        answer = await run_in_threadpool(ask)
+    except ControlAway as error:
+        raise HTTPException(503, str(error)) from None
+    if answer.status in OWN_FAULTS or not answer.headers.get("content-type", "").endswith("json"):
+        raise HTTPException(502, "the city's control API does not let the hub do this")
+    return Response(answer.body, answer.status, media_type=answer.headers["content-type"])

@@ -1,0 +1,131 @@
+"""`CityControl`: how the hub reaches the control API of the city that runs it.
+
+The hub has a token of its own for that. Who may ask the hub for what is decided by the hub alone,
+before it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import urllib3
+from fastapi import HTTPException
+from pydantic import BaseModel, ConfigDict, SecretStr
+from urllib3.util import Retry, Timeout
+
+CONNECT_S: Final = 2.0
+READ_S: Final = 15.0
+"""Longer than the control API waits for the first frame of a camera."""
+
+CHANGE_S: Final = 330.0
+"""Longer than the city waits for its workers."""
+
+MOST_CONNECTIONS: Final = 8
+MOST_NAME: Final = 64
+BEHALF: Final = "CityEye-Behalf"
+"""The header that names who asked the hub."""
+
+
+class ControlSettings(BaseModel):
+    """Where the control API is.
+
+    Attributes:
+        url: Its address.
+        token: Lets the hub in.
+        city: The city whose cameras it has, as the sources of its events name it.
+        fingerprint: SHA-256 of its certificate; None without TLS.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    token: SecretStr
+    city: str
+    fingerprint: str | None = None
+
+
+class ControlAway(Exception):
+    """The control API does not answer; the text says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAnswer:
+    """What the control API answered; names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class CityControl:
+    """One control API. Safe for use from several threads."""
+
+    def __init__(self, settings: ControlSettings) -> None:
+        """Connects to nothing yet."""
+        self.city = settings.city
+        self._url = settings.url.rstrip("/")
+        pinned: dict[str, Any] = {}
+        if settings.fingerprint:
+            pinned = {"assert_fingerprint": settings.fingerprint, "cert_reqs": "CERT_NONE"}
+        self._pool = urllib3.PoolManager(
+            maxsize=MOST_CONNECTIONS,
+            timeout=Timeout(connect=CONNECT_S, read=READ_S),
+            retries=Retry(0, redirect=False),
+            headers={"Authorization": f"Bearer {settings.token.get_secret_value()}"},
+            **pinned,
+        )
+
+    def get(self, steps: tuple[str, ...], query: Mapping[str, str] | None = None) -> ControlAnswer:
+        """What a path answers; `steps` are those of the path, in plain text.
+
+        Raises:
+            ControlAway: It does not answer.
+        """
+        return self._ask("GET", steps, fields=dict(query or {}))
+
+    def change(
+        self,
+        method: str,
+        steps: tuple[str, ...],
+        body: bytes,
+        behalf: str,
+        *,
+        media_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> ControlAnswer:
+        """Sends a body; the history of what is changed names on whose `behalf`.
+
+        Raises:
+            ControlAway: It does not answer.
+        """
+        fit = "".join(c if c.isascii() and c.isprintable() else "?" for c in behalf)[:MOST_NAME]
+        headers = {**self._pool.headers, "Content-Type": media_type, BEHALF: fit}
+        timeout = Timeout(connect=CONNECT_S, read=CHANGE_S)
+        asked = f"?{urlencode(query)}" if query else ""
+        return self._ask(method, steps, asked, body=body, headers=headers, timeout=timeout)
+
+    def _ask(
+        self, method: str, steps: tuple[str, ...], asked: str = "", **arguments: Any
+    ) -> ControlAnswer:
+        path = "".join(f"/{quote(step, safe='')}" for step in steps) + asked
+        try:
+            answer = self._pool.request(method, self._url + path, **arguments)
+        except urllib3.exceptions.HTTPError:
+            # The exception's text holds the address; whoever reads this knows the city.
+            raise ControlAway("the city's control API does not answer: try again") from None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return ControlAnswer(answer.status, headers, answer.data)
+
+
+def control_of(control: CityControl | None, city: str) -> CityControl:
+    """The control API of a city.
+
+    Raises:
+        HTTPException: 404 where the hub has no way to it.
+    """
+    if control is None or city != control.city:
+        raise HTTPException(404, f"this hub has no way to the cameras of the city {city!r}")
+    return control

@@ -1,0 +1,160 @@
+"""The console's pages and the task that keeps every open one up to date, within a second.
+
+One task checks whether the store has grown. It reads once for all pages that show the same, and
+each page is sent only the parts that changed, so a burst of events costs little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from copy import copy
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from nicegui import Client, ui
+
+from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.frame import PageFrame, body_html, head_html
+from event_hub.console.incidents import IncidentsPage
+from event_hub.console.language import COOKIE, chosen_language
+from event_hub.console.live_page import LivePage
+from event_hub.console.markup import FAVICON, markup
+from event_hub.console.overview import OverviewPage
+from event_hub.console.page import Announcement, CityReading, Content, Page, Visit
+from event_hub.console.situation import read_situation
+from event_hub.errors import StoreUnavailableError
+from event_hub.store import EventStore
+from pipelines.access import caller_of
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_S: Final = 0.25
+REFRESH_EVERY_S: Final = 15.0
+"""Counts over the last 24 hours change without an event."""
+RECONNECT_S: Final = 10.0
+"""How long a page that lost its connection may come back as itself; also sets the heartbeat."""
+PAGES_MAX: Final = 200
+
+Shown = tuple[Content, list[Announcement]]
+
+
+class Console:
+    """The pages of one hub."""
+
+    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
+        """Shows what the store has; `limits` are those of cases."""
+        self._store = store
+        self._pages: dict[str, LivePage] = {}
+        self._kinds: tuple[Page, ...] = (OverviewPage(), IncidentsPage(limits))
+        self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
+
+    def mount(self, app: FastAPI) -> None:
+        """Put the pages beside the routes that the application has already.
+
+        NiceGUI keeps its pages per process, so this can be done for one application only.
+        """
+        for page in self._kinds:
+            for path in page.paths:
+                self._add(page, path)
+        ui.run_with(
+            app,
+            title="CityEye",
+            dark=None,
+            language="en-US",
+            tailwind=False,
+            reconnect_timeout=RECONNECT_S,
+            show_welcome_message=False,
+        )
+
+    def _add(self, page: Page, path: str) -> None:
+        @ui.page(path, title="CityEye", favicon=FAVICON)
+        async def show(request: Request) -> None:
+            await self._open(ui.context.client, page, request)
+
+    async def _open(self, client: Client, page: Page, request: Request) -> None:
+        language = chosen_language(
+            request.headers.get("accept-language", ""), request.cookies.get(COOKIE, "")
+        )
+        # The framework takes the language from the page, which all clients share.
+        client.page = copy(client.page)
+        client.page.language = language.tag
+        now_ms = int(time.time() * 1000)
+        ui.add_head_html(head_html(language, now_ms))
+        ui.add_body_html(body_html(language))
+        if len(self._pages) >= PAGES_MAX:
+            ui.html(markup(language).render("too_many.html"), sanitize=False)
+            return
+        visit = Visit(
+            page.name,
+            dict(request.path_params),
+            dict(request.query_params),
+            language,
+            caller_of(request.scope).scope,
+        )
+        version = self._store.version
+        shown = await run_in_threadpool(self._read, page, visit)
+        live = LivePage(client, page, visit)
+        live.show(shown[0], version, shown[1])
+        ui.on("cy-open", lambda event: self._choose(live, event.args))
+        ui.on("cy-refresh", lambda: self._refresh([live]))
+        self._pages[client.id] = live
+        client.on_delete(lambda: self._pages.pop(client.id, None))
+
+    def _read(self, page: Page, visit: Visit) -> Shown:
+        with self._store.database.read() as connection:
+            situation = read_situation(connection, self._store.heard)
+            reading = CityReading(connection, self._store.heard, situation)
+            content = page.read(reading, visit)
+        return self._frame.around(content, reading, visit), self._frame.news(reading, visit)
+
+    async def _choose(self, live: LivePage, route: Mapping[str, object]) -> None:
+        """The visitor chose another thing of the page, without loading it anew."""
+        live.visit = live.visit.at(**{name: str(value) for name, value in route.items()})
+        await self._refresh([live])
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps the pages up to date inside the block."""
+        task = asyncio.create_task(self._keep_up(), name="console")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_up(self) -> None:
+        clock_s = asyncio.get_running_loop().time
+        shown_s = clock_s()
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            pages = list(self._pages.values())
+            version = self._store.version
+            if clock_s() - shown_s < REFRESH_EVERY_S:
+                pages = [page for page in pages if page.version != version]
+            else:
+                shown_s = clock_s()
+            if pages:
+                await self._refresh(pages)
+
+    async def _refresh(self, pages: list[LivePage]) -> None:
+        version = self._store.version
+        read: dict[tuple[object, ...], Shown] = {}
+        for live in pages:
+            visit = live.visit
+            try:
+                if visit.key not in read:
+                    read[visit.key] = await run_in_threadpool(self._read, live.page, visit)
+                live.show(read[visit.key][0], version, read[visit.key][1])
+            except StoreUnavailableError as error:
+                logger.warning("console_not_refreshed error=%s", error)
+                return
+            except Exception:
+                # One broken page must not stop the others; it is shown anew when it reloads.
+                logger.exception("console_page_dropped")
+                self._pages = {k: v for k, v in self._pages.items() if v is not live}

@@ -1,0 +1,77 @@
+"""Every page in both languages, light, dark and on a phone: no violation of WCAG 2.2 AA (axe).
+
+With CITYEYE_SCREENSHOTS it writes what it sees into that folder: `make screenshots`.
+"""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.event_hub.browser import MISSING, Tab, visitor
+from tests.event_hub.process import Process
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(MISSING, reason="chromium is not installed"),
+]
+
+PAGES = {"overview": "/", "incidents": "/incidents"}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+VIEWS = [
+    ("en-US", "light", False),
+    ("en-US", "dark", False),
+    ("zh-CN", "light", False),
+    ("zh-CN", "dark", False),
+    ("zh-CN", "light", True),
+    ("en-US", "dark", True),
+]
+SCREENSHOTS = os.environ.get("CITYEYE_SCREENSHOTS", "")
+
+
+def violations(tab: Tab) -> list[str]:
+    found = Axe().run(tab.page, options=OPTIONS).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+def keep(tab: Tab, name: str) -> None:
+    if SCREENSHOTS:
+        tab.page.wait_for_timeout(600)
+        pixels = np.frombuffer(tab.page.screenshot(), np.uint8)
+        image = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
+        assert image is not None
+        cv2.imwrite(str(Path(SCREENSHOTS) / f"{name}.webp"), image, [cv2.IMWRITE_WEBP_QUALITY, 80])
+
+
+@pytest.mark.parametrize(("language", "scheme", "phone"), VIEWS)
+def test_every_page_is_accessible(
+    browser: Browser, town: Process, folder: Path, language: str, scheme: str, phone: bool
+) -> None:
+    with visitor(browser, town, folder, language=language, scheme=scheme, phone=phone) as tab:
+        for name, path in PAGES.items():
+            tab.open(path)
+            assert violations(tab) == [], name
+            kind = "-phone" if phone else ""
+            keep(tab, f"{name}-{language[:2]}{kind}{'-dark' if scheme == 'dark' else ''}")
+        tab.open("/incidents")
+        tab.page.keyboard.press("?")
+        tab.page.locator("#cy-help").wait_for()
+        assert violations(tab) == []
+        tab.page.keyboard.press("Escape")
+        tab.page.locator(".cy-queue .cy-item").first.click()
+        tab.page.locator(".cy-title").wait_for()
+        assert violations(tab) == []
+        if phone:
+            keep(tab, f"incident-{language[:2]}-phone{'-dark' if scheme == 'dark' else ''}")
+        assert tab.complaints == []
