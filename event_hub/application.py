@@ -72,7 +72,7 @@ class _Parts:
             # Loading the page's framework takes two seconds: only where there is a page.
             from event_hub.console.console import Console
 
-            self.console = Console(self.store, self.limits)
+            self.console = Console(self.store, self.limits, self.accounts.groups)
 
     @asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:

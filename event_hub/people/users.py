@@ -150,6 +150,8 @@ class Users:
     ) -> User:
         """Changes a user. One who is disabled or gets another password is logged out everywhere.
 
+        So is one who gets other camera groups, as open pages show those of before.
+
         Raises:
             UnknownPersonError: There is none of this name.
             UnfitValueError: A group does not exist.
@@ -168,7 +170,8 @@ class Users:
             values["password"] = hashed
         if values:
             connection.execute(update(USERS).where(USERS.c.name == name).values(values))
-        if wanted.disabled or hashed is not None:
+        moves = "groups" in values and values["groups"] != row.groups
+        if wanted.disabled or hashed is not None or moves:
             self._sessions.end_all(connection, name)
         return _user(self._row(connection, name))
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from event_hub import ControlSettings
 from event_hub.access import ROUTES
 from pipelines.access import Scope, TokenFile
 from pipelines.event_identity import camera_source, city_of, worker_source
@@ -35,6 +37,7 @@ from tests.event_hub.samples import (
     picture,
 )
 from tests.event_hub.test_access import described_routes
+from tests.event_hub.test_city_control import Control, answering
 from tests.event_hub.test_measurements import measured
 
 XINJIN, DAYI = "510118-新津", "510129-Dayi"
@@ -88,10 +91,22 @@ def life(city: str, camera: str, number: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+def control() -> Iterator[Control]:
+    """The control API of one of the cities, which takes everything."""
+    with answering() as server:
+        server.body, server.headers = b"{}", {"Content-Type": "application/json"}
+        yield server
+
+
+@pytest.fixture(scope="module")
+def city(
+    tmp_path_factory: pytest.TempPathFactory, control: Control
+) -> Iterator[tuple[Client, Path]]:
     folder = tmp_path_factory.mktemp("groups")
     with running(folder) as start:
-        hub = start(silence_limit_s=3600)
+        url = f"http://127.0.0.1:{control.server_port}"
+        way = ControlSettings(url=url, token=SecretStr("own"), city=XINJIN)
+        hub = start(silence_limit_s=3600, control=way)
         for number, (name, camera) in enumerate(sorted(CAMERAS)):
             for event in life(name, camera, number):
                 assert hub.post(event).status == 200
@@ -246,6 +261,19 @@ def join(ask: Ask, seen: set[tuple[str, str]]) -> None:
             assert answer.status == (409 if both else 404), answer.data
 
 
+def of_camera(method: str, path: str) -> Callable[[Ask, set[tuple[str, str]]], None]:
+    """What goes on to the control API of one city, for a camera of it that is seen."""
+
+    def check(ask: Ask, seen: set[tuple[str, str]]) -> None:
+        for city, camera in CAMERAS:
+            own = f"/api/cameras/{city}/{camera}{path}"
+            answer = ask(method, own, {} if method == "PUT" else None)
+            good = (city, camera) in seen and city == XINJIN
+            assert answer.status == (200 if good else 404), (own, answer.data)
+
+    return check
+
+
 def timeline(ask: Ask, seen: set[tuple[str, str]]) -> None:
     since = (START - timedelta(hours=1)).isoformat().replace("+", "%2B")
     until = (START + timedelta(hours=1)).isoformat().replace("+", "%2B")
@@ -294,6 +322,7 @@ def answers(ask: Ask, seen: set[tuple[str, str]]) -> None:
     """For routes that are about the caller alone."""
 
 
+CAMERA = "/api/cameras/{city}/{camera}"
 LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/events"): events,
     ("GET", "/api/incidents"): same("incidents", "/api/incidents"),
@@ -317,6 +346,11 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ),
     ("GET", "/api/cases"): cases,
     ("GET", "/api/cases/{case}"): one_case,
+    ("GET", f"{CAMERA}/frame.jpg"): of_camera("GET", "/frame.jpg"),
+    ("GET", f"{CAMERA}/places"): of_camera("GET", "/places"),
+    ("PUT", f"{CAMERA}/places/{{kind}}"): of_camera("PUT", "/places/zones"),
+    ("PUT", f"{CAMERA}/schedules"): of_camera("PUT", "/schedules"),
+    ("DELETE", CAMERA): of_camera("DELETE", ""),
     ("GET", "/api/feed"): feed,
     ("GET", "/api/statistics/timeline"): timeline,
     ("GET", "/api/statistics/incidents"): shared,
@@ -344,7 +378,10 @@ ROUTES_BY_METHOD = [
 
 
 def test_every_route_that_heeds_groups_has_an_entry_here(tmp_path: Path) -> None:
-    assert {(method, rule.path) for method, rule in ROUTES_BY_METHOD if rule.by_group} == set(LOOKS)
+    heeding = {(method, rule.path) for method, rule in ROUTES_BY_METHOD if rule.by_group}
+    # What the pages of the console show is in the tests of the console.
+    pages = {one for one in heeding if not one[1].startswith("/api/")}
+    assert heeding - pages == set(LOOKS)
     for method, path in described_routes(tmp_path):
         assert ROUTES.find(method, path) is not None, f"{method} {path}"
 
@@ -375,7 +412,7 @@ def test_every_route_by_role_and_group(
         if method == "WEBSOCKET":
             continue
         path = rule.path.replace(":path", "").replace("{", "").replace("}", "")
-        if rule.path == "/api/feed":
+        if rule.path == "/api/feed" or rule.path.startswith("/_nicegui"):
             # It does not end; whoever may have it is shown elsewhere.
             continue
         status = ask(method, path, {} if method in ("POST", "PUT", "PATCH") else None).status
@@ -407,6 +444,9 @@ def test_a_user_is_limited_as_a_token_is_and_a_change_counts_at_once(
     assert send(hub, "DELETE", "/api/groups/south").status == 409
     assert seen() == ["gate-2"]
     send(hub, "PATCH", "/api/users/zhang", {"groups": []})
+    # Pages that are open show the cameras of before: they end.
+    assert browser.ask("GET", "/api/me").status == 401
+    browser = logged_in(hub, "zhang")
     assert len(seen()) == len(CAMERAS)
     assert send(hub, "DELETE", "/api/groups/south").status == 204
     assert send(hub, "DELETE", "/api/groups/south").status == 404
