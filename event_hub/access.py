@@ -40,6 +40,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/enter", None),
         RouteRule("POST", "/login", None, frozenset({FORM})),
         RouteRule("POST", "/logout", None),
+        RouteRule("GET", "/login/oidc", None),
+        RouteRule("GET", "/login/oidc/callback", None),
         RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/feed", Scope.VIEWER, by_group=True),

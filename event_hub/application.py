@@ -89,7 +89,6 @@ class _Parts:
     def routers(self) -> list[APIRouter]:
         """Every route of the API, and the login."""
         settings, store = self.settings, self.store
-        behind_proxy = settings.without_tls
         return [
             api_router(
                 store,
@@ -106,12 +105,13 @@ class _Parts:
             people_router(self.accounts),
             audit_router(self.trail),
             deletions_router(store.database, self.deleter),
-            login_router(self.tokens, self.accounts, behind_proxy=behind_proxy),
+            login_router(self.tokens, self.accounts, settings),
         ]
 
     def policy(self) -> AccessPolicy:
         """Who is let in."""
         settings = self.settings
+        outside = settings.oidc.label if settings.oidc else ""
         return AccessPolicy(
             routes=ROUTES,
             tokens=self.tokens,
@@ -119,7 +119,7 @@ class _Parts:
             content_security_policy=CONTENT_SECURITY_POLICY,
             cookie=COOKIE,
             sessions=self.accounts.sessions.check,
-            login_page=login_page() if settings.console else "",
+            login_page=login_page(outside=outside) if settings.console else "",
         )
 
 
