@@ -91,6 +91,7 @@ class HubProcess:
             silence_limit_s=section.silence_limit_s,
             cases=section.cases,
             subscriptions=section.subscriptions,
+            oidc=section.oidc,
             address=section.address or "",
             retention=retention,
             control=control,

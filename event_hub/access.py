@@ -42,6 +42,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/enter", None),
         RouteRule("POST", "/login", None, frozenset({FORM})),
         RouteRule("POST", "/logout", None),
+        RouteRule("GET", "/login/oidc", None),
+        RouteRule("GET", "/login/oidc/callback", None),
         RouteRule("POST", "/api/events", Scope.SENDER, EVENTS, BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/feed", Scope.VIEWER, by_group=True),
@@ -79,8 +81,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/statistics/incidents", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/statistics/places", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER, by_group=True),
-        RouteRule("GET", "/api/precision", Scope.VIEWER),
-        RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER),
+        RouteRule("GET", "/api/precision", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER, by_group=True),
         RouteRule("GET", "/api/subscriptions", Scope.ADMIN),
         RouteRule("POST", "/api/subscriptions", Scope.ADMIN, JSON, CASE_BYTES),
         RouteRule("GET DELETE", "/api/subscriptions/{subscription}", Scope.ADMIN),
@@ -99,11 +101,11 @@ ROUTES: Final = RouteTable(
         RouteRule(
             "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
         ),
-        RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER),
-        RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER),
-        RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE),
-        RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE),
-        RouteRule("DELETE", "/api/cameras/{city}/{camera}", Scope.ENGINEER),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER, by_group=True),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE, by_group=True),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE, by_group=True),
+        RouteRule("DELETE", "/api/cameras/{city}/{camera}", Scope.ENGINEER, by_group=True),
         RouteRule("POST", "/api/cameras/{city}", **CHANGE),
         RouteRule("POST", "/api/cameras/{city}/test", **CHANGE),
         RouteRule(
@@ -132,13 +134,19 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/health", Scope.VIEWER),
         RouteRule("GET", "/metrics", Scope.VIEWER),
         # The console: its page, the framework's files, and the connection that keeps it current.
-        RouteRule("GET", "/", Scope.VIEWER),
-        RouteRule("GET", "/incidents", Scope.VIEWER),
-        RouteRule("GET", "/incidents/{city}/{incident:path}", Scope.VIEWER),
-        RouteRule("GET", "/favicon.ico", Scope.VIEWER),
-        RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER),
-        RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER),
-        RouteRule("POST", "/_nicegui_ws/{rest:path}", Scope.VIEWER, limit_bytes=BATCH_MAX_BYTES),
+        RouteRule("GET", "/", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/incidents", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/incidents/{city}/{incident:path}", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/favicon.ico", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER, by_group=True),
+        RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER, by_group=True),
+        RouteRule(
+            "POST",
+            "/_nicegui_ws/{rest:path}",
+            Scope.VIEWER,
+            limit_bytes=BATCH_MAX_BYTES,
+            by_group=True,
+        ),
     )
 )
 

@@ -96,7 +96,7 @@ def api_router(
     add_restricted(router, store, keyframes, trail)
     control = CityControl(settings.control) if settings.control is not None else None
     add_live_frames(router, control)
-    add_camera_changes(router, control)
+    add_camera_changes(router, control, trail)
     _add_schemas(router)
     return router
 

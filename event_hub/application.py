@@ -73,7 +73,7 @@ class _Parts:
             # Loading the page's framework takes two seconds: only where there is a page.
             from event_hub.console.console import Console
 
-            self.console = Console(self.store, self.limits)
+            self.console = Console(self.store, self.limits, self.accounts.groups)
 
     @asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +90,6 @@ class _Parts:
     def routers(self) -> list[APIRouter]:
         """Every route of the API, and the login."""
         settings, store = self.settings, self.store
-        behind_proxy = settings.without_tls
         return [
             api_router(
                 store,
@@ -101,18 +100,19 @@ class _Parts:
                 self.metrics,
                 self.trail,
             ),
-            cases_router(store, self.limits),
+            cases_router(store, self.limits, self.trail),
             outcome_router(store, self.source),
-            subscriptions_router(store, self.dispatcher.sender, settings.subscriptions),
+            subscriptions_router(store, self.dispatcher.sender, settings.subscriptions, self.trail),
             people_router(self.accounts),
             audit_router(self.trail),
             deletions_router(store.database, self.deleter),
-            login_router(self.tokens, self.accounts, behind_proxy=behind_proxy),
+            login_router(self.tokens, self.accounts, settings),
         ]
 
     def policy(self) -> AccessPolicy:
         """Who is let in."""
         settings = self.settings
+        outside = settings.oidc.label if settings.oidc else ""
         return AccessPolicy(
             routes=ROUTES,
             tokens=self.tokens,
@@ -120,7 +120,7 @@ class _Parts:
             content_security_policy=CONTENT_SECURITY_POLICY,
             cookie=COOKIE,
             sessions=self.accounts.sessions.check,
-            login_page=login_page() if settings.console else "",
+            login_page=login_page(outside=outside) if settings.console else "",
         )
 
 

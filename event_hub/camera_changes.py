@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from event_hub.access import TABLES
 from event_hub.answers import described
 from event_hub.city_control import CityControl, ControlAnswer, ControlAway, control_of
-from pipelines.access import Reason, caller_of
+from event_hub.people.noting import noted
+from event_hub.people.visible import SeenCamera
+from pipelines.access import AuditTrail, Reason, caller_of
 
 DrawnKind = Literal["zones", "lines", "masks", "directions"]
 OWN_FAULTS: Final = frozenset({401, 403})
@@ -54,17 +56,24 @@ class TriedAddress(BaseModel):
     reason: Reason | None = None
 
 
-def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
-    """Adds the routes; without a control API they say that there is none."""
+def add_camera_changes(router: APIRouter, control: CityControl | None, trail: AuditTrail) -> None:
+    """Adds the routes; without a control API they say that there is none.
+
+    The trail keeps who asked for which change before it is passed on; whether the city took it is
+    in the versions of its configuration.
+    """
 
     async def change(request: Request, city: str, method: str, *steps: str, **how: Any) -> Response:
         way = control_of(control, city)
         body, behalf = await request.body(), caller_of(request.scope).name
+        said = f"{method} {'/'.join(steps)}"
+        await run_in_threadpool(noted, trail, request, city, "config.changed", said)
         return await _passed_on(lambda: way.change(method, steps, body, behalf, **how))
 
     @router.get(
         "/api/cameras/{city}/{camera}/places",
         response_class=Response,
+        dependencies=[SeenCamera],
         **described("cameras", "Zones, lines, masks and schedules of a camera", 404, 502, 503),
     )
     async def show_camera_places(city: str, camera: str) -> Response:
@@ -75,6 +84,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
     @router.put(
         "/api/cameras/{city}/{camera}/places/{kind}",
         response_class=Response,
+        dependencies=[SeenCamera],
         openapi_extra=JSON_BODY,
         **described("cameras", "Draw zones, lines, masks or directions", *PROBLEMS),
     )
@@ -87,6 +97,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
     @router.put(
         "/api/cameras/{city}/{camera}/schedules",
         response_class=Response,
+        dependencies=[SeenCamera],
         openapi_extra=JSON_BODY,
         **described("cameras", "Say when tasks are armed", *PROBLEMS),
     )
@@ -97,6 +108,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
     @router.delete(
         "/api/cameras/{city}/{camera}",
         response_class=Response,
+        dependencies=[SeenCamera],
         **described("cameras", "Remove a camera", 404, 409, 502, 503),
     )
     async def remove_city_camera(request: Request, city: str, camera: str) -> Response:
@@ -125,6 +137,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
         if tried.reason is not None:
             # The audit trail of the control API knows the hub; this is who is behind it.
             body["reason"] = f"{tried.reason} (for {name})"
+            await run_in_threadpool(noted, trail, request, city, "camera.tried", tried.reason)
         if tried.password is not None:
             body["password"] = tried.password.get_secret_value()
         steps, data = ("cameras", "test"), json.dumps(body).encode()

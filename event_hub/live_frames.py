@@ -13,6 +13,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from event_hub.answers import described
 from event_hub.city_control import CityControl, ControlAway, control_of
+from event_hub.people.visible import SeenCamera
 
 PASSED_ON: Final = (
     "cityeye-state",
@@ -40,7 +41,12 @@ def add_live_frames(router: APIRouter, control: CityControl | None) -> None:
     how = described("cameras", "The newest analysed frame of a camera", 404, 502, 503)
     how["responses"][200] = {"content": {"image/jpeg": {}}}
 
-    @router.get("/api/cameras/{city}/{camera}/frame.jpg", response_class=Response, **how)
+    @router.get(
+        "/api/cameras/{city}/{camera}/frame.jpg",
+        response_class=Response,
+        dependencies=[SeenCamera],
+        **how,
+    )
     def show_live_frame(
         city: str,
         camera: str,

@@ -17,8 +17,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from event_hub.access import COOKIE, FORM
 from event_hub.people.accounts import Accounts
+from event_hub.people.identity_provider import IdentityProvider
+from event_hub.people.outside_login import BEGIN, add_outside_login
 from event_hub.people.routes import refusing
 from event_hub.people.sessions import LASTS as SESSION_LASTS
+from event_hub.settings import HubSettings
 from pipelines.access import TokenFile
 
 SESSION_NAME: Final = "console session"
@@ -57,11 +60,18 @@ _FORMS: Final = """{problem}
 <code>cityeye user add</code> makes users.</p></details>"""
 
 
-def login_page(problem: str = "", with_token: bool = False) -> str:
-    """The page with both ways in, and why the last attempt failed."""
+def login_page(problem: str = "", outside: str = "", with_token: bool = False) -> str:
+    """The page with the ways in, and why the last attempt failed.
+
+    Args:
+        problem: Why.
+        outside: What the identity provider is called, where there is one.
+        with_token: Whether the form for tokens is open.
+    """
     said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    link = f'<p><a href="{BEGIN}">Log in with {html.escape(outside)}</a></p>' if outside else ""
     opened = " open" if with_token else ""
-    return _PAGE.format(head="", body=_FORMS.format(problem=said, opened=opened))
+    return _PAGE.format(head="", body=_FORMS.format(problem=said + link, opened=opened))
 
 
 # A redirect would be part of a visit that another page began, and the cookie is not sent on those.
@@ -71,15 +81,21 @@ _WELCOME: Final = _PAGE.format(
 )
 
 
-def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -> APIRouter:
-    """The routes of the login; the cookie is for TLS alone where the browser uses TLS.
-
-    Args:
-        tokens: Of the city.
-        accounts: Of the hub.
-        behind_proxy: Every connection comes from a reverse proxy, which says from whom.
-    """
+def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -> APIRouter:
+    """The routes of the login; the cookie is for TLS alone where the browser uses TLS."""
     router = APIRouter(tags=["login"])
+    # Without TLS of its own, every connection comes from a reverse proxy, which says from whom.
+    behind_proxy = settings.without_tls
+    outside = settings.oidc.label if settings.oidc else ""
+    if settings.oidc is not None:
+        add_outside_login(
+            router,
+            accounts,
+            IdentityProvider(settings.oidc),
+            settings.address,
+            lambda request, text: _remembered(request, _welcome(), text),
+            lambda request: _address(request, behind_proxy),
+        )
 
     def token_session(presented: str) -> str:
         """A session for a token. Raises 401 where it is none, or is not for people."""
@@ -91,9 +107,7 @@ def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -
     @router.get("/enter", summary="Open the console with a link", response_class=HTMLResponse)
     def enter(request: Request, token: str = "") -> Response:
         """Exchanges the link's token for a session cookie, and leads to the console."""
-        # The address of this page holds the token.
-        page = HTMLResponse(_WELCOME, headers={"Referrer-Policy": "no-referrer"})
-        return _remembered(request, page, token_session(token))
+        return _remembered(request, _welcome(), token_session(token))
 
     names = ("name", "password", "token")
     form: dict[str, Any] = {
@@ -123,7 +137,7 @@ def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -
             status = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
             if "text/html" not in request.headers.get("accept", ""):
                 raise HTTPException(status, refusal.detail, refusal.headers) from None
-            page = login_page(str(refusal.detail), with_token=bool(token))
+            page = login_page(str(refusal.detail), outside, with_token=bool(token))
             return HTMLResponse(page, status, refusal.headers)
         return _remembered(request, RedirectResponse("/", SEE_OTHER), text)
 
@@ -145,6 +159,11 @@ def login_router(tokens: TokenFile, accounts: Accounts, *, behind_proxy: bool) -
         return response
 
     return router
+
+
+def _welcome() -> Response:
+    # The address of this page holds a token or a code.
+    return HTMLResponse(_WELCOME, headers={"Referrer-Policy": "no-referrer"})
 
 
 def _remembered(request: Request, response: Response, text: str) -> Response:

@@ -190,31 +190,34 @@ def keyframes(
     }
 
 
-def newest_incidents(connection: Connection, state: State, limit: int) -> list[CityIncident]:
+def newest_incidents(
+    connection: Connection, state: State, limit: int, sees: Visible = ALL
+) -> list[CityIncident]:
     """Open ones by their opening, ended ones by their end, newest first."""
     moment = INCIDENTS.c.opened_us if state == "open" else INCIDENTS.c.ended_us
     rows = connection.execute(
         select(INCIDENTS)
-        .where(INCIDENTS.c.is_open == int(state == "open"))
+        .where(INCIDENTS.c.is_open == int(state == "open"), sees.of(INCIDENTS))
         .order_by(moment.desc(), INCIDENTS.c.incident_id.desc())
         .limit(limit)
     )
     return [city_incident(row) for row in rows]
 
 
-def open_by_severity(connection: Connection) -> dict[str, int]:
+def open_by_severity(connection: Connection, sees: Visible = ALL) -> dict[str, int]:
     """How many incidents are going on now."""
     rows = connection.execute(
         select(INCIDENTS.c.severity, func.count())
-        .where(INCIDENTS.c.is_open == 1)
+        .where(INCIDENTS.c.is_open == 1, sees.of(INCIDENTS))
         .group_by(INCIDENTS.c.severity)
     ).all()
     return {row[0]: row[1] for row in rows}
 
 
-def count_ended_since(connection: Connection, since_us: int) -> int:
+def count_ended_since(connection: Connection, since_us: int, sees: Visible = ALL) -> int:
     """Incidents that ended at or after a time, microseconds since 1970 UTC."""
     query = select(func.count()).select_from(INCIDENTS).where(INCIDENTS.c.ended_us >= since_us)
+    query = query.where(sees.of(INCIDENTS))
     return connection.scalar(query) or 0
 
 

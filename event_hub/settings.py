@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from event_hub.case_settings import CaseSettings
 from event_hub.city_control import ControlSettings
+from event_hub.oidc_settings import OidcSettings
 from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
@@ -72,6 +73,7 @@ class HubSettings(BaseModel):
         cases: Time limits of cases.
         subscriptions: Where receivers may be.
         address: Address at which people reach it, for links in messages; no links without it.
+        oidc: Where people log in beside the hub's own login page.
         control: The control API of the city that the hub belongs to, for live frames.
     """
 
@@ -93,6 +95,7 @@ class HubSettings(BaseModel):
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     address: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
     control: ControlSettings | None = None
+    oidc: OidcSettings | None = None
 
     @property
     def evidence(self) -> Path:

@@ -204,8 +204,10 @@ USERS = Table(
     Column("groups", Text, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("disabled_us", BigInteger),
+    Column("subject", _KEY, nullable=False, server_default=""),
 )
-"""Who logs in with a name. `password` is an Argon2 hash; `groups` a JSON list of camera groups."""
+"""Who logs in with a name. `password` is an Argon2 hash; `groups` a JSON list of camera groups.
+Who logs in at an identity provider has no password, and is known by `subject`."""
 
 USER_SESSIONS = Table(
     "user_sessions",

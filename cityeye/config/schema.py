@@ -46,6 +46,7 @@ from event_hub import (
     MOST_SILENCE_S,
     SILENCE_LIMIT_S,
     CaseSettings,
+    OidcSettings,
     SilenceLimit,
     SubscriptionSettings,
 )
@@ -333,6 +334,8 @@ class HubSection(ApiSection):
     """time limits of cases, for example `{limits: {high: {decide_minutes: 15}}}`"""
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     """where receivers of subscriptions may be, for example `{networks: [10.20.0.0/16]}`"""
+    oidc: OidcSettings | None = None
+    """where people log in beside the hub, for example `{issuer: https://id.city.example}`"""
 
 
 class CoverageSection(Section):

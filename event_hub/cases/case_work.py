@@ -8,7 +8,7 @@ other; whoever repeats the same order gets the same answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,13 +34,22 @@ from event_hub.cases.states import CLOSED, CaseAction, CaseConflictError, state_
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 
+NoteDeed = Callable[[str, CaseDeed], None]
+"""Takes the id of an incident and what was done with its case."""
+
+
+def not_noted(incident_id: str, deed: CaseDeed) -> None:
+    """Keeps nothing: the history of the case has it."""
+
 
 class CaseWork:
     """Works on the cases of a store; safe to use from several threads."""
 
-    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
+    def __init__(self, store: EventStore, limits: TimeLimits, note: NoteDeed = not_noted) -> None:
+        """`note` keeps what was done elsewhere too; what it does not take is not done."""
         self._store = store
         self._limits = limits
+        self._note = note
 
     def act(
         self, incident: Row[Any], action: CaseAction, order: CaseOrder, by: CaseActor
@@ -65,6 +74,7 @@ class CaseWork:
                 check_revision(recorder.connection, case, order.revision)
                 changed = _after(case, action, deed, recorder.now_us)
                 record_deed(recorder, case, changed, deed, [incident])
+                self._note(incident.incident_id, deed)
             case = case_of_incident(recorder.connection, incident)
             return case_record(recorder.connection, case, self._limits)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, update
 
 from event_hub.case_tables import CASE_INCIDENTS
 from event_hub.cases.answers import CaseRecord
-from event_hub.cases.case_work import check_revision, is_repeated, record_deed
+from event_hub.cases.case_work import NoteDeed, check_revision, is_repeated, not_noted, record_deed
 from event_hub.cases.kept import (
     Case,
     CaseActor,
@@ -36,9 +36,11 @@ from pipelines.event_identity import event_id
 class CaseJoiner:
     """Joins and splits cases of a store; safe to use from several threads."""
 
-    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
+    def __init__(self, store: EventStore, limits: TimeLimits, note: NoteDeed = not_noted) -> None:
+        """`note` is as of `CaseWork`."""
         self._store = store
         self._limits = limits
+        self._note = note
 
     def join(
         self, incident: Row[Any], other: Row[Any], order: JoinOrder, by: CaseActor
@@ -62,6 +64,7 @@ class CaseJoiner:
                 if joined.case_id == case.case_id:
                     raise CaseConflictError("they are one case already")
                 self._join(recorder, (case, incident), (joined, other), deed)
+                self._note(incident.incident_id, deed)
             return case_record(connection, case_of_incident(connection, incident), self._limits)
 
     def _join(
@@ -101,6 +104,7 @@ class CaseJoiner:
                 if len(incidents_of(connection, [case.case_id]).get(case.case_id, [])) < 2:  # noqa: PLR2004
                     raise CaseConflictError("it is the only incident of its case")
                 _split(recorder, case, incident, deed)
+                self._note(incident.incident_id, deed)
             return case_record(connection, case_of_incident(connection, incident), self._limits)
 
 

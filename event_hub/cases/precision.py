@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from event_hub.answers import HubAnswer
 from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
+from event_hub.people.visible import ALL, Sees
 from event_hub.tables import INCIDENTS, to_us
 from pipelines.event import VersionData
 
@@ -63,6 +64,7 @@ class PrecisionFilter:
     version: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    sees: Sees = ALL
 
 
 def wilson(real: int, total: int) -> tuple[float, float] | None:
@@ -106,7 +108,8 @@ def conditions(wanted: PrecisionFilter) -> list[ColumnElement[bool]]:
         "model": wanted.model,
         "model_version": wanted.version,
     }
-    found = [INCIDENTS.c[name] == value for name, value in given.items() if value is not None]
+    found = [wanted.sees.of(INCIDENTS)]
+    found += [INCIDENTS.c[name] == value for name, value in given.items() if value is not None]
     if wanted.since is not None:
         found.append(INCIDENTS.c.opened_us >= to_us(wanted.since))
     if wanted.until is not None:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 
 from event_hub.answers import described
 from event_hub.cases.answers import CasePage, CaseRecord, Recurrence
-from event_hub.cases.case_work import CaseWork
+from event_hub.cases.case_work import CaseWork, NoteDeed
 from event_hub.cases.joining import CaseJoiner
 from event_hub.cases.kept import CaseActor, case_by_id, case_of_incident
+from event_hub.cases.noting import noting
 from event_hub.cases.orders import CaseOrder, DispatchOrder, FalseAlarmOrder, JoinOrder, NoteOrder
 from event_hub.cases.reading import CaseFilter, case_page, case_record
 from event_hub.cases.recurrence import recurrence
@@ -20,9 +21,10 @@ from event_hub.cases.seen import check_seen
 from event_hub.cases.states import CaseAction, CaseConflictError
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.lookup import one_incident
+from event_hub.people.noting import refusing_unnoted
 from event_hub.people.visible import Sees, Visible
 from event_hub.store import EventStore
-from pipelines.access import caller_of
+from pipelines.access import AuditTrail, caller_of
 from pipelines.http_api import RequestProblem
 
 PAGE_MAX: Final = 200
@@ -30,10 +32,10 @@ NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 PATH: Final = "/api/incidents/{incident_id}"
 
 
-def cases_router(store: EventStore, limits: TimeLimits) -> APIRouter:
-    """Every route of case work."""
+def cases_router(store: EventStore, limits: TimeLimits, trail: AuditTrail) -> APIRouter:
+    """Every route of case work; the trail keeps who did what."""
     router = APIRouter()
-    _add_actions(router, store, limits)
+    _add_actions(router, store, limits, noting(trail))
     _add_readers(router, store, limits)
     return router
 
@@ -44,8 +46,8 @@ def actor_of(request: Request) -> CaseActor:
     return CaseActor(caller.user or caller.parent or caller.id, caller.name, caller.scope)
 
 
-def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
-    work = CaseWork(store, limits)
+def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits, note: NoteDeed) -> None:
+    work = CaseWork(store, limits, note)
 
     def act(
         request: Request,
@@ -106,17 +108,17 @@ def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits) -> No
         return act(request, sees, incident_id, city, "reopened", order)
 
     @router.post(f"{PATH}/note", **_how("Add a note"))
-    def note(
+    def add_note(
         incident_id: str, order: NoteOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The words go into the history; nothing else changes, and there is no event."""
         return act(request, sees, incident_id, city, "noted", order)
 
-    _add_joining(router, store, limits)
+    _add_joining(router, store, limits, note)
 
 
-def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
-    joiner = CaseJoiner(store, limits)
+def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits, note: NoteDeed) -> None:
+    joiner = CaseJoiner(store, limits, note)
 
     @router.post(f"{PATH}/join", **_how("Make two incidents one case"))
     def join(
@@ -147,9 +149,10 @@ def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits) -> No
 
 @contextmanager
 def _conflicts() -> Iterator[None]:
-    """Answers 409 where a case is not what it was taken for."""
+    """Answers 409 where a case is not what it was taken for, and 503 where nothing can be noted."""
     try:
-        yield
+        with refusing_unnoted():
+            yield
     except CaseConflictError as error:
         raise HTTPException(409, str(error)) from None
 

@@ -18,6 +18,7 @@ from event_hub.cases.recurrence import recurrence
 from event_hub.cases.states import TRANSITIONS, CaseAction
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.markup import query_url
+from event_hub.people.visible import ALL, Visible
 
 RECURRENCE_DAYS: Final = 30.0
 ROUTES: Final[Mapping[CaseAction, str]] = {
@@ -66,9 +67,11 @@ class CaseView:
     recurrence: Recurrence
 
 
-def case_view(connection: Connection, incident: Row[Any], limits: TimeLimits) -> CaseView:
+def case_view(
+    connection: Connection, incident: Row[Any], limits: TimeLimits, sees: Visible = ALL
+) -> CaseView:
     """What people made of an incident, what they may do next, and whether it recurs."""
-    record = case_record(connection, case_of_incident(connection, incident), limits)
+    record = case_record(connection, case_of_incident(connection, incident), limits, sees)
     path = f"/api/incidents/{quote(incident.incident_id, safe='')}"
     city = query_url({"city": incident.city})
     offers = tuple(

@@ -28,6 +28,7 @@ from event_hub.console.overview import OverviewPage
 from event_hub.console.page import Announcement, CityReading, Content, Page, Visit
 from event_hub.console.situation import read_situation
 from event_hub.errors import StoreUnavailableError
+from event_hub.people.groups import CameraGroups
 from event_hub.store import EventStore
 from pipelines.access import caller_of
 
@@ -46,9 +47,10 @@ Shown = tuple[Content, list[Announcement]]
 class Console:
     """The pages of one hub."""
 
-    def __init__(self, store: EventStore, limits: TimeLimits) -> None:
-        """Shows what the store has; `limits` are those of cases."""
+    def __init__(self, store: EventStore, limits: TimeLimits, groups: CameraGroups) -> None:
+        """Shows what the store has; `limits` are those of cases, `groups` say who sees what."""
         self._store = store
+        self._groups = groups
         self._pages: dict[str, LivePage] = {}
         self._kinds: tuple[Page, ...] = (OverviewPage(), IncidentsPage(limits))
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
@@ -89,12 +91,14 @@ class Console:
         if len(self._pages) >= PAGES_MAX:
             ui.html(markup(language).render("too_many.html"), sanitize=False)
             return
+        caller = caller_of(request.scope)
         visit = Visit(
             page.name,
             dict(request.path_params),
             dict(request.query_params),
             language,
-            caller_of(request.scope).scope,
+            caller.scope,
+            groups=caller.groups,
         )
         version = self._store.version
         shown = await run_in_threadpool(self._read, page, visit)
@@ -106,9 +110,11 @@ class Console:
         client.on_delete(lambda: self._pages.pop(client.id, None))
 
     def _read(self, page: Page, visit: Visit) -> Shown:
+        # Read each time: a group may have got other cameras.
+        sees = self._groups.visible(visit.groups)
         with self._store.database.read() as connection:
-            situation = read_situation(connection, self._store.heard)
-            reading = CityReading(connection, self._store.heard, situation)
+            situation = read_situation(connection, self._store.heard, sees)
+            reading = CityReading(connection, self._store.heard, situation, sees)
             content = page.read(reading, visit)
         return self._frame.around(content, reading, visit), self._frame.news(reading, visit)
 

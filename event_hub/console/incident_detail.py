@@ -55,7 +55,7 @@ def detail_of(
         best=_best(views),
         facts=facts(incident.detail, words),
         peak=facts(incident.peak.detail, words) if incident.peak else [],
-        case=case_view(reading.connection, row, limits),
+        case=case_view(reading.connection, row, limits, reading.sees),
         may_work=visit.scope.allows(Scope.OPERATOR),
         with_city=reading.situation.has_cities,
     )
@@ -70,14 +70,17 @@ def facts(detail: Mapping[str, float], words: CodeWords) -> list[tuple[str, str]
 def _row(reading: CityReading, selected: Mapping[str, str]) -> Row[Any] | None:
     city = selected.get("city", "")
     rows = queries.incident_rows(
-        reading.connection, selected.get("incident", ""), "" if city == NO_CITY else city
+        reading.connection,
+        selected.get("incident", ""),
+        "" if city == NO_CITY else city,
+        reading.sees,
     )
     return rows[0] if rows else None
 
 
 def _keyframes(reading: CityReading, incident: CityIncident) -> list[KeyframeView]:
     stored = [one for one in incident.keyframes if one.state == "stored"]
-    named = queries.keyframes(reading.connection, [one.key for one in stored])
+    named = queries.keyframes(reading.connection, [one.key for one in stored], reading.sees)
     return [
         KeyframeView(one, overlay_of(one, named.get((incident.city, one.key))))
         for one in sorted(stored, key=lambda one: ORDER.index(one.role))

@@ -114,6 +114,7 @@ def _wanted(reading: CityReading, visit: Visit) -> IncidentFilter:
         camera=[camera] if camera else None,
         since=reading.situation.read_at - since if since else None,
         text=query.get("text", "")[:TEXT_CHARS] or None,
+        sees=reading.sees,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from nicegui import Client, ui
@@ -100,14 +101,7 @@ class LivePage:
         self.version = version
         if content.selected is not None and not self.visit.route:
             # What the page chose by itself stays chosen, whatever comes before it now.
-            self.visit = Visit(
-                self.visit.page,
-                content.selected,
-                self.visit.query,
-                self.visit.language,
-                self.visit.scope,
-                chosen=False,
-            )
+            self.visit = replace(self.visit, route=content.selected, chosen=False)
         chosen = "cy-chosen" if self.visit.route and self.visit.chosen else ""
         with self._client:
             self._main.classes(replace=f"cy-main cy-page-{self.page.name} {chosen}")

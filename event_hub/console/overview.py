@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from event_hub.answers import CameraStatus
 from event_hub.console.case_view import case_states
@@ -72,7 +72,9 @@ class OverviewPage:
         """The city now, and its last 24 hours."""
         render = markup(visit.language).render
         situation = reading.situation
-        worst = incident_page(reading.connection, IncidentFilter("open"), WORST, order="worst")
+        worst = incident_page(
+            reading.connection, IncidentFilter("open", sees=reading.sees), WORST, order="worst"
+        )
         states = case_states(reading.connection, worst.incidents)
         rows = {
             f"{one.city} {one.incident_id}": render(
@@ -86,7 +88,7 @@ class OverviewPage:
             )
             for one in worst.incidents
         }
-        open_at = _open_at(reading.connection)
+        open_at = _open_at(reading)
         plan = place_map(situation.cameras)
         marks = _on_plan(plan.marks, open_at)
         groups: dict[str, list[CameraMark]] = defaultdict(list)
@@ -112,11 +114,12 @@ class OverviewPage:
         return Content(visit.language.text("Overview"), parts, {"worst": rows})
 
 
-def _open_at(connection: Connection) -> dict[CityCamera, dict[str, int]]:
+def _open_at(reading: CityReading) -> dict[CityCamera, dict[str, int]]:
     """How many incidents are open at each camera, by severity."""
     columns = (INCIDENTS.c.city, INCIDENTS.c.camera, INCIDENTS.c.severity)
-    rows = connection.execute(
-        select(*columns, func.count()).where(INCIDENTS.c.is_open == 1).group_by(*columns)
+    meant = (INCIDENTS.c.is_open == 1, reading.sees.of(INCIDENTS))
+    rows = reading.connection.execute(
+        select(*columns, func.count()).where(*meant).group_by(*columns)
     )
     found: dict[CityCamera, dict[str, int]] = defaultdict(dict)
     for city, camera, severity, number in rows:
@@ -126,7 +129,7 @@ def _open_at(connection: Connection) -> dict[CityCamera, dict[str, int]]:
 
 def _kinds(reading: CityReading) -> list[tuple[str, int]]:
     """How many incidents of each kind were opened in the last 24 hours, the most first."""
-    opened = IncidentFilter(since=reading.situation.read_at - DAY)
+    opened = IncidentFilter(since=reading.situation.read_at - DAY, sees=reading.sees)
     kinds = incident_counts(reading.connection, opened).kinds
     return sorted(kinds.items(), key=lambda one: (-one[1], one[0]))
 

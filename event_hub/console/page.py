@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from event_hub.console.language import Language
 from event_hub.console.situation import CitySituation
 from event_hub.heard import HeardCameras
+from event_hub.people.visible import ALL, Visible
 from pipelines.access import Scope
 
 NO_CITY: Final = "-"
@@ -28,6 +29,7 @@ class Visit:
         route: Values from the address's path, such as `city` and `incident`.
         query: Values from the address's query.
         scope: What the visitor may do.
+        groups: The camera groups that the visitor is limited to; none for every camera.
         chosen: Whether the visitor has chosen the thing that `route` names; a page that chooses
             one by itself says no.
     """
@@ -38,6 +40,7 @@ class Visit:
     language: Language
     scope: Scope
     chosen: bool = True
+    groups: tuple[str, ...] = ()
 
     def at(self, **route: str) -> Visit:
         """The same visitor at another thing of the page, chosen by the visitor."""
@@ -53,6 +56,7 @@ class Visit:
             self.language.code,
             self.scope,
             self.chosen,
+            self.groups,
         )
 
 
@@ -90,11 +94,16 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class CityReading:
-    """One reading of the store, for everything that a page shows."""
+    """One reading of the store, for everything that a page shows.
+
+    Attributes:
+        sees: The cameras that the visitor sees; nothing else is read.
+    """
 
     connection: Connection
     heard: HeardCameras
     situation: CitySituation
+    sees: Visible = ALL
 
 
 class Page(Protocol):

@@ -12,6 +12,7 @@ from event_hub import queries
 from event_hub.answers import CameraStatus, CityIncident
 from event_hub.camera_status import SILENT
 from event_hub.heard import HeardCameras
+from event_hub.people.visible import ALL, Visible
 from event_hub.tables import to_us
 
 DAY: Final = timedelta(hours=24)
@@ -72,15 +73,17 @@ class CitySituation:
         return len(named - {""}) > 1
 
 
-def read_situation(connection: Connection, heard: HeardCameras) -> CitySituation:
-    """The situation as of now."""
+def read_situation(
+    connection: Connection, heard: HeardCameras, sees: Visible = ALL
+) -> CitySituation:
+    """The situation as of now, of the cameras that are seen."""
     now = datetime.now(UTC)
-    cameras = tuple(queries.camera_list(connection, heard).cameras)
+    cameras = tuple(queries.camera_list(connection, heard, queries.CameraFilter(sees=sees)).cameras)
     moments = [queries.last_received(connection), *(camera.heard_at for camera in cameras)]
     return CitySituation(
-        open_by_severity=queries.open_by_severity(connection),
-        ended=queries.count_ended_since(connection, to_us(now - DAY)),
-        newest=tuple(queries.newest_incidents(connection, "open", ANNOUNCED_MAX)),
+        open_by_severity=queries.open_by_severity(connection, sees),
+        ended=queries.count_ended_since(connection, to_us(now - DAY), sees),
+        newest=tuple(queries.newest_incidents(connection, "open", ANNOUNCED_MAX, sees)),
         cameras=cameras,
         last_heard_at=max((one for one in moments if one), default=None),
         read_at=now,

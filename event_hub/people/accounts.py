@@ -15,6 +15,7 @@ from event_hub.database import Database
 from event_hub.people.errors import UnfitValueError, WrongPasswordError
 from event_hub.people.groups import CameraGroups, Members
 from event_hub.people.names import user_name
+from event_hub.people.outside_users import OutsideUser
 from event_hub.people.sessions import UserSessions
 from event_hub.people.throttle import LoginThrottle
 from event_hub.people.users import User, UserChange, UserRole, Users
@@ -59,6 +60,24 @@ class Accounts:
             raise
         self._throttle.succeeded(known, address)
         return self._open(user, f"from {address}")
+
+    def log_in_outside(self, known: OutsideUser, address: str) -> str:
+        """A session for who logged in at an identity provider; as `log_in`.
+
+        Raises:
+            NameInUseError: Somebody else has the name here.
+            UnfitValueError: The user is disabled, or a camera group does not exist.
+            AuditError: It cannot be noted.
+            StoreUnavailableError: The database cannot be used.
+        """
+        with self._changing() as connection:
+            user, is_new = self.users.take_in(
+                connection, known.subject, known.name, known.role, known.groups
+            )
+            if is_new:
+                said = f"role: {user.role}, by the identity provider"
+                self._trail.note(None, user.name, said, "user.added")
+        return self._open(user, f"by the identity provider, from {address}")
 
     def _open(self, user: User, how: str) -> str:
         text = self.sessions.open(user.name)

@@ -12,8 +12,7 @@ from event_hub.database import Database
 from event_hub.people.errors import NameInUseError, UnfitValueError, UnknownPersonError
 from event_hub.people.names import group_name
 from event_hub.people.visible import Visible
-from event_hub.tables import CAMERA_GROUPS, USERS
-from pipelines.access import Caller
+from event_hub.tables import CAMERA_GROUPS, CAMERA_STATES, USERS
 
 GROUPS_MAX: Final = 200
 MEMBERS_MAX: Final = 500
@@ -62,17 +61,30 @@ class CameraGroups:
             rows = connection.execute(select(CAMERA_GROUPS).order_by(CAMERA_GROUPS.c.name)).all()
         return {row.name: _MEMBERS.validate_json(row.members) for row in rows}
 
-    def visible(self, caller: Caller) -> Visible:
-        """Which cameras a caller sees. A group that is not there any more has none.
+    def visible(self, names: Collection[str]) -> Visible:
+        """Which cameras somebody sees who is limited to some groups; all, where to none.
+
+        A group that is not there any more has no cameras.
 
         Raises:
             StoreUnavailableError: The database cannot be read.
         """
-        if not caller.groups:
+        if not names:
             return Visible(None)
         known = self.all()
-        members = (one for name in caller.groups for one in known.get(name, ()))
+        members = (one for name in names for one in known.get(name, ()))
         return Visible(tuple((one.camera, one.city, one.division) for one in members))
+
+    def has(self, sees: Visible, city: str, camera: str) -> bool:
+        """Whether the hub knows a camera that is seen.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read.
+        """
+        states = CAMERA_STATES.c
+        query = select(states.camera).where(states.city == city, states.camera == camera)
+        with self._database.read() as connection:
+            return connection.execute(query.where(sees.of(CAMERA_STATES))).first() is not None
 
     def put(self, connection: Connection, name: str, members: Members) -> None:
         """Makes a group or gives it other members.

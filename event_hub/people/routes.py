@@ -77,13 +77,17 @@ class GroupMembers(PersonRequest):
 
 
 class UserRecord(HubAnswer):
-    """A user; `groups` is empty for one who has every camera."""
+    """A user; `groups` is empty for one who has every camera.
+
+    One who is `outside` logs in at the identity provider, which says role and groups each time.
+    """
 
     name: str
     role: UserRole
     groups: list[str]
     created_at: datetime
     disabled_at: datetime | None
+    outside: bool
 
     @classmethod
     def of(cls, user: User) -> UserRecord:
@@ -94,6 +98,7 @@ class UserRecord(HubAnswer):
             groups=list(user.groups),
             created_at=user.created_at,
             disabled_at=user.disabled_at,
+            outside=user.outside,
         )
 
 

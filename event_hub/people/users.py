@@ -37,6 +37,7 @@ class User:
     Attributes:
         groups: Names of the camera groups that the user is limited to; empty for every camera.
         disabled_at: Since when the user may not log in; None for one who may.
+        outside: Whether the user logs in at an identity provider, which says role and groups.
     """
 
     name: str
@@ -44,6 +45,7 @@ class User:
     groups: tuple[str, ...]
     created_at: datetime
     disabled_at: datetime | None
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,15 @@ class Users:
     ) -> User:
         """Changes a user. One who is disabled or gets another password is logged out everywhere.
 
+        So is one who gets other camera groups, as open pages show those of before.
+
         Raises:
             UnknownPersonError: There is none of this name.
             UnfitValueError: A group does not exist.
         """
         row = self._row(connection, name)
+        if row.subject and hashed is not None:
+            raise UnfitValueError(f"{name} logs in at the identity provider and has no password")
         values: dict[str, Any] = {}
         if wanted.role is not None:
             values["role"] = wanted.role
@@ -168,9 +174,39 @@ class Users:
             values["password"] = hashed
         if values:
             connection.execute(update(USERS).where(USERS.c.name == name).values(values))
-        if wanted.disabled or hashed is not None:
+        moves = "groups" in values and values["groups"] != row.groups
+        if wanted.disabled or hashed is not None or moves:
             self._sessions.end_all(connection, name)
         return _user(self._row(connection, name))
+
+    def take_in(
+        self,
+        connection: Connection,
+        subject: str,
+        name: str,
+        role: UserRole,
+        groups: tuple[str, ...],
+    ) -> tuple[User, bool]:
+        """Who logged in at an identity provider, as a user; and whether that is somebody new.
+
+        Raises:
+            NameInUseError: Somebody else has the name: a password, or another id at the provider.
+            UnfitValueError: A group does not exist, there are too many users, or this one is
+                disabled.
+        """
+        row = connection.execute(select(USERS).where(USERS.c.name == name)).first()
+        if row is None:
+            self.add(connection, name, role, groups, hashed="")
+            known = {"subject": subject}
+            connection.execute(update(USERS).where(USERS.c.name == name).values(known))
+            return _user(self._row(connection, name)), True
+        if row.subject != subject:
+            raise NameInUseError(
+                f"another user here is called {name}; an administrator has to remove one of them"
+            )
+        if row.disabled_us is not None:
+            raise UnfitValueError(f"{name} may not log in here; ask an administrator")
+        return self.change(connection, name, UserChange(role, groups), None), False
 
     def remove(self, connection: Connection, name: str) -> None:
         """Removes a user, who is logged out everywhere.
@@ -196,4 +232,5 @@ def _user(row: Row[Any]) -> User:
         groups=load_names(row.groups),
         created_at=from_us(row.created_us),
         disabled_at=None if row.disabled_us is None else from_us(row.disabled_us),
+        outside=bool(row.subject),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from sqlalchemy import ColumnElement, Table, and_, exists, false, func, or_, true
 
 from event_hub.tables import CAMERA_STATES, EVENTS
@@ -126,9 +126,24 @@ def visible_to(request: Request) -> Visible:
     Raises:
         StoreUnavailableError: The groups cannot be read.
     """
-    found: Visible = request.app.state.groups.visible(caller_of(request.scope))
+    found: Visible = request.app.state.groups.visible(caller_of(request.scope).groups)
     return found
 
 
 Sees = Annotated[Visible, Depends(visible_to)]
 """A parameter of a route or of the filter that it takes: the cameras that its caller sees."""
+
+
+def seen_camera(city: str, camera: str, request: Request, sees: Sees) -> None:
+    """Makes sure that the caller sees the camera of a route.
+
+    Raises:
+        HTTPException: 404, as if there were none.
+        StoreUnavailableError: That cannot be found out.
+    """
+    if not sees.is_all and not request.app.state.groups.has(sees, city, camera):
+        raise HTTPException(404, f"the city {city!r} has no camera {camera!r}")
+
+
+SeenCamera: Final = Depends(seen_camera)
+"""For `dependencies` of a route of one camera."""

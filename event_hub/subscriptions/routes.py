@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
 from event_hub.answers import described
 from event_hub.envelope import Envelope, Received
+from event_hub.people.noting import noted
 from event_hub.store import EventStore
 from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.subscription_tables import DELIVERIES
@@ -38,6 +39,7 @@ from event_hub.subscriptions.message import TEST_TYPE
 from event_hub.subscriptions.receiver_address import ReceiverForbiddenError, checked_address
 from event_hub.subscriptions.wanted import SubscriptionOrder
 from event_hub.tables import EVENTS, from_us, to_us
+from pipelines.access import AuditTrail
 from pipelines.event_identity import event_id
 from pipelines.http_api import RequestProblem
 
@@ -63,21 +65,23 @@ class ReplayOrder(BaseModel):
 
 
 def subscriptions_router(
-    store: EventStore, sender: Sender, settings: SubscriptionSettings
+    store: EventStore, sender: Sender, settings: SubscriptionSettings, trail: AuditTrail
 ) -> APIRouter:
-    """Every route of subscriptions."""
+    """Every route of subscriptions; the trail keeps who changed which."""
     router = APIRouter()
-    _add_making(router, store, settings)
+    _add_making(router, store, settings, trail)
     _add_reading(router, store)
-    _add_deeds(router, store, sender)
+    _add_deeds(router, store, sender, trail)
     return router
 
 
-def _add_making(router: APIRouter, store: EventStore, settings: SubscriptionSettings) -> None:
+def _add_making(
+    router: APIRouter, store: EventStore, settings: SubscriptionSettings, trail: AuditTrail
+) -> None:
     @router.post(
         PATH, status_code=201, **described("subscriptions", "Subscribe a receiver", 409, 422, 503)
     )
-    def subscribe(order: SubscriptionOrder) -> SubscriptionRecord:
+    def subscribe(order: SubscriptionOrder, request: Request) -> SubscriptionRecord:
         """It gets what arrives from now on. `secret` is in this answer alone."""
         try:
             checked_address(order.url.get_secret_value(), settings.networks)
@@ -90,6 +94,7 @@ def _add_making(router: APIRouter, store: EventStore, settings: SubscriptionSett
         try:
             with store.database.write() as connection:
                 own, made = add_subscription(connection, order, now_us(), settings.most)
+                noted(trail, request, own.id, "subscription.added", f"at {own.host}")
         except TooManySubscriptionsError as error:
             raise HTTPException(409, str(error)) from None
         return _record(own, (0, 0), made or None)
@@ -97,11 +102,12 @@ def _add_making(router: APIRouter, store: EventStore, settings: SubscriptionSett
     @router.delete(
         ONE, status_code=204, **described("subscriptions", "End a subscription", 404, 503)
     )
-    def unsubscribe(subscription_id: str) -> None:
+    def unsubscribe(subscription_id: str, request: Request) -> None:
         """What was still to be delivered is forgotten."""
         with store.database.write() as connection:
-            _one(connection, subscription_id)
+            own = _one(connection, subscription_id)
             remove_subscription(connection, subscription_id)
+            noted(trail, request, own.id, "subscription.removed", f"at {own.host}")
 
 
 def _add_reading(router: APIRouter, store: EventStore) -> None:
@@ -142,29 +148,36 @@ def _add_reading(router: APIRouter, store: EventStore) -> None:
         )
 
 
-def _add_deeds(router: APIRouter, store: EventStore, sender: Sender) -> None:
+def _add_deeds(router: APIRouter, store: EventStore, sender: Sender, trail: AuditTrail) -> None:
     @router.post(f"{ONE}/active", **described("subscriptions", "Pause, or go on", 404, 422, 503))
-    def set_active(subscription_id: str, order: ActiveOrder) -> SubscriptionRecord:
+    def set_active(
+        subscription_id: str, order: ActiveOrder, request: Request
+    ) -> SubscriptionRecord:
         """Going on tries at once, whatever failed before."""
         with store.database.write() as connection:
             _one(connection, subscription_id)
             values = {"is_active": int(order.active), "next_us": 0, "failures": 0}
             change_subscription(connection, subscription_id, **values)
+            said = "goes on" if order.active else "pauses"
+            noted(trail, request, subscription_id, "subscription.changed", said)
             return _with_counts(connection, subscription_id)
 
     @router.post(f"{ONE}/test", **described("subscriptions", "Send a test", 404, 503))
-    def test(subscription_id: str) -> ReceiverTest:
+    def test(subscription_id: str, request: Request) -> ReceiverTest:
         """An event of type `cityeye.hub.test` goes out at once, beside all others."""
         with store.database.read() as connection:
             own = _one(connection, subscription_id)
+        noted(trail, request, own.id, "subscription.tested", f"at {own.host}")
         outcome = sender.send(own, _test_event(subscription_id))
         return ReceiverTest(accepted=outcome.what == "accepted", reason=outcome.reason)
 
     @router.post(f"{ONE}/replay", **described("subscriptions", "Deliver again", 404, 422, 503))
-    def replay(subscription_id: str, order: ReplayOrder) -> ReplayResult:
+    def replay(subscription_id: str, order: ReplayOrder, request: Request) -> ReplayResult:
         """What is dead, or everything that arrived since a time; in order for each camera."""
         with store.database.write() as connection:
             backlog = DeliveryBacklog(connection, _one(connection, subscription_id))
+            said = f"since {order.since}" if order.since else "what was given up"
+            noted(trail, request, subscription_id, "subscription.replayed", said)
             if order.since is None:
                 return ReplayResult(revived=backlog.revive())
             backlog.rewind(to_us(order.since))

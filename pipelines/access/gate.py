@@ -88,7 +88,10 @@ def caller_of(scope: Message) -> Caller:
 
 
 async def is_still_admitted(scope: Message) -> bool:
-    """Whether a request that was let in would be let in now; for answers that last."""
+    """Whether a request that was let in would be let in now; for answers that last.
+
+    `caller_of` says then what its caller may do now.
+    """
     check: Callable[[], Awaitable[bool]] = scope[STILL]
     return await check()
 

@@ -13,6 +13,7 @@ from event_hub.console.overview import OverviewPage
 from event_hub.console.page import CityReading, Content, Page, Visit
 from event_hub.console.situation import CitySituation, read_situation
 from event_hub.envelope import parse_event
+from event_hub.people.visible import ALL, Visible
 from event_hub.store import EventStore
 from pipelines.access import Scope
 from tests.event_hub.samples import dump
@@ -82,6 +83,7 @@ class Store:
         language: LanguageCode = "en",
         scope: Scope = Scope.OPERATOR,
         route: dict[str, str] | None = None,
+        sees: Visible = ALL,
         **query: str,
     ) -> ShownPage:
         store = EventStore(self._url)
@@ -89,15 +91,15 @@ class Store:
             if events:
                 store.add([parse_event(dump(event)) for event in events])
             visit = Visit(name, route or {}, query, languages()[language], scope)
-            return shown_page(store, visit)
+            return shown_page(store, visit, sees)
         finally:
             store.close()
 
 
-def shown_page(store: EventStore, visit: Visit) -> ShownPage:
+def shown_page(store: EventStore, visit: Visit, sees: Visible = ALL) -> ShownPage:
     with store.database.read() as connection:
-        situation = read_situation(connection, store.heard)
-        reading = CityReading(connection, store.heard, situation)
+        situation = read_situation(connection, store.heard, sees)
+        reading = CityReading(connection, store.heard, situation, sees)
         return ShownPage(PAGES[visit.page].read(reading, visit), situation)
 
 
