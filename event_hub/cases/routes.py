@@ -30,10 +30,10 @@ NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 PATH: Final = "/api/incidents/{incident_id}"
 
 
-def cases_router(store: EventStore, limits: TimeLimits) -> APIRouter:
-    """Every route of case work."""
+def cases_router(store: EventStore, limits: TimeLimits, checked_city: str) -> APIRouter:
+    """Every route of case work; `checked_city` as in `CaseWork`."""
     router = APIRouter()
-    _add_actions(router, store, limits)
+    _add_actions(router, store, limits, checked_city)
     _add_readers(router, store, limits)
     return router
 
@@ -44,8 +44,10 @@ def actor_of(request: Request) -> CaseActor:
     return CaseActor(caller.user or caller.parent or caller.id, caller.name, caller.scope)
 
 
-def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits) -> None:
-    work = CaseWork(store, limits)
+def _add_actions(
+    router: APIRouter, store: EventStore, limits: TimeLimits, checked_city: str
+) -> None:
+    work = CaseWork(store, limits, checked_city)
 
     def act(
         request: Request,
