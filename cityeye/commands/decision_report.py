@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any
 
-import typer
-
-from cityeye.city_client import EVENT_HUB, CityClient
+from cityeye.commands.hub_option import hub_client
 from cityeye.errors import CommandError
-from cityeye.ports import HUB_PORT
-
-DEFAULT_HUB: Final = f"http://127.0.0.1:{HUB_PORT}"
-HubOption = Annotated[
-    str,
-    typer.Option(envvar="CITYEYE_HUB", help="Address of the event hub, which has decisions."),
-]
 
 
 def decision_lines(
@@ -29,8 +19,7 @@ def decision_lines(
     A hub that cannot be asked is one line that says why.
     """
     try:
-        client = CityClient.of(url, token_file, os.environ, EVENT_HUB)
-        found = client.get("/api/precision", model=model)["rows"]
+        found = hub_client(url, token_file).get("/api/precision", model=model)["rows"]
     except CommandError as error:
         return [f"no decisions of people: {error}"]
     lines = []

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cityeye.city_client import DEFAULT_API, CityClient
-from cityeye.commands.decision_report import DEFAULT_HUB, HubOption, decision_lines
+from cityeye.city_client import DEFAULT_API, DEFAULT_HUB, CityClient
+from cityeye.commands.decision_report import decision_lines
+from cityeye.commands.hub_option import HubOption
 from cityeye.commands.model_rollout import ApiOption, ModelArgument, TokenFileOption
 from cityeye.commands.terminal_text import thresholds_line
 
