@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from event_hub.answers import HubAnswer
 from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
+from event_hub.people.visible import ALL, Sees
 from event_hub.tables import INCIDENTS, to_us
 from pipelines.event import VersionData
 
@@ -54,7 +55,11 @@ class PrecisionReport(HubAnswer):
 
 @dataclass(frozen=True, slots=True)
 class PrecisionFilter:
-    """Which incidents count; None means any. `since` and `until` bound their opening."""
+    """Which incidents count; None means any. `since` and `until` bound their opening.
+
+    Attributes:
+        sees: The cameras that the caller sees.
+    """
 
     city: str | None = None
     camera: str | None = None
@@ -63,6 +68,7 @@ class PrecisionFilter:
     version: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    sees: Sees = ALL
 
 
 def wilson(real: int, total: int) -> tuple[float, float] | None:
@@ -111,7 +117,7 @@ def conditions(wanted: PrecisionFilter) -> list[ColumnElement[bool]]:
         found.append(INCIDENTS.c.opened_us >= to_us(wanted.since))
     if wanted.until is not None:
         found.append(INCIDENTS.c.opened_us < to_us(wanted.until))
-    return found
+    return [*found, wanted.sees.of(INCIDENTS)]
 
 
 def _row(key: tuple[str, ...], rows: Iterable[Any]) -> PrecisionRow:

@@ -17,6 +17,7 @@ from event_hub.access import ROUTES
 from pipelines.access import Scope, TokenFile
 from pipelines.event_identity import camera_source, city_of, worker_source
 from pipelines.keyframe_key import keyframe_key, restricted_key
+from tests.event_hub.cases.group_looks import looks_of_cases
 from tests.event_hub.conftest import Client, StartHub, running
 from tests.event_hub.people import Answer, Browser, add_user, logged_in, put_group, send
 from tests.event_hub.samples import (
@@ -226,6 +227,7 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/statistics/incidents"): grouped,
     ("GET", "/api/statistics/places"): places,
     ("GET", "/api/statistics/measurements"): series,
+    **looks_of_cases(CAMERAS),
     # It goes on for as long as somebody reads: see test_feed.py.
     ("GET", "/api/feed"): answers,
     ("GET", "/api/me"): answers,
