@@ -363,12 +363,6 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/keyframes/{key:path}"): about("GET", "/api/keyframes/{key}?city={city}"),
     ("GET", "/api/keyframe-links"): about("GET", "/api/keyframe-links?key={key}&city={city}"),
     ("POST", "/api/evidence/{key:path}"): about("POST", "/api/evidence/{clip}?city={city}"),
-    ("GET", "/api/statistics/timeline"): timeline,
-    ("GET", "/api/statistics/incidents"): grouped,
-    ("GET", "/api/statistics/places"): places,
-    ("GET", "/api/statistics/measurements"): series,
-    # It goes on for as long as somebody reads: see test_feed.py.
-    ("GET", "/api/feed"): answers,
     ("GET", "/api/me"): answers,
     ("POST", "/api/me/password"): answers,
     ("GET", "/api/openapi.json"): answers,
