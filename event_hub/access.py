@@ -14,6 +14,8 @@ SINGLE: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = frozenset({"application/json"})
+EVENTS: Final = JSON | {SINGLE, BATCH}
+"""JSON is the data of an event in binary mode."""
 REASON_BYTES: Final = 8 * 1024
 CASE_BYTES: Final = 32 * 1024
 PERSON_BYTES: Final = 8 * 1024
@@ -42,7 +44,7 @@ ROUTES: Final = RouteTable(
         RouteRule("POST", "/logout", None),
         RouteRule("GET", "/login/oidc", None),
         RouteRule("GET", "/login/oidc/callback", None),
-        RouteRule("POST", "/api/events", Scope.SENDER, frozenset({SINGLE, BATCH}), BATCH_MAX_BYTES),
+        RouteRule("POST", "/api/events", Scope.SENDER, EVENTS, BATCH_MAX_BYTES),
         RouteRule("GET", "/api/events", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/feed", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/incidents", Scope.VIEWER, by_group=True),

@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.event import CameraStateData, IncidentData, MeasurementData
 
@@ -103,7 +103,7 @@ class StoredEvent(HubAnswer):
     received_at: datetime
     sha256: str
     size_bytes: int
-    event: dict[str, Any]
+    event: dict[str, Any] = Field(description="as `CloudEvent` of the components")
 
 
 class EventPage(HubAnswer):

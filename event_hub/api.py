@@ -26,9 +26,17 @@ from event_hub.answers import (
     Receipt,
     described,
 )
+from event_hub.binary_mode import BINARY, MARK, structured
 from event_hub.camera_changes import add_camera_changes
 from event_hub.city_control import CityControl
-from event_hub.envelope import BATCH_MAX_BYTES, EVENT_MAX_BYTES, Received, parse_event, split_batch
+from event_hub.envelope import (
+    BATCH_MAX_BYTES,
+    BATCH_MAX_EVENTS,
+    EVENT_MAX_BYTES,
+    Received,
+    parse_event,
+    split_batch,
+)
 from event_hub.errors import MalformedEventError, SignatureError, StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.feed import add_feed
@@ -48,10 +56,16 @@ from event_hub.settings import HubRetention, HubSettings
 from event_hub.statistics import add_statistics
 from event_hub.store import EventStore
 from pipelines.access import AuditTrail
-from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
+from pipelines.event_schemas import SCHEMAS, schema_file, schema_media_type
 from pipelines.http_api import RequestProblem
 
-BODY_LIMITS: Final = {SINGLE: EVENT_MAX_BYTES, BATCH: BATCH_MAX_BYTES}
+BODY_LIMITS: Final = {
+    SINGLE: EVENT_MAX_BYTES,
+    BATCH: BATCH_MAX_BYTES,
+    BINARY: EVENT_MAX_BYTES,
+}
+ANY_EVENT: Final = "CloudEvent"
+"""The schema of any event in the description, see `pipelines.event_schemas`."""
 PAGE_MAX: Final = 200
 NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 
@@ -90,24 +104,32 @@ def api_router(
 def _add_delivery(
     router: APIRouter, store: EventStore, secrets: Sequence[SecretStr], metrics: HubMetrics
 ) -> None:
-    schema = {"schema": {"type": "object"}}
+    schema = {"$ref": f"#/components/schemas/{ANY_EVENT}"}
+    content = {
+        SINGLE: {"schema": schema},
+        BATCH: {"schema": {"type": "array", "items": schema, "maxItems": BATCH_MAX_EVENTS}},
+        BINARY: {"schema": {"type": "object", "description": "the data; attributes in headers"}},
+    }
 
     @router.post(
         "/api/events",
         **described("events", "Store one event or a batch", 400, 401, 408, 413, 415, 422, 503),
-        openapi_extra={
-            "requestBody": {"required": True, "content": {SINGLE: schema, BATCH: schema}}
-        },
+        openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     async def post_events(request: Request) -> Receipt:
-        """Takes CloudEvents 1.0 in structured JSON mode. Storing an event again changes nothing.
+        """Takes CloudEvents 1.0: structured, in batches, or binary with `ce-` headers.
+
+        Storing an event again changes nothing. A hub that wants signatures takes no binary mode,
+        as they do not cover headers.
 
         Heartbeats come the same way and are not stored: a camera without any is `silent`.
         """
-        media_type = _media_type(request)
+        media_type = _media_type(request, signed=bool(secrets))
         body = await _body(request, BODY_LIMITS[media_type])
         if secrets:
             verify_signature(secrets, request.headers, body)
+        if media_type == BINARY:
+            body = structured(request.headers.items(), body)
         received, receipt = await run_in_threadpool(_store_events, store, media_type, body)
         metrics.count_events(receipt, received)
         return receipt
@@ -139,7 +161,7 @@ def verify_signature(secrets: Sequence[SecretStr], headers: Mapping[str, str], b
 
 def _store_events(store: EventStore, media_type: str, body: bytes) -> tuple[int, Receipt]:
     """How many events were received, and what became of them."""
-    received = [parse_event(body)] if media_type == SINGLE else _parse_batch(body)
+    received = _parse_batch(body) if media_type == BATCH else [parse_event(body)]
     return len(received), store.add(received)
 
 
@@ -154,12 +176,15 @@ def _parse_batch(body: bytes) -> list[Received]:
     return received
 
 
-def _media_type(request: Request) -> str:
+def _media_type(request: Request, *, signed: bool) -> str:
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     media_type = media_type.strip().lower()
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if media_type not in BODY_LIMITS or charset not in {"", "utf-8"}:
         raise HTTPException(415, f"send {SINGLE} or {BATCH} in UTF-8")
+    if media_type == BINARY and (signed or MARK not in request.headers):
+        why = "a signature does not cover headers" if signed else f"there is no header {MARK}"
+        raise HTTPException(415, f"this is no event in binary mode: {why}; send {SINGLE}")
     return media_type
 
 
@@ -286,8 +311,11 @@ def _add_schemas(router: APIRouter) -> None:
 
     @router.get("/schemas/{name}", response_class=Response, **how)
     def get_schema(name: str) -> Response:
-        """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`."""
+        """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`.
+
+        `/schemas/asyncapi.json` describes all events.
+        """
         schema = schema_file(name)
         if schema is None:
             raise HTTPException(404, f"there is no such schema; there are {', '.join(SCHEMAS)}")
-        return Response(schema, media_type=SCHEMA_MEDIA_TYPE)
+        return Response(schema, media_type=schema_media_type(name))

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
-from event_hub.api import api_router, health_of
+from event_hub.api import ANY_EVENT, api_router, health_of
 from event_hub.cases.limit_watch import LimitWatch
 from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
@@ -38,6 +38,7 @@ from pipelines.access import (
     TokenFile,
     known_hosts,
 )
+from pipelines.event_schemas import event_components
 from pipelines.http_api import HttpApi
 
 SERVER: Final = "hub"
@@ -139,6 +140,7 @@ def build_app(settings: HubSettings, keyframes: KeyframeSource) -> FastAPI:
     app = HttpApi(
         ROUTES,
         prefix="/api",
+        schemas=event_components(ANY_EVENT),
         title="CityEye event hub",
         summary="Incidents and camera states of a district, with keyframes as evidence.",
         version="1",

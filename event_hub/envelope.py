@@ -8,11 +8,13 @@ passes with its envelope alone, so that a newer camera side loses nothing to an 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -46,13 +48,18 @@ class Envelope(OutgoingEvent):
 _ENVELOPE: Final = TypeAdapter(Envelope)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Received:
     """One checked event with the bytes it came as."""
 
     body: bytes
     event: OutgoingEvent
     type: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the bytes, hexadecimal."""
+        return hashlib.sha256(self.body).hexdigest()
 
 
 def parse_event(body: bytes) -> Received:

@@ -6,47 +6,75 @@ An hour is one of UTC. Each measurement counts once, in the hour in which its pe
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, Insert, case, delete
+from sqlalchemy.dialects import postgresql, sqlite
 
 from event_hub.tables import MEASURED_HOURS, MEASURED_SERIES, to_us
 from pipelines.event import MeasurementData
 
 HOUR_US: Final = 3600 * 1_000_000
 _NAMES: Final = ("city", "camera", "kind", "task", "zone", "line", "unit")
+_SUMS: Final = ("measurements", "total", "weighted", "watched_s", "able_s", "requested_s")
+_Series = tuple[str, ...]
+"""What `_NAMES` name."""
 
 
-def add_to_hour(connection: Connection, city: str, data: MeasurementData, now_us: int) -> None:
-    """Adds a measurement that is stored now to its hour."""
-    # What lies ahead of the clock counts as of now: nobody asks for statistics of the year 9000.
-    begins_us = min(to_us(data.begins_at), now_us) // HOUR_US * HOUR_US
-    values = (city, data.camera.id, data.kind, data.task, data.zone, data.line, data.unit)
-    series = hashlib.sha256("\0".join(values).encode()).hexdigest()[:32]
-    hour = MEASURED_HOURS.c
-    watched_s, value = data.coverage.watched_s, data.value
-    sums = {
-        "measurements": 1,
-        "total": value,
-        "weighted": value * watched_s,
-        "watched_s": watched_s,
-        "able_s": data.coverage.able_s,
-        "requested_s": data.coverage.requested_s,
-    }
-    added = {
-        **{name: hour[name] + one for name, one in sums.items()},
-        "least": case((hour.least > value, value), else_=hour.least),
-        "most": case((hour.most < value, value), else_=hour.most),
-    }
-    same = (hour.series == series) & (hour.begins_us == begins_us)
-    if connection.execute(update(MEASURED_HOURS).where(same).values(added)).rowcount:
+def add_to_hours(
+    connection: Connection, measured: Iterable[tuple[str, MeasurementData]], now_us: int
+) -> None:
+    """Adds measurements that are stored now, each with its city, to their hours."""
+    hours: dict[tuple[_Series, int], dict[str, Any]] = {}
+    for city, data in measured:
+        values = (city, data.camera.id, data.kind, data.task, data.zone, data.line, data.unit)
+        # What lies ahead of the clock counts as of now: nobody asks for the year 9000.
+        begins_us = min(to_us(data.begins_at), now_us) // HOUR_US * HOUR_US
+        _merge(hours.setdefault((values, begins_us), {}), data)
+    if not hours:
         return
-    first = {"series": series, "begins_us": begins_us, "least": value, "most": value, **sums}
-    connection.execute(insert(MEASURED_HOURS).values(first))
-    known = select(MEASURED_SERIES.c.series).where(MEASURED_SERIES.c.series == series)
-    if connection.scalar(known) is None:
-        row = dict(zip(_NAMES, values, strict=True))
-        connection.execute(insert(MEASURED_SERIES).values(series=series, **row))
+    rows = [
+        {"series": _series_id(values), "begins_us": begins_us, **sums}
+        for (values, begins_us), sums in hours.items()
+    ]
+    series_rows = {
+        values: {"series": _series_id(values), **dict(zip(_NAMES, values, strict=True))}
+        for values, _ in hours
+    }
+    hour, series = _statements(connection.dialect.name)
+    connection.execute(hour, rows)
+    connection.execute(series, list(series_rows.values()))
+
+
+def _series_id(values: _Series) -> str:
+    return hashlib.sha256("\0".join(values).encode()).hexdigest()[:32]
+
+
+@cache
+def _statements(dialect: str) -> tuple[Insert, Insert]:
+    """What adds a row to its hour, and a series where it is new; made once for each database."""
+    make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
+    hour, known = make(MEASURED_HOURS), MEASURED_HOURS.c
+    new = hour.excluded
+    added = {name: known[name] + new[name] for name in _SUMS}
+    added["least"] = case((known.least > new.least, new.least), else_=known.least)
+    added["most"] = case((known.most < new.most, new.most), else_=known.most)
+    return (
+        hour.on_conflict_do_update(index_elements=["series", "begins_us"], set_=added),
+        make(MEASURED_SERIES).on_conflict_do_nothing(),
+    )
+
+
+def _merge(sums: dict[str, Any], data: MeasurementData) -> None:
+    value, seen = data.value, data.coverage
+    one = {"measurements": 1, "total": value, "weighted": value * seen.watched_s}
+    one |= seen.model_dump(include={"watched_s", "able_s", "requested_s"})
+    for name in _SUMS:
+        sums[name] = sums.get(name, 0) + one[name]
+    sums["least"] = min(sums.get("least", value), value)
+    sums["most"] = max(sums.get("most", value), value)
 
 
 def forget_hours(connection: Connection, before_us: int) -> None:

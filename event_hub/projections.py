@@ -7,17 +7,27 @@ the event's source; what names no city, as older programs did, is of the city th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from event_hub.case_tables import CASE_INCIDENTS, CASES
 from event_hub.incident_words import words_of
-from event_hub.measured_hours import add_to_hour
+from event_hub.measured_hours import add_to_hours
 from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
     CameraStateEvent,
@@ -71,19 +81,22 @@ def _shown(incident: IncidentData, opened: datetime, received: datetime) -> Inci
     )
 
 
-@singledispatch
-def project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
-    """Updates what is derived from events of one kind; most kinds have nothing of the sort."""
+def project_all(events: Sequence[OutgoingEvent], connection: Connection, now_us: int) -> None:
+    """Updates what is derived from events that are new, in their order."""
+    measured = [event for event in events if isinstance(event, MeasurementEvent)]
+    if measured:
+        connection.execute(insert(MEASUREMENTS), [_measurement_row(one) for one in measured])
+        add_to_hours(connection, [(city_of(one.source), one.data) for one in measured], now_us)
+    for event in events:
+        project(event, connection, now_us)
 
 
-@project.register
-def _project_measurement(event: MeasurementEvent, connection: Connection, now_us: int) -> None:
+def _measurement_row(event: MeasurementEvent) -> dict[str, Any]:
     data = event.data
-    city = city_of(event.source)
-    row = {
+    return {
         "source": event.source,
         "event_id": event.id,
-        "city": city,
+        "city": city_of(event.source),
         "camera": data.camera.id,
         "kind": data.kind,
         "task": data.task,
@@ -91,8 +104,11 @@ def _project_measurement(event: MeasurementEvent, connection: Connection, now_us
         "line": data.line,
         "begins_us": to_us(data.begins_at),
     }
-    connection.execute(insert(MEASUREMENTS).values(row))
-    add_to_hour(connection, city, data, now_us)
+
+
+@singledispatch
+def project(event: OutgoingEvent, connection: Connection, now_us: int) -> None:
+    """Updates what is derived from one event; of most kinds there is nothing of the sort."""
 
 
 @project.register
@@ -173,33 +189,61 @@ def _keep(
     greatest: bool = True,
 ) -> None:
     """Let `row` replace the one with the same key when it comes after it (before: not greatest)."""
-    key, city = table.primary_key.columns
-    same = _row_of(connection, table, row[key.name], city_of(row["source"]))
-    columns = (city, *(table.c[name] for name in order))
-    present = connection.execute(select(*columns).where(same)).first()
-    if present is None:
-        connection.execute(insert(table).values(city=city_of(row["source"]), **row))
+    key, _ = table.primary_key.columns
+    value, name = row[key.name], city_of(row["source"])
+    found = connection.execute(_orders(table, tuple(order)), {"value": value})
+    present = {one[0]: tuple(one)[1:] for one in found}
+    where = _settled(connection, table, value, name, present)
+    if name and where not in present and "" in present:
+        present[where] = present[""]
+    if where not in present:
+        connection.execute(insert(table), {"city": name, **row})
         return
     challenger = tuple(row[name] for name in order)
-    if (challenger > tuple(present)[1:]) == greatest:
-        connection.execute(update(table).where(same).values(row))
+    if (challenger > present[where]) == greatest:
+        connection.execute(_replacing(table), {**row, "value": value, "where": where})
+
+
+@cache
+def _orders(table: Table, order: tuple[str, ...]) -> Select[Any]:
+    """Asks where the rows of a thing stand in the order, with their cities.
+
+    Statements that every event needs are made once: making them takes longer than running them.
+    """
+    key, city = table.primary_key.columns
+    columns = (table.c[name] for name in order)
+    return select(city, *columns).where(key == bindparam("value"))
+
+
+@cache
+def _replacing(table: Table) -> Update:
+    key, city = table.primary_key.columns
+    return update(table).where(key == bindparam("value"), city == bindparam("where"))
 
 
 def _row_of(connection: Connection, table: Table, value: str, name: str) -> ColumnElement[bool]:
-    """The row of a thing in a city, where there is one.
+    """The row of a thing in a city, where there is one."""
+    key, city = table.primary_key.columns
+    known = set(connection.scalars(select(city).where(key == value)))
+    return (key == value) & (city == _settled(connection, table, value, name, known))
+
+
+def _settled(
+    connection: Connection, table: Table, value: str, name: str, known: Collection[str]
+) -> str:
+    """The city of the row of a thing, where there is one.
 
     A row that names no city becomes that of the first city that has the thing.
     """
     key, city = table.primary_key.columns
-    known = set(connection.scalars(select(city).where(key == value)))
     if name and name not in known and "" in known:
         nowhere = (key == value) & (city == "")
         connection.execute(update(table).where(nowhere).values(city=name))
         if table is INCIDENTS:
             _move_case(connection, value, name)
     elif not name and known:
-        name = min(known)
-    return (key == value) & (city == name)
+        return min(known)
+    return name
 
 
 def _move_case(connection: Connection, incident_id: str, name: str) -> None:

@@ -8,15 +8,15 @@ heartbeats, which are only noted.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, tuple_, update
 
 from event_hub.answers import Receipt
 from event_hub.case_tables import HUB
@@ -26,7 +26,7 @@ from event_hub.errors import DatabaseDamagedError, MalformedEventError, StoreUna
 from event_hub.heard import HeardCameras
 from event_hub.heard_rows import known_cameras, save_heard
 from event_hub.migrations.upgrade import prepare
-from event_hub.projections import origin, project
+from event_hub.projections import origin, project_all
 from event_hub.settings import SILENCE_LIMIT_S
 from event_hub.tables import EVENTS, USAGE, to_us
 from pipelines.event import HeartbeatEvent
@@ -34,6 +34,8 @@ from pipelines.event import HeartbeatEvent
 logger = logging.getLogger(__name__)
 
 SAVE_HEARD_EVERY_S = 30.0
+KEYS_AT_ONCE = 250
+"""Events that are searched with one statement; databases bound its parameters."""
 
 
 class EventStore:
@@ -107,7 +109,7 @@ class EventStore:
         new = 0
         if events:
             with self.recording() as recorder:
-                new = sum(recorder.add(one) for one in events)
+                new = recorder.add_all(events)
         for one in received:
             if isinstance(one.event, HeartbeatEvent):
                 self.heard.note(one.event, now_us)
@@ -171,12 +173,24 @@ class EventRecorder:
 
     def add(self, received: Received) -> bool:
         """Adds an event. False where it is known."""
-        if not _insert(self.connection, received, self.next_position, self.now_us):
-            return False
-        self.new += 1
-        self.shown += received.event.measurement is None
-        self._size += len(received.body)
-        return True
+        return self.add_all([received]) == 1
+
+    def add_all(self, received: Sequence[Received]) -> int:
+        """Adds those of some events that are not known; how many that were.
+
+        Each kind of row is written with one statement for all events: that is most of the time.
+        """
+        fresh = _unknown(self.connection, received)
+        if not fresh:
+            return 0
+        begin = self.next_position
+        rows = [_row(one, begin + place, self.now_us) for place, one in enumerate(fresh)]
+        self.connection.execute(insert(EVENTS), rows)
+        project_all([one.event for one in fresh], self.connection, self.now_us)
+        self.new += len(fresh)
+        self.shown += sum(one.event.measurement is None for one in fresh)
+        self._size += sum(len(one.body) for one in fresh)
+        return len(fresh)
 
     def note_usage(self) -> None:
         """Counts what was added; the last thing in the transaction."""
@@ -189,16 +203,29 @@ class EventRecorder:
             self.connection.execute(update(USAGE).values(now_used))
 
 
-def _insert(connection: Connection, received: Received, position: int, now_us: int) -> bool:
+def _unknown(connection: Connection, received: Sequence[Received]) -> list[Received]:
+    """The events that the database does not have, each once, in their order."""
+    known: dict[tuple[str, str], str] = {}
+    keys = [(one.event.source, one.event.id) for one in received]
+    key = tuple_(EVENTS.c.source, EVENTS.c.event_id)
+    columns = (EVENTS.c.source, EVENTS.c.event_id, EVENTS.c.sha256)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        named = key.in_(keys[start : start + KEYS_AT_ONCE])
+        for row in connection.execute(select(*columns).where(named)):
+            known[row.source, row.event_id] = row.sha256
+    fresh = []
+    for one, name in zip(received, keys, strict=True):
+        if name not in known:
+            known[name] = one.sha256
+            fresh.append(one)
+        elif known[name] != one.sha256:
+            logger.warning("event_id_reused source=%s id=%s", *name)
+    return fresh
+
+
+def _row(received: Received, position: int, now_us: int) -> dict[str, Any]:
     event = received.event
-    digest = hashlib.sha256(received.body).hexdigest()
-    same = (EVENTS.c.source == event.source) & (EVENTS.c.event_id == event.id)
-    known = connection.scalar(select(EVENTS.c.sha256).where(same))
-    if known is not None:
-        if known != digest:
-            logger.warning("event_id_reused source=%s id=%s", event.source, event.id)
-        return False
-    row = {
+    return {
         **origin(event),
         "position": position,
         "received_us": now_us,
@@ -207,10 +234,7 @@ def _insert(connection: Connection, received: Received, position: int, now_us: i
         "partitionkey": event.partitionkey,
         "incident_id": event.incident_id,
         "revision": event.incident.revision if event.incident else None,
-        "sha256": digest,
+        "sha256": received.sha256,
         "size_bytes": len(received.body),
         "body": received.body,
     }
-    connection.execute(insert(EVENTS).values(row))
-    project(event, connection, now_us)
-    return True

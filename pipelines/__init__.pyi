@@ -30,6 +30,7 @@ from .metrics import (
     Histogram as Histogram, InferenceMetrics as InferenceMetrics,
     InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,
 )
+from .place_check import PlaceCheck as PlaceCheck
 from .plan import (
     COVERAGE_S as COVERAGE_S, CameraPlan as CameraPlan, ModelRef as ModelRef,
     PRIORITIES as PRIORITIES, Priority as Priority,

@@ -28,6 +28,7 @@ from pipelines.incident import EndReason
 from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.load import LoadMeter, PriorityLoad
 from pipelines.model_faults import ModelFaults
+from pipelines.place_check import PlaceCheck
 from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
 from pipelines.publication import REMOVED
 from pipelines.shadow.runner import ShadowRunner
@@ -268,6 +269,11 @@ class CameraGroup:
         """
         camera = self._cameras.get(name)
         return None if camera is None else camera.live(options)
+
+    def check_place(self, name: str, kind: str, place: str) -> PlaceCheck | None:
+        """See `GroupCamera.check_place`; None where there is no such camera."""
+        camera = self._cameras.get(name)
+        return None if camera is None else camera.check_place(kind, place)
 
     def beats(self) -> list[CameraBeat]:
         """The state of each camera for a heartbeat; offline where its frames go nowhere."""

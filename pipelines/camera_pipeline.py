@@ -21,6 +21,7 @@ from pipelines.incident_groups import IncidentGroups
 from pipelines.live_view import LiveView
 from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
+from pipelines.place_check import PlaceCheck, place_check
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.recorder import PipelineRecorder
@@ -187,6 +188,15 @@ class CameraPipeline:
                 task: tuple(rule.account(at) for rule in rules)
                 for task, rules in self._rules.items()
             }
+
+    def check_place(self, kind: str, place: str, now_s: float) -> PlaceCheck:
+        """Whether incidents of a kind are still seen at a place; safe from any thread."""
+        with self._processing:
+            at, said = self._newest, []
+            if at is not None:
+                rules = chain.from_iterable(self._rules.values())
+                said = [rule.account(at) for rule in rules if rule.kind == kind]
+            return place_check(said, place, at, self._signals.newest.view or "", now_s)
 
     @property
     def signals(self) -> Signals:

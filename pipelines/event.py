@@ -123,7 +123,7 @@ class HeartbeatData(Contract):
     Attributes:
         beat: Counts the heartbeats of this incarnation, from 1.
         uptime_s: Monotonic seconds since the worker started, so that a receiver notices late ones.
-        valid_s: How long it counts; a camera without a newer one is not watched.
+        valid_s: Seconds for which it counts; a camera without a newer one is not watched.
         cameras: All cameras of the worker, or a part of them where there are many.
     """
 

@@ -18,15 +18,18 @@ from typing import Any, Final, get_args
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from pipelines.event import Event, OutgoingEvent
+from pipelines.event import EVENT, Event, OutgoingEvent
+from pipelines.event_asyncapi import ASYNCAPI_FILE, asyncapi_document
+from pipelines.event_examples import event_examples
 
 FOLDER: Final = Path(__file__).parent / "schemas"
 SCHEMA_MEDIA_TYPE: Final = "application/schema+json"
+ASYNCAPI_MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: Final = tuple(sorted(path.name for path in FOLDER.glob("*.json")))
-"""Names of the files, those of earlier major versions included."""
+"""Names of the files, those of earlier major versions and the AsyncAPI document included."""
 
-_PROSE: Final = frozenset({"title", "description", "$id", "$schema"})
+_PROSE: Final = frozenset({"title", "description", "examples", "$id", "$schema"})
 _NAMED: Final = frozenset({"properties", "$defs"})
 """Keywords that hold schemas by name; a new name breaks no reader."""
 
@@ -34,6 +37,24 @@ _NAMED: Final = frozenset({"properties", "$defs"})
 def schema_file(name: str) -> bytes | None:
     """The bytes of a schema by the name of its file, such as `incident-1.json`; None for others."""
     return (FOLDER / name).read_bytes() if name in SCHEMAS else None
+
+
+def schema_media_type(name: str) -> str:
+    """What a file is, by its name."""
+    return ASYNCAPI_MEDIA_TYPE if name == ASYNCAPI_FILE else SCHEMA_MEDIA_TYPE
+
+
+def event_components(prefix: str) -> dict[str, Any]:
+    """The schemas of all events for an OpenAPI description, by name.
+
+    Args:
+        prefix: Begins every name; the schema with this name takes any kind of event.
+    """
+    template = f"#/components/schemas/{prefix}.{{model}}"
+    made = EVENT.json_schema(ref_template=template, mode="validation")
+    named = {f"{prefix}.{name}": schema for name, schema in made.pop("$defs").items()}
+    examples = [one.model_dump(mode="json") for one in event_examples().values()]
+    return {**named, prefix: {**made, "examples": examples}}
 
 
 @cache
@@ -50,7 +71,13 @@ def _generate(kind: type[OutgoingEvent]) -> tuple[str, dict[str, Any]]:
     data = kind.model_fields["data"].annotation
     made = data.model_json_schema(schema_generator=GenerateJsonSchema, mode="validation")  # type: ignore[union-attr]
     *_, name, major = identity.split(":")
-    return f"{name}-{major}.json", {"$schema": DIALECT, "$id": identity, **made}
+    examples = [
+        one.model_dump(mode="json")["data"]
+        for one in event_examples().values()
+        if isinstance(one, kind)
+    ]
+    schema = {"$schema": DIALECT, "$id": identity, **made, "examples": examples}
+    return f"{name}-{major}.json", schema
 
 
 def as_text(schema: Mapping[str, Any]) -> str:
@@ -95,6 +122,7 @@ def main() -> int:
             continue
         path.parent.mkdir(exist_ok=True)
         path.write_text(as_text(schema), encoding="utf-8")
+    (FOLDER / ASYNCAPI_FILE).write_text(as_text(asyncapi_document()), encoding="utf-8")
     return status
 
 

@@ -32,6 +32,7 @@ from pipelines.evidence_clip import ClipRecorder
 from pipelines.incident import EndReason
 from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.metrics import StatisticsSnapshot
+from pipelines.place_check import PlaceCheck
 from pipelines.place_memory import PlaceMemory
 from pipelines.plan import CameraPlan, Priority, Routes
 from pipelines.rules.rule import Moment
@@ -233,6 +234,13 @@ class GroupCamera:
         if frame is None and wait_s is None:
             reason = reason or "none of its frames was analysed in the last seconds"
         return LiveAnswer(state, reason, frame, wait_s)
+
+    def check_place(self, kind: str, place: str) -> PlaceCheck:
+        """Whether incidents of a kind are still seen at a place."""
+        state, reason = self._reader.state, self._reader.reason
+        if state in BLIND:
+            return PlaceCheck(None, reason=f"the camera is {state}: {reason}")
+        return self.pipeline.check_place(kind, place, time.monotonic())
 
     def beat(self) -> CameraBeat:
         """The state now, for a heartbeat."""

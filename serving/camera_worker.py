@@ -26,6 +26,7 @@ from pipelines import (
     LiveAnswer,
     LiveOptions,
     OutboxUnavailable,
+    PlaceCheck,
     Priority,
     Routes,
     model_keys,
@@ -265,6 +266,10 @@ class CameraWorker:
             return self._group.live(camera, options)
         except EncodingError as error:
             return LiveAnswer(CameraState.DEGRADED, str(error))
+
+    def check_place(self, camera: str, kind: str, place: str) -> PlaceCheck | None:
+        """See `CameraGroup.check_place`."""
+        return self._group.check_place(camera, kind, place)
 
     def limit(self, shares: Mapping[Priority, float]) -> None:
         """See `CameraGroup.limit`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
@@ -18,7 +18,6 @@ from pipelines.event_identity import city_of
 KEYS_MAX: Final = 2000
 """Images and clips that one request may be about."""
 INCIDENTS_MAX: Final = 500
-TYPES: Final = get_args(IncidentEvent.model_fields["type"].annotation)
 MARGIN: Final = timedelta(hours=1)
 """Evidence of an incident is from no more than so long before its opening or after its end."""
 
@@ -120,8 +119,9 @@ def _of_incidents(connection: Connection, condition: ColumnElement[bool]) -> Ite
     for row in connection.execute(select(INCIDENTS).where(condition)).all():
         yield from _items(IncidentData.model_validate_json(row.data), row.city)
         query = select(EVENTS.c.source, EVENTS.c.body)
-        # What people made of an incident has its id too.
-        query = query.where(EVENTS.c.incident_id == row.incident_id, EVENTS.c.type.in_(TYPES))
+        # Events of its case have no revision of it, and no evidence.
+        own = (EVENTS.c.incident_id == row.incident_id) & EVENTS.c.revision.is_not(None)
+        query = query.where(own)
         for event in connection.execute(query).all():
             if city_of(event.source) in ("", row.city) or not row.city:
                 yield from _items(IncidentEvent.model_validate_json(event.body).data, row.city)

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from event_hub.answers import described
 from event_hub.feed.source import FeedSource, FeedWish
 from event_hub.feed.stream import stream
-from event_hub.people.visible import Sees, visible_to
+from event_hub.people.visible import visible_to
 from event_hub.store import EventStore
 from pipelines.access import is_still_admitted
 from pipelines.http_api import RequestProblem
@@ -26,7 +25,7 @@ HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 POSITION_MAX: Final = 2**63 - 1
-About = Literal["incidents", "cameras"]
+About = Literal["incidents", "cameras", "cases"]
 Position = Annotated[int | None, Query(ge=0, le=POSITION_MAX, description="as `Last-Event-ID`")]
 LastEventId = Annotated[int | None, Header(ge=0, le=POSITION_MAX, alias="Last-Event-ID")]
 
@@ -64,30 +63,32 @@ def add_feed(router: APIRouter, store: EventStore) -> None:
     @router.get("/api/feed", response_class=StreamingResponse, **how)
     async def get_feed(
         request: Request,
-        sees: Sees,
-        about: Annotated[list[About] | None, Query(max_length=2)] = None,
+        about: Annotated[list[About] | None, Query(max_length=3)] = None,
         city: str | None = None,
         camera: Annotated[list[str] | None, Query(max_length=100)] = None,
         after: Position = None,
         last_event_id: LastEventId = None,
     ) -> StreamingResponse:
-        """Server-sent events: `incident` with each event of an incident, `camera` with each status.
+        """Server-sent events: each event of an `incident` or `case`, and each status of a `camera`.
 
-        An `incident` has the position in `id`; a reader that comes back with `Last-Event-ID` gets
-        what it missed. `reset` says that this cannot be had any more: read the lists anew. Every
-        camera's status comes at the beginning, then those that change.
+        An `incident` or `case` has the position in `id`; a reader that comes back with
+        `Last-Event-ID` gets what it missed. `reset` says that this cannot be had any more: read the
+        lists anew. Every camera's status comes at the beginning, then those that change.
         """
-        topics = about or ["incidents", "cameras"]
+        topics = about or ["incidents", "cameras", "cases"]
         wish = FeedWish(
-            "incidents" in topics, "cameras" in topics, city, frozenset(camera or ()), sees
+            "incidents" in topics,
+            "cameras" in topics,
+            city,
+            frozenset(camera or ()),
+            "cases" in topics,
+            lambda: visible_to(request),
         )
         begin = last_event_id if last_event_id is not None else after
 
         async def goes_on() -> bool:
-            if request.app.state.is_stopping() or not await is_still_admitted(request.scope):
-                return False
-            # Whoever sees other cameras by now comes back, and gets these.
-            return sees.is_all or await run_in_threadpool(visible_to, request) == sees
+            is_stopping: bool = request.app.state.is_stopping()
+            return not is_stopping and await is_still_admitted(request.scope)
 
         pieces = stream(source, wish, begin, goes_on)
         return _Feed(readers, pieces, media_type=EVENT_STREAM, headers=HEADERS)

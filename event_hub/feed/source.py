@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, get_args
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import func, select
@@ -20,6 +20,7 @@ from event_hub.camera_key import CameraKey
 from event_hub.people.visible import ALL, Visible
 from event_hub.store import EventStore
 from event_hub.tables import EVENTS, USAGE
+from pipelines.event_case import CaseTypes
 from pipelines.event_identity import city_of
 
 CHECK_EVERY_S: Final = 0.5
@@ -29,26 +30,26 @@ WINDOW: Final = 2000
 INCIDENT_TYPES: Final = tuple(
     f"cityeye.incident.{phase}" for phase in ("started", "updated", "ended")
 )
+CASE_TYPES: Final = get_args(CaseTypes)
 
 
 class FeedWish(NamedTuple):
     """Of what a reader wants to hear; None of `city` and an empty `cameras` mean any.
 
-    Attributes:
-        sees: The cameras that the reader sees.
+    `sees` says of which cameras it may hear now: camera groups change while it reads.
     """
 
     incidents: bool
     camera_states: bool
     city: str | None
     cameras: frozenset[str]
-    sees: Visible = ALL
+    cases: bool = False
+    sees: Callable[[], Visible] = lambda: ALL
 
-    def has_status(self, status: CameraStatus) -> bool:
-        """Whether the state of a camera is meant."""
-        camera = status.camera
-        seen = self.sees.sees(status.city, camera.id, camera.place.division)
-        return seen and self.has(status.city, camera.id)
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Of the events that are wanted."""
+        return (INCIDENT_TYPES if self.incidents else ()) + (CASE_TYPES if self.cases else ())
 
     def has(self, city: str, camera: str) -> bool:
         """Whether a camera is meant."""
@@ -56,8 +57,9 @@ class FeedWish(NamedTuple):
 
 
 class FeedEvent(NamedTuple):
-    """An incident's event, as it was received."""
+    """An event of an incident or case, as it was received."""
 
+    about: str
     position: int
     body: str
 
@@ -108,16 +110,24 @@ class FeedSource:
                 self._cameras_of, self._cameras_at_s = state, now_s
             return self._cameras
 
-    async def incidents(
+    async def events(
         self, after: int, newest: int, wish: FeedWish
     ) -> tuple[Sequence[FeedEvent], int]:
-        """Events of incidents after a position, and up to where they were searched.
+        """Events of incidents and cases after a position, and up to where they were searched.
 
         Raises:
             StoreUnavailableError: The database cannot be read now.
         """
         end = min(newest, after + WINDOW)
-        return await run_in_threadpool(self._read_incidents, after, end, wish), end
+        return await run_in_threadpool(self._read_events, after, end, wish), end
+
+    async def visible(self, wish: FeedWish) -> Visible:
+        """Of which cameras a reader may hear now.
+
+        Raises:
+            StoreUnavailableError: The groups cannot be read now.
+        """
+        return await run_in_threadpool(wish.sees)
 
     def _read_newest(self) -> int:
         with self._store.database.read() as connection:
@@ -134,16 +144,19 @@ class FeedSource:
             known = queries.camera_list(connection, self._store.heard).cameras
         return {CameraKey(one.city, one.camera.id): one for one in known}
 
-    def _read_incidents(self, after: int, end: int, wish: FeedWish) -> list[FeedEvent]:
+    def _read_events(self, after: int, end: int, wish: FeedWish) -> list[FeedEvent]:
         table = EVENTS.c
-        query = select(table.position, table.source, table.partitionkey, table.body).where(
-            table.type.in_(INCIDENT_TYPES), table.position > after, table.position <= end
+        columns = (table.position, table.type, table.source, table.partitionkey, table.body)
+        query = select(*columns).where(
+            table.type.in_(wish.types),
+            table.position > after,
+            table.position <= end,
+            wish.sees().of_events(),
         )
-        query = query.where(wish.sees.of_events())
         with self._store.database.read() as connection:
             rows = connection.execute(query.order_by(table.position)).all()
         return [
-            FeedEvent(row.position, row.body.decode())
+            FeedEvent(row.type.split(".")[1], row.position, row.body.decode())
             for row in rows
             if wish.has(city_of(row.source), row.partitionkey)
         ]

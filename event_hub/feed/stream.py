@@ -1,7 +1,8 @@
 """One reader's stream of server-sent events (WHATWG HTML, section 9.2), for as long as it reads.
 
-Every incident event that is stored after the reader's position is sent once and in order; the
-position stands in its `id`, so that a reader that comes back with `Last-Event-ID` misses none.
+Every event of incidents and cases that is stored after the reader's position is sent once and in
+order; the position stands in its `id`, so that a reader that comes back with `Last-Event-ID` misses
+none.
 """
 
 from __future__ import annotations
@@ -83,15 +84,18 @@ class _Reader:
             self._position = newest
             yield _reset(newest)
         while self._position < newest and await goes_on():
-            if not self._wish.incidents:
+            if not self._wish.types:
                 self._position = newest
                 break
-            found, self._position = await self._source.incidents(self._position, newest, self._wish)
+            found, self._position = await self._source.events(self._position, newest, self._wish)
             for one in found:
-                yield format_sse_event(event="incident", data_str=one.body, id=str(one.position))
+                yield format_sse_event(event=one.about, data_str=one.body, id=str(one.position))
         if self._wish.camera_states:
+            visible = await self._source.visible(self._wish)
             for key, status in (await self._source.cameras()).items():
-                if self._wish.has_status(status) and self._is_new(key, status):
+                division = status.camera.place.division
+                is_meant = self._wish.has(*key) and visible.sees(*key, division)
+                if is_meant and self._is_new(key, status):
                     yield format_sse_event(event="camera", data_str=status.model_dump_json())
 
     def _is_new(self, key: CameraKey, status: CameraStatus) -> bool:

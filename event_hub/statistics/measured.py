@@ -31,7 +31,7 @@ MeasuredUntil = Annotated[AwareDatetime | None, Query(description="now without i
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWish:
-    """Which series of a kind, and of which time; None means any."""
+    """Which series of a kind, of which time, of the cameras that a caller sees; None means any."""
 
     kind: Annotated[str, Query(max_length=512, description="such as traffic.flow")]
     city: Text = None

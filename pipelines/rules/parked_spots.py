@@ -55,6 +55,11 @@ HIDES_S: Final = 4.0
 ARRIVAL_INTERVAL_S: Final = 1.0
 """Where images are further apart, nobody is seen to drive to a spot: who appears has driven."""
 
+EDGE: Final = 0.01
+ARRIVES_AFTER_S: Final = 10.0
+"""Who is first seen at the edge of the image, so many seconds after watching began, has come from
+outside."""
+
 BESIDE_HEIGHTS: Final = 3.0
 """Who drives past is no further to the side, in heights of the box of who stands."""
 
@@ -154,7 +159,7 @@ class ParkedSpots:
         for vehicle, left in others:
             spot = self._taken_over(vehicle, left, at_s)
             if spot is None:
-                drove = appears or left is not None
+                drove = appears or left is not None or self._comes_in(vehicle)
                 spot = VehicleSpot(vehicle.box, vehicle.id, at_s, at_s, at_s, drove)
                 self._spots.append(spot)
                 if left is not None:
@@ -166,6 +171,11 @@ class ParkedSpots:
             spot.is_parked = spot.is_parked or _is_parked(spot, at_s, jam)
         self._drop_replaced(found.values(), at_s)
         return found
+
+    def _comes_in(self, vehicle: Track) -> bool:
+        x1, y1, x2, y2 = vehicle.box
+        at_edge = min(x1, y1, 1.0 - x2, 1.0 - y2) <= EDGE
+        return at_edge and self._watched_s > ARRIVES_AFTER_S
 
     def remember(self, at_s: float) -> list[list[float]]:
         """The spots where vehicles stand, with how long ago each began and was seen, seconds."""

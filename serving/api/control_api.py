@@ -44,6 +44,7 @@ from serving.api.inference import router as inference_router
 from serving.api.keyframes import router as keyframes_router
 from serving.api.live import router as live_router
 from serving.api.metrics import CONTENT_TYPE, exposition
+from serving.api.place_checks import router as place_router
 from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
 from serving.api.rollouts import summed
@@ -83,6 +84,7 @@ api.include_router(events_router)
 api.include_router(inference_router)
 api.include_router(keyframes_router)
 api.include_router(live_router)
+api.include_router(place_router)
 api.include_router(restricted_router)
 api.include_router(rollouts_router)
 api.include_router(rules_router)

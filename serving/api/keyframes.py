@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from ray import serve
 
 from pipelines import KeyframeMissing, StoreError
-from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file
+from pipelines.event_schemas import SCHEMA_MEDIA_TYPE, SCHEMAS, schema_file, schema_media_type
 from pipelines.keyframe_key import is_content_of, is_keyframe_key, why_missing
 
 router = APIRouter()
@@ -69,8 +69,11 @@ async def stored_evidence(key: str) -> bytes:
     responses={200: {"content": {SCHEMA_MEDIA_TYPE: {}}}},
 )
 async def show_schema(name: Annotated[str, Path(max_length=MAX_KEY_CHARS)]) -> Response:
-    """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`."""
+    """Without a token: `/schemas/incident-1.json` for `urn:cityeye:schema:incident:1`.
+
+    `/schemas/asyncapi.json` describes all events.
+    """
     schema = schema_file(name)
     if schema is None:
         raise HTTPException(404, f"there is no such schema; there are {', '.join(SCHEMAS)}")
-    return Response(schema, media_type=SCHEMA_MEDIA_TYPE)
+    return Response(schema, media_type=schema_media_type(name))

@@ -47,7 +47,10 @@ class Browser:
         quoted = quote(path, safe="/?=&%:,.-_~+")
         connection.request(method, quoted, data, {k: v for k, v in given.items() if v})
         answer = connection.getresponse()
-        found = Answer(answer.status, answer.headers, answer.read())
+        # A stream would go on for as long as somebody reads.
+        endless = answer.headers.get_content_type() == "text/event-stream"
+        found = Answer(answer.status, answer.headers, b"" if endless else answer.read())
+        answer.close()
         connection.close()
         return found
 

@@ -20,6 +20,7 @@ from event_hub.settings import HubSettings
 from event_hub.store import EventStore
 from pipelines.access import Scope, TokenFile
 from tests.event_hub.conftest import Client, http_of
+from tests.event_hub.people import put_group
 from tests.event_hub.samples import camera_state, dump, heartbeat, in_city, incident
 from tests.event_hub.test_api import BATCH
 from tests.event_hub.test_measurements import measured
@@ -78,6 +79,15 @@ def test_an_incident_arrives_as_it_was_received(hub: Client) -> None:
         hub.post(json.dumps(incident("now", zone="北门"), indent=2).encode())
         position, event = feed.next("incident")
     assert (position, event["data"]["incident_id"], event["data"]["zone"]) == (3, "now", "北门")
+
+
+def test_what_becomes_of_a_case_arrives(hub: Client) -> None:
+    hub.post(incident())
+    path = f"{hub.url}/api/incidents/i-1/confirm"
+    with reading(hub, "about=cases&camera=cam-1") as feed:
+        assert hub.http.request("POST", path, json={"revision": 0}).status == 200
+        position, event = feed.next("case")
+    assert (position, event["type"]) == (2, "cityeye.case.confirmed")
 
 
 def test_a_reader_that_comes_back_misses_nothing(
@@ -156,6 +166,20 @@ def test_a_revoked_token_ends_the_stream(hub: Client, tmp_path: Path) -> None:
         tokens.revoke("reader")
         hub.post(incident("b"))
         assert [one for one in feed.blocks() if "event" in one] == []
+
+
+def test_who_is_limited_to_a_group_hears_of_its_cameras_alone(hub: Client, tmp_path: Path) -> None:
+    put_group(hub, "gates", {"camera": "gate-1"})
+    shown = TokenFile(tmp_path / "access").issue("reader", Scope.VIEWER, groups=("gates",))
+    hub.post(heartbeat({"yard": "online", "gate-1": "online", "gate-2": "online"}))
+    with reading(hub, "after=0", Authorization=f"Bearer {shown}") as feed:
+        assert feed.next("camera")[1]["camera"]["id"] == "gate-1"
+        put_group(hub, "gates", {"camera": "gate-2"})
+        assert feed.next("camera")[1]["camera"]["id"] == "gate-2"
+        for number, camera in enumerate(("yard", "gate-1", "gate-2")):
+            said = incident(f"i-{number}", camera={"id": camera}) | {"partitionkey": camera}
+            assert hub.post(said).status == 200
+        assert feed.next("incident")[1]["data"]["camera"]["id"] == "gate-2"
 
 
 def test_a_quiet_stream_is_kept_alive(hub: Client, monkeypatch: pytest.MonkeyPatch) -> None:

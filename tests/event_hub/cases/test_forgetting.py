@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -17,7 +18,10 @@ from event_hub.retention import DAY_US, delete_old
 from event_hub.settings import HubRetention
 from event_hub.store import EventStore
 from event_hub.tables import EVENTS
-from tests.event_hub.samples import incident
+from tests.event_hub.cases.conftest import Act
+from tests.event_hub.conftest import Client
+from tests.event_hub.samples import incident, keyframe, picture
+from tests.event_hub.test_evidence import put
 from tests.event_hub.test_store import add
 
 ANN = CaseActor("1", "Ann", "operator")
@@ -55,3 +59,14 @@ def test_unfinished_cases_stay_and_finished_ones_go(store: EventStore) -> None:
     assert done.state == "resolved"
     assert grow_old(store) == 4
     assert counts(store) == [0, 0, 0, 0]
+
+
+def test_what_shows_a_person_goes_from_a_case_too(hub: Client, act: Act, tmp_path: Path) -> None:
+    key = "kf-30d/v1/2026/11/20/cam-1/04/a.jpg"
+    put(tmp_path / "kf", key, picture())
+    hub.post(incident(revision=2, phase="updated", keyframes=[keyframe(key, picture())]))
+    act("confirm", revision=0)
+    order = {"incidents": ["i-1"], "reason": "a person on it asked for it"}
+    answer = hub.http.request("POST", f"{hub.url}/api/deletions", json=order)
+    assert answer.status == 200, answer.data
+    assert hub.get(f"/api/keyframes/{key}").status == 404

@@ -28,8 +28,8 @@ from tests.event_hub.test_store import add
 SETTINGS = CaseSettings.model_validate(
     {
         "limits": {
-            "medium": {"decide_minutes": 10, "resolve_minutes": 60},
-            "high": {"decide_minutes": 1},
+            "medium": {"decide_minutes": 100, "resolve_minutes": 600},
+            "high": {"decide_minutes": 10},
         },
         "escalate_to": ["shift leader", "district office"],
     }
@@ -66,21 +66,21 @@ def listed(store: EventStore, **wanted: Any) -> Any:
 
 
 def test_nobody_decides_and_each_is_warned_once(store: EventStore, watch: LimitWatch) -> None:
-    add(store, incident("late", opened_at=ago(11)), incident("fresh", opened_at=ago(9)))
-    add(store, incident("urgent", opened_at=ago(1.5), severity="high"))
-    add(store, incident("over", 2, "ended", opened_at=ago(11)))
+    add(store, incident("late", opened_at=ago(110)), incident("fresh", opened_at=ago(90)))
+    add(store, incident("urgent", opened_at=ago(15), severity="high"))
+    add(store, incident("over", 2, "ended", opened_at=ago(110)))
     add(store, incident("low", opened_at=ago(500), severity="low"))
     assert watch.check() == 2
     expected = [("late", "shift leader", 1), ("urgent", "shift leader", 1)]
     assert sorted(warnings(store)) == expected
     assert [watch.check(), LimitWatch(store, LIMITS).check()] == [0, 0]
-    late = next(one for one in listed(store, overdue=True) if one.due.due_at == ago(1))
+    late = next(one for one in listed(store, overdue=True) if one.due.due_at == ago(10))
     assert (late.state, late.due.is_passed, late.due.escalated_to) == ("new", True, "shift leader")
     assert late.last.by.role == "system"
     with store.database.write() as connection:
         same = CASES.c.lead == "late"
         connection.execute(
-            update(CASES).where(same).values(clock_us=CASES.c.clock_us - 600_000_000)
+            update(CASES).where(same).values(clock_us=CASES.c.clock_us - 6_000_000_000)
         )
     assert watch.check() == 1
     assert warnings(store)[-1] == ("late", "district office", 2)
@@ -89,7 +89,7 @@ def test_nobody_decides_and_each_is_warned_once(store: EventStore, watch: LimitW
 
 
 def test_a_warning_is_no_change_for_who_is_deciding(store: EventStore, watch: LimitWatch) -> None:
-    add(store, incident(opened_at=ago(11)))
+    add(store, incident(opened_at=ago(110)))
     assert watch.check() == 1
     work = CaseWork(store, LIMITS)
     done = work.act(row_of(store, "i-1"), "confirmed", CaseOrder(revision=0), ANN)
@@ -99,14 +99,14 @@ def test_a_warning_is_no_change_for_who_is_deciding(store: EventStore, watch: Li
 
 
 def test_what_is_sent_out_has_to_come_back(store: EventStore, watch: LimitWatch) -> None:
-    add(store, incident(opened_at=ago(5)), incident("b", opened_at=ago(5)))
+    add(store, incident(opened_at=ago(50)), incident("b", opened_at=ago(50)))
     work = CaseWork(store, LIMITS)
     work.act(row_of(store, "i-1"), "dispatched", DispatchOrder(revision=0, to="team"), ANN)
     work.act(row_of(store, "b"), "false_alarm", FalseAlarmOrder(revision=0, reason="allowed"), ANN)
-    add(store, incident(revision=2, phase="ended", opened_at=ago(5)))
+    add(store, incident(revision=2, phase="ended", opened_at=ago(50)))
     assert watch.check() == 0
     with store.database.write() as connection:
-        connection.execute(update(CASES).values(clock_us=CASES.c.clock_us - 3_660_000_000))
+        connection.execute(update(CASES).values(clock_us=CASES.c.clock_us - 36_600_000_000))
     assert watch.check() == 1
     ((_, receiver, _),) = warnings(store)
     (case,) = listed(store, state="dispatched")

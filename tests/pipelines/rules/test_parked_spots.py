@@ -79,3 +79,18 @@ def test_one_vehicle_with_two_boxes_is_one_and_two_abreast_are_two():
     inner = Box(0.21, 0.41, 0.29, 0.5)
     assert single_vehicles([track(1, LEFT), track(2, inner, "truck")]) == [track(1, LEFT)]
     assert len(single_vehicles([track(1, LEFT), track(2, Box(0.25, 0.4, 0.35, 0.5))])) == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "drove"), [(Box(0.4, 0.8, 0.6, 1.0), True), (Box(0.4, 0.7, 0.6, 0.9), False)]
+)
+def test_who_comes_in_at_the_edge_of_the_image_and_stops_there_has_driven(box, drove):
+    spots = standing(track(1, LEFT))
+    for number in range(10):
+        see(spots, 10.0 + 0.2 * number, track(1, LEFT))
+    assert see(spots, 12.0, track(1, LEFT), track(2, box))[2].drove is drove
+
+
+def test_who_stands_at_the_edge_when_watching_begins_has_not_driven():
+    spots = ParkedSpots()
+    assert not see(spots, 3.0, track(1, Box(0.4, 0.8, 0.6, 1.0)))[1].drove
