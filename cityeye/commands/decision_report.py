@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cityeye.city_client import EVENT_HUB, CityClient
+from cityeye.commands.hub_option import hub_client
 from cityeye.errors import CommandError
 
 
@@ -20,7 +19,7 @@ def decision_lines(
     A hub that cannot be asked is one line that says why.
     """
     try:
-        client = CityClient.of(url, token_file, os.environ, EVENT_HUB)
+        client = hub_client(url, token_file)
         found = client.get("/api/precision", model=model)["rows"]
     except CommandError as error:
         return [f"no decisions of people: {error}"]

@@ -22,7 +22,7 @@ _PLACE: Final = ("city", "camera", "task", "zone", "line", "unit")
 _WISHES: Final = ("kind", *_PLACE[:-1])
 _SUMS: Final = ("measurements", "total", "weighted", "watched_s", "able_s", "requested_s")
 
-Text = Annotated[str | None, Query(max_length=512)]
+WantedName = Annotated[str | None, Query(max_length=512)]
 MeasuredSince = Annotated[
     AwareDatetime | None, Query(description="without it 1 day of hours, or 30 days, before `until`")
 ]
@@ -34,11 +34,11 @@ class MeasuredWish:
     """Which series of a kind, of which time, of the cameras that a caller sees; None means any."""
 
     kind: Annotated[str, Query(max_length=512, description="such as traffic.flow")]
-    city: Text = None
-    camera: Text = None
-    task: Text = None
-    zone: Text = None
-    line: Text = None
+    city: WantedName = None
+    camera: WantedName = None
+    task: WantedName = None
+    zone: WantedName = None
+    line: WantedName = None
     since: MeasuredSince = None
     until: MeasuredUntil = None
     sees: Sees = ALL
