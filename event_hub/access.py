@@ -99,10 +99,10 @@ ROUTES: Final = RouteTable(
         RouteRule(
             "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
         ),
-        RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER),
-        RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER),
-        RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE),
-        RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER, by_group=True),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE, by_group=True),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE, by_group=True),
         RouteRule("DELETE", "/api/cameras/{city}/{camera}", Scope.ENGINEER),
         RouteRule("POST", "/api/cameras/{city}", **CHANGE),
         RouteRule("POST", "/api/cameras/{city}/test", **CHANGE),

@@ -95,8 +95,8 @@ def api_router(
     add_keyframes(router, store, keyframes, KeyframeLinks(settings.access))
     add_restricted(router, store, keyframes, trail)
     control = CityControl(settings.control) if settings.control is not None else None
-    add_live_frames(router, control)
-    add_camera_changes(router, control)
+    add_live_frames(router, store, control)
+    add_camera_changes(router, store, control)
     _add_schemas(router)
     return router
 

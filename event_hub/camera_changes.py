@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from event_hub.access import TABLES
 from event_hub.answers import described
+from event_hub.camera_seen import check_seen
 from event_hub.city_control import CityControl, ControlAnswer, ControlAway, control_of
+from event_hub.people.visible import Sees
+from event_hub.store import EventStore
 from pipelines.access import Reason, caller_of
 
 DrawnKind = Literal["zones", "lines", "masks", "directions"]
@@ -54,7 +57,7 @@ class TriedAddress(BaseModel):
     reason: Reason | None = None
 
 
-def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
+def add_camera_changes(router: APIRouter, store: EventStore, control: CityControl | None) -> None:
     """Adds the routes; without a control API they say that there is none."""
 
     async def change(request: Request, city: str, method: str, *steps: str, **how: Any) -> Response:
@@ -67,8 +70,9 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
         response_class=Response,
         **described("cameras", "Zones, lines, masks and schedules of a camera", 404, 502, 503),
     )
-    async def show_camera_places(city: str, camera: str) -> Response:
+    async def show_camera_places(city: str, camera: str, sees: Sees) -> Response:
         """With the revision that a change has to name; see the control API."""
+        await run_in_threadpool(check_seen, store, sees, city, camera)
         way = control_of(control, city)
         return await _passed_on(lambda: way.get(("cameras", camera, "places")))
 
@@ -79,9 +83,10 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
         **described("cameras", "Draw zones, lines, masks or directions", *PROBLEMS),
     )
     async def change_camera_places(
-        request: Request, city: str, camera: str, kind: DrawnKind
+        request: Request, city: str, camera: str, kind: DrawnKind, sees: Sees
     ) -> Response:
         """Body: `revision`, and `places` with the points by name. Takes effect at once."""
+        await run_in_threadpool(check_seen, store, sees, city, camera)
         return await change(request, city, "PUT", "cameras", camera, "places", kind)
 
     @router.put(
@@ -90,8 +95,11 @@ def add_camera_changes(router: APIRouter, control: CityControl | None) -> None:
         openapi_extra=JSON_BODY,
         **described("cameras", "Say when tasks are armed", *PROBLEMS),
     )
-    async def change_camera_schedules(request: Request, city: str, camera: str) -> Response:
+    async def change_camera_schedules(
+        request: Request, city: str, camera: str, sees: Sees
+    ) -> Response:
         """Body: `revision`, and `schedules` with the spans by task, null for always."""
+        await run_in_threadpool(check_seen, store, sees, city, camera)
         return await change(request, city, "PUT", "cameras", camera, "schedules")
 
     @router.delete(

@@ -12,7 +12,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from event_hub.answers import described
+from event_hub.camera_seen import check_seen
 from event_hub.city_control import CityControl, ControlAway, control_of
+from event_hub.people.visible import Sees
+from event_hub.store import EventStore
 
 PASSED_ON: Final = (
     "cityeye-state",
@@ -35,7 +38,7 @@ OF_CAMERA: Final = (404, 503)
 MAX_REASON: Final = 500
 
 
-def add_live_frames(router: APIRouter, control: CityControl | None) -> None:
+def add_live_frames(router: APIRouter, store: EventStore, control: CityControl | None) -> None:
     """Adds the route; without a control API it says that there is none."""
     how = described("cameras", "The newest analysed frame of a camera", 404, 502, 503)
     how["responses"][200] = {"content": {"image/jpeg": {}}}
@@ -44,6 +47,7 @@ def add_live_frames(router: APIRouter, control: CityControl | None) -> None:
     def show_live_frame(
         city: str,
         camera: str,
+        sees: Sees,
         width: Annotated[int, Query(ge=160, le=1920)] = 640,
         boxes: bool = False,
         places: bool = False,
@@ -53,6 +57,7 @@ def add_live_frames(router: APIRouter, control: CityControl | None) -> None:
         Its time and the camera's state are in headers. There is no old image: 503 says why there is
         none of now.
         """
+        check_seen(store, sees, city, camera)
         query = {
             "width": str(width),
             "boxes": str(boxes).lower(),

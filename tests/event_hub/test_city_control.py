@@ -12,6 +12,8 @@ from pydantic import SecretStr
 
 from event_hub import ControlSettings
 from pipelines.access import Scope, TokenFile
+from tests.event_hub.people import put_group
+from tests.event_hub.samples import camera_state, in_city
 
 FRAME = "/api/cameras/Xinjin/gate%201/frame.jpg"
 
@@ -185,3 +187,30 @@ def test_cameras_are_added_tried_and_removed_through_the_hub(hub, control):
         "reason": "aiming it (for first)",
     }
     assert send("POST", "/api/cameras/Xinjin/test", b"{}") == 422
+
+
+def test_who_is_limited_to_camera_groups_reaches_their_cameras_alone(hub, control, tmp_path):
+    for name in ("gate 1", "yard"):
+        assert hub.post(in_city(camera_state(name, number=1), "Xinjin")).status == 200
+    put_group(hub, "gates", {"camera": "gate*"})
+    issued = TokenFile(tmp_path / "access").issue("Wang", Scope.ENGINEER, groups=("gates",))
+    own = {"Authorization": f"Bearer {issued}"}
+
+    def ask(method: str, path: str) -> int:
+        headers = own | {"Content-Type": "application/json"}
+        return hub.http.request(method, hub.url + path, body=b"{}", headers=headers).status
+
+    control.headers, control.body = {"Content-Type": "application/json"}, b"{}"
+    for method, path in (
+        ("GET", "frame.jpg"),
+        ("GET", "places"),
+        ("PUT", "places/zones"),
+        ("PUT", "schedules"),
+    ):
+        assert ask(method, f"/api/cameras/Xinjin/gate%201/{path}") == 200
+        assert ask(method, f"/api/cameras/Xinjin/yard/{path}") == 404
+        assert ask(method, f"/api/cameras/Xinjin/unheard/{path}") == 404
+    assert len(control.asked) + len(control.changes) == 4
+    assert ask("DELETE", "/api/cameras/Xinjin/gate%201") == 403
+    assert ask("POST", "/api/cameras/Xinjin") == 403
+    assert ask("POST", "/api/config/Xinjin/undo") == 403

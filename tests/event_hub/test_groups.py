@@ -204,6 +204,10 @@ def answers(ask: Ask, seen: set[tuple[str, str]]) -> None:
     """For routes that are about the caller alone."""
 
 
+def elsewhere(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    """For routes that need the control API of a city: see `test_city_control`."""
+
+
 LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/events"): events,
     ("GET", "/api/incidents"): same("incidents", "/api/incidents"),
@@ -228,6 +232,10 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/statistics/measurements"): series,
     # It goes on for as long as somebody reads: see test_feed.py.
     ("GET", "/api/feed"): answers,
+    ("GET", "/api/cameras/{city}/{camera}/frame.jpg"): elsewhere,
+    ("GET", "/api/cameras/{city}/{camera}/places"): elsewhere,
+    ("PUT", "/api/cameras/{city}/{camera}/places/{kind}"): elsewhere,
+    ("PUT", "/api/cameras/{city}/{camera}/schedules"): elsewhere,
     ("GET", "/api/me"): answers,
     ("POST", "/api/me/password"): answers,
     ("GET", "/api/openapi.json"): answers,
