@@ -11,10 +11,12 @@ from fastapi import APIRouter, FastAPI
 
 from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
 from event_hub.api import ANY_EVENT, api_router, health_of
+from event_hub.cases.closing_check import ClosingChecker
 from event_hub.cases.limit_watch import LimitWatch
 from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
+from event_hub.city_control import CityControl
 from event_hub.deletions.deleter import EvidenceDeleter
 from event_hub.deletions.guard import Undeleted
 from event_hub.deletions.routes import deletions_router
@@ -63,6 +65,10 @@ class _Parts:
         self.deleter = EvidenceDeleter(database, kept, self.trail)
         self.limits = TimeLimits(settings.cases)
         self.dispatcher = Dispatcher(self.store, settings.subscriptions, settings.address)
+        self.checker = None
+        if settings.control is not None:
+            control = CityControl(settings.control)
+            self.checker = ClosingChecker(self.store, control, folder)
         watch = LimitWatch(self.store, self.limits)
         self.housekeeper = Housekeeper(
             self.store, settings.retention, self.evidence, watch, self.deleter
@@ -79,10 +85,14 @@ class _Parts:
     async def running(self, _: FastAPI) -> AsyncIterator[None]:
         self.housekeeper.start()
         self.dispatcher.start()
+        if self.checker is not None:
+            self.checker.start()
         try:
             async with self.console.running() if self.console else nullcontext():
                 yield
         finally:
+            if self.checker is not None:
+                self.checker.stop()
             self.dispatcher.stop()
             self.housekeeper.stop()
             self.store.close()
@@ -100,7 +110,12 @@ class _Parts:
                 self.metrics,
                 self.trail,
             ),
-            cases_router(store, self.limits, self.trail),
+            cases_router(
+                store,
+                self.limits,
+                self.trail,
+                settings.control.city if settings.control else "",
+            ),
             outcome_router(store, self.source),
             subscriptions_router(store, self.dispatcher.sender, settings.subscriptions, self.trail),
             people_router(self.accounts),

@@ -43,11 +43,14 @@ CASES = Table(
     Column("split_from", _KEY),
     Column("clock_us", BigInteger),
     Column("stage", Integer, nullable=False, server_default="0"),
+    Column("check_until_us", BigInteger),
     Index("cases_state", "state", "clock_us"),
     Index("cases_lead", "lead", "city"),
+    Index("cases_check", "check_until_us"),
 )
 """`lead` is the first incident. `clock_us` is when the present time limit began, none where the
-case is closed; `stage` counts the warnings since. A case that was joined into another has no
+case is closed; `stage` counts the warnings since. Until `check_until_us` the cameras are asked
+whether it is over, of a case that was just resolved. A case that was joined into another has no
 incidents any more."""
 
 CASE_INCIDENTS = Table(

@@ -9,7 +9,7 @@ import hashlib
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, select, update
 
@@ -17,8 +17,10 @@ from event_hub.answers import EvidenceHold
 from event_hub.deletions.guard import deleted_among
 from event_hub.keyframes import EvidenceFolder, KeyframeSource
 from event_hub.store import EventStore
-from event_hub.tables import INCIDENTS, from_us, to_us
+from event_hub.tables import INCIDENTS, KEYFRAMES, from_us, to_us
 from pipelines.event import IncidentData
+
+UNNAMED_S: Final = 24 * 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,21 @@ class EvidenceKeeper:
             incidents = connection.execute(held).all()
         names = [name for incident in incidents for name in self._names(incident)]
         return sum(not self._copy(name) for name in names)
+
+    def remove_unnamed(self) -> int:
+        """Removes images of the hub's own of which nothing that is kept speaks any more.
+
+        Returns:
+            How many there were. What is younger than a day may yet be named.
+        """
+        removed = 0
+        for key in self._folder.older_than(UNNAMED_S):
+            with self._store.database.read() as connection:
+                named = connection.scalar(select(KEYFRAMES.c.key).where(KEYFRAMES.c.key == key))
+            if named is None:
+                self._folder.remove(key)
+                removed += 1
+        return removed
 
     def _note(self, incident: Row[Any], held_us: int | None) -> None:
         same = (INCIDENTS.c.incident_id == incident.incident_id) & (

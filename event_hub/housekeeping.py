@@ -24,6 +24,7 @@ CHECK_EVERY_S: Final = 1.0
 TRY_EVERY_S: Final = 5.0
 TIDY_EVERY_S: Final = 60.0
 WARN_EVERY_S: Final = 2.0
+CLEAR_EVERY_S: Final = 3600.0
 STOP_TIMEOUT_S: Final = 5.0
 
 
@@ -47,6 +48,7 @@ class Housekeeper:
         self._uncopied = 0
         self._stopping = threading.Event()
         self._tidy_due_s = self._try_due_s = self._warn_due_s = time.monotonic()
+        self._clear_due_s = self._tidy_due_s
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -117,6 +119,9 @@ class Housekeeper:
                 logger.info("events_deleted count=%d", deleted)
             self._uncopied = self._evidence.copy_missing()
             self._undeleted = self._deleter.remove_again()
+        if now_s >= self._clear_due_s:
+            self._clear_due_s = now_s + CLEAR_EVERY_S
+            self._evidence.remove_unnamed()
 
     def _try_to_write(self) -> None:
         """Finds out whether the disk takes something again, where no sender tries."""

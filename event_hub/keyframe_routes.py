@@ -19,7 +19,8 @@ from event_hub.people.visible import ALL, Sees
 from event_hub.queries import NamedKeyframe
 from event_hub.store import EventStore
 from event_hub.tables import EVENTS, KEYFRAMES
-from pipelines.event import IncidentEvent
+from pipelines.event import EVENT, CaseEvent, IncidentEvent
+from pipelines.event_evidence import KeyframeData
 from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
@@ -128,5 +129,10 @@ def _is_masked(connection: Connection, named: NamedKeyframe) -> bool:
     body = connection.scalar(select(EVENTS.c.body).join(KEYFRAMES, same).where(own))
     if body is None:
         return False
-    keyframes = IncidentEvent.model_validate_json(body).data.keyframes
+    event = EVENT.validate_json(body)
+    keyframes: Iterable[KeyframeData] = ()
+    if isinstance(event, IncidentEvent):
+        keyframes = event.data.keyframes
+    elif isinstance(event, CaseEvent) and event.data.check is not None:
+        keyframes = [one.keyframe for one in event.data.check.places if one.keyframe]
     return any(one.key == named.key and one.masked for one in keyframes)

@@ -7,6 +7,8 @@ root, whatever the key or a link in the folder says.
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -87,6 +89,15 @@ class EvidenceFolder(FolderKeyframes):
     def has(self, key: str) -> bool:
         """Whether there is a copy."""
         return self._path(key).is_file()
+
+    def older_than(self, age_s: float) -> Iterator[str]:
+        """The keys of copies that were made longer ago."""
+        oldest_s = time.time() - age_s
+        for path in self._root.rglob("*"):
+            # It may be removed meanwhile.
+            with contextlib.suppress(OSError):
+                if path.is_file() and path.stat().st_mtime < oldest_s:
+                    yield path.relative_to(self._root).as_posix()
 
     def put(self, key: str, data: bytes) -> None:
         """Writes a copy, whole or not at all.

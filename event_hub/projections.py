@@ -31,6 +31,7 @@ from event_hub.measured_hours import add_to_hours
 from event_hub.tables import CAMERA_STATES, INCIDENTS, KEYFRAMES, MEASUREMENTS, from_us, to_us
 from pipelines.event import (
     CameraStateEvent,
+    CaseEvent,
     IncidentData,
     IncidentEvent,
     MeasurementEvent,
@@ -163,6 +164,21 @@ def _subjects_in(
 def _of_clean(one: CleanImageData | ClipData, data: IncidentData) -> KeyframeData | None:
     """The keyframe whose clean image it is; None for a clip."""
     return next((keyframe for keyframe in data.keyframes if keyframe.clean == one), None)
+
+
+@project.register
+def _project_case(event: CaseEvent, connection: Connection, now_us: int) -> None:
+    rank = {"revision": event.data.revision, **origin(event)}
+    for place in event.data.check.places if event.data.check else ():
+        if place.keyframe is not None:
+            named = {
+                "key": place.keyframe.key,
+                "sha256": place.keyframe.sha256,
+                "media_type": place.keyframe.media_type,
+                "camera": place.camera,
+                "subjects": "[]",
+            }
+            _keep(connection, KEYFRAMES, rank | named, _INCIDENT_ORDER, greatest=False)
 
 
 @project.register

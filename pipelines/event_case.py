@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.event_evidence import Contract
+from pipelines.event_evidence import Contract, KeyframeData
 from pipelines.event_incident import Severities
 from pipelines.event_place import CameraData, VersionData
 
@@ -26,6 +26,7 @@ CaseTypes = Literal[
     "cityeye.case.joined",
     "cityeye.case.split",
     "cityeye.case.escalated",
+    "cityeye.case.checked",
 ]
 """The types of events of cases: what was done."""
 
@@ -67,6 +68,32 @@ class CaseLimitData(Contract):
     stage: int = Field(ge=1)
 
 
+CheckOutcome = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""`clear`, `still_there`, or `unseen` where the camera cannot say. An open list."""
+
+
+class CasePlaceCheckData(Contract):
+    """What a camera says of the place of one incident after its case was resolved.
+
+    Attributes:
+        reason: Why nothing can be said; else empty.
+        keyframe: The place as it is now; None where the camera gave no image.
+    """
+
+    incident_id: str
+    camera: str
+    outcome: CheckOutcome
+    reason: str = ""
+    keyframe: KeyframeData | None = None
+
+
+class CaseCheckData(Contract):
+    """Whether what a case was about is over: the worst of all places decides."""
+
+    outcome: CheckOutcome
+    places: tuple[CasePlaceCheckData, ...]
+
+
 class CaseWorkData(Contract):
     """A case after something was done with it.
 
@@ -79,6 +106,7 @@ class CaseWorkData(Contract):
         to: To whom it was dispatched or escalated; else empty.
         incidents: All that are one case, the first one first.
         limit: Which time limit was passed; only of an escalation.
+        check: What the cameras say after the case was resolved; only of a closing check.
     """
 
     case_id: str
@@ -92,3 +120,4 @@ class CaseWorkData(Contract):
     to: str = ""
     incidents: tuple[CaseIncidentData, ...]
     limit: CaseLimitData | None = None
+    check: CaseCheckData | None = None

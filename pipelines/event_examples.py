@@ -164,24 +164,29 @@ def _notice() -> NoticeEvent:
 def _case(name: str) -> CaseEvent:
     action = name.rpartition(".")[2]
     state = {"reopened": "new", "joined": "new", "split": "new", "escalated": "new"}
+    state |= {"checked": "resolved"}
     incident = _incident("started").data
     found = CaseIncidentData(
         incident_id=incident.incident_id, kind=incident.kind, camera=GATE, zone=incident.zone,
         severity="high", model=MODEL, rule=RULE,
     )  # fmt: skip
     escalated = {"name": "decide", "due_at": AT, "stage": 1} if action == "escalated" else None
+    place = {"incident_id": incident.incident_id, "camera": GATE.id, "outcome": "clear"}
+    image = incident.keyframes[0].model_copy(update={"role": "closing", "clean": None})
+    check = {"outcome": "clear", "places": [place | {"keyframe": image}]}
     data = CaseWorkData.model_validate(
         {
             "case_id": event_id("example case"),
             "revision": 2,
             "state": state.get(action, action),
-            "previous": "resolved" if action == "reopened" else "new",
+            "previous": "resolved" if action in ("reopened", "checked") else "new",
             "at": AT,
             "by": CaseActorData(name="Li Na", role="operator"),
             "reason": "allowed" if action == "false_alarm" else "",
             "to": "sanitation team 3" if action == "dispatched" else "",
             "incidents": (found,),
             "limit": escalated,
+            "check": check if action == "checked" else None,
         }
     )
     known = _of_camera(7, AT, action) | {"source": hub_source(CITY, "hub-1")}

@@ -19,8 +19,7 @@ def decision_lines(
     A hub that cannot be asked is one line that says why.
     """
     try:
-        client = hub_client(url, token_file)
-        found = client.get("/api/precision", model=model)["rows"]
+        found = hub_client(url, token_file).get("/api/precision", model=model)["rows"]
     except CommandError as error:
         return [f"no decisions of people: {error}"]
     lines = []

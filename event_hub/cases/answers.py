@@ -7,7 +7,13 @@ from datetime import datetime
 from pydantic import Field
 
 from event_hub.answers import HubAnswer
-from pipelines.event_case import CaseActorData, CaseIncidentData, CaseLimitData, CaseStates
+from pipelines.event_case import (
+    CaseActorData,
+    CaseCheckData,
+    CaseIncidentData,
+    CaseLimitData,
+    CaseStates,
+)
 
 
 class CaseStep(HubAnswer):
@@ -28,6 +34,7 @@ class CaseStep(HubAnswer):
     to: str
     incidents: list[str] = Field(default_factory=list)
     limit: CaseLimitData | None = None
+    check: CaseCheckData | None = None
 
 
 class CaseDue(HubAnswer):

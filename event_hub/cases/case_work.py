@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
@@ -34,6 +34,9 @@ from event_hub.cases.states import CLOSED, CaseAction, CaseConflictError, state_
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 
+CHECK_US: Final = 120_000_000
+"""For so long the cameras are asked whether it is over: somebody may still be sweeping."""
+
 NoteDeed = Callable[[str, CaseDeed], None]
 """Takes the id of an incident and what was done with its case."""
 
@@ -45,11 +48,25 @@ def not_noted(incident_id: str, deed: CaseDeed) -> None:
 class CaseWork:
     """Works on the cases of a store; safe to use from several threads."""
 
-    def __init__(self, store: EventStore, limits: TimeLimits, note: NoteDeed = not_noted) -> None:
-        """`note` keeps what was done elsewhere too; what it does not take is not done."""
+    def __init__(
+        self,
+        store: EventStore,
+        limits: TimeLimits,
+        note: NoteDeed = not_noted,
+        checked_city: str = "",
+    ) -> None:
+        """Prepares.
+
+        Args:
+            store: Has the cases.
+            limits: Of their time.
+            note: Keeps what was done elsewhere too; what it does not take is not done.
+            checked_city: Cases of this city are checked by their cameras when resolved.
+        """
         self._store = store
         self._limits = limits
         self._note = note
+        self._checked_city = checked_city
 
     def act(
         self, incident: Row[Any], action: CaseAction, order: CaseOrder, by: CaseActor
@@ -72,11 +89,31 @@ class CaseWork:
             case = case_of_incident(recorder.connection, incident)
             if not is_repeated(recorder.connection, case, order.revision, deed):
                 check_revision(recorder.connection, case, order.revision)
-                changed = _after(case, action, deed, recorder.now_us)
+                changed = self._after(case, action, deed, recorder.now_us)
                 record_deed(recorder, case, changed, deed, [incident])
                 self._note(incident.incident_id, deed)
             case = case_of_incident(recorder.connection, incident)
             return case_record(recorder.connection, case, self._limits)
+
+    def _after(self, case: Case, action: CaseAction, deed: CaseDeed, now_us: int) -> Case:
+        state = state_after(action, case.state)
+        if action == "noted":
+            return case
+        is_checked = bool(self._checked_city) and case.city == self._checked_city
+        same_clock = (case.state, state) in {
+            ("confirmed", "dispatched"),
+            ("dispatched", "dispatched"),
+        }
+        return replace(
+            case,
+            state=state,
+            changed_us=now_us,
+            reason=deed.reason,
+            assignee=deed.assignee if action == "dispatched" else case.assignee,
+            clock_us=None if state in CLOSED else case.clock_us if same_clock else now_us,
+            stage=case.stage if same_clock else 0,
+            check_until_us=now_us + CHECK_US if state == "resolved" and is_checked else None,
+        )
 
 
 def check_revision(connection: Connection, case: Case, seen: int) -> None:
@@ -137,22 +174,3 @@ def record_deed(
     else:
         recorder.shown += 1
     return kept
-
-
-def _after(case: Case, action: CaseAction, deed: CaseDeed, now_us: int) -> Case:
-    state = state_after(action, case.state)
-    if action == "noted":
-        return case
-    same_clock = (case.state, state) in {
-        ("confirmed", "dispatched"),
-        ("dispatched", "dispatched"),
-    }
-    return replace(
-        case,
-        state=state,
-        changed_us=now_us,
-        reason=deed.reason,
-        assignee=deed.assignee if action == "dispatched" else case.assignee,
-        clock_us=None if state in CLOSED else case.clock_us if same_clock else now_us,
-        stage=case.stage if same_clock else 0,
-    )

@@ -22,6 +22,11 @@ FIRST: Final = 1
 """The only incarnation: a database that begins anew has another source."""
 
 
+def case_event_id(hub: str, case_id: str, revision: int) -> str:
+    """The id of the event of a revision of a case."""
+    return event_id("case", hub, case_id, str(revision))
+
+
 def case_event(
     recorder: EventRecorder,
     case: Case,
@@ -44,7 +49,7 @@ def case_event(
     described = tuple(map(described_incident, incidents))
     at = from_us(recorder.now_us)
     event = CaseEvent(
-        id=event_id("case", name, case.case_id, str(case.revision)),
+        id=case_event_id(name, case.case_id, case.revision),
         source=hub_source(case.city, name),
         subject=case.case_id,
         time=at,
@@ -64,6 +69,7 @@ def case_event(
             to=deed.assignee,
             incidents=described,
             limit=deed.detail.get("limit"),
+            check=deed.detail.get("check"),
         ),
     )
     return Received(event.model_dump_json().encode(), event, event.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, select, update
@@ -9,6 +10,8 @@ from sqlalchemy import Connection, delete, select, update
 from event_hub.case_tables import CASE_ACTIONS, CASE_INCIDENTS, CASES
 from event_hub.cases.kept import incidents_of
 from event_hub.cases.states import UNFINISHED
+from event_hub.tables import KEYFRAMES
+from pipelines.event_case import CaseCheckData
 
 
 def unfinished_incidents(connection: Connection, ids: Collection[str]) -> set[str]:
@@ -37,5 +40,15 @@ def forget_cases(connection: Connection, ids: Collection[str]) -> None:
     gone = touched - left.keys()
     joined = connection.scalars(select(CASES.c.case_id).where(CASES.c.joined_into.in_(gone)))
     gone |= set(joined)
+    _forget_images(connection, gone)
     for table in (CASE_ACTIONS, CASES):
         connection.execute(delete(table).where(table.c.case_id.in_(gone)))
+
+
+def _forget_images(connection: Connection, cases: Collection[str]) -> None:
+    """Deletes what names the images of the closing checks of some cases."""
+    checked = (CASE_ACTIONS.c.action == "checked") & CASE_ACTIONS.c.case_id.in_(cases)
+    for detail in connection.scalars(select(CASE_ACTIONS.c.detail).where(checked)).all():
+        check = CaseCheckData.model_validate(json.loads(detail)["check"])
+        keys = [place.keyframe.key for place in check.places if place.keyframe]
+        connection.execute(delete(KEYFRAMES).where(KEYFRAMES.c.key.in_(keys)))

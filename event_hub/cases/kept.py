@@ -29,6 +29,7 @@ class Case:
         changed_us: When it came into its state.
         clock_us: When the present time limit began; None where the case is closed.
         stage: Warnings since then.
+        check_until_us: How long the cameras are asked whether it is over; None where they are not.
     """
 
     case_id: str
@@ -43,6 +44,7 @@ class Case:
     split_from: str | None = None
     clock_us: int | None = None
     stage: int = 0
+    check_until_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

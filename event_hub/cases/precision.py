@@ -55,7 +55,11 @@ class PrecisionReport(HubAnswer):
 
 @dataclass(frozen=True, slots=True)
 class PrecisionFilter:
-    """Which incidents count; None means any. `since` and `until` bound their opening."""
+    """Which incidents count; None means any. `since` and `until` bound their opening.
+
+    Attributes:
+        sees: The cameras that the caller sees.
+    """
 
     city: str | None = None
     camera: str | None = None
@@ -114,7 +118,7 @@ def conditions(wanted: PrecisionFilter) -> list[ColumnElement[bool]]:
         found.append(INCIDENTS.c.opened_us >= to_us(wanted.since))
     if wanted.until is not None:
         found.append(INCIDENTS.c.opened_us < to_us(wanted.until))
-    return found
+    return [*found, wanted.sees.of(INCIDENTS)]
 
 
 def _row(key: tuple[str, ...], rows: Iterable[Any]) -> PrecisionRow:

@@ -32,10 +32,14 @@ NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 PATH: Final = "/api/incidents/{incident_id}"
 
 
-def cases_router(store: EventStore, limits: TimeLimits, trail: AuditTrail) -> APIRouter:
-    """Every route of case work; the trail keeps who did what."""
+def cases_router(
+    store: EventStore, limits: TimeLimits, trail: AuditTrail, checked_city: str
+) -> APIRouter:
+    """Every route of case work; the trail keeps who did what, `checked_city` as in `CaseWork`."""
     router = APIRouter()
-    _add_actions(router, store, limits, noting(trail))
+    note = noting(trail)
+    _add_actions(router, store, CaseWork(store, limits, note, checked_city))
+    _add_joining(router, store, limits, note)
     _add_readers(router, store, limits)
     return router
 
@@ -46,8 +50,7 @@ def actor_of(request: Request) -> CaseActor:
     return CaseActor(caller.user or caller.parent or caller.id, caller.name, caller.scope)
 
 
-def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits, note: NoteDeed) -> None:
-    work = CaseWork(store, limits, note)
+def _add_actions(router: APIRouter, store: EventStore, work: CaseWork) -> None:
 
     def act(
         request: Request,
@@ -113,8 +116,6 @@ def _add_actions(router: APIRouter, store: EventStore, limits: TimeLimits, note:
     ) -> CaseRecord:
         """The words go into the history; nothing else changes, and there is no event."""
         return act(request, sees, incident_id, city, "noted", order)
-
-    _add_joining(router, store, limits, note)
 
 
 def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits, note: NoteDeed) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from event_hub.tables import EVENTS, INCIDENTS, KEYFRAMES, to_us
 from pipelines.access import Reason
-from pipelines.event import IncidentData, IncidentEvent
+from pipelines.event import EVENT, CaseEvent, IncidentData, IncidentEvent
 from pipelines.event_evidence import ClipData, KeyframeData
 from pipelines.event_identity import city_of
 
@@ -119,12 +119,11 @@ def _of_incidents(connection: Connection, condition: ColumnElement[bool]) -> Ite
     for row in connection.execute(select(INCIDENTS).where(condition)).all():
         yield from _items(IncidentData.model_validate_json(row.data), row.city)
         query = select(EVENTS.c.source, EVENTS.c.body)
-        # Events of its case have no revision of it, and no evidence.
-        own = (EVENTS.c.incident_id == row.incident_id) & EVENTS.c.revision.is_not(None)
-        query = query.where(own)
+        # Events of its case are among them: a closing check has images too.
+        query = query.where(EVENTS.c.incident_id == row.incident_id)
         for event in connection.execute(query).all():
             if city_of(event.source) in ("", row.city) or not row.city:
-                yield from _items(IncidentEvent.model_validate_json(event.body).data, row.city)
+                yield from _of_body(event.body, row.city)
 
 
 def _by_keys(connection: Connection, keys: Sequence[str]) -> Iterator[DeletedItem]:
@@ -144,7 +143,20 @@ def _by_keys(connection: Connection, keys: Sequence[str]) -> Iterator[DeletedIte
 
 def _of_event(row: Row[Any]) -> Iterator[DeletedItem]:
     if row.body is not None:
-        yield from _items(IncidentEvent.model_validate_json(row.body).data, row.city)
+        yield from _of_body(row.body, row.city)
+
+
+def _of_body(body: bytes, city: str) -> Iterator[DeletedItem]:
+    """What an event of an incident or case names."""
+    event = EVENT.validate_json(body)
+    if isinstance(event, IncidentEvent):
+        yield from _items(event.data, city)
+    elif isinstance(event, CaseEvent) and event.data.check is not None:
+        for place in event.data.check.places:
+            if (image := place.keyframe) is not None:
+                names = {"key": image.key, "sha256": image.sha256, "camera": place.camera}
+                own = {"incident": place.incident_id, "city": city, "kind": "keyframe"}
+                yield DeletedItem(**names, **own, at=image.at)
 
 
 def _bare(row: Row[Any]) -> DeletedItem:

@@ -24,6 +24,8 @@ class Control(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, str]] = []
         self.status, self.body = 200, b"a jpeg"
+        self.bodies: dict[str, bytes] = {}
+        """By the last step of the path, instead of `body`."""
         self.headers = {"CityEye-State": "online", "Server-Secret": "x"}
         self.changes: list[tuple[str, str, bytes, str]] = []
 
@@ -44,12 +46,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_DELETE = do_PUT
 
     def respond(self) -> None:
+        step = self.path.partition("?")[0].rpartition("/")[2]
+        body = self.server.bodies.get(step, self.server.body)
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(self.server.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -9,6 +9,7 @@ import pytest
 from event_hub.store import EventStore
 from tests.event_hub.conftest import Client, StartHub
 from tests.event_hub.samples import incident
+from tests.event_hub.test_city_control import control  # noqa: F401 - a fixture
 
 Act = Callable[..., tuple[int, Any]]
 

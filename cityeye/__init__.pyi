@@ -1,0 +1,1 @@
+from .analysis import AnalysedFrame as AnalysedFrame, analyse as analyse
