@@ -1,11 +1,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
+from argon2 import PasswordHasher
 
 from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
@@ -70,11 +72,27 @@ def running(folder: Path) -> Iterator[StartHub]:
         yield start
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """A hash of a password costs nothing in tests; `test_people` shows what it costs elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheapest = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr("event_hub.people.passwords.PasswordHasher", cheapest)
+        yield
+
+
 @pytest.fixture
 def start_hub(tmp_path: Path) -> Iterator[StartHub]:
     """Starts hubs that end with the test."""
     with running(tmp_path) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def people_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A hub shared by tests about people, who are removed after each test."""
+    with running(tmp_path_factory.mktemp("people")) as start:
+        yield start()
 
 
 @pytest.fixture

@@ -103,3 +103,10 @@ def logged_in(client: Client, name: str, password: str = PASSWORD) -> Browser:
     browser = Browser(client.url)
     assert browser.log_in(name, password).status == 303
     return browser
+
+
+def remove_everybody(client: Client) -> None:
+    """For a hub that tests share."""
+    for user in client.json("/api/users")["users"]:
+        answer = send(client, "DELETE", f"/api/users/{user['name']}")
+        assert answer.status == 204, answer.data

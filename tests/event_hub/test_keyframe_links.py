@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import urllib3
 
 from event_hub.keyframe_links import KeyframeLinks
-from tests.event_hub.conftest import Client, StartHub
+from tests.event_hub.conftest import Client, StartHub, running
 from tests.event_hub.people import send
 from tests.event_hub.samples import incident, keyframe, picture
 
@@ -19,8 +20,14 @@ OTHER = "kf-30d/v1/2026/11/20/cam-1/04/other.jpg"
 BARE = "kf-30d/v1/2026/11/20/cam-1/04/bare.jpg"
 
 
-@pytest.fixture
-def city(hub: Client, tmp_path: Path) -> Client:
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("links")
+    with running(folder) as start:
+        yield filled(start(), folder)
+
+
+def filled(hub: Client, tmp_path: Path) -> Client:
     named = [keyframe(KEY, picture()), keyframe(OTHER, picture(30), "peak")]
     shown = [one | {"masked": True} for one in named] + [keyframe(BARE, picture(200), "closing")]
     assert hub.post(incident(keyframes=shown)).status == 200
@@ -73,7 +80,8 @@ def test_there_is_no_link_to_what_is_not_masked_or_not_named(city: Client) -> No
     assert follow(city, f"/api/keyframe-links?key={BARE}").status == 401
 
 
-def test_a_link_ends_with_its_time_and_with_a_deletion(city: Client) -> None:
+def test_a_link_ends_with_a_deletion(hub: Client, tmp_path: Path) -> None:
+    city = filled(hub, tmp_path)
     path = link(city)
     assert follow(city, path).status == 200
     body = {"keys": [KEY], "reason": "a person on it asked for it"}
@@ -104,8 +112,9 @@ def test_time_secret_and_image_are_all_in_the_signature(tmp_path: Path) -> None:
 
 
 def test_links_of_two_hubs_with_one_folder_are_good_at_both(
-    start_hub: StartHub, city: Client, tmp_path: Path
+    start_hub: StartHub, tmp_path: Path
 ) -> None:
+    city = filled(start_hub(), tmp_path)
     other = start_hub(database=f"sqlite:///{tmp_path}/other.db")
     other.post(incident(keyframes=[keyframe(KEY, picture()) | {"masked": True}]))
     assert follow(other, link(city)).status == 200

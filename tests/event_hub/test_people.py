@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from event_hub.access import COOKIE
+from event_hub.people import passwords
 from event_hub.people.errors import LoginWaitError
 from event_hub.people.sessions import IDLE, LASTS, UserSessions
 from event_hub.people.throttle import LoginThrottle
 from event_hub.people.users import Users
 from event_hub.store import EventStore
 from tests.event_hub.conftest import Client, StartHub
-from tests.event_hub.people import PASSWORD, Browser, add_user, logged_in, send
+from tests.event_hub.people import PASSWORD, Browser, add_user, logged_in, remove_everybody, send
 
 START = datetime(2026, 5, 4, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def hub(people_hub: Client) -> Iterator[Client]:
+    """A hub without users, which has seen some before."""
+    yield people_hub
+    remove_everybody(people_hub)
+
+
+@pytest.fixture
+def own_hub(start_hub: StartHub) -> Client:
+    """A fresh hub."""
+    return start_hub()
 
 
 def actions(hub: Client, **query: str) -> list[tuple[str, str, str]]:
@@ -41,6 +57,15 @@ def test_a_user_logs_in_and_is_known_by_name_role_and_groups(hub: Client) -> Non
     assert (token["name"], token["user"], token["session_ends_at"]) == ("first", False, None)
 
 
+def test_a_password_is_kept_with_the_parameters_of_rfc_9106() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "PasswordHasher", PasswordHasher)
+        kept = passwords.Passwords().hash(PASSWORD, "zhang")
+    # For little memory: three passes over 64 MiB in four lanes.
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert passwords.Passwords().fits(kept, PASSWORD)
+
+
 def test_one_answer_for_every_wrong_name_and_password(hub: Client) -> None:
     add_user(hub, "zhang")
     answers = [
@@ -55,17 +80,17 @@ def test_one_answer_for_every_wrong_name_and_password(hub: Client) -> None:
 
 
 def test_failed_logins_wait_longer_each_time_and_say_so(hub: Client) -> None:
-    add_user(hub, "zhang")
+    add_user(hub, "wang")
     add_user(hub, "li")
     for _ in range(5):
-        assert Browser(hub.url).log_in("zhang", "wrong").status == 401
+        assert Browser(hub.url).log_in("wang", "wrong").status == 401
     for password in ("wrong", PASSWORD):
-        waiting = Browser(hub.url).log_in("zhang", password)
+        waiting = Browser(hub.url).log_in("wang", password)
         assert waiting.status == 429
         assert int(waiting.headers["Retry-After"]) >= 1
         assert b"wait" in waiting.data
     assert Browser(hub.url).log_in("li").status == 303
-    assert ("login.refused", "", "zhang") in actions(hub)
+    assert ("login.refused", "", "wang") in actions(hub)
 
 
 def test_waits_grow_and_end_and_nobody_is_kept_out_for_long() -> None:
@@ -225,7 +250,10 @@ def test_what_cannot_be_a_user_is_refused_with_a_sentence(
         assert secret not in answer.data.decode()
 
 
-def test_changes_of_people_are_noted_with_who_and_what_and_never_a_password(hub: Client) -> None:
+def test_changes_of_people_are_noted_with_who_and_what_and_never_a_password(
+    own_hub: Client,
+) -> None:
+    hub = own_hub
     add_user(hub, "zhang", "admin")
     browser = logged_in(hub, "zhang")
     body = {"name": "li", "password": PASSWORD, "role": "viewer"}
@@ -257,7 +285,8 @@ def test_changes_of_people_are_noted_with_who_and_what_and_never_a_password(hub:
     assert hub.json("/api/audit/check")["problems"] == []
 
 
-def test_what_cannot_be_noted_does_not_happen(hub: Client, tmp_path: Path) -> None:
+def test_what_cannot_be_noted_does_not_happen(own_hub: Client, tmp_path: Path) -> None:
+    hub = own_hub
     add_user(hub, "zhang", "admin")
     browser = logged_in(hub, "zhang")
     audit = tmp_path / "audit"
