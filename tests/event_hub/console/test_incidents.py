@@ -7,7 +7,7 @@ import pytest
 
 from event_hub.people.visible import Visible
 from pipelines.access import Scope
-from tests.event_hub.console.reading import Markup, Store
+from tests.event_hub.console.reading import PAGES, Markup, Store
 from tests.event_hub.samples import START, camera_state, incident, keyframe, picture
 
 EVIL = "<img src=x onerror=alert(1)>\"'`&{{7*7}}%(x)s</template></script>"
@@ -22,7 +22,7 @@ def sized(shot: dict[str, Any], **more: Any) -> dict[str, Any]:
     return shot | more
 
 
-@pytest.mark.parametrize("page", ["overview", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_data_becomes_markup(store: Store, page: str, language: Any) -> None:
     key = "kf/" + EVIL.replace("</", "<") + ".jpg"
