@@ -1,6 +1,7 @@
 from .backoff import (
     BackoffPolicy as BackoffPolicy, Jitter as Jitter, RestartLimit as RestartLimit,
 )
+from .decoder_context import missing_decoders as missing_decoders
 from .decoding import ffmpeg_version as ffmpeg_version
 from .errors import CameraFault as CameraFault
 from .factory import (

@@ -68,3 +68,8 @@ def _prepare(context: VideoCodecContext, spec: CameraSpec) -> None:
     # One thread per stream: more of them add whole frames of delay.
     context.thread_count = 1
     context.options = {"max_pixels": str(spec.max_pixels)}
+
+
+def missing_decoders() -> tuple[str, ...]:
+    """FFmpeg's names of decoders that this installation lacks; none where it has all of ours."""
+    return tuple(sorted(set(DECODERS.values()) - av.codecs_available))

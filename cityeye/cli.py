@@ -21,6 +21,7 @@ from cityeye.commands import (
     chaos,
     check,
     coverage,
+    doctor,
     events,
     group,
     hold,
@@ -28,6 +29,7 @@ from cityeye.commands import (
     replay,
     rules,
     run,
+    status,
     token,
     user,
 )
@@ -48,6 +50,8 @@ app = typer.Typer(
 app.command("demo")(run.demo)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
@@ -71,11 +75,24 @@ class Invocation:
     debug: bool = False
 
 
+def _version(wanted: bool) -> None:
+    """Says which program this is, and ends it."""
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"{PROGRAM} {metadata.version(PROGRAM)}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="Format of log lines.")] = LogFormat.TEXT,
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
+    ] = False,
 ) -> None:
     """The AI centre behind a district's city eye."""
     context.ensure_object(Invocation).debug = debug

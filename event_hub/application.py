@@ -17,13 +17,14 @@ from event_hub.cases.outcome_routes import outcome_router
 from event_hub.cases.routes import cases_router
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.city_control import CityControl
+from event_hub.console.login_page import login_page
 from event_hub.deletions.deleter import EvidenceDeleter
 from event_hub.deletions.guard import Undeleted
 from event_hub.deletions.routes import deletions_router
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
-from event_hub.login import login_page, login_router
+from event_hub.login import login_router
 from event_hub.metrics import HubMetrics, RequestTimer
 from event_hub.people.accounts import Accounts
 from event_hub.people.audit import audit_router
@@ -135,7 +136,7 @@ class _Parts:
             content_security_policy=CONTENT_SECURITY_POLICY,
             cookie=COOKIE,
             sessions=self.accounts.sessions.check,
-            login_page=login_page(outside=outside) if settings.console else "",
+            login_page=partial(login_page, outside=outside) if settings.console else None,
         )
 
 

@@ -7,7 +7,6 @@ send.
 
 from __future__ import annotations
 
-import html
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -16,9 +15,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from event_hub.access import COOKIE, FORM
+from event_hub.console.login_page import login_page, own_address, welcome_page
 from event_hub.people.accounts import Accounts
 from event_hub.people.identity_provider import IdentityProvider
-from event_hub.people.outside_login import BEGIN, add_outside_login
+from event_hub.people.outside_login import add_outside_login
 from event_hub.people.routes import refusing
 from event_hub.people.sessions import LASTS as SESSION_LASTS
 from event_hub.settings import HubSettings
@@ -27,58 +27,6 @@ from pipelines.access import TokenFile
 SESSION_NAME: Final = "console session"
 ADDRESS_CHARS: Final = 64
 SEE_OTHER: Final = 303
-
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>CityEye</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">{head}
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 22rem; margin: 15vh auto;
-  padding: 0 1rem; }}
-input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5rem; }}
-label {{ display: block; margin-top: .75rem; }}
-button {{ margin-top: 1rem; }}
-summary {{ margin-top: 2rem; }}
-[role=alert] {{ border-left: .25rem solid #c62828; padding-left: .75rem; }}
-</style></head><body><h1>CityEye</h1>{body}</body></html>
-"""
-_FORMS: Final = """{problem}
-<form method="post" action="/login">
-<label for="name">Name</label>
-<input id="name" name="name" autocomplete="username" autocapitalize="none" required autofocus>
-<label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required>
-<button>Log in</button>
-</form>
-<details{opened}><summary>Log in with a token</summary>
-<form method="post" action="/login">
-<label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="off" required>
-<button>Open the console</button>
-</form>
-<p><code>cityeye token show</code> prints the first one where the city runs;
-<code>cityeye user add</code> makes users.</p></details>"""
-
-
-def login_page(problem: str = "", outside: str = "", with_token: bool = False) -> str:
-    """The page with the ways in, and why the last attempt failed.
-
-    Args:
-        problem: Why.
-        outside: What the identity provider is called, where there is one.
-        with_token: Whether the form for tokens is open.
-    """
-    said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
-    link = f'<p><a href="{BEGIN}">Log in with {html.escape(outside)}</a></p>' if outside else ""
-    opened = " open" if with_token else ""
-    return _PAGE.format(head="", body=_FORMS.format(problem=said + link, opened=opened))
-
-
-# A redirect would be part of a visit that another page began, and the cookie is not sent on those.
-_WELCOME: Final = _PAGE.format(
-    head='<meta http-equiv="refresh" content="0;url=/">',
-    body='<p><a href="/">Open the console</a></p>',
-)
 
 
 def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -> APIRouter:
@@ -93,7 +41,7 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
             accounts,
             IdentityProvider(settings.oidc),
             settings.address,
-            lambda request, text: _remembered(request, _welcome(), text),
+            lambda request, text: _remembered(request, _welcome(request), text),
             lambda request: _address(request, behind_proxy),
         )
 
@@ -107,9 +55,9 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
     @router.get("/enter", summary="Open the console with a link", response_class=HTMLResponse)
     def enter(request: Request, token: str = "") -> Response:
         """Exchanges the link's token for a session cookie, and leads to the console."""
-        return _remembered(request, _welcome(), token_session(token))
+        return _remembered(request, _welcome(request), token_session(token))
 
-    names = ("name", "password", "token")
+    names = ("name", "password", "token", "next")
     form: dict[str, Any] = {
         "schema": {"type": "object", "properties": {name: {"type": "string"} for name in names}}
     }
@@ -122,9 +70,12 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
         openapi_extra={"requestBody": {"required": True, "content": {FORM: form}}},
     )
     async def login(request: Request) -> Response:
-        """Begins a session, kept in a cookie. After failures the next attempt has to wait: 429."""
+        """Begins a session, kept in a cookie. After failures the next attempt has to wait: 429.
+
+        `next` is the page of this server that it leads to.
+        """
         fields = parse_qs((await request.body()).decode("utf-8", errors="replace"))
-        name, password, token = (fields.get(one, [""])[0] for one in names)
+        name, password, token, wanted = (fields.get(one, [""])[0] for one in names)
         try:
             if token:
                 text = await run_in_threadpool(token_session, token.strip())
@@ -137,9 +88,15 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
             status = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
             if "text/html" not in request.headers.get("accept", ""):
                 raise HTTPException(status, refusal.detail, refusal.headers) from None
-            page = login_page(str(refusal.detail), outside, with_token=bool(token))
+            page = login_page(
+                *_spoken(request),
+                wanted,
+                outside=outside,
+                problem=str(refusal.detail),
+                with_token=bool(token),
+            )
             return HTMLResponse(page, status, refusal.headers)
-        return _remembered(request, RedirectResponse("/", SEE_OTHER), text)
+        return _remembered(request, RedirectResponse(own_address(wanted), SEE_OTHER), text)
 
     @router.post(
         "/logout",
@@ -161,9 +118,14 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
     return router
 
 
-def _welcome() -> Response:
+def _welcome(request: Request) -> Response:
     # The address of this page holds a token or a code.
-    return HTMLResponse(_WELCOME, headers={"Referrer-Policy": "no-referrer"})
+    return HTMLResponse(welcome_page(*_spoken(request)), headers={"Referrer-Policy": "no-referrer"})
+
+
+def _spoken(request: Request) -> tuple[str, str]:
+    """What says which language a browser wants: `Accept-Language` and `Cookie`."""
+    return request.headers.get("accept-language", ""), request.headers.get("cookie", "")
 
 
 def _remembered(request: Request, response: Response, text: str) -> Response:

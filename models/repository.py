@@ -5,7 +5,9 @@ Listing reads names only; nothing is parsed or verified until a package is asked
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,6 +114,21 @@ class ModelRepository:
         if not versions or (version is not None and version not in versions):
             raise unknown(self, name, version)
         return self.root / name / (version or versions[-1])
+
+    def remove(self, name: str, version: str) -> None:
+        """Removes a version; it is gone for readers at once.
+
+        Raises:
+            UnknownModelError: There is no such package.
+            OSError: It cannot be removed.
+        """
+        directory = self.directory_of(name, version)
+        going = directory.with_name(f".{version}.removed")
+        shutil.rmtree(going, ignore_errors=True)
+        directory.rename(going)
+        shutil.rmtree(going)
+        with contextlib.suppress(OSError):
+            directory.parent.rmdir()
 
     def publish(self, package: ModelPackage) -> tuple[str, ...]:
         """See `Repository.publish`."""

@@ -29,6 +29,7 @@ from serving.errors import DirectorError, RolloutBusy, RolloutError, ServingErro
 from serving.governor import RateGovernor
 from serving.incarnations import Incarnations
 from serving.left_over import LeftOverOutboxes
+from serving.rollout.ledger import ChangedBy, LedgerEntry
 from serving.rollout.rollout import RolloutChange
 from serving.rollout.rollouts import Rollouts, RolloutState
 from serving.served_models import ServedModel
@@ -168,17 +169,25 @@ class Director:
         """All rollout tables."""
         return self._rollouts.states()
 
-    def change_rollout(self, model: str, change: RolloutChange) -> RolloutState | RefusedChange:
+    def change_rollout(
+        self, model: str, change: RolloutChange, by: ChangedBy
+    ) -> RolloutState | RefusedChange:
         """See `Rollouts.change`; returns when the workers know."""
-        return _as_value(lambda: self._rollouts.change(model, change))
+        return _as_value(lambda: self._rollouts.change(model, change, by))
 
-    def promote(self, model: str) -> RolloutState | RefusedChange:
+    def promote(self, model: str, by: ChangedBy) -> RolloutState | RefusedChange:
         """See `Rollouts.promote`."""
-        return _as_value(lambda: self._rollouts.promote(model))
+        return _as_value(lambda: self._rollouts.promote(model, by))
 
-    def rollback(self, model: str) -> RolloutState | RefusedChange:
+    def rollback(
+        self, model: str, version: str | None, by: ChangedBy
+    ) -> RolloutState | RefusedChange:
         """See `Rollouts.rollback`."""
-        return _as_value(lambda: self._rollouts.rollback(model))
+        return _as_value(lambda: self._rollouts.rollback(model, version, by))
+
+    def ledger(self, model: str, limit: int) -> list[LedgerEntry]:
+        """See `Rollouts.ledger`."""
+        return self._rollouts.ledger(model, limit)
 
     def apply(self, plan: CityPlan) -> Mapping[str, str] | RefusedChange:
         """Takes other cameras, see `CityPlan.with_cameras`; nothing else of the plan may differ.

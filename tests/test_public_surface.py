@@ -22,6 +22,7 @@ SUB_PACKAGES = {
         "decode",
         "detect",
         "gpu",
+        "hub",
         "incidents",
         "outbox",
         "output",

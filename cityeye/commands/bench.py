@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import bench_gpu, bench_incidents, bench_outbox, bench_street
+from cityeye.commands import bench_gpu, bench_hub, bench_incidents, bench_outbox, bench_street
 from cityeye.commands.bench_options import (
     ClipOption,
     JsonOption,
@@ -279,5 +279,6 @@ app.command("gpu")(bench_gpu.gpu)
 app.command("incidents")(bench_incidents.incidents)
 app.command("streams")(bench_street.streams)
 app.command("overload")(bench_street.overload)
+app.command("hub")(bench_hub.hub)
 app.command("outbox")(bench_outbox.outbox)
 app.command("scale")(bench_street.scale)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from cityeye.commands.terminal_text import plain
 from cityeye.suggested_thresholds import suggested_thresholds
-from model_tools.evaluation import EvaluationReport
+from model_tools.evaluation import EvaluationReport, read_evaluations
 from models import ModelPackage
 
 SHOWN = 12
@@ -45,6 +45,17 @@ def head(report: EvaluationReport) -> list[str]:
     if report.unlabelled:
         lines.append(f"classes of the model that are not evaluated: {_some(report.unlabelled)}")
     return [plain(line) for line in lines]
+
+
+def accuracy_words(package: ModelPackage) -> str:
+    """AP50 of a package's newest evaluation, in a few words; empty where there is none."""
+    found = [
+        one for one in read_evaluations(package.directory) if one.sha256 == package.manifest.sha256
+    ]
+    if not found:
+        return ""
+    newest = max(found, key=lambda one: one.at)
+    return plain(f"AP50 {_share(newest.means.ap50)} on {newest.data}, {newest.images} images")
 
 
 def kept_line(report: EvaluationReport, package: ModelPackage) -> str:

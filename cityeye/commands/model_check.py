@@ -16,7 +16,7 @@ from cityeye.commands.model_option import (
     name_and_version,
 )
 from cityeye.errors import CommandError
-from cityeye.model_place import repository_at
+from cityeye.model_place import models_repository
 
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
 """What a GPU's libraries read; nothing else of the environment reaches the process."""
@@ -34,7 +34,7 @@ def check_model(
     from model_tools.admission import admit
     from models import ModelRepository
 
-    repository = repository_at(path, os.environ)
+    repository = models_repository(path, os.environ)
     if not isinstance(repository, ModelRepository):
         raise CommandError(
             f"{repository} holds published packages, which never change; `cityeye models pull` "

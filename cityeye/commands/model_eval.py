@@ -20,7 +20,7 @@ from cityeye.commands.model_option import (
     name_and_version,
 )
 from cityeye.errors import CommandError
-from cityeye.model_place import repository_at
+from cityeye.model_place import models_repository
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
 
     if not suggest and (new_version or precision is not None):
         raise CommandError("--precision and --new-version go with --suggest-thresholds")
-    repository = repository_at(path, os.environ)
+    repository = models_repository(path, os.environ)
     folder = repository.root if isinstance(repository, ModelRepository) else None
     if folder is None and (keep or new_version):
         raise CommandError(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cityeye.commands.model_import import DEFAULT_REPOSITORY, show_imported
+from cityeye.commands.model_import import show_imported
 from cityeye.errors import CommandError
-from cityeye.model_place import cache_folder
+from cityeye.model_place import DEFAULT_HELP, cache_folder, models_folder
 
 if TYPE_CHECKING:
     from model_tools.catalogue import CatalogueEntry
@@ -28,9 +28,10 @@ def fetch(
         Path | None,
         typer.Option("--from", metavar="DIR", help="Take its file from here; needs no internet."),
     ] = None,
-    repository: Annotated[
-        Path, typer.Option(help="Folder of packages, made if missing.")
-    ] = DEFAULT_REPOSITORY,
+    into: Annotated[
+        Path | None,
+        typer.Option("--repository", help=f"Folder of packages, made if missing. {DEFAULT_HELP}"),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Make a new version although there is one.")
     ] = False,
@@ -47,6 +48,7 @@ def fetch(
     entry = catalogue().get(name)
     if entry is None:
         raise CommandError(f"the catalogue has no {name}; it has {', '.join(catalogue())}")
+    repository = models_folder(into, os.environ)
     if not again and (version := _newest(repository, name)):
         typer.echo(f"{name}/{version} is in {repository.absolute()}; --again makes another version")
         return

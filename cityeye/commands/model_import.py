@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ import typer
 
 from cityeye.commands.terminal_text import thresholds_line
 from cityeye.errors import CommandError
+from cityeye.model_place import DEFAULT_HELP, models_folder
 from model_tools.heads import HEAD_NAMES, known_head
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ def import_file(  # noqa: PLR0913, PLR0917
         Path | None,
         typer.Option("--map", help="YAML lines `foreign: ours`; null or unnamed is dropped."),
     ] = None,
-    repository: Annotated[
-        Path, typer.Option(help="Folder of packages, made if missing.")
-    ] = DEFAULT_REPOSITORY,
+    into: Annotated[
+        Path | None,
+        typer.Option("--repository", help=f"Folder of packages, made if missing. {DEFAULT_HELP}"),
+    ] = None,
     head: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +98,7 @@ def import_file(  # noqa: PLR0913, PLR0917
     ] = False,
 ) -> None:
     """Make the next version of a package from a network file."""
+    repository = models_folder(into, os.environ)
     from cityeye.model_import import ImportSource, import_from, labels_from, mapping_from
     from model_tools.importing import ImportRequest
     from models import NAME_PATTERN

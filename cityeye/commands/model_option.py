@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cityeye.model_place import HELP
+from cityeye.model_place import DEFAULT_HELP, HELP
 
 
 class WantedDevice(StrEnum):
@@ -19,9 +19,7 @@ class WantedDevice(StrEnum):
     CUDA = "cuda"
 
 
-PathOption = Annotated[
-    str | None, typer.Option("--path", help=f"{HELP} The built-in ones without it.")
-]
+PathOption = Annotated[str | None, typer.Option("--path", help=f"{HELP} {DEFAULT_HELP}")]
 PackageArgument = Annotated[str, typer.Argument(metavar="NAME[/VERSION]", help="The package.")]
 ProviderOption = Annotated[
     WantedDevice, typer.Option(help="Where it must run; auto means the GPU where there is one.")

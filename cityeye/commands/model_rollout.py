@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
-from cityeye.commands.terminal_text import thresholds_line
+from cityeye.commands.terminal_text import plain, thresholds_line
 from cityeye.errors import CommandError
 
 FOLLOW_S: Final = 10.0
@@ -28,6 +30,9 @@ TokenFileOption = Annotated[
         help="File with a token; CITYEYE_TOKEN, or that of the city on this machine without it.",
     ),
 ]
+
+
+WhyOption = Annotated[str, typer.Option(help="Why, for the ledger; `models ledger` shows it.")]
 
 
 def rollout(
@@ -53,6 +58,7 @@ def rollout(
             "`2=default` undoes all of version 2.",
         ),
     ] = None,
+    why: WhyOption = "",
     api: ApiOption = DEFAULT_API,
     token_file: TokenFileOption = None,
 ) -> None:
@@ -65,23 +71,58 @@ def rollout(
     if not change:
         _show(client, name, client.get(f"/models/{name}/rollout"))
         return
-    _follow(client, name, client.post(f"/models/{name}/rollout", change))
+    _follow(client, name, client.post(_asked(f"/models/{name}/rollout", why=why), change))
 
 
 def promote(
-    name: ModelArgument, api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None
+    name: ModelArgument,
+    why: WhyOption = "",
+    api: ApiOption = DEFAULT_API,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Make the canary (or the shadow, if there is no canary) the version of all cameras."""
     client = CityClient.of(api, token_file, os.environ)
-    _follow(client, name, client.post(f"/models/{name}/promote"))
+    _follow(client, name, client.post(_asked(f"/models/{name}/promote", why=why)))
 
 
 def rollback(
-    name: ModelArgument, api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None
+    name: ModelArgument,
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Go back to any version at once.")
+    ] = None,
+    why: WhyOption = "",
+    api: ApiOption = DEFAULT_API,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Take the canary back; without one, go back to the stable version before this one."""
     client = CityClient.of(api, token_file, os.environ)
-    _follow(client, name, client.post(f"/models/{name}/rollback"))
+    _follow(client, name, client.post(_asked(f"/models/{name}/rollback", version=to, why=why)))
+
+
+def ledger(
+    name: ModelArgument, api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None
+) -> None:
+    """Show who changed which versions of a model are in service, when and why."""
+    client = CityClient.of(api, token_file, os.environ)
+    for entry in client.get(f"/models/{name}/ledger"):
+        typer.echo(ledger_line(entry))
+
+
+def ledger_line(entry: Mapping[str, str]) -> str:
+    """One change of versions for a terminal."""
+    before, stable = entry["before"], entry["stable"]
+    what = f"{before} -> {stable}" if before != stable else f"{stable} stays"
+    more = "".join(f", {role} {entry[role]}" for role in ("canary", "shadow") if entry[role])
+    why = f": {plain(entry['why'])}" if entry["why"] else ""
+    when = entry["at"][:19].replace("T", " ")
+    return (
+        f"{when} UTC  {entry['deed']:8}  {what}{more}  by {plain(entry['who']) or 'unknown'}{why}"
+    )
+
+
+def _asked(path: str, **query: str | None) -> str:
+    given = {name: text for name, text in query.items() if text}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def _thresholds(texts: list[str]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cityeye.commands.model_option import name_and_version
-from cityeye.model_place import HELP, repository_at
+from cityeye.commands.model_option import PathOption, name_and_version
+from cityeye.model_place import HELP, models_repository, repository_at
 
 if TYPE_CHECKING:
     from models import Repository
@@ -22,12 +22,10 @@ PackageToCopy = Annotated[
 def push(
     model: PackageToCopy,
     to: Annotated[str, typer.Option("--to", metavar="PLACE", help=HELP)],
-    path: Annotated[
-        str | None, typer.Option("--path", help="Folder of packages; the built-in ones without it.")
-    ] = None,
+    path: PathOption = None,
 ) -> None:
     """Publish a model package where every node finds it; what is published never changes."""
-    _publish(model, repository_at(path, os.environ), _target(to))
+    _publish(model, models_repository(path, os.environ), _target(to))
 
 
 def pull(

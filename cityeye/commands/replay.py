@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands.model_option import PathOption, ThreadsOption, WantedDevice
+from cityeye.commands.model_option import ThreadsOption, WantedDevice
 from cityeye.errors import CommandError
+from cityeye.model_place import HELP
 
 
 def replay(  # noqa: PLR0913, PLR0917
@@ -38,7 +39,9 @@ def replay(  # noqa: PLR0913, PLR0917
             show_default=False,
         ),
     ] = None,
-    path: PathOption = None,
+    path: Annotated[
+        str | None, typer.Option("--path", help=f"{HELP} The built-in ones without it.")
+    ] = None,
     json_file: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write lines of JSON there; `-` is stdout."),

@@ -4,6 +4,7 @@ from cityeye.config.changes import Changes, changes_between
 from cityeye.config.kept_rules import KeptRulesError
 from cityeye.config.load import (
     Config,
+    configured_models,
     has_cameras,
     load_config,
     secret_variables,
@@ -27,6 +28,7 @@ __all__ = [
     "TrialCamera",
     "YamlText",
     "changes_between",
+    "configured_models",
     "has_cameras",
     "lifted_login",
     "load_config",

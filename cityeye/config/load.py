@@ -179,6 +179,17 @@ def has_cameras(path: Path, environment: Mapping[str, str]) -> bool:
     return "cameras" in document.data
 
 
+def configured_models(path: Path, environment: Mapping[str, str]) -> Repository | None:
+    """Where the models of a configuration are, whatever else is wrong with the file.
+
+    None where that is not known.
+    """
+    document = read_document(path, environment)
+    base = path.absolute().parent
+    read_secret_files(document, base)
+    return _repository(document.data, {"base": base}) if document.data else None
+
+
 def secret_variables(path: Path, environment: Mapping[str, str]) -> frozenset[str]:
     """Names of the environment variables that the secret values of a file are made of.
 

@@ -119,7 +119,8 @@ class ClosingChecker:
                 break
             if now_s - self._asked_s[case.case_id] >= ASK_EVERY_S:
                 self._asked_s[case.case_id] = now_s
-                ended += self._check(case, [_place_of(row) for row in incidents[case.case_id]])
+                rows = incidents.get(case.case_id, [])
+                ended += bool(rows) and self._check(case, list(map(_place_of, rows)))
         return ended
 
     def _check(self, case: Case, places: Sequence[_Place]) -> bool:
@@ -162,10 +163,11 @@ class ClosingChecker:
         except ControlAway:
             return None
         size = image_size(answer.body) if answer.status == OK else None
-        if size is None:
+        taken = answer.headers.get("cityeye-frame-at")
+        if size is None or taken is None:
             return None
         digest = hashlib.sha256(answer.body).hexdigest()
-        at = datetime.fromisoformat(answer.headers["cityeye-frame-at"])
+        at = datetime.fromisoformat(taken)
         key = keyframe_key(place.camera, place.incident_id, event, number, digest, at)
         self._folder.put(key, answer.body)
         return KeyframeData(

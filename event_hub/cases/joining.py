@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, update
 
@@ -31,6 +31,9 @@ from event_hub.cases.states import CaseConflictError
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 from pipelines.event_identity import event_id
+
+MOST_INCIDENTS: Final = 40
+"""With all of them an event of the case is well below what receivers take."""
 
 
 class CaseJoiner:
@@ -63,6 +66,7 @@ class CaseJoiner:
                 check_revision(connection, joined, order.other_revision)
                 if joined.case_id == case.case_id:
                     raise CaseConflictError("they are one case already")
+                _check_room(connection, case, joined)
                 self._join(recorder, (case, incident), (joined, other), deed)
                 self._note(incident.incident_id, deed)
             return case_record(connection, case_of_incident(connection, incident), self._limits)
@@ -82,7 +86,11 @@ class CaseJoiner:
         else:
             _move(connection, gone.case_id, case.case_id)
             left = replace(
-                gone, revision=gone.revision + 1, joined_into=case.case_id, clock_us=None
+                gone,
+                revision=gone.revision + 1,
+                joined_into=case.case_id,
+                clock_us=None,
+                check_until_us=None,
             )
             keep_case(connection, left)
             keep_step(connection, left, gone.state, replace(deed, detail={}), recorder.now_us)
@@ -106,6 +114,14 @@ class CaseJoiner:
                 _split(recorder, case, incident, deed)
                 self._note(incident.incident_id, deed)
             return case_record(connection, case_of_incident(connection, incident), self._limits)
+
+
+def _check_room(connection: Connection, *cases: Case) -> None:
+    """Refuses a case that is too large for one event. Raises `CaseConflictError`."""
+    found = incidents_of(connection, [one.case_id for one in cases])
+    count = sum(max(1, len(found.get(one.case_id, ()))) for one in cases)
+    if count > MOST_INCIDENTS:
+        raise CaseConflictError(f"one case has {MOST_INCIDENTS} incidents at most")
 
 
 def _split(recorder: EventRecorder, case: Case, incident: Row[Any], deed: CaseDeed) -> None:

@@ -94,7 +94,8 @@ class LimitWatch:
         rows = incidents_of(connection, [now.case_id]).get(now.case_id) or ([own] if own else [])
         level = max(row.level for row in rows)
         since_us = self._limits.since_us(connection)
-        due = self._limits.due(now, level, True, since_us, recorder.now_us)
+        is_open = any(row.is_open for row in rows)
+        due = self._limits.due(now, level, is_open, since_us, recorder.now_us)
         if due is None:
             return
         stage = now.stage + 1

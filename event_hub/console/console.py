@@ -19,6 +19,7 @@ from fastapi.concurrency import run_in_threadpool
 from nicegui import Client, ui
 
 from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.cameras import CamerasPage
 from event_hub.console.frame import PageFrame, body_html, head_html
 from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import COOKIE, chosen_language
@@ -27,6 +28,7 @@ from event_hub.console.markup import FAVICON, markup
 from event_hub.console.overview import OverviewPage
 from event_hub.console.page import Announcement, CityReading, Content, Page, Visit
 from event_hub.console.situation import read_situation
+from event_hub.console.traffic import TrafficPage
 from event_hub.errors import StoreUnavailableError
 from event_hub.people.groups import CameraGroups
 from event_hub.store import EventStore
@@ -52,7 +54,12 @@ class Console:
         self._store = store
         self._groups = groups
         self._pages: dict[str, LivePage] = {}
-        self._kinds: tuple[Page, ...] = (OverviewPage(), IncidentsPage(limits))
+        self._kinds: tuple[Page, ...] = (
+            OverviewPage(),
+            IncidentsPage(limits),
+            CamerasPage(),
+            TrafficPage(),
+        )
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
 
     def mount(self, app: FastAPI) -> None:

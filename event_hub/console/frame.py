@@ -17,7 +17,10 @@ from event_hub.console.page import Announcement, CityReading, Content, Visit
 from pipelines.event import IncidentData
 
 ASSETS: Final = Path(__file__).parent / "assets"
-STYLES: Final = ("base.css", "frame.css", "incidents.css", "overview.css", "print.css")
+STYLES: Final = tuple(
+    f"{name}.css"
+    for name in ("base", "frame", "incidents", "overview", "cameras", "traffic", "print")
+)
 
 HOME: Final = "overview"
 """It has the numbers that the head of the other pages has."""
@@ -25,6 +28,8 @@ HOME: Final = "overview"
 NAMES: Final = {
     "overview": N_("Overview"),
     "incidents": N_("Incidents"),
+    "cameras": N_("Cameras"),
+    "traffic": N_("Traffic"),
 }
 
 SCRIPT_TEXTS: Final = {

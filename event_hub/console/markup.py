@@ -82,7 +82,12 @@ def markup(language: Language) -> LanguageMarkup:
 
 
 def clock(moment: datetime, style: str = "minutes") -> Markup:
-    """A time, which the browser writes in its zone: to the minute, or to the second."""
+    """A time, which the browser writes in its zone.
+
+    Args:
+        moment: When.
+        style: `minutes`, `seconds`, `hour` (without the day) or `day` (without the time).
+    """
     iso = moment.isoformat()
     return Markup('<time datetime="{0}" data-clock="{1}">{0}</time>').format(iso, style)
 

@@ -76,6 +76,12 @@ REASONS: Final = (
     N_("its worker was replaced: {why}"),
     N_("it was removed from the configuration"),
     N_("it was removed from the configuration, or moved to another worker"),
+    N_("name or password is wrong"),
+    N_(
+        "too many logins failed: wait {seconds} s, then try again; an administrator can set a new "
+        "password meanwhile"
+    ),
+    N_("the token is not valid; a link works only once"),
 )
 """The most particular first where two fit; `{}` stands for what differs."""
 

@@ -141,6 +141,8 @@ MEASUREMENTS: Final[Mapping[str, str]] = {
     "crowding.density": N_("Crowd density"),
 }
 UNITS: Final[Mapping[str, str]] = {
+    "1/h": N_("vehicles/h"),
+    "traffic.speed 1": N_("own lengths/s"),
     "1/min": N_("vehicles/min"),
     "km/h": N_("km/h"),
     "1/m2": N_("persons/m²"),
@@ -181,6 +183,7 @@ SUFFIXES: Final[tuple[tuple[str, str, float, str], ...]] = (
 )
 """How a value reads, by the unit its name ends with: suffix, wording, factor, digits."""
 
+SHARED_UNITS: Final = frozenset({"traffic.occupancy 1"})
 SHARES: Final = frozenset({"free_flow_share", "share_of_zone"})
 DENSITY: Final = "persons_per_m2"
 
@@ -256,8 +259,19 @@ class CodeWords:
         return self._known(MEASUREMENTS, code) or plain(code.rsplit(".", 1)[-1]).capitalize()
 
     def unit(self, code: str) -> str:
-        """The unit of a measurement; empty for counts and shares."""
-        return "" if code == "1" else self._known(UNITS, code) or code
+        """The unit of a measurement; empty for counts and shares.
+
+        Of a kind that has no unit of its own the code is `KIND 1`.
+        """
+        return "" if code.endswith("1") and code not in UNITS else self._known(UNITS, code) or code
+
+    def value(self, value: float | None, unit: str) -> str:
+        """A measured number without its unit; a share as per cent, a dash for none."""
+        if value is None:
+            return "–"
+        if unit in SHARED_UNITS:
+            return self.percent(value)
+        return self.number(value, "#,##0.#" if value >= 1 else "0.##")
 
     def city(self, code: str) -> str:
         """`510118-Xinjin` → `Xinjin (510118)`; another name stays as it is."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from event_hub.camera_key import CameraKey
 from event_hub.incidents import IncidentFilter, conditions
@@ -93,9 +93,12 @@ def heat(
     """
     found = _largest(_counted(connection, wanted, ("city", "camera")))[:GROUPS_MAX]
     known = {CameraKey(city, camera.id): camera for city, camera in cameras}
+    unknown = {CameraKey(*key) for key, _ in found} - known.keys()
+    if unknown:
+        known |= _as_seen(connection, {key.camera for key in unknown})
     places = []
     for (city, name), counts in found:
-        camera = known.get(CameraKey(city, name)) or _as_seen(connection, city, name)
+        camera = known.get(CameraKey(city, name)) or CameraData(id=name)
         place = camera.place
         where = {"name": camera.name, "lon": place.lon, "lat": place.lat}
         places.append(PlaceHeat(city=city, camera=name, **where, **counts))
@@ -132,9 +135,12 @@ def _largest(
     return sorted(found.items(), key=lambda one: (-one[1]["total"], one[0]))
 
 
-def _as_seen(connection: Connection, city: str, camera: str) -> CameraData:
-    """The camera as its newest incident describes it."""
+def _as_seen(connection: Connection, cameras: Collection[str]) -> dict[CameraKey, CameraData]:
+    """Some cameras as their newest incidents describe them."""
     row = INCIDENTS.c
-    query = select(row.data).where(row.city == city, row.camera == camera)
-    data = connection.scalar(query.order_by(row.opened_us.desc()).limit(1))
-    return IncidentData.model_validate_json(data).camera if data else CameraData(id=camera)
+    newest = select(row.city, row.camera, func.max(row.opened_us).label("opened_us"))
+    last = newest.where(row.camera.in_(cameras)).group_by(row.city, row.camera).subquery()
+    same = and_(*(row[name] == last.c[name] for name in ("opened_us", "city", "camera")))
+    rows = connection.execute(select(row.city, row.data).join(last, same)).all()
+    seen = [(one.city, IncidentData.model_validate_json(one.data).camera) for one in rows]
+    return {CameraKey(city, camera.id): camera for city, camera in seen}

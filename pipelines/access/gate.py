@@ -67,7 +67,8 @@ class AccessPolicy:
         content_security_policy: For answers that do not bring their own.
         cookie: A cookie that may hold the token instead of the header; none where it is empty.
         sessions: Whose session the cookie is where it holds no token; nobody's without it.
-        login_page: HTML for a browser that asks for `/` and is not known yet.
+        login_page: Gives the HTML for a browser that asks for a page and is not known yet, from its
+            `Accept-Language`, its `Cookie`, and the path and query that it asked for.
         held_bytes: Bytes of bodies that may be waiting for their answer in all.
     """
 
@@ -77,7 +78,7 @@ class AccessPolicy:
     content_security_policy: str = SECURITY_HEADERS["Content-Security-Policy"]
     cookie: str = ""
     sessions: SessionCheck | None = None
-    login_page: str = ""
+    login_page: Callable[[str, str, str], str] | None = None
     held_bytes: int = HELD_BYTES
 
 
@@ -246,9 +247,13 @@ class AccessGate:
         if _is_worth_draining(headers):
             await drain(receive)
         page = self._policy.login_page
-        accepts_page = scope["path"] == "/" and "text/html" in ",".join(headers.get(b"accept", ()))
-        if refusal.status == 401 and page and accepts_page:  # noqa: PLR2004
-            await self._write(send, 401, page.encode(), b"text/html; charset=utf-8")
+        is_page = scope["method"] == "GET" and "text/html" in ",".join(headers.get(b"accept", ()))
+        if refusal.status == 401 and page and is_page:  # noqa: PLR2004
+            accepted, cookies = (
+                ",".join(headers.get(name, ())) for name in (b"accept-language", b"cookie")
+            )
+            html = page(accepted, cookies, _address(scope))
+            await self._write(send, 401, html.encode(), b"text/html; charset=utf-8")
         else:
             await self._answer(send, refusal.status, str(refusal))
 
@@ -269,6 +274,13 @@ class AccessGate:
         forward = self._with_headers(send)
         await forward({"type": "http.response.start", "status": status, "headers": headers})
         await forward({"type": "http.response.body", "body": body})
+
+
+def _address(scope: Message) -> str:
+    """Path and query as they were asked for."""
+    path = bytes(scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    query = bytes(scope.get("query_string", b"")).decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
 from models import VERSION_PATTERN
 from pipelines import InferenceMetrics, NamedThresholds
 from pipelines.shadow import BoxAgreement, ComparisonState, IncidentNote, in_one_only
 from serving.api.answers import ApiAnswer, Rounded, ThresholdsAnswer
+from serving.api.city_changes import who_asks
 from serving.director_client import all_workers, ask_director, change_versions, rollout_states
+from serving.rollout.ledger import ChangedBy, LedgerEntry
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollouts import RolloutState
 from serving.worker_state import WorkerState
@@ -21,6 +23,7 @@ COMPARISON_TIMEOUT_S = 30.0
 
 router = APIRouter(tags=["rollouts"])
 ModelName = Annotated[str, Path(max_length=128)]
+Why = Annotated[str, Query(max_length=300, description="For the ledger.")]
 VersionQuery = Annotated[str, Query(pattern=VERSION_PATTERN)]
 
 
@@ -120,24 +123,42 @@ async def show_rollout(name: ModelName) -> RolloutAnswer:
 
 
 @router.post("/models/{name}/rollout", summary="Change canary, shadow or thresholds")
-async def change_rollout(name: ModelName, change: RolloutChange) -> RolloutAnswer:
+async def change_rollout(
+    name: ModelName, change: RolloutChange, request: Request, why: Why = ""
+) -> RolloutAnswer:
     """Answers when cameras have new routes; 409 where it is refused, and nothing has changed then.
 
     A version is sent frames only after it was admitted and has answered its golden images.
     """
-    return rollout_answer(await change_versions("change_rollout", name, change))
+    return rollout_answer(await change_versions("change_rollout", name, change, _by(request, why)))
 
 
 @router.post("/models/{name}/promote", summary="Make the canary the stable version")
-async def promote(name: ModelName) -> RolloutAnswer:
+async def promote(name: ModelName, request: Request, why: Why = "") -> RolloutAnswer:
     """Or the shadow where there is no canary."""
-    return rollout_answer(await change_versions("promote", name))
+    return rollout_answer(await change_versions("promote", name, _by(request, why)))
 
 
 @router.post("/models/{name}/rollback", summary="Take the canary back, or the newest promotion")
-async def rollback(name: ModelName) -> RolloutAnswer:
-    """The old version is started anew where it does not run any more."""
-    return rollout_answer(await change_versions("rollback", name))
+async def rollback(
+    name: ModelName,
+    request: Request,
+    version: Annotated[str | None, Query(pattern=VERSION_PATTERN)] = None,
+    why: Why = "",
+) -> RolloutAnswer:
+    """With `version`, any admitted one becomes the stable version of all cameras.
+
+    A version is started anew where it does not run any more.
+    """
+    return rollout_answer(await change_versions("rollback", name, version, _by(request, why)))
+
+
+@router.get("/models/{name}/ledger", summary="Who changed versions in service, when and why")
+async def show_ledger(
+    name: ModelName, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+) -> list[LedgerEntry]:
+    """The newest first."""
+    return list(await ask_director("ledger", name, limit))
 
 
 @router.get("/models/{name}/comparison", summary="Compare two versions on the same frames")
@@ -165,6 +186,10 @@ async def show_image(image: Annotated[str, Path(max_length=256)]) -> Response:
     if jpeg is None:
         raise HTTPException(404, f"there is no image {image!r}; old ones make room for new")
     return Response(jpeg, media_type="image/jpeg")
+
+
+def _by(request: Request, why: str) -> ChangedBy:
+    return ChangedBy(who_asks(request), " ".join(why.split()))
 
 
 def summed(workers: list[WorkerState]) -> Mapping[str, InferenceMetrics]:

@@ -205,12 +205,22 @@ def promoted(rollout: Rollout) -> Rollout:
     )
 
 
-def rolled_back(rollout: Rollout) -> Rollout:
+def rolled_back(rollout: Rollout, version: str | None = None) -> Rollout:
     """The table without its canary, or else with the stable version before this one.
+
+    With a `version` that one is the stable one afterwards, and there is no canary.
 
     Raises:
         RolloutError: There is nothing to go back to.
     """
+    if version is not None:
+        if version == rollout.stable:
+            raise RolloutError(
+                f"model {rollout.model}: version {version} is the stable one already"
+            )
+        shadow = "" if rollout.shadow == version else rollout.shadow
+        update = {"stable": version, "previous": rollout.stable, "shadow": shadow, "canary": None}
+        return rollout.model_copy(update=update)
     if rollout.canary is not None:
         return rollout.model_copy(update={"canary": None})
     if not rollout.previous:

@@ -24,6 +24,7 @@ from models.detections import plain_label
 from pipelines import CameraPlan, Routes
 from pipelines.delivery import make_folder, write_durably
 from serving.errors import RolloutBusy, RolloutError, ServingError
+from serving.rollout.ledger import SOMEBODY, ChangedBy, Deed, LedgerEntry, RolloutLedger
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
 from serving.rollout.routing_table import RoutingTable, followers, tasks_of
 from serving.served_models import ServedModel
@@ -93,6 +94,7 @@ class Rollouts:
         self._remove = remove
         self._reroute = reroute
         self._state = state
+        self._ledger = RolloutLedger(state)
         self._changing = threading.Lock()
         self._under_way: tuple[str, str] | None = None
         self._changed_s = time.monotonic()
@@ -108,7 +110,7 @@ class Rollouts:
         """All tables, by the name of their model."""
         return tuple(self._rollout_state(name) for name in sorted(self._routing.rollouts))
 
-    def change(self, model: str, change: RolloutChange) -> RolloutState:
+    def change(self, model: str, change: RolloutChange, by: ChangedBy = SOMEBODY) -> RolloutState:
         """Changes canary, shadow or thresholds of a model.
 
         Raises:
@@ -120,23 +122,29 @@ class Rollouts:
             self._check_classes(model, change)
             return changed(rollout, change, cameras)
 
-        return self._apply(model, new)
+        return self._apply(model, "change", new, by)
 
-    def promote(self, model: str) -> RolloutState:
+    def promote(self, model: str, by: ChangedBy = SOMEBODY) -> RolloutState:
         """Makes the canary, or else the shadow, the stable version.
 
         Raises:
             RolloutError: Refused; nothing has changed.
         """
-        return self._apply(model, promoted)
+        return self._apply(model, "promote", promoted, by)
 
-    def rollback(self, model: str) -> RolloutState:
-        """Takes the canary back, or else the newest promotion.
+    def rollback(
+        self, model: str, version: str | None = None, by: ChangedBy = SOMEBODY
+    ) -> RolloutState:
+        """Takes the canary back, or else the newest promotion; or makes a version the stable one.
 
         Raises:
             RolloutError: Refused, or the old version could not be started; nothing has changed.
         """
-        return self._apply(model, rolled_back)
+        return self._apply(model, "rollback", lambda old: rolled_back(old, version), by)
+
+    def ledger(self, model: str, limit: int) -> list[LedgerEntry]:
+        """Who changed the versions of a model, newest first."""
+        return self._ledger.entries(model, limit)
 
     def replan(self, plans: Sequence[CameraPlan]) -> None:
         """Takes other cameras; versions and tables stay.
@@ -189,7 +197,7 @@ class Rollouts:
         finally:
             self._changing.release()
 
-    def _apply(self, model: str, change: Change) -> RolloutState:
+    def _apply(self, model: str, deed: Deed, change: Change, by: ChangedBy) -> RolloutState:
         with self._alone(model):
             old = self._routing.rollouts.get(model)
             if old is None:
@@ -209,6 +217,7 @@ class Rollouts:
             self._changed_s = time.monotonic()
             self._reroute({plan.camera.id: routing.routes(plan) for plan in self._plans})
             log.info("rollout_changed", extra={"rollout": new.model_dump(mode="json")})
+            self._ledger.note(deed, old, new, by, new.changed_at or datetime.now(UTC))
         return self._rollout_state(model)
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from event_hub.keyframes import FolderKeyframes, KeyframeSource
 from event_hub.settings import HubSettings
 from pipelines.access import TokenFile
-from tests.event_hub.postgres import postgres, postgres_server  # noqa: F401 - fixtures
+from tests.event_hub.postgres import postgres, running_server  # noqa: F401 - fixtures
 from tests.event_hub.samples import dump
 from tests.event_hub.thread import HubThread
 

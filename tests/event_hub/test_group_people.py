@@ -6,7 +6,8 @@ import pytest
 
 from tests.event_hub.conftest import Client, StartHub
 from tests.event_hub.people import add_user, logged_in, put_group, send
-from tests.event_hub.test_groups import CAMERAS, GROUPS, XINJIN, events, life, listed
+from tests.event_hub.test_groups import GROUPS, events, listed
+from tests.event_hub.two_cities import CAMERAS, XINJIN, life
 
 
 def test_a_user_is_limited_as_a_token_is_and_a_change_counts_at_once(

@@ -22,30 +22,21 @@ from pydantic import SecretStr
 from event_hub import ControlSettings
 from event_hub.access import ROUTES
 from pipelines.access import Scope, TokenFile
-from pipelines.event_identity import camera_source, city_of, worker_source
-from pipelines.keyframe_key import keyframe_key, restricted_key
+from pipelines.event_identity import city_of, worker_source
 from tests.event_hub.conftest import Client, running
 from tests.event_hub.people import Answer, Browser, put_group, send
 from tests.event_hub.samples import (
     START,
-    camera_state,
     heartbeat,
     in_city,
-    incident,
-    keyframe,
     notice,
     picture,
 )
 from tests.event_hub.test_access import described_routes
 from tests.event_hub.test_city_control import Control, answering
-from tests.event_hub.test_measurements import measured
+from tests.event_hub.two_cities import CAMERAS, DAYI, PLACES, XINJIN, clip_of, key_of, life
 
-XINJIN, DAYI = "510118-新津", "510129-Dayi"
-PLACES = {"gate-1": "510118001", "gate-2": "510118002", "Gate-3": "", "yard": "510118001"}
-CAMERAS = {(XINJIN, name) for name in PLACES} | {(DAYI, "gate-1")}
 REASON = {"reason": "accident of 4 March"}
-EVENT = "0b7f1f0e-5f0e-5c0e-9f0e-0b7f1f0e5f0e"
-
 GROUPS: dict[str, tuple[list[dict[str, str]], set[tuple[str, str]]]] = {
     "one camera": ([{"camera": "gate-1", "city": XINJIN}], {(XINJIN, "gate-1")}),
     "ids": ([{"camera": "gate-1"}], {(XINJIN, "gate-1"), (DAYI, "gate-1")}),
@@ -61,33 +52,6 @@ GROUPS: dict[str, tuple[list[dict[str, str]], set[tuple[str, str]]]] = {
     ),
     "nothing": ([], set()),
 }
-
-
-def key_of(city: str, camera: str) -> str:
-    return keyframe_key(camera, f"i-{city}-{camera}", EVENT, 0, "a" * 64, START)
-
-
-def clip_of(city: str, camera: str) -> str:
-    return restricted_key(camera, f"i-{city}-{camera}", EVENT, 0, "b" * 64, START)
-
-
-def life(city: str, camera: str, number: int) -> list[dict[str, Any]]:
-    data = picture(60 + number)
-    said = {"id": camera, "name": camera, "place": {"division": PLACES[camera]}}
-    if city == DAYI:
-        said["place"] = {"division": "510129001"}
-    shown = keyframe(key_of(city, camera), data) | {"masked": True}
-    clip = {k: shown[k] for k in ("sha256", "size_bytes")}
-    clip |= {"state": "stored", "key": clip_of(city, camera)}
-    state = camera_state(camera, number=1)
-    state["data"]["camera"] = said
-    events = [
-        state,
-        incident(f"i-{city}-{camera}", camera=said, keyframes=[shown], clip=clip),
-        measured(number, camera),
-    ]
-    own = {"source": camera_source(city, camera)}
-    return [in_city(event, city) | own for event in events]
 
 
 @pytest.fixture(scope="module")

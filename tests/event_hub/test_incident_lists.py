@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.postgres_server import new_database
 from event_hub.incidents import export, routes
 from tests.event_hub.conftest import Client, running
-from tests.event_hub.postgres import new_database
 from tests.event_hub.samples import START, dump, in_city, incident
 from tests.event_hub.test_api import BATCH
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
-from tests.event_hub.browser import MISSING, WAIT_MS, chromium
+from event_hub.console.login_page import own_address
+from tests.event_hub.browser import MISSING, chromium
 from tests.event_hub.people import PASSWORD, add_user
 from tests.event_hub.process import hub_process
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(MISSING, reason="chromium is not installed"),
-]
 
 
 def log_in(page: Page, name: str, password: str) -> None:
@@ -23,19 +20,44 @@ def log_in(page: Page, name: str, password: str) -> None:
     page.locator("#password").press("Enter")
 
 
+@pytest.mark.e2e
+@pytest.mark.skipif(MISSING, reason="chromium is not installed")
 def test_a_person_logs_in_and_out(tmp_path: Path) -> None:
     with hub_process(tmp_path) as hub, chromium() as browser:
         add_user(hub.client, "zhang", "operator")
-        page = browser.new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.goto(f"{hub.client.url}/")
+        page = browser.new_page(locale="zh-CN")
+        page.goto(f"{hub.client.url}/incidents?severity=high")
+        assert page.evaluate("document.documentElement.lang") == "zh-CN"
+        assert Axe().run(page).violations_count == 0
         log_in(page, "zhang", "wrong")
-        expect(page.get_by_role("alert")).to_contain_text("name or password is wrong")
+        page.get_by_text("用户名或密码错误").wait_for()
         log_in(page, "zhang", PASSWORD)
-        page.wait_for_selector("form[action='/logout']", state="attached")
+        # It leads to where the browser wanted to go.
+        page.locator("form[action='/logout']").wait_for()
+        assert page.url == f"{hub.client.url}/incidents?severity=high"
         assert page.evaluate("document.cookie") == ""
         answer = "fetch('/api/me').then(answer => answer.json())"
         assert page.evaluate(answer)["name"] == "zhang"
-        page.evaluate("document.querySelector('form[action=\"/logout\"]').requestSubmit()")
-        page.wait_for_selector("#password")
+        page.locator("form[action='/logout'] button").click()
+        page.locator("#password").wait_for()
         assert page.evaluate(answer)["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads_to"),
+    [
+        ("/incidents/-/a%2Fb?state=all", "/incidents/-/a%2Fb?state=all"),
+        ("/", "/"),
+        ("", "/"),
+        ("//evil.example/x", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/a b", "/"),
+        ("/\tx", "/"),
+        ("/login", "/"),
+        ("/api/incidents", "/"),
+        ("/" + "a" * 3000, "/"),
+    ],
+)
+def test_the_login_leads_to_pages_of_this_server_only(asked: str, leads_to: str) -> None:
+    assert own_address(asked) == leads_to

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.postgres_server import new_database
 from event_hub.envelope import parse_event
 from event_hub.retention import delete_old
 from event_hub.settings import HubRetention
@@ -21,7 +22,6 @@ from event_hub.statistics.spans import TimeRange, begin_us, begins_us, spans
 from event_hub.store import EventStore
 from event_hub.tables import from_us, to_us
 from tests.event_hub.conftest import Client, running
-from tests.event_hub.postgres import new_database
 from tests.event_hub.samples import START, camera_state, dump, in_city, incident
 from tests.event_hub.test_api import BATCH
 from tests.event_hub.test_measurements import measured

@@ -19,11 +19,14 @@
     return "UTC" + (minutes < 0 ? "−" : "+") + Math.floor(size / 60) + rest;
   }
 
-  function clock(date, withSeconds) {
+  // `minutes` and `seconds` name the day where it is not today; `hour` and `day` stand on axes.
+  function clock(date, style) {
     const time = two(date.getHours()) + ":" + two(date.getMinutes());
-    const text = withSeconds ? time + ":" + two(date.getSeconds()) : time;
-    if (date.toDateString() === new Date().toDateString()) return text;
-    return date.toLocaleDateString(root.lang, { day: "numeric", month: "short" }) + " " + text;
+    if (style === "hour") return time;
+    const day = date.toLocaleDateString(root.lang, { day: "numeric", month: "short" });
+    if (style === "day") return day;
+    const text = style === "seconds" ? time + ":" + two(date.getSeconds()) : time;
+    return date.toDateString() === new Date().toDateString() ? text : day + " " + text;
   }
 
   function duration(ms) {
@@ -45,7 +48,7 @@
     const now = new Date(Date.now() + skew);
     for (const e of document.querySelectorAll("[data-clock]")) {
       const date = new Date(e.dateTime);
-      write(e, clock(date, e.dataset.clock === "seconds"));
+      write(e, clock(date, e.dataset.clock));
       const title = date.toLocaleString(root.lang) + " " + offset(date);
       if (e.title !== title) e.title = title;
     }
@@ -67,7 +70,7 @@
     const banner = byId("cy-lost");
     if (banner.hidden === lost) banner.hidden = !lost;
     const since = byId("cy-lost-since");
-    write(since, since.dataset.text.replace("{time}", clock(new Date(heard), true)));
+    write(since, since.dataset.text.replace("{time}", clock(new Date(heard), "seconds")));
   }
 
   // What is new is announced once, as text that stays for some seconds.
@@ -307,20 +310,24 @@
     }
   });
 
+  const FILTERS = ".cy-filters, .cy-camera-head, .cy-traffic-head";
+
   function applyFilter(form) {
     const chosen = Array.from(new FormData(form)).filter(([, value]) => value);
-    location.assign("/incidents?" + new URLSearchParams(chosen));
+    const [, name] = location.pathname.split("/");
+    location.assign(`/${name}?` + new URLSearchParams(chosen));
   }
 
   document.addEventListener("submit", (event) => {
-    if (!event.target.matches(".cy-filters")) return;
+    if (!event.target.matches(FILTERS)) return;
     event.preventDefault();
     applyFilter(event.target);
   });
 
   document.addEventListener("change", (event) => {
-    if (event.target.matches(".cy-filters select")) {
-      applyFilter(event.target.closest("form"));
+    const form = event.target.closest(FILTERS);
+    if (form && event.target.type !== "search") {
+      applyFilter(form);
     } else if (event.target.id === "cy-keys-on") {
       localStorage.setItem("cityeye_keys", event.target.checked ? "on" : "off");
     }

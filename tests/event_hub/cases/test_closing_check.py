@@ -17,8 +17,9 @@ from event_hub.cases.case_work import CHECK_US, CaseWork
 from event_hub.cases.closing_check import ASK_EVERY_S, ClosingChecker
 from event_hub.cases.forgetting import forget_cases
 from event_hub.cases.image_size import image_size
+from event_hub.cases.joining import CaseJoiner
 from event_hub.cases.kept import case_by_id
-from event_hub.cases.orders import CaseOrder, NoteOrder
+from event_hub.cases.orders import CaseOrder, JoinOrder, NoteOrder
 from event_hub.cases.reading import case_record
 from event_hub.city_control import CityControl, ControlSettings
 from event_hub.evidence import EvidenceKeeper
@@ -186,6 +187,17 @@ def test_a_case_that_is_taken_up_again_is_not_checked(desk: Desk, camera: Camera
     asked = camera.asked
     desk.end_time()
     assert (desk.check(), camera.asked) == (0, asked)
+
+
+def test_a_case_that_was_joined_is_checked_with_the_other(desk: Desk, camera: Camera) -> None:
+    camera.says(holds=True)
+    add(desk.store, in_city(incident("i-2"), CITY))
+    gone = desk.act("resolved", CaseOrder(revision=1))
+    joiner = CaseJoiner(desk.store, LIMITS)
+    order = JoinOrder(revision=0, incident="i-1", other_revision=2)
+    joiner.join(row_of(desk.store, "i-2"), row_of(desk.store, "i-1"), order, ANN)
+    assert (desk.check(), camera.asked) == (0, 0)
+    assert desk.record(gone.case_id).last.action == "joined"
 
 
 def test_images_go_with_their_case(desk: Desk, camera: Camera) -> None:

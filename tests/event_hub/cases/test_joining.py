@@ -57,6 +57,16 @@ def test_a_case_that_was_joined_says_where_it_went(hub: Client, act: Act) -> Non
     assert hub.json("/api/cases", state="confirmed")["cases"] == []
 
 
+def test_a_case_has_no_more_incidents_than_an_event_can_name(hub: Client, act: Act) -> None:
+    for number in range(2, 43):
+        hub.post(incident(f"i-{number}"))
+    for number in range(2, 41):
+        assert act("join", revision=number - 2, incident=f"i-{number}")[0] == 200
+    status, answer = act("join", revision=39, incident="i-41")
+    assert (status, "40 incidents at most" in str(answer)) == (409, True)
+    assert max(one["size_bytes"] for one in hub.json("/api/events", limit="200")["events"]) < 32_000
+
+
 def test_what_is_not_there_is_not_joined(hub: Client, act: Act) -> None:
     hub.post(in_city(incident("far"), "510129-Dayi"))
     hub.post(in_city(incident("near"), "510118-Xinjin"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
 import zlib
@@ -17,6 +18,7 @@ from typing import Any
 import urllib3
 
 from pipelines.keyframe_key import restricted_key
+from tests.event_hub.console.measured import measured
 from tests.event_hub.console.pictures import picture_of
 from tests.event_hub.process import Process
 from tests.event_hub.samples import heartbeat, in_city, incident, keyframe
@@ -142,6 +144,30 @@ def beating(hub: Process) -> Iterator[None]:
         thread.join()
 
 
+def measurements(now: datetime, number: int) -> Iterator[dict[str, Any]]:
+    """What was measured in one minute of each of the last hours."""
+    at = now - timedelta(hours=number)
+    day = 0.5 - 0.5 * math.cos((at.hour + 8 - 4) / 24 * 2 * math.pi)
+    for index, name in enumerate(CAMERAS):
+        able_s = (
+            0.0 if name == "cam-5" and number < 5 else 24.0 if (number, index) == (9, 1) else 60.0
+        )
+        yield measured("coverage", camera(name), at, able_s, unit="s", able_s=able_s, city=CITY)
+    for name, zone, most in (
+        ("cam-1", "东进口", 24.0),
+        ("cam-2", "南进口", 15.0),
+        ("cam-4", "辅道", 9.0),
+    ):
+        flow = round(most * (0.15 + 0.85 * day) + (number * 7 % 5) / 3, 2)
+        yield measured("traffic.flow", camera(name), at, flow, zone=zone, city=CITY)
+        yield measured(
+            "traffic.speed", camera(name), at, 52 - flow, unit="km/h", zone=zone, city=CITY
+        )
+    yield measured(
+        "crowding.count", camera("cam-3"), at, 60 * day, unit="1", zone="广场中央", city=CITY
+    )
+
+
 def fill(hub: Process, folder: Path, *, open_count: int = 10, ended: int = 4) -> None:
     """Posts the city; the newest incident opened three minutes ago."""
     now = datetime.now(UTC)
@@ -150,6 +176,8 @@ def fill(hub: Process, folder: Path, *, open_count: int = 10, ended: int = 4) ->
         opened = now - timedelta(minutes=3 + 7 * number)
         phase = "started" if number < open_count else "ended"
         events.append(happened(folder, number, opened, phase))
+    whole = now.replace(minute=0, second=0, microsecond=0)
+    events += [one for number in range(24) for one in measurements(whole, number)]
     for event in events:
         answer = hub.client.post(event)
         assert answer.status == 200, answer.data

@@ -7,19 +7,23 @@ from typing import Any
 
 from event_hub.case_settings import CaseSettings
 from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.cameras import CamerasPage
 from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import LanguageCode, languages
 from event_hub.console.overview import OverviewPage
 from event_hub.console.page import CityReading, Content, Page, Visit
 from event_hub.console.situation import CitySituation, read_situation
+from event_hub.console.traffic import TrafficPage
 from event_hub.envelope import parse_event
 from event_hub.people.visible import ALL, Visible
 from event_hub.store import EventStore
 from pipelines.access import Scope
 from tests.event_hub.samples import dump
 
+LIMITS = TimeLimits(CaseSettings())
 PAGES: dict[str, Page] = {
-    page.name: page for page in (OverviewPage(), IncidentsPage(TimeLimits(CaseSettings())))
+    page.name: page
+    for page in (OverviewPage(), IncidentsPage(LIMITS), CamerasPage(), TrafficPage())
 }
 BLOCKS = {"dd", "dt", "li", "option", "p", "text", "title"}
 

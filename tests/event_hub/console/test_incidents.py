@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from event_hub.people.visible import Visible
 from pipelines.access import Scope
-from tests.event_hub.console.reading import Markup, Store
+from tests.event_hub.console.reading import PAGES, Markup, Store
 from tests.event_hub.samples import START, camera_state, incident, keyframe, picture
 
 EVIL = "<img src=x onerror=alert(1)>\"'`&{{7*7}}%(x)s</template></script>"
@@ -21,7 +22,7 @@ def sized(shot: dict[str, Any], **more: Any) -> dict[str, Any]:
     return shot | more
 
 
-@pytest.mark.parametrize("page", ["overview", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_data_becomes_markup(store: Store, page: str, language: Any) -> None:
     key = "kf/" + EVIL.replace("</", "<") + ".jpg"
@@ -205,3 +206,25 @@ def test_what_only_operators_may_do_is_not_offered_to_viewers(store: Store) -> N
     viewer = store.page("incidents", scope=Scope.VIEWER).part("incident")
     assert viewer.values("data-evidence") == viewer.values("data-call") == []
     assert "12 s" in viewer.words
+
+
+def test_who_is_limited_to_cameras_sees_no_others(store: Store) -> None:
+    other = {"id": "cam-2", "name": "South", "place": {"lon": 103.8, "lat": 30.4}}
+    events = [
+        incident("mine", zone="Own"),
+        incident("theirs", camera=other, zone="Foreign", severity="critical"),
+        incident("over", 2, "ended", camera=other),
+        camera_state("cam-1"),
+        camera_state("cam-2"),
+    ]
+    sees = Visible((("cam-1", "", ""),))
+    store.page("overview", *events)
+    for page in ("overview", "incidents"):
+        shown = store.page(page, sees=sees, state="all")
+        assert "South" not in shown.html
+        assert "Foreign" not in shown.html
+        assert (shown.situation.open, shown.situation.grave, shown.situation.ended) == (1, 0, 0)
+        assert [one.incident_id for one in shown.situation.newest] == ["mine"]
+    route = {"city": "-", "incident": "theirs"}
+    assert "No such incident" in store.page("incidents", sees=sees, route=route).said("incident")
+    assert "Foreign" in store.page("incidents", route=route).said("incident")

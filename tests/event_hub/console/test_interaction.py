@@ -13,6 +13,7 @@ from tests.event_hub.process import Process
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.skipif(MISSING, reason="chromium is not installed"),
 ]

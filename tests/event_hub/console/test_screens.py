@@ -22,7 +22,12 @@ pytestmark = [
     pytest.mark.skipif(MISSING, reason="chromium is not installed"),
 ]
 
-PAGES = {"overview": "/", "incidents": "/incidents"}
+PAGES = {
+    "overview": "/",
+    "incidents": "/incidents",
+    "cameras": "/cameras",
+    "traffic": "/traffic",
+}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
 VIEWS = [

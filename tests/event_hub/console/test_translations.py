@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +24,8 @@ from pipelines.incident import EndReason
 from pipelines.rules import RULES
 from pipelines.signals.signal import ViewFault
 from pipelines.signals.view_state import VIEW_REASONS
-from tests.event_hub.console.reading import Markup, Store
+from tests.event_hub.console.measured import measured
+from tests.event_hub.console.reading import PAGES, Markup, Store
 from tests.event_hub.samples import camera_state, heartbeat, incident, keyframe, picture
 
 ZH = languages()["zh"]
@@ -198,7 +200,7 @@ def test_reasons_keep_what_differs(reason: str, chinese: str | None) -> None:
     assert translated(ZH, reason) == chinese
 
 
-@pytest.mark.parametrize("page", ["overview", "incidents"])
+@pytest.mark.parametrize("page", PAGES)
 def test_a_chinese_page_has_no_english_word(tmp_path: Path, page: str) -> None:
     camera = {"id": "1", "name": "北门", "place": {"lon": 103.8, "lat": 30.4}}
     shots = [keyframe("1.jpg", picture()), keyframe("2.jpg", b"2", "peak")]
@@ -212,6 +214,7 @@ def test_a_chinese_page_has_no_english_word(tmp_path: Path, page: str) -> None:
     state = camera_state("2", "degraded")
     state["data"] |= {"view": "covered", "reason": VIEW_REASONS[ViewFault.COVERED]}
     beat = heartbeat({"3": "offline"}) | {"source": "cityeye/1-新津/workers/1"}
-    shown = Store(tmp_path).page(page, *events, state, beat, language="zh")
+    flow = measured("traffic.flow", camera, datetime.now(UTC), 3.0, zone="车道", city="1-新津")
+    shown = Store(tmp_path).page(page, *events, flow, state, beat, language="zh")
     html = re.sub(r"<(code|time)\b.*?</\1>", "", shown.html, flags=re.DOTALL)
     assert words_of(Markup(html).words) == []

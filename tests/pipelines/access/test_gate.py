@@ -122,7 +122,7 @@ def server(tmp_path: Path) -> Server:
     app = Reached()
     policy = AccessPolicy(
         ROUTES, tokens, known_hosts("127.0.0.1", ["eye.city.example"]), cookie="session",
-        login_page="<form>", held_bytes=1500,
+        login_page=lambda *said: f"<form {said}>", held_bytes=1500,
     )  # fmt: skip
     return Server(app, AccessGate(app, policy), made.valid, made.refused)
 
@@ -252,8 +252,9 @@ def test_a_cookie_counts_where_there_is_no_header(server: Server) -> None:
 
 
 def test_a_browser_that_is_not_known_gets_the_login(server: Server) -> None:
-    status, headers, body = server.ask("GET", "/", None, accept="text/html,*/*")
-    assert (status, body) == (401, b"<form>")
+    asked: Any = {"accept": "text/html,*/*", "accept_language": "zh", "cookie": "a=b"}
+    status, headers, body = server.ask("GET", "/cameras/a", None, **asked)
+    assert (status, body) == (401, b"<form ('zh', 'a=b', '/cameras/a')>")
     assert headers["content-type"].startswith("text/html")
     assert json.loads(server.ask("GET", "/", None, accept="*/*")[2])
 

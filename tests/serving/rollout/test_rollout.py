@@ -109,6 +109,17 @@ def test_nothing_to_promote_or_to_go_back_to_is_said():
         rolled_back(TABLE)
 
 
+def test_any_version_can_be_gone_back_to_at_once():
+    table = promoted(changed(TABLE, RolloutChange(shadow="3"), CAMERAS))
+    assert (table.stable, table.previous) == ("3", "1")
+    table = changed(table, RolloutChange(canary="4", cameras="10%", shadow="2"), CAMERAS)
+    back = rolled_back(table, "2")
+    assert (back.stable, back.previous, back.canary, back.shadow) == ("2", "3", None, "")
+    assert rolled_back(back).stable == "3"
+    with pytest.raises(RolloutError, match="version 2 is"):
+        rolled_back(back, "2")
+
+
 @pytest.mark.parametrize("version", ["two", "1.", "../2", "", "1 ", "none2", "1\n"])
 def test_what_is_no_version_is_refused(version):
     with pytest.raises(ValidationError):

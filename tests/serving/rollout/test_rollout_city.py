@@ -333,6 +333,16 @@ def test_an_engineer_does_it_from_the_command_line(
     status, output = command(running, capsys, "rollback", "brightness")
     assert status == 0, output
     assert "version 1 is stable, before it 2" in output
+    back = ("rollback", "brightness", "--to", "2", "--why", "for a look")
+    status, output = command(running, capsys, *back)
+    assert (status, "version 2 is stable" in output) == (0, True), output
+    status, output = command(running, capsys, "rollback", "brightness", "--to", "1")
+    assert (status, "version 1 is stable" in output) == (0, True), output
+    status, output = command(running, capsys, "ledger", "brightness")
+    assert status == 0, output
+    newest, before, *_ = output.splitlines()
+    assert "rollback  2 -> 1" in newest
+    assert before.endswith("by first: for a look")
     status, output = command(
         running, capsys, "compare", "brightness", "1", "3", "--out", str(tmp_path / "images")
     )

@@ -16,6 +16,7 @@ from pipelines.plan import Routes
 from pipelines.thresholds import NamedThresholds
 from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.model_source import FolderModels
+from serving.rollout.ledger import LEDGER_FILE, ChangedBy
 from serving.rollout.rollout import Rollout, RolloutChange
 from serving.rollout.rollouts import Rollouts, load_rollouts, save_rollouts
 from serving.rollout.routing_table import RoutingTable
@@ -106,6 +107,29 @@ def test_an_old_version_goes_only_when_the_last_camera_has_left(
     assert rollouts.states()[0].leaving == ()
     rollouts.rollback("brightness")
     assert recorder.steps[1] == "launch 1", "it is started anew when it is needed again"
+
+
+def test_who_changed_versions_when_and_why_is_kept(rollouts: Rollouts, tmp_path: Path) -> None:
+    rollouts.change("brightness", CANARY, ChangedBy("Wang", "new weights"))
+    rollouts.promote("brightness", ChangedBy("Li", "good for a day"))
+    rollouts.rollback("brightness", "3", ChangedBy("Wang", "misses bicycles"))
+    rollouts.rollback("brightness")
+    with pytest.raises(RolloutError):
+        rollouts.rollback("brightness", "9", ChangedBy("Wang", "it is not there"))
+    found = rollouts.ledger("brightness", 10)
+    assert [(one.deed, one.who, one.why, one.before, one.stable, one.canary) for one in found] == [
+        ("rollback", "", "", "3", "2", ""),
+        ("rollback", "Wang", "misses bicycles", "2", "3", ""),
+        ("promote", "Li", "good for a day", "1", "2", ""),
+        ("change", "Wang", "new weights", "1", "1", "2"),
+    ]
+    assert rollouts.ledger("brightness", 1) == found[:1]
+    assert rollouts.ledger("pond", 10) == []
+    file = tmp_path / "state" / LEDGER_FILE
+    assert file.stat().st_mode & 0o077 == 0
+    # A line that a power loss has torn costs no other.
+    file.write_bytes(file.read_bytes()[:-9] + b"\n")
+    assert rollouts.ledger("brightness", 10) == found[1:]
 
 
 @pytest.mark.parametrize("change", [CANARY, RolloutChange(shadow="2")])
