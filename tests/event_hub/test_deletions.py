@@ -270,8 +270,14 @@ def test_a_store_that_is_away_is_asked_again_and_late_images_are_removed_for_a_w
     store.close()
 
 
-def test_records_outlive_retention_and_show_what_was_altered(tmp_path: Path) -> None:
-    store = EventStore(f"sqlite:///{tmp_path}/hub.db")
+@pytest.mark.parametrize(
+    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)]
+)
+def test_records_outlive_retention_and_show_what_was_altered(
+    request: pytest.FixtureRequest, tmp_path: Path, url: str
+) -> None:
+    at = f"sqlite:///{tmp_path}/hub.db" if url == "sqlite" else request.getfixturevalue("postgres")
+    store = EventStore(at)
     deleter = EvidenceDeleter(
         store.database, FolderKeyframes(tmp_path / "kf"), AuditTrail(tmp_path / "audit", "hub")
     )
