@@ -80,6 +80,7 @@ def api_router(
     settings: HubSettings,
     metrics: HubMetrics,
     trail: AuditTrail,
+    links: KeyframeLinks,
 ) -> APIRouter:
     """Every route; deliveries must be signed with a secret, where the settings have any."""
     router = APIRouter()
@@ -92,7 +93,7 @@ def api_router(
     add_statistics(router, store)
     _add_health(router, store, housekeeper, settings.retention)
     add_metrics(router, metrics)
-    add_keyframes(router, store, keyframes, KeyframeLinks(settings.access))
+    add_keyframes(router, store, keyframes, links)
     add_restricted(router, store, keyframes, trail)
     control = CityControl(settings.control) if settings.control is not None else None
     add_live_frames(router, control)

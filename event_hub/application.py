@@ -23,6 +23,7 @@ from event_hub.deletions.guard import Undeleted
 from event_hub.deletions.routes import deletions_router
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
+from event_hub.keyframe_links import KeyframeLinks
 from event_hub.keyframes import EvidenceFolder, KeyframeSource, WithEvidence
 from event_hub.login import login_router
 from event_hub.metrics import HubMetrics, RequestTimer
@@ -65,7 +66,10 @@ class _Parts:
         self.source = Undeleted(kept, database)
         self.deleter = EvidenceDeleter(database, kept, self.trail)
         self.limits = TimeLimits(settings.cases)
-        self.dispatcher = Dispatcher(self.store, settings.subscriptions, settings.address)
+        self.links = KeyframeLinks(settings.access)
+        self.dispatcher = Dispatcher(
+            self.store, settings.subscriptions, settings.address, self.links
+        )
         self.checker = None
         if settings.control is not None:
             control = CityControl(settings.control)
@@ -110,6 +114,7 @@ class _Parts:
                 settings,
                 self.metrics,
                 self.trail,
+                self.links,
             ),
             cases_router(
                 store,

@@ -101,10 +101,11 @@ def hub_api(folder: Path) -> dict[str, Any]:
     from event_hub.application import build_app
     from event_hub.keyframes import FolderKeyframes
     from event_hub.settings import HubSettings
+    from tests.event_hub.test_access import description_of
 
     database, access = f"sqlite:///{folder / 'hub.db'}", folder / "access"
     settings = HubSettings(database=database, console=False, access=access)
-    return build_app(settings, FolderKeyframes(folder)).openapi()
+    return description_of(build_app(settings, FolderKeyframes(folder)))
 
 
 def strings_of(schema: object, place: str) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ removed again every hour.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,7 +16,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from event_hub.database import Database
-from event_hub.deletions.found import KEYS_MAX, DeletedItem, DeletionRequest, held_among, items_of
+from event_hub.deletions.found import (
+    KEYS_MAX,
+    DeletedItem,
+    DeletionRequest,
+    ambiguous_among,
+    held_among,
+    items_of,
+)
 from event_hub.deletions.records import COMPLETED, REQUESTED, append_record, records_of
 from event_hub.errors import HubError
 from event_hub.keyframes import KeyframeSource
@@ -34,6 +42,8 @@ AGAIN_EVERY: Final = timedelta(hours=1)
 AGAIN_FOR: Final = timedelta(days=7)
 BATCH: Final = 100
 """Keys that are removed before that is noted."""
+FAILURES_MAX: Final = 5
+"""After so many the store counts as away: the next round tries again."""
 NAMED: Final = 10
 """Held incidents that a refusal names."""
 
@@ -44,6 +54,10 @@ class NothingToDeleteError(HubError):
 
 class TooMuchToDeleteError(HubError):
     """A request is about more than it may be."""
+
+
+class AmbiguousIncidentError(HubError):
+    """Several cities have an incident of one id, and the request says none."""
 
 
 class HeldEvidenceError(HubError):
@@ -74,6 +88,7 @@ class EvidenceDeleter:
         Raises:
             NothingToDeleteError: No event that is kept names it.
             TooMuchToDeleteError: It is too much for one request.
+            AmbiguousIncidentError: It is not clear which incident is meant.
             HeldEvidenceError: Some of it is held as evidence.
             AuditError: It cannot be noted.
             StoreUnavailableError: The database does not take it.
@@ -117,6 +132,11 @@ class EvidenceDeleter:
             return connection.scalar(waiting) or 0
 
     def _checked(self, connection: Connection, wanted: DeletionRequest) -> list[DeletedItem]:
+        several = ambiguous_among(connection, wanted)
+        if several:
+            raise AmbiguousIncidentError(
+                f"several cities have incident {several[0]}: say which with `city`"
+            )
         items = items_of(connection, wanted)
         if not items:
             raise NothingToDeleteError("no event that is kept names evidence of this")
@@ -136,17 +156,23 @@ class EvidenceDeleter:
 
     def _remove(self, keys: Sequence[str]) -> None:
         """Removes keys from store and folder, and notes what is gone, some at a time."""
-        for part in _batches(keys):
-            removed = [key for key in part if self._is_removed(key)]
+        # One that always fails must not stand before the others for ever.
+        mixed = random.sample(keys, len(keys))
+        failed = 0
+        for part in _batches(mixed):
+            removed = []
+            for key in part:
+                if failed >= FAILURES_MAX:
+                    break
+                is_removed = self._is_removed(key)
+                failed += not is_removed
+                removed += [key] if is_removed else []
             now = self._utc_now()
             with self._database.write() as connection:
                 named = DELETED_EVIDENCE.c.key.in_(removed)
                 values = {"removed_us": to_us(now)}
                 connection.execute(update(DELETED_EVIDENCE).where(named).values(values))
                 _complete(connection, now)
-            if not removed:
-                # The store is away: the next round tries again.
-                return
 
     def _is_removed(self, key: str) -> bool:
         """Whether neither the store nor the hub has it now: it is asked for once more."""

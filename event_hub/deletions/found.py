@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import ColumnElement, Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from event_hub.tables import EVENTS, INCIDENTS, KEYFRAMES, to_us
 from pipelines.access import Reason
@@ -96,6 +96,16 @@ def items_of(connection: Connection, wanted: DeletionRequest) -> list[DeletedIte
     if wanted.span is not None:
         found |= {one.key: one for one in _in_span(connection, wanted.span)}
     return sorted(found.values(), key=lambda one: one.key)
+
+
+def ambiguous_among(connection: Connection, wanted: DeletionRequest) -> list[str]:
+    """The ids of a request that incidents of several cities have, where it names no city."""
+    if wanted.city is not None or not wanted.incidents:
+        return []
+    row = INCIDENTS.c
+    query = select(row.incident_id).where(row.incident_id.in_(wanted.incidents))
+    several = query.group_by(row.incident_id).having(func.count() > 1)
+    return list(connection.scalars(several.order_by(row.incident_id)))
 
 
 def held_among(connection: Connection, items: Iterable[DeletedItem]) -> set[str]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from event_hub.answers import HubAnswer, described
 from event_hub.database import Database
 from event_hub.deletions.deleter import (
+    AmbiguousIncidentError,
     EvidenceDeleter,
     HeldEvidenceError,
     NothingToDeleteError,
@@ -86,7 +87,7 @@ def deletions_router(database: Database, deleter: EvidenceDeleter) -> APIRouter:
                 number = deleter.delete(caller_of(request.scope), wanted)
             except NothingToDeleteError as error:
                 raise HTTPException(404, str(error)) from None
-            except HeldEvidenceError as error:
+            except (AmbiguousIncidentError, HeldEvidenceError) as error:
                 raise HTTPException(409, str(error)) from None
             except TooMuchToDeleteError as error:
                 raise HTTPException(413, str(error)) from None

@@ -14,6 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from event_hub.envelope import Received
+from event_hub.keyframe_links import MOST_MINUTES, KeyframeLinks
 from event_hub.store import EventStore
 from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.subscriptions.backlog import SECOND_US, DeliveryBacklog, DueDelivery, wait_us
@@ -42,21 +43,33 @@ def now_us() -> int:
 class Sender:
     """Sends events to the receivers of subscriptions."""
 
-    def __init__(self, settings: SubscriptionSettings, address: str = "") -> None:
-        """Prepares; `address` is that of the hub, for links in messages."""
+    def __init__(
+        self,
+        settings: SubscriptionSettings,
+        address: str = "",
+        links: KeyframeLinks | None = None,
+    ) -> None:
+        """Prepares; `address` is that of the hub, for links in messages, also to its images."""
         self._settings = settings
         self._address = address
+        self._links = links
 
     def send(self, own: Subscription, received: Received) -> DeliveryOutcome:
         """One attempt."""
         made = self.format_of(own)
         wanted, row = own.wanted, own.row
-        reader = MessageReader(wanted.language, ZoneInfo(wanted.time_zone), self._address)
+        zone = ZoneInfo(wanted.time_zone)
+        image = self._image if self._links else None
+        reader = MessageReader(wanted.language, zone, self._address, image)
         request = made.request(received, Addressee(row.url, row.secret, reader), datetime.now(UTC))
         try:
             return made.outcome(post(row.url, request, self._settings.networks))
         except (ReceiverDownError, ReceiverForbiddenError) as error:
             return DeliveryOutcome("down", str(error))
+
+    def _image(self, key: str, sha256: str) -> str:
+        """For a day: nobody reads a group at once."""
+        return self._links.path_to(key, sha256, MOST_MINUTES)[0] if self._links else ""
 
     @staticmethod
     def format_of(own: Subscription) -> SubscriptionFormat:

@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, exists, or_, select
 
 from event_hub.errors import HubError
+from event_hub.keyframe_links import KeyframeLinks
 from event_hub.store import EventStore
 from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
@@ -33,9 +34,11 @@ OWNER_BYTES: Final = 8
 class Dispatcher:
     """Runs between `start` and `stop`."""
 
-    def __init__(self, store: EventStore, settings: SubscriptionSettings, address: str) -> None:
+    def __init__(
+        self, store: EventStore, settings: SubscriptionSettings, address: str, links: KeyframeLinks
+    ) -> None:
         """Prepares; `address` is that of the hub, for links in messages."""
-        self.sender = Sender(settings, address)
+        self.sender = Sender(settings, address, links)
         self._store = store
         self._stopping = threading.Event()
         owner = secrets.token_hex(OWNER_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 from event_hub.envelope import Received
 from pipelines.event import CameraStateEvent, CaseEvent, IncidentData, IncidentEvent, OutgoingEvent
 from pipelines.event_case import CaseWorkData
+from pipelines.event_evidence import KeyframeData
 from pipelines.event_identity import city_of
 from pipelines.event_incident import LEVELS
 
@@ -54,12 +56,13 @@ DEEDS_ZH: Final = {
 WORDS: Final = {
     "zh": {
         "camera": "摄像机", "zone": "区域", "severity": "级别", "at": "时间", "by": "操作人",
-        "to": "派给", "text": "说明", "open": "查看事件", "state": "状态", "test": "测试消息",
+        "to": "派给", "text": "说明", "open": "查看事件", "image": "查看图片",
+        "state": "状态", "test": "测试消息",
     },
     "en": {
         "camera": "Camera", "zone": "Zone", "severity": "Severity", "at": "Time", "by": "By",
-        "to": "To", "text": "Text", "open": "Open the incident", "state": "State",
-        "test": "Test message",
+        "to": "To", "text": "Text", "open": "Open the incident", "image": "See the image",
+        "state": "State", "test": "Test message",
     },
 }  # fmt: skip
 
@@ -71,7 +74,7 @@ class RobotMessage:
     Attributes:
         title: One line without Markdown.
         text: Markdown, a line for each thing.
-        link: Markdown of a link to the incident; empty where the hub has no address.
+        link: Markdown of links to the incident and its image; empty where the hub has no address.
         is_urgent: Whether it is worth a colour.
     """
 
@@ -89,11 +92,14 @@ class MessageReader:
         language: `zh` or `en`.
         zone: In which times are given.
         hub: Address of the hub; empty for messages without a link.
+        image: The path of an address that shows a keyframe for some time, by key and digest; None
+            where messages have none.
     """
 
     language: str
     zone: ZoneInfo
     hub: str = ""
+    image: Callable[[str, str], str] | None = None
 
 
 def message_of(received: Received, reader: MessageReader) -> RobotMessage:
@@ -169,5 +175,16 @@ def _link(event: OutgoingEvent, reader: MessageReader) -> str:
     if not reader.hub:
         return ""
     city = quote(city_of(event.source) or NO_CITY, safe="")
-    path = f"{city}/{quote(event.incident_id or '', safe='')}"
-    return f"[{WORDS[reader.language]['open']}]({reader.hub.rstrip('/')}/incidents/{path})"
+    path = f"/incidents/{city}/{quote(event.incident_id or '', safe='')}"
+    links = [("open", path)]
+    shown = _masked(event)
+    if shown is not None and reader.image is not None:
+        links.append(("image", reader.image(shown.key, shown.sha256)))
+    words, hub = WORDS[reader.language], reader.hub.rstrip("/")
+    return " ".join(f"[{words[name]}]({hub}{where})" for name, where in links)
+
+
+def _masked(event: OutgoingEvent) -> KeyframeData | None:
+    """The newest stored keyframe that everybody in the group may see."""
+    keyframes = event.data.keyframes if isinstance(event, IncidentEvent) else ()
+    return next((one for one in reversed(keyframes) if one.masked and one.state == "stored"), None)

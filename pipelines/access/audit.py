@@ -1,8 +1,8 @@
 """`AuditTrail`: who looked at what is restricted and who changed what, when and why.
 
 Lines of JSON in files of the state folder, see `pipelines.access.audit_file`. Each look is durable
-before what it is about is given away. The control API and the hub write the same trail. Looks have
-files of their own, so that however many logins fail, they push no look out.
+before what it is about is given away. The control API and the hub write the same trail. Looks and
+logins have files of their own, so that however many logins fail, they push nothing else out.
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ from pipelines.access.owned_files import create_owned_folder
 LOCK: Final = "audit.lock"
 LOOKS: Final = "evidence"
 ACTIONS: Final = "actions"
+LOGINS: Final = "logins"
+KINDS: Final = (LOOKS, ACTIONS, LOGINS)
+"""Names of the kinds of files."""
 SEEN: Final = "evidence.seen"
 """The action of a look at what is restricted."""
+LOGIN: Final = "log"
+"""How the actions of logins and logouts begin."""
 
 REASON_CHARS: Final = 500
 LEAST_REASON_CHARS: Final = 8
@@ -94,7 +99,7 @@ class AuditFilter:
 
 _ENTRY: Final = TypeAdapter(AuditEntry)
 _PLACE: Final = r"(-|[0-9]{1,9}\.[0-9]{1,9})"
-_CURSOR: Final = re.compile(rf"{_PLACE}_{_PLACE}", re.ASCII)
+_CURSOR: Final = re.compile("_".join([_PLACE] * len(KINDS)), re.ASCII)
 
 
 class AuditTrail:
@@ -111,7 +116,7 @@ class AuditTrail:
         self._folder = folder
         self._server = server
         self._utc_now = utc_now
-        self._files = {name: AuditFiles(folder, name, file_bytes) for name in (LOOKS, ACTIONS)}
+        self._files = {name: AuditFiles(folder, name, file_bytes) for name in KINDS}
 
     def note(
         self, caller: Caller | None, key: str, reason: str = "", action: str = SEEN
@@ -124,7 +129,7 @@ class AuditTrail:
         reason = " ".join(reason.split())[:REASON_CHARS]
         own = (caller.id, caller.name, caller.parent) if caller else ("", "", "")
         entry = AuditEntry(self._utc_now(), *own, key, reason, self._server, action)
-        name = LOOKS if action == SEEN else ACTIONS
+        name = LOOKS if action == SEEN else LOGINS if action.startswith(LOGIN) else ACTIONS
         try:
             with self._locked():
                 self._files[name].append(_ENTRY.dump_python(entry, mode="json"))
@@ -222,7 +227,7 @@ def _cursor(places: dict[str, LinePlace | None]) -> str:
 
 def _places(cursor: str | None) -> list[LinePlace | None]:
     if cursor is None:
-        return [None, None]
+        return [None] * len(KINDS)
     if not _CURSOR.fullmatch(cursor):
         raise ValueError("this is of no page")
     places = [one.split(".") for one in cursor.split("_")]

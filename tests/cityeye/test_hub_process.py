@@ -20,10 +20,13 @@ from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.hub_process import EVENTS_PATH, HubProcess
 from pipelines.access import TokenFile
+from pipelines.delivery import Holds
 from pipelines.delivery.stores.registry import KeyframeSettings
-from tests.event_hub.samples import dump, incident, keyframe, picture
+from pipelines.keyframe_key import keyframe_key
+from tests.event_hub.samples import START, dump, incident, keyframe, picture
 
-KEY = "kf-30d/v1/2026/11/20/cam-1/04/i-1-0-abc.jpg"
+EVENT = "0b7f1f0e-5f0e-5c0e-9f0e-0b7f1f0e5f0e"
+KEY = keyframe_key("cam-1", "i-1", EVENT, 0, hashlib.sha256(picture()).hexdigest(), START)
 
 
 def section(folder, port=0) -> HubSection:
@@ -32,7 +35,9 @@ def section(folder, port=0) -> HubSection:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_keyframe_is_read_from_the_configured_store(tmp_path, s3_server, kind):
+def test_a_keyframe_is_read_from_the_configured_store_and_deleted_there_unless_it_is_held(
+    tmp_path, s3_server, kind
+):
     known = {"folder": tmp_path / "keyframes", "s3": s3_server.settings("seen-by-the-hub")}
     settings = KeyframeSettings.model_validate({kind: known[kind]})
     image = picture()
@@ -48,6 +53,16 @@ def test_a_keyframe_is_read_from_the_configured_store(tmp_path, s3_server, kind)
             assert answer.read() == image
         with pytest.raises(HTTPError, match="404"):
             urlopen(Request(f"{url}/api/keyframes/{KEY}x", headers=auth), timeout=20)
+        wanted = json.dumps({"incidents": ["i-1"], "reason": "asked for by a person"}).encode()
+        asked = Request(f"{url}/api/deletions", wanted, auth | {"Content-Type": "application/json"})
+        Holds(tmp_path).add("i-1", "an accident")
+        with pytest.raises(HTTPError, match="409"):
+            urlopen(asked, timeout=20)
+        assert settings.open().exists(KEY)
+        Holds(tmp_path).release("i-1")
+        with urlopen(asked, timeout=60) as answer:
+            assert json.loads(answer.read())["complete"]
+        assert not settings.open().exists(KEY)
 
 
 @pytest.mark.integration

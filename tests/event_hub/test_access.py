@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from fastapi import FastAPI
 
 from event_hub.access import BATCH, COOKIE, ROUTES, SINGLE
 from event_hub.application import build_app
@@ -29,12 +31,22 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
+def description_of(app: FastAPI) -> dict[str, Any]:
+    """The description of a hub that is closed again."""
+
+    async def described() -> dict[str, Any]:
+        async with app.router.lifespan_context(app):
+            return app.openapi()
+
+    return asyncio.run(described())
+
+
 def described_routes(folder: Path) -> list[tuple[str, str]]:
     """Every method and path of the hub's description, with the login."""
     settings = HubSettings(
         database=f"sqlite:///{folder}/described.db", console=False, access=folder / "described"
     )
-    paths = build_app(settings, FolderKeyframes(folder)).openapi()["paths"]
+    paths = description_of(build_app(settings, FolderKeyframes(folder)))["paths"]
     return [
         (method.upper(), path.replace("{", "").replace("}", ""))
         for path, operations in paths.items()

@@ -23,7 +23,7 @@ from pipelines.access import AuditTrail, Caller, Scope
 from pipelines.keyframe_key import keyframe_key, restricted_key
 from tests.event_hub.conftest import Client
 from tests.event_hub.people import Answer, send
-from tests.event_hub.samples import START, incident, keyframe, picture
+from tests.event_hub.samples import START, in_city, incident, keyframe, picture
 from tests.event_hub.test_store import add
 
 EVENT = "0b7f1f0e-5f0e-5c0e-9f0e-0b7f1f0e5f0e"
@@ -157,6 +157,17 @@ def test_a_keyframe_takes_its_clean_image_along_and_a_key_of_nobody_is_refused(
     assert delete(city, incidents=["i-1"], city="elsewhere").status == 404
 
 
+def test_an_id_of_two_cities_needs_one_of_them(hub: Client, tmp_path: Path) -> None:
+    put(tmp_path / "kf", evidence("i-1"))
+    for city in ("510118-Xinjin", "510129-Dayi"):
+        for event in events("i-1"):
+            assert hub.post(in_city(event, city)).status == 200
+    answer = delete(hub, incidents=["i-1"])
+    assert (answer.status, b"several cities" in answer.data) == (409, True)
+    assert given(hub) == [200] * 4
+    assert delete(hub, incidents=["i-1"], city="510129-Dayi").status == 200
+
+
 def test_a_camera_in_a_time(city: Client, tmp_path: Path) -> None:
     late = START + timedelta(hours=3)
     put(tmp_path / "kf", evidence("i-late", late))
@@ -214,8 +225,10 @@ class Stubborn(FolderKeyframes):
     """A store that is away now and then."""
 
     away = True
+    asked = 0
 
     def remove(self, key: str) -> None:
+        self.asked += 1
         if self.away:
             raise TimeoutError
         super().remove(key)
@@ -243,6 +256,7 @@ def test_a_store_that_is_away_is_asked_again_and_late_images_are_removed_for_a_w
         return sum((tmp_path / "kf" / key).exists() for key in evidence("i-1"))
 
     assert (deleter.remove_again(), there(), steps()) == (4, 4, ["requested"])
+    assert source.asked == 8
     source.away = False
     assert (deleter.remove_again(), there(), steps()) == (0, 0, ["requested", "completed"])
     put(tmp_path / "kf", evidence("i-1"))
@@ -256,8 +270,14 @@ def test_a_store_that_is_away_is_asked_again_and_late_images_are_removed_for_a_w
     store.close()
 
 
-def test_records_outlive_retention_and_show_what_was_altered(tmp_path: Path) -> None:
-    store = EventStore(f"sqlite:///{tmp_path}/hub.db")
+@pytest.mark.parametrize(
+    "url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)]
+)
+def test_records_outlive_retention_and_show_what_was_altered(
+    request: pytest.FixtureRequest, tmp_path: Path, url: str
+) -> None:
+    at = f"sqlite:///{tmp_path}/hub.db" if url == "sqlite" else request.getfixturevalue("postgres")
+    store = EventStore(at)
     deleter = EvidenceDeleter(
         store.database, FolderKeyframes(tmp_path / "kf"), AuditTrail(tmp_path / "audit", "hub")
     )

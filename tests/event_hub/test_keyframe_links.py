@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import stat
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +14,11 @@ import pytest
 import urllib3
 
 from event_hub.keyframe_links import KeyframeLinks
+from event_hub.subscription_settings import SubscriptionSettings
 from tests.event_hub.conftest import Client, StartHub, running
 from tests.event_hub.people import send
 from tests.event_hub.samples import incident, keyframe, picture
+from tests.event_hub.subscriptions.receivers import feishu, receiver
 
 KEY = "kf-30d/v1/2026/11/20/cam-1/04/a b.jpg"
 OTHER = "kf-30d/v1/2026/11/20/cam-1/04/other.jpg"
@@ -118,3 +123,27 @@ def test_links_of_two_hubs_with_one_folder_are_good_at_both(
     other = start_hub(database=f"sqlite:///{tmp_path}/other.db")
     other.post(incident(keyframes=[keyframe(KEY, picture()) | {"masked": True}]))
     assert follow(other, link(city)).status == 200
+
+
+def test_a_message_to_a_group_leads_to_the_masked_image_alone(
+    start_hub: StartHub, tmp_path: Path
+) -> None:
+    near = SubscriptionSettings.model_validate({"networks": ["127.0.0.0/8"]})
+    hub = start_hub(subscriptions=near, address="https://eye.city.example")
+    with receiver(feishu("a secret")) as group:
+        order = {"name": "team", "url": f"{group.url}/open-apis/bot/v2/hook/x", "format": "feishu"}
+        order["secret"] = "a secret"
+        assert send(hub, "POST", "/api/subscriptions", order).status == 201
+        filled(hub, tmp_path)
+        bare = [keyframe(BARE, picture(200))]
+        assert hub.post(incident("i-2", keyframes=bare)).status == 200
+        deadline_s = time.monotonic() + 30
+        while len(group.accepted) < 2 and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        first, second = (
+            json.loads(got.body)["card"]["elements"][0]["content"] for got in group.accepted
+        )
+    assert "/api/links/" not in second
+    (path,) = re.findall(r"\]\(https://eye.city.example(/api/links/[^)]+)\)", first)
+    answer = follow(hub, path)
+    assert (answer.status, answer.data) == (200, picture(30))
