@@ -17,8 +17,8 @@ from camera_adapters import Image, Playback
 from cityeye.errors import CommandError
 from cityeye.replay_camera import CameraChoice, chosen_camera
 from models import WantedProvider
-from pipelines import Track
-from pipelines.replay import Measurement, Replay, ReplayStep, Transition
+from pipelines import Measurement, Track, Transition
+from pipelines.replay import Replay, ReplayStep
 from serving import InProcessDetector
 
 

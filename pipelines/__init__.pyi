@@ -18,6 +18,7 @@ from .errors import (
 )
 from .evidence import EvidenceRecorder as EvidenceRecorder
 from .group_camera import CameraSnapshot as CameraSnapshot
+from .incident import Measurement as Measurement, Transition as Transition
 from .left_open import resumption_s as resumption_s
 from .live_view import (
     LiveAnswer as LiveAnswer, LiveFrame as LiveFrame, LiveOptions as LiveOptions, slate as slate,
