@@ -75,14 +75,14 @@ class FeedSource:
         self._cameras: Mapping[CameraKey, CameraStatus] = {}
         self._cameras_of: tuple[int, int] | None = None
 
-    async def newest(self) -> int:
-        """The position of the newest event; a little old.
+    async def newest(self, *, now: bool = False) -> int:
+        """The position of the newest event; a little old, unless it is wanted as it is `now`.
 
         Raises:
             StoreUnavailableError: The database cannot be read now.
         """
         async with self._lock:
-            if time.monotonic() - self._newest_at_s >= CHECK_EVERY_S:
+            if now or time.monotonic() - self._newest_at_s >= CHECK_EVERY_S:
                 self._newest = await run_in_threadpool(self._read_newest)
                 self._newest_at_s = time.monotonic()
             return self._newest

@@ -67,7 +67,8 @@ class _Reader:
 
     async def start(self, after: int | None) -> AsyncIterator[bytes]:
         """Finds the place to go on from; a `reset` says that events before it are not there."""
-        newest = await self._source.newest()
+        # The reader may know of a newer event than other readers do.
+        newest = await self._source.newest(now=True)
         self._position = newest if after is None else after
         if after is None:
             return

@@ -106,6 +106,20 @@ def test_a_reader_that_comes_back_misses_nothing(
         assert feed.next("incident")[1]["data"]["incident_id"] == "i-1"
 
 
+def test_a_reader_may_know_of_more_than_others_do(
+    hub: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "CHECK_EVERY_S", 2.0)
+    with reading(hub, "about=incidents") as early:
+        assert next(early.blocks())
+        hub.post(incident("a"))
+        with reading(hub, "about=incidents", Last_Event_ID="1") as feed:
+            hub.post(incident("b"))
+            events = (block for block in feed.blocks() if "event" in block)
+            first = next(events)
+    assert (first["event"], first["id"]) == ("incident", "2")
+
+
 def test_what_cannot_be_had_any_more_is_said(hub: Client) -> None:
     hub.post(incident())
     with reading(hub, "about=incidents", Last_Event_ID="99") as feed:
