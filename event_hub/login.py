@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from event_hub.access import COOKIE, FORM
-from event_hub.console.login_page import login_page, own_address, welcome_page
+from event_hub.console.login_page import HOME, login_page, own_address, welcome_page
 from event_hub.people.accounts import Accounts
 from event_hub.people.identity_provider import IdentityProvider
 from event_hub.people.outside_login import add_outside_login
@@ -42,6 +42,7 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
             IdentityProvider(settings.oidc),
             settings.address,
             lambda request, text: _remembered(request, _welcome(request), text),
+            lambda request, refusal: _refused(request, refusal, outside),
             lambda request: _address(request, behind_proxy),
         )
 
@@ -85,17 +86,8 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
                     text = await run_in_threadpool(accounts.log_in, name, password, address)
         except HTTPException as refusal:
             # One sentence for every wrong name and password.
-            status = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
-            if "text/html" not in request.headers.get("accept", ""):
-                raise HTTPException(status, refusal.detail, refusal.headers) from None
-            page = login_page(
-                *_spoken(request),
-                wanted,
-                outside=outside,
-                problem=str(refusal.detail),
-                with_token=bool(token),
-            )
-            return HTMLResponse(page, status, refusal.headers)
+            refusal.status_code = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
+            return _refused(request, refusal, outside, wanted, with_token=bool(token))
         return _remembered(request, RedirectResponse(own_address(wanted), SEE_OTHER), text)
 
     @router.post(
@@ -116,6 +108,26 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
         return response
 
     return router
+
+
+def _refused(
+    request: Request,
+    refusal: HTTPException,
+    outside: str,
+    wanted: str = HOME,
+    with_token: bool = False,
+) -> Response:
+    """Why somebody is not let in: on the page of the login, where a browser asks."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise refusal
+    page = login_page(
+        *_spoken(request),
+        wanted,
+        outside=outside,
+        problem=str(refusal.detail),
+        with_token=with_token,
+    )
+    return HTMLResponse(page, refusal.status_code, refusal.headers)
 
 
 def _welcome(request: Request) -> Response:
