@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from benchmarks.hub_events import CAMERAS, END, KINDS, MEASURED, ZONES, camera
 
-Ask = Callable[[random.Random, "KnownIncidents"], str]
+HubQuery = Callable[[random.Random, "KnownIncidents"], str]
 
 
 class KnownIncidents:
@@ -37,7 +37,7 @@ def _statistics(path: str, **query: str) -> str:
     return f"/api/statistics/{path}?{urlencode({'time_zone': 'Asia/Shanghai', **query})}"
 
 
-QUERIES: Final[dict[str, Ask]] = {
+QUERIES: Final[dict[str, HubQuery]] = {
     "list: newest": lambda *_: _incidents(),
     "list: open, worst first": lambda *_: _incidents(state="open", order="worst", limit="200"),
     "list: all, worst first": lambda *_: _incidents(order="worst"),

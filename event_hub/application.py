@@ -84,7 +84,12 @@ class _Parts:
             # Loading the page's framework takes two seconds: only where there is a page.
             from event_hub.console.console import Console
 
-            self.console = Console(self.store, self.limits, self.accounts.groups)
+            self.console = Console(
+                self.store,
+                self.limits,
+                self.accounts.groups,
+                settings.control.city if settings.control else None,
+            )
 
     @asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:

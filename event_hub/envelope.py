@@ -35,6 +35,7 @@ NO_CLIP: Final = ".clip.key"
 
 _KEYS: Final = frozenset({"id", "incident_id", "kind"})
 """Names of texts in `data` that are stored and compared, not only shown."""
+_NUMBERS: Final = (int, float)
 _JSON_SPACE: Final = " \t\r\n"
 _T = TypeVar("_T")
 
@@ -162,11 +163,14 @@ def _refuse_infinite_numbers(body: bytes) -> None:
 def _check_data(name: str, value: object) -> None:
     """Checks what has a meaning of its own, at any depth: times, ids, keys of keyframes."""
     if isinstance(value, BaseModel):
-        for field, inner in value:
-            _check_data(f"{name}.{field}", inner)
+        for field, inner in value.__dict__.items():
+            if inner is not None and not isinstance(inner, _NUMBERS):
+                _check_data(f"{name}.{field}", inner)
     elif isinstance(value, tuple):
-        for index, inner in enumerate(value):
-            _check_data(f"{name}.{index}", inner)
+        # Most of an event are coordinates, and those are all numbers.
+        if value and not isinstance(value[0], _NUMBERS):
+            for index, inner in enumerate(value):
+                _check_data(f"{name}.{index}", inner)
     elif isinstance(value, datetime):
         _check_time(name, value)
     elif isinstance(value, str):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
 from event_hub.answers import CameraStatus
 from event_hub.console.camera_marks import camera_mark, open_incidents
 from event_hub.console.coverage import camera_coverage
-from event_hub.console.markup import camera_name, markup
+from event_hub.console.markup import camera_name, markup, query_url
 from event_hub.console.page import CityReading, Content, Slot, Visit
 from event_hub.incident_words import plain
 
 ROWS: Final = 200
+LIVE_WIDTH: Final = 640
 
 
 class CamerasPage:
@@ -28,6 +30,10 @@ class CamerasPage:
         )
     }
 
+    def __init__(self, live_city: str | None = None) -> None:
+        """`live_city` is the one whose cameras give live images; None where none does."""
+        self._live_city = live_city
+
     def read(self, reading: CityReading, visit: Visit) -> Content:
         """The cameras that fit, those that do not watch first."""
         render = markup(visit.language).render
@@ -35,22 +41,35 @@ class CamerasPage:
         shown = [one for one in situation.cameras if _fits(one, visit.query)]
         shown.sort(key=_blind_first)
         open_at = open_incidents(reading.connection, reading.sees)
-        coverage = camera_coverage(reading.connection, situation.read_at, reading.sees)
-        rows = {
-            f"{one.city} {one.camera.id}": render(
-                "camera_row.html",
-                mark=camera_mark(one, open_at),
-                coverage=coverage.get((one.city, one.camera.id)),
-                with_city=situation.has_cities,
-            )
-            for one in shown[:ROWS]
-        }
+        is_wall = self._live_city is not None and visit.query.get("view") == "live"
+        if is_wall:
+            shown = [one for one in shown if one.city == self._live_city]
+            rows = {
+                f"{one.city} {one.camera.id}": render(
+                    "camera_card.html", mark=camera_mark(one, open_at), live=_live_url(one)
+                )
+                for one in shown[:ROWS]
+            }
+        else:
+            coverage = camera_coverage(reading.connection, situation.read_at, reading.sees)
+            rows = {
+                f"{one.city} {one.camera.id}": render(
+                    "camera_row.html",
+                    mark=camera_mark(one, open_at),
+                    coverage=coverage.get((one.city, one.camera.id)),
+                    with_city=situation.has_cities,
+                )
+                for one in shown[:ROWS]
+            }
         parts = {
             "camera-head": render(
                 "camera_head.html",
                 text=visit.query.get("text", ""),
                 only_blind=visit.query.get("show") == "blind",
                 situation=situation,
+                has_wall=self._live_city is not None,
+                is_wall=is_wall,
+                other_view=_other_view(visit.query, is_wall),
             ),
             "camera-more": render(
                 "camera_more.html",
@@ -60,6 +79,16 @@ class CamerasPage:
             ),
         }
         return Content(visit.language.text("Cameras"), parts, {"cameras": rows})
+
+
+def _live_url(status: CameraStatus) -> str:
+    city, camera = (quote(one, safe="") for one in (status.city, status.camera.id))
+    return f"/api/cameras/{city}/{camera}/frame.jpg?width={LIVE_WIDTH}"
+
+
+def _other_view(query: Mapping[str, str], is_wall: bool) -> str:
+    kept = {name: query.get(name, "") for name in ("text", "show")}
+    return "/cameras" + query_url({**kept, "view": "" if is_wall else "live"})
 
 
 def _fits(status: CameraStatus, query: Mapping[str, str]) -> bool:

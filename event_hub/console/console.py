@@ -49,15 +49,28 @@ Shown = tuple[Content, list[Announcement]]
 class Console:
     """The pages of one hub."""
 
-    def __init__(self, store: EventStore, limits: TimeLimits, groups: CameraGroups) -> None:
-        """Shows what the store has; `limits` are those of cases, `groups` say who sees what."""
+    def __init__(
+        self,
+        store: EventStore,
+        limits: TimeLimits,
+        groups: CameraGroups,
+        live_city: str | None = None,
+    ) -> None:
+        """Shows what the store has.
+
+        Args:
+            store: Whose events, cameras and cases.
+            limits: Of cases.
+            groups: Say who sees what.
+            live_city: The city whose cameras give live images; None where none does.
+        """
         self._store = store
         self._groups = groups
         self._pages: dict[str, LivePage] = {}
         self._kinds: tuple[Page, ...] = (
             OverviewPage(),
             IncidentsPage(limits),
-            CamerasPage(),
+            CamerasPage(live_city),
             TrafficPage(),
         )
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))

@@ -76,6 +76,12 @@ REASONS: Final = (
     N_("its worker was replaced: {why}"),
     N_("it was removed from the configuration"),
     N_("it was removed from the configuration, or moved to another worker"),
+    N_("no frame has been analysed yet"),
+    N_("no rule of the camera is for this kind"),
+    N_("the image does not show the place: {why}"),
+    N_("no frame for {seconds} s"),
+    N_("the rule is not armed now"),
+    N_("it is hidden now"),
     N_("name or password is wrong"),
     N_(
         "too many logins failed: wait {seconds} s, then try again; an administrator can set a new "

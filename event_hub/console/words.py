@@ -108,6 +108,12 @@ CASE_STEPS: Final[Mapping[str, str]] = {
     "joined": N_("joined with another incident"),
     "split": N_("split off"),
     "escalated": N_("time limit passed"),
+    "checked": N_("checked by the cameras"),
+}
+CHECKS: Final[Mapping[str, str]] = {
+    "clear": N_("clear"),
+    "still_there": N_("still there"),
+    "unseen": N_("cannot be seen"),
 }
 FALSE_ALARMS: Final[Mapping[str, str]] = {
     "nothing_there": N_("nothing there"),
@@ -240,6 +246,10 @@ class CodeWords:
     def case_step(self, code: str) -> str:
         """What was done with a case."""
         return self._known(CASE_STEPS, code) or plain(code)
+
+    def check(self, code: str) -> str:
+        """What the cameras say after a case was resolved."""
+        return self._known(CHECKS, code) or plain(code)
 
     def false_alarm(self, code: str) -> str:
         """Why it was a false alarm."""

@@ -261,6 +261,38 @@
     if (tabs.length) showFrame(tabs[(at + 1) % tabs.length].dataset.show);
   }
 
+  // Live images: one a second of each camera that is in view, and none while nobody looks. Where none
+  // comes, the words behind it are shown; an old image never stays.
+  const asked = new WeakMap();
+  let waiting = 0;
+
+  async function showNow(place) {
+    asked.set(place, Date.now());
+    waiting += 1;
+    const image = place.querySelector("img");
+    try {
+      const boxes = byId("cy-boxes")?.checked ?? true;
+      const answer = await call("GET", `${place.dataset.live}&boxes=${boxes}`);
+      const next = URL.createObjectURL(await answer.blob());
+      URL.revokeObjectURL(image.src);
+      image.src = next;
+      place.dataset.now = "";
+    } catch {
+      delete place.dataset.now;
+    } finally {
+      waiting -= 1;
+    }
+  }
+
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const place of document.querySelectorAll("[data-live]")) {
+      const { top, bottom } = place.getBoundingClientRect();
+      const isDue = Date.now() - (asked.get(place) || 0) > 1000;
+      if (isDue && waiting < 4 && bottom > 0 && top < innerHeight) showNow(place);
+    }
+  }, 250);
+
   // A file begins where the filter does, and has its times in the zone of the viewer.
   const SPANS_H = { "1h": 1, "24h": 24, "7d": 168 };
 
@@ -326,7 +358,7 @@
 
   document.addEventListener("change", (event) => {
     const form = event.target.closest(FILTERS);
-    if (form && event.target.type !== "search") {
+    if (form && event.target.name && event.target.type !== "search") {
       applyFilter(form);
     } else if (event.target.id === "cy-keys-on") {
       localStorage.setItem("cityeye_keys", event.target.checked ? "on" : "off");

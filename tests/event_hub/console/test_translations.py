@@ -161,6 +161,10 @@ def sent_reasons() -> set[str]:
     found |= {publication.WORKER_LOST, publication.WORKER_REPLACED, publication.REMOVED}
     found |= {publication.NOT_HERE, "CityEye was stopped"}
     found |= {getattr(camera_adapters.state, name) for name in STATE_REASONS}
+    checks = ast.parse((ROOT / "pipelines/place_check.py").read_text("utf-8"))
+    for node in ast.walk(checks):
+        if isinstance(node, ast.keyword) and node.arg == "reason":
+            found.add(filled(node.value))
     tree = ast.parse((ROOT / "camera_adapters/rtsp_faults.py").read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and "reason" in ast.unparse(node.targets[0]):

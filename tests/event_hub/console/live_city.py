@@ -1,0 +1,80 @@
+"""A hub with a stand-in for the control API of its city, in processes and threads of their own."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.event_hub.conftest import Client, http_of
+from tests.event_hub.process import Process
+from tests.event_hub.samples import picture
+
+HUB = """
+import sys
+from pathlib import Path
+from pydantic import SecretStr
+from event_hub import FolderKeyframes, Hub, HubSettings
+from event_hub.city_control import ControlSettings
+folder, url, city = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+control = ControlSettings(url=url, token=SecretStr("own"), city=city)
+settings = HubSettings(
+    database=f"sqlite:///{folder}/hub.db", access=folder / "access", control=control
+)
+Hub(settings, FolderKeyframes(folder / "kf"), lambda url: print(url, flush=True)).run()
+"""
+
+
+class ControlApi(ThreadingHTTPServer):
+    """Gives a frame of each camera but those that are away; notes who asked for which."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.away: set[str] = set()
+        self.asked: list[str] = []
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: ControlApi
+
+    def do_GET(self) -> None:
+        camera = self.path.split("/")[2]
+        self.server.asked.append(self.path)
+        body = b'{"detail": "no frame"}' if camera in self.server.away else picture()
+        self.send_response(503 if camera in self.server.away else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def live_city(folder: Path, city: str) -> Iterator[tuple[Process, ControlApi]]:
+    api = ControlApi()
+    thread = threading.Thread(target=api.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{api.server_port}"
+    with (folder / "hub.log").open("w") as log:
+        popen = subprocess.Popen(
+            [sys.executable, "-c", HUB, str(folder), url, city],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert popen.stdout is not None
+        address = popen.stdout.readline().strip()
+        assert address, (folder / "hub.log").read_text()
+        with http_of(folder) as http:
+            yield Process(popen, Client(address, http)), api
+    finally:
+        popen.kill()
+        popen.wait()
+        popen.stdout.close() if popen.stdout else None
+        api.shutdown()
+        api.server_close()
+        thread.join()
