@@ -15,9 +15,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from event_hub.access import COOKIE, FORM
-from event_hub.console.login_page import login_page, own_address, welcome_page
+from event_hub.console.login_page import HOME, login_page, own_address, welcome_page
 from event_hub.people.accounts import Accounts
 from event_hub.people.identity_provider import IdentityProvider
+from event_hub.people.noting import refusing_unnoted
 from event_hub.people.outside_login import add_outside_login
 from event_hub.people.routes import refusing
 from event_hub.people.sessions import LASTS as SESSION_LASTS
@@ -42,12 +43,15 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
             IdentityProvider(settings.oidc),
             settings.address,
             lambda request, text: _remembered(request, _welcome(request), text),
+            lambda request, refusal: _refused(request, refusal, outside),
             lambda request: _address(request, behind_proxy),
         )
 
-    def token_session(presented: str) -> str:
-        """A session for a token. Raises 401 where it is none, or is not for people."""
+    def token_session(presented: str, address: str) -> str:
+        """A session for a token. Raises 401 where it is none, and 503."""
         text = tokens.exchange(presented, SESSION_NAME, SESSION_LASTS)
+        with refusing_unnoted():
+            accounts.note_token(tokens.caller(text) if text else None, address)
         if text is None:
             raise HTTPException(401, "the token is not valid; a link works only once")
         return text
@@ -55,7 +59,8 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
     @router.get("/enter", summary="Open the console with a link", response_class=HTMLResponse)
     def enter(request: Request, token: str = "") -> Response:
         """Exchanges the link's token for a session cookie, and leads to the console."""
-        return _remembered(request, _welcome(request), token_session(token))
+        text = token_session(token, _address(request, behind_proxy))
+        return _remembered(request, _welcome(request), text)
 
     names = ("name", "password", "token", "next")
     form: dict[str, Any] = {
@@ -77,27 +82,23 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
         fields = parse_qs((await request.body()).decode("utf-8", errors="replace"))
         name, password, token, wanted = (fields.get(one, [""])[0] for one in names)
         try:
+            address = _address(request, behind_proxy)
             if token:
-                text = await run_in_threadpool(token_session, token.strip())
+                text = await run_in_threadpool(token_session, token.strip(), address)
             else:
                 with refusing():
-                    address = _address(request, behind_proxy)
                     text = await run_in_threadpool(accounts.log_in, name, password, address)
         except HTTPException as refusal:
             # One sentence for every wrong name and password.
-            status = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
-            if "text/html" not in request.headers.get("accept", ""):
-                raise HTTPException(status, refusal.detail, refusal.headers) from None
-            page = login_page(
-                *_spoken(request),
-                wanted,
-                outside=outside,
-                problem=str(refusal.detail),
-                with_token=bool(token),
-            )
-            return HTMLResponse(page, status, refusal.headers)
+            refusal.status_code = 401 if refusal.status_code == 403 else refusal.status_code  # noqa: PLR2004
+            return _refused(request, refusal, outside, wanted, with_token=bool(token))
         return _remembered(request, RedirectResponse(own_address(wanted), SEE_OTHER), text)
 
+    _add_logout(router, tokens, accounts)
+    return router
+
+
+def _add_logout(router: APIRouter, tokens: TokenFile, accounts: Accounts) -> None:
     @router.post(
         "/logout",
         summary="End the session",
@@ -109,13 +110,33 @@ def login_router(tokens: TokenFile, accounts: Accounts, settings: HubSettings) -
         presented = request.cookies.get(COOKIE, "")
         known = tokens.check(presented)
         if known is not None and known.name == SESSION_NAME:
+            caller = tokens.caller(presented)
             tokens.revoke(known.id)
+            accounts.note_logout(caller)
         accounts.log_out(presented)
         response = RedirectResponse("/", SEE_OTHER)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
         return response
 
-    return router
+
+def _refused(
+    request: Request,
+    refusal: HTTPException,
+    outside: str,
+    wanted: str = HOME,
+    with_token: bool = False,
+) -> Response:
+    """Why somebody is not let in: on the page of the login, where a browser asks."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise refusal
+    page = login_page(
+        *_spoken(request),
+        wanted,
+        outside=outside,
+        problem=str(refusal.detail),
+        with_token=with_token,
+    )
+    return HTMLResponse(page, refusal.status_code, refusal.headers)
 
 
 def _welcome(request: Request) -> Response:

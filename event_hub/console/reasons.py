@@ -88,6 +88,16 @@ REASONS: Final = (
         "password meanwhile"
     ),
     N_("the token is not valid; a link works only once"),
+    N_("the identity provider did not let you in"),
+    N_("this login was not begun here, or is over; begin anew"),
+    N_("{name} has no role here: none of the values of {claim} gives one; ask an administrator"),
+    N_(
+        "{name} has no cameras here: none of the values of {claim} gives a camera group; ask an "
+        "administrator"
+    ),
+    N_("{name} may not log in here; ask an administrator"),
+    N_("another user here is called {name}; an administrator has to remove one of them"),
+    N_("the identity provider does not answer at {url} ({why})"),
 )
 """The most particular first where two fit; `{}` stands for what differs."""
 

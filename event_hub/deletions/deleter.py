@@ -24,7 +24,13 @@ from event_hub.deletions.found import (
     held_among,
     items_of,
 )
-from event_hub.deletions.records import COMPLETED, REQUESTED, append_record, records_of
+from event_hub.deletions.records import (
+    COMPLETED,
+    REQUESTED,
+    append_record,
+    lock_records,
+    records_of,
+)
 from event_hub.errors import HubError
 from event_hub.keyframes import KeyframeSource
 from event_hub.tables import (
@@ -203,6 +209,7 @@ def _forget(connection: Connection, items: Sequence[DeletedItem], number: int, n
 
 def _complete(connection: Connection, now: datetime) -> None:
     """Adds the second record of every deletion of which everything is gone."""
+    lock_records(connection)
     one_record = select(DELETION_RECORDS.c.deletion).group_by(DELETION_RECORDS.c.deletion)
     for deletion in connection.scalars(one_record.having(func.count() == 1)).all():
         (record,) = records_of(connection, deletion)

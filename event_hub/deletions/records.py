@@ -19,6 +19,11 @@ REQUESTED: Final = "requested"
 COMPLETED: Final = "completed"
 
 
+def lock_records(connection: Connection) -> None:
+    """Until the transaction ends, no other hub on this database adds a record."""
+    connection.execute(select(USAGE).with_for_update())
+
+
 def append_record(
     connection: Connection, step: str, content: dict[str, Any], deletion: int | None = None
 ) -> tuple[int, str]:
@@ -30,8 +35,7 @@ def append_record(
         content: JSON.
         deletion: The number of the request; a new one without it.
     """
-    # Two hubs on one database must not take the same number.
-    connection.execute(select(USAGE).with_for_update())
+    lock_records(connection)
     newest = DELETION_RECORDS.c.number.desc()
     last = connection.execute(select(DELETION_RECORDS).order_by(newest).limit(1)).first()
     number = last.number + 1 if last else 1

@@ -21,6 +21,8 @@ from event_hub.people.throttle import LoginThrottle
 from event_hub.people.users import User, UserChange, UserRole, Users
 from pipelines.access import AuditError, AuditTrail, Caller
 
+BY_TOKEN: Final = "(token)"  # noqa: S105 - no secret
+"""Stands for the name where somebody logged in with a token."""
 NOBODY: Final = "(no user)"
 """Stands for a name that no user has: somebody may have typed a password there."""
 
@@ -96,8 +98,17 @@ class Accounts:
                 None, name if name in names else NOBODY, f"from {address}", "login.refused"
             )
 
+    def note_token(self, caller: Caller | None, address: str) -> None:
+        """Notes a login with a token or a link; None where it was not valid.
+
+        Raises:
+            AuditError: It cannot be noted.
+        """
+        action = "login" if caller is not None else "login.refused"
+        self._trail.note(caller, BY_TOKEN, f"from {address}", action)
+
     def log_out(self, presented: str) -> None:
-        """Ends a session.
+        """Ends a session of a user.
 
         Raises:
             StoreUnavailableError: The database cannot be used.
@@ -105,8 +116,12 @@ class Accounts:
         caller = self.sessions.caller(presented)
         if caller is not None:
             self.sessions.close(presented)
-            with suppress(AuditError):
-                self._trail.note(caller, caller.user, "", "logout")
+            self.note_logout(caller, caller.user)
+
+    def note_logout(self, caller: Caller | None, key: str = BY_TOKEN) -> None:
+        """Notes a logout; where it cannot be noted, the session has ended all the same."""
+        with suppress(AuditError):
+            self._trail.note(caller, key, "", "logout")
 
     def add_user(
         self, by: Caller, name: str, role: UserRole, groups: tuple[str, ...], password: str

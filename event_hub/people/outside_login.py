@@ -36,6 +36,8 @@ CODE_CHARS: Final = 4096
 
 Remember = Callable[[Request, str], Response]
 """Makes the answer that puts a session into the browser and leads to the console."""
+Refuse = Callable[[Request, HTTPException], Response]
+"""Makes the answer that says why somebody is not let in: a page, where a browser asks."""
 
 
 class _Sealed:
@@ -66,6 +68,7 @@ def add_outside_login(
     provider: IdentityProvider,
     address: str,
     remember: Remember,
+    refuse: Refuse,
     where_from: Callable[[Request], str],
 ) -> None:
     """Adds the routes.
@@ -76,6 +79,7 @@ def add_outside_login(
         provider: Where people log in.
         address: At which people reach the hub; as the browser called it, without one.
         remember: Makes the last answer.
+        refuse: Makes the answer where there is no way in.
         where_from: The address of who asks.
     """
     sealed = _Sealed()
@@ -95,7 +99,7 @@ def add_outside_login(
         try:
             response = RedirectResponse(provider.address(pending, callback(request)), SEE_OTHER)
         except IdentityProviderError as error:
-            raise HTTPException(503, str(error)) from None
+            return refuse(request, HTTPException(503, str(error)))
         response.set_cookie(
             COOKIE,
             sealed.seal(pending),
@@ -113,20 +117,32 @@ def add_outside_login(
         request: Request, code: str = "", state: str = "", iss: str | None = None, error: str = ""
     ) -> Response:
         """Begins a session for who logged in there."""
+        try:
+            pending = pending_of(request, code, state, error)
+            if iss is not None and iss.rstrip("/") != provider.settings.issuer:
+                raise HTTPException(400, "this answer is of another identity provider")
+            text = session(request, code, pending)
+        except HTTPException as refusal:
+            return refuse(request, refusal)
+        response = remember(request, text)
+        response.delete_cookie(COOKIE, path=BEGIN, httponly=True, samesite="lax")
+        return response
+
+    def pending_of(request: Request, code: str, state: str, error: str) -> PendingLogin:
+        """The login that comes back. Raises 400 and 403."""
         pending = sealed.open(request.cookies.get(COOKIE, ""))
         if pending is None or not hmac.compare_digest(pending.state.encode(), state.encode()):
             raise HTTPException(400, "this login was not begun here, or is over; begin anew")
         if error or not code or len(code) > CODE_CHARS:
             raise HTTPException(403, "the identity provider did not let you in")
-        if iss is not None and iss.rstrip("/") != provider.settings.issuer:
-            raise HTTPException(400, "this answer is of another identity provider")
+        return pending
+
+    def session(request: Request, code: str, pending: PendingLogin) -> str:
+        """A session for who has the code. Raises what `refusing` does, and 503."""
         try:
             claims = provider.claims(code, pending, callback(request))
-            with refusing():
-                known = outside_user(claims, provider.settings)
-                text = accounts.log_in_outside(known, where_from(request))
         except IdentityProviderError as failure:
             raise HTTPException(503, str(failure)) from None
-        response = remember(request, text)
-        response.delete_cookie(COOKIE, path=BEGIN, httponly=True, samesite="lax")
-        return response
+        with refusing():
+            known = outside_user(claims, provider.settings)
+            return accounts.log_in_outside(known, where_from(request))

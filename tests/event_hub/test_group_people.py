@@ -77,6 +77,7 @@ def test_a_member_that_limits_nothing_or_means_nothing_is_refused(
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_groups_mean_the_same_on_postgresql(start_hub: StartHub, postgres: str) -> None:
     hub = start_hub(database=postgres)
     for number, (name, camera) in enumerate(sorted(CAMERAS)):

@@ -350,12 +350,21 @@ def test_every_route_that_heeds_groups_has_an_entry_here(tmp_path: Path) -> None
         assert ROUTES.find(method, path) is not None, f"{method} {path}"
 
 
-@pytest.mark.parametrize("group", list(GROUPS))
+@pytest.mark.parametrize("group", ["one camera", "division", "nothing"])
 def test_what_lies_outside_of_a_group_is_not_there(city: tuple[Client, Path], group: str) -> None:
     _, seen = GROUPS[group]
     ask = caller(city, Scope.ADMIN, group)
     for check in LOOKS.values():
         check(ask, seen)
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_means_the_same_in_every_table(city: tuple[Client, Path], group: str) -> None:
+    """One list for each way in which cameras are compared."""
+    _, seen = GROUPS[group]
+    ask = caller(city, Scope.VIEWER, group)
+    for path in ("events", "incidents", "measurements", "cameras"):
+        LOOKS["GET", f"/api/{path}"](ask, seen)
 
 
 def test_groups_add_up_and_one_that_is_gone_has_nothing(city: tuple[Client, Path]) -> None:

@@ -125,6 +125,20 @@ def test_who_has_no_name_role_or_group_here_is_not_let_in(hub: Client, provider:
     assert send(hub, "GET", "/api/users").json()["users"] == []
 
 
+def test_a_browser_reads_why_on_the_login_page_in_its_language(
+    hub: Client, provider: Provider
+) -> None:
+    provider.user = ALICE | {"roles": []}
+    browser, address = begun(hub)
+    browser.headers |= {"Accept": "text/html", "Accept-Language": "zh-CN"}
+    answer = back(browser, *provider.authorize(address))
+    page = answer.data.decode()
+    assert (answer.status, "Alice 在此没有角色" in page) == (422, True)
+    assert 'href="/login/oidc"' in page
+    answer = back(browser, "x", "y", error="<script>")
+    assert (answer.status, b"<script>y" in answer.data) == (400, False)
+
+
 def test_nobody_takes_over_the_name_of_another(hub: Client, provider: Provider) -> None:
     add_user(hub, "alice", "admin")
     _, answer = logged_in(hub, provider)

@@ -285,6 +285,23 @@ def test_changes_of_people_are_noted_with_who_and_what_and_never_a_password(
     assert hub.json("/api/audit/check")["problems"] == []
 
 
+def test_logins_with_tokens_are_noted_with_the_name_of_the_token(own_hub: Client) -> None:
+    browser = Browser(own_hub.url)
+    first = own_hub.auth["Authorization"].removeprefix("Bearer ")
+    assert browser.ask("POST", "/login", {"token": "cye_nobody_x"}, form=True).status == 401
+    answer = browser.ask("POST", "/login", {"token": first}, form=True)
+    browser.cookie = answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    assert browser.ask("GET", "/api/me").json()["name"] == "first"
+    assert browser.ask("POST", "/logout").status == 303
+    assert browser.ask("GET", "/api/me").status == 401
+    assert actions(own_hub, action="login") == [
+        ("login.refused", "", "(token)"),
+        ("login", "first", "(token)"),
+    ]
+    assert actions(own_hub, action="logout") == [("logout", "first", "(token)")]
+    assert first not in own_hub.get("/api/audit").data.decode()
+
+
 def test_what_cannot_be_noted_does_not_happen(own_hub: Client, tmp_path: Path) -> None:
     hub = own_hub
     add_user(hub, "zhang", "admin")
