@@ -65,7 +65,8 @@ def test_what_the_gate_of_the_proxy_passes_on_can_be_sent(
         sent.append(pickle.loads(pickle.dumps(own)))
         await Response()(scope, receive, send)
 
-    client = TestClient(middleware.cls(proxy, **middleware.kwargs))
+    gate: Any = middleware.cls
+    client = TestClient(gate(proxy, **middleware.kwargs))
     shown = {"Authorization": f"Bearer {tokens.first()}"}
     assert client.get("/health", headers=shown).status_code == 200
     assert caller_of(sent[0]).name == "first"
