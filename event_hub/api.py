@@ -7,6 +7,7 @@ no use and says why in one sentence; a 5xx means try again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -55,6 +56,8 @@ from event_hub.restricted import add_restricted
 from event_hub.settings import HubRetention, HubSettings
 from event_hub.statistics import add_statistics
 from event_hub.store import EventStore
+from event_hub.subscriptions.kept import subscription_problems
+from event_hub.tables import to_us
 from pipelines.access import AuditTrail
 from pipelines.event_schemas import SCHEMAS, schema_file, schema_media_type
 from pipelines.http_api import RequestProblem
@@ -67,6 +70,9 @@ BODY_LIMITS: Final = {
 ANY_EVENT: Final = "CloudEvent"
 """The schema of any event in the description, see `pipelines.event_schemas`."""
 PAGE_MAX: Final = 200
+FAILING_AFTER: Final = timedelta(minutes=10)
+"""A receiver that is away for longer is a problem of the hub."""
+
 NO_PAGE: Final = "parameter 'before' is not a page's next_before"
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -302,7 +308,8 @@ def health_of(store: EventStore, housekeeper: Housekeeper, limits: HubRetention)
     """
     with store.database.read() as connection:
         health = queries.health(connection, limits)
-    problems = housekeeper.problems(health.bytes)
+        failing = subscription_problems(connection, to_us(datetime.now(UTC) - FAILING_AFTER))
+    problems = housekeeper.problems(health.bytes) + failing
     status = "degraded" if problems else "ok"
     return health.model_copy(update={"status": status, "problems": problems})
 

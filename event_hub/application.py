@@ -73,7 +73,7 @@ class _Parts:
         self.checker = None
         if settings.control is not None:
             control = CityControl(settings.control)
-            self.checker = ClosingChecker(self.store, control, folder)
+            self.checker = ClosingChecker(self.store, control, folder, settings.address)
         watch = LimitWatch(self.store, self.limits)
         self.housekeeper = Housekeeper(
             self.store, settings.retention, self.evidence, watch, self.deleter

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Row, select
 
@@ -67,8 +68,18 @@ class _Place:
 class ClosingChecker:
     """Checks the cases of one city; runs between `start` and `stop`."""
 
-    def __init__(self, store: EventStore, control: CityControl, folder: EvidenceFolder) -> None:
-        """Asks the cameras of `control`; images go into the `folder`."""
+    def __init__(
+        self, store: EventStore, control: CityControl, folder: EvidenceFolder, address: str = ""
+    ) -> None:
+        """Prepares.
+
+        Args:
+            store: Of the cases.
+            control: Of the city whose cameras are asked.
+            folder: Keeps the images.
+            address: At which people reach the hub, for the addresses of images; none without it.
+        """
+        self._address = address.rstrip("/")
         self._store = store
         self._control = control
         self._folder = folder
@@ -174,6 +185,7 @@ class ClosingChecker:
             role="closing",
             at=at,
             key=key,
+            url=f"{self._address}/api/keyframes/{quote(key)}" if self._address else None,
             sha256=digest,
             size_bytes=len(answer.body),
             width=size[0],

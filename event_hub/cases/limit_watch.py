@@ -27,7 +27,7 @@ from event_hub.cases.kept import (
     incidents_of,
     untouched,
 )
-from event_hub.cases.states import CLOSED
+from event_hub.cases.states import UNFINISHED
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.store import EventRecorder, EventStore
 from event_hub.tables import INCIDENTS, to_us
@@ -123,7 +123,7 @@ def _candidates(
         )
         .join(CASE_INCIDENTS, CASE_INCIDENTS.c.case_id == CASES.c.case_id)
         .join(INCIDENTS, OF_INCIDENT)
-        .where(CASES.c.state.not_in(CLOSED), CASES.c.stage < limits.stages)
+        .where(CASES.c.state.in_(("new", *UNFINISHED)), CASES.c.stage < limits.stages)
         .where(CASES.c.clock_us <= begun_us)
         .group_by(*CASES.c)
     )

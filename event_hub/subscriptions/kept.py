@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from event_hub.errors import HubError
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
 from event_hub.subscriptions.wanted import SubscriptionOrder, WantedEvents
-from event_hub.tables import USAGE
+from event_hub.tables import USAGE, from_us
 
 ID_BYTES: Final = 8
 SECRET_BYTES: Final = 32
@@ -47,8 +48,6 @@ class Subscription:
 
 def new_secret() -> str:
     """A secret for Standard Webhooks."""
-    import base64
-
     return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 
@@ -115,6 +114,20 @@ def waiting_and_dead(connection: Connection) -> dict[str, tuple[int, int]]:
         DELIVERIES.c.subscription_id, func.count().label("all"), func.sum(DELIVERIES.c.is_dead)
     ).group_by(DELIVERIES.c.subscription_id)
     return {one: (total - dead, dead) for one, total, dead in connection.execute(query)}
+
+
+def subscription_problems(connection: Connection, since_us: int) -> list[str]:
+    """What is wrong with receivers, a sentence each: those that have failed since before a time."""
+    query = select(SUBSCRIPTIONS).where(
+        SUBSCRIPTIONS.c.failing_us < since_us, SUBSCRIPTIONS.c.is_active == 1
+    )
+    counts = waiting_and_dead(connection)
+    return [
+        f"subscription {own.wanted.name!r} takes no events since"
+        f" {from_us(own.row.failing_us):%Y-%m-%d %H:%M} UTC, {counts.get(own.id, (0, 0))[0]} wait:"
+        f" {own.row.reason}; see /api/subscriptions/{own.id}"
+        for own in map(_of, connection.execute(query))
+    ]
 
 
 def _of(row: Row[Any]) -> Subscription:

@@ -70,6 +70,8 @@ class AccessPolicy:
         login_page: Gives the HTML for a browser that asks for a page and is not known yet, from its
             `Accept-Language`, its `Cookie`, and the path and query that it asked for.
         held_bytes: Bytes of bodies that may be waiting for their answer in all.
+        in_process: Whether the application is in this process. What another one gets has to be sent
+            to it, and `is_still_admitted` cannot be: a gate in front of it there brings its own.
     """
 
     routes: RouteTable
@@ -80,6 +82,7 @@ class AccessPolicy:
     sessions: SessionCheck | None = None
     login_page: Callable[[str, str, str], str] | None = None
     held_bytes: int = HELD_BYTES
+    in_process: bool = True
 
 
 def caller_of(scope: Message) -> Caller:
@@ -126,7 +129,8 @@ class AccessGate:
         except _Refused as refusal:
             await self._refuse(scope, headers, receive, send, refusal)
             return
-        scope[STILL] = lambda: self._is_admitted(scope, headers)
+        if self._policy.in_process:
+            scope[STILL] = lambda: self._is_admitted(scope, headers)
         if scope["type"] == "websocket":
             await self._app(scope, receive, self._watched(scope, headers, send))
         else:

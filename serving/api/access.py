@@ -9,6 +9,7 @@ place of the tokens, not the tokens. Without these settings neither starts.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -186,7 +187,7 @@ def guard_proxy() -> list[Middleware]:
     protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
     # Serve has no setting for the protocol of its server; this is the one that it takes.
     protocols["auto"] = guarded_protocol()
-    return [Middleware(AccessGate, policy=policy())]
+    return [Middleware(AccessGate, policy=replace(policy(), in_process=False))]
 
 
 class ApiGate:

@@ -106,7 +106,7 @@ def desk(store: EventStore, settings: ControlSettings, tmp_path: Path) -> Desk:
 def test_a_hub_checks_by_itself_and_shows_the_image(
     start_hub: StartHub, settings: ControlSettings, camera: Camera
 ) -> None:
-    hub = start_hub(control=settings)
+    hub = start_hub(control=settings, address="https://hub.example")
     hub.post(in_city(incident(), CITY))
     act = actor(hub)
     act("confirm", revision=0)
@@ -119,6 +119,7 @@ def test_a_hub_checks_by_itself_and_shows_the_image(
     assert (case["state"], check["outcome"]) == ("resolved", "clear")
     image = check["places"][0]["keyframe"]
     assert (image["width"], image["height"], image["masked"]) == (320, 180, True)
+    assert image["url"] == f"https://hub.example/api/keyframes/{image['key']}"
     assert hub.get(f"/api/keyframes/{image['key']}").data == picture(7)
     assert hub.get("/api/keyframe-links", key=image["key"]).status == 200
     event = case_events(hub)[-1]

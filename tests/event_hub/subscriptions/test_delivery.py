@@ -14,7 +14,13 @@ from standardwebhooks.webhooks import Webhook
 from event_hub.store import EventStore
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
 from event_hub.subscriptions.backlog import DeliveryBacklog
-from event_hub.subscriptions.kept import Subscription, subscription, waiting_and_dead
+from event_hub.subscriptions.delivery_round import now_us
+from event_hub.subscriptions.kept import (
+    Subscription,
+    subscription,
+    subscription_problems,
+    waiting_and_dead,
+)
 from event_hub.subscriptions.routes import DEAD_MAX
 from event_hub.tables import EVENTS
 from tests.event_hub.conftest import Client, StartHub, running
@@ -129,6 +135,21 @@ def test_an_event_that_is_refused_alone_holds_up_its_camera_and_is_given_up(
         rounds.run(own)
         assert numbers(other.accepted, "a")[-1] == 1
         assert counts(store, own) == (0, 0)
+
+
+def test_a_receiver_that_is_away_for_long_is_a_problem_of_the_hub(
+    store: EventStore, rounds: Rounds
+) -> None:
+    with receiver(lambda got: (503, {})) as other:
+        own = rounds.subscribe(f"{other.url}/key", name="case centre")
+        add(store, at("a", 1))
+        rounds.run(own)
+        with store.database.read() as connection:
+            assert subscription_problems(connection, now_us() - 1_000_000) == []
+            (problem,) = subscription_problems(connection, now_us() + 1)
+    assert "'case centre' takes no events since" in problem
+    assert "1 wait: the receiver answered 503" in problem
+    assert "/key" not in problem
 
 
 def counts(store: EventStore, own: Subscription) -> tuple[int, int]:

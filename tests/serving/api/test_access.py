@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import struct
 import threading
 import zlib
@@ -12,13 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.testclient import TestClient
 from uvicorn import config
 
 from camera_adapters.geometry import Size, ViewSpec
 from models.package import MAX_ONNX_BYTES
-from pipelines.access import AccessGate, Scope, TokenFile
+from pipelines.access import AccessGate, Scope, TokenFile, caller_of
 from serving.api import access, image_body
 from serving.api.access import ROUTES, ApiAccess, ApiGate, guard_proxy
 from serving.api.control_api import api
@@ -28,6 +29,8 @@ from tests.pipelines.access.tokens import credentials, needed_scope
 from tests.test_vocabulary import METHODS
 
 READS = {"get"}
+NOT_SENT = {"extensions", "app", "state"}
+"""Of the test client, which Serve has not."""
 
 
 def routes() -> list[tuple[str, str]]:
@@ -47,6 +50,26 @@ def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenFile:
     settings = ApiAccess(tokens=tokens.folder, hosts=frozenset({"testserver"}))
     monkeypatch.setenv(access.VARIABLE, settings.model_dump_json())
     return tokens
+
+
+def test_what_the_gate_of_the_proxy_passes_on_can_be_sent(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Serve pickles the scope of a request for the process of the application."""
+    monkeypatch.setattr(config, "HTTP_PROTOCOLS", dict(config.HTTP_PROTOCOLS))
+    (middleware,) = guard_proxy()
+    sent: list[Any] = []
+
+    async def proxy(scope: Any, receive: Any, send: Any) -> None:
+        own = {name: value for name, value in scope.items() if name not in NOT_SENT}
+        sent.append(pickle.loads(pickle.dumps(own)))
+        await Response()(scope, receive, send)
+
+    gate: Any = middleware.cls
+    client = TestClient(gate(proxy, **middleware.kwargs))
+    shown = {"Authorization": f"Bearer {tokens.first()}"}
+    assert client.get("/health", headers=shown).status_code == 200
+    assert caller_of(sent[0]).name == "first"
 
 
 def test_every_route_by_every_credential(tokens: TokenFile) -> None:
