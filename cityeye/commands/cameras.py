@@ -135,7 +135,11 @@ def _change(config: Path, request: Mapping[str, Any]) -> None:
     """Makes a change in the city that runs, or in the file of one that does not; says what came."""
     from cityeye.config_request import request_change
 
-    who = f"{getpass.getuser()} at a terminal"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    who = f"{user} at a terminal"
     status, body = request_change(config, os.environ, {**request, "who": who})
     rows = body.get("rows", ())
     for row in rows:

@@ -96,6 +96,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/repository", Scope.VIEWER),
         RouteRule("GET", "/rollouts", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/rollout", Scope.VIEWER),
+        RouteRule("GET", "/imports/{progress}", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/ledger", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/comparison", Scope.VIEWER),
         RouteRule("GET", "/comparisons/images/{image}", Scope.VIEWER),

@@ -39,6 +39,7 @@ from serving.api.coverage import router as coverage_router
 from serving.api.events import router as events_router
 from serving.api.health import HealthAnswer, health_answer, unknown_health
 from serving.api.image_body import ImageDecoding
+from serving.api.import_progress import router as imports_router
 from serving.api.inference import InferenceRefused, refused_inference
 from serving.api.inference import router as inference_router
 from serving.api.keyframes import router as keyframes_router
@@ -81,6 +82,7 @@ api.include_router(added_router)
 api.include_router(configuration_router)
 api.include_router(coverage_router)
 api.include_router(events_router)
+api.include_router(imports_router)
 api.include_router(inference_router)
 api.include_router(keyframes_router)
 api.include_router(live_router)

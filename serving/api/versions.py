@@ -41,6 +41,7 @@ from pipelines.access import ProblemDetails
 from pipelines.http_api import problem_response
 from serving.api.answers import ApiAnswer
 from serving.api.image_body import fitted
+from serving.api.import_progress import ID, IMPORTS
 
 router = APIRouter(tags=["versions"])
 PackageName = Annotated[str, Path(pattern=NAME_PATTERN)]
@@ -63,6 +64,11 @@ class UploadOptions(BaseModel):
     licence: str | None = Field(default=None, max_length=256)
     training_data: str | None = Field(default=None, max_length=1024)
     precision: Literal["fp32", "fp16"] = "fp32"
+    progress: str = Field(
+        default="",
+        pattern=f"^$|{ID}",
+        description="An id of yours under which GET /imports/ID says how far this is.",
+    )
 
 
 class VersionAnswer(ApiAnswer):
@@ -168,17 +174,24 @@ async def import_version(
         labels=_listed(options.labels) or None,
         size=(options.width, options.height) if options.width and options.height else None,
         tasks=_listed(options.tasks),
-        **options.model_dump(exclude={"labels", "width", "height", "tasks"}),
+        **options.model_dump(exclude={"labels", "width", "height", "tasks", "progress"}),
     )
     root = _own_folder(models).root
-    with tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder:
+    with (
+        IMPORTS.followed(options.progress, name, request) as progress,
+        tempfile.TemporaryDirectory(prefix="cityeye-upload-") as folder,
+    ):
         file = FilePath(folder) / "network.onnx"
         # Straight to disk: networks are large, and the gate counts the bytes.
         with file.open("wb") as stream:
             async for chunk in request.stream():
                 await asyncio.to_thread(stream.write, chunk)
+                progress.received_bytes += len(chunk)
         with _alone():
-            imported = await asyncio.to_thread(import_model, file, wanted, root, _validation_images)
+            imported = await asyncio.to_thread(
+                import_model, file, wanted, root, _validation_images, on_step=progress.begin
+            )
+        progress.done(imported.package.version)
     return version_detail(imported.package)
 
 

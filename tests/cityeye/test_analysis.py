@@ -71,6 +71,7 @@ def test_what_is_not_there_is_named(clip, city, tmp_path):
         next(cityeye.analyse(tmp_path / "none.mp4", city))
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_runs(clip):
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     ran = subprocess.run(

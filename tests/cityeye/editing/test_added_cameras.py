@@ -149,6 +149,7 @@ def stream(tiny_clip):
         yield server.url("gate")
 
 
+@pytest.mark.slow
 def test_a_camera_is_tried_and_its_image_needs_a_reason(engineer, city, stream):
     given = {"source": stream, "username": "viewer", "password": "hunter9"}
     status, answer = engineer.send("POST", "/cameras/test", {**given, "reason": "aiming it"})
@@ -165,6 +166,7 @@ def test_a_camera_is_tried_and_its_image_needs_a_reason(engineer, city, stream):
     ]
 
 
+@pytest.mark.slow
 def test_why_a_camera_gives_nothing(engineer, stream):
     wrong = {"source": stream, "username": "viewer", "password": "hunter8"}
     status, answer = engineer.send("POST", "/cameras/test", wrong)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
@@ -16,6 +18,7 @@ from models.errors import (
     UnknownModelError,
 )
 from models.repository import ModelRepository
+from serving.api import import_progress, versions
 from serving.api.control_api import api
 from serving.api.versions import model_problem, repository, router
 from tests.serving.packages import brightness_package
@@ -26,6 +29,7 @@ def client(tmp_path: Path) -> TestClient:
     brightness_package(tmp_path)
     app = FastAPI(exception_handlers=dict(api.exception_handlers))
     app.include_router(router)
+    app.include_router(import_progress.router)
     app.dependency_overrides[repository] = lambda: ModelRepository(tmp_path)
     return TestClient(app, raise_server_exceptions=False)
 
@@ -65,3 +69,35 @@ def test_a_failure_of_a_model_has_its_status(
 
 def test_the_control_api_has_this_handler() -> None:
     assert api.exception_handlers[ModelError] is model_problem
+
+
+def test_an_import_can_be_followed_by_its_id(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[dict[str, object]] = []
+
+    def imported(*_: object, on_step: Callable[[str], None]) -> object:
+        on_step("examining the result")
+        seen.append(client.get("/imports/upload-0001").json())
+        return SimpleNamespace(package=ModelRepository(tmp_path).find("brightness", "1"))
+
+    monkeypatch.setattr(versions, "import_model", imported)
+    network = {"content": b"x" * 1000, "headers": {"Content-Type": "application/octet-stream"}}
+    path = "/models/brightness/versions"
+    assert client.get("/imports/upload-0001").status_code == 404
+    assert client.post(f"{path}?progress=upload-0001", **network).status_code == 200  # type: ignore[arg-type]
+    (under_way,) = seen
+    assert (under_way["state"], under_way["step"]) == ("working", "examining the result")
+    assert (under_way["received_bytes"], under_way["total_bytes"]) == (1000, 1000)
+    done = client.get("/imports/upload-0001").json()
+    assert (done["state"], done["version"], done["model"]) == ("done", "1", "brightness")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PackageError("brightness/2", Path("model.onnx"), "is no network", "export it anew")
+
+    monkeypatch.setattr(versions, "import_model", refused)
+    assert client.post(f"{path}?progress=upload-0001", **network).status_code == 422  # type: ignore[arg-type]
+    failed = client.get("/imports/upload-0001").json()
+    assert failed["state"] == "failed"
+    assert "is no network" in failed["detail"]
+    assert client.post(f"{path}?progress=../x", **network).status_code == 422  # type: ignore[arg-type]
