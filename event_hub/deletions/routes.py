@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Path, Request
 
 from event_hub.answers import HubAnswer, described
 from event_hub.database import Database
@@ -104,9 +104,10 @@ def deletions_router(database: Database, deleter: EvidenceDeleter) -> APIRouter:
         return DeletionList(deletions=read(), broken=broken)
 
     @router.get(
-        "/api/deletions/{number}", **described("deletions", "The records of a deletion", 404, 503)
+        "/api/deletions/{number}",
+        **described("deletions", "The records of a deletion", 404, 422, 503),
     )
-    def get_deletion(number: int) -> Deletion:
+    def get_deletion(number: Annotated[int, Path(ge=1, lt=2**63)]) -> Deletion:
         """What was deleted, when, by whom and why."""
         found = read(number)
         if not found:

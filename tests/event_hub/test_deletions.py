@@ -305,3 +305,8 @@ def test_records_outlive_retention_and_show_what_was_altered(
     with store.database.read() as connection:
         assert broken_record(connection) == 4
     store.close()
+
+
+def test_a_number_that_no_database_takes_is_none(hub: Client) -> None:
+    assert hub.get(f"/api/deletions/{2**63}").status == 422
+    assert hub.get("/api/deletions/7").status == 404
