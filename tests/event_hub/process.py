@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.event_hub.conftest import Client, http_of
 
-START_S = 60.0
+START_S = 90
 STOP_S = 20.0
 
 
