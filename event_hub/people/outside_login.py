@@ -34,9 +34,9 @@ LASTS_S: Final = 600
 SEE_OTHER: Final = 303
 CODE_CHARS: Final = 4096
 
-Remember = Callable[[Request, str], Response]
+RememberLogin = Callable[[Request, str], Response]
 """Makes the answer that puts a session into the browser and leads to the console."""
-Refuse = Callable[[Request, HTTPException], Response]
+RefuseLogin = Callable[[Request, HTTPException], Response]
 """Makes the answer that says why somebody is not let in: a page, where a browser asks."""
 
 
@@ -67,8 +67,8 @@ def add_outside_login(
     accounts: Accounts,
     provider: IdentityProvider,
     address: str,
-    remember: Remember,
-    refuse: Refuse,
+    remember: RememberLogin,
+    refuse: RefuseLogin,
     where_from: Callable[[Request], str],
 ) -> None:
     """Adds the routes.
