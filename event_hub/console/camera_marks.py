@@ -35,6 +35,7 @@ class CameraMark:
         url: Where to see them.
         x: Where it stands on the plan, as in `place_map`.
         is_named: Whether its name stands beside it.
+        label_x: Where the middle of its name is, so that it lies on the plan.
     """
 
     status: CameraStatus
@@ -44,6 +45,7 @@ class CameraMark:
     x: float = 0.0
     y: float = 0.0
     is_named: bool = True
+    label_x: float = 0.0
 
 
 def open_incidents(connection: Connection, sees: Visible) -> OpenIncidents:

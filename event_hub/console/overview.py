@@ -25,6 +25,10 @@ from event_hub.incidents.counts import incident_counts
 WORST: Final = 8
 BLIND_SHOWN: Final = 30
 
+LABEL_CHARS: Final = 18
+HALF_CHAR: Final = 6.8
+"""Half the width of a wide character in a name."""
+
 NAMED_MAX: Final = 16
 """With more cameras on the plan, only those with something to say have their name beside them."""
 
@@ -105,5 +109,7 @@ def _on_plan(placed: tuple[MapMark, ...], open_at: OpenIncidents) -> list[Camera
     for spot in placed:
         mark = camera_mark(spot.camera, open_at)
         is_named = len(placed) <= NAMED_MAX or bool(mark.open)
-        marks.append(replace(mark, x=spot.x, y=spot.y, is_named=is_named))
+        half = min(LABEL_CHARS, len(camera_name(spot.camera.camera))) * HALF_CHAR
+        label_x = min(WIDTH - half, max(half, spot.x))
+        marks.append(replace(mark, x=spot.x, y=spot.y, is_named=is_named, label_x=label_x))
     return sorted(marks, key=lambda one: (one.open > 0, camera_name(one.status.camera)))

@@ -129,10 +129,19 @@ class AccessGate:
         except _Refused as refusal:
             await self._refuse(scope, headers, receive, send, refusal)
             return
+        # Applications behind it rewrite the scope, the path of a mounted one for example.
+        asked = dict(scope)
+
+        async def still() -> bool:
+            admitted = await self._is_admitted(asked, headers)
+            if CALLER in asked:
+                scope[CALLER] = asked[CALLER]
+            return admitted
+
         if self._policy.in_process:
-            scope[STILL] = lambda: self._is_admitted(scope, headers)
+            scope[STILL] = still
         if scope["type"] == "websocket":
-            await self._app(scope, receive, self._watched(scope, headers, send))
+            await self._app(scope, receive, self._watched(still, send))
         else:
             await self._pass(rule, scope, receive, send)
 
@@ -222,22 +231,26 @@ class AccessGate:
 
         return forward
 
-    def _watched(self, scope: Message, headers: Headers, send: Send) -> Send:
+    def _watched(self, still: Callable[[], Awaitable[bool]], send: Send) -> Send:
         """Closes a websocket when its token is not valid any more and something is to be sent."""
         clock_s = asyncio.get_running_loop().time
         checked_s = clock_s()
         closed = False
 
+        # While one message waits for the check, the next must not pass it.
+        in_order = asyncio.Lock()
+
         async def forward(message: Message) -> None:
             nonlocal checked_s, closed
-            if closed:
-                return
-            if clock_s() - checked_s > WEBSOCKET_CHECK_S:
-                checked_s = clock_s()
-                if not await self._is_admitted(scope, headers):
-                    closed = True
-                    message = {"type": "websocket.close", "code": POLICY_VIOLATION}
-            await send(message)
+            async with in_order:
+                if closed:
+                    return
+                if clock_s() - checked_s > WEBSOCKET_CHECK_S:
+                    checked_s = clock_s()
+                    if not await still():
+                        closed = True
+                        message = {"type": "websocket.close", "code": POLICY_VIOLATION}
+                await send(message)
 
         return forward
 

@@ -29,21 +29,25 @@ class Tab:
     Attributes:
         complaints: Errors of the browser's console, and of scripts.
         requests: Every address that was asked for.
+        connections: Every websocket that was opened since the page was.
     """
 
     page: Page
     url: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    connections: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(WAIT_MS)
         self.page.on("console", self.note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("websocket", lambda socket: self.connections.append(socket.url))
 
     def open(self, path: str) -> None:
         """Goes to an address of the hub and waits until its page is there."""
+        self.connections.clear()
         self.page.goto(self.url + path)
         self.page.wait_for_selector("main h1", state="attached")
 

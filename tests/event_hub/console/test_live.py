@@ -59,6 +59,8 @@ def live_through_an_incident(hub: Process, tab: Tab, folder: Path) -> None:
     tab.open("/")
     tab.wait("document.querySelectorAll('.cy-blind .cy-silent').length == 4")
     assert "No incident known, and no camera is watching." in tab.text()
+    # The page has had its one connection all the time.
+    assert len(tab.connections) == 1
 
 
 @contextmanager

@@ -27,12 +27,12 @@ def test_the_wall_shows_cameras_as_they_are_now(browser: Browser, tmp_path: Path
         ):
             tab.open("/cameras")
             tab.page.get_by_role("link", name="实时画面").click()
-            tab.wait("document.querySelectorAll('.cy-live[data-now] img').length == 4")
+            tab.wait("document.querySelectorAll('.cy-now[data-now] img').length == 4")
             tab.wait(
-                "Array.from(document.querySelectorAll('.cy-live[data-now] img'))"
+                "Array.from(document.querySelectorAll('.cy-now[data-now] img'))"
                 ".every(image => image.naturalWidth == 320)"
             )
-            offline = tab.page.locator(".cy-live:not([data-now])")
+            offline = tab.page.locator(".cy-now:not([data-now])")
             assert offline.inner_text() == "离线"
             assert "boxes=true" in api.asked[-1]
             tab.page.get_by_label("目标框").uncheck()
@@ -41,7 +41,7 @@ def test_the_wall_shows_cameras_as_they_are_now(browser: Browser, tmp_path: Path
                 tab.page.wait_for_timeout(100)
             # One that gives no image any more keeps none.
             api.away.add("cam-1")
-            tab.wait("document.querySelectorAll('.cy-live[data-now]').length == 3")
+            tab.wait("document.querySelectorAll('.cy-now[data-now]').length == 3")
             tab.page.get_by_text("现在没有画面").locator("visible=true").wait_for()
             # What is out of sight is not asked for.
             tab.page.set_viewport_size({"width": 390, "height": 300})

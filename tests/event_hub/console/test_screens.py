@@ -50,6 +50,15 @@ def violations(tab: Tab) -> list[str]:
     ]
 
 
+STRETCHED = ".cy-tile, .cy-counts li"
+
+
+def is_flat(tab: Tab) -> bool:
+    """Whether the numbers at the top are one or two lines high."""
+    heights = f"Array.from(document.querySelectorAll('{STRETCHED}')).map(e => e.offsetHeight)"
+    return max(tab.page.evaluate(heights)) < 100
+
+
 def keep(tab: Tab, name: str) -> None:
     if SCREENSHOTS:
         tab.page.wait_for_timeout(600)
@@ -67,6 +76,7 @@ def test_every_page_is_accessible(
         for name, path in PAGES.items():
             tab.open(path)
             assert violations(tab) == [], name
+            assert is_flat(tab), name
             kind = "-phone" if phone else ""
             keep(tab, f"{name}-{language[:2]}{kind}{'-dark' if scheme == 'dark' else ''}")
         tab.open("/incidents")

@@ -283,6 +283,7 @@ def test_a_websocket_ends_with_its_token(
     sent: list[str] = []
 
     async def live(scope: Any, receive: Any, send: Any) -> None:
+        scope["path"] = "/"  # as applications do that are mounted below a path
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": "one"})
         TokenFile(tmp_path / "access").revoke("viewer")
