@@ -29,6 +29,10 @@ def status(api: ApiOption = DEFAULT_API, token_file: TokenFileOption = None) -> 
         raise typer.Exit(1)
 
 
+def _rate(value: float | None) -> str:
+    return "?" if value is None else f"{round(value, 1):g}"
+
+
 def status_lines(
     api: str, health: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
@@ -46,7 +50,8 @@ def status_lines(
     rest = "".join(f", {count} {word}" for count, word in others if count)
     yield f"cameras   {online} of {total} online{rest}"
     for priority, load in health["load"].items():
-        yield (f"load      {priority}: {load['given_fps']:g} of {load['asked_fps']:g} inferences/s")
+        given, asked = _rate(load["given_fps"]), _rate(load["asked_fps"])
+        yield f"load      {priority}: {given} of {asked} inferences/s"
     for model in models:
         cameras = len(model["cameras"])
         yield (
