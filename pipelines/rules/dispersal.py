@@ -48,7 +48,7 @@ group moves on instead of breaking up. Half a circle is 0.64."""
 
 HIGH_SHARE: Final = 0.85
 
-HURRIES_S: Final = 0.8
+HURRIES_S: Final = 1.2
 """Over so long a speed is measured: people who run are out of view after a few seconds. One box
 that jumps seems to run; a share of the group does not."""
 

@@ -7,10 +7,8 @@ motor traffic neither.
 
 from __future__ import annotations
 
-import statistics
-from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from models.detections import plain_label
@@ -24,12 +22,17 @@ LEAST_SHARE: Final = 0.9
 MAX_MPS: Final = 9.0
 """Who rides faster, on calibrated cameras, rides a motorcycle: 32 km/h."""
 
-MAX_PACE: Final = 0.75
-"""Who is faster than this share of the speed of motor traffic may ride a motorcycle."""
+KEEPS_UP: Final = 0.75
+"""Who is faster than this share of the speed of motor traffic keeps up with it."""
 
-LEAST_PACES: Final = 3
-PACES_KEPT: Final = 50
-"""So many comparisons with traffic are needed, and kept."""
+KEEPS_UP_S: Final = 1.0
+"""Who has kept up for so long may ride a motorcycle, however slow it is later."""
+
+APART_S: Final = 0.5
+"""So long it must have been slower than traffic."""
+
+LONGEST_S: Final = 5.0
+"""Two sightings that are further apart say no more than that."""
 
 MOTORS: Final = frozenset({"motorcycle", "motorbike", "scooter"})
 
@@ -42,25 +45,29 @@ class _Cycle:
     """What is known of a track.
 
     Attributes:
+        seen_s: When it was last seen, monotonic seconds.
         right: In how many sightings it had one of the labels.
         total: How many sightings there were.
         is_fast: Whether it was faster than `MAX_MPS`.
-        is_compared: Whether it is where something is known of traffic.
-        paces: Its speed as shares of that of traffic.
+        is_compared: Whether it was where something is known of traffic.
+        kept_up_s: For how long it has kept up with traffic, in all.
+        apart_s: For how long it was slower.
     """
 
+    seen_s: float
     right: int = 0
     total: int = 0
     is_fast: bool = False
     is_compared: bool = False
-    paces: deque[float] = field(default_factory=lambda: deque(maxlen=PACES_KEPT))
+    kept_up_s: float = 0.0
+    apart_s: float = 0.0
 
     @property
     def keeps_out_of_traffic(self) -> bool:
         """Whether it is slower than traffic, or there is no traffic."""
         if not self.is_compared:
             return True
-        return len(self.paces) >= LEAST_PACES and statistics.median(self.paces) <= MAX_PACE
+        return self.apart_s >= APART_S and self.kept_up_s < KEEPS_UP_S
 
 
 class NonMotorFilter:
@@ -80,24 +87,30 @@ class NonMotorFilter:
             self._pace.observe(tracks, at_s)
         for track in tracks:
             if plain_label(track.label) in CYCLES:
-                cycle = self._cycles.pop(track.id, None) or _Cycle()
+                cycle = self._cycles.pop(track.id, None) or _Cycle(at_s)
                 self._cycles[track.id] = cycle
                 cycle.right += plain_label(track.label) in self._labels
                 cycle.total += 1
-                self._compare(cycle, track)
+                self._compare(cycle, track, at_s)
+                cycle.seen_s = at_s
         while len(self._cycles) > _KEPT:
             del self._cycles[next(iter(self._cycles))]
 
-    def _compare(self, cycle: _Cycle, track: Track) -> None:
-        speed, traffic = self._pace.speed(track), self._pace.at(track)
+    def _compare(self, cycle: _Cycle, track: Track, at_s: float) -> None:
+        speed, traffic = self._pace.speed(track), self._pace.at(track, at_s)
         if self._pace.ground is not None and speed is not None:
             cycle.is_fast |= speed > MAX_MPS
         if traffic is None:
             return
         cycle.is_compared = True
-        if speed is not None:
-            # Beside traffic that stands everything is fast.
-            cycle.paces.append(speed / max(traffic, 1e-6))
+        # In a queue that stands nobody can be told apart.
+        if speed is None or traffic == 0:
+            return
+        span_s = min(at_s - cycle.seen_s, LONGEST_S)
+        if speed > KEEPS_UP * traffic:
+            cycle.kept_up_s += span_s
+        else:
+            cycle.apart_s += span_s
 
     def takes(self, track: Track) -> bool:
         """Whether a track of one of the labels is what it is taken for."""

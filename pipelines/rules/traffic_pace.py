@@ -13,8 +13,11 @@ from pipelines.rules.zone_geometry import GroundPlane, ZoneShape
 from pipelines.rules.zone_tracks import SpeedGauge
 from pipelines.track import VEHICLES, Track
 
-LATELY_S: Final = 60.0
-"""So long what vehicles did says how fast traffic is."""
+LATELY_S, NOW_S = 60.0, 15.0
+"""So long what vehicles did says how fast traffic is; what they did now says more than before."""
+
+ENOUGH: Final = 3
+"""So many samples of now are enough."""
 
 SAMPLE_EVERY_S: Final = 0.4
 SAMPLES_KEPT: Final = 1500
@@ -29,7 +32,15 @@ HAS_DRIVEN_BOXES: Final = 1.0
 box. A parked one does not."""
 
 
+STANDS_MPS: Final = 1.0
+STANDS_HEIGHTS_PS: Final = 0.15
+"""What is slower stands or creeps: metres, or heights of its box, per second. Boxes shake, so that
+speeds below it cannot be compared."""
+
+
 class _PaceSample(NamedTuple):
+    """How fast a vehicle was somewhere; 0 where it stood."""
+
     at_s: float
     foot_y: float
     speed: float
@@ -68,25 +79,38 @@ class TrafficPace:
             speed = self.speed(vehicle)
             inside = self._shape.contains(vehicle.box.foot)
             if speed is not None and inside and self._has_driven(vehicle):
-                self._samples.append(_PaceSample(at_s, vehicle.box.y2, speed))
+                least = STANDS_MPS if self.ground else STANDS_HEIGHTS_PS * _height(vehicle.box)
+                drives = speed if speed >= least else 0.0
+                self._samples.append(_PaceSample(at_s, vehicle.box.y2, drives))
 
     def speed(self, track: Track) -> float | None:
         """How fast a track is; None until there is enough history."""
         velocity = self._gauge.velocity(track)
         return None if velocity is None else math.hypot(*velocity)
 
-    def at(self, track: Track) -> float | None:
-        """How fast traffic was where a track is; None where nothing is known of it."""
-        if self._shape.ground is not None:
-            speeds = [sample.speed for sample in self._samples]
-        else:
-            foot_y = track.box.y2
-            near = (one for one in self._samples if abs(one.foot_y - foot_y) <= NEAR)
-            nearest = sorted(near, key=lambda one: abs(one.foot_y - foot_y))[:NEAREST]
-            speeds = [sample.speed for sample in nearest]
-        return statistics.median(speeds) if speeds else None
+    def at(self, track: Track, at_s: float) -> float | None:
+        """How fast traffic is where a track is; 0 where it stands, None where nothing is known."""
+        foot_y = track.box.y2
+        near = [
+            one
+            for one in self._samples
+            if self.ground is not None or abs(one.foot_y - foot_y) <= NEAR
+        ]
+        now = [one for one in near if at_s - one.at_s <= NOW_S]
+        known = now if len(now) >= ENOUGH else near
+        if known:
+            nearest = sorted(known, key=lambda one: abs(one.foot_y - foot_y))
+            count = len(nearest) if self.ground is not None else NEAREST
+            return statistics.median(one.speed for one in nearest[:count])
+        # A queue stands at all of its places.
+        stands = self._samples and not statistics.median(one.speed for one in self._samples)
+        return 0.0 if stands else None
 
     def _has_driven(self, vehicle: Track) -> bool:
         (x1, y1), (x2, y2) = self._first[vehicle.id].foot, vehicle.box.foot
         way = math.hypot((x2 - x1) * vehicle.aspect, y2 - y1)
-        return way >= HAS_DRIVEN_BOXES * (vehicle.box.y2 - vehicle.box.y1)
+        return way >= HAS_DRIVEN_BOXES * _height(vehicle.box)
+
+
+def _height(box: Box) -> float:
+    return box.y2 - box.y1

@@ -17,6 +17,7 @@ from tests.pipelines.synthetic import (
     of,
     run,
     seconds,
+    then,
     times,
 )
 
@@ -136,3 +137,38 @@ def test_all_who_are_there_are_one_incident_and_close_ends_it():
     assert [(c.name, c.value) for c in why.conditions][:1] == [("on_carriageway", 2)]
     (ended,) = own.close(EndReason.SHUTDOWN, moment(12)).transitions
     assert ended.incident.end_reason is EndReason.SHUTDOWN
+
+
+def flow(speed_mps, until=40.0):
+    """Cars that pass one after the other, beside whoever is looked at."""
+    starts = [2.0 * k for k in range(int(until / 2))]
+    return [
+        Thing("car", moving(-2, 5, 0, speed_mps, start=s, end=s + 40 / speed_mps)) for s in starts
+    ]
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize(
+    ("scenario", "path", "cars", "told"),
+    [
+        ("rides slower than the cars", moving(2, 9, 0, 4, start=10), flow(12), 1),
+        ("rides with slow cars", moving(2, 9, 0, 5, start=10), flow(5), 0),
+        (
+            "rides up to cars that stand, and waits with them",
+            then((13, moving(2, 9, 0, 4, start=10)), (40, at(2, 21))),
+            [
+                Thing("car", then((8, moving(-2, y - 32, 0, 4)), (40, at(-2, y))))
+                for y in (20, 28, 36)
+            ],
+            0,
+        ),
+    ],
+)
+def test_who_goes_with_the_traffic_may_ride_a_motorcycle(
+    scenario, path, cars, told, calibrated, monkeypatch
+):
+    monkeypatch.setitem(SIZES, "bicycle", (0.6, 1.8, 1.7))
+    zone = VIEW.zone(*ROAD, calibrated=calibrated, name="carriageway")
+    own = build_rule(RulePlan("traffic.carriageway_intrusion", (zone,), {}), "cam-1", "e1")
+    steps = run(own, World([Thing("bicycle", path), *cars]), 40)
+    assert len(of(steps, Phase.STARTED)) == told, scenario
