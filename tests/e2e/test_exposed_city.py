@@ -150,7 +150,7 @@ def shown_by_processes(city: ExposedCity) -> dict[str, bytes]:
     return places
 
 
-ENDLESS = {"/api/feed"}
+ENDLESS = {"/api/feed", "/cameras/{camera}/live"}
 """Answers that go on for as long as somebody reads."""
 
 
