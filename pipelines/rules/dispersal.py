@@ -30,7 +30,6 @@ from pipelines.rules.rule import (
 )
 from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import Vector, ZoneShape
-from pipelines.rules.zone_tracks import SpeedGauge
 from pipelines.track import Track, tracks_on_foot
 
 MAX_INTERVAL_S: Final = 0.5
@@ -47,10 +46,6 @@ ONE_WAY: Final = 0.8
 group moves on instead of breaking up. Half a circle is 0.64."""
 
 HIGH_SHARE: Final = 0.85
-
-HURRIES_S: Final = 1.2
-"""Over so long a speed is measured: people who run are out of view after a few seconds. One box
-that jumps seems to run; a share of the group does not."""
 
 
 class DispersalParameters(RuleParameters):
@@ -157,7 +152,6 @@ class _DispersalWatch(SituationWatch, FalsePersonsWatch):
             self._fast = parameters.min_speed_mps
         self._false = FalsePersons()
         self._finder = GroupFinder(shape)
-        self._gauge = SpeedGauge(shape.ground, HURRIES_S)
         self._standing = _Standing(parameters.settled_s)
         self._settled: deque[_Settled] = deque()
         self._flights: dict[int, _Flight] = {}
@@ -168,7 +162,6 @@ class _DispersalWatch(SituationWatch, FalsePersonsWatch):
         at_s = at.mono_s
         persons = self._false.leave_out(tracks_on_foot(tracks), at_s)
         group = self._finder.observe(persons, at_s)
-        self._gauge.observe(persons, at_s)
         settled = self._standing.observe(group, at_s)
         oldest_s = at_s - self._parameters.window_s
         if settled and settled.persons >= self._parameters.min_persons:
@@ -191,7 +184,7 @@ class _DispersalWatch(SituationWatch, FalsePersonsWatch):
 
     def _follow(self, person: Track, centre: Vector, at_s: float) -> None:
         """Notes a person who hurries away from where the group stood."""
-        speed, velocity = self._gauge.speed(person), self._gauge.velocity(person)
+        speed, velocity = self._finder.speed(person), self._finder.velocity(person)
         place = self._finder.place(person)
         if not speed or speed < self._fast or velocity is None or place is None:
             return

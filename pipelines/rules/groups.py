@@ -73,6 +73,10 @@ class GroupFinder:
         """Metres, or own heights, per second; None until it is known."""
         return self._gauge.speed(person)
 
+    def velocity(self, person: Track) -> Vector | None:
+        """The same as a vector on the plane of `on_plane`, per second."""
+        return self._gauge.velocity(person)
+
     def place(self, person: Track) -> Vector | None:
         """Where a person is on that plane; None near the horizon."""
         return on_plane(person.box.foot, self._shape.ground, person.aspect)

@@ -97,14 +97,9 @@ class SpeedGauge:
     that is off does not move it. Those of old pairs are kept, as this is asked for in every frame.
     """
 
-    def __init__(self, ground: GroundPlane | None, window_s: float = WINDOW_S) -> None:
-        """Measures on `ground`, or in the image where there is none, over the last `window_s`.
-
-        A change of speed is known after half of the window.
-        """
+    def __init__(self, ground: GroundPlane | None) -> None:
+        """Measures on `ground`, or in the image where there is none."""
         self._ground = ground
-        self._window_s = window_s
-        self._min_span_s = min(MIN_SPAN_S, 0.9 * window_s)
         self._samples: dict[int, deque[_Sample]] = {}
         self._forgot_s = -math.inf
 
@@ -122,7 +117,7 @@ class SpeedGauge:
                 continue
             if history is None:
                 history = self._samples[track.id] = deque()
-            while len(history) >= MIN_POINTS and history[0].at_s < at_s - self._window_s:
+            while len(history) >= MIN_POINTS and history[0].at_s < at_s - WINDOW_S:
                 history.popleft()
             x, y = place
             for then_s, then_x, then_y, _, to_x, to_y in history:
@@ -161,7 +156,7 @@ class SpeedGauge:
         if not history or len(history) < MIN_POINTS:
             return None
         span_s = history[-1].at_s - history[0].at_s
-        if not self._min_span_s <= span_s <= MAX_SPAN_S:
+        if not MIN_SPAN_S <= span_s <= MAX_SPAN_S:
             return None
         along_x = chain.from_iterable(map(attrgetter("to_x"), history))
         along_y = chain.from_iterable(map(attrgetter("to_y"), history))
