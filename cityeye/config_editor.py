@@ -9,7 +9,6 @@ changed by hand and the city has not taken is never taken along.
 from __future__ import annotations
 
 import logging
-import os
 import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -29,7 +28,7 @@ from cityeye.config import (
 from cityeye.config_history import ConfigHistory, ConfigVersion, digest_of
 from cityeye.errors import CommandError
 from cityeye.reconfiguration import ChangeOutcome
-from pipelines.access import PART_SUFFIX
+from pipelines.access import write_owned_file
 
 log = logging.getLogger(__name__)
 
@@ -243,17 +242,4 @@ def replace_content(path: Path, content: bytes) -> None:
         OSError: It cannot be written; what was there is there.
     """
     path = path.resolve()
-    mode = stat.S_IMODE(path.stat().st_mode)
-    part = path.with_name(path.name + PART_SUFFIX)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    write_owned_file(path, content, mode=stat.S_IMODE(path.stat().st_mode))

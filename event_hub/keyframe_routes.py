@@ -12,16 +12,16 @@ from sqlalchemy import Connection, select
 
 from event_hub import queries
 from event_hub.answers import HubAnswer, described
-from event_hub.deletions.guard import why_not
 from event_hub.keyframe_links import LINKS, MOST_MINUTES, USUAL_MINUTES, KeyframeLinks
 from event_hub.keyframes import KEY_MAX_CHARS, KeyframeSource
+from event_hub.lookup import stored_under
 from event_hub.people.visible import ALL, Sees
 from event_hub.queries import NamedKeyframe
 from event_hub.store import EventStore
 from event_hub.tables import EVENTS, KEYFRAMES
 from pipelines.event import EVENT, CaseEvent, IncidentEvent
 from pipelines.event_evidence import KeyframeData
-from pipelines.keyframe_key import RESTRICTED_PREFIX, why_missing
+from pipelines.keyframe_key import RESTRICTED_PREFIX
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 IMAGE_HEADERS: Final = {
@@ -105,12 +105,7 @@ def _image(
     expected = {one.sha256: one for one in found}
     if not expected or key.startswith(RESTRICTED_PREFIX):
         raise HTTPException(404, UNNAMED)
-    try:
-        data = source.fetch(key)
-    except LookupError as error:
-        raise HTTPException(404, why_not(error, why_missing(key))) from None
-    except OSError:
-        raise HTTPException(503, "the keyframe store does not answer: try again") from None
+    data = stored_under(source, key)
     digest = hashlib.sha256(data).hexdigest()
     named = expected.get(digest)
     if named is None:

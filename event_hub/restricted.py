@@ -9,13 +9,13 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from event_hub import queries
 from event_hub.answers import described
-from event_hub.deletions.guard import why_not
 from event_hub.keyframes import KeyframeSource
+from event_hub.lookup import stored_under
 from event_hub.people.noting import noted
 from event_hub.people.visible import Sees, Visible
 from event_hub.store import EventStore
 from pipelines.access import SEEN, AuditTrail, ReasonedRequest
-from pipelines.keyframe_key import is_restricted_key, media_type_of, why_missing
+from pipelines.keyframe_key import is_restricted_key, media_type_of
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -59,12 +59,7 @@ def _fetched(
     expected = {one.sha256 for one in found if city in (None, one.city)}
     if not expected:
         raise HTTPException(404, "no event that is kept names this")
-    try:
-        data = source.fetch(key)
-    except LookupError as error:
-        raise HTTPException(404, why_not(error, why_missing(key))) from None
-    except OSError:
-        raise HTTPException(503, "the keyframe store does not answer: try again") from None
+    data = stored_under(source, key)
     if hashlib.sha256(data).hexdigest() not in expected:
         raise HTTPException(502, "what is stored is not what the event names")
     return data

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from sqlalchemy import Row
 
 from event_hub.answers import described
 from event_hub.cases.answers import CasePage, CaseRecord, Recurrence
@@ -51,7 +52,6 @@ def actor_of(request: Request) -> CaseActor:
 
 
 def _add_actions(router: APIRouter, store: EventStore, work: CaseWork) -> None:
-
     def act(
         request: Request,
         sees: Visible,
@@ -60,11 +60,8 @@ def _add_actions(router: APIRouter, store: EventStore, work: CaseWork) -> None:
         action: CaseAction,
         order: CaseOrder,
     ) -> CaseRecord:
-        with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city, sees)
         with _conflicts():
-            with store.database.read() as connection:
-                check_seen(connection, incident, sees)
+            (incident,) = _workable(store, sees, city, incident_id)
             return work.act(incident, action, order, actor_of(request))
 
     @router.post(f"{PATH}/confirm", **_how("Say that an incident is real"))
@@ -126,13 +123,8 @@ def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits, note:
         incident_id: str, order: JoinOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """The case of this incident takes in the other one, with all that are one with that."""
-        with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city, sees)
-            other = one_incident(connection, order.incident, incident.city, sees)
         with _conflicts():
-            with store.database.read() as connection:
-                check_seen(connection, incident, sees)
-                check_seen(connection, other, sees)
+            incident, other = _workable(store, sees, city, incident_id, order.incident)
             return joiner.join(incident, other, order, actor_of(request))
 
     @router.post(f"{PATH}/split", **_how("Take an incident out of its case"))
@@ -140,12 +132,28 @@ def _add_joining(router: APIRouter, store: EventStore, limits: TimeLimits, note:
         incident_id: str, order: CaseOrder, request: Request, sees: Sees, city: str | None = None
     ) -> CaseRecord:
         """It gets a case of its own, in state `new`."""
-        with store.database.read() as connection:
-            incident = one_incident(connection, incident_id, city, sees)
         with _conflicts():
-            with store.database.read() as connection:
-                check_seen(connection, incident, sees)
+            (incident,) = _workable(store, sees, city, incident_id)
             return joiner.split(incident, order, actor_of(request))
+
+
+def _workable(
+    store: EventStore, sees: Visible, city: str | None, first: str, *others: str
+) -> list[Row[Any]]:
+    """The incidents that are meant, of cases that the caller sees as a whole.
+
+    `others` are of the city of the first one.
+
+    Raises:
+        HTTPException: 404 and 409, see `one_incident`.
+        CaseConflictError: A case has incidents that the caller does not see.
+    """
+    with store.database.read() as connection:
+        found = [one_incident(connection, first, city, sees)]
+        found += [one_incident(connection, one, found[0].city, sees) for one in others]
+        for incident in found:
+            check_seen(connection, incident, sees)
+    return found
 
 
 @contextmanager

@@ -211,21 +211,21 @@ class CodeWords:
 
     def severity(self, code: str) -> str:
         """How bad an incident is."""
-        return self._known(SEVERITIES, code) or plain(code)
+        return self._word(SEVERITIES, code)
 
     def end_reason(self, code: str | None) -> str:
         """Why an incident is over; empty when nobody said."""
-        return (self._known(END_REASONS, code) or plain(code)) if code else ""
+        return self._word(END_REASONS, code) if code else ""
 
     def camera_state(self, code: str, view: str = "") -> str:
         """What a camera does: a view that is lost says more than that it is impaired."""
         if view:
-            return self._known(VIEWS, view) or plain(view)
-        return self._known(CAMERA_STATES, code) or plain(code)
+            return self._word(VIEWS, view)
+        return self._word(CAMERA_STATES, code)
 
     def gap(self, code: str) -> str:
         """Why a camera was not watched."""
-        return self._known(GAPS, code) or plain(code)
+        return self._word(GAPS, code)
 
     def moment(self, role: str) -> str:
         """Which moment a keyframe shows."""
@@ -233,11 +233,11 @@ class CodeWords:
 
     def phase(self, code: str) -> str:
         """What happened to an incident."""
-        return self._known(PHASES, code) or plain(code)
+        return self._word(PHASES, code)
 
     def case_state(self, code: str) -> str:
         """What people made of an incident."""
-        return self._known(CASE_STATES, code) or plain(code)
+        return self._word(CASE_STATES, code)
 
     def case_offer(self, code: str) -> str:
         """What may be done with a case."""
@@ -245,15 +245,15 @@ class CodeWords:
 
     def case_step(self, code: str) -> str:
         """What was done with a case."""
-        return self._known(CASE_STEPS, code) or plain(code)
+        return self._word(CASE_STEPS, code)
 
     def check(self, code: str) -> str:
         """What the cameras say after a case was resolved."""
-        return self._known(CHECKS, code) or plain(code)
+        return self._word(CHECKS, code)
 
     def false_alarm(self, code: str) -> str:
         """Why it was a false alarm."""
-        return self._known(FALSE_ALARMS, code) or plain(code)
+        return self._word(FALSE_ALARMS, code)
 
     @property
     def false_alarms(self) -> dict[str, str]:
@@ -262,7 +262,7 @@ class CodeWords:
 
     def label(self, code: str) -> str:
         """What a model calls an object."""
-        return self._known(LABELS, code) or plain(code)
+        return self._word(LABELS, code)
 
     def measurement(self, code: str) -> str:
         """What was measured."""
@@ -333,6 +333,9 @@ class CodeWords:
 
     def _name(self, name: str) -> str:
         return self._known(NAMES, name) or plain(name).capitalize()
+
+    def _word(self, table: Mapping[str, str], code: str) -> str:
+        return self._known(table, code) or plain(code)
 
     def _known(self, table: Mapping[str, str], code: str) -> str:
         message = table.get(code)

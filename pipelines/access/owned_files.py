@@ -36,13 +36,16 @@ def create_owned_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, OWNER_FILE), "wb")
 
 
-def write_owned_file(path: Path, data: bytes, *, synced: bool = True) -> None:
+def write_owned_file(
+    path: Path, data: bytes, *, synced: bool = True, mode: int = OWNER_FILE
+) -> None:
     """Writes `data` under `path`, whole or not at all.
 
     Args:
         path: Where it goes; what is there is replaced.
         data: What it holds then.
         synced: Whether the data is on the disk before the name is.
+        mode: Its rights in the end; while it is written it is its owner's alone.
 
     Raises:
         OSError: It could not be written; what was there is there.
@@ -51,6 +54,8 @@ def write_owned_file(path: Path, data: bytes, *, synced: bool = True) -> None:
     try:
         with create_owned_file(part) as file:
             file.write(data)
+            if mode != OWNER_FILE:
+                os.fchmod(file.fileno(), mode)
             if synced:
                 file.flush()
                 os.fsync(file.fileno())

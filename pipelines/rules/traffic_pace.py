@@ -6,12 +6,15 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Iterable
+from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from models.detections import Box, plain_label
 from pipelines.rules.zone_geometry import GroundPlane, ZoneShape
 from pipelines.rules.zone_tracks import SpeedGauge
-from pipelines.track import VEHICLES, Track
+from pipelines.track import CYCLES, VEHICLES, Track
+
+FOLLOWED: Final = VEHICLES | CYCLES
 
 LATELY_S, NOW_S = 60.0, 15.0
 """So long what vehicles did says how fast traffic is; what they did now says more than before."""
@@ -30,7 +33,6 @@ nearest in height, within this share of the height of the image."""
 HAS_DRIVEN_BOXES: Final = 1.0
 """A vehicle counts as traffic, however slow it is now, when it has moved by so many heights of its
 box. A parked one does not."""
-
 
 STANDS_MPS: Final = 1.0
 STANDS_HEIGHTS_PS: Final = 0.15
@@ -66,7 +68,7 @@ class TrafficPace:
 
     def observe(self, tracks: Iterable[Track], at_s: float) -> None:
         """Takes all tracks of a frame."""
-        followed = list(tracks)
+        followed = [track for track in tracks if plain_label(track.label) in FOLLOWED]
         self._gauge.observe(followed, at_s)
         if at_s - self._sampled_s < SAMPLE_EVERY_S:
             return
@@ -76,9 +78,11 @@ class TrafficPace:
         vehicles = [track for track in followed if plain_label(track.label) in VEHICLES]
         self._first = {one.id: self._first.get(one.id, one.box) for one in vehicles}
         for vehicle in vehicles:
+            if not (self._shape.contains(vehicle.box.foot) and self._has_driven(vehicle)):
+                continue
+            # Speeds cost most.
             speed = self.speed(vehicle)
-            inside = self._shape.contains(vehicle.box.foot)
-            if speed is not None and inside and self._has_driven(vehicle):
+            if speed is not None:
                 least = STANDS_MPS if self.ground else STANDS_HEIGHTS_PS * _height(vehicle.box)
                 drives = speed if speed >= least else 0.0
                 self._samples.append(_PaceSample(at_s, vehicle.box.y2, drives))
@@ -99,9 +103,9 @@ class TrafficPace:
         now = [one for one in near if at_s - one.at_s <= NOW_S]
         known = now if len(now) >= ENOUGH else near
         if known:
-            nearest = sorted(known, key=lambda one: abs(one.foot_y - foot_y))
-            count = len(nearest) if self.ground is not None else NEAREST
-            return statistics.median(one.speed for one in nearest[:count])
+            if self.ground is None:
+                known = nsmallest(NEAREST, known, key=lambda one: abs(one.foot_y - foot_y))
+            return statistics.median(one.speed for one in known)
         # A queue stands at all of its places.
         stands = self._samples and not statistics.median(one.speed for one in self._samples)
         return 0.0 if stands else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from event_hub import ControlSettings
 from pipelines.access import Scope, TokenFile
+from tests.event_hub.stand_in import serving
 
 FRAME = "/api/cameras/Xinjin/gate%201/frame.jpg"
 
@@ -59,17 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def answering() -> Iterator[Control]:
-    server = Control()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def answering() -> AbstractContextManager[Control]:
+    return serving(Control())
 
 
 @pytest.fixture
