@@ -47,6 +47,10 @@ group moves on instead of breaking up. Half a circle is 0.64."""
 
 HIGH_SHARE: Final = 0.85
 
+HURRIED_S: Final = 4.0
+"""How long somebody counts who has hurried: to be out of view. In a crowd that walks off feet come
+out from behind others, and each second somebody else seems to run."""
+
 
 class DispersalParameters(RuleParameters):
     """When a group breaks up."""
@@ -174,7 +178,9 @@ class _DispersalWatch(SituationWatch, FalsePersonsWatch):
             for person in persons:
                 self._follow(person, before.centre, at_s)
         self._flights = {
-            track: flight for track, flight in self._flights.items() if flight.at_s >= oldest_s
+            track: flight
+            for track, flight in self._flights.items()
+            if flight.at_s >= at_s - HURRIED_S
         }
         pause_s, self._last_s = at_s - self._last_s, at_s
         reading = Reading(holds=None)

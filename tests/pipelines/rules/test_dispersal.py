@@ -48,6 +48,24 @@ def bursts(count=12, speed=3.0, begin_s=BREAK_S, away=None, share=1.0, from_s=0.
     return people
 
 
+def walks_off_with_hurried_steps(count=16, speed=1.3, every_s=1.0):
+    """A group that walks off on all sides; one after the other hurries for a second and a half."""
+    people = []
+    for index in range(count):
+        x, y = (index % 4 - 1.5) * 1.1, CENTRE[1] + (index // 4 - 1.5) * 1.1
+        angle = math.atan2(y - CENTRE[1], x - CENTRE[0])
+        way = (math.cos(angle), math.sin(angle))
+        go_s = BREAK_S + every_s * index
+        fast_x, fast_y = x + 2.7 * speed * way[0], y + 2.7 * speed * way[1]
+        hurries = moving(x, y, 2.7 * way[0], 2.7 * way[1], go_s, go_s + 1.5)
+        walks = moving(fast_x, fast_y, speed * way[0], speed * way[1], go_s + 1.5, go_s + 12)
+        stays = at(x, y, 0.0, math.inf)
+        people.append(
+            Thing("person", then((go_s, stays), (go_s + 1.5, hurries), (go_s + 12, walks)))
+        )
+    return people
+
+
 @pytest.mark.parametrize("fps", [2.5, 5.0, 10.0])
 @pytest.mark.parametrize("calibrated", [True, False])
 def test_a_group_that_bursts_apart_is_one_incident(calibrated, fps):
@@ -86,6 +104,7 @@ def test_flaws_neither_hide_nor_double_it(scenario, flaws):
         ("too few", bursts(count=6)),
         ("who has only just come", bursts(from_s=BREAK_S - 6)),
         ("one after the other", bursts(spread_s=120.0)),
+        ("who walks off and hurries for a step, in turns", walks_off_with_hurried_steps()),
         (
             "runners who pass a group that stays",
             [
