@@ -58,10 +58,13 @@
     const given = places;
     const { status, data } = await ask("GET", `${api()}/frame`);
     if (given !== places || busy || unsaved) return;
-    if (status !== 200) return say("unknown", texts.forceUnknown);
-    const isNew = Date.parse(data.at) >= savedAt;
-    if (isNew && agrees(data)) say("yes", texts.inForce);
-    else say("no", texts.notInForce);
+    if (status !== 200) return say("unknown", status === 503 ? texts.forceUnknown : why({ status, data }));
+    if (Date.parse(data.at) >= savedAt && agrees(data)) return say("yes", texts.inForce);
+    say("no", texts.notInForce);
+    // Perhaps somebody else has drawn meanwhile, and what stands here is what was.
+    const answer = await ask("GET", `${api()}/places`);
+    if (given !== places || busy || unsaved || answer.status !== 200) return;
+    if (!same(answer.data, places)) take(answer.data);
   }
 
   async function load() {

@@ -31,9 +31,11 @@ from serving.api.access import ApiAccess
 from serving.live_frames import LiveFrames
 from serving.worker_state import WorkerState
 from tests.cityeye.editing.city import City
+from tests.event_hub.console.city import SIZE_PX
 from tests.event_hub.console.live_city import hub_of
+from tests.event_hub.console.pictures import picture_of
 from tests.event_hub.process import Process
-from tests.event_hub.samples import heartbeat, in_city, picture
+from tests.event_hub.samples import heartbeat, in_city
 from tests.serving.workers import worker_state
 
 NAME = "Xinjin"
@@ -65,8 +67,9 @@ class Workers:
             return None
         number = next(self._frames)
         places = LivePlaces.of((self.kept or self.plans)[camera])
-        jpeg = picture(60 + number % 60)
-        frame = LiveFrame(jpeg, number, datetime.now(UTC), 0.1, 320, 180, True, (), places)
+        shown = picture_of("traffic.congestion", "peak", SIZE_PX)
+        at, (width, height) = datetime.now(UTC), shown.size_px
+        frame = LiveFrame(shown.jpeg, number, at, 0.1, width, height, True, (), places)
         return LiveAnswer(CameraState.ONLINE, "", frame)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pipelines.access import Scope
 from tests.cityeye.editing.city import APPROACH, CITY, City
 from tests.event_hub.browser import MISSING, Tab, visitor
 from tests.event_hub.console.drawn_city import NAME, Workers, drawn_city
-from tests.event_hub.console.test_screens import VIEWS, violations
+from tests.event_hub.console.test_screens import VIEWS, keep, violations
 from tests.event_hub.process import Process
 
 pytestmark = [
@@ -279,6 +278,7 @@ def test_two_who_draw_at_once_do_not_overwrite_each_other(
         force(theirs, "yes")
         assert list(camera_of(city).lines) == ["line-1"]
         assert list(camera_of(city).masks) == ["mask-1"], "what mine did stays"
+        mine.page.locator("#cy-shapes button", has_text="line-1").wait_for()
 
 
 def test_who_may_not_change_anything_sees_it_and_has_no_buttons(
@@ -322,6 +322,9 @@ def test_the_page_is_accessible(
     with engineer(browser, drawn, folder, **how) as tab:
         image = opened(tab)
         assert violations(tab) == []
+        tab.page.locator("#cy-shapes button").click()
+        kind = "-phone" if phone else ""
+        keep(tab, f"camera-{language[:2]}{kind}{'-dark' if scheme == 'dark' else ''}")
         tab.page.locator("[data-new=zones]").click()
         assert violations(tab) == []
         click(image, *CROSSED)
@@ -331,6 +334,4 @@ def test_the_page_is_accessible(
         tab.page.get_by_role("group").locator("summary").last.click()
         assert violations(tab) == []
         assert tab.width() <= (390 if phone else 1440)
-        if out := os.environ.get("CITYEYE_SCREENSHOTS"):
-            tab.page.screenshot(path=f"{out}/page-{language[:2]}-{scheme}-{phone}.png")
         assert [one for one in tab.complaints if "422" not in one] == []
