@@ -129,7 +129,7 @@ def test_a_zone_that_is_drawn_finds_an_incident(browser: Browser, city: DrawnCit
         assert before == set(), "nobody is in the corner"
         tab.page.get_by_role("button", name="New zone", exact=True).click()
         draw(tab, image, SQUARE)
-        tab.page.get_by_label("Name").fill("middle")
+        tab.page.get_by_label("What it is called").fill("middle")
         assert "Not saved" in tab.page.locator("#cy-force").inner_text()
         assert tab.page.get_by_role("checkbox", name="crowding").is_checked()
         tab.page.get_by_role("button", name="Save", exact=True).click()

@@ -51,6 +51,8 @@ class Workers:
         self.kept: dict[str, CameraPlan] | None = None
         """The plans that it holds on to, whatever it is given."""
         self.is_away = False
+        self.streamed: list[LiveOptions] = []
+        """How frames were asked for by streams: they alone are asked for in another width."""
 
     @property
     def plans(self) -> dict[str, CameraPlan]:
@@ -61,6 +63,8 @@ class Workers:
         return [worker_state(*self.plans)]
 
     async def ask(self, actor: str, camera: str, options: LiveOptions) -> LiveAnswer | None:
+        if options.width != LiveOptions().width:
+            self.streamed.append(options)
         if self.is_away:
             return LiveAnswer(CameraState.OFFLINE, "no data for 9 s")
         if camera not in self.plans:

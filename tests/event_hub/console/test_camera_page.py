@@ -95,7 +95,7 @@ def test_all_kinds_are_drawn_by_clicks_and_saved_as_one_change(
     with engineer(browser, drawn, folder) as tab:
         image = opened(tab)
         draw(tab, image, "zones", *SQUARE)
-        tab.page.get_by_label("Name").fill("park")
+        tab.page.get_by_label("What it is called").fill("park")
         tab.page.get_by_role("button", name="Draw the direction of traffic").click()
         click(image, (0.2, 0.2), (0.2, 0.35))
         draw(tab, image, "lines", (0.2, 0.8), (0.8, 0.8))
@@ -182,7 +182,6 @@ def test_points_move_by_drag_by_two_clicks_and_back(
         assert zone[0] == pytest.approx((0.3, 0.6), abs=0.01)
         assert zone[2] == pytest.approx((0.7, 0.8), abs=0.01)
         # A step that is not saved goes back by itself, a saved change by the history.
-        tab.page.locator("#cy-shapes button").click()
         tab.page.locator("#cy-remove").click()
         assert tab.page.locator("#cy-shapes button").count() == 0
         assert "watches the whole image" in tab.page.locator("#cy-shapes").inner_text()
@@ -190,6 +189,7 @@ def test_points_move_by_drag_by_two_clicks_and_back(
         assert tab.page.locator("#cy-shapes button").count() == 1
         assert tab.page.locator("#cy-save").is_disabled()
         tab.page.locator("#cy-undo").click()
+        tab.page.locator("#cy-taking-back").wait_for()
         assert "camera gate: changed" in tab.page.locator("#cy-taking-back-what").inner_text()
         tab.page.locator("#cy-taking-back-do").click()
         tab.page.locator("#cy-taking-back").wait_for(state="hidden")
@@ -252,6 +252,33 @@ def test_in_force_is_said_only_of_what_the_worker_has(
         tab.page.locator("#cy-save").click()
         tab.page.locator("#cy-force", has_text="not changed (OSError)").wait_for()
         city.faults = {}
+
+
+def test_the_stream_is_open_only_while_somebody_sees_it(
+    browser: Browser, drawn: Drawn, folder: Path
+) -> None:
+    hub, _, workers = drawn
+    with visitor(browser, hub, folder, scope=Scope.VIEWER) as tab:
+        tab.page.set_viewport_size({"width": 1800, "height": 900})
+        tab.open(GATE)
+        tab.page.locator("#cy-stage[data-now]").wait_for()
+        assert all(one.boxes for one in workers.streamed[-3:])
+        tab.page.get_by_label("Boxes").uncheck()
+        tab.page.wait_for_timeout(3000)
+        assert not any(one.boxes for one in workers.streamed[-3:])
+        tab.page.evaluate("document.getElementById('cy-stage').style.marginTop = '3000px'")
+        tab.page.wait_for_timeout(3000)
+        before = len(workers.streamed)
+        tab.page.wait_for_timeout(2000)
+        assert len(workers.streamed) == before
+        tab.page.evaluate("document.getElementById('cy-stage').style.marginTop = ''")
+        tab.page.wait_for_timeout(5000)
+        assert len(workers.streamed) > before
+        tab.open("/cameras")
+        tab.page.wait_for_timeout(2000)
+        before = len(workers.streamed)
+        tab.page.wait_for_timeout(2000)
+        assert len(workers.streamed) == before
 
 
 def test_two_who_draw_at_once_do_not_overwrite_each_other(
