@@ -45,7 +45,7 @@ prove: $(READY)-test ## fuzzing, kills, soaks and benches for hours; goes on whe
 	$(PYTEST) --level prove --timeout 3600 $(ARGS)
 
 screenshots: $(READY)-test ## photograph every page of the console anew, for the docs
-	CITYEYE_SCREENSHOTS=docs/screenshots $(PYTEST) -n 0 tests/event_hub/console/test_screens.py
+	CITYEYE_SCREENSHOTS=docs/screenshots $(PYTEST) -n 0 tests/event_hub/console -k accessible
 
 lint: $(READY)-test ## check style, types and architecture
 	$(BIN)/ruff check .

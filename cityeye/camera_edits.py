@@ -76,6 +76,33 @@ def set_places(
     return change
 
 
+def set_drawing(
+    camera: str,
+    drawn: Mapping[PlaceKind, Mapping[str, PlacePoints]],
+    watched: Mapping[PlaceKind, Mapping[str, Sequence[str] | None]],
+    schedules: Mapping[str, Sequence[str] | None],
+) -> TextChange:
+    """Gives a camera all of these at once, so that it is opened anew once; see `set_places`.
+
+    Args:
+        camera: Its id.
+        drawn: Places by kind; kinds that are left out stay.
+        watched: What tasks watch of the zones and lines.
+        schedules: See `set_schedules`.
+    """
+    # A direction needs its zone, which therefore comes first.
+    kinds = [kind for kind in PLACE_KINDS if kind in drawn or kind in watched]
+    kinds.sort(key="directions".__eq__)
+
+    def change(text: YamlText) -> None:
+        for kind in kinds:
+            known = _at(text, (*_camera(text, camera), kind)) or {}
+            set_places(camera, kind, drawn.get(kind, known), watched.get(kind, {}))(text)
+        _set_in_tasks(text, camera, "schedule", schedules)
+
+    return change
+
+
 def set_schedules(camera: str, schedules: Mapping[str, Sequence[str] | None]) -> TextChange:
     """Gives tasks of a camera other schedules, None for always; other tasks keep theirs."""
 

@@ -21,6 +21,7 @@ from cityeye.camera_edits import (
     PlaceKind,
     UnknownCameraError,
     remove_camera,
+    set_drawing,
     set_places,
     set_schedules,
 )
@@ -73,6 +74,16 @@ class SetPlaces(_Change):
     kind: PlaceKind
     places: dict[str, list[tuple[float, float]]]
     watched: dict[str, list[str] | None] = {}
+
+
+class SetDrawing(_Change):
+    """Other places of several kinds and schedules for a camera, in one change."""
+
+    ask: Literal["set_drawing"]
+    camera: str
+    drawn: dict[PlaceKind, dict[str, list[tuple[float, float]]]]
+    watched: dict[PlaceKind, dict[str, list[str] | None]] = {}
+    schedules: dict[str, list[str] | None] = {}
 
 
 class SetSchedules(_Change):
@@ -129,6 +140,7 @@ class ListVersions(_Request):
 CityRequest = Annotated[
     ReadPlaces
     | SetPlaces
+    | SetDrawing
     | SetSchedules
     | AddCameras
     | ImportCameras
@@ -159,6 +171,7 @@ class CityRequests:
         handlers: dict[type, Callable[[Any], SocketAnswer]] = {
             ReadPlaces: self._read_places,
             SetPlaces: self._set_places,
+            SetDrawing: self._set_drawing,
             SetSchedules: self._set_schedules,
             AddCameras: self._add_cameras,
             ImportCameras: self._import_cameras,
@@ -184,11 +197,18 @@ class CityRequests:
         for key, own in OF_TASKS.items():
             given = {name: getattr(task, own) for name, task in camera.tasks.items()}
             body[key] = {name: list(one) if one else None for name, one in given.items()}
+        plan = next(one for one in config.plans if one.camera.id == asked.camera)
+        body["task_rules"] = {one.task: [rule.kind for rule in one.rules] for one in plan.tasks}
         return HTTPStatus.OK, body
 
     def _set_places(self, asked: SetPlaces) -> SocketAnswer:
         _camera(self._editor.config, asked.camera)
         change = set_places(asked.camera, asked.kind, asked.places, asked.watched)
+        return _outcome(self._editor.edit(change, asked.who, asked.revision))
+
+    def _set_drawing(self, asked: SetDrawing) -> SocketAnswer:
+        _camera(self._editor.config, asked.camera)
+        change = set_drawing(asked.camera, asked.drawn, asked.watched, asked.schedules)
         return _outcome(self._editor.edit(change, asked.who, asked.revision))
 
     def _set_schedules(self, asked: SetSchedules) -> SocketAnswer:

@@ -92,6 +92,7 @@ class HubProcess:
             cases=section.cases,
             subscriptions=section.subscriptions,
             oidc=section.oidc,
+            map_tiles=section.map_tiles,
             address=section.address or "",
             retention=retention,
             control=control,

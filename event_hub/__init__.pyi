@@ -3,6 +3,7 @@ from .city_control import ControlSettings as ControlSettings
 from .database import with_password as with_password
 from .errors import HubError as HubError, PasswordInUrlError as PasswordInUrlError
 from .keyframes import FolderKeyframes as FolderKeyframes
+from .map_tiles import MapTiles as MapTiles
 from .oidc_settings import OidcSettings as OidcSettings
 from .server import Hub as Hub
 from .settings import (

@@ -104,7 +104,10 @@ ROUTES: Final = RouteTable(
             "POST", "/api/evidence/{key:path}", Scope.OPERATOR, JSON, REASON_BYTES, by_group=True
         ),
         RouteRule("GET", "/api/cameras/{city}/{camera}/frame.jpg", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/frame", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/cameras/{city}/{camera}/live", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/cameras/{city}/{camera}/places", Scope.VIEWER, by_group=True),
+        RouteRule("PUT", "/api/cameras/{city}/{camera}/places", **CHANGE, by_group=True),
         RouteRule("PUT", "/api/cameras/{city}/{camera}/places/{kind}", **CHANGE, by_group=True),
         RouteRule("PUT", "/api/cameras/{city}/{camera}/schedules", **CHANGE, by_group=True),
         RouteRule("DELETE", "/api/cameras/{city}/{camera}", Scope.ENGINEER, by_group=True),
@@ -140,6 +143,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/incidents", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/incidents/{city}/{incident:path}", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/cameras", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/cameras/{city}/{camera:path}", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/traffic", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER, by_group=True),
@@ -154,8 +158,18 @@ ROUTES: Final = RouteTable(
     )
 )
 
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
+
+def content_security_policy(images: str = "") -> str:
+    """What browsers refuse on every page.
+
+    Args:
+        images: A further origin that images may come from, such as `https://tiles.city.example`.
+    """
+    return "; ".join(_directives(f" {images}" if images else ""))
+
+
+def _directives(images: str) -> tuple[str, ...]:
+    return (
         "default-src 'self'",
         # NiceGUI starts its page with scripts inside the page, and Vue compiles the templates of
         # its components in the browser.
@@ -163,11 +177,10 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         # NiceGUI and Quasar style elements inside the page.
         "style-src 'self' 'unsafe-inline'",
         # What is restricted is asked for with a reason, and shown from the browser's memory.
-        "img-src 'self' data: blob:",
+        f"img-src 'self' data: blob:{images}",
         "media-src 'self' blob:",
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
     )
-)

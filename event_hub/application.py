@@ -9,7 +9,7 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 
-from event_hub.access import CONTENT_SECURITY_POLICY, COOKIE, ROUTES
+from event_hub.access import COOKIE, ROUTES, content_security_policy
 from event_hub.api import ANY_EVENT, api_router, health_of
 from event_hub.cases.closing_check import ClosingChecker
 from event_hub.cases.limit_watch import LimitWatch
@@ -89,6 +89,7 @@ class _Parts:
                 self.limits,
                 self.accounts.groups,
                 settings.control.city if settings.control else None,
+                settings.map_tiles,
             )
 
     @asynccontextmanager
@@ -139,11 +140,12 @@ class _Parts:
         """Who is let in."""
         settings = self.settings
         outside = settings.oidc.label if settings.oidc else ""
+        tiles = settings.map_tiles
         return AccessPolicy(
             routes=ROUTES,
             tokens=self.tokens,
             hosts=known_hosts(settings.host, settings.hosts),
-            content_security_policy=CONTENT_SECURITY_POLICY,
+            content_security_policy=content_security_policy(tiles.origin if tiles else ""),
             cookie=COOKIE,
             sessions=self.accounts.sessions.check,
             login_page=partial(login_page, outside=outside) if settings.console else None,

@@ -6,13 +6,15 @@ before it asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3
-from fastapi import HTTPException
+from fastapi import HTTPException, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, SecretStr
 from urllib3.util import Retry, Timeout
 
@@ -24,6 +26,13 @@ CHANGE_S: Final = 330.0
 """Longer than the city waits for its workers."""
 
 MOST_CONNECTIONS: Final = 8
+CHUNK: Final = 64 * 1024
+AWAY: Final = "the city's control API does not answer: try again"
+"""Without the exception's text, which holds the address; whoever reads this knows the city."""
+
+OWN_FAULTS: Final = frozenset({401, 403})
+"""What these say is about the hub's token, and not about the caller."""
+
 MOST_NAME: Final = 64
 BEHALF: Final = "CityEye-Behalf"
 """The header that names who asked the hub."""
@@ -49,6 +58,15 @@ class ControlSettings(BaseModel):
 
 class ControlAway(Exception):
     """The control API does not answer; the text says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlStream:
+    """A long answer while it comes; names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,26 @@ class CityControl:
         """
         return self._ask("GET", steps, fields=dict(query or {}))
 
+    @contextmanager
+    def stream(self, steps: tuple[str, ...], query: Mapping[str, str]) -> Iterator[ControlStream]:
+        """A long answer, read inside the block.
+
+        Raises:
+            ControlAway: It does not answer, or breaks off.
+        """
+        path = _path(steps)
+        try:
+            answer = self._pool.request(
+                "GET", self._url + path, fields=dict(query), preload_content=False
+            )
+            try:
+                yield ControlStream(answer.status, _lower(answer.headers), _as_it_comes(answer))
+            finally:
+                # What is left of it would keep the connection from being used again.
+                answer.close()
+        except urllib3.exceptions.HTTPError:
+            raise ControlAway(AWAY) from None
+
     def change(
         self,
         method: str,
@@ -110,14 +148,24 @@ class CityControl:
     def _ask(
         self, method: str, steps: tuple[str, ...], asked: str = "", **arguments: Any
     ) -> ControlAnswer:
-        path = "".join(f"/{quote(step, safe='')}" for step in steps) + asked
         try:
-            answer = self._pool.request(method, self._url + path, **arguments)
+            answer = self._pool.request(method, self._url + _path(steps) + asked, **arguments)
         except urllib3.exceptions.HTTPError:
-            # The exception's text holds the address; whoever reads this knows the city.
-            raise ControlAway("the city's control API does not answer: try again") from None
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return ControlAnswer(answer.status, headers, answer.data)
+            raise ControlAway(AWAY) from None
+        return ControlAnswer(answer.status, _lower(answer.headers), answer.data)
+
+
+def _as_it_comes(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    while chunk := answer.read1(CHUNK):
+        yield chunk
+
+
+def _path(steps: tuple[str, ...]) -> str:
+    return "".join(f"/{quote(step, safe='')}" for step in steps)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def control_of(control: CityControl | None, city: str) -> CityControl:
@@ -129,3 +177,18 @@ def control_of(control: CityControl | None, city: str) -> CityControl:
     if control is None or city != control.city:
         raise HTTPException(404, f"this hub has no way to the cameras of the city {city!r}")
     return control
+
+
+async def passed_on(ask: Callable[[], ControlAnswer]) -> Response:
+    """An answer of the control API in JSON as one of the hub, refusals among them.
+
+    Raises:
+        HTTPException: 503 where it is away, 502 where it does not let the hub in.
+    """
+    try:
+        answer = await run_in_threadpool(ask)
+    except ControlAway as error:
+        raise HTTPException(503, str(error)) from None
+    if answer.status in OWN_FAULTS or not answer.headers.get("content-type", "").endswith("json"):
+        raise HTTPException(502, "the city's control API does not let the hub do this")
+    return Response(answer.body, answer.status, media_type=answer.headers["content-type"])

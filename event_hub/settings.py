@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from event_hub.case_settings import CaseSettings
 from event_hub.city_control import ControlSettings
+from event_hub.map_tiles import MapTiles
 from event_hub.oidc_settings import OidcSettings
 from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
@@ -75,6 +76,7 @@ class HubSettings(BaseModel):
         address: Address at which people reach it, for links in messages; no links without it.
         oidc: Where people log in beside the hub's own login page.
         control: The control API of the city that the hub belongs to, for live frames.
+        map_tiles: What lies behind the plan of the cameras; nothing without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +98,7 @@ class HubSettings(BaseModel):
     address: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
     control: ControlSettings | None = None
     oidc: OidcSettings | None = None
+    map_tiles: MapTiles | None = None
 
     @property
     def evidence(self) -> Path:

@@ -15,10 +15,10 @@ from pipelines.batcher import CameraRoutes
 from pipelines.certainty import COVERING, certainty_of
 from pipelines.coverage import LATE_S
 from pipelines.coverage_ledger import SETTLE_S, CoverageLedger
-from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails, outlines
+from pipelines.evidence_frame import EvidenceFrame, PeakFrames, TrackTrails
 from pipelines.incident import EndReason
 from pipelines.incident_groups import IncidentGroups
-from pipelines.live_view import LiveView
+from pipelines.live_view import LivePlaces, LiveView
 from pipelines.masking import MaskMemory
 from pipelines.metrics import CameraStatistics
 from pipelines.place_check import PlaceCheck, place_check
@@ -91,10 +91,10 @@ class CameraPipeline:
         }
         self._trails, self._peaks = TrackTrails(), PeakFrames()
         rules = [rule for task in plan.tasks for rule in task.rules]
+        places = LivePlaces.of(plan)
+        self._places = places.zones
+        self.live = LiveView(places, max((task.fps for task in plan.tasks), default=1.0))
         zones, lines = ([rule.zones for rule in rules], [rule.lines for rule in rules])
-        self._places = outlines(chain(*zones, *lines))
-        masked = outlines(chain(*(rule.masks for rule in rules)))
-        self.live = LiveView(self._places, masked, max((t.fps for t in plan.tasks), default=1.0))
         self._groups = IncidentGroups(chain(*zones, *lines))
         declared = (rule.signals for rules in self._rules.values() for rule in rules)
         self._signals = CameraSignals(plan.signals.union(*declared), plan.cannot_see_s)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 import cv2
@@ -20,10 +21,10 @@ import numpy as np
 from camera_adapters import CameraState, Frame, FullImage, Image
 from pipelines.annotation import draw_places, draw_tracks
 from pipelines.errors import EncodingError
-from pipelines.evidence_frame import Places
+from pipelines.evidence_frame import Places, outlines
 from pipelines.keyframe import jpeg_of
 from pipelines.masking import SensitiveImage, masked
-from pipelines.plan import ModelRef
+from pipelines.plan import CameraPlan, ModelRef, TaskPlan
 from pipelines.track import Track
 
 WANTED_FOR_S: Final = 5.0
@@ -56,6 +57,41 @@ class LiveOptions:
     clean: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LivePlaces:
+    """What the rules of a camera watch; points in normalised image coordinates.
+
+    Attributes:
+        zones: Corners of each zone and ends of each line, by name.
+        masks: Corners of each mask.
+        directions: Where traffic may go, from one point to another, by name of the zone.
+        tasks: Names of the zones and lines of each task.
+    """
+
+    zones: Places = field(default_factory=dict)
+    masks: Places = field(default_factory=dict)
+    directions: Places = field(default_factory=dict)
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: CameraPlan) -> LivePlaces:
+        """Those of all rules of a camera."""
+        rules = [rule for task in plan.tasks for rule in task.rules]
+        zones = {zone.name: zone for rule in rules for zone in rule.zones}
+        lines = {line.name: line for rule in rules for line in rule.lines}
+        return cls(
+            zones=outlines((*zones.values(), *lines.values())),
+            masks=outlines(mask for rule in rules for mask in rule.masks),
+            directions={name: one.direction for name, one in zones.items() if one.direction},
+            tasks={task.task: _watched(task) for task in plan.tasks},
+        )
+
+
+def _watched(task: TaskPlan) -> tuple[str, ...]:
+    places = (outlines((*rule.zones, *rule.lines)) for rule in task.rules)
+    return tuple(dict.fromkeys(chain.from_iterable(places)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveFrame:
     """A frame as it is given away.
@@ -69,8 +105,7 @@ class LiveFrame:
         height: Pixels of the full image.
         masked: Whether heads and plates of what was found are masked in `jpeg`.
         tracks: What is followed in it.
-        zones: Corners of each zone and ends of each line, by name, normalised.
-        masks: Corners of each mask.
+        places: What rules watched when it was asked for.
     """
 
     jpeg: bytes
@@ -81,8 +116,7 @@ class LiveFrame:
     height: int
     masked: bool
     tracks: tuple[Track, ...]
-    zones: Places
-    masks: Places
+    places: LivePlaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +155,10 @@ class LiveView:
         wanted_until_s: Monotonic time until which frames are to be noted.
     """
 
-    def __init__(self, zones: Places, masks: Places, fps: float) -> None:
+    def __init__(self, places: LivePlaces, fps: float) -> None:
         """`fps` is how many frames per second are analysed at most."""
         self.wanted_until_s = float("-inf")
-        self._zones = zones
-        self._masks = masks
+        self._places = places
         self._interval_s = 1.0 / fps
         self._oldest_s = max(OLDEST_S, 3 * self._interval_s)
         self._wanted_since_s = float("-inf")
@@ -184,8 +217,7 @@ class LiveView:
             size.height,
             isinstance(held.image, SensitiveImage) and not options.clean,
             held.tracks,
-            self._zones,
-            self._masks,
+            self._places,
         )
 
     @property
@@ -207,7 +239,7 @@ class LiveView:
         if isinstance(held.image, SensitiveImage) and not options.clean:
             image = masked(image, held.image.regions)
         if options.places:
-            draw_places(image, self._zones, self._masks)
+            draw_places(image, self._places.zones, self._places.masks)
         if options.boxes:
             draw_tracks(image, held.tracks)
         return jpeg_of(image, QUALITY)

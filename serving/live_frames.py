@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -152,11 +152,12 @@ class LiveFrames:
             except HTTPException as error:
                 if now_s - sent_s > REPEAT_S:
                     sent_s, shown = now_s, -1
-                    yield _part(slate(_lines(str(error.detail)), min(options.width, 640)))
+                    grey = slate(_lines(str(error.detail)), min(options.width, 640))
+                    yield _part(grey, error.headers or {})
             else:
                 if watched.frame.index != shown:
                     shown, sent_s = watched.frame.index, now_s
-                    yield _part(watched.frame.jpeg)
+                    yield _part(watched.frame.jpeg, frame_headers(watched))
             await asyncio.sleep(max(0.01, 1.0 / fps - (time.monotonic() - now_s)))
 
     async def _answer(self, camera: str, options: LiveOptions) -> LiveAnswer:
@@ -214,9 +215,23 @@ def state_headers(state: str, reason: str) -> dict[str, str]:
     return {"CityEye-State": state, "CityEye-Reason": fit}
 
 
-def _part(jpeg: bytes) -> bytes:
-    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-    return head.encode() + jpeg + b"\r\n"
+def frame_headers(watched: WatchedFrame) -> dict[str, str]:
+    """The headers that say which frame it is, and how its camera is."""
+    frame = watched.frame
+    return {
+        **state_headers(watched.state, watched.reason),
+        "CityEye-Frame": str(frame.index),
+        "CityEye-Frame-At": frame.captured_at.isoformat(timespec="milliseconds"),
+        "CityEye-Frame-Age": f"{frame.age_s:.3f}",
+        "CityEye-Masked": "yes" if frame.masked else "no",
+    }
+
+
+def _part(jpeg: bytes, headers: Mapping[str, str]) -> bytes:
+    """A part of the stream; browsers show its image alone, programs read its headers too."""
+    lines = {"Content-Type": "image/jpeg", "Content-Length": str(len(jpeg)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"--{BOUNDARY}\r\n{head}\r\n".encode() + jpeg + b"\r\n"
 
 
 def _lines(text: str, chars: int = 48) -> list[str]:

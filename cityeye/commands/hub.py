@@ -59,6 +59,10 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     address: Annotated[
         str, typer.Option(help="URL at which people reach it, for links in messages.")
     ] = "",
+    map_tiles: Annotated[
+        str, typer.Option(help="URL of map tiles behind the plan, with {z}, {x} and {y}.")
+    ] = "",
+    map_attribution: Annotated[str, typer.Option(help="Whose map that is.")] = "",
     networks: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,6 +89,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         SILENCE_LIMIT_S,
         HubRetention,
         HubSettings,
+        MapTiles,
         PasswordInUrlError,
         SubscriptionSettings,
         with_password,
@@ -93,6 +98,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     secrets = environment.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
     limits = {"days": days, "gigabytes": gigabytes}
+    tiles = {"url": map_tiles, "attribution": map_attribution}
     try:
         settings = HubSettings(
             host=host,
@@ -106,6 +112,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             webhook_secrets=tuple(map(SecretStr, secrets)),
             silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
             address=address,
+            map_tiles=MapTiles.model_validate(tiles) if map_tiles else None,
             subscriptions=SubscriptionSettings.model_validate({"networks": networks or ()}),
             retention=HubRetention.model_validate(
                 {k: v for k, v in limits.items() if v is not None}

@@ -46,6 +46,7 @@ from event_hub import (
     MOST_SILENCE_S,
     SILENCE_LIMIT_S,
     CaseSettings,
+    MapTiles,
     OidcSettings,
     SilenceLimit,
     SubscriptionSettings,
@@ -336,6 +337,9 @@ class HubSection(ApiSection):
     """where receivers of subscriptions may be, for example `{networks: [10.20.0.0/16]}`"""
     oidc: OidcSettings | None = None
     """where people log in beside the hub, for example `{issuer: https://id.city.example}`"""
+    map_tiles: MapTiles | None = None
+    """map tiles behind the plan of the cameras, none without it, for example
+    `{url: "https://tiles.city.example/{z}/{x}/{y}.png", attribution: Survey of the city}`"""
 
 
 class CoverageSection(Section):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
 
 from event_hub.answers import CameraStatus
 from event_hub.console.camera_marks import camera_mark, open_incidents
 from event_hub.console.coverage import camera_coverage
-from event_hub.console.markup import camera_name, markup, query_url
+from event_hub.console.markup import camera_api, camera_name, markup, query_url
 from event_hub.console.page import CityReading, Content, Slot, Visit
+from event_hub.console.script_texts import task_names
 from event_hub.incident_words import plain
+from pipelines.access import Scope
 
 ROWS: Final = 200
 LIVE_WIDTH: Final = 640
+EXAMPLE: Final = "rtsp://10.0.0.12/stream1"
 
 
 class CamerasPage:
@@ -25,6 +27,7 @@ class CamerasPage:
     slots: Mapping[str, tuple[Slot, ...]] = {
         "all": (
             Slot("camera-head", "form"),
+            Slot("camera-adding"),
             Slot("cameras", "ol", rows="li"),
             Slot("camera-more"),
         )
@@ -71,6 +74,7 @@ class CamerasPage:
                 is_wall=is_wall,
                 other_view=_other_view(visit.query, is_wall),
             ),
+            "camera-adding": self._adding(visit),
             "camera-more": render(
                 "camera_more.html",
                 hidden=len(shown) - ROWS,
@@ -80,10 +84,21 @@ class CamerasPage:
         }
         return Content(visit.language.text("Cameras"), parts, {"cameras": rows})
 
+    def _adding(self, visit: Visit) -> str:
+        """Forms to add cameras, for who may; whoever is limited to groups may not."""
+        if self._live_city is None or visit.groups or not visit.scope.allows(Scope.ENGINEER):
+            return ""
+        return markup(visit.language).render(
+            "camera_adding.html",
+            api=camera_api(self._live_city),
+            tasks=task_names(visit.language),
+            transports=("tcp", "udp"),
+            example=EXAMPLE,
+        )
+
 
 def _live_url(status: CameraStatus) -> str:
-    city, camera = (quote(one, safe="") for one in (status.city, status.camera.id))
-    return f"/api/cameras/{city}/{camera}/frame.jpg?width={LIVE_WIDTH}"
+    return f"{camera_api(status.city, status.camera.id)}/frame.jpg?width={LIVE_WIDTH}"
 
 
 def _other_view(query: Mapping[str, str], is_wall: bool) -> str:

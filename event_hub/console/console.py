@@ -19,6 +19,7 @@ from fastapi.concurrency import run_in_threadpool
 from nicegui import Client, ui
 
 from event_hub.cases.time_limits import TimeLimits
+from event_hub.console.camera import CameraPage
 from event_hub.console.cameras import CamerasPage
 from event_hub.console.frame import PageFrame, body_html, head_html
 from event_hub.console.incidents import IncidentsPage
@@ -30,6 +31,7 @@ from event_hub.console.page import Announcement, CityReading, Content, Page, Vis
 from event_hub.console.situation import read_situation
 from event_hub.console.traffic import TrafficPage
 from event_hub.errors import StoreUnavailableError
+from event_hub.map_tiles import MapTiles
 from event_hub.people.groups import CameraGroups
 from event_hub.store import EventStore
 from pipelines.access import caller_of
@@ -55,6 +57,7 @@ class Console:
         limits: TimeLimits,
         groups: CameraGroups,
         live_city: str | None = None,
+        map_tiles: MapTiles | None = None,
     ) -> None:
         """Shows what the store has.
 
@@ -63,14 +66,16 @@ class Console:
             limits: Of cases.
             groups: Say who sees what.
             live_city: The city whose cameras give live images; None where none does.
+            map_tiles: What lies behind the plan of the cameras; nothing without it.
         """
         self._store = store
         self._groups = groups
         self._pages: dict[str, LivePage] = {}
         self._kinds: tuple[Page, ...] = (
-            OverviewPage(),
+            OverviewPage(map_tiles),
             IncidentsPage(limits),
             CamerasPage(live_city),
+            CameraPage(live_city),
             TrafficPage(),
         )
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
@@ -106,8 +111,8 @@ class Console:
         client.page = copy(client.page)
         client.page.language = language.tag
         now_ms = int(time.time() * 1000)
-        ui.add_head_html(head_html(language, now_ms))
-        ui.add_body_html(body_html(language))
+        ui.add_head_html(head_html(language, page.name, now_ms))
+        ui.add_body_html(body_html(language, page.name))
         if len(self._pages) >= PAGES_MAX:
             ui.html(markup(language).render("too_many.html"), sanitize=False)
             return

@@ -6,20 +6,31 @@ The tab's title begins with the number of open incidents.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from event_hub.console.language import N_, Language
 from event_hub.console.markup import markup
 from event_hub.console.page import Announcement, CityReading, Content, Visit
+from event_hub.console.script_texts import script_texts
 from pipelines.event import IncidentData
 
 ASSETS: Final = Path(__file__).parent / "assets"
 STYLES: Final = tuple(
     f"{name}.css"
-    for name in ("base", "frame", "incidents", "overview", "cameras", "traffic", "print")
+    for name in (
+        "base",
+        "frame",
+        "incidents",
+        "overview",
+        "cameras",
+        "camera",
+        "traffic",
+        "print",
+    )
 )
 
 HOME: Final = "overview"
@@ -32,39 +43,30 @@ NAMES: Final = {
     "traffic": N_("Traffic"),
 }
 
-SCRIPT_TEXTS: Final = {
-    "days": N_("%(days)s d %(hours)s h"),
-    "shown": N_("New incident"),
-    "error": N_("This did not work. Try again."),
-    "error401": N_("Your session has ended: log in again."),
-    "error403": N_("You are not allowed to do this."),
-    "error404": N_("It is not there any more: retention has deleted it, or it never came."),
-    "error409": N_("Somebody else has just done something else with it: look again."),
-    "error422": N_("Something is missing in what you entered, or wrong."),
-    "error502": N_("What is stored is not what the event names."),
-    "error503": N_("The store does not answer: try again."),
-    "reasonMissing": N_("Choose a reason."),
-    "reasonOther": N_("Say which reason it is."),
-    "toMissing": N_("Say to whom it goes."),
-    "textMissing": N_("Write the note."),
-    "reasonTooShort": N_("Give a reason of at least 8 characters."),
+SECTIONS: Final = {"camera": "cameras"}
+"""The page of the navigation that a page without a place there belongs to."""
+
+SCRIPTS: Final = {
+    "camera": ("api", "live", "drawn", "editor", "camera_changes"),
+    "cameras": ("api", "adding"),
 }
-"""What the script of the page says, in the language of the page."""
+"""What a page runs beside the console's own script."""
 
 
 class PageFrame:
     """The frame of every page."""
 
     def __init__(self, pages: tuple[tuple[str, str], ...]) -> None:
-        """Leads to the pages of these names and paths."""
-        self._pages = pages
+        """Leads to the pages of these names and paths, those of the navigation."""
+        self._pages = tuple(one for one in pages if one[0] in NAMES)
 
     def around(self, content: Content, reading: CityReading, visit: Visit) -> Content:
         """The content with the frame's parts and the full title."""
         situation = reading.situation
         render = markup(visit.language).render
+        here = SECTIONS.get(visit.page, visit.page)
         nav = [
-            (name, path, visit.language.text(NAMES[name]), name == visit.page)
+            (name, path, visit.language.text(NAMES[name]), name == here)
             for name, path in self._pages
         ]
         parts = {
@@ -101,21 +103,23 @@ def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-def head_html(language: Language, now_ms: int) -> str:
+def head_html(language: Language, page: str, now_ms: int) -> str:
     """What belongs into the head of a page: the server's time, styles and texts."""
-    texts = {name: language.text(text) for name, text in SCRIPT_TEXTS.items()}
     style = "\n".join(_asset(name) for name in STYLES)
     return (
         f"<meta name='cityeye-now' content='{now_ms}'><style>{style}</style>"
-        f"<script type='application/json' id='cy-texts'>{_script_json(texts)}</script>"
+        "<script type='application/json' id='cy-texts'>"
+        f"{_script_json(script_texts(language, page))}</script>"
         f"<script>{_asset('theme.js')}</script>"
     )
 
 
-def _script_json(texts: dict[str, str]) -> str:
+def _script_json(texts: Mapping[str, Any]) -> str:
     return json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def body_html(language: Language) -> str:
-    """What belongs into the body: the skip link, dialogs, and the page's script."""
-    return f"{markup(language).render('dialogs.html')}<script>{_asset('console.js')}</script>"
+def body_html(language: Language, page: str) -> str:
+    """What belongs into the body: the skip link, dialogs, and the page's scripts."""
+    names = ("console", *SCRIPTS.get(page, ()))
+    scripts = "".join(f"<script>{_asset(f'{name}.js')}</script>" for name in names)
+    return markup(language).render("dialogs.html") + scripts

@@ -54,6 +54,7 @@ class LanguageMarkup:
             "reason": self.reason,
             "name": camera_name,
             "favicon": Markup(FAVICON),  # noqa: S704 - a constant
+            "camera_url": camera_url,
             "incident_url": incident_url,
             "file_url": file_url,
             "query_url": query_url,
@@ -95,6 +96,17 @@ def clock(moment: datetime, style: str = "minutes") -> Markup:
 def camera_name(camera: CameraData) -> str:
     """What people call a camera."""
     return camera.name or camera.id
+
+
+def camera_url(city: str, camera_id: str) -> str:
+    """The page of a camera."""
+    return f"/cameras/{quote(city or NO_CITY, safe='')}/{quote(camera_id, safe='')}"
+
+
+def camera_api(city: str, camera_id: str = "") -> str:
+    """Where the API has a camera, or all of a city; below it are its images and places."""
+    steps = (city, camera_id) if camera_id else (city,)
+    return "/api/cameras/" + "/".join(quote(one, safe="") for one in steps)
 
 
 def incident_url(city: str, incident_id: str, query: dict[str, str] | None = None) -> str:

@@ -21,6 +21,7 @@ from event_hub.console.place_map import HEIGHT, WIDTH, MapMark, place_map
 from event_hub.console.situation import DAY
 from event_hub.incidents import IncidentFilter, incident_page
 from event_hub.incidents.counts import incident_counts
+from event_hub.map_tiles import MapTiles
 
 WORST: Final = 8
 BLIND_SHOWN: Final = 30
@@ -50,6 +51,10 @@ class OverviewPage:
         ),
     }
 
+    def __init__(self, map_tiles: MapTiles | None = None) -> None:
+        """`map_tiles` lie behind the plan; nothing does without them."""
+        self._tiles = map_tiles
+
     def read(self, reading: CityReading, visit: Visit) -> Content:
         """The city now, and its last 24 hours."""
         render = markup(visit.language).render
@@ -71,7 +76,7 @@ class OverviewPage:
             for one in worst.incidents
         }
         open_at = open_incidents(reading.connection, reading.sees)
-        plan = place_map(situation.cameras)
+        plan = place_map(situation.cameras, self._tiles)
         marks = _on_plan(plan.marks, open_at)
         groups: dict[str, list[CameraMark]] = defaultdict(list)
         for camera in plan.elsewhere:
@@ -79,7 +84,13 @@ class OverviewPage:
             groups[group].append(camera_mark(camera, open_at))
         parts = {
             "tiles": render("overview_tiles.html", situation=situation),
-            "plan": render("overview_map.html", plan=plan, marks=marks, size=(WIDTH, HEIGHT)),
+            "plan": render(
+                "overview_map.html",
+                plan=plan,
+                marks=marks,
+                size=(WIDTH, HEIGHT),
+                attribution=self._tiles.attribution if self._tiles else "",
+            ),
             "places": render("overview_places.html", groups=groups, has_plan=bool(marks)),
             "worst-head": render("overview_worst.html", situation=situation),
             "worst-more": render(

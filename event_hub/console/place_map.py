@@ -1,7 +1,8 @@
 """A plan of the cameras: where each stands, from its longitude and latitude, in the unit of SVG.
 
-Works without any map of the world: a local equirectangular projection around the middle of the
-cameras, with north up, and a bar that says how long a kilometre, or less, is.
+Works without any map of the world, which may lie behind it: a local equirectangular projection
+around the middle of the cameras, with north up, and a bar that says how long a kilometre, or less,
+is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from event_hub.answers import CameraStatus
+from event_hub.console.plan_tiles import PlanTile, PlanView, plan_tiles
+from event_hub.map_tiles import MapTiles
 
 WIDTH: Final = 720.0
 HEIGHT: Final = 420.0
@@ -47,16 +50,18 @@ class PlaceMap:
         elsewhere: Those whose place is not.
         bar: Length of the scale bar.
         bar_m: The same on the ground, metres.
+        tiles: Of a map, behind the marks.
     """
 
     marks: tuple[MapMark, ...]
     elsewhere: tuple[CameraStatus, ...]
     bar: float
     bar_m: int
+    tiles: tuple[PlanTile, ...] = ()
 
 
-def place_map(cameras: Sequence[CameraStatus]) -> PlaceMap:
-    """The plan of some cameras."""
+def place_map(cameras: Sequence[CameraStatus], tiles: MapTiles | None = None) -> PlaceMap:
+    """The plan of some cameras, on a map where there are tiles of one."""
     placed = [one for one in cameras if _place(one) is not None]
     elsewhere = tuple(one for one in cameras if _place(one) is None)
     if not placed:
@@ -74,7 +79,20 @@ def place_map(cameras: Sequence[CameraStatus]) -> PlaceMap:
         spots.append(_free((WIDTH / 2 + x_m / metres, HEIGHT / 2 - y_m / metres), spots))
     bar_m = max((one for one in BARS_M if one / metres <= BAR_MAX), default=BARS_M[0])
     marks = tuple(MapMark(one, x, y) for one, (x, y) in zip(placed, spots, strict=True))
-    return PlaceMap(marks, elsewhere, bar_m / metres, bar_m)
+    behind = plan_tiles(_view(lon0, lat0, metres), tiles) if tiles is not None else ()
+    return PlaceMap(marks, elsewhere, bar_m / metres, bar_m, behind)
+
+
+def _view(lon0: float, lat0: float, metres: float) -> PlanView:
+    """What a plan shows whose middle is there and whose unit has so many metres."""
+    up = METRES_PER_DEGREE / metres
+    across = up * math.cos(math.radians(lat0))
+
+    def locate(lon: float, lat: float) -> tuple[float, float]:
+        return WIDTH / 2 + (lon - lon0) * across, HEIGHT / 2 - (lat - lat0) * up
+
+    east, north = WIDTH / 2 / across, HEIGHT / 2 / up
+    return PlanView(lon0 - east, lon0 + east, lat0 - north, lat0 + north, locate, across)
 
 
 def _place(camera: CameraStatus) -> tuple[float, float] | None:

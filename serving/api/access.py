@@ -84,6 +84,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/cameras/{camera}/live", Scope.VIEWER),
         RouteRule("GET", "/cameras/{camera}/place", Scope.VIEWER),
         RouteRule("GET", "/cameras/{camera}/places", Scope.VIEWER),
+        RouteRule("PUT", "/cameras/{camera}/places", Scope.ENGINEER, JSON, PLACES_BYTES),
         RouteRule("PUT", "/cameras/{camera}/places/{kind}", Scope.ENGINEER, JSON, PLACES_BYTES),
         RouteRule("PUT", "/cameras/{camera}/schedules", Scope.ENGINEER, JSON, JSON_BYTES),
         RouteRule("DELETE", "/cameras/{camera}", Scope.ENGINEER),

@@ -24,6 +24,7 @@ PlacesKind = Literal["zones", "lines", "masks", "directions"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PlaceName = Annotated[str, Field(min_length=1, max_length=64)]
 DrawnPoints = Annotated[list[tuple[Share, Share]], Field(min_length=2, max_length=MOST_POINTS)]
+TaskSpans = Annotated[list[str], Field(min_length=1, max_length=64)]
 WatchedNames = Annotated[list[PlaceName], Field(min_length=1, max_length=MOST_PLACES)]
 Revision = Annotated[
     str, Field(pattern="^[0-9a-f]{64}$", description="Of the configuration that it is about.")
@@ -44,13 +45,27 @@ class PlacesChange(BaseModel):
     watched: dict[PlaceName, WatchedNames | None] = {}
 
 
+class DrawingChange(BaseModel):
+    """Places by kind as they shall be, and what tasks watch; kinds that are left out stay.
+
+    `watched` and `schedules` are as in the changes of one kind.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Revision
+    drawn: dict[PlacesKind, Annotated[dict[PlaceName, DrawnPoints], Field(max_length=MOST_PLACES)]]
+    watched: dict[Literal["zones", "lines"], dict[PlaceName, WatchedNames | None]] = {}
+    schedules: dict[PlaceName, TaskSpans | None] = {}
+
+
 class SchedulesChange(BaseModel):
     """Spans by task, null for always; tasks that are left out keep theirs."""
 
     model_config = ConfigDict(extra="forbid")
 
     revision: Revision
-    schedules: dict[PlaceName, Annotated[list[str], Field(min_length=1, max_length=64)] | None]
+    schedules: dict[PlaceName, TaskSpans | None]
 
 
 class UndoRequest(BaseModel):
@@ -65,7 +80,7 @@ class PlacesAnswer(ApiAnswer):
     """What is drawn on a camera, by name; points in normalised image coordinates.
 
     `schedules` are the spans in which its tasks are armed, null for always; `task_zones` and
-    `task_lines` the places of each task, null where it names none.
+    `task_lines` the places of each task, null where it names none; `task_rules` its rules.
     """
 
     camera: str
@@ -77,6 +92,7 @@ class PlacesAnswer(ApiAnswer):
     schedules: dict[str, list[str] | None]
     task_zones: dict[str, list[str] | None]
     task_lines: dict[str, list[str] | None]
+    task_rules: dict[str, list[str]]
 
 
 class ChangeAnswer(ApiAnswer):
@@ -115,6 +131,18 @@ async def show_places(camera: EditedCamera) -> PlacesAnswer:
     return PlacesAnswer.model_validate(
         await ask_city_process({"ask": "read_places", "camera": camera})
     )
+
+
+@router.put("/cameras/{camera}/places", summary="Draw several kinds of places at once")
+async def change_drawing(
+    camera: EditedCamera, change: DrawingChange, request: Request
+) -> ChangeAnswer:
+    """As for one kind, in one change: the camera is opened anew once, and one undo takes it back.
+
+    Tasks may be given other schedules along with it.
+    """
+    asked = change.model_dump(exclude={"revision"})
+    return await _change(request, "set_drawing", change.revision, camera=camera, **asked)
 
 
 @router.put("/cameras/{camera}/places/{kind}", summary="Draw zones, lines, masks or directions")

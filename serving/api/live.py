@@ -20,7 +20,7 @@ from pipelines.access import AuditError, ReasonedRequest, TokenFile, caller_of
 from serving.api.access import api_access
 from serving.api.answers import ApiAnswer, Coordinate, Rounded
 from serving.api.restricted import trail
-from serving.live_frames import MULTIPART, LiveFrames, WatchedFrame, state_headers
+from serving.live_frames import MULTIPART, LiveFrames, WatchedFrame, frame_headers
 
 router = APIRouter(tags=["live frames"])
 WIDTHS: Final = (320, 640, 960, 1280, 1920)
@@ -53,7 +53,8 @@ class LiveFrameAnswer(ApiAnswer):
     """What is followed in the newest analysed frame.
 
     `frame` is the number that `CityEye-Frame` has in the answer with its image. Zones and masks are
-    corners by name, a line is two points; normalised, like boxes.
+    corners by name, a line is two points; normalised, like boxes. They are what the rules of the
+    camera's worker watch, and so are `directions` by zone and the places of each of the `tasks`.
     """
 
     camera: str
@@ -67,6 +68,8 @@ class LiveFrameAnswer(ApiAnswer):
     tracks: tuple[LiveTrackAnswer, ...]
     zones: dict[str, tuple[ShownPoint, ...]]
     masks: dict[str, tuple[ShownPoint, ...]]
+    directions: dict[str, tuple[ShownPoint, ...]]
+    tasks: dict[str, tuple[str, ...]]
 
 
 @cache
@@ -115,6 +118,7 @@ async def show_tracks(camera: WatchedCamera) -> LiveFrameAnswer:
     frame = watched.frame
     return LiveFrameAnswer.of(
         frame,
+        frame.places,
         watched,
         camera=camera,
         frame=frame.index,
@@ -155,12 +159,4 @@ def _common(width: int) -> int:
 
 
 def _headers(watched: WatchedFrame) -> dict[str, str]:
-    frame = watched.frame
-    return {
-        **NO_STORE,
-        **state_headers(watched.state, watched.reason),
-        "CityEye-Frame": str(frame.index),
-        "CityEye-Frame-At": frame.captured_at.isoformat(timespec="milliseconds"),
-        "CityEye-Frame-Age": f"{frame.age_s:.3f}",
-        "CityEye-Masked": "yes" if frame.masked else "no",
-    }
+    return {**NO_STORE, **frame_headers(watched)}

@@ -8,8 +8,8 @@ from tests.api_fuzzing import server_errors
 from tests.event_hub.conftest import Client
 from tests.levels import scaled
 
-ENDLESS = {"GET /api/feed"}
-"""Its answer goes on for as long as somebody reads."""
+ENDLESS = {"GET /api/feed", "GET /api/cameras/{city}/{camera}/live"}
+"""Their answers go on for as long as somebody reads."""
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from camera_adapters.frame import Image
 from camera_adapters.geometry import Size
 from models.detections import Box
 from pipelines.errors import EncodingError
-from pipelines.live_view import LiveOptions, LiveView, slate
+from pipelines.live_view import LiveOptions, LivePlaces, LiveView, slate
 from pipelines.masking import SensitiveImage
 from pipelines.plan import ModelRef
 from pipelines.track import Track
@@ -39,7 +39,7 @@ def noted(view: LiveView, image: object, at_s: float | None = None, index: int =
 
 
 def view_of(image: object = None, fps: float = 5.0) -> LiveView:
-    view = LiveView(ZONES, {}, fps)
+    view = LiveView(LivePlaces(ZONES), fps)
     noted(view, PlainImage(noise()) if image is None else image)
     return view
 
@@ -57,7 +57,7 @@ def given(view: LiveView, **options: object):
 
 
 def test_frames_are_wanted_from_the_first_question_on_and_not_for_ever(monkeypatch):
-    view = LiveView({}, {}, 5.0)
+    view = LiveView(LivePlaces(), 5.0)
     now_s = time.monotonic()
     assert view.wanted_until_s < now_s
     assert view.newest(LiveOptions()) is None
@@ -72,10 +72,10 @@ def test_frames_are_wanted_from_the_first_question_on_and_not_for_ever(monkeypat
 
 
 def test_an_old_frame_is_none():
-    view = LiveView({}, {}, 5.0)
+    view = LiveView(LivePlaces(), 5.0)
     noted(view, PlainImage(noise()), time.monotonic() - 6.0)
     assert view.newest(LiveOptions()) is None
-    slow = LiveView({}, {}, 0.1)
+    slow = LiveView(LivePlaces(), 0.1)
     noted(slow, PlainImage(noise()), time.monotonic() - 6.0)
     frame = slow.newest(LiveOptions())
     assert frame is not None
@@ -83,7 +83,7 @@ def test_an_old_frame_is_none():
 
 
 def test_a_frame_that_does_not_come_is_expected_for_some_seconds_only(monkeypatch):
-    view = LiveView({}, {}, 2.0)
+    view = LiveView(LivePlaces(), 2.0)
     assert view.newest(LiveOptions()) is None
     assert view.wait_s == 0.5
     for later_s in (3.0, 6.0):
@@ -123,7 +123,7 @@ def test_tracks_and_places_are_drawn_only_where_they_are_wanted():
     assert zone[2] > 90, "a blue zone"
     frame = given(view, boxes=True)
     assert [one.id for one in frame.tracks] == [7]
-    assert frame.zones == ZONES
+    assert frame.places.zones == ZONES
 
 
 def test_who_wants_the_same_is_given_the_same_encoding():
@@ -137,7 +137,7 @@ def test_who_wants_the_same_is_given_the_same_encoding():
 
 
 def test_tracks_of_another_model_stay_for_a_moment_only():
-    view = LiveView({}, {}, 5.0)
+    view = LiveView(LivePlaces(), 5.0)
     now_s = time.monotonic()
     other = ModelRef("crowd", "1", Size(640, 384), ("person",), 0.4)
     frame = make_frame(at_s=now_s - 0.5)

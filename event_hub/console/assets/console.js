@@ -46,7 +46,7 @@
 
   function tell() {
     const now = new Date(Date.now() + skew);
-    for (const e of document.querySelectorAll("[data-clock]")) {
+    for (const e of document.querySelectorAll("[data-clock][datetime]")) {
       const date = new Date(e.dateTime);
       write(e, clock(date, e.dataset.clock));
       const title = date.toLocaleString(root.lang) + " " + offset(date);
@@ -82,7 +82,23 @@
     over = setTimeout(() => write(byId("cy-toast"), ""), 8000);
   }
 
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (held, name) => String(values[name] ?? held));
+
+  // A sentence of the API in the language of the page; undefined where it is not known.
+  function translated(sentence) {
+    for (const [english, own] of Object.entries(texts.problems ?? {})) {
+      const names = Array.from(english.matchAll(/\{(\w+)\}/g), (one) => one[1]);
+      const parts = english.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+      const found = new RegExp(`^${parts.join("(.+?)")}$`).exec(sentence);
+      if (found) return fill(own, Object.fromEntries(names.map((name, at) => [name, found[at + 1]])));
+    }
+    return undefined;
+  }
+
   window.cityeye = {
+    texts,
+    fill,
+    translated,
     announce(news) {
       toast(news.slice(0, 3).join(" ") + (news.length > 3 ? " +" + (news.length - 3) : ""));
       if (document.hidden && window.Notification?.permission === "granted") {
@@ -326,6 +342,8 @@
     "#cy-evidence-show": showEvidence,
     "[data-export]": setExport,
     "[data-show]": (tab) => showFrame(tab.dataset.show),
+    "[data-ask]": (button) => byId(button.dataset.ask).showModal(),
+    "[data-close]": (button) => button.closest("dialog").close(),
   };
 
   document.addEventListener("click", (event) => {

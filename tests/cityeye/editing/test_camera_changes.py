@@ -77,6 +77,31 @@ def test_masks_lines_and_schedules(engineer, city):
     assert "masks" not in city.text
 
 
+def test_all_kinds_are_drawn_in_one_change(engineer, city):
+    drawn = {
+        "zones": {"lane": SQUARE},
+        "directions": {"lane": [[0.5, 0.2], [0.5, 0.8]]},
+        "lines": {"exit": [[0.1, 0.9], [0.9, 0.9]]},
+    }
+    watched = {"zones": {"traffic": ["lane"]}, "lines": {"traffic": ["exit"]}}
+    body = {"revision": engineer.revision, "drawn": drawn, "watched": watched}
+    body["schedules"] = {"traffic": ["mon-fri 07:00-19:00"]}
+    assert engineer.send("PUT", "/cameras/gate/places", body)[0] == 200
+    assert len(city.given) == 1, "the camera is opened anew once"
+    shown = engineer.get("/cameras/gate/places")
+    assert {kind: shown[kind] for kind in drawn} == drawn
+    assert shown["task_lines"] == {"traffic": ["exit"]}
+    assert "traffic.congestion" in shown["task_rules"]["traffic"]
+    rule = city.given[-1]["gate"].tasks[0].rules[0]
+    assert rule.zones[0].direction == ((0.5, 0.2), (0.5, 0.8))
+    assert rule.schedule is not None
+    body = {"revision": engineer.revision, "drawn": {"zones": {}}}
+    status, answer = engineer.send("PUT", "/cameras/gate/places", body)
+    assert (status, answer["problems"][0]["key"]) == (422, "cameras[0].tasks.traffic.zones[0]")
+    assert engineer.send("POST", "/config/undo", {})[0] == 200
+    assert city.text.startswith(CITY), "one undo takes all of it back"
+
+
 @pytest.mark.parametrize(
     ("kind", "places", "key", "says"),
     [

@@ -18,10 +18,11 @@ from pathlib import Path
 from pydantic import SecretStr
 from event_hub import FolderKeyframes, Hub, HubSettings
 from event_hub.city_control import ControlSettings
-folder, url, city = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-control = ControlSettings(url=url, token=SecretStr("own"), city=city)
+folder, url, city, token, limit_s = Path(sys.argv[1]), *sys.argv[2:]
+control = ControlSettings(url=url, token=SecretStr(token), city=city)
 settings = HubSettings(
-    database=f"sqlite:///{folder}/hub.db", access=folder / "access", control=control
+    database=f"sqlite:///{folder}/hub.db", access=folder / "access", control=control,
+    silence_limit_s=float(limit_s),
 )
 Hub(settings, FolderKeyframes(folder / "kf"), lambda url: print(url, flush=True)).run()
 """
@@ -54,27 +55,36 @@ class _Answer(BaseHTTPRequestHandler):
 
 @contextmanager
 def live_city(folder: Path, city: str) -> Iterator[tuple[Process, ControlApi]]:
+    """The hub, and what stands in for the control API."""
     api = ControlApi()
     thread = threading.Thread(target=api.serve_forever, daemon=True)
     thread.start()
-    url = f"http://127.0.0.1:{api.server_port}"
+    try:
+        with hub_of(folder, f"http://127.0.0.1:{api.server_port}", city, "own", 12.0) as hub:
+            yield hub, api
+    finally:
+        api.shutdown()
+        api.server_close()
+        thread.join()
+
+
+@contextmanager
+def hub_of(
+    folder: Path, url: str, city: str, token: str, silence_limit_s: float = 3600.0
+) -> Iterator[Process]:
+    """A hub in a process of its own, with a control API at an address."""
+    given = [str(folder), url, city, token, str(silence_limit_s)]
     with (folder / "hub.log").open("w") as log:
         popen = subprocess.Popen(
-            [sys.executable, "-c", HUB, str(folder), url, city],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
+            [sys.executable, "-c", HUB, *given], stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         assert popen.stdout is not None
         address = popen.stdout.readline().strip()
         assert address, (folder / "hub.log").read_text()
         with http_of(folder) as http:
-            yield Process(popen, Client(address, http)), api
+            yield Process(popen, Client(address, http))
     finally:
         popen.kill()
         popen.wait()
         popen.stdout.close() if popen.stdout else None
-        api.shutdown()
-        api.server_close()
-        thread.join()

@@ -100,11 +100,14 @@ class Store:
             store.close()
 
 
-def shown_page(store: EventStore, visit: Visit, sees: Visible = ALL) -> ShownPage:
+def shown_page(
+    store: EventStore, visit: Visit, sees: Visible = ALL, page: Page | None = None
+) -> ShownPage:
+    """What a page shows, that of the visit's name without another."""
     with store.database.read() as connection:
         situation = read_situation(connection, store.heard, sees)
         reading = CityReading(connection, store.heard, situation, sees)
-        return ShownPage(PAGES[visit.page].read(reading, visit), situation)
+        return ShownPage((page or PAGES[visit.page]).read(reading, visit), situation)
 
 
 def page(store: EventStore, name: str, **query: str) -> ShownPage:

@@ -16,6 +16,7 @@ from camera_adapters import CameraState
 from models.detections import Box
 from pipelines import LiveAnswer, LiveFrame, LiveOptions, Track
 from pipelines.access import AccessGate, Scope, TokenFile
+from pipelines.live_view import LivePlaces
 from serving import live_frames as shared
 from serving.api import access, live, restricted
 from serving.api.access import ApiAccess
@@ -50,7 +51,10 @@ class Workers:
         masked = not options.clean
         jpeg = b"clean" if options.clean else b"masked"
         zones = {"square": ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9))}
-        frame = LiveFrame(jpeg, self.index, AT, 0.2, 1920, 1080, masked, (box,), zones, {})
+        places = LivePlaces(
+            zones, {}, {"square": ((0.5, 0.2), (0.5, 0.8))}, {"traffic": ("square",)}
+        )
+        frame = LiveFrame(jpeg, self.index, AT, 0.2, 1920, 1080, masked, (box,), places)
         return LiveAnswer(CameraState.ONLINE, "", frame)
 
 
@@ -105,6 +109,8 @@ def test_the_tracks_come_beside_the_image(client, shown):
         {"id": 7, "label": "person", "score": 0.8, "box": [0.1, 0.2, 0.3, 0.4]}
     ]
     assert answer["zones"] == {"square": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+    assert answer["tasks"] == {"traffic": ["square"]}
+    assert answer["directions"] == {"square": [[0.5, 0.2], [0.5, 0.8]]}
     assert (answer["camera"], answer["state"], answer["frame"]) == ("gate", "online", 1)
 
 
