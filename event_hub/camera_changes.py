@@ -7,24 +7,20 @@ with the keys of what is not valid among it, goes back as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from event_hub.access import TABLES
 from event_hub.answers import described
-from event_hub.city_control import CityControl, ControlAnswer, ControlAway, control_of
+from event_hub.city_control import CityControl, control_of, passed_on
 from event_hub.people.noting import noted
 from event_hub.people.visible import SeenCamera
 from pipelines.access import AuditTrail, Reason, caller_of
 
 DrawnKind = Literal["zones", "lines", "masks", "directions"]
-OWN_FAULTS: Final = frozenset({401, 403})
-"""What these say is about the hub's token, and not about the caller."""
-
 PROBLEMS: Final = (404, 409, 422, 502, 503)
 JSON_BODY: Final = {
     "requestBody": {
@@ -68,7 +64,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
         body, behalf = await request.body(), caller_of(request.scope).name
         said = f"{method} {'/'.join(steps)}"
         await run_in_threadpool(noted, trail, request, city, "config.changed", said)
-        return await _passed_on(lambda: way.change(method, steps, body, behalf, **how))
+        return await passed_on(lambda: way.change(method, steps, body, behalf, **how))
 
     @router.get(
         "/api/cameras/{city}/{camera}/places",
@@ -79,7 +75,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
     async def show_camera_places(city: str, camera: str) -> Response:
         """With the revision that a change has to name; see the control API."""
         way = control_of(control, city)
-        return await _passed_on(lambda: way.get(("cameras", camera, "places")))
+        return await passed_on(lambda: way.get(("cameras", camera, "places")))
 
     @router.put(
         "/api/cameras/{city}/{camera}/places/{kind}",
@@ -141,7 +137,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
         if tried.password is not None:
             body["password"] = tried.password.get_secret_value()
         steps, data = ("cameras", "test"), json.dumps(body).encode()
-        return await _passed_on(lambda: way.change("POST", steps, data, name))
+        return await passed_on(lambda: way.change("POST", steps, data, name))
 
     @router.post(
         "/api/cameras/{city}/import",
@@ -166,7 +162,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
     async def list_config_changes(city: str) -> Response:
         """The newest first, without values."""
         way = control_of(control, city)
-        return await _passed_on(lambda: way.get(("config", "versions")))
+        return await passed_on(lambda: way.get(("config", "versions")))
 
     @router.post(
         "/api/config/{city}/undo",
@@ -181,14 +177,3 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
 
 def _checked(check: bool) -> dict[str, str]:
     return {"check": "true"} if check else {}
-
-
-async def _passed_on(ask: Callable[[], ControlAnswer]) -> Response:
-    """An answer of the control API as one of the hub."""
-    try:
-        answer = await run_in_threadpool(ask)
-    except ControlAway as error:
-        raise HTTPException(503, str(error)) from None
-    if answer.status in OWN_FAULTS or not answer.headers.get("content-type", "").endswith("json"):
-        raise HTTPException(502, "the city's control API does not let the hub do this")
-    return Response(answer.body, answer.status, media_type=answer.headers["content-type"])

@@ -6,13 +6,14 @@ before it asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3
-from fastapi import HTTPException
+from fastapi import HTTPException, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, SecretStr
 from urllib3.util import Retry, Timeout
 
@@ -27,6 +28,9 @@ MOST_CONNECTIONS: Final = 8
 MOST_NAME: Final = 64
 BEHALF: Final = "CityEye-Behalf"
 """The header that names who asked the hub."""
+
+OWN_FAULTS: Final = frozenset({401, 403})
+"""What these say is about the hub's token, and not about the caller."""
 
 
 class ControlSettings(BaseModel):
@@ -129,3 +133,18 @@ def control_of(control: CityControl | None, city: str) -> CityControl:
     if control is None or city != control.city:
         raise HTTPException(404, f"this hub has no way to the cameras of the city {city!r}")
     return control
+
+
+async def passed_on(ask: Callable[[], ControlAnswer]) -> Response:
+    """An answer of the control API as one of the hub.
+
+    Raises:
+        HTTPException: 503 where there is none, 502 where it is about the hub and not the caller.
+    """
+    try:
+        answer = await run_in_threadpool(ask)
+    except ControlAway as error:
+        raise HTTPException(503, str(error)) from None
+    if answer.status in OWN_FAULTS or not answer.headers.get("content-type", "").endswith("json"):
+        raise HTTPException(502, "the city's control API does not let the hub do this")
+    return Response(answer.body, answer.status, media_type=answer.headers["content-type"])

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from event_hub.access import ROUTES
 from event_hub.console.language import N_, Language
 from event_hub.console.markup import markup
 from event_hub.console.page import Announcement, CityReading, Content, Visit
@@ -19,8 +20,20 @@ from pipelines.event import IncidentData
 ASSETS: Final = Path(__file__).parent / "assets"
 STYLES: Final = tuple(
     f"{name}.css"
-    for name in ("base", "frame", "incidents", "overview", "cameras", "traffic", "print")
+    for name in (
+        "base",
+        "frame",
+        "incidents",
+        "overview",
+        "cameras",
+        "traffic",
+        "cards",
+        "reports",
+        "print",
+    )
 )
+
+SCRIPTS: Final = ("console.js", "orders.js")
 
 HOME: Final = "overview"
 """It has the numbers that the head of the other pages has."""
@@ -30,6 +43,9 @@ NAMES: Final = {
     "incidents": N_("Incidents"),
     "cameras": N_("Cameras"),
     "traffic": N_("Traffic"),
+    "reports": N_("Reports"),
+    "models": N_("Models"),
+    "settings": N_("Settings"),
 }
 
 SCRIPT_TEXTS: Final = {
@@ -48,6 +64,7 @@ SCRIPT_TEXTS: Final = {
     "toMissing": N_("Say to whom it goes."),
     "textMissing": N_("Write the note."),
     "reasonTooShort": N_("Give a reason of at least 8 characters."),
+    "refused": N_("It was refused:"),
 }
 """What the script of the page says, in the language of the page."""
 
@@ -66,6 +83,7 @@ class PageFrame:
         nav = [
             (name, path, visit.language.text(NAMES[name]), name == visit.page)
             for name, path in self._pages
+            if _may_open(path, visit)
         ]
         parts = {
             "head": render("head.html", situation=situation, with_counts=visit.page != HOME),
@@ -83,6 +101,13 @@ class PageFrame:
             ((one.city, one.incident_id), _sentence(one, visit.language))
             for one in reversed(reading.situation.newest)
         ]
+
+
+def _may_open(path: str, visit: Visit) -> bool:
+    rule = ROUTES.find("GET", path)
+    if rule is None or rule.scope is None:
+        return False
+    return visit.scope.allows(rule.scope) and (rule.by_group or not visit.groups)
 
 
 def _sentence(incident: IncidentData, language: Language) -> str:
@@ -117,5 +142,6 @@ def _script_json(texts: dict[str, str]) -> str:
 
 
 def body_html(language: Language) -> str:
-    """What belongs into the body: the skip link, dialogs, and the page's script."""
-    return f"{markup(language).render('dialogs.html')}<script>{_asset('console.js')}</script>"
+    """What belongs into the body: the skip link, dialogs, and the page's scripts."""
+    scripts = "".join(f"<script>{_asset(name)}</script>" for name in SCRIPTS)
+    return markup(language).render("dialogs.html") + scripts

@@ -83,6 +83,8 @@
   }
 
   window.cityeye = {
+    call,
+    texts,
     announce(news) {
       toast(news.slice(0, 3).join(" ") + (news.length > 3 ? " +" + (news.length - 3) : ""));
       if (document.hidden && window.Notification?.permission === "granted") {
@@ -100,8 +102,9 @@
   async function call(method, url, body) {
     const headers = body ? { "Content-Type": "application/json" } : {};
     const answer = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
-    if (!answer.ok) throw new Error(texts["error" + answer.status] || texts.error);
-    return answer;
+    if (answer.ok) return answer;
+    const error = new Error(texts["error" + answer.status] || texts.error);
+    throw Object.assign(error, { answer });
   }
 
   async function act(button) {
@@ -342,7 +345,7 @@
     }
   });
 
-  const FILTERS = ".cy-filters, .cy-camera-head, .cy-traffic-head";
+  const FILTERS = ".cy-filters, .cy-camera-head, .cy-traffic-head, .cy-users-head, .cy-report-head";
 
   function applyFilter(form) {
     const chosen = Array.from(new FormData(form)).filter(([, value]) => value);

@@ -27,6 +27,8 @@ PAGES = {
     "incidents": "/incidents",
     "cameras": "/cameras",
     "traffic": "/traffic",
+    "reports": "/reports",
+    "models": "/models",
 }
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
