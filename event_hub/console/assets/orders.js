@@ -37,12 +37,16 @@
         } else {
           body[field.name].push(...field.value.split(/[,，\n]/).map((one) => one.trim()).filter(Boolean));
         }
+      } else if ("number" in field.dataset) {
+        body[field.name] = Number(field.value);
       } else if ("flag" in field.dataset) {
         body[field.name] = field.value === "true";
       } else if ("local" in field.dataset) {
         if (field.value) body[field.name] = new Date(field.value).toISOString();
       } else if (field.value.trim()) {
         body[field.name] = field.type === "password" ? field.value : field.value.trim();
+        const { revisionAs } = field.dataset;
+        if (revisionAs) body[revisionAs] = Number(field.selectedOptions[0].dataset.revision);
       }
     }
     return body;

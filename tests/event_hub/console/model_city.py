@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from models import BUILTIN_ROOT, ModelRepository
 from pipelines.shadow import BoxAgreement, ComparisonState, IncidentNote
 from serving.api.answers import ModelAnswer
+from serving.api.health import KeptAnswer
 from serving.api.rollouts import RolloutAnswer, comparison_answer
 from serving.api.versions import VersionAnswer, version_detail
 from serving.errors import RolloutError
@@ -53,7 +54,7 @@ class ModelControl(ControlApi):
         if method == "POST":
             return self._decided(steps[-1], body, query, behalf)
         found: Any = {
-            "health": lambda: {"kept": []},
+            "health": lambda: {"kept": [kept.model_dump(mode="json") for kept in KEPT]},
             "models": self._served,
             "rollouts": lambda: [self._answer()],
             "ledger": lambda: self.ledger[::-1],
@@ -66,6 +67,12 @@ class ModelControl(ControlApi):
         if answer is None:
             return 404, "application/problem+json", b'{"detail": "never compared"}'
         return 200, JSON, TypeAdapter(Any).dump_json(answer)
+
+    def decide(self, verb: str, change: dict[str, str], who: str) -> None:
+        """What somebody decided before."""
+        query = {"why": "fewer false alarms in the rain"}
+        status, _, body = self._decided(verb, json.dumps(change).encode(), query, who)
+        assert status == 200, body
 
     def _answer(self) -> RolloutAnswer:
         more: dict[str, Any] = {"cameras": CAMERAS, "under_way": "", "leaving": (), "absent": {}}
@@ -143,5 +150,17 @@ class ModelControl(ControlApi):
         return 200, JSON, self._answer().model_dump_json().encode()
 
 
+KEPT = [
+    KeptAnswer(
+        name=name, used_bytes=used, oldest=date(2026, 11, 1), max_bytes=most, max_days=days,
+        held=0, deleted=0,
+    )
+    for name, used, most, days in (
+        ("keyframes", 61_400_000_000, 100_000_000_000, 30.0),
+        ("restricted", 93_500_000_000, 100_000_000_000, 7.0),
+        ("worker-1 events", 32_000_000, 270_000_000, 1.0),
+        ("worker-2 events", 8_000_000, 270_000_000, 1.0),
+    )
+]  # fmt: skip
 NOW = "2026-11-20T08:00:00+00:00"
 LATER = "2026-11-21T08:00:00+00:00"

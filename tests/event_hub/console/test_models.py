@@ -20,7 +20,7 @@ from tests.event_hub.browser import MISSING, visitor
 from tests.event_hub.console import city
 from tests.event_hub.console.live_city import live_city
 from tests.event_hub.console.model_city import ModelControl
-from tests.event_hub.console.reading import ShownPage
+from tests.event_hub.console.reading import Markup, ShownPage
 from tests.event_hub.console.test_screens import violations
 from tests.event_hub.stand_in import serving
 
@@ -105,6 +105,16 @@ def test_a_viewer_sees_and_is_offered_nothing(models: ModelsReading) -> None:
         shown = models.shown(scope)
         assert "stable version 1" in shown.text
         assert shown.html.count("data-open=") == offered
+
+
+def test_what_people_wrote_in_the_ledger_becomes_no_markup(
+    models: ModelsReading, control: ModelControl
+) -> None:
+    evil = "<img src=x onerror=alert(1)>{{7*7}}"
+    control.decide("rollout", {"shadow": "2"}, evil)
+    html = models.shown().html
+    assert f"{evil} by event hub" in Markup(html).words
+    assert "img" not in Markup(html).tags
 
 
 def test_a_version_that_was_not_admitted_cannot_be_chosen(models: ModelsReading) -> None:

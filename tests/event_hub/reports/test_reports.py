@@ -100,6 +100,10 @@ def test_case_work_is_counted_as_people_did_it(hub: Client) -> None:
         ("old", "dispatch", {"revision": 0, "to": "team 3"}),
     ):
         assert send(hub, "POST", f"/api/incidents/{name}/{verb}", body).status == 200
+    for state, names in (("resolved", ["jam"]), ("false_alarm", ["bag"]), ("dispatched", ["old"])):
+        listed = hub.json("/api/incidents", case=state)["incidents"]
+        assert [one["incident_id"] for one in listed] == names
+    assert hub.json("/api/incident-counts", case="new")["total"] == 2
     found = report(hub)
     cases = found["cases"]
     assert (cases["confirmed"], cases["resolved"], cases["dispatched"]) == (1, 1, 0)
