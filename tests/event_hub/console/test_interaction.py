@@ -260,10 +260,10 @@ def test_incidents_are_joined_and_split_again(
         assert len(hub.client.json("/api/incidents/i-0/case")["incidents"]) == 1
         # A filter by case and dates stands in the address, with the time of the browser's zone.
         tab.open("/incidents")
-        page.get_by_label("Case", exact=True).select_option("new")
+        page.locator("select[name=case]").select_option("new")
         page.wait_for_url("**case=new*")
         page.get_by_text("From a date to a date").click()
-        page.get_by_label("From", exact=True).fill("2026-11-20T08:00")
+        page.locator("input[name=from]").fill("2026-11-20T08:00")
         page.get_by_role("button", name="Apply").click()
         page.wait_for_url("**from=2026-11-20T00%3A00%3A00.000Z*")
         page.reload()
