@@ -280,9 +280,9 @@ def report(ask: Ask, seen: set[tuple[str, str]]) -> None:
 
 
 def report_page(ask: Ask, seen: set[tuple[str, str]]) -> None:
-    html = ask("GET", f"/api/report.html?{REPORTED}&language=en").data.decode()
-    names = {camera for _, camera in CAMERAS}
-    assert {name for name in names if f">{name}<" in html} == {camera for _, camera in seen}
+    html = ask("GET", f"/api/report.html?{REPORTED}&language=en").data.decode().lower()
+    names = {camera.lower() for _, camera in CAMERAS}
+    assert {name for name in names if f">{name}<" in html} == {one.lower() for _, one in seen}
 
 
 def disputed(ask: Ask, seen: set[tuple[str, str]]) -> None:
