@@ -30,6 +30,9 @@ CHANGE: Final[dict[str, Any]] = {
 }
 """What changes the configuration of the city."""
 
+ORDER: Final[dict[str, Any]] = {**CHANGE, "limit_bytes": 8 * 1024}
+"""What decides which versions of a model serve."""
+
 TABLES: Final = frozenset(
     {"text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 )
@@ -84,6 +87,8 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/api/statistics/places", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/statistics/measurements", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/precision", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/report", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/api/report.html", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/api/disputed.zip", Scope.ENGINEER, by_group=True),
         RouteRule("GET", "/api/subscriptions", Scope.ADMIN),
         RouteRule("POST", "/api/subscriptions", Scope.ADMIN, JSON, CASE_BYTES),
@@ -118,6 +123,10 @@ ROUTES: Final = RouteTable(
         ),
         RouteRule("GET", "/api/config/{city}/versions", Scope.VIEWER),
         RouteRule("POST", "/api/config/{city}/undo", **CHANGE),
+        *(
+            RouteRule("POST", f"/api/models/{{city}}/{{model}}/{verb}", **ORDER)
+            for verb in ("rollout", "promote", "rollback")
+        ),
         RouteRule("GET", "/api/audit", Scope.ADMIN),
         RouteRule("GET", "/api/audit/check", Scope.ADMIN),
         RouteRule("POST", "/api/deletions", Scope.ADMIN, JSON, DELETION_BYTES),
@@ -145,6 +154,10 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/cameras", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/cameras/{city}/{camera:path}", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/traffic", Scope.VIEWER, by_group=True),
+        RouteRule("GET", "/reports", Scope.VIEWER, by_group=True),
+        # A rollout is of the whole city, whatever somebody is limited to.
+        RouteRule("GET", "/models", Scope.VIEWER),
+        RouteRule("GET", "/settings", Scope.ADMIN),
         RouteRule("GET", "/favicon.ico", Scope.VIEWER, by_group=True),
         RouteRule("GET", "/_nicegui/{file:path}", Scope.VIEWER, by_group=True),
         RouteRule("GET WEBSOCKET", "/_nicegui_ws/{rest:path}", Scope.VIEWER, by_group=True),

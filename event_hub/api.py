@@ -50,6 +50,7 @@ from event_hub.live_frames import add_live_frames
 from event_hub.lookup import one_incident
 from event_hub.measurements import MeasurementFilter, measurement_page
 from event_hub.metrics import HubMetrics, add_metrics
+from event_hub.model_changes import add_model_changes
 from event_hub.people.noting import noted
 from event_hub.people.visible import Sees
 from event_hub.restricted import add_restricted
@@ -104,6 +105,7 @@ def api_router(
     control = CityControl(settings.control) if settings.control is not None else None
     add_live_frames(router, control)
     add_camera_changes(router, control, trail)
+    add_model_changes(router, control, trail)
     _add_schemas(router)
     return router
 

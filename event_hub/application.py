@@ -31,6 +31,7 @@ from event_hub.people.accounts import Accounts
 from event_hub.people.audit import audit_router
 from event_hub.people.routes import people_router
 from event_hub.refusals import add_refusals
+from event_hub.report_routes import reports_router
 from event_hub.settings import HubSettings
 from event_hub.store import EventStore
 from event_hub.subscriptions.dispatcher import Dispatcher
@@ -70,10 +71,10 @@ class _Parts:
         self.dispatcher = Dispatcher(
             self.store, settings.subscriptions, settings.address, self.links
         )
-        self.checker = None
+        self.checker = self.control = None
         if settings.control is not None:
-            control = CityControl(settings.control)
-            self.checker = ClosingChecker(self.store, control, folder, settings.address)
+            self.control = CityControl(settings.control)
+            self.checker = ClosingChecker(self.store, self.control, folder, settings.address)
         watch = LimitWatch(self.store, self.limits)
         self.housekeeper = Housekeeper(
             self.store, settings.retention, self.evidence, watch, self.deleter
@@ -83,12 +84,13 @@ class _Parts:
         if settings.console:
             # Loading the page's framework takes two seconds: only where there is a page.
             from event_hub.console.console import Console
+            from event_hub.console.settings_page import HubAdministration
 
             self.console = Console(
                 self.store,
                 self.limits,
                 self.accounts.groups,
-                settings.control.city if settings.control else None,
+                HubAdministration(self.tokens, settings.retention, self.control),
                 settings.map_tiles,
             )
 
@@ -129,6 +131,7 @@ class _Parts:
                 settings.control.city if settings.control else "",
             ),
             outcome_router(store, self.source),
+            reports_router(store),
             subscriptions_router(store, self.dispatcher.sender, settings.subscriptions, self.trail),
             people_router(self.accounts),
             audit_router(self.trail),

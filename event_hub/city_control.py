@@ -180,10 +180,10 @@ def control_of(control: CityControl | None, city: str) -> CityControl:
 
 
 async def passed_on(ask: Callable[[], ControlAnswer]) -> Response:
-    """An answer of the control API in JSON as one of the hub, refusals among them.
+    """An answer of the control API as one of the hub.
 
     Raises:
-        HTTPException: 503 where it is away, 502 where it does not let the hub in.
+        HTTPException: 503 where there is none, 502 where it is about the hub and not the caller.
     """
     try:
         answer = await run_in_threadpool(ask)

@@ -226,6 +226,11 @@ def last_received(connection: Connection) -> datetime | None:
     return _arrival(connection, newest=True)
 
 
+def first_received(connection: Connection) -> datetime | None:
+    """When the oldest event arrived that is still kept."""
+    return _arrival(connection, newest=False)
+
+
 def _arrival(connection: Connection, newest: bool) -> datetime | None:
     position = EVENTS.c.position
     order = position.desc() if newest else position
@@ -253,7 +258,7 @@ def health(connection: Connection, limits: HubRetention) -> Health:
     return Health(
         events=used.events,
         bytes=used.bytes,
-        oldest_received_at=_arrival(connection, newest=False),
+        oldest_received_at=first_received(connection),
         last_received_at=last_received(connection),
         open_incidents=sum(open_by_severity(connection).values()),
         held_incidents=connection.scalar(held) or 0,

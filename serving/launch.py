@@ -21,6 +21,7 @@ from serving.served_models import DetectorArgs, ModelState, ServedModel
 
 LAUNCH_TIMEOUT_S = 180.0
 POLL_S = 0.2
+RUNNING_REPLICA = "RUNNING"
 FAILED = frozenset({ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY})
 
 
@@ -79,10 +80,20 @@ class RayServeDetectors:
             found = applications.get(name)
             runs = found is not None and found.status is ApplicationStatus.RUNNING
             provider = port.provider(model.ref) if runs else "unknown"
-            states.append(
-                ModelState(found.status.value if found else "NOT_STARTED", provider, name)
-            )
+            status = found.status.value if found else "NOT_STARTED"
+            states.append(ModelState(status, provider, name, _running_replicas(found)))
         return states
+
+
+def _running_replicas(found: ApplicationStatusOverview | None) -> int:
+    if found is None:
+        return 0
+    return sum(
+        count
+        for deployment in found.deployments.values()
+        for state, count in deployment.replica_states.items()
+        if state == RUNNING_REPLICA
+    )
 
 
 def placed(models: Sequence[ServedModel], gpus: float) -> list[DetectorArgs]:

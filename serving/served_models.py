@@ -67,11 +67,13 @@ class ModelState:
         status: `RUNNING` when all is well, otherwise what it is instead.
         provider: Where it runs: `cpu` or `cuda`; `unknown` while it cannot say.
         application: Name of its Serve application, empty without one.
+        replicas: How many of its replicas run; 0 where camera workers run it themselves.
     """
 
     status: str
     provider: str
     application: str = ""
+    replicas: int = 0
 
 
 def model_ref(package: ModelPackage) -> ModelRef:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from event_hub.answers import CityIncident
-from event_hub.case_tables import CASE_INCIDENTS, CASES
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.cases.answers import CaseRecord, Recurrence
 from event_hub.cases.kept import case_of_incident
 from event_hub.cases.reading import case_record
@@ -19,8 +19,12 @@ from event_hub.cases.states import TRANSITIONS, CaseAction
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.markup import query_url
 from event_hub.people.visible import ALL, Visible
+from event_hub.queries import city_incident
+from event_hub.tables import INCIDENTS
 
 RECURRENCE_DAYS: Final = 30.0
+JOINABLE: Final = 15
+"""So many incidents before one, and after it, are offered to be joined with it."""
 ROUTES: Final[Mapping[CaseAction, str]] = {
     "confirmed": "confirm",
     "dispatched": "dispatch",
@@ -60,11 +64,17 @@ class CaseOffer:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """The case of one incident."""
+    """The case of one incident.
+
+    Attributes:
+        joinable: Incidents that it may be joined with, the nearest in time first, and the revision
+            of the case of each.
+    """
 
     record: CaseRecord
     offers: tuple[CaseOffer, ...]
     recurrence: Recurrence
+    joinable: tuple[tuple[CityIncident, int], ...] = ()
 
 
 def case_view(
@@ -84,7 +94,29 @@ def case_view(
         for action, route in ROUTES.items()
         if record.state in TRANSITIONS[action]
     )
-    return CaseView(record, offers, recurrence(connection, incident, RECURRENCE_DAYS))
+    others = _joinable(connection, incident, record, sees)
+    return CaseView(record, offers, recurrence(connection, incident, RECURRENCE_DAYS), others)
+
+
+def _joinable(
+    connection: Connection, incident: Row[Any], record: CaseRecord, sees: Visible
+) -> tuple[tuple[CityIncident, int], ...]:
+    """Incidents of the same city that opened just before and after it, not of its case."""
+    own = [one.incident_id for one in record.incidents]
+    opened_us = INCIDENTS.c.opened_us
+    query = (
+        select(INCIDENTS, func.coalesce(CASES.c.revision, 0).label("case_revision"))
+        .outerjoin(CASE_INCIDENTS, OF_INCIDENT)
+        .outerjoin(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
+        .where(INCIDENTS.c.city == incident.city, INCIDENTS.c.incident_id.not_in(own))
+        .where(sees.of(INCIDENTS))
+        .limit(JOINABLE)
+    )
+    later = query.where(opened_us > incident.opened_us).order_by(opened_us)
+    earlier = query.where(opened_us <= incident.opened_us).order_by(opened_us.desc())
+    rows = [*connection.execute(later), *connection.execute(earlier)]
+    rows.sort(key=lambda row: abs(row.opened_us - incident.opened_us))
+    return tuple((city_incident(row), row.case_revision) for row in rows)
 
 
 def case_states(

@@ -12,11 +12,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from nicegui import Client, ui
+from nicegui import Client, background_tasks, ui
 
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.camera import CameraPage
@@ -26,21 +27,35 @@ from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import COOKIE, chosen_language
 from event_hub.console.live_page import LivePage
 from event_hub.console.markup import FAVICON, markup
+from event_hub.console.models import ModelsPage
 from event_hub.console.overview import OverviewPage
-from event_hub.console.page import Announcement, CityReading, Content, Page, Visit
+from event_hub.console.page import (
+    Announcement,
+    CityReading,
+    Content,
+    FetchingPage,
+    Page,
+    Visit,
+)
+from event_hub.console.reports_page import ReportsPage
+from event_hub.console.settings_page import HubAdministration, SettingsPage
 from event_hub.console.situation import read_situation
 from event_hub.console.traffic import TrafficPage
 from event_hub.errors import StoreUnavailableError
 from event_hub.map_tiles import MapTiles
 from event_hub.people.groups import CameraGroups
 from event_hub.store import EventStore
-from pipelines.access import caller_of
+from pipelines.access import caller_of, is_still_admitted
 
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY_S: Final = 0.25
 REFRESH_EVERY_S: Final = 15.0
 """Counts over the last 24 hours change without an event."""
+FETCH_EVERY_S: Final = 3.0
+"""For pages that show what is not in the store."""
+ADMITTED_S: Final = 2.0
+"""Whether somebody may still see a page is asked so often while it changes."""
 RECONNECT_S: Final = 10.0
 """How long a page that lost its connection may come back as itself; also sets the heartbeat."""
 PAGES_MAX: Final = 200
@@ -56,7 +71,7 @@ class Console:
         store: EventStore,
         limits: TimeLimits,
         groups: CameraGroups,
-        live_city: str | None = None,
+        administration: HubAdministration,
         map_tiles: MapTiles | None = None,
     ) -> None:
         """Shows what the store has.
@@ -65,9 +80,12 @@ class Console:
             store: Whose events, cameras and cases.
             limits: Of cases.
             groups: Say who sees what.
-            live_city: The city whose cameras give live images; None where none does.
+            administration: What administrators see; its control API is also that of live images
+                and models.
             map_tiles: What lies behind the plan of the cameras; nothing without it.
         """
+        control = administration.control
+        live_city = control.city if control else None
         self._store = store
         self._groups = groups
         self._pages: dict[str, LivePage] = {}
@@ -77,7 +95,13 @@ class Console:
             CamerasPage(live_city),
             CameraPage(live_city),
             TrafficPage(),
+            ReportsPage(),
+            ModelsPage(control),
+            SettingsPage(administration),
         )
+        self._fetching: dict[Page, asyncio.Lock] = {
+            page: asyncio.Lock() for page in self._kinds if isinstance(page, FetchingPage)
+        }
         self._frame = PageFrame(tuple((page.name, page.paths[0]) for page in self._kinds))
 
     def mount(self, app: FastAPI) -> None:
@@ -127,11 +151,14 @@ class Console:
         )
         version = self._store.version
         shown = await run_in_threadpool(self._read, page, visit)
-        live = LivePage(client, page, visit)
+        live = LivePage(client, page, visit, request.scope)
         live.show(shown[0], version, shown[1])
         ui.on("cy-open", lambda event: self._choose(live, event.args))
-        ui.on("cy-refresh", lambda: self._refresh([live]))
+        ui.on("cy-refresh", lambda: self._fetch_and_show(page, [live]))
         self._pages[client.id] = live
+        if isinstance(page, FetchingPage):
+            # A page is sent within three seconds; what it fetches may come later.
+            background_tasks.create(self._fetch_and_show(page, [live]))
         client.on_delete(lambda: self._pages.pop(client.id, None))
 
     def _read(self, page: Page, visit: Visit) -> Shown:
@@ -151,13 +178,17 @@ class Console:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps the pages up to date inside the block."""
-        task = asyncio.create_task(self._keep_up(), name="console")
+        tasks = [
+            asyncio.create_task(self._keep_up(), name="console"),
+            asyncio.create_task(self._keep_fetching(), name="console-fetch"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     async def _keep_up(self) -> None:
         clock_s = asyncio.get_running_loop().time
@@ -173,10 +204,45 @@ class Console:
             if pages:
                 await self._refresh(pages)
 
+    async def _keep_fetching(self) -> None:
+        while True:
+            await asyncio.sleep(FETCH_EVERY_S)
+            for page in self._fetching:
+                open_pages = [live for live in self._pages.values() if live.page is page]
+                if open_pages:
+                    await self._fetch_and_show(page, open_pages)
+
+    async def _fetch_and_show(self, page: Page, pages: list[LivePage]) -> None:
+        """Reads what a page shows beside the store, if anything, and shows all of it."""
+        if isinstance(page, FetchingPage):
+            try:
+                async with self._fetching[page]:
+                    await run_in_threadpool(page.fetch)
+            except Exception:
+                # The page says what it does not know; the next round may do better.
+                logger.exception("console_page_not_fetched page=%s", page.name)
+        await self._refresh([live for live in pages if live in self._pages.values()])
+
+    async def _may_stay(self, live: LivePage) -> bool:
+        """Whether its visitor may still see the page; one who may not loads it anew."""
+        clock_s = asyncio.get_running_loop().time()
+        if clock_s - live.checked_s < ADMITTED_S:
+            return True
+        live.checked_s = clock_s
+        if await is_still_admitted(live.asked):
+            caller = caller_of(live.asked)
+            live.visit = replace(live.visit, scope=caller.scope, groups=caller.groups)
+            return True
+        self._pages = {k: v for k, v in self._pages.items() if v is not live}
+        live.reload()
+        return False
+
     async def _refresh(self, pages: list[LivePage]) -> None:
         version = self._store.version
         read: dict[tuple[object, ...], Shown] = {}
         for live in pages:
+            if not await self._may_stay(live):
+                continue
             visit = live.visit
             try:
                 if visit.key not in read:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from event_hub.access import ROUTES
 from event_hub.console.language import N_, Language
 from event_hub.console.markup import markup
 from event_hub.console.page import Announcement, CityReading, Content, Visit
@@ -29,6 +30,8 @@ STYLES: Final = tuple(
         "cameras",
         "camera",
         "traffic",
+        "cards",
+        "reports",
         "print",
     )
 )
@@ -41,6 +44,9 @@ NAMES: Final = {
     "incidents": N_("Incidents"),
     "cameras": N_("Cameras"),
     "traffic": N_("Traffic"),
+    "reports": N_("Reports"),
+    "models": N_("Models"),
+    "settings": N_("Settings"),
 }
 
 SECTIONS: Final = {"camera": "cameras"}
@@ -68,6 +74,7 @@ class PageFrame:
         nav = [
             (name, path, visit.language.text(NAMES[name]), name == here)
             for name, path in self._pages
+            if _may_open(path, visit)
         ]
         parts = {
             "head": render("head.html", situation=situation, with_counts=visit.page != HOME),
@@ -85,6 +92,13 @@ class PageFrame:
             ((one.city, one.incident_id), _sentence(one, visit.language))
             for one in reversed(reading.situation.newest)
         ]
+
+
+def _may_open(path: str, visit: Visit) -> bool:
+    rule = ROUTES.find("GET", path)
+    if rule is None or rule.scope is None:
+        return False
+    return visit.scope.allows(rule.scope) and (rule.by_group or not visit.groups)
 
 
 def _sentence(incident: IncidentData, language: Language) -> str:
@@ -120,6 +134,6 @@ def _script_json(texts: Mapping[str, Any]) -> str:
 
 def body_html(language: Language, page: str) -> str:
     """What belongs into the body: the skip link, dialogs, and the page's scripts."""
-    names = ("console", *SCRIPTS.get(page, ()))
+    names = ("console", "orders", *SCRIPTS.get(page, ()))
     scripts = "".join(f"<script>{_asset(f'{name}.js')}</script>" for name in names)
     return markup(language).render("dialogs.html") + scripts

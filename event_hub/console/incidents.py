@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 from urllib.parse import quote, unquote
 
 from markupsafe import escape
 
 from event_hub.answers import CityIncident, IncidentPage
+from event_hub.cases.states import as_state
 from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.case_view import case_states
 from event_hub.console.incident_detail import detail_of
 from event_hub.console.language import N_
 from event_hub.console.markup import camera_name, incident_url, markup, query_url
 from event_hub.console.page import CityReading, Content, Slot, Visit
-from event_hub.console.words import INCIDENT_KINDS, SEVERITIES
+from event_hub.console.words import CASE_STATES, INCIDENT_KINDS, SEVERITIES
 from event_hub.incidents import IncidentFilter, incident_page
 from event_hub.incidents.counts import incident_counts
 from event_hub.incidents.order import IncidentOrder
@@ -24,7 +25,7 @@ from pipelines.event_evidence import KeyframeData
 from pipelines.event_incident import Severities
 
 ROWS: Final = 50
-FILTERS: Final = ("state", "severity", "kind", "camera", "since", "text")
+FILTERS: Final = ("state", "case", "severity", "kind", "camera", "since", "from", "to", "text")
 TEXT_CHARS: Final = 100
 SINCE: Final = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 BEST_FIRST: Final = ("peak", "opening", "closing")
@@ -104,7 +105,8 @@ def _wanted(reading: CityReading, visit: Visit) -> IncidentFilter:
     query = visit.query
     state = query.get("state", "open")
     city, camera = camera_of(query.get("camera", ""))
-    since = SINCE.get(query.get("since", ""))
+    since, until = chosen_times(reading, visit)
+    case = query.get("case", "")
     severity, kind = query.get("severity", ""), query.get("kind", "")
     return IncidentFilter(
         state=None if state == "all" else "ended" if state == "ended" else "open",
@@ -112,10 +114,29 @@ def _wanted(reading: CityReading, visit: Visit) -> IncidentFilter:
         severity=cast(Severities, severity) if severity in SEVERITIES else None,
         city=city if camera else None,
         camera=[camera] if camera else None,
-        since=reading.situation.read_at - since if since else None,
+        since=since,
+        until=until,
+        case=as_state(case) if case in CASE_STATES else None,
         text=query.get("text", "")[:TEXT_CHARS] or None,
         sees=reading.sees,
     )
+
+
+def chosen_times(reading: CityReading, visit: Visit) -> tuple[datetime | None, datetime | None]:
+    """From when to when; a date counts more than a span, and one that is none does not count."""
+    begin, end = (_moment(visit.query.get(name, "")) for name in ("from", "to"))
+    span = SINCE.get(visit.query.get("since", ""))
+    if begin is None and end is None and span is not None:
+        begin = reading.situation.read_at - span
+    return begin, end
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read_queue(reading: CityReading, wanted: IncidentFilter, after: str) -> IncidentPage:
@@ -145,27 +166,40 @@ def _filters(reading: CityReading, visit: Visit, total: int) -> str:
         for code in list(SEVERITIES)[1:-1]
     }
     severities = {"critical": words.severity("critical").capitalize(), **at_least}
+    cases = {code: words.case_state(code).capitalize() for code in CASE_STATES}
     choices = {
         "state": (text("State"), {code: text(name) for code, name in states.items()}),
+        "case": (text("Case"), {"": text("Any decision"), **cases}),
         "severity": (text("Severity"), {"": text("Any severity"), **severities}),
         "kind": (text("Kind"), {"": text("Any kind"), **kinds}),
         "camera": (text("Camera"), {"": text("Any camera"), **dict(cameras)}),
         "since": (text("Time"), {code: text(name) for code, name in spans.items()}),
     }
+    begin, end = (_moment(visit.query.get(name, "")) for name in ("from", "to"))
+    chosen = {"state": "open", **visit.query}
+    if begin or end:
+        chosen["since"] = ""
     return language.render(
         "incident_filters.html",
         choices=choices,
-        chosen={"state": "open", **visit.query},
+        chosen=chosen,
+        begin=begin,
+        end=end,
         total=total,
         is_filtered=any(visit.query.get(name) for name in FILTERS),
-        exports=_exports(_wanted(reading, visit)),
-        span=visit.query.get("since", ""),
+        exports=_exports(_wanted(reading, visit), begin, end),
+        span=chosen.get("since", ""),
     )
 
 
-def _exports(wanted: IncidentFilter) -> dict[str, str]:
-    """Addresses of files with what the filter leaves; the browser adds since when, and its zone."""
+def _exports(
+    wanted: IncidentFilter, begin: datetime | None, end: datetime | None
+) -> dict[str, str]:
+    """Addresses of files with what the filter leaves; the browser adds a span, and its zone."""
     query = {
+        "case": wanted.case or "",
+        "since": begin.isoformat() if begin else "",
+        "until": end.isoformat() if end else "",
         "state": wanted.state or "",
         "severity": wanted.severity or "",
         "kind": wanted.kind[0] if wanted.kind else "",

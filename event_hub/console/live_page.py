@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from nicegui import Client, ui
 
@@ -62,12 +63,18 @@ class LivePage:
 
     Attributes:
         visit: Who looks at what.
+        asked: The request that it was opened with, as ASGI has it.
+        checked_s: When its visitor was last found to be admitted, by the clock of the event loop.
         version: Of the store when it was shown the last time.
     """
 
-    def __init__(self, client: Client, page: Page, visit: Visit) -> None:
+    def __init__(
+        self, client: Client, page: Page, visit: Visit, asked: MutableMapping[str, Any]
+    ) -> None:
         self.page = page
         self.visit = visit
+        self.asked = asked
+        self.checked_s = asyncio.get_running_loop().time()
         self.version = NEVER
         self._client = client
         self._regions: dict[str, _Region] = {}
@@ -113,6 +120,10 @@ class LivePage:
             if content.title != self._title:
                 self._title = content.title
                 ui.page_title(content.title)
+
+    def reload(self) -> None:
+        """Has the browser ask for the page anew."""
+        self._client.run_javascript("location.reload()")
 
     def _announce(self, announcements: Iterable[Announcement]) -> None:
         """Says what is new since the page was opened or spoke last."""

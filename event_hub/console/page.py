@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from sqlalchemy import Connection
 
@@ -121,4 +121,13 @@ class Page(Protocol):
 
     def read(self, reading: CityReading, visit: Visit) -> Content:
         """What it shows now; runs in a thread."""
+        ...
+
+
+@runtime_checkable
+class FetchingPage(Page, Protocol):
+    """A page that shows what is not in the store."""
+
+    def fetch(self) -> None:
+        """Reads that anew; may take seconds, in a thread, and is never called twice at once."""
         ...

@@ -27,6 +27,7 @@ CONSOLE: Final = {
     "toMissing": N_("Say to whom it goes."),
     "textMissing": N_("Write the note."),
     "reasonTooShort": N_("Give a reason of at least 8 characters."),
+    "refused": N_("It was refused:"),
 }
 CHANGES: Final = {
     "error404": N_("The city has no such camera any more."),

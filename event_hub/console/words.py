@@ -8,6 +8,7 @@ from typing import Final
 
 from babel.numbers import format_decimal, format_percent
 
+from event_hub.console import system_words as system
 from event_hub.console.language import N_, Language
 
 INCIDENT_KINDS: Final[Mapping[str, str]] = {
@@ -189,6 +190,9 @@ SUFFIXES: Final[tuple[tuple[str, str, float, str], ...]] = (
 )
 """How a value reads, by the unit its name ends with: suffix, wording, factor, digits."""
 
+SIZES: Final = ((1e9, N_("%(value)s GB")), (1e6, N_("%(value)s MB")))
+"""Bytes from which on a unit is used, the largest first."""
+
 SHARED_UNITS: Final = frozenset({"traffic.occupancy 1"})
 SHARES: Final = frozenset({"free_flow_share", "share_of_zone"})
 DENSITY: Final = "persons_per_m2"
@@ -255,6 +259,30 @@ class CodeWords:
         """Why it was a false alarm."""
         return self._word(FALSE_ALARMS, code)
 
+    def role(self, code: str) -> str:
+        """What a model version is in a rollout."""
+        return self._word(system.MODEL_ROLES, code)
+
+    def application(self, code: str) -> str:
+        """How a model version in service is."""
+        return self._word(system.APPLICATIONS, code)
+
+    def deed(self, code: str) -> str:
+        """What was done with the versions of a model."""
+        return self._word(system.DEEDS, code)
+
+    def scope(self, code: str) -> str:
+        """What somebody may do."""
+        return self._word(system.SCOPES, code)
+
+    def kept(self, code: str) -> str:
+        """What retention keeps."""
+        return self._word(system.KEPT, code)
+
+    def format(self, code: str) -> str:
+        """How a subscription is sent."""
+        return self._word(system.FORMATS, code)
+
     @property
     def false_alarms(self) -> dict[str, str]:
         """Every reason for a false alarm."""
@@ -307,15 +335,30 @@ class CodeWords:
         hours = seconds >= _HOUR_S
         return self._text(N_("%(time)s h") if hours else N_("%(time)s min"), time=shown)
 
+    def span(self, seconds: float | None) -> str:
+        """The same; a dash for none."""
+        return "–" if seconds is None else self._lasting(seconds)
+
     def number(self, value: float, digits: str = "#,##0.##") -> str:
         """A number as the language writes it."""
         return format_decimal(value, format=digits, locale=self._language.locale)
+
+    def size(self, count: float) -> str:
+        """`340000000` bytes → `340 MB`."""
+        for unit, wording in SIZES:
+            if count >= unit:
+                return self._text(wording, value=self.number(count / unit, "0.#"))
+        return self._text(N_("%(value)s kB"), value=self.number(count / 1e3, "0.#"))
 
     def percent(self, share: float) -> str:
         """`0.931` → `93%`; what is nearly all, or nearly nothing, never reads as that."""
         shown = min(0.99, share) if share < 1 else share
         shown = max(0.01, shown) if share > 0 else shown
         return format_percent(shown, format="0%", locale=self._language.locale)
+
+    def share(self, share: float | None) -> str:
+        """The same; a dash for none."""
+        return "–" if share is None else self.percent(share)
 
     def measured(self, name: str, value: float) -> tuple[str, str]:
         """`median_speed_mps`, 1.5 → `Median speed`, `5 km/h`; `vehicles`, 9 → `Vehicles`, `9`."""

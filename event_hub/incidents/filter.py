@@ -8,11 +8,13 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Query
 from pydantic import AwareDatetime, Field
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, exists
 
+from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.incident_words import plain
 from event_hub.people.visible import ALL, Sees
 from event_hub.tables import INCIDENTS, to_us
+from pipelines.event_case import CaseStates
 from pipelines.event_incident import LEVELS, Severities
 
 OpenOrEnded = Literal["open", "ended"]
@@ -38,6 +40,7 @@ class IncidentFilter:
         severity: They are at least so severe.
         model: Name of the model behind them.
         held: Whether they are kept as evidence.
+        case: What people have made of them; `new` where nobody has decided.
         sees: They are of the cameras that a caller sees.
         text: Every word of it occurs in zone, camera, kind, case code and title, or numbers.
     """
@@ -53,6 +56,7 @@ class IncidentFilter:
     since: Annotated[AwareDatetime | None, Query(description="opened then or later")] = None
     until: Annotated[AwareDatetime | None, Query(description="opened before")] = None
     held: bool | None = None
+    case: Annotated[CaseStates | None, Query(description="what people made of them")] = None
     text: Annotated[
         str | None,
         Query(
@@ -89,7 +93,18 @@ def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
         found.append(row.opened_us < to_us(wanted.until))
     if wanted.held is not None:
         found.append(row.held_us.is_not(None) == wanted.held)
+    if wanted.case is not None:
+        found.append(_in_case_state(wanted.case))
     found += [
         row.words.contains(word, autoescape=True) for word in plain(wanted.text or "").split()
     ]
     return found
+
+
+def _in_case_state(state: CaseStates) -> ColumnElement[bool]:
+    """Whether the case of an incident is in a state; one that nobody has touched is new."""
+    is_other = state == "new"
+    wanted = CASES.c.state != state if is_other else CASES.c.state == state
+    same_case = CASES.c.case_id == CASE_INCIDENTS.c.case_id
+    kept = exists().where(OF_INCIDENT, same_case, wanted)
+    return ~kept if is_other else kept

@@ -45,6 +45,12 @@ _MEMBERS: Final[TypeAdapter[Members]] = TypeAdapter(Members)
 _NAMES: Final[TypeAdapter[tuple[str, ...]]] = TypeAdapter(tuple[str, ...])
 
 
+def group_list(connection: Connection) -> dict[str, Members]:
+    """Every group by name."""
+    rows = connection.execute(select(CAMERA_GROUPS).order_by(CAMERA_GROUPS.c.name)).all()
+    return {row.name: _MEMBERS.validate_json(row.members) for row in rows}
+
+
 class CameraGroups:
     """The groups of one hub; safe to use from several threads."""
 
@@ -58,8 +64,7 @@ class CameraGroups:
             StoreUnavailableError: The database cannot be read.
         """
         with self._database.read() as connection:
-            rows = connection.execute(select(CAMERA_GROUPS).order_by(CAMERA_GROUPS.c.name)).all()
-        return {row.name: _MEMBERS.validate_json(row.members) for row in rows}
+            return group_list(connection)
 
     def visible(self, names: Collection[str]) -> Visible:
         """Which cameras somebody sees who is limited to some groups; all, where to none.

@@ -65,6 +65,11 @@ class UserChange:
         return ", ".join(words + (["a new password"] if self.password is not None else []))
 
 
+def user_list(connection: Connection) -> list[User]:
+    """Every user, by name."""
+    return [_user(row) for row in connection.execute(select(USERS).order_by(USERS.c.name))]
+
+
 class Users:
     """The users of one hub; safe to use from several threads.
 
@@ -90,8 +95,7 @@ class Users:
             StoreUnavailableError: The database cannot be read.
         """
         with self._database.read() as connection:
-            rows = connection.execute(select(USERS).order_by(USERS.c.name)).all()
-        return [_user(row) for row in rows]
+            return user_list(connection)
 
     def check_password(self, name: str, password: str) -> User:
         """The user who has a password; takes as long where there is no such user.

@@ -7,16 +7,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from event_hub.answers import described
 from event_hub.envelope import Envelope, Received
 from event_hub.people.noting import noted
 from event_hub.store import EventStore
 from event_hub.subscription_settings import SubscriptionSettings
-from event_hub.subscription_tables import DELIVERIES
 from event_hub.subscriptions.answers import (
-    DeadEvent,
     DeadEventList,
     ReceiverTest,
     ReplayResult,
@@ -32,13 +30,17 @@ from event_hub.subscriptions.kept import (
     change_subscription,
     remove_subscription,
     subscription,
-    subscriptions,
     waiting_and_dead,
 )
 from event_hub.subscriptions.message import TEST_TYPE
 from event_hub.subscriptions.receiver_address import ReceiverForbiddenError, checked_address
+from event_hub.subscriptions.records import (
+    dead_events,
+    subscription_record,
+    subscription_records,
+)
 from event_hub.subscriptions.wanted import SubscriptionOrder
-from event_hub.tables import EVENTS, from_us, to_us
+from event_hub.tables import to_us
 from pipelines.access import AuditTrail
 from pipelines.event_identity import event_id
 from pipelines.http_api import RequestProblem
@@ -97,7 +99,7 @@ def _add_making(
                 noted(trail, request, own.id, "subscription.added", f"at {own.host}")
         except TooManySubscriptionsError as error:
             raise HTTPException(409, str(error)) from None
-        return _record(own, (0, 0), made or None)
+        return subscription_record(own, (0, 0), made or None)
 
     @router.delete(
         ONE, status_code=204, **described("subscriptions", "End a subscription", 404, 503)
@@ -115,11 +117,7 @@ def _add_reading(router: APIRouter, store: EventStore) -> None:
     def get_subscriptions() -> SubscriptionList:
         """Who gets what, and how it is."""
         with store.database.read() as connection:
-            counts = waiting_and_dead(connection)
-            found = subscriptions(connection)
-        return SubscriptionList(
-            subscriptions=[_record(one, counts.get(one.id, (0, 0))) for one in found]
-        )
+            return SubscriptionList(subscriptions=subscription_records(connection))
 
     @router.get(ONE, **described("subscriptions", "One subscription", 404, 503))
     def get_subscription(subscription_id: str) -> SubscriptionRecord:
@@ -134,18 +132,7 @@ def _add_reading(router: APIRouter, store: EventStore) -> None:
         """Events that the receiver refused while it took others, the oldest first."""
         with store.database.read() as connection:
             _one(connection, subscription_id)
-            query = (
-                select(DELIVERIES, EVENTS.c.event_id, EVENTS.c.type)
-                .outerjoin(EVENTS, EVENTS.c.position == DELIVERIES.c.position)
-                .where(DELIVERIES.c.subscription_id == subscription_id, DELIVERIES.c.is_dead == 1)
-                .order_by(DELIVERIES.c.position)
-                .limit(limit)
-            )
-            rows = connection.execute(query).all()
-        names = ("position", "event_id", "type", "attempts", "reason")
-        return DeadEventList(
-            dead=[DeadEvent(**{name: getattr(row, name) for name in names}) for row in rows]
-        )
+            return DeadEventList(dead=dead_events(connection, subscription_id, limit))
 
 
 def _add_deeds(router: APIRouter, store: EventStore, sender: Sender, trail: AuditTrail) -> None:
@@ -194,31 +181,7 @@ def _one(connection: Connection, subscription_id: str) -> Subscription:
 
 def _with_counts(connection: Connection, subscription_id: str) -> SubscriptionRecord:
     own = _one(connection, subscription_id)
-    return _record(own, waiting_and_dead(connection).get(own.id, (0, 0)))
-
-
-def _record(
-    own: Subscription, counts: tuple[int, int], secret: str | None = None
-) -> SubscriptionRecord:
-    row, (waiting, dead) = own.row, counts
-    return SubscriptionRecord(
-        subscription_id=own.id,
-        created_at=from_us(row.created_us),
-        is_active=bool(row.is_active),
-        host=own.host,
-        wanted=own.wanted,
-        waiting=waiting,
-        dead=dead,
-        accepted_at=_time(row.accepted_us),
-        failing_since=_time(row.failing_us),
-        next_attempt_at=_time(row.next_us) if row.failing_us else None,
-        reason=row.reason,
-        secret=secret,
-    )
-
-
-def _time(us: int | None) -> datetime | None:
-    return None if us is None else from_us(us)
+    return subscription_record(own, waiting_and_dead(connection).get(own.id, (0, 0)))
 
 
 def _test_event(subscription_id: str) -> Received:

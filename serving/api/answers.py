@@ -103,6 +103,7 @@ class ModelAnswer(ApiAnswer):
 
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
     `pinned` where cameras name the version themselves. `cameras` are those on which it counts.
+    `replicas` are those that run; 0 where camera workers run the version themselves.
     """
 
     name: str
@@ -115,6 +116,7 @@ class ModelAnswer(ApiAnswer):
     provider: str
     application: str
     status: str
+    replicas: int
     role: str
     cameras: tuple[str, ...]
     requests: int

@@ -67,6 +67,13 @@ class Tab:
             self.complaints.append(message.text)
 
 
+def posted(tab: Tab, url: str, body: Any, method: str = "POST") -> int:
+    """The status of what a script of the page sends."""
+    script = """([url, method, body]) => fetch(url, {method, body: JSON.stringify(body),
+        headers: {"Content-Type": "application/json"}}).then(one => one.status)"""
+    return int(tab.page.evaluate(script, [url, method, body]))
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A fresh browser that ends with the block."""

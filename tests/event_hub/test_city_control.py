@@ -189,3 +189,30 @@ def test_cameras_are_added_tried_and_removed_through_the_hub(hub, control):
         "reason": "aiming it (for first)",
     }
     assert send("POST", "/api/cameras/Xinjin/test", b"{}") == 422
+
+
+def test_decisions_about_versions_go_on_with_their_reason(hub, control, tmp_path):
+    control.headers, control.body = {"Content-Type": "application/json"}, b"{}"
+    tokens = TokenFile(tmp_path / "access")
+    engineer = tokens.issue("Li", Scope.ENGINEER)
+
+    def decide(verb: str, body: dict[str, str], token: str = engineer) -> int:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = f"{hub.url}/api/models/Xinjin/traffic/{verb}"
+        return hub.http.request("POST", url, body=json.dumps(body), headers=headers).status
+
+    why = {"reason": "  too many false alarms & more "}
+    said = "why=too+many+false+alarms+%26+more"
+    assert decide("promote", why) == 200
+    assert control.changes[-1] == ("POST", f"/models/traffic/promote?{said}", b"", "Li")
+    assert decide("rollback", why | {"version": "3"}) == 200
+    assert control.changes[-1][1] == f"/models/traffic/rollback?{said}&version=3"
+    assert decide("rollout", why | {"canary": "2", "cameras": "10%"}) == 200
+    assert json.loads(control.changes[-1][2]) == {"canary": "2", "cameras": "10%"}
+    done = len(control.changes)
+    assert decide("promote", {}) == decide("promote", {"reason": "short"}) == 422
+    assert decide("rollback", why | {"version": "../1"}) == 422
+    assert decide("promote", why, tokens.issue("Zhao", Scope.OPERATOR)) == 403
+    limited = tokens.issue("Sun", Scope.ENGINEER, groups=("north",))
+    assert decide("promote", why, limited) == 403
+    assert len(control.changes) == done

@@ -269,6 +269,24 @@ def precision(ask: Ask, seen: set[tuple[str, str]]) -> None:
     assert sorted((one["city"], one["camera"]) for one in found) == sorted(seen)
 
 
+REPORTED = "period=day&date=2026-11-20&time_zone=Asia/Shanghai"
+
+
+def report(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    found = ask("GET", f"/api/report?{REPORTED}").json()
+    assert found["total"] == len(seen)
+    assert sorted((one["city"], one["camera"]) for one in found["cameras"]) == sorted(seen)
+    assert found["cases"]["false_alarms"] + found["cases"]["undecided"] == len(seen)
+    assert sorted((one["city"], one["camera"]) for one in found["precision"]) == sorted(seen)
+    assert {(one["city"], one["camera"]) for one in found["blind"]} <= seen
+
+
+def report_page(ask: Ask, seen: set[tuple[str, str]]) -> None:
+    html = ask("GET", f"/api/report.html?{REPORTED}&language=en").data.decode().lower()
+    names = {camera.lower() for _, camera in CAMERAS}
+    assert {name for name in names if f">{name}<" in html} == {one.lower() for _, one in seen}
+
+
 def disputed(ask: Ask, seen: set[tuple[str, str]]) -> None:
     archive = zipfile.ZipFile(io.BytesIO(ask("GET", "/api/disputed.zip").data))
     assert sum(name.startswith("images/") for name in archive.namelist()) == len(seen)
@@ -327,6 +345,8 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", "/api/statistics/places"): places,
     ("GET", "/api/statistics/measurements"): series,
     ("GET", "/api/precision"): precision,
+    ("GET", "/api/report"): report,
+    ("GET", "/api/report.html"): report_page,
     ("GET", "/api/disputed.zip"): disputed,
     ("GET", "/api/measurements"): same("measurements", "/api/measurements"),
     ("GET", "/api/cameras"): cameras,

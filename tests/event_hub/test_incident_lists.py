@@ -90,6 +90,8 @@ def listed(client: Client, query: str = "") -> list[str]:
         ("model=street&model_version=2", "crowd"),
         ("city=510118-Xinjin&held=false&kind=crowding.density", "crowd"),
         ("city=other", ""),
+        ("case=new&state=ended", "bag jam-2"),
+        ("case=confirmed", ""),
         ("since=2026-11-20T12:32:00%2B08:00&until=2026-11-20T04:34:00Z", "bag jam-3"),
         ("text=LANE%202", "crowd bag jam-3 jam-2"),
         ("text=北门&severity=high", "jam-2 jam-1"),

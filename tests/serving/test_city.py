@@ -186,6 +186,7 @@ def test_the_api_shows_cameras_health_and_models(running: Running) -> None:
     assert running.get("/cameras/yard")["analysed"] > 0
     (model,) = running.get("/models")
     assert (model["name"], model["status"], model["provider"]) == ("brightness", "RUNNING", "cpu")
+    assert model["replicas"] >= 1
 
 
 def test_the_api_says_what_every_task_could_see(running: Running) -> None:

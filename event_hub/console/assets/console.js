@@ -29,6 +29,12 @@
     return date.toDateString() === new Date().toDateString() ? text : day + " " + text;
   }
 
+  // As a field for a date and a time has it, in the zone of the browser.
+  function local(date) {
+    const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+    return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
+  }
+
   function duration(ms) {
     const s = Math.max(0, Math.floor(ms / 1000));
     if (s >= 86400) {
@@ -51,6 +57,12 @@
       write(e, clock(date, e.dataset.clock));
       const title = date.toLocaleString(root.lang) + " " + offset(date);
       if (e.title !== title) e.title = title;
+    }
+    for (const e of document.querySelectorAll("[data-moment]")) {
+      // What somebody is choosing there stays until the page asks for something else.
+      if (e.dataset.filled === e.dataset.moment) continue;
+      e.dataset.filled = e.dataset.moment;
+      e.value = e.dataset.moment ? local(new Date(e.dataset.moment)) : "";
     }
     for (const e of document.querySelectorAll("[data-since]")) {
       write(e, duration(now - new Date(e.dataset.since)));
@@ -96,6 +108,7 @@
   }
 
   window.cityeye = {
+    call,
     texts,
     fill,
     translated,
@@ -116,8 +129,9 @@
   async function call(method, url, body) {
     const headers = body ? { "Content-Type": "application/json" } : {};
     const answer = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
-    if (!answer.ok) throw new Error(texts["error" + answer.status] || texts.error);
-    return answer;
+    if (answer.ok) return answer;
+    const error = new Error(texts["error" + answer.status] || texts.error);
+    throw Object.assign(error, { answer });
   }
 
   async function act(button) {
@@ -360,10 +374,15 @@
     }
   });
 
-  const FILTERS = ".cy-filters, .cy-camera-head, .cy-traffic-head";
+  const FILTERS = ".cy-filters, .cy-camera-head, .cy-traffic-head, .cy-users-head, .cy-report-head";
+
+  const TYPED = ["search", "text", "date", "datetime-local"]; // Applied with Enter, not while typing.
 
   function applyFilter(form) {
     const chosen = Array.from(new FormData(form)).filter(([, value]) => value);
+    for (const pair of chosen) {
+      if (form.elements[pair[0]].type === "datetime-local") pair[1] = new Date(pair[1]).toISOString();
+    }
     const [, name] = location.pathname.split("/");
     location.assign(`/${name}?` + new URLSearchParams(chosen));
   }
@@ -376,7 +395,7 @@
 
   document.addEventListener("change", (event) => {
     const form = event.target.closest(FILTERS);
-    if (form && event.target.name && event.target.type !== "search") {
+    if (form && event.target.name && !TYPED.includes(event.target.type)) {
       applyFilter(form);
     } else if (event.target.id === "cy-keys-on") {
       localStorage.setItem("cityeye_keys", event.target.checked ? "on" : "off");

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
 
 from tests.event_hub.conftest import Client, http_of
 from tests.event_hub.process import Process
@@ -15,6 +16,7 @@ from tests.event_hub.samples import picture
 HUB = """
 import sys
 from pathlib import Path
+from typing import TypeVar
 from pydantic import SecretStr
 from event_hub import FolderKeyframes, Hub, HubSettings
 from event_hub.city_control import ControlSettings
@@ -28,6 +30,10 @@ Hub(settings, FolderKeyframes(folder / "kf"), lambda url: print(url, flush=True)
 """
 
 
+Answered = tuple[int, str, bytes]
+"""Status, media type and body."""
+
+
 class ControlApi(ThreadingHTTPServer):
     """Gives a frame of each camera but those that are away; notes who asked for which."""
 
@@ -36,27 +42,37 @@ class ControlApi(ThreadingHTTPServer):
         self.away: set[str] = set()
         self.asked: list[str] = []
 
+    def answered(self, method: str, path: str, body: bytes, behalf: str) -> Answered:
+        self.asked.append(path)
+        if path.split("/")[2] in self.away:
+            return 503, "application/problem+json", b'{"detail": "no frame"}'
+        return 200, "image/jpeg", picture()
+
 
 class _Answer(BaseHTTPRequestHandler):
     server: ControlApi
 
     def do_GET(self) -> None:
-        camera = self.path.split("/")[2]
-        self.server.asked.append(self.path)
-        body = b'{"detail": "no frame"}' if camera in self.server.away else picture()
-        self.send_response(503 if camera in self.server.away else 200)
+        given = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        behalf = self.headers["CityEye-Behalf"] or ""
+        status, kind, body = self.server.answered(self.command, self.path, given, behalf)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
 
 
+Api = TypeVar("Api", bound=ControlApi)
+
+
 @contextmanager
-def live_city(folder: Path, city: str) -> Iterator[tuple[Process, ControlApi]]:
-    """The hub, and what stands in for the control API."""
-    api = ControlApi()
+def live_city(folder: Path, city: str, api: Api) -> Iterator[tuple[Process, Api]]:
     thread = threading.Thread(target=api.serve_forever, daemon=True)
     thread.start()
     try:

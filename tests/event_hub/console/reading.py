@@ -10,8 +10,10 @@ from event_hub.cases.time_limits import TimeLimits
 from event_hub.console.cameras import CamerasPage
 from event_hub.console.incidents import IncidentsPage
 from event_hub.console.language import LanguageCode, languages
+from event_hub.console.models import ModelsPage
 from event_hub.console.overview import OverviewPage
 from event_hub.console.page import CityReading, Content, Page, Visit
+from event_hub.console.reports_page import ReportsPage
 from event_hub.console.situation import CitySituation, read_situation
 from event_hub.console.traffic import TrafficPage
 from event_hub.envelope import parse_event
@@ -23,7 +25,14 @@ from tests.event_hub.samples import dump
 LIMITS = TimeLimits(CaseSettings())
 PAGES: dict[str, Page] = {
     page.name: page
-    for page in (OverviewPage(), IncidentsPage(LIMITS), CamerasPage(), TrafficPage())
+    for page in (
+        OverviewPage(),
+        IncidentsPage(LIMITS),
+        CamerasPage(),
+        TrafficPage(),
+        ReportsPage(),
+        ModelsPage(),
+    )
 }
 BLOCKS = {"dd", "dt", "li", "option", "p", "text", "title"}
 

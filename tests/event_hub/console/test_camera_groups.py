@@ -31,7 +31,11 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-@pytest.mark.parametrize("name", list(PAGES))
+ELSEWHERE = {"models", "reports"}
+"""The one is closed to whoever is limited to groups, the other is about what was before."""
+
+
+@pytest.mark.parametrize("name", sorted(PAGES.keys() - ELSEWHERE))
 @pytest.mark.parametrize("state", ["open", "ended", "all"])
 def test_nothing_of_other_cameras_is_shown(store: Store, name: str, state: str) -> None:
     whole = store.page(name, state=state)
@@ -47,6 +51,18 @@ def test_an_incident_of_another_camera_is_not_there(store: Store) -> None:
     route = {"city": "-", "incident": "i-there"}
     assert "Corner of the yard" in store.page("incidents", route=route).html
     assert "Corner of the yard" not in store.page("incidents", route=route, sees=NORTH).html
+
+
+def test_a_report_is_of_the_cameras_that_are_seen(store: Store) -> None:
+    day = "2026-11-20"
+    whole = store.page("reports", date=day, time_zone="UTC")
+    assert "Hidden Yard" in whole.html
+    assert "incidents opened 3" in whole.text
+    # The same page keeps reports for some seconds, each for those who see the same.
+    part = store.page("reports", sees=NORTH, date=day, time_zone="UTC")
+    assert "Hidden Yard" not in part.html
+    assert "North Gate" in part.html
+    assert "incidents opened 1" in part.text
 
 
 def test_two_who_see_different_cameras_do_not_share_a_reading() -> None:

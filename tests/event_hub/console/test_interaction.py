@@ -237,3 +237,35 @@ def test_two_who_decide_at_once_are_told(browser: Browser, town: Process, folder
         page.evaluate("document.querySelector('[data-revision]').dataset.revision = 7")
         page.keyboard.press("c")
         page.get_by_text("其他人刚刚对其作了别的处理，请重新查看。").wait_for()
+
+
+def test_incidents_are_joined_and_split_again(
+    browser: Browser, hub: Process, tmp_path: Path
+) -> None:
+    city.fill(hub, tmp_path, open_count=3, ended=0)
+    with visitor(browser, hub, tmp_path) as tab:
+        page, dialog = tab.page, tab.page.locator("dialog[open]")
+        tab.open("/incidents?severity=critical")
+        page.get_by_role("button", name="Join …").click()
+        dialog.get_by_label("The other incident").select_option("i-0")
+        dialog.get_by_label("Words for the history").fill("the same cause")
+        dialog.get_by_role("button", name="Join").click()
+        page.get_by_role("heading", name="One case with").wait_for()
+        case = hub.client.json("/api/incidents/i-0/case")
+        assert {one["incident_id"] for one in case["incidents"]} == {"i-0", "i-1"}
+        assert case["history"][0]["text"] == "the same cause"
+        page.get_by_role("button", name="Split off …").click()
+        dialog.get_by_role("button", name="Split off").click()
+        page.get_by_role("heading", name="One case with").wait_for(state="detached")
+        assert len(hub.client.json("/api/incidents/i-0/case")["incidents"]) == 1
+        # A filter by case and dates stands in the address, with the time of the browser's zone.
+        tab.open("/incidents")
+        page.locator("select[name=case]").select_option("new")
+        page.wait_for_url("**case=new*")
+        page.get_by_text("From a date to a date").click()
+        page.locator("input[name=from]").fill("2026-11-20T08:00")
+        page.get_by_role("button", name="Apply").click()
+        page.wait_for_url("**from=2026-11-20T00%3A00%3A00.000Z*")
+        page.reload()
+        tab.wait("document.querySelector('[name=from]').value == '2026-11-20T08:00'")
+        assert tab.complaints == []

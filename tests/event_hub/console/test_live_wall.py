@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from pipelines.access import Scope
 from tests.event_hub.browser import MISSING, visitor
 from tests.event_hub.console import city
-from tests.event_hub.console.live_city import live_city
+from tests.event_hub.console.live_city import ControlApi, live_city
 
 pytestmark = [
     pytest.mark.e2e,
@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def test_the_wall_shows_cameras_as_they_are_now(browser: Browser, tmp_path: Path) -> None:
-    with live_city(tmp_path, city.CITY) as (hub, api):
+    with live_city(tmp_path, city.CITY, ControlApi()) as (hub, api):
         api.away.add("cam-5")
         hub.client.post(city.beat(1))
         with (

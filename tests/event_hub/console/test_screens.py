@@ -4,7 +4,10 @@ With CITYEYE_SCREENSHOTS it writes what it sees into that folder: `make screensh
 """
 
 import os
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -12,7 +15,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.event_hub.browser import MISSING, Tab, visitor
+from pipelines.access import Scope
+from tests.event_hub.browser import MISSING, PHONE, Tab, visitor
+from tests.event_hub.console import city
+from tests.event_hub.console.live_city import live_city
+from tests.event_hub.console.model_city import ModelControl
+from tests.event_hub.people import send
 from tests.event_hub.process import Process
 
 pytestmark = [
@@ -27,7 +35,11 @@ PAGES = {
     "incidents": "/incidents",
     "cameras": "/cameras",
     "traffic": "/traffic",
+    "reports": f"/reports?date={datetime.now(ZoneInfo('Asia/Shanghai')).date()}",
 }
+SYSTEM_PAGES = {"models": "/models", "settings": "/settings"}
+"""For whoever runs the system."""
+
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
 VIEWS = [
@@ -89,4 +101,42 @@ def test_every_page_is_accessible(
         assert violations(tab) == []
         if phone:
             keep(tab, f"incident-{language[:2]}-phone{'-dark' if scheme == 'dark' else ''}")
+        assert tab.complaints == []
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
+    """A city with a canary and a shadow, users, and a subscription."""
+    folder = tmp_path_factory.mktemp("system")
+    control = ModelControl()
+    control.decide("rollout", {"canary": "2", "cameras": "50%", "shadow": "3"}, "Zhang")
+    with live_city(folder, city.CITY, control) as (hub, _):
+        city.fill(hub, folder)
+        for name, role in (("zhang", "engineer"), ("li", "operator")):
+            user = {"name": name, "role": role, "password": "correct horse 7"}
+            assert send(hub.client, "POST", "/api/users", user).status == 200
+        with city.beating(hub):
+            yield hub, folder
+
+
+@pytest.mark.parametrize(("language", "scheme", "phone"), VIEWS)
+def test_every_page_of_the_system_is_accessible(
+    browser: Browser,
+    system: tuple[Process, Path],
+    language: str,
+    scheme: str,
+    phone: bool,
+) -> None:
+    hub, folder = system
+    with visitor(
+        browser, hub, folder, language=language, scheme=scheme, phone=phone, scope=Scope.ADMIN
+    ) as tab:
+        for name, path in SYSTEM_PAGES.items():
+            tab.open(path)
+            tab.page.locator(".cy-table tbody tr").nth(1).wait_for()
+            assert violations(tab) == [], name
+            if phone:
+                assert tab.width() == PHONE["width"], name
+            kind = "-phone" if phone else ""
+            keep(tab, f"{name}-{language[:2]}{kind}{'-dark' if scheme == 'dark' else ''}")
         assert tab.complaints == []

@@ -9,20 +9,23 @@ from typing import Any, get_args
 import pytest
 from jinja2 import Environment
 from jinja2.lexer import TOKEN_DATA
+from ray.serve.schema import ApplicationStatus
 
 import camera_adapters.state
 from camera_adapters import CameraState
 from event_hub.cases.states import TRANSITIONS, FalseAlarmReason
-from event_hub.console import words
+from event_hub.console import system_words, words
 from event_hub.console.camera import CameraPage
 from event_hub.console.cameras import CamerasPage
 from event_hub.console.catalogue import HERE, messages, read_catalogue
+from event_hub.console.fill_levels import KINDS
 from event_hub.console.language import languages
 from event_hub.console.page import Visit
 from event_hub.console.reasons import translated
 from event_hub.console.words import CodeWords
 from event_hub.envelope import parse_event
 from event_hub.store import EventStore
+from event_hub.subscriptions.wanted import FormatName
 from pipelines import coverage, publication
 from pipelines.access import Scope
 from pipelines.event_case import CaseStates, CaseTypes
@@ -30,6 +33,7 @@ from pipelines.incident import EndReason
 from pipelines.rules import RULES
 from pipelines.signals.signal import ViewFault
 from pipelines.signals.view_state import VIEW_REASONS
+from serving.rollout.ledger import Deed
 from tests.event_hub.console.measured import measured
 from tests.event_hub.console.reading import PAGES, Markup, Store, shown_page
 from tests.event_hub.samples import (
@@ -131,6 +135,15 @@ def test_every_code_that_the_program_sends_has_words(language) -> None:
             words.CASE_STEPS,
         ),
         "false alarms": (set(get_args(FalseAlarmReason)), words.FALSE_ALARMS),
+        "model roles": (
+            {"stable", "canary", "shadow", "leaving", "pinned"},
+            system_words.MODEL_ROLES,
+        ),
+        "applications": ({one.value for one in ApplicationStatus}, system_words.APPLICATIONS),
+        "deeds": (set(get_args(Deed)), system_words.DEEDS),
+        "scopes": ({str(one) for one in Scope}, system_words.SCOPES),
+        "formats": (set(get_args(FormatName)), system_words.FORMATS),
+        "kept": ({*KINDS, "hub"}, system_words.KEPT),
         "moments": ({"opening", "peak", "closing"}, words.MOMENTS),
     }
     for name, (codes, table) in tables.items():

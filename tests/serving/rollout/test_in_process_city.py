@@ -102,6 +102,7 @@ def test_health_and_models_are_those_of_the_workers(running: Running) -> None:
     running.wait_until(lambda: running.ask("/health")["status"] == "ok", "health")
     (model,) = running.ask("/models")
     assert (model["status"], model["provider"], model["role"]) == ("RUNNING", "cpu", "stable")
+    assert model["replicas"] == 0
     assert model["application"] == ""
     assert set(model["cameras"]) == set(CAMERAS)
     assert model["images"] > 0

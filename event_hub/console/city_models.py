@@ -1,0 +1,200 @@
+"""`CityModelReader`: which model versions serve in the hub's city, read from its control API.
+
+Nothing old passes for new: a reading that fails takes the one before away.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from event_hub.city_control import CityControl, ControlAway
+from event_hub.console.control_records import (
+    ComparedVersions,
+    EvaluatedVersion,
+    KnownVersion,
+    LedgerLine,
+    RolloutTable,
+    ServedVersion,
+    VersionDetail,
+)
+
+logger = logging.getLogger(__name__)
+
+LEDGER_LINES: Final = "20"
+REPOSITORY_EVERY_S: Final = 30.0
+"""Reading packages takes time, and a published version never changes."""
+
+OK: Final = 200
+MISSING: Final = (404,)
+NOT_READ: Final = (404, 409, 422, 503)
+"""Also where the repository does not answer, or a package in it cannot be read."""
+
+SERVED: Final = TypeAdapter(tuple[ServedVersion, ...])
+TABLES: Final = TypeAdapter(tuple[RolloutTable, ...])
+VERSIONS: Final = TypeAdapter(tuple[KnownVersion, ...])
+LEDGER: Final = TypeAdapter(tuple[LedgerLine, ...])
+COMPARISON: Final = TypeAdapter(ComparedVersions)
+DETAIL: Final = TypeAdapter(VersionDetail)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInService:
+    """One model.
+
+    Attributes:
+        table: Its rollout; None where every camera names its version.
+        served: Its versions in service, the stable one first.
+        known: Its versions in the repository, oldest first; None where that does not answer.
+        accuracy: The newest evaluation of versions in service that have one.
+        ledger: Its newest changes, newest first.
+        comparisons: Of what is in service with the shadow, on the same frames.
+    """
+
+    name: str
+    table: RolloutTable | None
+    served: tuple[ServedVersion, ...]
+    known: tuple[KnownVersion, ...] | None
+    accuracy: Mapping[str, EvaluatedVersion]
+    ledger: tuple[LedgerLine, ...]
+    comparisons: tuple[ComparedVersions, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CityModels:
+    """The models of a city at one moment."""
+
+    models: tuple[ModelInService, ...]
+    read_at: datetime
+
+
+@dataclass(slots=True)
+class _Repository:
+    """What was read of a model in the repository, and when (monotonic seconds).
+
+    Attributes:
+        versions: Those in service, of which `accuracy` was read.
+    """
+
+    read_s: float
+    versions: frozenset[str]
+    known: tuple[KnownVersion, ...] | None
+    accuracy: dict[str, EvaluatedVersion] = field(default_factory=dict)
+
+
+class _RefusedError(ControlAway):
+    def __init__(self, status: int, steps: tuple[str, ...]) -> None:
+        super().__init__(f"the control API answers {status} to {'/'.join(steps)}")
+        self.status = status
+
+
+class CityModelReader:
+    """Reads one control API. `read` is for one thread at a time, `latest` for any.
+
+    Attributes:
+        latest: The newest reading; None before the first one, and where it failed.
+        is_away: Whether the newest reading failed.
+    """
+
+    def __init__(self, control: CityControl) -> None:
+        self.city = control.city
+        self.latest: CityModels | None = None
+        self.is_away = False
+        self._control = control
+        self._repository: dict[str, _Repository] = {}
+
+    def read(self) -> None:
+        """Reads everything anew; takes seconds where the control API is slow."""
+        try:
+            models = self._models()
+        except (ControlAway, ValidationError) as error:
+            logger.warning("models_not_read error=%s", error)
+            self.latest, self.is_away = None, True
+        else:
+            self.latest, self.is_away = CityModels(models, datetime.now(UTC)), False
+
+    def _models(self) -> tuple[ModelInService, ...]:
+        served = self._ask(SERVED, "models")
+        tables = {table.model: table for table in self._ask(TABLES, "rollouts")}
+        names = sorted({one.name for one in served} | tables.keys())
+        return tuple(
+            self._model(name, tables.get(name), [one for one in served if one.name == name])
+            for name in names
+        )
+
+    def _model(
+        self, name: str, table: RolloutTable | None, served: list[ServedVersion]
+    ) -> ModelInService:
+        served.sort(key=lambda one: (one.role != "stable", one.role, one.version))
+        repository = self._kept(name, frozenset(one.version for one in served))
+        return ModelInService(
+            name,
+            table,
+            tuple(served),
+            repository.known,
+            dict(repository.accuracy),
+            self._ask(LEDGER, "models", name, "ledger", limit=LEDGER_LINES),
+            self._comparisons(table) if table else (),
+        )
+
+    def _comparisons(self, table: RolloutTable) -> tuple[ComparedVersions, ...]:
+        if not table.shadow:
+            return ()
+        canary = [table.canary.version] if table.canary else []
+        steps, second = ("models", table.model, "comparison"), table.shadow
+        found = [
+            self._find(COMPARISON, steps, first=first, second=second)
+            for first in (table.stable, *canary)
+            if first != second
+        ]
+        return tuple(one for one in found if one is not None)
+
+    def _kept(self, name: str, versions: frozenset[str]) -> _Repository:
+        now_s = time.monotonic()
+        kept = self._repository.get(name)
+        is_fresh = kept is not None and now_s - kept.read_s < REPOSITORY_EVERY_S
+        if kept is None or not is_fresh or kept.versions != versions:
+            steps = ("models", name, "versions")
+            known = self._find(VERSIONS, steps, NOT_READ)
+            kept = _Repository(now_s, versions, known)
+            for version in versions:
+                detail = self._find(DETAIL, (*steps, version), NOT_READ)
+                if detail is not None and detail.newest is not None:
+                    kept.accuracy[version] = detail.newest
+            self._repository[name] = kept
+        return kept
+
+    def _ask(self, what: TypeAdapter[Answer], *steps: str, **query: str) -> Answer:
+        """What a path answers.
+
+        Raises:
+            ControlAway: It does not answer, or not with 200.
+            ValidationError: It answers something else.
+        """
+        answer = self._control.get(steps, query)
+        if answer.status != OK:
+            raise _RefusedError(answer.status, steps)
+        return what.validate_json(answer.body)
+
+    def _find(
+        self,
+        what: TypeAdapter[Answer],
+        steps: tuple[str, ...],
+        missing: tuple[int, ...] = MISSING,
+        **query: str,
+    ) -> Answer | None:
+        """The same; None for the statuses that say that it is not there."""
+        try:
+            return self._ask(what, *steps, **query)
+        except _RefusedError as error:
+            if error.status in missing:
+                return None
+            raise
