@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import Final
 
@@ -11,8 +10,9 @@ from sqlalchemy import update
 
 from event_hub.cases.limit_watch import LimitWatch
 from event_hub.deletions.deleter import EvidenceDeleter
-from event_hub.errors import HubError, StoreUnavailableError
+from event_hub.errors import StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
+from event_hub.repeated_rounds import RepeatedRounds
 from event_hub.retention import delete_old
 from event_hub.settings import HubRetention
 from event_hub.store import EventStore
@@ -25,11 +25,10 @@ TRY_EVERY_S: Final = 5.0
 TIDY_EVERY_S: Final = 60.0
 WARN_EVERY_S: Final = 2.0
 CLEAR_EVERY_S: Final = 3600.0
-STOP_TIMEOUT_S: Final = 5.0
 
 
-class Housekeeper:
-    """Runs between `start` and `stop`; a mistake in one round does not end it."""
+class Housekeeper(RepeatedRounds):
+    """Runs between `start` and `stop`."""
 
     def __init__(
         self,
@@ -39,6 +38,7 @@ class Housekeeper:
         watch: LimitWatch,
         deleter: EvidenceDeleter,
     ) -> None:
+        super().__init__("housekeeping", self._round, CHECK_EVERY_S)
         self._store = store
         self._deleter = deleter
         self._undeleted = 0
@@ -46,20 +46,8 @@ class Housekeeper:
         self._evidence = evidence
         self._watch = watch
         self._uncopied = 0
-        self._stopping = threading.Event()
         self._tidy_due_s = self._try_due_s = self._warn_due_s = time.monotonic()
         self._clear_due_s = self._tidy_due_s
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-
-    def start(self) -> None:
-        """Begins; the first round comes at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the batch that is under way."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_TIMEOUT_S)
 
     def problems(self, used_bytes: int) -> list[str]:
         """What is wrong, a sentence each; `used_bytes` as in `Health.bytes`."""
@@ -91,17 +79,6 @@ class Housekeeper:
             )
         return found
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._round()
-            except HubError as error:
-                logger.warning("housekeeping_failed error=%s", error)
-            except Exception:
-                # Retention must outlive a mistake of ours in one round.
-                logger.exception("housekeeping_failed")
-            self._stopping.wait(CHECK_EVERY_S)
-
     def _round(self) -> None:
         now_s = time.monotonic()
         if self._store.database.damage:
@@ -114,7 +91,7 @@ class Housekeeper:
             self._watch.check()
         if now_s >= self._tidy_due_s:
             self._tidy_due_s = now_s + TIDY_EVERY_S
-            deleted = delete_old(self._store.database, self._limits, stopped=self._stopping.is_set)
+            deleted = delete_old(self._store.database, self._limits, stopped=self.is_stopping)
             if deleted:
                 logger.info("events_deleted count=%d", deleted)
             self._uncopied = self._evidence.copy_missing()

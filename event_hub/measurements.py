@@ -58,12 +58,7 @@ def measurement_page(
     Raises:
         ValueError: `before` is not a `next_before` of an earlier page.
     """
-    same = (EVENTS.c.source == MEASUREMENTS.c.source) & (
-        EVENTS.c.event_id == MEASUREMENTS.c.event_id
-    )
-    query = (
-        select(MEASUREMENTS, EVENTS.c.body).join(EVENTS, same).where(wanted.sees.of(MEASUREMENTS))
-    )
+    query = select(MEASUREMENTS).where(wanted.sees.of(MEASUREMENTS))
     for name in ("kind", "city", "camera", "task", "zone", "line"):
         value = getattr(wanted, name)
         if value is not None:
@@ -75,7 +70,11 @@ def measurement_page(
     if before is not None:
         query = query.where(_older_than(before))
     newest_first = (MEASUREMENTS.c[name].desc() for name in ORDER)
-    rows = connection.execute(query.order_by(*newest_first).limit(limit + 1)).all()
+    # Which ones they are is found in an index; PostgreSQL else reads the bodies of all that match.
+    page = query.order_by(*newest_first).limit(limit + 1).subquery()
+    same = (EVENTS.c.source == page.c.source) & (EVENTS.c.event_id == page.c.event_id)
+    bodies = select(page, EVENTS.c.body).join(EVENTS, same)
+    rows = connection.execute(bodies.order_by(*(page.c[name].desc() for name in ORDER))).all()
     shown = rows[:limit]
     return MeasurementPage(
         measurements=[_measurement(row) for row in shown],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +33,8 @@ from event_hub.cases.kept import (
     incidents_of,
 )
 from event_hub.city_control import CityControl, ControlAway
-from event_hub.errors import HubError
 from event_hub.keyframes import EvidenceFolder
+from event_hub.repeated_rounds import RepeatedRounds
 from event_hub.store import EventStore
 from event_hub.tables import to_us
 from pipelines.event_case import CaseCheckData, CasePlaceCheckData
@@ -47,7 +46,6 @@ logger = logging.getLogger(__name__)
 CHECK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0
 MOST_CASES: Final = 50
-STOP_TIMEOUT_S: Final = 5.0
 WIDTH: Final = 1920
 OK: Final = 200
 CLEAR, STILL_THERE, UNSEEN = "clear", "still_there", "unseen"
@@ -65,7 +63,7 @@ class _Place:
     zone: str
 
 
-class ClosingChecker:
+class ClosingChecker(RepeatedRounds):
     """Checks the cases of one city; runs between `start` and `stop`."""
 
     def __init__(
@@ -79,33 +77,12 @@ class ClosingChecker:
             folder: Keeps the images.
             address: At which people reach the hub, for the addresses of images; none without it.
         """
+        super().__init__("closing-checks", self.check_due, CHECK_EVERY_S)
         self._address = address.rstrip("/")
         self._store = store
         self._control = control
         self._folder = folder
         self._asked_s: dict[str, float] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="closing-checks", daemon=True)
-
-    def start(self) -> None:
-        """Begins."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the question that is under way."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(CHECK_EVERY_S):
-            try:
-                self.check_due()
-            except (HubError, OSError) as error:
-                logger.warning("closing_checks_failed error=%s", error)
-            except Exception:
-                # A mistake of ours with one case must not end all checks.
-                logger.exception("closing_checks_failed")
 
     def check_due(self) -> int:
         """Asks for every case whose turn it is.
@@ -126,7 +103,7 @@ class ClosingChecker:
         self._asked_s = {one.case_id: self._asked_s.get(one.case_id, -1e9) for one in cases}
         ended = 0
         for case in cases:
-            if self._stopping.is_set():
+            if self.is_stopping():
                 break
             if now_s - self._asked_s[case.case_id] >= ASK_EVERY_S:
                 self._asked_s[case.case_id] = now_s

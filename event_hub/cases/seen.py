@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row
 from event_hub.cases.kept import case_of_incident, described_incident, incidents_of
 from event_hub.cases.states import CaseConflictError
 from event_hub.people.visible import Visible
+from pipelines.event import CaseEvent
+from pipelines.event_identity import city_of
 
 
 def seen_among(rows: Iterable[Row[Any]], sees: Visible) -> list[Row[Any]]:
@@ -30,6 +32,14 @@ def check_seen(connection: Connection, incident: Row[Any], sees: Visible) -> Non
             "the case was joined with incidents of cameras that you do not see: somebody who sees"
             " them has to do this, or to split it"
         )
+
+
+def is_event_seen(event: CaseEvent, sees: Visible) -> bool:
+    """Whether an event of a case is about incidents of cameras that are seen, and no others."""
+    city, cameras = city_of(event.source), [one.camera for one in event.data.incidents]
+    return sees.is_all or (
+        bool(cameras) and all(sees.sees(city, one.id, one.place.division) for one in cameras)
+    )
 
 
 def _is_seen(row: Row[Any], sees: Visible) -> bool:

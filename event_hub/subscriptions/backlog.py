@@ -39,10 +39,11 @@ def wait_us(failures: int, asked_s: float = 0.0) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """An event that is to be delivered now."""
+    """An event that is to be delivered now, and how often it was refused."""
 
     position: int
     received: Received
+    attempts: int = 0
 
 
 class DeliveryBacklog:
@@ -95,7 +96,7 @@ class DeliveryBacklog:
             self._of_own, DELIVERIES.c.is_dead == 0, DELIVERIES.c.next_us > now_us
         )
         query = (
-            select(DELIVERIES.c.position, EVENTS.c.body)
+            select(DELIVERIES.c.position, DELIVERIES.c.attempts, EVENTS.c.body)
             .outerjoin(EVENTS, EVENTS.c.position == DELIVERIES.c.position)
             .where(self._of_own, DELIVERIES.c.is_dead == 0)
             .where(DELIVERIES.c.partition.not_in(held))
@@ -105,7 +106,9 @@ class DeliveryBacklog:
         rows = self._connection.execute(query).all()
         self._bury([row.position for row in rows if row.body is None], GONE)
         return [
-            DueDelivery(row.position, parse_event(row.body)) for row in rows if row.body is not None
+            DueDelivery(row.position, parse_event(row.body), row.attempts)
+            for row in rows
+            if row.body is not None
         ]
 
     def accept(self, positions: Collection[int]) -> None:

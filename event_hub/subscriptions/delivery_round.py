@@ -29,7 +29,6 @@ from event_hub.tables import to_us
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 50
 ROUND_S: Final = 15.0
 LEASE_US: Final = 120 * SECOND_US
 """Longer than a round with its last delivery."""
@@ -54,8 +53,8 @@ class Sender:
         self._address = address
         self._links = links
 
-    def send(self, own: Subscription, received: Received) -> DeliveryOutcome:
-        """One attempt."""
+    def send(self, own: Subscription, received: Sequence[Received]) -> DeliveryOutcome:
+        """One attempt: one event, or several where the format writes them as one message."""
         made = self.format_of(own)
         wanted, row = own.wanted, own.row
         zone = ZoneInfo(wanted.time_zone)
@@ -140,25 +139,31 @@ class DeliveryRound:
             change_subscription(connection, own.id, **lease)
             backlog = DeliveryBacklog(connection, own)
             is_more = backlog.fill()
-            return _Batch(own, backlog.due(at_us, BATCH), is_more)
+            most = self._sender.format_of(own).at_once
+            return _Batch(own, backlog.due(at_us, most), is_more)
 
     def _deliver(self, own: Subscription, due: Sequence[DueDelivery], pace: MessagePace) -> _Result:
+        """Sends events one by one, or all as one message where that many may not be sent now.
+
+        What was refused before goes alone: else what is wrong with one event holds up all.
+        """
         result = _Result()
         held: set[tuple[str, str]] = set()
-        for one in due:
+        together = len(due) >= pace.room() and not any(one.attempts for one in due)
+        for some in [due] if together else [[one] for one in due]:
             result.pause_s = pace.wait_s()
             if self._stopped() or result.pause_s:
                 break
-            partition = (one.received.event.source, one.received.event.partitionkey)
-            if partition in held:
+            partitions = {_partition(one) for one in some}
+            if partitions & held:
                 continue
-            outcome = self._sender.send(own, one.received)
+            outcome = self._sender.send(own, [one.received for one in some])
             pace.note()
             if outcome.what == "accepted":
-                result.taken.append(one.position)
+                result.taken += [one.position for one in some]
             elif outcome.what == "refused":
-                held.add(partition)
-                result.refused.append((one.position, outcome.reason))
+                held |= partitions
+                result.refused += [(one.position, outcome.reason) for one in some]
             else:
                 result.down = outcome
                 break
@@ -187,3 +192,7 @@ class DeliveryRound:
             for position, reason in result.refused:
                 backlog.refuse(position, reason, at_us, accepted_us)
             change_subscription(connection, own.id, **values)
+
+
+def _partition(one: DueDelivery) -> tuple[str, str]:
+    return one.received.event.source, one.received.event.partitionkey

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, exists, or_, select
 
 from event_hub.errors import HubError
 from event_hub.keyframe_links import KeyframeLinks
+from event_hub.repeated_rounds import STOP_TIMEOUT_S, RepeatedRounds
 from event_hub.store import EventStore
 from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
@@ -31,43 +31,26 @@ AT_ONCE: Final = 8
 OWNER_BYTES: Final = 8
 
 
-class Dispatcher:
+class Dispatcher(RepeatedRounds):
     """Runs between `start` and `stop`."""
 
     def __init__(
         self, store: EventStore, settings: SubscriptionSettings, address: str, links: KeyframeLinks
     ) -> None:
         """Prepares; `address` is that of the hub, for links in messages."""
+        super().__init__("subscriptions", self._begin_rounds, CHECK_EVERY_S)
         self.sender = Sender(settings, address, links)
         self._store = store
-        self._stopping = threading.Event()
         owner = secrets.token_hex(OWNER_BYTES)
-        self._round = DeliveryRound(store, self.sender, owner, self._stopping.is_set)
+        self._round = DeliveryRound(store, self.sender, owner, self.is_stopping)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="subscription")
         self._running: dict[str, Future[None]] = {}
         self._paces: dict[str, MessagePace] = {}
-        self._thread = threading.Thread(target=self._run, name="subscriptions", daemon=True)
 
-    def start(self) -> None:
-        """Begins."""
-        self._thread.start()
-
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ends after the deliveries that are under way."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        super().stop(timeout_s)
         self._pool.shutdown(cancel_futures=True)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(CHECK_EVERY_S):
-            try:
-                self._begin_rounds()
-            except HubError as error:
-                logger.warning("subscriptions_not_read error=%s", error)
-            except Exception:
-                # A mistake of ours in one round must not end all others.
-                logger.exception("subscriptions_failed")
 
     def _begin_rounds(self) -> None:
         with self._store.database.read() as connection:

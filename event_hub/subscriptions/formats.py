@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from standardwebhooks.webhooks import Webhook
 
 from event_hub.envelope import Received
-from event_hub.subscriptions.message import MessageReader, RobotMessage, message_of
+from event_hub.subscriptions.digest import digest_of
+from event_hub.subscriptions.message import MessageReader
 from event_hub.subscriptions.outcome import (
     DeliveryOutcome,
     OutgoingRequest,
@@ -43,10 +44,15 @@ class SubscriptionFormat(Protocol):
     """One way to write events."""
 
     per_minute: float
-    """How many requests a receiver takes in a minute."""
+    """How many requests a receiver takes in a minute; events that are more come together."""
 
-    def request(self, received: Received, to: Addressee, now: datetime) -> OutgoingRequest:
-        """What is posted for an event."""
+    at_once: int
+    """How many events are taken up at a time."""
+
+    def request(
+        self, received: Sequence[Received], to: Addressee, now: datetime
+    ) -> OutgoingRequest:
+        """What is posted for some events; for one, where `per_minute` has no bound."""
         ...
 
     def outcome(self, answer: ReceivedAnswer) -> DeliveryOutcome:
@@ -58,18 +64,22 @@ class CloudEventsFormat:
     """The event as it was received, structured mode, signed as Standard Webhooks 1.0 says."""
 
     per_minute = float("inf")
+    at_once = 50
 
-    def request(self, received: Received, to: Addressee, now: datetime) -> OutgoingRequest:
+    def request(
+        self, received: Sequence[Received], to: Addressee, now: datetime
+    ) -> OutgoingRequest:
         """See `SubscriptionFormat`."""
+        (only,) = received
         whole = datetime.fromtimestamp(int(now.timestamp()), UTC)
-        event = received.event.id
+        event = only.event.id
         headers = {
             "Content-Type": MEDIA_TYPE,
             "webhook-id": event,
             "webhook-timestamp": str(int(whole.timestamp())),
-            "webhook-signature": Webhook(to.secret).sign(event, whole, received.body.decode()),
+            "webhook-signature": Webhook(to.secret).sign(event, whole, only.body.decode()),
         }
-        return OutgoingRequest(to.target, headers, received.body)
+        return OutgoingRequest(to.target, headers, only.body)
 
     def outcome(self, answer: ReceivedAnswer) -> DeliveryOutcome:
         """See `SubscriptionFormat`."""
@@ -79,13 +89,17 @@ class CloudEventsFormat:
 class RobotFormat:
     """A message to a robot in a group; it says in its answer whether it took it."""
 
+    at_once = 500
+
     def __init__(self, robot: Robot) -> None:
         self._robot = robot
         self.per_minute = robot.per_minute
 
-    def request(self, received: Received, to: Addressee, now: datetime) -> OutgoingRequest:
+    def request(
+        self, received: Sequence[Received], to: Addressee, now: datetime
+    ) -> OutgoingRequest:
         """See `SubscriptionFormat`."""
-        message: RobotMessage = message_of(received, to.reader)
+        message = digest_of(received, to.reader)
         return self._robot.request(message, to.target, to.secret, now)
 
     def outcome(self, answer: ReceivedAnswer) -> DeliveryOutcome:

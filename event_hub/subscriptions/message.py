@@ -57,12 +57,14 @@ WORDS: Final = {
     "zh": {
         "camera": "摄像机", "zone": "区域", "severity": "级别", "at": "时间", "by": "操作人",
         "to": "派给", "text": "说明", "open": "查看事件", "image": "查看图片",
-        "state": "状态", "test": "测试消息",
+        "state": "状态", "test": "测试消息", "cameras": "摄像机", "together": "条消息合并",
+        "queue": "查看全部事件",
     },
     "en": {
         "camera": "Camera", "zone": "Zone", "severity": "Severity", "at": "Time", "by": "By",
         "to": "To", "text": "Text", "open": "Open the incident", "image": "See the image",
-        "state": "State", "test": "Test message",
+        "state": "State", "test": "Test message", "cameras": "Cameras",
+        "together": "messages in one", "queue": "Open all incidents",
     },
 }  # fmt: skip
 
@@ -106,11 +108,11 @@ def message_of(received: Received, reader: MessageReader) -> RobotMessage:
     """An event in words."""
     event, deed = received.event, received.type.rpartition(".")[2]
     if isinstance(event, IncidentEvent):
-        return _of_incident(event.data, deed, reader, _link(event, reader))
+        return _of_incident(event.data, deed, reader, _links(event, reader))
     if isinstance(event, CaseEvent) and event.data.incidents:
-        return _of_case(event.data, deed, reader, _link(event, reader))
+        return _of_case(event.data, deed, reader, _links(event, reader))
     lines = [("state", event.data.state)] if isinstance(event, CameraStateEvent) else []
-    lines += [("camera", event.partitionkey), ("at", _time(event.time, reader))]
+    lines += [("camera", event.partitionkey), ("at", time_words(event.time, reader))]
     title = WORDS[reader.language]["test"] if received.type == TEST_TYPE else received.type
     return RobotMessage(title, _lines(lines, reader.language))
 
@@ -121,7 +123,7 @@ def _of_incident(data: IncidentData, deed: str, reader: MessageReader, link: str
         ("camera", data.camera.name or data.camera.id),
         ("zone", data.zone),
         ("severity", _severity(data.severity, language)),
-        ("at", _time(data.updated_at, reader)),
+        ("at", time_words(data.updated_at, reader)),
     ]
     title = f"{_deed(deed, language)}: {_kind(data.kind, language)}"
     return RobotMessage(
@@ -139,7 +141,7 @@ def _of_case(data: CaseWorkData, deed: str, reader: MessageReader, link: str) ->
         ("by", data.by.name),
         ("to", data.to),
         ("text", data.text),
-        ("at", _time(data.at, reader)),
+        ("at", time_words(data.at, reader)),
     ]
     title = f"{_deed(deed, language)}: {_kind(first.kind, language)}"
     return RobotMessage(title[:TITLE_CHARS], _lines(lines, language), link, deed == "escalated")
@@ -167,21 +169,32 @@ def _deed(deed: str, language: str) -> str:
     return DEEDS_ZH.get(deed, deed) if language == "zh" else deed.replace("_", " ")
 
 
-def _time(moment: datetime, reader: MessageReader) -> str:
+def time_words(moment: datetime, reader: MessageReader) -> str:
+    """A time as the reader has it."""
     return f"{moment.astimezone(reader.zone):%Y-%m-%d %H:%M:%S}"
 
 
-def _link(event: OutgoingEvent, reader: MessageReader) -> str:
-    if not reader.hub:
-        return ""
+def in_words(data: IncidentData, language: str) -> str:
+    """Kind and severity of an incident."""
+    return f"{_kind(data.kind, language)} ({_severity(data.severity, language)})"
+
+
+def link_to(event: OutgoingEvent, reader: MessageReader) -> str:
+    """A link to the incident of an event; empty where the hub has no address."""
     city = quote(city_of(event.source) or NO_CITY, safe="")
     path = f"/incidents/{city}/{quote(event.incident_id or '', safe='')}"
-    links = [("open", path)]
-    shown = _masked(event)
-    if shown is not None and reader.image is not None:
-        links.append(("image", reader.image(shown.key, shown.sha256)))
-    words, hub = WORDS[reader.language], reader.hub.rstrip("/")
-    return " ".join(f"[{words[name]}]({hub}{where})" for name, where in links)
+    return _named_link("open", path, reader) if reader.hub else ""
+
+
+def _links(event: OutgoingEvent, reader: MessageReader) -> str:
+    links, shown = link_to(event, reader), _masked(event)
+    if links and shown is not None and reader.image is not None:
+        links += f" {_named_link('image', reader.image(shown.key, shown.sha256), reader)}"
+    return links
+
+
+def _named_link(name: str, path: str, reader: MessageReader) -> str:
+    return f"[{WORDS[reader.language][name]}]({reader.hub.rstrip('/')}{path})"
 
 
 def _masked(event: OutgoingEvent) -> KeyframeData | None:

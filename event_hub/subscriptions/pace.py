@@ -20,14 +20,21 @@ class MessagePace:
 
     def wait_s(self) -> float:
         """Seconds until one more may be sent; 0 for at once."""
-        now_s = self._clock_s()
-        while self._sent_s and now_s - self._sent_s[0] >= MINUTE_S:
-            self._sent_s.popleft()
-        if len(self._sent_s) < self._per_minute:
+        if self.room() > 0:
             return 0.0
-        return MINUTE_S - (now_s - self._sent_s[0])
+        return max(MINUTE_S - (self._clock_s() - self._sent_s[0]), 0.0)
+
+    def room(self) -> float:
+        """How many more may be sent now."""
+        self._forget()
+        return self._per_minute - len(self._sent_s)
 
     def note(self) -> None:
         """One was sent."""
         if self._per_minute != float("inf"):
             self._sent_s.append(self._clock_s())
+
+    def _forget(self) -> None:
+        now_s = self._clock_s()
+        while self._sent_s and now_s - self._sent_s[0] >= MINUTE_S:
+            self._sent_s.popleft()

@@ -155,7 +155,7 @@ def _add_deeds(router: APIRouter, store: EventStore, sender: Sender, trail: Audi
         with store.database.read() as connection:
             own = _one(connection, subscription_id)
         noted(trail, request, own.id, "subscription.tested", f"at {own.host}")
-        outcome = sender.send(own, _test_event(subscription_id))
+        outcome = sender.send(own, [_test_event(subscription_id)])
         return ReceiverTest(accepted=outcome.what == "accepted", reason=outcome.reason)
 
     @router.post(f"{ONE}/replay", **described("subscriptions", "Deliver again", 404, 422, 503))

@@ -196,6 +196,41 @@ def test_who_is_limited_to_a_group_hears_of_its_cameras_alone(hub: Client, tmp_p
         assert feed.next("incident")[1]["data"]["camera"]["id"] == "gate-2"
 
 
+def test_who_is_limited_to_a_group_hears_of_cases_of_its_cameras_alone(
+    hub: Client, tmp_path: Path
+) -> None:
+    put_group(hub, "gates", {"camera": "gate-*"})
+    shown = TokenFile(tmp_path / "access").issue("reader", Scope.VIEWER, groups=("gates",))
+    for number, camera in enumerate(("yard", "gate-1", "gate-2", "gate-3")):
+        said = incident(f"i-{number}", camera={"id": camera}) | {"partitionkey": camera}
+        assert hub.post(said).status == 200
+
+    def done(incident_id: str, verb: str, **order: Any) -> None:
+        path = f"{hub.url}/api/incidents/{incident_id}/{verb}"
+        answer = hub.http.request("POST", path, json={"revision": 0, **order})
+        assert answer.status == 200, answer.data
+
+    done("i-0", "confirm")
+    done("i-1", "join", incident="i-0", other_revision=1)
+    done("i-2", "confirm")
+    done("i-3", "join", incident="i-2", other_revision=1)
+    with reading(hub, "about=cases&after=0", Authorization=f"Bearer {shown}") as feed:
+        heard = [feed.next("case")[1] for _ in range(2)]
+        put_group(hub, "gates", {"camera": "gate-*"}, {"camera": "yard"})
+        done("i-1", "note", revision=1, text="none of it is an event")
+        done("i-1", "confirm", revision=2)
+        heard.append(feed.next("case")[1])
+    said = [
+        (one["type"], sorted(own["incident_id"] for own in one["data"]["incidents"]))
+        for one in heard
+    ]
+    assert said == [
+        ("cityeye.case.confirmed", ["i-2"]),
+        ("cityeye.case.joined", ["i-2", "i-3"]),
+        ("cityeye.case.confirmed", ["i-0", "i-1"]),
+    ]
+
+
 def test_a_quiet_stream_is_kept_alive(hub: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEP_ALIVE_S", 0.1)
     with reading(hub) as feed:

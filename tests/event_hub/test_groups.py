@@ -293,11 +293,13 @@ def disputed(ask: Ask, seen: set[tuple[str, str]]) -> None:
 
 
 def feed(ask: Ask, seen: set[tuple[str, str]]) -> None:
-    """All incidents from the beginning on, and the state of each camera."""
-    said = ask("FOLLOW", "/api/feed?after=0", 2 * len(seen)).data.decode()
+    """All incidents and cases from the beginning on, and the state of each camera."""
+    path = "/api/feed?after=0&about=incidents&about=cameras"
+    said = ask("FOLLOW", path, 2 * len(seen)).data.decode()
     assert Counter(re.findall("event: ([a-z]+)", said)) == Counter(
         dict.fromkeys(("incident", "camera"), len(seen)) if seen else {}
     )
+    said += ask("FOLLOW", "/api/feed?after=0&about=cases", len(seen)).data.decode()
     for city, camera in CAMERAS - seen:
         assert f"i-{city}-{camera}" not in said
 

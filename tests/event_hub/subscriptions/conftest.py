@@ -29,9 +29,9 @@ class Rounds:
             own, _ = add_subscription(connection, wanted, now_us(), 100)
         return own
 
-    def run(self, own: Subscription, owner: str = "one") -> None:
+    def run(self, own: Subscription, owner: str = "one", pace: MessagePace | None = None) -> None:
         rounds = DeliveryRound(self.store, self.sender, owner, lambda: False)
-        rounds.run(own.id, MessagePace(self.sender.format_of(own).per_minute))
+        rounds.run(own.id, pace or MessagePace(self.sender.format_of(own).per_minute))
 
     def now(self, own: Subscription) -> Any:
         """Its row."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from event_hub.store import EventStore
+from event_hub.subscriptions.delivery_round import now_us
 from event_hub.subscriptions.pace import MessagePace
 from event_hub.subscriptions.robots import cut
 from tests.event_hub.samples import incident
@@ -92,16 +93,79 @@ def test_a_robot_that_had_enough_is_left_alone(store: EventStore, rounds: Rounds
         assert len(other.got) == 1
 
 
+def grave(camera: str, number: int, severity: str) -> dict[str, Any]:
+    """An incident of its own of a camera, opened in its turn."""
+    event = incident(f"i-{camera}-{number}", camera={"id": camera}, severity=severity)
+    return event | {"id": f"e-{camera}-{number}", "partitionkey": camera}
+
+
 def test_no_more_is_sent_in_a_minute_than_a_robot_takes(store: EventStore, rounds: Rounds) -> None:
     with receiver(wecom("k")) as other:
         own = rounds.subscribe(f"{other.url}/?key=k", format="wecom", language="en")
-        add(store, *(at(f"cam-{number}", 1) for number in range(30)))
-        rounds.run(own)
+        now_s = 0.0
+        pace = MessagePace(18, lambda: now_s)
+        for number in range(30):
+            add(store, at(f"cam-{number}", 1))
+            rounds.run(own, pace=pace)
         assert len(other.accepted) == 18
-        assert counts(store, own) == (12, 0)
-        row = rounds.now(own)
-        assert 50_000_000 < row.next_us - row.accepted_us <= 60_000_000
-        assert "started: congestion" in words(other.accepted[0])
+        assert now_us() < rounds.now(own).next_us <= now_us() + 60_000_000
+        assert "started: congestion" in words(other.accepted[17])
+        add(store, *(at(f"cam-{number}", 2) for number in range(30)))
+        add(store, *(at(f"new-{number}", 1) for number in range(30)))
+        hurry(store)
+        now_s += 60.0
+        rounds.run(own, pace=pace)
+        assert len(other.accepted) == 19
+        assert "42 messages in one" in words(other.accepted[18])
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_a_storm_is_one_message_with_counts(name: str, store: EventStore, rounds: Rounds) -> None:
+    stand_in, path, secret = ROBOTS[name]
+    said: list[Answer] = []
+
+    def answer(got: Got) -> Answer:
+        said.append(stand_in(got))
+        return said[-1]
+
+    with receiver(answer) as other:
+        order: dict[str, Any] = {"format": name, "language": "en"}
+        own = rounds.subscribe(other.url + path, **order, **({"secret": secret} if secret else {}))
+        severities = ["critical", "low", "high", *["medium"] * 117]
+        storm = [grave(f"cam-{n % 12}", n, level) for n, level in enumerate(severities)]
+        add(store, *storm, incident("x", camera=FORGED))
+        rounds.run(own)
+        assert [next(iter(body.values())) for _, body in said] == [0]
+        assert counts(store, own) == (0, 0)
+        text = words(other.accepted[0])
+        assert "121 messages in one" in text
+        assert "started: congestion ×121" in text
+        # Twelve cameras and another: eight are named, the other five are counted.
+        assert "cam-0 ×10" in text
+        assert "… ×41" in text
+        first, second = text.index("i-cam-0-0)"), text.index("i-cam-2-2)")
+        assert first < second
+        assert "i-cam-1-1)" not in text
+        assert "(https://hub.example/incidents)" in text
+        assert "](http://evil" not in text
+
+
+def test_a_message_about_many_that_is_refused_is_sent_one_by_one(
+    store: EventStore, rounds: Rounds
+) -> None:
+    def answer(got: Got) -> Answer:
+        text = words(got)
+        is_bad = "messages in one" in text or "(high)" in text or "Severity: high" in text
+        return 200, {"errcode": 40058 if is_bad else 0}
+
+    with receiver(answer) as other:
+        own = rounds.subscribe(other.url, format="wecom", language="en")
+        add(store, *(grave(f"cam-{n}", n, "high" if n == 7 else "low") for n in range(20)))
+        for _ in range(8):
+            rounds.run(own)
+            hurry(store)
+        assert counts(store, own) == (0, 1)
+        assert len(other.got) == 1 + 19 + 5 - 1
 
 
 def test_a_pace_is_that_of_the_last_minute() -> None:
