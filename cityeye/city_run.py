@@ -38,7 +38,6 @@ from serving import (
     DirectorError,
     DirectorLost,
     WorkerState,
-    check_exposure,
 )
 
 CHECK_EVERY_S: Final = 1.0
@@ -110,7 +109,7 @@ class CityRun:
         self._step("starting Ray")
         api = self._config.settings.api
         tokens = tokens_of(self._config.settings.state)
-        with gated_cluster(api, tokens) as node:
+        with gated_cluster(self._config.settings, tokens) as node:
             self._orders.guard(node.lost)
             hub_url = self._orders.hub_url()
             hub = hub_sink(hub_url, self._config, tokens)
@@ -119,7 +118,7 @@ class CityRun:
             delivery = replace(plan.delivery, keyframe_address=address)
             self._config.keep_rules()
             city = City(replace(plan, delivery=delivery), self._step)
-            check_exposure(own_addresses(self._config))
+            node.check_exposure(own_addresses(self._config))
             self._step(f"control API: {api_url(api)}/health")
             state = self._config.settings.state
             self._step(f"logs, outbox and spool: {state}")

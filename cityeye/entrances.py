@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from cityeye.access import CityNote, console_link, fingerprint_of, noted, relay_token
 from cityeye.config import Config
-from cityeye.config.schema import ApiSection
+from cityeye.config.schema import ApiSection, Settings
 from cityeye.hub_control import api_url
 from cityeye.hub_process import EVENTS_PATH
 from cityeye.progress import Progress
@@ -26,9 +26,11 @@ API_KEYFRAMES: Final = "/keyframes/"
 
 
 @contextlib.contextmanager
-def gated_cluster(api: ApiSection, tokens: TokenFile) -> Iterator[RayNode]:
+def gated_cluster(settings: Settings, tokens: TokenFile) -> Iterator[RayNode]:
     """Ray with the control API behind its gate, and the note for commands on this machine."""
-    settings = ClusterSettings(
+    api = settings.api
+    ray = ClusterSettings(
+        address=settings.ray.address,
         api_host=api.host,
         api_port=api.port,
         access=ApiAccess(tokens=tokens.folder, hosts=known_hosts(api.host, api.hosts)),
@@ -36,7 +38,7 @@ def gated_cluster(api: ApiSection, tokens: TokenFile) -> Iterator[RayNode]:
         key=api.key,
     )
     note = CityNote(str(tokens.folder), fingerprint_of(api.certificate))
-    with cluster(settings) as node, noted(api_url(api), note, os.environ):
+    with cluster(ray) as node, noted(api_url(api), note, os.environ):
         yield node
 
 

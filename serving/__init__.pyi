@@ -12,7 +12,6 @@ from .errors import (
     CityAwayError as CityAwayError,
     DirectorError as DirectorError, DirectorLost as DirectorLost, RolloutError as RolloutError,
 )
-from .exposure import check_exposure as check_exposure
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors
 from .model_source import (
@@ -24,7 +23,8 @@ from .process_tree import (
     all_processes as all_processes, processes_below as processes_below,
     socket_inodes as socket_inodes,
 )
-from .ray_cluster import ClusterSettings as ClusterSettings, RayNode as RayNode, cluster as cluster
+from .ray_cluster import ClusterSettings as ClusterSettings, cluster as cluster
+from .ray_node import JOINED_RAY as JOINED_RAY, OWN_RAY as OWN_RAY, RayNode as RayNode
 from .served_models import (
     RepositoryVersions as RepositoryVersions, ServedModel as ServedModel, model_ref as model_ref,
     served_model as served_model,

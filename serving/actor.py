@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 RESERVED_CPUS = 0.1
 """Share of a core that Ray reserves; the real limit is what cameras and models need."""
@@ -24,6 +25,7 @@ def start_actor(
     gpus: float = 0.0,
     threads: int = THREADS,
     outlives: bool = False,
+    anywhere: bool = False,
 ) -> Any:  # noqa: ANN401
     """Starts `plain(*arguments)` as an actor; Ray itself never restarts it.
 
@@ -34,10 +36,12 @@ def start_actor(
         gpus: Share of a GPU that Ray reserves.
         threads: Calls that it answers at once.
         outlives: Whether it lives on when the process that started it has ended.
+        anywhere: Whether it may be on another machine of the cluster than this process.
 
     Raises:
         ValueError: Another actor has the name.
     """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {
         "num_cpus": RESERVED_CPUS,
         "num_gpus": gpus,
@@ -45,6 +49,7 @@ def start_actor(
         "max_restarts": 0,
         "name": name,
         "lifetime": "detached" if outlives else None,
+        "scheduling_strategy": "DEFAULT" if anywhere else here,
     }
     actor: Any = ray.remote(plain)
     return actor.options(**options).remote(*arguments)

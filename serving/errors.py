@@ -14,6 +14,11 @@ def last_line(error: object) -> str:
     return lines[-1].strip() if lines else type(error).__name__
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error, or its type where it has no text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def death_of(error: object) -> str:
     """Why a process of Ray is gone, in words for an operator.
 

@@ -37,10 +37,7 @@ def check_exposure(allowed: Collection[ListenAddress]) -> None:
     Raises:
         ClusterError: Something listens elsewhere, or Ray asks for no token.
     """
-    if not is_token_auth_enabled():
-        raise ClusterError(
-            "Ray runs without its token authentication; remove RAY_AUTH_MODE from the environment"
-        )
+    check_token_auth()
     # Ray gives the file the permissions that the user's other files have.
     token = Path.home() / RAY_TOKEN
     with suppress(OSError):
@@ -52,6 +49,18 @@ def check_exposure(allowed: Collection[ListenAddress]) -> None:
                 f"{name} listens on {host}:{port}, where other machines reach it; name the address "
                 "in the configuration, or report this version of Ray"
             )
+
+
+def check_token_auth() -> None:
+    """Refuses to go on where this process would use Ray without a token.
+
+    Raises:
+        ClusterError: So it is.
+    """
+    if not is_token_auth_enabled():
+        raise ClusterError(
+            "Ray runs without its token authentication; remove RAY_AUTH_MODE from the environment"
+        )
 
 
 def listeners(root: int) -> Iterator[tuple[str, ListenAddress]]:

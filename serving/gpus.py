@@ -21,8 +21,15 @@ ROLLOUT_GPUS = 0.01
 
 
 def gpus_of_cluster() -> float:
-    """GPUs that Ray sees."""
+    """GPUs that Ray sees, on all machines."""
     return float(ray.cluster_resources().get("GPU", 0.0))  # type: ignore[no-untyped-call]
+
+
+def gpus_here() -> float:
+    """GPUs of this machine that Ray sees; with a Ray of the city's own, those of the cluster."""
+    me = ray.get_runtime_context().get_node_id()
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return sum(float(one["Resources"].get("GPU", 0.0)) for one in nodes if one["NodeID"] == me)
 
 
 def equal_share(gpus: float, processes: int) -> float:

@@ -8,6 +8,7 @@ of Ray, which is why its version is pinned, and why a test lists the listeners o
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from typing import Any
 
@@ -26,6 +27,14 @@ def confine_ray() -> None:
     os.environ[_DESKTOP_SWITCH] = "0"  # noqa: TID251
     # Ray read the variable when it was imported; its workers read it when they start.
     ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host of an address is this machine and cannot be reached from elsewhere."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def confine_replica() -> None:

@@ -15,7 +15,7 @@ from serving.city_plan import CityPlan, Wish, shares
 from serving.cores import usable_cores
 from serving.detectors import DetectorKind
 from serving.errors import ServingError
-from serving.gpus import ROLLOUT_GPUS, gpus_of_cluster, may_use_gpu
+from serving.gpus import ROLLOUT_GPUS, gpus_here, gpus_of_cluster, may_use_gpu
 from serving.memory import memory_per_worker
 from serving.served_models import ServedModel
 from serving.trial import BATCHES, MeasuredRuns, TrialProcess, thread_options
@@ -89,7 +89,7 @@ def placed_plan(plan: CityPlan, on_step: Callable[[str], None]) -> CityPlan:
     wish = plan.wish
     on_step("measuring how models run best on this machine")
     models = [model for model in plan.models if plan.needs(model)]
-    gpus = gpus_of_cluster()
+    gpus = gpus_here() if wish.detector == "in_process" else gpus_of_cluster()
     found = []
     for model, may_use in zip(models, may_use_gpu(models, gpus), strict=True):
         with TrialProcess(model, ROLLOUT_GPUS if may_use else 0.0) as trial:

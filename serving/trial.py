@@ -130,7 +130,7 @@ class TrialProcess:
 
     def __init__(self, model: ServedModel, gpus: float) -> None:
         self._model = model
-        self._actor: Any = start_actor(DetectorTrial, model.args, gpus=gpus)
+        self._actor: Any = start_actor(DetectorTrial, model.args, gpus=gpus, anywhere=gpus > 0)
 
     def __enter__(self) -> TrialProcess:
         return self

@@ -20,7 +20,7 @@ from ray.util import list_named_actors
 from serving.actor import start_actor, wait_for
 from serving.camera_worker import CameraWorker, WorkerSnapshot
 from serving.city_plan import WorkerPlan
-from serving.gpus import gpu_to_decode, gpus_of_cluster
+from serving.gpus import gpu_to_decode, gpus_here
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"cityeye-worker:(?P<worker>.+):(?P<incarnation>\d+)")
 def start_worker(plan: WorkerPlan, gpus: float) -> Any:  # noqa: ANN401 - Ray does not type handles
     """Starts the worker of a plan; it lives until it is ended, or Ray is."""
     if any(camera.camera.decoder == "cuda" for camera in plan.cameras):
-        gpus = gpu_to_decode(gpus, gpus_of_cluster())
+        gpus = gpu_to_decode(gpus, gpus_here())
     name = actor_name(plan.name, plan.incarnation)
     return start_actor(CameraWorker, plan, name=name, gpus=gpus, outlives=True)
 

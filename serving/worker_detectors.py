@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, RayError
 from pipelines import InferenceMetrics
 from serving.actor import wait_for
 from serving.errors import ServingError, last_line
-from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_of_cluster, may_use_gpu
+from serving.gpus import ROLLOUT_GPUS, equal_share, gpus_here, may_use_gpu
 from serving.in_process import InProcessDetector
 from serving.served_models import ModelState, ServedModel
 from serving.trial import LOAD_TIMEOUT_S, TrialProcess
@@ -37,7 +37,7 @@ class InProcessDetectors:
 
     def worker_gpus(self, models: Sequence[ServedModel], workers: int) -> float:
         """See `DetectorService.worker_gpus`."""
-        gpus = gpus_of_cluster()
+        gpus = gpus_here()
         return equal_share(gpus, workers) if any(may_use_gpu(models, gpus)) else 0.0
 
     def deploy(self, models: Sequence[ServedModel]) -> None:
@@ -45,7 +45,7 @@ class InProcessDetectors:
 
     def launch(self, model: ServedModel, workers: Sequence[Any] = ()) -> None:
         """See `DetectorService.launch`."""
-        (may_use,) = may_use_gpu([model], gpus_of_cluster())
+        (may_use,) = may_use_gpu([model], gpus_here())
         with TrialProcess(model, ROLLOUT_GPUS if may_use else 0.0) as trial:
             problem = trial.load()
         if not problem:

@@ -20,6 +20,7 @@ from camera_adapters import FILE_SCHEME, SOURCES, CameraFault, CameraSpec, kind_
 from cityeye.config.problem import sentence
 from cityeye.config.values import mistake
 from pipelines.delivery import base_folder, expand_home
+from serving import JOINED_RAY, OWN_RAY
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -110,6 +111,19 @@ def public_address(address: str) -> str:
         remedy = "Write https://NAME or https://NAME:PORT, without a path and a login."
         raise mistake("the address is not one at which a server can be reached", remedy)
     return address.rstrip("/")
+
+
+def ray_address(address: str) -> str:
+    """`local`, `auto`, or host and port of a cluster's control service, without a scheme."""
+    if address in {OWN_RAY, JOINED_RAY}:
+        return address
+    host, _, port = address.rpartition(":")
+    remedy = "Write `local`, `auto` or HOST:PORT, for example `ray-head:6379`."
+    if address.startswith("ray://"):
+        raise mistake("Ray Client is not used: the city runs on a node of the cluster", remedy)
+    if not (host and port.isdecimal() and 0 < int(port) <= MAX_PORT):
+        raise mistake("the address of the Ray cluster cannot be read", remedy)
+    return f"{listening_host(host)}:{int(port)}"
 
 
 def database_url(secret: SecretStr, info: ValidationInfo) -> SecretStr:

@@ -23,6 +23,7 @@ from cityeye.config.addresses import (
     database_url,
     listening_host,
     public_address,
+    ray_address,
 )
 from cityeye.config.case_codes import CaseCodesSection
 from cityeye.config.retention import RetentionSection
@@ -63,6 +64,7 @@ from pipelines.rules import ImageArrow
 from pipelines.signals import CANNOT_SEE_S
 from serving import (
     DETECTOR_KINDS,
+    OWN_RAY,
     DetectorKind,
     FolderModels,
     ModelSource,
@@ -91,6 +93,7 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Division = Annotated[str, Field(pattern=r"^(\d{2,12})?$")]
 Timeout = Annotated[float, Field(gt=0, le=120.0)]
 PublicAddress = Annotated[str, AfterValidator(public_address)]
+RayAddress = Annotated[str, AfterValidator(ray_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(database_url)]
 RawParameters = dict[str, Any]
 """Checked by the rule itself, see `cityeye.config.references`."""
@@ -342,6 +345,14 @@ class HubSection(ApiSection):
     `{url: "https://tiles.city.example/{z}/{x}/{y}.png", attribution: Survey of the city}`"""
 
 
+class RaySection(Section):
+    """Which Ray the city runs on."""
+
+    address: RayAddress = OWN_RAY
+    """`local` for a Ray of this machine alone, `auto` for the cluster that this machine has
+    joined, or HOST:PORT of that cluster, for example `local`"""
+
+
 class CoverageSection(Section):
     """How it is measured what every task could see."""
 
@@ -363,6 +374,7 @@ class Settings(Section):
     sinks: tuple[AnySink, ...] = ()
     hub: HubSection | None = None
     api: ApiSection = ApiSection()
+    ray: RaySection = RaySection()
     retention: RetentionSection = RetentionSection()
     coverage: CoverageSection = CoverageSection()
     case_codes: CaseCodesSection | None = None

@@ -157,9 +157,14 @@ def announce_access(access: ApiAccess | None) -> None:
     """
     for name in (VARIABLE, PROXY_CALLBACK):
         os.environ.pop(name, None)  # noqa: TID251 - Ray hands its environment on
-    if access is not None:
-        os.environ[VARIABLE] = access.model_dump_json()  # noqa: TID251
-        os.environ[PROXY_CALLBACK] = PROXY_GUARD  # noqa: TID251
+    os.environ.update(access_variables(access))  # noqa: TID251
+
+
+def access_variables(access: ApiAccess | None) -> dict[str, str]:
+    """The settings of the gate as variables of the environment; none without access."""
+    if access is None:
+        return {}
+    return {VARIABLE: access.model_dump_json(), PROXY_CALLBACK: PROXY_GUARD}
 
 
 def api_access() -> ApiAccess:

@@ -15,12 +15,14 @@ from fastapi import Body, HTTPException, Path, Query, Response
 from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
+from ray.util import get_node_ip_address
 
 from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
 from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from pipelines.delivery import KeyframeSettings
 from pipelines.http_api import HttpApi
+from serving.actor import RESERVED_CPUS
 from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, policy
 from serving.api.added_cameras import router as added_router
 from serving.api.answers import (
@@ -67,6 +69,7 @@ from serving.served_models import ServedModel
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 MAX_WAITING = 256
+ON_THIS_NODE = 0.001
 DETECT_TIMEOUT_S = 10.0
 HEALTHZ_LASTS_S = 1.0
 OWN_METRICS = "control-api"
@@ -98,7 +101,6 @@ api.add_middleware(ApiGate)
 
 
 @serve.deployment(
-    ray_actor_options={"num_cpus": 0.1},
     max_ongoing_requests=64,
     # Whoever comes when so many wait is told at once to come again.
     max_queued_requests=MAX_WAITING,
@@ -238,5 +240,10 @@ def build_api(
 ) -> Application:
     """The Serve application of the control API, which shows models, and images of `keyframes`."""
     deployment: Any = ControlApi
-    application: Application = deployment.bind(models, detector, keyframes)
+    # Beside the director: both use the files of the state folder. Every node has this resource.
+    address = get_node_ip_address()  # type: ignore[no-untyped-call]
+    here = {f"node:{address}": ON_THIS_NODE}
+    options = {"num_cpus": RESERVED_CPUS, "resources": here}
+    pinned = deployment.options(ray_actor_options=options)
+    application: Application = pinned.bind(models, detector, keyframes)
     return application

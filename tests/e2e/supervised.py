@@ -34,7 +34,9 @@ CAMERAS = ("gate", "yard")
 class SupervisedCity:
     """A program with two cameras, one worker and, if asked for, models on Ray Serve."""
 
-    def __init__(self, folder: Path, clip: Path, detector: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, clip: Path, detector: str, ray: str = "local", **environment: str
+    ) -> None:
         self.folder = folder
         self.hub_port, self.api_port = free_ports(2)
         task = {"crowding": {"model": "crowding", "fps": 4}}
@@ -46,6 +48,7 @@ class SupervisedCity:
             "hub": {"port": self.hub_port, "database": "sqlite:///hub.db"},
             "api": {"port": self.api_port},
             "models": {"detector": detector},
+            "ray": {"address": ray},
             "state": "state",
         }
         (folder / "city.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
