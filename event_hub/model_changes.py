@@ -18,9 +18,9 @@ from event_hub.people.noting import noted
 from pipelines.access import AuditTrail, caller_of
 
 PATH = "/api/models/{city}/{model}"
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=300)]
+ReasonGiven = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=300)]
 Version = Annotated[str, Field(pattern=r"^[0-9]+$", max_length=20)]
-VersionOrNone = Annotated[str, Field(pattern=r"^([0-9]+|none)$", max_length=20)]
+RolloutVersion = Annotated[str, Field(pattern=r"^([0-9]+|none)$", max_length=20)]
 
 
 class VersionOrder(BaseModel):
@@ -28,7 +28,7 @@ class VersionOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: Why
+    reason: ReasonGiven
 
 
 class RollbackOrder(VersionOrder):
@@ -43,9 +43,9 @@ class RolloutOrder(VersionOrder):
     What is left out stays; `none` ends it.
     """
 
-    canary: VersionOrNone | None = None
+    canary: RolloutVersion | None = None
     cameras: Annotated[str, Field(max_length=4000)] | None = None
-    shadow: VersionOrNone | None = None
+    shadow: RolloutVersion | None = None
 
 
 def add_model_changes(router: APIRouter, control: CityControl | None, trail: AuditTrail) -> None:

@@ -22,7 +22,7 @@ from event_hub.console.control_records import (
     LedgerLine,
     RolloutTable,
     ServedVersion,
-    VersionDetail,
+    ShownVersion,
 )
 
 logger = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ TABLES: Final = TypeAdapter(tuple[RolloutTable, ...])
 VERSIONS: Final = TypeAdapter(tuple[KnownVersion, ...])
 LEDGER: Final = TypeAdapter(tuple[LedgerLine, ...])
 COMPARISON: Final = TypeAdapter(ComparedVersions)
-DETAIL: Final = TypeAdapter(VersionDetail)
+DETAIL: Final = TypeAdapter(ShownVersion)
 
-Answer = TypeVar("Answer")
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class CityModelReader:
             self._repository[name] = kept
         return kept
 
-    def _ask(self, what: TypeAdapter[Answer], *steps: str, **query: str) -> Answer:
+    def _ask(self, what: TypeAdapter[Asked], *steps: str, **query: str) -> Asked:
         """What a path answers.
 
         Raises:
@@ -186,11 +186,11 @@ class CityModelReader:
 
     def _find(
         self,
-        what: TypeAdapter[Answer],
+        what: TypeAdapter[Asked],
         steps: tuple[str, ...],
         missing: tuple[int, ...] = MISSING,
         **query: str,
-    ) -> Answer | None:
+    ) -> Asked | None:
         """The same; None for the statuses that say that it is not there."""
         try:
             return self._ask(what, *steps, **query)

@@ -128,7 +128,7 @@ class _Manifest(ControlRecord):
     sha256: str
 
 
-class VersionDetail(ControlRecord):
+class ShownVersion(ControlRecord):
     """All that is kept with a version, of which the evaluations count here."""
 
     manifest: _Manifest

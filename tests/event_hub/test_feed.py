@@ -220,11 +220,11 @@ def test_who_is_limited_to_a_group_hears_of_cases_of_its_cameras_alone(
         done("i-1", "note", revision=1, text="none of it is an event")
         done("i-1", "confirm", revision=2)
         heard.append(feed.next("case")[1])
-    said = [
+    cases = [
         (one["type"], sorted(own["incident_id"] for own in one["data"]["incidents"]))
         for one in heard
     ]
-    assert said == [
+    assert cases == [
         ("cityeye.case.confirmed", ["i-2"]),
         ("cityeye.case.joined", ["i-2", "i-3"]),
         ("cityeye.case.confirmed", ["i-0", "i-1"]),
