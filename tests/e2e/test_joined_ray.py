@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.ray,
     pytest.mark.slow,
+    pytest.mark.proof,
     pytest.mark.timeout(900),
 ]
 
