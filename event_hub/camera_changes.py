@@ -28,8 +28,6 @@ JSON_BODY: Final = {
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
-
-
 TABLE_BODY: Final = {
     "requestBody": {
         "required": True,

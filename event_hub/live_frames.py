@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from event_hub.answers import described
 from event_hub.city_control import CityControl, ControlAway, control_of, passed_on
 from event_hub.errors import StoreUnavailableError
-from event_hub.live_relay import MULTIPART, LiveRelay, LiveWish
+from event_hub.live_relay import MULTIPART, LiveRelay, LiveWish, drawn_query
 from event_hub.people.visible import SeenCamera, seen_camera, visible_to
 from pipelines.access import is_still_admitted
 
@@ -79,11 +79,7 @@ def add_live_frames(router: APIRouter, control: CityControl | None) -> None:
         Its time and the camera's state are in headers. There is no old image: 503 says why there is
         none of now.
         """
-        query = {
-            "width": str(width),
-            "boxes": str(boxes).lower(),
-            "places": str(places).lower(),
-        }
+        query = drawn_query(width, boxes, places)
         try:
             answer = control_of(control, city).get(("cameras", camera, "frame.jpg"), query)
         except ControlAway as error:

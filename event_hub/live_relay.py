@@ -46,12 +46,16 @@ class LiveWish:
     @property
     def query(self) -> dict[str, str]:
         """The parameters of the control API."""
-        return {
-            "fps": str(self.fps),
-            "width": str(self.width),
-            "boxes": str(self.boxes).lower(),
-            "places": str(self.places).lower(),
-        }
+        return {"fps": str(self.fps), **drawn_query(self.width, self.boxes, self.places)}
+
+
+def drawn_query(width: int, boxes: bool, places: bool) -> dict[str, str]:
+    """Of these the parameters of the control API, for a single frame too; see `LiveWish`."""
+    return {
+        "width": str(width),
+        "boxes": str(boxes).lower(),
+        "places": str(places).lower(),
+    }
 
 
 class _Source:

@@ -25,7 +25,7 @@ from event_hub.heard import HeardCameras
 from event_hub.people.visible import ALL, Sees, Visible
 from event_hub.projections import SUBJECTS
 from event_hub.settings import HubRetention
-from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us
+from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES, USAGE, from_us, time_of
 from pipelines.event import CameraStateData, IncidentData, IncidentEvent, NoticeEvent
 from pipelines.event_identity import camera_source
 from pipelines.event_incident import SubjectData
@@ -70,10 +70,8 @@ class CameraFilter:
 
 def city_incident(row: Row[Any]) -> CityIncident:
     """What the API answers of a row of incidents."""
-    held_since = None if row.held_us is None else from_us(row.held_us)
     data = IncidentData.model_validate_json(row.data)
-    deleted_at = None if row.deleted_us is None else from_us(row.deleted_us)
-    times = {"held_since": held_since, "deleted_at": deleted_at}
+    times = {"held_since": time_of(row.held_us), "deleted_at": time_of(row.deleted_us)}
     return CityIncident(**dict(data), city=row.city, **times)
 
 
@@ -235,7 +233,7 @@ def _arrival(connection: Connection, newest: bool) -> datetime | None:
     position = EVENTS.c.position
     order = position.desc() if newest else position
     received_us = connection.scalar(select(EVENTS.c.received_us).order_by(order).limit(1))
-    return None if received_us is None else from_us(received_us)
+    return time_of(received_us)
 
 
 class KeptEvents(NamedTuple):

@@ -265,3 +265,8 @@ def to_us(moment: datetime) -> int:
 def from_us(us: int) -> datetime:
     """The UTC time behind `to_us`."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def time_of(us: int | None) -> datetime | None:
+    """The same where there may be none."""
+    return None if us is None else from_us(us)

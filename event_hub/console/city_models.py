@@ -1,20 +1,17 @@
-"""`CityModelReader`: which model versions serve in the hub's city, read from its control API.
-
-Nothing old passes for new: a reading that fails takes the one before away.
-"""
+"""`CityModelReader`: which model versions serve in the hub's city, read from its control API."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from event_hub.city_control import CityControl, ControlAway
+from event_hub.city_control import CityControl
+from event_hub.console.control_reading import Asked, ControlReading, ControlRefused
 from event_hub.console.control_records import (
     ComparedVersions,
     EvaluatedVersion,
@@ -25,13 +22,10 @@ from event_hub.console.control_records import (
     ShownVersion,
 )
 
-logger = logging.getLogger(__name__)
-
 LEDGER_LINES: Final = "20"
 REPOSITORY_EVERY_S: Final = 30.0
 """Reading packages takes time, and a published version never changes."""
 
-OK: Final = 200
 MISSING: Final = (404,)
 NOT_READ: Final = (404, 409, 422, 503)
 """Also where the repository does not answer, or a package in it cannot be read."""
@@ -42,8 +36,6 @@ VERSIONS: Final = TypeAdapter(tuple[KnownVersion, ...])
 LEDGER: Final = TypeAdapter(tuple[LedgerLine, ...])
 COMPARISON: Final = TypeAdapter(ComparedVersions)
 DETAIL: Final = TypeAdapter(ShownVersion)
-
-Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,40 +82,20 @@ class _Repository:
     accuracy: dict[str, EvaluatedVersion] = field(default_factory=dict)
 
 
-class _RefusedError(ControlAway):
-    def __init__(self, status: int, steps: tuple[str, ...]) -> None:
-        super().__init__(f"the control API answers {status} to {'/'.join(steps)}")
-        self.status = status
-
-
-class CityModelReader:
-    """Reads one control API. `read` is for one thread at a time, `latest` for any.
-
-    Attributes:
-        latest: The newest reading; None before the first one, and where it failed.
-        is_away: Whether the newest reading failed.
-    """
+class CityModelReader(ControlReading[CityModels]):
+    """The models of one city."""
 
     def __init__(self, control: CityControl) -> None:
+        super().__init__(control)
         self.city = control.city
-        self.latest: CityModels | None = None
-        self.is_away = False
-        self._control = control
         self._repository: dict[str, _Repository] = {}
 
-    def read(self) -> None:
-        """Reads everything anew; takes seconds where the control API is slow."""
-        try:
-            models = self._models()
-        except (ControlAway, ValidationError) as error:
-            logger.warning("models_not_read error=%s", error)
-            self.latest, self.is_away = None, True
-        else:
-            self.latest, self.is_away = CityModels(models, datetime.now(UTC)), False
+    def _read(self) -> CityModels:
+        return CityModels(self._models(), datetime.now(UTC))
 
     def _models(self) -> tuple[ModelInService, ...]:
-        served = self._ask(SERVED, "models")
-        tables = {table.model: table for table in self._ask(TABLES, "rollouts")}
+        served = self.ask(SERVED, "models")
+        tables = {table.model: table for table in self.ask(TABLES, "rollouts")}
         names = sorted({one.name for one in served} | tables.keys())
         return tuple(
             self._model(name, tables.get(name), [one for one in served if one.name == name])
@@ -141,7 +113,7 @@ class CityModelReader:
             tuple(served),
             repository.known,
             dict(repository.accuracy),
-            self._ask(LEDGER, "models", name, "ledger", limit=LEDGER_LINES),
+            self.ask(LEDGER, "models", name, "ledger", limit=LEDGER_LINES),
             self._comparisons(table) if table else (),
         )
 
@@ -172,18 +144,6 @@ class CityModelReader:
             self._repository[name] = kept
         return kept
 
-    def _ask(self, what: TypeAdapter[Asked], *steps: str, **query: str) -> Asked:
-        """What a path answers.
-
-        Raises:
-            ControlAway: It does not answer, or not with 200.
-            ValidationError: It answers something else.
-        """
-        answer = self._control.get(steps, query)
-        if answer.status != OK:
-            raise _RefusedError(answer.status, steps)
-        return what.validate_json(answer.body)
-
     def _find(
         self,
         what: TypeAdapter[Asked],
@@ -191,10 +151,10 @@ class CityModelReader:
         missing: tuple[int, ...] = MISSING,
         **query: str,
     ) -> Asked | None:
-        """The same; None for the statuses that say that it is not there."""
+        """What a path answers; None for the statuses that say that it is not there."""
         try:
-            return self._ask(what, *steps, **query)
-        except _RefusedError as error:
+            return self.ask(what, *steps, **query)
+        except ControlRefused as error:
             if error.status in missing:
                 return None
             raise

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from event_hub.answers import Health
-from event_hub.city_control import CityControl, ControlAway
+from event_hub.console.control_reading import ControlReading
 from event_hub.console.control_records import ControlRecord
 
-logger = logging.getLogger(__name__)
-
-OK: Final = 200
 KINDS: Final = (
     "keyframes",
     "restricted",
@@ -40,6 +36,9 @@ class _Kept(ControlRecord):
 
 class _CityHealth(ControlRecord):
     kept: tuple[_Kept, ...]
+
+
+HEALTH: Final = TypeAdapter(_CityHealth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +70,11 @@ def hub_level(health: Health) -> FillLevel:
     return FillLevel("hub", health.bytes, health.max_bytes, health.max_days, oldest)
 
 
-class CityLevels:
-    """What a city keeps, by its control API.
+class CityLevels(ControlReading[tuple[FillLevel, ...]]):
+    """What a city keeps."""
 
-    Attributes:
-        latest: None before the first reading, and where it failed.
-        is_away: Whether the newest reading failed.
-    """
-
-    def __init__(self, control: CityControl) -> None:
-        self.latest: tuple[FillLevel, ...] | None = None
-        self.is_away = False
-        self._control = control
-
-    def read(self) -> None:
-        """Reads everything anew; takes seconds where the control API is slow."""
-        try:
-            answer = self._control.get(("health",))
-            if answer.status != OK:
-                raise ControlAway(f"the control API answers {answer.status} to health")
-            kept = _CityHealth.model_validate_json(answer.body).kept
-        except (ControlAway, ValidationError) as error:
-            logger.warning("fill_levels_not_read error=%s", error)
-            self.latest, self.is_away = None, True
-        else:
-            self.latest, self.is_away = tuple(_fullest(kept)), False
+    def _read(self) -> tuple[FillLevel, ...]:
+        return tuple(_fullest(self.ask(HEALTH, "health").kept))
 
 
 def _fullest(kept: Iterable[_Kept]) -> Iterable[FillLevel]:

@@ -8,18 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from event_hub.access import ROUTES
 from event_hub.console.language import N_, Language
-from event_hub.console.markup import markup
+from event_hub.console.markup import asset, markup
 from event_hub.console.page import Announcement, CityReading, Content, Visit
 from event_hub.console.script_texts import script_texts
 from pipelines.event import IncidentData
 
-ASSETS: Final = Path(__file__).parent / "assets"
 STYLES: Final = tuple(
     f"{name}.css"
     for name in (
@@ -112,19 +109,14 @@ def _sentence(incident: IncidentData, language: Language) -> str:
     )
 
 
-@cache
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
 def head_html(language: Language, page: str, now_ms: int) -> str:
     """What belongs into the head of a page: the server's time, styles and texts."""
-    style = "\n".join(_asset(name) for name in STYLES)
+    style = "\n".join(asset(name) for name in STYLES)
     return (
         f"<meta name='cityeye-now' content='{now_ms}'><style>{style}</style>"
         "<script type='application/json' id='cy-texts'>"
         f"{_script_json(script_texts(language, page))}</script>"
-        f"<script>{_asset('theme.js')}</script>"
+        f"<script>{asset('theme.js')}</script>"
     )
 
 
@@ -135,5 +127,5 @@ def _script_json(texts: Mapping[str, Any]) -> str:
 def body_html(language: Language, page: str) -> str:
     """What belongs into the body: the skip link, dialogs, and the page's scripts."""
     names = ("console", "orders", *SCRIPTS.get(page, ()))
-    scripts = "".join(f"<script>{_asset(f'{name}.js')}</script>" for name in names)
+    scripts = "".join(f"<script>{asset(f'{name}.js')}</script>" for name in names)
     return markup(language).render("dialogs.html") + scripts

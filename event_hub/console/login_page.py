@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
 from event_hub.console.language import COOKIE, chosen_language
-from event_hub.console.markup import markup
+from event_hub.console.markup import asset, markup
 from event_hub.people.outside_login import BEGIN
 
 HOME: Final = "/"
-ASSETS: Final = Path(__file__).parent / "assets"
 OWN_ADDRESS: Final = re.compile(r"/(?![/\\])[^\\\s]*")
 """Of this server: no other host, and nothing that a browser takes for one."""
 
@@ -93,7 +90,5 @@ def _command(text: str) -> Markup:
     return Markup("<code>{}</code>").format(text)
 
 
-@cache
 def _asset(name: str) -> Markup:
-    # A file of ours, for the inside of `style` or `script`.
-    return Markup((ASSETS / name).read_text(encoding="utf-8"))  # noqa: S704
+    return Markup(asset(name))  # noqa: S704 - a file of ours

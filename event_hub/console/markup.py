@@ -22,11 +22,18 @@ from event_hub.console.words import CodeWords
 from pipelines.event import CameraData
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+ASSETS: Final = Path(__file__).parent / "assets"
 FAVICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="none" '
     'stroke="#2f7d8c" stroke-width="3" d="M3 16q13-18 26 0q-13 18-26 0z"/>'
     '<circle cx="16" cy="16" r="4.5" fill="#2f7d8c"/></svg>'
 )
+
+
+@cache
+def asset(name: str) -> str:
+    """A style or script, for the inside of its element."""
+    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 class LanguageMarkup:

@@ -12,6 +12,7 @@ from event_hub.city_control import CityControl
 from event_hub.console.city_models import CityModelReader, ModelInService
 from event_hub.console.markup import camera_name, markup
 from event_hub.console.page import CityReading, Content, Slot, Visit
+from event_hub.console.precision_table import precision_rows
 from pipelines.access import Scope
 
 PRECISION_DAYS: Final = 30
@@ -64,21 +65,19 @@ class ModelsPage:
                 is_empty=latest is not None and not latest.models,
             ),
             "precision": render(
-                "precision.html", rows=precision_rows(reading), days=PRECISION_DAYS, most=ROWS
+                "precision.html", rows=_precision(reading), days=PRECISION_DAYS, most=ROWS
             ),
         }
         return Content(visit.language.text("Models"), parts, {"models": rows})
 
 
-def precision_rows(reading: CityReading) -> list[tuple[str, PrecisionRow]]:
-    """Names of cameras with what people decided of their incidents, the most false alarms first."""
+def _precision(reading: CityReading) -> list[tuple[str, PrecisionRow]]:
     since = reading.situation.read_at - timedelta(days=PRECISION_DAYS)
     report = precision_report(reading.connection, PrecisionFilter(since=since, sees=reading.sees))
     names = {
         (one.city, one.camera.id): camera_name(one.camera) for one in reading.situation.cameras
     }
-    rows = sorted(report.rows, key=lambda one: (-one.false_alarms, -one.real))
-    return [(names.get((one.city, one.camera), one.camera), one) for one in rows]
+    return precision_rows(report.rows, names)
 
 
 def _url(city: str, model: str) -> str:

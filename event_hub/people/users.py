@@ -21,7 +21,7 @@ from event_hub.people.groups import check_groups, dump_names, load_names
 from event_hub.people.names import user_name
 from event_hub.people.passwords import Passwords
 from event_hub.people.sessions import UserSessions
-from event_hub.tables import USERS, from_us, to_us
+from event_hub.tables import USERS, from_us, time_of, to_us
 
 UserRole = Literal["viewer", "operator", "engineer", "admin"]
 """The scopes that a person may have; `sender` is for machines."""
@@ -235,6 +235,6 @@ def _user(row: Row[Any]) -> User:
         role=_ROLE.validate_python(row.role),
         groups=load_names(row.groups),
         created_at=from_us(row.created_us),
-        disabled_at=None if row.disabled_us is None else from_us(row.disabled_us),
+        disabled_at=time_of(row.disabled_us),
         outside=bool(row.subject),
     )

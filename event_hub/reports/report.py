@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from event_hub import queries
 from event_hub.answers import CameraStatus
 from event_hub.cases.precision import PrecisionFilter, precision_report
-from event_hub.incidents import IncidentFilter, conditions
+from event_hub.incidents import IncidentFilter
 from event_hub.incidents.counts import incident_counts
 from event_hub.people.visible import Visible
 from event_hub.reports.answers import CityReport, CountedCamera, CountedIncidents
 from event_hub.reports.blind_cameras import blind_cameras
 from event_hub.reports.case_numbers import case_numbers
 from event_hub.reports.period import ReportPeriod
-from event_hub.tables import INCIDENTS
+from event_hub.statistics.incidents import counted
 from pipelines.event_incident import LEVELS
 
 
@@ -111,7 +111,5 @@ def _cameras(
 
 
 def _by_camera(connection: Connection, wanted: IncidentFilter) -> dict[tuple[str, str], int]:
-    row = INCIDENTS.c
-    query = select(row.city, row.camera, func.count().label("total")).where(*conditions(wanted))
-    rows = connection.execute(query.group_by(row.city, row.camera))
-    return {(one.city, one.camera): one.total for one in rows}
+    found = counted(connection, wanted, ("city", "camera"))
+    return {(city, camera): counts["total"] for (city, camera), counts in found.items()}

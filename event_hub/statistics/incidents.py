@@ -72,7 +72,7 @@ def timeline(
 def groups(connection: Connection, wanted: IncidentFilter, shared: Shared) -> GroupedIncidents:
     """Incidents by what they have in common."""
     names = _COLUMNS[shared]
-    found = _counted(connection, wanted, names)
+    found = counted(connection, wanted, names)
     answers = [
         IncidentGroup(**dict(zip(names, key, strict=True)), **counts)
         for key, counts in _largest(found)
@@ -91,7 +91,7 @@ def heat(
         wanted: Which incidents.
         cameras: Known cameras with their city; of others the newest incident says where it stands.
     """
-    found = _largest(_counted(connection, wanted, ("city", "camera")))[:GROUPS_MAX]
+    found = _largest(counted(connection, wanted, ("city", "camera")))[:GROUPS_MAX]
     known = {CameraKey(city, camera.id): camera for city, camera in cameras}
     unknown = {CameraKey(*key) for key, _ in found} - known.keys()
     if unknown:
@@ -105,10 +105,10 @@ def heat(
     return PlaceList(places=places)
 
 
-def _counted(
+def counted(
     connection: Connection, wanted: IncidentFilter, names: tuple[str, ...]
 ) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Counts by the values of some columns."""
+    """What was reported, by the values of some columns: `total`, `open` and `severities`."""
     columns = [INCIDENTS.c[name] for name in (*names, "level")]
     query = select(
         *columns, func.count().label("total"), func.sum(INCIDENTS.c.is_open).label("open")

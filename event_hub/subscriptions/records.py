@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import Connection, select
 
 from event_hub.subscription_tables import DELIVERIES
 from event_hub.subscriptions.answers import DeadEvent, SubscriptionRecord
 from event_hub.subscriptions.kept import Subscription, subscriptions, waiting_and_dead
-from event_hub.tables import EVENTS, from_us
+from event_hub.tables import EVENTS, from_us, time_of
 
 
 def subscription_record(
@@ -25,9 +23,9 @@ def subscription_record(
         wanted=own.wanted,
         waiting=waiting,
         dead=dead,
-        accepted_at=_time(row.accepted_us),
-        failing_since=_time(row.failing_us),
-        next_attempt_at=_time(row.next_us) if row.failing_us else None,
+        accepted_at=time_of(row.accepted_us),
+        failing_since=time_of(row.failing_us),
+        next_attempt_at=time_of(row.next_us) if row.failing_us else None,
         reason=row.reason,
         secret=secret,
     )
@@ -51,7 +49,3 @@ def dead_events(connection: Connection, subscription_id: str, limit: int) -> lis
     ).all()
     names = ("position", "event_id", "type", "attempts", "reason")
     return [DeadEvent(**{name: getattr(row, name) for name in names}) for row in rows]
-
-
-def _time(us: int | None) -> datetime | None:
-    return None if us is None else from_us(us)
