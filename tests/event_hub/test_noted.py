@@ -29,6 +29,9 @@ USER = {"name": "li", "password": PASSWORD, "role": "viewer"}
 ONE = "/api/subscriptions/{subscription}"
 CAMERA = "/api/cameras/{city}/{camera}"
 GATE = "/api/cameras/Xinjin/gate"
+MODEL = "/api/models/{city}/{model}"
+STREET = "/api/models/Xinjin/street"
+WHY = {"reason": "fewer false alarms"}
 TRIED = {"source": "rtsp://10.1.2.3/1", "reason": "a new camera"}
 HOOK = {"url": "http://127.0.0.1:9/hook", "format": "cloudevents", "name": "city hall"}
 
@@ -61,6 +64,7 @@ EXAMPLES: list[tuple[str, str, str, Any, str]] = [
     ("POST", f"{ONE}/replay", "{own}/replay", {}, "subscription.replayed"),
     ("POST", f"{ONE}/test", "{own}/test", None, "subscription.tested"),
     ("DELETE", ONE, "{own}", None, "subscription.removed"),
+    ("PUT", f"{CAMERA}/places", f"{GATE}/places", {}, "config.changed"),
     ("PUT", f"{CAMERA}/places/{{kind}}", f"{GATE}/places/zones", {}, "config.changed"),
     ("PUT", f"{CAMERA}/schedules", f"{GATE}/schedules", {}, "config.changed"),
     ("DELETE", CAMERA, GATE, None, "config.changed"),
@@ -68,6 +72,9 @@ EXAMPLES: list[tuple[str, str, str, Any, str]] = [
     ("POST", "/api/cameras/{city}/test", "/api/cameras/Xinjin/test", TRIED, "camera.tried"),
     ("POST", "/api/cameras/{city}/import", "/api/cameras/Xinjin/import", {}, "config.changed"),
     ("POST", "/api/config/{city}/undo", "/api/config/Xinjin/undo", {}, "config.changed"),
+    ("POST", f"{MODEL}/rollout", f"{STREET}/rollout", WHY, "model.changed"),
+    ("POST", f"{MODEL}/promote", f"{STREET}/promote", WHY, "model.changed"),
+    ("POST", f"{MODEL}/rollback", f"{STREET}/rollback", WHY, "model.changed"),
     ("POST", "/api/me/password", "/api/me/password", 9, "user.changed"),
 ]
 """Method, path of the rule, the path, the body or which one below, and the action."""

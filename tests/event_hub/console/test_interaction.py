@@ -205,7 +205,7 @@ def test_a_case_is_worked_to_its_end(browser: Browser, town: Process, folder: Pa
         send.click()
         page.get_by_text("Say to whom it goes.").wait_for()
         page.get_by_label("To whom").fill("Team <b>East</b>")
-        page.get_by_label("Words for the history").fill("with a truck")
+        page.get_by_role("textbox", name="Words for the history").fill("with a truck")
         send.click()
         state.get_by_text("dispatched → Team <b>East</b>").wait_for()
         page.get_by_role("button", name="Resolve").click()
