@@ -26,7 +26,7 @@ from pipelines.rules.rule import (
 )
 from pipelines.rules.situation import Reading, Situation, SituationWatch
 from pipelines.rules.zone_geometry import ZoneShape
-from pipelines.track import PERSONS, VEHICLES, Track, tracks_on_foot
+from pipelines.track import CYCLES, PERSONS, VEHICLES, Track, tracks_on_foot
 
 MISSED_S: Final = 1.5
 """Somebody who is missed for less may still be there."""
@@ -114,12 +114,17 @@ class _IntrusionWatch(SituationWatch):
         return [
             track
             for track in tracks
-            if plain_label(track.label) in self._labels
-            and self._cycles.takes(track)
+            if self._is_meant(track)
             and (not track.rides or self._stands_for_cycle(track, shown))
             and self._shape.contains(track.box.foot)
             and not any(_is_aboard(track.box, vehicle) for vehicle in vehicles)
         ]
+
+    def _is_meant(self, track: Track) -> bool:
+        label = plain_label(track.label)
+        if label in CYCLES:
+            return self._cycles.knows(track.id)
+        return label in self._labels
 
     def _stands_for_cycle(self, rider: Track, shown: set[int]) -> bool:
         """Whether a rider shows a cycle that counts and is missed in this frame."""

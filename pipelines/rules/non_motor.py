@@ -2,7 +2,8 @@
 
 Detectors take a motorcycle for a bicycle and back, end on for as long as it is in view. Time and
 speed tell them apart: what was another cycle for part of its time is none, and what goes with the
-motor traffic neither.
+motor traffic neither. Whatever its label, what rides for seconds at the pace of a bicycle while
+traffic beside it is much faster is no motorcycle.
 """
 
 from __future__ import annotations
@@ -31,9 +32,22 @@ KEEPS_UP_S: Final = 1.0
 APART_S: Final = 0.5
 """So long it must have been slower than traffic."""
 
+CRAWLS: Final = 0.6
+"""No motorcycle stays below this share of the speed of the motor traffic around it ..."""
+
+CRAWLS_S: Final = 4.0
+"""... for so long, unless it stops or turns off."""
+
+RIDES_MPS: Final = (1.5, 7.0)
+"""Between these speeds people ride bicycles, on calibrated cameras: 5 to 25 km/h."""
+
+RIDES_HEIGHTS_PS: Final = 0.4
+"""Who moves by less than so many heights of its box per second stands, without calibration."""
+
 LONGEST_S: Final = 5.0
 """Two sightings that are further apart say no more than that."""
 
+BICYCLES: Final = frozenset({"bicycle", "cyclist"})
 MOTORS: Final = frozenset({"motorcycle", "motorbike", "scooter"})
 
 _KEPT: Final = 500
@@ -52,6 +66,7 @@ class _Cycle:
         is_compared: Whether it was where something is known of traffic.
         kept_up_s: For how long it has kept up with traffic, in all.
         apart_s: For how long it was slower.
+        crawled_s: For how long it rode at the pace of a bicycle while traffic was much faster.
     """
 
     seen_s: float
@@ -61,6 +76,12 @@ class _Cycle:
     is_compared: bool = False
     kept_up_s: float = 0.0
     apart_s: float = 0.0
+    crawled_s: float = 0.0
+
+    @property
+    def rides_as_a_bicycle(self) -> bool:
+        """Whether its pace alone says that it is none that has a motor."""
+        return self.crawled_s >= CRAWLS_S and self.kept_up_s < KEEPS_UP_S and not self.is_fast
 
     @property
     def keeps_out_of_traffic(self) -> bool:
@@ -111,10 +132,15 @@ class NonMotorFilter:
             cycle.kept_up_s += span_s
         else:
             cycle.apart_s += span_s
+        if speed <= CRAWLS * traffic and self._rides(track, speed):
+            cycle.crawled_s += span_s
 
-    def takes(self, track: Track) -> bool:
-        """Whether a track of one of the labels is what it is taken for."""
-        return plain_label(track.label) not in CYCLES or self.knows(track.id)
+    def _rides(self, track: Track, speed: float) -> bool:
+        """Whether it neither stands nor is faster than bicycles are."""
+        if self._pace.ground is None:
+            return speed >= RIDES_HEIGHTS_PS * (track.box.y2 - track.box.y1)
+        slowest, fastest = RIDES_MPS
+        return slowest <= speed <= fastest
 
     def knows(self, cycle: int) -> bool:
         """Whether a cycle that was seen lately is one of those that count."""
@@ -123,5 +149,7 @@ class NonMotorFilter:
             return False
         if not self._tells:
             return known.right > 0
+        if known.rides_as_a_bicycle and self._labels & BICYCLES:
+            return True
         is_one = 0 < LEAST_SHARE * known.total <= known.right
         return is_one and not known.is_fast and known.keeps_out_of_traffic

@@ -172,3 +172,30 @@ def test_who_goes_with_the_traffic_may_ride_a_motorcycle(
     own = build_rule(RulePlan("traffic.carriageway_intrusion", (zone,), {}), "cam-1", "e1")
     steps = run(own, World([Thing("bicycle", path), *cars]), 40)
     assert len(of(steps, Phase.STARTED)) == told, scenario
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize(
+    ("scenario", "path", "cars", "told"),
+    [
+        ("much slower than the cars", moving(2, 9, 0, 4, start=6), flow(12), 1),
+        ("as fast as slow cars", moving(2, 9, 0, 4, start=6), flow(5), 0),
+        ("stands at the edge", at(3, 15, start=6), flow(12), 0),
+        (
+            "turns off",
+            then((9, moving(2, 9, 0, 12, start=6)), (12, moving(2, 45, 3, 2))),
+            flow(12),
+            0,
+        ),
+        ("no cars to compare it with", moving(2, 9, 0, 4, start=6), [], 0),
+    ],
+)
+def test_a_bicycle_that_is_taken_for_a_motorcycle_is_known_by_its_pace(
+    scenario, path, cars, told, calibrated, monkeypatch
+):
+    monkeypatch.setitem(SIZES, "motorcycle", (0.6, 1.8, 1.7))
+    zone = VIEW.zone(*ROAD, calibrated=calibrated, name="carriageway")
+    for parameters, wanted in (({}, told), ({"labels": ["person"]}, 0)):
+        plan = RulePlan("traffic.carriageway_intrusion", (zone,), parameters)
+        steps = run(build_rule(plan, "cam-1", "e1"), World([Thing("motorcycle", path), *cars]), 40)
+        assert len(of(steps, Phase.STARTED)) == wanted, scenario

@@ -35,7 +35,7 @@ from tests.serving.packages import brightness_package
 
 pytestmark = [pytest.mark.integration, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 NAME = "inside"
 CAMERAS = ("east", "west")
 
@@ -199,8 +199,9 @@ def test_a_new_worker_loads_the_version_that_is_in_service_now(running: Running)
         if "ray::CameraWorker" in " ".join(process.cmdline())
         and any("worker-0" in file.path for file in process.open_files())
     )
+    before = running.city.workers()[0].restarts
     os.kill(victim.pid, signal.SIGKILL)
-    running.wait_until(lambda: running.city.workers()[0].restarts == 1, "a replacement")
+    running.wait_until(lambda: running.city.workers()[0].restarts > before, "a replacement")
 
     def works() -> bool:
         state = running.city.workers()[0]

@@ -31,7 +31,7 @@ from tests.serving.packages import brightness_package
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 CAMERAS = ("east", "north", "south", "west")
 UNDER_WAY = 4
 """Frames of a camera that may be between conversion and result at one moment."""
