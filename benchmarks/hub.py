@@ -7,11 +7,9 @@ request after the other.
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.hub_events import incidents, measurements
+from benchmarks.hub_ingest import BATCH, SENDERS, ingested, ingested_by_two
+from benchmarks.hub_pages import PAGES, browser_program, interactive_ms
 from benchmarks.hub_process import BenchHub, running_hub
 from benchmarks.hub_queries import QUERIES, KnownIncidents
 from benchmarks.postgres_server import is_installed, new_database, postgres_server
@@ -30,14 +29,7 @@ from benchmarks.subject import Say
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 DATABASES: Final = (SQLITE, POSTGRESQL)
-BATCH: Final = 250
-SENDERS: Final = 8
-REPEATED: Final = 10
-"""How often a batch is sent again, to count what is left of it."""
-PAGES: Final = 20
-MANY: Final = 1_000_000
-"""More than are sent one by one."""
-SAY_EVERY: Final = 50_000
+LISTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +78,8 @@ def run(benchmark: HubBenchmark, say: Say) -> BenchmarkResult:
         "senders": SENDERS,
     }
     tables = [_ingest_table(metrics, databases), _query_table(metrics, databases)]
+    if any(one.name.startswith("interactive_ms") for one in metrics):
+        tables.append(_page_table(metrics, databases))
     return start.result("hub", settings, metrics, tables)
 
 
@@ -95,7 +89,16 @@ def _measure(benchmark: HubBenchmark, database: str, say: Say) -> list[Metric]:
         if database == POSTGRESQL:
             url = new_database(stack.enter_context(postgres_server(durable=True)))
         hub = stack.enter_context(running_hub(url, benchmark.folder))
-        ingest = _ingest(hub, benchmark, lambda words: say(f"{database}: {words}"))
+        ingest = ingested(
+            hub,
+            benchmark.incidents,
+            benchmark.measurements,
+            benchmark.seconds,
+            lambda words: say(f"{database}: {words}"),
+        )
+        if url is not None:
+            with running_hub(url, benchmark.folder) as other:
+                ingest |= ingested_by_two((hub, other), benchmark.seconds)
         found = [_rate(f"{name}[database={database}]", value) for name, value in ingest.items()]
         known = _known(hub)
         asked = _asked(hub, known, benchmark.requests)
@@ -105,73 +108,34 @@ def _measure(benchmark: HubBenchmark, database: str, say: Say) -> list[Metric]:
                 value = _quantile(asked[query], share)
                 found.append(Metric(name=label, unit="ms", better="lower", samples=(value,)))
         say(f"{database}: everything has been asked")
-        return found
+        return found + _pages(hub, database, say)
+
+
+def _pages(hub: BenchHub, database: str, say: Say) -> list[Metric]:
+    program = browser_program()
+    if program is None:
+        say("pages of the console are left out: install Chromium and `playwright`")
+        return []
+    return [
+        Metric(
+            name=f"interactive_ms[database={database},page={path}]",
+            unit="ms",
+            better="lower",
+            samples=tuple(times_ms),
+        )
+        for path, times_ms in interactive_ms(hub, program).items()
+    ]
 
 
 def _rate(name: str, value: float) -> Metric:
     return Metric(name=name, unit="events/s", better="higher", samples=(value,))
 
 
-def _ingest(hub: BenchHub, benchmark: HubBenchmark, say: Say) -> dict[str, float]:
-    """Fills the hub; events per second by how they came."""
-    found = {
-        "batch_incidents_per_s": _fill(hub, incidents(benchmark.incidents), say),
-        "batch_measurements_per_s": _fill(hub, measurements(benchmark.measurements), say),
-    }
-    events = hub.events()
-    expected = benchmark.incidents + benchmark.measurements
-    if events != expected:
-        raise BenchmarkError(f"the hub has {events} events of {expected} that it acknowledged")
-    again = list(itertools.islice(measurements(benchmark.measurements), BATCH))
-    began_s = time.monotonic()
-    for _ in range(REPEATED):
-        hub.send_batch(again)
-    found["batch_duplicates_per_s"] = REPEATED * len(again) / (time.monotonic() - began_s)
-    if hub.events() != expected:
-        raise BenchmarkError("events that were sent again are stored again")
-    fresh = incidents(MANY, first=benchmark.incidents)
-    found["single_per_s"] = _singles(hub, fresh, 1, benchmark.seconds)
-    found[f"single_{SENDERS}_senders_per_s"] = _singles(hub, fresh, SENDERS, benchmark.seconds)
-    return found
-
-
-def _fill(hub: BenchHub, events: Iterator[bytes], say: Say) -> float:
-    sent, sending_s = 0, 0.0
-    while batch := list(itertools.islice(events, BATCH)):
-        began_s = time.monotonic()
-        hub.send_batch(batch)
-        sending_s += time.monotonic() - began_s
-        sent += len(batch)
-        if sent % SAY_EVERY < BATCH:
-            say(f"{sent} events, {sent / sending_s:.0f} per second")
-    return sent / sending_s if sending_s else 0.0
-
-
-def _singles(hub: BenchHub, events: Iterator[bytes], senders: int, seconds: float) -> float:
-    """Events per second that are sent one by one, each by a sender that waits for its answer."""
-    stock = [list(itertools.islice(events, int(seconds * 500))) for _ in range(senders)]
-    end_s = time.monotonic() + seconds
-
-    def send(own: Sequence[bytes]) -> int:
-        sent = 0
-        for event in own:
-            if time.monotonic() > end_s:
-                break
-            hub.send(event)
-            sent += 1
-        return sent
-
-    began_s = time.monotonic()
-    with ThreadPoolExecutor(senders) as pool:
-        sent = sum(pool.map(send, stock))
-    return sent / (time.monotonic() - began_s)
-
-
 def _known(hub: BenchHub) -> KnownIncidents:
     ids: list[str] = []
     ends: list[str] = []
     before: str | None = None
-    for _ in range(PAGES):
+    for _ in range(LISTS):
         more = {} if before is None else {"before": before}
         page = hub.get_json("/api/incidents", limit="200", **more)
         ids += [one["incident_id"] for one in page["incidents"]]
@@ -204,11 +168,27 @@ def _ingest_table(metrics: Sequence[Metric], databases: Sequence[str]) -> Result
     names = [one.name.partition("[")[0] for one in metrics if one.unit == "events/s"]
     values = {one.name: one.median for one in metrics}
     rows = [
-        (name, *(round(values[f"{name}[database={one}]"]) for one in databases))
+        (name, *(_whole(values.get(f"{name}[database={one}]")) for one in databases))
         for name in dict.fromkeys(names)
     ]
     title = "Events per second that the hub takes, each durable when it is acknowledged"
     return ResultTable(title=title, columns=("events", *databases), rows=tuple(rows))
+
+
+def _whole(value: float | None) -> Cell:
+    return "" if value is None else round(value)
+
+
+def _page_table(metrics: Sequence[Metric], databases: Sequence[str]) -> ResultTable:
+    known = {one.name: one for one in metrics}
+    columns = [f"{name} {one}" for one in databases for name in ("median", "worst")]
+    rows: list[tuple[Cell, ...]] = []
+    for path in PAGES:
+        times = [known[f"interactive_ms[database={one},page={path}]"] for one in databases]
+        cells = [round(value) for one in times for value in (one.median, max(one.samples))]
+        rows.append((path, *cells))
+    title = "Milliseconds from a click until a page of the console can be worked with, in Chromium"
+    return ResultTable(title=title, columns=("page", *columns), rows=tuple(rows))
 
 
 def _query_table(metrics: Sequence[Metric], databases: Sequence[str]) -> ResultTable:

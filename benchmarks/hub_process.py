@@ -14,7 +14,7 @@ from typing import Any, Final
 import urllib3
 
 from benchmarks.errors import BenchmarkError
-from pipelines.access import TokenFile
+from pipelines.access import Scope, TokenFile
 
 START_S: Final = 120.0
 STOP_S: Final = 30.0
@@ -24,11 +24,16 @@ BATCH: Final = "application/cloudevents-batch+json"
 
 
 class BenchHub:
-    """Talks to a hub; safe to use from several threads."""
+    """Talks to a hub; safe to use from several threads.
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url
-        self._headers = {"Authorization": f"Bearer {token}"}
+    Attributes:
+        url: Where it is.
+    """
+
+    def __init__(self, url: str, tokens: TokenFile) -> None:
+        self.url = url
+        self._tokens = tokens
+        self._headers = {"Authorization": f"Bearer {tokens.first()}"}
         self._pool = urllib3.PoolManager(maxsize=32, timeout=120.0, retries=False)
 
     def send(self, event: bytes) -> None:
@@ -46,12 +51,16 @@ class BenchHub:
     def get_json(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON of an answer. Raises BenchmarkError where there is none."""
         return self._pool.request(
-            "GET", self._url + path, fields=query, headers=self._headers
+            "GET", self.url + path, fields=query, headers=self._headers
         ).json()
 
     def events(self) -> int:
         """How many events the hub keeps."""
         return int(self.get_json("/health")["events"])
+
+    def link(self) -> str:
+        """A token that opens the console once."""
+        return self._tokens.issue("benchmark", Scope.ADMIN, once=True)
 
     def close(self) -> None:
         """Ends its connections."""
@@ -60,7 +69,7 @@ class BenchHub:
     def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
         headers = self._headers | ({"Content-Type": kind} if kind else {})
         try:
-            answer = self._pool.request(method, self._url + path, body=body, headers=headers)
+            answer = self._pool.request(method, self.url + path, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise BenchmarkError(f"the hub does not answer: {type(error).__name__}") from None
         if answer.status != OK:
@@ -97,7 +106,7 @@ def running_hub(database: str | None, folder: Path | None) -> Iterator[BenchHub]
                 if not line.startswith("CityEye event hub at "):
                     said = log.read_text("utf-8", errors="replace").strip()[-300:]
                     raise BenchmarkError(f"the hub does not start: {said}")
-                hub = BenchHub(line.split()[-1], TokenFile(Path(own) / "access").first())
+                hub = BenchHub(line.split()[-1], TokenFile(Path(own) / "access"))
                 yield hub
                 hub.close()
             finally:

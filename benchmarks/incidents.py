@@ -33,6 +33,7 @@ from benchmarks.incident_path.score import KindScore, MatchedCase, scores_of
 from benchmarks.incident_path.watch import (
     CameraLoader,
     CaseFindings,
+    CaseVariant,
     LoadedCamera,
     loaded,
     watch,
@@ -51,6 +52,8 @@ ABLATIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 """By name: the kind of rule, and the values of its parameter `evidence` that are compared."""
 
 EVIDENCE: Final = "evidence"
+
+_Job = tuple[IncidentCase, Mapping[CaseVariant, IncidentCase]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,14 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
     start = RunStart()
     cases = _cases(benchmark)
     confirm_s = _checked(cases, benchmark.load)
-    ablated = {name: _ablated(name, cases, benchmark.load) for name in benchmark.ablate}
-    matched = _watched(cases, benchmark, say)
+    variants: dict[CaseVariant, dict[str, IncidentCase]] = {}
+    for name in benchmark.ablate:
+        variants |= _ablated(name, cases, benchmark.load)
+    matched = _watched(cases, variants, benchmark, say)
     scores = scores_of(matched, confirm_s)
     metrics = metrics_of(scores, matched)
     tables = list(tables_of(cases, matched, scores))
-    for name, changed in ablated.items():
-        tables.append(_ablation(name, changed, benchmark, confirm_s, say))
+    tables += [_ablation(name, matched, confirm_s) for name in benchmark.ablate]
     settings: dict[str, JsonValue] = {
         "seed": benchmark.seed,
         "scenes": list(benchmark.scenes),
@@ -164,12 +168,19 @@ def _check(case: IncidentCase, number: int, key: str, value: str, known: set[str
 
 
 def _watched(
-    cases: Sequence[IncidentCase], benchmark: IncidentsBenchmark, say: Say
+    cases: Sequence[IncidentCase],
+    variants: Mapping[CaseVariant, Mapping[str, IncidentCase]],
+    benchmark: IncidentsBenchmark,
+    say: Say,
 ) -> list[MatchedCase]:
     """Replays the cases that have rules, in their order."""
     ruled = {case.name: case for case in cases if case.has_rules}
+    jobs = [
+        (case, {variant: changed[name] for variant, changed in variants.items() if name in changed})
+        for name, case in ruled.items()
+    ]
     matched: dict[str, MatchedCase] = {}
-    for done in _findings(list(ruled.values()), benchmark):
+    for done in _findings(jobs, benchmark):
         one = MatchedCase.of(ruled[done.case], done)
         matched[done.case] = one
         drew = f"drawn in {done.drew_s:.0f} s, " if one.case.scene else ""
@@ -180,22 +191,21 @@ def _watched(
     return [matched[name] for name in ruled]
 
 
-def _findings(
-    cases: Sequence[IncidentCase], benchmark: IncidentsBenchmark
-) -> Iterator[CaseFindings]:
+def _findings(jobs: Sequence[_Job], benchmark: IncidentsBenchmark) -> Iterator[CaseFindings]:
     """What was reported of each, as it becomes known."""
-    job = partial(watch, load=benchmark.load, cache=benchmark.cache)
+    work = partial(watch, load=benchmark.load, cache=benchmark.cache)
     if benchmark.processes == 1:
-        yield from map(job, cases)
+        for case, variants in jobs:
+            yield work(case, variants)
         return
     # Spawned, not forked: models run threads.
     context = get_context("spawn")
     with ProcessPoolExecutor(
         benchmark.processes, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
     ) as pool:
-        jobs: list[Future[CaseFindings]] = [pool.submit(job, case) for case in cases]
+        waited: list[Future[CaseFindings]] = [pool.submit(work, *job) for job in jobs]
         try:
-            for one in as_completed(jobs):
+            for one in as_completed(waited):
                 yield one.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -204,7 +214,7 @@ def _findings(
 
 def _ablated(
     name: str, cases: Sequence[IncidentCase], load: CameraLoader
-) -> dict[str, list[IncidentCase]]:
+) -> dict[CaseVariant, dict[str, IncidentCase]]:
     """By evidence: the cases that the rule watches, changed so that it uses this one alone.
 
     Raises:
@@ -216,29 +226,26 @@ def _ablated(
         what = f"none of these clips has the rule {kind}"
         raise BenchmarkError(f"{what}, which --ablate {name} needs")
     changed = {
-        evidence: [case.with_parameters(kind, {EVIDENCE: evidence}) for case in meant]
+        (name, evidence): {
+            case.name: case.with_parameters(kind, {EVIDENCE: evidence}) for case in meant
+        }
         for evidence in evidences
     }
     for one in changed.values():
         # Whether the rule can be given it is known before the long run.
-        loaded(one[0], load)
+        loaded(next(iter(one.values())), load)
     return changed
 
 
 def _ablation(
-    name: str,
-    changed: Mapping[str, Sequence[IncidentCase]],
-    benchmark: IncidentsBenchmark,
-    confirm_s: Mapping[str, float],
-    say: Say,
+    name: str, matched: Sequence[MatchedCase], confirm_s: Mapping[str, float]
 ) -> ResultTable:
     """The scores of one kind with each of its evidences alone."""
-    kind, _ = ABLATIONS[name]
+    kind, evidences = ABLATIONS[name]
     scores: dict[str, KindScore] = {}
-    for evidence, cases in changed.items():
-        say(f"{kind} with evidence {evidence}")
-        matched = _watched(cases, benchmark, say)
-        scores[evidence] = scores_of(matched, confirm_s).get(kind, KindScore())
+    for evidence in evidences:
+        variants = filter(None, (one.of_variant((name, evidence)) for one in matched))
+        scores[evidence] = scores_of(list(variants), confirm_s).get(kind, KindScore())
     table = kinds_table(f"Ablation of {kind}, by its evidence", scores)
     return table.model_copy(update={"columns": (EVIDENCE, *table.columns[1:])})
 

@@ -22,6 +22,9 @@ ClassScores = npt.NDArray[np.float32]
 
 _TINY = np.finfo(np.float64).tiny
 
+SHIFT = 0.3
+"""How far both sides of a box must go to show that it moved, in widths or heights of the box."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
@@ -207,6 +210,19 @@ def box_iou(one: Box, other: Box) -> float:
     left, top, right, bottom = other
     union = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - common
     return common / union
+
+
+def box_has_moved(before: Box, now: Box) -> bool:
+    """Whether a box has moved as a whole, by `SHIFT`: one that is half covered keeps an edge."""
+    width, height = before.x2 - before.x1, before.y2 - before.y1
+    left, right = now.x1 - before.x1, now.x2 - before.x2
+    top, bottom = now.y1 - before.y1, now.y2 - before.y2
+    return (
+        min(left, right) > SHIFT * width
+        or max(left, right) < -SHIFT * width
+        or min(top, bottom) > SHIFT * height
+        or max(top, bottom) < -SHIFT * height
+    )
 
 
 @lru_cache(maxsize=4096)

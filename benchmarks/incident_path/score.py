@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.incident_path.case import IncidentCase
 from benchmarks.incident_path.expectation import Matching, match
-from benchmarks.incident_path.watch import CaseFindings
+from benchmarks.incident_path.watch import CaseFindings, CaseVariant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +28,13 @@ class MatchedCase:
     def of(cls, case: IncidentCase, findings: CaseFindings) -> MatchedCase:
         """Compares both."""
         return cls(case, findings, match(case.expected, findings.reported))
+
+    def of_variant(self, variant: CaseVariant) -> MatchedCase | None:
+        """The same for a variant of its rules; None where the case has no such variant."""
+        if variant not in self.findings.variants:
+            return None
+        reported = self.findings.variants[variant]
+        return MatchedCase.of(self.case, replace(self.findings, reported=reported))
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,17 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.incident_path.case import IncidentCase
 from benchmarks.incident_path.expectation import ReportedIncident
 from camera_adapters import RECORDING_BEGIN, Playback
-from pipelines import CameraPlan
-from pipelines.replay import Replay, ReplayStep
+from pipelines import CameraPlan, Transition
+from pipelines.replay import Replay, RuleStep
 from serving import InProcessDetector, ServedModel
 from simulation import scene_clip
 
 LoadedCamera = tuple[CameraPlan, Mapping[str, ServedModel]]
 CameraLoader = Callable[[Path, str], LoadedCamera]
 """Takes a configuration with one camera and what messages call it; gives its plan and models."""
+
+CaseVariant = tuple[str, str]
+"""What of a case is changed, and to what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class CaseFindings:
         seconds: Length of the clip.
         drew_s: How long drawing took; 0 where the clip was there.
         watched_s: How long the replay took.
+        variants: What the rules of each variant of the case reported of the same frames.
     """
 
     case: str
@@ -43,6 +47,7 @@ class CaseFindings:
     seconds: float
     drew_s: float
     watched_s: float
+    variants: Mapping[CaseVariant, tuple[ReportedIncident, ...]]
 
 
 def loaded(case: IncidentCase, load: CameraLoader) -> LoadedCamera:
@@ -54,8 +59,19 @@ def loaded(case: IncidentCase, load: CameraLoader) -> LoadedCamera:
         return load(file, case.source)
 
 
-def watch(case: IncidentCase, load: CameraLoader, cache: Path) -> CaseFindings:
-    """Draws the clip of a case if it is not in the cache, and replays it.
+def watch(
+    case: IncidentCase,
+    variants: Mapping[CaseVariant, IncidentCase],
+    load: CameraLoader,
+    cache: Path,
+) -> CaseFindings:
+    """Draws the clip of a case if it is not in the cache, and replays it once.
+
+    Args:
+        case: The case.
+        variants: The same with other parameters of its rules; they get the same detections.
+        load: Reads the configuration of a camera.
+        cache: Where drawn clips are kept.
 
     Raises:
         BenchmarkError: A model cannot be used.
@@ -71,17 +87,21 @@ def watch(case: IncidentCase, load: CameraLoader, cache: Path) -> CaseFindings:
         raise BenchmarkError(f"{case.source}: it has neither a clip nor a scene")
     drawn_s = time.monotonic()
     plan, models = loaded(case, load)
+    others = [loaded(variant, load)[0] for variant in variants.values()]
     detector = InProcessDetector(models)
     with contextlib.closing(Playback(plan.camera, clip)) as playback:
         for model in dict.fromkeys(task.model for task in plan.tasks):
             if problem := detector.verify(model):
                 raise BenchmarkError(f"{case.source}: {problem}")
         seconds = playback.duration_s
-        log = _IncidentLog()
-        for step in Replay(plan, playback, detector).steps():
-            log.add(step)
+        logs = [_IncidentLog() for _ in (plan, *others)]
+        for step in Replay(plan, playback, detector, others).steps():
+            for log, found in zip(logs, (step.found, *step.others), strict=True):
+                log.add(step.at_s, found)
     took_s = time.monotonic() - drawn_s
-    return CaseFindings(case.name, log.reported, seconds, drawn_s - begun_s, took_s)
+    own, *other = (log.reported for log in logs)
+    of_variants = dict(zip(variants, other, strict=True))
+    return CaseFindings(case.name, own, seconds, drawn_s - begun_s, took_s, of_variants)
 
 
 class _IncidentLog:
@@ -94,15 +114,17 @@ class _IncidentLog:
     def reported(self) -> tuple[ReportedIncident, ...]:
         return tuple(self._by_id.values())
 
-    def add(self, step: ReplayStep) -> None:
-        for transition in step.transitions:
-            incident = transition.incident
+    def add(self, at_s: float, found: Iterable[RuleStep]) -> None:
+        for one in found:
+            if not isinstance(one.found, Transition):
+                continue
+            incident = one.found.incident
             known = self._by_id.get(incident.id)
             ended = incident.ended_at
             self._by_id[incident.id] = ReportedIncident(
                 kind=incident.kind,
                 zone=incident.zone,
-                announced_s=known.announced_s if known else step.at_s,
+                announced_s=known.announced_s if known else at_s,
                 opened_s=(incident.opened_at - RECORDING_BEGIN).total_seconds(),
                 ended_s=(ended - RECORDING_BEGIN).total_seconds() if ended else math.inf,
                 severity=str(incident.severity),

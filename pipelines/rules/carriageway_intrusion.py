@@ -15,10 +15,12 @@ from pydantic import Field
 from models.detections import Box, box_iou, common_area, plain_label
 from pipelines.incident import Severity
 from pipelines.rules.condition import Condition
+from pipelines.rules.found_things import FoundThings
 from pipelines.rules.non_motor import NonMotorFilter
 from pipelines.rules.rule import (
     FrameSignals,
     Identity,
+    Memory,
     Moment,
     RuleParameters,
     RuleResult,
@@ -87,13 +89,16 @@ class _IntrusionWatch(SituationWatch):
         self._shape = shape
         self._labels = {plain_label(label) for label in parameters.labels}
         self._cycles = NonMotorFilter(self._labels, shape)
+        self._found = FoundThings()
         self._crossing_s = parameters.crossing_s
         self._situation = Situation(identity, parameters)
         self._visits: dict[int, _Visit] = {}
 
     def observe(self, tracks: Sequence[Track], at: Moment, signals: FrameSignals) -> RuleResult:
         self._cycles.observe(tracks, at.mono_s)
-        inside = self._inside(tracks)
+        meant = [track for track in tracks if self._is_meant(track)]
+        self._found.observe(meant, at.mono_s)
+        inside = self._inside(tracks, meant)
         shown = {track.id for track in tracks}
         for track in inside:
             visit = self._visits.get(track.id) or self._taken_over(track, shown, at.mono_s)
@@ -108,13 +113,21 @@ class _IntrusionWatch(SituationWatch):
         }
         return RuleResult(self._situation.observe(self._read(inside, at.mono_s), at))
 
-    def _inside(self, tracks: Sequence[Track]) -> list[Track]:
+    def remember(self, at: Moment) -> Memory:
+        """See `LearningWatch`: who is there now has come, whether or not they move."""
+        return self._found.remember([visit.box for visit in self._visits.values()])
+
+    def recall(self, memory: Memory, age_s: float, at: Moment) -> None:
+        """See `LearningWatch`."""
+        self._found.recall(memory, age_s)
+
+    def _inside(self, tracks: Sequence[Track], meant: Sequence[Track]) -> list[Track]:
         vehicles = [track.box for track in tracks if plain_label(track.label) in VEHICLES]
         shown = {track.id for track in tracks}
         return [
             track
-            for track in tracks
-            if self._is_meant(track)
+            for track in meant
+            if not self._found.is_one(track)
             and (not track.rides or self._stands_for_cycle(track, shown))
             and self._shape.contains(track.box.foot)
             and not any(_is_aboard(track.box, vehicle) for vehicle in vehicles)

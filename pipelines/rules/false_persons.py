@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.detections import Box, box_iou, pairwise_iou
+from models.detections import Box, box_has_moved, box_iou, pairwise_iou
 from pipelines.rules.rule import Memory, Moment
 from pipelines.track import Track
 
@@ -48,9 +48,6 @@ NEAR_HEIGHTS: Final = 2.0
 FEW: Final = 2
 FEW_SHARE: Final = 0.25
 """Of the persons in view, those that may be like it, if they are more than `FEW`."""
-
-SHIFT: Final = 0.3
-"""How far both sides of a box must go to show that it moved, in widths or heights of the box."""
 
 FORGET_S: Final = 30.0
 """How long the spot of a person is kept who is covered or missed."""
@@ -183,7 +180,7 @@ class FalsePersons:
         """Notes whether a track has moved from where it began."""
         begin = self._begins.setdefault(person.id, _Begin(person.box, at_s))
         begin.last_s = at_s
-        begin.moved = begin.moved or _has_moved(begin.box, person.box)
+        begin.moved = begin.moved or box_has_moved(begin.box, person.box)
         if not begin.walked and _heights_between(begin.box, person) >= WALKED_HEIGHTS:
             begin.walked = True
             self._walkers += 1
@@ -246,19 +243,6 @@ def _is_kept(spot: _Spot, at_s: float) -> bool:
     if spot.is_false:
         return at_s - spot.left_s < FORGET_S
     return at_s - spot.last_s < FORGET_S and at_s - spot.left_s < WALKED_OFF_S
-
-
-def _has_moved(before: Box, now: Box) -> bool:
-    """Whether a box has moved as a whole: one that is half covered keeps an edge."""
-    width, height = before.x2 - before.x1, before.y2 - before.y1
-    left, right = now.x1 - before.x1, now.x2 - before.x2
-    top, bottom = now.y1 - before.y1, now.y2 - before.y2
-    return (
-        min(left, right) > SHIFT * width
-        or max(left, right) < -SHIFT * width
-        or min(top, bottom) > SHIFT * height
-        or max(top, bottom) < -SHIFT * height
-    )
 
 
 def _heights_between(before: Box, person: Track) -> float:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from benchmarks import hub
 from benchmarks.errors import BenchmarkError
-from benchmarks.hub import HubBenchmark, run
+from benchmarks.hub import DATABASES, HubBenchmark, run
 from benchmarks.hub_events import incidents, measurements
+from benchmarks.hub_ingest import ingested, ingested_by_two
+from benchmarks.hub_pages import PAGES, browser_program
+from benchmarks.hub_process import BenchHub
 from benchmarks.hub_queries import QUERIES
 from event_hub.envelope import parse_event
 
@@ -21,16 +26,46 @@ def test_events_of_the_benchmark_are_events_of_a_city() -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
-def test_a_hub_is_filled_and_asked(tmp_path) -> None:
-    said: list[str] = []
-    wanted = HubBenchmark(("sqlite",), 300, 600, requests=1, seconds=0.2, folder=tmp_path)
-    result = run(wanted, said.append)
-    for name in ("batch_incidents", "batch_measurements", "single", "single_8_senders"):
-        assert result.metric(f"{name}_per_s[database=sqlite]").median > 0
-    for query in QUERIES:
-        p50 = result.metric(f"p50_ms[database=sqlite,query={query}]").median
-        assert 0 < p50 <= result.metric(f"p95_ms[database=sqlite,query={query}]").median
+def test_hubs_are_filled_and_asked_and_their_pages_opened(tmp_path) -> None:
+    wanted = HubBenchmark(DATABASES, 300, 600, requests=1, seconds=0.3, folder=tmp_path)
+    result = run(wanted, lambda _: None)
+    for database in DATABASES:
+        for name in ("batch_incidents", "batch_measurements", "single", "single_8_senders"):
+            assert result.metric(f"{name}_per_s[database={database}]").median > 0
+        for query in QUERIES:
+            p50 = result.metric(f"p50_ms[database={database},query={query}]").median
+            p95 = result.metric(f"p95_ms[database={database},query={query}]").median
+            assert 0 < p50 <= p95
+        for page in PAGES if browser_program() else ():
+            assert result.metric(f"interactive_ms[database={database},page={page}]").median > 0
+    assert result.metric("two_hubs_each_10_times_per_s[database=postgresql]").median > 0
     assert list(tmp_path.iterdir()) == []
+
+
+class Forgetful:
+    """A hub that acknowledges everything, and keeps each event so many times."""
+
+    def __init__(self, copies: int) -> None:
+        self.copies = copies
+        self.kept = 0
+
+    def send(self, event: bytes) -> None:
+        self.kept += self.copies
+
+    def send_batch(self, events: list[bytes]) -> None:
+        self.kept += self.copies * len(events)
+
+    def events(self) -> int:
+        return self.kept
+
+
+@pytest.mark.parametrize("copies", [0, 2])
+def test_a_hub_that_loses_or_repeats_events_is_not_measured(copies: int) -> None:
+    hub = cast("BenchHub", Forgetful(copies))
+    with pytest.raises(BenchmarkError, match=r"keeps .* events of"):
+        ingested(hub, 3, 3, 0.1, lambda _: None)
+    with pytest.raises(BenchmarkError, match=r"keeps .* events of"):
+        ingested_by_two((hub, hub), 0.05)
 
 
 def test_what_cannot_run_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

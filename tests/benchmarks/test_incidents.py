@@ -75,7 +75,7 @@ def test_two_things_at_one_place_are_two_incidents():
 
 def matched(name: str, reports: tuple[ReportedIncident, ...]) -> MatchedCase:
     case = drawn_case(incident_scene(1, name))
-    return MatchedCase.of(case, CaseFindings(name, reports, 100.0, 0.0, 1.0))
+    return MatchedCase.of(case, CaseFindings(name, reports, 100.0, 0.0, 1.0, {}))
 
 
 def test_scores_are_by_kind_and_hard_negatives_are_listed_with_what_was_raised():
@@ -248,3 +248,17 @@ def test_an_ablation_needs_clips_with_its_rule_before_anything_is_drawn(capsys):
     assert bench("--scenes", "crowd-1", "--ablate", "littering") == 1
     said = capsys.readouterr().err
     assert f"none of these clips has the rule {BAG}, which --ablate littering needs" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_an_ablation_is_of_the_same_detections(capsys, tmp_path):
+    names = ("--scenes", "bag-left-1", "--ablate", "littering", "--processes", "1")
+    assert bench(*names, "--json", str(tmp_path / "result.json")) == 0
+    result = read_result(tmp_path / "result.json")
+    (table,) = (one for one in result.tables if one.title == f"Ablation of {BAG}, by its evidence")
+    assert table.columns[0] == "evidence"
+    assert [row[0] for row in table.rows] == ["both", "class", "static_change"]
+    (own,) = (one.rows[0] for one in result.tables if one.title == "By kind of incident")
+    assert table.rows[0][1:] == own[1:]
+    assert len({row[1:] for row in table.rows}) > 1

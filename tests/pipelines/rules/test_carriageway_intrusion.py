@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipelines.incident import EndReason, Phase, Severity
@@ -120,7 +122,9 @@ def test_who_sits_in_a_vehicle_is_not_on_the_carriageway_and_who_walks_before_it
     walker = replace_box(bus, middle, y2 - 0.5 * height, y2 + 0.02)
     for person, told in ((driver, 0), (walker, 1)):
         own = rule()
-        steps = [s for t in times(8) for s in own.observe((bus, person), moment(t)).transitions]
+        own.observe((bus,), moment(0))
+        later = times(12, start_s=4)
+        steps = [s for t in later for s in own.observe((bus, person), moment(t)).transitions]
         assert len(of(steps, Phase.STARTED)) == told
 
 
@@ -130,13 +134,60 @@ def replace_box(bus, middle, top, bottom):
 
 
 def test_all_who_are_there_are_one_incident_and_close_ends_it():
-    own, world = rule(), World([Thing("person", at(0, 15 + k, end=9 + 3 * k)) for k in range(3)])
-    steps = [s for t in times(12) for s in own.observe(world.tracks(t), moment(t)).transitions]
+    persons = [Thing("person", at(0, 15 + k, start=4, end=13 + 3 * k)) for k in range(3)]
+    own, world = rule(), World(persons)
+    steps = [s for t in times(16) for s in own.observe(world.tracks(t), moment(t)).transitions]
     assert steps[0].incident.detail["persons"] == 3
-    (why,) = own.explain(moment(12))
+    (why,) = own.explain(moment(16))
     assert [(c.name, c.value) for c in why.conditions][:1] == [("on_carriageway", 2)]
-    (ended,) = own.close(EndReason.SHUTDOWN, moment(12)).transitions
+    (ended,) = own.close(EndReason.SHUTDOWN, moment(16)).transitions
     assert ended.incident.end_reason is EndReason.SHUTDOWN
+
+
+STANDS_THERE = Thing("person", at(2, 20))
+POST = Flaws(jitter=0.03, recall=0.5, switch_every_s=4)
+
+
+@pytest.mark.parametrize("flaws", [TRUTH, POST], ids=["truth", "flaws"])
+def test_what_was_there_and_never_moves_is_nobody(flaws):
+    people = [walk(x=-10 - 14 * k) for k in range(3)]
+    steps = run(rule(), World([STANDS_THERE, *people], flaws=flaws), 60)
+    assert all(one.incident.detail["persons"] <= 1 for one in steps)
+    assert len(of(steps, Phase.STARTED)) == len(of(steps, Phase.ENDED)) <= 3
+    assert of(run(rule(), World([STANDS_THERE], flaws=flaws), 60), Phase.STARTED) == []
+
+
+def test_who_was_there_counts_once_they_move():
+    path = then((20, at(-2, 20)), (22, moving(-2, 20, 1, 0, start=20)), (40, at(0, 20)))
+    (started, *_) = of(run(rule(), World([Thing("person", path)]), 40), Phase.STARTED)
+    assert seconds(started.incident.opened_at) == pytest.approx(20.5, abs=1)
+
+
+@pytest.mark.parametrize(("age_s", "told"), [(5.0, 1), (3600.0, 0)])
+def test_who_came_before_a_restart_and_lies_there_since_still_counts(age_s, told):
+    path = then((9, moving(-10, 20, 1.2, 0)), (60, at(0.8, 20)))
+    first, world = rule(), World([Thing("person", path)])
+    assert of(
+        [s for t in times(20) for s in first.observe(world.tracks(t), moment(t)).transitions],
+        Phase.STARTED,
+    )
+    kept = json.loads(json.dumps(first.remember(moment(20))))
+    again = rule()
+    again.recall(kept, age_s, moment(25))
+    later = times(40, start_s=25)
+    steps = [s for t in later for s in again.observe(world.tracks(t), moment(t)).transitions]
+    assert len(of(steps, Phase.STARTED)) == told
+
+
+def test_what_was_found_before_a_restart_is_nobody_after_it():
+    first = rule()
+    for t in times(10):
+        first.observe(World([STANDS_THERE]).tracks(t), moment(t))
+    again = rule()
+    again.recall(first.remember(moment(10)), 5.0, moment(15))
+    late = World([Thing("person", at(2, 20, start=30))])
+    steps = [s for t in times(60) for s in again.observe(late.tracks(t), moment(t)).transitions]
+    assert steps == []
 
 
 def flow(speed_mps, until=40.0):
