@@ -18,7 +18,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.hub_ingest import BATCH, SENDERS, ingested, ingested_by_two
+from benchmarks.hub_ingest import BATCH, REPEATED, SENDERS, ingested, ingested_by_two
 from benchmarks.hub_pages import PAGES, browser_program, interactive_ms
 from benchmarks.hub_process import BenchHub, running_hub
 from benchmarks.hub_queries import QUERIES, KnownIncidents
@@ -30,6 +30,7 @@ SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 DATABASES: Final = (SQLITE, POSTGRESQL)
 LISTS: Final = 20
+TWO_HUBS: Final = f"two_hubs_each_{REPEATED}_times_per_s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class HubBenchmark:
         incidents: How many are stored.
         measurements: How many are stored.
         requests: How often everything is asked.
-        seconds: How long single events are sent.
+        seconds: How long single events are sent in a round.
         folder: Where a SQLite file lies; the system's folder for temporary files where it is None.
     """
 
@@ -49,7 +50,7 @@ class HubBenchmark:
     incidents: int = 100_000
     measurements: int = 1_000_000
     requests: int = 60
-    seconds: float = 5.0
+    seconds: float = 2.0
     folder: Path | None = None
 
 
@@ -98,15 +99,14 @@ def _measure(benchmark: HubBenchmark, database: str, say: Say) -> list[Metric]:
         )
         if url is not None:
             with running_hub(url, benchmark.folder) as other:
-                ingest |= ingested_by_two((hub, other), benchmark.seconds)
-        found = [_rate(f"{name}[database={database}]", value) for name, value in ingest.items()]
+                ingest[TWO_HUBS] = ingested_by_two((hub, other), benchmark.seconds)
+        found = [_rate(f"{name}[database={database}]", rates) for name, rates in ingest.items()]
         known = _known(hub)
         asked = _asked(hub, known, benchmark.requests)
-        for query in QUERIES:
-            for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95)):
-                label = f"{name}[database={database},query={query}]"
-                value = _quantile(asked[query], share)
-                found.append(Metric(name=label, unit="ms", better="lower", samples=(value,)))
+        found += [
+            _times(f"answer_ms[database={database},query={query}]", asked[query])
+            for query in QUERIES
+        ]
         say(f"{database}: everything has been asked")
         return found + _pages(hub, database, say)
 
@@ -116,19 +116,18 @@ def _pages(hub: BenchHub, database: str, say: Say) -> list[Metric]:
     if program is None:
         say("pages of the console are left out: install Chromium and `playwright`")
         return []
+    times = interactive_ms(hub, program)
     return [
-        Metric(
-            name=f"interactive_ms[database={database},page={path}]",
-            unit="ms",
-            better="lower",
-            samples=tuple(times_ms),
-        )
-        for path, times_ms in interactive_ms(hub, program).items()
+        _times(f"interactive_ms[database={database},page={page}]", times[page]) for page in PAGES
     ]
 
 
-def _rate(name: str, value: float) -> Metric:
-    return Metric(name=name, unit="events/s", better="higher", samples=(value,))
+def _rate(name: str, rates: Sequence[float]) -> Metric:
+    return Metric(name=name, unit="events/s", better="higher", samples=tuple(rates))
+
+
+def _times(name: str, times_ms: Sequence[float]) -> Metric:
+    return Metric(name=name, unit="ms", better="lower", samples=tuple(times_ms))
 
 
 def _known(hub: BenchHub) -> KnownIncidents:
@@ -192,15 +191,12 @@ def _page_table(metrics: Sequence[Metric], databases: Sequence[str]) -> ResultTa
 
 
 def _query_table(metrics: Sequence[Metric], databases: Sequence[str]) -> ResultTable:
-    values = {one.name: one.median for one in metrics}
+    known = {one.name: one.samples for one in metrics}
     columns = [f"{name} {one}" for one in databases for name in ("p50", "p95")]
     rows: list[tuple[Cell, ...]] = []
     for query in QUERIES:
-        cells = [
-            round(values[f"{name}_ms[database={one},query={query}]"], 1)
-            for one in databases
-            for name in ("p50", "p95")
-        ]
+        times = [known[f"answer_ms[database={one},query={query}]"] for one in databases]
+        cells = [round(_quantile(own, share), 1) for own in times for share in (0.5, 0.95)]
         rows.append((query, *cells))
     title = "Milliseconds until an answer is there, one request at a time"
     return ResultTable(title=title, columns=("query", *columns), rows=tuple(rows))

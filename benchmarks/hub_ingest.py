@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -22,43 +22,44 @@ REPEATED: Final = 10
 """How often an event is sent, where what is left of it is counted."""
 PER_SECOND: Final = 500
 """More than one sender sends."""
-SAY_EVERY: Final = 50_000
+ROUNDS: Final = 10
+
+Rates = tuple[float, ...]
+"""Events per second, a number for each round."""
 
 
 def ingested(
     hub: BenchHub, incident_count: int, measurement_count: int, seconds: float, say: Say
-) -> dict[str, float]:
-    """Fills a hub; events per second by how they came.
+) -> dict[str, Rates]:
+    """Fills a hub; events per second by how they came, in several rounds each.
 
     Args:
         hub: An empty one.
         incident_count: Incidents that it gets in batches.
         measurement_count: Measurements that it gets in batches.
-        seconds: How long events are sent one by one, each way.
+        seconds: How long events are sent one by one in a round.
         say: Progress.
 
     Raises:
         BenchmarkError: It refuses some, or does not keep each once.
     """
     found = {
-        "batch_incidents_per_s": _fill(hub, incidents(incident_count), say),
-        "batch_measurements_per_s": _fill(hub, measurements(measurement_count), say),
+        "batch_incidents_per_s": _fill(hub, incidents(incident_count), incident_count, say),
+        "batch_measurements_per_s": _fill(
+            hub, measurements(measurement_count), measurement_count, say
+        ),
     }
     expected = incident_count + measurement_count
     _expect(hub, expected)
     again = list(itertools.islice(measurements(measurement_count), BATCH))
-    began_s = time.monotonic()
-    for _ in range(REPEATED):
-        hub.send_batch(again)
-    found["batch_duplicates_per_s"] = REPEATED * len(again) / (time.monotonic() - began_s)
+    found["batch_duplicates_per_s"] = tuple(_rate(hub, [again]) for _ in range(REPEATED))
     _expect(hub, expected)
     for name, senders in (("single_per_s", 1), (f"single_{SENDERS}_senders_per_s", SENDERS)):
-        stocks = _stocks(hub.events(), senders, seconds)
-        found[name] = sum(_sent([(hub, stock) for stock in stocks], 1, seconds)) / seconds
+        found[name] = tuple(_singles_per_s(hub, senders, seconds) for _ in range(ROUNDS))
     return found
 
 
-def ingested_by_two(hubs: tuple[BenchHub, BenchHub], seconds: float) -> dict[str, float]:
+def ingested_by_two(hubs: tuple[BenchHub, BenchHub], seconds: float) -> Rates:
     """Different events per second that hubs with one database take, each sent ten times.
 
     Half of the senders send to one hub, half of them the same events to the other one, each event
@@ -67,6 +68,10 @@ def ingested_by_two(hubs: tuple[BenchHub, BenchHub], seconds: float) -> dict[str
     Raises:
         BenchmarkError: A hub refuses some, or they do not keep each once.
     """
+    return tuple(_of_two_per_s(hubs, seconds) for _ in range(ROUNDS))
+
+
+def _of_two_per_s(hubs: tuple[BenchHub, BenchHub], seconds: float) -> float:
     before = hubs[0].events()
     stocks = _stocks(before, SENDERS // 2, seconds)
     sent = _sent([(hub, own) for own in stocks for hub in hubs], REPEATED // 2, seconds)
@@ -74,7 +79,14 @@ def ingested_by_two(hubs: tuple[BenchHub, BenchHub], seconds: float) -> dict[str
     different = sum(map(max, sent[::2], sent[1::2]))
     for hub in hubs:
         _expect(hub, before + different)
-    return {f"two_hubs_each_{REPEATED}_times_per_s": different / seconds}
+    return different / seconds
+
+
+def _singles_per_s(hub: BenchHub, senders: int, seconds: float) -> float:
+    before = hub.events()
+    sent = sum(_sent([(hub, own) for own in _stocks(before, senders, seconds)], 1, seconds))
+    _expect(hub, before + sent)
+    return sent / seconds
 
 
 def _expect(hub: BenchHub, events: int) -> None:
@@ -83,16 +95,32 @@ def _expect(hub: BenchHub, events: int) -> None:
         raise BenchmarkError(f"the hub keeps {kept} events of {events} that it acknowledged")
 
 
-def _fill(hub: BenchHub, events: Iterator[bytes], say: Say) -> float:
+def _fill(hub: BenchHub, events: Iterator[bytes], count: int, say: Say) -> Rates:
+    """Sends so many events in batches; the rates of as many parts of them as there are rounds."""
+    rates: list[float] = []
+    batches = -(-count // BATCH)
+    for number in range(ROUNDS):
+        size = batches * (number + 1) // ROUNDS - batches * number // ROUNDS
+        part = list(itertools.islice(events, size * BATCH))
+        if part:
+            rates.append(_rate(hub, _batches(part)))
+            say(f"{len(part)} events, {rates[-1]:.0f} per second")
+    return tuple(rates)
+
+
+def _rate(hub: BenchHub, batches: Iterable[Sequence[bytes]]) -> float:
     sent, sending_s = 0, 0.0
-    while batch := list(itertools.islice(events, BATCH)):
+    for batch in batches:
         began_s = time.monotonic()
         hub.send_batch(batch)
         sending_s += time.monotonic() - began_s
         sent += len(batch)
-        if sent % SAY_EVERY < BATCH:
-            say(f"{sent} events, {sent / sending_s:.0f} per second")
-    return sent / sending_s if sending_s else 0.0
+    return sent / sending_s
+
+
+def _batches(events: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for begin in range(0, len(events), BATCH):
+        yield events[begin : begin + BATCH]
 
 
 def _stocks(first: int, senders: int, seconds: float) -> list[list[bytes]]:

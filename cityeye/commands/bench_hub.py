@@ -31,8 +31,9 @@ def hub(
         int, typer.Option(min=1, max=10_000, help="How often everything is asked.")
     ] = 60,
     seconds: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds for which single events are sent.")
-    ] = 5.0,
+        float,
+        typer.Option(min=0.1, max=3600, help="Seconds of a round in which single events are sent."),
+    ] = 2.0,
     folder: Annotated[
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Where the files lie; its disk decides."),

@@ -26,16 +26,15 @@ def test_events_of_the_benchmark_are_events_of_a_city() -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.timeout(400)
 def test_hubs_are_filled_and_asked_and_their_pages_opened(tmp_path) -> None:
-    wanted = HubBenchmark(DATABASES, 300, 600, requests=1, seconds=0.3, folder=tmp_path)
+    wanted = HubBenchmark(DATABASES, 300, 600, requests=1, seconds=0.1, folder=tmp_path)
     result = run(wanted, lambda _: None)
     for database in DATABASES:
         for name in ("batch_incidents", "batch_measurements", "single", "single_8_senders"):
             assert result.metric(f"{name}_per_s[database={database}]").median > 0
         for query in QUERIES:
-            p50 = result.metric(f"p50_ms[database={database},query={query}]").median
-            p95 = result.metric(f"p95_ms[database={database},query={query}]").median
-            assert 0 < p50 <= p95
+            assert result.metric(f"answer_ms[database={database},query={query}]").median > 0
         for page in PAGES if browser_program() else ():
             assert result.metric(f"interactive_ms[database={database},page={page}]").median > 0
     assert result.metric("two_hubs_each_10_times_per_s[database=postgresql]").median > 0
