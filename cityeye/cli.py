@@ -16,6 +16,7 @@ import typer
 
 from cityeye.commands import (
     apply,
+    backup,
     bench,
     cameras,
     chaos,
@@ -55,6 +56,8 @@ app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("apply")(apply.apply)
 app.command("hub")(hub.hub)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("coverage")(coverage.coverage)
 app.add_typer(rules.app, name="rules")
 app.add_typer(token.app, name="token")

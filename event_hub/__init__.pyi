@@ -1,3 +1,8 @@
+from .backup.backup import (
+    BackupReport as BackupReport, EvidenceStore as EvidenceStore, HubParts as HubParts,
+    back_up as back_up,
+)
+from .backup.restoring import restore as restore
 from .case_settings import CaseSettings as CaseSettings
 from .city_control import ControlSettings as ControlSettings
 from .database import with_password as with_password

@@ -59,3 +59,7 @@ class DatabaseDamagedError(StoreUnavailableError):
 
 class HubStartError(HubError):
     """The hub's server ended or hung before it listened."""
+
+
+class BackupError(HubError):
+    """A backup cannot be made or restored; says why."""

@@ -77,7 +77,7 @@ class SqliteFile:
         readers = create_engine(read_only, pool_size=READERS, **shared)
         event.listen(writer, "connect", _make_durable)
         event.listen(writer, "begin", lambda one: one.exec_driver_sql("BEGIN IMMEDIATE"))
-        event.listen(readers, "connect", _leave_transactions_to_us)
+        event.listen(readers, "connect", leave_transactions_to_us)
         event.listen(readers, "begin", lambda one: one.exec_driver_sql("BEGIN"))
         return writer, readers
 
@@ -126,13 +126,14 @@ def _private(path: Path) -> IO[bytes]:
     return file
 
 
-def _leave_transactions_to_us(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def leave_transactions_to_us(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    """Listens for new connections, so that SQLAlchemy begins transactions and not the driver."""
     # The driver begins before the first INSERT only: reads would not see one state, nor would DDL
     # be part of the transaction.
     connection.isolation_level = None
 
 
 def _make_durable(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-    _leave_transactions_to_us(connection, entry)
+    leave_transactions_to_us(connection, entry)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={WAL_LIMIT_BYTES}"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -17,10 +17,10 @@ from cityeye.access import (
     tokens_of,
 )
 from cityeye.errors import CommandError
+from cityeye.hub_places import PASSWORD_VARIABLE
 from cityeye.ports import HUB_PORT
 
 SECRET_VARIABLE: Final = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
-PASSWORD_VARIABLE: Final = "CITYEYE_HUB_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def hub(  # noqa: PLR0913, PLR0917 - options, which people name

@@ -29,9 +29,7 @@ def prepare(connection: Connection) -> None:
     Raises:
         DatabaseVersionError: A newer program wrote the database.
     """
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
     newest = scripts.get_current_head() or ""
     database = MigrationContext.configure(connection)
@@ -44,6 +42,26 @@ def prepare(connection: Connection) -> None:
         raise DatabaseVersionError(found, newest)
     if found != newest:
         command.upgrade(config, "head")
+
+
+def prepare_as_of(connection: Connection, revision: str) -> None:
+    """Makes the tables of an empty database as they were at a revision.
+
+    Raises:
+        DatabaseVersionError: This program does not know it.
+    """
+    config = _config(connection)
+    scripts = ScriptDirectory.from_config(config)
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseVersionError(revision, scripts.get_current_head() or "")
+    command.upgrade(config, revision)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _before_alembic(connection: Connection, newest: str) -> str | None:

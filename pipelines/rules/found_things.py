@@ -1,6 +1,6 @@
 """`FoundThings`: what was at its place when watching began, and has not moved since.
 
-Nobody was seen to come there. It is a post, a shadow or the side of a parked car that a model takes
+Nobody was seen to come there. It is a pole, a shadow or the side of a parked car that a model takes
 for a person or a bicycle, for as long as the light is the same. Somebody who really stood there
 moves sooner or later, and is none of them from then on.
 """
