@@ -309,7 +309,9 @@ def test_subscriptions_that_are_gone_leave_nothing_in_memory(start_hub: StartHub
     hub = start_hub(subscriptions=HERE)
     before = paces()
     with receiver() as other:
-        paths = [f"/api/subscriptions/{subscribe(hub, other.url)['subscription_id']}" for _ in range(5)]
+        paths = [
+            f"/api/subscriptions/{subscribe(hub, other.url)['subscription_id']}" for _ in range(5)
+        ]
         hub.post(at("cam-1", 1))
         other.wait_for(5)
         for path in paths:
