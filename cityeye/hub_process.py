@@ -29,6 +29,7 @@ from event_hub import ControlSettings, HubRetention, HubSettings
 from pipelines import HoldsUnreadable, KeyframeMissing, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import Holds, KeyframeSettings, KeyframeStore
+from pipelines.free_memory import share_heaps
 from pipelines.keyframe_key import incident_tag
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ def _answers(url: str) -> bool:
 
 def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
+    share_heaps()
     from event_hub import Hub, HubError
 
     os.setsid()

@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from event_hub.errors import MalformedEventError
 from event_hub.keyframes import is_safe_key
@@ -42,6 +42,9 @@ _T = TypeVar("_T")
 
 class Envelope(OutgoingEvent):
     """The attributes every event has, of whatever type."""
+
+    # As of `EVENT`: their texts hardly come twice.
+    model_config = ConfigDict(cache_strings="keys")
 
     type: str
 

@@ -1,4 +1,7 @@
-"""The hub's housekeeping, in a thread of its own: damage, lost disks, time limits, retention."""
+"""The hub's housekeeping, in a thread of its own: damage, lost disks, time limits, retention.
+
+It gives freed memory back to the system, too.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from event_hub.retention import delete_old
 from event_hub.settings import HubRetention
 from event_hub.store import EventStore
 from event_hub.tables import USAGE
+from pipelines.free_memory import FreeMemory
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ class Housekeeper(RepeatedRounds):
         self._limits = limits
         self._evidence = evidence
         self._watch = watch
+        self._free_memory = FreeMemory()
         self._uncopied = 0
         self._tidy_due_s = self._try_due_s = self._warn_due_s = time.monotonic()
         self._clear_due_s = self._tidy_due_s
@@ -80,6 +85,7 @@ class Housekeeper(RepeatedRounds):
         return found
 
     def _round(self) -> None:
+        self._free_memory.give_back()
         now_s = time.monotonic()
         if self._store.database.damage:
             self._store.replace_damaged()

@@ -74,7 +74,8 @@ class SqliteFile:
         }
         writer = create_engine(self._url.set(database=str(self.path)), pool_size=1, **shared)
         read_only = f"sqlite:///{self.path.as_uri()}?mode=ro&uri=true"
-        readers = create_engine(read_only, pool_size=READERS, **shared)
+        # Each connection has a page cache of its own: the newest is used again, with what is in it.
+        readers = create_engine(read_only, pool_size=READERS, pool_use_lifo=True, **shared)
         event.listen(writer, "connect", _make_durable)
         event.listen(writer, "begin", lambda one: one.exec_driver_sql("BEGIN IMMEDIATE"))
         event.listen(readers, "connect", leave_transactions_to_us)

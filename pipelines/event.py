@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from pipelines.event_case import CaseTypes, CaseWorkData
 from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
@@ -376,7 +376,8 @@ Event = Annotated[
 ]
 """Every kind of event: the registry of this seam."""
 
-EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event)
+# By default thousands of texts that were read stay in memory; here hardly one comes twice.
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(Event, config=ConfigDict(cache_strings="keys"))
 """Parses what was published."""
 
 DATA_SCHEMAS: Final[dict[str, str]] = {

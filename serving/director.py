@@ -21,6 +21,7 @@ from ray.exceptions import RayError
 
 from pipelines import CoveredPeriod, Routes
 from pipelines.delivery import DeadLetter, Kept, PendingEvent, make_folder
+from pipelines.free_memory import FreeMemory
 from pipelines.shadow import ComparisonState
 from serving.actor import wait_for, wait_for_some
 from serving.city_plan import CityPlan, WorkerPlan, shares
@@ -286,8 +287,10 @@ class Director:
         return None
 
     def _supervise(self) -> None:
+        free_memory = FreeMemory()
         while not self._stopping.wait(CHECK_EVERY_S):
             self._round_s = time.monotonic()
+            free_memory.give_back()
             try:
                 with self._lock:
                     self._check_workers()

@@ -64,6 +64,7 @@ SUB_PACKAGES = {
         "event_identity",
         "event_incident",
         "event_schemas",
+        "free_memory",
         "http_api",
         "keyframe_key",
         "replay",

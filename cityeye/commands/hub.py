@@ -79,9 +79,11 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     server is taken from CITYEYE_HUB_DATABASE_PASSWORD.
     """
     from cityeye.environment import take_secrets
+    from pipelines.free_memory import share_heaps
 
     # Before anything is started: it would inherit the secrets.
     environment = take_secrets()
+    share_heaps()
 
     from pydantic import SecretStr, ValidationError
 

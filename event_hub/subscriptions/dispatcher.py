@@ -56,13 +56,22 @@ class Dispatcher(RepeatedRounds):
         with self._store.database.read() as connection:
             due = [subscription(connection, one) for one in with_work(connection, now_us())]
         self._running = {name: one for name, one in self._running.items() if not one.done()}
+        self._forget_paces()
         for own in due:
             if own is not None and own.id not in self._running:
-                self._running[own.id] = self._pool.submit(self._one_round, own)
+                per_minute = self.sender.format_of(own).per_minute
+                pace = self._paces.setdefault(own.id, MessagePace(per_minute))
+                self._running[own.id] = self._pool.submit(self._one_round, own, pace)
 
-    def _one_round(self, own: Subscription) -> None:
-        per_minute = self.sender.format_of(own).per_minute
-        pace = self._paces.setdefault(own.id, MessagePace(per_minute))
+    def _forget_paces(self) -> None:
+        """Drops those that hold back nothing; each would else outlive its subscription."""
+        self._paces = {
+            name: one
+            for name, one in self._paces.items()
+            if name in self._running or not one.is_idle()
+        }
+
+    def _one_round(self, own: Subscription, pace: MessagePace) -> None:
         try:
             self._round.run(own.id, pace)
         except HubError as error:

@@ -34,6 +34,11 @@ class MessagePace:
         if self._per_minute != float("inf"):
             self._sent_s.append(self._clock_s())
 
+    def is_idle(self) -> bool:
+        """Whether nothing was sent in the last minute: then a new one would count the same."""
+        self._forget()
+        return not self._sent_s
+
     def _forget(self) -> None:
         now_s = self._clock_s()
         while self._sent_s and now_s - self._sent_s[0] >= MINUTE_S:

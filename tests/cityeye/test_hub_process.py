@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -22,8 +23,10 @@ from cityeye.hub_process import EVENTS_PATH, HubProcess
 from pipelines.access import TokenFile
 from pipelines.delivery import Holds
 from pipelines.delivery.stores.registry import KeyframeSettings
+from pipelines.free_memory import HEAPS
 from pipelines.keyframe_key import keyframe_key
 from tests.event_hub.samples import START, dump, incident, keyframe, picture
+from tests.free_memory import heaps_of
 
 EVENT = "0b7f1f0e-5f0e-5c0e-9f0e-0b7f1f0e5f0e"
 KEY = keyframe_key("cam-1", "i-1", EVENT, 0, hashlib.sha256(picture()).hexdigest(), START)
@@ -66,6 +69,21 @@ def test_a_keyframe_is_read_from_the_configured_store_and_deleted_there_unless_i
 
 
 @pytest.mark.integration
+def test_its_threads_share_heaps(tmp_path):
+    settings = KeyframeSettings.model_validate({"folder": tmp_path / "keyframes"})
+    with HubProcess(section(tmp_path), settings, tmp_path / "access") as hub:
+        url = hub.wait()
+        auth = {"Authorization": f"Bearer {TokenFile(tmp_path / 'access').first()}"}
+
+        def ask(number):
+            with urlopen(Request(f"{url}/api/incidents?limit={number}", headers=auth), timeout=20):
+                pass
+
+        with ThreadPoolExecutor(8) as callers:
+            list(callers.map(ask, range(1, 81)))
+        assert heaps_of(hub.pid) <= HEAPS
+
+
 def test_a_hub_that_does_not_start_says_why(tmp_path):
     settings = KeyframeSettings.model_validate({"folder": tmp_path})
     with contextlib.closing(sqlite3.connect(tmp_path / "hub.db")) as newer:

@@ -3,7 +3,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from event_hub.errors import (
     StoreUnavailableError,
 )
 from event_hub.settings import HubRetention
+from event_hub.sqlite_file import READERS
 from event_hub.store import EventStore
 from event_hub.tables import CAMERA_STATES, EVENTS, INCIDENTS, KEYFRAMES
 from tests.event_hub.samples import START, camera_state, dump, incident, keyframe, picture
@@ -170,6 +171,18 @@ def test_the_file_is_in_wal_mode_and_its_readers_cannot_write(tmp_path: Path) ->
             connection.exec_driver_sql("CREATE TABLE t (x)")
     with closing(sqlite3.connect(tmp_path / "hub.db")) as file:
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_one_reader_fills_one_cache(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        with ExitStack() as together:
+            for _ in range(READERS):
+                together.enter_context(store.database.read())
+        used = set()
+        for _ in range(2 * READERS):
+            with store.database.read() as connection:
+                used.add(connection.connection.driver_connection)
+        assert len(used) == 1
 
 
 @pytest.mark.parametrize(

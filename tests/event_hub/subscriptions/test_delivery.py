@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from event_hub.subscriptions.kept import (
     subscription_problems,
     waiting_and_dead,
 )
+from event_hub.subscriptions.pace import MessagePace
 from event_hub.subscriptions.routes import DEAD_MAX
 from event_hub.tables import EVENTS
 from tests.event_hub.conftest import Client, StartHub, running
@@ -297,6 +299,24 @@ def wait_until(holds: Any) -> None:
     while not holds():
         assert time.monotonic() < end_s
         time.sleep(0.05)
+
+
+def test_subscriptions_that_are_gone_leave_nothing_in_memory(start_hub: StartHub) -> None:
+    def paces() -> int:
+        gc.collect()
+        return sum(isinstance(one, MessagePace) for one in gc.get_objects())
+
+    hub = start_hub(subscriptions=HERE)
+    before = paces()
+    with receiver() as other:
+        paths = [
+            f"/api/subscriptions/{subscribe(hub, other.url)['subscription_id']}" for _ in range(5)
+        ]
+        hub.post(at("cam-1", 1))
+        other.wait_for(5)
+        for path in paths:
+            assert hub.http.request("DELETE", hub.url + path).status == 204
+    wait_until(lambda: paces() <= before)
 
 
 def test_a_subscription_that_says_nonsense_is_refused(start_hub: StartHub) -> None:

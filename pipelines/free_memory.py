@@ -1,0 +1,53 @@
+"""Keeps what a server process holds close to what it needs: few heaps, and free pages given back.
+
+The C library gives threads heaps of their own, up to eight for each core. What is freed in one of
+them serves no other, and stays with the process unless whole pages of it are free and somebody
+asks for them. So a process whose threads answer requests would hold more after each hour, although
+nothing that lives in it grows. Where the C library is not glibc, there is nothing to be done.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Final
+
+M_ARENA_MAX: Final = -8
+"""See mallopt(3)."""
+
+HEAPS: Final = 2
+EVERY_S: Final = 60.0
+
+
+def share_heaps(heaps: int = HEAPS) -> None:
+    """Has the threads of this process share so many heaps; those that there are already stay.
+
+    To be called before other threads have begun: glibc settles the number when a process has nine.
+    A process of Ray has more before any code of ours runs.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, heaps)
+
+
+class FreeMemory:
+    """What is free in this process; for one thread at a time."""
+
+    def __init__(
+        self, every_s: float = EVERY_S, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """It is given back at most once in `every_s` seconds, the first time at once."""
+        self._every_s = every_s
+        self._clock_s = clock_s
+        self._due_s = float("-inf")
+        # See malloc_trim(3); calls by ctypes leave the GIL to others.
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+    def give_back(self) -> bool:
+        """Gives free pages back where that is due, which takes milliseconds; whether it did."""
+        if self._trim is None or self._clock_s() < self._due_s:
+            return False
+        self._due_s = self._clock_s() + self._every_s
+        self._trim(0)
+        return True
