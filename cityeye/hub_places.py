@@ -47,10 +47,10 @@ def configured_parts(path: Path, environment: Mapping[str, str], with_evidence: 
         ConfigurationError: The configuration has problems.
         CommandError: It has no hub.
     """
-    from cityeye.config import load_config
+    from cityeye.config import hub_sections
     from event_hub import HubParts
 
-    settings = load_config(path, environment).settings
+    settings = hub_sections(path, environment)
     if settings.hub is None:
         raise CommandError(f"{path} has no section `hub`: its events go to another hub")
     store: EvidenceStore | None = None

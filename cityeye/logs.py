@@ -143,7 +143,7 @@ def log_to_file(path: Path) -> None:
 def _install(handler: logging.Handler, level: str) -> None:
     """Makes a handler the only one of this process."""
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for chatty in ("ray", "uvicorn"):
+    for chatty in ("alembic.runtime.plugins", "ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Its retries are logged by whoever made the request.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

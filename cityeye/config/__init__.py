@@ -1,6 +1,7 @@
 """The one configuration file, checked as a whole and resolved into plans."""
 
 from cityeye.config.changes import Changes, changes_between
+from cityeye.config.hub_sections import hub_sections
 from cityeye.config.kept_rules import KeptRulesError
 from cityeye.config.load import (
     Config,
@@ -30,6 +31,7 @@ __all__ = [
     "changes_between",
     "configured_models",
     "has_cameras",
+    "hub_sections",
     "lifted_login",
     "load_config",
     "quick_plan",

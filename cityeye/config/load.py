@@ -95,11 +95,7 @@ def load_config(path: Path, environment: Mapping[str, str], content: bytes | Non
     read_secret_files(document, context["base"])
     read_case_codes(document, context["base"])
     lift_logins(document)
-    document.data = {**LEFT_OUT, **document.data}
-    keyframes = document.data["keyframes"]
-    if isinstance(keyframes, dict) and keyframes.keys() == {"masking"}:
-        # Whoever says how they are masked has not said where they are kept.
-        document.data["keyframes"] = {**KEYFRAMES, **keyframes}
+    document.data = with_keyframes(document.data)
     kept = _kept_rules(document, context["base"])
     catalogue = Catalogue.of(_repository(document.data, context), kept)
     settings = None
@@ -133,6 +129,16 @@ def load_config(path: Path, environment: Mapping[str, str], content: bytes | Non
         rules,
         document.digest,
     )
+
+
+def with_keyframes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of a file, with those that may be left out."""
+    whole = {**LEFT_OUT, **data}
+    keyframes = whole["keyframes"]
+    if isinstance(keyframes, dict) and keyframes.keys() == {"masking"}:
+        # Whoever says how they are masked has not said where they are kept.
+        whole["keyframes"] = {**KEYFRAMES, **keyframes}
+    return whole
 
 
 def state_folder(path: Path, environment: Mapping[str, str]) -> Path:

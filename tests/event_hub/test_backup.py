@@ -151,6 +151,28 @@ def test_a_hub_is_backed_up_wiped_and_restored(
         assert answers(start(database=url)) == before
 
 
+def test_a_city_whose_cameras_are_not_known_here_is_backed_up(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = {
+        "cameras": [{"id": "gate-1", "source": "rtsp://x/1", "password": "${NOT_SET_HERE}"}],
+        "hub": {"database": f"sqlite:///{tmp_path}/hub.db"},
+        "keyframes": {"folder": str(tmp_path / "kf")},
+        "state": str(tmp_path),
+    }
+    city = put(tmp_path, "city.yaml", json.dumps(lines).encode())
+    assert main(["backup", str(tmp_path / "city.tar"), str(city)]) == 0, capsys.readouterr().err
+    assert "1 keyframes and clips" in capsys.readouterr().out
+    put(tmp_path, "city.yaml", json.dumps(lines | {"keyframes": {"folder": 3}}).encode())
+    assert main(["backup", str(tmp_path / "other.tar"), str(city)]) == 1
+    said = capsys.readouterr().err
+    assert "keyframes.folder" in said
+    assert "NOT_SET_HERE" not in said
+    put(tmp_path, "city.yaml", json.dumps(lines | {"hub": None}).encode())
+    assert main(["backup", str(tmp_path / "other.tar"), str(city)]) == 1
+    assert "no section `hub`" in capsys.readouterr().err
+
+
 def test_a_backup_of_a_hub_that_runs_is_of_one_moment(tmp_path: Path, start_hub) -> None:
     hub = start_hub()
     hub.post(incident())
