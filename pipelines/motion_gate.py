@@ -28,7 +28,7 @@ LEAST_CHANGE: Final = 8.0
 NOISE_FACTOR: Final = 6.0
 
 LIGHT_CHANGE: Final = 16.0
-"""When all of it has become so much brighter or darker, in levels, models may find something else."""
+"""When all of it has become so much brighter or darker, models may find something else."""
 
 LEAST_PIXELS: Final = 3
 """So many pixels that belong together have moved where something has: noise makes single ones."""

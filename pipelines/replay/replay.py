@@ -80,7 +80,12 @@ class ReplayStep:
 
 
 class Replay:
-    """Runs a camera's plan over a recording, once. Not thread-safe."""
+    """Runs a camera's plan over a recording, once. Not thread-safe.
+
+    Attributes:
+        analysed: Frames that went to the rules.
+        held: Of these, frames that were not inferred, as nothing had moved.
+    """
 
     def __init__(
         self,
@@ -100,6 +105,7 @@ class Replay:
         self._playback = playback
         self._detector = detector
         self._routes = CameraRoutes(_unshadowed(plan).routes)
+        self.analysed = self.held = 0
         self._gate = None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s)
         self._watcher, *self._others = (_Watcher(_unshadowed(one)) for one in (plan, *others))
 
@@ -133,6 +139,7 @@ class Replay:
         """Does what a slot of a camera group does with one frame."""
         routes, known = self._routes.newest, self._watcher.pipeline.signals
         frame, found = self._found(frame, routes)
+        self.analysed += 1
         at_s = frame.captured_mono_s
         tracks = self._watcher.pipeline.process_frame(frame, routes, found, at_s)
         for one in self._others:
@@ -148,6 +155,7 @@ class Replay:
         if self._gate is not None:
             held = self._gate.held(frame, {routes[task].model for task in frame.tasks})
             if held is not None:
+                self.held += 1
                 return held.frame, held.found
         batches, faults = assemble(TakenFrames((frame,), (routes,)))
         for fault in faults.values():
