@@ -68,6 +68,7 @@ class IncidentsBenchmark:
         clips: A folder of recordings in place of drawn scenes.
         ablate: Names in `ABLATIONS`.
         processes: How many clips are drawn and replayed at once.
+        motion_gate_s: The key `motion_gate_s` of the cameras; as it is without it.
     """
 
     load: CameraLoader
@@ -77,6 +78,7 @@ class IncidentsBenchmark:
     clips: Path | None = None
     ablate: tuple[str, ...] = ()
     processes: int = 2
+    motion_gate_s: float | None = None
 
 
 def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
@@ -87,6 +89,8 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
     """
     start = RunStart()
     cases = _cases(benchmark)
+    if benchmark.motion_gate_s is not None:
+        cases = [case.with_camera(motion_gate_s=benchmark.motion_gate_s) for case in cases]
     confirm_s = _checked(cases, benchmark.load)
     variants: dict[CaseVariant, dict[str, IncidentCase]] = {}
     for name in benchmark.ablate:
@@ -102,6 +106,7 @@ def run(benchmark: IncidentsBenchmark, say: Say) -> BenchmarkResult:
         "clips": None if benchmark.clips is None else benchmark.clips.name,
         "cases": len(cases),
         "processes": benchmark.processes,
+        "motion_gate_s": benchmark.motion_gate_s,
     }
     tables.append(_times(matched))
     result = start.result("incidents", settings, metrics, tables)
@@ -254,10 +259,15 @@ def _times(cases: Sequence[MatchedCase]) -> ResultTable:
     drew = sum(one.findings.drew_s for one in cases)
     watched = sum(one.findings.watched_s for one in cases)
     seconds = sum(one.findings.seconds for one in cases)
+    analysed = sum(one.findings.analysed for one in cases)
+    held = sum(one.findings.held for one in cases)
     return ResultTable(
         title="Work of all processes together, in seconds",
-        columns=("clips", "seconds of video", "to draw and encode", "to replay"),
-        rows=((len(cases), round(seconds), round(drew), round(watched)),),
+        columns=(
+            *("clips", "seconds of video", "to draw and encode", "to replay"),
+            *("frames analysed", "of these not inferred"),
+        ),
+        rows=((len(cases), round(seconds), round(drew), round(watched), analysed, held),),
     )
 
 

@@ -227,6 +227,7 @@ def _camera_report(camera: CameraSnapshot) -> dict[str, Any]:
         "analysed": statistics.analysed,
         "dropped": camera.reader.dropped,
         "failed": statistics.failed,
+        "held": statistics.held,
         "requested_fps": statistics.requested_fps,
         "achieved_fps": statistics.achieved_fps,
         "frame_age_ms": dict(statistics.frame_age_ms),

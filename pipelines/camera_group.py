@@ -305,6 +305,11 @@ class CameraGroup:
 
     def _infer(self, taken: TakenFrames) -> None:
         """Follows frames that were taken together to the outbox."""
+        pairs = zip(taken.frames, taken.routes, strict=True)
+        others = [one for one in pairs if not self._cameras[one[0].camera].hold(*one)]
+        if not others:
+            return
+        taken = TakenFrames(*zip(*others, strict=True))
         resting = self._resting(taken) if self._faults.reasons else frozenset()
         batches, faults = assemble(taken, resting)
         for name, fault in faults.items():
@@ -324,7 +329,7 @@ class CameraGroup:
         now_s = time.monotonic()
         for name, own in found.items():
             frame, routes = frames[name]
-            self._cameras[name].pipeline.process_frame(frame, routes, own, now_s)
+            self._cameras[name].process(frame, routes, own, now_s)
         if any(self._cameras[name].shadow.comparisons for name in found):
             self._shadows.observe(submitted, found)
 

@@ -18,10 +18,12 @@ from camera_adapters import (
     CameraFault,
     CameraReader,
     CameraState,
+    Frame,
     Mailbox,
     ReaderCounters,
     StateChange,
 )
+from models.detections import Detections
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
 from pipelines.coverage import CONNECTING, OFFLINE, STOPPED, UNAUTHORIZED
@@ -32,9 +34,10 @@ from pipelines.evidence_clip import ClipRecorder
 from pipelines.incident import EndReason
 from pipelines.live_view import LiveAnswer, LiveOptions
 from pipelines.metrics import StatisticsSnapshot
+from pipelines.motion_gate import MotionGate
 from pipelines.place_check import PlaceCheck
 from pipelines.place_memory import PlaceMemory
-from pipelines.plan import CameraPlan, Priority, Routes
+from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
@@ -121,6 +124,7 @@ class GroupCamera:
             memory,
             partial(recorder.ended_before, plan.camera.id),
         )
+        self._gate = None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s)
         self._remembered_s = time.monotonic()
         self._priorities = {task.task: task.priority for task in plan.tasks}
         self.ledger.asked = self._reader.asked
@@ -143,6 +147,32 @@ class GroupCamera:
         with self._reporting:
             self._stopped = True
             self._recorder.publish_stopped(self._spec, reason)
+
+    def hold(self, frame: Frame, routes: Routes) -> bool:
+        """Processes a frame in which nothing has moved with what was found in an earlier one.
+
+        Returns:
+            Whether it did; not, where the frame has to be inferred.
+        """
+        if self._gate is None:
+            return False
+        try:
+            held = self._gate.held(frame, {routes[task].model for task in frame.tasks})
+        except CameraFault:
+            return False  # Whoever converts it for inference rejects it.
+        if held is None:
+            return False
+        self.pipeline.statistics.held()
+        self.pipeline.process_frame(held.frame, routes, held.found, time.monotonic())
+        return True
+
+    def process(
+        self, frame: Frame, routes: Routes, found: Mapping[ModelRef, Detections], now_s: float
+    ) -> None:
+        """Processes a frame that was inferred; see `CameraPipeline.process_frame`."""
+        if self._gate is not None:
+            self._gate.note(frame, found)
+        self.pipeline.process_frame(frame, routes, found, now_s)
 
     def reject(self, fault: CameraFault) -> None:
         """See `CameraReader.reject`."""

@@ -220,18 +220,20 @@ class StatisticsSnapshot:
     Attributes:
         analysed: Frames with a result.
         failed: Frames for which a model failed.
+        held: Of those analysed, frames that were not inferred, as nothing had moved.
         requested_fps: Rate that the most demanding task wants.
         achieved_fps: What that task got in the last seconds.
         frame_age_ms: Arrival of a frame to its result, milliseconds, by percentile name, of the
             newest results.
         tasks: Rates by task.
         incidents: Incidents opened, by kind.
-        models: Inferences whose result counted, by task and `name/version`.
+        models: Results that counted, by task and the `name/version` that gave them.
         reroutes: How often the versions were changed.
     """
 
     analysed: int
     failed: int
+    held: int
     requested_fps: float
     achieved_fps: float
     frame_age_ms: Mapping[str, float]
@@ -277,6 +279,7 @@ class CameraStatistics:
     rates: Mapping[str, float]
     _frames: int = 0
     _failed: int = 0
+    _held: int = 0
     _tasks: dict[str, _TaskRate] = field(default_factory=dict)
     _ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=AGES_KEPT))
     _incidents: Counter[str] = field(default_factory=Counter)
@@ -310,6 +313,10 @@ class CameraStatistics:
         """A model failed on a frame."""
         self._failed += 1
 
+    def held(self) -> None:
+        """Nothing has moved in a frame: it gets the results of an earlier one."""
+        self._held += 1
+
     def rerouted(self) -> None:
         """Other versions infer from now on."""
         self._reroutes += 1
@@ -328,6 +335,7 @@ class CameraStatistics:
         return StatisticsSnapshot(
             analysed=self._frames,
             failed=self._failed,
+            held=self._held,
             requested_fps=hardest.requested_fps,
             achieved_fps=hardest.achieved_fps,
             frame_age_ms={"p50": round(float(p50), 1), "p95": round(float(p95), 1)},

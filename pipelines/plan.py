@@ -150,6 +150,8 @@ class CameraPlan:
         coverage_s: Length of the periods over which its coverage is measured, seconds.
         masking: Whether heads and plates are unrecognisable in its keyframes.
         measurements: Kinds of measurements of its rules that are published; None for all.
+        motion_gate_s: The longest time without an inference while nothing moves, seconds; None
+            infers every due frame.
     """
 
     camera: CameraSpec
@@ -159,6 +161,7 @@ class CameraPlan:
     coverage_s: float = COVERAGE_S
     masking: bool = True
     measurements: frozenset[str] | None = None
+    motion_gate_s: float | None = None
 
     @property
     def routes(self) -> Routes:

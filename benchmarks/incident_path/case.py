@@ -72,6 +72,10 @@ class IncidentCase:
         }
         return replace(self, camera={**self.camera, "tasks": tasks})
 
+    def with_camera(self, **keys: object) -> IncidentCase:
+        """The same with other keys of its camera."""
+        return replace(self, camera={**self.camera, **keys})
+
     def document(self, folder: Path) -> dict[str, Any]:
         """A whole configuration with this one camera; what it stores would be below a folder."""
         return {

@@ -39,6 +39,8 @@ class CaseFindings:
         seconds: Length of the clip.
         drew_s: How long drawing took; 0 where the clip was there.
         watched_s: How long the replay took.
+        analysed: Frames that went to the rules.
+        held: Of these, frames that were not inferred, as nothing had moved.
         variants: What the rules of each variant of the case reported of the same frames.
     """
 
@@ -47,6 +49,8 @@ class CaseFindings:
     seconds: float
     drew_s: float
     watched_s: float
+    analysed: int
+    held: int
     variants: Mapping[CaseVariant, tuple[ReportedIncident, ...]]
 
 
@@ -95,13 +99,23 @@ def watch(
                 raise BenchmarkError(f"{case.source}: {problem}")
         seconds = playback.duration_s
         logs = [_IncidentLog() for _ in (plan, *others)]
-        for step in Replay(plan, playback, detector, others).steps():
+        replay = Replay(plan, playback, detector, others)
+        for step in replay.steps():
             for log, found in zip(logs, (step.found, *step.others), strict=True):
                 log.add(step.at_s, found)
     took_s = time.monotonic() - drawn_s
     own, *other = (log.reported for log in logs)
     of_variants = dict(zip(variants, other, strict=True))
-    return CaseFindings(case.name, own, seconds, drawn_s - begun_s, took_s, of_variants)
+    return CaseFindings(
+        case=case.name,
+        reported=own,
+        seconds=seconds,
+        drew_s=drawn_s - begun_s,
+        watched_s=took_s,
+        analysed=replay.analysed,
+        held=replay.held,
+        variants=of_variants,
+    )
 
 
 class _IncidentLog:

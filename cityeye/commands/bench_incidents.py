@@ -65,6 +65,10 @@ def incidents(
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="Clips that are drawn and replayed at once.")
     ] = 2,
+    motion_gate: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=30, help="The key `motion_gate_s` of the cameras, seconds."),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Measure what the rules report of drawn scenes, or of recordings, against what happens.
@@ -84,5 +88,6 @@ def incidents(
         clips=clips,
         ablate=tuple(one.value for one in ablate or ()),
         processes=processes,
+        motion_gate_s=motion_gate,
     )
     publish(run(benchmark, progress()), where)

@@ -56,6 +56,7 @@ def _plan(camera: CameraSection, settings: Settings, catalogue: Catalogue) -> Ca
         coverage_s=settings.coverage.period_s,
         masking=settings.keyframes.masking if camera.masking is None else camera.masking,
         measurements=_published(camera.measurements),
+        motion_gate_s=camera.motion_gate_s,
     )
 
 

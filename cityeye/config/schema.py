@@ -215,6 +215,9 @@ class CameraSection(Section):
     signals: tuple[Literal["view", "motion", "static_change"], ...] = ()
     """what its images are asked for beside objects: `view` reports a view that is moved, covered,
     blurred, dark, washed out or noisy, or in which models cannot see well, for example `[view]`"""
+    motion_gate_s: float | None = Field(default=None, ge=0.5, le=30)
+    """the longest time in seconds without an inference while nothing moves in its images, 0.5 to
+    30; every due image is inferred without it, for example `2`"""
     cannot_see_s: float = Field(default=CANNOT_SEE_S, ge=10, le=600)
     """seconds of low confidence until `view` reports that models cannot see, for example `30`"""
     masking: bool | None = None

@@ -20,7 +20,8 @@ from pipelines.coverage import Coverage
 from pipelines.detector import DetectorPort
 from pipelines.evidence_frame import EvidenceFrame
 from pipelines.incident import EndReason, Measurement, Transition
-from pipelines.plan import CameraPlan, ModelRef
+from pipelines.motion_gate import MotionGate
+from pipelines.plan import CameraPlan, ModelRef, Routes
 from pipelines.rules.condition import RuleExplanation
 from pipelines.rules.rule import Moment
 from pipelines.shadow.comparison import CameraShadow
@@ -79,7 +80,12 @@ class ReplayStep:
 
 
 class Replay:
-    """Runs a camera's plan over a recording, once. Not thread-safe."""
+    """Runs a camera's plan over a recording, once. Not thread-safe.
+
+    Attributes:
+        analysed: Frames that went to the rules.
+        held: Of these, frames that were not inferred, as nothing had moved.
+    """
 
     def __init__(
         self,
@@ -99,6 +105,8 @@ class Replay:
         self._playback = playback
         self._detector = detector
         self._routes = CameraRoutes(_unshadowed(plan).routes)
+        self.analysed = self.held = 0
+        self._gate = None if plan.motion_gate_s is None else MotionGate(plan.motion_gate_s)
         self._watcher, *self._others = (_Watcher(_unshadowed(one)) for one in (plan, *others))
 
     def steps(self) -> Iterator[ReplayStep]:
@@ -130,6 +138,25 @@ class Replay:
     def _follow(self, frame: Frame) -> ReplayStep:
         """Does what a slot of a camera group does with one frame."""
         routes, known = self._routes.newest, self._watcher.pipeline.signals
+        frame, found = self._found(frame, routes)
+        self.analysed += 1
+        at_s = frame.captured_mono_s
+        tracks = self._watcher.pipeline.process_frame(frame, routes, found, at_s)
+        for one in self._others:
+            one.pipeline.process_frame(frame, routes, found, at_s)
+        signals = self._watcher.pipeline.signals
+        new = None if signals is known else signals
+        due = sorted(frame.tasks)
+        tasks = {model: tuple(t for t in due if routes[t].model == model) for model in tracks}
+        return ReplayStep(at_s, frame, tracks, tasks, new, *self._taken())
+
+    def _found(self, frame: Frame, routes: Routes) -> tuple[Frame, Mapping[ModelRef, Detections]]:
+        """The frame converted, with what is in it by model."""
+        if self._gate is not None:
+            held = self._gate.held(frame, {routes[task].model for task in frame.tasks})
+            if held is not None:
+                self.held += 1
+                return held.frame, held.found
         batches, faults = assemble(TakenFrames((frame,), (routes,)))
         for fault in faults.values():
             raise fault
@@ -140,15 +167,9 @@ class Replay:
                 raise error
             found |= {model: own for _, model, own in batch.unpacked(result)}
             (frame,) = batch.frames
-        at_s = frame.captured_mono_s
-        tracks = self._watcher.pipeline.process_frame(frame, routes, found, at_s)
-        for one in self._others:
-            one.pipeline.process_frame(frame, routes, found, at_s)
-        signals = self._watcher.pipeline.signals
-        new = None if signals is known else signals
-        due = sorted(frame.tasks)
-        tasks = {model: tuple(t for t in due if routes[t].model == model) for model in tracks}
-        return ReplayStep(at_s, frame, tracks, tasks, new, *self._taken())
+        if self._gate is not None:
+            self._gate.note(frame, found)
+        return frame, found
 
 
 def _unshadowed(plan: CameraPlan) -> CameraPlan:

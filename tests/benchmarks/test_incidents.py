@@ -75,7 +75,7 @@ def test_two_things_at_one_place_are_two_incidents():
 
 def matched(name: str, reports: tuple[ReportedIncident, ...]) -> MatchedCase:
     case = drawn_case(incident_scene(1, name))
-    return MatchedCase.of(case, CaseFindings(name, reports, 100.0, 0.0, 1.0, {}))
+    return MatchedCase.of(case, CaseFindings(name, reports, 100.0, 0.0, 1.0, 500, 0, {}))
 
 
 def test_scores_are_by_kind_and_hard_negatives_are_listed_with_what_was_raised():

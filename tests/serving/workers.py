@@ -31,7 +31,9 @@ def online_camera(
         reason=fault,
         ended=False,
         reader=ReaderCounters(50, 50, 0, 0, 0, 0, 5.0, 0.1, None),
-        statistics=StatisticsSnapshot(40, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents or {}, {}, 0),
+        statistics=StatisticsSnapshot(
+            40, 0, 0, 5.0, 5.0, {"p95": 20.0}, {}, incidents or {}, {}, 0
+        ),
         routes={},
         serving=frozenset(),
     )

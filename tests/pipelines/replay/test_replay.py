@@ -19,6 +19,7 @@ from models.package import ModelPackage
 from pipelines.camera_group import CameraGroup
 from pipelines.detector import DetectorError
 from pipelines.incident import Phase, Transition
+from pipelines.metrics import StatisticsSnapshot
 from pipelines.plan import CameraPlan, TaskPlan
 from pipelines.replay.replay import INCARNATION, Replay, ReplayStep
 from pipelines.rules.rule_plan import RulePlan
@@ -83,7 +84,9 @@ class Kept:
         return ()
 
 
-def worked(plan: CameraPlan, package: ModelPackage, folder: Path) -> list[Transition]:
+def worked(
+    plan: CameraPlan, package: ModelPackage, folder: Path
+) -> tuple[list[Transition], StatisticsSnapshot]:
     """What a camera group makes of the camera of a plan, which plays the recording fast."""
     kept: Any = Kept()
     detector = InProcessDetector({str(package): served_model(package)})
@@ -96,7 +99,7 @@ def worked(plan: CameraPlan, package: ModelPackage, folder: Path) -> list[Transi
         time.sleep(0.02)
     group.stop()
     thread.join(WAIT_S)
-    return kept.transitions
+    return kept.transitions, group.snapshot().cameras[0].statistics
 
 
 def facts(transitions: list[Transition]) -> list[tuple[Any, ...]]:
@@ -116,9 +119,10 @@ def facts(transitions: list[Transition]) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_a_replay_gives_the_incidents_of_a_camera_worker(package, tmp_path):
+@pytest.mark.parametrize("motion_gate_s", [None, 2.0])
+def test_a_replay_gives_the_incidents_of_a_camera_worker(package, tmp_path, motion_gate_s):
     recording = fading(tmp_path / "fading.mp4")
-    plan = plan_of(package, recording)
+    plan = replace(plan_of(package, recording), motion_gate_s=motion_gate_s)
     steps = replayed(plan, package, recording)
     found = [one for step in steps for one in step.transitions]
     assert [one.phase for one in found] == [
@@ -127,11 +131,30 @@ def test_a_replay_gives_the_incidents_of_a_camera_worker(package, tmp_path):
         Phase.STARTED,
         Phase.ENDED,
     ]
-    by_worker = worked(plan, package, tmp_path / "comparisons")
+    by_worker, counted = worked(plan, package, tmp_path / "comparisons")
+    assert counted.analysed == len(steps) - 1
+    assert (counted.held > 0) == (motion_gate_s is not None)
     # A worker is stopped some time after the end of a recording.
     assert facts(found)[:-1] == facts(by_worker)[:-1]
     assert by_worker[-1].incident.id == found[-1].incident.id
     assert [one.incident.end_reason for one in found[1::2]] == ["cleared", "stream_lost"]
+
+
+def test_what_does_not_move_is_not_inferred_and_its_incidents_are_the_same(package, tmp_path):
+    recording = fading(tmp_path / "fading.mp4")
+    plan = plan_of(package, recording)
+    gated = replace(plan, motion_gate_s=1.0)
+    detector = InProcessDetector({str(package): served_model(package)})
+    with closing(Playback(plan.camera, recording)) as playback:
+        replay = Replay(gated, playback, detector)
+        steps = [*replay.steps()]
+    (counts,) = detector.metrics.values()
+    assert replay.analysed == 30
+    assert counts.images == replay.analysed - replay.held <= 10
+    found = [one for step in steps for one in step.transitions]
+    every = [one for step in replayed(plan, package, recording) for one in step.transitions]
+    assert [one[0] for one in facts(found)] == [one[0] for one in facts(every)]
+    assert [one[-2:] for one in facts(found)] == [one[-2:] for one in facts(every)]
 
 
 def test_each_step_has_what_was_seen_in_its_frame(package, tmp_path):

@@ -1,0 +1,133 @@
+"""`MotionGate`: spares the inference of an image in which nothing has moved since the one before.
+
+Every due frame is compared with the last one that was inferred, so that what moves slowly adds up.
+Where no part of it differs, it has the same objects: the frame goes on with what the models found
+there, and rules see time pass as they do else. Something is inferred at least every few seconds,
+whatever the comparison says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from camera_adapters import AnalysisImage, Frame, Luma, Size
+from models.detections import Detections
+from pipelines.plan import ModelRef
+
+LUMA_SIZE: Final = Size(320, 180)
+"""The whole image, stretched. Smaller, a person far away would be less than a pixel wide."""
+
+LEAST_CHANGE: Final = 8.0
+"""Change of brightness that counts, in levels; more where the image is noisy."""
+
+NOISE_FACTOR: Final = 6.0
+
+LIGHT_CHANGE: Final = 16.0
+"""When all of it has become so much brighter or darker, models may find something else."""
+
+LEAST_PIXELS: Final = 3
+"""So many pixels that belong together have moved where something has: noise makes single ones."""
+
+EARLY_S: Final = 0.05
+"""A frame that comes so much early counts as due: frames do not keep time to the millisecond."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldFrame:
+    """A frame that need not be inferred.
+
+    Attributes:
+        frame: With the analysis images of the frames that were inferred.
+        found: What was found in those, by model.
+    """
+
+    frame: Frame
+    found: Mapping[ModelRef, Detections]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inferred:
+    """What one model found, and in what; the full image takes ten times as much memory."""
+
+    at_s: float
+    stream_restarts: int
+    luma: Luma
+    view: AnalysisImage
+    found: Detections
+
+
+class MotionGate:
+    """The gate of one camera. Not thread-safe."""
+
+    def __init__(self, longest_s: float) -> None:
+        """`longest_s` is the longest time between two inferences of a model, seconds."""
+        self._longest_s = longest_s
+        self._inferred: dict[ModelRef, _Inferred] = {}
+        self._luma: Luma | None = None
+
+    def held(self, frame: Frame, models: Iterable[ModelRef]) -> HeldFrame | None:
+        """The frame with what was found before; None where it must be inferred.
+
+        Args:
+            frame: Not converted.
+            models: All that are due on it.
+
+        Raises:
+            UnreadableFault: The pixel format cannot be converted.
+        """
+        self._luma = frame.full.luma(LUMA_SIZE)
+        views, found = dict(frame.views), dict[ModelRef, Detections]()
+        for model in models:
+            before = self._inferred.get(model)
+            if before is None or not self._is_same(before, frame, self._luma):
+                return None
+            views[model.view], found[model] = before.view, before.found
+        return HeldFrame(replace(frame, views=views), found)
+
+    def note(self, frame: Frame, found: Mapping[ModelRef, Detections]) -> None:
+        """What models found in the frame that `held` was asked about last."""
+        if self._luma is None:
+            return
+        at_s, restarts = frame.captured_mono_s, frame.stream_restarts
+        kept = {m: one for m, one in self._inferred.items() if at_s - one.at_s < self._longest_s}
+        self._inferred = kept | {
+            model: _Inferred(at_s, restarts, self._luma, frame.views[model.view], one)
+            for model, one in found.items()
+        }
+
+    def _is_same(self, before: _Inferred, frame: Frame, luma: Luma) -> bool:
+        passed_s = frame.captured_mono_s - before.at_s
+        return (
+            before.stream_restarts == frame.stream_restarts
+            and 0 <= passed_s < self._longest_s - EARLY_S
+            and not has_moved(before.luma, luma)
+        )
+
+
+def has_moved(before: Luma, now: Luma) -> bool:
+    """Whether any part of an image differs from another one.
+
+    Brightness that changes a little and everywhere by the same amount is light, and no motion.
+
+    Args:
+        before: (H, W) uint8.
+        now: The same.
+    """
+    change = cv2.subtract(now, before, dtype=cv2.CV_16S)
+    # Pixels apart by five are enough to know what most do.
+    sample = change[::5, ::5]
+    light = float(np.median(sample))
+    if abs(light) >= LIGHT_CHANGE:
+        return True
+    noise = float(np.median(np.abs(sample - light)))
+    level = max(LEAST_CHANGE, NOISE_FACTOR * noise)
+    differs = (np.abs(change - np.int16(round(light))) > level).view(np.uint8)
+    if cv2.countNonZero(differs) < LEAST_PIXELS:
+        return False
+    _, _, sizes, _ = cv2.connectedComponentsWithStats(differs, connectivity=8)
+    return bool(sizes[1:, cv2.CC_STAT_AREA].max() >= LEAST_PIXELS)
