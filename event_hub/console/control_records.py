@@ -17,7 +17,11 @@ class ControlRecord(BaseModel):
 
 
 class ServedVersion(ControlRecord):
-    """A version in service; `cameras` are those on which its detections count."""
+    """A version in service; `cameras` are those on which its detections count.
+
+    `memory_bytes` is what its replicas hold, None where that is not known; `warm_until` is when a
+    version ends that runs on for a rollback.
+    """
 
     name: str
     version: str
@@ -26,6 +30,8 @@ class ServedVersion(ControlRecord):
     provider: str
     application: str
     replicas: int = 0
+    memory_bytes: int | None = None
+    warm_until: datetime | None = None
     cameras: tuple[str, ...]
     images: int
     errors: int

@@ -76,6 +76,7 @@ class ModelControl(ControlApi):
 
     def _answer(self) -> RolloutAnswer:
         more: dict[str, Any] = {"cameras": CAMERAS, "under_way": "", "leaving": (), "absent": {}}
+        more["warm"] = None
         return RolloutAnswer.of(self.table, **more)
 
     def _served(self) -> list[ModelAnswer]:
