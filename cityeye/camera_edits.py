@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from cityeye.config import NotEditableError, YamlText, lifted_login, without_variables
 from cityeye.config_editor import TextChange
@@ -50,7 +50,7 @@ def set_places(
     }
 
     def change(text: YamlText) -> None:
-        path = (*_camera(text, camera), kind)
+        path = (*camera_path(text, camera), kind)
         known = _at(text, path) or {}
         try:
             for name in known.keys() - wanted.keys():
@@ -96,7 +96,7 @@ def set_drawing(
 
     def change(text: YamlText) -> None:
         for kind in kinds:
-            known = _at(text, (*_camera(text, camera), kind)) or {}
+            known = _at(text, (*camera_path(text, camera), kind)) or {}
             set_places(camera, kind, drawn.get(kind, known), watched.get(kind, {}))(text)
         _set_in_tasks(text, camera, "schedule", schedules)
 
@@ -116,7 +116,7 @@ def _set_in_tasks(
     text: YamlText, camera: str, key: str, lists: Mapping[str, Sequence[str] | None]
 ) -> None:
     """Gives a key of tasks a list of texts, or takes it out."""
-    tasks = (*_camera(text, camera), "tasks")
+    tasks = (*camera_path(text, camera), "tasks")
     for task, wanted in lists.items():
         if task not in (_at(text, tasks) or {}):
             known = ", ".join(map(str, _at(text, tasks) or {}))
@@ -128,8 +128,45 @@ def _set_in_tasks(
             text.set(path, without_variables(list(wanted)))
 
 
-class CameraAddition:
-    """Cameras that are added; a context, after which the passwords of those that were not go."""
+class PasswordFiles:
+    """Passwords in files of their own; a context, after which those that are not needed go."""
+
+    def __init__(self, base: Path) -> None:
+        """`base` is the folder of the configuration."""
+        self._folder = base / SECRETS
+        self._written: list[Path] = []
+        self.kept = False
+        """To be set once the configuration names them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in () if self.kept else self._written:
+            with suppress(OSError):
+                path.unlink()
+
+    def keep(self, camera: str, password: object) -> str:
+        """Writes the password of a camera; gives the path for `password_file`.
+
+        Raises:
+            CommandError: It cannot be kept.
+        """
+        if not isinstance(password, str) or not FILE_NAME.fullmatch(camera):
+            raise CommandError("a camera with a password needs an id of letters, digits, - and _")
+        path = self._folder / f"{camera}-{secrets.token_hex(4)}.secret"
+        try:
+            create_owned_folder(self._folder)
+            write_owned_file(path, password.encode())
+        except OSError as error:
+            reason = (error.strerror or "it cannot be created").lower()
+            raise CommandError(f"{path}, for the password, cannot be written: {reason}") from None
+        self._written.append(path)
+        return f"{SECRETS}/{path.name}"
+
+
+class CameraAddition(PasswordFiles):
+    """Cameras that are added, with the files of their passwords."""
 
     def __init__(self, sections: Sequence[Mapping[str, Any]], base: Path) -> None:
         """Prepares.
@@ -139,19 +176,8 @@ class CameraAddition:
                 in the address.
             base: Folder of the configuration.
         """
+        super().__init__(base)
         self._sections = sections
-        self._folder = base / SECRETS
-        self._written: list[Path] = []
-        self.kept = False
-        """To be set once the cameras are there."""
-
-    def __enter__(self) -> CameraAddition:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for path in () if self.kept else self._written:
-            with suppress(OSError):
-                path.unlink()
 
     def __call__(self, text: YamlText) -> None:
         """See `TextChange`."""
@@ -170,20 +196,10 @@ class CameraAddition:
         result: dict[str, Any] = without_variables(section)
         if password is None:
             return result
-        name = str(section.get("id"))
-        if not isinstance(password, str) or not FILE_NAME.fullmatch(name):
-            raise CommandError("a camera with a password needs an id of letters, digits, - and _")
-        path = self._folder / f"{name}-{secrets.token_hex(4)}.secret"
-        try:
-            create_owned_folder(self._folder)
-            write_owned_file(path, password.encode())
-        except OSError as error:
-            reason = (error.strerror or "it cannot be created").lower()
-            raise CommandError(f"{path}, for the password, cannot be written: {reason}") from None
-        self._written.append(path)
+        file = self.keep(str(section.get("id")), password)
         place = list(result).index("username") + 1 if "username" in result else len(result)
         entries = list(result.items())
-        entries.insert(place, ("password_file", f"{SECRETS}/{path.name}"))
+        entries.insert(place, ("password_file", file))
         return dict(entries)
 
 
@@ -191,7 +207,7 @@ def remove_camera(camera: str) -> TextChange:
     """Takes a camera out; the file of its password stays, so that this can be taken back."""
 
     def change(text: YamlText) -> None:
-        path = _camera(text, camera)
+        path = camera_path(text, camera)
         if len(_cameras(text)) == 1:
             raise CommandError(f"camera {camera} is the only one, and a city needs one")
         text.remove(path)
@@ -204,7 +220,7 @@ def _cameras(text: YamlText) -> list[dict[str, Any]]:
     return [one for one in listed or () if isinstance(one, dict)]
 
 
-def _camera(text: YamlText, camera: str) -> tuple[str | int, ...]:
+def camera_path(text: YamlText, camera: str) -> tuple[str | int, ...]:
     """Where a camera stands.
 
     Raises:
@@ -214,6 +230,16 @@ def _camera(text: YamlText, camera: str) -> tuple[str | int, ...]:
         if one.get("id") == camera:
             return (CAMERAS, index)
     raise UnknownCameraError(f"there is no camera {camera!r} in the configuration")
+
+
+def camera_in(text: YamlText, camera: str) -> dict[str, Any]:
+    """A camera as the text has it; not to be changed.
+
+    Raises:
+        CommandError: There is none of this id.
+    """
+    found: dict[str, Any] = _cameras(text)[int(camera_path(text, camera)[1])]
+    return found
 
 
 class UnknownCameraError(CommandError):

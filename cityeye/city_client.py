@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import urllib3
 from urllib3.util import Retry, Timeout
@@ -19,9 +20,16 @@ DEFAULT_API: Final = f"http://127.0.0.1:{API_PORT}"
 DEFAULT_HUB: Final = f"http://127.0.0.1:{HUB_PORT}"
 CHANGE_TIMEOUT_S: Final = 320.0
 """Longer than the API waits for a change, so that its own sentence arrives."""
+UPLOAD_TIMEOUT_S: Final = 1020.0
+"""Longer than the control API gives an upload and the examination of its network."""
+CHUNK_BYTES: Final = 256 * 1024
 STATUS_OK: Final = range(200, 300)
 STATUS_UNKNOWN: Final = 401
 STATUS_MISSING: Final = 404
+
+
+OnTransfer = Callable[[int, int | None], None]
+"""Called with how many bytes have passed, and of how many where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,44 @@ class CityClient:
         answer = self._checked(self._answer(method, path, **content))
         return json.loads(answer) if answer else None
 
+    def download(self, path: str, file: IO[bytes], on_bytes: OnTransfer, **query: str) -> None:
+        """Writes what a path answers into a file, piece by piece.
+
+        Raises:
+            CommandError: As for `get`, or the answer broke off.
+        """
+        answer = self._answer("GET", path, fields=query, preload_content=False)
+        if answer.status not in STATUS_OK:
+            self._checked(answer)
+        length = answer.headers.get("Content-Length", "")
+        total, received = int(length) if length.isdecimal() else None, 0
+        try:
+            for chunk in answer.stream(CHUNK_BYTES):
+                file.write(chunk)
+                received += len(chunk)
+                on_bytes(received, total)
+        except urllib3.exceptions.HTTPError as error:
+            raise CommandError(
+                f"the answer of the {self._server.name} at {self._url} broke off after {received} "
+                f"bytes ({type(error).__name__}); try again"
+            ) from None
+
+    def upload(self, path: str, file: IO[bytes], on_bytes: OnTransfer) -> Any:  # noqa: ANN401 - JSON
+        """Sends a file as it is; gives the JSON of the answer.
+
+        Raises:
+            CommandError: As for `get`.
+        """
+        counted = _CountedFile(file, on_bytes)
+        headers = {
+            **self._pool.headers,
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(counted.total),
+        }
+        patience = Timeout(connect=5.0, read=UPLOAD_TIMEOUT_S)
+        answer = self._answer("POST", path, body=counted, headers=headers, timeout=patience)
+        return json.loads(self._checked(answer))
+
     def _answer(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
         try:
             return self._pool.request(method, self._url + path, **arguments)
@@ -140,3 +186,18 @@ class CityClient:
         except (ValueError, KeyError, TypeError):
             detail = f"the {self._server.name} answered {answer.status} without a reason"
         raise CommandError(str(detail))
+
+
+class _CountedFile:
+    """A file that says how much of it was read; `total` is its size in bytes."""
+
+    def __init__(self, file: IO[bytes], on_bytes: OnTransfer) -> None:
+        self._file = file
+        self._on_bytes = on_bytes
+        self.total = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int = -1) -> bytes:
+        """See `io.RawIOBase`."""
+        chunk = self._file.read(size)
+        self._on_bytes(self._file.tell(), self.total)
+        return chunk

@@ -15,9 +15,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from cityeye.camera_connection import ConnectionChange, connection_of, tried_connection
 from cityeye.camera_edits import (
     PLACE_KINDS,
     CameraAddition,
+    PasswordFiles,
     PlaceKind,
     UnknownCameraError,
     remove_camera,
@@ -109,6 +111,31 @@ class RemoveCamera(_Change):
     camera: str
 
 
+class ReadConnection(_Request):
+    """How a camera is reached."""
+
+    ask: Literal["read_connection"]
+    camera: str
+
+
+class SetConnection(_Change):
+    """Another name, address or login for a camera; with `check` only whether it would do."""
+
+    ask: Literal["set_connection"]
+    camera: str
+    given: dict[str, Any] = Field(repr=False)
+    check: bool = False
+
+
+class TryConnection(_Request):
+    """A camera is opened at another address or with another login, and nothing is changed."""
+
+    ask: Literal["try_connection"]
+    camera: str
+    given: dict[str, Any] = Field(repr=False)
+    with_image: bool = False
+
+
 class TryCamera(_Request):
     """A camera is opened for some seconds, and nothing is changed."""
 
@@ -144,6 +171,9 @@ CityRequest = Annotated[
     | SetSchedules
     | AddCameras
     | ImportCameras
+    | ReadConnection
+    | SetConnection
+    | TryConnection
     | TryCamera
     | RemoveCamera
     | UndoChange
@@ -175,6 +205,9 @@ class CityRequests:
             SetSchedules: self._set_schedules,
             AddCameras: self._add_cameras,
             ImportCameras: self._import_cameras,
+            ReadConnection: self._read_connection,
+            SetConnection: self._set_connection,
+            TryConnection: self._try_connection,
             TryCamera: self._try_camera,
             RemoveCamera: self._remove_camera,
             UndoChange: self._undo,
@@ -240,12 +273,34 @@ class CityRequests:
         status, body = _outcome(outcome)
         return status, {**body, "rows": rows}
 
+    def _read_connection(self, asked: ReadConnection) -> SocketAnswer:
+        text = self._editor.text()
+        shown = connection_of(text, asked.camera)
+        about = {"camera": asked.camera, "revision": self._editor.config.digest}
+        return HTTPStatus.OK, {**about, **shown}
+
+    def _set_connection(self, asked: SetConnection) -> SocketAnswer:
+        _camera(self._editor.config, asked.camera)
+        with PasswordFiles(Path(self._editor.config.path).absolute().parent) as files:
+            change = ConnectionChange(asked.camera, asked.given, files)
+            outcome = self._editor.edit(change, asked.who, asked.revision, only_check=asked.check)
+            files.kept = not asked.check and outcome.result in ("done", "not_taken")
+        return _outcome(outcome)
+
+    def _try_connection(self, asked: TryConnection) -> SocketAnswer:
+        section = _camera(self._editor.config, asked.camera)
+        given = tried_connection(section, self._editor.text(), asked.given)
+        return self._try(given, with_image=asked.with_image)
+
     def _try_camera(self, asked: TryCamera) -> SocketAnswer:
+        return self._try(asked.camera, with_image=asked.with_image)
+
+    def _try(self, given: Mapping[str, Any], *, with_image: bool) -> SocketAnswer:
         if not self._trials.acquire(timeout=TRIAL_WAIT_S):
             return HTTPStatus.SERVICE_UNAVAILABLE, {"lines": ["other cameras are tried; try again"]}
         try:
-            camera = tried_camera(asked.camera, self._editor.config.settings)
-            return HTTPStatus.OK, asdict(probe_camera(camera, with_image=asked.with_image))
+            camera = tried_camera(given, self._editor.config.settings)
+            return HTTPStatus.OK, asdict(probe_camera(camera, with_image=with_image))
         except ConfigurationError as error:
             problems = [_problem(one) for one in error.problems]
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"lines": [], "problems": problems}

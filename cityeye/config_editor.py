@@ -108,6 +108,17 @@ class ConfigEditor:
         """The changes that were made here, the oldest first."""
         return self._history.versions()
 
+    def text(self) -> YamlText:
+        """The file, for reading.
+
+        Raises:
+            CommandError: It cannot be read, or was changed and the city has not taken that.
+        """
+        content, refusal = self._read(None)
+        if refusal is not None:
+            raise CommandError(" ".join(refusal.lines))
+        return YamlText(content.decode())
+
     def edit(
         self, change: TextChange, who: str, revision: str | None, *, only_check: bool = False
     ) -> EditOutcome:

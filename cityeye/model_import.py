@@ -67,7 +67,7 @@ def import_from(
     """
     if not source.file.is_file():
         raise CommandError(f"there is no file {source.file}")
-    request = _with_neighbours(source.file, request)
+    request = with_neighbours(source.file, request)
     images_for = partial(_validation_images, source, request)
     with tempfile.TemporaryDirectory(prefix="cityeye-export-") as folder:
         file = source.file
@@ -132,7 +132,7 @@ def _validation_images(
     return ValidationImages(golden, origin, compared=compared, tasks=tasks)
 
 
-def _with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
+def with_neighbours(file: Path, request: ImportRequest) -> ImportRequest:
     """A graph that lies in a package brings labels and facts of that package along."""
     manifest_file = file.with_name(MANIFEST_FILE)
     if not manifest_file.is_file() or not file.with_name(LABELS_FILE).is_file():

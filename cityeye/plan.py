@@ -68,6 +68,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             settings.workers.cameras_per_worker,
             settings.workers.memory_bytes,
         ),
+        keep_warm_s=section.keep_warm_s,
         log_to=log_to_file,
     )
 

@@ -29,6 +29,7 @@ from event_hub.answers import (
 )
 from event_hub.binary_mode import BINARY, MARK, structured
 from event_hub.camera_changes import add_camera_changes
+from event_hub.camera_connections import add_camera_connections
 from event_hub.city_control import CityControl
 from event_hub.envelope import (
     BATCH_MAX_BYTES,
@@ -105,6 +106,7 @@ def api_router(
     control = CityControl(settings.control) if settings.control is not None else None
     add_live_frames(router, control)
     add_camera_changes(router, control, trail)
+    add_camera_connections(router, control, trail)
     add_model_changes(router, control, trail)
     _add_schemas(router)
     return router

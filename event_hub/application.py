@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -21,6 +22,7 @@ from event_hub.console.login_page import login_page
 from event_hub.deletions.deleter import EvidenceDeleter
 from event_hub.deletions.guard import Undeleted
 from event_hub.deletions.routes import deletions_router
+from event_hub.errors import StoreUnavailableError
 from event_hub.evidence import EvidenceKeeper
 from event_hub.housekeeping import Housekeeper
 from event_hub.keyframe_links import KeyframeLinks
@@ -36,6 +38,7 @@ from event_hub.settings import HubSettings
 from event_hub.store import EventStore
 from event_hub.subscriptions.dispatcher import Dispatcher
 from event_hub.subscriptions.routes import subscriptions_router
+from event_hub.subscriptions.sealing import Sealing, SealingError, seal_all
 from pipelines.access import (
     AccessGate,
     AccessPolicy,
@@ -46,8 +49,24 @@ from pipelines.access import (
 from pipelines.event_schemas import event_components
 from pipelines.http_api import HttpApi
 
+logger = logging.getLogger(__name__)
+
 SERVER: Final = "hub"
 """What the audit trail calls it."""
+
+
+def _seal(store: EventStore, sealing: Sealing) -> None:
+    """Encrypts what an earlier program kept of subscriptions; the hub starts where it cannot."""
+    try:
+        with store.database.write() as connection:
+            count = seal_all(connection, sealing)
+        if count:
+            store.database.overwrite()
+    except (SealingError, StoreUnavailableError) as error:
+        logger.warning("subscriptions_not_encrypted error=%s", error)
+        return
+    if count:
+        logger.info("subscriptions_encrypted count=%s", count)
 
 
 class _Parts:
@@ -68,8 +87,10 @@ class _Parts:
         self.deleter = EvidenceDeleter(database, kept, self.trail)
         self.limits = TimeLimits(settings.cases)
         self.links = KeyframeLinks(settings.access)
+        self.sealing = Sealing(settings.access)
+        _seal(self.store, self.sealing)
         self.dispatcher = Dispatcher(
-            self.store, settings.subscriptions, settings.address, self.links
+            self.store, settings.subscriptions, self.sealing, settings.address, self.links
         )
         self.checker = self.control = None
         if settings.control is not None:
@@ -89,7 +110,7 @@ class _Parts:
             self.console = Console(
                 self.store,
                 self.limits,
-                self.accounts.groups,
+                self.accounts,
                 HubAdministration(self.tokens, settings.retention, self.control),
                 settings.map_tiles,
             )
@@ -132,7 +153,9 @@ class _Parts:
             ),
             outcome_router(store, self.source),
             reports_router(store),
-            subscriptions_router(store, self.dispatcher.sender, settings.subscriptions, self.trail),
+            subscriptions_router(
+                store, self.dispatcher.sender, settings.subscriptions, self.sealing, self.trail
+            ),
             people_router(self.accounts),
             audit_router(self.trail),
             deletions_router(store.database, self.deleter),

@@ -6,19 +6,16 @@ with the keys of what is not valid among it, goes back as it is.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from event_hub.access import TABLES
 from event_hub.answers import described
 from event_hub.city_control import CityControl, control_of, passed_on
-from event_hub.people.noting import noted
+from event_hub.passed_changes import PassedChanges, TriedAddress
 from event_hub.people.visible import SeenCamera
-from pipelines.access import AuditTrail, Reason, caller_of
+from pipelines.access import AuditTrail
 
 DrawnKind = Literal["zones", "lines", "masks", "directions"]
 PROBLEMS: Final = (404, 409, 422, 502, 503)
@@ -37,32 +34,14 @@ TABLE_BODY: Final = {
 CheckFirst = Annotated[bool, Query(description="Only say how it would go.")]
 
 
-class TriedAddress(BaseModel):
-    """A camera as a configuration has it, as far as it matters for opening it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: str = Field(max_length=2000)
-    username: str | None = Field(default=None, max_length=256)
-    password: SecretStr | None = Field(default=None, max_length=256)
-    transport: Literal["tcp", "udp"] = "tcp"
-    verify_tls: bool = True
-    reason: Reason | None = None
-
-
 def add_camera_changes(router: APIRouter, control: CityControl | None, trail: AuditTrail) -> None:
     """Adds the routes; without a control API they say that there is none.
 
     The trail keeps who asked for which change before it is passed on; whether the city took it is
     in the versions of its configuration.
     """
-
-    async def change(request: Request, city: str, method: str, *steps: str, **how: Any) -> Response:
-        way = control_of(control, city)
-        body, behalf = await request.body(), caller_of(request.scope).name
-        said = f"{method} {'/'.join(steps)}"
-        await run_in_threadpool(noted, trail, request, city, "config.changed", said)
-        return await passed_on(lambda: way.change(method, steps, body, behalf, **how))
+    passed = PassedChanges(control, trail)
+    change, trial = passed.change, passed.trial
 
     @router.get(
         "/api/cameras/{city}/{camera}/places",
@@ -137,16 +116,7 @@ def add_camera_changes(router: APIRouter, control: CityControl | None, trail: Au
     )
     async def try_city_camera(request: Request, city: str, tried: TriedAddress) -> Response:
         """Codec, size, rate and, with a `reason`, an image without a mask."""
-        way, name = control_of(control, city), caller_of(request.scope).name
-        body = tried.model_dump(mode="json", exclude_none=True)
-        if tried.reason is not None:
-            # The audit trail of the control API knows the hub; this is who is behind it.
-            body["reason"] = f"{tried.reason} (for {name})"
-            await run_in_threadpool(noted, trail, request, city, "camera.tried", tried.reason)
-        if tried.password is not None:
-            body["password"] = tried.password.get_secret_value()
-        steps, data = ("cameras", "test"), json.dumps(body).encode()
-        return await passed_on(lambda: way.change("POST", steps, data, name))
+        return await trial(request, city, tried, "cameras", "test")
 
     @router.post(
         "/api/cameras/{city}/import",

@@ -6,6 +6,7 @@ What goes wrong is remembered until it goes right again, so that the hub's healt
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,6 +121,24 @@ class Database:
     def aside(self) -> list[Path]:
         """Damaged files that are still there, oldest first."""
         return self._file.aside() if self._file is not None else []
+
+    def overwrite(self) -> None:
+        """Has a SQLite file hold what was written last, and its log nothing of before.
+
+        Raises:
+            StoreUnavailableError: The disk does not take it.
+        """
+        if self._file is None:
+            return
+        with self._only_writer():
+            # Not in a transaction, which every connection of ours is in.
+            connection = self._writer.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise StoreUnavailableError(f"the database does not answer: {error}") from None
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close every connection, the writer last: it leaves the file checkpointed."""

@@ -23,7 +23,7 @@ SUBSCRIPTIONS = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("is_active", Integer, nullable=False, server_default="1"),
     Column("wanted", Text, nullable=False),
-    *(_text(name) for name in ("url", "secret")),
+    *(_text(name) for name in ("host", "url", "secret")),
     Column("position", BigInteger, nullable=False),
     Column("next_us", BigInteger, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
@@ -33,9 +33,10 @@ SUBSCRIPTIONS = Table(
     Column("owner", _KEY, nullable=False, server_default=""),
     Column("lease_us", BigInteger, nullable=False, server_default="0"),
 )
-"""`wanted` is JSON: what it is called, its format and its filter. Events up to `position` were
-looked through. Nothing is tried before `next_us`. Until `lease_us` the hub that is named `owner`
-delivers, so that two on one database do not deliver twice."""
+"""`wanted` is JSON: what it is called, its format and its filter. `url` and `secret` are encrypted,
+see `event_hub.subscriptions.sealing`; `host` is where the address leads. Events up to `position`
+were looked through. Nothing is tried before `next_us`. Until `lease_us` the hub that is named
+`owner` delivers, so that two on one database do not deliver twice."""
 
 DELIVERIES = Table(
     "subscription_deliveries",

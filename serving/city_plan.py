@@ -110,6 +110,7 @@ class CityPlan:
         cameras_per_worker: Cameras that share one process, once decided.
         assignment: Ids of the cameras of each worker, by its name; by their order in the
             configuration where it is empty.
+        keep_warm_s: How long a version runs on that has left service, seconds.
         drain_s: How long a stopping worker goes on delivering.
         log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
@@ -127,6 +128,7 @@ class CityPlan:
     slots: Slots = field(default_factory=Slots)
     cameras_per_worker: int = 8
     assignment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keep_warm_s: float = 0.0
     drain_s: float = 10.0
     log_to: LogSetUp = keep_default_logs
     liveness: Liveness = Liveness()

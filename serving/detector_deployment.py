@@ -11,6 +11,7 @@ from ray import serve
 from pipelines import InferenceTiming
 from serving.in_process import LoadedModel
 from serving.loopback import confine_replica
+from serving.memory import own_memory_bytes
 from serving.served_models import DetectorArgs
 
 IDLE_CHECK_AFTER_S = 10.0
@@ -36,6 +37,10 @@ class DetectorDeployment:
     def provider(self) -> str:
         """The execution provider in use."""
         return self._model.provider
+
+    def memory_bytes(self) -> int:
+        """See `own_memory_bytes`."""
+        return own_memory_bytes()
 
     def verify(self) -> str:
         """See `LoadedModel.verify`."""

@@ -97,6 +97,7 @@ class Director:
             remove=lambda model: detectors.remove(model, self._workers()),
             reroute=self._reroute,
             state=plan.delivery.state,
+            keep_warm_s=plan.keep_warm_s,
         )
         routes = {camera.camera.id: routing.routes(camera) for camera in plan.cameras}
         plans = [share.rerouted(routes, routing.served) for share in shares(plan)]

@@ -81,7 +81,11 @@ class RayServeDetectors:
             runs = found is not None and found.status is ApplicationStatus.RUNNING
             provider = port.provider(model.ref) if runs else "unknown"
             status = found.status.value if found else "NOT_STARTED"
-            states.append(ModelState(status, provider, name, _running_replicas(found)))
+            replicas = _running_replicas(found)
+            # All replicas of a version run the same network, so one answers for all of them.
+            held = port.memory_bytes(model.ref) if runs else None
+            memory = None if held is None else held * replicas
+            states.append(ModelState(status, provider, name, replicas, memory))
         return states
 
 

@@ -105,6 +105,14 @@ class ServeDetector:
         except (DetectorError, RayError, RayServeException, TimeoutError):
             return "unknown"
 
+    def memory_bytes(self, model: ModelRef) -> int | None:
+        """What one replica of a version holds, see `own_memory_bytes`; None where none says so."""
+        try:
+            asked = self._handle(model).memory_bytes.remote()
+            return int(asked.result(timeout_s=PROVIDER_TIMEOUT_S))
+        except (DetectorError, RayError, RayServeException, TimeoutError):
+            return None
+
     def retain(self, models: frozenset[str]) -> None:
         """See `DetectorPort.retain`."""
         with self._lock:

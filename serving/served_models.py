@@ -68,12 +68,15 @@ class ModelState:
         provider: Where it runs: `cpu` or `cuda`; `unknown` while it cannot say.
         application: Name of its Serve application, empty without one.
         replicas: How many of its replicas run; 0 where camera workers run it themselves.
+        memory_bytes: What their processes hold for themselves, without memory of a GPU; None where
+            there are none, or they do not say.
     """
 
     status: str
     provider: str
     application: str = ""
     replicas: int = 0
+    memory_bytes: int | None = None
 
 
 def model_ref(package: ModelPackage) -> ModelRef:

@@ -38,6 +38,11 @@ def check(
         if not all(results):
             raise typer.Exit(1)
     typer.echo(_summary(loaded))
+    if kept_s := loaded.settings.models.keep_warm_s:
+        typer.echo(
+            f"A model version that leaves service stays loaded for {kept_s:g} s, with the memory "
+            "that it takes (`keep_warm_s` of `models`)."
+        )
     for sentence in loaded.rules.newer():
         typer.echo(f"{sentence}.")
 

@@ -48,12 +48,13 @@ def head(report: EvaluationReport) -> list[str]:
 
 
 def accuracy_words(package: ModelPackage) -> str:
-    """AP50 of a package's newest evaluation, in a few words; empty where there is none."""
+    """AP50 in a few words: of the newest evaluation, else of the manifest; empty without one."""
     found = [
         one for one in read_evaluations(package.directory) if one.sha256 == package.manifest.sha256
     ]
     if not found:
-        return ""
+        built = package.manifest.measured.get("map50")
+        return "" if built is None else f"AP50 {_share(built)} when it was built"
     newest = max(found, key=lambda one: one.at)
     return plain(f"AP50 {_share(newest.means.ap50)} on {newest.data}, {newest.images} images")
 

@@ -1,4 +1,4 @@
-"""`cityeye events`: what has not arrived, why, and sending it again."""
+"""`cityeye events`: what has not arrived, why, sending it again; and what models got wrong."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from cityeye.city_client import DEFAULT_API, CityClient
+from cityeye.commands.disputed import export_disputed
 from cityeye.commands.model_rollout import ApiOption, TokenFileOption
 from cityeye.errors import CommandError
 from cityeye.undelivered import RunningCity, StoppedCity, Undelivered
 
-app = typer.Typer(help="Events that have not arrived.", no_args_is_help=True)
+HELP = "Events that have not arrived, and keyframes of false alarms."
+app = typer.Typer(help=HELP, no_args_is_help=True)
+app.command("export-disputed")(export_disputed)
 
 StoppedOption = Annotated[
     Path | None,
@@ -25,9 +28,9 @@ LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="How many to sho
 AsJsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.callback()
+@app.callback(help=HELP)
 def events() -> None:
-    """Events that have not arrived."""
+    """See `HELP`."""
 
 
 @app.command("pending")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,9 @@ from cityeye.access import (
 from cityeye.errors import CommandError
 from cityeye.hub_places import PASSWORD_VARIABLE
 from cityeye.ports import HUB_PORT
+
+if TYPE_CHECKING:
+    from cityeye.config import LoneHubSection
 
 SECRET_VARIABLE: Final = "CITYEYE_HUB_SECRET"  # noqa: S105 - the name of a variable
 
@@ -70,6 +74,15 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             help="A private network in which subscriptions may have receivers; may be repeated.",
         ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="YAML file with `hub: {oidc: ..., cases: ...}` as in city.yaml: where people log "
+            "in beside the hub, and time limits of cases.",
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the event hub and the operators' console alone.
 
@@ -82,7 +95,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     from pipelines.free_memory import share_heaps
 
     # Before anything is started: it would inherit the secrets.
-    environment = take_secrets()
+    environment = take_secrets(config)
     share_heaps()
 
     from pydantic import SecretStr, ValidationError
@@ -97,6 +110,7 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
         with_password,
     )
 
+    section = _configured(config, environment)
     secrets = environment.get(SECRET_VARIABLE, "").split()
     certificate, key = tls or (None, None)
     limits = {"days": days, "gigabytes": gigabytes}
@@ -115,6 +129,8 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
             silence_limit_s=SILENCE_LIMIT_S if silence_limit is None else silence_limit,
             address=address,
             map_tiles=MapTiles.model_validate(tiles) if map_tiles else None,
+            cases=section.cases,
+            oidc=section.oidc,
             subscriptions=SubscriptionSettings.model_validate({"networks": networks or ()}),
             retention=HubRetention.model_validate(
                 {k: v for k, v in limits.items() if v is not None}
@@ -143,3 +159,25 @@ def hub(  # noqa: PLR0913, PLR0917 - options, which people name
     note = CityNote(str(tokens.folder.absolute()), fingerprint_of(certificate))
     with noted(hub.url, note, environment):
         hub.run()
+
+
+def _configured(config: Path | None, environment: Mapping[str, str]) -> LoneHubSection:
+    """What the file says; a mistake in it ends the program as one in a city's does."""
+    from cityeye.config import ConfigurationError, LoneHubSection, lone_hub
+
+    if config is None:
+        return LoneHubSection()
+    try:
+        section, left, warnings = lone_hub(config, environment)
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    for warning in warnings:
+        typer.echo(f"{warning} (warning)", err=True)
+    if left:
+        typer.echo(
+            f"{config}: of `hub`, {', '.join(left)} count for `cityeye run` only; give "
+            "`cityeye hub` options for them (warning)",
+            err=True,
+        )
+    return section

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cityeye.commands.model_import import show_imported
+from cityeye.commands.transfer_bar import transfer_bar
 from cityeye.errors import CommandError
 from cityeye.model_place import DEFAULT_HELP, cache_folder, models_folder
 
@@ -90,19 +89,8 @@ def _downloaded(entry: CatalogueEntry) -> Path:
     from model_tools.catalogue import Download
 
     folder = cache_folder("weights", os.environ)
-    with _bar(entry) as bar:
-        return Download(entry, folder, bar).file()
-
-
-@contextmanager
-def _bar(entry: CatalogueEntry) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TransferSpeedColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(entry.file, total=entry.size)
-        yield lambda count: progress.update(task, completed=count)
+    with transfer_bar(entry.file, entry.size) as bar:
+        return Download(entry, folder, lambda passed: bar(passed, entry.size)).file()
 
 
 def _import(entry: CatalogueEntry, file: Path, repository: Path) -> None:

@@ -28,12 +28,37 @@ def _head(name: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
+LabelsOption = Annotated[
+    str | None, typer.Option(metavar="FILE|coco", help="Class names, one per line.")
+]
+ScoresOption = Annotated[
+    Literal["sigmoid", "softmax", "none"] | None,
+    typer.Option(help="What makes scores of class columns; else read from the graph."),
+]
+PackageSizeOption = Annotated[
+    str | None, typer.Option(metavar="WxH", help="Images that the package takes.")
+]
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Confidence threshold of the package.", min=0, max=0.999)
+]
+TrainingDataOption = Annotated[str | None, typer.Option(help="What it was trained on.")]
+HalfPrecisionOption = Annotated[bool, typer.Option("--fp16", help="Convert to half precision.")]
+HeadOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(HEAD_NAMES), parser=_head, help="Family of the output; else recognised."
+    ),
+]
+TasksOption = Annotated[
+    str, typer.Option(help="Tasks it may serve, comma-separated; else chosen by its labels.")
+]
+LicenceOption = Annotated[str | None, typer.Option(help="Licence of the weights.")]
+
+
 def import_file(  # noqa: PLR0913, PLR0917
     file: Annotated[Path, typer.Argument(help="An ONNX file, or a .pt with the export extra.")],
     name: Annotated[str, typer.Option(help="Name of the package.")],
-    labels: Annotated[
-        str | None, typer.Option(metavar="FILE|coco", help="Class names, one per line.")
-    ] = None,
+    labels: LabelsOption = None,
     map_file: Annotated[
         Path | None,
         typer.Option("--map", help="YAML lines `foreign: ours`; null or unnamed is dropped."),
@@ -42,21 +67,9 @@ def import_file(  # noqa: PLR0913, PLR0917
         Path | None,
         typer.Option("--repository", help=f"Folder of packages, made if missing. {DEFAULT_HELP}"),
     ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(HEAD_NAMES),
-            parser=_head,
-            help="Family of the output; else recognised.",
-        ),
-    ] = None,
-    scores: Annotated[
-        Literal["sigmoid", "softmax", "none"] | None,
-        typer.Option(help="What makes scores of class columns; else read from the graph."),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="Images that the package takes.")
-    ] = None,
+    head: HeadOption = None,
+    scores: ScoresOption = None,
+    size: PackageSizeOption = None,
     colour: Annotated[
         Literal["rgb", "bgr"] | None, typer.Option(help="Colour order of the network.")
     ] = None,
@@ -74,19 +87,15 @@ def import_file(  # noqa: PLR0913, PLR0917
     padding: Annotated[
         float | None, typer.Option(help="Grey beside letterboxed images.", min=0, max=255)
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Confidence threshold of the package.", min=0, max=0.999)
-    ] = None,
+    threshold: ThresholdOption = None,
     nms_iou: Annotated[
         float | None, typer.Option(help="IoU of non-maximum suppression.", min=0.01, max=1)
     ] = None,
-    tasks: Annotated[
-        str, typer.Option(help="Tasks it may serve, comma-separated; else chosen by its labels.")
-    ] = "",
-    licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
-    training_data: Annotated[str | None, typer.Option(help="What it was trained on.")] = None,
+    tasks: TasksOption = "",
+    licence: LicenceOption = None,
+    training_data: TrainingDataOption = None,
     max_batch: Annotated[int, typer.Option(help="Most images in one run.", min=1, max=256)] = 16,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Convert to half precision.")] = False,
+    fp16: HalfPrecisionOption = False,
     int8: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Convert to int8, calibrated on images.")
     ] = None,
@@ -112,7 +121,7 @@ def import_file(  # noqa: PLR0913, PLR0917
         mapping=None if map_file is None else mapping_from(map_file),
         head=head,
         scores=scores,
-        size=None if size is None else _size(size),
+        size=None if size is None else size_of(size),
         colour=colour,
         scale=scale,
         mean=_triple("--mean", mean),
@@ -162,7 +171,12 @@ def show_imported(imported: Imported, repository: Path) -> None:
     typer.echo(f"Watch it with: cityeye models try {package} VIDEO --path {repository}")
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """Width and height of `WxH`.
+
+    Raises:
+        CommandError: It is something else.
+    """
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()) or not int(width) * int(height):
         raise CommandError(f"--size {text} is no size; write it like 640x384")

@@ -205,3 +205,8 @@ def _show(client: CityClient, name: str, table: dict[str, Any]) -> None:
             f"  {one['version']:>4} {one['role']:8} {one['status'].lower()} on {one['provider']}, "
             f"{one['images']} images, {one['errors']} errors, counts on: {cameras}"
         )
+    if warm := table["warm"]:
+        typer.echo(
+            f"  {warm['version']} stays loaded until {warm['until'][:16]} UTC; a rollback to it "
+            "takes effect at once"
+        )

@@ -15,6 +15,7 @@ from cityeye.commands.model_eval import evaluate
 from cityeye.commands.model_fetch import fetch
 from cityeye.commands.model_import import import_file
 from cityeye.commands.model_option import PackageArgument, PathOption, name_and_version
+from cityeye.commands.model_upload import upload
 from cityeye.errors import CommandError
 from cityeye.model_place import models_repository
 
@@ -28,6 +29,7 @@ app.command("promote")(model_rollout.promote)
 app.command("rollback")(model_rollout.rollback)
 app.command("ledger")(model_rollout.ledger)
 app.command("compare")(model_compare.compare)
+app.command("upload")(upload)
 app.command("push")(model_store.push)
 app.command("pull")(model_store.pull)
 

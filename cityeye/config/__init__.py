@@ -1,6 +1,7 @@
 """The one configuration file, checked as a whole and resolved into plans."""
 
 from cityeye.config.changes import Changes, changes_between
+from cityeye.config.hub_file import LoneHubSection, lone_hub
 from cityeye.config.hub_sections import hub_sections
 from cityeye.config.kept_rules import KeptRulesError
 from cityeye.config.load import (
@@ -12,7 +13,7 @@ from cityeye.config.load import (
     state_folder,
     trial_camera,
 )
-from cityeye.config.login import lifted_login
+from cityeye.config.login import holds_password, lifted_login
 from cityeye.config.problem import ConfigurationError, Problem
 from cityeye.config.quick import quick_plan
 from cityeye.config.trial import TrialCamera, with_rules_of
@@ -24,6 +25,7 @@ __all__ = [
     "Config",
     "ConfigurationError",
     "KeptRulesError",
+    "LoneHubSection",
     "NotEditableError",
     "Problem",
     "TrialCamera",
@@ -31,9 +33,11 @@ __all__ = [
     "changes_between",
     "configured_models",
     "has_cameras",
+    "holds_password",
     "hub_sections",
     "lifted_login",
     "load_config",
+    "lone_hub",
     "quick_plan",
     "secret_variables",
     "state_folder",

@@ -46,6 +46,11 @@ def lifted_login(camera: dict[str, Any]) -> dict[str, Any]:
     return lifted
 
 
+def holds_password(source: str) -> bool:
+    """Whether the path of an address, which has no login before its host, holds a password."""
+    return PASSWORD_IN_PATH.search(source.partition("://")[2]) is not None
+
+
 def _sections(document: Document, name: str) -> list[tuple[Key, dict[str, Any]]]:
     """The mappings in a list of the document."""
     listed = document.data.get(name)

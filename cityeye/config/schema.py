@@ -275,6 +275,8 @@ class ModelsSection(Section, StoreKeys):
     """inferences of each model at once on this machine, or `auto`, for example `2`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""
+    keep_warm_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
+    """seconds that a version stays loaded after it left service, for a rollback, for example `0`"""
     detector: Literal["auto"] | DetectorKind = Field(
         default="auto",
         description="what runs the models: "

@@ -1,7 +1,8 @@
 """The keyframes of false alarms as a COCO set, so that a model can be trained on its mistakes.
 
 Images are those that everybody may see who may see incidents: masked where they are stored so.
-Their annotations are what the model found, and what people did not agree with.
+Their annotations are what the model found, and what people did not agree with. What is left out is
+in the set too, with the reason.
 
 The format: https://cocodataset.org/#format-data, object detection.
 """
@@ -12,14 +13,15 @@ import hashlib
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 
 from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
-from event_hub.cases.precision import PrecisionFilter, conditions
+from event_hub.cases.precision import DUPLICATE, PrecisionFilter, conditions
 from event_hub.keyframes import KeyframeSource
 from event_hub.tables import INCIDENTS
 from pipelines.event import IncidentData
@@ -42,14 +44,38 @@ class DisputedImage:
     keyframe: KeyframeData
 
 
+@dataclass(frozen=True, slots=True)
+class DisputedSet:
+    """The keyframes of the newest false alarms, and what a set of them leaves out.
+
+    Attributes:
+        without_keyframe: Ids of incidents without an opening or peak keyframe.
+        duplicates: False alarms that were another incident once more; nothing was wrong in them.
+        older: False alarms that opened before these, for which the set had no room.
+        oldest: When the oldest incident of the set opened; None where it is empty.
+    """
+
+    images: list[DisputedImage]
+    without_keyframe: list[str]
+    duplicates: int
+    older: int
+    oldest: datetime | None
+
+
 @dataclass(slots=True)
 class CocoSet:
     """What the annotation file holds; ids count from 1, boxes are x, y, width, height in pixels."""
 
+    chosen: DisputedSet
     images: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
+    absent: list[dict[str, str]] = field(default_factory=list)
+
+    def leave_out(self, disputed: DisputedImage, why: str) -> None:
+        """Notes a keyframe that is not in the set."""
+        incident = disputed.incident.incident_id
+        self.absent.append({"key": disputed.keyframe.key, "incident_id": incident, "why": why})
 
     def add(self, name: str, disputed: DisputedImage) -> None:
         """Adds an image with what was found in it."""
@@ -91,42 +117,73 @@ class CocoSet:
     def as_json(self) -> bytes:
         """The annotation file."""
         categories = [{"id": one, "name": name} for name, one in self.labels.items()]
-        info = {"description": "Keyframes of false alarms", "missing": self.missing}
+        info = {"description": "Keyframes of false alarms", "left_out": self._left_out()}
         whole = {"info": info, "images": self.images, "annotations": self.annotations}
         return json.dumps(whole | {"categories": categories}, indent=1).encode()
 
+    def _left_out(self) -> dict[str, Any]:
+        chosen = self.chosen
+        return {
+            "keyframes": self.absent,
+            "without_keyframe": chosen.without_keyframe,
+            "duplicates": chosen.duplicates,
+            "older": chosen.older,
+            "oldest_in_set": chosen.oldest.isoformat() if chosen.oldest else None,
+        }
 
-def disputed_images(
-    connection: Connection, wanted: PrecisionFilter, most: int
-) -> list[DisputedImage]:
-    """The keyframes of false alarms, those of the newest incidents first; `most` at most."""
+
+def disputed_images(connection: Connection, wanted: PrecisionFilter, most: int) -> DisputedSet:
+    """The keyframes of false alarms, those of the newest incidents first.
+
+    All keyframes of an incident are in the set, or none. There are `most` at most, or those of the
+    newest incident where it alone has more.
+    """
+    false_alarm = [CASES.c.state == "false_alarm", *conditions(wanted)]
+    was_so = CASES.c.reason == DUPLICATE
     query = (
-        select(INCIDENTS.c.data, INCIDENTS.c.city, CASES.c.reason)
+        _with_cases(INCIDENTS.c.data, INCIDENTS.c.city, CASES.c.reason)
+        .where(~was_so, *false_alarm)
+        .order_by(INCIDENTS.c.opened_us.desc(), INCIDENTS.c.incident_id)
+    )
+    total, duplicates = (
+        connection.execute(_with_cases(func.count()).where(one, *false_alarm)).scalar_one()
+        for one in (~was_so, was_so)
+    )
+    images: list[DisputedImage] = []
+    without: list[str] = []
+    seen, oldest = 0, None
+    for data, city, reason in connection.execute(query.limit(most)):
+        incident = IncidentData.model_validate_json(data)
+        shown = [one for one in incident.keyframes if one.role in SHOWN]
+        if images and len(images) + len(shown) > most:
+            break
+        images += [DisputedImage(city, reason, incident, one) for one in shown]
+        without += [] if shown else [incident.incident_id]
+        seen, oldest = seen + 1, incident.opened_at
+    return DisputedSet(images, without, duplicates, total - seen, oldest)
+
+
+def _with_cases(*columns: Any) -> Select[Any]:
+    """Incidents with what people made of them."""
+    return (
+        select(*columns)
+        .select_from(INCIDENTS)
         .join(CASE_INCIDENTS, OF_INCIDENT)
         .join(CASES, CASES.c.case_id == CASE_INCIDENTS.c.case_id)
-        .where(CASES.c.state == "false_alarm", CASES.c.reason != "duplicate", *conditions(wanted))
-        .order_by(INCIDENTS.c.opened_us.desc(), INCIDENTS.c.incident_id)
-        .limit(most)
     )
-    found = []
-    for data, city, reason in connection.execute(query):
-        incident = IncidentData.model_validate_json(data)
-        shown = (one for one in incident.keyframes if one.role in SHOWN)
-        found += [DisputedImage(city, reason, incident, one) for one in shown]
-    return found[:most]
 
 
-def write_disputed(images: Iterable[DisputedImage], source: KeyframeSource) -> IO[bytes]:
-    """A ZIP file with `images/` and `annotations.json`.
+def write_disputed(chosen: DisputedSet, source: KeyframeSource) -> IO[bytes]:
+    """A ZIP file with `images/` and `annotations.json`, read from its beginning.
 
-    What the source has not is listed under `info.missing`.
+    What is left out is listed under `info.left_out`.
 
     Raises:
         OSError: The source cannot be reached.
     """
     file = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 - who sends it closes it
     try:
-        _write(file, images, source)
+        _write(file, chosen, source)
     except BaseException:
         file.close()
         raise
@@ -134,14 +191,18 @@ def write_disputed(images: Iterable[DisputedImage], source: KeyframeSource) -> I
     return file
 
 
-def _write(file: IO[bytes], images: Iterable[DisputedImage], source: KeyframeSource) -> None:
-    found = CocoSet()
+def _write(file: IO[bytes], chosen: DisputedSet, source: KeyframeSource) -> None:
+    found = CocoSet(chosen)
     with zipfile.ZipFile(file, "w") as archive:
-        for image in images:
+        for image in chosen.images:
             keyframe = image.keyframe
-            data = _fetched(source, keyframe)
-            if data is None:
-                found.missing.append(keyframe.key)
+            try:
+                data = source.fetch(keyframe.key)
+            except LookupError:
+                found.leave_out(image, "it is not in the store any more")
+                continue
+            if hashlib.sha256(data).hexdigest() != keyframe.sha256:
+                found.leave_out(image, "its bytes are not those that the event names")
                 continue
             name = f"images/{keyframe.sha256}.{keyframe.media_type.rpartition('/')[2]}"
             if name not in archive.namelist():
@@ -159,12 +220,3 @@ def _objects(image: KeyframeData, incident: IncidentData) -> Iterator[tuple[str,
     is_peak = peak is not None and (image.role, image.at) == ("peak", peak.at)
     subjects = peak.subjects if peak is not None and is_peak else incident.subjects
     yield from ((one.label, one.box, True) for one in subjects)
-
-
-def _fetched(source: KeyframeSource, image: KeyframeData) -> bytes | None:
-    """The bytes that the event names; None where the store has none, or others."""
-    try:
-        data = source.fetch(image.key)
-    except LookupError:
-        return None
-    return data if hashlib.sha256(data).hexdigest() == image.sha256 else None

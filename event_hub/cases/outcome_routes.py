@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import IO, Annotated, Final
 
@@ -39,11 +40,14 @@ def outcome_router(store: EventStore, keyframes: KeyframeSource) -> APIRouter:
         wanted: Annotated[PrecisionFilter, Depends()],
         limit: Annotated[int, Query(ge=1, le=IMAGES_MAX)] = 200,
     ) -> StreamingResponse:
-        """For retraining: `images/` and `annotations.json`, the newest incidents first."""
+        """For retraining: `images/` and `annotations.json`, the newest incidents first.
+
+        `limit` is in keyframes; `info.left_out` of the annotations says what is not in the set.
+        """
         with store.database.read() as connection:
-            images = disputed_images(connection, wanted, limit)
+            chosen = disputed_images(connection, wanted, limit)
         try:
-            file = write_disputed(images, keyframes)
+            file = write_disputed(chosen, keyframes)
         except OSError:
             raise HTTPException(503, "the keyframe store does not answer: try again") from None
         return _Download(file)
@@ -56,7 +60,12 @@ class _Download(StreamingResponse):
 
     def __init__(self, file: IO[bytes]) -> None:
         pieces = iter(partial(file.read, CHUNK_BYTES), b"")
-        headers = {"Content-Disposition": 'attachment; filename="disputed.zip"'}
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        headers = {
+            "Content-Disposition": 'attachment; filename="disputed.zip"',
+            "Content-Length": str(length),
+        }
         super().__init__(pieces, media_type="application/zip", headers=headers)
         self._file = file
 

@@ -14,12 +14,12 @@ from event_hub.city_control import CityControl
 from event_hub.console.control_reading import Asked, ControlReading, ControlRefused
 from event_hub.console.control_records import (
     ComparedVersions,
-    EvaluatedVersion,
     KnownVersion,
     LedgerLine,
     RolloutTable,
     ServedVersion,
     ShownVersion,
+    VersionAccuracy,
 )
 
 LEDGER_LINES: Final = "20"
@@ -46,7 +46,7 @@ class ModelInService:
         table: Its rollout; None where every camera names its version.
         served: Its versions in service, the stable one first.
         known: Its versions in the repository, oldest first; None where that does not answer.
-        accuracy: The newest evaluation of versions in service that have one.
+        accuracy: That of versions in service, where it is known.
         ledger: Its newest changes, newest first.
         comparisons: Of what is in service with the shadow, on the same frames.
     """
@@ -55,7 +55,7 @@ class ModelInService:
     table: RolloutTable | None
     served: tuple[ServedVersion, ...]
     known: tuple[KnownVersion, ...] | None
-    accuracy: Mapping[str, EvaluatedVersion]
+    accuracy: Mapping[str, VersionAccuracy]
     ledger: tuple[LedgerLine, ...]
     comparisons: tuple[ComparedVersions, ...]
 
@@ -79,7 +79,7 @@ class _Repository:
     read_s: float
     versions: frozenset[str]
     known: tuple[KnownVersion, ...] | None
-    accuracy: dict[str, EvaluatedVersion] = field(default_factory=dict)
+    accuracy: dict[str, VersionAccuracy] = field(default_factory=dict)
 
 
 class CityModelReader(ControlReading[CityModels]):
@@ -139,8 +139,8 @@ class CityModelReader(ControlReading[CityModels]):
             kept = _Repository(now_s, versions, known)
             for version in versions:
                 detail = self._find(DETAIL, (*steps, version), NOT_READ)
-                if detail is not None and detail.newest is not None:
-                    kept.accuracy[version] = detail.newest
+                if detail is not None and detail.accuracy is not None:
+                    kept.accuracy[version] = detail.accuracy
             self._repository[name] = kept
         return kept
 

@@ -43,7 +43,7 @@ from event_hub.console.situation import read_situation
 from event_hub.console.traffic import TrafficPage
 from event_hub.errors import StoreUnavailableError
 from event_hub.map_tiles import MapTiles
-from event_hub.people.groups import CameraGroups
+from event_hub.people.accounts import Accounts
 from event_hub.store import EventStore
 from pipelines.access import caller_of, is_still_admitted
 
@@ -70,7 +70,7 @@ class Console:
         self,
         store: EventStore,
         limits: TimeLimits,
-        groups: CameraGroups,
+        accounts: Accounts,
         administration: HubAdministration,
         map_tiles: MapTiles | None = None,
     ) -> None:
@@ -79,7 +79,7 @@ class Console:
         Args:
             store: Whose events, cameras and cases.
             limits: Of cases.
-            groups: Say who sees what.
+            accounts: Say who sees what, and who has a password.
             administration: What administrators see; its control API is also that of live images
                 and models.
             map_tiles: What lies behind the plan of the cameras; nothing without it.
@@ -87,7 +87,8 @@ class Console:
         control = administration.control
         live_city = control.city if control else None
         self._store = store
-        self._groups = groups
+        self._groups = accounts.groups
+        self._users = accounts.users
         self._pages: dict[str, LivePage] = {}
         self._kinds: tuple[Page, ...] = (
             OverviewPage(map_tiles),
@@ -148,6 +149,8 @@ class Console:
             language,
             caller.scope,
             groups=caller.groups,
+            has_password=bool(caller.user)
+            and await run_in_threadpool(self._users.has_password, caller.user),
         )
         version = self._store.version
         shown = await run_in_threadpool(self._read, page, visit)

@@ -6,6 +6,7 @@ Members that are not named here are left out, so that a newer control API can be
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,7 +18,11 @@ class ControlRecord(BaseModel):
 
 
 class ServedVersion(ControlRecord):
-    """A version in service; `cameras` are those on which its detections count."""
+    """A version in service; `cameras` are those on which its detections count.
+
+    `memory_bytes` is what its replicas hold, None where that is not known; `warm_until` is when a
+    version ends that runs on for a rollback.
+    """
 
     name: str
     version: str
@@ -26,6 +31,8 @@ class ServedVersion(ControlRecord):
     provider: str
     application: str
     replicas: int = 0
+    memory_bytes: int | None = None
+    warm_until: datetime | None = None
     cameras: tuple[str, ...]
     images: int
     errors: int
@@ -126,16 +133,36 @@ class EvaluatedVersion(ControlRecord):
 
 class _Manifest(ControlRecord):
     sha256: str
+    measured: dict[str, float] = {}
+
+
+class VersionAccuracy(NamedTuple):
+    """AP50 of a version.
+
+    `data` is what it was evaluated on; empty where its manifest has what was measured when the
+    package was built. `ap50` and `images` are None where they are not known.
+    """
+
+    ap50: float | None
+    data: str
+    images: int | None
 
 
 class ShownVersion(ControlRecord):
-    """All that is kept with a version, of which the evaluations count here."""
+    """All that is kept with a version, of which its accuracy counts here."""
 
     manifest: _Manifest
     evaluations: dict[str, EvaluatedVersion]
 
     @property
-    def newest(self) -> EvaluatedVersion | None:
-        """The evaluation of exactly this graph that was made last."""
+    def accuracy(self) -> VersionAccuracy | None:
+        """That of the newest evaluation of exactly this graph, else that of its manifest."""
         own = [one for one in self.evaluations.values() if one.sha256 == self.manifest.sha256]
-        return max(own, key=lambda one: one.at, default=None)
+        if own:
+            newest = max(own, key=lambda one: one.at)
+            return VersionAccuracy(newest.means.ap50, newest.data, newest.images)
+        measured = self.manifest.measured
+        if "map50" not in measured:
+            return None
+        images = measured.get("evaluation_images")
+        return VersionAccuracy(measured["map50"], "", None if images is None else int(images))

@@ -50,8 +50,8 @@ SECTIONS: Final = {"camera": "cameras"}
 """The page of the navigation that a page without a place there belongs to."""
 
 SCRIPTS: Final = {
-    "camera": ("api", "live", "drawn", "editor", "camera_changes"),
-    "cameras": ("api", "adding"),
+    "camera": ("live", "drawn", "editor", "camera_changes", "trial", "connection"),
+    "cameras": ("trial", "adding"),
 }
 """What a page runs beside the console's own script."""
 
@@ -74,7 +74,12 @@ class PageFrame:
             if _may_open(path, visit)
         ]
         parts = {
-            "head": render("head.html", situation=situation, with_counts=visit.page != HOME),
+            "head": render(
+                "head.html",
+                situation=situation,
+                with_counts=visit.page != HOME,
+                has_password=visit.has_password,
+            ),
             "nav": render("nav.html", pages=nav, situation=situation),
             "notice": render("notice.html", situation=situation),
             "foot": render("foot.html", situation=situation),
@@ -126,6 +131,6 @@ def _script_json(texts: Mapping[str, Any]) -> str:
 
 def body_html(language: Language, page: str) -> str:
     """What belongs into the body: the skip link, dialogs, and the page's scripts."""
-    names = ("console", "orders", *SCRIPTS.get(page, ()))
+    names = ("api", "console", "orders", *SCRIPTS.get(page, ()))
     scripts = "".join(f"<script>{asset(f'{name}.js')}</script>" for name in names)
     return markup(language).render("dialogs.html") + scripts

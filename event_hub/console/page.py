@@ -30,6 +30,7 @@ class Visit:
         query: Values from the address's query.
         scope: What the visitor may do.
         groups: The camera groups that the visitor is limited to; none for every camera.
+        has_password: Whether the visitor is a user with a password of this hub.
         chosen: Whether the visitor has chosen the thing that `route` names; a page that chooses
             one by itself says no.
     """
@@ -41,6 +42,7 @@ class Visit:
     scope: Scope
     chosen: bool = True
     groups: tuple[str, ...] = ()
+    has_password: bool = False
 
     def at(self, **route: str) -> Visit:
         """The same visitor at another thing of the page, chosen by the visitor."""
@@ -57,6 +59,7 @@ class Visit:
             self.scope,
             self.chosen,
             self.groups,
+            self.has_password,
         )
 
 

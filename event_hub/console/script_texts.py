@@ -38,13 +38,17 @@ CHANGES: Final = {
 }
 """Where a city is changed; some instead of those of the console."""
 
-ADDING: Final = {
+TRIAL: Final = {
     "untested": N_("This address and login are not tested."),
     "testing": N_("The camera is being opened; this takes some seconds."),
     "sourceMissing": N_("Give the address of the camera."),
     "testGood": N_("It gives images: {codec}, {width}x{height}, {fps} per second."),
     "testBad": N_("No image came:"),
     "testImage": N_("Image of the camera, not masked"),
+}
+"""Where a camera is tried before what was given is saved."""
+
+ADDING: Final = {
     "added": N_("Added: {number}. A camera stands in the list once it has reported."),
     "rowGood": N_("in order"),
     "rowsGood": N_("Rows: {number}, all in order. Nothing is changed until you import them."),
@@ -53,6 +57,7 @@ ADDING: Final = {
 }
 
 CAMERA: Final = {
+    "connectionSaved": N_("Saved. The camera is opened anew."),
     "zones": N_("zone"),
     "lines": N_("line"),
     "masks": N_("mask"),
@@ -97,8 +102,12 @@ PROBLEMS: Final = (
     N_("`{text}` is no time of day"),
     N_("`{text}` is no day or span of days"),
     N_("the schedule has no time zone"),
+    N_(
+        "camera {name}: its password was given for another address; give it again together with "
+        "this one"
+    ),
 )
-"""What the configuration has against a drawing; `{}` stands for what differs."""
+"""What the configuration has against a change; `{}` stands for what differs."""
 
 WHOLE_ZONE: Final = "picture"
 """The name of the zone of a task that names none, as events and live frames have it."""
@@ -108,7 +117,7 @@ def script_texts(language: Language, page: str) -> Mapping[str, Any]:
     """The texts of a page's scripts."""
     given: dict[str, Any] = {**_in(language, CONSOLE)}
     if page in ("camera", "cameras"):
-        given |= _in(language, CHANGES)
+        given |= _in(language, CHANGES) | _in(language, TRIAL)
         given["problems"] = {text: language.text(text) for text in PROBLEMS}
     if page == "cameras":
         given |= _in(language, ADDING)

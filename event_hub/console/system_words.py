@@ -12,6 +12,7 @@ MODEL_ROLES: Final[Mapping[str, str]] = {
     "canary": N_("canary"),
     "shadow": N_("shadow"),
     "leaving": N_("leaving"),
+    "warm": N_("kept loaded"),
     "pinned": N_("named by cameras"),
 }
 APPLICATIONS: Final[Mapping[str, str]] = {

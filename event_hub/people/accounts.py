@@ -58,7 +58,7 @@ class Accounts:
         try:
             user = self.users.check_password(known, password)
         except WrongPasswordError:
-            self._note_refused(known, address)
+            self._note_refused(known, f"from {address}")
             raise
         self._throttle.succeeded(known, address)
         return self._open(user, f"from {address}")
@@ -91,12 +91,10 @@ class Accounts:
             raise
         return text
 
-    def _note_refused(self, name: str, address: str) -> None:
+    def _note_refused(self, name: str, origin: str) -> None:
         with suppress(AuditError):
             names = {one.name for one in self.users.all()}
-            self._trail.note(
-                None, name if name in names else NOBODY, f"from {address}", "login.refused"
-            )
+            self._trail.note(None, name if name in names else NOBODY, origin, "login.refused")
 
     def note_token(self, caller: Caller | None, address: str) -> None:
         """Notes a login with a token or a link; None where it was not valid.
@@ -150,7 +148,7 @@ class Accounts:
             self._trail.note(by, name, "", "user.removed")
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Gives a user who is logged in another password, and ends all sessions.
+        """Gives a user who is logged in another password, and ends all other sessions.
 
         Raises:
             WrongPasswordError: The old one is wrong.
@@ -165,9 +163,17 @@ class Accounts:
         # Whoever finds an open session must not try passwords faster than at the login.
         address = f"session {caller.id}"
         self._throttle.begin(caller.user, address)
-        self.users.check_password(caller.user, old)
+        try:
+            self.users.check_password(caller.user, old)
+        except WrongPasswordError:
+            self._note_refused(caller.user, f"in {address}, to change the password")
+            raise
         self._throttle.succeeded(caller.user, address)
-        self.change_user(caller, caller.user, UserChange(password=new))
+        wanted = UserChange(password=new)
+        hashed = self.users.hash(new, caller.user)
+        with self._changing() as connection:
+            self.users.change(connection, caller.user, wanted, hashed, session=caller.id)
+            self._trail.note(caller, caller.user, wanted.summary, "user.changed")
 
     def put_group(self, by: Caller, name: str, members: Members) -> None:
         """Makes or changes a group. Raises what `CameraGroups.put` does, and `AuditError`."""

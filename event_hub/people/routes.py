@@ -64,7 +64,7 @@ class ChangedUser(PersonRequest):
 
 
 class NewPassword(PersonRequest):
-    """Another password for who is logged in; all sessions end."""
+    """Another password for who is logged in; all other sessions end."""
 
     old: SecretStr
     new: SecretStr
@@ -172,7 +172,7 @@ def _add_me(router: APIRouter, accounts: Accounts) -> None:
         **described("people", "Choose another password", 403, 422, 429, 503),
     )
     def change_password(wanted: NewPassword, request: Request) -> Response:
-        """For users. All their sessions end, also the one of this request."""
+        """For users who have one. All their sessions end but the one of this request."""
         old, new = wanted.old.get_secret_value(), wanted.new.get_secret_value()
         with refusing():
             accounts.change_password(caller_of(request.scope), old, new)

@@ -124,9 +124,15 @@ class UserSessions:
             connection.execute(delete(USER_SESSIONS).where(same))
         self.forget()
 
-    def end_all(self, connection: Connection, user: str) -> None:
-        """Ends every session of a user; `forget` once the transaction is over."""
-        connection.execute(delete(USER_SESSIONS).where(USER_SESSIONS.c.user == user))
+    def end_all(self, connection: Connection, user: str, but: str = "") -> None:
+        """Ends every session of a user, but that of the `Caller.id` if one is given.
+
+        `forget` is to be called once the transaction is over.
+        """
+        ended = USER_SESSIONS.c.user == user
+        if but:
+            ended &= ~USER_SESSIONS.c.digest.startswith(but, autoescape=True)
+        connection.execute(delete(USER_SESSIONS).where(ended))
 
     def forget(self) -> None:
         """What was looked up counts no more: something about users has changed."""

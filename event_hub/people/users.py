@@ -97,6 +97,15 @@ class Users:
         with self._database.read() as connection:
             return user_list(connection)
 
+    def has_password(self, name: str) -> bool:
+        """Whether a user logs in with a password here, and not at an identity provider.
+
+        Raises:
+            StoreUnavailableError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return bool(connection.scalar(select(USERS.c.password).where(USERS.c.name == name)))
+
     def check_password(self, name: str, password: str) -> User:
         """The user who has a password; takes as long where there is no such user.
 
@@ -152,11 +161,17 @@ class Users:
         return _user(self._row(connection, name))
 
     def change(
-        self, connection: Connection, name: str, wanted: UserChange, hashed: str | None
+        self,
+        connection: Connection,
+        name: str,
+        wanted: UserChange,
+        hashed: str | None,
+        session: str = "",
     ) -> User:
         """Changes a user. One who is disabled or gets another password is logged out everywhere.
 
-        So is one who gets other camera groups, as open pages show those of before.
+        So is one who gets other camera groups, as open pages show those of before. `session` is the
+        `Caller.id` of a session that goes on all the same.
 
         Raises:
             UnknownPersonError: There is none of this name.
@@ -180,7 +195,7 @@ class Users:
             connection.execute(update(USERS).where(USERS.c.name == name).values(values))
         moves = "groups" in values and values["groups"] != row.groups
         if wanted.disabled or hashed is not None or moves:
-            self._sessions.end_all(connection, name)
+            self._sessions.end_all(connection, name, session)
         return _user(self._row(connection, name))
 
     def take_in(

@@ -25,6 +25,7 @@ from event_hub.subscriptions.outcome import DeliveryOutcome
 from event_hub.subscriptions.pace import MessagePace
 from event_hub.subscriptions.receiver import ReceiverDownError, post
 from event_hub.subscriptions.receiver_address import ReceiverForbiddenError
+from event_hub.subscriptions.sealing import Sealing, SealingError
 from event_hub.tables import to_us
 
 logger = logging.getLogger(__name__)
@@ -45,11 +46,20 @@ class Sender:
     def __init__(
         self,
         settings: SubscriptionSettings,
+        sealing: Sealing,
         address: str = "",
         links: KeyframeLinks | None = None,
     ) -> None:
-        """Prepares; `address` is that of the hub, for links in messages, also to its images."""
+        """Prepares.
+
+        Args:
+            settings: Where it may send to.
+            sealing: Decrypts addresses and secrets.
+            address: That of the hub, for links in messages.
+            links: Make those to its images.
+        """
         self._settings = settings
+        self._sealing = sealing
         self._address = address
         self._links = links
 
@@ -60,10 +70,11 @@ class Sender:
         zone = ZoneInfo(wanted.time_zone)
         image = self._image if self._links else None
         reader = MessageReader(wanted.language, zone, self._address, image)
-        request = made.request(received, Addressee(row.url, row.secret, reader), datetime.now(UTC))
         try:
-            return made.outcome(post(row.url, request, self._settings.networks))
-        except (ReceiverDownError, ReceiverForbiddenError) as error:
+            url, secret = self._sealing.open(row.url), self._sealing.open(row.secret)
+            request = made.request(received, Addressee(url, secret, reader), datetime.now(UTC))
+            return made.outcome(post(url, request, self._settings.networks))
+        except (ReceiverDownError, ReceiverForbiddenError, SealingError) as error:
             return DeliveryOutcome("down", str(error))
 
     def _image(self, key: str, sha256: str) -> str:

@@ -22,6 +22,7 @@ from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
 from event_hub.subscriptions.delivery_round import DeliveryRound, Sender, now_us
 from event_hub.subscriptions.kept import Subscription, subscription
 from event_hub.subscriptions.pace import MessagePace
+from event_hub.subscriptions.sealing import Sealing
 from event_hub.tables import USAGE
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,16 @@ class Dispatcher(RepeatedRounds):
     """Runs between `start` and `stop`."""
 
     def __init__(
-        self, store: EventStore, settings: SubscriptionSettings, address: str, links: KeyframeLinks
+        self,
+        store: EventStore,
+        settings: SubscriptionSettings,
+        sealing: Sealing,
+        address: str,
+        links: KeyframeLinks,
     ) -> None:
-        """Prepares; `address` is that of the hub, for links in messages."""
+        """Prepares; see `Sender`."""
         super().__init__("subscriptions", self._begin_rounds, CHECK_EVERY_S)
-        self.sender = Sender(settings, address, links)
+        self.sender = Sender(settings, sealing, address, links)
         self._store = store
         owner = secrets.token_hex(OWNER_BYTES)
         self._round = DeliveryRound(store, self.sender, owner, self.is_stopping)

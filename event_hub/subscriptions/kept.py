@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from event_hub.errors import HubError
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
+from event_hub.subscriptions.sealing import Sealing
 from event_hub.subscriptions.wanted import SubscriptionOrder, WantedEvents
 from event_hub.tables import USAGE, from_us
 
@@ -42,8 +43,7 @@ class Subscription:
     @property
     def host(self) -> str:
         """Where it goes, without the path, in which robots have their key."""
-        parts = urlsplit(self.row.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return str(self.row.host)
 
 
 def new_secret() -> str:
@@ -52,7 +52,7 @@ def new_secret() -> str:
 
 
 def add_subscription(
-    connection: Connection, order: SubscriptionOrder, now_us: int, most: int
+    connection: Connection, order: SubscriptionOrder, now_us: int, most: int, sealing: Sealing
 ) -> tuple[Subscription, str]:
     """Makes one that begins with the next event.
 
@@ -61,18 +61,23 @@ def add_subscription(
 
     Raises:
         TooManySubscriptionsError: There are `most`.
+        SealingError: Its address and secret cannot be encrypted.
     """
     used = connection.execute(select(USAGE).with_for_update()).one()
     if (connection.scalar(select(func.count()).select_from(SUBSCRIPTIONS)) or 0) >= most:
         raise TooManySubscriptionsError(f"there are {most} subscriptions, and may not be more")
     made = new_secret() if order.secret is None and order.format == "cloudevents" else ""
     wanted = WantedEvents.model_validate(order.model_dump(exclude={"url", "secret"}))
+    url = order.url.get_secret_value()
+    secret = order.secret.get_secret_value() if order.secret else made
+    parts = urlsplit(url)
     row = {
         "subscription_id": secrets.token_hex(ID_BYTES),
         "created_us": now_us,
         "wanted": wanted.model_dump_json(),
-        "url": order.url.get_secret_value(),
-        "secret": order.secret.get_secret_value() if order.secret else made,
+        "host": f"{parts.scheme}://{parts.netloc}",
+        "url": sealing.seal(connection, url),
+        "secret": sealing.seal(connection, secret),
         "position": used.position,
     }
     connection.execute(insert(SUBSCRIPTIONS).values(row))

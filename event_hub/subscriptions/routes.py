@@ -39,6 +39,7 @@ from event_hub.subscriptions.records import (
     subscription_record,
     subscription_records,
 )
+from event_hub.subscriptions.sealing import Sealing, SealingError
 from event_hub.subscriptions.wanted import SubscriptionOrder
 from event_hub.tables import to_us
 from pipelines.access import AuditTrail
@@ -67,18 +68,26 @@ class ReplayOrder(BaseModel):
 
 
 def subscriptions_router(
-    store: EventStore, sender: Sender, settings: SubscriptionSettings, trail: AuditTrail
+    store: EventStore,
+    sender: Sender,
+    settings: SubscriptionSettings,
+    sealing: Sealing,
+    trail: AuditTrail,
 ) -> APIRouter:
     """Every route of subscriptions; the trail keeps who changed which."""
     router = APIRouter()
-    _add_making(router, store, settings, trail)
+    _add_making(router, store, settings, sealing, trail)
     _add_reading(router, store)
     _add_deeds(router, store, sender, trail)
     return router
 
 
 def _add_making(
-    router: APIRouter, store: EventStore, settings: SubscriptionSettings, trail: AuditTrail
+    router: APIRouter,
+    store: EventStore,
+    settings: SubscriptionSettings,
+    sealing: Sealing,
+    trail: AuditTrail,
 ) -> None:
     @router.post(
         PATH, status_code=201, **described("subscriptions", "Subscribe a receiver", 409, 422, 503)
@@ -95,10 +104,12 @@ def _add_making(
             ) from None
         try:
             with store.database.write() as connection:
-                own, made = add_subscription(connection, order, now_us(), settings.most)
+                own, made = add_subscription(connection, order, now_us(), settings.most, sealing)
                 noted(trail, request, own.id, "subscription.added", f"at {own.host}")
         except TooManySubscriptionsError as error:
             raise HTTPException(409, str(error)) from None
+        except SealingError as error:
+            raise HTTPException(503, str(error)) from None
         return subscription_record(own, (0, 0), made or None)
 
     @router.delete(

@@ -18,7 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pipelines.access import AuditError, Reason, caller_of
 from serving.api.answers import ApiAnswer
 from serving.api.city_changes import RowProblem, ask_city_process, who_asks
-from serving.api.configuration import ChangeAnswer, Revision
+from serving.api.configuration import (
+    ChangeAnswer,
+    EditedCamera,
+    GivenConnection,
+    Revision,
+)
 from serving.api.restricted import trail
 
 router = APIRouter(tags=["configuration"])
@@ -52,6 +57,12 @@ class TriedCamera(BaseModel):
     password: SecretStr | None = Field(default=None, max_length=256)
     transport: Literal["tcp", "udp"] = "tcp"
     verify_tls: bool = True
+    reason: Reason | None = None
+
+
+class TriedConnection(GivenConnection):
+    """Another address or login of a camera to try; with a `reason` there is an image."""
+
     reason: Reason | None = None
 
 
@@ -92,12 +103,25 @@ async def try_camera(tried: TriedCamera, request: Request) -> TrialAnswer:
     given = tried.model_dump(exclude={"reason", "password"}, exclude_none=True)
     if tried.password is not None:
         given["password"] = tried.password.get_secret_value()
-    asked = {"ask": "try_camera", "camera": given, "with_image": tried.reason is not None}
-    answer = TrialAnswer.model_validate(await ask_city_process(asked))
-    if answer.jpeg and tried.reason is not None:
-        key = f"tried/{urlsplit(tried.source).hostname or 'file'}"
+    key = f"tried/{urlsplit(tried.source).hostname or 'file'}"
+    return await _tried(request, key, tried.reason, ask="try_camera", camera=given)
+
+
+@router.post("/cameras/{camera}/connection/test", summary="Open a camera at another address")
+async def try_connection(
+    camera: EditedCamera, tried: TriedConnection, request: Request
+) -> TrialAnswer:
+    """As a camera that is not there yet, with what it has where nothing else is given."""
+    asked = {"ask": "try_connection", "camera": camera, "given": tried.given}
+    return await _tried(request, f"tried/{camera}", tried.reason, **asked)
+
+
+async def _tried(request: Request, key: str, reason: Reason | None, **asked: Any) -> TrialAnswer:
+    wanted = {**asked, "with_image": reason is not None}
+    answer = TrialAnswer.model_validate(await ask_city_process(wanted))
+    if answer.jpeg and reason is not None:
         try:
-            await asyncio.to_thread(trail().note, caller_of(request.scope), key, tried.reason)
+            await asyncio.to_thread(trail().note, caller_of(request.scope), key, reason)
         except AuditError as error:
             raise HTTPException(503, str(error)) from None
     return answer

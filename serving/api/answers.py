@@ -7,6 +7,7 @@ otherwise is given.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -102,8 +103,10 @@ class ModelAnswer(ApiAnswer):
     `thresholds` are those in force, which the task of a camera may replace.
 
     `role` is `stable`, `canary` or `shadow`, `leaving` while it waits for its last camera to leave,
-    `pinned` where cameras name the version themselves. `cameras` are those on which it counts.
-    `replicas` are those that run; 0 where camera workers run the version themselves.
+    `warm` while it runs on for a rollback, until `warm_until`, and `pinned` where cameras name the
+    version themselves. `cameras` are those on which it counts. `replicas` are those that run; 0
+    where camera workers run the version themselves. `memory_bytes` is what the processes of its
+    replicas hold for themselves, without memory of a GPU; null where workers run it, or unknown.
     """
 
     name: str
@@ -117,7 +120,9 @@ class ModelAnswer(ApiAnswer):
     application: str
     status: str
     replicas: int
+    memory_bytes: int | None
     role: str
+    warm_until: datetime | None
     cameras: tuple[str, ...]
     requests: int
     errors: int
@@ -216,6 +221,7 @@ def model_answer(
     those on which it counts.
     """
     version = model.ref.version
+    warm = state.warm if state and state.warm and state.warm.version == version else None
     leaving = state is not None and version in state.leaving
     role = state.rollout.role(version) if state else ""
     return ModelAnswer.of(
@@ -225,7 +231,8 @@ def model_answer(
         running,
         metrics,
         thresholds=ThresholdsAnswer.of(model.ref.named_thresholds),
-        role=role or ("leaving" if leaving else "pinned"),
+        role=role or ("warm" if warm else "leaving" if leaving else "pinned"),
+        warm_until=warm.until if warm else None,
         cameras=cameras,
         inference_ms_per_image=metrics.run_ms_per_image,
     )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from serving.api.answers import ApiAnswer
 from serving.api.city_changes import ask_city_process, who_asks
@@ -68,6 +68,37 @@ class SchedulesChange(BaseModel):
     schedules: dict[PlaceName, TaskSpans | None]
 
 
+class GivenConnection(BaseModel):
+    """How a camera is to be reached; what is left out stays.
+
+    An empty `name` goes; an empty `username` goes with its password. The password of before is kept
+    for the same host only; another host needs it anew.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, max_length=256)
+    source: str | None = Field(default=None, max_length=2000)
+    username: str | None = Field(default=None, max_length=256)
+    password: SecretStr | None = Field(default=None, max_length=256)
+    transport: Literal["tcp", "udp"] | None = None
+    verify_tls: bool | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is given, with the password as text."""
+        given = self.model_dump(include=set(GivenConnection.model_fields), exclude_none=True)
+        if self.password is not None:
+            given["password"] = self.password.get_secret_value()
+        return given
+
+
+class ConnectionOrder(GivenConnection):
+    """A change of how a camera is reached, made from a revision."""
+
+    revision: Revision
+
+
 class UndoRequest(BaseModel):
     """With a revision, only if the configuration is still that one."""
 
@@ -93,6 +124,22 @@ class PlacesAnswer(ApiAnswer):
     task_zones: dict[str, list[str] | None]
     task_lines: dict[str, list[str] | None]
     task_rules: dict[str, list[str]]
+
+
+class ConnectionAnswer(ApiAnswer):
+    """How a camera is reached, as it stands in the configuration; never its password.
+
+    `source` is empty where its path holds a password.
+    """
+
+    camera: str
+    revision: str
+    name: str
+    source: str
+    username: str
+    has_password: bool
+    transport: str
+    verify_tls: bool
 
 
 class ChangeAnswer(ApiAnswer):
@@ -165,6 +212,28 @@ async def change_schedules(
     return await _change(
         request, "set_schedules", change.revision, camera=camera, schedules=change.schedules
     )
+
+
+@router.get("/cameras/{camera}/connection", summary="Name, address and login of a camera")
+async def show_connection(camera: EditedCamera) -> ConnectionAnswer:
+    """Without its password, and with the revision that a change has to name."""
+    asked = {"ask": "read_connection", "camera": camera}
+    return ConnectionAnswer.model_validate(await ask_city_process(asked))
+
+
+@router.put("/cameras/{camera}/connection", summary="Change name, address or login of a camera")
+async def change_connection(
+    camera: EditedCamera,
+    order: ConnectionOrder,
+    request: Request,
+    check: Annotated[bool, Query(description="Only say how it would go.")] = False,
+) -> ChangeAnswer:
+    """The camera is opened anew. A password goes to a file of its own beside the configuration.
+
+    422 names the key of what is not valid; nothing is changed then.
+    """
+    how = {"camera": camera, "given": order.given, "check": check}
+    return await _change(request, "set_connection", order.revision, **how)
 
 
 @router.delete("/cameras/{camera}", summary="Remove a camera")

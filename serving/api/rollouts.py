@@ -27,16 +27,25 @@ Why = Annotated[str, Query(max_length=300, description="For the ledger.")]
 VersionQuery = Annotated[str, Query(pattern=VERSION_PATTERN)]
 
 
+class WarmAnswer(ApiAnswer):
+    """A version that runs on, and until when."""
+
+    version: str
+    until: datetime
+
+
 class RolloutAnswer(ApiAnswer, Rollout):
     """The table of one model.
 
     `cameras` follow it; `leaving` are versions that run until their last camera has left them;
+    `warm` is the one that runs on for a while, so that a rollback to it takes effect at once;
     `absent` says why a version of the table does not run.
     """
 
     cameras: tuple[str, ...]
     under_way: str
     leaving: tuple[str, ...]
+    warm: WarmAnswer | None
     absent: dict[str, str]
 
 
@@ -203,7 +212,8 @@ def summed(workers: list[WorkerState]) -> Mapping[str, InferenceMetrics]:
 
 def rollout_answer(state: RolloutState) -> RolloutAnswer:
     """A table as the API shows it."""
-    return RolloutAnswer.of(state, state.rollout)
+    warm = WarmAnswer.of(state.warm) if state.warm else None
+    return RolloutAnswer.of(state, state.rollout, warm=warm)
 
 
 def comparison_answer(

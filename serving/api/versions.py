@@ -26,6 +26,7 @@ from models import (
     CARD_FILE,
     NAME_PATTERN,
     VERSION_PATTERN,
+    Fit,
     Manifest,
     ModelError,
     ModelPackage,
@@ -44,6 +45,7 @@ from serving.api.image_body import fitted
 from serving.api.import_progress import ID, IMPORTS
 
 router = APIRouter(tags=["versions"])
+_OF_CLASS = r"[^,=]+=0?\.[0-9]+"
 PackageName = Annotated[str, Path(pattern=NAME_PATTERN)]
 PackageVersion = Annotated[str, Path(pattern=VERSION_PATTERN)]
 
@@ -59,7 +61,14 @@ class UploadOptions(BaseModel):
     scores: ScoreKind | None = None
     width: int | None = Field(default=None, ge=32, le=8192)
     height: int | None = Field(default=None, ge=32, le=8192)
+    fit: Fit | None = None
     threshold: float | None = Field(default=None, ge=0, lt=1)
+    class_thresholds: str = Field(
+        default="",
+        max_length=8192,
+        pattern=f"^$|^{_OF_CLASS}(,{_OF_CLASS})*$",
+        description="LABEL=SCORE of classes with a threshold of their own.",
+    )
     tasks: str = Field(default="", max_length=256)
     licence: str | None = Field(default=None, max_length=256)
     training_data: str | None = Field(default=None, max_length=1024)
@@ -99,6 +108,7 @@ class VersionDetail(ApiAnswer):
     evaluations: dict[str, EvaluationReport]
 
 
+_NOT_AS_GIVEN = {"labels", "width", "height", "tasks", "class_thresholds", "progress"}
 GOLDEN_IMAGES = 4
 """Images to verify an uploaded network on: one of every place that is drawn."""
 
@@ -174,7 +184,8 @@ async def import_version(
         labels=_listed(options.labels) or None,
         size=(options.width, options.height) if options.width and options.height else None,
         tasks=_listed(options.tasks),
-        **options.model_dump(exclude={"labels", "width", "height", "tasks", "progress"}),
+        class_thresholds=_scores(options.class_thresholds),
+        **options.model_dump(exclude=_NOT_AS_GIVEN),
     )
     root = _own_folder(models).root
     with (
@@ -249,6 +260,11 @@ def _alone() -> Iterator[None]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def _scores(text: str) -> dict[str, float]:
+    pairs = (one.rpartition("=") for one in _listed(text))
+    return {label: float(score) for label, _, score in pairs}
 
 
 def version_detail(package: ModelPackage) -> VersionDetail:

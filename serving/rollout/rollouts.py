@@ -2,7 +2,8 @@
 
 The order is the guarantee: a new version is admitted, started and has verified its golden images
 before the table is written; the table is written before cameras change; and an old version is
-removed only after the last camera has left it. Whatever fails on the way changes nothing.
+removed only after the last camera has left it and its time to run on is over (`warm`). Whatever
+fails on the way changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from serving.errors import RolloutBusy, RolloutError, ServingError
 from serving.rollout.ledger import SOMEBODY, ChangedBy, Deed, LedgerEntry, RolloutLedger
 from serving.rollout.rollout import Rollout, RolloutChange, changed, promoted, rolled_back
 from serving.rollout.routing_table import RoutingTable, followers, tasks_of
+from serving.rollout.warm import WarmVersion, WarmVersions
 from serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class RolloutState:
         cameras: Cameras that follow the table.
         under_way: What is being done now, empty when nothing is.
         leaving: Versions that run until their last camera has left them.
+        warm: The version that runs on for a rollback; None where there is none.
         absent: Why versions of the table do not run.
     """
 
@@ -56,6 +59,7 @@ class RolloutState:
     cameras: tuple[str, ...]
     under_way: str
     leaving: tuple[str, ...]
+    warm: WarmVersion | None
     absent: Mapping[str, str]
 
 
@@ -71,6 +75,7 @@ class Rollouts:
         remove: Callable[[ServedModel], None],
         reroute: Callable[[Mapping[str, Routes]], None],
         state: Path,
+        keep_warm_s: float = 0.0,
     ) -> None:
         """Takes over the versions that run already.
 
@@ -83,6 +88,7 @@ class Rollouts:
             remove: Ends a version.
             reroute: Sends new routes to the workers.
             state: Folder in which the tables are kept.
+            keep_warm_s: For how long a version runs on that has left service, seconds.
 
         Raises:
             RolloutError: The tables cannot be kept there.
@@ -95,8 +101,10 @@ class Rollouts:
         self._reroute = reroute
         self._state = state
         self._ledger = RolloutLedger(state)
+        self._warm = WarmVersions(keep_warm_s)
         self._changing = threading.Lock()
         self._under_way: tuple[str, str] | None = None
+        self._resting = frozenset[str]()
         self._changed_s = time.monotonic()
         # From the first start on, a newer version in the repository changes nothing by itself.
         self._save(routing)
@@ -188,14 +196,28 @@ class Rollouts:
         try:
             routing = self._routing
             idle = set(routing.served) - routing.needed(self._plans) - serving
-            for key in sorted(idle):
-                log.info("model_retired", extra={"model": key})
-                self._remove(routing.served[key])
-            if idle:
-                kept = {key: one for key, one in routing.served.items() if key not in idle}
-                self._routing = replace(routing, served=kept)
+            warm = self._warm.keys()
+            self._resting = frozenset(idle & warm)
+            self._end(idle - warm)
         finally:
             self._changing.release()
+
+    def _end(self, keys: Iterable[str]) -> None:
+        """Ends versions that no camera uses."""
+        for key in sorted(keys):
+            log.info("model_retired", extra={"model": key})
+            self._remove(self._routing.served[key])
+            kept = {name: one for name, one in self._routing.served.items() if name != key}
+            self._routing = replace(self._routing, served=kept)
+
+    def _make_room(self, table: Rollout) -> None:
+        """Ends the version that runs on where a change of its model needs another one to start."""
+        wanted = {f"{table.model}/{version}" for version in table.versions}
+        resting = {key for key in self._resting if key.partition("/")[0] == table.model} - wanted
+        if resting and wanted - set(self._routing.served):
+            self._warm.end(table.model)
+            self._end(resting)
+            self._resting -= resting
 
     def _apply(self, model: str, deed: Deed, change: Change, by: ChangedBy) -> RolloutState:
         with self._alone(model):
@@ -206,6 +228,7 @@ class Rollouts:
                     f"model {model}: no camera uses it without naming a version; in use: {known}"
                 )
             new = change(old).model_copy(update={"changed_at": datetime.now(UTC)})
+            self._make_room(new)
             routing = self._with_versions(new)
             routing = replace(routing, rollouts={**routing.rollouts, model: new})
             try:
@@ -214,6 +237,8 @@ class Rollouts:
                 self._forget(routing)
                 raise
             self._routing = routing
+            self._warm.left(old, new)
+            self._resting = frozenset()
             self._changed_s = time.monotonic()
             self._reroute({plan.camera.id: routing.routes(plan) for plan in self._plans})
             log.info("rollout_changed", extra={"rollout": new.model_dump(mode="json")})
@@ -289,7 +314,9 @@ class Rollouts:
 
     def _rollout_state(self, model: str) -> RolloutState:
         routing, under_way = self._routing, self._under_way
-        needed = routing.needed(self._plans)
+        needed, warm = routing.needed(self._plans), self._warm.of(model)
+        if warm is not None and f"{model}/{warm.version}" in needed:
+            warm = None
         return RolloutState(
             rollout=routing.rollouts[model],
             cameras=followers(self._plans, model),
@@ -297,8 +324,11 @@ class Rollouts:
             leaving=tuple(
                 one.ref.version
                 for key, one in sorted(routing.served.items())
-                if one.ref.name == model and key not in needed
+                if one.ref.name == model
+                and key not in needed
+                and (warm is None or one.ref.version != warm.version)
             ),
+            warm=warm,
             absent={
                 key: why for key, why in routing.absent.items() if key.partition("/")[0] == model
             },

@@ -1,4 +1,4 @@
-"""Real, tiny model packages to configure with."""
+"""Real, tiny model packages to configure with, and a hub that commands find."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
+from cityeye.access import CityNote, noted
 from cityeye.config import Config, load_config
 from models.package import ModelPackage
+from tests.event_hub.conftest import running
 from tests.models.admitted import as_if_admitted
 
 WIDTH, HEIGHT, OPSET = 96, 64, 17
@@ -37,6 +39,20 @@ def load_city(tmp_path, packages):
         return load_config(file, environment or {})
 
     return load
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A hub that runs on this machine and has left its note."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("CITYEYE_TOKEN", "CITYEYE_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with running(tmp_path) as start:
+        client = start()
+        monkeypatch.setenv("CITYEYE_HUB", client.url)
+        with noted(client.url, CityNote(str(tmp_path / "access")), environment):
+            yield client
 
 
 def write_package(folder: Path) -> None:

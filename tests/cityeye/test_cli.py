@@ -97,7 +97,13 @@ def test_check_says_that_a_file_is_good_and_which_rule_sets_it_uses(capsys, city
     assert capsys.readouterr().out == (
         f"{file} is good: 1 camera, 1 task, {rules} rule{'s' * (rules > 1)} and 1 model. "
         f"Rule sets: {newest} (the newest, kept from the next start on).\n"
+        "A model version that leaves service stays loaded for 600 s, with the memory that it takes "
+        "(`keep_warm_s` of `models`).\n"
     )
+    text = file.read_text()
+    file.write_text(text.replace("models: {", "models: {keep_warm_s: 0, "))
+    assert main(["check", str(file)]) == 0
+    assert "stays loaded" not in capsys.readouterr().out
 
 
 def test_check_lists_mistakes_with_file_and_line(capsys, city):

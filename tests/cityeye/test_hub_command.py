@@ -7,13 +7,19 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from cityeye.cli import main
 from event_hub.database import with_password
 from event_hub.errors import DatabaseUrlError, PasswordInUrlError
+from tests.event_hub.process import hub_process
+from tests.event_hub.samples import incident
 
 PASSWORD = "canary-p@ss/wörd"
 SECRET = "whsec_" + base64.b64encode(b"canary-secret-of-24-bytes").decode()
@@ -121,3 +127,66 @@ def test_a_password_is_put_into_the_url_of_a_server_and_into_no_text() -> None:
     assert with_password(file, PASSWORD).get_secret_value() == file
     with pytest.raises(DatabaseUrlError, match="sqlite:///FILE"):
         with_password("hub.db", "")
+
+
+LONE = """hub:
+  port: 8601
+  oidc:
+    issuer: https://id.city.example
+    client_id: hub
+    secret: ${CITY_ID_PASS}
+    label: City ID
+    roles: {operators: operator}
+  cases:
+    limits: {high: {decide_minutes: 15}}
+    escalate_to: [shift leader]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_alone_it_has_the_logins_and_limits_of_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITY_ID_PASS", PASSWORD)
+    config = tmp_path / "hub.yaml"
+    config.write_text(LONE)
+    with hub_process(tmp_path, "--config", str(config)) as hub:
+        # Who has not logged in is shown the login page in place of any other.
+        asked = urllib.request.Request(hub.client.url, headers={"Accept": "text/html"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked)
+        with refused.value as page:
+            assert "City ID" in page.read().decode()
+        # Limits count for what opened since the hub has them.
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        hub.client.post(incident("i-1", severity="high", opened_at=soon))
+        due = hub.client.json("/api/incidents/i-1/case")["due"]
+        assert (due["name"], due["is_passed"]) == ("decide", False)
+        me = psutil.Process(hub.popen.pid)
+        assert PASSWORD not in [*me.cmdline(), *me.environ().values()]
+    said = (tmp_path / "hub.log").read_text()
+    assert "of `hub`, port count for `cityeye run` only" in said
+    assert PASSWORD not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        (LONE.replace("https:", "http:"), 4, "give an https:// address"),
+        (LONE.replace("operators: operator", "operators: king"), 8, "roles"),
+        (LONE.replace("15", "soon"), 10, "decide_minutes"),
+        ("cameras: []\n", 1, "the file has no section of this name"),
+        (LONE.replace("    label", "    labl"), 7, "the key is unknown"),
+    ],
+)
+def test_a_mistake_in_it_is_named_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, line: int, why: str
+) -> None:
+    config = tmp_path / "hub.yaml"
+    config.write_text(text.replace("${CITY_ID_PASS}", "hidden-word"))
+    assert main(["hub", "--config", str(config), "--state", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"{config}:{line}:" in said
+    assert why in said
+    assert "hidden-word" not in said

@@ -73,6 +73,7 @@ def test_the_list_is_short_and_has_the_accuracy(folder, capsys):
     head, *rows = out.splitlines()
     assert head.split() == ["model", "tasks", "input", "labels", "accuracy", "state"]
     assert {row.split()[0] for row in rows} >= {"traffic/1", "crowding/1", "littering/1"}
+    assert any("AP50 0.79" in row and "when it was built" in row for row in rows)
     assert max(map(len, rows)) < 140
 
 

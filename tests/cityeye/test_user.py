@@ -8,28 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cityeye.access import CityNote, noted
 from cityeye.cli import main
 from pipelines.access import TokenFile
-from tests.event_hub.conftest import Client, running
+from tests.event_hub.conftest import Client
 from tests.event_hub.people import Browser
 
 PASSWORD = "correct horse battery"
 TEN_MINUTES = timedelta(minutes=10)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A hub that runs on this machine and has left its note."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("CITYEYE_TOKEN", "CITYEYE_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with running(tmp_path) as start:
-        client = start()
-        monkeypatch.setenv("CITYEYE_HUB", client.url)
-        with noted(client.url, CityNote(str(tmp_path / "access")), environment):
-            yield client
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def of_camera(
     def check(ask: Ask, seen: set[tuple[str, str]]) -> None:
         for city, camera in CAMERAS:
             own = f"/api/cameras/{city}/{camera}{path}"
-            answer = ask(method, own, {} if method == "PUT" else None)
+            answer = ask(method, own, {} if method in ("PUT", "POST") else None)
             good = (city, camera) in seen and city == XINJIN
             assert answer.status == (given if good else 404), (own, answer.data)
 
@@ -336,6 +336,9 @@ LOOKS: dict[tuple[str, str], Callable[[Ask, set[tuple[str, str]]], None]] = {
     ("GET", f"{CAMERA}/frame"): of_camera("GET", "/frame"),
     # What answers here for the control API gives no stream.
     ("GET", f"{CAMERA}/live"): of_camera("GET", "/live", given=502),
+    ("GET", f"{CAMERA}/connection"): of_camera("GET", "/connection"),
+    ("PUT", f"{CAMERA}/connection"): of_camera("PUT", "/connection"),
+    ("POST", f"{CAMERA}/connection/test"): of_camera("POST", "/connection/test"),
     ("GET", f"{CAMERA}/places"): of_camera("GET", "/places"),
     ("PUT", f"{CAMERA}/places"): of_camera("PUT", "/places"),
     ("PUT", f"{CAMERA}/places/{{kind}}"): of_camera("PUT", "/places/zones"),

@@ -215,11 +215,28 @@ def test_the_own_password_is_changed_with_the_old_one(hub: Client) -> None:
     assert change("wrong", "another long one") == 403
     assert change(PASSWORD, "short") == 422
     assert browser.ask("GET", "/api/me").status == 200
+    elsewhere = logged_in(hub, "zhang")
     assert change(PASSWORD, "another long one") == 204
-    assert browser.ask("GET", "/api/me").status == 401
+    assert browser.ask("GET", "/api/me").status == 200, "whoever knows both passwords stays"
+    assert elsewhere.ask("GET", "/api/me").status == 401
+    assert browser.ask("GET", "/api/me").status == 200
     assert Browser(hub.url).log_in("zhang").status == 401
     assert Browser(hub.url).log_in("zhang", "another long one").status == 303
     assert send(hub, "POST", "/api/me/password", {"old": "x", "new": "y"}).status == 422
+    noted = [(one["action"], one["key"]) for one in hub.json("/api/audit")["entries"]]
+    assert noted.count(("user.changed", "zhang")) == 1
+    assert ("login.refused", "zhang") in noted
+
+
+def test_passwords_are_not_tried_in_an_open_session(hub: Client) -> None:
+    add_user(hub, "zhang")
+    browser = logged_in(hub, "zhang")
+    body = {"old": "a wrong one", "new": "another long one"}
+    answers = [browser.ask("POST", "/api/me/password", body) for _ in range(7)]
+    assert [one.status for one in answers[:5]] == [403] * 5
+    assert answers[-1].status == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert browser.ask("POST", "/api/me/password", body | {"old": PASSWORD}).status == 429
 
 
 @pytest.mark.parametrize(

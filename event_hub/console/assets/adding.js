@@ -4,7 +4,7 @@
   const WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
   const NUMBERS = ["lon", "lat"];
   const byId = (id) => document.getElementById(id);
-  const { texts, fill, ask, isDone, sentence, why, element } = window.cityeye;
+  const { texts, fill, ask, isDone, why, element, trialShown, fieldProblems } = window.cityeye;
   const api = () => byId("cy-adding").dataset.api;
   let tested = ""; // the address and login that were tested last
 
@@ -42,15 +42,8 @@
     if (!isTested) byId("cy-adding-result").replaceChildren();
   }
 
-  // Problems name keys of the configuration; a field of that name is marked.
   function refused(answer) {
-    const problems = answer.data.problems ?? [];
-    for (const { key } of problems) {
-      const name = key.replace(/^cameras\[\d+\]\./, "").split(".").pop();
-      fields()[name]?.setAttribute?.("aria-invalid", "true");
-    }
-    const named = problems.map((one) => `${one.key.replace(/^cameras\[\d+\]\.?/, "")}: ${sentence(one)}`);
-    problem(named.length ? named.join(" ") : why(answer));
+    problem(fieldProblems(byId("cy-adding-form"), answer));
   }
 
   async function test() {
@@ -69,17 +62,7 @@
     }
     tested = JSON.stringify(wanted);
     follow();
-    shown(answer.data);
-  }
-
-  function shown({ good, sentence: said, codec, width, height, fps, jpeg }) {
-    const facts = { codec: codec || "–", width, height, fps: fps || "–" };
-    const text = good ? fill(texts.testGood, facts) : `${texts.testBad} ${said}`;
-    const parts = [element("p", { className: good ? "cy-good" : "cy-problem", textContent: text })];
-    if (jpeg) {
-      parts.push(element("img", { src: `data:image/jpeg;base64,${jpeg}`, alt: texts.testImage }));
-    }
-    byId("cy-adding-result").replaceChildren(...parts);
+    trialShown(byId("cy-adding-result"), answer.data);
   }
 
   async function add() {
@@ -122,7 +105,7 @@
 
   async function send(check) {
     const kind = /\.xlsx$/i.test(file.name) ? WORKBOOK : "text/csv";
-    return ask("POST", `${api()}/import${check ? "?check=true" : ""}`, file, kind);
+    return ask("POST", `${api()}/import${check ? "?check=true" : ""}`, file, { kind });
   }
 
   async function chosen() {

@@ -4,7 +4,7 @@
 (() => {
   "use strict";
   const root = document.documentElement;
-  const texts = JSON.parse(document.getElementById("cy-texts").textContent);
+  const { texts, ask, isDone, words } = window.cityeye;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const serverNow = Number(document.querySelector("meta[name=cityeye-now]").content);
   // The viewer's clock may be wrong; incidents are dated by the servers'.
@@ -94,56 +94,26 @@
     over = setTimeout(() => write(byId("cy-toast"), ""), 8000);
   }
 
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (held, name) => String(values[name] ?? held));
-
-  // A sentence of the API in the language of the page; undefined where it is not known.
-  function translated(sentence) {
-    for (const [english, own] of Object.entries(texts.problems ?? {})) {
-      const names = Array.from(english.matchAll(/\{(\w+)\}/g), (one) => one[1]);
-      const parts = english.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-      const found = new RegExp(`^${parts.join("(.+?)")}$`).exec(sentence);
-      if (found) return fill(own, Object.fromEntries(names.map((name, at) => [name, found[at + 1]])));
-    }
-    return undefined;
-  }
-
-  window.cityeye = {
-    call,
-    texts,
-    fill,
-    translated,
+  Object.assign(window.cityeye, {
     announce(news) {
       toast(news.slice(0, 3).join(" ") + (news.length > 3 ? " +" + (news.length - 3) : ""));
       if (document.hidden && window.Notification?.permission === "granted") {
         new Notification(texts.shown, { body: news.slice(0, 3).join("\n"), tag: "cityeye" });
       }
     },
-  };
+  });
 
   function offerNotifications() {
     const button = document.querySelector("[data-notify]");
     if (button) button.hidden = window.Notification?.permission !== "default";
   }
 
-  // The API answers with a status; its sentence is for logs, the page has one in its own language.
-  async function call(method, url, body) {
-    const headers = body ? { "Content-Type": "application/json" } : {};
-    const answer = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
-    if (answer.ok) return answer;
-    const error = new Error(texts["error" + answer.status] || texts.error);
-    throw Object.assign(error, { answer });
-  }
-
   async function act(button) {
     button.disabled = true;
-    try {
-      await call(button.dataset.call, button.dataset.to);
-      emitEvent("cy-refresh");
-    } catch (error) {
-      toast(error.message);
-    } finally {
-      button.disabled = false;
-    }
+    const answer = await ask(button.dataset.call, button.dataset.to);
+    button.disabled = false;
+    if (isDone(answer)) emitEvent("cy-refresh");
+    else toast(words(answer));
   }
 
   // Case work: one click where nothing is to be said, else a dialog that asks for it.
@@ -158,13 +128,9 @@
     order = orderOf(button);
     if ("direct" in button.dataset) {
       button.disabled = true;
-      try {
-        await call("POST", order.url, order.body);
-      } catch (error) {
-        toast(error.message);
-      } finally {
-        button.disabled = false;
-      }
+      const answer = await ask("POST", order.url, order.body);
+      button.disabled = false;
+      if (!isDone(answer)) toast(words(answer));
       return;
     }
     byId("cy-act-form").reset();
@@ -191,12 +157,9 @@
     const given = Object.fromEntries(said.filter(([, value]) => value));
     write(byId("cy-act-problem"), missing(given));
     if (missing(given)) return;
-    try {
-      await call("POST", order.url, { ...order.body, ...given });
-      byId("cy-act").close();
-    } catch (error) {
-      write(byId("cy-act-problem"), error.message);
-    }
+    const answer = await ask("POST", order.url, { ...order.body, ...given });
+    if (isDone(answer)) byId("cy-act").close();
+    else write(byId("cy-act-problem"), words(answer));
   }
 
   let evidence = null;
@@ -213,19 +176,16 @@
   async function showEvidence() {
     const reason = byId("cy-reason").value.trim();
     if (reason.length < 8) return write(byId("cy-evidence-problem"), texts.reasonTooShort);
-    try {
-      const answer = await call("POST", evidence.evidence, { reason });
-      URL.revokeObjectURL(shown);
-      shown = URL.createObjectURL(await answer.blob());
-      const view = document.createElement(evidence.kind === "video" ? "video" : "img");
-      view.src = shown;
-      if (evidence.kind === "video") view.controls = view.autoplay = true;
-      else view.alt = byId("cy-evidence-title").textContent;
-      byId("cy-evidence-view").replaceChildren(view);
-      write(byId("cy-evidence-problem"), "");
-    } catch (error) {
-      write(byId("cy-evidence-problem"), error.message);
-    }
+    const answer = await ask("POST", evidence.evidence, { reason }, { as: "blob" });
+    if (!isDone(answer)) return write(byId("cy-evidence-problem"), words(answer));
+    URL.revokeObjectURL(shown);
+    shown = URL.createObjectURL(answer.data);
+    const view = document.createElement(evidence.kind === "video" ? "video" : "img");
+    view.src = shown;
+    if (evidence.kind === "video") view.controls = view.autoplay = true;
+    else view.alt = byId("cy-evidence-title").textContent;
+    byId("cy-evidence-view").replaceChildren(view);
+    write(byId("cy-evidence-problem"), "");
   }
 
   // What was shown for a reason does not stay in the page without one.
@@ -300,18 +260,17 @@
     asked.set(place, Date.now());
     waiting += 1;
     const image = place.querySelector("img");
-    try {
-      const boxes = byId("cy-boxes")?.checked ?? true;
-      const answer = await call("GET", `${place.dataset.live}&boxes=${boxes}`);
-      const next = URL.createObjectURL(await answer.blob());
-      URL.revokeObjectURL(image.src);
-      image.src = next;
-      place.dataset.now = "";
-    } catch {
+    const boxes = byId("cy-boxes")?.checked ?? true;
+    const answer = await ask("GET", `${place.dataset.live}&boxes=${boxes}`, null, { as: "blob" });
+    waiting -= 1;
+    if (!isDone(answer)) {
       delete place.dataset.now;
-    } finally {
-      waiting -= 1;
+      return;
     }
+    const next = URL.createObjectURL(answer.data);
+    URL.revokeObjectURL(image.src);
+    image.src = next;
+    place.dataset.now = "";
   }
 
   setInterval(() => {

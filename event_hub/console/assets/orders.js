@@ -2,7 +2,7 @@
 // itself changes by what the server sends, never here.
 (() => {
   "use strict";
-  const { call, texts } = window.cityeye;
+  const { ask, isDone, words, texts } = window.cityeye;
   const OWN_WORDS = [409, 422]; // Of these the API's own sentence says what to do.
 
   function say(form, part, text) {
@@ -52,52 +52,53 @@
     return body;
   }
 
-  async function refusal(error) {
-    if (!OWN_WORDS.includes(error.answer?.status)) return [error.message, ""];
-    try {
-      const { detail } = await error.answer.json();
-      return [texts.refused, detail || ""];
-    } catch {
-      return [error.message, ""];
-    }
+  // A form may have words of its own for a status; of some the API's sentence says what to do.
+  function refusal(form, answer) {
+    const own = form.dataset[`error${answer.status}`];
+    if (own || !OWN_WORDS.includes(answer.status) || !answer.data.detail) return [own || words(answer), ""];
+    return [texts.refused, answer.data.detail];
   }
 
   // What an answer holds that the page never shows again, or that came of a trial.
   function answerOf(form, answer) {
-    const { secret, yes, no, count } = form.dataset;
-    if (secret && answer?.secret) return secret.replace("{secret}", answer.secret);
-    if (yes && answer?.accepted) return yes;
-    if (no && answer?.accepted === false) return no.replace("{reason}", answer.reason);
-    if (count && answer?.revived != null) return count.replace("{count}", answer.revived);
-    return "";
+    const { secret, yes, no, count, done } = form.dataset;
+    if (secret && answer.secret) return secret.replace("{secret}", answer.secret);
+    if (yes && answer.accepted) return yes;
+    if (no && answer.accepted === false) return no.replace("{reason}", answer.reason);
+    if (count && answer.revived != null) return count.replace("{count}", answer.revived);
+    return done;
   }
+
+  // A field with `data-same` repeats the field of that name, and is not sent.
+  const isRepeated = (form) =>
+    Array.from(form.querySelectorAll("input[data-same]")).every((one) => one.value === form.elements[one.dataset.same].value);
 
   async function send(form) {
     const button = form.querySelector("[data-send]");
-    button.disabled = true;
     say(form, "data-problem", "");
-    try {
-      const body = form.dataset.order === "DELETE" ? null : bodyOf(form);
-      const answer = await call(form.dataset.order, form.getAttribute("action"), body);
-      const text = await answer.text();
-      const said = answerOf(form, text ? JSON.parse(text) : null);
-      if (said) {
-        say(form, "data-answer", said);
-        button.hidden = true;
-      } else {
-        form.closest("dialog").close();
-      }
-      emitEvent("cy-refresh");
-    } catch (error) {
-      const [words, detail] = await refusal(error);
-      const place = say(form, "data-problem", words + (detail ? " " : ""));
-      const own = document.createElement("span");
-      own.lang = "en";
-      own.textContent = detail;
-      place.append(own);
-    } finally {
-      button.disabled = false;
+    if (!isRepeated(form)) return say(form, "data-problem", form.dataset.same);
+    button.disabled = true;
+    const body = form.dataset.order === "DELETE" ? null : bodyOf(form);
+    const answer = await ask(form.dataset.order, form.getAttribute("action"), body);
+    button.disabled = false;
+    if (!isDone(answer)) return refused(form, answer);
+    const said = answerOf(form, answer.data);
+    if (said) {
+      say(form, "data-answer", said);
+      button.hidden = true;
+    } else {
+      form.closest("dialog").close();
     }
+    emitEvent("cy-refresh");
+  }
+
+  function refused(form, answer) {
+    const [sentence, detail] = refusal(form, answer);
+    const place = say(form, "data-problem", sentence + (detail ? " " : ""));
+    const own = document.createElement("span");
+    own.lang = "en";
+    own.textContent = detail;
+    place.append(own);
   }
 
   document.addEventListener("click", (event) => {

@@ -89,7 +89,11 @@ def test_disputed_keyframes_are_a_coco_set(hub: Client, act: Act, tmp_path: Path
     assert archive.read(image["file_name"]) == picture()
     assert (image["width"], image["attributes"]["reason"]) == (320, "wrong_kind")
     assert image["attributes"]["masked"] is True
-    assert coco["info"]["missing"] == [gone]
+    left_out = coco["info"]["left_out"]
+    lost_one = {"key": gone, "incident_id": "false", "why": "it is not in the store any more"}
+    assert left_out["keyframes"] == [lost_one]
+    assert (left_out["duplicates"], left_out["older"], left_out["without_keyframe"]) == (0, 0, [])
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
     names = {one["id"]: one["name"] for one in coco["categories"]}
     boxes = {
         names[one["category_id"]]: (one["bbox"], one["attributes"]["disputed"])
@@ -103,3 +107,38 @@ def test_disputed_keyframes_are_a_coco_set(hub: Client, act: Act, tmp_path: Path
     for query in ({"kind": "littering.dropped"}, {"limit": "1"}):
         few = zipfile.ZipFile(io.BytesIO(hub.get("/api/disputed.zip", **query).data))
         assert len(json.loads(few.read("annotations.json"))["images"]) == 1
+
+
+def test_a_set_of_disputed_keyframes_says_what_is_not_in_it(
+    hub: Client, act: Act, tmp_path: Path
+) -> None:
+    stored, changed = "kf-30d/v1/2026/11/20/cam-1/04/a.jpg", "kf-30d/v1/2026/11/20/cam-1/04/b.jpg"
+    put(tmp_path / "kf", stored, picture())
+    put(tmp_path / "kf", changed, picture(60))
+    of_a, of_b = keyframe(stored, picture()), keyframe(changed, picture(30), "peak")
+    for day, (name, images, reason) in enumerate(
+        [
+            ("older", [of_a], "nothing_there"),
+            ("bare", [], "nothing_there"),
+            ("twice", [of_a], "duplicate"),
+            ("newest", [of_a, of_b], "wrong_kind"),
+        ]
+    ):
+        hub.post(incident(name, keyframes=images, opened_at=START + timedelta(days=day)))
+        act("false-alarm", name, revision=0, reason=reason)
+
+    def left_out(**query: str) -> dict[str, Any]:
+        archive = zipfile.ZipFile(io.BytesIO(hub.get("/api/disputed.zip", **query).data))
+        return dict(json.loads(archive.read("annotations.json"))["info"]["left_out"])
+
+    whole = left_out()
+    assert [(one["key"], one["why"]) for one in whole["keyframes"]] == [
+        (changed, "its bytes are not those that the event names")
+    ]
+    assert (whole["without_keyframe"], whole["duplicates"], whole["older"]) == (["bare"], 1, 0)
+    assert whole["oldest_in_set"] == START.isoformat()
+    # The newest one is there with both of its keyframes, although there is room for one.
+    few = left_out(limit="1")
+    assert (few["older"], few["oldest_in_set"]) == (2, (START + timedelta(days=3)).isoformat())
+    rest = left_out(until=few["oldest_in_set"])
+    assert (rest["older"], rest["without_keyframe"], rest["keyframes"]) == (0, ["bare"], [])

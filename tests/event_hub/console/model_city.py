@@ -76,6 +76,7 @@ class ModelControl(ControlApi):
 
     def _answer(self) -> RolloutAnswer:
         more: dict[str, Any] = {"cameras": CAMERAS, "under_way": "", "leaving": (), "absent": {}}
+        more["warm"] = None
         return RolloutAnswer.of(self.table, **more)
 
     def _served(self) -> list[ModelAnswer]:
@@ -84,6 +85,7 @@ class ModelControl(ControlApi):
                 {
                     "name": "traffic", "version": version, "sha256": "0" * 64, "width": 640,
                     "height": 384, "labels": ("car",), "provider": "cpu", "replicas": 2,
+                    "memory_bytes": 210 << 20, "warm_until": None,
                     "thresholds": {"default": 0.4, "classes": {}},
                     "application": f"traffic-{version}", "status": "RUNNING",
                     "role": self.table.role(version),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,10 @@ def test_a_shadow_is_compared_and_a_young_one_has_no_numbers(
     said = models.shown().text
     assert "traffic/1 and its shadow traffic/2 on the same frames" in said
     assert "objects that both found 80%" in said
+    # Nobody has evaluated this one; what was measured when it was built is not hidden.
+    assert re.search(r"AP50 0\.79 measured when it was built, on \d+ images", said)
+    assert "not evaluated" not in said
+    assert "210 MiB of memory" in said
     assert "incidents only of traffic/2 1" in said
     assert "The shadow was too slow for 7 frames" in said
     control.thin = True

@@ -22,6 +22,7 @@ from event_hub.settings import HubRetention
 from event_hub.store import EventStore
 from event_hub.subscription_tables import DELIVERIES
 from event_hub.subscriptions.kept import add_subscription
+from event_hub.subscriptions.sealing import Sealing
 from event_hub.subscriptions.wanted import SubscriptionOrder
 from pipelines.access import Scope, TokenFile
 from tests.event_hub.browser import MISSING, posted, visitor
@@ -96,12 +97,12 @@ def test_nobody_but_an_administrator_of_all_cameras_is_shown_anything(
 
 
 def test_a_subscription_says_how_it_is_and_never_its_address(
-    store: EventStore, tokens: TokenFile
+    store: EventStore, tokens: TokenFile, tmp_path: Path
 ) -> None:
     address = "https://robots.example/send?key=hidden-key"
     with store.database.write() as connection:
         order = SubscriptionOrder(name="north team", url=SecretStr(address), format="wecom")
-        own, _ = add_subscription(connection, order, 1, 10)
+        own, _ = add_subscription(connection, order, 1, 10, Sealing(tmp_path))
     store.add([parse_event(dump(incident("i-1")))])
     with store.database.write() as connection:
         row = {"subscription_id": own.id, "position": 1, "partition": "cam-1", "is_dead": 1}
@@ -167,6 +168,8 @@ def test_an_administrator_makes_users(browser: Browser, tmp_path: Path) -> None:
         hub_process(tmp_path) as hub,
         visitor(browser, hub, tmp_path, scope=Scope.ADMIN) as tab,
     ):
+        members = {"members": [{"camera": "gate-*"}]}
+        assert send(hub.client, "PUT", "/api/groups/north", members).status == 200
         page, dialog = tab.page, tab.page.locator("dialog[open]")
         tab.open("/settings")
         page.get_by_role("button", name="Add a user …").click()
@@ -183,9 +186,16 @@ def test_an_administrator_makes_users(browser: Browser, tmp_path: Path) -> None:
         row.wait_for()
         row.get_by_role("button", name="Change …").click()
         dialog.get_by_label("Role").select_option("viewer")
+        dialog.get_by_label("north").check()
         dialog.get_by_role("button", name="Change").click()
         said = row.locator("> p")
         said.get_by_text("viewer").wait_for()
+        said.get_by_text("north").wait_for()
+        assert hub.client.json("/api/users")["users"][0]["groups"] == ["north"]
+        row.get_by_role("button", name="Change …").click()
+        dialog.get_by_label("north").uncheck()
+        dialog.get_by_role("button", name="Change").click()
+        said.get_by_text("every camera").wait_for()
         row.get_by_role("button", name="Disable …").click()
         dialog.get_by_role("button", name="Disable").click()
         said.get_by_text("disabled since").wait_for()

@@ -136,7 +136,7 @@ def test_every_code_that_the_program_sends_has_words(language) -> None:
         ),
         "false alarms": (set(get_args(FalseAlarmReason)), words.FALSE_ALARMS),
         "model roles": (
-            {"stable", "canary", "shadow", "leaving", "pinned"},
+            {"stable", "canary", "shadow", "leaving", "warm", "pinned"},
             system_words.MODEL_ROLES,
         ),
         "applications": ({one.value for one in ApplicationStatus}, system_words.APPLICATIONS),

@@ -11,6 +11,7 @@ from event_hub.subscription_settings import SubscriptionSettings
 from event_hub.subscriptions.delivery_round import DeliveryRound, Sender, now_us
 from event_hub.subscriptions.kept import Subscription, add_subscription, subscription
 from event_hub.subscriptions.pace import MessagePace
+from event_hub.subscriptions.sealing import Sealing
 from event_hub.subscriptions.wanted import SubscriptionOrder
 
 HERE = SubscriptionSettings.model_validate({"networks": ["127.0.0.0/8"]})
@@ -19,14 +20,17 @@ HERE = SubscriptionSettings.model_validate({"networks": ["127.0.0.0/8"]})
 class Rounds:
     """Delivers from a store without a hub around it."""
 
-    def __init__(self, store: EventStore, settings: SubscriptionSettings = HERE) -> None:
+    def __init__(
+        self, store: EventStore, folder: Path, settings: SubscriptionSettings = HERE
+    ) -> None:
         self.store = store
-        self.sender = Sender(settings, "https://hub.example")
+        self.sealing = Sealing(folder)
+        self.sender = Sender(settings, self.sealing, "https://hub.example")
 
     def subscribe(self, url: str, **order: Any) -> Subscription:
         wanted = SubscriptionOrder.model_validate({"name": "test", "url": url} | order)
         with self.store.database.write() as connection:
-            own, _ = add_subscription(connection, wanted, now_us(), 100)
+            own, _ = add_subscription(connection, wanted, now_us(), 100, self.sealing)
         return own
 
     def run(self, own: Subscription, owner: str = "one", pace: MessagePace | None = None) -> None:
@@ -49,5 +53,5 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 @pytest.fixture
-def rounds(store: EventStore) -> Rounds:
-    return Rounds(store)
+def rounds(store: EventStore, tmp_path: Path) -> Rounds:
+    return Rounds(store, tmp_path / "access")

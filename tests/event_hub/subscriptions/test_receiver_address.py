@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_hub_refuses_it_when_it_is_made(start_hub: StartHub) -> None:
 
 
 def test_it_is_checked_again_at_each_delivery_and_redirects_lead_nowhere(
-    store: EventStore, rounds: Rounds
+    store: EventStore, rounds: Rounds, tmp_path: Path
 ) -> None:
     with receiver() as inner:
         away: dict[str, Any] = {"headers": {"Location": inner.url}}
@@ -67,10 +68,10 @@ def test_it_is_checked_again_at_each_delivery_and_redirects_lead_nowhere(
             rounds.run(own)
             assert (len(other.got), inner.got) == (1, [])
             # The settings were changed since.
-            Rounds(store, SubscriptionSettings()).run(own)
+            Rounds(store, tmp_path / "access", SubscriptionSettings()).run(own)
         own = rounds.subscribe(inner.url)
         add(store, at("a", 2))
-        strict = Rounds(store, SubscriptionSettings())
+        strict = Rounds(store, tmp_path / "access", SubscriptionSettings())
         strict.run(own)
         assert inner.got == []
         assert "not a public address" in strict.now(own).reason

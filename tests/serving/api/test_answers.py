@@ -14,6 +14,7 @@ from serving.api.answers import ApiAnswer
 from serving.api.rollouts import comparison_answer, rollout_answer
 from serving.rollout.rollout import Canary, Rollout
 from serving.rollout.rollouts import RolloutState
+from serving.rollout.warm import WarmVersion
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 BOXES = BoxAgreement(
@@ -89,13 +90,15 @@ def test_a_rollout_table_with_what_is_being_done():
     table = Rollout(
         model="traffic", stable="1", canary=Canary(version="2", asked="10%", cameras=())
     )
-    state = RolloutState(table, ("gate", "yard"), "starting traffic/2", ("3",), {"traffic/4": "no"})
+    warm, absent = WarmVersion("0", datetime(2026, 5, 4, 8, tzinfo=UTC)), {"traffic/4": "no"}
+    state = RolloutState(table, ("gate", "yard"), "starting traffic/2", ("3",), warm, absent)
     answer = json.loads(rollout_answer(state).model_dump_json())
     assert answer == {
         **json.loads(table.model_dump_json()),
         "cameras": ["gate", "yard"],
         "under_way": "starting traffic/2",
         "leaving": ["3"],
+        "warm": {"version": "0", "until": "2026-05-04T08:00:00Z"},
         "absent": {"traffic/4": "no"},
     }
 

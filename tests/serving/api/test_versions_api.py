@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from cityeye.cli import main
 from serving.city import City
 from tests.camera_adapters.clips import TinyClip
 from tests.models.tiny import LABELS, Patches, yolox_network
@@ -86,6 +88,37 @@ def test_an_upload_becomes_an_admitted_version(running: Running) -> None:
     assert (found["name"], found["version"], found["admitted"]) == ("street", "1", True)
     assert found["manifest"]["source"]["head"] == "yolox"
     assert (running.repository / "street" / "1" / "admission.json").is_file()
+
+
+def test_the_command_uploads_a_package_with_what_it_says_of_itself(
+    running: Running,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CITYEYE_TOKEN", running.auth["Authorization"].removeprefix("Bearer "))
+    package = brightness_package(tmp_path, version="4").directory
+    manifest = yaml.safe_load((package / "model.yaml").read_text())
+    manifest["thresholds"] = {"default": 0.25, "classes": {"person": 0.35}}
+    (package / "model.yaml").write_text(yaml.safe_dump(manifest))
+    words = ("models", "upload", str(package), "--name", "bright", "--api", running.api)
+    assert main(list(words)) == 0
+    said = capsys.readouterr().out
+    assert "bright/1 is in the repository of the city" in said
+    assert "thresholds     0.25; person 0.35" in said
+    assert "admission      passed" in said
+    assert "examining" in said or " …" in said
+    found = running.ask("GET", "/models/bright/versions/1")
+    assert (found["admitted"], found["labels"]) == (True, ["person"])
+    assert found["manifest"]["licence"] == manifest["licence"]
+
+    junk = tmp_path / "junk.onnx"
+    junk.write_bytes(b"not a network" * 10)
+    assert main(["models", "upload", str(junk), "--name", "junk", "--api", running.api]) == 1
+    assert "junk" in capsys.readouterr().err
+    monkeypatch.setenv("CITYEYE_TOKEN", "unknown")
+    assert main(list(words)) == 1
+    assert "does not know this token" in capsys.readouterr().err
 
 
 def test_an_upload_that_is_no_network_is_refused_and_leaves_nothing(running: Running) -> None:

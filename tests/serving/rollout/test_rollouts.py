@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 @pytest.fixture
-def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
+def start(tmp_path: Path, recorder: Recorder) -> Callable[[float], Rollouts]:
+    """Makes rollouts that keep a version loaded for some seconds."""
     packages: dict[str, ModelPackage] = {
         version: brightness_package(tmp_path / "packages", version=version)
         for version in ("1", "2", "3")
@@ -73,10 +74,13 @@ def rollouts(tmp_path: Path, recorder: Recorder) -> Rollouts:
         {"brightness": Rollout(model="brightness", stable="1")},
         {"brightness/1": versions.find("brightness", "1")},
     )
-    state = tmp_path / "state"
-    return Rollouts(
-        plans, routing, versions.find, recorder.launch, recorder.remove, recorder.reroute, state
-    )
+    do = (versions.find, recorder.launch, recorder.remove, recorder.reroute)
+    return lambda keep_warm_s: Rollouts(plans, routing, *do, tmp_path / "state", keep_warm_s)
+
+
+@pytest.fixture
+def rollouts(start: Callable[[float], Rollouts]) -> Rollouts:
+    return start(0.0)
 
 
 def retire(rollouts: Rollouts, *serving: str) -> None:
@@ -107,6 +111,58 @@ def test_an_old_version_goes_only_when_the_last_camera_has_left(
     assert rollouts.states()[0].leaving == ()
     rollouts.rollback("brightness")
     assert recorder.steps[1] == "launch 1", "it is started anew when it is needed again"
+
+
+def test_a_version_that_has_left_runs_on_for_a_rollback(
+    start: Callable[[float], Rollouts], recorder: Recorder
+) -> None:
+    rollouts = start(300.0)
+    rollouts.change("brightness", CANARY)
+    rollouts.promote("brightness")
+    retire(rollouts, "brightness/2")
+    (state,) = rollouts.states()
+    assert state.warm is not None
+    assert (state.warm.version, state.leaving) == ("1", ())
+    recorder.steps.clear()
+    state = rollouts.rollback("brightness")
+    assert recorder.steps == ["reroute, saved 1"], "nothing had to start or to end"
+    assert state.warm is not None
+    assert state.warm.version == "2"
+    retire(rollouts, "brightness/1")
+    assert recorder.steps == ["reroute, saved 1"]
+    assert set(rollouts.routing.served) == {"brightness/1", "brightness/2"}
+
+
+def test_a_version_that_runs_on_ends_when_its_time_is_over(
+    start: Callable[[float], Rollouts], recorder: Recorder
+) -> None:
+    rollouts = start(0.3)
+    rollouts.change("brightness", CANARY)
+    rollouts.change("brightness", RolloutChange(canary="none"))
+    recorder.steps.clear()
+    retire(rollouts, "brightness/1")
+    assert recorder.steps == []
+    time.sleep(0.35)
+    assert rollouts.states()[0].warm is None
+    retire(rollouts, "brightness/1")
+    assert recorder.steps == ["remove 2"]
+
+
+def test_a_version_that_runs_on_makes_room_for_another_one(
+    start: Callable[[float], Rollouts], recorder: Recorder
+) -> None:
+    rollouts = start(300.0)
+    rollouts.rollback("brightness", "2")
+    rollouts.change("brightness", RolloutChange(shadow="1"))
+    rollouts.change("brightness", RolloutChange(shadow="none"))
+    recorder.steps.clear()
+    rollouts.change("brightness", RolloutChange(thresholds={"2": {"default": 0.4}}))
+    assert recorder.steps == ["reroute, saved 2"], "no version starts, so none has to go"
+    retire(rollouts, "brightness/2")
+    recorder.steps.clear()
+    rollouts.change("brightness", RolloutChange(shadow="3"))
+    assert recorder.steps == ["remove 1", "launch 3", "reroute, saved 2/3"]
+    assert rollouts.states()[0].warm is None
 
 
 def test_who_changed_versions_when_and_why_is_kept(rollouts: Rollouts, tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""How a camera is reached, as people see and change it: name, address, login and transport.
+
+The password is never shown. It is kept where a change does not give another one, but only for the
+host that it was given for: who may change an address must not have a password sent elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cityeye.camera_edits import PasswordFiles, camera_in, camera_path
+from cityeye.config import YamlText, holds_password, lifted_login, without_variables
+from cityeye.config.schema import CameraSection
+from cityeye.errors import CommandError
+
+LOGIN: Final = ("username", "password", "password_file")
+SHOWN: Final = ("name", "source", "username", "transport", "verify_tls")
+DEFAULTS: Final = {key: CameraSection.model_fields[key].default for key in SHOWN}
+VARIABLE: Final = "${"
+
+
+def connection_of(text: YamlText, camera: str) -> dict[str, Any]:
+    """What stands in the configuration, with the defaults of what does not.
+
+    `source` is empty where the path of the address holds a password; `has_password` says whether
+    there is one anywhere.
+
+    Raises:
+        CommandError: There is no such camera.
+    """
+    written = lifted_login(camera_in(text, camera))
+    shown = {key: written.get(key, DEFAULTS[key]) for key in SHOWN}
+    hidden = holds_password(str(written["source"]))
+    shown |= {
+        "username": written.get("username") or "",
+        "source": "" if hidden else shown["source"],
+    }
+    return {**shown, "has_password": hidden or any(map(written.get, LOGIN[1:]))}
+
+
+def tried_connection(
+    section: CameraSection, text: YamlText, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What to open for a trial: what is given, and what it leaves out as the camera has it.
+
+    Args:
+        section: The camera as it runs, with its password.
+        text: The configuration.
+        given: As in `ConnectionChange`.
+
+    Raises:
+        CommandError: The password was given for another address.
+    """
+    given = lifted_login({key: one for key, one in given.items() if one is not None})
+    written = lifted_login(camera_in(text, section.id))
+    _check_host(section.id, written, given)
+    known = {key: getattr(section, key) for key in ("source", "transport", "verify_tls")}
+    same = given.get("source") in (None, "", written["source"])
+    tried = {
+        **known,
+        **{key: one for key, one in given.items() if key in known},
+    }
+    if same:
+        # As it stands in the file it may hold variables.
+        tried["source"] = section.source
+    username = section.username if given.get("username") is None else given["username"]
+    if not username:
+        return tried
+    password = given.get("password")
+    if password is None and section.password is not None:
+        password = section.password.get_secret_value()
+    return {**tried, "username": username, "password": password or ""}
+
+
+class ConnectionChange:
+    """Another name, address or login for a camera; see `TextChange`.
+
+    None is for what stays. An empty name goes, and an empty user name takes the password along.
+    """
+
+    def __init__(self, camera: str, given: Mapping[str, Any], files: PasswordFiles) -> None:
+        """`files` keeps a password that is given.
+
+        Raises:
+            CommandError: The login in an address cannot be told from the rest of it.
+        """
+        self._camera = camera
+        # An address may be given with a login in it, as elsewhere.
+        self._given = lifted_login({key: one for key, one in given.items() if one is not None})
+        if not self._given.get("source", "kept"):
+            # It is shown as empty where it holds a password.
+            del self._given["source"]
+        self._files = files
+
+    def __call__(self, text: YamlText) -> None:
+        """Changes the text.
+
+        Raises:
+            CommandError: There is no such camera, or its password was given for another host.
+        """
+        path = camera_path(text, self._camera)
+        raw = camera_in(text, self._camera)
+        before = lifted_login(raw)
+        _check_host(self._camera, before, self._given)
+        changed = {
+            key: without_variables(one)
+            for key, one in self._given.items()
+            if key in SHOWN and one != before.get(key, DEFAULTS[key])
+        }
+        after = {**before, **changed}
+        if password := self._given.get("password"):
+            after.pop("password", None)
+            after["password_file"] = self._files.keep(self._camera, password)
+        elif "password" in before and "password" not in raw and VARIABLE not in before["password"]:
+            # It stood in the address, which is written anew without it.
+            after["password_file"] = self._files.keep(self._camera, after.pop("password"))
+        for key in ("name", "username"):
+            if not after.get(key):
+                after.pop(key, None)
+        if self._given.get("username") == "" and not self._given.get("password"):
+            after = {key: one for key, one in after.items() if key not in LOGIN}
+        for key in (*SHOWN, *LOGIN[1:]):
+            if key in raw and key not in after:
+                text.remove((*path, key))
+            elif key in after and raw.get(key) != after[key]:
+                text.set((*path, key), after[key])
+
+
+def _check_host(camera: str, before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuses an address of another host for which a password would be kept."""
+    source = given.get("source")
+    if not source or given.get("password") or given.get("username") == "":
+        return
+    has_password = any(map(before.get, LOGIN[1:]))
+    if has_password and _host(source) != _host(str(before["source"])):
+        raise CommandError(
+            f"camera {camera}: its password was given for another address; give it again together "
+            "with this one"
+        )
+
+
+def _host(source: str) -> tuple[str, str]:
+    parts = urlsplit(source)
+    return parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()
