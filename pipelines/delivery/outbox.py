@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -57,6 +58,9 @@ class OutboxCounters:
     unsaved: int
     lost: int
     keyframes_lost: int
+
+
+NO_LOSSES: Final = OutboxCounters(0, 0, 0, 0)
 
 
 class Outbox:
