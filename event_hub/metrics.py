@@ -34,6 +34,7 @@ from pipelines.event_incident import LEVELS
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = ("online", "degraded", "offline", "unauthorized", "silent", "stopped")
 """States of cameras that are named; others are `other`, as their list is open."""
+RESULTS: Final = ("stored", "duplicate", "heartbeat")
 OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -51,6 +52,9 @@ class HubMetrics:
             ("result",),
             registry=self._registry,
         )
+        # From the start: an alert on what does not come needs a series that says 0.
+        for result in RESULTS:
+            self._events.labels(result)
         self._requests = Counter(
             "cityeye_hub_requests",
             "Requests that were let in, by route and class of status",
@@ -74,9 +78,9 @@ class HubMetrics:
 
     def count_events(self, receipt: Receipt, received: int) -> None:
         """Counts a delivery of so many events; what is not stored and was not there is a beat."""
-        self._events.labels("stored").inc(receipt.stored)
-        self._events.labels("duplicate").inc(receipt.duplicates)
-        self._events.labels("heartbeat").inc(received - receipt.stored - receipt.duplicates)
+        beats = received - receipt.stored - receipt.duplicates
+        for result, count in zip(RESULTS, (receipt.stored, receipt.duplicates, beats), strict=True):
+            self._events.labels(result).inc(count)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts a request."""
