@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -13,6 +12,7 @@ from serving.api.metrics import exposition
 from tests.event_hub.conftest import running
 from tests.event_hub.samples import incident
 from tests.full_city import MODEL, full_city, inferences
+from tests.k8s.prometheus import installed
 from tests.metrics_table import PAGE, exported, series, table
 
 
@@ -81,9 +81,7 @@ def test_no_histogram_is_of_a_worker_camera_or_route(city_page: str, hub_page: s
 
 
 def test_promtool_finds_nothing_against_the_names(city_page: str, hub_page: str) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool, which comes with Debian's prometheus, is not installed here")
+    promtool = installed("promtool")
     for page in (city_page, hub_page):
         done = subprocess.run(
             [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False

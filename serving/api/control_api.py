@@ -9,6 +9,7 @@ routes while this module is still being imported, so what they call is defined i
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -120,7 +121,10 @@ class ControlApi:
         models: ModelSource | None,
         detector: DetectorKind,
         keyframes: KeyframeSettings | None,
+        log_to: Callable[[], None] | None = None,
     ) -> None:
+        if log_to is not None:
+            log_to()
         confine_replica()
         policy()  # Without one nobody would be let in: better not to start.
         self.models = models
@@ -255,14 +259,20 @@ class ControlApi:
 
 
 def build_api(
-    models: ModelSource | None, detector: DetectorKind, keyframes: KeyframeSettings | None = None
+    models: ModelSource | None,
+    detector: DetectorKind,
+    keyframes: KeyframeSettings | None = None,
+    log_to: Callable[[], None] | None = None,
 ) -> Application:
-    """The Serve application of the control API, which shows models, and images of `keyframes`."""
+    """The Serve application of the control API, which shows models, and images of `keyframes`.
+
+    `log_to` sets up the log of its process.
+    """
     deployment: Any = ControlApi
     # Beside the director: both use the files of the state folder. Every node has this resource.
     address = get_node_ip_address()  # type: ignore[no-untyped-call]
     here = {f"node:{address}": ON_THIS_NODE}
     options = {"num_cpus": RESERVED_CPUS, "resources": here}
     pinned = deployment.options(ray_actor_options=options)
-    application: Application = pinned.bind(models, detector, keyframes)
+    application: Application = pinned.bind(models, detector, keyframes, log_to)
     return application

@@ -7,10 +7,11 @@ import json
 import logging
 import stat
 import warnings
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cityeye.logs import LogFormat, log_to_file, redact, set_up_logs
+from cityeye.logs import LogFormat, log_settings, log_to_file, redact, set_up_logs
 from tests import small_disk
 
 
@@ -93,6 +94,25 @@ def test_text_is_one_line_per_record_and_respects_the_level(written):
     log.info("city.started\nin two lines", extra={"cameras": 8})
     (line,) = written.getvalue().splitlines()
     assert line.endswith("INFO    serving.city  city.started in two lines cameras=8")
+    said = datetime.fromisoformat(line[: len("2026-11-27 09:30:01+08:00")])
+    assert abs(datetime.now(UTC) - said) < timedelta(minutes=5)
+
+
+def test_a_log_file_has_the_format_of_the_program(written, tmp_path):
+    set_up_logs(LogFormat.JSON, "info", written)
+    log_format, _ = log_settings()
+    log_to_file(tmp_path / "worker.log", log_format)
+    facts = {"camera": "gate", "incident": "i-1"}
+    logging.getLogger("pipelines.evidence").info("incident.%s", "started", extra=facts)
+    entry = json.loads((tmp_path / "worker.log").read_text("utf-8"))
+    assert datetime.fromisoformat(entry.pop("time")).tzinfo is not None
+    assert entry == {
+        "level": "info",
+        "logger": "pipelines.evidence",
+        "event": "incident.started",
+        **facts,
+    }
+    logging.getLogger().handlers[-1].close()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a running demo: metrics, dashboards and alerts work as they are shipped."""
+"""A real Prometheus scrapes a running demo: metrics, dashboards and alerts as they are shipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ def started(folder: Path, *command: str | Path) -> Iterator[subprocess.Popen[byt
         process.wait(120)
 
 
-def wait(holds: Any, what: str) -> None:
+def wait(holds: Callable[[], bool], what: str) -> None:
     end_s = time.monotonic() + START_S
     while not holds():
         assert time.monotonic() < end_s, f"not in time: {what}"
@@ -94,8 +94,8 @@ def scraper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraper]:
     found = Scraper(f"http://127.0.0.1:{port}")
     demo = (sys.executable, "-m", "cityeye", "demo", "--duration", str(int(START_S)))
     with started(folder, *demo):
-        wait(lambda: (folder / "var/demo/state/access").is_dir(), "the tokens of the demo")
-        wait(lambda: (folder / "var/demo/city.yaml").is_file(), "its configuration")
+        wait((folder / "var/demo/city.yaml").is_file, "the configuration of the demo")
+        wait((folder / "var/demo/state/access").is_dir, "its tokens")
         (folder / "prometheus.yml").write_text(yaml.safe_dump(settings(folder)), "utf-8")
         options = (
             f"--config.file={folder / 'prometheus.yml'}",

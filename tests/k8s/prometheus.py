@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -26,10 +27,13 @@ TARGET_LABELS: Final = frozenset({"job", "instance"})
 
 
 def installed(program: str) -> str:
-    """The path of `prometheus` or `promtool`; skips the test where there is none."""
+    """The path of `prometheus` or `promtool`; skips the test where it may be missing."""
     found = shutil.which(program)
     if found is None:
-        pytest.skip(f"{program}, which comes with Debian's prometheus, is not installed here")
+        reason = f"{program}, which comes with Debian's prometheus, is not installed here"
+        if os.environ.get("CITYEYE_REQUIRE_FOREIGN_SERVERS") == "1":
+            pytest.fail(f"{reason}; install .ci/apt-packages.txt")
+        pytest.skip(reason)
     return found
 
 
