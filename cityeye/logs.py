@@ -132,14 +132,14 @@ def log_settings() -> tuple[LogFormat, int]:
     return LogFormat.JSON if as_json else LogFormat.TEXT, root.level
 
 
-def log_to_file(path: Path, log_format: LogFormat = LogFormat.TEXT) -> None:
+def log_to_file(path: Path, log_format: str = LogFormat.TEXT) -> None:
     """Sends every log record of this process to a file that is bounded by rotation, redacted."""
     _install(_LogFile(path), log_format, "INFO")
 
 
-def _install(handler: logging.Handler, log_format: LogFormat, level: str) -> None:
+def _install(handler: logging.Handler, log_format: str, level: str) -> None:
     """Makes a handler the only one of this process."""
-    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("alembic.runtime.plugins", "ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

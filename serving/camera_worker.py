@@ -33,7 +33,6 @@ from pipelines import (
     resumption_s,
 )
 from pipelines.delivery import (
-    NO_LOSSES,
     DeadLetter,
     Heartbeats,
     Kept,
@@ -92,7 +91,7 @@ class WorkerSnapshot:
     memory_bytes: int
     storage: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
-    losses: OutboxCounters = NO_LOSSES
+    losses: OutboxCounters = OutboxCounters()  # noqa: RUF009 - it cannot be changed
     disk: DiskSpace | None = None
 
 

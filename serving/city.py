@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from ray import serve
 from ray.serve.api import RunTarget
 
 from pipelines import CameraPlan
 from serving.api.control_api import build_api
-from serving.city_plan import API_LOG_FILE, CityPlan
+from serving.city_plan import CityPlan
 from serving.detectors import detector_service
 from serving.errors import ServingError
 from serving.launch import wait_until_running
@@ -40,8 +39,7 @@ class City:
         source = plan.versions.source if plan.versions else None
         self._detectors = detector_service(plan.detector)
         # It starts while the models do, and is waited for at the end.
-        log_to = partial(plan.log_to, plan.delivery.state / API_LOG_FILE)
-        served = build_api(source, plan.detector, plan.delivery.keyframes, log_to)
+        served = build_api(source, plan.detector, plan.delivery.keyframes)
         api = RunTarget(served, name=API_APPLICATION, route_prefix="/")
         serve.run_many([api], wait_for_applications_running=False)
         needed = [model for model in plan.models if plan.needs(model)]

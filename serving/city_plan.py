@@ -23,7 +23,6 @@ OUTBOX_FILE: Final = "outbox.db"
 SPOOL_FOLDER: Final = "spool"
 COMPARISONS_FOLDER: Final = "comparisons"
 LOG_FILE: Final = "worker.log"
-API_LOG_FILE: Final = "control-api.log"
 """In the folder of each worker."""
 
 PLACES_FOLDER: Final = "places"
@@ -112,7 +111,7 @@ class CityPlan:
         assignment: Ids of the cameras of each worker, by its name; by their order in the
             configuration where it is empty.
         drain_s: How long a stopping worker goes on delivering.
-        log_to: How director, workers and control API set up their logs.
+        log_to: How director and workers set up their logs.
         liveness: When the director replaces a worker.
     """
 

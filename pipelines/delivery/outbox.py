@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
@@ -54,13 +53,10 @@ class OutboxCounters:
         keyframes_lost: Keyframes given up before they were stored.
     """
 
-    shed: int
-    unsaved: int
-    lost: int
-    keyframes_lost: int
-
-
-NO_LOSSES: Final = OutboxCounters(0, 0, 0, 0)
+    shed: int = 0
+    unsaved: int = 0
+    lost: int = 0
+    keyframes_lost: int = 0
 
 
 class Outbox:

@@ -9,7 +9,6 @@ routes while this module is still being imported, so what they call is defined i
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -26,7 +25,7 @@ from pipelines.delivery import KeyframeSettings
 from pipelines.free_memory import FreeMemory
 from pipelines.http_api import HttpApi
 from serving.actor import RESERVED_CPUS
-from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, policy
+from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, api_access, policy
 from serving.api.added_cameras import router as added_router
 from serving.api.answers import (
     CameraAnswer,
@@ -121,10 +120,8 @@ class ControlApi:
         models: ModelSource | None,
         detector: DetectorKind,
         keyframes: KeyframeSettings | None,
-        log_to: Callable[[], None] | None = None,
     ) -> None:
-        if log_to is not None:
-            log_to()
+        api_access().log_to("control-api.log")
         confine_replica()
         policy()  # Without one nobody would be let in: better not to start.
         self.models = models
@@ -259,20 +256,14 @@ class ControlApi:
 
 
 def build_api(
-    models: ModelSource | None,
-    detector: DetectorKind,
-    keyframes: KeyframeSettings | None = None,
-    log_to: Callable[[], None] | None = None,
+    models: ModelSource | None, detector: DetectorKind, keyframes: KeyframeSettings | None = None
 ) -> Application:
-    """The Serve application of the control API, which shows models, and images of `keyframes`.
-
-    `log_to` sets up the log of its process.
-    """
+    """The Serve application of the control API, which shows models, and images of `keyframes`."""
     deployment: Any = ControlApi
     # Beside the director: both use the files of the state folder. Every node has this resource.
     address = get_node_ip_address()  # type: ignore[no-untyped-call]
     here = {f"node:{address}": ON_THIS_NODE}
     options = {"num_cpus": RESERVED_CPUS, "resources": here}
     pinned = deployment.options(ray_actor_options=options)
-    application: Application = pinned.bind(models, detector, keyframes, log_to)
+    application: Application = pinned.bind(models, detector, keyframes)
     return application

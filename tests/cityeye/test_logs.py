@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cityeye.logs import LogFormat, log_settings, log_to_file, redact, set_up_logs
+from serving.api import ApiAccess, ServerLogs
 from tests import small_disk
 
 
@@ -126,3 +127,25 @@ def test_a_log_file_is_readable_by_its_owner_alone(tmp_path):
     logging.getLogger("test").warning("who stood there")
     logging.getLogger().handlers[-1].close()
     assert stat.S_IMODE((tmp_path / "worker.log").stat().st_mode) == 0o600
+
+
+def test_servers_of_ray_write_their_logs_alike(written, tmp_path):
+    logs = ServerLogs(set_up=log_to_file, folder=tmp_path, log_format="json")
+    access = ApiAccess(tokens=tmp_path / "access", hosts=frozenset({"localhost"}), logs=logs)
+    # It reaches them in a variable of the environment.
+    there = ApiAccess.model_validate_json(access.model_dump_json())
+    there.log_to("proxy.log")
+    logging.getLogger("pipelines.access.gate").error("tokens_unreadable", extra={"reason": "gone"})
+    entry = json.loads((tmp_path / "proxy.log").read_text("utf-8"))
+    assert (entry["event"], entry["reason"]) == ("tokens_unreadable", "gone")
+    logging.getLogger().handlers[-1].close()
+
+
+def test_a_node_without_the_folder_leaves_its_log_to_ray(written, tmp_path):
+    set_up_logs(LogFormat.TEXT, "info", written)
+    logs = ServerLogs(set_up=log_to_file, folder=tmp_path / "elsewhere", log_format="json")
+    access = ApiAccess(tokens=tmp_path / "access", hosts=frozenset(), logs=logs)
+    access.log_to("proxy.log")
+    logging.getLogger("pipelines.access.gate").error("tokens_unreadable")
+    assert "tokens_unreadable" in written.getvalue()
+    assert not (tmp_path / "elsewhere").exists()

@@ -57,7 +57,8 @@ def series_names() -> dict[str, MetricRow]:
 
 def faults(query: str) -> Iterator[str]:
     """What of a query is not in the table."""
-    known, labels = series_names(), set()
+    known = series_names()
+    labels: set[str] = set()
     for name, matchers in SELECTOR.findall(query):
         if name not in known:
             yield f"there is no metric {name}"

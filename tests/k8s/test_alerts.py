@@ -269,7 +269,8 @@ def test_a_city_that_is_well_has_no_alert(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_an_alert_fires(name: str, tmp_path: Path) -> None:
     trouble = TROUBLES[name]
-    series = {key: one for key, one in WELL.items() if key not in trouble.gone} | trouble.series
+    kept = {key: one for key, one in WELL.items() if key not in trouble.gone}
+    series = {**kept, **trouble.series}
     assert series != WELL
     assert trouble.series.keys() <= WELL.keys()
     assert outcome(tmp_path, series, {name: [expected(name, trouble)]}) == ""
