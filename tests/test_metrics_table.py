@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,13 @@ def test_a_version_in_service_makes_as_many_series_as_the_page_says() -> None:
         if labels.get("version") == MODEL.version and "worker" not in labels
     ]
     assert len(of_version) == stated("model version in service")
+
+
+def test_a_version_out_of_service_has_no_series() -> None:
+    left = replace(full_city("gate"), totals={}, models=(), rollouts=())
+    found = series(exposition(left).decode())
+    assert not found["cityeye_model_images"]
+    assert not found["cityeye_model_queue_seconds"]
 
 
 def test_a_worker_makes_as_many_series_as_the_page_says() -> None:

@@ -91,7 +91,7 @@ class CityFacts:
         kept: What no worker keeps alone.
         problems: How many `/health` names.
         others: What callers that are no workers asked for.
-        totals: What all callers asked of each `name/version`, see `InferenceTotals`.
+        totals: What all callers asked of each `name/version` in service, see `InferenceTotals`.
     """
 
     workers: Sequence[WorkerState]
@@ -145,6 +145,8 @@ class _Collector:
             ((*key.split("/"), caller), metrics)
             for caller, models in self._callers.items()
             for key, metrics in models.items()
+            # A caller remembers versions that it does not use any more.
+            if key in self._facts.totals
         ]
         for name, text, value in MODEL_COUNTERS:
             values = ((labels, value(metrics)) for labels, metrics in counted)

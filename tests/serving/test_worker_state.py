@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.delivery.sink_state import SinkState
+from pipelines.metrics import InferenceMetrics
 from serving.api.answers import camera_answers
 from serving.api.health import health_answer, unknown_health
 from serving.api.metrics import CityFacts, exposition
@@ -141,7 +142,7 @@ def test_metrics_count_what_waits_and_what_is_dead_by_sink():
 
 def test_metrics_have_no_samples_of_a_silent_worker_but_its_silence():
     def samples(state: WorkerState) -> dict[str, list[tuple[dict[str, str], float]]]:
-        text = exposition(CityFacts([state])).decode()
+        text = exposition(CityFacts([state], totals={"traffic/1": InferenceMetrics()})).decode()
         families = text_string_to_metric_families(text)
         return {f.name: [(dict(s.labels), s.value) for s in f.samples] for f in families}
 
