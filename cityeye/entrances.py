@@ -15,11 +15,12 @@ from cityeye.config import Config
 from cityeye.config.schema import ApiSection, Settings
 from cityeye.hub_control import api_url
 from cityeye.hub_process import EVENTS_PATH
+from cityeye.logs import log_settings, log_to_file
 from cityeye.progress import Progress
 from pipelines.access import TokenFile, known_hosts, reachable_host
 from pipelines.delivery import HttpSinkSettings, SinkSettings
 from serving import ClusterSettings, RayNode, cluster
-from serving.api import ApiAccess
+from serving.api import ApiAccess, ServerLogs
 
 HUB_KEYFRAMES: Final = "/api/keyframes/"
 API_KEYFRAMES: Final = "/keyframes/"
@@ -33,13 +34,20 @@ def gated_cluster(settings: Settings, tokens: TokenFile) -> Iterator[RayNode]:
         address=settings.ray.address,
         api_host=api.host,
         api_port=api.port,
-        access=ApiAccess(tokens=tokens.folder, hosts=known_hosts(api.host, api.hosts)),
+        access=ApiAccess(
+            tokens=tokens.folder, hosts=known_hosts(api.host, api.hosts), logs=_logs(settings)
+        ),
         certificate=api.certificate,
         key=api.key,
     )
     note = CityNote(str(tokens.folder), fingerprint_of(api.certificate))
     with cluster(ray) as node, noted(api_url(api), note, os.environ):
         yield node
+
+
+def _logs(settings: Settings) -> ServerLogs:
+    log_format, _ = log_settings()
+    return ServerLogs(set_up=log_to_file, folder=settings.state, log_format=log_format.value)
 
 
 @contextlib.contextmanager

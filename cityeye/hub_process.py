@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import ssl
+import sys
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
+from cityeye.logs import LogFormat, log_settings, set_up_logs
 from cityeye.processes import how_it_ended
 from event_hub import ControlSettings, HubRetention, HubSettings
 from pipelines import HoldsUnreadable, KeyframeMissing, StoreError
@@ -165,7 +167,9 @@ class HubProcess:
         context = multiprocessing.get_context("spawn")
         self._answer, there = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_serve, args=(self._settings, self._keyframes, there), name="event-hub"
+            target=_serve,
+            args=(self._settings, self._keyframes, there, log_settings()[0]),
+            name="event-hub",
         )
         self._process.start()
         there.close()
@@ -268,7 +272,9 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connection) -> None:
+def _serve(
+    settings: HubSettings, keyframes: KeyframeSettings, answer: Connection, log_format: LogFormat
+) -> None:
     """The child: serves until SIGTERM. Ctrl-C at the terminal is the parent's business."""
     share_heaps()
     from event_hub import Hub, HubError
@@ -276,7 +282,7 @@ def _serve(settings: HubSettings, keyframes: KeyframeSettings, answer: Connectio
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.basicConfig(level=logging.WARNING)
+    set_up_logs(log_format, "warning", sys.stderr)
 
     def listens(url: str) -> None:
         answer.send(url)

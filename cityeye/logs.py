@@ -47,11 +47,12 @@ def redact(text: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """`09:30:01 INFO    pipelines.delivery.outbox  outbox.drained camera=gate-1 events=3`."""
+    """`2026-11-27 09:30:01+08:00 INFO    pipelines.relay  relay.drained camera=gate-1 events=3`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One redacted line; a traceback, where there is one, on the lines after it."""
-        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        local = datetime.fromtimestamp(record.created).astimezone()
+        time = local.isoformat(sep=" ", timespec="seconds")
         facts = "".join(f" {name}={value}" for name, value in _facts(record).items())
         line = f"{time} {record.levelname:<{LEVEL_WIDTH}} {record.name}  {record.getMessage()}"
         line = f"{line}{facts}".replace("\n", " ")
@@ -121,9 +122,7 @@ class _LogFile(RotatingFileHandler):
 
 def set_up_logs(log_format: LogFormat, level: str, stream: TextIO) -> None:
     """Sends every log record and warning of the process to one stream, redacted."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
-    _install(handler, level.upper())
+    _install(logging.StreamHandler(stream), log_format, level.upper())
 
 
 def log_settings() -> tuple[LogFormat, int]:
@@ -133,15 +132,14 @@ def log_settings() -> tuple[LogFormat, int]:
     return LogFormat.JSON if as_json else LogFormat.TEXT, root.level
 
 
-def log_to_file(path: Path) -> None:
+def log_to_file(path: Path, log_format: str = LogFormat.TEXT) -> None:
     """Sends every log record of this process to a file that is bounded by rotation, redacted."""
-    handler = _LogFile(path)
-    handler.setFormatter(TextFormatter())
-    _install(handler, "INFO")
+    _install(_LogFile(path), log_format, "INFO")
 
 
-def _install(handler: logging.Handler, level: str) -> None:
+def _install(handler: logging.Handler, log_format: str, level: str) -> None:
     """Makes a handler the only one of this process."""
+    handler.setFormatter(JsonFormatter() if log_format == LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("alembic.runtime.plugins", "ray", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from cityeye.config.load import Config
-from cityeye.logs import log_to_file
+from cityeye.logs import log_settings, log_to_file
 from pipelines import Route
 from pipelines.delivery import SinkSettings
 from serving import CityPlan, DeliveryPlan, RepositoryVersions, RolloutError, ServedModel, Wish
@@ -69,7 +70,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             settings.workers.memory_bytes,
         ),
         keep_warm_s=section.keep_warm_s,
-        log_to=log_to_file,
+        log_to=partial(log_to_file, log_format=log_settings()[0]),
     )
 
 

@@ -112,6 +112,6 @@ class EvidenceKeeper:
         except LookupError:
             return False
         except OSError as error:
-            logger.warning("evidence_not_copied key=%s error=%s", key, error)
+            logger.warning("evidence_not_copied", extra={"key": key, "error": str(error)})
             return False
         return True

@@ -113,7 +113,7 @@ class HeardCameras:
             pulse = self._pulses.get(event.source)
             if pulse is None or event.incarnation > pulse.incarnation:
                 if pulse is None and len(self._pulses) >= KNOWN_MAX:
-                    logger.warning("heartbeat_ignored source=%s", event.source)
+                    logger.warning("heartbeat_ignored", extra={"source": event.source})
                     return
                 pulse = self._pulses[event.source] = _Pulse(event.incarnation)
             if pulse.accepts(event, now_s):
@@ -154,7 +154,7 @@ class HeardCameras:
         key = CameraKey(city_of(event.source), beat.camera.id)
         known = self._cameras.get(key)
         if known is None and len(self._cameras) >= KNOWN_MAX:
-            logger.warning("heartbeat_ignored city=%s camera=%s", *key)
+            logger.warning("heartbeat_ignored", extra={"city": key.city, "camera": key.camera})
             return
         if known is not None and (event.incarnation, event.sequence) < (
             known.incarnation,

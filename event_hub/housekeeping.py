@@ -99,7 +99,7 @@ class Housekeeper(RepeatedRounds):
             self._tidy_due_s = now_s + TIDY_EVERY_S
             deleted = delete_old(self._store.database, self._limits, stopped=self.is_stopping)
             if deleted:
-                logger.info("events_deleted count=%d", deleted)
+                logger.info("events_deleted", extra={"count": deleted})
             self._uncopied = self._evidence.copy_missing()
             self._undeleted = self._deleter.remove_again()
         if now_s >= self._clear_due_s:

@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Histogram,
     ProcessCollector,
+    Summary,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
@@ -27,11 +28,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from event_hub import queries
 from event_hub.answers import Receipt, described
 from event_hub.store import EventStore
+from event_hub.subscriptions.kept import subscription_backlog
 from pipelines.event_incident import LEVELS
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = ("online", "degraded", "offline", "unauthorized", "silent", "stopped")
 """States of cameras that are named; others are `other`, as their list is open."""
+RESULTS: Final = ("stored", "duplicate", "heartbeat")
 OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,6 +52,9 @@ class HubMetrics:
             ("result",),
             registry=self._registry,
         )
+        # From the start: an alert on what does not come needs a series that says 0.
+        for result in RESULTS:
+            self._events.labels(result)
         self._requests = Counter(
             "cityeye_hub_requests",
             "Requests that were let in, by route and class of status",
@@ -58,23 +64,30 @@ class HubMetrics:
         self._seconds = Histogram(
             "cityeye_hub_request_seconds",
             "Time until the answer of a request begins",
-            ("method", "route"),
             buckets=SECONDS,
+            registry=self._registry,
+        )
+        # Buckets for every route would be more series than all others together.
+        self._route_seconds = Summary(
+            "cityeye_hub_route_seconds",
+            "Time until the answer of a request begins, by route",
+            ("method", "route"),
             registry=self._registry,
         )
         self._registry.register(_Stored(store))
 
     def count_events(self, receipt: Receipt, received: int) -> None:
         """Counts a delivery of so many events; what is not stored and was not there is a beat."""
-        self._events.labels("stored").inc(receipt.stored)
-        self._events.labels("duplicate").inc(receipt.duplicates)
-        self._events.labels("heartbeat").inc(received - receipt.stored - receipt.duplicates)
+        beats = received - receipt.stored - receipt.duplicates
+        for result, count in zip(RESULTS, (receipt.stored, receipt.duplicates, beats), strict=True):
+            self._events.labels(result).inc(count)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts a request."""
         method = method if method in METHODS else OTHER
         self._requests.labels(method, route, f"{status // 100}xx").inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._seconds.observe(seconds)
+        self._route_seconds.labels(method, route).observe(seconds)
 
     def text(self) -> bytes:
         """The exposition.
@@ -101,6 +114,7 @@ class _Stored:
             severities = queries.open_by_severity(connection)
             cameras = queries.camera_list(connection, self._store.heard).cameras
             last = queries.last_received(connection)
+            backlog = subscription_backlog(connection)
         yield GaugeMetricFamily("cityeye_hub_stored_events", "Events kept", held.events)
         yield GaugeMetricFamily("cityeye_hub_stored_bytes", "Bytes of their bodies", held.bytes)
         yield _by(
@@ -115,6 +129,21 @@ class _Stored:
             "Cameras by state; nobody watches those that are silent",
             "state",
             {name: states[name] for name in (*STATES, OTHER)},
+        )
+        yield GaugeMetricFamily(
+            "cityeye_hub_subscription_pending_events",
+            "Events that wait for a receiver of a subscription",
+            backlog.pending,
+        )
+        yield GaugeMetricFamily(
+            "cityeye_hub_subscription_dead_letters",
+            "Events that a receiver refused for good",
+            backlog.dead,
+        )
+        yield GaugeMetricFamily(
+            "cityeye_hub_subscription_oldest_pending_seconds",
+            "Age of the oldest event that waits, 0 without",
+            0.0 if backlog.oldest_s is None else max(0.0, time.time() - backlog.oldest_s),
         )
         if last is not None:
             yield GaugeMetricFamily(

@@ -50,8 +50,8 @@ class RepeatedRounds:
             try:
                 self._repeated()
             except (HubError, OSError) as error:
-                logger.warning("round_failed of=%s error=%s", self._name, error)
+                logger.warning("round_failed", extra={"of": self._name, "error": str(error)})
             except Exception:
                 # Later rounds must outlive a mistake of ours in one.
-                logger.exception("round_failed of=%s", self._name)
+                logger.exception("round_failed", extra={"of": self._name})
             self._stopping.wait(self._every_s)

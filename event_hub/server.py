@@ -104,14 +104,14 @@ class Hub:
         Raises:
             HubStartError: The server did not come up.
         """
-        logger.info("hub_listening url=%s", self.url)
+        logger.info("hub_listening", extra={"url": self.url})
         try:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
         if not self._server.started:
             raise HubStartError("the hub's server did not start: the log says why")
-        logger.info("hub_stopped url=%s", self.url)
+        logger.info("hub_stopped", extra={"url": self.url})
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with what it keeps, a sentence each, as `/health` says; from any thread."""

@@ -81,7 +81,7 @@ class EventStore:
         """
         damage = self.database.damage
         aside = self.database.set_aside()
-        logger.error("database_damaged error=%s kept_as=%s", damage, aside)
+        logger.error("database_damaged", extra={"error": str(damage), "kept_as": aside})
         self._prepare()
         self._version += 1
         return aside
@@ -146,7 +146,7 @@ class EventStore:
                 with self.database.write() as connection:
                     save_heard(connection, heard)
         except StoreUnavailableError as error:
-            logger.warning("heartbeats_not_saved error=%s", error)
+            logger.warning("heartbeats_not_saved", extra={"error": str(error)})
 
 
 class EventRecorder:
@@ -219,7 +219,7 @@ def _unknown(connection: Connection, received: Sequence[Received]) -> list[Recei
             known[name] = one.sha256
             fresh.append(one)
         elif known[name] != one.sha256:
-            logger.warning("event_id_reused source=%s id=%s", *name)
+            logger.warning("event_id_reused", extra={"source": name[0], "id": name[1]})
     return fresh
 
 

@@ -46,6 +46,10 @@ class Coverage:
     gaps: Mapping[str, float]
 
 
+NO_COVERAGE: Final = Coverage(0.0, 0.0, 0.0, {})
+"""Of no time at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class CoveredPeriod:
     """What one task could see of one camera in a period, UTC."""

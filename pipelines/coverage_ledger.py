@@ -22,12 +22,14 @@ from pipelines.coverage import (
     FROZEN,
     LATE_S,
     MODEL_FAILED,
+    NO_COVERAGE,
     NO_FRAMES,
     OVERLOADED,
     WORKER_DOWN,
     Coverage,
     CoveredPeriod,
     TaskCoverage,
+    total_coverage,
 )
 
 SETTLE_S: Final = 75.0
@@ -70,6 +72,7 @@ class CoverageLedger:
     Attributes:
         began_at: From when on it counts, UTC.
         asked: How often each task was due so far; whoever reads the camera goes on counting.
+        settled: Of all tasks together, in the periods that `finished` has given away.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class CoverageLedger:
             utc_now: UTC.
         """
         self.asked: Mapping[str, int] = {}
+        self.settled = NO_COVERAGE
         self._camera = camera
         self._period_s = period_s
         self._monotonic = monotonic
@@ -165,6 +169,7 @@ class CoverageLedger:
                 periods += self._take_period(self._end_s())
                 for task in self._tasks.values():
                     task.forget(self._begin_s - REMEMBERED_S)
+            self.settled = total_coverage([self.settled, *(one.coverage for one in periods)])
         return periods
 
     def unfinished(self) -> list[CoveredPeriod]:

@@ -157,6 +157,10 @@ class EvidenceRecorder:
                 peak = frame
             event = incident_event(transition, camera, model, rule, self._origin, self._cases)
             self._record(event, self._capture_keyframes(transition, event, frame, peak))
+        if transition.phase is not Phase.UPDATED:
+            incident = transition.incident
+            facts = {"camera": camera.id, "incident": incident.id, "kind": incident.kind}
+            log.info("incident.%s", transition.phase.value, extra=facts)
         return transition
 
     def publish_state(self, change: StateChange, camera: CameraSpec) -> None:

@@ -26,7 +26,14 @@ from camera_adapters import (
 from models.detections import Detections
 from pipelines.batcher import CameraRoutes
 from pipelines.camera_pipeline import CameraPipeline
-from pipelines.coverage import CONNECTING, OFFLINE, STOPPED, UNAUTHORIZED
+from pipelines.coverage import (
+    CONNECTING,
+    NO_COVERAGE,
+    OFFLINE,
+    STOPPED,
+    UNAUTHORIZED,
+    Coverage,
+)
 from pipelines.coverage_ledger import CameraCondition, CoverageLedger
 from pipelines.event import CameraBeat, CameraData
 from pipelines.evidence import EvidenceRecorder
@@ -61,6 +68,7 @@ class CameraSnapshot:
         routes: The versions that inferred its newest frame, by task.
         serving: Every `name/version` that a frame of it may still be sent to or waits for.
         signals: What its images say beside boxes.
+        coverage: What its tasks together could see, as far as that is settled.
     """
 
     id: str
@@ -73,6 +81,7 @@ class CameraSnapshot:
     routes: Routes
     serving: frozenset[str]
     signals: Signals = NO_SIGNALS
+    coverage: Coverage = NO_COVERAGE
 
 
 class GroupCamera:
@@ -246,6 +255,7 @@ class GroupCamera:
             routes=self.routes.processed,
             serving=serving,
             signals=self.pipeline.signals,
+            coverage=self.ledger.settled,
         )
 
     def live(self, options: LiveOptions) -> LiveAnswer:

@@ -37,6 +37,7 @@ from pipelines.delivery import (
     Heartbeats,
     Kept,
     Outbox,
+    OutboxCounters,
     PendingEvent,
     Relay,
     RelayCounters,
@@ -56,7 +57,7 @@ from serving.city_plan import (
 from serving.detectors import detector_service
 from serving.memory import own_memory_bytes
 from serving.served_models import ServedModel
-from serving.worker_upkeep import WorkerUpkeep
+from serving.worker_upkeep import DiskSpace, WorkerUpkeep
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class WorkerSnapshot:
         memory_bytes: What its process holds for itself, see `own_memory_bytes`.
         storage: What is wrong with what it keeps on disk, a sentence each.
         kept: What it keeps, and how much it may be.
+        losses: What its outbox could not keep.
+        disk: The disk that its folder is on; None where that does not answer.
     """
 
     name: str
@@ -88,6 +91,8 @@ class WorkerSnapshot:
     memory_bytes: int
     storage: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
+    losses: OutboxCounters = OutboxCounters()  # noqa: RUF009 - it cannot be changed
+    disk: DiskSpace | None = None
 
 
 class CameraWorker:
@@ -167,6 +172,8 @@ class CameraWorker:
             memory_bytes=own_memory_bytes(),
             storage=self._upkeep.problems(),
             kept=self._upkeep.kept(),
+            losses=self._outbox.counters,
+            disk=self._upkeep.disk,
         )
 
     def coverage(self, since: datetime, until: datetime, camera: str | None) -> list[CoveredPeriod]:

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -45,6 +45,14 @@ LOSSES: Final = {
 """What is published when a count has grown."""
 
 
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """A disk at one moment, in bytes; `free` is what this user may still write."""
+
+    free: int
+    size: int
+
+
 def publish_set_aside(outbox: Outbox, recorder: EvidenceRecorder, worker: str) -> tuple[str, ...]:
     """Publishes what was set aside and not published yet; gives a sentence for all that is there.
 
@@ -64,7 +72,11 @@ def publish_set_aside(outbox: Outbox, recorder: EvidenceRecorder, worker: str) -
 
 
 class WorkerUpkeep:
-    """One per worker."""
+    """One per worker.
+
+    Attributes:
+        disk: The disk that it looks after, as of the newest round; None where it does not answer.
+    """
 
     def __init__(
         self,
@@ -90,6 +102,7 @@ class WorkerUpkeep:
             retention: What is kept for how long.
             replaced: Why the worker before this one was replaced, if that is known.
         """
+        self.disk: DiskSpace | None = None
         self._worker = worker
         self._outbox = outbox
         self._spool = spool
@@ -133,6 +146,7 @@ class WorkerUpkeep:
 
     def round(self) -> None:
         """Does what is due."""
+        self.disk = self._disk_space()
         try:
             if not self._recovered:
                 recovered = self._recorder.recover(self._cameras(), self._replaced)
@@ -201,12 +215,18 @@ class WorkerUpkeep:
             f" {self._unreadable}; `cityeye events dead` lists them; check the disk"
         )
 
-    def _free(self) -> str:
-        folder = self._outbox.file.path.parent
+    def _disk_space(self) -> DiskSpace | None:
         try:
-            return f"{shutil.disk_usage(folder).free} bytes are free on the disk of {folder}"
-        except OSError as error:
-            return f"the disk of {folder} does not answer: {error.strerror}"
+            usage = shutil.disk_usage(self._outbox.file.path.parent)
+        except OSError:
+            return None
+        return DiskSpace(usage.free, usage.total)
+
+    def _free(self) -> str:
+        folder, disk = self._outbox.file.path.parent, self._disk_space()
+        if disk is None:
+            return f"the disk of {folder} does not answer"
+        return f"{disk.free} bytes are free on the disk of {folder}"
 
     def _publish_losses(self) -> None:
         counters = self._outbox.counters

@@ -178,7 +178,7 @@ class ClosingChecker(RepeatedRounds):
                 return False
             deed = CaseDeed("checked", SYSTEM, detail={"check": check.model_dump(mode="json")})
             record_deed(recorder, now, replace(now, check_until_us=None), deed)
-        logger.info("case_checked case=%s outcome=%s", seen.case_id, check.outcome)
+        logger.info("case_checked", extra={"case": seen.case_id, "outcome": check.outcome})
         return True
 
 

@@ -107,7 +107,9 @@ class LimitWatch:
             detail={"limit": limit.model_dump(mode="json")},
         )
         record_deed(recorder, now, replace(now, stage=stage), deed, rows)
-        logger.info("case_escalated case=%s limit=%s stage=%d", now.case_id, due.name, stage)
+        logger.info(
+            "case_escalated", extra={"case": now.case_id, "limit": due.name, "stage": stage}
+        )
 
 
 def _candidates(

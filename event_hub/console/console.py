@@ -223,7 +223,7 @@ class Console:
                     await run_in_threadpool(page.fetch)
             except Exception:
                 # The page says what it does not know; the next round may do better.
-                logger.exception("console_page_not_fetched page=%s", page.name)
+                logger.exception("console_page_not_fetched", extra={"page": page.name})
         await self._refresh([live for live in pages if live in self._pages.values()])
 
     async def _may_stay(self, live: LivePage) -> bool:
@@ -252,7 +252,7 @@ class Console:
                     read[visit.key] = await run_in_threadpool(self._read, live.page, visit)
                 live.show(read[visit.key][0], version, read[visit.key][1])
             except StoreUnavailableError as error:
-                logger.warning("console_not_refreshed error=%s", error)
+                logger.warning("console_not_refreshed", extra={"error": str(error)})
                 return
             except Exception:
                 # One broken page must not stop the others; it is shown anew when it reloads.

@@ -46,7 +46,9 @@ class ControlReading(ABC, Generic[Read]):
         try:
             self.latest = self._read()
         except (ControlAway, ValidationError) as error:
-            logger.warning("city_not_read what=%s error=%s", type(self).__name__, error)
+            logger.warning(
+                "city_not_read", extra={"what": type(self).__name__, "error": str(error)}
+            )
             self.latest = None
         self.is_away = self.latest is None
 

@@ -188,7 +188,7 @@ class EvidenceDeleter:
         except LookupError:
             return True
         except OSError as error:
-            logger.warning("evidence_not_deleted key=%s error=%s", key, error)
+            logger.warning("evidence_not_deleted", extra={"key": key, "error": str(error)})
         return False
 
 

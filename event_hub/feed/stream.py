@@ -53,7 +53,7 @@ async def stream(
             await asyncio.sleep(CHECK_EVERY_S)
     except StoreUnavailableError as error:
         # The reader comes back, and goes on where it was.
-        logger.warning("feed_ended error=%s", error)
+        logger.warning("feed_ended", extra={"error": str(error)})
 
 
 class _Reader:

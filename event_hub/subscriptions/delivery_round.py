@@ -192,7 +192,7 @@ class DeliveryRound:
                 "reason": result.down.reason,
                 "next_us": at_us + wait_us(failures, result.down.wait_s),
             }
-            logger.warning("subscription_down id=%s reason=%s", own.id, result.down.reason)
+            logger.warning("subscription_down", extra={"id": own.id, "reason": result.down.reason})
         elif result.taken:
             values |= {"failures": 0, "failing_us": None, "reason": ""}
         if result.pause_s:

@@ -81,9 +81,9 @@ class Dispatcher(RepeatedRounds):
         try:
             self._round.run(own.id, pace)
         except HubError as error:
-            logger.warning("subscription_failed id=%s error=%s", own.id, error)
+            logger.warning("subscription_failed", extra={"id": own.id, "error": str(error)})
         except Exception:
-            logger.exception("subscription_failed id=%s", own.id)
+            logger.exception("subscription_failed", extra={"id": own.id})
 
 
 def with_work(connection: Connection, at_us: int) -> Sequence[str]:

@@ -15,7 +15,7 @@ from event_hub.errors import HubError
 from event_hub.subscription_tables import DELIVERIES, SUBSCRIPTIONS
 from event_hub.subscriptions.sealing import Sealing
 from event_hub.subscriptions.wanted import SubscriptionOrder, WantedEvents
-from event_hub.tables import USAGE, from_us
+from event_hub.tables import EVENTS, USAGE, from_us
 
 ID_BYTES: Final = 8
 SECRET_BYTES: Final = 32
@@ -44,6 +44,22 @@ class Subscription:
     def host(self) -> str:
         """Where it goes, without the path, in which robots have their key."""
         return str(self.row.host)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionBacklog:
+    """What all subscriptions together have not got.
+
+    Attributes:
+        pending: Events that wait.
+        dead: Dead letters.
+        oldest_s: When the oldest of those that wait arrived at the hub, seconds since 1970 UTC;
+            None where none waits.
+    """
+
+    pending: int
+    dead: int
+    oldest_s: float | None
 
 
 def new_secret() -> str:
@@ -119,6 +135,19 @@ def waiting_and_dead(connection: Connection) -> dict[str, tuple[int, int]]:
         DELIVERIES.c.subscription_id, func.count().label("all"), func.sum(DELIVERIES.c.is_dead)
     ).group_by(DELIVERIES.c.subscription_id)
     return {one: (total - dead, dead) for one, total, dead in connection.execute(query)}
+
+
+def subscription_backlog(connection: Connection) -> SubscriptionBacklog:
+    """Counts and age of what was not delivered."""
+    counts = waiting_and_dead(connection).values()
+    waiting = select(func.min(DELIVERIES.c.position)).where(DELIVERIES.c.is_dead == 0)
+    oldest = select(EVENTS.c.received_us).where(EVENTS.c.position == waiting.scalar_subquery())
+    received_us = connection.execute(oldest).scalar()
+    return SubscriptionBacklog(
+        sum(pending for pending, _ in counts),
+        sum(dead for _, dead in counts),
+        None if received_us is None else received_us / 1e6,
+    )
 
 
 def subscription_problems(connection: Connection, since_us: int) -> list[str]:

@@ -6,7 +6,7 @@ from .durable import (
 )
 from .heartbeat import Heartbeats as Heartbeats
 from .holds import Holds as Holds
-from .outbox import Outbox as Outbox
+from .outbox import Outbox as Outbox, OutboxCounters as OutboxCounters
 from .outbox_file import OutboxFile as OutboxFile
 from .retention import (
     Kept as Kept, KeyframeRetention as KeyframeRetention, Retention as Retention,

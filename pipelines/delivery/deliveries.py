@@ -44,11 +44,13 @@ class Backlog:
         pending: Events that it has not acknowledged and that are kept for it.
         dead: Its dead letters.
         dead_lately: Those that died within the last day.
+        oldest: When the oldest pending one was recorded, UTC; None where there is none.
     """
 
     pending: int = 0
     dead: int = 0
     dead_lately: int = 0
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +202,20 @@ class Deliveries:
                 " FROM partitions n LEFT JOIN progress p"
                 " ON p.sink = s.name AND p.partition = n.partition),"
                 " (SELECT count(*) FROM dead d WHERE d.sink = s.name),"
-                " (SELECT count(*) FROM dead d WHERE d.sink = s.name AND d.at > ?)"
+                " (SELECT count(*) FROM dead d WHERE d.sink = s.name AND d.at > ?),"
+                " (SELECT min((SELECT e.committed_at FROM event e"
+                " WHERE e.partition = n.partition AND e.seq > coalesce(p.acked, 0)"
+                " ORDER BY e.seq LIMIT 1)) FROM partitions n LEFT JOIN progress p"
+                " ON p.sink = s.name AND p.partition = n.partition)"
                 " FROM sink s",
                 (lately_s,),
             ).fetchall()
-        return {name: Backlog(*counts) for name, *counts in rows}
+        return {
+            name: Backlog(
+                pending, dead, lately, None if at_s is None else datetime.fromtimestamp(at_s, UTC)
+            )
+            for name, pending, dead, lately, at_s in rows
+        }
 
     def unreadable_lately(self) -> int:
         """Damaged events of the last day: dead letters of no sink, which nobody can get."""

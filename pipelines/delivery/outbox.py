@@ -53,10 +53,10 @@ class OutboxCounters:
         keyframes_lost: Keyframes given up before they were stored.
     """
 
-    shed: int
-    unsaved: int
-    lost: int
-    keyframes_lost: int
+    shed: int = 0
+    unsaved: int = 0
+    lost: int = 0
+    keyframes_lost: int = 0
 
 
 class Outbox:

@@ -306,6 +306,7 @@ class Relay:
             pending=known.pending,
             dead=known.dead,
             dead_lately=known.dead_lately,
+            oldest=known.oldest,
         )
 
     @property

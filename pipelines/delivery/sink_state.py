@@ -29,6 +29,7 @@ class SinkState:
         reason: Why it does not take events and what to do; empty while it does.
         since: From when on, UTC; None while it takes events.
         cameras: Those whose events it does not take, where it takes others; all where empty.
+        oldest: When the oldest of the events that wait was recorded, UTC; None where none waits.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SinkState:
     reason: str = ""
     since: datetime | None = None
     cameras: tuple[str, ...] = ()
+    oldest: datetime | None = None
 
     @property
     def trouble(self) -> str:
@@ -158,6 +160,7 @@ def _both(first: SinkState, second: SinkState) -> SinkState:
         worst.reason,
         worst.since,
         cameras,
+        min(filter(None, (first.oldest, second.oldest)), default=None),
     )
 
 

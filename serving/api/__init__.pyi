@@ -1,2 +1,4 @@
-from .access import ApiAccess as ApiAccess, announce_access as announce_access
+from .access import (
+    ApiAccess as ApiAccess, ServerLogs as ServerLogs, announce_access as announce_access,
+)
 from .image_body import fitted as fitted

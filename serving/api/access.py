@@ -9,12 +9,13 @@ place of the tokens, not the tokens. Without these settings neither starts.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ImportString
 from starlette.middleware import Middleware
 from starlette.types import Receive, Send
 from starlette.types import Scope as RequestScope
@@ -134,18 +135,41 @@ ROUTES: Final = RouteTable(
 )
 
 
+class ServerLogs(BaseModel):
+    """How the proxy and the control API write their logs.
+
+    Attributes:
+        set_up: Sends the log of a process to a file, in a format; travels by its import path.
+        folder: Of the files.
+        log_format: As `set_up` calls it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    set_up: ImportString[Callable[..., None]]
+    folder: Path
+    log_format: str
+
+
 class ApiAccess(BaseModel):
-    """What the gate of the control API needs to know.
+    """What the servers of the control API need to know.
 
     Attributes:
         tokens: Folder of the tokens.
         hosts: Names that a Host header may have.
+        logs: Where their logs go; None leaves them to Ray.
     """
 
     model_config = ConfigDict(frozen=True)
 
     tokens: Path
     hosts: frozenset[str]
+    logs: ServerLogs | None = None
+
+    def log_to(self, file: str) -> None:
+        """Sends the log of this process to a file of this name, on the node that has the folder."""
+        if self.logs is not None and self.logs.folder.is_dir():
+            self.logs.set_up(self.logs.folder / file, self.logs.log_format)
 
     @property
     def audit(self) -> Path:
@@ -194,6 +218,7 @@ def policy() -> AccessPolicy:
 
 def guard_proxy() -> list[Middleware]:
     """Called by Serve in its proxy's process, before that listens; see `PROXY_CALLBACK`."""
+    api_access().log_to("proxy.log")
     protocols: dict[str, Any] = uvicorn_config.HTTP_PROTOCOLS
     # Serve has no setting for the protocol of its server; this is the one that it takes.
     protocols["auto"] = guarded_protocol()

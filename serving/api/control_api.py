@@ -9,6 +9,7 @@ routes while this module is still being imported, so what they call is defined i
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Body, HTTPException, Path, Query, Response
@@ -24,7 +25,7 @@ from pipelines.delivery import KeyframeSettings
 from pipelines.free_memory import FreeMemory
 from pipelines.http_api import HttpApi
 from serving.actor import RESERVED_CPUS
-from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, policy
+from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, api_access, policy
 from serving.api.added_cameras import router as added_router
 from serving.api.answers import (
     CameraAnswer,
@@ -45,9 +46,10 @@ from serving.api.image_body import ImageDecoding
 from serving.api.import_progress import router as imports_router
 from serving.api.inference import InferenceRefused, refused_inference
 from serving.api.inference import router as inference_router
+from serving.api.inference_totals import InferenceTotals
 from serving.api.keyframes import router as keyframes_router
 from serving.api.live import router as live_router
-from serving.api.metrics import CONTENT_TYPE, exposition
+from serving.api.metrics import CONTENT_TYPE, CityFacts, exposition
 from serving.api.place_checks import router as place_router
 from serving.api.restricted import router as restricted_router
 from serving.api.rollouts import router as rollouts_router
@@ -119,6 +121,7 @@ class ControlApi:
         detector: DetectorKind,
         keyframes: KeyframeSettings | None,
     ) -> None:
+        api_access().log_to("control-api.log")
         confine_replica()
         policy()  # Without one nobody would be let in: better not to start.
         self.models = models
@@ -127,7 +130,7 @@ class ControlApi:
         self._asked: dict[str, ServedModel] = {}
         self._detector = self._service.port(self._asked)
         self._cameras = 0
-
+        self._totals = InferenceTotals()
         self._images = ImageDecoding()
         self._free_memory = FreeMemory()
         self._healthz_status = 200
@@ -155,14 +158,16 @@ class ControlApi:
     async def health(self) -> HealthAnswer:
         """Names every problem; 200 in any case where the API itself works."""
         try:
-            workers = await all_workers()
-            models, rollouts = await self.list_models(), await rollout_states()
-            notes, kept = await city_notes(), await city_keeps()
-            answer = health_answer(workers, models, rollouts, notes, kept)
+            facts, notes = await self._facts(), await city_notes()
         except HTTPException as error:
             return unknown_health(str(error.detail), self._cameras)
+        answer = health_answer(facts.workers, facts.models, facts.rollouts, notes, facts.kept)
         self._cameras = answer.cameras
         return answer
+
+    async def _facts(self) -> CityFacts:
+        workers, rollouts = await all_workers(), await rollout_states()
+        return CityFacts(workers, rollouts, await self.list_models(), await city_keeps())
 
     @api.get("/cameras", summary="All cameras with state and counters")
     async def list_cameras(self) -> list[CameraAnswer]:
@@ -198,15 +203,28 @@ class ControlApi:
 
     @api.get(
         "/metrics",
-        summary="Metrics of every model version for Prometheus",
+        summary="Metrics of the city for Prometheus",
         response_class=Response,
         responses={200: {"content": {"text/plain": {}}}},
     )
     async def metrics(self) -> Response:
         """Exposition format, text."""
-        workers, rollouts = await all_workers(), await rollout_states()
-        own = {OWN_METRICS: self._detector.metrics}
-        return Response(exposition(workers, rollouts, own), media_type=CONTENT_TYPE)
+        facts, notes = await self._facts(), await city_notes()
+        health = health_answer(facts.workers, facts.models, facts.rollouts, notes, facts.kept)
+        own = self._detector.metrics
+        self._totals.update(OWN_METRICS, 0, own)
+        for worker in facts.workers:
+            if worker.current is not None:
+                self._totals.update(worker.name, worker.incarnation, worker.current.models)
+        in_service = {f"{one.name}/{one.version}" for one in facts.models}
+        sums = self._totals.by_model()
+        facts = replace(
+            facts,
+            problems=len(health.problems),
+            others={OWN_METRICS: own},
+            totals={key: one for key, one in sums.items() if key in in_service},
+        )
+        return Response(exposition(facts), media_type=CONTENT_TYPE)
 
     @api.post("/models/{name}/detect", summary="Run inference on one image")
     async def detect(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -17,9 +19,11 @@ import psutil
 import pytest
 
 from camera_adapters import BackoffPolicy
+from cityeye import hub_process
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
 from cityeye.hub_process import EVENTS_PATH, HubProcess
+from cityeye.logs import LogFormat
 from pipelines.access import TokenFile
 from pipelines.delivery import Holds
 from pipelines.delivery.stores.registry import KeyframeSettings
@@ -163,3 +167,22 @@ def test_the_password_of_its_database_is_in_no_message_and_no_argument(tmp_path,
         with pytest.raises(CommandError) as caught:
             hub.wait()
     assert "canary" not in str(caught.value) + repr(there)
+
+
+@pytest.mark.integration
+def test_its_log_has_the_format_of_the_program(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(hub_process, "log_settings", lambda: (LogFormat.JSON, logging.INFO))
+    settings = KeyframeSettings.model_validate({"folder": tmp_path / "keyframes"})
+    with HubProcess(section(tmp_path), settings, tmp_path / "access") as hub:
+        url = hub.wait()
+        auth = {"Authorization": f"Bearer {TokenFile(tmp_path / 'access').first()}"}
+        headers = auth | {"Content-Type": "application/cloudevents+json"}
+        event = incident()
+        for body in (event, event | {"data": event["data"] | {"severity": "high"}}):
+            with contextlib.suppress(HTTPError):
+                urlopen(Request(url + EVENTS_PATH, dump(body), headers), timeout=20)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    (found,) = [line for line in lines if line["event"] == "event_id_reused"]
+    assert found["level"] == "warning"
+    assert found["id"] == event["id"]
+    assert datetime.fromisoformat(found["time"]).tzinfo is not None

@@ -7,10 +7,12 @@ import json
 import logging
 import stat
 import warnings
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cityeye.logs import LogFormat, log_to_file, redact, set_up_logs
+from cityeye.logs import LogFormat, log_settings, log_to_file, redact, set_up_logs
+from serving.api import ApiAccess, ServerLogs
 from tests import small_disk
 
 
@@ -93,6 +95,25 @@ def test_text_is_one_line_per_record_and_respects_the_level(written):
     log.info("city.started\nin two lines", extra={"cameras": 8})
     (line,) = written.getvalue().splitlines()
     assert line.endswith("INFO    serving.city  city.started in two lines cameras=8")
+    said = datetime.fromisoformat(line[: len("2026-11-27 09:30:01+08:00")])
+    assert abs(datetime.now(UTC) - said) < timedelta(minutes=5)
+
+
+def test_a_log_file_has_the_format_of_the_program(written, tmp_path):
+    set_up_logs(LogFormat.JSON, "info", written)
+    log_format, _ = log_settings()
+    log_to_file(tmp_path / "worker.log", log_format)
+    facts = {"camera": "gate", "incident": "i-1"}
+    logging.getLogger("pipelines.evidence").info("incident.%s", "started", extra=facts)
+    entry = json.loads((tmp_path / "worker.log").read_text("utf-8"))
+    assert datetime.fromisoformat(entry.pop("time")).tzinfo is not None
+    assert entry == {
+        "level": "info",
+        "logger": "pipelines.evidence",
+        "event": "incident.started",
+        **facts,
+    }
+    logging.getLogger().handlers[-1].close()
 
 
 @pytest.mark.slow
@@ -106,3 +127,25 @@ def test_a_log_file_is_readable_by_its_owner_alone(tmp_path):
     logging.getLogger("test").warning("who stood there")
     logging.getLogger().handlers[-1].close()
     assert stat.S_IMODE((tmp_path / "worker.log").stat().st_mode) == 0o600
+
+
+def test_servers_of_ray_write_their_logs_alike(written, tmp_path):
+    logs = ServerLogs(set_up=log_to_file, folder=tmp_path, log_format="json")
+    access = ApiAccess(tokens=tmp_path / "access", hosts=frozenset({"localhost"}), logs=logs)
+    # It reaches them in a variable of the environment.
+    there = ApiAccess.model_validate_json(access.model_dump_json())
+    there.log_to("proxy.log")
+    logging.getLogger("pipelines.access.gate").error("tokens_unreadable", extra={"reason": "gone"})
+    entry = json.loads((tmp_path / "proxy.log").read_text("utf-8"))
+    assert (entry["event"], entry["reason"]) == ("tokens_unreadable", "gone")
+    logging.getLogger().handlers[-1].close()
+
+
+def test_a_node_without_the_folder_leaves_its_log_to_ray(written, tmp_path):
+    set_up_logs(LogFormat.TEXT, "info", written)
+    logs = ServerLogs(set_up=log_to_file, folder=tmp_path / "elsewhere", log_format="json")
+    access = ApiAccess(tokens=tmp_path / "access", hosts=frozenset(), logs=logs)
+    access.log_to("proxy.log")
+    logging.getLogger("pipelines.access.gate").error("tokens_unreadable")
+    assert "tokens_unreadable" in written.getvalue()
+    assert not (tmp_path / "elsewhere").exists()

@@ -21,7 +21,7 @@ from pipelines.access import TokenFile
 from pipelines.delivery.sink_state import SinkState
 from pipelines.load import PriorityLoad
 from serving.api.health import health_answer
-from serving.api.metrics import exposition
+from serving.api.metrics import CityFacts, exposition
 from serving.worker_state import WorkerState, loads_of
 from tests.serving.workers import FULL, worker_state
 
@@ -101,7 +101,7 @@ def test_a_degraded_camera_is_not_online_and_terminal_health_and_metrics_say_so_
     assert said.startswith("1 of 3 cameras online (1 degraded, 1 unknown), throughput")
     health = health_answer([some, silent], (), (), {})
     assert (health.cameras_online, health.cameras_degraded, health.cameras_unknown) == (1, 1, 1)
-    metrics = exposition([some, silent], (), {})
+    metrics = exposition(CityFacts([some, silent]))
     for state in ("online", "degraded", "unknown"):
         assert f'cityeye_cameras{{state="{state}"}} 1' in metrics.decode()
 

@@ -35,7 +35,7 @@ def test_what_came_and_what_is_there_is_counted(hub: Client) -> None:
     assert found["cityeye_hub_cameras", "silent"] == 1
     one = "/api/incidents/{incident_id}"
     assert found["cityeye_hub_requests_total", "GET", one, "4xx"] == 1
-    assert found["cityeye_hub_request_seconds_count", "POST", "/api/events"] == 3
+    assert found["cityeye_hub_route_seconds_count", "POST", "/api/events"] == 3
     assert found["process_resident_memory_bytes",] > 0
 
 

@@ -253,3 +253,13 @@ def test_the_rule_that_tolerates_least_decides_what_is_a_gap() -> None:
         == 5.0
     )
     assert longest_gap_s(0.05, []) == 30.0
+
+
+def test_what_is_settled_is_the_sum_of_the_periods_that_were_given_away() -> None:
+    camera = Watched()
+    assert camera.ledger.settled == Coverage(0.0, 0.0, 0.0, {})
+    for number in range(300):
+        camera.second("covered" if number % 3 == 0 else "")
+    assert len(camera.periods) == 3
+    assert camera.ledger.settled == total_coverage(one.coverage for one in camera.periods)
+    assert camera.ledger.settled.requested_s == pytest.approx(180)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.delivery.sink_state import SinkState
+from pipelines.metrics import InferenceMetrics
 from serving.api.answers import camera_answers
 from serving.api.health import health_answer, unknown_health
-from serving.api.metrics import exposition
+from serving.api.metrics import CityFacts, exposition
 from serving.worker_state import KNOWN_FOR_S, WorkerState, loads_of
 from tests.serving.workers import worker_state
 
@@ -124,7 +125,7 @@ def test_health_names_dead_letters_of_the_last_day():
 
 
 def test_metrics_count_what_waits_and_what_is_dead_by_sink():
-    text = exposition([worker_state("gate", sinks=(AWAY, TAKES))], [], {}).decode()
+    text = exposition(CityFacts([worker_state("gate", sinks=(AWAY, TAKES))])).decode()
     families = {f.name: f.samples for f in text_string_to_metric_families(text)}
     values = {
         name: {sample.labels["sink"]: sample.value for sample in families[f"cityeye_sink_{name}"]}
@@ -141,7 +142,7 @@ def test_metrics_count_what_waits_and_what_is_dead_by_sink():
 
 def test_metrics_have_no_samples_of_a_silent_worker_but_its_silence():
     def samples(state: WorkerState) -> dict[str, list[tuple[dict[str, str], float]]]:
-        text = exposition([state], [], {}).decode()
+        text = exposition(CityFacts([state], totals={"traffic/1": InferenceMetrics()})).decode()
         families = text_string_to_metric_families(text)
         return {f.name: [(dict(s.labels), s.value) for s in f.samples] for f in families}
 

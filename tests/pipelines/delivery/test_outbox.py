@@ -482,3 +482,16 @@ def test_a_closed_outbox_says_so(tmp_path):
     outbox.close()
     with pytest.raises(OutboxUnavailable, match="closed"):
         outbox.deliveries.pending()
+
+
+def test_a_backlog_says_since_when_its_oldest_event_waits(edge):
+    deliveries = edge.outbox.deliveries
+    assert deliveries.backlogs()[SINK].oldest is None
+    began = datetime.now(UTC)
+    edge.publish(*life(updates=1), value=None)
+    first = deliveries.backlogs()[SINK].oldest
+    assert began - timedelta(seconds=1) <= first <= datetime.now(UTC)
+    deliveries.acknowledge(SINK, deliveries.next(SINK, "gate", 0.0))
+    assert first < deliveries.backlogs()[SINK].oldest
+    drain(edge)
+    assert deliveries.backlogs()[SINK].oldest is None

@@ -304,14 +304,17 @@ def test_metrics_show_every_version(running: Running) -> None:
     lines = dict(
         line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")
     )
-    label = 'model="brightness",version="1",worker="worker-0"'
+    version = 'model="brightness",version="1"'
+    label = f'{version},worker="worker-0"'
     assert float(lines[f"cityeye_model_images_total{{{label}}}"]) > 0
-    requests = float(lines[f"cityeye_model_requests_total{{{label}}}"])
-    assert float(lines[f"cityeye_model_inference_seconds_count{{{label}}}"]) == requests
-    assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{label}}}']) == requests
-    with_provider = label.replace("version", 'provider="cpu",version')
+    counted = f"cityeye_model_requests_total{{{version}"
+    requests = sum(float(value) for name, value in lines.items() if name.startswith(counted))
+    assert float(lines[f"cityeye_model_inference_seconds_count{{{version}}}"]) == requests
+    assert float(lines[f'cityeye_model_batch_size_bucket{{le="+Inf",{version}}}']) == requests
+    with_provider = version.replace("version", 'provider="cpu",version')
     assert lines[f"cityeye_model_provider{{{with_provider}}}"] == "1.0"
-    assert lines['cityeye_model_cameras{model="brightness",version="1"}'] == "4.0"
+    assert lines[f"cityeye_model_up{{{version}}}"] == "1.0"
+    assert lines[f"cityeye_model_cameras{{{version}}}"] == "4.0"
 
 
 def command(running: Running, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

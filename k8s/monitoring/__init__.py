@@ -1,0 +1,1 @@
+"""Alerts and dashboards: what Prometheus and Grafana read, and what writes it."""
