@@ -43,6 +43,8 @@ ANSWER: Final = ModelAnswer(
     errors=0,
     images=1,
     inference_ms_per_image=1.0,
+    memory_bytes=100_000_000,
+    warm_until=None,
 )
 
 

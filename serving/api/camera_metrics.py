@@ -29,6 +29,7 @@ COUNTERS: Sequence[tuple[str, str, Callable[[CameraSnapshot], float]]] = (
         lambda c: c.reader.dropped,
     ),
     ("analysed_frames", "Frames with a result", lambda c: c.statistics.analysed),
+    ("held_frames", "Frames not inferred, as nothing had moved", lambda c: c.statistics.held),
     ("failed_frames", "Frames for which a model failed", lambda c: c.statistics.failed),
     ("reconnects", "Attempts to open the source after the first", lambda c: c.reader.reconnects),
     ("incidents_opened", "Incidents opened", lambda c: sum(c.statistics.incidents.values())),
