@@ -78,7 +78,7 @@ def full_city(*cameras: str) -> CityFacts:
     totals.update("worker-0", 1, inferences())
     return CityFacts(
         workers=[full_worker(*cameras)],
-        rollouts=[RolloutState(Rollout(model="traffic", stable="1"), (), "", (), {})],
+        rollouts=[RolloutState(Rollout(model="traffic", stable="1"), (), "", (), None, {})],
         models=[ANSWER],
         kept=[KEPT],
         totals=totals.by_model(),

@@ -12,6 +12,7 @@ from camera_adapters.frame import Frame, Luma
 from camera_adapters.geometry import Size, ViewSpec
 from models.detections import Detections
 from pipelines.motion_gate import LUMA_SIZE, MotionGate, has_moved
+from pipelines.plan import ModelRef
 from tests.pipelines.frames import SIZE, PlainImage, make_frame
 from tests.pipelines.test_batcher import CROWDING, TRAFFIC
 
@@ -75,15 +76,16 @@ class Drawn(PlainImage):
         return self.brightness
 
 
-def frame(at_s: float, luma: Luma, **more: int) -> Frame:
-    plain = make_frame(at_s=at_s, index=int(at_s * 100), sizes=(), **more)
+def frame(at_s: float, luma: Luma, stream_restarts: int = 0) -> Frame:
+    number = int(at_s * 100)
+    plain = make_frame(at_s=at_s, index=number, sizes=(), stream_restarts=stream_restarts)
     return replace(plain, full=Drawn(np.zeros((4, 4, 3), np.uint8), luma))
 
 
-FOUND = Detections(np.zeros((1, 4)), np.ones(1), np.zeros(1, int))
+FOUND = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
 
 
-def inferred(gate: MotionGate, one: Frame, *models: object) -> None:
+def inferred(gate: MotionGate, one: Frame, *models: ModelRef) -> None:
     """The frame goes the way of one that is inferred."""
     assert gate.held(one, models) is None
     gate.note(one.converted(frozenset({ViewSpec(SIZE)})), dict.fromkeys(models, FOUND))
