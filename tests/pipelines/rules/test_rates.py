@@ -19,7 +19,7 @@ WORLDS = {
     "littering.dropped_object": [Thing("bag", at(0, 12))],
     "littering.exposed_rubbish": [Thing("bag", at(0.9 * i, 12)) for i in range(3)],
     "littering.bin_overflow": [Thing("bag", at(2 * i, 12)) for i in range(2)],
-    "traffic.carriageway_intrusion": [Thing("person", at(0, 12))],
+    "traffic.carriageway_intrusion": [Thing("person", at(0, 12, start=5))],
     "traffic.stopped_vehicle": [Thing("car", at(0, 14))],
 }
 UNTIL_S = 200.0
