@@ -23,6 +23,8 @@ REPEATED: Final = 10
 PER_SECOND: Final = 500
 """More than one sender sends."""
 ROUNDS: Final = 10
+APART: Final = 1_000_000
+"""Incidents of one stock are numbered from a multiple of it on, so that no two have the same."""
 
 Rates = tuple[float, ...]
 """Events per second, a number for each round."""
@@ -54,8 +56,9 @@ def ingested(
     again = list(itertools.islice(measurements(measurement_count), BATCH))
     found["batch_duplicates_per_s"] = tuple(_rate(hub, [again]) for _ in range(REPEATED))
     _expect(hub, expected)
+    numbers = itertools.count(APART, APART)
     for name, senders in (("single_per_s", 1), (f"single_{SENDERS}_senders_per_s", SENDERS)):
-        found[name] = tuple(_singles_per_s(hub, senders, seconds) for _ in range(ROUNDS))
+        found[name] = tuple(_singles_per_s(hub, numbers, senders, seconds) for _ in range(ROUNDS))
     return found
 
 
@@ -68,12 +71,14 @@ def ingested_by_two(hubs: tuple[BenchHub, BenchHub], seconds: float) -> Rates:
     Raises:
         BenchmarkError: A hub refuses some, or they do not keep each once.
     """
-    return tuple(_of_two_per_s(hubs, seconds) for _ in range(ROUNDS))
+    # Beyond those of `ingested`.
+    numbers = itertools.count(APART * 1000, APART)
+    return tuple(_of_two_per_s(hubs, numbers, seconds) for _ in range(ROUNDS))
 
 
-def _of_two_per_s(hubs: tuple[BenchHub, BenchHub], seconds: float) -> float:
+def _of_two_per_s(hubs: tuple[BenchHub, BenchHub], numbers: Iterator[int], seconds: float) -> float:
     before = hubs[0].events()
-    stocks = _stocks(before, SENDERS // 2, seconds)
+    stocks = _stocks(numbers, SENDERS // 2, seconds)
     sent = _sent([(hub, own) for own in stocks for hub in hubs], REPEATED // 2, seconds)
     # Both have sent the same events from the first on, one of them some more.
     different = sum(map(max, sent[::2], sent[1::2]))
@@ -82,9 +87,9 @@ def _of_two_per_s(hubs: tuple[BenchHub, BenchHub], seconds: float) -> float:
     return different / seconds
 
 
-def _singles_per_s(hub: BenchHub, senders: int, seconds: float) -> float:
+def _singles_per_s(hub: BenchHub, numbers: Iterator[int], senders: int, seconds: float) -> float:
     before = hub.events()
-    sent = sum(_sent([(hub, own) for own in _stocks(before, senders, seconds)], 1, seconds))
+    sent = sum(_sent([(hub, own) for own in _stocks(numbers, senders, seconds)], 1, seconds))
     _expect(hub, before + sent)
     return sent / seconds
 
@@ -123,11 +128,10 @@ def _batches(events: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield events[begin : begin + BATCH]
 
 
-def _stocks(first: int, senders: int, seconds: float) -> list[list[bytes]]:
-    """More events for each sender than it can send; none of them is among the first ones."""
+def _stocks(numbers: Iterator[int], senders: int, seconds: float) -> list[list[bytes]]:
+    """More events for each sender than it can send, each stock from the next number on."""
     each = int(seconds * PER_SECOND) + 1
-    fresh = incidents(each * senders, first=first)
-    return [list(itertools.islice(fresh, each)) for _ in range(senders)]
+    return [list(incidents(each, first=next(numbers))) for _ in range(senders)]
 
 
 def _sent(senders: Sequence[tuple[BenchHub, list[bytes]]], times: int, seconds: float) -> list[int]:
