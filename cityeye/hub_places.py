@@ -18,7 +18,7 @@ PASSWORD_VARIABLE: Final = "CITYEYE_HUB_DATABASE_PASSWORD"  # noqa: S105 - the n
 
 
 class StoredEvidence:
-    """A keyframe store as the hub's backup uses it."""
+    """A keyframe store as the hub and its backup use it."""
 
     def __init__(self, store: KeyframeStore) -> None:
         self._store = store

@@ -25,10 +25,11 @@ from urllib.parse import urlsplit
 from camera_adapters import BackoffPolicy
 from cityeye.config.schema import HubSection
 from cityeye.errors import CommandError
+from cityeye.hub_places import StoredEvidence
 from cityeye.logs import LogFormat, log_settings, set_up_logs
 from cityeye.processes import how_it_ended
 from event_hub import ControlSettings, HubRetention, HubSettings
-from pipelines import HoldsUnreadable, KeyframeMissing, StoreError
+from pipelines import HoldsUnreadable, StoreError
 from pipelines.access import TokenFileError
 from pipelines.delivery import Holds, KeyframeSettings, KeyframeStore
 from pipelines.free_memory import share_heaps
@@ -317,26 +318,12 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-class _StoreKeyframes:
+class _StoreKeyframes(StoredEvidence):
     """The hub's source of keyframes over the store that the workers fill."""
 
     def __init__(self, store: KeyframeStore, holds: Holds) -> None:
-        self._store = store
+        super().__init__(store)
         self._holds = holds
-
-    def fetch(self, key: str) -> bytes:
-        """The image's bytes.
-
-        Raises:
-            LookupError: There is none under this key.
-            OSError: The store cannot be reached.
-        """
-        try:
-            return self._store.get(key)
-        except KeyframeMissing as error:
-            raise KeyError(key) from error
-        except StoreError as error:
-            raise OSError(str(error)) from error
 
     def remove(self, key: str) -> None:
         """Deletes what lies under a key; nothing there is no error.

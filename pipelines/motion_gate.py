@@ -18,6 +18,7 @@ import numpy as np
 from camera_adapters import AnalysisImage, Frame, Luma, Size
 from models.detections import Detections
 from pipelines.plan import ModelRef
+from pipelines.signals.motion import moved_pixels
 
 LUMA_SIZE: Final = Size(320, 180)
 """The whole image, stretched. Smaller, a person far away would be less than a pixel wide."""
@@ -26,6 +27,9 @@ LEAST_CHANGE: Final = 8.0
 """Change of brightness that counts, in levels; more where the image is noisy."""
 
 NOISE_FACTOR: Final = 6.0
+
+SAMPLED: Final = 5
+"""Rows and columns so far apart are enough to know what most pixels do."""
 
 LIGHT_CHANGE: Final = 16.0
 """When all of it has become so much brighter or darker, models may find something else."""
@@ -81,13 +85,17 @@ class MotionGate:
             UnreadableFault: The pixel format cannot be converted.
         """
         self._luma = frame.full.luma(LUMA_SIZE)
-        views, found = dict(frame.views), dict[ModelRef, Detections]()
-        for model in models:
-            before = self._inferred.get(model)
-            if before is None or not self._is_same(before, frame, self._luma):
-                return None
-            views[model.view], found[model] = before.view, before.found
-        return HeldFrame(replace(frame, views=views), found)
+        before = {model: self._inferred.get(model) for model in models}
+        known = {model: one for model, one in before.items() if one is not None}
+        if len(known) < len(before) or not all(self._lasts(one, frame) for one in known.values()):
+            return None
+        # Models that were due together have one image.
+        images = {id(one.luma): one.luma for one in known.values()}.values()
+        if any(has_moved(image, self._luma) for image in images):
+            return None
+        views = {model.view: one.view for model, one in known.items()}
+        found = {model: one.found for model, one in known.items()}
+        return HeldFrame(replace(frame, views={**frame.views, **views}), found)
 
     def note(self, frame: Frame, found: Mapping[ModelRef, Detections]) -> None:
         """What models found in the frame that `held` was asked about last."""
@@ -100,13 +108,11 @@ class MotionGate:
             for model, one in found.items()
         }
 
-    def _is_same(self, before: _Inferred, frame: Frame, luma: Luma) -> bool:
+    def _lasts(self, before: _Inferred, frame: Frame) -> bool:
+        """Whether an inference is of the same stream and not too long ago."""
         passed_s = frame.captured_mono_s - before.at_s
-        return (
-            before.stream_restarts == frame.stream_restarts
-            and 0 <= passed_s < self._longest_s - EARLY_S
-            and not has_moved(before.luma, luma)
-        )
+        is_new = 0 <= passed_s < self._longest_s - EARLY_S
+        return is_new and before.stream_restarts == frame.stream_restarts
 
 
 def has_moved(before: Luma, now: Luma) -> bool:
@@ -118,15 +124,10 @@ def has_moved(before: Luma, now: Luma) -> bool:
         before: (H, W) uint8.
         now: The same.
     """
-    change = cv2.subtract(now, before, dtype=cv2.CV_16S)
-    # Pixels apart by five are enough to know what most do.
-    sample = change[::5, ::5]
-    light = float(np.median(sample))
+    moved, light = moved_pixels(before, now, LEAST_CHANGE, NOISE_FACTOR, SAMPLED)
     if abs(light) >= LIGHT_CHANGE:
         return True
-    noise = float(np.median(np.abs(sample - light)))
-    level = max(LEAST_CHANGE, NOISE_FACTOR * noise)
-    differs = (np.abs(change - np.int16(round(light))) > level).view(np.uint8)
+    differs = moved.view(np.uint8)
     if cv2.countNonZero(differs) < LEAST_PIXELS:
         return False
     _, _, sizes, _ = cv2.connectedComponentsWithStats(differs, connectivity=8)
