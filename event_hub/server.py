@@ -21,6 +21,7 @@ from event_hub.errors import HubStartError, StoreUnavailableError
 from event_hub.keyframes import KeyframeSource
 from event_hub.settings import HubSettings
 from pipelines.access import guarded_protocol, reachable_host
+from pipelines.free_memory import keep_for_good
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            keep_for_good()
             self._on_ready()
 
     @contextmanager

@@ -25,6 +25,10 @@ from pipelines.access import create_owned_folder
 READERS: Final = 4
 WAIT_S: Final = 5.0
 WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
+WRITER_CACHE_KIB: Final = 16 * 1024
+CHECKPOINT_PAGES: Final = 8000
+"""Events fall anywhere into the indexes: with the defaults, 2 MB and 1000 pages, each page is read
+and written again with nearly every batch."""
 EXAMINED_BYTES: Final = 512 * 1024 * 1024
 """A larger file is not read as a whole when the hub starts; damage shows when it is used."""
 ASIDE: Final = ".damaged-"
@@ -136,5 +140,11 @@ def leave_transactions_to_us(connection: sqlite3.Connection, _entry: ConnectionP
 
 def _make_durable(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
     leave_transactions_to_us(connection, entry)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={WAL_LIMIT_BYTES}"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"journal_size_limit={WAL_LIMIT_BYTES}",
+        f"cache_size=-{WRITER_CACHE_KIB}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+    ):
         connection.execute(f"PRAGMA {pragma}").close()

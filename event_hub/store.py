@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, bindparam, insert, or_, select, update
 
 from event_hub.answers import Receipt
 from event_hub.case_tables import HUB
@@ -34,8 +35,10 @@ from pipelines.event import HeartbeatEvent
 logger = logging.getLogger(__name__)
 
 SAVE_HEARD_EVERY_S = 30.0
-KEYS_AT_ONCE = 250
+KEYS_AT_ONCE = 256
 """Events that are searched with one statement; databases bound its parameters."""
+
+_KEY = ("source", "event_id")
 
 
 class EventStore:
@@ -207,11 +210,16 @@ def _unknown(connection: Connection, received: Sequence[Received]) -> list[Recei
     """The events that the database does not have, each once, in their order."""
     known: dict[tuple[str, str], str] = {}
     keys = [(one.event.source, one.event.id) for one in received]
-    key = tuple_(EVENTS.c.source, EVENTS.c.event_id)
-    columns = (EVENTS.c.source, EVENTS.c.event_id, EVENTS.c.sha256)
     for start in range(0, len(keys), KEYS_AT_ONCE):
-        named = key.in_(keys[start : start + KEYS_AT_ONCE])
-        for row in connection.execute(select(*columns).where(named)):
+        part = keys[start : start + KEYS_AT_ONCE]
+        asked = 1 << (len(part) - 1).bit_length()
+        part += part[-1:] * (asked - len(part))
+        values = {
+            f"{name}{place}": one
+            for place, key in enumerate(part)
+            for name, one in zip(_KEY, key, strict=True)
+        }
+        for row in connection.execute(_named(asked), values):
             known[row.source, row.event_id] = row.sha256
     fresh = []
     for one, name in zip(received, keys, strict=True):
@@ -221,6 +229,19 @@ def _unknown(connection: Connection, received: Sequence[Received]) -> list[Recei
         elif known[name] != one.sha256:
             logger.warning("event_id_reused", extra={"source": name[0], "id": name[1]})
     return fresh
+
+
+@cache
+def _named(count: int) -> Select[Any]:
+    """Asks for so many events by their keys; made once for each power of two.
+
+    SQLite reads the whole table for pairs that stand IN a list, and an index for each OR.
+    """
+    row = EVENTS.c
+    same = (
+        and_(*(row[name] == bindparam(f"{name}{place}") for name in _KEY)) for place in range(count)
+    )
+    return select(*(row[name] for name in _KEY), row.sha256).where(or_(*same))
 
 
 def _row(received: Received, position: int, now_us: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, func, select
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from event_hub.camera_key import CameraKey
 from event_hub.incidents import IncidentFilter, conditions
@@ -21,11 +22,13 @@ from event_hub.statistics.answers import (
     PlaceList,
 )
 from event_hub.statistics.spans import STEP_US, ClockStep, TimeRange, begin_us, begins_us, spans
-from event_hub.tables import INCIDENTS, from_us
-from pipelines.event import CameraData, IncidentData
+from event_hub.tables import INCIDENTS, from_us, to_us
+from pipelines.event import CameraData
 from pipelines.event_incident import LEVELS
 
 GROUPS_MAX: Final = 500
+MUCH: Final = 4
+"""A time is much of another where so many of it are more than that."""
 SEVERITY: Final = {level: name for name, level in LEVELS.items()}
 
 Shared = Literal["kind", "camera", "zone", "model"]
@@ -35,6 +38,12 @@ _COLUMNS: Final[dict[Shared, tuple[str, ...]]] = {
     "zone": ("city", "camera", "zone"),
     "model": ("model", "model_version"),
 }
+
+
+class _SeenCamera(BaseModel):
+    """The camera of an incident; the rest of it, which is most, is not parsed."""
+
+    camera: CameraData
 
 
 def timeline(
@@ -113,16 +122,42 @@ def counted(
     query = select(
         *columns, func.count().label("total"), func.sum(INCIDENTS.c.is_open).label("open")
     )
+    where = conditions(replace(wanted, since=None, until=None))
+    if wanted.since is not None or wanted.until is not None:
+        where = [*where, *_opened_within(connection, wanted)]
     found: dict[tuple[str, ...], dict[str, Any]] = {}
-    rows: Sequence[Any] = connection.execute(
-        query.where(*conditions(wanted)).group_by(*columns)
-    ).all()
+    rows: Sequence[Any] = connection.execute(query.where(*where).group_by(*columns)).all()
     for row in rows:
         counts = found.setdefault(tuple(row[: len(names)]), _nothing())
         counts["total"] += row.total
         counts["open"] += row.open
         counts["severities"][SEVERITY[row.level]] += row.total
     return found
+
+
+def _opened_within(connection: Connection, wanted: IncidentFilter) -> list[ColumnElement[bool]]:
+    """What holds of incidents that opened in the time that is wanted.
+
+    For a time SQLite takes an index by time and sorts what it finds into groups. Where that is much
+    of all there is, an index that has the groups in their order takes a quarter of that, so the
+    time is then hidden from it.
+    """
+    first_us, last_us = _kept_time(connection)
+    begin_us = first_us if wanted.since is None else to_us(wanted.since)
+    end_us = last_us + 1 if wanted.until is None else to_us(wanted.until)
+    asked_us = min(end_us, last_us) - max(begin_us, first_us)
+    is_much = asked_us * MUCH > last_us - first_us
+    opened = INCIDENTS.c.opened_us + 0 if is_much else INCIDENTS.c.opened_us
+    return [opened >= begin_us, opened < end_us]
+
+
+def _kept_time(connection: Connection) -> tuple[int, int]:
+    """When the first and the last incident opened; zeros where there is none."""
+    opened = INCIDENTS.c.opened_us
+    # One by one: both at once would read the whole index.
+    ends = (select(extreme(opened)).scalar_subquery() for extreme in (func.min, func.max))
+    first_us, last_us = connection.execute(select(*ends)).one()
+    return (first_us or 0, last_us or 0)
 
 
 def _nothing() -> dict[str, Any]:
@@ -142,5 +177,5 @@ def _as_seen(connection: Connection, cameras: Collection[str]) -> dict[CameraKey
     last = newest.where(row.camera.in_(cameras)).group_by(row.city, row.camera).subquery()
     same = and_(*(row[name] == last.c[name] for name in ("opened_us", "city", "camera")))
     rows = connection.execute(select(row.city, row.data).join(last, same)).all()
-    seen = [(one.city, IncidentData.model_validate_json(one.data).camera) for one in rows]
+    seen = [(one.city, _SeenCamera.model_validate_json(one.data).camera) for one in rows]
     return {CameraKey(city, camera.id): camera for city, camera in seen}

@@ -22,7 +22,7 @@ from camera_adapters import Image
 from models import VERSION_PATTERN, ModelError
 from pipelines import BatchResult, InferenceMetrics, MicroBatch
 from pipelines.delivery import KeyframeSettings
-from pipelines.free_memory import FreeMemory
+from pipelines.free_memory import FreeMemory, keep_for_good
 from pipelines.http_api import HttpApi
 from serving.actor import RESERVED_CPUS
 from serving.api.access import MAX_IMAGE_BYTES, ROUTES, ApiGate, api_access, policy
@@ -135,6 +135,7 @@ class ControlApi:
         self._free_memory = FreeMemory()
         self._healthz_status = 200
         self._healthz_until_s = 0.0
+        keep_for_good()
 
     async def check_health(self) -> None:
         """Fails, so that Serve replaces this replica, where its event loop or threads are stuck."""
