@@ -128,4 +128,4 @@ def _measurement(place: int, begins_at: datetime, chance: random.Random) -> Meas
         model=VersionData(name="street", version="1"),
         rule=VersionData(name="traffic.zone_traffic", version="1"),
     )  # fmt: skip
-    return MeasurementEvent(**_known(number, f"{kind} {begins_at:%H:%M}", ends_at), data=data)
+    return MeasurementEvent(**_known(number, f"{kind} {begins_at.isoformat()}", ends_at), data=data)
