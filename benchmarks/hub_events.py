@@ -1,4 +1,4 @@
-"""Events of a district for a hub under measurement: incidents of two months, measurements of a day.
+"""Events of a district for a hub under measurement: incidents of two months, a day of the rest.
 
 They look like those of a city: an incident is about two kilobytes, with a keyframe and what may be
 drawn over it.
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from pipelines.event import (
     CameraData,
+    CameraStateData,
+    CameraStateEvent,
     CoverageData,
     IncidentData,
     IncidentEvent,
@@ -47,6 +49,17 @@ def camera(number: int) -> CameraData:
     """One of the cameras."""
     place = PlaceData(lon=103.8 + number % 10 / 100, lat=30.4 + number // 10 / 100)
     return CameraData(id=f"cam-{number:03d}", name=f"{number} 号摄像机", place=place)
+
+
+def camera_states() -> Iterator[bytes]:
+    """The newest state of each camera."""
+    for number in range(CAMERAS):
+        about = camera(number)
+        data = CameraStateData(
+            camera=about, state="online", previous="offline", reason="", since=END
+        )
+        known = _known(number, "state", END)
+        yield CameraStateEvent(**known, data=data).model_dump_json().encode()
 
 
 def incidents(count: int, first: int = 0) -> Iterator[bytes]:

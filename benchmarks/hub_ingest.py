@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.hub_events import incidents, measurements
+from benchmarks.hub_events import CAMERAS, camera_states, incidents, measurements
 from benchmarks.hub_process import BenchHub
 from benchmarks.subject import Say
 
@@ -45,13 +45,14 @@ def ingested(
     Raises:
         BenchmarkError: It refuses some, or does not keep each once.
     """
+    hub.send_batch(list(camera_states()))
     found = {
         "batch_incidents_per_s": _fill(hub, incidents(incident_count), incident_count, say),
         "batch_measurements_per_s": _fill(
             hub, measurements(measurement_count), measurement_count, say
         ),
     }
-    expected = incident_count + measurement_count
+    expected = CAMERAS + incident_count + measurement_count
     _expect(hub, expected)
     again = list(itertools.islice(measurements(measurement_count), BATCH))
     found["batch_duplicates_per_s"] = tuple(_rate(hub, [again]) for _ in range(REPEATED))

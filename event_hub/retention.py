@@ -155,7 +155,7 @@ def _delete_incidents(connection: Connection, ids: Collection[str]) -> None:
     for start in range(0, len(keyframes), BATCH):
         part = keyframes[start : start + BATCH]
         # Said once more for the key alone: SQLite looks up no pairs in an index.
-        named = KEYFRAMES.c.key.in_([key for _, key in part])
-        named &= tuple_(KEYFRAMES.c.city, KEYFRAMES.c.key).in_(part)
-        connection.execute(delete(KEYFRAMES).where(named))
+        keys = KEYFRAMES.c.key.in_([key for _, key in part])
+        pairs = tuple_(KEYFRAMES.c.city, KEYFRAMES.c.key).in_(part)
+        connection.execute(delete(KEYFRAMES).where(keys, pairs))
     connection.execute(delete(INCIDENTS).where(gone))

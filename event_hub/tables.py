@@ -122,6 +122,10 @@ LISTED = (
 search over the table reads all of it; over this index it does not. PostgreSQL keeps long texts
 apart, and bounds the entries of an index."""
 
+COUNTED = ("level", "kind", "opened_us", "is_open")
+GROUPED = ("city", "camera", "level", "zone", "opened_us", "is_open")
+"""All that incidents are counted by, at one place or at all of them."""
+
 INCIDENTS = Table(
     "incidents",
     METADATA,
@@ -144,10 +148,8 @@ INCIDENTS = Table(
     Index("incidents_ended", "is_open", "ended_us", "incident_id"),
     Index("incidents_held", "held_us"),
     Index("incidents_listed", *LISTED).ddl_if(dialect="sqlite"),
-    Index("incidents_counted", "level", "kind", "opened_us", "is_open"),
-    Index("incidents_grouped", "city", "camera", "level", "zone", "opened_us", "is_open").ddl_if(
-        dialect="sqlite"
-    ),
+    Index("incidents_counted", *COUNTED),
+    Index("incidents_grouped", *GROUPED).ddl_if(dialect="sqlite"),
 )
 """The state after the greatest (incarnation, revision, sequence, source, event_id) that has
 arrived. `opened_us` and `ended_us` never lie far after the arrival of what they are from. Since

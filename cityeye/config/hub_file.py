@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from cityeye.config.document import read_document
-from cityeye.config.mistakes import report_mistakes
 from cityeye.config.problem import ConfigurationError
-from cityeye.config.secret_files import read_secret_files
 from cityeye.config.section import Section
+from cityeye.config.sections import checked_sections, read_sections
 from event_hub import CaseSettings, OidcSettings
 
 HUB = "hub"
@@ -33,27 +29,22 @@ class _LoneHubFile(Section):
 def lone_hub(
     path: Path, environment: Mapping[str, str]
 ) -> tuple[LoneHubSection, tuple[str, ...], tuple[str, ...]]:
-    """Reads `hub: {cases: ..., oidc: ...}` of a file, as `load_config` reads that of a city.
+    """Reads `hub: {cases: ..., oidc: ...}` of a file, which may be that of a city.
 
     Returns:
         The section, the keys of `hub` that do not count here, and what should be changed.
 
     Raises:
-        ConfigurationError: With every mistake in it.
+        ConfigurationError: With every mistake in these keys.
     """
-    document = read_document(path, environment)
-    read_secret_files(document, path.absolute().parent)
+    names = LoneHubSection.model_fields
+    document = read_sections(path, environment, [f"{HUB}.{name}" for name in names])
     given = document.data.get(HUB)
-    if document.data and not isinstance(given, dict):
+    if not isinstance(given, dict):
         remedy = "Write `hub:` with `oidc:` or `cases:` below it."
         document.report((HUB,), "the file has no section of this name", remedy)
-    if document.problems or not isinstance(given, dict):
         raise ConfigurationError(path, document.problems)
-    known = {key: one for key, one in given.items() if key in LoneHubSection.model_fields}
+    known = {key: one for key, one in given.items() if key in names}
     left = tuple(str(key) for key in given if key not in known)
-    try:
-        file = _LoneHubFile.model_validate({HUB: known})
-    except ValidationError as error:
-        report_mistakes(document, error, _LoneHubFile)
-        raise ConfigurationError(path, document.problems) from None
+    file = checked_sections(document, path, _LoneHubFile, {HUB: known})
     return file.hub, left, tuple(f"{path}:{one.line}: {one}" for one in document.warnings)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query
 from pydantic import AwareDatetime, Field
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import Column, ColumnElement, String, exists, literal_column
+from sqlalchemy.sql.visitors import iterate
 
 from event_hub.case_tables import CASE_INCIDENTS, CASES, OF_INCIDENT
 from event_hub.incident_words import plain
@@ -76,7 +77,8 @@ def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
     row = INCIDENTS.c
     found = [wanted.sees.of(INCIDENTS)]
     if wanted.state is not None:
-        found.append(row.is_open == int(wanted.state == "open"))
+        # Few are open, which an index finds; nearly all have ended, and that does not help it.
+        found.append(row.is_open == 1 if wanted.state == "open" else row.is_open + 0 == 0)
     for name in _SEVERAL:
         values = getattr(wanted, name)
         if values:
@@ -86,7 +88,9 @@ def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
         if value is not None:
             found.append(row[name] == value)
     if wanted.severity is not None:
-        found.append(row.level >= LEVELS[wanted.severity])
+        # An index begins with the level, of which there are four: SQLite would take it, and read
+        # most incidents as a whole, where another index has all that is asked for.
+        found.append(row.level + 0 >= LEVELS[wanted.severity])
     if wanted.since is not None:
         found.append(row.opened_us >= to_us(wanted.since))
     if wanted.until is not None:
@@ -99,6 +103,36 @@ def conditions(wanted: IncidentFilter) -> Sequence[ColumnElement[bool]]:
         row.words.contains(word, autoescape=True) for word in plain(wanted.text or "").split()
     ]
     return found
+
+
+def columns_to_group_by(
+    names: Sequence[str], where: Iterable[ColumnElement[bool]], index: Collection[str]
+) -> list[ColumnElement[Any]]:
+    """Columns to group by, so that no index is read in their order that lacks what is asked.
+
+    SQLite reads an index in the order of the groups to save the sorting, and for what is asked
+    besides each row as a whole, where another index has all of that.
+
+    Args:
+        names: Those to group by.
+        where: What is asked of the incidents.
+        index: The columns of the index that has the groups in their order.
+    """
+    asked = {
+        one.name
+        for condition in where
+        for one in iterate(condition)
+        if isinstance(one, Column) and one.table is INCIDENTS
+    }
+    columns = (INCIDENTS.c[name] for name in names)
+    covers = asked <= set(index)
+    return [one if covers else _hidden(one).label(one.name) for one in columns]
+
+
+def _hidden(column: Column[Any]) -> ColumnElement[Any]:
+    # As a parameter it would be another one for PostgreSQL where it stands again.
+    nothing = "''" if isinstance(column.type, String) else "0"
+    return column + literal_column(nothing, column.type)
 
 
 def _in_case_state(state: CaseStates) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from event_hub.camera_key import CameraKey
-from event_hub.incidents import IncidentFilter, conditions
+from event_hub.incidents import IncidentFilter, columns_to_group_by, conditions
 from event_hub.statistics.answers import (
     GroupedIncidents,
     IncidentBucket,
@@ -22,7 +22,7 @@ from event_hub.statistics.answers import (
     PlaceList,
 )
 from event_hub.statistics.spans import STEP_US, ClockStep, TimeRange, begin_us, begins_us, spans
-from event_hub.tables import INCIDENTS, from_us, to_us
+from event_hub.tables import COUNTED, GROUPED, INCIDENTS, from_us, to_us
 from pipelines.event import CameraData
 from pipelines.event_incident import LEVELS
 
@@ -118,13 +118,14 @@ def counted(
     connection: Connection, wanted: IncidentFilter, names: tuple[str, ...]
 ) -> dict[tuple[str, ...], dict[str, Any]]:
     """What was reported, by the values of some columns: `total`, `open` and `severities`."""
-    columns = [INCIDENTS.c[name] for name in (*names, "level")]
-    query = select(
-        *columns, func.count().label("total"), func.sum(INCIDENTS.c.is_open).label("open")
-    )
     where = conditions(replace(wanted, since=None, until=None))
     if wanted.since is not None or wanted.until is not None:
         where = [*where, *_opened_within(connection, wanted)]
+    index = COUNTED if names == ("kind",) else GROUPED
+    columns = columns_to_group_by((*names, "level"), where, index)
+    query = select(
+        *columns, func.count().label("total"), func.sum(INCIDENTS.c.is_open).label("open")
+    )
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     rows: Sequence[Any] = connection.execute(query.where(*where).group_by(*columns)).all()
     for row in rows:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import hub
 from benchmarks.errors import BenchmarkError
 from benchmarks.hub import DATABASES, HubBenchmark, run
-from benchmarks.hub_events import CAMERAS, MEASURED, incidents, measurements
+from benchmarks.hub_events import CAMERAS, MEASURED, camera_states, incidents, measurements
 from benchmarks.hub_ingest import ingested, ingested_by_two
 from benchmarks.hub_pages import PAGES, browser_program
 from benchmarks.hub_process import BenchHub
@@ -19,15 +19,12 @@ from event_hub.envelope import parse_event
 
 
 def test_events_of_the_benchmark_are_events_of_a_city() -> None:
-    events = [*incidents(3), *incidents(3, first=3), *measurements(3)]
+    events = [*incidents(3), *incidents(3, first=3), *measurements(3), *camera_states()]
     names = {(one.source, one.id) for one in (parse_event(body).event for body in events)}
     assert len(names) == len(events)
     assert list(incidents(3)) == events[:3]
 
 
-@pytest.mark.slow
-@pytest.mark.integration
-@pytest.mark.timeout(400)
 def test_no_two_measurements_of_the_benchmark_are_one_event() -> None:
     of_a_day = CAMERAS * len(MEASURED) * 24 * 60
     # The first of each day, out of all those of a million.
@@ -35,6 +32,9 @@ def test_no_two_measurements_of_the_benchmark_are_one_event() -> None:
     assert len({one["id"] for one in days}) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(400)
 def test_hubs_are_filled_and_asked_and_their_pages_opened(tmp_path) -> None:
     wanted = HubBenchmark(DATABASES, 300, 600, requests=1, seconds=0.1, folder=tmp_path)
     result = run(wanted, lambda _: None)

@@ -141,6 +141,10 @@ LONE = """hub:
     limits: {high: {decide_minutes: 15}}
     escalate_to: [shift leader]
 """
+ELSEWHERE = """cameras:
+- {id: gate, source: "rtsp://gate/1", username: hub, password: "${NOT_ON_THIS_MACHINE}", zone: []}
+"""
+"""What a hub alone need not know, nor have right."""
 
 
 @pytest.mark.slow
@@ -150,7 +154,7 @@ def test_alone_it_has_the_logins_and_limits_of_a_configuration(
 ) -> None:
     monkeypatch.setenv("CITY_ID_PASS", PASSWORD)
     config = tmp_path / "hub.yaml"
-    config.write_text(LONE)
+    config.write_text(LONE + ELSEWHERE)
     with hub_process(tmp_path, "--config", str(config)) as hub:
         # Who has not logged in is shown the login page in place of any other.
         asked = urllib.request.Request(hub.client.url, headers={"Accept": "text/html"})
@@ -167,6 +171,7 @@ def test_alone_it_has_the_logins_and_limits_of_a_configuration(
         assert PASSWORD not in [*me.cmdline(), *me.environ().values()]
     said = (tmp_path / "hub.log").read_text()
     assert "of `hub`, port count for `cityeye run` only" in said
+    assert "NOT_ON_THIS_MACHINE" not in said
     assert PASSWORD not in said
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 from sqlalchemy import Engine, event
 
+from event_hub.incidents.counts import incident_counts
+from event_hub.incidents.filter import IncidentFilter
+from event_hub.people.visible import Visible
 from event_hub.retention import delete_old
+from event_hub.statistics.incidents import Shared, groups
 from event_hub.store import EventStore
-from tests.event_hub.samples import camera_state, keyframe, picture
+from tests.event_hub.samples import START, camera_state, keyframe, picture
 from tests.event_hub.test_measurements import measured
 from tests.event_hub.test_retention import MONTH, arrived, life
 from tests.event_hub.test_store import add, opened
@@ -54,6 +59,16 @@ def whole_reads(store: EventStore, statements: Statements) -> list[tuple[str, st
     return found
 
 
+def plans(store: EventStore, statements: Statements) -> list[str]:
+    """How each statement that groups incidents finds them."""
+    grouping = [one for one in statements if "GROUP BY" in one[0] and "FROM incidents" in one[0]]
+    with store.database.read() as connection:
+        return [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()[0].detail
+            for statement, values in grouping
+        ]
+
+
 def deliver(store: EventStore, name: str) -> None:
     shown = [keyframe(f"kf/{name}.jpg", picture())]
     events = [camera_state(number=1), *life(name, keyframes=shown)]
@@ -89,3 +104,28 @@ def test_old_events_are_found_in_an_index(tmp_path: Path) -> None:
         with noted() as statements:
             assert delete_old(store.database, MONTH, pause_s=0) > 3
         assert whole_reads(store, statements) == []
+
+
+MONTH_AGO, NOW = START - timedelta(days=30), START + timedelta(days=1)
+FILTERS = (
+    IncidentFilter(),
+    IncidentFilter(severity="high"),
+    IncidentFilter(camera=["gate-1"], severity="high"),
+    IncidentFilter(kind=["crowding.density"], zone=["square"]),
+    IncidentFilter(state="ended", since=MONTH_AGO, until=NOW),
+    IncidentFilter(model="street", text="square 31"),
+    IncidentFilter(sees=Visible((("gate-1", "", ""), ("yard-*", "", "")))),
+)
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_incidents_are_counted_in_an_index_alone(tmp_path: Path, wanted: IncidentFilter) -> None:
+    with opened(tmp_path) as store:
+        deliver(store, "first")
+        with noted() as statements, store.database.read() as connection:
+            incident_counts(connection, wanted)
+            for shared in get_args(Shared):
+                groups(connection, wanted, shared)
+        found = plans(store, statements)
+        assert len(found) == 1 + len(get_args(Shared))
+        assert [one for one in found if "USING COVERING INDEX" not in one] == []
