@@ -22,12 +22,12 @@ SectionsT = TypeVar("SectionsT", bound=Section)
 
 
 def read_sections(path: Path, environment: Mapping[str, str], keys: Collection[str]) -> Document:
-    """A file with the problems and warnings at some keys alone, for example `hub.oidc`, and below them.
+    """A file with the problems and warnings at or below some keys alone.
 
     Args:
         path: The file.
         environment: What `${NAME}` stands for.
-        keys: Dotted keys.
+        keys: For example `hub.oidc`.
 
     Raises:
         ConfigurationError: The file cannot be read at all.
