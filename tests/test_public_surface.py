@@ -44,6 +44,7 @@ SUB_PACKAGES = {
         "trace",
         "tracker",
     ),
+    "camera_adapters": ("onvif",),
     "model_tools": (
         "admission",
         "catalogue",
