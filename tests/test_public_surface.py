@@ -18,6 +18,7 @@ SUB_PACKAGES = {
     "benchmarks": (
         "chaos.campaign",
         "chaos.combined",
+        "city_path.simulated_city",
         "compare",
         "decode",
         "detect",
