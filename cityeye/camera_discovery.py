@@ -18,9 +18,9 @@ import yaml
 from camera_adapters import CameraNetwork, Credentials
 from camera_adapters.onvif import (
     FoundDevice,
+    NetworkProbe,
     OnvifDevice,
     OnvifFault,
-    Probe,
     StreamNeeds,
     VideoProfile,
     by_source,
@@ -169,7 +169,7 @@ def _each_once(devices: Sequence[FoundDevice]) -> list[FoundDevice]:
     return list(found.values())
 
 
-def _of_probe(probe: Probe, search: Search) -> Iterator[str]:
+def _of_probe(probe: NetworkProbe, search: Search) -> Iterator[str]:
     for address in probe.unreadable:
         yield (
             f"{address}: answers the probe with something that is not ONVIF; "

@@ -73,6 +73,7 @@ SUB_PACKAGES = {
         "rules",
         "shadow",
         "signals",
+        "tracing",
     ),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),

@@ -1,6 +1,6 @@
 from .device import OnvifDevice as OnvifDevice, examine_device as examine_device
 from .discovery import (
-    FoundDevice as FoundDevice, Probe as Probe, device_at as device_at,
+    FoundDevice as FoundDevice, NetworkProbe as NetworkProbe, device_at as device_at,
     find_devices as find_devices,
 )
 from .errors import OnvifFault as OnvifFault

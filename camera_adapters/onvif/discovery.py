@@ -85,7 +85,7 @@ class FoundDevice:
 
 
 @dataclass(slots=True)
-class Probe:
+class NetworkProbe:
     """What came of a probe.
 
     Attributes:
@@ -99,7 +99,7 @@ class Probe:
     unreachable: dict[str, str] = field(default_factory=dict)
 
 
-def find_devices(wait_s: float, interface: str | None = None) -> Probe:
+def find_devices(wait_s: float, interface: str | None = None) -> NetworkProbe:
     """Asks the local network, and waits so many seconds for answers.
 
     Args:
@@ -110,7 +110,7 @@ def find_devices(wait_s: float, interface: str | None = None) -> Probe:
     Raises:
         ValueError: `interface` is no IPv4 address.
     """
-    probe = Probe()
+    probe = NetworkProbe()
     sockets = list(_open_sockets(interface, probe)) if wait_s else []
     try:
         _gather(sockets, wait_s, probe)
@@ -135,7 +135,7 @@ def device_at(place: str) -> FoundDevice:
     return FoundDevice(str(found[0][4][0]), ServiceAddress(parts.port or DEFAULT_PORTS["http"]))
 
 
-def _open_sockets(interface: str | None, probe: Probe) -> Iterator[socket.socket]:
+def _open_sockets(interface: str | None, probe: NetworkProbe) -> Iterator[socket.socket]:
     """A socket for each interface; one that cannot send is noted."""
     if interface is None:
         # The index of an interface in place of its address, see ip(7), IP_MULTICAST_IF.
@@ -163,7 +163,7 @@ def _send(sock: socket.socket) -> None:
         sock.sendto(message.encode(), GROUP)
 
 
-def _gather(sockets: list[socket.socket], wait_s: float, probe: Probe) -> None:
+def _gather(sockets: list[socket.socket], wait_s: float, probe: NetworkProbe) -> None:
     known: set[str] = set()
     now_s = time.monotonic()
     until_s, repeat_s = now_s + wait_s, now_s + REPEAT_AFTER_S
@@ -179,7 +179,7 @@ def _gather(sockets: list[socket.socket], wait_s: float, probe: Probe) -> None:
             _note(data, address, known, probe)
 
 
-def _note(data: bytes, address: str, known: set[str], probe: Probe) -> None:
+def _note(data: bytes, address: str, known: set[str], probe: NetworkProbe) -> None:
     try:
         found = [_found(match, address) for match in _matches(data)]
     except (UnreadableXmlError, ValueError):
