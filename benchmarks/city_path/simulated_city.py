@@ -18,6 +18,7 @@ from benchmarks.city_path.director_round import PER_WORKER, answering_workers
 from benchmarks.city_path.hub_load import HubLoad, hub_load
 from benchmarks.city_path.outboxes import outbox_events_per_s
 from benchmarks.city_path.recording import CityRecording, record
+from benchmarks.errors import BenchmarkError
 from benchmarks.hub_process import running_hub
 from benchmarks.result import BenchmarkResult, Metric, ResultTable, RunStart
 from benchmarks.subject import Say
@@ -93,10 +94,13 @@ def run(benchmark: CityBenchmark, say: Say) -> BenchmarkResult:
     """Measures every number of cameras.
 
     Raises:
-        BenchmarkError: The hub does not start or refuses what it should take.
+        BenchmarkError: Nothing was recorded, or the hub does not start or refuses what it should
+            take.
     """
     start = RunStart()
     recording = record(benchmark.recorded_s)
+    if not recording.bodies:
+        raise BenchmarkError("nothing happens in so short a street; record more with --recorded")
     say(f"one camera sends {60 * recording.per_second:.1f} events a minute")
     sizes = _measured(benchmark, recording, say)
     settings: dict[str, JsonValue] = {

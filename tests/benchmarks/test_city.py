@@ -54,9 +54,10 @@ def test_the_part_with_the_least_time_left_is_the_limit():
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(400)
 def test_a_small_city_is_measured():
     said: list[str] = []
-    result = run(CityBenchmark((1, 10), 0.3, 20.0), said.append)
+    result = run(CityBenchmark((1, 10), 0.3, 16.0), said.append)
     assert [row[0] for row in result.tables[0].rows] == [1, 10]
     assert all(metric.median > 0 for metric in result.metrics)
     assert {row[0] for row in result.tables[1].rows} == {"director", "outboxes", "hub"}
