@@ -96,6 +96,7 @@ class VideoImage:
         media_s: See `DecodedImage`; set by sources that have a timeline.
         cut: See `DecodedImage`.
         still_s: See `DecodedImage`; set for live sources.
+        decode_s: See `DecodedImage`; set by the decoder.
     """
 
     __slots__ = (
@@ -105,6 +106,7 @@ class VideoImage:
         "_lock",
         "_orientation",
         "cut",
+        "decode_s",
         "media_s",
         "size",
         "still_s",
@@ -126,6 +128,7 @@ class VideoImage:
         self.media_s = 0.0
         self.cut = False
         self.still_s = 0.0
+        self.decode_s = 0.0
 
     @property
     def stamp(self) -> Stamp:

@@ -115,6 +115,7 @@ class VideoDecoder:
         if damaged:
             self._await_key_frame(damaged=True)
         frames: list[VideoFrame] | None = None
+        began_s = time.perf_counter()
         with suppress(*CALL_ERRORS):
             frames = self._context.decode(packet)
         if self._gpu is not None and (frames or (packet.is_keyframe and not damaged)):
@@ -130,12 +131,12 @@ class VideoDecoder:
                 arrivals.append(StreamSignal.DAMAGED)
             elif self._awaits_key_frame and not frame.key_frame and not self._waited_long_enough():
                 self._await_key_frame(damaged=self._damaged)
-                signal = StreamSignal.DAMAGED if self._damaged else StreamSignal.NO_IMAGE
-                arrivals.append(signal)
+                arrivals.append(StreamSignal.DAMAGED if self._damaged else StreamSignal.NO_IMAGE)
             else:
                 self._awaits_key_frame = self._damaged = False
                 self._waits_since_s = None
                 image = VideoImage(self._camera, frame, self._shown(frame))
+                image.decode_s = time.perf_counter() - began_s
                 if frame.format.name != self._pixel_format:
                     # Here, because a fault of the camera has to end the attempt to read it;
                     # images are converted later and elsewhere.
@@ -338,9 +339,8 @@ class VideoContainer:
 
     def _keep(self, packet: Packet[VideoStream]) -> None:
         if self._ring is not None and packet.size:
-            shown_s = stamp_of(packet).shown_s
             key, damaged = packet.is_keyframe, packet.is_corrupt
-            self._ring.put(KeptPacket(bytes(packet), shown_s, key, damaged))
+            self._ring.put(KeptPacket(bytes(packet), stamp_of(packet).shown_s, key, damaged))
 
     def read(self) -> Packet[VideoStream] | None:
         """The next packet, None at the end; raises what PyAV raises."""

@@ -79,6 +79,7 @@ class Frame:
         tasks: Names of the tasks that are due on this frame.
         views: Analysis images by size and fit, as far as `converted` was asked for them.
         full: The full-resolution image, held until this frame's result is in.
+        decode_s: Seconds that decoding took; 0 where that is not known.
     """
 
     camera: str
@@ -90,6 +91,7 @@ class Frame:
     tasks: frozenset[str]
     views: Mapping[ViewSpec, AnalysisImage]
     full: SourceImage
+    decode_s: float = 0.0
 
     def converted(self, specs: frozenset[ViewSpec]) -> Frame:
         """The frame with an analysis image for each of `specs`.

@@ -225,6 +225,7 @@ class Intake:
             tasks=tasks,
             views={},
             full=image,
+            decode_s=image.decode_s,
         )
         if tasks:
             self._mailbox.put(frame)

@@ -46,6 +46,7 @@ class DecodedImage(SourceImage, Protocol):
         media_s: Seconds on the source's own timeline, never decreasing; 0 for live sources.
         cut: Whether the scene restarts with this image, as in a recording that loops, or pauses.
         still_s: For how many seconds the images of a live source have been the same, bit by bit.
+        decode_s: Seconds that its decoding took.
     """
 
     @property
@@ -54,6 +55,8 @@ class DecodedImage(SourceImage, Protocol):
     def cut(self) -> bool: ...  # noqa: D102
     @property
     def still_s(self) -> float: ...  # noqa: D102
+    @property
+    def decode_s(self) -> float: ...  # noqa: D102
 
 
 class VideoSource(Protocol):

@@ -34,6 +34,7 @@ from pipelines.access import TokenFileError
 from pipelines.delivery import Holds, KeyframeSettings, KeyframeStore
 from pipelines.free_memory import share_heaps
 from pipelines.keyframe_key import incident_tag
+from pipelines.tracing import TraceSettings
 
 if TYPE_CHECKING:
     from event_hub import Hub
@@ -73,6 +74,7 @@ class HubProcess:
         tokens: Path,
         retention: HubRetention = HubRetention(),  # noqa: B008 - it cannot be changed
         control: ControlSettings | None = None,
+        traces: TraceSettings | None = None,
     ) -> None:
         """Prepares.
 
@@ -82,6 +84,7 @@ class HubProcess:
             tokens: Folder of the tokens with which it lets somebody in.
             retention: How much it keeps.
             control: Its way to the control API, if it has one.
+            traces: Where spans of events of traced frames go, if anywhere.
         """
         self._settings = HubSettings(
             host=section.host,
@@ -100,6 +103,7 @@ class HubProcess:
             address=section.address or "",
             retention=retention,
             control=control,
+            traces=traces,
         )
         self._keyframes = keyframes
         self._process: BaseProcess | None = None

@@ -57,6 +57,7 @@ def city_plan(config: Config, hub: SinkSettings | None) -> CityPlan:
             state=settings.state,
             retention=settings.retention.retention,
             cases=settings.case_codes.table if settings.case_codes else None,
+            traces=settings.traces,
         ),
         city=settings.city.key,
         rollouts=rollouts,

@@ -71,7 +71,8 @@ def watch(
         if section is not None:
             kept = config.settings.retention.hub.hub_retention
             control = hub_control(config.settings, tokens)
-            hub = HubProcess(section, config.settings.keyframes, tokens.folder, kept, control)
+            traces, store = config.settings.traces, config.settings.keyframes
+            hub = HubProcess(section, store, tokens.folder, kept, control, traces)
         # Before the hub is started, and so ended after it.
         supervisor = stack.enter_context(Supervisor(config, progress, switch, systemd, hub, child))
         if hub is not None:

@@ -48,6 +48,7 @@ from pipelines.access import (
 )
 from pipelines.event_schemas import event_components
 from pipelines.http_api import HttpApi
+from pipelines.tracing import open_spans
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,9 @@ class _Parts:
         self.settings = settings
         self.tokens = TokenFile(settings.access)
         self.tokens.prepare()
-        self.store = EventStore(settings.database.get_secret_value(), settings.silence_limit_s)
+        spans = open_spans(settings.traces, "cityeye-hub", settings.address or settings.host)
+        database_url = settings.database.get_secret_value()
+        self.store = EventStore(database_url, settings.silence_limit_s, spans)
         database = self.store.database
         self.trail = AuditTrail(settings.audit, SERVER)
         self.accounts = Accounts(database, self.trail)

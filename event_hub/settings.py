@@ -14,6 +14,7 @@ from event_hub.oidc_settings import OidcSettings
 from event_hub.subscription_settings import SubscriptionSettings
 from pipelines.access import WebhookSecret, is_loopback
 from pipelines.event import HEARTBEAT_EVERY_S
+from pipelines.tracing import TraceSettings
 
 SILENCE_LIMIT_S: Final = 12.0
 """Two heartbeats may be lost, and silence is still shown within 15 s."""
@@ -77,6 +78,7 @@ class HubSettings(BaseModel):
         oidc: Where people log in beside the hub's own login page.
         control: The control API of the city that the hub belongs to, for live frames.
         map_tiles: What lies behind the plan of the cameras; nothing without it.
+        traces: Where spans of events of traced frames go; none are written without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,6 +101,7 @@ class HubSettings(BaseModel):
     control: ControlSettings | None = None
     oidc: OidcSettings | None = None
     map_tiles: MapTiles | None = None
+    traces: TraceSettings | None = None
 
     @property
     def evidence(self) -> Path:

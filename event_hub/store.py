@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, insert, or_, select, update
 
@@ -31,6 +31,9 @@ from event_hub.projections import origin, project_all
 from event_hub.settings import SILENCE_LIMIT_S
 from event_hub.tables import EVENTS, USAGE, to_us
 from pipelines.event import HeartbeatEvent
+
+if TYPE_CHECKING:
+    from pipelines.tracing import SpanFacts, SpanWriter
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +54,20 @@ class EventStore:
         StoreUnavailableError: The database cannot be opened.
     """
 
-    def __init__(self, url: str, silence_limit_s: float = SILENCE_LIMIT_S) -> None:
-        """Opens or creates the database; `silence_limit_s` as in `HubSettings`."""
+    def __init__(
+        self,
+        url: str,
+        silence_limit_s: float = SILENCE_LIMIT_S,
+        spans: SpanWriter | None = None,
+    ) -> None:
+        """Opens or creates the database.
+
+        Args:
+            url: As in `HubSettings`.
+            silence_limit_s: As in `HubSettings`.
+            spans: Where it is written how long events of traced frames took to be stored.
+        """
+        self._spans = spans
         self.database = Database(url)
         self.heard = HeardCameras(silence_limit_s)
         self._version = 0
@@ -107,18 +122,29 @@ class EventStore:
         own = f"/hubs/{self._name}"
         if any(one.event.source.endswith(own) for one in received):
             raise MalformedEventError("source", "is that of this hub, which takes in no own events")
-        now_us = to_us(datetime.now(UTC))
+        begin_s, now_us = time.monotonic(), to_us(datetime.now(UTC))
         events = [one for one in received if not isinstance(one.event, HeartbeatEvent)]
         new = 0
         if events:
             with self.recording() as recorder:
                 new = recorder.add_all(events)
+            self._trace(events, begin_s)
         for one in received:
             if isinstance(one.event, HeartbeatEvent):
                 self.heard.note(one.event, now_us)
         if time.monotonic() >= self._heard_due_s:
             self._save_heard()
         return Receipt(stored=new, duplicates=len(events) - new)
+
+    def _trace(self, events: Sequence[Received], begin_s: float) -> None:
+        """Adds this commit to the traces of the frames that events come of."""
+        if self._spans is None:
+            return
+        times = begin_s, time.monotonic()
+        for one in events:
+            if one.event.traceparent is not None:
+                facts: SpanFacts = {"event.id": one.event.id, "event.type": one.type}
+                self._spans.add("hub.commit", one.event.traceparent, times, facts)
 
     @contextmanager
     def recording(self) -> Iterator[EventRecorder]:
@@ -137,6 +163,8 @@ class EventStore:
 
     def close(self) -> None:
         """Release the database. May be called twice."""
+        if self._spans is not None:
+            self._spans.close()
         self._save_heard()
         self.database.close()
 

@@ -4,7 +4,9 @@ from .camera_group import (
 )
 from .camera_pipeline import CameraPipeline as CameraPipeline
 from .case_codes import CaseCode as CaseCode, CaseTable as CaseTable
-from .coverage import CoveredPeriod as CoveredPeriod, total_coverage as total_coverage
+from .coverage import (
+    Coverage as Coverage, CoveredPeriod as CoveredPeriod, total_coverage as total_coverage,
+)
 from .detector import (
     BatchResult as BatchResult, DetectorError as DetectorError, DetectorPort as DetectorPort,
     InFlightBatch as InFlightBatch, InferenceCall as InferenceCall, MicroBatch as MicroBatch,
@@ -30,6 +32,7 @@ from .load import (
 from .metrics import (
     Histogram as Histogram, InferenceMetrics as InferenceMetrics,
     InferenceTiming as InferenceTiming, MetricsRecorder as MetricsRecorder, Rate as Rate,
+    StatisticsSnapshot as StatisticsSnapshot,
 )
 from .place_check import PlaceCheck as PlaceCheck
 from .plan import (

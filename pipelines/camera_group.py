@@ -12,6 +12,7 @@ import itertools
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipelines.place_check import PlaceCheck
 from pipelines.plan import CameraPlan, ModelRef, Priority, Routes
 from pipelines.publication import REMOVED
 from pipelines.shadow.runner import ShadowRunner
+from pipelines.tracing.tracing import Tracing
 
 IDLE_WAIT_S: Final = 0.25
 CHECK_EVERY_S: Final = 1.0
@@ -90,6 +92,7 @@ class CameraGroup:
         comparisons: Path,
         slots: Slots = Slots(),
         places: Path | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Prepares readers and pipelines; nothing runs before `run`.
 
@@ -101,6 +104,7 @@ class CameraGroup:
         self._incarnation = incarnation
         self._comparisons = comparisons
         self._places = places
+        self._tracing = tracing
         self._batcher = MicroBatcher(slots.frames)
         self._shadows = ShadowRunner(detector, {})
         self._load = LoadMeter(())
@@ -311,7 +315,10 @@ class CameraGroup:
             return
         taken = TakenFrames(*zip(*others, strict=True))
         resting = self._resting(taken) if self._faults.reasons else frozenset()
+        trace = self._tracing.batch(taken.frames) if self._tracing else None
         batches, faults = assemble(taken, resting)
+        if trace:
+            trace.step("convert")
         for name, fault in faults.items():
             self._cameras[name].reject(fault)
         submitted = [(batch, self._detector.submit(batch)) for batch in batches]
@@ -320,6 +327,8 @@ class CameraGroup:
         deadline_s = time.monotonic() + RESULT_TIMEOUT_S
         for batch, pending in submitted:
             result = pending.result(max(0.0, deadline_s - time.monotonic()))
+            if trace:
+                trace.inferred(batch, result)
             if result.failures or self._faults.reasons:
                 self._note_faults(batch, result)
             for row, model, detections in batch.unpacked(result):
@@ -328,8 +337,8 @@ class CameraGroup:
                 frames[frame.camera] = (frame, routes)
         now_s = time.monotonic()
         for name, own in found.items():
-            frame, routes = frames[name]
-            self._cameras[name].process(frame, routes, own, now_s)
+            with trace.following(name) if trace else nullcontext():
+                self._cameras[name].process(*frames[name], own, now_s)
         if any(self._cameras[name].shadow.comparisons for name in found):
             self._shadows.observe(submitted, found)
 

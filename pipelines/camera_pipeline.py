@@ -31,6 +31,7 @@ from pipelines.rules.rule import FrameSignals, Moment, RuleResult
 from pipelines.shadow.comparison import CameraShadow
 from pipelines.signals.camera_signals import CameraSignals
 from pipelines.signals.signal import NO_SIGNALS, Signals, ViewFault
+from pipelines.tracing.frame_trace import FOLLOWED, NOT_TRACED
 from pipelines.track import Track
 from pipelines.tracker import CameraTracker
 
@@ -137,7 +138,9 @@ class CameraPipeline:
             if self._newest is None:
                 self._recall(at)
             self._newest = at
-            tracks = self._track(frame, found)
+            trace = FOLLOWED.get()
+            with trace.measured("track") if trace else NOT_TRACED:
+                tracks = self._track(frame, found)
             wanted = self._signals.is_wanted
             seen = self._observe_signals(frame, found, tracks, at) if wanted else NO_SIGNALS
             self._shadow.note_signals(frame, seen)
@@ -152,12 +155,13 @@ class CameraPipeline:
                     continue
                 analysed = frame.views[model.view]
                 signals = FrameSignals(analysed, seen.motion, seen.static_changes)
-                for rule in rules:
-                    result = rule.observe(tracks[model], at, signals)
-                    if result.transitions or result.peaks:
-                        evidence = evidence or self._evidence(frame, tracks)
-                    if result.transitions or result.measurements or result.peaks:
-                        self._publish(task, rule, result, evidence)
+                with trace.measured("rules") if trace else NOT_TRACED:
+                    for rule in rules:
+                        result = rule.observe(tracks[model], at, signals)
+                        if result.transitions or result.peaks:
+                            evidence = evidence or self._evidence(frame, tracks)
+                        if result.transitions or result.measurements or result.peaks:
+                            self._publish(task, rule, result, evidence)
             self.ledger.analysed(inferred, frame.arrived_mono_s, seen.view or "")
             self.statistics.analysed(frame, inferred, now_s)
         return tracks

@@ -76,10 +76,12 @@ class BatchResult:
     Attributes:
         found: One `Detections` per row, for every model that did not fail.
         failures: Why the others failed.
+        timings: How long each inference took, by `name/version`.
     """
 
     found: Mapping[ModelRef, tuple[Detections, ...]]
     failures: Mapping[ModelRef, DetectorError] = field(default_factory=dict)
+    timings: Mapping[str, InferenceTiming] = field(default_factory=dict)
 
 
 class InferenceCall(Protocol):
@@ -120,6 +122,7 @@ class InFlightBatch:
         self._calls: dict[tuple[ModelRef, ...], tuple[tuple[int, ...], InferenceCall]] = {}
         self._found: dict[ModelRef, tuple[Detections, ...]] = {}
         self._failures: dict[ModelRef, DetectorError] = {}
+        self._timings: dict[str, InferenceTiming] = {}
         versions: dict[str, tuple[ModelRef, ...]] = {}
         for model in rows:
             versions[model.key] = (*versions.get(model.key, ()), model)
@@ -146,6 +149,7 @@ class InFlightBatch:
                 self._fail(models, error)
             else:
                 self._recorder.answered(key, len(rows), timing)
+                self._timings[key] = timing
                 by_row = dict(zip(own, rows, strict=True))
                 # Copied out, so that no view keeps shared memory from being freed.
                 for model in models:
@@ -153,7 +157,7 @@ class InFlightBatch:
                         Detections.from_rows(by_row[row], model.min_scores)
                         for row in self._rows[model]
                     )
-        return BatchResult(self._found, self._failures)
+        return BatchResult(self._found, self._failures, self._timings)
 
     def rerun(self, rows: ModelRows) -> InFlightBatch:
         """Starts inference of other models on the same images, which are not stored again."""

@@ -20,7 +20,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from pipelines.event_case import CaseTypes, CaseWorkData
-from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData
+from pipelines.event_evidence import CleanImageData, ClipData, Contract, KeyframeData, TraceParent
 from pipelines.event_incident import LEVELS, CaseData, PeakData, Severities, SubjectData
 from pipelines.event_place import CameraData as CameraData  # noqa: PLC0414 - part of this contract
 from pipelines.event_place import PlaceData as PlaceData  # noqa: PLC0414 - part of this contract
@@ -213,6 +213,7 @@ class OutgoingEvent(Contract):
     0 in events that were written before there were incarnations."""
     sequence: str
     """Grows within an incarnation; zero-padded decimal, so that text order is delivery order."""
+    traceparent: TraceParent = None
 
     @property
     def shed_priority(self) -> int:
@@ -287,7 +288,8 @@ class IncidentEvent(OutgoingEvent):
         """The next state of the incident: the same but for some of `data`, `phase` among them."""
         changed = self.data.model_copy(update=data)
         kind = f"cityeye.incident.{changed.phase}"
-        return self.model_copy(update={"id": id, "time": time, "type": kind, "data": changed})
+        update = {"id": id, "time": time, "type": kind, "data": changed, "traceparent": None}
+        return self.model_copy(update=update)
 
     def moved(self, source: str, incarnation: int) -> Self:
         """The same from another source or incarnation."""

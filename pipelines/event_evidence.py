@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Role = Literal["opening", "peak", "closing"]
 """Which moment of an incident a keyframe shows."""
@@ -18,6 +19,22 @@ class Contract(BaseModel):
     """Base of every wire model: unknown keys are refused when we write, kept out when we read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+
+TRACEPARENT: Final = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+
+
+def _traceparent_or_none(given: object) -> object:
+    return given if isinstance(given, str) and re.fullmatch(TRACEPARENT, given) else None
+
+
+TraceParent = Annotated[
+    Annotated[str, Field(pattern=TRACEPARENT)] | None,
+    BeforeValidator(_traceparent_or_none),
+    Field(exclude_if=lambda given: given is None),
+]
+"""W3C Trace Context of the frame that an event comes of, where that frame is traced; else left out.
+What is none is read as none: it says nothing against the event."""
 
 
 class CleanImageData(Contract):

@@ -46,6 +46,7 @@ from pipelines.publication import (
     stopped_event,
 )
 from pipelines.rules import EndedIncident
+from pipelines.tracing.frame_trace import FOLLOWED, NOT_TRACED
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +157,10 @@ class EvidenceRecorder:
                 # What goes on has its opening keyframe, and was never greater than here.
                 peak = frame
             event = incident_event(transition, camera, model, rule, self._origin, self._cases)
-            self._record(event, self._capture_keyframes(transition, event, frame, peak))
+            trace = FOLLOWED.get()
+            with trace.measured("keyframe") if trace else NOT_TRACED:
+                keyframes = self._capture_keyframes(transition, event, frame, peak)
+            self._record(event, keyframes)
         if transition.phase is not Phase.UPDATED:
             incident = transition.incident
             facts = {"camera": camera.id, "incident": incident.id, "kind": incident.kind}
@@ -350,7 +354,10 @@ class EvidenceRecorder:
             log.warning("evidence.camera_left_behind", extra={"camera": camera, "was": state})
 
     def _record(self, event: OutgoingEvent, keyframes: tuple[KeyframeData, ...] = ()) -> None:
-        self._outbox.record(event, keyframes)
+        if trace := FOLLOWED.get():
+            event = event.model_copy(update={"traceparent": trace.traceparent})
+        with trace.measured("outbox.commit") if trace else NOT_TRACED:
+            self._outbox.record(event, keyframes)
         with self._counting:
             self._published += 1
 

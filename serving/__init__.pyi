@@ -1,3 +1,4 @@
+from .camera_worker import WorkerSnapshot as WorkerSnapshot
 from .city import City as City
 from .city_socket import (
     SOCKET_NAME as SOCKET_NAME, ask_city as ask_city, read_line as read_line,
@@ -12,6 +13,7 @@ from .errors import (
     CityAwayError as CityAwayError,
     DirectorError as DirectorError, DirectorLost as DirectorLost, RolloutError as RolloutError,
 )
+from .governor import RateGovernor as RateGovernor
 from .in_process import InProcessDetector as InProcessDetector
 from .launch import RayServeDetectors as RayServeDetectors
 from .model_source import (

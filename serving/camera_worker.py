@@ -41,11 +41,13 @@ from pipelines.delivery import (
     PendingEvent,
     Relay,
     RelayCounters,
+    Sink,
     Spool,
     outbox_limits,
     private_folder,
 )
 from pipelines.shadow import IMAGES, MAX_IMAGES, ComparisonState, Gallery, states_in
+from pipelines.tracing import open_tracing
 from serving.city_plan import (
     COMPARISONS_FOLDER,
     LOG_FILE,
@@ -120,7 +122,10 @@ class CameraWorker:
             resumption_s=self._resumption_s,
             cases=plan.delivery.cases,
         )
-        sinks = [settings.open() for settings in plan.delivery.sinks]
+        self._tracing = open_tracing(plan.delivery.traces, plan.name)
+        sinks: list[Sink] = [settings.open() for settings in plan.delivery.sinks]
+        if self._tracing is not None:
+            sinks = [self._tracing.sink(sink) for sink in sinks]
         store, keep_s = plan.delivery.keyframes.open(), retention.events.max_age_s
         self._relay = Relay(self._outbox, spool, store, sinks, keep_s=keep_s)
         self._upkeep = WorkerUpkeep(
@@ -145,6 +150,7 @@ class CameraWorker:
             self._comparisons,
             plan.slots,
             plan.delivery.state / PLACES_FOLDER,
+            self._tracing,
         )
         self._upkeep.recover_coverage(self._group.counting_since)
         self._changing = threading.Lock()
@@ -333,6 +339,8 @@ class CameraWorker:
         self._relay.stop(self._plan.drain_s)
         relay = self._delivery()
         self._outbox.close()
+        if self._tracing is not None:
+            self._tracing.close()
         return replace(last, relay=relay, running=False)
 
     def _delivery(self) -> RelayCounters:

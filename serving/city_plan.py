@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from pipelines import CameraPlan, CaseTable, Routes, Slots, model_keys
 from pipelines.delivery import KeyframeSettings, Retention, SinkSettings
+from pipelines.tracing import TraceSettings
 from serving.detectors import DetectorKind
 from serving.errors import RolloutError
 from serving.rollout.rollout import Rollout
@@ -45,6 +46,7 @@ class DeliveryPlan:
         keyframe_address: What stands before a keyframe's key in its address; empty for none.
         retention: How much of everything is kept.
         cases: The city's case codes, if it has any.
+        traces: Which frames are traced, and where their spans go; none without it.
     """
 
     keyframes: KeyframeSettings
@@ -53,6 +55,7 @@ class DeliveryPlan:
     retention: Retention = field(default_factory=Retention)
     keyframe_address: str = ""
     cases: CaseTable | None = None
+    traces: TraceSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

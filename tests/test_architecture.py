@@ -48,6 +48,7 @@ OFFENCES = {
     "kafka": ("pipelines/delivery/relay.py", "import confluent_kafka"),
     "mqtt": ("pipelines/delivery/relay.py", "import paho.mqtt.client"),
     "minio": ("serving/camera_worker.py", "import minio"),
+    "opentelemetry": ("pipelines/delivery/relay.py", "import opentelemetry.sdk.trace"),
     "hub-libraries": ("serving/api/control_api.py", "import nicegui"),
 }
 """For each contract a file and an import that it must not have."""

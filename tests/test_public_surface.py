@@ -18,6 +18,7 @@ SUB_PACKAGES = {
     "benchmarks": (
         "chaos.campaign",
         "chaos.combined",
+        "city_path.simulated_city",
         "compare",
         "decode",
         "detect",
@@ -44,6 +45,7 @@ SUB_PACKAGES = {
         "trace",
         "tracker",
     ),
+    "camera_adapters": ("onvif",),
     "model_tools": (
         "admission",
         "catalogue",
@@ -71,6 +73,7 @@ SUB_PACKAGES = {
         "rules",
         "shadow",
         "signals",
+        "tracing",
     ),
     "serving": ("api", "rollout"),
     "simulation": ("rtsp_server", "scenes", "training"),

@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from cityeye.commands import bench_gpu, bench_hub, bench_incidents, bench_outbox, bench_street
+from cityeye.commands import (
+    bench_city,
+    bench_gpu,
+    bench_hub,
+    bench_incidents,
+    bench_outbox,
+    bench_street,
+)
 from cityeye.commands.bench_options import (
     ClipOption,
     JsonOption,
@@ -275,6 +282,7 @@ def show_trace() -> None:
     typer.echo(describe(trace()))
 
 
+app.command("city")(bench_city.city)
 app.command("gpu")(bench_gpu.gpu)
 app.command("incidents")(bench_incidents.incidents)
 app.command("streams")(bench_street.streams)

@@ -1,4 +1,4 @@
-"""`cityeye cameras`: try cameras, add and remove them, take them from a spreadsheet; stand-ins."""
+"""`cityeye cameras`: find and try cameras, add and remove them, import a spreadsheet; stand-ins."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cityeye.commands.discover import discover
+
 app = typer.Typer(
-    help="Try cameras, add and remove them, take many from a spreadsheet.", no_args_is_help=True
+    help="Find and try cameras, add and remove them, take many from a spreadsheet.",
+    no_args_is_help=True,
 )
 
 ConfigFile = Annotated[
@@ -29,7 +32,10 @@ ACCEPTED = 202
 
 @app.callback()
 def cameras() -> None:
-    """Try cameras, add and remove them, take many from a spreadsheet."""
+    """Find and try cameras, add and remove them, take many from a spreadsheet."""
+
+
+app.command("discover")(discover)
 
 
 @app.command("test")
@@ -120,14 +126,11 @@ def import_file(
 
 
 def _login(username: str | None, password_file: Path | None) -> dict[str, str]:
-    from cityeye.errors import CommandError
+    from cityeye.password_file import password_in
 
     login = {} if username is None else {"username": username}
     if password_file is not None:
-        try:
-            login["password"] = password_file.read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise CommandError(f"{password_file} cannot be read") from None
+        login["password"] = password_in(password_file)
     return login
 
 

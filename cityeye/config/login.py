@@ -11,7 +11,7 @@ from cityeye.config.document import Document
 from cityeye.config.problem import Key
 from cityeye.errors import CommandError
 
-PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd)=")
+PASSWORD_IN_PATH = re.compile(r"(?i)[/?&;_](pass(word|wd)?|pwd|secret|sign|token)=")
 
 
 def lift_logins(document: Document) -> None:
@@ -47,7 +47,10 @@ def lifted_login(camera: dict[str, Any]) -> dict[str, Any]:
 
 
 def holds_password(source: str) -> bool:
-    """Whether the path of an address, which has no login before its host, holds a password."""
+    """Whether the path of an address, which has no login before its host, holds a password.
+
+    A token, as gateways of GB/T 28181 give one, is a password too.
+    """
     return PASSWORD_IN_PATH.search(source.partition("://")[2]) is not None
 
 
@@ -74,7 +77,7 @@ def _lift(document: Document, camera: dict[str, Any], key: Key) -> None:
         _move(document, camera, key, login)
     elif PASSWORD_IN_PATH.search(path):
         remedy = "Give this account the right to watch and nothing else; the path may be logged."
-        document.warn(key, "the path of the address holds a password", remedy)
+        document.warn(key, "the path of the address holds a password or token", remedy)
 
 
 def _move(document: Document, camera: dict[str, Any], key: Key, login: str) -> None:

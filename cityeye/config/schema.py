@@ -32,6 +32,7 @@ from cityeye.config.section import Section
 from cityeye.config.values import (
     CalibrationPoint,
     ZonePolygon,
+    can_be_sent,
     count_or_auto,
     existing_file,
     existing_folder,
@@ -62,6 +63,7 @@ from pipelines.delivery import (
 )
 from pipelines.rules import ImageArrow
 from pipelines.signals import CANNOT_SEE_S
+from pipelines.tracing import TraceSettings
 from serving import (
     DETECTOR_KINDS,
     OWN_RAY,
@@ -384,5 +386,8 @@ class Settings(Section):
     coverage: CoverageSection = CoverageSection()
     case_codes: CaseCodesSection | None = None
     """the city's case codes or the path of a file with them, for example `case-codes.yaml`"""
+    traces: Annotated[TraceSettings, AfterValidator(can_be_sent)] | None = None
+    """where the way of some frames is sent, none without it, for example
+    `{endpoint: http://127.0.0.1:4318, share: 0.001}`"""
     state: FilePath = Path("var")
     """the folder of outbox and spool, for example `var`"""

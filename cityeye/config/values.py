@@ -28,6 +28,7 @@ from pipelines.rules import (
     ZoneError,
     ZoneShape,
 )
+from pipelines.tracing import TraceSettings, missing_exporter
 
 _Collection = TypeVar("_Collection", tuple[Any, ...], dict[str, Any])
 
@@ -60,6 +61,14 @@ def existing_folder(path: Path) -> Path:
     if not path.is_dir():
         raise mistake("there is no such folder", "Correct the path, it starts from this file.")
     return path
+
+
+def can_be_sent(traces: TraceSettings) -> TraceSettings:
+    """Traces for which the library that sends them is installed."""
+    if extra := missing_exporter():
+        what = "the library that sends traces is not installed"
+        raise mistake(what, f"Install it: pip install 'cityeye[{extra}]'.")
+    return traces
 
 
 def not_empty(values: _Collection) -> _Collection:

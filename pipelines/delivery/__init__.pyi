@@ -22,7 +22,7 @@ from .settings import (
 from .sink_state import SinkState as SinkState, city_sinks as city_sinks
 from .sinks.http import HttpSinkSettings as HttpSinkSettings
 from .sinks.registry import AnySink as AnySink
-from .sinks.sink import SinkSettings as SinkSettings
+from .sinks.sink import Delivery as Delivery, Sink as Sink, SinkSettings as SinkSettings
 from .spool import Spool as Spool
 from .stores.folder import FolderStore as FolderStore
 from .stores.registry import (

@@ -104,7 +104,7 @@ ROUTES: Final = RouteTable(
         RouteRule("GET", "/imports/{progress}", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/ledger", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/comparison", Scope.VIEWER),
-        RouteRule("GET", "/comparisons/images/{image}", Scope.VIEWER),
+        RouteRule("GET", "/comparisons/images/{image}", Scope.ENGINEER),
         RouteRule("GET", "/models/{name}/versions", Scope.VIEWER),
         RouteRule("GET", "/models/{name}/versions/{version}", Scope.VIEWER),
         RouteRule("GET", "/rules", Scope.VIEWER),

@@ -34,6 +34,7 @@ class Grey:
     media_s = 0.0
     cut = False
     still_s = 0.0
+    decode_s = 0.0
     size = FULL
 
     def rgb(self):
