@@ -29,6 +29,7 @@ from cityeye.config.case_codes import CaseCodesSection
 from cityeye.config.retention import RetentionSection
 from cityeye.config.rule_options import ArmedSpans
 from cityeye.config.section import Section
+from cityeye.config.task_rate import MAX_FPS, MIN_FPS, USUAL_FPS, AdaptiveFpsSection
 from cityeye.config.values import (
     CalibrationPoint,
     ZonePolygon,
@@ -74,8 +75,6 @@ from serving import (
 )
 
 MIB = 1024 * 1024
-MAX_FPS = 30.0
-MIN_FPS = 0.05
 
 TwoPoints = Annotated[ImageArrow, AfterValidator(two_points)]
 Calibration = Annotated[tuple[CalibrationPoint, ...], AfterValidator(ground_points)]
@@ -147,11 +146,13 @@ class TaskSection(Section):
     priority: Priority | None = None
     """`high`, `normal` or `low`; that of the camera without it, for example `high`"""
     fps: float = Field(
-        default=5.0,
+        default=USUAL_FPS,
         ge=MIN_FPS,
         le=MAX_FPS,
         description=f"frames per second to analyse, {MIN_FPS:g} to {MAX_FPS:g}, for example `5`",
     )
+    adaptive_fps: AdaptiveFpsSection = AdaptiveFpsSection()
+    """the keys `idle` and `near`, for example `{idle: 1, near: 10}`"""
     thresholds: ThresholdsSection = ThresholdsSection()
     """the keys `default` and `classes`, for example `{classes: {person: 0.35}}`"""
     zones: Annotated[tuple[str, ...], NotEmpty] | None = None
