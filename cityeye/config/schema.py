@@ -53,7 +53,7 @@ from event_hub import (
     SilenceLimit,
     SubscriptionSettings,
 )
-from models import BUILTIN_ROOT, Threshold, WantedProvider
+from models import BUILTIN_ROOT, Precision, Threshold, WantedProvider
 from pipelines import COVERAGE_S, Priority
 from pipelines.delivery import (
     AnySink,
@@ -276,6 +276,9 @@ class ModelsSection(Section, StoreKeys):
     """inferences of each model at once on this machine, or `auto`, for example `2`"""
     provider: WantedProvider = "auto"
     """`auto`, `cpu` or `cuda`, for example `auto`"""
+    precision: Literal["auto"] | Precision = "auto"
+    """`auto`, `fp32`, `fp16` or `int8`: in which precision a model begins that the city has not run
+    yet, for example `auto`"""
     keep_warm_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     """seconds that a version stays loaded after it left service, for a rollback, for example `0`"""
     detector: Literal["auto"] | DetectorKind = Field(
